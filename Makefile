@@ -1,0 +1,49 @@
+# Everything a newcomer needs: `make demo`, `make test`. Python >= 3.11, pip and make are enough.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help demo test test-all check format lock clean
+.DEFAULT_GOAL := help
+
+help:  ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
+
+# The lock file serves as constraints, so that every fresh clone installs the same versions.
+$(BIN)/.app: pyproject.toml requirements-dev.lock
+	@$(PYTHON) -c 'import sys; sys.exit("Holdfast needs Python 3.11 or newer, this is " + sys.version.split()[0] + "; try: make PYTHON=python3.12 ...") if sys.version_info < (3, 11) else None'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing Holdfast into $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements-dev.lock -e .
+	@touch $@
+
+$(BIN)/.dev: $(BIN)/.app
+	@echo "installing the test tools into $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements-dev.lock -e '.[dev]'
+	@touch $@
+
+demo: $(BIN)/.app  ## break a small shop service by service and see which pair takes it down (KEEP=1: leave it up)
+	@$(BIN)/holdfast demo $(if $(KEEP),--keep,)
+
+test: $(BIN)/.dev  ## unit, integration on a real Temporal server, end to end on the lab
+	@$(BIN)/python -m pytest -m 'not exhaustive'
+
+test-all: $(BIN)/.dev  ## everything, the exhaustive tests included
+	@$(BIN)/python -m pytest
+
+check: $(BIN)/.dev  ## linter, formatter check, type checker, layer rules
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: $(BIN)/.dev  ## let the formatter and the linter's fixes rewrite the code
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+lock: $(BIN)/.dev  ## resolve requirements-dev.lock again
+	@$(BIN)/python -m pip install --quiet uv
+	@$(BIN)/uv pip compile --quiet --universal --upgrade --python-version 3.11 --extra dev --no-emit-package holdfast pyproject.toml -o requirements-dev.lock
+
+clean:  ## remove the environment and everything that runs left behind
+	rm -rf $(VENV) .holdfast build *.egg-info
