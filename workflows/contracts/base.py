@@ -1,0 +1,21 @@
+"""The base classes of all contracts: who may send unknown fields and who may not."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Contract(BaseModel):
+    """A value between workflows and activities.
+
+    Unknown fields are ignored, so that a worker can read what a newer one wrote: contracts only ever gain
+    optional fields (`docs/architecture.md`). Values are frozen: state lives in one named class, not in messages.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True, ser_json_timedelta="float")
+
+
+class StrictModel(BaseModel):
+    """A part of a plan: unknown fields are errors, because a typo must not silently change what is tested."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, validate_default=False)

@@ -1,0 +1,164 @@
+"""A run as a whole: what starts it, how it stands, how it ended. Words as in `docs/architecture.md`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from workflows.contracts.base import Contract, StrictModel
+from workflows.contracts.errors import ErrorCode
+from workflows.contracts.timing import Timing
+
+
+class Phase(StrEnum):
+    """Where an execution is, in the exact strings of the original orchestrator, and CANCELLED, which is ours."""
+
+    GENERATING_CASES = "GENERATING_CASES"
+    ANALYZING_PATTERNS = "ANALYZING_PATTERNS"
+    INJECTING_AND_REPLAYING = "INJECTING_AND_REPLAYING"
+    RULES_READY = "RULES_READY"
+    LOAD_TEST_BASELINE = "LOAD_TEST_BASELINE"
+    DONE = "DONE"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+
+
+class RunStatus(StrEnum):
+    """What became of a run."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"
+    TIMED_OUT = "timed_out"
+    FAILED = "failed"
+
+
+class Verdict(StrEnum):
+    """What a run, or a case, found."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    INCONCLUSIVE = "inconclusive"
+
+
+class Recovery(StrEnum):
+    """Whether the system is known to be as it was. `unverified` is never green."""
+
+    NOT_NEEDED = "not_needed"
+    VERIFIED = "verified"
+    UNVERIFIED = "unverified"
+
+
+class IfBusy(StrEnum):
+    """What a run does when another holds its namespace."""
+
+    REFUSE = "refuse"
+    WAIT = "wait"
+    REPLACE = "replace"
+
+
+class RunInput(StrictModel):
+    """The one JSON object that starts `ResilienceTest`. The plan is validated apart, so that every problem is told."""
+
+    plan: dict[str, Any]
+    if_busy: IfBusy = IfBusy.REFUSE
+    requested_by: str = ""
+
+
+class NewExecution(Contract):
+    """Asks for the record of a run."""
+
+    plan_json: str
+    """The validated plan, canonical JSON."""
+    workflow_id: str
+    run_id: str
+    requested_by: str = ""
+
+
+class Execution(Contract):
+    """The record of a run, as far as workflows need it."""
+
+    execution_id: int
+    """53-bit number: epoch seconds x 2^21 + 21 random bits; unique over deleted databases and installations."""
+    task_id: int
+    """Content id of the stored plan."""
+    req_def_id: int
+    """Content id of the plan's request."""
+    record_id: str
+    """The rules' record id at the proxy, `hf<id in base 36>x`: none is a prefix of another."""
+    plan_sha256: str
+    environment: str
+    namespace: str
+    services: list[str]
+    timing: Timing
+    started_at: datetime
+
+
+class PhaseChange(Contract):
+    """Tells the store where a run is."""
+
+    execution_id: int
+    phase: Phase
+    analyze_task_id: str | None = None
+    intercept_record_id: str | None = None
+
+
+class Ending(Contract):
+    """Tells the store how a run ended. Written once by whoever saw the end: the run itself or its lock."""
+
+    execution_id: int
+    status: RunStatus
+    phase: Phase
+    recovery: Recovery
+    verdict: Verdict | None = None
+    error_code: ErrorCode | None = None
+    error_phase: Phase | None = None
+    error_message: str = ""
+
+
+class CaseCounts(Contract):
+    """How many cases there are and what became of them."""
+
+    total: int = 0
+    baseline: int = 0
+    single: int = 0
+    dual: int = 0
+    measured: int = 0
+    invalid: int = 0
+    skipped: int = 0
+    passed: int = 0
+    failed: int = 0
+
+
+class CaseVerdict(Contract):
+    """One line of the result: a case, what became of it, and why."""
+
+    case_id: str
+    outcome: str
+    verdict: Verdict | None = None
+    p50_ms: float | None = None
+    p95_ms: float | None = None
+    p99_ms: float | None = None
+    error_rate: float | None = None
+    """Percent of requests, 0 to 100, by the peers' definition of an error."""
+    requests: int = 0
+    reason: str = ""
+
+
+class RunSummary(Contract):
+    """The result of `ResilienceTest`: usable as it is from `temporal workflow result`."""
+
+    execution_id: int
+    plan: str
+    namespace: str
+    status: RunStatus = RunStatus.COMPLETED
+    phase: Phase = Phase.DONE
+    verdict: Verdict
+    recovery: Recovery
+    cases: CaseCounts
+    failed_cases: list[CaseVerdict] = []
+    """The worst failing cases first, at most 50; all of them are in the store."""
+    started_at: datetime
+    finished_at: datetime

@@ -1,0 +1,115 @@
+"""The load test: cases by index, batches, and what a batch reports. Samples are in the store."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+from workflows.contracts.base import Contract
+from workflows.contracts.execution import Execution
+
+
+class CaseType(StrEnum):
+    """The kinds of case, as in the table `test_cases`."""
+
+    BASELINE = "BASELINE"
+    SINGLE = "SINGLE"
+    DUAL = "DUAL"
+
+
+class CaseOutcome(StrEnum):
+    """What became of a case. Never silently absent."""
+
+    MEASURED = "measured"
+    INVALID = "invalid"
+    SKIPPED = "skipped"
+
+
+class Case(Contract):
+    """One combination of failing services."""
+
+    index: int
+    case_id: str
+    """`baseline`, or the sorted names of the failing services joined with `+`."""
+    case_type: CaseType
+    services: list[str] = []
+
+
+class GeneratedCases(Contract):
+    """What case generation stored."""
+
+    baseline: int
+    single: int
+    dual: int
+    tokens: int
+
+    @property
+    def total(self) -> int:
+        """All cases."""
+        return self.baseline + self.single + self.dual
+
+
+class CaseRange(Contract):
+    """Case indices from `first` up to, not including, `end`."""
+
+    first: int
+    end: int
+
+
+class PageInput(Contract):
+    """One page of batches: the work of one `LoadPage`."""
+
+    execution: Execution
+    cases: CaseRange
+    batch_size: int
+    batch_seconds: float
+    """Upper bound on one batch's time: requests x timeout / concurrency, and room to spare."""
+    paused: bool = False
+
+
+class BatchOrder(Contract):
+    """One batch: the work of one activity."""
+
+    execution_id: int
+    cases: CaseRange
+
+
+class BatchReport(Contract):
+    """What a batch did. A repeated batch reports what an earlier attempt finished as well."""
+
+    measured: int = 0
+    invalid: int = 0
+    skipped: int = 0
+
+
+class PageReport(Contract):
+    """What a page did."""
+
+    batches: int = 0
+    measured: int = 0
+    invalid: int = 0
+    skipped: int = 0
+
+
+class LoadReport(Contract):
+    """The result of a rules window."""
+
+    rules: int = 0
+    pages: int = 0
+    batches: int = 0
+    measured: int = 0
+    invalid: int = 0
+    skipped: int = 0
+    load_seconds: float = 0
+    recovery_verified: bool = True
+
+
+class RulesUpserted(Contract):
+    """What was asked of the proxy."""
+
+    record_id: str
+    rules: int
+    services: list[str]
+    ttl_seconds: int
+    expires_at: datetime
+    """UTC, computed here: the peer's own `expiresAt` is local time in disguise (`peer-contract` section 3.3)."""

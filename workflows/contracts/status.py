@@ -1,0 +1,108 @@
+"""The answer of the `status` query: everything a person would ask, panel by panel (`stages` section 3)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from workflows.contracts.base import Contract
+from workflows.contracts.errors import ErrorCode
+from workflows.contracts.execution import CaseCounts, CaseVerdict, Phase, Recovery, RunStatus, Verdict
+from workflows.contracts.faults import InjectionState
+from workflows.contracts.traffic import RecordedService
+from workflows.contracts.windows import ServiceStability, WindowKind, WindowState
+
+
+class PhaseTime(Contract):
+    """When a phase was entered and left."""
+
+    phase: Phase
+    started_at: datetime
+    finished_at: datetime | None = None
+
+
+class AnalysisPanel(Contract):
+    """ANALYZING_PATTERNS."""
+
+    services: int = 0
+    state: str = ""
+    """`pending`, `recording`, `completed` or `failed`."""
+    analyze_task_id: str = ""
+    record_id: str = ""
+    recorded: list[RecordedService] = []
+    stability: list[ServiceStability] = []
+
+
+class InjectionRow(Contract):
+    """One service in INJECTING_AND_REPLAYING."""
+
+    service: str
+    fault_name: str = ""
+    state: InjectionState = InjectionState.PENDING
+    replay_status: int | None = None
+    no_effect: bool = False
+    stable: bool | None = None
+    error: str = ""
+
+
+class RulesPanel(Contract):
+    """RULES_READY."""
+
+    rules: int = 0
+    ready: bool = False
+    """True only after every service's rules were seen to act."""
+    ttl_seconds: int = 0
+    stability: list[ServiceStability] = []
+
+
+class LoadPanel(Contract):
+    """LOAD_TEST_BASELINE."""
+
+    batches_total: int = 0
+    batches_done: int = 0
+    batch_size: int = 0
+    cases_total: int = 0
+    cases_done: int = 0
+
+
+class WindowRow(Contract):
+    """One window that this run has opened."""
+
+    window_id: str
+    kind: WindowKind
+    state: WindowState
+    service: str = ""
+    peer_name: str = ""
+    detail: str = ""
+
+
+class RunState(Contract):
+    """A run as it stands: the result of the query `status`."""
+
+    execution_id: int | None = None
+    plan: str = ""
+    task_id: int | None = None
+    environment: str = ""
+    namespace: str = ""
+    status: RunStatus = RunStatus.PENDING
+    phase: Phase = Phase.GENERATING_CASES
+    verdict: Verdict | None = None
+    recovery: Recovery = Recovery.NOT_NEEDED
+    paused: bool = False
+    waiting_for: str = ""
+    """The holder of the namespace, while waiting for it."""
+    started_at: datetime | None = None
+    updated_at: datetime | None = None
+    finished_at: datetime | None = None
+    error_code: ErrorCode | None = None
+    error_message: str = ""
+    phases: list[PhaseTime] = []
+    eta_seconds: float | None = None
+    """Estimate until DONE, from the cases done so far; None while nothing is known."""
+    analysis: AnalysisPanel = AnalysisPanel()
+    cases: CaseCounts = CaseCounts()
+    baggage_tokens: int = 0
+    injections: list[InjectionRow] = []
+    rules: RulesPanel = RulesPanel()
+    load: LoadPanel = LoadPanel()
+    windows: list[WindowRow] = []
+    failed_cases: list[CaseVerdict] = []

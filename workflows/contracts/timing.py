@@ -1,0 +1,60 @@
+"""Intervals of the machinery itself: polling, heartbeats, retries. A plan's timeouts are the user's, these are ours."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from enum import StrEnum
+
+from workflows.contracts.base import Contract
+
+
+class TimingPreset(StrEnum):
+    """Which set of intervals a worker uses (`HOLDFAST_TIMING`)."""
+
+    PRODUCTION = "production"
+    FAST = "fast"
+
+
+class Timing(Contract):
+    """All intervals that decide how fast trouble is noticed.
+
+    Read once by the first activity of a run, then passed on: a run keeps its timing whatever worker continues it.
+    """
+
+    preset: TimingPreset = TimingPreset.PRODUCTION
+    poll: timedelta = timedelta(seconds=1)
+    """Between two looks at a peer; the originals poll every 0.5 to 2 s."""
+    stability_poll: timedelta = timedelta(seconds=2)
+    """Between two readiness samples of a service."""
+    heartbeat_timeout: timedelta = timedelta(seconds=15)
+    """An activity that is silent this long is given to another worker."""
+    retry_initial: timedelta = timedelta(seconds=1)
+    """First back-off; then doubled: 1, 2, 4 s."""
+    call_timeout: timedelta = timedelta(seconds=30)
+    """One quick call to a peer or the store, all its waiting included."""
+    analyze_dedupe: timedelta = timedelta(seconds=60)
+    """How long the proxy answers an equal analyze call with an earlier one's task (`peer-contract` section 3.1)."""
+    close_grace: timedelta = timedelta(minutes=5)
+    """Added to a window's own time before it is overdue, and before the sweeper steps in."""
+    sweep_every: timedelta = timedelta(minutes=1)
+    """Interval of the sweeper's schedule."""
+    lock_retry: timedelta = timedelta(seconds=2)
+    """Between two attempts at a lock that another run holds."""
+
+    @classmethod
+    def of(cls, preset: TimingPreset) -> Timing:
+        """The intervals of a preset."""
+        if preset is TimingPreset.PRODUCTION:
+            return cls()
+        return cls(
+            preset=TimingPreset.FAST,
+            poll=timedelta(milliseconds=100),
+            stability_poll=timedelta(milliseconds=50),
+            heartbeat_timeout=timedelta(seconds=3),
+            retry_initial=timedelta(milliseconds=100),
+            call_timeout=timedelta(seconds=10),
+            analyze_dedupe=timedelta(seconds=4),
+            close_grace=timedelta(seconds=20),
+            sweep_every=timedelta(seconds=5),
+            lock_retry=timedelta(milliseconds=200),
+        )

@@ -1,0 +1,38 @@
+"""Analysis: what the traffic proxy recorded, in summary. Requests and bodies are in the store."""
+
+from __future__ import annotations
+
+from workflows.contracts.base import Contract
+from workflows.contracts.windows import ServiceStability
+
+
+class AnalysisStarted(Contract):
+    """The proxy has accepted an analysis."""
+
+    task_id: str
+
+
+class AnalysisOrder(Contract):
+    """Asks to follow an analysis to its end."""
+
+    execution_id: int
+    task_id: str
+
+
+class RecordedService(Contract):
+    """What was recorded of one service."""
+
+    service: str
+    patterns: int
+    """Distinct (method, url) pairs recorded; 0 when the analysis has nothing of it."""
+    baggage_forwarded: bool
+    """Whether the marker in the analysis request's baggage reached it."""
+
+
+class AnalysisReport(Contract):
+    """The result of a recording window."""
+
+    task_id: str
+    services: list[RecordedService]
+    stability: list[ServiceStability] = []
+    recovery_verified: bool = True

@@ -1,0 +1,157 @@
+"""Windows: whatever is switched on and must be switched off again, and how a window and its run talk."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+from workflows.contracts.base import Contract
+from workflows.contracts.errors import ErrorCode
+from workflows.contracts.execution import Execution
+
+
+class WindowKind(StrEnum):
+    """What a window holds open."""
+
+    LOCK = "lock"
+    RECORDING = "recording"
+    FAULT = "fault"
+    RULES = "rules"
+
+
+class WindowState(StrEnum):
+    """Where a window is, as it signals to its run."""
+
+    OPENING = "opening"
+    OPEN = "open"
+    CLOSING = "closing"
+    CLOSED = "closed"
+    UNVERIFIED = "unverified"
+
+
+class LedgerState(StrEnum):
+    """What the ledger knows of a window. Only `closed` and `never_opened` are ends; all else is on, or may be."""
+
+    INTENT = "intent"
+    OPEN = "open"
+    CLOSING = "closing"
+    CLOSED = "closed"
+    NEVER_OPENED = "never_opened"
+    UNVERIFIED = "unverified"
+
+
+SETTLED = (LedgerState.CLOSED, LedgerState.NEVER_OPENED)
+"""Ledger states that need no more care."""
+
+
+class LedgerEntry(Contract):
+    """One window in the ledger: enough to close it without any workflow."""
+
+    window_id: str
+    """Workflow id of the window; the row's key."""
+    run_id: str
+    """Workflow run id of the window."""
+    execution_id: int
+    parent_workflow_id: str
+    parent_run_id: str
+    kind: WindowKind
+    service: str = ""
+    peer_name: str = ""
+    """The name under which the peer knows it: fault name, record id; empty for recordings, which the peer names."""
+    state: LedgerState = LedgerState.INTENT
+    close_by: datetime
+    """UTC. After this, plus grace, the sweeper closes it whatever the window's state."""
+    detail: str = ""
+
+
+class LedgerUpdate(Contract):
+    """Moves a row of the ledger."""
+
+    window_id: str
+    state: LedgerState
+    detail: str = ""
+
+
+class WindowChanged(Contract):
+    """The signal `window_changed` of a window to its run: on each change of state, and once per page."""
+
+    window_id: str
+    kind: WindowKind
+    state: WindowState
+    service: str = ""
+    peer_name: str = ""
+    cases_done: int = 0
+    batches_done: int = 0
+    detail: str = ""
+    rules: int = 0
+    stability: list[ServiceStability] = []
+    captured_status: int | None = None
+    analyze_task_id: str = ""
+
+
+class ServiceStability(Contract):
+    """What the wait for one service's stability found."""
+
+    service: str
+    stable: bool
+    waited_seconds: float = 0
+    detail: str = ""
+
+
+class StabilityReport(Contract):
+    """What the waits found, one entry per service."""
+
+    services: list[ServiceStability] = []
+
+    @property
+    def unstable(self) -> list[ServiceStability]:
+        """The services that were not stable in time."""
+        return [service for service in self.services if not service.stable]
+
+
+class StabilityOrder(Contract):
+    """Asks to wait, in parallel, until services are stable."""
+
+    execution_id: int
+    services: list[str]
+
+
+class WindowInput(Contract):
+    """What every window is started with."""
+
+    execution: Execution
+    parent_workflow_id: str
+    parent_run_id: str
+    close_within_seconds: float
+    """How long this window may stay open before it closes itself."""
+    recovery_seconds: float
+    """How long closing is retried before the window is reported as unverified (plan: `timeouts.recovery`)."""
+    service: str = ""
+    """The one service of a fault window."""
+    case_count: int = 0
+    """How many cases a rules window has to measure."""
+
+
+class Closing(Contract):
+    """What closing a window found."""
+
+    verified: bool
+    detail: str = ""
+    stability: list[ServiceStability] = []
+
+
+class LockReport(Contract):
+    """The result of `EnvironmentLock`: the last word on a run's recovery."""
+
+    execution_id: int
+    recovery_verified: bool
+    open_windows: list[str] = []
+    """Windows whose ledger row is not settled."""
+    detail: str = ""
+
+
+class WindowFailure(Contract):
+    """Why a window could not do its work."""
+
+    code: ErrorCode
+    message: str

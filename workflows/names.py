@@ -1,0 +1,123 @@
+"""Every name that other programs rely on: workflow types and ids, task queues, search attributes, queries, updates.
+
+No literal of these stands anywhere else.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from workflows.contracts.execution import Execution
+from workflows.contracts.plan import Plan
+
+TASK_QUEUE = "holdfast"
+"""Control: workflows and their short activities. Recovery never waits behind load."""
+
+LOAD_QUEUE_SUFFIX = "-load"
+
+
+def load_queue(task_queue: str) -> str:
+    """The queue of load generation beside a control queue: `holdfast-load`."""
+    return task_queue + LOAD_QUEUE_SUFFIX
+
+
+class WorkflowType(StrEnum):
+    """Workflow types."""
+
+    RESILIENCE_TEST = "ResilienceTest"
+    ENVIRONMENT_LOCK = "EnvironmentLock"
+    RECORDING_WINDOW = "RecordingWindow"
+    FAULT_WINDOW = "FaultWindow"
+    RULES_WINDOW = "RulesWindow"
+    LOAD_PAGE = "LoadPage"
+    SWEEPER = "Sweeper"
+
+
+class SearchAttribute(StrEnum):
+    """Search attributes, all of the keyword kind. Only `ResilienceTest` sets them."""
+
+    PLAN = "HoldfastPlan"
+    NAMESPACE = "HoldfastNamespace"
+    PHASE = "HoldfastPhase"
+    VERDICT = "HoldfastVerdict"
+    RECOVERY = "HoldfastRecovery"
+
+
+STATUS_QUERY = "status"
+PAUSE_UPDATE = "pause"
+RESUME_UPDATE = "resume"
+ABORT_UPDATE = "abort"
+WINDOW_SIGNAL = "window_changed"
+PAUSE_SIGNAL = "pause"
+RESUME_SIGNAL = "resume"
+CLOSE_SIGNAL = "close"
+
+SWEEPER_SCHEDULE_ID = "holdfast-sweeper"
+SWEEPER_WORKFLOW_ID = "holdfast-sweeper"
+
+
+def run_workflow_id(plan_name: str) -> str:
+    """The id under which `starter.py` starts runs of a plan."""
+    return f"resilience-test/{plan_name}"
+
+
+def lock_workflow_id(environment: str, namespace: str) -> str:
+    """The id that is the lock: the server refuses a second workflow under it."""
+    return f"environment/{environment}/{namespace}"
+
+
+def lock_of_plan(plan: Plan) -> str:
+    """The lock that a run of this plan takes."""
+    return lock_workflow_id(plan.environment, plan.system.namespace)
+
+
+def recording_workflow_id(execution: Execution) -> str:
+    """The recording window of a run."""
+    return f"recording/{execution.execution_id}"
+
+
+def fault_workflow_id(execution: Execution, service: str) -> str:
+    """The fault window of one service of a run."""
+    return f"fault/{execution.execution_id}/{service}"
+
+
+def rules_workflow_id(execution: Execution) -> str:
+    """The rules window of a run."""
+    return f"rules/{execution.execution_id}"
+
+
+def page_workflow_id(execution: Execution, page: int) -> str:
+    """One page of a run's load test."""
+    return f"load/{execution.execution_id}/{page}"
+
+
+_BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
+
+
+def base36(number: int) -> str:
+    """A non-negative number in base 36, as it appears in names at the peers."""
+    digits = ""
+    while number:
+        number, rest = divmod(number, 36)
+        digits = _BASE36[rest] + digits
+    return digits or "0"
+
+
+def record_id(execution_id: int) -> str:
+    """The rules' record id at the proxy. The closing `x` keeps any id from being a prefix of another one's sessions."""
+    return f"hf{base36(execution_id)}x"
+
+
+def fault_name(execution_id: int, service: str, window_run_id: str, attempt: int) -> str:
+    """A fault's name at the fault service, used once ever: at most 63 characters, starting with a letter.
+
+    The window's run id makes it new after a reset, the attempt after a retry: a name used twice would be deleted by
+    the first one's TTL timer (`peer-contract` section 2.5).
+    """
+    head = f"hf-{base36(execution_id)}-"
+    tail = f"-{window_run_id.replace('-', '')[:8]}-{attempt}"
+    return head + service[: 63 - len(head) - len(tail)].strip("-") + tail
+
+
+FAULT_PREFIX = "hf-"
+"""Every fault of Holdfast at a fault service begins so."""
