@@ -112,10 +112,11 @@ def fault_name(execution_id: int, service: str, window_run_id: str, attempt: int
     """A fault's name at the fault service, used once ever: at most 63 characters, starting with a letter.
 
     The window's run id makes it new after a reset, the attempt after a retry: a name used twice would be deleted by
-    the first one's TTL timer (`peer-contract` section 2.5).
+    the first one's TTL timer (`peer-contract` section 2.5). The last hex digits are taken because run ids are UUIDs of
+    version 7, whose first digits are the time and equal for all windows of the same minute.
     """
     head = f"hf-{base36(execution_id)}-"
-    tail = f"-{window_run_id.replace('-', '')[:8]}-{attempt}"
+    tail = f"-{window_run_id.replace('-', '')[-8:]}-{attempt}"
     return head + service[: 63 - len(head) - len(tail)].strip("-") + tail
 
 
