@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from workflows.contracts.base import Contract, StrictModel
-from workflows.contracts.errors import ErrorCode
+from workflows.contracts.errors import ErrorClass, ErrorCode, Problem
 from workflows.contracts.timing import Timing
 
 
@@ -162,3 +162,17 @@ class RunSummary(Contract):
     """The worst failing cases first, at most 50; all of them are in the store."""
     started_at: datetime
     finished_at: datetime
+
+
+class RunFailure(Contract):
+    """The detail of the application error that a failed run ends with; the error's type is `code`."""
+
+    code: ErrorCode
+    error_class: ErrorClass
+    phase: Phase
+    """The phase in which it happened."""
+    message: str
+    recovery: Recovery
+    execution_id: int | None = None
+    problems: list[Problem] = []
+    """For VALIDATION_ERROR: every problem with its path."""
