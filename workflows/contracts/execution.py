@@ -94,6 +94,8 @@ class Execution(Contract):
     services: list[str]
     timing: Timing
     started_at: datetime
+    search_attributes: bool = False
+    """Whether the server knows ours: setting an unregistered one hangs a workflow."""
 
 
 class PhaseChange(Contract):

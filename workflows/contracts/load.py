@@ -113,3 +113,18 @@ class RulesUpserted(Contract):
     ttl_seconds: int
     expires_at: datetime
     """UTC, computed here: the peer's own `expiresAt` is local time in disguise (`peer-contract` section 3.3)."""
+
+
+class Exclusion(Contract):
+    """Why the cases of a service cannot be measured."""
+
+    service: str
+    outcome: CaseOutcome
+    reason: str
+
+
+class ExclusionOrder(Contract):
+    """Asks to record the outcome of all cases of these services."""
+
+    execution_id: int
+    exclusions: list[Exclusion]

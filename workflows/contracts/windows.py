@@ -7,7 +7,8 @@ from enum import StrEnum
 
 from workflows.contracts.base import Contract
 from workflows.contracts.errors import ErrorCode
-from workflows.contracts.execution import Execution
+from workflows.contracts.execution import Execution, Recovery
+from workflows.contracts.plan import Timeouts
 
 
 class WindowKind(StrEnum):
@@ -122,10 +123,10 @@ class WindowInput(Contract):
     execution: Execution
     parent_workflow_id: str
     parent_run_id: str
-    close_within_seconds: float
+    timeouts: Timeouts
+    """The plan's."""
+    hold_seconds: float
     """How long this window may stay open before it closes itself."""
-    recovery_seconds: float
-    """How long closing is retried before the window is reported as unverified (plan: `timeouts.recovery`)."""
     service: str = ""
     """The one service of a fault window."""
     case_count: int = 0
@@ -138,6 +139,31 @@ class Closing(Contract):
     verified: bool
     detail: str = ""
     stability: list[ServiceStability] = []
+
+
+class LockHolder(Contract):
+    """Who holds a namespace, from the memo of its lock."""
+
+    plan: str = ""
+    workflow_id: str = ""
+    run_id: str = ""
+    execution_id: int | None = None
+
+
+class LockWait(Contract):
+    """Asks to wait until a lock is free; with `cancel_holder`, its run is cancelled first, never terminated."""
+
+    lock_id: str
+    cancel_holder: bool = False
+
+
+class RunRef(Contract):
+    """One run of a workflow."""
+
+    execution_id: int
+    workflow_id: str
+    run_id: str
+    recovery: Recovery = Recovery.VERIFIED
 
 
 class LockReport(Contract):
