@@ -98,6 +98,12 @@ class Execution(Contract):
     """Whether the server knows ours: setting an unregistered one hangs a workflow."""
 
 
+class ExecutionRef(Contract):
+    """One execution; everything else about it is in the store."""
+
+    execution_id: int
+
+
 class PhaseChange(Contract):
     """Tells the store where a run is."""
 
@@ -147,6 +153,15 @@ class CaseVerdict(Contract):
     """Percent of requests, 0 to 100, by the peers' definition of an error."""
     requests: int = 0
     reason: str = ""
+
+
+class Judgement(Contract):
+    """What the SLO makes of all results."""
+
+    verdict: Verdict
+    cases: CaseCounts
+    failed_cases: list[CaseVerdict] = []
+    """At most 50, the highest error rate and then the slowest first."""
 
 
 class RunSummary(Contract):

@@ -104,6 +104,14 @@ class LoadReport(Contract):
     recovery_verified: bool = True
 
 
+class RulesOrder(Contract):
+    """Asks for the rules of these services."""
+
+    execution_id: int
+    services: list[str]
+    ttl_seconds: int = 0
+
+
 class RulesUpserted(Contract):
     """What was asked of the proxy."""
 

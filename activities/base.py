@@ -1,0 +1,114 @@
+"""What every activity shares: one place where errors are translated, heartbeats beat, and deadlines are kept.
+
+A `HoldfastError` becomes Temporal's application error here and nowhere else. Its cause is logged by the worker and not
+sent: a chain of library errors carries URLs and headers, and history keeps them for ever.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from workflows.contracts.errors import ErrorCode, HoldfastError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+S = TypeVar("S")
+T = TypeVar("T")
+
+_BEATS_PER_TIMEOUT = 3
+
+
+@asynccontextmanager
+async def heartbeating() -> AsyncIterator[None]:
+    """Beat while the block runs, so that a cancel is delivered into it and a dead worker is noticed."""
+    timeout = activity.info().heartbeat_timeout
+    if not timeout:
+        yield
+        return
+
+    async def beat() -> None:
+        while True:
+            activity.heartbeat()
+            await asyncio.sleep(timeout.total_seconds() / _BEATS_PER_TIMEOUT)
+
+    beating = asyncio.create_task(beat())
+    try:
+        yield
+    finally:
+        beating.cancel()
+        with suppress(asyncio.CancelledError):
+            await beating
+
+
+def step(
+    work: Callable[Concatenate[S, P], Awaitable[R]],
+) -> Callable[Concatenate[S, P], Coroutine[Any, Any, R]]:
+    """Make a method an activity's body: heartbeats where its policy asks for them, errors translated once.
+
+    Raises:
+        ApplicationError: type = the stable code, non-retryable when a repetition cannot help.
+    """
+
+    @functools.wraps(work)
+    async def body(self: S, *args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            async with heartbeating():
+                return await work(self, *args, **kwargs)
+        except HoldfastError as error:
+            activity.logger.warning("%s: %s", error.code, error, exc_info=error.__cause__)
+            raise ApplicationError(str(error), type=error.code, non_retryable=not error.kind.retryable) from None
+        except ApplicationError:
+            raise
+        except Exception as error:
+            # A defect of ours. Its text may quote anything, secrets included, so only its name leaves the worker.
+            activity.logger.exception("unexpected error in %s", activity.info().activity_type)
+            text = f"unexpected {type(error).__name__} in {activity.info().activity_type}; the worker's log has details"
+            attempts_left = activity.info().attempt < _UNEXPECTED_ATTEMPTS
+            raise ApplicationError(text, type=ErrorCode.UNEXPECTED, non_retryable=not attempts_left) from None
+
+    return body
+
+
+_UNEXPECTED_ATTEMPTS = 3
+"""A defect is tried again twice, in case it was the moment's; then it ends the activity."""
+
+
+def deadline(longest: timedelta) -> datetime:
+    """When this activity's time is over, counted from its first scheduling: a repeated attempt gets what is left."""
+    return activity.info().scheduled_time + longest
+
+
+def time_left(end: datetime) -> timedelta:
+    """Until `end`, never negative."""
+    return max(end - datetime.now(UTC), timedelta(0))
+
+
+async def poll(
+    look: Callable[[], Awaitable[T | None]], *, end: datetime, every: timedelta, tolerate: bool = True
+) -> T | None:
+    """Look again and again until there is an answer; None when `end` has passed.
+
+    Trouble that may pass (network, 5xx) is tolerated until then: one failed look is no failed run
+    (`peer-contract` property 25). There is always at least one look.
+    """
+    while True:
+        try:
+            found = await look()
+        except HoldfastError as error:
+            if not (tolerate and error.kind.retryable):
+                raise
+            activity.logger.info("looking again: %s", error)
+            found = None
+        if found is not None:
+            return found
+        if datetime.now(UTC) >= end:
+            return None
+        await asyncio.sleep(min(every, time_left(end)).total_seconds())

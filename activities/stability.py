@@ -1,0 +1,29 @@
+"""Waiting until services are stable, in parallel, with every result shown."""
+
+from __future__ import annotations
+
+import asyncio
+
+from temporalio import activity
+
+from activities.base import deadline, step, time_left
+from activities.toolbox import Toolbox
+from workflows.contracts.windows import StabilityOrder, StabilityReport
+
+
+class StabilityActivities:
+    """Asks services whether they are ready."""
+
+    def __init__(self, tools: Toolbox) -> None:
+        self._tools = tools
+
+    @activity.defn(name="await_stability")
+    @step
+    async def await_stability(self, order: StabilityOrder) -> StabilityReport:
+        """Wait for each service, all at once, at most the plan's `timeouts.stability`; report every one."""
+        subject = await self._tools.subject(order.execution_id)
+        client = self._tools.stability(subject.plan)
+        left = time_left(deadline(subject.plan.timeouts.stability))
+        every = subject.execution.timing.stability_poll
+        waits = (client.wait_until_stable(service, timeout=left, poll=every) for service in order.services)
+        return StabilityReport(services=list(await asyncio.gather(*waits)))

@@ -1,0 +1,66 @@
+"""The clients that activities act through. Built once by the worker; one client per peer address is shared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from clients.canary import CanaryClient
+from clients.faults import FaultClient
+from clients.load import LoadGenerator
+from clients.proxy import ProxyClient
+from clients.secrets import Redactor, Secrets, redactor_for
+from clients.stability import HttpStabilityClient, StabilityClient
+from clients.store.store import Store
+from workflows.contracts.execution import Execution
+from workflows.contracts.plan import Plan
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One execution with its plan: what an activity works on."""
+
+    execution: Execution
+    plan: Plan
+
+    @property
+    def namespace(self) -> str:
+        """Where the services live."""
+        return self.plan.system.namespace
+
+
+@dataclass
+class Toolbox:
+    """Store, secrets and peers."""
+
+    store: Store
+    secrets: Secrets
+    load: LoadGenerator
+    canary: CanaryClient
+    _proxies: dict[str, ProxyClient] = field(default_factory=dict)
+    _faults: dict[str, FaultClient] = field(default_factory=dict)
+
+    async def subject(self, execution_id: int) -> Subject:
+        """The execution and its plan, from the store."""
+        return Subject(await self.store.execution(execution_id), await self.store.plan(execution_id))
+
+    def proxy(self, plan: Plan) -> ProxyClient:
+        """The plan's traffic proxy."""
+        return self._proxies.setdefault(plan.system.proxy, ProxyClient(plan.system.proxy))
+
+    def faults(self, plan: Plan) -> FaultClient:
+        """The plan's fault service."""
+        return self._faults.setdefault(plan.system.faults, FaultClient(plan.system.faults))
+
+    def stability(self, plan: Plan) -> StabilityClient:
+        """How the plan tells stability."""
+        return HttpStabilityClient(plan.system.services, plan.system.stability)
+
+    def redactor(self, plan: Plan) -> Redactor:
+        """Removes the plan's secrets from whatever is about to be stored."""
+        return redactor_for(plan, self.secrets)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        for client in (*self._proxies.values(), *self._faults.values()):
+            await client.aclose()
+        await self.store.close()

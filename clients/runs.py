@@ -1,0 +1,115 @@
+"""Workflow runs as the Temporal server itself describes them: is it running, how did it end, who holds a lock."""
+
+from __future__ import annotations
+
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
+from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
+
+from workflows.contracts.base import Contract
+from workflows.contracts.errors import ErrorCode, HoldfastError
+from workflows.contracts.execution import RunFailure, RunStatus, RunSummary
+from workflows.contracts.windows import LockHolder
+
+_STATUS = {
+    WorkflowExecutionStatus.COMPLETED: RunStatus.COMPLETED,
+    WorkflowExecutionStatus.CANCELED: RunStatus.CANCELLED,
+    WorkflowExecutionStatus.TIMED_OUT: RunStatus.TIMED_OUT,
+}
+
+MEMO_HOLDER = "holder"
+"""Memo key of a lock: who holds it, a `LockHolder`."""
+
+
+class RunEnd(Contract):
+    """How a closed run ended, from the server's own description."""
+
+    status: RunStatus
+    terminated: bool = False
+    summary: RunSummary | None = None
+    failure: RunFailure | None = None
+    message: str = ""
+
+
+class RunDirectory:
+    """Looks at runs through a Temporal client.
+
+    Raises:
+        HoldfastError: PEER_UNREACHABLE when the server cannot be asked; the look may be repeated.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    async def is_running(self, workflow_id: str, run_id: str | None = None) -> bool:
+        """Whether this run is open. A run that the server no longer knows is not."""
+        handle = self._client.get_workflow_handle(workflow_id, run_id=run_id)
+        try:
+            return (await handle.describe()).status is WorkflowExecutionStatus.RUNNING
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return False
+            raise _unreachable(error) from error
+
+    async def cancel(self, workflow_id: str, run_id: str | None = None) -> None:
+        """Ask a run to end; harmless when it already has."""
+        try:
+            await self._client.get_workflow_handle(workflow_id, run_id=run_id).cancel()
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise _unreachable(error) from error
+
+    async def holder(self, lock_id: str) -> LockHolder | None:
+        """Who holds a lock; None when nobody does."""
+        try:
+            description = await self._client.get_workflow_handle(lock_id).describe()
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return None
+            raise _unreachable(error) from error
+        if description.status is not WorkflowExecutionStatus.RUNNING:
+            return None
+        memo = await description.memo()
+        return LockHolder.model_validate(memo.get(MEMO_HOLDER, {}))
+
+    async def end_of(self, workflow_id: str, run_id: str) -> RunEnd | None:
+        """How a run ended; None while it is open."""
+        handle = self._client.get_workflow_handle(workflow_id, run_id=run_id, result_type=RunSummary)
+        try:
+            status = (await handle.describe()).status
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return RunEnd(status=RunStatus.FAILED, message="the server no longer knows this run")
+            raise _unreachable(error) from error
+        if status is WorkflowExecutionStatus.RUNNING:
+            return None
+        if status is WorkflowExecutionStatus.TERMINATED:
+            return RunEnd(status=RunStatus.FAILED, terminated=True, message="the run was terminated")
+        if status is WorkflowExecutionStatus.FAILED:
+            return await _failed(handle.result)
+        if status is WorkflowExecutionStatus.COMPLETED:
+            return RunEnd(status=RunStatus.COMPLETED, summary=await handle.result())
+        # CONTINUED_AS_NEW cannot happen to ResilienceTest; everything else unknown counts as failed.
+        return RunEnd(status=_STATUS.get(status, RunStatus.FAILED) if status else RunStatus.FAILED)
+
+
+async def _failed(result: object) -> RunEnd:
+    try:
+        await result()  # type: ignore[operator]
+    except WorkflowFailureError as error:
+        return RunEnd(status=RunStatus.FAILED, failure=failure_of(error.cause), message=str(error.cause))
+    return RunEnd(status=RunStatus.FAILED)
+
+
+def failure_of(cause: BaseException | None) -> RunFailure | None:
+    """The typed failure that a run ended with; None when it failed without one (a defect of ours)."""
+    if isinstance(cause, ApplicationError) and cause.details:
+        try:
+            return RunFailure.model_validate(cause.details[0])
+        except ValueError:
+            return None
+    return None
+
+
+def _unreachable(error: RPCError) -> HoldfastError:
+    return HoldfastError(ErrorCode.PEER_UNREACHABLE, f"the Temporal server did not answer: {error.status.name}")
