@@ -1,0 +1,46 @@
+"""Where to find everything in a lab, and what is on in it right now."""
+
+from pydantic import BaseModel
+
+
+class LabAddresses(BaseModel):
+    """Base URLs (`http://127.0.0.1:<port>`, no slash at the end) of a started lab."""
+
+    namespace: str
+    proxy: str
+    faults: str
+    admin: str
+    services: dict[str, str]
+    entry: str
+    """Base URL of the service that users call."""
+    entry_service: str
+    """Its name."""
+
+
+class ServiceState(BaseModel):
+    """One service as Kubernetes would show it."""
+
+    target_port: int
+    sidecar: bool
+    app_up: bool
+    ready: bool
+    effects: list[str]
+    """Names of the faults that act in it."""
+
+
+class LabState(BaseModel):
+    """What is on in the lab right now."""
+
+    faults: dict[str, str]
+    """Every fault that still exists, with its phase."""
+    rules: list[str]
+    """Ids of active fixture sessions."""
+    recordings: list[str]
+    """Ids of active recordings."""
+    services: dict[str, ServiceState]
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing is on, and every service is as it was at the start."""
+        untouched = all(s.ready and not s.sidecar and s.target_port != 15006 for s in self.services.values())
+        return untouched and not (self.faults or self.rules or self.recordings)

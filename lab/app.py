@@ -1,0 +1,98 @@
+"""What a demo service does with a request: its own work, its calls in order, its fallbacks."""
+
+import asyncio
+import json
+from collections.abc import Callable
+
+import aiohttp
+from aiohttp import web
+from pydantic import BaseModel, JsonValue
+
+from lab.topology import Call, Route, Service
+
+
+class CallResult(BaseModel):
+    """How one call to another service went. `ok` is false where only a fallback stands in."""
+
+    ok: bool
+    value: JsonValue = None
+
+
+def json_response(body: object, status: int = 200) -> web.Response:
+    """Answer like every service here does."""
+    return web.Response(
+        body=json.dumps(body, ensure_ascii=False).encode(),
+        status=status,
+        content_type="application/json",
+    )
+
+
+def raw_path(request: web.BaseRequest) -> str:
+    """Give the path as it came over the wire: percent-encoded, without the query."""
+    return request.raw_path.partition("?")[0]
+
+
+class App:
+    """One demo service, without any socket."""
+
+    def __init__(self, service: Service, session: aiohttp.ClientSession, address_of: Callable[[str], str]) -> None:
+        self._service = service
+        self._session = session
+        self._address_of = address_of
+        self._routes: dict[tuple[str, str], Route] = {(route.method, route.path): route for route in service.routes}
+
+    async def answer(self, request: web.BaseRequest) -> web.Response:
+        """Answer a business request."""
+        route = self._routes.get((request.method, raw_path(request)))
+        if route is None:
+            return json_response({"error": "not found", "service": self._service.name}, 404)
+        await asyncio.sleep(self._service.latency)
+        return await self._compose(route, request.headers.get("baggage"))
+
+    async def _compose(self, route: Route, baggage: str | None) -> web.Response:
+        headers = {"baggage": baggage} if baggage is not None and self._service.forwards_baggage else {}
+        results: dict[str, CallResult] = {}
+        for call in self._service.calls:
+            result = await self._call(call, headers)
+            if call.required and not result.ok:
+                return self._unavailable([call.service])
+            results[call.service] = result
+        for group in self._service.needs_one_of:
+            if not any(results[name].ok for name in group):
+                return self._unavailable(list(group))
+        return json_response({**route.body, **{name: result.value for name, result in results.items()}})
+
+    async def _call(self, call: Call, headers: dict[str, str]) -> CallResult:
+        result = await self._attempt(call, call.service, headers)
+        for _ in range(call.retries):
+            if result.ok:
+                break
+            await asyncio.sleep(call.backoff)
+            result = await self._attempt(call, call.service, headers)
+        if result.ok:
+            return result
+        if call.fallback_service is not None:
+            return await self._attempt(call, call.fallback_service, headers)
+        return CallResult(ok=False, value=call.fallback)
+
+    async def _attempt(self, call: Call, service: str, headers: dict[str, str]) -> CallResult:
+        try:
+            async with self._session.request(
+                call.method,
+                self._address_of(service) + call.path,
+                headers=headers,
+                timeout=aiohttp.ClientTimeout(total=call.timeout),
+            ) as response:
+                if response.status >= 400:
+                    return CallResult(ok=False)
+                return CallResult(ok=True, value=await response.json(content_type=None))
+        except (aiohttp.ClientError, TimeoutError, ValueError):
+            return CallResult(ok=False)
+
+    def _unavailable(self, dependencies: list[str]) -> web.Response:
+        body = {
+            "error": "dependency unavailable",
+            "service": self._service.name,
+            "dependency": "|".join(dependencies),
+        }
+        return json_response(body, 503)

@@ -1,0 +1,78 @@
+"""All services of one lab: they are started, found and stopped here."""
+
+import aiohttp
+
+from lab.app import App
+from lab.background import Background
+from lab.host import Host
+from lab.journal import Journal
+from lab.settings import LabSettings, PortChoice
+from lab.sockets import Listener
+from lab.topology import Topology
+
+
+class UnknownServiceError(Exception):
+    """No such service in this cluster, or no such namespace."""
+
+
+class Cluster:
+    """The system under test. Shares nothing with the peers but what Kubernetes would show them."""
+
+    def __init__(self, topology: Topology, settings: LabSettings) -> None:
+        self.topology = topology
+        self.settings = settings
+        self.background = Background()
+        self.journal = Journal([service.name for service in topology.services])
+        self.hosts = {
+            service.name: Host(
+                service.name,
+                is_entry=service.name == topology.entry,
+                settings=settings,
+                journal=self.journal,
+                background=self.background,
+            )
+            for service in topology.services
+        }
+        self._listeners: dict[str, Listener] = {}
+        self._session: aiohttp.ClientSession | None = None
+
+    @property
+    def namespace(self) -> str:
+        """The only namespace here."""
+        return self.topology.namespace
+
+    @property
+    def session(self) -> aiohttp.ClientSession:
+        """The HTTP client of everything inside the lab."""
+        if self._session is None:
+            raise RuntimeError("the lab is not started")
+        return self._session
+
+    def host(self, service: str, namespace: str) -> Host:
+        """Find a service."""
+        if namespace != self.namespace or service not in self.hosts:
+            raise UnknownServiceError(f"Service not found: {service} in namespace {namespace}")
+        return self.hosts[service]
+
+    def address_of(self, service: str) -> str:
+        """The Service address of a service, as a base URL."""
+        return self._listeners[service].url
+
+    async def start(self, ports: PortChoice) -> None:
+        """Bind every address, then serve."""
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0), auto_decompress=True, cookie_jar=aiohttp.DummyCookieJar()
+        )
+        for service in self.topology.services:
+            self._listeners[service.name] = Listener(self.hosts[service.name].handle, service.port, ports)
+        for service in self.topology.services:
+            app = App(service, self._session, self.address_of)
+            await self.hosts[service.name].start(app, self._listeners[service.name])
+
+    async def stop(self) -> None:
+        """End all tasks, close all sockets."""
+        await self.background.close()
+        for listener in self._listeners.values():
+            await listener.close()
+        if self._session is not None:
+            await self._session.close()

@@ -1,0 +1,222 @@
+"""One service as the cluster runs it: the Service address, the pod behind it, its sidecar, and the faults in it."""
+
+import asyncio
+import time
+from datetime import UTC, datetime
+from enum import StrEnum
+from functools import partial
+
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict
+
+from lab.app import App, json_response, raw_path
+from lab.background import Background
+from lab.journal import Journal
+from lab.settings import LabSettings
+from lab.sidecar import APP_PORT, SIDECAR_PORT, Exchange, Sidecar
+from lab.sockets import Listener
+
+UPSTREAM_ERROR = (
+    "upstream connect error or disconnect/reset before headers. retried and the latest reset reason: "
+    "remote connection failure, transport failure reason: delayed connect error: 111"
+)
+
+
+class EffectKind(StrEnum):
+    """What a fault does to a service."""
+
+    REMOVED = "removed"
+    DELAY = "delay"
+    LOSS = "loss"
+    EXCEPTION = "exception"
+    POD_RESTART = "pod_restart"
+    PROCESS_RESTART = "process_restart"
+
+
+class Effect(BaseModel):
+    """One fault's effect on one service."""
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: EffectKind
+    seconds: float = 0
+
+    @property
+    def restarts(self) -> bool:
+        """Whether the service comes back by itself."""
+        return self.kind in {EffectKind.POD_RESTART, EffectKind.PROCESS_RESTART}
+
+
+async def hang(request: web.BaseRequest, limit: float) -> web.Response:
+    """Give no answer until the client gives up, or the limit is reached: then drop the connection."""
+    deadline = time.monotonic() + limit
+    # Polled, because the framework has no event for a client that goes away.
+    while _connected(request) and time.monotonic() < deadline:  # noqa: ASYNC110
+        await asyncio.sleep(0.02)
+    return drop(request)
+
+
+def _connected(request: web.BaseRequest) -> bool:
+    return request.transport is not None and not request.transport.is_closing()
+
+
+def drop(request: web.BaseRequest) -> web.Response:
+    """Cut the connection; the response exists only because the framework wants one."""
+    if request.transport is not None:
+        request.transport.abort()
+    return web.Response(status=504)
+
+
+class Host:
+    """One service on one address. After each change `_sync` makes the socket agree with what should be listening."""
+
+    def __init__(
+        self, name: str, *, is_entry: bool, settings: LabSettings, journal: Journal, background: Background
+    ) -> None:
+        self.name = name
+        self.target_port = APP_PORT
+        self.sidecar: Sidecar | None = None
+        self.effects: dict[str, Effect] = {}
+        self._live: Sidecar | None = None  # The sidecar that traffic meets: a new one only after its rollout.
+        self._ready_at = 0.0
+        self._is_entry = is_entry
+        self._settings = settings
+        self._journal = journal
+        self._background = background
+        self._app: App | None = None
+        self._listener: Listener | None = None
+
+    async def start(self, app: App, listener: Listener) -> None:
+        """Begin to serve."""
+        self._app, self._listener = app, listener
+        await self._sync()
+
+    @property
+    def port(self) -> int:
+        """The port of the Service address."""
+        return 0 if self._listener is None else self._listener.port
+
+    @property
+    def app_up(self) -> bool:
+        """Whether the app's container runs."""
+        down = {EffectKind.REMOVED, EffectKind.POD_RESTART, EffectKind.PROCESS_RESTART}
+        return not any(effect.kind in down for effect in self.effects.values())
+
+    @property
+    def ready(self) -> bool:
+        """Whether no rollout is going on and the app runs."""
+        return self.app_up and time.monotonic() >= self._ready_at
+
+    def begin_rollout(self) -> None:
+        """Replace the pods: business traffic goes on, readiness is lost for a while."""
+        self._ready_at = time.monotonic() + self._settings.rollout
+
+    async def inject(self, sidecar: Sidecar) -> None:
+        """Put a sidecar into the pods, or another one in its place; it takes traffic when the new pods do."""
+        self.sidecar = sidecar
+        self.begin_rollout()
+        self._background.later(self._settings.rollout, partial(self._activate, sidecar))
+
+    async def remove_sidecar(self) -> None:
+        """Take out whatever sidecar there is."""
+        if self.sidecar is not None:
+            self.begin_rollout()
+        self.sidecar = self._live = None
+        await self._sync()
+
+    async def point_at(self, target_port: int) -> None:
+        """Set the Service's targetPort."""
+        self.target_port = target_port
+        await self._sync()
+
+    async def apply(self, fault: str, effect: Effect) -> None:
+        """Let a fault act."""
+        self.effects[fault] = effect
+        await self._sync()
+        if effect.restarts:
+            self._background.later(self._settings.restart_time, partial(self.lift, fault))
+
+    async def lift(self, fault: str) -> None:
+        """End a fault's effect; what had to be started again needs a rollout to be ready."""
+        effect = self.effects.pop(fault, None)
+        if effect is not None and (effect.restarts or effect.kind is EffectKind.REMOVED):
+            self.begin_rollout()
+        await self._sync()
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Serve one request that came to the Service address."""
+        effects = list(self.effects.values())
+        if any(effect.kind is EffectKind.LOSS for effect in effects):
+            return await hang(request, self._settings.hang_limit)
+        delay = sum(effect.seconds for effect in effects)
+        if delay:
+            await asyncio.sleep(delay)
+        if self._is_entry and request.path != "/health":
+            self._journal.counters.entry_baggage[request.headers.get("baggage", "")] += 1
+        if self._live is not None and self.target_port == SIDECAR_PORT:
+            return await self._through(self._live, request)
+        return await self._serve(request)
+
+    async def _through(self, sidecar: Sidecar, request: web.BaseRequest) -> web.Response:
+        path = raw_path(request)
+        if sidecar.broken:
+            return web.Response(status=503, text="no healthy upstream")
+        rule = sidecar.match(request, path)
+        if rule is not None:
+            self._journal.counters.services[self.name].intercepted += 1
+            return rule.response()
+        began = time.monotonic()
+        body = await request.text()
+        # With 15006 as its application port the sidecar forwards to itself until it gives up.
+        reachable = self.app_up and sidecar.app_port != SIDECAR_PORT
+        response = await self._serve(request) if reachable else web.Response(status=503, text=UPSTREAM_ERROR)
+        if sidecar.recorder is not None and sidecar.recorder.wants(request.method, path):
+            sidecar.recorder.add(_exchange(request, body, response, time.monotonic() - began))
+        return response
+
+    async def _serve(self, request: web.BaseRequest) -> web.Response:
+        if request.path == "/health":
+            status = "UP" if self.ready else "OUT_OF_SERVICE"
+            return json_response({"status": status, "service": self.name}, 200 if self.ready else 503)
+        path = raw_path(request)
+        self._journal.counters.services[self.name].requests[f"{request.method} {path}"] += 1
+        if any(effect.kind is EffectKind.EXCEPTION for effect in self.effects.values()):
+            return _spring_error(path)
+        if self._app is None:
+            return web.Response(status=503, text=UPSTREAM_ERROR)
+        return await self._app.answer(request)
+
+    async def _activate(self, sidecar: Sidecar) -> None:
+        if self.sidecar is sidecar:
+            self._live = sidecar
+            await self._sync()
+
+    async def _sync(self) -> None:
+        if self._listener is not None:
+            await self._listener.settle(self._listening)
+
+    def _listening(self) -> bool:
+        if any(effect.kind is EffectKind.POD_RESTART for effect in self.effects.values()):
+            return False
+        if self.target_port != SIDECAR_PORT:
+            return self.app_up
+        # Left at 15006 without a sidecar the Service leads nowhere; with one on its way the old pods still serve.
+        return self._live is not None or (self.sidecar is not None and self.app_up)
+
+
+def _spring_error(path: str) -> web.Response:
+    timestamp = datetime.now(UTC).isoformat(timespec="milliseconds")
+    return json_response({"timestamp": timestamp, "status": 500, "error": "Internal Server Error", "path": path}, 500)
+
+
+def _exchange(request: web.BaseRequest, body: str, response: web.Response, seconds: float) -> Exchange:
+    return Exchange(
+        method=request.method,
+        target=request.raw_path,
+        request_headers={name.lower(): value for name, value in request.headers.items()},
+        request_body=body,
+        status=response.status,
+        response_headers={name.lower(): value for name, value in response.headers.items()},
+        response_body=response.text or "",
+        seconds=seconds,
+    )

@@ -1,0 +1,115 @@
+"""One lab: the demo system, its traffic proxy, its fault service and the admin endpoint, in one event loop."""
+
+import socket
+from types import TracebackType
+from typing import Self
+
+from aiohttp import web
+
+from lab.addresses import LabAddresses, LabState
+from lab.admin import Admin
+from lab.cluster import Cluster
+from lab.faults.server import FaultService
+from lab.misbehave import Misbehaviour, Mischief
+from lab.proxy.server import Proxy
+from lab.settings import LabSettings, PortChoice
+from lab.sockets import HOST, bind
+from lab.topology import Topology
+
+
+class Lab:
+    """Start it with `async with Lab(topology) as lab:`, or with `await lab.start()` and, always, `await lab.stop()`.
+
+    Everything listens on 127.0.0.1 and nothing survives `stop`. A lab is started once; make a new one to start again.
+    """
+
+    def __init__(
+        self,
+        topology: Topology,
+        *,
+        settings: LabSettings | None = None,
+        ports: PortChoice = PortChoice.PREFERRED,
+    ) -> None:
+        self.topology = topology
+        self.settings = settings or LabSettings()
+        self._ports = ports
+        self._cluster = Cluster(topology, self.settings)
+        self._mischief = Mischief(self.settings.hang_limit)
+        self._proxy = Proxy(self._cluster, self._mischief)
+        self._faults = FaultService(self._cluster, self._mischief)
+        self._runners: list[web.AppRunner] = []
+        self._addresses: LabAddresses | None = None
+        self._admin: Admin | None = None
+
+    @property
+    def addresses(self) -> LabAddresses:
+        """Where everything is. Known once the lab is started."""
+        if self._addresses is None:
+            raise RuntimeError("the lab is not started: its addresses are not known yet")
+        return self._addresses
+
+    def state(self) -> LabState:
+        """What is on right now: the same as `GET /lab/state`."""
+        if self._admin is None:
+            raise RuntimeError("the lab is not started")
+        return self._admin.state()
+
+    def misbehave(self, misbehaviour: Misbehaviour) -> None:
+        """Make the peers misbehave: the same as `POST /lab/misbehave`."""
+        self._mischief.set(misbehaviour)
+
+    async def start(self) -> LabAddresses:
+        """Open every socket and answer with the addresses. Whatever was opened is closed again if this fails."""
+        try:
+            return await self._start()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Close everything; harmless when repeated."""
+        while self._runners:
+            await self._runners.pop().cleanup()
+        await self._cluster.stop()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    async def _start(self) -> LabAddresses:
+        await self._cluster.start(self._ports)
+        names = [service.name for service in self.topology.services]
+        services = {name: self._cluster.address_of(name) for name in names}
+        preferred = self.topology.ports
+        proxy = await self._serve(self._proxy.build_app(), preferred.proxy)
+        faults = await self._serve(self._faults.build_app(), preferred.faults)
+        # The admin endpoint tells its own address too, so its socket is bound before its application exists.
+        admin_socket = bind(preferred.admin, self._ports)
+        self._addresses = LabAddresses(
+            namespace=self.topology.namespace,
+            proxy=proxy,
+            faults=faults,
+            admin=f"http://{HOST}:{admin_socket.getsockname()[1]}",
+            services=services,
+            entry=services[self.topology.entry],
+            entry_service=self.topology.entry,
+        )
+        self._admin = Admin(self._cluster, self._proxy, self._faults, self._mischief, self._addresses)
+        await self._run(self._admin.build_app(), admin_socket)
+        return self._addresses
+
+    async def _serve(self, app: web.Application, preferred: int | None) -> str:
+        sock = bind(preferred, self._ports)
+        await self._run(app, sock)
+        return f"http://{HOST}:{sock.getsockname()[1]}"
+
+    async def _run(self, app: web.Application, sock: socket.socket) -> None:
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await runner.setup()
+        self._runners.append(runner)
+        await web.SockSite(runner, sock).start()

@@ -1,0 +1,124 @@
+"""Makes the peers misbehave on demand: one middleware around the proxy and the fault service."""
+
+import asyncio
+from enum import StrEnum
+
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+from lab.envelope import Handler, failure, plain
+from lab.host import drop, hang
+from lab.lies import lie
+from lab.names import FIXTURES, Endpoint
+
+
+class Action(StrEnum):
+    """What to do instead of answering properly."""
+
+    ACT_THEN_DROP = "act_then_drop"
+    ACT_THEN_500 = "act_then_500"
+    REFUSE_500 = "refuse_500"
+    HANG = "hang"
+    LIE = "lie"
+    DROP = "drop"
+    GARBAGE = "garbage"
+    SLOW = "slow"
+    REPLACE = "replace"
+
+
+class Instruction(BaseModel):
+    """One misbehaviour of one endpoint."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    endpoint: Endpoint
+    action: Action
+    nth: int | None = Field(default=None, ge=1)
+    """Which call since the instruction was given, counted over the calls that `contains` admits; null: every one."""
+    contains: str | None = None
+    """Only calls whose path, query or body contain this."""
+    seconds: float = Field(default=1, ge=0)
+    """For `slow`: how long to wait before acting."""
+    status: int = Field(default=200, ge=200, le=599)
+    body: JsonValue = None
+    """For `replace`: the answer; nothing is done."""
+
+
+class Misbehaviour(BaseModel):
+    """Everything that is to go wrong. The default is nothing."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    instructions: list[Instruction] = []
+    analysis_fails: str | None = None
+    """Each analysis ends FAILED with this message, its recordings still on."""
+    analysis_stalls: bool = False
+    """Each analysis stays in COLLECTING_DATA for ever, its recordings on."""
+    analysis_no_patterns_for: list[str] = []
+    """Analysis finds nothing in these services."""
+
+
+class Mischief:
+    """Holds the current misbehaviour and carries it out."""
+
+    def __init__(self, hang_limit: float) -> None:
+        self.current = Misbehaviour()
+        self._seen: list[int] = []
+        self._hang_limit = hang_limit
+
+    def set(self, wanted: Misbehaviour) -> None:
+        """Replace the current misbehaviour; counting starts again."""
+        self.current = wanted
+        self._seen = [0] * len(wanted.instructions)
+
+    @web.middleware
+    async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Act out the first instruction that is due for this call."""
+        instruction = await self._due(request)
+        if instruction is None:
+            return await handler(request)
+        return await self._carry_out(instruction, request, handler)
+
+    async def _due(self, request: web.Request) -> Instruction | None:
+        text = f"{request.path_qs}\n{await request.text()}" if self.current.instructions else ""
+        due = None
+        for index, instruction in enumerate(self.current.instructions):
+            if instruction.endpoint != request.match_info.route.name:
+                continue
+            if instruction.contains is not None and instruction.contains not in text:
+                continue
+            self._seen[index] += 1
+            if due is None and instruction.nth in {None, self._seen[index]}:
+                due = instruction
+        return due
+
+    async def _carry_out(self, it: Instruction, request: web.Request, handler: Handler) -> web.StreamResponse:
+        if it.action is Action.SLOW:
+            await asyncio.sleep(it.seconds)
+        if it.action in {Action.SLOW, Action.ACT_THEN_DROP, Action.ACT_THEN_500}:
+            response = await handler(request)
+            if it.action is Action.SLOW:
+                return response
+        return await self._answer(it, request)
+
+    async def _answer(self, it: Instruction, request: web.Request) -> web.StreamResponse:
+        match it.action:
+            case Action.HANG:
+                return await hang(request, self._hang_limit)
+            case Action.LIE:
+                return await lie(it.endpoint, request)
+            case Action.GARBAGE:
+                return web.Response(text="<html>It works!</html>", content_type="text/html")
+            case Action.REPLACE:
+                return plain(it.body, it.status)
+            case Action.ACT_THEN_500 | Action.REFUSE_500:
+                return _internal_error(it.endpoint)
+            case _:
+                return drop(request)
+
+
+def _internal_error(endpoint: Endpoint) -> web.Response:
+    if endpoint in FIXTURES:
+        return web.Response(status=500)
+    code = "RUNTIME_ERROR" if endpoint.name.startswith("FAULT") or endpoint is Endpoint.EXECUTE else "500"
+    return failure(code, "Internal server error", 500)

@@ -1,0 +1,84 @@
+"""Replays: recorded requests sent again, for real, straight to their service."""
+
+import asyncio
+import random
+from http import HTTPStatus
+
+import aiohttp
+from yarl import URL
+
+from lab.cluster import Cluster
+from lab.proxy.patterns import Pattern, Replayed
+
+_NOT_SENT_AGAIN = {"host", "content-length", "connection", "transfer-encoding", "accept-encoding"}
+_AT_ONCE = 8
+
+
+class Replayer:
+    """Sends patterns again and reports what came back, in the peer's lossy way."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+
+    async def replay(self, service: str, patterns: list[Pattern]) -> list[Replayed]:
+        """Replay all patterns of one service."""
+        gate = asyncio.Semaphore(_AT_ONCE)
+        # The peer forwards a random local port to a pod; it shows in the URLs and nowhere else.
+        local_port = random.randint(32768, 60999)  # noqa: S311
+
+        async def one(pattern: Pattern) -> Replayed:
+            async with gate:
+                return await self._replay(service, pattern, local_port)
+
+        return list(await asyncio.gather(*(one(pattern) for pattern in patterns)))
+
+    async def _replay(self, service: str, pattern: Pattern, local_port: int) -> Replayed:
+        target = _encoded_again(pattern.url)
+        shown = Replayed(url=f"http://localhost:{local_port}{target}", method=pattern.method)
+        headers = {k: v for k, v in pattern.request_headers.items() if k.lower() not in _NOT_SENT_AGAIN}
+        timeout = aiohttp.ClientTimeout(total=None, sock_read=self._cluster.settings.replay_timeout)
+        try:
+            async with self._cluster.session.request(
+                pattern.method,
+                URL(self._cluster.address_of(service) + target, encoded=True),
+                headers=headers,
+                data=pattern.request_body.encode() or None,
+                timeout=timeout,
+                allow_redirects=False,
+            ) as response:
+                return await _told(shown, response)
+        except TimeoutError:
+            return _io_error(shown, "Read timed out")
+        except aiohttp.ClientConnectorError:
+            return _io_error(shown, "Connection refused")
+        except aiohttp.ClientError as error:
+            return _io_error(shown, str(error) or "Connection reset")
+
+
+def _encoded_again(url: str) -> str:
+    """Give path and query, the path percent-encoded once more than it already is: the peer's mistake."""
+    target = "/" + url.split("://", 1)[1].partition("/")[2]
+    path, mark, query = target.partition("?")
+    return path.replace("%", "%25") + mark + query
+
+
+async def _told(shown: Replayed, response: aiohttp.ClientResponse) -> Replayed:
+    body = await response.text()
+    if response.status < 400:
+        headers: dict[str, list[str]] = {}
+        for name, value in response.headers.items():
+            headers.setdefault(name, []).append(value)
+        return shown.model_copy(
+            update={"status_code": response.status, "response_headers": headers, "response_body": body}
+        )
+    try:
+        phrase = HTTPStatus(response.status).phrase
+    except ValueError:
+        phrase = "Unknown"
+    message = f"{response.status} {phrase}: " + (f'"{body}"' if body else "[no body]")
+    return shown.model_copy(update={"error_message": message})
+
+
+def _io_error(shown: Replayed, cause: str) -> Replayed:
+    message = f'I/O error on {shown.method} request for "{shown.url}": {cause}'
+    return shown.model_copy(update={"error_message": message})

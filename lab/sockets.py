@@ -1,0 +1,89 @@
+"""Listening sockets that can really be closed and opened again on the same port."""
+
+import asyncio
+import socket
+import sys
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from lab.settings import PortChoice
+
+HOST = "127.0.0.1"
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+
+def _bound(port: int) -> socket.socket:
+    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((HOST, port))
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def bind(preferred: int | None, choice: PortChoice) -> socket.socket:
+    """Bind a port by the rule of `choice`."""
+    if choice is PortChoice.PREFERRED and preferred is not None:
+        try:
+            return _bound(preferred)
+        except OSError:
+            return _bound(0)
+    return _bound(0)
+
+
+class Listener:
+    """One address. Closed means closed: clients are refused, their open connections are dropped.
+
+    While it is closed, a second socket that is bound but does not listen keeps the port, so that nobody else gets it,
+    nor any outgoing connection as its local port (which would then connect to itself). Only Linux lets two sockets
+    share a port so.
+    """
+
+    def __init__(self, handler: Handler, preferred: int | None, choice: PortChoice) -> None:
+        self._handler = handler
+        self._first: socket.socket | None = bind(preferred, choice)
+        self.port: int = self._first.getsockname()[1]
+        self._guard = _bound(self.port) if sys.platform == "linux" else None
+        self._runner: web.ServerRunner | None = None
+        self._lock = asyncio.Lock()
+
+    @property
+    def url(self) -> str:
+        """The base URL of this address."""
+        return f"http://{HOST}:{self.port}"
+
+    async def settle(self, wanted_open: Callable[[], bool]) -> None:
+        """Open or close, whichever is wanted and not yet so. Asked under the lock, so that the last change wins."""
+        async with self._lock:
+            if wanted_open() and self._runner is None:
+                await self._open()
+            elif not wanted_open() and self._runner is not None:
+                await self._close(self._runner)
+
+    async def close(self) -> None:
+        """Close for good and give the port back."""
+        await self.settle(lambda: False)
+        for sock in (self._first, self._guard):
+            if sock is not None:
+                sock.close()
+
+    async def _open(self) -> None:
+        sock, self._first = self._first or _bound(self.port), None
+        server = web.Server(self._handler, access_log=None, keepalive_timeout=75)
+        runner = web.ServerRunner(server, shutdown_timeout=0.1)
+        await runner.setup()
+        await web.SockSite(runner, sock, backlog=1024).start()
+        self._runner = runner
+
+    async def _close(self, runner: web.ServerRunner) -> None:
+        self._runner = None
+        for site in list(runner.sites):
+            await site.stop()
+        if runner.server is not None:
+            for connection in runner.server.connections:
+                if connection.transport is not None:
+                    connection.transport.abort()
+        await runner.cleanup()

@@ -1,0 +1,123 @@
+"""The topology file: which services exist, what they answer, whom they call and what they do when a call fails."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Self
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, StringConstraints, model_validator
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m)")
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0}
+
+
+def _seconds(value: object) -> object:
+    """Read `300ms`, `1.5s` or a plain number of seconds."""
+    if not isinstance(value, str):
+        return value
+    match = _DURATION.fullmatch(value.strip())
+    if match is None:
+        raise ValueError(f"{value!r} is no duration: write it like 5ms, 1.5s or 2m")
+    return float(match[1]) * _SECONDS[match[2]]
+
+
+Duration = Annotated[float, BeforeValidator(_seconds), Field(ge=0)]
+DnsLabel = Annotated[str, StringConstraints(pattern=r"^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$")]
+ApiPath = Annotated[str, StringConstraints(pattern=r"^/api(/\S*)?$")]
+Method = Annotated[str, StringConstraints(pattern=r"^(GET|POST|PUT|DELETE|PATCH)$")]
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class Model(BaseModel):
+    """A strict, immutable part of the topology."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+
+class Route(Model):
+    """One operation of a service, and the JSON it answers with."""
+
+    method: Method = "GET"
+    path: ApiPath
+    body: dict[str, JsonValue] = {}
+
+
+class Call(Model):
+    """One request that a service makes, in its place in the order, to answer one of its own."""
+
+    service: DnsLabel
+    method: Method = "GET"
+    path: ApiPath
+    timeout: Duration = 1.0
+    retries: Annotated[int, Field(ge=0, le=10)] = 0
+    backoff: Duration = 0.0
+    required: bool = False
+    fallback: JsonValue = None
+    fallback_service: DnsLabel | None = None
+
+    @model_validator(mode="after")
+    def _one_way_out(self) -> Self:
+        ways = [self.required, self.fallback is not None, self.fallback_service is not None]
+        if sum(ways) > 1:
+            raise ValueError(f"call to {self.service}: required, fallback and fallback_service exclude each other")
+        return self
+
+
+class Service(Model):
+    """One service of the system under test."""
+
+    name: DnsLabel
+    port: Port | None = None
+    latency: Duration = 0.005
+    routes: Annotated[tuple[Route, ...], Field(min_length=1, strict=False)]
+    calls: Annotated[tuple[Call, ...], Field(strict=False)] = ()
+    needs_one_of: Annotated[tuple[Annotated[tuple[DnsLabel, ...], Field(strict=False)], ...], Field(strict=False)] = ()
+    forwards_baggage: bool = True
+
+    def references(self) -> Iterator[str]:
+        """Name every other service that this one mentions."""
+        for call in self.calls:
+            yield call.service
+            if call.fallback_service is not None:
+                yield call.fallback_service
+        for group in self.needs_one_of:
+            yield from group
+
+
+class Ports(Model):
+    """Preferred ports of everything that is not a service."""
+
+    proxy: Port | None = None
+    faults: Port | None = None
+    admin: Port | None = None
+
+
+class Topology(Model):
+    """A whole system: its namespace, its entry and its services."""
+
+    namespace: DnsLabel
+    entry: DnsLabel
+    ports: Ports = Ports()
+    services: Annotated[tuple[Service, ...], Field(min_length=1, strict=False)]
+
+    @model_validator(mode="after")
+    def _references_exist(self) -> Self:
+        names = [service.name for service in self.services]
+        if len(set(names)) != len(names):
+            raise ValueError("two services have the same name")
+        if self.entry not in names:
+            raise ValueError(f"entry {self.entry!r} is not among the services")
+        for service in self.services:
+            unknown = sorted(set(service.references()) - set(names))
+            if unknown:
+                raise ValueError(f"service {service.name!r} mentions unknown services: {', '.join(unknown)}")
+            ungrouped = {name for group in service.needs_one_of for name in group} - {c.service for c in service.calls}
+            if ungrouped:
+                raise ValueError(f"service {service.name!r} needs_one_of, but does not call {sorted(ungrouped)}")
+        return self
+
+
+def load_topology(path: str | Path) -> Topology:
+    """Read and check a topology file."""
+    return Topology.model_validate(yaml.safe_load(Path(path).read_text(encoding="utf-8")))
