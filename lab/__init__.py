@@ -1,6 +1,7 @@
 """The demo system: real services with planted weaknesses, and peers that speak the wire contract, quirks included."""
 
 from lab.addresses import LabAddresses, LabState, ServiceState
+from lab.journal import Counters, Kind, LogEntry
 from lab.lab import Lab
 from lab.misbehave import Action, Instruction, Misbehaviour
 from lab.names import Endpoint
@@ -9,12 +10,15 @@ from lab.topology import Topology, load_topology
 
 __all__ = [
     "Action",
+    "Counters",
     "Endpoint",
     "Instruction",
+    "Kind",
     "Lab",
     "LabAddresses",
     "LabSettings",
     "LabState",
+    "LogEntry",
     "Misbehaviour",
     "PortChoice",
     "ServiceState",

@@ -1,6 +1,8 @@
 """Where to find everything in a lab, and what is on in it right now."""
 
-from pydantic import BaseModel
+from pydantic import BaseModel, computed_field
+
+from lab.sidecar import SIDECAR_PORT
 
 
 class LabAddresses(BaseModel):
@@ -39,8 +41,9 @@ class LabState(BaseModel):
     """Ids of active recordings."""
     services: dict[str, ServiceState]
 
+    @computed_field  # type: ignore[prop-decorator]
     @property
     def clean(self) -> bool:
         """Whether nothing is on, and every service is as it was at the start."""
-        untouched = all(s.ready and not s.sidecar and s.target_port != 15006 for s in self.services.values())
+        untouched = all(s.ready and not s.sidecar and s.target_port != SIDECAR_PORT for s in self.services.values())
         return untouched and not (self.faults or self.rules or self.recordings)

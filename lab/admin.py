@@ -49,6 +49,7 @@ class Admin:
                 web.get("/lab/misbehave", self._get_misbehaviour),
                 web.post("/lab/misbehave", self._misbehave),
                 web.delete("/lab/misbehave", self._behave),
+                web.post("/lab/restart/{peer:proxy|faults}", self._restart),
                 web.put("/lab/request-definitions/{id:[0-9]+}", self._define),
             ]
         )
@@ -98,6 +99,10 @@ class Admin:
 
     async def _behave(self, _request: web.Request) -> web.Response:
         self._mischief.set(Misbehaviour())
+        return _done()
+
+    async def _restart(self, request: web.Request) -> web.Response:
+        (self._proxy if request.match_info["peer"] == "proxy" else self._faults).restart()
         return _done()
 
     async def _define(self, request: web.Request) -> web.Response:

@@ -1,6 +1,7 @@
 """The peers' response envelope: null members are left out, and a path or method nobody knows is a 500."""
 
 import json
+import logging
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -8,6 +9,8 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 from pydantic import BaseModel, JsonValue, ValidationError
 from pydantic.alias_generators import to_camel
+
+_log = logging.getLogger("lab")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -60,6 +63,9 @@ def catch_all(internal_code: str) -> Middleware:
             return failure("400", str(error), 400)
         except (web.HTTPNotFound, web.HTTPMethodNotAllowed):
             return failure(internal_code, f"No handler for {request.method} {request.path}", 500)
+        except Exception:
+            _log.exception("%s %s failed in the lab", request.method, request.path)
+            return failure(internal_code, "Internal server error", 500)
 
     return errors_to_envelope
 

@@ -151,7 +151,7 @@ class Host:
         delay = sum(effect.seconds for effect in effects)
         if delay:
             await asyncio.sleep(delay)
-        if self._is_entry and request.path != "/health":
+        if self._is_entry and request.path.startswith("/api"):
             self._journal.counters.entry_baggage[request.headers.get("baggage", "")] += 1
         if self._live is not None and self.target_port == SIDECAR_PORT:
             return await self._through(self._live, request)

@@ -95,10 +95,9 @@ class Mischief:
     async def _carry_out(self, it: Instruction, request: web.Request, handler: Handler) -> web.StreamResponse:
         if it.action is Action.SLOW:
             await asyncio.sleep(it.seconds)
-        if it.action in {Action.SLOW, Action.ACT_THEN_DROP, Action.ACT_THEN_500}:
-            response = await handler(request)
-            if it.action is Action.SLOW:
-                return response
+            return await handler(request)
+        if it.action in {Action.ACT_THEN_DROP, Action.ACT_THEN_500}:
+            await handler(request)
         return await self._answer(it, request)
 
     async def _answer(self, it: Instruction, request: web.Request) -> web.StreamResponse:

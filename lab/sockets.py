@@ -57,11 +57,8 @@ class Listener:
 
     async def settle(self, wanted_open: Callable[[], bool]) -> None:
         """Open or close, whichever is wanted and not yet so. Asked under the lock, so that the last change wins."""
-        async with self._lock:
-            if wanted_open() and self._runner is None:
-                await self._open()
-            elif not wanted_open() and self._runner is not None:
-                await self._close(self._runner)
+        # Shielded: half closed, a socket would neither serve nor give its port back.
+        await asyncio.shield(self._settle(wanted_open))
 
     async def close(self) -> None:
         """Close for good and give the port back."""
@@ -69,6 +66,13 @@ class Listener:
         for sock in (self._first, self._guard):
             if sock is not None:
                 sock.close()
+
+    async def _settle(self, wanted_open: Callable[[], bool]) -> None:
+        async with self._lock:
+            if wanted_open() and self._runner is None:
+                await self._open()
+            elif not wanted_open() and self._runner is not None:
+                await self._close(self._runner)
 
     async def _open(self) -> None:
         sock, self._first = self._first or _bound(self.port), None

@@ -6,13 +6,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 
-from pydantic import JsonValue
+from pydantic import BaseModel, JsonValue
 
 from lab.cluster import Cluster
 from lab.faults.operator import OperatorError, effect_of, targets_of
 from lab.faults.spec import Experiment, FaultSpec
 from lab.host import Host
 from lab.journal import Kind
+
+_HEAD = {"scope", "target", "action"}
 
 
 class Phase(StrEnum):
@@ -26,6 +28,38 @@ class Phase(StrEnum):
     DESTROYED = "Destroyed"
 
 
+class ResourceStatus(BaseModel):
+    """One pod or container that an experiment hit."""
+
+    id: str
+    uid: str
+    name: str
+    identifier: str
+    kind: str
+    state: str = "Success"
+    success: bool = True
+    nodeName: str = "lab-node"  # noqa: N815 - the operator's spelling
+
+
+class ExperimentStatus(BaseModel):
+    """What became of one experiment."""
+
+    scope: str
+    target: str
+    action: str
+    success: bool
+    state: str
+    error: str | None = None
+    resStatuses: list[ResourceStatus] = []  # noqa: N815 - the operator's spelling
+
+
+class BladeStatus(BaseModel):
+    """The status that the operator writes into the resource."""
+
+    phase: Phase
+    expStatuses: list[ExperimentStatus]  # noqa: N815 - the operator's spelling
+
+
 @dataclass
 class Blade:
     """One fault."""
@@ -36,7 +70,7 @@ class Blade:
     fault_id: str = field(default_factory=lambda: secrets.token_hex(16))
     created_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     phase: Phase = Phase.UNKNOWN
-    results: list[dict[str, JsonValue]] = field(default_factory=list)
+    results: list[ExperimentStatus] = field(default_factory=list)
     hosts: list[Host] = field(default_factory=list)
     work: asyncio.Task[None] | None = None
 
@@ -47,7 +81,9 @@ class Blade:
 
     def status(self) -> dict[str, JsonValue]:
         """The status that the operator wrote, if any."""
-        return {} if self.phase is Phase.UNKNOWN else {"phase": self.phase.value, "expStatuses": list(self.results)}
+        if self.phase is Phase.UNKNOWN:
+            return {}
+        return BladeStatus(phase=self.phase, expStatuses=self.results).model_dump(mode="json", exclude_none=True)
 
 
 class Blades:
@@ -91,26 +127,22 @@ class Blades:
         await asyncio.sleep(pause)
         for experiment in blade.spec.experiments:
             blade.results.append(await self._start(blade, experiment))
-        succeeded = any(result["success"] for result in blade.results)
+        succeeded = any(result.success for result in blade.results)
         blade.phase = Phase.RUNNING if succeeded else Phase.ERROR
 
-    async def _start(self, blade: Blade, experiment: Experiment) -> dict[str, JsonValue]:
-        head: dict[str, JsonValue] = {
-            "scope": experiment.scope,
-            "target": experiment.target,
-            "action": experiment.action,
-        }
+    async def _start(self, blade: Blade, experiment: Experiment) -> ExperimentStatus:
+        status = ExperimentStatus(**experiment.model_dump(include=_HEAD), success=False, state="Error")
         try:
             hosts, effect = targets_of(experiment, self._cluster), effect_of(experiment)
         except OperatorError as error:
-            return {**head, "success": False, "state": "Error", "error": str(error), "resStatuses": []}
+            return status.model_copy(update={"error": str(error)})
         for host in hosts:
             # Noted first: a deletion that cancels this must find everything that may have begun to act.
             blade.hosts.append(host)
             self._cluster.journal.switched_on(Kind.FAULT, host.name, blade.name)
             await host.apply(blade.name, effect)
-        resources: list[JsonValue] = [_resource(experiment, host, self._cluster.namespace) for host in hosts]
-        return {**head, "success": True, "state": "Success", "resStatuses": resources}
+        resources = [_resource(experiment, host, self._cluster.namespace) for host in hosts]
+        return status.model_copy(update={"success": True, "state": "Success", "resStatuses": resources})
 
     async def _destroy(self, blade: Blade, reason: str) -> None:
         settings = self._cluster.settings
@@ -124,16 +156,13 @@ class Blades:
             del self._blades[blade.name]
 
 
-def _resource(experiment: Experiment, host: Host, namespace: str) -> dict[str, JsonValue]:
+def _resource(experiment: Experiment, host: Host, namespace: str) -> ResourceStatus:
     pod = f"{host.name}-0"
     container = experiment.scope == "container"
-    return {
-        "id": secrets.token_hex(8),
-        "uid": secrets.token_hex(8),
-        "name": host.name if container else pod,
-        "identifier": f"{namespace}/lab-node/{pod}" + (f"/{host.name}/containerd" if container else ""),
-        "state": "Success",
-        "kind": experiment.scope,
-        "success": True,
-        "nodeName": "lab-node",
-    }
+    return ResourceStatus(
+        id=secrets.token_hex(8),
+        uid=secrets.token_hex(8),
+        name=host.name if container else pod,
+        identifier=f"{namespace}/lab-node/{pod}" + (f"/{host.name}/containerd" if container else ""),
+        kind=experiment.scope,
+    )

@@ -23,6 +23,7 @@ class FaultService:
         self.blades = Blades(cluster)
         self._cluster = cluster
         self._mischief = mischief
+        self._timers: list[asyncio.Task[None]] = []
         self._index: set[str] = set()
         """The names list: a set in Redis, which a TTL's deletion does not clean."""
 
@@ -42,6 +43,12 @@ class FaultService:
             ]
         )
         return app
+
+    def restart(self) -> None:
+        """Lose what the peer keeps in memory only: the TTL timers. The faults stay."""
+        for timer in self._timers:
+            timer.cancel()
+        self._timers.clear()
 
     async def _execute(self, request: web.Request) -> web.Response:
         try:
@@ -75,7 +82,7 @@ class FaultService:
         async def expire() -> None:
             self.blades.delete(name, "ttl")
 
-        self._cluster.background.later(ttl, expire)
+        self._timers.append(self._cluster.background.later(ttl, expire))
 
     async def _status(self, request: web.Request) -> web.Response:
         blade = self._find(request)

@@ -26,6 +26,7 @@ class Analyses:
         self._sessions = sessions
         self._mischief = mischief
         self._recordings: dict[str, list[Session]] = {}
+        self._flows: list[asyncio.Task[None]] = []
         self._recent: dict[tuple[int, str, tuple[str, ...]], tuple[float, str]] = {}
 
     def begin(self, wanted: Analyze) -> AnalysisTask:
@@ -47,8 +48,15 @@ class Analyses:
         )
         self.tasks[task.task_id] = task
         self._recent[key] = (now, task.task_id)
-        self._cluster.background.spawn(self._run(task, wanted))
+        self._flows = [flow for flow in self._flows if not flow.done()]
+        self._flows.append(self._cluster.background.spawn(self._run(task, wanted)))
         return task
+
+    def abandon(self) -> None:
+        """Do as a restart of the peer does: unfinished tasks stay in their last state for ever."""
+        for flow in self._flows:
+            flow.cancel()
+        self._recent.clear()
 
     async def stop(self, task: AnalysisTask) -> None:
         """Declare it completed at once, as the peer does: only the first recording ends, the flow goes on."""

@@ -1,14 +1,15 @@
 """`/api/recordings`, `/api/direct-tap` and `/api/interceptions`: sessions seen and steered one by one."""
 
 import asyncio
+from datetime import datetime
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
 from lab.cluster import Cluster, UnknownServiceError
-from lab.envelope import failure, read_model, success
+from lab.envelope import WireModel, failure, read_model, success
 from lab.proxy.sessions import Session, Sessions, SessionStatus
-from lab.sidecar import SIDECAR_PORT, Exchange, RecordRule, Rule, SidecarKind
+from lab.sidecar import SIDECAR_PORT, Exchange, RecordRule, SidecarKind
 
 
 class StartRecording(BaseModel):
@@ -23,31 +24,68 @@ class StartRecording(BaseModel):
     duration_sec: int | None = Field(default=None, gt=0, alias="durationSec")
 
 
-def _rule(rule: Rule) -> dict[str, object]:
-    return {"path": rule.path, "method": rule.method, "baggageTokens": list(rule.tokens)}
+class InterceptionRule(WireModel):
+    """One rule, as told by the session endpoints."""
+
+    path: str
+    method: str
+    baggage_tokens: tuple[str, ...]
 
 
-def details(session: Session, *, ready: bool) -> dict[str, object]:
+class SessionDetails(WireModel):
+    """One session, as told by the session endpoints."""
+
+    recording_id: str
+    namespace: str
+    service_name: str
+    status: SessionStatus
+    started_at: datetime
+    stopped_at: datetime | None
+    rules: list[RecordRule]
+    interception_rules: list[InterceptionRule]
+    config_map_name: str
+    deployment_name: str
+    app_port_original: int
+    envoy_port: int = SIDECAR_PORT
+    entry_count: int
+    deployment_status: str
+    service_status: str
+    error_message: str | None = None
+
+
+def details(session: Session, *, ready: bool) -> SessionDetails:
     """Describe a session as the peer does."""
     recorder = session.recorder
-    return {
-        "recordingId": session.id,
-        "namespace": session.namespace,
-        "serviceName": session.service,
-        "status": session.status.value,
-        "startedAt": session.started_at.isoformat(),
-        "stoppedAt": None if session.stopped_at is None else session.stopped_at.isoformat(),
-        "rules": [rule.model_dump() for rule in recorder.rules] if recorder else [],
-        "interceptionRules": [_rule(rule) for rule in session.rules],
-        "configMapName": session.config,
-        "deploymentName": session.service,
-        "appPortOriginal": session.app_port,
-        "envoyPort": SIDECAR_PORT,
-        "entryCount": len(recorder.exchanges) if recorder else 0,
-        "deploymentStatus": "READY" if ready else "NOT_READY",
-        "serviceStatus": "READY" if ready else "NOT_READY",
-        "errorMessage": None,
-    }
+    rules = [InterceptionRule(path=r.path, method=r.method, baggage_tokens=r.tokens) for r in session.rules]
+    return SessionDetails(
+        recording_id=session.id,
+        namespace=session.namespace,
+        service_name=session.service,
+        status=session.status,
+        started_at=session.started_at,
+        stopped_at=session.stopped_at,
+        rules=recorder.rules if recorder else [],
+        interception_rules=rules,
+        config_map_name=session.config,
+        deployment_name=session.service,
+        app_port_original=session.app_port,
+        entry_count=len(recorder.exchanges) if recorder else 0,
+        deployment_status="READY" if ready else "NOT_READY",
+        service_status="READY" if ready else "NOT_READY",
+    )
+
+
+class Check(WireModel):
+    """Whether anything is on in one service."""
+
+    namespace: str
+    service_name: str
+    is_recording: bool = False
+    recording_id: str | None = None
+    recording_rules: list[RecordRule] | None = None
+    interception_rules: list[InterceptionRule] | None = None
+    started_at: datetime | None = None
+    message: str = "Service is not in recording mode"
 
 
 def _entry(exchange: Exchange) -> dict[str, object]:
@@ -125,14 +163,20 @@ class RecordingApi:
         namespace, service = request.match_info["namespace"], request.match_info["service"]
         found = [s for s in self._sessions.active() if (s.namespace, s.service) == (namespace, service)]
         if not found:
-            message = "Service is not in recording mode"
-            return success({"namespace": namespace, "serviceName": service, "isRecording": False, "message": message})
+            return success(Check(namespace=namespace, service_name=service))
         known = self._details(found[0])
-        copied = {
-            key: known[key] for key in ("namespace", "serviceName", "recordingId", "interceptionRules", "startedAt")
-        }
-        message = "Service is currently in recording mode"
-        return success({**copied, "isRecording": True, "recordingRules": known["rules"], "message": message})
+        return success(
+            Check(
+                namespace=namespace,
+                service_name=service,
+                is_recording=True,
+                recording_id=known.recording_id,
+                recording_rules=known.rules,
+                interception_rules=known.interception_rules,
+                started_at=known.started_at,
+                message="Service is currently in recording mode",
+            )
+        )
 
     async def interceptions(self, _request: web.Request) -> web.Response:
         """List every active session with rules."""
@@ -152,6 +196,6 @@ class RecordingApi:
             ]
         )
 
-    def _details(self, session: Session) -> dict[str, object]:
+    def _details(self, session: Session) -> SessionDetails:
         ready = session.status is not SessionStatus.RECORDING
         return details(session, ready=ready or self._cluster.host(session.service, session.namespace).ready)

@@ -44,6 +44,11 @@ class Proxy:
         self._add_sessions(app, RecordingApi(self._cluster, self.sessions))
         return app
 
+    def restart(self) -> None:
+        """Lose what the peer keeps in memory only: timers and running analyses."""
+        self.sessions.forget_timers()
+        self.analyses.abandon()
+
     def _add_fixtures(self, app: web.Application, api: FixtureApi) -> None:
         app.add_routes(
             [

@@ -136,6 +136,12 @@ class Sessions:
             await self.remove(recording_id, reason)
             await asyncio.sleep(self._cluster.settings.rollout)
 
+    def forget_timers(self) -> None:
+        """Do as a restart of the peer does: sessions stay, nothing ends them by itself any more."""
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+
     async def _install(self, session: Session, host: Host) -> None:
         self._cluster.journal.switched_on(session.log_kind, session.service, session.id)
         sidecar = Sidecar(
