@@ -83,6 +83,7 @@ class Analyses:
         settings = self._cluster.settings
         await asyncio.sleep(settings.initializing)
         task.status, task.message = TaskStatus.APPLYING_RULES, "Applying recording rules"
+        await asyncio.sleep(settings.initializing)
         recordings = await self._record(wanted)
         self._recordings[task.task_id] = recordings
         if not recordings:

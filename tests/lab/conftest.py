@@ -21,7 +21,13 @@ def shop() -> Topology:
 def settings() -> LabSettings:
     """Shorter than the defaults, where nothing but patience is lost."""
     return LabSettings(
-        rollout=0.05, fault_start=0.04, fault_stop=0.04, execute_wait=0.01, collect_quiet=0.15, hang_limit=3
+        rollout=0.05,
+        fault_start=0.04,
+        fault_stop=0.04,
+        execute_wait=0.01,
+        collect_quiet=0.15,
+        collect=0.8,
+        hang_limit=3,
     )
 
 
