@@ -104,8 +104,9 @@ class Host:
 
     @property
     def ready(self) -> bool:
-        """Whether no rollout is going on and the app runs."""
-        return self.app_up and time.monotonic() >= self._ready_at
+        """Whether the rollout is over, with the sidecar that it was for, and everything in the pods runs."""
+        settled = time.monotonic() >= self._ready_at and self._live is self.sidecar
+        return settled and self.app_up and not (self.sidecar is not None and self.sidecar.broken)
 
     def begin_rollout(self) -> None:
         """Replace the pods: business traffic goes on, readiness is lost for a while."""

@@ -39,6 +39,44 @@ async def test_deleting_twice_is_accepted_while_it_terminates(driver: Driver) ->
     assert (await driver.faults("DELETE", "/f1")).status == 200
 
 
+async def test_a_fault_is_listed_and_told(driver: Driver) -> None:
+    """A fault is listed until it is deleted by hand; its details carry what reached the cluster."""
+    experiment = {**driver.experiment("reviews"), "flags": {"dropped": "silently"}}
+    await driver.execute("f1", experiment)
+    assert (await driver.faults("GET", "")).json["data"] == ["f1"]
+    told = (await driver.faults("GET", "/f1")).json["data"]
+    assert told["spec"] == {"experiments": [driver.experiment("reviews")]}
+    assert (told["ttlSec"], told["metadata"]["labels"]["owner"]) == ("0", "faults-api")
+    assert (await driver.faults("GET", "/f1/exists")).json["data"] is True
+    await driver.recover("f1")
+    assert (await driver.faults("GET", "")).json["data"] == []
+
+
+async def test_names_are_made_up_where_none_is_given(driver: Driver) -> None:
+    """Without a name the fault service invents one, which nobody knows who loses the answer."""
+    body = {"spec": {"experiments": [driver.experiment("reviews")]}}
+    answer = await driver.faults("POST", "/execute", body, params={"name": " "})
+    assert answer.json["data"]["bladeName"].startswith("blade-")
+    assert len(answer.json["data"]["faultId"]) == 32
+
+
+async def test_experiments_that_are_no_array_never_get_a_phase(driver: Driver) -> None:
+    """A spec that only looks like one passes, and stays Unknown until it is deleted."""
+    answer = await driver.faults("POST", "/execute", {"spec": {"experiments": {"scope": "pod"}}}, params={"name": "f1"})
+    assert answer.status == 200
+    await asyncio.sleep(0.1)
+    assert await driver.phase("f1") == "Unknown"
+    await driver.recover("f1")
+
+
+async def test_deleting_a_fault_that_only_starts(driver: Driver) -> None:
+    """A deletion in the middle of the start leaves nothing on, whatever the start had done already."""
+    await driver.execute("f1", driver.experiment("reviews"))
+    await driver.recover("f1")
+    await driver.ready()
+    assert (await driver.state()).clean
+
+
 async def test_removed_container_refuses_connections(driver: Driver) -> None:
     """A removed app really closes its socket, kept-alive connections included, and is back on the same port."""
     assert (await driver.service("reviews", "/health")).status == 200
