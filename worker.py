@@ -1,0 +1,197 @@
+"""The composition root: settings -> clients -> activities -> workers. Run it with `holdfast worker`.
+
+Two workers in one process: control on `holdfast`, load on `holdfast-load`. Any number of processes may run; they are
+stateless, everything lives in Temporal and in the store.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from clients.canary import CanaryClient
+from clients.load import LoadGenerator
+from clients.secrets import Secrets
+from clients.store.store import Store
+from clients.temporal import connect, ensure_search_attributes
+from temporalio.client import Client
+from temporalio.worker import Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+
+from activities.executions import ExecutionActivities
+from activities.faults import FaultActivities
+from activities.judging import JudgingActivities
+from activities.ledger import LedgerActivities
+from activities.load import LoadActivities
+from activities.lock import LockActivities
+from activities.rules import RulesActivities
+from activities.stability import StabilityActivities
+from activities.sweeping import SweepActivities
+from activities.toolbox import Toolbox
+from activities.traffic import TrafficActivities
+from clients.runs import RunDirectory
+from clients.schedules import ensure_sweeper
+from clients.settings import Settings
+from workflows.contracts.errors import HoldfastError
+from workflows.contracts.timing import Timing
+from workflows.names import load_queue
+from workflows.resilience_test import ResilienceTest
+from workflows.sweeper import Sweeper
+from workflows.windows.fault import FaultWindow
+from workflows.windows.load_page import LoadPage
+from workflows.windows.lock import EnvironmentLock
+from workflows.windows.recording import RecordingWindow
+from workflows.windows.rules import RulesWindow
+
+WORKFLOWS: list[type] = [
+    ResilienceTest,
+    EnvironmentLock,
+    RecordingWindow,
+    FaultWindow,
+    RulesWindow,
+    LoadPage,
+    Sweeper,
+]
+
+PASSED_THROUGH = ("workflows", "activities", "clients", "httpx", "aiohttp", "sqlmodel", "sqlalchemy", "yaml")
+"""Modules that the sandbox does not import again for every workflow: ours are free of side effects on import, and the
+libraries are only named by activities. Without this a workflow takes 400 ms to prepare instead of a few.
+"""
+
+logger = logging.getLogger("holdfast.worker")
+
+Activity = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Activities:
+    """All activities, by the queue they run on."""
+
+    control: list[Activity]
+    load: list[Activity]
+
+
+def build_activities(tools: Toolbox, client: Client, timing: Timing, *, search_attributes: bool) -> Activities:
+    """Give every activity the clients that it acts through."""
+    runs = RunDirectory(client)
+    executions = ExecutionActivities(tools, timing, search_attributes=search_attributes)
+    faults, rules, traffic = FaultActivities(tools), RulesActivities(tools), TrafficActivities(tools)
+    ledger, lock, load = LedgerActivities(tools), LockActivities(tools, runs), LoadActivities(tools)
+    return Activities(
+        control=[
+            executions.create,
+            executions.change_phase,
+            executions.finish,
+            executions.generate_cases,
+            JudgingActivities(tools).judge,
+            ledger.record_intent,
+            ledger.update_ledger,
+            lock.describe_holder,
+            lock.await_free,
+            lock.preflight,
+            lock.await_settled,
+            lock.verify,
+            lock.finish_from_server,
+            traffic.start,
+            traffic.await_patterns,
+            traffic.stop,
+            faults.inject,
+            faults.await_running,
+            faults.replay,
+            faults.recover,
+            rules.upsert,
+            rules.await_registered,
+            rules.await_acting,
+            rules.remove,
+            StabilityActivities(tools).await_stability,
+            SweepActivities(tools, runs).sweep,
+            load.exclude,
+        ],
+        load=[load.measure_batch],
+    )
+
+
+def sandbox() -> SandboxedWorkflowRunner:
+    """The runner of all workflows."""
+    return SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH))
+
+
+@asynccontextmanager
+async def toolbox(settings: Settings) -> AsyncIterator[Toolbox]:
+    """Store and peers, closed at the end."""
+    store = await Store.open(settings.database_url)
+    async with LoadGenerator() as load, CanaryClient() as canary:
+        tools = Toolbox(store=store, secrets=Secrets(os.environ), load=load, canary=canary)
+        try:
+            yield tools
+        finally:
+            await tools.close()
+
+
+@asynccontextmanager
+async def running(client: Client, settings: Settings) -> AsyncIterator[None]:
+    """Both workers, running inside the block."""
+    timing = settings.intervals
+    search_attributes = await ensure_search_attributes(client)
+    async with toolbox(settings) as tools:
+        activities = build_activities(tools, client, timing, search_attributes=search_attributes)
+        # Cancels reach an activity with its heartbeats, so these must not be throttled to the default of 30 s.
+        beat = min(timedelta(seconds=1), timing.heartbeat_timeout / 10)
+        control = Worker(
+            client,
+            task_queue=settings.task_queue,
+            workflows=WORKFLOWS,
+            activities=activities.control,
+            workflow_runner=sandbox(),
+            max_heartbeat_throttle_interval=beat,
+            default_heartbeat_throttle_interval=beat,
+        )
+        load = Worker(
+            client,
+            task_queue=load_queue(settings.task_queue),
+            activities=activities.load,
+            max_heartbeat_throttle_interval=beat,
+            default_heartbeat_throttle_interval=beat,
+        )
+        async with control, load:
+            if settings.sweeper:
+                await ensure_sweeper(client, settings.task_queue, timing.sweep_every)
+            yield
+
+
+async def serve() -> None:
+    """Run until SIGINT or SIGTERM."""
+    settings = Settings.from_environment(os.environ)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    client = await connect()
+    async with running(client, settings):
+        logger.info("worker ready on queues %s and %s", settings.task_queue, load_queue(settings.task_queue))
+        await stop.wait()
+    logger.info("worker stopped")
+
+
+def main() -> int:
+    """Entry point; 3 when the worker could not start."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    try:
+        asyncio.run(serve())
+    except HoldfastError as error:
+        logger.error("%s", error)  # noqa: TRY400 - one sentence and a hint, never a traceback
+        return 3
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -11,6 +11,7 @@ from clients.proxy import ProxyClient
 from clients.secrets import Redactor, Secrets, redactor_for
 from clients.stability import HttpStabilityClient, StabilityClient
 from clients.store.store import Store
+
 from workflows.contracts.execution import Execution
 from workflows.contracts.plan import Plan
 

@@ -10,15 +10,13 @@ from workflows.contracts.base import Contract
 from workflows.contracts.errors import ErrorCode, HoldfastError
 from workflows.contracts.execution import RunFailure, RunStatus, RunSummary
 from workflows.contracts.windows import LockHolder
+from workflows.names import MEMO_HOLDER
 
 _STATUS = {
     WorkflowExecutionStatus.COMPLETED: RunStatus.COMPLETED,
     WorkflowExecutionStatus.CANCELED: RunStatus.CANCELLED,
     WorkflowExecutionStatus.TIMED_OUT: RunStatus.TIMED_OUT,
 }
-
-MEMO_HOLDER = "holder"
-"""Memo key of a lock: who holds it, a `LockHolder`."""
 
 
 class RunEnd(Contract):

@@ -50,7 +50,9 @@ ABORT_UPDATE = "abort"
 WINDOW_SIGNAL = "window_changed"
 PAUSE_SIGNAL = "pause"
 RESUME_SIGNAL = "resume"
-CLOSE_SIGNAL = "close"
+
+MEMO_HOLDER = "holder"
+"""Memo key of a lock: who holds it, a `LockHolder`."""
 
 SWEEPER_SCHEDULE_ID = "holdfast-sweeper"
 SWEEPER_WORKFLOW_ID = "holdfast-sweeper"

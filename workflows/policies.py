@@ -26,6 +26,9 @@ _BACKOFF = 2.0
 _QUICK_ATTEMPTS = 4
 """The first call and three repetitions, after 1, 2 and 4 s (`peer-contract` section 5)."""
 
+LONGEST_WAIT = timedelta(days=7)
+"""For a namespace that another run holds."""
+
 UPSERT_BASE = timedelta(seconds=60)
 UPSERT_PER_SERVICE = timedelta(seconds=40)
 """An upsert works through its services one after the other, up to 35 s each (`peer-contract` section 3.3)."""

@@ -86,7 +86,8 @@ class RunState(Contract):
     status: RunStatus = RunStatus.PENDING
     phase: Phase = Phase.GENERATING_CASES
     verdict: Verdict | None = None
-    recovery: Recovery = Recovery.NOT_NEEDED
+    recovery: Recovery | None = Recovery.NOT_NEEDED
+    """None while something is switched on."""
     paused: bool = False
     waiting_for: str = ""
     """The holder of the namespace, while waiting for it."""

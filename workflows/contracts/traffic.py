@@ -29,6 +29,12 @@ class RecordedService(Contract):
     """Whether the marker in the analysis request's baggage reached it."""
 
 
+class RecordedServices(Contract):
+    """What was recorded of every service under test."""
+
+    services: list[RecordedService] = []
+
+
 class AnalysisReport(Contract):
     """The result of a recording window."""
 

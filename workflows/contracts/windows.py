@@ -129,8 +129,18 @@ class WindowInput(Contract):
     """How long this window may stay open before it closes itself."""
     service: str = ""
     """The one service of a fault window."""
-    case_count: int = 0
-    """How many cases a rules window has to measure."""
+
+
+class RulesWindowInput(WindowInput):
+    """What a rules window is started with besides."""
+
+    services: list[str]
+    """Services that have a captured failure, and so get rules."""
+    case_count: int
+    batch_seconds: float
+    """Upper bound on one batch's time."""
+    ttl_seconds: int
+    """Life of the rules at the proxy: longer than everything this window does."""
 
 
 class Closing(Contract):
@@ -164,6 +174,12 @@ class RunRef(Contract):
     workflow_id: str
     run_id: str
     recovery: Recovery = Recovery.VERIFIED
+
+
+class OpenWindows(Contract):
+    """Windows whose ledger row is not settled."""
+
+    windows: list[str] = []
 
 
 class LockReport(Contract):

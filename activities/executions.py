@@ -1,0 +1,122 @@
+"""The record of a run: created first, moved from phase to phase, judged and ended."""
+
+from __future__ import annotations
+
+import json
+
+from clients.store.read_models import LogLevel, StoredCase
+from temporalio import activity
+from workflows.logic.faults import expand, faults_json
+
+from activities.base import step
+from activities.toolbox import Subject, Toolbox
+from workflows.contracts.errors import ErrorCode, HoldfastError
+from workflows.contracts.execution import Ending, Execution, ExecutionRef, NewExecution, PhaseChange
+from workflows.contracts.load import Case, CaseRange, CaseType, GeneratedCases
+from workflows.contracts.plan import Plan
+from workflows.contracts.timing import Timing
+from workflows.logic.cases import case_count, cases_in
+from workflows.logic.tokens import baggage_token, overlapping
+
+
+class ExecutionActivities:
+    """Writes the record of a run."""
+
+    def __init__(self, tools: Toolbox, timing: Timing, *, search_attributes: bool) -> None:
+        """Take the worker's timing, which a new run keeps, and whether the server knows our search attributes."""
+        self._tools = tools
+        self._timing = timing
+        self._search_attributes = search_attributes
+
+    @activity.defn(name="create_execution")
+    @step
+    async def create(self, new: NewExecution) -> Execution:
+        """Store the plan and the run's record; a repetition for the same run id returns the same execution.
+
+        Raises:
+            HoldfastError: SECRET_MISSING when the worker does not have a variable that the plan names.
+        """
+        plan = Plan.model_validate_json(new.plan_json)
+        self._refuse_missing_secrets(plan)
+        execution = await self._tools.store.create_execution(new, plan, self._timing)
+        message = f"plan {plan.name}: {len(plan.services)} services, {case_count(len(plan.services))} cases"
+        await self._tools.store.log(execution.execution_id, "created", LogLevel.INFO, message)
+        return execution.model_copy(update={"search_attributes": self._search_attributes})
+
+    def _refuse_missing_secrets(self, plan: Plan) -> None:
+        text = json.dumps(plan.request.model_dump(mode="json", by_alias=True))
+        missing = []
+        for name in self._tools.secrets.references(text):
+            try:
+                self._tools.secrets.resolve("${env:" + name + "}")
+            except HoldfastError:
+                missing.append(name)
+        if missing:
+            raise HoldfastError(
+                ErrorCode.SECRET_MISSING,
+                f"the worker has no environment variable {', '.join(sorted(set(missing)))}, which the plan names",
+                hint="set it where the worker is started",
+            )
+
+    @activity.defn(name="change_phase")
+    @step
+    async def change_phase(self, change: PhaseChange) -> None:
+        """Move the record to a phase, and log it."""
+        await self._tools.store.change_phase(change)
+        await self._tools.store.log(
+            change.execution_id, f"phase:{change.phase}", LogLevel.INFO, f"phase {change.phase}"
+        )
+
+    @activity.defn(name="finish_execution")
+    @step
+    async def finish(self, ending: Ending) -> None:
+        """Write how a run ended that never held its lock."""
+        await self._tools.store.finish(ending)
+        level = LogLevel.ERROR if ending.error_code else LogLevel.INFO
+        message = f"{ending.status}: {ending.error_message or ending.phase}"
+        await self._tools.store.log(ending.execution_id, "finished", level, message)
+
+    @activity.defn(name="generate_cases")
+    @step
+    async def generate_cases(self, order: ExecutionRef) -> GeneratedCases:
+        """Store every case of the plan and one baggage token per service.
+
+        Raises:
+            HoldfastError: VALIDATION_ERROR when one token is part of another: the proxy matches substrings.
+        """
+        subject = await self._tools.subject(order.execution_id)
+        names = subject.plan.service_names
+        experiments = _experiments(subject)
+        tokens = {name: baggage_token(name, kind) for name, (kind, _) in experiments.items()}
+        for one, other in overlapping(tokens.values()):
+            raise HoldfastError(ErrorCode.VALIDATION_ERROR, f"baggage token {one} is part of {other}")
+        total = case_count(len(names))
+        await self._tools.store.save_cases(
+            order.execution_id,
+            (_stored(case, experiments) for case in cases_in(names, CaseRange(first=0, end=total))),
+        )
+        await self._tools.store.save_tokens(order.execution_id, tokens)
+        counts = await self._tools.store.case_counts(order.execution_id)
+        generated = GeneratedCases(
+            baseline=counts.get(CaseType.BASELINE, 0),
+            single=counts.get(CaseType.SINGLE, 0),
+            dual=counts.get(CaseType.DUAL, 0),
+            tokens=len(tokens),
+        )
+        message = f"{generated.total} cases and {generated.tokens} baggage tokens generated"
+        await self._tools.store.log(order.execution_id, "cases:generated", LogLevel.INFO, message)
+        return generated
+
+
+def _experiments(subject: Subject) -> dict[str, tuple[str, str]]:
+    """Each service's fault type and its entry in `faults_json`."""
+    found = {}
+    for service in subject.plan.services:
+        fault = expand(service.fault, service.name, subject.namespace)
+        found[service.name] = (fault.type, faults_json(service.name, subject.namespace, fault.experiment))
+    return found
+
+
+def _stored(case: Case, experiments: dict[str, tuple[str, str]]) -> StoredCase:
+    faults = ",".join(experiments[service][1] for service in case.services)
+    return StoredCase(**case.model_dump(), faults_json=f"[{faults}]")

@@ -1,0 +1,163 @@
+"""One real fault: injected under a name that is in the ledger, seen running, replayed against, and removed."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from clients.faults import FaultClient, FaultExists, FaultStatus
+from clients.store.read_models import LogLevel
+from temporalio import activity
+from workflows.logic.faults import expand
+
+from activities.base import deadline, poll, step, time_left
+from activities.closing import close_fault
+from activities.toolbox import Subject, Toolbox
+from workflows.contracts.errors import ErrorCode, HoldfastError
+from workflows.contracts.exchange import CapturedAnswer, ReplayedAnswer
+from workflows.contracts.faults import CapturedFailure, FaultOrder, FaultRunning
+from workflows.contracts.windows import Closing
+from workflows.logic.capture import captured_answers, has_effect
+
+_UNKNOWN_OUTCOME = {ErrorCode.PEER_ERROR, ErrorCode.PEER_TIMEOUT, ErrorCode.PEER_UNREACHABLE, ErrorCode.PEER_GARBAGE}
+"""After these the fault may exist or not: only asking for it by name tells (`peer-contract` section 2.2)."""
+
+
+class FaultActivities:
+    """Acts on the fault service, and on the proxy for the replay."""
+
+    def __init__(self, tools: Toolbox) -> None:
+        self._tools = tools
+
+    @activity.defn(name="inject_fault")
+    @step
+    async def inject(self, order: FaultOrder) -> None:
+        """Inject the service's fault, or adopt it when an earlier attempt already did.
+
+        Raises:
+            HoldfastError: FAULT_REJECTED when the fault service refuses the spec; a PEER_ code when the outcome is
+                unknown and the fault does not exist (the repetition then injects it).
+        """
+        subject = await self._tools.subject(order.execution_id)
+        client = self._tools.faults(subject.plan)
+        if activity.info().attempt > 1 and await client.status(order.fault_name) is not None:
+            return
+        try:
+            await self._execute(client, subject, order)
+        except FaultExists:
+            return
+        except HoldfastError as error:
+            if error.code not in _UNKNOWN_OUTCOME or await client.status(order.fault_name) is None:
+                raise
+
+    async def _execute(self, client: FaultClient, subject: Subject, order: FaultOrder) -> None:
+        service = subject.plan.service(order.service)
+        fault = expand(service.fault, service.name, subject.namespace)
+        ttl = subject.plan.safety.fault_ttl
+        await self._log(order, "injecting", f"injecting {fault.type} into {order.service} as {order.fault_name}")
+        await client.execute(order.fault_name, int(ttl.total_seconds()), fault.experiment)
+
+    @activity.defn(name="await_fault_running")
+    @step
+    async def await_running(self, order: FaultOrder) -> FaultRunning:
+        """Wait until the fault runs in all its targets.
+
+        Raises:
+            HoldfastError: FAULT_NOT_RUNNING when it failed, vanished, or took longer than `timeouts.fault_running`.
+        """
+        subject = await self._tools.subject(order.execution_id)
+        client = self._tools.faults(subject.plan)
+        longest = subject.plan.timeouts.fault_running
+        started = datetime.now(UTC)
+        last: FaultStatus | None = None
+
+        async def look() -> FaultStatus | None:
+            nonlocal last
+            last = await client.status(order.fault_name)
+            if last is None or last.failed:
+                raise _not_running(order, last, "it failed" if last else "it does not exist")
+            return last if last.running else None
+
+        if await poll(look, end=deadline(longest), every=subject.execution.timing.poll) is None:
+            raise _not_running(order, last, f"not running after {longest.total_seconds():g} s")
+        waited = (datetime.now(UTC) - started) / timedelta(seconds=1)
+        return FaultRunning(fault_name=order.fault_name, waited_seconds=waited)
+
+    @activity.defn(name="replay_and_capture")
+    @step
+    async def replay(self, order: FaultOrder) -> CapturedFailure:
+        """Replay the service's recorded requests while its fault is on, and store how it failed.
+
+        Raises:
+            HoldfastError: REPLAY_FAILED when nothing was replayed, or the fault was not running all the while.
+        """
+        subject = await self._tools.subject(order.execution_id)
+        longest = time_left(deadline(subject.plan.timeouts.replay))
+        answers = await self._tools.proxy(subject.plan).replay(
+            execution_id=order.execution_id, namespace=subject.namespace, service=order.service, timeout=longest
+        )
+        if not answers:
+            raise HoldfastError(
+                ErrorCode.REPLAY_FAILED,
+                f"the proxy replayed nothing for {order.service}",
+                hint="it has no recorded request of this service under this execution",
+            )
+        status = await self._tools.faults(subject.plan).status(order.fault_name)
+        if status is None or not status.running:
+            raise HoldfastError(
+                ErrorCode.REPLAY_FAILED,
+                f"fault {order.fault_name} was gone by the end of the replay, so what was captured proves nothing",
+                hint="is safety.fault_ttl shorter than the replay, or does the service heal itself?",
+            )
+        captured = await self._capture(subject, order, answers)
+        return _summary(order, captured)
+
+    async def _capture(
+        self, subject: Subject, order: FaultOrder, answers: list[ReplayedAnswer]
+    ) -> list[CapturedAnswer]:
+        service = subject.plan.service(order.service)
+        recorded = await self._tools.store.exchanges(order.execution_id, order.service)
+        redactor = self._tools.redactor(subject.plan)
+        captured = [
+            answer.model_copy(
+                update={
+                    "headers": redactor.headers(answer.headers),
+                    "body": redactor.body(answer.body),
+                    "error_message": redactor.text(answer.error_message),
+                }
+            )
+            for answer in captured_answers(order.service, answers, recorded, service.substitute_status)
+        ]
+        kind = expand(service.fault, service.name, subject.namespace).type
+        await self._tools.store.save_captured(order.execution_id, kind, captured)
+        return captured
+
+    @activity.defn(name="recover_fault")
+    @step
+    async def recover(self, order: FaultOrder) -> Closing:
+        """Remove the fault and verify that it is gone; unverified after `timeouts.recovery` is a result, no error."""
+        subject = await self._tools.subject(order.execution_id)
+        closing = await close_fault(self._tools, subject, order.fault_name, deadline(subject.plan.timeouts.recovery))
+        await self._log(order, "recovered", closing.detail or f"{order.fault_name} is gone from {order.service}")
+        return closing
+
+    async def _log(self, order: FaultOrder, key: str, message: str) -> None:
+        await self._tools.store.log(order.execution_id, f"fault:{order.fault_name}:{key}", LogLevel.INFO, message)
+
+
+def _not_running(order: FaultOrder, status: FaultStatus | None, why: str) -> HoldfastError:
+    detail = f" ({status.detail})" if status and status.detail else ""
+    return HoldfastError(
+        ErrorCode.FAULT_NOT_RUNNING,
+        f"fault {order.fault_name} in {order.service}: {why}{detail}",
+        hint="check the experiment and its matchers",
+    )
+
+
+def _summary(order: FaultOrder, captured: list[CapturedAnswer]) -> CapturedFailure:
+    return CapturedFailure(
+        service=order.service,
+        responses=len(captured),
+        status=captured[0].status,
+        substituted=any(answer.substituted for answer in captured),
+        no_effect=not has_effect(captured),
+    )

@@ -1,0 +1,115 @@
+"""The load test: batches of cases, each case stored when it ends."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from clients.requests import prepare
+from clients.store.read_models import CaseResult, LogLevel
+from temporalio import activity
+
+from activities.base import step
+from activities.closing import acting
+from activities.toolbox import Subject, Toolbox
+from workflows.contracts.exchange import Measurement
+from workflows.contracts.load import BatchOrder, BatchReport, Case, CaseOutcome, CaseRange, ExclusionOrder
+from workflows.logic.cases import case_count, cases_in
+from workflows.logic.coverage import exclusion_of
+from workflows.logic.percentiles import measure
+from workflows.logic.tokens import baggage_of
+
+VANISHED = "the rules had vanished by the end of the batch: what was measured may be the healthy system"
+
+
+class LoadActivities:
+    """Sends the load. Runs on the load queue, so that recovery never waits behind it."""
+
+    def __init__(self, tools: Toolbox) -> None:
+        self._tools = tools
+
+    @activity.defn(name="exclude_cases")
+    @step
+    async def exclude(self, order: ExclusionOrder) -> BatchReport:
+        """Store the outcome of every case that cannot be measured, with its reason."""
+        excluded = {one.service: one for one in order.exclusions}
+        names = (await self._tools.store.plan(order.execution_id)).service_names
+        outcomes: Counter[CaseOutcome] = Counter()
+        for case in cases_in(names, CaseRange(first=0, end=case_count(len(names)))):
+            exclusion = exclusion_of(case, excluded)
+            if exclusion is None:
+                continue
+            await self._tools.store.save_result(
+                order.execution_id, _unmeasured(case, exclusion.outcome, exclusion.reason)
+            )
+            outcomes[exclusion.outcome] += 1
+        for one in order.exclusions:
+            await self._tools.store.log(order.execution_id, f"excluded:{one.service}", LogLevel.WARN, one.reason)
+        return BatchReport(invalid=outcomes[CaseOutcome.INVALID], skipped=outcomes[CaseOutcome.SKIPPED])
+
+    @activity.defn(name="measure_batch")
+    @step
+    async def measure_batch(self, order: BatchOrder) -> BatchReport:
+        """Measure the cases of a batch that have no result yet, one after the other; store each before the next.
+
+        The store says what is finished, because heartbeats lag behind. Afterwards the rules must still be seen to act:
+        if they are not, what this attempt measured is marked invalid (`peer-contract` property 21).
+        """
+        subject = await self._tools.subject(order.execution_id)
+        tokens = await self._tools.store.tokens(order.execution_id)
+        finished = await self._tools.store.finished_cases(order.execution_id, order.cases.first, order.cases.end)
+        measured = []
+        for case in await self._tools.store.cases(order.execution_id, order.cases.first, order.cases.end):
+            if case.index not in finished:
+                await self._measure(subject, case, tokens)
+                measured.append(case)
+        vanished = await self._vanished(subject, measured)
+        if vanished:
+            indices = [case.index for case in measured if vanished.intersection(case.services)]
+            await self._tools.store.invalidate(order.execution_id, indices, VANISHED)
+        outcomes = await self._tools.store.finished_cases(order.execution_id, order.cases.first, order.cases.end)
+        found = Counter(outcomes.values())
+        return BatchReport(
+            measured=found[CaseOutcome.MEASURED],
+            invalid=found[CaseOutcome.INVALID],
+            skipped=found[CaseOutcome.SKIPPED],
+        )
+
+    async def _measure(self, subject: Subject, case: Case, tokens: dict[str, str]) -> None:
+        # A case without its header would measure the healthy system: baggage_of raises rather than leave a token out.
+        baggage = baggage_of(case.services, tokens) if case.services else None
+        request = prepare(subject.plan.request, self._tools.secrets, baggage)
+        load = subject.plan.load
+        done = await self._tools.load.measure(
+            request, requests=load.requests, concurrency=min(load.concurrency, load.requests), on_progress=None
+        )
+        redactor = self._tools.redactor(subject.plan)
+        measurement = measure(
+            done.samples,
+            duration_us=done.duration_us,
+            last_status=done.last_status,
+            last_body=redactor.body(done.last_body),
+        )
+        result = _measured(case, measurement, redactor.url(subject.plan.request.url), str(subject.plan.request.method))
+        await self._tools.store.save_result(subject.execution.execution_id, result)
+
+    async def _vanished(self, subject: Subject, measured: list[Case]) -> set[str]:
+        services = sorted({service for case in measured for service in case.services})
+        return set(services) - await acting(self._tools, subject, services)
+
+
+def _measured(case: Case, measurement: Measurement, url: str, method: str) -> CaseResult:
+    return CaseResult(
+        case_index=case.index,
+        case_id=case.case_id,
+        case_type=case.case_type,
+        outcome=CaseOutcome.MEASURED,
+        measurement=measurement,
+        request_url=url,
+        request_method=method,
+    )
+
+
+def _unmeasured(case: Case, outcome: CaseOutcome, reason: str) -> CaseResult:
+    return CaseResult(
+        case_index=case.index, case_id=case.case_id, case_type=case.case_type, outcome=outcome, reason=reason
+    )

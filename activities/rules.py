@@ -1,0 +1,140 @@
+"""Rules at the proxy: upserted once, seen to act, removed and seen not to act."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
+
+from clients.store.read_models import LogLevel
+from temporalio import activity
+
+from activities.base import deadline, poll, step
+from activities.closing import acting, close_rules
+from activities.toolbox import Subject, Toolbox
+from workflows.contracts.errors import ErrorCode, HoldfastError
+from workflows.contracts.exchange import Rule
+from workflows.contracts.load import RulesOrder, RulesUpserted
+from workflows.contracts.windows import Closing
+from workflows.logic.capture import build_rules
+
+_Missing = Callable[[], Awaitable[set[str]]]
+
+
+class RulesActivities:
+    """Acts on the proxy's fixtures API."""
+
+    def __init__(self, tools: Toolbox) -> None:
+        self._tools = tools
+
+    @activity.defn(name="upsert_rules")
+    @step
+    async def upsert(self, order: RulesOrder) -> RulesUpserted:
+        """Ask the proxy, once, to answer with the captured failures of these services.
+
+        Not repeatable: an upsert on top of an earlier one makes a sidecar forward to itself (`peer-contract` section
+        3.3), so every service is asked first whether a sidecar is in place.
+
+        Raises:
+            HoldfastError: RULES_REJECTED when a service is not clean or the proxy refuses; a PEER_ code when the
+                outcome is unknown.
+        """
+        subject = await self._tools.subject(order.execution_id)
+        client = self._tools.proxy(subject.plan)
+        for service in order.services:
+            check = await client.check(namespace=subject.namespace, service=service)
+            if check.recording:
+                raise HoldfastError(
+                    ErrorCode.RULES_REJECTED,
+                    f"{service} still has a sidecar of session {check.recording_id}; rules on top of it would break it",
+                    hint=f"see {subject.plan.system.proxy}/api/interceptions/active",
+                )
+        rules = await self._rules(subject, order)
+        expires_at = datetime.now(UTC) + timedelta(seconds=order.ttl_seconds)
+        await client.upsert_rules(
+            namespace=subject.namespace,
+            record_id=subject.execution.record_id,
+            ttl_seconds=order.ttl_seconds,
+            rules=rules,
+        )
+        message = f"{len(rules)} rules for {len(order.services)} services upserted as {subject.execution.record_id}"
+        await self._tools.store.log(order.execution_id, "rules:upserted", LogLevel.INFO, message)
+        return RulesUpserted(
+            record_id=subject.execution.record_id,
+            rules=len(rules),
+            services=order.services,
+            ttl_seconds=order.ttl_seconds,
+            expires_at=expires_at,
+        )
+
+    async def _rules(self, subject: Subject, order: RulesOrder) -> list[Rule]:
+        tokens = await self._tools.store.tokens(order.execution_id)
+        captured = sorted(
+            await self._tools.store.captured(order.execution_id), key=lambda one: (one.service, one.position)
+        )
+        rules = []
+        for service, answers in groupby(captured, key=lambda one: one.service):
+            if service in order.services:
+                rules += build_rules(subject.execution.record_id, service, tokens[service], list(answers))
+        return rules
+
+    @activity.defn(name="await_rules_registered")
+    @step
+    async def await_registered(self, order: RulesOrder) -> None:
+        """Wait until the proxy knows a session for every service.
+
+        Raises:
+            HoldfastError: INTERCEPTOR_NOT_READY after `timeouts.rules_ready`, naming the services.
+        """
+        subject = await self._tools.subject(order.execution_id)
+        client = self._tools.proxy(subject.plan)
+
+        async def missing() -> set[str]:
+            found = await client.rules_active(record_id=subject.execution.record_id, services=order.services)
+            return set(order.services) - found
+
+        await self._until_none(subject, missing, "the proxy has no active rules for")
+
+    @activity.defn(name="await_rules_acting")
+    @step
+    async def await_acting(self, order: RulesOrder) -> None:
+        """Wait until every service's rules are seen to act, by their canaries.
+
+        Raises:
+            HoldfastError: INTERCEPTOR_NOT_READY after `timeouts.rules_ready`, naming the services.
+        """
+        subject = await self._tools.subject(order.execution_id)
+
+        async def missing() -> set[str]:
+            return set(order.services) - await acting(self._tools, subject, order.services)
+
+        await self._until_none(subject, missing, "the rules do not act in")
+        await self._tools.store.log(order.execution_id, "rules:acting", LogLevel.INFO, "all rules were seen to act")
+
+    async def _until_none(self, subject: Subject, missing: _Missing, failed: str) -> None:
+        longest = subject.plan.timeouts.rules_ready
+        left: set[str] = set()
+
+        async def look() -> bool | None:
+            nonlocal left
+            left = await missing()
+            return None if left else True
+
+        if await poll(look, end=deadline(longest), every=subject.execution.timing.poll) is None:
+            raise HoldfastError(
+                ErrorCode.INTERCEPTOR_NOT_READY,
+                f"{failed} {', '.join(sorted(left))} after {longest.total_seconds():g} s",
+                hint="is the sidecar rolled out, and is timeouts.rules_ready long enough for a rollout?",
+            )
+
+    @activity.defn(name="remove_rules")
+    @step
+    async def remove(self, order: RulesOrder) -> Closing:
+        """Delete the rules and see that they no longer act; unverified after `timeouts.recovery` is a result."""
+        subject = await self._tools.subject(order.execution_id)
+        end = deadline(subject.plan.timeouts.recovery)
+        closing = await close_rules(self._tools, subject, order.services, end)
+        await self._tools.store.log(
+            order.execution_id, "rules:removed", LogLevel.INFO, closing.detail or "all rules are gone"
+        )
+        return closing

@@ -1,0 +1,165 @@
+"""Analysis: the proxy records what one user request makes the services say to each other."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+from clients.proxy import AnalysisTask
+from clients.requests import prepare
+from clients.secrets import Redactor
+from clients.store.read_models import LogLevel
+from temporalio import activity
+
+from activities.base import deadline, poll, step
+from activities.closing import close_recordings
+from activities.toolbox import Subject, Toolbox
+from workflows.contracts.errors import ErrorCode, HoldfastError
+from workflows.contracts.exchange import RecordedExchange
+from workflows.contracts.execution import ExecutionRef
+from workflows.contracts.traffic import AnalysisOrder, AnalysisStarted, RecordedService, RecordedServices
+from workflows.contracts.windows import Closing
+from workflows.logic.percentiles import is_error
+from workflows.logic.tokens import BAGGAGE_HEADER, marker
+
+REPEATABLE_FOR = timedelta(seconds=50)
+"""How long an identical analyze call is answered with the first one's task (60 s, with room to spare)."""
+
+_TRIGGER_ATTEMPTS = 3
+
+
+class TrafficActivities:
+    """Acts on the proxy's analysis API, and sends the request that is analysed."""
+
+    def __init__(self, tools: Toolbox) -> None:
+        self._tools = tools
+
+    @activity.defn(name="start_analysis")
+    @step
+    async def start(self, order: ExecutionRef) -> AnalysisStarted:
+        """Start the analysis. Within the proxy's 60 s of deduplication a repetition finds the first call's task.
+
+        When the task found belongs to another execution, this waits until the proxy has forgotten that one.
+
+        Raises:
+            HoldfastError: ANALYZE_FAILED when it is refused, or when a repetition comes too late to be harmless.
+        """
+        subject = await self._tools.subject(order.execution_id)
+        timing = subject.execution.timing
+        age = datetime.now(UTC) - activity.info().scheduled_time
+        if activity.info().attempt > 1 and age > min(REPEATABLE_FOR, timing.analyze_dedupe) + timing.analyze_dedupe:
+            raise HoldfastError(
+                ErrorCode.ANALYZE_FAILED,
+                "it is not known whether the analysis was started, and asking again now would start a second one",
+                hint="run again; whatever was started is being stopped",
+            )
+        try:
+            task = await self._analyze(subject)
+        except HoldfastError as error:
+            if error.code is not ErrorCode.ANALYZE_CONFLICT:
+                raise
+            activity.logger.info("waiting for the proxy to forget an equal analysis of another execution")
+            await asyncio.sleep(timing.analyze_dedupe.total_seconds())
+            task = await self._analyze(subject)
+        await self._tools.store.log(order.execution_id, "analysis:started", LogLevel.INFO, f"analysis {task.task_id}")
+        return AnalysisStarted(task_id=task.task_id)
+
+    async def _analyze(self, subject: Subject) -> AnalysisTask:
+        return await self._tools.proxy(subject.plan).analyze(
+            req_def_id=subject.execution.req_def_id,
+            namespace=subject.namespace,
+            services=subject.plan.service_names,
+            execution_id=subject.execution.execution_id,
+            duration_seconds=int(subject.plan.timeouts.analyze.total_seconds()),
+        )
+
+    @activity.defn(name="await_patterns")
+    @step
+    async def await_patterns(self, order: AnalysisOrder) -> RecordedServices:
+        """Send the request once the proxy listens, wait for the patterns and store them, redacted.
+
+        Raises:
+            HoldfastError: ANALYZE_TIMEOUT after `timeouts.analyze`; ANALYZE_FAILED when the proxy says so, has lost the
+                task, or the request fails while everything is healthy.
+        """
+        subject = await self._tools.subject(order.execution_id)
+        client = self._tools.proxy(subject.plan)
+        longest = subject.plan.timeouts.analyze
+        triggered = False
+        last = ""
+
+        async def look() -> AnalysisTask | None:
+            nonlocal triggered, last
+            task = await client.analysis(order.task_id)
+            last = str(task.status)
+            if task.status.failed:
+                raise HoldfastError(ErrorCode.ANALYZE_FAILED, f"the analysis ended as {last}: {task.message}")
+            if task.status.collecting and not triggered:
+                await self._trigger(subject)
+                triggered = True
+            return task if task.status.completed else None
+
+        task = await poll(look, end=deadline(longest), every=subject.execution.timing.poll)
+        if task is None:
+            raise HoldfastError(
+                ErrorCode.ANALYZE_TIMEOUT,
+                f"the analysis was not complete after {longest.total_seconds():g} s, its last state was {last}",
+                hint="raise timeouts.analyze, or look at the proxy's log",
+            )
+        return await self._keep(subject, task)
+
+    async def _trigger(self, subject: Subject) -> None:
+        """Send the plan's request with the marker, exactly as the load test will send it."""
+        request = prepare(subject.plan.request, self._tools.secrets, marker(subject.execution.record_id))
+        what = ""
+        for attempt in range(_TRIGGER_ATTEMPTS):
+            sample = await self._tools.load.send_once(request)
+            if not is_error(sample):
+                return
+            what = sample.error_kind or f"status {sample.status}"
+            await asyncio.sleep(subject.execution.timing.poll.total_seconds() * attempt)
+        raise HoldfastError(
+            ErrorCode.ANALYZE_FAILED,
+            f"the plan's request fails while nothing is broken: {what}",
+            hint="check request.url, its headers and body, and that the system is up",
+        )
+
+    async def _keep(self, subject: Subject, task: AnalysisTask) -> RecordedServices:
+        redactor = self._tools.redactor(subject.plan)
+        mark = marker(subject.execution.record_id)
+        found = {patterns.service: patterns.exchanges for patterns in task.patterns}
+        services, exchanges = [], []
+        for name in subject.plan.service_names:
+            recorded = found.get(name, [])
+            forwarded = bool(recorded) and all(mark in _baggage(one) for one in recorded)
+            services.append(RecordedService(service=name, patterns=len(recorded), baggage_forwarded=forwarded))
+            exchanges += [_redacted(one, redactor) for one in recorded]
+        await self._tools.store.save_exchanges(subject.execution.execution_id, exchanges)
+        message = ", ".join(f"{one.service}: {one.patterns}" for one in services)
+        await self._tools.store.log(
+            subject.execution.execution_id, "analysis:completed", LogLevel.INFO, f"recorded requests: {message}"
+        )
+        return RecordedServices(services=services)
+
+    @activity.defn(name="stop_recordings")
+    @step
+    async def stop(self, order: ExecutionRef) -> Closing:
+        """Stop recordings of the plan's services and verify it; unverified after `timeouts.recovery` is a result."""
+        subject = await self._tools.subject(order.execution_id)
+        return await close_recordings(self._tools, subject, deadline(subject.plan.timeouts.recovery))
+
+
+def _baggage(exchange: RecordedExchange) -> str:
+    return ",".join(value for name, value in exchange.request_headers.items() if name.lower() == BAGGAGE_HEADER)
+
+
+def _redacted(exchange: RecordedExchange, redactor: Redactor) -> RecordedExchange:
+    return exchange.model_copy(
+        update={
+            "url": redactor.url(exchange.url),
+            "request_headers": redactor.headers(exchange.request_headers),
+            "request_body": redactor.body(exchange.request_body),
+            "response_headers": redactor.headers(exchange.response_headers),
+            "response_body": redactor.body(exchange.response_body),
+        }
+    )

@@ -1,0 +1,35 @@
+"""The sweeper's schedule on the Temporal server: created once, by whichever worker comes first."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from temporalio.client import (
+    Client,
+    Schedule,
+    ScheduleActionStartWorkflow,
+    ScheduleAlreadyRunningError,
+    ScheduleIntervalSpec,
+    ScheduleOverlapPolicy,
+    SchedulePolicy,
+    ScheduleSpec,
+)
+
+from workflows.names import SWEEPER_SCHEDULE_ID, SWEEPER_WORKFLOW_ID, WorkflowType
+
+
+async def ensure_sweeper(client: Client, task_queue: str, every: timedelta) -> bool:
+    """Create the schedule unless it exists; true when this call created it.
+
+    One sweep at a time, and a missed one is not made up for: each looks at the whole ledger anyway.
+    """
+    schedule = Schedule(
+        action=ScheduleActionStartWorkflow(WorkflowType.SWEEPER, id=SWEEPER_WORKFLOW_ID, task_queue=task_queue),
+        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=every)]),
+        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(minutes=1)),
+    )
+    try:
+        await client.create_schedule(SWEEPER_SCHEDULE_ID, schedule)
+    except ScheduleAlreadyRunningError:
+        return False
+    return True

@@ -1,0 +1,46 @@
+"""Which cases cannot be measured, and why."""
+
+from workflows.contracts.faults import CapturedFailure, FaultReport, InjectionState
+from workflows.contracts.load import CaseOutcome
+from workflows.contracts.traffic import RecordedService
+from workflows.logic.cases import case_at
+from workflows.logic.coverage import after_injection, baggage_lost, before_injection, exclusion_of
+
+
+def test_a_service_without_traffic_is_skipped() -> None:
+    """COMPLETED without patterns is not data."""
+    recorded = [RecordedService(service="a", patterns=0, baggage_forwarded=False)]
+    assert [one.outcome for one in before_injection(recorded)] == [CaseOutcome.SKIPPED]
+    assert baggage_lost(recorded) == []
+
+
+def test_a_service_that_baggage_does_not_reach_is_invalid() -> None:
+    """No rule selected by baggage can act there, so nothing may be reported as passed."""
+    recorded = [RecordedService(service="a", patterns=2, baggage_forwarded=False)]
+    (lost,) = baggage_lost(recorded)
+    assert lost.outcome is CaseOutcome.INVALID
+    assert "baggage" in lost.reason
+
+
+def test_a_service_without_a_captured_failure_is_skipped_with_its_error() -> None:
+    """One service's trouble is told where its cases are."""
+    report = FaultReport(service="a", fault_name="f", state=InjectionState.FAILED, error="it exploded")
+    (skipped,) = after_injection([report])
+    assert skipped.outcome is CaseOutcome.SKIPPED
+    assert "it exploded" in skipped.reason
+
+
+def test_a_fault_without_effect_is_invalid() -> None:
+    """A fault that changed nothing proves nothing."""
+    captured = CapturedFailure(service="a", responses=1, status=200, no_effect=True)
+    report = FaultReport(service="a", fault_name="f", state=InjectionState.RECOVERED, captured=captured)
+    assert [one.outcome for one in after_injection([report])] == [CaseOutcome.INVALID]
+
+
+def test_a_case_is_excluded_by_any_of_its_services() -> None:
+    """Pairs with an unusable service are excluded; the baseline never is."""
+    (skipped,) = before_injection([RecordedService(service="b", patterns=0, baggage_forwarded=False)])
+    excluded = {"b": skipped}
+    services = ["a", "b", "c"]
+    found = {case_at(services, index).case_id for index in range(7) if exclusion_of(case_at(services, index), excluded)}
+    assert found == {"b", "a+b", "b+c"}

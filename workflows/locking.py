@@ -1,0 +1,78 @@
+"""Taking the environment's lock: refused, waited for, or handed over, as the run's input says."""
+
+from __future__ import annotations
+
+from temporalio import workflow
+from temporalio.exceptions import WorkflowAlreadyStartedError
+
+from workflows import policies
+from workflows.contracts.errors import ErrorCode
+from workflows.contracts.execution import IfBusy
+from workflows.contracts.plan import Plan
+from workflows.contracts.windows import LockHolder, LockWait, WindowInput
+from workflows.logic.board import Board
+from workflows.names import MEMO_HOLDER, lock_of_plan
+from workflows.run_failures import StageError
+from workflows.windows.cancellation import ensure_not_cancelled
+from workflows.windows.lock import EnvironmentLock
+
+with workflow.unsafe.imports_passed_through():
+    from activities.lock import LockActivities
+
+
+async def take_lock(plan: Plan, order: WindowInput, if_busy: IfBusy, board: Board) -> None:
+    """Start the lock's workflow and wait until it says that the namespace is clean and held.
+
+    Raises:
+        StageError: EXECUTION_ALREADY_RUNNING when another run holds it and `if_busy` is `refuse`.
+        ChildWorkflowError: ENVIRONMENT_NOT_CLEAN from the lock's pre-flight.
+    """
+    lock_id = lock_of_plan(plan)
+    holder = LockHolder(
+        plan=plan.name,
+        workflow_id=order.parent_workflow_id,
+        run_id=order.parent_run_id,
+        execution_id=order.execution.execution_id,
+    )
+    while True:
+        try:
+            lock = await workflow.start_child_workflow(
+                EnvironmentLock.run,
+                order,
+                id=lock_id,
+                memo={MEMO_HOLDER: holder},
+                static_summary=f"Hold namespace {plan.system.namespace}",
+                **policies.WINDOW,
+            )
+            break
+        except WorkflowAlreadyStartedError:
+            await _wait_for_holder(plan, order, lock_id, if_busy, board)
+    await workflow.wait_condition(lambda: board.is_open(lock_id) or lock.done())
+    if lock.done():
+        await lock
+    ensure_not_cancelled()
+
+
+async def _wait_for_holder(plan: Plan, order: WindowInput, lock_id: str, if_busy: IfBusy, board: Board) -> None:
+    """Wait until the lock may be free. A predecessor, an earlier run of this workflow id, is always waited for."""
+    timing = order.execution.timing
+    wait = LockWait(lock_id=lock_id, cancel_holder=if_busy is IfBusy.REPLACE)
+    holder = await workflow.execute_activity_method(
+        LockActivities.describe_holder, wait, summary="See who holds the namespace", **policies.quick(timing)
+    )
+    ensure_not_cancelled()
+    who = f"{holder.workflow_id} (execution {holder.execution_id}, plan {holder.plan})"
+    if if_busy is IfBusy.REFUSE and holder.workflow_id not in ("", order.parent_workflow_id):
+        raise StageError(
+            ErrorCode.EXECUTION_ALREADY_RUNNING,
+            f"namespace {plan.system.namespace} is held by {who}. Wait for it, or start with if_busy wait or replace",
+        )
+    board.waiting_for(who)
+    await workflow.execute_activity_method(
+        LockActivities.await_free,
+        wait,
+        summary=f"Wait for {who}",
+        **policies.waiting(timing, policies.LONGEST_WAIT),
+    )
+    ensure_not_cancelled()
+    board.waiting_for("")

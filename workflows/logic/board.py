@@ -1,0 +1,198 @@
+"""The run's board: one state, moved by what stages and windows report, read by the `status` query.
+
+Pure: time comes from the caller, so that a replay gives the same board.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from workflows.contracts.errors import ErrorCode
+from workflows.contracts.execution import CaseCounts, Execution, Judgement, Phase, Recovery, RunStatus
+from workflows.contracts.faults import FaultReport, InjectionState
+from workflows.contracts.load import GeneratedCases
+from workflows.contracts.plan import Plan
+from workflows.contracts.status import InjectionRow, LoadPanel, PhaseTime, RunState, WindowRow
+from workflows.contracts.traffic import AnalysisReport
+from workflows.contracts.windows import WindowChanged, WindowKind, WindowState
+from workflows.logic.cases import BATCH_SIZE
+
+
+class Board:
+    """Holds the run's state and the rules by which it moves."""
+
+    def __init__(self) -> None:
+        self.state = RunState()
+
+    def _set(self, **facts: Any) -> None:
+        self.state = self.state.model_copy(update=facts)
+
+    def accepted(self, plan: Plan, now: datetime) -> None:
+        """The input was valid."""
+        rows = [InjectionRow(service=name) for name in plan.service_names]
+        self._set(
+            plan=plan.name,
+            environment=plan.environment,
+            namespace=plan.system.namespace,
+            status=RunStatus.RUNNING,
+            started_at=now,
+            injections=rows,
+            analysis=self.state.analysis.model_copy(update={"services": len(rows), "state": "pending"}),
+        )
+        self.enter(Phase.GENERATING_CASES, now)
+
+    def created(self, execution: Execution) -> None:
+        """The record exists."""
+        analysis = self.state.analysis.model_copy(update={"record_id": execution.record_id})
+        self._set(execution_id=execution.execution_id, task_id=execution.task_id, analysis=analysis)
+
+    def enter(self, phase: Phase, now: datetime) -> None:
+        """A phase begins, and the one before it ends."""
+        phases = list(self.state.phases)
+        if phases and phases[-1].finished_at is None:
+            phases[-1] = phases[-1].model_copy(update={"finished_at": now})
+        phases.append(PhaseTime(phase=phase, started_at=now))
+        self._set(phase=phase, phases=phases, updated_at=now)
+
+    def window_changed(self, change: WindowChanged, now: datetime) -> None:
+        """A window has told its state."""
+        row = WindowRow(
+            window_id=change.window_id,
+            kind=change.kind,
+            state=change.state,
+            service=change.service,
+            peer_name=change.peer_name,
+            detail=change.detail,
+        )
+        rows = [row if old.window_id == change.window_id else old for old in self.state.windows]
+        if row not in rows:
+            rows.append(row)
+        self._set(windows=rows, updated_at=now, recovery=_recovery(rows))
+        match change.kind:
+            case WindowKind.RECORDING:
+                self._recording_changed(change)
+            case WindowKind.FAULT:
+                self._fault_changed(change)
+            case WindowKind.RULES:
+                self._rules_changed(change)
+            case WindowKind.LOCK:
+                pass
+
+    def _recording_changed(self, change: WindowChanged) -> None:
+        facts: dict[str, Any] = {
+            "state": "recording" if change.state is WindowState.OPEN else self.state.analysis.state
+        }
+        if change.analyze_task_id:
+            facts["analyze_task_id"] = change.analyze_task_id
+        if change.stability:
+            facts["stability"] = change.stability
+        self._set(analysis=self.state.analysis.model_copy(update=facts))
+
+    def _fault_changed(self, change: WindowChanged) -> None:
+        running = {WindowState.OPENING, WindowState.OPEN, WindowState.CLOSING}
+        facts: dict[str, Any] = {"fault_name": change.peer_name}
+        if change.state in running:
+            facts["state"] = InjectionState.RUNNING
+        if change.captured_status is not None:
+            facts["replay_status"] = change.captured_status
+        self._injection(change.service, facts)
+
+    def _rules_changed(self, change: WindowChanged) -> None:
+        facts: dict[str, Any] = {}
+        if change.rules:
+            facts["rules"] = change.rules
+        if change.stability:
+            facts["stability"] = change.stability
+        if change.state is WindowState.OPEN:
+            facts["ready"] = True
+        elif change.state in (WindowState.CLOSING, WindowState.CLOSED, WindowState.UNVERIFIED):
+            facts["ready"] = False
+        done = {"batches_done": change.batches_done, "cases_done": change.cases_done}
+        load = self.state.load.model_copy(update=done) if change.batches_done else self.state.load
+        self._set(rules=self.state.rules.model_copy(update=facts), load=load)
+
+    def _injection(self, service: str, facts: dict[str, Any]) -> None:
+        rows = [row.model_copy(update=facts) if row.service == service else row for row in self.state.injections]
+        self._set(injections=rows)
+
+    def analyzed(self, report: AnalysisReport) -> None:
+        """The recording window has ended."""
+        facts = {"state": "completed", "recorded": report.services, "stability": report.stability}
+        self._set(analysis=self.state.analysis.model_copy(update=facts))
+
+    def generated(self, cases: GeneratedCases) -> None:
+        """Cases and tokens are stored."""
+        counts = CaseCounts(total=cases.total, baseline=cases.baseline, single=cases.single, dual=cases.dual)
+        batches = -(-cases.total // BATCH_SIZE)
+        load = LoadPanel(batches_total=batches, batch_size=BATCH_SIZE, cases_total=cases.total)
+        self._set(cases=counts, baggage_tokens=cases.tokens, load=load)
+
+    def injected(self, report: FaultReport) -> None:
+        """A fault window has ended."""
+        captured = report.captured
+        self._injection(
+            report.service,
+            {
+                "state": report.state,
+                "fault_name": report.fault_name,
+                "replay_status": captured.status if captured else None,
+                "no_effect": captured.no_effect if captured else False,
+                "stable": report.stable_after,
+                "error": report.error,
+            },
+        )
+
+    def uninjected(self, service: str, reason: str) -> None:
+        """A service gets no fault, because its cases could not be measured."""
+        self._injection(service, {"state": InjectionState.FAILED, "error": reason})
+
+    def rules_planned(self, ttl_seconds: int) -> None:
+        """The rules' life is settled."""
+        self._set(rules=self.state.rules.model_copy(update={"ttl_seconds": ttl_seconds}))
+
+    def judged(self, judgement: Judgement) -> None:
+        """The verdict is in."""
+        self._set(verdict=judgement.verdict, cases=judgement.cases, failed_cases=judgement.failed_cases)
+
+    def waiting_for(self, holder: str) -> None:
+        """Another run holds the namespace; empty: not any more."""
+        self._set(waiting_for=holder)
+
+    def paused(self, paused: bool) -> None:
+        """An operator has paused or resumed the run."""
+        self._set(paused=paused)
+
+    def ended(
+        self, status: RunStatus, phase: Phase, now: datetime, code: ErrorCode | None = None, message: str = ""
+    ) -> None:
+        """The run is over."""
+        self.enter(phase, now)
+        self._set(status=status, finished_at=now, error_code=code, error_message=message)
+
+    def is_open(self, window_id: str) -> bool:
+        """Whether a window has said that it is open."""
+        return any(row.window_id == window_id and row.state is WindowState.OPEN for row in self.state.windows)
+
+    def snapshot(self, now: datetime) -> RunState:
+        """The state with an estimate of the time left."""
+        return self.state.model_copy(update={"eta_seconds": _eta(self.state, now)})
+
+
+def _recovery(rows: list[WindowRow]) -> Recovery | None:
+    """What the windows say together; the lock holds nothing at the peers. None while anything is open."""
+    states = {row.state for row in rows if row.kind is not WindowKind.LOCK}
+    if WindowState.UNVERIFIED in states:
+        return Recovery.UNVERIFIED
+    if states - {WindowState.CLOSED}:
+        return None
+    return Recovery.VERIFIED if states else Recovery.NOT_NEEDED
+
+
+def _eta(state: RunState, now: datetime) -> float | None:
+    """Seconds until the load test is over at the rate so far; None before its first batch."""
+    started = next((one.started_at for one in state.phases if one.phase is Phase.LOAD_TEST_BASELINE), None)
+    if state.phase is not Phase.LOAD_TEST_BASELINE or started is None or not state.load.cases_done:
+        return None
+    per_case = (now - started).total_seconds() / state.load.cases_done
+    return round(per_case * (state.load.cases_total - state.load.cases_done), 1)

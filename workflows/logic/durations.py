@@ -1,0 +1,40 @@
+"""How long things may take: the bounds that TTLs and windows are made of."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from workflows.contracts.plan import Plan
+from workflows.logic.cases import BATCH_SIZE
+
+LONGEST_RULES_TTL = timedelta(days=7)
+"""The proxy forgets its sessions after this (`peer-contract` section 3.3): a longer life cannot be had."""
+
+
+def case_bound(plan: Plan) -> timedelta:
+    """Upper bound on measuring one case: every request taking its full timeout."""
+    rounds = -(-plan.load.requests // min(plan.load.concurrency, plan.load.requests))
+    return plan.request.timeout * rounds
+
+
+def batch_bound(plan: Plan) -> timedelta:
+    """Upper bound on one batch, with room for the store and for seeing that the rules still act."""
+    return case_bound(plan) * BATCH_SIZE + timedelta(seconds=30)
+
+
+def rules_ttl(plan: Plan, case_total: int) -> timedelta:
+    """Life of the rules: longer than the waits after the upsert and the whole load test, at least `rules_ttl`."""
+    waits = plan.timeouts.rules_ready * 2 + plan.timeouts.stability
+    batches = -(-case_total // BATCH_SIZE)
+    needed = waits + batch_bound(plan) * batches
+    return min(max(plan.timeouts.rules_ttl, needed), LONGEST_RULES_TTL)
+
+
+def recording_hold(plan: Plan, dedupe: timedelta) -> timedelta:
+    """How long a recording window may be open."""
+    return plan.timeouts.analyze + dedupe * 2 + timedelta(minutes=1)
+
+
+def fault_hold(plan: Plan) -> timedelta:
+    """How long a fault window may be open: the fault's own TTL is the bound."""
+    return min(plan.safety.fault_ttl, plan.timeouts.fault_running + plan.timeouts.replay + timedelta(minutes=1))

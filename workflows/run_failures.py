@@ -1,0 +1,76 @@
+"""From whatever ended the stages to the one typed failure that a run ends with."""
+
+from __future__ import annotations
+
+from temporalio.exceptions import ActivityError, ApplicationError, ChildWorkflowError
+from temporalio.exceptions import TimeoutError as TemporalTimeout
+
+from workflows.contracts.errors import ERRORS, ErrorCode, Problem
+from workflows.contracts.execution import Phase, Recovery, RunFailure
+from workflows.windows.cancellation import cause_of, text_of
+
+MOST_PROBLEMS_IN_TEXT = 10
+"""In the message; all of them are in the details."""
+
+
+class StageError(Exception):
+    """A stage found that the run cannot go on. Raised and caught inside `ResilienceTest` only."""
+
+    def __init__(self, code: ErrorCode, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+def failure_of(error: BaseException, phase: Phase, recovery: Recovery | None, execution_id: int | None) -> RunFailure:
+    """The typed failure for an error that ended the stages. What is still open counts as unverified."""
+    code, message = _code_of(error)
+    return RunFailure(
+        code=code,
+        error_class=ERRORS[code].error_class,
+        phase=phase,
+        message=message,
+        recovery=recovery or Recovery.UNVERIFIED,
+        execution_id=execution_id,
+    )
+
+
+def _code_of(error: BaseException) -> tuple[ErrorCode, str]:
+    if isinstance(error, StageError):
+        return error.code, error.message
+    application = cause_of(error)
+    if application is None and isinstance(error, ApplicationError):
+        application = error
+    if application is not None and application.type in ErrorCode.__members__:
+        return ErrorCode(application.type), application.message
+    if _timed_out(error):
+        return ErrorCode.PEER_TIMEOUT, f"an activity took too long: {text_of(error)}"
+    return ErrorCode.UNEXPECTED, f"{type(error).__name__}: {text_of(error)}"
+
+
+def _timed_out(error: BaseException) -> bool:
+    found: BaseException | None = error
+    while isinstance(found, (ActivityError, ChildWorkflowError)):
+        found = found.cause
+    return isinstance(found, TemporalTimeout)
+
+
+def raise_as(failure: RunFailure) -> ApplicationError:
+    """The application error to raise: its type is the code, its detail the failure."""
+    return ApplicationError(failure.message, failure, type=failure.code, non_retryable=True)
+
+
+def refused_input(problems: list[Problem]) -> RunFailure:
+    """The failure of a run whose input is wrong: nothing was switched on."""
+    shown = "; ".join(str(problem) for problem in problems[:MOST_PROBLEMS_IN_TEXT])
+    more = len(problems) - MOST_PROBLEMS_IN_TEXT
+    kind = ERRORS[ErrorCode.VALIDATION_ERROR]
+    count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+    return RunFailure(
+        code=ErrorCode.VALIDATION_ERROR,
+        error_class=kind.error_class,
+        phase=Phase.GENERATING_CASES,
+        message=f"{kind.error_class} {count}: {shown}" + (f"; and {more} more" if more > 0 else ""),
+        recovery=Recovery.NOT_NEEDED,
+        problems=problems,
+    )

@@ -1,0 +1,171 @@
+"""What every run has beside its stages: its board, its voice, and what others may ask and tell it.
+
+`ResilienceTest` is the list of stages on top of this.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from temporalio import workflow
+
+from workflows import policies
+from workflows.contracts.errors import ErrorCode
+from workflows.contracts.execution import (
+    Ending,
+    Execution,
+    ExecutionRef,
+    Phase,
+    PhaseChange,
+    Recovery,
+    RunFailure,
+    RunInput,
+    RunStatus,
+)
+from workflows.contracts.load import Exclusion
+from workflows.contracts.plan import Plan
+from workflows.contracts.status import RunState
+from workflows.contracts.windows import WindowChanged, WindowInput, WindowKind, WindowState
+from workflows.logic.board import Board
+from workflows.logic.details import progress_table
+from workflows.names import ABORT_UPDATE, PAUSE_UPDATE, RESUME_UPDATE, STATUS_QUERY, WINDOW_SIGNAL
+from workflows.run_failures import StageError, failure_of
+from workflows.search_attributes import publish
+from workflows.windows.cancellation import ensure_not_cancelled
+from workflows.windows.rules import RulesWindow
+
+with workflow.unsafe.imports_passed_through():
+    from activities.executions import ExecutionActivities
+
+
+class RunShell:
+    """A run without its stages."""
+
+    def __init__(self) -> None:
+        """An empty board; the input is looked at in `run`, so that wrong input fails the run instead of hanging it."""
+        self._board = Board()
+        self._plan: Plan
+        self._input: RunInput
+        self._execution: Execution | None = None
+        self._locked = False
+        self._paused = False
+        self._abort_reason: str | None = None
+        self._rules: workflow.ChildWorkflowHandle[RulesWindow, Any] | None = None
+        self._excluded: list[Exclusion] = []
+
+    @property
+    def execution(self) -> Execution:
+        """The record; stages run after it exists."""
+        if self._execution is None:
+            raise StageError(ErrorCode.UNEXPECTED, "the run has no record yet")
+        return self._execution
+
+    @property
+    def _ref(self) -> ExecutionRef:
+        return ExecutionRef(execution_id=self.execution.execution_id)
+
+    def _window_input(self, hold_seconds: float, service: str = "") -> WindowInput:
+        info = workflow.info()
+        return WindowInput(
+            execution=self.execution,
+            parent_workflow_id=info.workflow_id,
+            parent_run_id=info.run_id,
+            timeouts=self._plan.timeouts,
+            hold_seconds=hold_seconds,
+            service=service,
+        )
+
+    async def _enter(self, phase: Phase) -> None:
+        self._board.enter(phase, workflow.now())
+        self._publish()
+        change = PhaseChange(execution_id=self.execution.execution_id, phase=phase)
+        await workflow.execute_activity_method(
+            ExecutionActivities.change_phase,
+            change,
+            summary=f"Phase {phase}",
+            **policies.bookkeeping(self.execution.timing),
+        )
+        ensure_not_cancelled()
+
+    async def _unpaused(self) -> None:
+        await workflow.wait_condition(lambda: not self._paused)
+
+    async def _failed(self, error: BaseException) -> RunFailure:
+        state = self._board.state
+        failure = failure_of(error, state.phase, state.recovery, state.execution_id)
+        await self._ended(RunStatus.FAILED, Phase.FAILED, failure)
+        return failure
+
+    async def _ended(self, status: RunStatus, phase: Phase, failure: RunFailure | None) -> None:
+        """Show the end; write it only where no lock was held, which otherwise writes it after this run has closed."""
+        code, message = (failure.code, failure.message) if failure else (None, "")
+        error_phase = self._board.state.phase if failure else None
+        self._board.ended(status, phase, workflow.now(), code, message)
+        self._publish()
+        if self._locked or self._execution is None:
+            return
+        ending = Ending(
+            execution_id=self.execution.execution_id,
+            status=status,
+            phase=phase,
+            recovery=self._board.state.recovery or Recovery.UNVERIFIED,
+            error_code=code,
+            error_phase=error_phase,
+            error_message=message,
+        )
+        await workflow.execute_activity_method(
+            ExecutionActivities.finish,
+            ending,
+            summary="Write how the run ended",
+            **policies.bookkeeping(self.execution.timing),
+        )
+
+    def _publish(self) -> None:
+        """Search attributes and the Web UI's progress table. Neither costs more than an event."""
+        state = self._board.state
+        if self._execution is not None and self._execution.search_attributes:
+            publish(state)
+        workflow.set_current_details(progress_table(state))
+
+    @workflow.query(name=STATUS_QUERY)
+    def status(self) -> RunState:
+        """Everything a person would ask."""
+        return self._board.snapshot(workflow.now())
+
+    @workflow.signal(name=WINDOW_SIGNAL)
+    def window_changed(self, change: WindowChanged) -> None:
+        """A window tells its state. The first time the rules are open, the load test begins."""
+        self._board.window_changed(change, workflow.now())
+        begun = change.kind is WindowKind.RULES and change.state is WindowState.OPEN
+        if begun and self._board.state.phase is Phase.RULES_READY:
+            self._board.enter(Phase.LOAD_TEST_BASELINE, workflow.now())
+        self._publish()
+
+    @workflow.update(name=PAUSE_UPDATE)
+    async def pause(self) -> str:
+        """Begin nothing new until resumed. What is on stays on no longer than its window's time; closing goes on."""
+        self._paused = True
+        self._board.paused(True)
+        if self._rules is not None:
+            await self._rules.signal(RulesWindow.pause)
+        return "paused"
+
+    @workflow.update(name=RESUME_UPDATE)
+    async def resume(self) -> str:
+        """Go on."""
+        self._paused = False
+        self._board.paused(False)
+        if self._rules is not None:
+            await self._rules.signal(RulesWindow.resume)
+        return "resumed"
+
+    @workflow.update(name=ABORT_UPDATE)
+    def abort(self, reason: str) -> str:
+        """Close everything, then end as failed with code ABORTED and this reason."""
+        self._abort_reason = reason
+        return "aborting: everything is being closed first"
+
+    @abort.validator
+    def _abort_has_a_reason(self, reason: str) -> None:
+        if not isinstance(reason, str) or not reason.strip():
+            raise ValueError("abort needs a reason, for example --input '\"wrong cluster\"'")

@@ -1,0 +1,29 @@
+"""The five search attributes of a run. Only `ResilienceTest` sets them, and only where the server knows them."""
+
+from __future__ import annotations
+
+from temporalio import workflow
+from temporalio.common import SearchAttributeKey, SearchAttributeUpdate
+
+from workflows.contracts.status import RunState
+from workflows.names import SearchAttribute
+
+
+def publish(state: RunState) -> None:
+    """Upsert what has changed; nothing changed costs no event."""
+    facts = {
+        SearchAttribute.PLAN: state.plan,
+        SearchAttribute.NAMESPACE: state.namespace,
+        SearchAttribute.PHASE: state.phase.value,
+        SearchAttribute.VERDICT: state.verdict.value if state.verdict else None,
+        SearchAttribute.RECOVERY: state.recovery.value if state.recovery else None,
+    }
+    known = workflow.info().typed_search_attributes
+    updates: list[SearchAttributeUpdate] = []
+    for name, value in facts.items():
+        key = SearchAttributeKey.for_keyword(name)
+        if known.get(key) == value:
+            continue
+        updates.append(key.value_unset() if value is None else key.value_set(value))
+    if updates:
+        workflow.upsert_search_attributes(updates)

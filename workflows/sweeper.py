@@ -1,0 +1,29 @@
+"""`Sweeper`: started by a Temporal Schedule; one plain activity and nothing else."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from temporalio import workflow
+
+from workflows import policies
+from workflows.contracts.sweeping import SweepReport
+from workflows.contracts.timing import Timing
+from workflows.names import WorkflowType
+
+with workflow.unsafe.imports_passed_through():
+    from activities.sweeping import SweepActivities
+
+
+@workflow.defn(name=WorkflowType.SWEEPER)
+class Sweeper:
+    """One walk over the ledger."""
+
+    @workflow.run
+    async def run(self) -> SweepReport:
+        """Sweep once."""
+        return await workflow.execute_activity_method(
+            SweepActivities.sweep,
+            summary="Close what no window holds any more",
+            **policies.waiting(Timing(), timedelta(minutes=10)),
+        )

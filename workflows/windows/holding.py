@@ -1,0 +1,165 @@
+"""What all windows share: intent before the act, telling the run, closing under all circumstances, the ledger's end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, ApplicationError, FailureError
+
+from workflows import policies
+from workflows.contracts.errors import ErrorCode
+from workflows.contracts.windows import (
+    Closing,
+    LedgerEntry,
+    LedgerState,
+    LedgerUpdate,
+    StabilityOrder,
+    StabilityReport,
+    WindowChanged,
+    WindowInput,
+    WindowKind,
+    WindowState,
+)
+from workflows.names import WINDOW_SIGNAL
+from workflows.windows.cancellation import despite_cancel, ensure_not_cancelled, text_of
+
+with workflow.unsafe.imports_passed_through():
+    from activities.ledger import LedgerActivities
+    from activities.stability import StabilityActivities
+
+T = TypeVar("T")
+
+SwitchOff = Callable[[], Coroutine[Any, Any, Closing]]
+"""Switches one thing off and verifies it."""
+
+
+class Holding:
+    """One window's row in the ledger, and its voice towards the run."""
+
+    def __init__(self, order: WindowInput, kind: WindowKind, peer_name: str = "") -> None:
+        self.order = order
+        self.kind = kind
+        self.peer_name = peer_name
+        self.intended = False
+        """Whether the peer may have been touched: set before the intent is written."""
+
+    @property
+    def timing_options(self) -> policies.ActivityOptions:
+        """For the store."""
+        return policies.bookkeeping(self.order.execution.timing)
+
+    async def intend(self) -> None:
+        """Write the intent, before anything is done under its name."""
+        info = workflow.info()
+        self.intended = True
+        hold = timedelta(seconds=self.order.hold_seconds) + self.order.timeouts.recovery
+        entry = LedgerEntry(
+            window_id=info.workflow_id,
+            run_id=info.run_id,
+            execution_id=self.order.execution.execution_id,
+            parent_workflow_id=self.order.parent_workflow_id,
+            parent_run_id=self.order.parent_run_id,
+            kind=self.kind,
+            service=self.order.service,
+            peer_name=self.peer_name,
+            close_by=workflow.now() + hold,
+        )
+        await self.tell(WindowState.OPENING)
+        await workflow.execute_activity_method(
+            LedgerActivities.record_intent, entry, summary="Write the intent to the ledger", **self.timing_options
+        )
+        ensure_not_cancelled()
+
+    async def opened(self, **facts: Any) -> None:
+        """What was intended is on."""
+        await self._ledger(LedgerState.OPEN, "")
+        ensure_not_cancelled()
+        await self.tell(WindowState.OPEN, **facts)
+
+    async def tell(self, state: WindowState, **facts: Any) -> None:
+        """Signal the run. A run that is gone is no trouble: its windows close all the same."""
+        change = WindowChanged(
+            window_id=workflow.info().workflow_id,
+            kind=self.kind,
+            state=state,
+            service=self.order.service,
+            peer_name=self.peer_name,
+            **facts,
+        )
+        run = workflow.get_external_workflow_handle(self.order.parent_workflow_id, run_id=self.order.parent_run_id)
+        try:
+            await run.signal(WINDOW_SIGNAL, change)
+        except FailureError as error:
+            workflow.logger.info("the run did not take %s: %s", state, error)
+
+    async def within_time(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do the work that needs the window open, but not beyond the window's time.
+
+        Raises:
+            ApplicationError: WINDOW_OVERDUE when the time is over; the work has been cancelled and waited for.
+        """
+        try:
+            return await asyncio.wait_for(work, self.order.hold_seconds)
+        except TimeoutError:
+            raise ApplicationError(
+                f"{self.kind} window was still open after {self.order.hold_seconds:g} s and closed itself",
+                type=ErrorCode.WINDOW_OVERDUE,
+                non_retryable=True,
+            ) from None
+
+    async def close(self, switch_off: SwitchOff | None, services: list[str]) -> Closing:
+        """Switch off and verify, see the services stable, settle the ledger, tell the run. Never raises for a peer."""
+        return await despite_cancel(self._close(switch_off, services))
+
+    async def _close(self, switch_off: SwitchOff | None, services: list[str]) -> Closing:
+        if not self.intended:
+            return Closing(verified=True)
+        await self.tell(WindowState.CLOSING)
+        closing = await self._switch_off(switch_off, services)
+        state = LedgerState.CLOSED if closing.verified else LedgerState.UNVERIFIED
+        await self._ledger(state, closing.detail)
+        told = WindowState.CLOSED if closing.verified else WindowState.UNVERIFIED
+        await self.tell(told, detail=closing.detail, stability=closing.stability)
+        return closing
+
+    async def _switch_off(self, switch_off: SwitchOff | None, services: list[str]) -> Closing:
+        if switch_off is None:
+            return Closing(verified=True)
+        try:
+            closing = await switch_off()
+            if not closing.verified:
+                return closing
+            report = await self.stability(services)
+        except ActivityError as error:
+            return Closing(verified=False, detail=text_of(error))
+        if report.unstable:
+            names = ", ".join(f"{one.service} ({one.detail})" for one in report.unstable)
+            return Closing(verified=False, detail=f"not stable again: {names}", stability=report.services)
+        return Closing(verified=True, stability=report.services)
+
+    async def stability(self, services: list[str]) -> StabilityReport:
+        """Wait until these services are stable; every result is reported."""
+        return await workflow.execute_activity_method(
+            StabilityActivities.await_stability,
+            StabilityOrder(execution_id=self.order.execution.execution_id, services=services),
+            summary=f"Wait until {_listed(services)} stable",
+            **policies.waiting(self.order.execution.timing, self.order.timeouts.stability),
+        )
+
+    async def _ledger(self, state: LedgerState, detail: str) -> None:
+        update = LedgerUpdate(window_id=workflow.info().workflow_id, state=state, detail=detail)
+        try:
+            await workflow.execute_activity_method(
+                LedgerActivities.update_ledger, update, summary=f"Ledger: {state}", **self.timing_options
+            )
+        except ActivityError as error:
+            # The only lasting trouble: the row is not there, because the intent was never written. Nothing to settle.
+            workflow.logger.warning("the ledger did not take %s: %s", state, text_of(error))
+
+
+def _listed(services: list[str]) -> str:
+    return f"{services[0]} is" if len(services) == 1 else f"{len(services)} services are"

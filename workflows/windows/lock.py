@@ -1,0 +1,126 @@
+"""`EnvironmentLock`: holds a namespace. Its workflow id is the lock; the server refuses a second one under it.
+
+It ends last: the server asks it to when the run has closed, however that happened. Then it waits until no ledger row
+of the run is open, looks at the peers once more, and writes how the run ended from the server's own description.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, FailureError, is_cancelled_exception
+
+from workflows import policies
+from workflows.contracts.execution import Ending, ExecutionRef, Recovery
+from workflows.contracts.windows import (
+    Closing,
+    LedgerState,
+    LedgerUpdate,
+    LockReport,
+    OpenWindows,
+    RunRef,
+    WindowInput,
+    WindowKind,
+)
+from workflows.names import WorkflowType
+from workflows.windows.cancellation import despite_cancel, text_of
+from workflows.windows.holding import Holding
+
+with workflow.unsafe.imports_passed_through():
+    from activities.ledger import LedgerActivities
+    from activities.lock import LockActivities
+
+
+@workflow.defn(name=WorkflowType.ENVIRONMENT_LOCK)
+class EnvironmentLock:
+    """Holds a namespace for one run."""
+
+    @workflow.init
+    def __init__(self, order: WindowInput) -> None:
+        """Take the order."""
+        self._order = order
+        self._holding = Holding(order, WindowKind.LOCK)
+        self._ref = ExecutionRef(execution_id=order.execution.execution_id)
+
+    @workflow.run
+    async def run(self, order: WindowInput) -> LockReport:
+        """Check that the namespace is clean, hold it until the run has ended, and see that it is clean again.
+
+        The request to end is how the run lets go, so it is not passed on: the report is this workflow's result.
+        """
+        try:
+            await self._take()
+            await workflow.wait_condition(lambda: False)
+        except (asyncio.CancelledError, FailureError) as error:
+            if not is_cancelled_exception(error):
+                # A namespace that is not clean was never held: the run, still there, tells how it ended.
+                await despite_cancel(self._settle("never held: the namespace was not clean"))
+                raise
+        return await despite_cancel(self._let_go())
+
+    async def _take(self) -> None:
+        await self._holding.intend()
+        await workflow.execute_activity_method(
+            LockActivities.preflight,
+            self._ref,
+            summary="See that nothing is left over from anyone",
+            **policies.quick(self._order.execution.timing),
+        )
+        await self._holding.opened()
+
+    async def _let_go(self) -> LockReport:
+        windows = await self._windows_settled()
+        closing = await self._verified()
+        verified = closing.verified and not windows.windows
+        await self._finish(verified)
+        await self._settle(closing.detail)
+        return LockReport(
+            execution_id=self._ref.execution_id,
+            recovery_verified=verified,
+            open_windows=windows.windows,
+            detail=closing.detail,
+        )
+
+    async def _windows_settled(self) -> OpenWindows:
+        timing = self._order.execution.timing
+        longest = self._order.timeouts.recovery + timing.close_grace
+        return await workflow.execute_activity_method(
+            LockActivities.await_settled,
+            self._ref,
+            summary="Wait until every window of the run is settled",
+            **policies.waiting(timing, longest),
+        )
+
+    async def _verified(self) -> Closing:
+        try:
+            return await workflow.execute_activity_method(
+                LockActivities.verify,
+                self._ref,
+                summary="See at the peers that nothing is on",
+                **policies.closing(self._order.execution.timing, self._order.timeouts.stability),
+            )
+        except ActivityError as error:
+            return Closing(verified=False, detail=text_of(error))
+
+    async def _finish(self, verified: bool) -> Ending:
+        recovery = Recovery.VERIFIED if verified else Recovery.UNVERIFIED
+        run = RunRef(
+            execution_id=self._ref.execution_id,
+            workflow_id=self._order.parent_workflow_id,
+            run_id=self._order.parent_run_id,
+            recovery=recovery,
+        )
+        return await workflow.execute_activity_method(
+            LockActivities.finish_from_server,
+            run,
+            summary="Write how the run ended",
+            **policies.waiting(self._order.execution.timing, timedelta(hours=1)),
+        )
+
+    async def _settle(self, detail: str) -> None:
+        update = LedgerUpdate(window_id=workflow.info().workflow_id, state=LedgerState.CLOSED, detail=detail)
+        await workflow.execute_activity_method(
+            LedgerActivities.update_ledger, update, summary="Ledger: closed", **self._holding.timing_options
+        )

@@ -1,0 +1,68 @@
+"""`RecordingWindow`: the proxy records; patterns are awaited inside; recordings are seen to end after."""
+
+from __future__ import annotations
+
+from temporalio import workflow
+
+from workflows import policies
+from workflows.contracts.execution import ExecutionRef
+from workflows.contracts.traffic import AnalysisOrder, AnalysisReport, RecordedService
+from workflows.contracts.windows import Closing, WindowInput, WindowKind
+from workflows.names import WorkflowType
+from workflows.windows.cancellation import ensure_not_cancelled
+from workflows.windows.holding import Holding
+
+with workflow.unsafe.imports_passed_through():
+    from activities.traffic import TrafficActivities
+
+
+@workflow.defn(name=WorkflowType.RECORDING_WINDOW)
+class RecordingWindow:
+    """Holds the recordings of one analysis."""
+
+    @workflow.init
+    def __init__(self, order: WindowInput) -> None:
+        """Take the order."""
+        self._order = order
+        self._holding = Holding(order, WindowKind.RECORDING)
+        self._ref = ExecutionRef(execution_id=order.execution.execution_id)
+
+    @workflow.run
+    async def run(self, order: WindowInput) -> AnalysisReport:
+        """Record, and close whatever happens."""
+        try:
+            task_id, services = await self._holding.within_time(self._record())
+        finally:
+            closing = await self._holding.close(self._stop, order.execution.services)
+        ensure_not_cancelled()
+        return AnalysisReport(
+            task_id=task_id, services=services, stability=closing.stability, recovery_verified=closing.verified
+        )
+
+    async def _record(self) -> tuple[str, list[RecordedService]]:
+        timing, timeouts = self._order.execution.timing, self._order.timeouts
+        await self._holding.intend()
+        started = await workflow.execute_activity_method(
+            TrafficActivities.start,
+            self._ref,
+            summary="Ask the proxy to record",
+            **policies.waiting(timing, timing.analyze_dedupe * 2),
+        )
+        ensure_not_cancelled()
+        await self._holding.opened(analyze_task_id=started.task_id)
+        recorded = await workflow.execute_activity_method(
+            TrafficActivities.await_patterns,
+            AnalysisOrder(execution_id=self._ref.execution_id, task_id=started.task_id),
+            summary="Send the request and wait for its patterns",
+            **policies.waiting(timing, timeouts.analyze),
+        )
+        ensure_not_cancelled()
+        return started.task_id, recorded.services
+
+    async def _stop(self) -> Closing:
+        return await workflow.execute_activity_method(
+            TrafficActivities.stop,
+            self._ref,
+            summary="Stop all recordings and verify it",
+            **policies.closing(self._order.execution.timing, self._order.timeouts.recovery),
+        )

@@ -1,0 +1,173 @@
+"""`RulesWindow`: the proxy answers for the services; the load test runs inside; rules are seen not to act after."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.exceptions import ApplicationError
+
+from workflows import policies
+from workflows.contracts.errors import ErrorCode
+from workflows.contracts.execution import Phase, PhaseChange
+from workflows.contracts.load import CaseRange, LoadReport, PageInput, PageReport, RulesOrder
+from workflows.contracts.windows import Closing, RulesWindowInput, WindowKind, WindowState
+from workflows.logic.cases import BATCH_SIZE, pages_of
+from workflows.names import PAUSE_SIGNAL, RESUME_SIGNAL, WorkflowType, page_workflow_id
+from workflows.windows.cancellation import ensure_not_cancelled
+from workflows.windows.holding import Holding
+from workflows.windows.load_page import LoadPage
+
+with workflow.unsafe.imports_passed_through():
+    from activities.executions import ExecutionActivities
+    from activities.rules import RulesActivities
+
+
+@workflow.defn(name=WorkflowType.RULES_WINDOW)
+class RulesWindow:
+    """Holds the rules of a run while every case is measured."""
+
+    @workflow.init
+    def __init__(self, order: RulesWindowInput) -> None:
+        """Take the order."""
+        self._order = order
+        self._holding = Holding(order, WindowKind.RULES, peer_name=order.execution.record_id)
+        self._rules = RulesOrder(
+            execution_id=order.execution.execution_id, services=order.services, ttl_seconds=order.ttl_seconds
+        )
+        self._report = LoadReport()
+        self._paused = False
+        self._page: workflow.ChildWorkflowHandle[LoadPage, PageReport] | None = None
+
+    @workflow.run
+    async def run(self, order: RulesWindowInput) -> LoadReport:
+        """Switch the rules on, measure, and switch them off whatever happens."""
+        try:
+            await self._holding.within_time(self._hold())
+        finally:
+            closing = await self._holding.close(self._remove if order.services else None, order.services)
+        ensure_not_cancelled()
+        return self._report.model_copy(update={"recovery_verified": closing.verified})
+
+    async def _hold(self) -> None:
+        await self._holding.intend()
+        if self._order.services:
+            await self._switch_on()
+        await self._holding.opened(rules=self._report.rules)
+        await self._enter_load_phase()
+        started = workflow.now()
+        for page, cases in enumerate(pages_of(self._order.case_count, BATCH_SIZE)):
+            await workflow.wait_condition(lambda: not self._paused)
+            await self._measure(page, cases)
+        seconds = (workflow.now() - started) / timedelta(seconds=1)
+        self._report = self._report.model_copy(update={"load_seconds": seconds})
+
+    async def _enter_load_phase(self) -> None:
+        """Only now is the load test entered: the run learns it by signal, the record from here."""
+        execution = self._order.execution
+        change = PhaseChange(
+            execution_id=execution.execution_id,
+            phase=Phase.LOAD_TEST_BASELINE,
+            intercept_record_id=execution.record_id,
+        )
+        await workflow.execute_activity_method(
+            ExecutionActivities.change_phase,
+            change,
+            summary=f"Phase {change.phase}",
+            **policies.bookkeeping(execution.timing),
+        )
+        ensure_not_cancelled()
+
+    async def _switch_on(self) -> None:
+        timing, timeouts = self._order.execution.timing, self._order.timeouts
+        services = self._order.services
+        longest = policies.UPSERT_BASE + policies.UPSERT_PER_SERVICE * len(services)
+        upserted = await workflow.execute_activity_method(
+            RulesActivities.upsert,
+            self._rules,
+            summary=f"Upsert the rules of {len(services)} services",
+            **policies.once(timing, longest),
+        )
+        ensure_not_cancelled()
+        self._report = self._report.model_copy(update={"rules": upserted.rules})
+        await self._holding.tell(WindowState.OPENING, rules=upserted.rules)
+        await workflow.execute_activity_method(
+            RulesActivities.await_registered,
+            self._rules,
+            summary="Wait until the proxy has every session",
+            **policies.waiting(timing, timeouts.rules_ready),
+        )
+        ensure_not_cancelled()
+        await self._stable_with_rules()
+        await workflow.execute_activity_method(
+            RulesActivities.await_acting,
+            self._rules,
+            summary="See the rules act, by their canaries",
+            **policies.waiting(timing, timeouts.rules_ready),
+        )
+        ensure_not_cancelled()
+
+    async def _stable_with_rules(self) -> None:
+        report = await self._holding.stability(self._order.services)
+        ensure_not_cancelled()
+        await self._holding.tell(WindowState.OPENING, stability=report.services)
+        if report.unstable:
+            names = ", ".join(f"{one.service} ({one.detail})" for one in report.unstable)
+            raise ApplicationError(
+                f"not stable with the rules in place: {names}",
+                type=ErrorCode.INTERCEPTOR_NOT_READY,
+                non_retryable=True,
+            )
+
+    async def _measure(self, page: int, cases: CaseRange) -> None:
+        order = PageInput(
+            execution=self._order.execution,
+            cases=cases,
+            batch_size=BATCH_SIZE,
+            batch_seconds=self._order.batch_seconds,
+            paused=self._paused,
+        )
+        self._page = await workflow.start_child_workflow(
+            LoadPage.run,
+            order,
+            id=page_workflow_id(self._order.execution, page),
+            static_summary=f"Load test, cases {cases.first} to {cases.end - 1}",
+            **policies.WINDOW,
+        )
+        done = await self._page
+        self._page = None
+        ensure_not_cancelled()
+        report = self._report
+        self._report = report.model_copy(
+            update={
+                "pages": report.pages + 1,
+                "batches": report.batches + done.batches,
+                "measured": report.measured + done.measured,
+                "invalid": report.invalid + done.invalid,
+                "skipped": report.skipped + done.skipped,
+            }
+        )
+        finished = self._report.measured + self._report.invalid + self._report.skipped
+        await self._holding.tell(WindowState.OPEN, batches_done=self._report.batches, cases_done=finished)
+
+    async def _remove(self) -> Closing:
+        return await workflow.execute_activity_method(
+            RulesActivities.remove,
+            self._rules,
+            summary="Delete the rules and see that they no longer act",
+            **policies.closing(self._order.execution.timing, self._order.timeouts.recovery),
+        )
+
+    @workflow.signal(name=PAUSE_SIGNAL)
+    async def pause(self) -> None:
+        """No further batch until resumed. The rules stay on, and closing is never delayed."""
+        self._paused = True
+        if self._page is not None:
+            await self._page.signal(LoadPage.pause)
+
+    @workflow.signal(name=RESUME_SIGNAL)
+    async def resume(self) -> None:
+        """Go on."""
+        self._paused = False
+        if self._page is not None:
+            await self._page.signal(LoadPage.resume)
