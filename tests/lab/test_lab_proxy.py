@@ -276,3 +276,12 @@ async def test_health_endpoints(driver: Driver) -> None:
     assert (await driver.proxy("GET", "/api/request-patterns/health")).json["data"]["redis"] == "UP"
     assert (await driver.proxy("GET", "/api/fixtures/health")).json["status"] == "UP"
     assert (await driver.faults("GET", "/health")).json["data"]["status"] == "UP"
+
+
+async def test_unreadable_json(driver: Driver) -> None:
+    """The proxy tells unreadable JSON with a 400 envelope, the fault service with a 500."""
+    for path in ("/api/request-patterns/analyze", "/api/request-patterns/replay", "/api/fixtures/upsert"):
+        answer = await driver.proxy("POST", path, data="{")
+        assert (answer.status, answer.json["error"]["code"]) == (400, "400")
+    answer = await driver.faults("POST", "/execute", data="{")
+    assert (answer.status, answer.json["error"]) == (500, {"code": "RUNTIME_ERROR", "message": "Internal server error"})
