@@ -11,7 +11,7 @@ import functools
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
@@ -74,7 +74,7 @@ def step(
             attempts_left = activity.info().attempt < _UNEXPECTED_ATTEMPTS
             raise ApplicationError(text, type=ErrorCode.UNEXPECTED, non_retryable=not attempts_left) from None
 
-    return body
+    return cast("Callable[Concatenate[S, P], Coroutine[Any, Any, R]]", body)
 
 
 _UNEXPECTED_ATTEMPTS = 3

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from clients.faults import FaultClient, FaultExists, FaultStatus
-from clients.store.read_models import LogLevel
 from temporalio import activity
-from workflows.logic.faults import expand
 
 from activities.base import deadline, poll, step, time_left
 from activities.closing import close_fault
 from activities.toolbox import Subject, Toolbox
+from clients.faults import FaultClient, FaultExists, FaultStatus
+from clients.store.read_models import LogLevel
 from workflows.contracts.errors import ErrorCode, HoldfastError
 from workflows.contracts.exchange import CapturedAnswer, ReplayedAnswer
 from workflows.contracts.faults import CapturedFailure, FaultOrder, FaultRunning
 from workflows.contracts.windows import Closing
 from workflows.logic.capture import captured_answers, has_effect
+from workflows.logic.faults import expand
 
 _UNKNOWN_OUTCOME = {ErrorCode.PEER_ERROR, ErrorCode.PEER_TIMEOUT, ErrorCode.PEER_UNREACHABLE, ErrorCode.PEER_GARBAGE}
 """After these the fault may exist or not: only asking for it by name tells (`peer-contract` section 2.2)."""
@@ -93,7 +93,7 @@ class FaultActivities:
         subject = await self._tools.subject(order.execution_id)
         longest = time_left(deadline(subject.plan.timeouts.replay))
         answers = await self._tools.proxy(subject.plan).replay(
-            execution_id=order.execution_id, namespace=subject.namespace, service=order.service, timeout=longest
+            execution_id=order.execution_id, namespace=subject.namespace, service=order.service, longest=longest
         )
         if not answers:
             raise HoldfastError(

@@ -25,5 +25,5 @@ class StabilityActivities:
         client = self._tools.stability(subject.plan)
         left = time_left(deadline(subject.plan.timeouts.stability))
         every = subject.execution.timing.stability_poll
-        waits = (client.wait_until_stable(service, timeout=left, poll=every) for service in order.services)
+        waits = (client.wait_until_stable(service, longest=left, every=every) for service in order.services)
         return StabilityReport(services=list(await asyncio.gather(*waits)))

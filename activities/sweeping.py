@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from clients.store.read_models import LogLevel
 from temporalio import activity
 
 from activities.base import step
@@ -12,8 +11,9 @@ from activities.closing import close_fault, close_recordings, close_rules
 from activities.lock import run_of, write_ending
 from activities.toolbox import Subject, Toolbox
 from clients.runs import RunDirectory
+from clients.store.read_models import LogLevel
 from workflows.contracts.errors import HoldfastError
-from workflows.contracts.sweeping import SweepReport
+from workflows.contracts.sweeping import SweepOrder, SweepReport
 from workflows.contracts.windows import Closing, LedgerEntry, LedgerState, LedgerUpdate, WindowKind
 from workflows.names import lock_workflow_id
 
@@ -30,9 +30,11 @@ class SweepActivities:
 
     @activity.defn(name="sweep")
     @step
-    async def sweep(self) -> SweepReport:
+    async def sweep(self, _order: SweepOrder) -> SweepReport:
         """Cancel windows whose run is closed; close rows whose window is not running, or is overdue."""
-        closed, cancelled, failed = [], [], []
+        closed: list[str] = []
+        cancelled: list[str] = []
+        failed: list[str] = []
         for row in await self._tools.store.ledger_unsettled():
             try:
                 if await self._abandoned(row):
@@ -65,7 +67,9 @@ class SweepActivities:
         closing = await close_row(self._tools, subject, row, datetime.now(UTC) + CLOSE_ATTEMPT)
         state = LedgerState.CLOSED if closing.verified else LedgerState.UNVERIFIED
         detail = f"swept: {closing.detail}" if closing.detail else "swept"
-        await self._tools.store.ledger_update(LedgerUpdate(window_id=row.window_id, state=state, detail=detail))
+        await self._tools.store.ledger_update(
+            LedgerUpdate(window_id=row.window_id, run_id=row.run_id, state=state, detail=detail)
+        )
         message = f"sweeper: {row.window_id} was left {row.state}, now {state}. {closing.detail}".strip()
         await self._tools.store.log(row.execution_id, f"swept:{row.window_id}:{state}", LogLevel.WARN, message)
         return closing

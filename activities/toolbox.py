@@ -11,7 +11,6 @@ from clients.proxy import ProxyClient
 from clients.secrets import Redactor, Secrets, redactor_for
 from clients.stability import HttpStabilityClient, StabilityClient
 from clients.store.store import Store
-
 from workflows.contracts.execution import Execution
 from workflows.contracts.plan import Plan
 
@@ -62,6 +61,8 @@ class Toolbox:
 
     async def close(self) -> None:
         """Close every connection."""
-        for client in (*self._proxies.values(), *self._faults.values()):
-            await client.aclose()
+        for proxy in self._proxies.values():
+            await proxy.aclose()
+        for faults in self._faults.values():
+            await faults.aclose()
         await self.store.close()

@@ -41,7 +41,7 @@ def _code_of(error: BaseException) -> tuple[ErrorCode, str]:
     application = cause_of(error)
     if application is None and isinstance(error, ApplicationError):
         application = error
-    if application is not None and application.type in ErrorCode.__members__:
+    if application is not None and application.type and application.type in ErrorCode.__members__:
         return ErrorCode(application.type), application.message
     if _timed_out(error):
         return ErrorCode.PEER_TIMEOUT, f"an activity took too long: {text_of(error)}"

@@ -19,7 +19,7 @@ def publish(state: RunState) -> None:
         SearchAttribute.RECOVERY: state.recovery.value if state.recovery else None,
     }
     known = workflow.info().typed_search_attributes
-    updates: list[SearchAttributeUpdate] = []
+    updates: list[SearchAttributeUpdate[str]] = []
     for name, value in facts.items():
         key = SearchAttributeKey.for_keyword(name)
         if known.get(key) == value:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from temporalio import workflow
 
 from workflows import policies
-from workflows.contracts.sweeping import SweepReport
+from workflows.contracts.sweeping import SweepOrder, SweepReport
 from workflows.contracts.timing import Timing
 from workflows.names import WorkflowType
 
@@ -24,6 +24,7 @@ class Sweeper:
         """Sweep once."""
         return await workflow.execute_activity_method(
             SweepActivities.sweep,
+            SweepOrder(),
             summary="Close what no window holds any more",
             **policies.waiting(Timing(), timedelta(minutes=10)),
         )

@@ -5,6 +5,10 @@ from __future__ import annotations
 from workflows.contracts.base import Contract
 
 
+class SweepOrder(Contract):
+    """Asks for one walk over the ledger; what to look at may be narrowed one day."""
+
+
 class SweepReport(Contract):
     """Window ids, by what was done about them."""
 

@@ -49,9 +49,9 @@ class LedgerEntry(Contract):
     """One window in the ledger: enough to close it without any workflow."""
 
     window_id: str
-    """Workflow id of the window; the row's key."""
+    """Workflow id of the window."""
     run_id: str
-    """Workflow run id of the window."""
+    """Workflow run id of the window; both together are the row's key."""
     execution_id: int
     parent_workflow_id: str
     parent_run_id: str
@@ -69,6 +69,7 @@ class LedgerUpdate(Contract):
     """Moves a row of the ledger."""
 
     window_id: str
+    run_id: str
     state: LedgerState
     detail: str = ""
 

@@ -76,7 +76,7 @@ class Holding:
 
     async def opened(self, **facts: Any) -> None:
         """What was intended is on."""
-        await self._ledger(LedgerState.OPEN, "")
+        await self.settle(LedgerState.OPEN, "")
         ensure_not_cancelled()
         await self.tell(WindowState.OPEN, **facts)
 
@@ -121,7 +121,7 @@ class Holding:
         await self.tell(WindowState.CLOSING)
         closing = await self._switch_off(switch_off, services)
         state = LedgerState.CLOSED if closing.verified else LedgerState.UNVERIFIED
-        await self._ledger(state, closing.detail)
+        await self.settle(state, closing.detail)
         told = WindowState.CLOSED if closing.verified else WindowState.UNVERIFIED
         await self.tell(told, detail=closing.detail, stability=closing.stability)
         return closing
@@ -150,8 +150,10 @@ class Holding:
             **policies.waiting(self.order.execution.timing, self.order.timeouts.stability),
         )
 
-    async def _ledger(self, state: LedgerState, detail: str) -> None:
-        update = LedgerUpdate(window_id=workflow.info().workflow_id, state=state, detail=detail)
+    async def settle(self, state: LedgerState, detail: str) -> None:
+        """Move the ledger's row."""
+        info = workflow.info()
+        update = LedgerUpdate(window_id=info.workflow_id, run_id=info.run_id, state=state, detail=detail)
         try:
             await workflow.execute_activity_method(
                 LedgerActivities.update_ledger, update, summary=f"Ledger: {state}", **self.timing_options

@@ -17,7 +17,6 @@ from workflows.contracts.execution import Ending, ExecutionRef, Recovery
 from workflows.contracts.windows import (
     Closing,
     LedgerState,
-    LedgerUpdate,
     LockReport,
     OpenWindows,
     RunRef,
@@ -29,7 +28,6 @@ from workflows.windows.cancellation import despite_cancel, text_of
 from workflows.windows.holding import Holding
 
 with workflow.unsafe.imports_passed_through():
-    from activities.ledger import LedgerActivities
     from activities.lock import LockActivities
 
 
@@ -120,7 +118,4 @@ class EnvironmentLock:
         )
 
     async def _settle(self, detail: str) -> None:
-        update = LedgerUpdate(window_id=workflow.info().workflow_id, state=LedgerState.CLOSED, detail=detail)
-        await workflow.execute_activity_method(
-            LedgerActivities.update_ledger, update, summary="Ledger: closed", **self._holding.timing_options
-        )
+        await self._holding.settle(LedgerState.CLOSED, detail)

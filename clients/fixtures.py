@@ -1,0 +1,119 @@
+"""The proxy's fixtures API: rules selected by a baggage token. Bare, without envelope (`peer-contract` 3.3)."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from clients.http import PeerHttp
+from workflows.contracts.errors import ErrorCode, HoldfastError
+from workflows.contracts.exchange import Rule
+from workflows.logic.tokens import overlapping
+
+UPSERT_BASE = timedelta(seconds=60)
+UPSERT_PER_SERVICE = timedelta(seconds=40)
+"""An upsert works through its services one after the other, up to 35 s each."""
+
+_SAFE_TOKEN = re.compile(r"[A-Za-z0-9._=-]+")
+# The path is HTML-escaped when the sidecar's configuration is rendered: such a path never matches.
+_UNSAFE_PATH = re.compile(r"[&<>\"'=`]")
+
+
+class Fixtures:
+    """Rules of one proxy."""
+
+    def __init__(self, http: PeerHttp) -> None:
+        self._http = http
+
+    async def upsert(self, namespace: str, record_id: str, ttl_seconds: int, rules: list[Rule]) -> int:
+        """Ask for rules; gives the number of items sent. Never repeat it: it is not idempotent.
+
+        Raises:
+            HoldfastError: RULES_REJECTED when the rules could not act as meant (nothing is sent) or the proxy refuses
+                them; PEER_ codes when the outcome is unknown.
+        """
+        refuse_unsound(rules)
+        body = {
+            "namespace": namespace,
+            "recordId": record_id,
+            "ttlSec": ttl_seconds,
+            "items": [_item(rule) for rule in rules],
+        }
+        total = UPSERT_BASE + UPSERT_PER_SERVICE * len({rule.service for rule in rules})
+        answer = await self._http.call("POST", "/api/fixtures/upsert", body=body, total=total)
+        if answer.status == 400:
+            raise answer.error(ErrorCode.RULES_REJECTED, "refused the rules", "see the proxy's log: it gives no reason")
+        if not answer.ok:
+            raise answer.error(ErrorCode.PEER_ERROR, "failed, perhaps after switching some rules on")
+        upserted = answer.object().get("upserted")
+        if not isinstance(upserted, int):
+            raise answer.error(ErrorCode.PEER_GARBAGE, "does not say how many rules it took")
+        return upserted
+
+    async def active(self, record_id: str, services: list[str]) -> set[str]:
+        """The services that have a session of exactly this record; prefix matches do not count."""
+        found = set()
+        for service in services:
+            session = f"{record_id}-{service}"
+            answer = await self._http.call("GET", f"/api/fixtures/record/{session}/status")
+            answer.require_ok()
+            body = answer.object()
+            exact = body.get("recordId") == session and body.get("serviceName") == service
+            if body.get("exists") is True and exact:
+                found.add(service)
+        return found
+
+    async def delete(self, record_id: str) -> None:
+        """Delete all sessions of a record. The answer is always yes and proves nothing."""
+        total = UPSERT_BASE
+        answer = await self._http.call("DELETE", f"/api/fixtures/record/{record_id}", total=total)
+        answer.require_ok()
+
+
+def refuse_unsound(rules: Sequence[Rule]) -> None:
+    """Rules that the proxy would take and that would not act as meant.
+
+    Raises:
+        HoldfastError: RULES_REJECTED, naming the first one.
+    """
+    if not rules:
+        raise HoldfastError(ErrorCode.RULES_REJECTED, "there are no rules to upsert")
+    for rule in rules:
+        where = f"the rule for {rule.service} {rule.method} {rule.path}"
+        if not 200 <= rule.status <= 599:
+            raise HoldfastError(ErrorCode.RULES_REJECTED, f"{where} has status {rule.status}, which becomes 500")
+        if not _SAFE_TOKEN.fullmatch(rule.token):
+            raise HoldfastError(ErrorCode.RULES_REJECTED, f"{where} has a token outside [A-Za-z0-9._=-]")
+        if _UNSAFE_PATH.search(rule.path):
+            raise HoldfastError(
+                ErrorCode.RULES_REJECTED, f"{where} has a character in its path that the proxy escapes: it never acts"
+            )
+    for one, other in overlapping({rule.token for rule in rules}):
+        raise HoldfastError(ErrorCode.RULES_REJECTED, f"token {one} is part of {other}: it would select both")
+
+
+def _item(rule: Rule) -> dict[str, Any]:
+    content = {name: [value] for name, value in rule.headers.items() if name.lower() == "content-type"}
+    return {
+        "serviceName": rule.service,
+        "method": rule.method.upper(),
+        "path": rule.path,
+        # One token per item: several become a regular expression that the sidecar may refuse altogether.
+        "baggageTokens": [rule.token],
+        "respStatus": rule.status,
+        "respHeaders": content or None,
+        "respBody": _one_line(rule.body),
+    }
+
+
+def _one_line(body: str) -> str:
+    """A body without line breaks, which would break the sidecar's configuration."""
+    if "\n" not in body and "\r" not in body:
+        return body
+    try:
+        return json.dumps(json.loads(body), separators=(",", ":"), ensure_ascii=False)
+    except ValueError:
+        return " ".join(body.split())

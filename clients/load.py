@@ -1,0 +1,165 @@
+"""The load generator. On aiohttp, because the client that measures must be much faster than what it measures."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+import aiohttp
+from pydantic import BaseModel, ConfigDict
+from yarl import URL
+
+from clients.requests import PreparedRequest
+from workflows.contracts.errors import ErrorCode, HoldfastError
+from workflows.contracts.exchange import RequestSample
+
+KEPT_BODY = 4_096
+"""Bytes of the last answer's body that are kept."""
+
+_CHUNK = 65_536
+
+
+class LoadResult(BaseModel):
+    """What a case's requests gave."""
+
+    model_config = ConfigDict(frozen=True)
+
+    samples: list[RequestSample]
+    """One per request, whatever became of it."""
+    last_status: int | None = None
+    last_body: str = ""
+    duration_us: int = 0
+
+
+class _Last:
+    """The last answer seen."""
+
+    status: int | None = None
+    body: bytes = b""
+
+
+class LoadGenerator:
+    """Sends prepared requests and measures each, from before connecting to the last byte of the body."""
+
+    def __init__(self) -> None:
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        """Open. Proxies and cookies of the environment are not used: every request is the same."""
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=60),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,
+            auto_decompress=False,
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close every connection."""
+        if self._session:
+            await self._session.close()
+
+    async def send_once(self, request: PreparedRequest) -> RequestSample:
+        """Send one request.
+
+        Raises:
+            HoldfastError: LOAD_TARGET_INVALID when it cannot be sent as it is written.
+        """
+        _refuse_unsendable(request)
+        return await self._send(request, _Last())
+
+    async def measure(
+        self,
+        request: PreparedRequest,
+        *,
+        requests: int,
+        concurrency: int,
+        on_progress: Callable[[int], None] | None = None,
+    ) -> LoadResult:
+        """Send `requests` requests, `concurrency` at once, each worker its next one when the last has ended.
+
+        Every request gives a sample: there are exactly `requests` of them (`peer-contract` property 35).
+
+        Raises:
+            HoldfastError: LOAD_TARGET_INVALID before the first request.
+        """
+        _refuse_unsendable(request)
+        samples: list[RequestSample] = []
+        last = _Last()
+        left = iter(range(requests))
+
+        async def work() -> None:
+            for _ in left:
+                samples.append(await self._send(request, last))
+                if on_progress:
+                    on_progress(len(samples))
+
+        started = time.perf_counter_ns()
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(concurrency, requests)):
+                group.create_task(work())
+        return LoadResult(
+            samples=samples,
+            last_status=last.status,
+            last_body=last.body.decode(errors="replace"),
+            duration_us=(time.perf_counter_ns() - started) // 1_000,
+        )
+
+    async def _send(self, request: PreparedRequest, last: _Last) -> RequestSample:
+        started = time.perf_counter_ns()
+        status: int | None = None
+        kind = ""
+        try:
+            status, body = await self._exchange(request)
+            last.status, last.body = status, body
+            if not 200 <= status < 400:
+                kind = f"status {status}"
+        except TimeoutError:
+            kind = "timeout"
+        except aiohttp.ClientConnectorError:
+            kind = "connect"
+        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, aiohttp.ClientPayloadError):
+            kind = "disconnected"
+        except aiohttp.ClientError as error:
+            kind = type(error).__name__
+        except (ValueError, OSError):
+            kind = "other"
+        # An answer whose body broke off is no answer: its kind is an error and it has no status.
+        return RequestSample(latency_us=(time.perf_counter_ns() - started) // 1_000, status=status, error_kind=kind)
+
+    async def _exchange(self, request: PreparedRequest) -> tuple[int, bytes]:
+        """One exchange; the body is read to its end and its beginning kept."""
+        if self._session is None:
+            raise RuntimeError("the load generator is not open")
+        async with self._session.request(
+            request.method,
+            URL(request.url, encoded=True),
+            headers=request.headers,
+            data=request.body,
+            allow_redirects=False,
+            timeout=aiohttp.ClientTimeout(total=request.timeout),
+        ) as answer:
+            kept = b""
+            async for chunk in answer.content.iter_chunked(_CHUNK):
+                if len(kept) < KEPT_BODY:
+                    kept = (kept + chunk)[:KEPT_BODY]
+            return answer.status, kept
+
+
+def _refuse_unsendable(request: PreparedRequest) -> None:
+    """Header values and URLs that the library would refuse at every request, found before the first."""
+    bad = next((name for name, value in request.headers.items() if any(sign in value for sign in "\r\n\0")), None)
+    if bad is not None:
+        raise HoldfastError(ErrorCode.LOAD_TARGET_INVALID, f"header {bad} has a line break in its value")
+    try:
+        url = URL(request.url, encoded=True)
+        sendable = url.scheme in ("http", "https") and bool(url.host)
+    except ValueError:
+        sendable = False
+    if not sendable:
+        raise HoldfastError(ErrorCode.LOAD_TARGET_INVALID, "request.url cannot be sent once its secrets are resolved")

@@ -1,0 +1,59 @@
+"""Whether a service is stable, behind one interface; here by its own readiness path."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import timedelta
+from typing import Protocol
+
+import httpx
+
+from workflows.contracts.plan import HttpStability
+from workflows.contracts.windows import ServiceStability
+
+SAMPLE_TIMEOUT = 2.0
+"""Seconds for one readiness answer."""
+
+
+class StabilityClient(Protocol):
+    """However stability is told."""
+
+    async def wait_until_stable(self, service: str, *, longest: timedelta, every: timedelta) -> ServiceStability:
+        """Wait until the service is stable or the time is over; both are results."""
+        ...
+
+
+class HttpStabilityClient:
+    """A service is stable when its readiness path answers 2xx several times in a row: one good sample proves little."""
+
+    def __init__(self, addresses: dict[str, str], spec: HttpStability) -> None:
+        self._addresses = addresses
+        self._spec = spec
+
+    async def wait_until_stable(self, service: str, *, longest: timedelta, every: timedelta) -> ServiceStability:
+        """Ask until the answers are good, tolerating whatever goes wrong meanwhile."""
+        url = self._addresses[service].rstrip("/") + self._spec.path
+        started = time.monotonic()
+        end = started + longest.total_seconds()
+        good = 0
+        async with httpx.AsyncClient(timeout=SAMPLE_TIMEOUT, trust_env=False, follow_redirects=False) as client:
+            while True:
+                seen = await _sample(client, url)
+                good = good + 1 if seen.startswith("2") else 0
+                waited = round(time.monotonic() - started, 3)
+                if good >= self._spec.consecutive:
+                    return ServiceStability(service=service, stable=True, waited_seconds=waited, detail=seen)
+                if time.monotonic() >= end:
+                    detail = f"{self._spec.path}: {seen}"
+                    return ServiceStability(service=service, stable=False, waited_seconds=waited, detail=detail)
+                await asyncio.sleep(min(every.total_seconds(), max(0.0, end - time.monotonic())))
+
+
+async def _sample(client: httpx.AsyncClient, url: str) -> str:
+    """The status, or why there is none."""
+    try:
+        async with asyncio.timeout(SAMPLE_TIMEOUT), client.stream("GET", url) as answer:
+            return str(answer.status_code)
+    except (httpx.HTTPError, TimeoutError) as error:
+        return type(error).__name__

@@ -1,0 +1,73 @@
+"""What the store hands out beside contracts: rows as readers want them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import IntEnum
+
+from workflows.contracts.base import Contract
+from workflows.contracts.errors import ErrorClass, ErrorCode
+from workflows.contracts.exchange import Measurement
+from workflows.contracts.execution import Phase, Recovery, RunStatus, Verdict
+from workflows.contracts.load import Case, CaseOutcome, CaseType
+
+
+class LogLevel(IntEnum):
+    """Levels of `task_execution_log`, in the peers' numbers."""
+
+    DEBUG = 0
+    INFO = 1
+    WARN = 2
+    ERROR = 3
+
+
+class LogEntry(Contract):
+    """One line of a run's log."""
+
+    ts: datetime
+    level: LogLevel
+    message: str
+
+
+class StoredCase(Case):
+    """A case with the experiments it stands for, as the peers store them."""
+
+    faults_json: str
+
+
+class CaseResult(Contract):
+    """What became of one case."""
+
+    case_index: int
+    case_id: str = ""
+    case_type: CaseType = CaseType.BASELINE
+    outcome: CaseOutcome
+    reason: str = ""
+    verdict: Verdict | None = None
+    measurement: Measurement | None = None
+    request_url: str = ""
+    request_method: str = ""
+
+
+class ExecutionRow(Contract):
+    """The record of a run, as people read it."""
+
+    execution_id: int
+    task_id: int
+    plan: str
+    namespace: str
+    environment: str
+    status: Phase
+    run_status: RunStatus
+    verdict: Verdict | None
+    recovery: Recovery | None
+    workflow_id: str
+    run_id: str
+    requested_by: str
+    error_code: ErrorCode | None
+    error_class: ErrorClass | None
+    error_phase: Phase | None
+    error_message: str
+    started_at: datetime
+    updated_at: datetime
+    finished_at: datetime | None

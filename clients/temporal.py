@@ -1,0 +1,115 @@
+"""The connection to Temporal, by its standard client configuration: `TEMPORAL_*` variables or the TOML profile."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any, cast
+
+from temporalio.api.enums.v1 import IndexedValueType, TaskQueueType
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
+from temporalio.client import Client, WorkflowHandle
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.envconfig import ClientConfig
+from temporalio.service import RPCError, RPCStatusCode
+
+from workflows.contracts.errors import ErrorCode, HoldfastError
+from workflows.contracts.windows import LockReport
+from workflows.names import SearchAttribute, WorkflowType
+
+DEFAULT_ADDRESS = "127.0.0.1:7233"
+CONNECT_TIMEOUT = 10.0
+"""Seconds until the server must have answered."""
+
+logger = logging.getLogger("holdfast.temporal")
+
+
+def configured_address() -> str:
+    """Where `connect` will connect to."""
+    return str(_configuration().get("target_host", DEFAULT_ADDRESS))
+
+
+def _configuration() -> dict[str, Any]:
+    try:
+        return dict(ClientConfig.load_client_connect_config())
+    except (ValueError, RuntimeError, OSError) as error:
+        raise HoldfastError(
+            ErrorCode.VALIDATION_ERROR, f"the Temporal client configuration cannot be used: {error}"
+        ) from error
+
+
+async def connect() -> Client:
+    """Connect.
+
+    Raises:
+        HoldfastError: PEER_UNREACHABLE when no server answers; VALIDATION_ERROR for a broken configuration.
+    """
+    configuration = _configuration()
+    address = configuration.setdefault("target_host", DEFAULT_ADDRESS)
+    try:
+        async with asyncio.timeout(CONNECT_TIMEOUT):
+            return await Client.connect(**configuration, data_converter=pydantic_data_converter)
+    except (RuntimeError, RPCError, TimeoutError) as error:
+        raise HoldfastError(
+            ErrorCode.PEER_UNREACHABLE,
+            f"no Temporal server answers at {address}",
+            hint="start one with `holdfast server`, or set TEMPORAL_ADDRESS",
+        ) from error
+
+
+async def ensure_search_attributes(client: Client) -> bool:
+    """Register our search attributes where they are missing; false where this client may not.
+
+    A workflow that sets an unregistered one hangs, so without them runs simply go without.
+    """
+    try:
+        listed = await client.operator_service.list_search_attributes(
+            ListSearchAttributesRequest(namespace=client.namespace)
+        )
+        missing = [name for name in SearchAttribute if name not in listed.custom_attributes]
+        if missing:
+            keyword = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
+            await client.operator_service.add_search_attributes(
+                AddSearchAttributesRequest(
+                    namespace=client.namespace, search_attributes=dict.fromkeys(missing, keyword)
+                )
+            )
+    except RPCError as error:
+        if error.status is RPCStatusCode.ALREADY_EXISTS:
+            return True
+        names = " ".join(f"--name {name} --type Keyword" for name in SearchAttribute)
+        logger.warning(
+            "runs go without search attributes (%s). To add them: temporal operator search-attribute create "
+            "--namespace %s %s",
+            error.status.name,
+            client.namespace,
+            names,
+        )
+        return False
+    return True
+
+
+async def has_pollers(client: Client, task_queue: str) -> bool:
+    """Whether any worker asks for workflow tasks on this queue."""
+    answer = await client.workflow_service.describe_task_queue(
+        DescribeTaskQueueRequest(
+            namespace=client.namespace,
+            task_queue=TaskQueue(name=task_queue),
+            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
+        )
+    )
+    return bool(answer.pollers)
+
+
+async def lock_of_run(client: Client, workflow_id: str, run_id: str | None) -> WorkflowHandle[Any, LockReport] | None:
+    """The lock that a run has taken, from the run's own history; None when it never took one."""
+    run = client.get_workflow_handle(workflow_id, run_id=run_id)
+    async for event in run.fetch_history_events():
+        child = event.child_workflow_execution_started_event_attributes
+        if child.workflow_type.name == WorkflowType.ENVIRONMENT_LOCK:
+            lock = child.workflow_execution
+            handle = client.get_workflow_handle(lock.workflow_id, run_id=lock.run_id, result_type=LockReport)
+            return cast("WorkflowHandle[Any, LockReport]", handle)
+    return None

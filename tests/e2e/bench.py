@@ -1,0 +1,192 @@
+"""What an end-to-end test works with: a lab, a plan for it, a store to read, and ways to start and watch runs."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import json
+import os
+import sys
+import uuid
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, Self
+
+import yaml
+from temporalio.api.enums.v1 import EventType
+from temporalio.client import Client, WorkflowHandle
+from temporalio.service import RPCError
+
+from clients.settings import Settings
+from clients.store.store import Store
+from lab import Lab
+from workflows.contracts.execution import Phase, RunSummary
+from workflows.contracts.status import RunState
+from workflows.contracts.timing import TimingPreset
+from workflows.contracts.windows import LockReport
+from workflows.names import STATUS_QUERY, WorkflowType
+
+ROOT = Path(__file__).parents[2]
+PATIENCE = 60.0
+"""Seconds until a condition counts as never coming true."""
+
+
+async def until(look: Callable[[], Awaitable[Any]], what: str, patience: float = PATIENCE) -> Any:
+    """Await a condition; fail saying which one never came."""
+    end = asyncio.get_running_loop().time() + patience
+    while asyncio.get_running_loop().time() < end:
+        found = await look()
+        if found:
+            return found
+        await asyncio.sleep(0.02)
+    raise AssertionError(f"never happened: {what}")
+
+
+class Bench:
+    """One lab with everything around it. The task queue is its own, so that benches do not share workers."""
+
+    def __init__(self, temporal: Client, lab: Lab, folder: Path) -> None:
+        self.temporal = temporal
+        self.lab = lab
+        self.folder = folder
+        self.name = f"shop-{uuid.uuid4().hex[:8]}"
+        self.settings = Settings(
+            database_url=f"sqlite+aiosqlite:///{folder}/holdfast.db",
+            timing=TimingPreset.FAST,
+            task_queue=f"holdfast-{self.name}",
+            sweeper=False,
+        )
+        self._store: Store | None = None
+        self._workers: list[asyncio.subprocess.Process] = []
+
+    async def __aenter__(self) -> Self:
+        self._store = await Store.open(self.settings.database_url)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for process in self._workers:
+            if process.returncode is None:
+                process.terminate()
+                await process.wait()
+        await self.store.close()
+
+    @property
+    def store(self) -> Store:
+        assert self._store is not None
+        return self._store
+
+    def plan(self, **changes: Any) -> dict[str, Any]:
+        """The shop's plan, pointed at this lab; `changes` replace whole top-level parts."""
+        plan = yaml.safe_load((ROOT / "examples" / "shop.yaml").read_text())
+        addresses = self.lab.addresses
+        plan["name"] = self.name
+        plan["system"] |= {
+            "environment": self.name,
+            "proxy": addresses.proxy,
+            "faults": addresses.faults,
+            "services": addresses.services,
+        }
+        plan["request"]["url"] = f"{addresses.entry}/api/home"
+        plan["load"] = {"requests": 2, "concurrency": 2}
+        return copy.deepcopy(plan | changes)
+
+    def small_plan(self, *services: str, **changes: Any) -> dict[str, Any]:
+        """The shop's plan with only these services under test."""
+        plan = self.plan()
+        plan["services"] = [one for one in plan["services"] if one["name"] in (services or ("reviews", "shipping"))]
+        return plan | changes
+
+    async def start(
+        self, plan: dict[str, Any] | None = None, *, workflow_id: str = "", **more: Any
+    ) -> WorkflowHandle[Any, Any]:
+        """Start a run as any other program would: by name, with one JSON object."""
+        return await self.temporal.start_workflow(
+            WorkflowType.RESILIENCE_TEST,
+            {"plan": plan or self.plan()} | more,
+            id=workflow_id or f"test/{self.name}",
+            task_queue=self.settings.task_queue,
+            result_type=RunSummary,
+        )
+
+    async def run(self, plan: dict[str, Any] | None = None) -> RunSummary:
+        """A run from beginning to end, its lock's end included."""
+        handle = await self.start(plan)
+        summary = await handle.result()
+        await self.lock_ended(handle)
+        assert isinstance(summary, RunSummary)
+        return summary
+
+    async def status(self, handle: WorkflowHandle[Any, Any]) -> RunState | None:
+        """The query's answer; None while the run has not begun."""
+        try:
+            return await handle.query(STATUS_QUERY, result_type=RunState)
+        except RPCError:
+            return None
+
+    async def until_state(
+        self, handle: WorkflowHandle[Any, Any], reached: Callable[[RunState], bool], what: str
+    ) -> None:
+        """Wait until the run's state is so."""
+
+        async def look() -> bool:
+            state = await self.status(handle)
+            return state is not None and reached(state)
+
+        await until(look, what)
+
+    async def until_phase(self, handle: WorkflowHandle[Any, Any], phase: Phase) -> None:
+        """Wait until the run has entered a phase."""
+        await self.until_state(handle, lambda state: any(one.phase is phase for one in state.phases), f"phase {phase}")
+
+    async def lock_ended(self, handle: WorkflowHandle[Any, Any]) -> LockReport | None:
+        """Wait for the end of a run's lock; None when it never had one."""
+        started = EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_STARTED
+        async for event in handle.fetch_history_events():
+            child = event.child_workflow_execution_started_event_attributes
+            if event.event_type == started and child.workflow_type.name == WorkflowType.ENVIRONMENT_LOCK:
+                lock = self.temporal.get_workflow_handle(
+                    child.workflow_execution.workflow_id,
+                    run_id=child.workflow_execution.run_id,
+                    result_type=LockReport,
+                )
+                return await lock.result()
+        return None
+
+    async def until_clean(self) -> None:
+        """Wait until nothing is on in the lab."""
+
+        async def look() -> bool:
+            return self.lab.state().clean
+
+        await until(look, f"a clean lab: {self.lab.state()}")
+
+    async def history_events(self, handle: WorkflowHandle[Any, Any]) -> int:
+        """Events of one workflow."""
+        return len([event async for event in handle.fetch_history_events()])
+
+    async def worker(self, **environment: str) -> asyncio.subprocess.Process:
+        """A worker process of this bench."""
+        target = self.temporal.service_client.config.target_host
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            str(ROOT / "worker.py"),
+            cwd=self.folder,
+            env=os.environ
+            | {
+                "TEMPORAL_ADDRESS": target,
+                "HOLDFAST_DATABASE_URL": self.settings.database_url,
+                "HOLDFAST_TIMING": "fast",
+                "HOLDFAST_TASK_QUEUE": self.settings.task_queue,
+                "HOLDFAST_SWEEPER": "false",
+            }
+            | environment,
+            stderr=(self.folder / "worker.log").open("ab"),
+        )
+        self._workers.append(process)
+        return process
+
+    def write_input(self, content: Any) -> Path:
+        """A file for `--input-file`."""
+        path = self.folder / "run.json"
+        path.write_text(json.dumps(content))
+        return path

@@ -1,0 +1,59 @@
+"""One real Temporal server for all; a lab, a store and a worker of its own for each test that asks for one."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.testing import WorkflowEnvironment
+
+from clients.temporal import ensure_search_attributes
+from lab import Lab, LabSettings, PortChoice, load_topology
+from tests.e2e.bench import Bench
+from worker import running
+
+ROOT = Path(__file__).parents[2]
+TEMPORAL = Path(sys.executable).with_name("temporal")
+
+QUICK = LabSettings(
+    rollout=0.1, fault_start=0.1, fault_stop=0.1, execute_wait=0.02, collect=2, collect_quiet=0.3, replay_timeout=1
+)
+"""A lab that wastes no time, and still takes some for everything, so that a test can look in between."""
+
+
+@pytest.fixture(scope="session")
+async def temporal() -> AsyncIterator[Client]:
+    """The embedded server, as `holdfast server` starts it, without its database file."""
+    async with await WorkflowEnvironment.start_local(
+        data_converter=pydantic_data_converter,
+        dev_server_existing_path=str(TEMPORAL) if TEMPORAL.exists() else None,
+        dev_server_log_level="error",
+    ) as server:
+        assert await ensure_search_attributes(server.client)
+        yield server.client
+
+
+@pytest.fixture
+async def bench(temporal: Client, tmp_path: Path) -> AsyncIterator[Bench]:
+    """A shop, a store, and a worker in this process."""
+    async with Lab(
+        load_topology(ROOT / "examples" / "shop-topology.yaml"), settings=QUICK, ports=PortChoice.FREE
+    ) as lab:
+        bench = Bench(temporal, lab, tmp_path)
+        async with running(temporal, bench.settings), bench:
+            yield bench
+
+
+@pytest.fixture
+async def idle_bench(temporal: Client, tmp_path: Path) -> AsyncIterator[Bench]:
+    """A shop and a store without a worker: the test starts and kills its own processes."""
+    async with Lab(
+        load_topology(ROOT / "examples" / "shop-topology.yaml"), settings=QUICK, ports=PortChoice.FREE
+    ) as lab:
+        bench = Bench(temporal, lab, tmp_path)
+        async with bench:
+            yield bench

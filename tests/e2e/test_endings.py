@@ -1,0 +1,241 @@
+"""However a run ends, everything it switched on is off."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from temporalio.client import WorkflowFailureError
+from temporalio.exceptions import ApplicationError, CancelledError
+
+from lab import Misbehaviour
+from lab.misbehave import Action, Instruction
+from lab.names import Endpoint
+from tests.e2e.bench import Bench, until
+from workflows.contracts.errors import ErrorClass, ErrorCode
+from workflows.contracts.execution import Phase, Recovery, RunFailure, RunStatus
+from workflows.names import ABORT_UPDATE, PAUSE_UPDATE, RESUME_UPDATE
+
+STOPPABLE = [
+    Phase.ANALYZING_PATTERNS,
+    Phase.INJECTING_AND_REPLAYING,
+    Phase.RULES_READY,
+    Phase.LOAD_TEST_BASELINE,
+]
+
+LONG_LOAD = {"requests": 400, "concurrency": 1}
+"""Long enough that a run is still measuring when a test stops it."""
+
+
+@pytest.mark.parametrize("phase", STOPPABLE)
+async def test_a_cancelled_run_ends_cancelled_and_clean(bench: Bench, phase: Phase) -> None:
+    """In every phase: the run never completes, all is off when its lock has ended, and the record says so."""
+    handle = await bench.start(bench.small_plan(load=LONG_LOAD))
+    await bench.until_phase(handle, phase)
+    await handle.cancel()
+    with pytest.raises(WorkflowFailureError) as raised:
+        await handle.result()
+    assert isinstance(raised.value.cause, CancelledError)
+    assert bench.lab.state().clean
+    report = await bench.lock_ended(handle)
+    assert report is not None
+    assert report.recovery_verified
+    record = await bench.store.execution_row(report.execution_id)
+    assert (record.run_status, record.status) == (RunStatus.CANCELLED, Phase.CANCELLED)
+    assert record.recovery is Recovery.VERIFIED
+
+
+@pytest.mark.parametrize("phase", STOPPABLE)
+async def test_a_terminated_run_is_cleaned_up_by_its_windows(bench: Bench, phase: Phase) -> None:
+    """No code of the run itself runs any more; windows and lock end by themselves, and the record tells of it."""
+    handle = await bench.start(bench.small_plan(load=LONG_LOAD))
+    await bench.until_phase(handle, phase)
+    await handle.terminate("a test")
+    report = await bench.lock_ended(handle)
+    assert report is not None
+    assert report.recovery_verified
+    assert bench.lab.state().clean
+    record = await bench.store.execution_row(report.execution_id)
+    assert (record.run_status, record.status) == (RunStatus.FAILED, Phase.FAILED)
+    assert record.error_code == ErrorCode.TERMINATED
+
+
+async def failure(bench: Bench, handle: object) -> RunFailure:
+    """How a run failed; everything must be off by then."""
+    with pytest.raises(WorkflowFailureError) as raised:
+        await handle.result()  # type: ignore[attr-defined]
+    cause = raised.value.cause
+    assert isinstance(cause, ApplicationError)
+    found = RunFailure.model_validate(cause.details[0])
+    assert cause.type == found.code
+    return found
+
+
+async def test_abort_closes_everything_first(bench: Bench) -> None:
+    """The reason is in the failure, and nothing is on when the run ends."""
+    handle = await bench.start(bench.small_plan(load=LONG_LOAD))
+    await bench.until_phase(handle, Phase.LOAD_TEST_BASELINE)
+    assert "closed first" in await handle.execute_update(ABORT_UPDATE, "wrong cluster")
+    found = await failure(bench, handle)
+    assert (found.code, found.phase) == (ErrorCode.ABORTED, Phase.LOAD_TEST_BASELINE)
+    assert "wrong cluster" in found.message
+    assert found.recovery is Recovery.VERIFIED
+    assert bench.lab.state().clean
+
+
+async def test_a_paused_run_begins_nothing_new(bench: Bench) -> None:
+    """No fault begins while paused; resumed, the run completes."""
+    handle = await bench.start(bench.small_plan())
+    await bench.until_phase(handle, Phase.ANALYZING_PATTERNS)
+    assert await handle.execute_update(PAUSE_UPDATE) == "paused"
+    await bench.until_phase(handle, Phase.INJECTING_AND_REPLAYING)
+    await bench.until_clean()
+    state = await bench.status(handle)
+    assert state is not None
+    assert state.paused
+    assert not [row for row in state.windows if row.kind == "fault"]
+    assert await handle.execute_update(RESUME_UPDATE) == "resumed"
+    assert (await handle.result()).cases.measured == 4
+
+
+async def test_a_paused_run_can_be_cancelled(bench: Bench) -> None:
+    """A pause never delays recovery."""
+    handle = await bench.start(bench.small_plan(load=LONG_LOAD))
+    await bench.until_phase(handle, Phase.LOAD_TEST_BASELINE)
+    await handle.execute_update(PAUSE_UPDATE)
+    await handle.cancel()
+    with pytest.raises(WorkflowFailureError):
+        await handle.result()
+    assert bench.lab.state().clean
+
+
+async def test_a_stalled_analysis_ends_with_analyze_timeout(bench: Bench) -> None:
+    """ANALYZE_TIMEOUT, with its phase, and the recordings that the proxy would have left on are stopped."""
+    bench.lab.misbehave(Misbehaviour(analysis_stalls=True))
+    found = await failure(bench, await bench.start(bench.small_plan(timeouts={"analyze": "2s"})))
+    assert (found.code, found.error_class) == (ErrorCode.ANALYZE_TIMEOUT, ErrorClass.TIMEOUT)
+    assert found.phase is Phase.ANALYZING_PATTERNS
+    assert "COLLECTING_DATA" in found.message
+    assert bench.lab.state().clean
+
+
+async def test_a_failed_analysis_ends_with_analyze_failed(bench: Bench) -> None:
+    """ANALYZE_FAILED carries the proxy's own words, and its recordings are stopped."""
+    bench.lab.misbehave(Misbehaviour(analysis_fails="no sidecar image"))
+    found = await failure(bench, await bench.start(bench.small_plan()))
+    assert found.code is ErrorCode.ANALYZE_FAILED
+    assert "no sidecar image" in found.message
+    assert found.recovery is Recovery.VERIFIED
+    assert bench.lab.state().clean
+
+
+async def test_rules_that_do_not_act_end_with_interceptor_not_ready(bench: Bench) -> None:
+    """An upsert that says yes and does nothing is found out before any case is measured."""
+    bench.lab.misbehave(Misbehaviour(instructions=[Instruction(endpoint=Endpoint.UPSERT, action=Action.LIE)]))
+    handle = await bench.start(bench.small_plan(timeouts={"rules_ready": "1s"}))
+    found = await failure(bench, handle)
+    assert (found.code, found.phase) == (ErrorCode.INTERCEPTOR_NOT_READY, Phase.RULES_READY)
+    assert found.execution_id is not None
+    assert await bench.store.results(found.execution_id) == []
+    assert bench.lab.state().clean
+
+
+async def test_one_services_trouble_stays_its_own(bench: Bench) -> None:
+    """A fault that never runs costs its own cases, with the reason; the others are measured; inconclusive."""
+    plan = bench.small_plan("reviews", "bestsellers")
+    plan["services"][0]["fault"] = {
+        "type": "nonsense",
+        "experiment": {
+            "scope": "pod",
+            "target": "nonsense",
+            "action": "none",
+            "matchers": {"labels": [f"app={plan['services'][0]['name']}"]},
+        },
+    }
+    broken = plan["services"][0]["name"]
+    summary = await bench.run(plan)
+    results = {one.case_id: one for one in await bench.store.results(summary.execution_id)}
+    assert {name for name, one in results.items() if one.outcome == "skipped"} == {broken, "bestsellers+reviews"}
+    assert all(broken in one.reason for one in results.values() if one.outcome == "skipped")
+    assert (summary.cases.measured, summary.cases.skipped) == (2, 2)
+    assert summary.verdict == "inconclusive"
+
+
+async def test_services_without_recorded_traffic_are_skipped(bench: Bench) -> None:
+    """COMPLETED without patterns is no data: no fault is injected there, and its cases are skipped."""
+    bench.lab.misbehave(Misbehaviour(analysis_no_patterns_for=["reviews"]))
+    summary = await bench.run(bench.small_plan())
+    assert (summary.cases.measured, summary.cases.skipped) == (2, 2)
+    log = [row.service for row in await bench.store.ledger_of(summary.execution_id) if row.kind == "fault"]
+    assert log == ["shipping"]
+
+
+async def test_a_second_run_on_the_namespace_is_refused(bench: Bench) -> None:
+    """EXECUTION_ALREADY_RUNNING names the holder; the refused run touched nothing, the first one is not disturbed."""
+    first = await bench.start(bench.small_plan(load={"requests": 60, "concurrency": 1}))
+    await bench.until_phase(first, Phase.INJECTING_AND_REPLAYING)
+    second = await bench.start(bench.small_plan(name="other"), workflow_id=f"other/{bench.name}")
+    found = await failure(bench, second)
+    assert found.code is ErrorCode.EXECUTION_ALREADY_RUNNING
+    assert first.id in found.message
+    assert found.recovery is Recovery.NOT_NEEDED
+    assert (await first.result()).cases.measured == 4
+    assert found.execution_id is not None
+    record = await bench.store.execution_row(found.execution_id)
+    assert (record.run_status, record.error_code) == (RunStatus.FAILED, ErrorCode.EXECUTION_ALREADY_RUNNING)
+
+
+@pytest.mark.parametrize("if_busy", ["wait", "replace"])
+async def test_a_second_run_waits_or_replaces_when_asked(bench: Bench, if_busy: str) -> None:
+    """`wait` lets the holder finish, `replace` has it cancelled and cleaned up first; then the second run completes."""
+    first = await bench.start(bench.small_plan(load={"requests": 30, "concurrency": 1}))
+    await bench.until_phase(first, Phase.INJECTING_AND_REPLAYING)
+    second = await bench.start(bench.small_plan(name="other"), workflow_id=f"other/{bench.name}", if_busy=if_busy)
+    assert (await second.result()).cases.measured == 4
+    await bench.lock_ended(second)
+    if if_busy == "wait":
+        assert (await first.result()).cases.measured == 4
+    else:
+        with pytest.raises(WorkflowFailureError) as raised:
+            await first.result()
+        assert isinstance(raised.value.cause, CancelledError)
+    assert bench.lab.state().clean
+
+
+async def test_leftovers_of_anyone_are_refused(bench: Bench) -> None:
+    """A fault of ours that is still on refuses the next run before it touches anything."""
+    first = await bench.start(bench.small_plan())
+    await bench.until_state(first, lambda state: any(row.kind == "fault" for row in state.windows), "a fault window")
+    other = bench.small_plan()
+    other["system"]["environment"] = f"{bench.name}-again"
+    found = await failure(bench, await bench.start(other, workflow_id=f"other/{bench.name}"))
+    assert found.code in (ErrorCode.ENVIRONMENT_NOT_CLEAN,)
+    assert found.recovery is Recovery.NOT_NEEDED
+    await asyncio.wait_for(first.result(), 60)
+
+
+async def test_a_terminated_window_is_swept(bench: Bench) -> None:
+    """What no workflow holds any more is closed by the sweeper, and the log says so."""
+    from workflows.names import WorkflowType  # noqa: PLC0415
+
+    bench.lab.misbehave(Misbehaviour(instructions=[Instruction(endpoint=Endpoint.REPLAY, action=Action.HANG)]))
+    handle = await bench.start(bench.small_plan("reviews"))
+
+    async def fault_on() -> str:
+        state = await bench.status(handle)
+        rows = [row for row in state.windows if row.kind == "fault" and row.state == "open"] if state else []
+        return rows[0].window_id if rows else ""
+
+    window_id = await until(fault_on, "an open fault window")
+    await bench.temporal.get_workflow_handle(window_id).terminate("a test")
+    await handle.terminate("a test")
+    assert bench.lab.state().faults
+    report = await bench.temporal.execute_workflow(
+        WorkflowType.SWEEPER, id=f"sweep/{bench.name}", task_queue=bench.settings.task_queue
+    )
+    assert window_id in report["closed"]
+    await bench.until_clean()
+    lock = await bench.lock_ended(handle)
+    assert lock is not None
+    entries = await bench.store.log_entries(lock.execution_id)
+    assert any("sweeper" in entry.message for entry in entries)

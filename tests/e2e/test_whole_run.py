@@ -1,0 +1,130 @@
+"""A whole run on the shop: what it finds, what it stores, what it leaves behind."""
+
+from __future__ import annotations
+
+import itertools
+
+import httpx
+from temporalio.api.enums.v1 import EventType
+
+from tests.e2e.bench import Bench
+from workflows.contracts.execution import Phase, Recovery, RunStatus, Verdict
+from workflows.contracts.faults import InjectionState
+from workflows.contracts.load import CaseOutcome
+from workflows.contracts.windows import LedgerState
+
+PLANTED = {"bestsellers+recommendations", "reviews+shipping"}
+
+
+async def test_the_planted_pairs_fail_and_nothing_else(bench: Bench) -> None:
+    """Five real faults find the two weaknesses that only pairs show, every case is measured, everything is off."""
+    summary = await bench.run()
+
+    results = await bench.store.results(summary.execution_id)
+    assert {one.case_id for one in results if one.verdict is Verdict.FAILED} == PLANTED
+    assert {one.case_id for one in summary.failed_cases} == PLANTED
+    assert all(one.outcome is CaseOutcome.MEASURED for one in results)
+    assert summary.verdict is Verdict.FAILED
+    assert summary.recovery is Recovery.VERIFIED
+    assert (summary.cases.baseline, summary.cases.single, summary.cases.dual) == (1, 5, 10)
+    assert (summary.cases.measured, summary.cases.passed, summary.cases.failed) == (16, 14, 2)
+    assert bench.lab.state().clean
+
+
+async def test_the_rows_of_a_run_are_exactly_these(bench: Bench) -> None:
+    """Nothing is stored twice and nothing is missing, and the record has ended as the server says."""
+    summary = await bench.run()
+
+    rows = await bench.store.row_counts(summary.execution_id)
+    assert rows["task_execution"] == 1
+    assert rows["test_cases"] == 16
+    assert rows["baggage_map"] == 5
+    assert rows["request_pattern"] == 5
+    assert rows["intercept_replay_result"] == 5
+    assert rows["test_result"] == 16
+    assert rows["ledger"] == 8  # lock, recording, five faults, rules
+    record = await bench.store.execution_row(summary.execution_id)
+    assert (record.status, record.run_status) == (Phase.DONE, RunStatus.COMPLETED)
+    assert (record.verdict, record.recovery) == (Verdict.FAILED, Recovery.VERIFIED)
+    assert record.finished_at is not None
+    ledger = await bench.store.ledger_of(summary.execution_id)
+    assert {row.state for row in ledger} == {LedgerState.CLOSED}
+
+
+async def test_each_case_sends_exactly_its_requests(bench: Bench) -> None:
+    """The lab counts them: the plan's number per case with the case's own header, the baseline without one."""
+    await bench.run(bench.small_plan(load={"requests": 7, "concurrency": 3}))
+
+    async with httpx.AsyncClient(trust_env=False) as client:
+        counters = (await client.get(f"{bench.lab.addresses.admin}/lab/counters")).json()
+    by_header = counters["entry_baggage"]
+    tokens = {name: f"chaos.{name}.{kind}=1" for name, kind in (("reviews", "remove"), ("shipping", "error"))}
+    assert by_header[tokens["reviews"]] == 7
+    assert by_header[tokens["shipping"]] == 7
+    assert by_header[f"{tokens['reviews']},{tokens['shipping']}"] == 7
+    assert by_header[""] == 7
+    assert all(count == 1 for count in counters["executes"].values())
+    assert counters["upserts"] == 1
+
+
+async def test_status_tells_every_panel(bench: Bench) -> None:
+    """After the run the query still holds analysis, injections, rules, load, phases and windows."""
+    handle = await bench.start()
+    await handle.result()
+    state = await bench.status(handle)
+
+    assert state is not None
+    assert [one.phase for one in state.phases] == [
+        Phase.GENERATING_CASES,
+        Phase.ANALYZING_PATTERNS,
+        Phase.INJECTING_AND_REPLAYING,
+        Phase.RULES_READY,
+        Phase.LOAD_TEST_BASELINE,
+        Phase.DONE,
+    ]
+    assert all(one.finished_at is not None for one in state.phases[:-1])
+    assert state.analysis.analyze_task_id.startswith("task_")
+    assert [one.patterns for one in state.analysis.recorded] == [1] * 5
+    assert len(state.analysis.stability) == 5
+    assert {row.state for row in state.injections} == {InjectionState.RECOVERED}
+    assert {row.service: row.replay_status for row in state.injections} == {
+        "bestsellers": 500,
+        "inventory": 503,
+        "recommendations": 503,
+        "reviews": 503,
+        "shipping": 500,
+    }
+    assert state.rules.rules == 10  # one and a canary for each service
+    assert not state.rules.ready  # they are off again
+    assert len(state.rules.stability) == 5
+    assert (state.load.batches_done, state.load.batches_total, state.load.cases_done) == (1, 1, 16)
+    assert state.recovery is Recovery.VERIFIED
+    assert len(state.windows) == 8
+
+
+async def test_one_fault_at_a_time(bench: Bench) -> None:
+    """By the lab's own log no two faults overlap, and rules come after the last of them."""
+    await bench.run()
+
+    async with httpx.AsyncClient(trust_env=False) as client:
+        log = (await client.get(f"{bench.lab.addresses.admin}/lab/log")).json()
+    faults = sorted((one["on_at"]["monotonic"], one["off_at"]["monotonic"]) for one in log if one["kind"] == "fault")
+    assert len(faults) == 5
+    assert all(off <= on for (_, off), (on, _) in itertools.pairwise(faults))
+    assert all(one["on_at"]["monotonic"] >= faults[-1][1] for one in log if one["kind"] == "rules")
+    assert all(one["off_at"] is not None for one in log)
+
+
+async def test_history_carries_ids_and_summaries_only(bench: Bench) -> None:
+    """No payload of any workflow of the run is large, and a batch costs about as many events as an activity does."""
+    handle = await bench.start()
+    summary = await handle.result()
+    await bench.lock_ended(handle)
+
+    ids = [f"rules/{summary.execution_id}", f"load/{summary.execution_id}/0", f"fault/{summary.execution_id}/reviews"]
+    for workflow_id in [handle.id, *ids]:
+        history = await bench.temporal.get_workflow_handle(workflow_id).fetch_history()
+        assert max(event.ByteSize() for event in history.events) < 16_384
+    page = await bench.temporal.get_workflow_handle(ids[1]).fetch_history()
+    scheduled = [one for one in page.events if one.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED]
+    assert len(scheduled) == 1
