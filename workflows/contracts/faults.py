@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Discriminator, Field, StringConstraints, Tag, model_validator
 
 from workflows.contracts.base import Contract, StrictModel
-from workflows.contracts.units import Duration
+from workflows.contracts.units import PositiveDuration
 
 PlainToken = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$", max_length=63)]
 """A word that reaches the peer's unquoted YAML: starts with a letter, no spaces (`peer-contract` section 2.2)."""
+
+ContainerName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", max_length=63)]
+"""A DNS-1123 label, as Kubernetes names containers."""
 
 FaultType = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*$", max_length=40)]
 """The kind of failure as it appears in baggage tokens, such as `remove`."""
@@ -37,7 +40,13 @@ class ExperimentFault(StrictModel):
 class DelayFault(StrictModel):
     """Short form `{delay: 3s}`: every packet of the service's pods is late by this much."""
 
-    delay: Duration
+    delay: PositiveDuration
+
+
+class ContainerTarget(StrictModel):
+    """Which containers of the service's pods are meant."""
+
+    containers: list[ContainerName] = Field(min_length=1)
 
 
 class ContainerFault(StrictModel):
@@ -46,17 +55,44 @@ class ContainerFault(StrictModel):
     remove: ContainerTarget | None = None
     error: ContainerTarget | None = None
 
-
-class ContainerTarget(StrictModel):
-    """Which containers of the service's pods are meant."""
-
-    containers: list[str] = Field(min_length=1)
+    @model_validator(mode="after")
+    def _one_of_both(self) -> ContainerFault:
+        if (self.remove is None) == (self.error is None):
+            raise ValueError("says either remove or error, and which containers: {remove: {containers: [name]}}")
+        return self
 
 
 ShortFault = Literal["remove", "error"]
 """`remove`: the service's container is gone. `error`: it answers 500 (a thrown exception in its JVM)."""
 
-FaultSpec = ShortFault | DelayFault | ContainerFault | ExperimentFault
+FAULT_FIELDS = {
+    "delay": "delay",
+    "remove": "containers",
+    "error": "containers",
+    "type": "experiment",
+    "experiment": "experiment",
+}
+"""Which form of fault a field speaks for."""
+
+_FORM_OF_CLASS: dict[type, str] = {DelayFault: "delay", ContainerFault: "containers", ExperimentFault: "experiment"}
+
+
+def fault_form(value: Any) -> str | None:
+    """Which form of fault is meant, so that mistakes are told for that form alone; None for none of them."""
+    if isinstance(value, str):
+        return "short"
+    if isinstance(value, dict):
+        return next((form for field, form in FAULT_FIELDS.items() if field in value), None)
+    return _FORM_OF_CLASS.get(type(value))
+
+
+FaultSpec = Annotated[
+    Annotated[ShortFault, Tag("short")]
+    | Annotated[DelayFault, Tag("delay")]
+    | Annotated[ContainerFault, Tag("containers")]
+    | Annotated[ExperimentFault, Tag("experiment")],
+    Discriminator(fault_form),
+]
 """What a plan may write after `fault:`. `logic/faults.py` expands each form to an `ExperimentFault`."""
 
 

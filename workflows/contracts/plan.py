@@ -6,6 +6,7 @@ The cross-field rules (duplicates, names that must exist, hosts that must be all
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Any, Literal
@@ -15,7 +16,7 @@ from pydantic import AfterValidator, Field, StringConstraints
 
 from workflows.contracts.base import StrictModel
 from workflows.contracts.faults import FaultSpec
-from workflows.contracts.units import Duration, Percent
+from workflows.contracts.units import Percent, PositiveDuration, Share, Ttl
 
 PLAN_VERSION: Literal[1] = 1
 """The schema version this code writes and reads."""
@@ -27,17 +28,41 @@ EnvironmentName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z
 """Part of the lock's workflow id."""
 
 
+_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
+_NOT_IN_URLS = re.compile(r"[\s\\\x00-\x1f\x7f]")
+
+
 def _absolute_http_url(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("must be an absolute http:// or https:// address")
-    if parts.username or parts.password:
+    if _NOT_IN_URLS.search(value):
+        raise ValueError("must not contain spaces, backslashes or control characters: percent-encode them")
+    netloc = value.partition("://")[2].partition("/")[0]
+    if "${" in netloc:
+        raise ValueError("must name its host in full, so that it can be checked against safety.allowed_hosts")
+    try:
+        parts = urlsplit(value)
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise ValueError("is not an address: its host or port cannot be read") from error
+    if parts.scheme not in ("http", "https") or not host or port == 0:
+        raise ValueError("must be an absolute http:// or https:// address, for example http://127.0.0.1:8080")
+    if "@" in parts.netloc:
         raise ValueError("must not carry a user name or password: send them as a header with ${env:NAME}")
+    if ":" not in host and not _HOST.fullmatch(host):
+        raise ValueError("names a host with characters that hosts do not have")
     return value
 
 
-HttpUrl = Annotated[str, AfterValidator(_absolute_http_url)]
+def _base_url(value: str) -> str:
+    if "?" in value or "#" in value:
+        raise ValueError("is a base address, to which paths are appended: it must not have a query or fragment")
+    return value
+
+
+HttpUrl = Annotated[str, StringConstraints(max_length=2048), AfterValidator(_absolute_http_url)]
 """An absolute http(s) URL, kept as text exactly as written."""
+
+BaseUrl = Annotated[HttpUrl, AfterValidator(_base_url)]
+"""The address of a server, to which paths are appended."""
 
 
 class Method(StrEnum):
@@ -68,11 +93,11 @@ class System(StrictModel):
     """Distinguishes clusters that have a namespace of the same name. Default: host and port of `faults`."""
     namespace: Name
     """The Kubernetes namespace, also the unit of locking: one run at a time."""
-    proxy: HttpUrl
+    proxy: BaseUrl
     """Base address of the traffic proxy (svc-reqrsp-proxy)."""
-    faults: HttpUrl
+    faults: BaseUrl
     """Base address of the fault service (svc-fault-scheduler)."""
-    services: dict[Name, HttpUrl] = Field(min_length=1)
+    services: dict[Name, BaseUrl] = Field(min_length=1)
     """Base address of each service, as the worker reaches it: for readiness and for seeing rules act."""
     stability: HttpStability = HttpStability()
 
@@ -85,7 +110,7 @@ class Request(StrictModel):
     headers: dict[str, str] = {}
     query: dict[str, str] = {}
     json_body: Any = Field(default=None, alias="json")
-    timeout: Duration = timedelta(seconds=10)
+    timeout: PositiveDuration = timedelta(seconds=10)
     """Total time for one request, from connecting to the last byte of the answer."""
     repeatable: bool = False
     """A promise that sending it many times does no harm; needed for every method but GET and HEAD."""
@@ -112,10 +137,10 @@ class Load(StrictModel):
 class Limits(StrictModel):
     """Thresholds on latency of successful requests and on the share of failed ones."""
 
-    p50: Duration | None = None
-    p95: Duration | None = None
-    p99: Duration | None = None
-    error_rate: Percent | None = None
+    p50: PositiveDuration | None = None
+    p95: PositiveDuration | None = None
+    p99: PositiveDuration | None = None
+    error_rate: Share | None = None
 
 
 class RelativeLimits(StrictModel):
@@ -135,7 +160,7 @@ class Slo(Limits):
 class Safety(StrictModel):
     """Limits that hold whatever else the plan says."""
 
-    fault_ttl: Duration = timedelta(minutes=10)
+    fault_ttl: Ttl = timedelta(minutes=10)
     """After this long the fault service removes a fault by itself: the net behind the net, never relied upon."""
     max_active_faults: Literal[1] = 1
     """Faults of a run that may be on at once."""
@@ -148,19 +173,19 @@ class Safety(StrictModel):
 class Timeouts(StrictModel):
     """How long each stage may take; defaults are those of the original orchestrator (`peer-contract` section 5)."""
 
-    analyze: Duration = timedelta(seconds=600)
+    analyze: PositiveDuration = timedelta(seconds=600)
     """Until the analysis has completed; then the run fails with ANALYZE_TIMEOUT."""
-    fault_running: Duration = timedelta(seconds=30)
+    fault_running: PositiveDuration = timedelta(seconds=30)
     """Until an injected fault is running in all its targets."""
-    replay: Duration = timedelta(seconds=120)
+    replay: PositiveDuration = timedelta(seconds=120)
     """For the replay of one service's recorded requests."""
-    rules_ready: Duration = timedelta(seconds=30)
+    rules_ready: PositiveDuration = timedelta(seconds=30)
     """Until the rules are seen to act; then the run fails with INTERCEPTOR_NOT_READY."""
-    rules_ttl: Duration = timedelta(seconds=600)
+    rules_ttl: Ttl = timedelta(seconds=600)
     """Least life of the rules at the proxy; longer when the load test is expected to need it."""
-    stability: Duration = timedelta(seconds=120)
+    stability: PositiveDuration = timedelta(seconds=120)
     """Per service, in parallel, until it is stable after something was switched."""
-    recovery: Duration = timedelta(minutes=15)
+    recovery: PositiveDuration = timedelta(minutes=15)
     """How long closing is retried before a window is reported as unverified."""
 
 

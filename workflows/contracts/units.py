@@ -4,15 +4,29 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from decimal import Decimal
 from typing import Annotated
 
-from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, PlainSerializer, WithJsonSchema
 
-_UNITS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000}
-_DURATION = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>ms|s|m|h)")
-_PERCENT = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*%")
+_UNITS = {"ms": 1_000, "s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000}
+"""Microseconds: the finest that is kept."""
+_NUMBER = r"[0-9]{1,15}(?:\.[0-9]{1,15})?"
+_DURATION = re.compile(rf"(?P<number>{_NUMBER})\s*(?P<unit>ms|s|m|h)")
+_PERCENT = re.compile(rf"(?P<number>{_NUMBER})\s*%")
+_BARE = re.compile(_NUMBER)
 _DURATION_PATTERN = r"^\d+(\.\d+)?\s*(ms|s|m|h)$"
 _PERCENT_PATTERN = r"^\d+(\.\d+)?\s*%$"
+_SHOWN = 40
+
+LONGEST = timedelta(days=7)
+"""No quantity of a plan is longer: the proxy forgets its sessions after this (`peer-contract` section 3.3)."""
+
+MOST_PERCENT = 1_000_000.0
+
+
+def _shown(text: str) -> str:
+    return f"'{text}'" if len(text) <= _SHOWN else f"'{text[:_SHOWN]}...'"
 
 
 def parse_duration(value: object) -> timedelta:
@@ -25,21 +39,31 @@ def parse_duration(value: object) -> timedelta:
         return value
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         raise ValueError("a duration is text such as '250ms', '2s', '10m' or '1h'")
-    if isinstance(value, (int, float)):
-        raise ValueError(f"a duration needs a unit: write '{value}s' or '{value}ms'")
-    match = _DURATION.fullmatch(value.strip())
+    text = str(value).strip()
+    match = _DURATION.fullmatch(text)
     if match is None:
-        raise ValueError(f"'{value}' is not a duration: write a number and ms, s, m or h, for example '250ms'")
-    return timedelta(milliseconds=float(match["number"]) * _UNITS[match["unit"]])
+        if _BARE.fullmatch(text):
+            raise ValueError(f"'{text}' needs a unit: write '{text}s' or '{text}ms'")
+        raise ValueError(f"{_shown(text)} is not a duration: write a number and ms, s, m or h, for example '250ms'")
+    microseconds = round(Decimal(match["number"]) * _UNITS[match["unit"]])
+    if microseconds > LONGEST / timedelta(microseconds=1):
+        raise ValueError(f"{_shown(text)} is too long: at most {format_duration(LONGEST)}")
+    return timedelta(microseconds=microseconds)
 
 
 def format_duration(value: timedelta) -> str:
     """Write a duration in the largest unit that divides it: the inverse of `parse_duration`."""
-    milliseconds = value / timedelta(milliseconds=1)
+    microseconds = value // timedelta(microseconds=1)
     for unit in ("h", "m", "s"):
-        if milliseconds and milliseconds % _UNITS[unit] == 0:
-            return f"{int(milliseconds // _UNITS[unit])}{unit}"
-    return f"{milliseconds:g}ms"
+        if microseconds and microseconds % _UNITS[unit] == 0:
+            return f"{microseconds // _UNITS[unit]}{unit}"
+    return f"{_plain(Decimal(microseconds) / 1000)}ms"
+
+
+def _plain(number: Decimal) -> str:
+    """Without exponent and trailing zeros."""
+    text = f"{number:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def parse_percent(value: object) -> float:
@@ -50,17 +74,39 @@ def parse_percent(value: object) -> float:
     """
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         raise ValueError("a share is text such as '1%' or '0.5%'")
-    if isinstance(value, (int, float)):
-        raise ValueError(f"a share needs its sign: write '{value}%'")
-    match = _PERCENT.fullmatch(value.strip())
+    text = str(value).strip()
+    match = _PERCENT.fullmatch(text)
     if match is None:
-        raise ValueError(f"'{value}' is not a share: write a number and a percent sign, for example '1%'")
-    return float(match["number"])
+        if _BARE.fullmatch(text):
+            raise ValueError(f"'{text}' needs its sign: write '{text}%'")
+        raise ValueError(f"{_shown(text)} is not a share: write a number and a percent sign, for example '1%'")
+    percent = float(match["number"])
+    if percent > MOST_PERCENT:
+        raise ValueError(f"{_shown(text)} is too large: at most {format_percent(MOST_PERCENT)}")
+    return percent
 
 
 def format_percent(value: float) -> str:
     """Write percent as `parse_percent` reads it."""
-    return f"{value:g}%"
+    return f"{_plain(Decimal(repr(float(value))))}%"
+
+
+def _more_than_nothing(value: timedelta) -> timedelta:
+    if value <= timedelta(0):
+        raise ValueError("must be longer than 0")
+    return value
+
+
+def _a_second_at_least(value: timedelta) -> timedelta:
+    if value < timedelta(seconds=1):
+        raise ValueError("must be at least 1s: the peers count whole seconds")
+    return value
+
+
+def _at_most_all(value: float) -> float:
+    if value > 100:
+        raise ValueError(f"{format_percent(value)} is more than all: a share of requests is at most 100%")
+    return value
 
 
 Duration = Annotated[
@@ -78,3 +124,12 @@ Percent = Annotated[
     WithJsonSchema({"type": "string", "pattern": _PERCENT_PATTERN, "examples": ["1%", "0.5%"]}),
 ]
 """A share in percent, 0 to 100 (or more, for a ratio to the baseline), written with its sign."""
+
+PositiveDuration = Annotated[Duration, AfterValidator(_more_than_nothing)]
+"""A length of time that is not nothing."""
+
+Ttl = Annotated[Duration, AfterValidator(_a_second_at_least)]
+"""A life of something at a peer, which counts whole seconds and takes 0 for never or for a mistake."""
+
+Share = Annotated[Percent, AfterValidator(_at_most_all)]
+"""A share of a whole, 0% to 100%."""

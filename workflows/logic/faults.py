@@ -7,8 +7,9 @@ from datetime import timedelta
 
 from workflows.contracts.faults import ContainerFault, DelayFault, Experiment, ExperimentFault, FaultSpec
 
-SELECTORS = ("names", "labels", "count", "percent")
-"""At least one of them must say which pods; else the operator refuses (`peer-contract` section 2.6)."""
+SELECTORS = ("names", "labels")
+"""Either says which pods. The operator would also be content with a count or a share (`peer-contract` section 2.6), but
+those alone are of all pods in the namespace, not of the service's."""
 
 CONTAINER_SELECTORS = ("container-names", "container-ids", "container-index")
 """At least one of them must say which containers, for experiments of scope container."""
@@ -29,12 +30,13 @@ def expand(fault: FaultSpec, service: str, namespace: str) -> ExperimentFault:
     return (_remove if fault == "remove" else _error)([service], service, namespace)
 
 
-def fault_type(fault: FaultSpec, service: str) -> str:
+def fault_type(fault: FaultSpec) -> str:
     """The kind of failure, as it appears in baggage tokens."""
-    return expand(fault, service, "any").type
+    return expand(fault, "any", "any").type
 
 
 def _aimed(experiment: Experiment, service: str, namespace: str) -> Experiment:
+    """With the matchers that say where: what the plan gives stays."""
     matchers = dict(experiment.matchers)
     matchers.setdefault("namespace", [namespace])
     if not any(name in matchers for name in SELECTORS):
@@ -54,7 +56,8 @@ def _remove(containers: list[str], service: str, namespace: str) -> ExperimentFa
 
 
 def _delay(delay: timedelta, service: str, namespace: str) -> ExperimentFault:
-    milliseconds = str(int(delay / timedelta(milliseconds=1)))
+    # At least one: the operator takes whole milliseconds, and no fault is not what was asked for.
+    milliseconds = str(max(1, round(delay / timedelta(milliseconds=1))))
     matchers = {"time": [milliseconds], "interface": ["eth0"]}
     experiment = Experiment(scope="pod", target="network", action="delay", matchers=matchers)
     return ExperimentFault(type="delay", experiment=_aimed(experiment, service, namespace))

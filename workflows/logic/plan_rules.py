@@ -6,27 +6,32 @@ They work on the raw document, tolerant of broken parts, so that they are report
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
 from workflows.contracts.errors import Problem
-from workflows.contracts.plan import Safety, Timeouts
+from workflows.contracts.plan import Load, Plan, Request, Safety, Timeouts
 from workflows.contracts.units import format_duration, parse_duration
-from workflows.logic.faults import CONTAINER_SELECTORS
-from workflows.logic.problems import nearest
+from workflows.logic.fault_rules import fault_rules
+from workflows.logic.request_rules import reference_rules, request_rules
+from workflows.logic.wording import inner_path, near, shown
 
 PROTECTED_NAMESPACES = ("kube-system", "kube-public", "kube-node-lease")
-SECRET_HEADERS = ("authorization", "cookie", "x-api-key", "proxy-authorization")
-_REFERENCE = re.compile(r"\$\{env:[A-Za-z_][A-Za-z0-9_]*\}")
-_ANY_REFERENCE = re.compile(r"\$\{[^}]*\}?")
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+MOST_SERVICES = 1_000
+TOLD_APART = 36
+"""Characters of a service's name that surely survive in its fault's name at the fault service (`names.fault_name`)."""
+
 _WORK_SLACK = timedelta(seconds=30)
+_LONGEST_LOAD = timedelta(days=3650)
+_LONGEST_ENVIRONMENT = 100
+_ALLOWED_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?|[0-9A-Fa-f]*:[0-9A-Fa-f:.]*")
+
+Raw = dict[Any, Any]
 
 
-def _mapping(value: Any) -> dict[Any, Any]:
+def _mapping(value: Any) -> Raw:
     return value if isinstance(value, dict) else {}
 
 
@@ -34,170 +39,163 @@ def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def broken_rules(raw: dict[Any, Any]) -> Iterator[Problem]:
+def broken_rules(document: Raw) -> Iterator[Problem]:
     """Every broken rule of a plan document."""
-    system, request, safety = (_mapping(raw.get(name)) for name in ("system", "request", "safety"))
-    yield from _services(raw, _mapping(system.get("services")))
+    system, request, safety = (_mapping(document.get(name)) for name in ("system", "request", "safety"))
     yield from _namespace(system, safety)
     yield from _hosts(system, request, safety)
-    yield from _request(request)
-    yield from _references(raw)
-    yield from _slo(raw)
-    yield from _ttl(safety, _mapping(raw.get("timeouts")))
+    yield from _environment(system)
+    yield from request_rules(request, document.get("redact"))
+    yield from reference_rules(document)
+    yield from _services(document, system)
+    yield from _load(document, request)
+    yield from _slo(document)
+    yield from _ttl(safety, _mapping(document.get("timeouts")))
 
 
-def _services(raw: dict[Any, Any], addresses: dict[Any, Any]) -> Iterator[Problem]:
-    services = _list(raw.get("services"))
-    names = [_mapping(service).get("name") for service in services]
-    counts = Counter(name for name in names if isinstance(name, str))
-    seen: set[str] = set()
-    for position, name in enumerate(names):
-        if not isinstance(name, str):
-            continue
-        if counts[name] > 1 and name in seen:
-            yield Problem(
-                path=f"services[{position}].name",
-                message=f"'{name}' is in the plan twice",
-                hint="one fault per service",
-            )
-        elif addresses and name not in addresses and name not in seen:
-            known = [str(one) for one in addresses]
-            yield Problem(
-                path=f"services[{position}].name",
-                message=f"'{name}' has no address in system.services",
-                hint=nearest(name, known) or "add its address there",
-            )
-        seen.add(name)
-        yield from _matchers(position, _mapping(_mapping(services[position]).get("fault")))
+def _services(document: Raw, system: Raw) -> Iterator[Problem]:
+    services, addresses = _list(document.get("services")), _mapping(system.get("services"))
+    if len(services) > MOST_SERVICES:
+        yield Problem(path="services", message=f"{len(services)} services; at most {MOST_SERVICES} in one plan")
+        return
+    first: dict[str, int] = {}
+    for position, service in enumerate(services):
+        path = f"services[{position}]"
+        yield from fault_rules(f"{path}.fault", _mapping(service).get("fault"), system.get("namespace"))
+        name = _mapping(service).get("name")
+        if isinstance(name, str):
+            yield from _service_name(f"{path}.name", name, addresses, first)
+            first.setdefault(name[:TOLD_APART], position)
 
 
-def _matchers(position: int, fault: dict[Any, Any]) -> Iterator[Problem]:
-    """What the operator refuses, and what the peer's YAML cannot carry (`peer-contract` sections 2.2 and 2.6)."""
-    experiment = _mapping(fault.get("experiment"))
-    matchers = _mapping(experiment.get("matchers"))
-    path = f"services[{position}].fault.experiment.matchers"
-    if matchers and experiment.get("scope") == "container" and not any(one in matchers for one in CONTAINER_SELECTORS):
-        yield Problem(
-            path=path,
-            message="an experiment of scope container does not say which container",
-            hint="add container-names",
-        )
-    for name, values in matchers.items():
-        for value in _list(values):
-            if isinstance(value, str) and re.search(r'["\\\x00-\x1f]', value):
-                yield Problem(
-                    path=f"{path}.{name}",
-                    message="a matcher's value must not contain quotes, backslashes or control characters",
-                )
+def _service_name(path: str, name: str, addresses: Raw, first: dict[str, int]) -> Iterator[Problem]:
+    earlier = first.get(name[:TOLD_APART])
+    if earlier is not None:
+        # Longer names may be different, and still be one at the fault service.
+        whole = len(name) <= TOLD_APART
+        message = "is in the plan already" if whole else f"has its first {TOLD_APART} characters in common with others"
+        hint = f"see services[{earlier}]" + ("; a service fails in one way per plan" if whole else "")
+        yield Problem(path=path, message=f"{shown(name)} {message}", hint=hint)
+    if addresses and name not in addresses:
+        found = near(name, [one for one in addresses if isinstance(one, str)])
+        hint = f"did you mean '{found}'?" if found else f"add {name[:63]}: http://... there"
+        yield Problem(path=path, message=f"{shown(name)} is not in system.services", hint=hint)
 
 
-def _namespace(system: dict[Any, Any], safety: dict[Any, Any]) -> Iterator[Problem]:
+def _namespace(system: Raw, safety: Raw) -> Iterator[Problem]:
     namespace, allowed = system.get("namespace"), safety.get("allowed_namespaces")
+    if not isinstance(namespace, str):
+        return
     if namespace in PROTECTED_NAMESPACES:
-        yield Problem(path="system.namespace", message=f"'{namespace}' is never tested: the cluster itself lives there")
-    if isinstance(allowed, list) and isinstance(namespace, str) and namespace not in allowed:
+        message = f"{shown(namespace)} is never tested: the cluster itself lives there"
+        yield Problem(path="system.namespace", message=message)
+    elif isinstance(allowed, list) and namespace not in allowed:
+        found = near(namespace, [one for one in allowed if isinstance(one, str)])
         yield Problem(
             path="system.namespace",
-            message=f"'{namespace}' is not among safety.allowed_namespaces",
-            hint=nearest(namespace, [str(one) for one in allowed]),
+            message=f"{shown(namespace)} is not in safety.allowed_namespaces",
+            hint=f"did you mean '{found}'?" if found else "add it there when you mean it",
         )
 
 
-def _hosts(system: dict[Any, Any], request: dict[Any, Any], safety: dict[Any, Any]) -> Iterator[Problem]:
+def _hosts(system: Raw, request: Raw, safety: Raw) -> Iterator[Problem]:
     allowed = safety.get("allowed_hosts", Safety().allowed_hosts)
     if not isinstance(allowed, list):
         return
-    places = {"system.proxy": system.get("proxy"), "system.faults": system.get("faults")}
-    for name, address in _mapping(system.get("services")).items():
-        places[f"system.services.{name}"] = address
+    for position, host in enumerate(allowed):
+        if isinstance(host, str) and not _ALLOWED_HOST.fullmatch(host):
+            yield Problem(
+                path=f"safety.allowed_hosts[{position}]",
+                message=f"{shown(host)} is not a host",
+                hint="write the host alone, without http://, port or wildcard",
+            )
+    given = "" if "allowed_hosts" in safety else "; by default a plan reaches this machine only"
+    hosts = {one.lower() for one in allowed if isinstance(one, str)}
+    places = {f"system.{name}": system.get(name) for name in ("proxy", "faults")}
+    places |= {inner_path("system.services", name): url for name, url in _mapping(system.get("services")).items()}
     places["request.url"] = request.get("url")
     for path, url in places.items():
         host = _host(url)
-        if host and host not in [str(one).lower() for one in allowed]:
+        if host and host not in hosts:
             yield Problem(
                 path=path,
-                message=f"host '{host}' is not among safety.allowed_hosts",
-                hint="by default only this machine may be tested: add the host there when you mean it",
+                message=f"host {shown(host)} is not in safety.allowed_hosts",
+                hint="when you mean it, add the host there" + given,
             )
 
 
-def _host(url: Any) -> str:
+def _host(url: object) -> str:
+    if not isinstance(url, str) or "${" in url.partition("://")[2].partition("/")[0]:
+        return ""
     try:
-        return (urlsplit(url).hostname or "").lower() if isinstance(url, str) else ""
+        return (urlsplit(url).hostname or "").lower()
     except ValueError:
         return ""
 
 
-def _request(request: dict[Any, Any]) -> Iterator[Problem]:
-    method = request.get("method", "GET")
-    if method not in ("GET", "HEAD") and isinstance(method, str) and request.get("repeatable") is not True:
+def _environment(system: Raw) -> Iterator[Problem]:
+    faults = system.get("faults")
+    if system.get("environment") is None and isinstance(faults, str):
+        default = faults.partition("://")[2].partition("/")[0]
+        if len(default) > _LONGEST_ENVIRONMENT:
+            message = "is missing, and the fault service's host is too long to stand for it"
+            yield Problem(path="system.environment", message=message, hint="give this cluster a short name")
+
+
+def _load(document: Raw, request: Raw) -> Iterator[Problem]:
+    """A load test that might take longer than anybody waits."""
+    load, services = _mapping(document.get("load")), len(_list(document.get("services")))
+    requests, concurrency = load.get("requests", Load().requests), load.get("concurrency", Load().concurrency)
+    timeout = _duration(request.get("timeout", Request.model_fields["timeout"].default))
+    if not (isinstance(requests, int) and isinstance(concurrency, int) and timeout and requests > 0 < concurrency):
+        return
+    cases = 1 + services + services * (services - 1) // 2
+    rounds = -(-requests // concurrency) * cases
+    if rounds > _LONGEST_LOAD / timeout:
         yield Problem(
-            path="request.repeatable",
-            message=f"a {method} is sent many times for real: by the analysis, the replay and the load test",
-            hint="set repeatable: true when that does no harm",
+            path="load.requests",
+            message=f"{requests} requests for each of {cases} cases may take more than 10 years if all time out",
+            hint="lower load.requests or request.timeout, or test fewer services in one plan",
         )
-    for name, value in _mapping(request.get("headers")).items():
-        path = f"request.headers.{name}"
-        if not isinstance(name, str) or not _TOKEN.fullmatch(name):
-            yield Problem(path=path, message="not a header name")
-        if not isinstance(value, str):
-            continue
-        if re.search(r"[\r\n\x00]", value):
-            yield Problem(path=path, message="a header's value must be one line")
-        if str(name).lower() in SECRET_HEADERS and not _REFERENCE.search(value):
-            yield Problem(
-                path=path,
-                message="a secret must not stand in a plan, which is stored",
-                hint="write ${env:NAME} and set NAME where the worker is started",
-            )
 
 
-def _references(raw: dict[Any, Any]) -> Iterator[Problem]:
-    for path, text in _texts(raw, ""):
-        for reference in _ANY_REFERENCE.findall(text):
-            if not _REFERENCE.fullmatch(reference):
-                yield Problem(path=path, message="a reference that is not ${env:NAME}")
-            elif not path.startswith("request."):
-                yield Problem(path=path, message="${env:NAME} can only stand in the request")
-
-
-def _texts(value: Any, path: str) -> Iterator[tuple[str, str]]:
-    if isinstance(value, str):
-        yield path, value
-    elif isinstance(value, dict):
-        for name, one in value.items():
-            yield from _texts(one, f"{path}.{name}" if path else str(name))
-    elif isinstance(value, list):
-        for position, one in enumerate(value):
-            yield from _texts(one, f"{path}[{position}]")
-
-
-def _slo(raw: dict[Any, Any]) -> Iterator[Problem]:
-    slo = raw.get("slo")
+def _slo(document: Raw) -> Iterator[Problem]:
+    slo = document.get("slo")
     if not isinstance(slo, dict):
         return
     relative = _mapping(slo.get("relative_to_baseline"))
-    if not any(slo.get(name) for name in ("p50", "p95", "p99", "error_rate")) and not any(relative.values()):
+    thresholds = [slo.get(name) for name in ("p50", "p95", "p99", "error_rate")]
+    if all(one is None for one in [*thresholds, *relative.values()]):
         yield Problem(
             path="slo",
-            message="no threshold: every case would pass",
+            message="has no threshold, so every case would pass",
             hint="set at least one of p50, p95, p99, error_rate, relative_to_baseline",
         )
 
 
-def _ttl(safety: dict[Any, Any], timeouts: dict[Any, Any]) -> Iterator[Problem]:
+def _ttl(safety: Raw, timeouts: Raw) -> Iterator[Problem]:
     """A fault must outlive the work that needs it."""
     defaults = Timeouts()
-    try:
-        ttl = parse_duration(safety.get("fault_ttl", Safety().fault_ttl))
-        running = parse_duration(timeouts.get("fault_running", defaults.fault_running))
-        replay = parse_duration(timeouts.get("replay", defaults.replay))
-    except ValueError:
+    ttl = _duration(safety.get("fault_ttl", Safety().fault_ttl))
+    running = _duration(timeouts.get("fault_running", defaults.fault_running))
+    replay = _duration(timeouts.get("replay", defaults.replay))
+    if ttl is None or running is None or replay is None:
         return
     needed = running + replay + _WORK_SLACK
     if ttl < needed:
         yield Problem(
             path="safety.fault_ttl",
-            message=f"{format_duration(ttl)} is shorter than the work that it guards",
+            message=f"{format_duration(ttl)} is shorter than the work that the fault must outlive",
             hint=f"at least {format_duration(needed)}: timeouts.fault_running + timeouts.replay + 30s",
         )
+
+
+def _duration(value: object) -> timedelta | None:
+    try:
+        return parse_duration(value)
+    except ValueError:
+        return None
+
+
+FIELD_ORDER = list(Plan.model_fields)
+"""Problems are told in the order in which a plan is written."""

@@ -1,201 +1,197 @@
-"""From what pydantic found to problems that people can act on: a path, plain words, and the nearest valid name."""
+"""From what pydantic found to problems that people can act on: a path, plain words, and what to do."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
+from collections.abc import Sequence
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from workflows.contracts.errors import Problem
-from workflows.contracts.faults import ContainerFault, DelayFault, ExperimentFault
+from workflows.contracts.faults import FAULT_FIELDS
 from workflows.contracts.plan import Plan
+from workflows.logic.wording import kind_of, may_be_secret, near, path_of, shown, suggestion
 
-_SHOWN = 80
-_SECRET_PARTS = {"headers", "query", "json"}
-_UNION_BRANCHES = {"DelayFault", "ContainerFault", "ExperimentFault"}
-
-FAULT_HINT = "write remove, error, {delay: 3s}, {remove: {containers: [name]}} or {type: ..., experiment: {...}}"
+FAULT_HINT = (
+    "write remove, error, {delay: 3s}, {remove: {containers: [name]}}, {error: {containers: [name]}} "
+    "or {type: ..., experiment: {...}}"
+)
 
 MISSING = {
     "name": "names the runs of this plan",
     "system": "says where the system under test and its peers are",
     "request": "is the user request whose resilience is tested",
-    "services": "says who is made to fail and how",
+    "services": "says which services are made to fail, and how",
     "slo": "says what a case must meet to pass, for example {error_rate: 1%, p95: 500ms}",
-    "namespace": "is the Kubernetes namespace under test",
-    "proxy": "is the address of the traffic proxy",
-    "faults": "is the address of the fault service",
-    "url": "is the absolute address that the request is sent to",
-    "fault": FAULT_HINT,
-    "experiment": "is the ChaosBlade experiment: scope, target, action, matchers",
+    "system.namespace": "is the Kubernetes namespace under test",
+    "system.proxy": "is the address of the traffic proxy",
+    "system.faults": "is the address of the fault service",
+    "system.services": "says at which address the worker reaches each service",
+    "request.url": "is the absolute address that the request is sent to",
+    "services[].name": "says which of system.services is made to fail",
+    "services[].fault": FAULT_HINT,
+    "services[].fault.type": "is the kind of failure as it appears in case names and tokens, for example cpu-load",
+    "services[].fault.experiment": "is the ChaosBlade experiment: scope, target, action, matchers",
+    "services[].fault.experiment.scope": "is pod or container",
+    "services[].fault.experiment.target": "is what is disturbed, for example network",
+    "services[].fault.experiment.action": "is how, for example delay",
+    "services[].fault.experiment.matchers": 'holds the parameters, each a list of texts: {time: ["3000"]}',
+    "services[].fault.remove.containers": "says which containers of the service's pods are meant",
+    "services[].fault.error.containers": "says which containers of the service's pods are meant",
+    "plan": 'is the plan document: {"plan": {...}, "if_busy": "refuse", "requested_by": "..."}',
+}
+"""Why a field is needed, by its path."""
+
+_WANTED = {
+    "string": ("must be text", "put it in quotes"),
+    "int": ("must be a whole number", ""),
+    "float": ("must be a number", ""),
+    "bool": ("must be true or false", "write true or false, without quotes"),
+    "dict": ("must be a mapping of fields", ""),
+    "model": ("must be a mapping of fields", ""),
+    "list": ("must be a list", "write [first, second]"),
+}
+_BOUNDS = {
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+    "string_too_long": "must have at most {max_length} characters",
+    "too_short": "must not be empty",
+}
+_PATTERNS = {
+    "^[a-z0-9](": "lower-case letters, digits and hyphens, beginning and ending with a letter or digit",
+    "^[a-z][a-z0-9-]*$": "lower-case letters, digits and hyphens, beginning with a letter",
+    "^[A-Za-z][": "letters, digits, hyphens and underscores, beginning with a letter",
+    "^[A-Za-z0-9][": "letters, digits and . _ : -, beginning with a letter or digit",
+    "^/": "a path begins with /",
 }
 
 
-def path_of(parts: Sequence[int | str]) -> str:
-    """`("services", 2, "fault")` as `services[2].fault`."""
-    path = ""
-    for part in parts:
-        path += f"[{part}]" if isinstance(part, int) else (f".{part}" if path else str(part))
-    return path
-
-
-def nearest(word: object, valid: Iterable[str]) -> str:
-    """A hint: the nearest valid word, or all of them when none is near and they are few."""
-    words = list(valid)
-    by_case = {_plain(one): one for one in words}
-    found = get_close_matches(_plain(str(word)), by_case, n=1, cutoff=0.6)
-    if found:
-        return f"did you mean '{by_case[found[0]]}'?"
-    return f"valid here: {', '.join(words)}" if len(words) <= 12 else ""
-
-
-def _plain(word: str) -> str:
-    return word.lower().replace("_", "").replace("-", "")
-
-
-def shown(value: object, path: Sequence[int | str] = ()) -> str:
-    """A value in a message, cut short; values that may be secret are not shown at all."""
-    if _SECRET_PARTS.intersection(str(part) for part in path):
-        return "the value"
-    text = repr(value)
-    return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."
-
-
 def problems_of(error: ValidationError, raw: object, model: type[BaseModel] = Plan) -> list[Problem]:
-    """Every problem of shape, one per place: the branches of the fault union are told as one."""
-    problems: dict[str, Problem] = {}
+    """Every problem of shape, in the order of the document's model."""
+    problems: dict[tuple[str, str], Problem] = {}
     for detail in error.errors(include_url=False):
         problem = _problem(detail, raw, model)
-        problems.setdefault(problem.path + problem.message, problem)
-    return _without_echoes(list(problems.values()))
-
-
-def _without_echoes(problems: list[Problem]) -> list[Problem]:
-    """A place whose parts have problems of their own needs none itself."""
-    paths = [problem.path for problem in problems]
-    return [
-        problem
-        for problem in problems
-        if not (problem.hint == FAULT_HINT and any(_inside(path, problem.path) for path in paths))
-    ]
-
-
-def _inside(path: str, outer: str) -> bool:
-    return path != outer and path.startswith(outer) and path[len(outer) :][:1] in (".", "[")
+        problems.setdefault((problem.path, problem.message), problem)
+    return list(problems.values())
 
 
 def _problem(detail: ErrorDetails, raw: object, model: type[BaseModel]) -> Problem:
-    location = detail["loc"]
-    fault = _fault_problem(location, detail, raw)
-    if fault is not None:
-        return fault
-    parts = [part for part in location if part != "[key]"]
+    parts = _without_marks(detail["loc"])
     path, kind = path_of(parts), detail["type"]
-    last = str(parts[-1]) if parts else ""
-    if kind == "extra_forbidden":
-        return Problem(path=path, message="unknown field", hint=nearest(last, _fields_at(model, parts[:-1])))
     if kind == "missing":
-        return Problem(path=path, message="missing", hint=MISSING.get(last, ""))
+        return Problem(path=path, message="missing", hint=MISSING.get(_shape(parts), ""))
+    if kind == "extra_forbidden":
+        hint = _unknown_hint(str(parts[-1]), model, parts[:-1], raw)
+        return Problem(path=path, message="unknown field", hint=hint)
+    if kind == "value_error":
+        return Problem(path=path, message=str(detail["ctx"]["error"]))
+    # For a key of a mapping, the key itself is what is wrong.
+    value = parts[-1] if detail["loc"][-1:] == ("[key]",) else _value_at(raw, parts)
+    if kind == "union_tag_not_found" or (kind == "literal_error" and _shape(parts) == "services[].fault"):
+        return Problem(path=path, message=f"{shown(value)} is not a fault", hint=_fault_hint(value))
+    return _wrong_value(detail, path, value)
+
+
+def _wrong_value(detail: ErrorDetails, path: str, value: object) -> Problem:
+    kind = detail["type"]
+    what = "the value" if may_be_secret(path) else shown(value)
     if kind in ("enum", "literal_error"):
         allowed = [word.strip(" '") for word in detail["ctx"]["expected"].replace(" or ", ",").split(",")]
-        return Problem(
-            path=path,
-            message=f"{shown(detail['input'], parts)} is not valid here",
-            hint=nearest(detail["input"], allowed),
-        )
-    message = detail["msg"].removeprefix("Value error, ")
+        return Problem(path=path, message=f"{what} is not valid here", hint=suggestion(value, allowed))
     if kind == "string_pattern_mismatch":
-        message = f"{shown(detail['input'], parts)} is not a valid name here"
-        return Problem(path=path, message=message, hint=_pattern_hint(detail["ctx"]["pattern"]))
-    if kind != "value_error" and not isinstance(detail["input"], (dict, list)):
-        message = f"{message[:1].lower()}{message[1:]}, not {shown(detail['input'], parts)}"
-    return Problem(path=path, message=message)
+        hint = _pattern_hint(detail["ctx"]["pattern"])
+        return Problem(path=path, message=f"{what} is not valid here", hint=hint)
+    return _plain_words(detail, path, value, what)
+
+
+def _plain_words(detail: ErrorDetails, path: str, value: object, what: str) -> Problem:
+    kind = detail["type"]
+    if kind in _BOUNDS:
+        message = _BOUNDS[kind].format(**detail["ctx"])
+        small = isinstance(value, (int, float))
+        return Problem(path=path, message=f"{message}, not {what}" if small else message)
+    message, hint = _WANTED.get(kind.split("_", 1)[0], ("", ""))
+    if not message:
+        return Problem(path=path, message=detail["msg"])
+    if value is None:
+        return Problem(path=path, message=f"{message}, not nothing", hint="give it a value, or leave the field out")
+    given = kind_of(value) if may_be_secret(path) or isinstance(value, (dict, list)) else f"{kind_of(value)} ({what})"
+    return Problem(path=path, message=f"{message}, not {given}", hint=_hint_for(hint, value))
+
+
+def _hint_for(hint: str, value: object) -> str:
+    """No quotes around what cannot be quoted."""
+    return "" if hint == _WANTED["string"][1] and isinstance(value, (dict, list)) else hint
+
+
+def _without_marks(location: Sequence[int | str]) -> list[int | str]:
+    """A location without what pydantic adds for keys and for the form of a fault."""
+    parts = [part for part in location if part != "[key]"]
+    if len(parts) > 3 and parts[0] == "services" and parts[2] == "fault":
+        del parts[3]
+    return parts
+
+
+def _shape(parts: Sequence[int | str]) -> str:
+    """A path without positions: `services[].fault`."""
+    return path_of(["[]" if isinstance(part, int) else part for part in parts]).replace(".'[]'", "[]")
+
+
+def _fault_hint(value: object) -> str:
+    if isinstance(value, str):
+        words: Sequence[str] = ("remove", "error")
+    else:
+        words = list(FAULT_FIELDS)
+        value = next((name for name in value if near(name, words)), None) if isinstance(value, dict) else None
+    found = near(value, words)
+    return f"did you mean '{found}'?" if found else FAULT_HINT
 
 
 def _pattern_hint(pattern: str) -> str:
-    if pattern.startswith("^[a-z0-9]("):
-        return "lower-case letters, digits and hyphens, as Kubernetes names services"
-    if pattern == "^/":
-        return "a path starts with /"
-    return f"it must match {pattern}"
+    return next((words for start, words in _PATTERNS.items() if pattern.startswith(start)), f"must match {pattern}")
 
 
-def _fault_problem(location: tuple[int | str, ...], detail: ErrorDetails, raw: object) -> Problem | None:
-    """Problems inside `services[i].fault`, where pydantic reports once per branch of the union."""
-    if len(location) < 4 or location[0] != "services" or location[2] != "fault":
-        return None
-    value = _value_at(raw, location[:3])
-    place = path_of(location[:3])
-    if not isinstance(value, dict):
-        hint = nearest(value, ["remove", "error"]) if isinstance(value, str) else ""
-        hint = hint if hint.startswith("did") else FAULT_HINT
-        return Problem(path=place, message=f"{shown(value)} is not a fault", hint=hint)
-    branch = _branch_meant(value)
-    if branch is None:
-        return Problem(path=place, message=f"{shown(value)} is not a fault", hint=FAULT_HINT)
-    if str(location[3]) != branch.__name__:
-        return Problem(path=place, message="", hint=FAULT_HINT)
-    inner = detail | {"loc": tuple(location[:3]) + tuple(location[4:])}
-    return _inner_problem(ErrorDetails(**inner), branch)
+def _unknown_hint(name: str, model: type[BaseModel], parts: Sequence[int | str], raw: object) -> str:
+    """The nearest field of this part of the document, or the part where a field of this name belongs."""
+    here = _models_at(model, parts)
+    if len(here) > 1:
+        value = _value_at(raw, parts)
+        here = [one for one in here if isinstance(value, dict) and any(key in one.model_fields for key in value)]
+    if parts and parts[-1] == "fault" and name in FAULT_FIELDS:
+        return "a fault has one form: delay, remove, error, or type with experiment"
+    fields = [field.alias or field_name for one in here for field_name, field in one.model_fields.items()]
+    if near(name, fields) is None:
+        for section, field in model.model_fields.items():
+            elsewhere = _models_in(field.annotation)
+            if len(elsewhere) == 1 and [section] != list(parts) and name in elsewhere[0].model_fields:
+                return f"'{name}' belongs under {section}"
+    return suggestion(name, fields)
 
 
-def _inner_problem(detail: ErrorDetails, branch: type[BaseModel]) -> Problem:
-    parts = [part for part in detail["loc"] if part != "[key]"]
-    last = str(parts[-1])
-    if detail["type"] == "extra_forbidden":
-        fields = _fields_at(branch, parts[3:-1])
-        return Problem(path=path_of(parts), message="unknown field", hint=nearest(last, fields))
-    if detail["type"] == "missing":
-        return Problem(path=path_of(parts), message="missing", hint=MISSING.get(last, ""))
-    message = detail["msg"].removeprefix("Value error, ")
-    return Problem(path=path_of(parts), message=f"{message[:1].lower()}{message[1:]}")
+def _models_at(model: type[BaseModel], parts: Sequence[int | str]) -> list[type[BaseModel]]:
+    """The models that a part of the document may be: one, or the forms of a fault."""
+    current = [model]
+    for part in parts:
+        if not isinstance(part, int):
+            fields = [
+                field for one in current for name, field in one.model_fields.items() if part in (name, field.alias)
+            ]
+            current = [found for field in fields for found in _models_in(field.annotation)]
+    return current
 
 
-def _branch_meant(value: dict[str, Any]) -> type[BaseModel] | None:
-    """The form of fault that its keys speak for."""
-    if {"type", "experiment"} & value.keys():
-        return ExperimentFault
-    if "delay" in value:
-        return DelayFault
-    if {"remove", "error"} & value.keys():
-        return ContainerFault
-    return None
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [found for one in get_args(annotation) for found in _models_in(one)]
 
 
-def _value_at(raw: object, location: Sequence[int | str]) -> object:
+def _value_at(raw: object, parts: Sequence[int | str]) -> object:
     value: Any = raw
-    for part in location:
+    for part in parts:
         try:
             value = value[part]
         except (KeyError, IndexError, TypeError):
             return None
     return value
-
-
-def _fields_at(model: type[BaseModel], parts: Sequence[int | str]) -> list[str]:
-    """The field names that are valid at a path."""
-    current: Any = model
-    for part in parts:
-        if isinstance(part, int):
-            continue
-        found = _model_in(current, str(part))
-        if found is None:
-            return []
-        current = found
-    return [field.alias or name for name, field in current.model_fields.items()]
-
-
-def _model_in(model: Any, name: str) -> Any:
-    for field_name, field in model.model_fields.items():
-        if name in (field_name, field.alias):
-            return _first_model(field.annotation)
-    return None
-
-
-def _first_model(annotation: Any) -> Any:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next((found for one in get_args(annotation) if (found := _first_model(one)) is not None), None)

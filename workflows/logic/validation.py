@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
 from pydantic import ValidationError
@@ -11,14 +10,12 @@ from workflows.contracts.base import Contract
 from workflows.contracts.errors import Problem
 from workflows.contracts.execution import RunInput
 from workflows.contracts.plan import Plan
-from workflows.logic.plan_rules import broken_rules
+from workflows.logic.bounds import bounded
+from workflows.logic.plan_rules import FIELD_ORDER, broken_rules
 from workflows.logic.problems import problems_of
+from workflows.logic.wording import kind_of
 
-LARGEST_PLAN = 262_144
-"""Bytes of JSON: what a workflow's payload should stay under."""
-
-DEEPEST = 40
-MOST_SERVICES = 1_000
+_EXAMPLE = 'start with --input-file run.json, which holds {"plan": {...}}'
 
 
 class CheckedInput(Contract):
@@ -32,67 +29,71 @@ class CheckedInput(Contract):
 def check_input(raw: object, extra: Sequence[object] = ()) -> CheckedInput:
     """Validate what a run was started with: exactly one object `{"plan": {...}, "if_busy": ..., "requested_by": ...}`.
 
-    Paths of plan problems are relative to the plan, as its author sees it.
+    Paths of problems inside the plan are relative to the plan document, as its author sees it (`services[2].fault`);
+    those of the object around it are `plan`, `if_busy`, `requested_by`, and `input` for the object as a whole.
+    Never raises.
     """
     problems = []
     if extra:
-        count = 1 + len(extra)
-        problems.append(Problem(path="input", message=f"one JSON object is expected, {count} inputs were given"))
+        message = f"one JSON object is expected, {1 + len(extra)} inputs were given"
+        problems.append(Problem(path="input", message=message, hint=_EXAMPLE))
     if not isinstance(raw, dict):
-        what = "no input" if raw is None else f"a {type(raw).__name__}"
-        hint = 'start with --input-file run.json, which holds {"plan": {...}}'
-        problems.append(Problem(path="input", message=f"one JSON object is expected, not {what}", hint=hint))
+        what = "no input was given" if raw is None else f"not {kind_of(raw)}"
+        problems.append(Problem(path="input", message=f"one JSON object is expected: {what}", hint=_EXAMPLE))
         return CheckedInput(problems=problems)
+    if "plan" not in raw and "system" in raw:
+        message = "is a plan itself, where an object that holds the plan is expected"
+        return CheckedInput(problems=[*problems, Problem(path="input", message=message, hint=_EXAMPLE)])
     found, run_problems = _run_input(raw)
-    plan, plan_problems = check_plan(raw["plan"]) if "plan" in raw else (None, [])
+    plan, plan_problems = check_plan(raw["plan"]) if isinstance(raw.get("plan"), dict) else (None, [])
     problems += run_problems + plan_problems
-    return CheckedInput(input=found, plan=plan, problems=problems) if not problems else CheckedInput(problems=problems)
+    if problems or found is None:
+        return CheckedInput(problems=problems)
+    return CheckedInput(input=found.model_copy(update={"plan": raw["plan"]}), plan=plan)
 
 
 def _run_input(raw: dict[object, object]) -> tuple[RunInput | None, list[Problem]]:
+    """The object around the plan. What the plan is, is looked at apart."""
+    plan = raw.get("plan")
+    around = bounded({name: one for name, one in raw.items() if name != "plan"})
+    problems = list(around.problems)
+    if around.text is None:
+        return None, problems
+    document = around.document | ({"plan": {} if isinstance(plan, dict) else plan} if "plan" in raw else {})
     try:
-        # What the plan is, is looked at apart.
-        return RunInput.model_validate(raw | ({"plan": {}} if "plan" in raw else {})), []
+        return RunInput.model_validate(document), problems
     except ValidationError as error:
-        return None, problems_of(error, raw, RunInput)
+        return None, problems + _new(problems, problems_of(error, document, RunInput))
 
 
 def check_plan(raw: object) -> tuple[Plan | None, list[Problem]]:
-    """Validate a plan document: problems of shape and broken rules together. Never raises."""
+    """Validate a plan document: problems of shape and broken rules together, in the order of the document.
+
+    Either a plan, or at least one problem. Never raises, whatever it is given.
+    """
     if not isinstance(raw, dict):
-        return None, [Problem(path="", message=f"a plan is a mapping of fields, not a {type(raw).__name__}")]
-    bounds = _out_of_bounds(raw)
-    if bounds:
-        return None, bounds
-    plan, problems = None, []
+        message = f"a plan is a mapping of fields, not {kind_of(raw)}"
+        return None, [Problem(path="", message=message, hint="see examples/minimal.yaml")]
+    found = bounded(raw)
+    if found.text is None:
+        return None, found.problems
+    plan, problems = None, list(found.problems)
     try:
-        plan = Plan.model_validate(raw)
+        # From text, strictly: then types are JSON's, and 'yes' is no boolean, '3' no number, true no number.
+        plan = Plan.model_validate_json(found.text, strict=True)
     except ValidationError as error:
-        problems = problems_of(error, raw)
-    known = {problem.path for problem in problems}
-    problems += [problem for problem in broken_rules(raw) if problem.path not in known]
-    return (None, problems) if problems else (plan, [])
+        problems += _new(problems, problems_of(error, found.document))
+    problems += _new(problems, list(broken_rules(found.document)))
+    return (None, sorted(problems, key=_position)) if problems else (plan, [])
 
 
-def _out_of_bounds(raw: dict[object, object]) -> list[Problem]:
-    """What must be refused before anything walks through it."""
-    if _deeper_than(raw, DEEPEST):
-        return [Problem(path="", message=f"nested deeper than {DEEPEST} levels")]
-    try:
-        size = len(json.dumps(raw, allow_nan=False).encode(errors="surrogatepass"))
-    except (ValueError, TypeError):
-        return [Problem(path="", message="holds a value that JSON does not have, such as NaN, a date or a set")]
-    if size > LARGEST_PLAN:
-        return [Problem(path="", message=f"{size} bytes of JSON; at most {LARGEST_PLAN} can be handed to a run")]
-    services = raw.get("services")
-    if isinstance(services, list) and len(services) > MOST_SERVICES:
-        return [Problem(path="services", message=f"{len(services)} services; at most {MOST_SERVICES} in one plan")]
-    return []
+def _new(known: list[Problem], more: list[Problem]) -> list[Problem]:
+    """One mistake is told once: the first finding about a place is the one that counts."""
+    places = {problem.path for problem in known}
+    return [problem for problem in more if problem.path not in places]
 
 
-def _deeper_than(value: object, levels: int) -> bool:
-    if isinstance(value, dict):
-        return levels == 0 or any(_deeper_than(one, levels - 1) for one in value.values())
-    if isinstance(value, list):
-        return levels == 0 or any(_deeper_than(one, levels - 1) for one in value)
-    return False
+def _position(problem: Problem) -> int:
+    """Where a problem's part of the plan stands in a plan."""
+    part = problem.path.partition(".")[0].partition("[")[0]
+    return FIELD_ORDER.index(part) if part in FIELD_ORDER else -1

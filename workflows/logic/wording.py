@@ -1,0 +1,93 @@
+"""How problems speak: paths, values cut short, the nearest valid word. No value of a header is ever shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+
+_SHOWN = 80
+_LISTED = 12
+_CLOSE = 0.6
+_LONGEST_COMPARED = 200
+"""Comparing is quadratic; no valid word is longer."""
+_SECRET_PLACES = ("request.headers", "request.query", "request.json", "request.url")
+
+_KINDS: tuple[tuple[type, str], ...] = (
+    (bool, "true or false"),
+    (str, "text"),
+    (int, "a number"),
+    (float, "a number"),
+    (dict, "a mapping"),
+    (list, "a list"),
+)
+
+
+def inner_path(path: str, part: int | str) -> str:
+    """One step down: `services[2]`, then `services[2].fault`. A name that is no plain word is put in quotes."""
+    if isinstance(part, int):
+        return f"{path}[{part}]"
+    plain = part.replace("-", "").replace("_", "").isalnum() and part.isascii()
+    name = cut(part) if plain else f"'{cut(part)}'"
+    return f"{path}.{name}" if path else name
+
+
+def path_of(parts: Sequence[int | str]) -> str:
+    """`("services", 2, "fault")` as `services[2].fault`."""
+    path = ""
+    for part in parts:
+        path = inner_path(path, part)
+    return path
+
+
+def cut(text: str) -> str:
+    """A text on one line, cut to what a message can hold."""
+    line = text.encode(errors="backslashreplace").decode()
+    line = "".join(one if one.isprintable() else "?" for one in line[: _SHOWN + 1])
+    return line if len(line) <= _SHOWN else line[: _SHOWN - 3] + "..."
+
+
+def kind_of(value: object) -> str:
+    """What a value is, for people."""
+    if value is None:
+        return "nothing"
+    return next((name for kind, name in _KINDS if isinstance(value, kind)), f"a {type(value).__name__}")
+
+
+def shown(value: object) -> str:
+    """A value in a message: scalars themselves, cut; anything larger by its kind."""
+    if value is None or isinstance(value, (dict, list)):
+        return kind_of(value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int):
+        # A number too long to print would raise.
+        return cut(str(value)) if value.bit_length() <= 256 else "a very long number"
+    return f"'{cut(value)}'" if isinstance(value, str) else cut(str(value))
+
+
+def may_be_secret(path: str) -> bool:
+    """Whether a value at this path must not appear in a message."""
+    return path.startswith(_SECRET_PLACES)
+
+
+def near(word: object, valid: Iterable[str]) -> str | None:
+    """The nearest valid word: spelt nearly so, or in another case (`faultTtl` for `fault_ttl`)."""
+    if not isinstance(word, str) or len(word) > _LONGEST_COMPARED:
+        return None
+    by_plain = {_plain(one): one for one in valid}
+    found = get_close_matches(_plain(word), by_plain, n=1, cutoff=_CLOSE)
+    return by_plain[found[0]] if found else None
+
+
+def suggestion(word: object, valid: Iterable[str]) -> str:
+    """A hint: the nearest valid word, or what is valid."""
+    words = list(valid)
+    found = near(word, words)
+    if found is not None:
+        return f"did you mean '{found}'?"
+    listed = ", ".join(words[:_LISTED]) + (", ..." if len(words) > _LISTED else "")
+    return f"valid here: {listed}" if words else ""
+
+
+def _plain(word: str) -> str:
+    return word.lower().replace("_", "").replace("-", "")
