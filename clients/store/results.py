@@ -71,7 +71,7 @@ class Results:
         case: Any = TestResult.test_case_id
         wanted = select(index, _case_id()).where(execution == execution_id)
         async with session(self._engine) as work:
-            ids: dict[int, int] = dict((await work.execute(wanted)).tuples().all())
+            ids = dict((await work.execute(wanted)).all())
             for number, values in facts.items():
                 await work.execute(
                     update(TestResult).where(_execution() == execution_id, case == ids[number]).values(**values)

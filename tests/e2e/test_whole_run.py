@@ -89,7 +89,7 @@ async def test_status_tells_every_panel(bench: Bench) -> None:
     assert {row.state for row in state.injections} == {InjectionState.RECOVERED}
     assert {row.service: row.replay_status for row in state.injections} == {
         "bestsellers": 500,
-        "inventory": 503,
+        "inventory": 504,
         "recommendations": 503,
         "reviews": 503,
         "shipping": 500,

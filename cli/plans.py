@@ -1,0 +1,81 @@
+"""Plans on the command line: read, validated, and asked about before a system is touched."""
+
+from __future__ import annotations
+
+import ipaddress
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import click
+
+from cli.console import complain, show_problems
+from cli.exit_codes import ExitCode
+from clients.plan_files import read_plan_file
+from workflows.contracts.plan import Plan
+from workflows.logic.cases import case_count
+from workflows.logic.validation import check_plan
+
+
+@dataclass(frozen=True)
+class PlanFile:
+    """A valid plan, and the document it came from, which is what a run is started with."""
+
+    plan: Plan
+    document: Any
+
+    def summary(self) -> str:
+        """One line."""
+        plan = self.plan
+        services, cases = len(plan.services), case_count(len(plan.services))
+        requests = cases * plan.load.requests
+        where = f"namespace {plan.system.namespace} of {plan.environment}"
+        return f"plan {plan.name}: {services} services, {cases} cases, {requests} requests, {where}"
+
+
+def valid_plan(path: Path) -> PlanFile:
+    """Read and validate; every problem is shown and exits 2."""
+    return valid_document(read_plan_file(path), str(path))
+
+
+def valid_document(document: object, where: str) -> PlanFile:
+    """Validate a document that was read already."""
+    plan, problems = check_plan(document)
+    if plan is None:
+        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        complain(f"{where}: {count}")
+        show_problems(problems)
+        raise SystemExit(ExitCode.INVALID)
+    return PlanFile(plan=plan, document=document)
+
+
+def is_local(plan: Plan) -> bool:
+    """Whether everything the plan touches is on this machine."""
+    system = plan.system
+    return all(_loopback(url) for url in (system.proxy, system.faults, plan.request.url, *system.services.values()))
+
+
+def _loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def confirm(file: PlanFile, *, yes: bool) -> None:
+    """Ask once before touching a system that is not on this machine; without a terminal only `--yes` answers."""
+    if yes or is_local(file.plan):
+        return
+    names = ", ".join(file.plan.service_names)
+    question = f"This really breaks {names} in {file.plan.system.namespace}, one at a time. Go on?"
+    if not sys.stdin.isatty():
+        complain(f"error: {question} There is no terminal to ask on: say --yes")
+        raise SystemExit(ExitCode.INVALID)
+    if not click.confirm(question, default=False):
+        complain("nothing was touched")
+        raise SystemExit(ExitCode.REFUSED)
