@@ -1,141 +1,194 @@
-"""Plan files: YAML or JSON, read so that nothing is silently lost. Every mistake has a file, a line and a hint."""
+"""Plan files: YAML or JSON, read so that nothing is silently lost. Every mistake has a file, a line and a hint.
+
+YAML is read by the rules of version 1.2: only `true` and `false` are booleans (not `on`, `yes`, `no`), dates and times
+are text, and a key is there once. What it says is JSON then, and `workflows/logic/validation.py` judges it.
+"""
 
 from __future__ import annotations
 
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import yaml
 
+from clients.plan_yaml import PlanLoader
 from workflows.contracts.errors import ErrorCode, HoldfastError
 
 LARGEST_FILE = 1_048_576
 """Bytes."""
 
-MOST_ALIASES = 50
-"""YAML aliases can make a small file expand without bound."""
+MOST_VALUES = 100_000
+"""Values in the document, counted as often as YAML aliases repeat them: a small file can expand without bound."""
+
+_STDIN = "-"
 
 
 class PlanFileError(HoldfastError):
-    """A plan file that cannot be read as a document."""
+    """A file that cannot be read as one document."""
 
-    def __init__(self, where: str, message: str, hint: str = "") -> None:
+    def __init__(
+        self, file: str, message: str, *, line: int | None = None, column: int | None = None, hint: str = ""
+    ) -> None:
+        where = ":".join(str(part) for part in (file, line, column) if part is not None)
         super().__init__(ErrorCode.VALIDATION_ERROR, f"{where}: {message}", hint=hint)
+        self.file = file
+        self.line = line
+        """Counted from 1; None when the file as a whole is meant."""
+        self.column = column
+
+
+def read_plan_file(path: Path) -> object:
+    """The document in a file, by its suffix, or else by how it begins; `-` reads standard input.
+
+    Raises:
+        PlanFileError: for anything that is not one JSON or YAML document, with line and column where there are any.
+    """
+    file = "standard input" if str(path) == _STDIN else str(path)
+    text = _text(path, file)
+    if not text.strip():
+        raise PlanFileError(file, "the file is empty", hint="see examples/minimal.yaml")
+    suffix = path.suffix.lower()
+    if suffix == ".json":
+        document = _json(text, file)
+    elif suffix in (".yaml", ".yml") or not text.lstrip().startswith("{"):
+        document = _yaml(text, file)
+    else:
+        document = _json_or_yaml(text, file)
+    _refuse_expansion(document, file)
+    return document
+
+
+def _text(path: Path, file: str) -> str:
+    try:
+        raw = sys.stdin.buffer.read(LARGEST_FILE + 1) if str(path) == _STDIN else _first_bytes(path)
+    except OSError as error:
+        hint = "give the path of a YAML or JSON file, or - for standard input"
+        raise PlanFileError(file, f"cannot be read: {error.strerror or error}", hint=hint) from error
+    except ValueError as error:
+        raise PlanFileError(repr(file), "is not a path") from error
+    if len(raw) > LARGEST_FILE:
+        raise PlanFileError(file, f"is larger than {LARGEST_FILE >> 20} MiB", hint="a plan is far smaller")
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        hint = "save it as UTF-8, without any other encoding"
+        raise PlanFileError(file, f"is not UTF-8 text at byte {error.start}", line=line, hint=hint) from error
+
+
+def _first_bytes(path: Path) -> bytes:
+    with path.open("rb") as opened:
+        return opened.read(LARGEST_FILE + 1)
 
 
 class _DuplicateKeyError(Exception):
     """Two equal keys in one JSON object."""
 
 
-class _Loader(yaml.SafeLoader):
-    """Safe YAML without surprises: no duplicate keys, no dates, a bounded number of aliases."""
-
-    aliases = 0
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        """Count aliases before they are expanded."""
-        if self.check_event(yaml.events.AliasEvent):
-            self.aliases += 1
-            if self.aliases > MOST_ALIASES:
-                raise yaml.constructor.ConstructorError(None, None, f"more than {MOST_ALIASES} aliases", None)
-        return super().compose_node(parent, index)
+class _ConstantError(Exception):
+    """A number that JSON does not have."""
 
 
-def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
-    loader.flatten_mapping(node)
-    found: dict[Any, Any] = {}
-    for key_node, value_node in node.value:
-        key = loader.construct_object(key_node, deep=True)
-        if not isinstance(key, str):
-            raise yaml.constructor.ConstructorError(
-                None, None, f"the key {key!r} is not text: put it in quotes", key_node.start_mark
-            )
-        if key in found:
-            raise yaml.constructor.ConstructorError(None, None, f"'{key}' is here twice", key_node.start_mark)
-        found[key] = loader.construct_object(value_node, deep=True)
-    return found
-
-
-def _text_of(loader: _Loader, node: yaml.ScalarNode) -> str:
-    return str(loader.construct_scalar(node))
-
-
-_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
-_Loader.add_constructor("tag:yaml.org,2002:timestamp", _text_of)  # a date is text here
-
-
-def read_plan_file(path: Path) -> object:
-    """The document in a file; `-` reads standard input.
-
-    Raises:
-        PlanFileError: naming the file and, where there is one, line and column.
-    """
-    where = "standard input" if str(path) == "-" else str(path)
-    text = _text(path, where)
-    if not text.strip():
-        raise PlanFileError(where, "the file is empty", "see examples/minimal.yaml")
-    if path.suffix == ".json" or text.lstrip().startswith("{"):
-        return _json(text, where) if path.suffix == ".json" else _json_or_yaml(text, where)
-    return _yaml(text, where)
-
-
-def _text(path: Path, where: str) -> str:
+def _json(text: str, file: str) -> object:
     try:
-        raw = sys.stdin.buffer.read(LARGEST_FILE + 1) if str(path) == "-" else _bounded(path)
-    except OSError as error:
-        raise PlanFileError(where, f"cannot be read: {error.strerror}") from error
-    if len(raw) > LARGEST_FILE:
-        raise PlanFileError(where, f"larger than {LARGEST_FILE >> 20} MiB: this is no plan")
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise PlanFileError(where, f"not UTF-8 text at byte {error.start}") from error
-
-
-def _bounded(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(LARGEST_FILE + 1)
-
-
-def _json_or_yaml(text: str, where: str) -> object:
-    """Text that begins with a brace is JSON or YAML's flow style."""
-    try:
-        return _json(text, where)
-    except PlanFileError:
-        return _yaml(text, where)
-
-
-def _json(text: str, where: str) -> object:
-    try:
-        return json.loads(text, object_pairs_hook=_unique)
+        return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
     except _DuplicateKeyError as error:
-        raise PlanFileError(where, f"'{error}' is there twice in one object") from error
+        _raise_duplicate(text, file, str(error))
+    except _ConstantError as error:
+        line, column = _place(text, text.find(str(error)))
+        raise PlanFileError(file, f"{error} is not a number that JSON has", line=line, column=column) from error
     except json.JSONDecodeError as error:
-        raise PlanFileError(f"{where}:{error.lineno}:{error.colno}", f"not JSON: {error.msg}") from error
-    except RecursionError as error:
-        raise PlanFileError(where, "nested too deeply") from error
+        hint = "a file of this name holds JSON; YAML files end in .yaml" if file.lower().endswith(".json") else ""
+        message = f"is not JSON: {error.msg[:1].lower()}{error.msg[1:]}"
+        raise PlanFileError(file, message, line=error.lineno, column=error.colno, hint=hint) from error
+    except (ValueError, RecursionError) as error:
+        what = "a number is too long" if isinstance(error, ValueError) else "it is nested too deeply"
+        raise PlanFileError(file, f"is not JSON that can be read: {what}") from error
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in found:
-            raise _DuplicateKeyError(key)
-        found[key] = value
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise _DuplicateKeyError(next(name for name in names if names.count(name) > 1))
     return found
 
 
-def _yaml(text: str, where: str) -> object:
+def _no_constant(name: str) -> NoReturn:
+    raise _ConstantError(name)
+
+
+def _raise_duplicate(text: str, file: str, name: str) -> NoReturn:
+    """JSON's reader knows no places; the YAML reader does, and reads all but the oddest JSON."""
     try:
-        documents = list(yaml.load_all(text, Loader=_Loader))
+        _yaml(text, file)
+    except PlanFileError as error:
+        if "twice" in error.message:
+            raise
+    raise PlanFileError(file, f"'{name[:80]}' is there twice in one object", hint="only one of them would count")
+
+
+def _json_or_yaml(text: str, file: str) -> object:
+    """What begins with a brace is JSON, or YAML's flow style."""
+    try:
+        return _json(text, file)
+    except PlanFileError as json_error:
+        try:
+            return _yaml(text, file)
+        except PlanFileError:
+            raise json_error from None
+
+
+_HINTS = {
+    "cannot start any token": "indent with spaces, not tabs, and put values that begin with % @ ` in quotes",
+    "mapping values are not allowed": "check the indentation; put a value with ': ' in it in quotes",
+    "expected <block end>": "check the indentation: fields of one level begin in the same column",
+    "could not find expected ':'": "a field is written name: value",
+    "found undefined alias": "put a value that begins with * in quotes",
+    "unconstructable recursive": "an alias must not be inside what it stands for",
+}
+
+
+def _yaml(text: str, file: str) -> object:
+    try:
+        documents = list(yaml.load_all(text, Loader=PlanLoader))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        place = f"{where}:{mark.line + 1}:{mark.column + 1}" if mark else where
-        raise PlanFileError(place, str(error.problem or error.context or "not YAML")) from error
+        line, column = (mark.line + 1, mark.column + 1) if mark else (None, None)
+        message = str(error.problem or error.context or "is not YAML")
+        hint = next((hint for part, hint in _HINTS.items() if part in message), "")
+        raise PlanFileError(file, message, line=line, column=column, hint=hint) from error
+    except yaml.reader.ReaderError as error:
+        line, column = _place(text, int(error.position))
+        raise PlanFileError(file, "holds a control character", line=line, column=column) from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise PlanFileError(where, f"not YAML: {type(error).__name__}") from error
-    if len(documents) != 1:
-        raise PlanFileError(where, f"{len(documents)} documents: a plan file has one")
+        what = "nested too deeply" if isinstance(error, RecursionError) else type(error).__name__
+        raise PlanFileError(file, f"is not YAML that can be read: {what}") from error
+    if len(documents) > 1:
+        raise PlanFileError(file, f"holds {len(documents)} documents, and a plan is one", hint="remove the lines ---")
+    if not documents or documents[0] is None:
+        raise PlanFileError(file, "the file is empty", hint="it has nothing but comments; see examples/minimal.yaml")
     return documents[0]
+
+
+def _place(text: str, position: int) -> tuple[int, int]:
+    """Line and column, from 1, of a position."""
+    before = text[: max(position, 0)]
+    return before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1
+
+
+def _refuse_expansion(document: object, file: str) -> None:
+    """Count as JSON would write it, where every alias is what it stands for."""
+    count, waiting = 0, [document]
+    while waiting:
+        value = waiting.pop()
+        count += 1
+        if count + len(waiting) > MOST_VALUES:
+            hint = "aliases count as what they stand for"
+            raise PlanFileError(file, f"expands to more than {MOST_VALUES} values", hint=hint)
+        if isinstance(value, dict):
+            waiting += value.values()
+        elif isinstance(value, list):
+            waiting += value
