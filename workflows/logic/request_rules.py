@@ -22,7 +22,7 @@ OWN_HEADERS = {
 HARMLESS = ("GET", "HEAD")
 
 _REFERENCE = re.compile(r"\$\{env:[A-Za-z_][A-Za-z0-9_]*\}")
-_MEANT = re.compile(r"\$\{\s*env\b[^}]*\}?|\$\{[A-Z][A-Z0-9_]*\}|\$env:\w*", re.IGNORECASE)
+_MEANT = re.compile(r"\$\{\s*env\b|\$env:", re.IGNORECASE)
 """What looks as if it should have been a reference, in bodies that may use `${...}` for themselves."""
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _NOT_IN_VALUES = re.compile(r"[\r\n\x00]")

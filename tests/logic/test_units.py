@@ -1,0 +1,138 @@
+"""Quantities: written with their unit, and written back as they were."""
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
+
+from workflows.contracts.units import (
+    LONGEST,
+    Share,
+    Ttl,
+    format_duration,
+    format_percent,
+    parse_duration,
+    parse_percent,
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("250ms", timedelta(milliseconds=250)),
+        ("2s", timedelta(seconds=2)),
+        ("1.5 m", timedelta(seconds=90)),
+        (" 1h ", timedelta(hours=1)),
+        ("0.001ms", timedelta(microseconds=1)),
+        ("168h", timedelta(days=7)),
+    ],
+)
+def test_durations_are_read(text: str, value: timedelta) -> None:
+    """Number and unit, with or without a space between."""
+    assert parse_duration(text) == value
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (3, "'3' needs a unit: write '3s' or '3ms'"),
+        ("3", "'3' needs a unit: write '3s' or '3ms'"),
+        (2.5, "'2.5' needs a unit"),
+        (True, "is text such as"),
+        (None, "is text such as"),
+        ([], "is text such as"),
+        ("", "is not a duration"),
+        ("-3s", "is not a duration"),
+        ("3 s s", "is not a duration"),
+        ("3d", "is not a duration"),
+        ("1e3s", "is not a duration"),
+        ("٣s", "is not a duration"),
+        ("9" * 14 + "h", "too long: at most 168h"),
+        ("9" * 500 + "h", "is not a duration"),
+        ("168.01h", "too long"),
+        (float("nan"), "is not a duration"),
+        (float("inf"), "is not a duration"),
+        (10**400, "is not a duration"),
+    ],
+    ids=lambda value: str(value)[:12],
+)
+def test_what_is_no_duration(value: object, text: str) -> None:
+    """A ValueError, never anything else, that does not repeat an endless text."""
+    with pytest.raises(ValueError, match=r"duration|unit|long") as caught:
+        parse_duration(value)
+    assert text in str(caught.value)
+    assert len(str(caught.value)) < 160
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (1, "write '1%'"),
+        ("1", "write '1%'"),
+        ("1 %%", "is not a share"),
+        ("-1%", "is not a share"),
+        (False, "text such"),
+        ("9" * 12 + "%", "too large"),
+        ("9" * 500 + "%", "is not a share"),
+    ],
+    ids=lambda value: str(value)[:12],
+)
+def test_what_is_no_share(value: object, text: str) -> None:
+    """The sign is required: the peers take 0.5 for 50 %."""
+    with pytest.raises(ValueError, match=r"share|sign|large") as caught:
+        parse_percent(value)
+    assert text in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (timedelta(0), "0ms"),
+        (timedelta(seconds=90), "90s"),
+        (timedelta(minutes=90), "90m"),
+        (timedelta(hours=2), "2h"),
+        (timedelta(milliseconds=1_234_567), "1234567ms"),
+        (timedelta(microseconds=1_500), "1.5ms"),
+    ],
+)
+def test_durations_are_written_in_the_largest_unit_that_fits(value: timedelta, text: str) -> None:
+    """Exactly, however many digits it takes."""
+    assert format_duration(value) == text
+
+
+@given(st.timedeltas(timedelta(0), LONGEST))
+def test_a_duration_survives_being_written(value: timedelta) -> None:
+    """To the microsecond."""
+    assert parse_duration(format_duration(value)) == value
+
+
+@given(st.floats(0, 1_000_000))
+def test_a_share_survives_being_written(value: float) -> None:
+    """To the digits that a plan can hold."""
+    assert parse_percent(format_percent(round(value, 9))) == round(value, 9)
+
+
+@given(st.text() | st.floats() | st.integers() | st.none() | st.binary())
+def test_reading_anything_ends_in_a_value_or_a_value_error(value: object) -> None:
+    """pydantic turns ValueError, and only that, into a problem."""
+    for read in (parse_duration, parse_percent):
+        try:
+            read(value)
+        except ValueError:
+            continue
+
+
+def test_a_life_at_a_peer_is_a_second_at_least() -> None:
+    """The peers count whole seconds, and 0 means never, or is refused."""
+    assert TypeAdapter(Ttl).validate_python("1s") == timedelta(seconds=1)
+    with pytest.raises(ValidationError, match="at least 1s"):
+        TypeAdapter(Ttl).validate_python("999ms")
+
+
+def test_a_share_of_requests_is_at_most_all_of_them() -> None:
+    """More would never fail."""
+    assert TypeAdapter(Share).validate_python("100%") == 100
+    with pytest.raises(ValidationError, match="at most 100%"):
+        TypeAdapter(Share).validate_python("100.1%")
