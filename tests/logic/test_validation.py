@@ -2,6 +2,7 @@
 
 import copy
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,8 @@ WRONG: list[tuple[tuple[str | int, ...], Any, str, str]] = [
     (("naem",), "x", "naem", "unknown field | did you mean 'name'?"),
     (("safety", "faultTtl"), "5m", "safety.faultTtl", "unknown field | did you mean 'fault_ttl'?"),
     (("safety", "colour"), "5m", "safety.colour", "valid here: fault_ttl, max_active_faults, allowed_namespaces"),
+    (("[key]",), 1, "'[key]'", "unknown field"),
+    (("request", "headers"), {"[key]": 3}, "request.headers.'[key]'", "must be text"),
     (("fault_ttl",), "5m", "fault_ttl", "'fault_ttl' belongs under safety"),
     (("system", "stability"), {"kind": "http", "pth": "/x"}, "system.stability.pth", "did you mean 'path'?"),
     (("services", 0, "falt"), "remove", "services[0].falt", "did you mean 'fault'?"),
@@ -302,6 +305,29 @@ def test_ten_mistakes_are_ten_problems() -> None:
         "slo.p95",
         "safety.faultTtl",
     ]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {f"field-{number}": number for number in range(12_000)},
+        {"request": {"url": "http://127.0.0.1/", "headers": {f"x {number}": SECRET for number in range(5_000)}}},
+        {"request": {"url": "http://127.0.0.1/", "headers": dict.fromkeys(map(str, range(12_000)))}},
+        {"request": {"url": "http://127.0.0.1/", "json": [float("nan")] * 40_000}},
+        {"services": [{"name": f"revie{number}", "fault": "remoove"} for number in range(1_000)]},
+        {"system": good()["system"] | {"services": {f"s{number}": "ftp://x" for number in range(5_000)}}},
+    ],
+    ids=["unknown", "names", "values", "numbers", "services", "addresses"],
+)
+def test_very_many_mistakes_take_no_time(change: dict[str, Any]) -> None:
+    """A workflow that thinks for two seconds is taken for dead, and nobody reads thousands of problems."""
+    raw = good() | change
+    started = time.process_time()
+    checked = check_input({"plan": raw})
+    assert time.process_time() - started < 1
+    assert len(checked.problems) == 201
+    assert "200 problems or more" in checked.problems[-1].message
+    assert len(checked.model_dump_json()) < 200_000
 
 
 @pytest.mark.parametrize("raw", [None, [], "plan", 3, True], ids=str)

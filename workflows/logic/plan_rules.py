@@ -23,6 +23,9 @@ MOST_SERVICES = 1_000
 TOLD_APART = 36
 """Characters of a service's name that surely survive in its fault's name at the fault service (`names.fault_name`)."""
 
+MOST_COMPARED = 200
+"""Names among which the nearest is looked for."""
+
 _WORK_SLACK = timedelta(seconds=30)
 _LONGEST_LOAD = timedelta(days=3650)
 _LONGEST_ENVIRONMENT = 100
@@ -77,7 +80,8 @@ def _service_name(path: str, name: str, addresses: Raw, first: dict[str, int]) -
         hint = f"see services[{earlier}]" + ("; a service fails in one way per plan" if whole else "")
         yield Problem(path=path, message=f"{shown(name)} {message}", hint=hint)
     if addresses and name not in addresses:
-        found = near(name, [one for one in addresses if isinstance(one, str)])
+        # Looking for the nearest of very many, for very many, takes longer than a workflow may think.
+        found = near(name, addresses) if len(addresses) <= MOST_COMPARED else None
         hint = f"did you mean '{found}'?" if found else f"add {name[:63]}: http://... there"
         yield Problem(path=path, message=f"{shown(name)} is not in system.services", hint=hint)
 

@@ -13,6 +13,12 @@ from workflows.contracts.faults import FAULT_FIELDS
 from workflows.contracts.plan import Plan
 from workflows.logic.wording import kind_of, may_be_secret, near, path_of, shown, suggestion
 
+MOST_PROBLEMS = 200
+"""Nobody reads more, and a workflow has two seconds of thinking at a time."""
+
+_KEY_MARK = "[key]"
+"""What pydantic appends when a key of a mapping is wrong."""
+
 FAULT_HINT = (
     "write remove, error, {delay: 3s}, {remove: {containers: [name]}}, {error: {containers: [name]}} "
     "or {type: ..., experiment: {...}}"
@@ -70,14 +76,19 @@ _PATTERNS = {
 def problems_of(error: ValidationError, raw: object, model: type[BaseModel] = Plan) -> list[Problem]:
     """Every problem of shape, in the order of the document's model."""
     problems: dict[tuple[str, str], Problem] = {}
-    for detail in error.errors(include_url=False):
+    for detail in error.errors(include_url=False)[:MOST_PROBLEMS]:
         problem = _problem(detail, raw, model)
         problems.setdefault((problem.path, problem.message), problem)
     return list(problems.values())
 
 
 def _problem(detail: ErrorDetails, raw: object, model: type[BaseModel]) -> Problem:
-    parts = _without_marks(detail["loc"])
+    location, of_key = detail["loc"], False
+    if location[-1:] == (_KEY_MARK,):
+        inner = _value_at(raw, location[:-1])
+        # A field may be called so itself.
+        of_key = not (isinstance(inner, dict) and _KEY_MARK in inner)
+    parts = _without_form(location[:-1] if of_key else location)
     path, kind = path_of(parts), detail["type"]
     if kind == "missing":
         return Problem(path=path, message="missing", hint=MISSING.get(_shape(parts), ""))
@@ -87,7 +98,7 @@ def _problem(detail: ErrorDetails, raw: object, model: type[BaseModel]) -> Probl
     if kind == "value_error":
         return Problem(path=path, message=str(detail["ctx"]["error"]))
     # For a key of a mapping, the key itself is what is wrong.
-    value = parts[-1] if detail["loc"][-1:] == ("[key]",) else _value_at(raw, parts)
+    value = parts[-1] if of_key else _value_at(raw, parts)
     if kind == "union_tag_not_found" or (kind == "literal_error" and _shape(parts) == "services[].fault"):
         return Problem(path=path, message=f"{shown(value)} is not a fault", hint=_fault_hint(value))
     return _wrong_value(detail, path, value)
@@ -125,9 +136,9 @@ def _hint_for(hint: str, value: object) -> str:
     return "" if hint == _WANTED["string"][1] and isinstance(value, (dict, list)) else hint
 
 
-def _without_marks(location: Sequence[int | str]) -> list[int | str]:
-    """A location without what pydantic adds for keys and for the form of a fault."""
-    parts = [part for part in location if part != "[key]"]
+def _without_form(location: Sequence[int | str]) -> list[int | str]:
+    """A location without what pydantic adds for the form of a fault."""
+    parts = list(location)
     if len(parts) > 3 and parts[0] == "services" and parts[2] == "fault":
         del parts[3]
     return parts

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 
 from pydantic import ValidationError
 
@@ -12,7 +13,7 @@ from workflows.contracts.execution import RunInput
 from workflows.contracts.plan import Plan
 from workflows.logic.bounds import bounded
 from workflows.logic.plan_rules import FIELD_ORDER, broken_rules
-from workflows.logic.problems import problems_of
+from workflows.logic.problems import MOST_PROBLEMS, problems_of
 from workflows.logic.wording import kind_of
 
 _EXAMPLE = 'start with --input-file run.json, which holds {"plan": {...}}'
@@ -56,7 +57,7 @@ def _run_input(raw: dict[object, object]) -> tuple[RunInput | None, list[Problem
     """The object around the plan. What the plan is, is looked at apart."""
     plan = raw.get("plan")
     around = bounded({name: one for name, one in raw.items() if name != "plan"})
-    problems = list(around.problems)
+    problems = around.problems[:MOST_PROBLEMS]
     if around.text is None:
         return None, problems
     document = around.document | ({"plan": {} if isinstance(plan, dict) else plan} if "plan" in raw else {})
@@ -77,14 +78,23 @@ def check_plan(raw: object) -> tuple[Plan | None, list[Problem]]:
     found = bounded(raw)
     if found.text is None:
         return None, found.problems
-    plan, problems = None, list(found.problems)
+    plan, problems = None, found.problems[:MOST_PROBLEMS]
     try:
         # From text, strictly: then types are JSON's, and 'yes' is no boolean, '3' no number, true no number.
         plan = Plan.model_validate_json(found.text, strict=True)
     except ValidationError as error:
         problems += _new(problems, problems_of(error, found.document))
-    problems += _new(problems, list(broken_rules(found.document)))
-    return (None, sorted(problems, key=_position)) if problems else (plan, [])
+    problems += _new(problems, list(islice(broken_rules(found.document), MOST_PROBLEMS)))
+    return (None, _told(problems)) if problems else (plan, [])
+
+
+def _told(problems: list[Problem]) -> list[Problem]:
+    """In the order of a plan, and no more than anybody reads."""
+    ordered = sorted(problems, key=_position)
+    if len(ordered) < MOST_PROBLEMS:
+        return ordered
+    more = Problem(path="", message=f"there are {MOST_PROBLEMS} problems or more: the first of them are told")
+    return [*ordered[:MOST_PROBLEMS], more]
 
 
 def _new(known: list[Problem], more: list[Problem]) -> list[Problem]:
