@@ -8,13 +8,18 @@ from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlmodel import col
 
-from clients.store.engine import session
+from clients.store.columns import utc_now
+from clients.store.engine import reading, writing
+from clients.store.executions import unknown_execution
 from clients.store.read_models import StoredCase
-from clients.store.tables import BaggageMap, TaskExecution, TestCase, utc_now
-from clients.store.upsert import CHUNK, insert_missing, insert_or_replace
-from workflows.contracts.errors import ErrorCode, HoldfastError
+from clients.store.tables import BaggageMap, TaskExecution, TestCase
+from clients.store.upsert import insert_missing, insert_or_replace
 from workflows.contracts.load import Case, CaseType
+
+CHUNK = 1000
+"""Cases per transaction: a writer beside this one waits for one chunk, not for half a million rows."""
 
 
 class Cases:
@@ -24,58 +29,62 @@ class Cases:
         self._engine = engine
 
     async def save(self, execution_id: int, cases: Iterable[StoredCase]) -> None:
-        """Store cases, a transaction per chunk; those that are there stay as they are."""
+        """Store cases, a transaction per chunk. Those that are there stay as they are, so a repetition completes them.
+
+        Raises:
+            HoldfastError: NOT_FOUND for an unknown run.
+        """
         rest = iter(cases)
-        async with session(self._engine) as work:
+        async with reading(self._engine) as work:
             execution = await work.get(TaskExecution, execution_id)
         if execution is None:
-            raise HoldfastError(ErrorCode.NOT_FOUND, f"the store has no execution {execution_id}")
+            raise unknown_execution(execution_id)
         while chunk := list(islice(rest, CHUNK)):
             rows = [_row(execution_id, execution.task_id, case) for case in chunk]
-            async with session(self._engine) as work:
+            async with writing(self._engine) as work:
                 await insert_missing(work, TestCase, rows, "execution_id", "case_index")
 
     async def range(self, execution_id: int, first: int, end: int) -> list[Case]:
-        """The cases with first <= index < end, in order."""
-        index: Any = TestCase.case_index
-        wanted = select(TestCase).where(_of(TestCase, execution_id), index >= first, index < end).order_by(index)
-        async with session(self._engine) as work:
-            rows = (await work.execute(wanted)).scalars()
+        """The cases with first <= index < end, in order; empty for an unknown run."""
+        index = col(TestCase.case_index)
+        mine = col(TestCase.execution_id) == execution_id
+        columns = (index, col(TestCase.case_id), col(TestCase.case_type), col(TestCase.services))
+        async with reading(self._engine) as work:
+            rows = await work.execute(select(*columns).where(mine, index >= first, index < end).order_by(index))
             return [
-                Case(
-                    index=row.case_index,
-                    case_id=row.case_id,
-                    case_type=CaseType(row.case_type),
-                    services=row.services,
-                )
-                for row in rows
+                Case(index=number, case_id=case_id, case_type=CaseType(kind), services=services)
+                for number, case_id, kind, services in rows
             ]
 
     async def counts(self, execution_id: int) -> dict[CaseType, int]:
-        """How many cases of each type are stored."""
-        kind: Any = TestCase.case_type
-        wanted = select(kind, func.count()).where(_of(TestCase, execution_id)).group_by(kind)
-        async with session(self._engine) as work:
-            return {CaseType(name): count for name, count in (await work.execute(wanted)).all()}
+        """How many cases of each type are stored; types without any are left out."""
+        kind = col(TestCase.case_type)
+        wanted = select(kind, func.count()).where(col(TestCase.execution_id) == execution_id).group_by(kind)
+        async with reading(self._engine) as work:
+            return {CaseType(name): count for name, count in await work.execute(wanted)}
 
     async def save_tokens(self, execution_id: int, tokens: dict[str, str]) -> None:
-        """Store the baggage token of each service; a repetition replaces them."""
+        """Store the baggage token of each service; a repetition replaces them.
+
+        Raises:
+            HoldfastError: NOT_FOUND for an unknown run.
+        """
         rows = [
             {"execution_id": execution_id, "service_name": name, "value": token, "created_at": utc_now()}
             for name, token in tokens.items()
         ]
-        async with session(self._engine) as work:
+        async with writing(self._engine) as work:
             await insert_or_replace(work, BaggageMap, rows, "execution_id", "service_name")
 
     async def tokens(self, execution_id: int) -> dict[str, str]:
-        """The baggage token of each service."""
-        async with session(self._engine) as work:
-            rows = (await work.execute(select(BaggageMap).where(_of(BaggageMap, execution_id)))).scalars()
-            return {row.service_name: row.value for row in rows}
-
-
-def _of(table: Any, execution_id: int) -> Any:
-    return table.execution_id == execution_id
+        """The baggage token of each service, by name; empty for an unknown run."""
+        wanted = (
+            select(col(BaggageMap.service_name), col(BaggageMap.value))
+            .where(col(BaggageMap.execution_id) == execution_id)
+            .order_by(col(BaggageMap.service_name))
+        )
+        async with reading(self._engine) as work:
+            return dict((await work.execute(wanted)).all())
 
 
 def _row(execution_id: int, task_id: int, case: StoredCase) -> dict[str, Any]:

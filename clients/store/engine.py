@@ -1,127 +1,116 @@
-"""The database: engine, connection settings, migrations, and the one place where its errors are translated."""
+"""The engine and its transactions. SQLite is told to keep promises that it keeps only when told.
+
+A transaction that writes says so at its beginning and waits its turn there (BEGIN IMMEDIATE): SQLite would otherwise
+refuse at once, without waiting, when one that has read begins to write after another has written. The driver's own
+transactions are switched off, because they leave out the creation of tables: a process killed in its first migration
+would leave a database that no later one could finish.
+"""
 
 from __future__ import annotations
 
-import asyncio
-import fcntl
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from alembic import command
-from alembic.config import Config
-from sqlalchemy import Connection, event, make_url
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy import URL, Connection, event, make_url
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
+from clients.store.translation import translated
 from workflows.contracts.errors import ErrorCode, HoldfastError
 
-MIGRATIONS = Path(__file__).parent / "migrations"
-BUSY_TIMEOUT_MS = 20_000
-"""How long a writer of SQLite waits for another one."""
+BUSY_TIMEOUT_MS = 5_000
+"""How long a writer of SQLite waits for another one, and anybody for a free connection: less than the shortest
+`Timing.call_timeout`, so that the error is told before the activity is given up."""
+
+_WRITING = {"holdfast_writing": True}
+_DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
+"""What a URL without a driver means."""
+_PRAGMAS = (
+    # First, so that it holds for the others.
+    f"busy_timeout={BUSY_TIMEOUT_MS}",
+    "foreign_keys=ON",
+    "journal_mode=WAL",
+    # An intent must be on the disk before anything is switched on: WAL with NORMAL may forget it when power fails.
+    "synchronous=FULL",
+)
 
 
 def create_engine(url: str) -> AsyncEngine:
-    """An engine for SQLite or PostgreSQL.
+    """An engine for SQLite or PostgreSQL; creates the folder of a SQLite file.
 
     Raises:
-        HoldfastError: VALIDATION_ERROR when the URL cannot be understood.
+        HoldfastError: VALIDATION_ERROR when the URL cannot be understood or its folder cannot be made.
     """
     try:
-        parsed = make_url(url)
-        if parsed.get_backend_name() == "sqlite" and parsed.database:
-            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-        engine = create_async_engine(parsed)
-    except (SQLAlchemyError, ImportError, OSError) as error:
+        parsed = _understand(url)
+        engine = create_async_engine(parsed, pool_timeout=BUSY_TIMEOUT_MS / 1000, pool_pre_ping=not _is_sqlite(parsed))
+    except (SQLAlchemyError, ImportError, OSError, ValueError) as error:
         raise HoldfastError(
             ErrorCode.VALIDATION_ERROR,
             f"HOLDFAST_DATABASE_URL cannot be used: {type(error).__name__}",
-            hint="write sqlite+aiosqlite:///path or postgresql+asyncpg://...",
+            hint="write sqlite+aiosqlite:///path or postgresql+asyncpg://user@host/database",
         ) from error
-    if parsed.get_backend_name() == "sqlite":
+    if _is_sqlite(parsed):
         event.listen(engine.sync_engine, "connect", _configure_sqlite)
+        event.listen(engine.sync_engine, "begin", _begin_sqlite)
     return engine
 
 
+def _understand(url: str) -> URL:
+    parsed = make_url(url)
+    parsed = parsed.set(drivername=_DRIVERS.get(parsed.drivername, parsed.drivername))
+    if parsed.drivername not in _DRIVERS.values():
+        raise ValueError("not a database that the store can use")
+    if _is_sqlite(parsed):
+        if parsed.database in (None, "", ":memory:"):
+            raise ValueError("a store in memory would be lost with its process")
+        Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
+    return parsed
+
+
+def _is_sqlite(url: URL) -> bool:
+    return url.get_backend_name() == "sqlite"
+
+
 def _configure_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None
     cursor = connection.cursor()
-    for pragma in ("foreign_keys=ON", "journal_mode=WAL", "synchronous=NORMAL", f"busy_timeout={BUSY_TIMEOUT_MS}"):
+    for pragma in _PRAGMAS:
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 
 
-async def migrate(engine: AsyncEngine) -> None:
-    """Bring the schema to the newest version. Two processes that start at once take turns."""
-    with translated():
-        if engine.url.get_backend_name() == "sqlite" and engine.url.database:
-            with await asyncio.to_thread(_file_lock, Path(f"{engine.url.database}.migrating")):
-                await _upgrade(engine)
-        else:
-            await _upgrade(engine)
+def _begin_sqlite(connection: Connection) -> None:
+    writing = connection.get_execution_options().keys() & _WRITING.keys()
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
 
 
-async def _upgrade(engine: AsyncEngine) -> None:
-    async with engine.begin() as connection:
-        await connection.run_sync(_run_alembic)
-
-
-def _run_alembic(connection: Connection) -> None:
-    if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7401229911)")
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
-    config.attributes["connection"] = connection
-    command.upgrade(config, "head")
-
-
-def _file_lock(path: Path) -> Any:
-    return _Locked(path)
-
-
-class _Locked:
-    """An exclusive lock on a file; SQLite's own does not cover «is the table there, else create it»."""
-
-    def __init__(self, path: Path) -> None:
-        self._file = path.open("w")
-        fcntl.flock(self._file, fcntl.LOCK_EX)
-
-    def __enter__(self) -> None:
-        """Taken already."""
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
-
-
-@contextmanager
-def translated() -> Iterator[None]:
-    """Turn the library's errors into ours, once.
-
-    Raises:
-        HoldfastError: STORE_CONFLICT for other data under the same key, STORE_UNAVAILABLE for everything that a
-            repetition may mend.
-    """
-    try:
-        yield
-    except IntegrityError as error:
-        raise HoldfastError(ErrorCode.STORE_CONFLICT, f"the database refuses the row: {_first_line(error)}") from error
-    except (SQLAlchemyError, OSError) as error:
-        raise HoldfastError(
-            ErrorCode.STORE_UNAVAILABLE,
-            f"the database did not answer: {_first_line(error)}",
-            hint="check HOLDFAST_DATABASE_URL and the disk",
-        ) from error
-
-
-def _first_line(error: BaseException) -> str:
-    # Only the driver's own words: the rest of the text quotes the statement with its parameters.
-    origin = getattr(error, "orig", None) or error
-    return f"{type(origin).__name__}: {str(origin).splitlines()[0][:200] if str(origin) else ''}"
+def for_writing(engine: AsyncEngine) -> AsyncEngine:
+    """The same engine and pool; its transactions wait at their beginning for their turn to write."""
+    return engine.execution_options(**_WRITING)
 
 
 @asynccontextmanager
-async def session(engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
-    """One transaction, committed at the end of the block."""
+async def reading(engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
+    """One transaction that only reads, and sees one state of the database.
+
+    Raises:
+        HoldfastError: as `translated` says.
+    """
     with translated():
         async with AsyncSession(engine, expire_on_commit=False) as work, work.begin():
+            yield work
+
+
+@asynccontextmanager
+async def writing(engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
+    """One transaction that writes, committed to the disk at the end of the block, or not at all.
+
+    Raises:
+        HoldfastError: as `translated` says.
+    """
+    with translated():
+        async with AsyncSession(for_writing(engine), expire_on_commit=False) as work, work.begin():
             yield work

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlmodel import col
 
-from clients.store.engine import session
-from clients.store.tables import Ledger, utc_now
+from clients.store.columns import utc_now
+from clients.store.engine import reading, writing
+from clients.store.tables import Ledger
 from clients.store.upsert import insert_missing
 from workflows.contracts.errors import ErrorCode, HoldfastError
-from workflows.contracts.windows import SETTLED, LedgerEntry, LedgerUpdate
+from workflows.contracts.windows import SETTLED, LedgerEntry, LedgerState, LedgerUpdate
 
 _SETTLED = [state.value for state in SETTLED]
+_ORDER = {
+    LedgerState.INTENT: 0,
+    LedgerState.OPEN: 1,
+    LedgerState.CLOSING: 2,
+    LedgerState.UNVERIFIED: 3,
+    LedgerState.CLOSED: 4,
+    LedgerState.NEVER_OPENED: 4,
+}
+"""Forward: a call that was delayed must not take a row back."""
 
 
 class LedgerRows:
@@ -23,61 +34,69 @@ class LedgerRows:
         self._engine = engine
 
     async def intent(self, entry: LedgerEntry) -> None:
-        """Write that a window is about to open.
+        """Write that a window is about to open. A row that is there stays as it is.
 
         Raises:
-            HoldfastError: STORE_CONFLICT when this run of the window is settled: its names are used up.
+            HoldfastError: STORE_CONFLICT when this run of the window is settled, so that its names are used up, or
+                when it is in the ledger under another name at the peer, which nobody would look for.
         """
         now = utc_now()
         row = entry.model_dump() | {"kind": entry.kind.value, "state": entry.state.value}
-        async with session(self._engine) as work:
+        async with writing(self._engine) as work:
             await insert_missing(work, Ledger, [row | {"created_at": now, "updated_at": now}], "window_id", "run_id")
-            found = await work.get(Ledger, (entry.window_id, entry.run_id))
-        if found is None or found.state in _SETTLED:
-            raise HoldfastError(
-                ErrorCode.STORE_CONFLICT,
-                f"window {entry.window_id} is in the ledger already, {found.state if found else 'gone'}",
-            )
+            found = await work.get_one(Ledger, (entry.window_id, entry.run_id))
+            if found.state in _SETTLED:
+                raise HoldfastError(
+                    ErrorCode.STORE_CONFLICT, f"window {entry.window_id} is in the ledger already, {found.state}"
+                )
+            if entry.peer_name and found.peer_name not in ("", entry.peer_name):
+                raise HoldfastError(
+                    ErrorCode.STORE_CONFLICT,
+                    f"window {entry.window_id} is in the ledger as {found.peer_name}, not as {entry.peer_name}",
+                )
 
-    async def update(self, change: LedgerUpdate) -> None:
-        """Move a row; a settled one is left as it is."""
-        window, run, state = _columns()
+    async def update(self, change: LedgerUpdate, peer_name: str | None = None) -> None:
+        """Move a row forward: intent, open, closing, unverified, settled. A call that would take it back is ignored.
+
+        An empty detail and no peer name leave those columns as they are.
+
+        Raises:
+            HoldfastError: NOT_FOUND when the intent was never written.
+        """
+        reached = [state.value for state in LedgerState if _ORDER[state] <= _ORDER[change.state]]
         facts: dict[str, Any] = {"state": change.state.value, "updated_at": utc_now()}
         if change.detail:
             facts["detail"] = change.detail
-        async with session(self._engine) as work:
-            await work.execute(
-                update(Ledger)
-                .where(window == change.window_id, run == change.run_id, state.not_in(_SETTLED))
-                .values(**facts)
-            )
-            row = await work.get(Ledger, (change.window_id, change.run_id))
-        if row is None:
-            raise HoldfastError(ErrorCode.NOT_FOUND, f"the ledger has no window {change.window_id}")
+        if peer_name is not None:
+            facts["peer_name"] = peer_name
+        open_row = update(Ledger).where(
+            col(Ledger.window_id) == change.window_id,
+            col(Ledger.run_id) == change.run_id,
+            col(Ledger.state).in_(reached),
+            col(Ledger.state).not_in(_SETTLED),
+        )
+        async with writing(self._engine) as work:
+            await work.execute(open_row.values(**facts))
+            if await work.get(Ledger, (change.window_id, change.run_id)) is None:
+                raise HoldfastError(
+                    ErrorCode.NOT_FOUND, f"the ledger has no window {change.window_id}, run {change.run_id}"
+                )
 
     async def of(self, execution_id: int) -> list[LedgerEntry]:
-        """All windows of a run, oldest first."""
-        column: Any = Ledger.execution_id
-        return await self._select(column == execution_id)
+        """All windows of a run, oldest first; empty for an unknown run."""
+        return await self._select(col(Ledger.execution_id) == execution_id)
 
     async def unsettled(self) -> list[LedgerEntry]:
-        """Everything that is on, or may be."""
-        column: Any = Ledger.state
-        return await self._select(column.not_in(_SETTLED))
+        """Everything that is on, or may be, oldest first."""
+        return await self._select(col(Ledger.state).not_in(_SETTLED))
 
     async def get(self, window_id: str) -> LedgerEntry | None:
         """The newest run of a window; None when the ledger does not have it."""
-        column: Any = Ledger.window_id
-        rows = await self._select(column == window_id)
+        rows = await self._select(col(Ledger.window_id) == window_id)
         return rows[-1] if rows else None
 
-    async def _select(self, condition: Any) -> list[LedgerEntry]:
-        created: Any = Ledger.created_at
-        async with session(self._engine) as work:
-            rows = (await work.execute(select(Ledger).where(condition).order_by(created))).scalars()
+    async def _select(self, condition: ColumnElement[bool]) -> list[LedgerEntry]:
+        wanted = select(Ledger).where(condition).order_by(col(Ledger.created_at), col(Ledger.window_id))
+        async with reading(self._engine) as work:
+            rows = (await work.execute(wanted)).scalars()
             return [LedgerEntry.model_validate(row.model_dump()) for row in rows]
-
-
-def _columns() -> tuple[Any, Any, Any]:
-    # SQLModel types columns as their values; SQLAlchemy's operators need them untyped.
-    return Ledger.window_id, Ledger.run_id, Ledger.state

@@ -36,7 +36,7 @@ class StoredCase(Case):
 
 
 class CaseResult(Contract):
-    """What became of one case."""
+    """What became of one case. Written by index; `case_id` and `case_type` are filled in on reading."""
 
     case_index: int
     case_id: str = ""
@@ -58,6 +58,7 @@ class ExecutionRow(Contract):
     namespace: str
     environment: str
     status: Phase
+    """The phase: the column keeps the peers' name."""
     run_status: RunStatus
     verdict: Verdict | None
     recovery: Recovery | None
@@ -71,3 +72,7 @@ class ExecutionRow(Contract):
     started_at: datetime
     updated_at: datetime
     finished_at: datetime | None
+    analyze_task_id: str | None = None
+    """The proxy's name of the analysis."""
+    intercept_record_id: str | None = None
+    """The rules' record id at the proxy."""

@@ -1,161 +1,137 @@
-"""What became of each case."""
+"""What became of each case.
+
+A row only ever gains: a measurement replaces a case that was not measured, never the other way; and a measurement that
+was taken back (`invalidate`) stays taken back, whatever a worker that was thought dead still writes.
+"""
 
 from __future__ import annotations
 
-from decimal import Decimal
+from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 
-from sqlalchemy import select, update
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy import ColumnElement, bindparam, select, update
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlmodel import col
 
-from clients.store.engine import session
+from clients.store.engine import reading, writing
+from clients.store.measurements import result_of, result_row
 from clients.store.read_models import CaseResult
-from clients.store.tables import TestCase, TestResult, utc_now
+from clients.store.tables import TestCase, TestResult
 from clients.store.upsert import insert_or_replace
 from workflows.contracts.errors import ErrorCode, HoldfastError
-from workflows.contracts.exchange import Measurement
 from workflows.contracts.execution import Verdict
-from workflows.contracts.load import CaseOutcome, CaseType
+from workflows.contracts.load import CaseOutcome
 
-_KEY = ("execution_id", "test_case_id")
+CHUNK = 1000
+"""Rows per transaction of a change in bulk."""
 
 
 class Results:
-    """Repository of results: one row a case."""
+    """Repository of results: one row a case. Reading an unknown run is empty."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
     async def save(self, execution_id: int, result: CaseResult) -> None:
-        """Store a case's result; a measured one is never overwritten by one that was not measured."""
-        execution, index = _case_columns()
-        outcome: Any = TestResult.outcome
-        keep = None if result.measurement else outcome != CaseOutcome.MEASURED.value
-        wanted = select(_case_id()).where(execution == execution_id, index == result.case_index)
-        async with session(self._engine) as work:
-            case = (await work.execute(wanted)).scalar_one_or_none()
-            if case is None:
+        """Store a case's result; on the disk when this returns.
+
+        A result without a measurement never replaces one with it, and nothing replaces a measurement taken back.
+
+        Raises:
+            HoldfastError: NOT_FOUND for an unknown run or case index.
+        """
+        case = select(col(TestCase.id)).where(
+            col(TestCase.execution_id) == execution_id, col(TestCase.case_index) == result.case_index
+        )
+        unmeasured = col(TestResult.requests).is_(None)
+        standing = col(TestResult.outcome) == CaseOutcome.MEASURED.value
+        replaced = (unmeasured | standing) if result.measurement else unmeasured
+        async with writing(self._engine) as work:
+            case_id = (await work.execute(case)).scalar_one_or_none()
+            if case_id is None:
                 raise HoldfastError(ErrorCode.NOT_FOUND, f"execution {execution_id} has no case {result.case_index}")
-            row = _row(execution_id, case, result)
-            await insert_or_replace(work, TestResult, [row], *_KEY, where=keep)
+            row = {"execution_id": execution_id, "test_case_id": case_id} | result_row(result)
+            await insert_or_replace(work, TestResult, [row], "execution_id", "test_case_id", where=replaced)
 
     async def finished(self, execution_id: int, first: int, end: int) -> dict[int, CaseOutcome]:
-        """Outcome by case index, for the cases in the range that have one."""
-        _, index = _case_columns()
-        outcome: Any = TestResult.outcome
-        wanted = _joined(index, outcome).where(_execution() == execution_id, index >= first, index < end)
-        async with session(self._engine) as work:
-            return {found: CaseOutcome(name) for found, name in (await work.execute(wanted)).all()}
+        """Outcome by case index, for the cases with first <= index < end that have a result."""
+        index = col(TestCase.case_index)
+        wanted = (
+            select(index, col(TestResult.outcome))
+            .join(TestResult, _same_case())
+            .where(col(TestResult.execution_id) == execution_id, index >= first, index < end)
+            .order_by(index)
+        )
+        async with reading(self._engine) as work:
+            return {number: CaseOutcome(outcome) for number, outcome in await work.execute(wanted)}
 
     async def all(self, execution_id: int) -> list[CaseResult]:
         """Every result of a run, by case index."""
-        _, index = _case_columns()
-        wanted = _joined(TestResult, TestCase).where(_execution() == execution_id).order_by(index)
-        async with session(self._engine) as work:
-            return [_read(result, case) for result, case in (await work.execute(wanted)).all()]
+        index = col(TestCase.case_index)
+        wanted = (
+            select(TestResult, index, col(TestCase.case_id), col(TestCase.case_type))
+            .join(TestCase, _same_case())
+            .where(col(TestResult.execution_id) == execution_id)
+            .order_by(index)
+        )
+        async with reading(self._engine) as work:
+            return [result_of(row, number, case_id, kind) for row, number, case_id, kind in await work.execute(wanted)]
 
     async def invalidate(self, execution_id: int, indices: list[int], reason: str) -> None:
-        """Mark measured cases as invalid; what was measured stays for whoever wants to know."""
+        """Take back what was measured: the outcome is invalid, the numbers stay for whoever wants to know.
+
+        Cases that were not measured keep their outcome and reason.
+
+        Raises:
+            HoldfastError: NOT_FOUND when one of the cases has no result.
+        """
         facts = {"outcome": CaseOutcome.INVALID.value, "reason": reason, "verdict": None}
-        await self._update(execution_id, dict.fromkeys(indices, facts))
+        await self._change(execution_id, dict.fromkeys(indices, facts))
 
     async def save_verdicts(self, execution_id: int, verdicts: dict[int, tuple[Verdict, str]]) -> None:
-        """Store the verdict and its reason, by case index."""
-        await self._update(
+        """Store verdict and reason of measured cases, by case index. Others have no verdict and keep their reason.
+
+        Raises:
+            HoldfastError: NOT_FOUND when one of the cases has no result.
+        """
+        await self._change(
             execution_id,
             {index: {"verdict": verdict.value, "reason": reason} for index, (verdict, reason) in verdicts.items()},
         )
 
-    async def _update(self, execution_id: int, facts: dict[int, dict[str, Any]]) -> None:
-        execution, index = _case_columns()
-        case: Any = TestResult.test_case_id
-        wanted = select(index, _case_id()).where(execution == execution_id)
-        async with session(self._engine) as work:
-            ids = dict((await work.execute(wanted)).all())
-            for number, values in facts.items():
-                await work.execute(
-                    update(TestResult).where(_execution() == execution_id, case == ids[number]).values(**values)
+    async def _change(self, execution_id: int, facts: Mapping[int, dict[str, Any]]) -> None:
+        rest = iter(facts)
+        while chunk := list(islice(rest, CHUNK)):
+            async with writing(self._engine) as work:
+                rows = await _result_ids(work, execution_id, chunk)
+                one = update(TestResult.__table__).where(  # type: ignore[attr-defined]
+                    col(TestResult.id) == bindparam("row"), col(TestResult.outcome) == CaseOutcome.MEASURED.value
                 )
+                names: dict[str, Any] = {name: bindparam(f"new_{name}") for name in facts[chunk[0]]}
+                values = [
+                    {"row": rows[index], **{f"new_{name}": value for name, value in facts[index].items()}}
+                    for index in chunk
+                ]
+                await work.execute(one.values(names), values)
 
 
-def _case_columns() -> tuple[Any, Any]:
-    return TestCase.execution_id, TestCase.case_index
-
-
-def _case_id() -> Any:
-    return TestCase.id
-
-
-def _execution() -> Any:
-    return TestResult.execution_id
-
-
-def _joined(*what: Any) -> Any:
-    case, identity = TestResult.test_case_id, TestCase.id
-    on: Any = case == identity
-    return select(*what).select_from(TestResult).join(TestCase, on)
-
-
-def _row(execution_id: int, case: int, result: CaseResult) -> dict[str, Any]:
-    found = result.measurement
-    return {
-        "execution_id": execution_id,
-        "test_case_id": case,
-        "outcome": result.outcome.value,
-        "reason": result.reason,
-        "verdict": result.verdict.value if result.verdict else None,
-        "request_url": result.request_url,
-        "request_method": result.request_method,
-        "p50": found.p50_ms if found else None,
-        "p95": found.p95_ms if found else None,
-        "p99": found.p99_ms if found else None,
-        "err_rate": Decimal(str(found.error_rate)) if found else None,
-        "response_code": found.response_code if found else None,
-        "response_body": found.response_body if found else "",
-        "success_p50_us": found.success_p50_us if found else None,
-        "success_p95_us": found.success_p95_us if found else None,
-        "success_p99_us": found.success_p99_us if found else None,
-        "success_max_us": found.success_max_us if found else None,
-        "requests": found.requests if found else None,
-        "successes": found.successes if found else None,
-        "errors": found.errors if found else None,
-        "errors_by_kind": found.errors_by_kind if found else None,
-        "duration_us": found.duration_us if found else None,
-        "created_at": utc_now(),
-    }
-
-
-def _read(result: TestResult, case: TestCase) -> CaseResult:
-    return CaseResult(
-        case_index=case.case_index,
-        case_id=case.case_id,
-        case_type=CaseType(case.case_type),
-        outcome=CaseOutcome(result.outcome),
-        reason=result.reason,
-        verdict=Verdict(result.verdict) if result.verdict else None,
-        measurement=_measurement(result),
-        request_url=result.request_url,
-        request_method=result.request_method,
+async def _result_ids(work: AsyncSession, execution_id: int, indices: list[int]) -> dict[int, int | None]:
+    index = col(TestCase.case_index)
+    wanted = (
+        select(index, col(TestResult.id))
+        .join(TestResult, _same_case())
+        .where(col(TestResult.execution_id) == execution_id, index.in_(indices))
     )
+    rows = dict((await work.execute(wanted)).all())
+    missing = [number for number in indices if number not in rows]
+    if missing:
+        raise HoldfastError(
+            ErrorCode.NOT_FOUND,
+            f"execution {execution_id} has no result of {len(missing)} cases, case {missing[0]} first",
+        )
+    return rows
 
 
-def _measurement(result: TestResult) -> Measurement | None:
-    if result.requests is None:
-        return None
-    return Measurement(
-        p50_ms=result.p50 or 0,
-        p95_ms=result.p95 or 0,
-        p99_ms=result.p99 or 0,
-        error_rate=float(result.err_rate or 0),
-        success_p50_us=result.success_p50_us,
-        success_p95_us=result.success_p95_us,
-        success_p99_us=result.success_p99_us,
-        success_max_us=result.success_max_us,
-        requests=result.requests,
-        successes=result.successes or 0,
-        errors=result.errors or 0,
-        errors_by_kind=result.errors_by_kind or {},
-        duration_us=result.duration_us or 0,
-        response_code=result.response_code,
-        response_body=result.response_body,
-    )
+def _same_case() -> ColumnElement[bool]:
+    return col(TestResult.test_case_id) == col(TestCase.id)

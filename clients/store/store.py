@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Self
+from typing import Self
 
-from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from clients.store.cases import Cases
-from clients.store.engine import create_engine, migrate, session
+from clients.store.counting import row_counts
+from clients.store.engine import create_engine
 from clients.store.executions import Executions
 from clients.store.ledger import LedgerRows
+from clients.store.logs import Logs
+from clients.store.migrating import migrate
 from clients.store.read_models import CaseResult, ExecutionRow, LogEntry, LogLevel, StoredCase
 from clients.store.results import Results
-from clients.store.tables import (
-    BaggageMap,
-    InterceptReplayResult,
-    Ledger,
-    RequestPattern,
-    TaskExecution,
-    TaskExecutionLog,
-    TestCase,
-    TestResult,
-)
 from clients.store.traffic import Traffic
 from workflows.contracts.exchange import CapturedAnswer, RecordedExchange
 from workflows.contracts.execution import Ending, Execution, NewExecution, PhaseChange, Verdict
@@ -34,16 +26,17 @@ from workflows.contracts.windows import LedgerEntry, LedgerUpdate
 
 
 class Store:
-    """SQLite or PostgreSQL behind typed methods. All writes may be repeated; each repository says how.
+    """SQLite or PostgreSQL behind typed methods. All writes may be repeated; each repository says what then happens.
 
-    Every method raises `HoldfastError`: STORE_UNAVAILABLE when the database is away (a repetition may help),
-    STORE_CONFLICT for other data under the same key, NOT_FOUND for a missing row.
+    Every method raises `HoldfastError`: STORE_UNAVAILABLE when the database is away or locked (a repetition may help),
+    STORE_CONFLICT for what it will refuse again, NOT_FOUND for a missing row. A write is on the disk when it returns.
     """
 
     def __init__(self, engine: AsyncEngine) -> None:
         """Use `open`, which also migrates."""
         self.engine = engine
         self._executions = Executions(engine)
+        self._logs = Logs(engine)
         self._ledger = LedgerRows(engine)
         self._traffic = Traffic(engine)
         self._cases = Cases(engine)
@@ -51,7 +44,12 @@ class Store:
 
     @classmethod
     async def open(cls, url: str) -> Self:
-        """Connect to the database of this URL and bring its schema to the newest version."""
+        """Connect to the database of this URL, make its folder, and bring its schema to the newest version.
+
+        Raises:
+            HoldfastError: VALIDATION_ERROR for a URL that cannot be used, STORE_CONFLICT for a schema newer than this
+                code, STORE_UNAVAILABLE when the database does not answer.
+        """
         engine = create_engine(url)
         try:
             await migrate(engine)
@@ -65,132 +63,129 @@ class Store:
         await self.engine.dispose()
 
     async def create_execution(self, new: NewExecution, plan: Plan, timing: Timing) -> Execution:
-        """See `Executions.create`."""
+        """Store plan and run; one run id is one run. See `Executions.create`."""
         return await self._executions.create(new, plan, timing)
 
     async def execution(self, execution_id: int) -> Execution:
-        """See `Executions.get`."""
+        """One run, as workflows know it. See `Executions.get`."""
         return await self._executions.get(execution_id)
 
     async def plan(self, execution_id: int) -> Plan:
-        """See `Executions.plan`."""
+        """The plan that a run was started with. See `Executions.plan`."""
         return await self._executions.plan(execution_id)
 
     async def change_phase(self, change: PhaseChange) -> None:
-        """See `Executions.change_phase`."""
+        """Move a run to a phase. See `Executions.change_phase`."""
         await self._executions.change_phase(change)
 
     async def finish(self, ending: Ending) -> None:
-        """See `Executions.finish`."""
+        """Write, or correct, how a run ended. See `Executions.finish`."""
         await self._executions.finish(ending)
 
     async def set_verdict(self, execution_id: int, verdict: Verdict) -> None:
-        """See `Executions.set_verdict`."""
+        """Store what a run found. See `Executions.set_verdict`."""
         await self._executions.set_verdict(execution_id, verdict)
 
     async def execution_row(self, execution_id: int) -> ExecutionRow:
-        """See `Executions.row`."""
+        """The record of a run, as people read it. See `Executions.row`."""
         return await self._executions.row(execution_id)
 
     async def latest_execution_of(self, workflow_id: str) -> ExecutionRow | None:
-        """See `Executions.latest_of`."""
+        """The newest run of a workflow id. See `Executions.latest_of`."""
         return await self._executions.latest_of(workflow_id)
 
     async def log(self, execution_id: int, key: str, level: LogLevel, message: str) -> None:
-        """See `Executions.log`."""
-        await self._executions.log(execution_id, key, level, message)
+        """Append a line to a run's log; one key is one line. See `Logs.add`."""
+        await self._logs.add(execution_id, key, level, message)
 
     async def log_entries(self, execution_id: int) -> list[LogEntry]:
-        """See `Executions.log_entries`."""
-        return await self._executions.log_entries(execution_id)
+        """A run's log, in order. See `Logs.of`."""
+        return await self._logs.of(execution_id)
 
     async def ledger_intent(self, entry: LedgerEntry) -> None:
-        """See `LedgerRows.intent`."""
+        """Write that a window is about to open; never reopens a settled one. See `LedgerRows.intent`."""
         await self._ledger.intent(entry)
 
-    async def ledger_update(self, update: LedgerUpdate) -> None:
-        """See `LedgerRows.update`."""
-        await self._ledger.update(update)
+    async def ledger_update(self, update: LedgerUpdate, peer_name: str | None = None) -> None:
+        """Move a window forward; a settled one stays settled. See `LedgerRows.update`."""
+        await self._ledger.update(update, peer_name)
 
     async def ledger_of(self, execution_id: int) -> list[LedgerEntry]:
-        """See `LedgerRows.of`."""
+        """All windows of a run, oldest first. See `LedgerRows.of`."""
         return await self._ledger.of(execution_id)
 
     async def ledger_unsettled(self) -> list[LedgerEntry]:
-        """See `LedgerRows.unsettled`."""
+        """Every window of all runs that is on, or may be. See `LedgerRows.unsettled`."""
         return await self._ledger.unsettled()
 
     async def ledger_entry(self, window_id: str) -> LedgerEntry | None:
-        """See `LedgerRows.get`."""
+        """The newest run of a window. See `LedgerRows.get`."""
         return await self._ledger.get(window_id)
 
     async def save_exchanges(self, execution_id: int, exchanges: list[RecordedExchange]) -> None:
-        """See `Traffic.save_exchanges`."""
+        """Store recorded requests and their healthy answers. See `Traffic.save_exchanges`."""
         await self._traffic.save_exchanges(execution_id, exchanges)
 
     async def exchanges(self, execution_id: int, service: str) -> list[RecordedExchange]:
-        """See `Traffic.exchanges`."""
+        """A service's recorded requests, by position. See `Traffic.exchanges`."""
         return await self._traffic.exchanges(execution_id, service)
 
+    async def save_propagation(self, execution_id: int, forwarded: dict[str, bool]) -> None:
+        """Store which services the baggage marker reached. See `Traffic.save_propagation`."""
+        await self._traffic.save_propagation(execution_id, forwarded)
+
+    async def propagation(self, execution_id: int) -> dict[str, bool]:
+        """Which services the baggage marker reached. See `Traffic.propagation`."""
+        return await self._traffic.propagation(execution_id)
+
     async def save_captured(self, execution_id: int, fault_type: str, answers: list[CapturedAnswer]) -> None:
-        """See `Traffic.save_captured`."""
+        """Store how services answered while broken. See `Traffic.save_captured`."""
         await self._traffic.save_captured(execution_id, fault_type, answers)
 
     async def captured(self, execution_id: int) -> list[CapturedAnswer]:
-        """See `Traffic.captured`."""
+        """All captured failures, by service and position. See `Traffic.captured`."""
         return await self._traffic.captured(execution_id)
 
     async def save_cases(self, execution_id: int, cases: Iterable[StoredCase]) -> None:
-        """See `Cases.save`."""
+        """Store cases, in chunks; those that are there stay. See `Cases.save`."""
         await self._cases.save(execution_id, cases)
 
     async def cases(self, execution_id: int, first: int, end: int) -> list[Case]:
-        """See `Cases.range`."""
+        """The cases with first <= index < end. See `Cases.range`."""
         return await self._cases.range(execution_id, first, end)
 
     async def case_counts(self, execution_id: int) -> dict[CaseType, int]:
-        """See `Cases.counts`."""
+        """How many cases of each type are stored. See `Cases.counts`."""
         return await self._cases.counts(execution_id)
 
     async def save_tokens(self, execution_id: int, tokens: dict[str, str]) -> None:
-        """See `Cases.save_tokens`."""
+        """Store the baggage token of each service. See `Cases.save_tokens`."""
         await self._cases.save_tokens(execution_id, tokens)
 
     async def tokens(self, execution_id: int) -> dict[str, str]:
-        """See `Cases.tokens`."""
+        """The baggage token of each service. See `Cases.tokens`."""
         return await self._cases.tokens(execution_id)
 
     async def save_result(self, execution_id: int, result: CaseResult) -> None:
-        """See `Results.save`."""
+        """Store a case's result; a measurement is never lost to a result without one. See `Results.save`."""
         await self._results.save(execution_id, result)
 
     async def finished_cases(self, execution_id: int, first: int, end: int) -> dict[int, CaseOutcome]:
-        """See `Results.finished`."""
+        """Outcomes of the cases with first <= index < end that have one. See `Results.finished`."""
         return await self._results.finished(execution_id, first, end)
 
     async def results(self, execution_id: int) -> list[CaseResult]:
-        """See `Results.all`."""
+        """Every result of a run, by case index. See `Results.all`."""
         return await self._results.all(execution_id)
 
     async def invalidate(self, execution_id: int, indices: list[int], reason: str) -> None:
-        """See `Results.invalidate`."""
+        """Take back what was measured of these cases. See `Results.invalidate`."""
         await self._results.invalidate(execution_id, indices, reason)
 
     async def save_case_verdicts(self, execution_id: int, verdicts: dict[int, tuple[Verdict, str]]) -> None:
-        """See `Results.save_verdicts`."""
+        """Store verdict and reason of measured cases, by case index. See `Results.save_verdicts`."""
         await self._results.save_verdicts(execution_id, verdicts)
 
     async def row_counts(self, execution_id: int) -> dict[str, int]:
-        """Rows of one run, by table."""
-        tables: list[Any] = [
-            TestCase, BaggageMap, RequestPattern, InterceptReplayResult, TestResult, TaskExecutionLog, Ledger,
-        ]  # fmt: skip
-        run: Any = TaskExecution.id
-        counts = {}
-        async with session(self.engine) as work:
-            for table in tables:
-                wanted = select(func.count()).select_from(table).where(table.execution_id == execution_id)
-                counts[table.__tablename__] = (await work.execute(wanted)).scalar_one()
-            wanted = select(func.count()).select_from(TaskExecution).where(run == execution_id)
-            counts["task_execution"] = (await work.execute(wanted)).scalar_one()
-        return counts
+        """Rows of one run, by table. See `counting`."""
+        return await row_counts(self.engine, execution_id)

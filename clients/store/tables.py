@@ -1,229 +1,219 @@
 """The tables. Names and columns of the peers' database where they have one, and beside them what theirs lack.
 
-Every table has a natural key, so that a repeated activity leaves one row. Times are UTC with microseconds.
+Every table has a natural key, so that a repeated activity leaves one row. Whatever comes from outside is text without
+a bound: PostgreSQL would refuse what is longer, SQLite would not. A change here needs a migration beside 0001.
 """
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, ClassVar
 
-from sqlalchemy import JSON, BigInteger, Column, DateTime, ForeignKey, Index, Numeric, String, Text, UniqueConstraint
-from sqlalchemy.engine import Dialect
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy import JSON, BigInteger, Column, Index, MetaData, Numeric, String, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
-
-class UtcDateTime(TypeDecorator[datetime]):
-    """A time zone aware UTC time. SQLite stores none, so it is put back on reading."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Refuse naive times: nobody knows what they mean."""
-        if value is not None and value.tzinfo is None:
-            raise ValueError("a time without a zone cannot be stored")
-        return value.astimezone(UTC) if value else None
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Give UTC back."""
-        return value if value is None or value.tzinfo else value.replace(tzinfo=UTC)
+from clients.store.columns import (
+    case_column,
+    counted_key,
+    execution_column,
+    given_key,
+    plan_column,
+    text_column,
+    time_column,
+    utc_now,
+)
 
 
-def utc_now() -> datetime:
-    """Now, UTC."""
-    return datetime.now(UTC)
+class Row(SQLModel):
+    """The base of all tables. Constraints have names of ours, so that a later migration can name them."""
+
+    metadata = MetaData(
+        naming_convention={
+            "pk": "pk_%(table_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        }
+    )
 
 
-def _key(*, primary_key: bool = False) -> Column[Any]:
-    return Column(BigInteger, primary_key=primary_key, autoincrement=False, nullable=False)
-
-
-def _serial() -> Column[Any]:
-    # SQLite counts up only an INTEGER primary key; 53-bit keys of ours are given, these are not.
-    return Column(BigInteger().with_variant(_sqlite_integer(), "sqlite"), primary_key=True, autoincrement=True)
-
-
-def _sqlite_integer() -> Any:
-    from sqlalchemy import Integer  # noqa: PLC0415 - one use, beside its reason
-
-    return Integer()
-
-
-def _execution() -> Column[Any]:
-    return Column(BigInteger, ForeignKey("task_execution.id", ondelete="CASCADE"), nullable=False, index=True)
-
-
-def _time(*, nullable: bool = False) -> Column[Any]:
-    return Column(UtcDateTime, nullable=nullable)
-
-
-class PlanSnapshot(SQLModel, table=True):
+class PlanSnapshot(Row, table=True):
     """A plan as it was run: content-addressed, so the same plan is stored once."""
 
     __tablename__ = "plan_snapshot"
 
-    id: int = Field(sa_column=_key(primary_key=True))
+    id: int = Field(sa_column=given_key())
     sha256: str = Field(sa_column=Column(String(64), nullable=False, unique=True))
     schema_version: int
     name: str = Field(max_length=63)
-    canonical_json: str = Field(sa_column=Column(Text, nullable=False))
-    created_at: datetime = Field(default_factory=utc_now, sa_column=_time())
+    canonical_json: str = Field(sa_column=text_column())
+    created_at: datetime = Field(default_factory=utc_now, sa_column=time_column())
 
 
-class TaskExecution(SQLModel, table=True):
-    """One run."""
+class TaskExecution(Row, table=True):
+    """One run. `status` is the phase."""
 
     __tablename__ = "task_execution"
 
-    id: int = Field(sa_column=_key(primary_key=True))
-    task_id: int = Field(sa_column=Column(BigInteger, ForeignKey("plan_snapshot.id"), nullable=False, index=True))
+    id: int = Field(sa_column=given_key())
+    task_id: int = Field(sa_column=plan_column(index=True))
     namespace: str = Field(max_length=128)
-    req_def_id: int = Field(sa_column=Column(BigInteger))
+    req_def_id: int = Field(sa_column=Column(BigInteger, nullable=False))
     request_num: int = 1
     status: str = Field(max_length=32, index=True)
-    analyze_task_id: str | None = Field(default=None, max_length=64)
+    analyze_task_id: str | None = Field(default=None, sa_column=text_column(nullable=True))
     record_id: int | None = Field(default=None, sa_column=Column(BigInteger))
     intercept_record_id: str | None = Field(default=None, max_length=64)
-    started_at: datetime = Field(sa_column=_time())
-    finished_at: datetime | None = Field(default=None, sa_column=_time(nullable=True))
+    started_at: datetime = Field(sa_column=time_column())
+    finished_at: datetime | None = Field(default=None, sa_column=time_column(nullable=True))
     error_code: str | None = Field(default=None, max_length=64)
-    error_msg: str | None = Field(default=None, sa_column=Column(Text))
-    created_at: datetime = Field(default_factory=utc_now, sa_column=_time())
-    updated_at: datetime = Field(default_factory=utc_now, sa_column=_time())
+    error_msg: str | None = Field(default=None, sa_column=text_column(nullable=True))
+    created_at: datetime = Field(default_factory=utc_now, sa_column=time_column())
+    updated_at: datetime = Field(default_factory=utc_now, sa_column=time_column())
     # Ours.
-    workflow_id: str = Field(sa_column=Column(Text, nullable=False, index=True))
+    workflow_id: str = Field(sa_column=text_column(index=True))
     run_id: str = Field(max_length=64, unique=True)
     run_status: str = Field(max_length=16)
     verdict: str | None = Field(default=None, max_length=16)
     recovery: str | None = Field(default=None, max_length=16)
-    environment: str = Field(max_length=128)
+    environment: str = Field(sa_column=text_column())
     error_class: str | None = Field(default=None, max_length=8)
     error_phase: str | None = Field(default=None, max_length=32)
-    requested_by: str = Field(default="", sa_column=Column(Text, nullable=False))
-    timing_json: str = Field(sa_column=Column(Text, nullable=False))
+    requested_by: str = Field(default="", sa_column=text_column())
+    timing_json: str = Field(sa_column=text_column())
 
 
-class TaskExecutionLog(SQLModel, table=True):
+class TaskExecutionLog(Row, table=True):
     """What happened in a run, append-only. Sort by (ts, id)."""
 
     __tablename__ = "task_execution_log"
     __table_args__: ClassVar[tuple[Any, ...]] = (UniqueConstraint("execution_id", "entry_key"),)
 
-    id: int = Field(sa_column=_key(primary_key=True))
-    execution_id: int = Field(sa_column=_execution())
-    entry_key: str = Field(max_length=255)
-    ts: datetime = Field(sa_column=_time())
+    id: int = Field(sa_column=given_key())
+    execution_id: int = Field(sa_column=execution_column())
+    entry_key: str = Field(sa_column=text_column())
+    ts: datetime = Field(sa_column=time_column())
     level: int
-    message: str = Field(sa_column=Column(Text, nullable=False))
-    created_at: datetime = Field(default_factory=utc_now, sa_column=_time())
+    message: str = Field(sa_column=text_column())
+    created_at: datetime = Field(default_factory=utc_now, sa_column=time_column())
 
 
-class TestCase(SQLModel, table=True):
+class TestCase(Row, table=True):
     """One case."""
 
     __tablename__ = "test_cases"
     __table_args__: ClassVar[tuple[Any, ...]] = (UniqueConstraint("execution_id", "case_index"),)
     __test__: ClassVar[bool] = False
 
-    id: int | None = Field(default=None, sa_column=_serial())
-    task_id: int = Field(sa_column=Column(BigInteger, ForeignKey("plan_snapshot.id"), nullable=False))
+    id: int | None = Field(default=None, sa_column=counted_key())
+    task_id: int = Field(sa_column=plan_column())
     case_type: str = Field(max_length=8)
     target_count: int
-    faults_json: str = Field(sa_column=Column(Text, nullable=False))
-    created_at: datetime = Field(default_factory=utc_now, sa_column=_time())
-    execution_id: int = Field(sa_column=_execution())
+    faults_json: str = Field(sa_column=text_column())
+    created_at: datetime = Field(default_factory=utc_now, sa_column=time_column())
+    execution_id: int = Field(sa_column=execution_column())
     case_index: int
-    case_id: str = Field(sa_column=Column(Text, nullable=False))
+    case_id: str = Field(sa_column=text_column())
     services: list[str] = Field(sa_column=Column(JSON, nullable=False))
 
 
-class BaggageMap(SQLModel, table=True):
+class BaggageMap(Row, table=True):
     """The baggage token of a service in a run."""
 
     __tablename__ = "baggage_map"
     __table_args__: ClassVar[tuple[Any, ...]] = (UniqueConstraint("execution_id", "service_name"),)
 
-    id: int | None = Field(default=None, sa_column=_serial())
-    execution_id: int = Field(sa_column=_execution())
+    id: int | None = Field(default=None, sa_column=counted_key())
+    execution_id: int = Field(sa_column=execution_column())
     service_name: str = Field(max_length=200)
     value: str = Field(max_length=1024)
-    created_at: datetime = Field(default_factory=utc_now, sa_column=_time())
+    created_at: datetime = Field(default_factory=utc_now, sa_column=time_column())
 
 
-class _Exchange(SQLModel):
-    """Columns that recorded and replayed exchanges share."""
+class RecordedService(Row, table=True):
+    """What the analysis learned about a service beside its requests. It has a row even when nothing was recorded."""
 
+    __tablename__ = "recorded_service"
+    __table_args__: ClassVar[tuple[Any, ...]] = (UniqueConstraint("execution_id", "service_name"),)
+
+    id: int | None = Field(default=None, sa_column=counted_key())
+    execution_id: int = Field(sa_column=execution_column())
     service_name: str = Field(max_length=200)
-    position: int
-    request_url: str = Field(max_length=2048)
-    request_method: str = Field(max_length=16)
-    raw_path: str = Field(max_length=2048)
-    response_status: int
+    baggage_forwarded: bool
+    created_at: datetime = Field(default_factory=utc_now, sa_column=time_column())
 
 
-class RequestPattern(_Exchange, table=True):
+class RequestPattern(Row, table=True):
     """A recorded request and its healthy answer."""
 
     __tablename__ = "request_pattern"
     __table_args__: ClassVar[tuple[Any, ...]] = (UniqueConstraint("execution_id", "service_name", "position"),)
 
-    id: int | None = Field(default=None, sa_column=_serial())
-    execution_id: int = Field(sa_column=_execution())
+    id: int | None = Field(default=None, sa_column=counted_key())
+    execution_id: int = Field(sa_column=execution_column())
+    service_name: str = Field(max_length=200)
+    position: int
+    request_url: str = Field(sa_column=text_column())
+    request_method: str = Field(sa_column=text_column())
+    raw_path: str = Field(sa_column=text_column())
     request_headers: dict[str, str] = Field(sa_column=Column(JSON, nullable=False))
-    request_body: str = Field(sa_column=Column(Text, nullable=False))
+    request_body: str = Field(sa_column=text_column())
+    response_status: int
     response_headers: dict[str, str] = Field(sa_column=Column(JSON, nullable=False))
-    response_body: str = Field(sa_column=Column(Text, nullable=False))
-    created_at: datetime = Field(default_factory=utc_now, sa_column=_time())
+    response_body: str = Field(sa_column=text_column())
+    created_at: datetime = Field(default_factory=utc_now, sa_column=time_column())
 
 
-class InterceptReplayResult(_Exchange, table=True):
+class InterceptReplayResult(Row, table=True):
     """How a service answered while its fault was active: what its rules are made of."""
 
     __tablename__ = "intercept_replay_result"
     __table_args__: ClassVar[tuple[Any, ...]] = (UniqueConstraint("execution_id", "service_name", "position"),)
 
-    id: int | None = Field(default=None, sa_column=_serial())
-    task_id: int = Field(sa_column=Column(BigInteger, ForeignKey("plan_snapshot.id"), nullable=False))
-    execution_id: int = Field(sa_column=_execution())
+    id: int | None = Field(default=None, sa_column=counted_key())
+    task_id: int = Field(sa_column=plan_column())
+    execution_id: int = Field(sa_column=execution_column())
+    service_name: str = Field(max_length=200)
     fault_type: str = Field(max_length=128)
-    request_headers: dict[str, str] = Field(sa_column=Column(JSON, nullable=False))
-    request_body: str = Field(sa_column=Column(Text, nullable=False))
+    request_url: str = Field(sa_column=text_column())
+    request_method: str = Field(sa_column=text_column())
+    request_headers: dict[str, str] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
+    request_body: str | None = Field(default=None, sa_column=text_column(nullable=True))
+    response_status: int
     response_headers: dict[str, str] = Field(sa_column=Column(JSON, nullable=False))
-    response_body: str = Field(sa_column=Column(Text, nullable=False))
-    created_at: datetime = Field(default_factory=utc_now, sa_column=_time())
-    # Ours.
+    response_body: str = Field(sa_column=text_column())
+    created_at: datetime = Field(default_factory=utc_now, sa_column=time_column())
+    # Ours. The request itself is not repeated: it is in `request_pattern`.
+    position: int
+    raw_path: str = Field(sa_column=text_column())
     substituted: bool = False
     no_effect: bool = False
-    error_message: str = Field(default="", sa_column=Column(Text, nullable=False))
+    error_message: str = Field(default="", sa_column=text_column())
 
 
-class TestResult(SQLModel, table=True):
-    """What became of a case. p50, p95, p99 and err_rate keep the peers' definition for ever."""
+class TestResult(Row, table=True):
+    """What became of a case. p50, p95, p99 (ms) and err_rate (percent) keep the peers' definition for ever."""
 
     __tablename__ = "test_result"
     __table_args__: ClassVar[tuple[Any, ...]] = (UniqueConstraint("execution_id", "test_case_id"),)
     __test__: ClassVar[bool] = False
 
-    id: int | None = Field(default=None, sa_column=_serial())
-    execution_id: int = Field(sa_column=_execution())
-    test_case_id: int = Field(
-        sa_column=Column(BigInteger, ForeignKey("test_cases.id", ondelete="CASCADE"), nullable=False)
-    )
+    id: int | None = Field(default=None, sa_column=counted_key())
+    execution_id: int = Field(sa_column=execution_column())
+    test_case_id: int = Field(sa_column=case_column())
     p50: int | None = None
     p95: int | None = None
     p99: int | None = None
     err_rate: Decimal | None = Field(default=None, sa_column=Column(Numeric(5, 2)))
-    request_url: str = Field(default="", sa_column=Column(Text, nullable=False))
+    request_url: str = Field(default="", sa_column=text_column())
     request_method: str = Field(default="", max_length=10)
     response_code: int | None = None
-    response_body: str = Field(default="", sa_column=Column(Text, nullable=False))
-    created_at: datetime = Field(default_factory=utc_now, sa_column=_time())
-    # Ours: successes only, microseconds.
+    response_body: str = Field(default="", sa_column=text_column())
+    created_at: datetime = Field(default_factory=utc_now, sa_column=time_column())
+    # Ours: successes only, microseconds. Null where nothing was measured.
     outcome: str = Field(max_length=16)
-    reason: str = Field(default="", sa_column=Column(Text, nullable=False))
+    reason: str = Field(default="", sa_column=text_column())
     verdict: str | None = Field(default=None, max_length=16)
     success_p50_us: int | None = Field(default=None, sa_column=Column(BigInteger))
     success_p95_us: int | None = Field(default=None, sa_column=Column(BigInteger))
@@ -232,26 +222,26 @@ class TestResult(SQLModel, table=True):
     requests: int | None = None
     successes: int | None = None
     errors: int | None = None
-    errors_by_kind: dict[str, int] | None = Field(default=None, sa_column=Column(JSON))
+    errors_by_kind: dict[str, int] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
     duration_us: int | None = Field(default=None, sa_column=Column(BigInteger))
 
 
-class Ledger(SQLModel, table=True):
+class Ledger(Row, table=True):
     """One window: what it switched on, and whether that is known to be off."""
 
     __tablename__ = "ledger"
-    __table_args__: ClassVar[tuple[Any, ...]] = (Index("ix_ledger_state", "state"),)
+    __table_args__: ClassVar[tuple[Any, ...]] = (Index(None, "state"),)
 
-    window_id: str = Field(sa_column=Column(String(255), primary_key=True))
+    window_id: str = Field(sa_column=Column(String(1000), primary_key=True))
     run_id: str = Field(sa_column=Column(String(64), primary_key=True))
-    execution_id: int = Field(sa_column=_execution())
-    parent_workflow_id: str = Field(sa_column=Column(Text, nullable=False))
+    execution_id: int = Field(sa_column=execution_column(index=True))
+    parent_workflow_id: str = Field(sa_column=text_column())
     parent_run_id: str = Field(max_length=64)
     kind: str = Field(max_length=16)
     service: str = Field(default="", max_length=200)
-    peer_name: str = Field(default="", max_length=255)
+    peer_name: str = Field(default="", sa_column=text_column())
     state: str = Field(max_length=16)
-    close_by: datetime = Field(sa_column=_time())
-    detail: str = Field(default="", sa_column=Column(Text, nullable=False))
-    created_at: datetime = Field(default_factory=utc_now, sa_column=_time())
-    updated_at: datetime = Field(default_factory=utc_now, sa_column=_time())
+    close_by: datetime = Field(sa_column=time_column())
+    detail: str = Field(default="", sa_column=text_column())
+    created_at: datetime = Field(default_factory=utc_now, sa_column=time_column())
+    updated_at: datetime = Field(default_factory=utc_now, sa_column=time_column())

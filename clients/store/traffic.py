@@ -6,111 +6,122 @@ from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlmodel import col
 
-from clients.store.engine import session
-from clients.store.tables import InterceptReplayResult, RequestPattern, TaskExecution, utc_now
+from clients.store.columns import utc_now
+from clients.store.engine import reading, writing
+from clients.store.executions import unknown_execution
+from clients.store.tables import InterceptReplayResult, RecordedService, RequestPattern, TaskExecution
 from clients.store.upsert import insert_or_replace
-from workflows.contracts.errors import ErrorCode, HoldfastError
 from workflows.contracts.exchange import CapturedAnswer, RecordedExchange
 
 _KEY = ("execution_id", "service_name", "position")
 
 
 class Traffic:
-    """Repository of exchanges. Everything is redacted before it comes here."""
+    """Repository of exchanges. Everything is redacted before it comes here.
+
+    Writing is NOT_FOUND for an unknown run, reading is empty.
+    """
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
     async def save_exchanges(self, execution_id: int, exchanges: list[RecordedExchange]) -> None:
-        """Store recorded requests; a repetition replaces them."""
-        rows = [
-            {
-                "execution_id": execution_id,
-                "service_name": one.service,
-                "position": one.position,
-                "request_url": one.url,
-                "request_method": one.method,
-                "raw_path": one.path,
-                "request_headers": one.request_headers,
-                "request_body": one.request_body,
-                "response_status": one.response_status,
-                "response_headers": one.response_headers,
-                "response_body": one.response_body,
-                "created_at": utc_now(),
-            }
-            for one in exchanges
-        ]
-        async with session(self._engine) as work:
+        """Store recorded requests; a repetition replaces them, by service and position."""
+        rows = [_recorded_row(execution_id, one) for one in exchanges]
+        async with writing(self._engine) as work:
             await insert_or_replace(work, RequestPattern, rows, *_KEY)
 
     async def exchanges(self, execution_id: int, service: str) -> list[RecordedExchange]:
-        """A service's recorded requests, in the proxy's order."""
-        execution, name, position = _columns(RequestPattern)
-        wanted = select(RequestPattern).where(execution == execution_id, name == service).order_by(position)
-        async with session(self._engine) as work:
-            rows = (await work.execute(wanted)).scalars()
-            return [
-                RecordedExchange(
-                    service=row.service_name,
-                    position=row.position,
-                    method=row.request_method,
-                    url=row.request_url,
-                    path=row.raw_path,
-                    request_headers=row.request_headers,
-                    request_body=row.request_body,
-                    response_status=row.response_status,
-                    response_headers=row.response_headers,
-                    response_body=row.response_body,
-                )
-                for row in rows
-            ]
+        """A service's recorded requests, by position."""
+        wanted = (
+            select(RequestPattern)
+            .where(col(RequestPattern.execution_id) == execution_id, col(RequestPattern.service_name) == service)
+            .order_by(col(RequestPattern.position))
+        )
+        async with reading(self._engine) as work:
+            return [_recorded(row) for row in (await work.execute(wanted)).scalars()]
+
+    async def save_propagation(self, execution_id: int, forwarded: dict[str, bool]) -> None:
+        """Store, by service, whether the marker in the analysis request's baggage reached it; a repetition replaces."""
+        rows = [
+            {"execution_id": execution_id, "service_name": name, "baggage_forwarded": reached, "created_at": utc_now()}
+            for name, reached in forwarded.items()
+        ]
+        async with writing(self._engine) as work:
+            await insert_or_replace(work, RecordedService, rows, "execution_id", "service_name")
+
+    async def propagation(self, execution_id: int) -> dict[str, bool]:
+        """Whether the marker reached each service, by name."""
+        wanted = (
+            select(col(RecordedService.service_name), col(RecordedService.baggage_forwarded))
+            .where(col(RecordedService.execution_id) == execution_id)
+            .order_by(col(RecordedService.service_name))
+        )
+        async with reading(self._engine) as work:
+            return dict((await work.execute(wanted)).all())
 
     async def save_captured(self, execution_id: int, fault_type: str, answers: list[CapturedAnswer]) -> None:
-        """Store captured failures; a repetition replaces them."""
-        async with session(self._engine) as work:
+        """Store captured failures; a repetition replaces them, by service and position."""
+        async with writing(self._engine) as work:
             execution = await work.get(TaskExecution, execution_id)
             if execution is None:
-                raise HoldfastError(ErrorCode.NOT_FOUND, f"the store has no execution {execution_id}")
-            rows = [_captured_row(execution_id, execution.task_id, fault_type, answer) for answer in answers]
+                raise unknown_execution(execution_id)
+            common = {"execution_id": execution_id, "task_id": execution.task_id, "fault_type": fault_type}
+            rows = [common | _captured_row(answer) for answer in answers]
             await insert_or_replace(work, InterceptReplayResult, rows, *_KEY)
 
     async def captured(self, execution_id: int) -> list[CapturedAnswer]:
         """All captured failures of a run, by service and position."""
-        execution, name, position = _columns(InterceptReplayResult)
-        wanted = select(InterceptReplayResult).where(execution == execution_id).order_by(name, position)
-        async with session(self._engine) as work:
-            rows = (await work.execute(wanted)).scalars()
-            return [
-                CapturedAnswer(
-                    service=row.service_name,
-                    position=row.position,
-                    method=row.request_method,
-                    url=row.request_url,
-                    path=row.raw_path,
-                    status=row.response_status,
-                    headers=row.response_headers,
-                    body=row.response_body,
-                    substituted=row.substituted,
-                    no_effect=row.no_effect,
-                    error_message=row.error_message,
-                )
-                for row in rows
-            ]
+        wanted = (
+            select(InterceptReplayResult)
+            .where(col(InterceptReplayResult.execution_id) == execution_id)
+            .order_by(col(InterceptReplayResult.service_name), col(InterceptReplayResult.position))
+        )
+        async with reading(self._engine) as work:
+            return [_captured(row) for row in (await work.execute(wanted)).scalars()]
 
 
-def _captured_row(execution_id: int, task_id: int, fault_type: str, answer: CapturedAnswer) -> dict[str, Any]:
+def _recorded_row(execution_id: int, one: RecordedExchange) -> dict[str, Any]:
     return {
         "execution_id": execution_id,
-        "task_id": task_id,
-        "fault_type": fault_type,
+        "service_name": one.service,
+        "position": one.position,
+        "request_url": one.url,
+        "request_method": one.method,
+        "raw_path": one.path,
+        "request_headers": one.request_headers,
+        "request_body": one.request_body,
+        "response_status": one.response_status,
+        "response_headers": one.response_headers,
+        "response_body": one.response_body,
+        "created_at": utc_now(),
+    }
+
+
+def _recorded(row: RequestPattern) -> RecordedExchange:
+    return RecordedExchange(
+        service=row.service_name,
+        position=row.position,
+        method=row.request_method,
+        url=row.request_url,
+        path=row.raw_path,
+        request_headers=row.request_headers,
+        request_body=row.request_body,
+        response_status=row.response_status,
+        response_headers=row.response_headers,
+        response_body=row.response_body,
+    )
+
+
+def _captured_row(answer: CapturedAnswer) -> dict[str, Any]:
+    return {
         "service_name": answer.service,
         "position": answer.position,
         "request_url": answer.url,
         "request_method": answer.method,
         "raw_path": answer.path,
-        "request_headers": {},
-        "request_body": "",
         "response_status": answer.status,
         "response_headers": answer.headers,
         "response_body": answer.body,
@@ -121,5 +132,17 @@ def _captured_row(execution_id: int, task_id: int, fault_type: str, answer: Capt
     }
 
 
-def _columns(table: type[RequestPattern] | type[InterceptReplayResult]) -> tuple[Any, Any, Any]:
-    return table.execution_id, table.service_name, table.position
+def _captured(row: InterceptReplayResult) -> CapturedAnswer:
+    return CapturedAnswer(
+        service=row.service_name,
+        position=row.position,
+        method=row.request_method,
+        url=row.request_url,
+        path=row.raw_path,
+        status=row.response_status,
+        headers=row.response_headers,
+        body=row.response_body,
+        substituted=row.substituted,
+        no_effect=row.no_effect,
+        error_message=row.error_message,
+    )

@@ -1,11 +1,10 @@
-"""Alembic's environment: runs on the connection that the store hands over."""
+"""Alembic's environment: runs on the connection that the store hands over, in its transaction."""
 
 from alembic import context
-from sqlmodel import SQLModel
 
-import clients.store.tables  # noqa: F401 - fills the metadata
+from clients.store.tables import Row
 
 connection = context.config.attributes["connection"]
-context.configure(connection=connection, target_metadata=SQLModel.metadata, render_as_batch=True)
+context.configure(connection=connection, target_metadata=Row.metadata, render_as_batch=True)
 with context.begin_transaction():
     context.run_migrations()

@@ -1,0 +1,87 @@
+"""The kinds of column that the tables are made of: what the two databases would otherwise keep differently."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, DateTime, ForeignKey, Integer, Text
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A time zone aware UTC time with microseconds. SQLite stores no zone, so it is put back on reading."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuse naive times: nobody knows what they mean."""
+        if value is not None and value.tzinfo is None:
+            raise ValueError("a time without a zone cannot be stored")
+        return value.astimezone(UTC) if value else None
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Give UTC back."""
+        if value is None:
+            return None
+        return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+
+
+class AnyText(TypeDecorator[str]):
+    """Text of any length from outside: a body, an address, somebody's words.
+
+    NUL (which PostgreSQL refuses) and halves of surrogate pairs (which are no text, yet come out of JSON) are stored
+    as U+FFFD, so that no answer of a peer can stop a run.
+    """
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """Replace what is not text."""
+        if value is None or (value.isascii() and "\0" not in value):
+            return value
+        whole = value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return whole.replace("\0", "\ufffd")
+
+
+def utc_now() -> datetime:
+    """Now, UTC."""
+    return datetime.now(UTC)
+
+
+def given_key() -> Column[Any]:
+    """A primary key that is given: a 53-bit id."""
+    return Column(BigInteger, primary_key=True, autoincrement=False, nullable=False)
+
+
+def counted_key() -> Column[Any]:
+    """A primary key that the database counts up. SQLite does so for nothing but an INTEGER."""
+    return Column(BigInteger().with_variant(Integer(), "sqlite"), primary_key=True, autoincrement=True)
+
+
+def execution_column(*, index: bool = False) -> Column[Any]:
+    """The run that a row belongs to. Mostly the first column of a natural key, whose index serves it."""
+    return Column(BigInteger, ForeignKey("task_execution.id", ondelete="CASCADE"), nullable=False, index=index)
+
+
+def plan_column(*, index: bool = False) -> Column[Any]:
+    """The plan that a row belongs to: the peers' task."""
+    return Column(BigInteger, ForeignKey("plan_snapshot.id"), nullable=False, index=index)
+
+
+def case_column() -> Column[Any]:
+    """The case that a row belongs to."""
+    return Column(BigInteger, ForeignKey("test_cases.id", ondelete="CASCADE"), nullable=False, index=True)
+
+
+def time_column(*, nullable: bool = False) -> Column[Any]:
+    """A moment, UTC, with microseconds."""
+    return Column(UtcDateTime, nullable=nullable)
+
+
+def text_column(*, nullable: bool = False, index: bool = False) -> Column[Any]:
+    """Text without a bound."""
+    return Column(AnyText, nullable=nullable, index=index)

@@ -1,0 +1,21 @@
+"""How many rows a run has, by table: for tests and closing notes."""
+
+from __future__ import annotations
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from clients.store.engine import reading
+from clients.store.tables import Row
+
+
+async def row_counts(engine: AsyncEngine, execution_id: int) -> dict[str, int]:
+    """Rows of one run in every table that knows runs; 0 where it has none."""
+    counts = {}
+    async with reading(engine) as work:
+        for name, table in sorted(Row.metadata.tables.items()):
+            mine = table.c.id if name == "task_execution" else table.c.get("execution_id")
+            if mine is not None:
+                wanted = select(func.count()).select_from(table).where(mine == execution_id)
+                counts[name] = (await work.execute(wanted)).scalar_one()
+    return counts

@@ -1,0 +1,65 @@
+"""The log of a run, as the peers' tables have it."""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+import time
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlmodel import col
+
+from clients.store.columns import utc_now
+from clients.store.engine import reading, writing
+from clients.store.read_models import LogEntry, LogLevel
+from clients.store.tables import TaskExecutionLog
+from clients.store.upsert import insert_under_own_id
+
+_SEQUENCE_BITS = 20
+_sequence = itertools.count(secrets.randbits(_SEQUENCE_BITS))
+
+
+def new_log_id() -> int:
+    """(epoch milliseconds << 20) | sequence, as the peers make it: sorts by time. Processes begin at random."""
+    return (time.time_ns() // 1_000_000 << _SEQUENCE_BITS) | (next(_sequence) % (1 << _SEQUENCE_BITS))
+
+
+class Logs:
+    """Repository of log lines."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def add(self, execution_id: int, key: str, level: LogLevel, message: str) -> None:
+        """Append a line. The same key of the same run is one line: the first one stays."""
+        line = select(TaskExecutionLog).where(
+            col(TaskExecutionLog.execution_id) == execution_id, col(TaskExecutionLog.entry_key) == key
+        )
+
+        def row() -> dict[str, Any]:
+            now = utc_now()
+            return {
+                "id": new_log_id(),
+                "execution_id": execution_id,
+                "entry_key": key,
+                "ts": now,
+                "level": int(level),
+                "message": message,
+                "created_at": now,
+            }
+
+        async with writing(self._engine) as work:
+            await insert_under_own_id(work, TaskExecutionLog, row, line)
+
+    async def of(self, execution_id: int) -> list[LogEntry]:
+        """A run's log, in order; empty for an unknown run."""
+        lines = (
+            select(TaskExecutionLog)
+            .where(col(TaskExecutionLog.execution_id) == execution_id)
+            .order_by(col(TaskExecutionLog.ts), col(TaskExecutionLog.id))
+        )
+        async with reading(self._engine) as work:
+            rows = (await work.execute(lines)).scalars()
+            return [LogEntry(ts=row.ts, level=LogLevel(row.level), message=row.message) for row in rows]

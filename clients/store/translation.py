@@ -1,0 +1,70 @@
+"""The one place where the errors of the database and its drivers become ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy.exc import DataError, DBAPIError, DisconnectionError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from workflows.contracts.errors import ErrorCode, HoldfastError
+
+_SHOWN = 200
+_REFERENCE = ("23503", "SQLITE_CONSTRAINT_FOREIGNKEY")
+_DATA_CLASSES = ("22", "23")
+"""SQLSTATE classes of values that do not fit and of constraints."""
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn the libraries' errors into ours, once, keeping the cause.
+
+    Raises:
+        HoldfastError: STORE_UNAVAILABLE for everything that a repetition may mend (away, locked, full); NOT_FOUND when
+            a row refers to a run or case that is not there; STORE_CONFLICT for everything that the database will
+            refuse again.
+    """
+    try:
+        yield
+    except HoldfastError:
+        raise
+    except Exception as error:
+        if not isinstance(error, SQLAlchemyError | OSError) and not _of_driver(error):
+            raise
+        raise _understood(error) from error
+
+
+def _of_driver(error: Exception) -> bool:
+    # Some errors while connecting reach us as the driver raised them.
+    return type(error).__module__.partition(".")[0] in ("asyncpg", "sqlite3", "aiosqlite")
+
+
+def _understood(error: Exception) -> HoldfastError:
+    code, words = _code(error), _words(error)
+    if code is ErrorCode.NOT_FOUND:
+        return HoldfastError(code, "the store does not have the run or case that this row belongs to")
+    if code is ErrorCode.STORE_CONFLICT:
+        return HoldfastError(code, f"the database refuses the row: {words}")
+    return HoldfastError(code, f"the database did not answer: {words}", hint="check HOLDFAST_DATABASE_URL and the disk")
+
+
+def _code(error: Exception) -> ErrorCode:
+    origin = error.orig if isinstance(error, DBAPIError) else error
+    state = str(getattr(origin, "sqlstate", None) or getattr(origin, "sqlite_errorname", None) or "")
+    if state in _REFERENCE:
+        return ErrorCode.NOT_FOUND
+    # A value that the driver cannot even send is its DataError, which is a ValueError too.
+    unfit = isinstance(origin, ValueError) or isinstance(getattr(origin, "__cause__", None), ValueError)
+    if isinstance(error, IntegrityError | DataError) or state.startswith(_DATA_CLASSES) or unfit:
+        return ErrorCode.STORE_CONFLICT
+    may_pass = not isinstance(error, SQLAlchemyError) or isinstance(
+        error, DBAPIError | DisconnectionError | PoolTimeoutError
+    )
+    return ErrorCode.STORE_UNAVAILABLE if may_pass else ErrorCode.STORE_CONFLICT
+
+
+def _words(error: Exception) -> str:
+    # Only the driver's own words: the rest of the text quotes the statement with its parameters.
+    origin = getattr(error, "orig", None) or error
+    return f"{type(origin).__name__}: {next(iter(str(origin).splitlines()), '')[:_SHOWN]}"
