@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 import traceback
 from collections.abc import Callable, Iterable
 from datetime import datetime
@@ -12,8 +13,11 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 import click
+from temporalio.service import RPCError
 
-from cli.exit_codes import code_for
+from cli.exit_codes import ExitCode, code_for
+from cli.interrupts import Interrupted
+from clients.temporal import server_error
 from workflows.contracts.errors import ErrorCode, HoldfastError, Problem
 
 P = ParamSpec("P")
@@ -50,23 +54,35 @@ def clear_errors(command: Callable[P, R]) -> Callable[P, R]:
     def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return command(*args, **kwargs)
-        except (click.ClickException, click.exceptions.Exit, click.Abort, SystemExit):
+        except (click.ClickException, click.exceptions.Exit, SystemExit, BrokenPipeError):
             raise
-        except HoldfastError as error:
-            complain(f"error: {error}")
-            raise SystemExit(code_for(error.code)) from None
-        except KeyboardInterrupt:
-            raise SystemExit(130) from None
+        except (KeyboardInterrupt, click.Abort, Interrupted):
+            raise SystemExit(ExitCode.CANCELLED) from None
         except Exception as error:
-            complain(f"error: unexpected {type(error).__name__}. Details: {_keep_traceback()}")
-            raise SystemExit(code_for(ErrorCode.UNEXPECTED)) from None
+            code, sentence = _explained(error)
+            complain(f"error: {sentence}")
+            raise SystemExit(code) from None
 
     return guarded
 
 
+def _explained(error: Exception) -> tuple[ExitCode, str]:
+    if isinstance(error, RPCError):
+        error = server_error(error)
+    if isinstance(error, HoldfastError):
+        return code_for(error.code), str(error)
+    return code_for(ErrorCode.UNEXPECTED), f"unexpected {type(error).__name__}. Details: {_keep_traceback()}"
+
+
 def _keep_traceback() -> Path:
-    folder = Path(".holdfast")
-    folder.mkdir(exist_ok=True)
-    path = folder / f"error-{datetime.now().astimezone():%Y%m%d-%H%M%S}.txt"
-    path.write_text(traceback.format_exc())
+    """Write the traceback under `.holdfast`, or, where that cannot be, where temporary files go."""
+    name = f"error-{datetime.now().astimezone():%Y%m%d-%H%M%S}-{os.getpid()}.txt"
+    text = traceback.format_exc()
+    try:
+        path = Path(".holdfast") / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    except OSError:
+        path = Path(tempfile.gettempdir()) / f"holdfast-{name}"
+        path.write_text(text)
     return path

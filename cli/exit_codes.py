@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+from pydantic import computed_field
+
 from workflows.contracts.base import Contract
 from workflows.contracts.errors import ERRORS, ErrorClass, ErrorCode
-from workflows.contracts.execution import Recovery, RunFailure, RunSummary, Verdict
+from workflows.contracts.execution import Recovery, RunFailure, RunStatus, RunSummary, Verdict
 from workflows.contracts.windows import LockReport
 
 
@@ -29,6 +31,7 @@ class ExitCode(IntEnum):
 
 
 _STOPPED = {ErrorCode.STOP_CONDITION, ErrorCode.ABORTED, ErrorCode.DEADLINE_EXCEEDED}
+_STATUS = {RunStatus.CANCELLED: ExitCode.CANCELLED, RunStatus.TIMED_OUT: ExitCode.STOPPED}
 _VERDICTS = {
     Verdict.PASSED: ExitCode.PASSED,
     Verdict.FAILED: ExitCode.VERDICT_FAILED,
@@ -37,35 +40,41 @@ _VERDICTS = {
 
 
 class RunOutcome(Contract):
-    """How a run ended, as far as Temporal alone tells."""
+    """How a run ended, as far as Temporal alone tells. As JSON it is what `--json` writes."""
 
     workflow_id: str
     run_id: str
+    status: RunStatus
     summary: RunSummary | None = None
     failure: RunFailure | None = None
-    cancelled: bool = False
     message: str = ""
     """For an end without summary or failure: what the server says."""
     lock: LockReport | None = None
     """None when the run never held its namespace."""
+    lock_trouble: str = ""
+    """The lock ended without a report."""
 
+    @computed_field  # type: ignore[prop-decorator]
     @property
     def recovery(self) -> Recovery:
-        """The lock's last look counts; without a lock nothing was switched on."""
-        if self.lock is None:
-            return self.failure.recovery if self.failure else Recovery.NOT_NEEDED
-        return Recovery.VERIFIED if self.lock.recovery_verified else Recovery.UNVERIFIED
+        """The lock's last look counts; without one, what the run knew. Without a lock nothing was touched."""
+        if self.lock is not None:
+            return Recovery.VERIFIED if self.lock.recovery_verified else Recovery.UNVERIFIED
+        if self.failure is not None:
+            return self.failure.recovery
+        return Recovery.UNVERIFIED if self.lock_trouble else Recovery.NOT_NEEDED
 
+    @computed_field  # type: ignore[prop-decorator]
     @property
     def exit_code(self) -> ExitCode:
         """The one number."""
         if self.recovery is Recovery.UNVERIFIED:
             return ExitCode.RECOVERY_UNVERIFIED
-        if self.cancelled:
-            return ExitCode.CANCELLED
         if self.summary is not None:
             return _VERDICTS[self.summary.verdict]
-        return code_for(self.failure.code) if self.failure else ExitCode.RUN_FAILED
+        if self.failure is not None:
+            return code_for(self.failure.code)
+        return _STATUS.get(self.status, ExitCode.RUN_FAILED)
 
 
 def code_for(code: ErrorCode) -> ExitCode:

@@ -1,31 +1,30 @@
-"""Starting a run, following it to its very end, and letting go of it when asked."""
+"""Following a run to its very end, its lock's end included, and letting go of it when asked."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import getpass
-import os
-import signal
-import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
-from temporalio.exceptions import CancelledError, WorkflowAlreadyStartedError
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 
 from cli.exit_codes import RunOutcome
+from cli.interrupts import Interrupts
 from cli.progress import Progress
-from clients.runs import failure_of
-from clients.settings import Settings
-from clients.temporal import has_pollers, lock_of_run
+from clients.runs import RunDirectory
+from clients.temporal import has_pollers, lock_of_run, server_error
 from workflows.contracts.errors import ErrorCode, HoldfastError
-from workflows.contracts.execution import IfBusy, RunSummary
-from workflows.contracts.plan import Plan
+from workflows.contracts.execution import RunStatus
 from workflows.contracts.status import RunState
-from workflows.names import STATUS_QUERY, WorkflowType, run_workflow_id
+from workflows.contracts.windows import LockReport
+from workflows.names import STATUS_QUERY
+
+T = TypeVar("T")
+Say = Callable[[str], None]
+Run = WorkflowHandle[Any, Any]
 
 LOOK_EVERY = 0.4
 """Seconds between two looks at a run."""
@@ -33,53 +32,45 @@ LOOK_EVERY = 0.4
 QUERY_PATIENCE = timedelta(seconds=3)
 """For one look; without a worker the server takes 10 to 15 s to say so."""
 
-WORKER_PATIENCE = 4.0
+WORKER_PATIENCE = 3.0
 """Seconds until a missing worker is mentioned."""
 
-Say = Callable[[str], None]
-Run = WorkflowHandle[Any, Any]
+SILENCE = 15.0
+"""Seconds without an answer of a worker until that is mentioned; a restart takes about ten."""
+
+SERVER_PATIENCE = 120.0
+"""Seconds until a server that does not answer is given up. The run goes on without us."""
+
+_PASSING = {
+    RPCStatusCode.UNAVAILABLE,
+    RPCStatusCode.DEADLINE_EXCEEDED,
+    RPCStatusCode.CANCELLED,
+    RPCStatusCode.INTERNAL,
+    RPCStatusCode.UNKNOWN,
+    RPCStatusCode.ABORTED,
+    RPCStatusCode.RESOURCE_EXHAUSTED,
+}
+
+_NO_EVENT_OF_A_WORKER = 2
+"""Events of a run that no worker has taken up: started, first task scheduled."""
 
 
 class Detached(Exception):  # noqa: N818 - not an error: the operator let go
-    """The operator let go of a run that is still being cleaned up."""
+    """The operator let go of a run."""
 
 
-async def start(client: Client, plan: Plan, document: object, if_busy: IfBusy) -> Run:
-    """Start a run under its plan's id.
+async def mention_missing_worker(client: Client, run: Run, queue: str, say: Say) -> None:
+    """Say, within seconds, when no worker takes the run up.
 
-    Raises:
-        HoldfastError: EXECUTION_ALREADY_RUNNING when a run of this plan is running; nothing was touched.
+    The run itself is looked at, because the server lists a worker that was killed for five minutes more.
     """
-    workflow_id = run_workflow_id(plan.name)
-    queue = Settings.from_environment(os.environ).task_queue
-    order = {"plan": document, "if_busy": if_busy.value, "requested_by": _who()}
-    try:
-        return await client.start_workflow(
-            WorkflowType.RESILIENCE_TEST, order, id=workflow_id, task_queue=queue, result_type=RunSummary
-        )
-    except WorkflowAlreadyStartedError as error:
-        raise HoldfastError(
-            ErrorCode.EXECUTION_ALREADY_RUNNING,
-            f"{workflow_id} is running already",
-            hint=f"watch it with `holdfast watch {plan.name}`, or end it with `holdfast cancel {plan.name}`",
-        ) from error
-
-
-def _who() -> str:
-    with contextlib.suppress(KeyError, OSError):
-        return f"{getpass.getuser()}@{socket.gethostname()}"
-    return ""
-
-
-async def mention_missing_worker(client: Client, say: Say) -> None:
-    """Say, within seconds, when nobody will take the run up."""
-    queue = Settings.from_environment(os.environ).task_queue
     end = asyncio.get_running_loop().time() + WORKER_PATIENCE
     while asyncio.get_running_loop().time() < end:
-        if await has_pollers(client, queue):
+        if (await run.describe()).history_length > _NO_EVENT_OF_A_WORKER:
             return
-        await asyncio.sleep(LOOK_EVERY)
-    say(f"no worker polls the queue '{queue}': the run waits until there is one. Start it with `holdfast worker`")
+        await asyncio.sleep(LOOK_EVERY / 2)
+    what = "no worker has taken the run up yet" if await has_pollers(client, queue) else f"no worker polls '{queue}'"
+    say(f"{what}: the run waits until one does. Start it with `holdfast worker`")
 
 
 async def look(run: Run) -> RunState | None:
@@ -87,6 +78,15 @@ async def look(run: Run) -> RunState | None:
     with contextlib.suppress(RPCError):
         return cast("RunState", await run.query(STATUS_QUERY, result_type=RunState, rpc_timeout=QUERY_PATIENCE))
     return None
+
+
+async def ask_to_end(run: Run) -> None:
+    """Cancel a run; one that has ended already is left alone."""
+    try:
+        await run.cancel()
+    except RPCError as error:
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            raise
 
 
 class Follower:
@@ -97,21 +97,25 @@ class Follower:
         self._run = run
         self._say = say
         self._progress = Progress()
+        self._answered = asyncio.get_running_loop().time()
+        self._silent = False
 
-    async def follow(self) -> RunOutcome:
+    async def follow(self, interrupts: Interrupts, *, cancel_first: bool = True) -> RunOutcome:
         """Tell the progress until the run and its lock have ended.
 
-        The first SIGINT or SIGTERM cancels the run; what follows then is its recovery.
+        The first request to end cancels the run, and what follows then is its recovery; the second lets go of it.
+        With `cancel_first` false, for onlookers, the first one does.
 
         Raises:
-            Detached: at the second signal.
+            Detached: let go.
         """
-        ending = asyncio.create_task(end_of(self._client, self._run))
+        ending = asyncio.create_task(end_of(self._client, self._run, self._say))
         telling = asyncio.create_task(self._tell_again_and_again())
-        letting_go = asyncio.create_task(self._second_signal())
+        letting_go = asyncio.create_task(self._let_go(interrupts, cancel_first=cancel_first))
         try:
             await asyncio.wait({ending, letting_go}, return_when=asyncio.FIRST_COMPLETED)
             if not ending.done():
+                letting_go.result()
                 raise Detached
             telling.cancel()
             await self._tell()
@@ -128,38 +132,83 @@ class Follower:
 
     async def _tell(self) -> None:
         state = await look(self._run)
-        for line in self._progress.lines(state) if state else []:
-            self._say(line)
+        now = asyncio.get_running_loop().time()
+        if state is not None:
+            self._answered, self._silent = now, False
+            for line in self._progress.lines(state):
+                self._say(line)
+        elif self._progress.begun and not self._silent and now - self._answered > SILENCE:
+            self._silent = True
+            self._say(f"no worker has answered for {SILENCE:.0f} s: the run goes on when one is back")
 
-    async def _second_signal(self) -> None:
-        """Cancel the run at the first signal, return at the second."""
-        loop = asyncio.get_running_loop()
-        signals: asyncio.Queue[int] = asyncio.Queue()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, signals.put_nowait, number)
-        try:
-            await signals.get()
+    async def _let_go(self, interrupts: Interrupts, *, cancel_first: bool) -> None:
+        await interrupts.next()
+        if cancel_first:
             self._say("cancelling: everything is switched off first (once more to let go of it)")
-            await self._run.cancel()
-            await signals.get()
-        finally:
-            for number in (signal.SIGINT, signal.SIGTERM):
-                loop.remove_signal_handler(number)
+            await patiently(lambda: ask_to_end(self._run), self._say)
+            await interrupts.next()
 
 
-async def end_of(client: Client, run: Run) -> RunOutcome:
+async def patiently(ask: Callable[[], Awaitable[T]], say: Say) -> T:
+    """Ask the server again while it does not answer.
+
+    Raises:
+        HoldfastError: PEER_UNREACHABLE when it has been silent for too long.
+        RPCError: when the answer is a refusal.
+    """
+    clock = asyncio.get_running_loop().time
+    since: float | None = None
+    while True:
+        try:
+            return await ask()
+        except (RPCError, HoldfastError) as error:
+            if not _passes(error):
+                raise
+            if since is None:
+                since = clock()
+                say("the Temporal server does not answer: trying again")
+            elif clock() - since > SERVER_PATIENCE:
+                known = server_error(error) if isinstance(error, RPCError) else error
+                hint = "a run that has begun goes on without us"
+                raise HoldfastError(ErrorCode.PEER_UNREACHABLE, known.message, hint=hint) from error
+            await asyncio.sleep(1)
+
+
+def _passes(error: RPCError | HoldfastError) -> bool:
+    if isinstance(error, RPCError):
+        return error.status in _PASSING
+    return error.code is ErrorCode.PEER_UNREACHABLE
+
+
+async def end_of(client: Client, run: Run, say: Say) -> RunOutcome:
     """Wait until a run and then its lock have ended: only then is its recovery known."""
-    described = await run.describe()
-    outcome = RunOutcome(workflow_id=run.id, run_id=described.run_id)
+    described = await patiently(run.describe, say)
+    workflow_id, run_id = run.id, described.run_id
+    this_run = client.get_workflow_handle(workflow_id, run_id=run_id)
+    await patiently(lambda: _ended(this_run), say)
+    end = await patiently(lambda: RunDirectory(client).end_of(workflow_id, run_id), say)
+    lock = await patiently(lambda: lock_of_run(client, workflow_id, run_id), say)
+    report, trouble = await patiently(lambda: _report_of(lock), say) if lock else (None, "")
+    return RunOutcome(
+        workflow_id=workflow_id,
+        run_id=run_id,
+        status=end.status if end else RunStatus.FAILED,
+        summary=end.summary if end else None,
+        failure=end.failure if end else None,
+        message=end.message if end else "",
+        lock=report,
+        lock_trouble=trouble,
+    )
+
+
+async def _ended(run: Run) -> None:
+    with contextlib.suppress(WorkflowFailureError):
+        await run.result()
+
+
+async def _report_of(lock: WorkflowHandle[Any, LockReport]) -> tuple[LockReport | None, str]:
+    """The lock's report; or why there is none, which is harmless only for a lock that was refused at its pre-flight."""
     try:
-        summary = await client.get_workflow_handle(run.id, run_id=outcome.run_id, result_type=RunSummary).result()
-        outcome = outcome.model_copy(update={"summary": summary})
+        return await lock.result(), ""
     except WorkflowFailureError as error:
-        facts = {
-            "cancelled": isinstance(error.cause, CancelledError),
-            "failure": failure_of(error.cause),
-            "message": f"the run ended: {error.cause}",
-        }
-        outcome = outcome.model_copy(update=facts)
-    lock = await lock_of_run(client, run.id, outcome.run_id)
-    return outcome.model_copy(update={"lock": await lock.result() if lock else None})
+        return None, f"{lock.id} ended without a report: {error.cause}"

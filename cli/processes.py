@@ -1,22 +1,44 @@
-"""Child processes of the demo: each in a session of its own, with a log, ended by their own pid and nothing else."""
+"""Child processes of the demo: each in a session of its own, with a log, ended by their own pid and nothing else.
+
+A child's standard input is a pipe that nobody writes to. When the parent is gone, however it went, the pipe ends, and
+the child ends itself as if it had been asked to: a demo that was killed leaves nothing behind.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
 import sys
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from workflows.contracts.errors import ErrorCode, HoldfastError
 
+STARTER = Path(__file__).parents[1] / "starter.py"
+
 STOP_PATIENCE = 15.0
 """Seconds until a child that does not end is killed."""
 
+_END_WITH_PARENT = "HOLDFAST_END_WITH_PARENT"
 _TAIL = 15
+
+
+def end_with_parent() -> None:
+    """In a child: end when the parent has. Elsewhere: nothing."""
+    if os.environ.pop(_END_WITH_PARENT, ""):
+        threading.Thread(target=_end_at_eof, daemon=True).start()
+
+
+def _end_at_eof() -> None:
+    with contextlib.suppress(OSError):
+        while os.read(0, 1):
+            pass
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 class Child:
@@ -28,32 +50,30 @@ class Child:
         self._process = process
 
     @classmethod
-    async def start(
-        cls, name: str, *arguments: str, folder: Path, environment: Mapping[str, str] | None = None
-    ) -> Child:
+    async def start(cls, name: str, *arguments: str, folder: Path, environment: Mapping[str, str]) -> Child:
         """Start it. A session of its own, so that Ctrl-C reaches only us and we choose the order of ending."""
         log = folder / f"{name}.log"
         with log.open("wb") as file:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
-                "-m",
-                "starter",
+                str(STARTER),
                 *arguments,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE if "--json" in arguments else file,
                 stderr=file,
                 start_new_session=True,
-                env=os.environ | (environment or {}),
+                env={**environment, _END_WITH_PARENT: "1"},
             )
         return cls(name, process, log)
 
     async def ready(self, patience: float) -> dict[str, Any]:
-        """Its first line, which says where it is.
+        """The one line of JSON that says where it is.
 
         Raises:
             HoldfastError: PEER_UNREACHABLE with the tail of its log when it ends or is silent instead.
         """
-        assert self._process.stdout is not None  # noqa: S101 - asked for in start
+        if self._process.stdout is None:
+            raise self.failed("was not asked to say where it is")
         try:
             line = await asyncio.wait_for(self._process.stdout.readline(), patience)
             return dict(json.loads(line))
@@ -63,20 +83,27 @@ class Child:
     def failed(self, what: str) -> HoldfastError:
         """An error with the end of its log."""
         tail = "\n".join(self.log.read_text(errors="replace").splitlines()[-_TAIL:])
-        return HoldfastError(ErrorCode.PEER_UNREACHABLE, f"the {self.name} {what}. The end of {self.log}:\n{tail}")
+        end = f". The end of {self.log}:\n{tail}" if tail else f"; {self.log} is empty"
+        return HoldfastError(ErrorCode.PEER_UNREACHABLE, f"the {self.name} {what}{end}")
 
     @property
     def ended(self) -> bool:
         """Whether it has ended."""
         return self._process.returncode is not None
 
+    async def ended_by_itself(self) -> HoldfastError:
+        """Wait until it ends; what to say about it when nobody asked it to."""
+        code = await self._process.wait()
+        return self.failed(f"ended by itself with {code}")
+
     async def stop(self) -> None:
-        """Ask it to end, and kill it only when it does not."""
+        """Ask it to end, and kill it, and what it started itself, only when it does not."""
         if self.ended:
             return
         self._process.send_signal(signal.SIGTERM)
         try:
             await asyncio.wait_for(self._process.wait(), STOP_PATIENCE)
         except TimeoutError:
-            self._process.kill()
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
             await self._process.wait()

@@ -1,4 +1,8 @@
-"""A run's progress as plain lines: each says what has changed since the last look."""
+"""A run's progress as plain lines: each says what has changed since the last look.
+
+A look comes every half second and much may have happened in between, so what is told is a list of facts in the order in
+which a run makes them, each under its phase and each told once.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +10,11 @@ from collections.abc import Iterator
 
 from workflows.contracts.execution import Phase
 from workflows.contracts.faults import InjectionState
-from workflows.contracts.status import InjectionRow, RunState
-from workflows.contracts.windows import WindowState
+from workflows.contracts.status import InjectionRow, RunState, WindowRow
+from workflows.contracts.windows import WindowKind, WindowState
+
+Fact = tuple[str, str]
+"""What makes it the same fact again, and its line."""
 
 _EXPLAINED = {
     Phase.GENERATING_CASES: "creating the record, locking the namespace",
@@ -19,72 +26,132 @@ _EXPLAINED = {
     Phase.FAILED: "failed",
     Phase.CANCELLED: "cancelled",
 }
+_ENDS = {Phase.DONE, Phase.FAILED, Phase.CANCELLED}
+
+_WINDOW_NAMES = {WindowKind.RECORDING: "recording", WindowKind.FAULT: "fault in", WindowKind.RULES: "rules"}
 
 
 class Progress:
-    """Remembers the last state that was shown."""
+    """Remembers what was told."""
 
     def __init__(self) -> None:
-        self._last = RunState()
+        self._told: set[str] = set()
+        self._waiting = ""
+        self._paused = False
+
+    @property
+    def begun(self) -> bool:
+        """Whether the run has shown anything yet."""
+        return bool(self._told)
 
     def lines(self, state: RunState) -> list[str]:
-        """What is new, oldest first. Phases that came and went between two looks are told as well."""
-        found = list(self._changes(state))
-        self._last = state
-        return found
+        """What is new, oldest first."""
+        found = [line for key, line in _facts(state) if key not in self._told]
+        self._told.update(key for key, _ in _facts(state))
+        return found + list(self._switched(state))
 
-    def _changes(self, state: RunState) -> Iterator[str]:
-        last = self._last
-        if state.execution_id and not last.execution_id:
-            yield f"execution {state.execution_id}"
-        if state.waiting_for and state.waiting_for != last.waiting_for:
-            yield f"namespace {state.namespace} is held by {state.waiting_for}: waiting"
-        for entered in state.phases[len(last.phases) :]:
-            yield f"{entered.phase:<24} {_EXPLAINED[entered.phase]}"
-            yield from self._inside(entered.phase, state)
-        if len(state.phases) == len(last.phases):
-            yield from self._inside(state.phase, state)
-        yield from self._windows(state)
-        if state.paused != last.paused:
+    def _switched(self, state: RunState) -> Iterator[str]:
+        """What may come and go more than once."""
+        if state.waiting_for != self._waiting:
+            yield (
+                f"waiting: the namespace is held by {state.waiting_for}" if state.waiting_for else "waited long enough"
+            )
+        if state.paused != self._paused:
             yield "paused: nothing new begins" if state.paused else "resumed"
-
-    def _inside(self, phase: Phase, state: RunState) -> Iterator[str]:
-        last = self._last
-        if state.analysis.recorded and not last.analysis.recorded and phase is not Phase.GENERATING_CASES:
-            recorded = ", ".join(f"{one.service} {one.patterns}" for one in state.analysis.recorded)
-            yield f"  recorded requests: {recorded}"
-            self._last = last = last.model_copy(update={"analysis": state.analysis})
-        if state.cases.total and not last.cases.total:
-            yield f"  {state.cases.total} cases: 1 baseline, {state.cases.single} single, {state.cases.dual} pairs"
-            self._last = last = last.model_copy(update={"cases": state.cases})
-        if phase is not Phase.ANALYZING_PATTERNS:
-            yield from self._injections(state)
-        if phase is Phase.LOAD_TEST_BASELINE and state.load.cases_done != last.load.cases_done:
-            eta = f", about {state.eta_seconds:.0f} s left" if state.eta_seconds else ""
-            yield f"  {state.load.cases_done} of {state.load.cases_total} cases measured{eta}"
-
-    def _injections(self, state: RunState) -> Iterator[str]:
-        before = {row.service: row for row in self._last.injections}
-        changed = [row for row in state.injections if row.state != _state(before.get(row.service))]
-        for row in changed:
-            yield _injection(row)
-        self._last = self._last.model_copy(update={"injections": state.injections})
-
-    def _windows(self, state: RunState) -> Iterator[str]:
-        before = {row.window_id: row.state for row in self._last.windows}
-        for row in state.windows:
-            if row.state is WindowState.UNVERIFIED and before.get(row.window_id) is not WindowState.UNVERIFIED:
-                yield f"!! {row.window_id} was NOT seen to be off: {row.detail}"
+        self._waiting, self._paused = state.waiting_for, state.paused
 
 
-def _state(row: InjectionRow | None) -> InjectionState:
-    return row.state if row else InjectionState.PENDING
+def _facts(state: RunState) -> Iterator[Fact]:
+    """Everything that a state tells, in the order in which it came to be."""
+    if state.execution_id:
+        yield "execution", f"execution {state.execution_id} of plan {state.plan}"
+    entered = {one.phase for one in state.phases}
+    for phase, inside in _STAGES.items():
+        if phase in entered:
+            yield phase, f"{phase:<24} {_EXPLAINED[phase]}"
+        yield from inside(state)
+    for phase in entered & _ENDS:
+        yield phase, f"{phase:<24} {_end(state)}"
 
 
-def _injection(row: InjectionRow) -> str:
+def _end(state: RunState) -> str:
+    if state.error_code:
+        return f"{state.error_code}: {state.error_message}"
+    return f"verdict {state.verdict}" if state.verdict else _EXPLAINED[state.phase]
+
+
+def _locking(state: RunState) -> Iterator[Fact]:
+    for row in state.windows:
+        if row.kind is WindowKind.LOCK and row.state is WindowState.OPEN:
+            yield "lock", f"  namespace {state.namespace} is clean and held"
+
+
+def _analysis(state: RunState) -> Iterator[Fact]:
+    if state.analysis.recorded:
+        recorded = ", ".join(f"{one.service} {one.patterns}" for one in state.analysis.recorded)
+        yield "recorded", f"  recorded requests: {recorded}"
+    deaf = [one.service for one in state.analysis.recorded if one.patterns and not one.baggage_forwarded]
+    if deaf:
+        yield "deaf", f"  no baggage reaches {', '.join(deaf)}: their cases cannot be measured"
+    yield from _closings(state, WindowKind.RECORDING)
+    if state.cases.total:
+        counts = state.cases
+        yield "cases", f"  {counts.total} cases: 1 baseline, {counts.single} single, {counts.dual} pairs"
+
+
+def _injections(state: RunState) -> Iterator[Fact]:
+    for row in state.injections:
+        if row.state is not InjectionState.PENDING:
+            if row.fault_name:
+                yield f"broken {row.service}", f"  {row.service:<20} broken ({row.fault_name})"
+            if row.state is not InjectionState.RUNNING:
+                yield f"captured {row.service}", f"  {row.service:<20} {_captured(row)}"
+    yield from _closings(state, WindowKind.FAULT)
+
+
+def _captured(row: InjectionRow) -> str:
     if row.state is InjectionState.FAILED:
-        return f"  {row.service:<20} failed: {row.error}"
-    if row.state is InjectionState.RUNNING:
-        return f"  {row.service:<20} broken ({row.fault_name})"
+        return f"failed: {row.error}"
     effect = ", which is how it answers when healthy: no effect" if row.no_effect else ""
-    return f"  {row.service:<20} answered {row.replay_status}{effect}; recovered"
+    unstable = "" if row.stable is not False else ", not stable yet"
+    return f"answered {row.replay_status}{effect}; recovered{unstable}"
+
+
+def _rules(state: RunState) -> Iterator[Fact]:
+    if state.rules.ready:
+        rules = state.rules
+        yield "rules", f"  {rules.rules} rules ready: seen to act (the proxy drops them after {rules.ttl_seconds} s)"
+
+
+def _load(state: RunState) -> Iterator[Fact]:
+    load = state.load
+    if load.cases_done:
+        eta = f", about {state.eta_seconds:.0f} s left" if state.eta_seconds else ""
+        batches = f"batch {load.batches_done} of {load.batches_total}"
+        yield f"load {load.cases_done}", f"  {load.cases_done} of {load.cases_total} cases measured ({batches}){eta}"
+    yield from _closings(state, WindowKind.RULES)
+
+
+_STAGES = {
+    Phase.GENERATING_CASES: _locking,
+    Phase.ANALYZING_PATTERNS: _analysis,
+    Phase.INJECTING_AND_REPLAYING: _injections,
+    Phase.RULES_READY: _rules,
+    Phase.LOAD_TEST_BASELINE: _load,
+}
+
+
+def _closings(state: RunState, kind: WindowKind) -> Iterator[Fact]:
+    """Windows that are off. A fault's is part of its own line, unless the run was stopped before there was one."""
+    captured = {row.service for row in state.injections if row.state is InjectionState.RECOVERED}
+    for row in state.windows:
+        if row.kind is not kind:
+            continue
+        if row.state is WindowState.UNVERIFIED:
+            yield f"unverified {row.window_id}", f"!! {_named(row)} was NOT seen to be off: {row.detail}"
+        elif row.state is WindowState.CLOSED and row.service not in captured:
+            yield f"closed {row.window_id}", f"  {_named(row)} off, and seen to be off"
+
+
+def _named(row: WindowRow) -> str:
+    return f"{_WINDOW_NAMES.get(row.kind, row.window_id)} {row.service}".strip()

@@ -2,36 +2,74 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 from typing import TypeVar
+
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
 
 from cli.console import complain, say
 from cli.exit_codes import ExitCode, RunOutcome
-from cli.verdict_table import conclusion, table
+from cli.verdict_table import as_shown, conclusion, table
+from clients.settings import Settings
 from clients.store.store import Store
-from workflows.contracts.errors import HoldfastError
-from workflows.contracts.execution import CaseVerdict
+from workflows.contracts.errors import ErrorCode, HoldfastError
+from workflows.contracts.execution import RunSummary
 
 T = TypeVar("T")
+
+STORE_PATIENCE = 15.0
+"""Seconds until a database that does not answer is given up."""
+
+LARGEST_TABLE = 5_000
+"""Cases that are read at once; the worst of a larger run are in its summary."""
 
 _COLOURS = {ExitCode.PASSED: "green", ExitCode.INCONCLUSIVE: "yellow"}
 
 
-async def results_of(database_url: str, question: Callable[[Store], Awaitable[T]]) -> T:
-    """Ask the store one thing."""
-    store = await Store.open(database_url)
+async def ask_store(question: Callable[[Store], Awaitable[T]], database_url: str | None = None) -> T:
+    """Ask the store one thing. One that is not there is not created: an empty one would answer that all is well.
+
+    Raises:
+        HoldfastError: STORE_UNAVAILABLE.
+    """
+    url = database_url or Settings.from_environment(os.environ).database_url
+    _must_exist(url)
     try:
-        return await question(store)
-    finally:
-        await store.close()
+        async with asyncio.timeout(STORE_PATIENCE):
+            store = await Store.open(url)
+            try:
+                return await question(store)
+            finally:
+                await store.close()
+    except TimeoutError as error:
+        raise HoldfastError(
+            ErrorCode.STORE_UNAVAILABLE, "the database does not answer", hint="check HOLDFAST_DATABASE_URL"
+        ) from error
 
 
-async def show_outcome(outcome: RunOutcome, database_url: str | None) -> None:
+def _must_exist(url: str) -> None:
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        return  # the store has its own words for it
+    file = parsed.database or ""
+    if parsed.get_backend_name() == "sqlite" and not Path(file).is_file():
+        raise HoldfastError(
+            ErrorCode.STORE_UNAVAILABLE,
+            f"there is no database {file}",
+            hint="go to the folder where the worker runs, or set HOLDFAST_DATABASE_URL as the worker has it",
+        )
+
+
+async def show_outcome(outcome: RunOutcome, database_url: str | None = None) -> None:
     """The table of cases where the store can be read, else the failing cases; then what came of the run."""
     if outcome.summary:
-        execution_id = outcome.summary.execution_id
         say()
-        for line in await _cases(outcome.summary.failed_cases, execution_id, database_url):
+        for line in await _cases(outcome.summary, database_url):
             say(line, colour="red" if " FAILED " in line else None)
         say()
     first, *rest = conclusion(outcome)
@@ -40,10 +78,15 @@ async def show_outcome(outcome: RunOutcome, database_url: str | None) -> None:
         say(line)
 
 
-async def _cases(failed: list[CaseVerdict], execution_id: int, database_url: str | None) -> list[str]:
-    if database_url:
-        try:
-            return table(await results_of(database_url, lambda store: store.results(execution_id)))
-        except HoldfastError as error:
-            complain(f"the store cannot be read here ({error.code}); failing cases only")
-    return [f"{case.case_id}  {case.verdict}  {case.reason}" for case in failed]
+async def _cases(summary: RunSummary, database_url: str | None) -> Sequence[str]:
+    if summary.cases.total > LARGEST_TABLE:
+        return table(summary.failed_cases)
+    try:
+        results = await ask_store(lambda store: store.results(summary.execution_id), database_url)
+    except HoldfastError as error:
+        complain(f"the store cannot be read here, so only the failing cases are shown ({error.message})")
+        return table(summary.failed_cases)
+    if not results:
+        complain("the store that can be read here does not have this run: only the failing cases are shown")
+        return table(summary.failed_cases)
+    return table([as_shown(one) for one in results])

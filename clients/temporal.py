@@ -40,13 +40,13 @@ def _configuration() -> dict[str, Any]:
         ) from error
 
 
-async def connect() -> Client:
-    """Connect.
+async def connect(address: str | None = None) -> Client:
+    """Connect as configured; with an address, to the embedded server there, whatever the configuration says.
 
     Raises:
         HoldfastError: PEER_UNREACHABLE when no server answers; VALIDATION_ERROR for a broken configuration.
     """
-    configuration = _configuration()
+    configuration = {"target_host": address} if address else _configuration()
     address = configuration.setdefault("target_host", DEFAULT_ADDRESS)
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT):
@@ -57,6 +57,30 @@ async def connect() -> Client:
             f"no Temporal server answers at {address}",
             hint="start one with `holdfast server`, or set TEMPORAL_ADDRESS",
         ) from error
+
+
+def server_error(error: RPCError) -> HoldfastError:
+    """What the server's refusal or silence means to a person."""
+    text = error.message.strip().rstrip(".") or error.status.name
+    match error.status:
+        case RPCStatusCode.NOT_FOUND if "amespace" in text:
+            return HoldfastError(
+                ErrorCode.VALIDATION_ERROR, f"the Temporal server says: {text}", hint="check TEMPORAL_NAMESPACE"
+            )
+        case RPCStatusCode.NOT_FOUND:
+            return HoldfastError(ErrorCode.NOT_FOUND, f"the Temporal server says: {text}")
+        case RPCStatusCode.UNAUTHENTICATED | RPCStatusCode.PERMISSION_DENIED:
+            return HoldfastError(
+                ErrorCode.PEER_REJECTED,
+                f"the Temporal server refuses us: {text}",
+                hint="check TEMPORAL_API_KEY, the TLS settings and TEMPORAL_NAMESPACE",
+            )
+        case RPCStatusCode.INVALID_ARGUMENT | RPCStatusCode.FAILED_PRECONDITION:
+            return HoldfastError(ErrorCode.PEER_REJECTED, f"the Temporal server refuses: {text}")
+        case _:
+            return HoldfastError(
+                ErrorCode.PEER_UNREACHABLE, f"the Temporal server does not answer: {error.status.name}: {text}"
+            )
 
 
 async def ensure_search_attributes(client: Client) -> bool:

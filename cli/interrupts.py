@@ -1,0 +1,64 @@
+"""SIGINT and SIGTERM as events: from the first moment on none of them is lost and none of them kills us half-way."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Coroutine
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+T = TypeVar("T")
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Interrupted(Exception):  # noqa: N818 - not an error: somebody asked us to end
+    """Somebody asked us to end while there was nothing to put back."""
+
+
+class Interrupts:
+    """Counts requests to end. Each is handed out once, in order, to whoever waits for it."""
+
+    def __init__(self) -> None:
+        self._pending: asyncio.Queue[None] = asyncio.Queue()
+
+    def __enter__(self) -> Self:
+        loop = asyncio.get_running_loop()
+        for number in _SIGNALS:
+            loop.add_signal_handler(number, self.push)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        for number in _SIGNALS:
+            loop.remove_signal_handler(number)
+
+    def push(self) -> None:
+        """Ask to end, as a signal does: for time-outs."""
+        self._pending.put_nowait(None)
+
+    async def next(self) -> None:
+        """Wait for the next request to end."""
+        await self._pending.get()
+
+    async def during(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do something that may simply be given up.
+
+        Raises:
+            Interrupted: when asked to end before it was done; the work has been cancelled then.
+        """
+        doing, asked = asyncio.ensure_future(work), asyncio.ensure_future(self.next())
+        try:
+            await asyncio.wait({doing, asked}, return_when=asyncio.FIRST_COMPLETED)
+            if not doing.done():
+                raise Interrupted
+            if asked.done():
+                self.push()  # Done at the same moment: whoever comes next shall hear of it.
+            return doing.result()
+        finally:
+            for task in (doing, asked):
+                task.cancel()
+            await asyncio.gather(doing, asked, return_exceptions=True)

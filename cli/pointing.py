@@ -1,0 +1,35 @@
+"""Pointing a plan at a lab: the same plan, with every address replaced by where the lab really is."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+from urllib.parse import urlsplit
+
+from lab import LabAddresses
+
+
+def point_at(document: Any, addresses: LabAddresses) -> Any:
+    """A copy of the plan's document with the lab's addresses. Nothing but origins is changed; paths and queries stay.
+
+    The request goes to whichever service the plan sent it to; a service that the lab does not have keeps its address.
+    """
+    pointed = copy.deepcopy(document)
+    system = pointed["system"]
+    origins = {_origin(url): addresses.services[name] for name, url in _known(system["services"], addresses)}
+    system["services"] |= {name: addresses.services[name] for name, _ in _known(system["services"], addresses)}
+    system |= {"proxy": addresses.proxy, "faults": addresses.faults}
+    url = pointed["request"]["url"]
+    origin = _origin(url)
+    if origin in origins:
+        pointed["request"]["url"] = origins[origin] + url[len(origin) :]
+    return pointed
+
+
+def _known(services: dict[str, str], addresses: LabAddresses) -> list[tuple[str, str]]:
+    return [(name, url) for name, url in services.items() if name in addresses.services]
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"

@@ -1,0 +1,137 @@
+"""The demo's stage: a Temporal server, a lab and a worker as child processes, on whatever ports are free."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Coroutine
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from temporalio.client import Client
+
+from cli.console import say
+from cli.processes import Child
+from cli.serving import SHOP_TOPOLOGY, moved_lab_ports, read_topology
+from clients.temporal import connect, has_pollers
+from lab import LabAddresses
+from workflows.names import TASK_QUEUE
+
+T = TypeVar("T")
+
+START_PATIENCE = 30.0
+"""Seconds for each of server, worker and lab to come up."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Everything that was started, and where it is."""
+
+    folder: Path
+    address: str
+    ui: str
+    lab: LabAddresses
+    client: Client
+    children: tuple[Child, ...]
+
+    @property
+    def database(self) -> Path:
+        """The store of the demo's worker."""
+        return self.folder / "holdfast.db"
+
+    @property
+    def database_url(self) -> str:
+        """The same for HOLDFAST_DATABASE_URL."""
+        return f"sqlite+aiosqlite:///{self.database}"
+
+    @property
+    def history(self) -> Path:
+        """The database of the demo's Temporal server."""
+        return self.folder / "temporal.db"
+
+    @property
+    def plan(self) -> Path:
+        """The plan as it was run."""
+        return self.folder / "shop.yaml"
+
+    async def unless_one_ends(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do something that needs all of them.
+
+        Raises:
+            HoldfastError: one of them has ended by itself, with the tail of its log.
+        """
+        doing = asyncio.ensure_future(work)
+        ends = [asyncio.ensure_future(child.ended_by_itself()) for child in self.children]
+        try:
+            await asyncio.wait({doing, *ends}, return_when=asyncio.FIRST_COMPLETED)
+            for end in ends:
+                if end.done() and not doing.done():
+                    raise end.result()
+            return doing.result()
+        finally:
+            for task in (doing, *ends):
+                task.cancel()
+            await asyncio.gather(doing, *ends, return_exceptions=True)
+
+
+def next_folder(parent: Path) -> Path:
+    """A new folder `<parent>/<n>`, n counting up; absolute."""
+    parent.mkdir(parents=True, exist_ok=True)
+    number = 1 + max((int(one.name) for one in parent.iterdir() if one.name.isdecimal()), default=0)
+    while True:
+        folder = parent.absolute() / str(number)
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            number += 1
+        else:
+            return folder
+
+
+async def set_up(stack: AsyncExitStack, folder: Path) -> Stage:
+    """Start all three, the server and the lab side by side. The stack ends them in the opposite order."""
+    environment = _environment(folder)
+    database = str(folder / "temporal.db")
+    server = await _start(stack, "server", "server", "--json", "--database", database, folder=folder, env=environment)
+    lab = await _start(stack, "lab", "lab", "--json", folder=folder, env=environment)
+    server_says, lab_says = await asyncio.gather(server.ready(START_PATIENCE), lab.ready(START_PATIENCE))
+    addresses = LabAddresses.model_validate(lab_says)
+    for moved in [*server_says["moved"], *moved_lab_ports(read_topology(SHOP_TOPOLOGY), addresses)]:
+        say(f"  {moved}")
+    environment["TEMPORAL_ADDRESS"] = server_says["address"]
+    worker = await _start(stack, "worker", "worker", folder=folder, env=environment)
+    client = await connect(server_says["address"])
+    await _until_polling(client, worker)
+    say(f"  Temporal {server_says['address']}, Web UI {server_says['ui']}")
+    say(f"  shop     {addresses.entry}/api/home, proxy {addresses.proxy}, fault service {addresses.faults}")
+    return Stage(folder, server_says["address"], server_says["ui"], addresses, client, (server, lab, worker))
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    """What the children get: nothing of how this user reaches another Temporal server, or another store."""
+    configuration = folder / "temporal.toml"
+    configuration.touch()
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("TEMPORAL_", "HOLDFAST_"))}
+    return kept | {
+        "TEMPORAL_CONFIG_FILE": str(configuration),
+        "HOLDFAST_DATABASE_URL": f"sqlite+aiosqlite:///{folder / 'holdfast.db'}",
+        "HOLDFAST_TIMING": "fast",
+        "HOLDFAST_TASK_QUEUE": TASK_QUEUE,
+    }
+
+
+async def _start(stack: AsyncExitStack, name: str, *arguments: str, folder: Path, env: dict[str, str]) -> Child:
+    child = await Child.start(name, *arguments, folder=folder, environment=env)
+    stack.push_async_callback(child.stop)
+    return child
+
+
+async def _until_polling(client: Client, worker: Child) -> None:
+    clock = asyncio.get_running_loop().time
+    end = clock() + START_PATIENCE
+    while not await has_pollers(client, TASK_QUEUE):
+        if worker.ended or clock() > end:
+            raise worker.failed("did not start")
+        await asyncio.sleep(0.1)

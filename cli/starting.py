@@ -1,0 +1,110 @@
+"""Starting a run under its plan's id; waiting for, or ending, the run of the same plan that is there already."""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import os
+import socket
+from datetime import timedelta
+from urllib.parse import quote
+
+from temporalio.client import Client, WorkflowFailureError
+from temporalio.common import WorkflowIDConflictPolicy
+from temporalio.exceptions import WorkflowAlreadyStartedError
+
+from cli.following import Run, Say, ask_to_end
+from cli.interrupts import Interrupts
+from cli.plans import PlanFile
+from clients.embedded import DevServerSettings
+from clients.settings import Settings
+from workflows.contracts.errors import ErrorCode, HoldfastError
+from workflows.contracts.execution import IfBusy, RunSummary
+from workflows.names import WorkflowType, run_workflow_id
+
+
+def task_queue() -> str:
+    """The queue on which runs start: `holdfast`, unless HOLDFAST_TASK_QUEUE says otherwise."""
+    return Settings.from_environment(os.environ).task_queue
+
+
+START_PATIENCE = timedelta(seconds=20)
+"""For the server to accept a run."""
+
+
+async def start(
+    client: Client, file: PlanFile, if_busy: IfBusy, interrupts: Interrupts, say: Say, *, queue: str
+) -> Run:
+    """Start a run; what is returned has been accepted by the server.
+
+    Waiting for an earlier run may be interrupted, the call that starts one may not: whoever interrupts then could not
+    know whether there is a run to cancel. It is cancelled as soon as it is followed.
+
+    Raises:
+        HoldfastError: EXECUTION_ALREADY_RUNNING when a run of this plan is running; nothing was touched.
+        Interrupted: while waiting for that one's end.
+    """
+    workflow_id = run_workflow_id(file.plan.name)
+    order = {"plan": file.document, "if_busy": if_busy.value, "requested_by": _who()}
+    while True:
+        try:
+            started = await client.start_workflow(
+                WorkflowType.RESILIENCE_TEST,
+                order,
+                id=workflow_id,
+                task_queue=queue,
+                id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+                rpc_timeout=START_PATIENCE,
+            )
+        except WorkflowAlreadyStartedError as error:
+            if if_busy is IfBusy.REFUSE:
+                raise _refused(file.plan.name, workflow_id) from error
+            await interrupts.during(_make_room(client, workflow_id, if_busy, say))
+        else:
+            return client.get_workflow_handle(
+                workflow_id, run_id=started.first_execution_run_id, result_type=RunSummary
+            )
+
+
+def _refused(plan: str, workflow_id: str) -> HoldfastError:
+    return HoldfastError(
+        ErrorCode.EXECUTION_ALREADY_RUNNING,
+        f"EXECUTION_ALREADY_RUNNING: {workflow_id} is running",
+        hint=f"`holdfast watch {plan}` shows it, `holdfast cancel {plan}` ends it; or say --if-busy wait or replace",
+    )
+
+
+async def _make_room(client: Client, workflow_id: str, if_busy: IfBusy, say: Say) -> None:
+    running = client.get_workflow_handle(workflow_id)
+    if if_busy is IfBusy.REPLACE:
+        say(f"{workflow_id} is running: cancelling it and waiting for its recovery")
+        await ask_to_end(running)
+    else:
+        say(f"{workflow_id} is running: waiting for its end")
+    with contextlib.suppress(WorkflowFailureError):
+        await running.result()
+
+
+def _who() -> str:
+    with contextlib.suppress(KeyError, OSError):
+        return f"{getpass.getuser()}@{socket.gethostname()}"
+    return ""
+
+
+def web_ui_page(client: Client, run: Run, ui: str = "") -> str:
+    """Where the run is in the Web UI, as far as that can be told from the server's address; else empty."""
+    address = client.service_client.config.target_host
+    if not ui:
+        ui = _web_ui_of(address)
+    page = f"/namespaces/{client.namespace}/workflows/{quote(run.id, safe='')}/{run.run_id}"
+    return ui + page if ui else ""
+
+
+def _web_ui_of(address: str) -> str:
+    if ".tmprl.cloud" in address or ".temporal.io" in address:
+        return "https://cloud.temporal.io"
+    with contextlib.suppress(HoldfastError):
+        embedded = DevServerSettings.load()
+        if address == f"{embedded.ip}:{embedded.port}":
+            return f"http://{embedded.ip}:{embedded.ui_port}"
+    return ""
