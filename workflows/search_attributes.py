@@ -5,18 +5,23 @@ from __future__ import annotations
 from temporalio import workflow
 from temporalio.common import SearchAttributeKey, SearchAttributeUpdate
 
+from workflows.contracts.execution import Recovery
 from workflows.contracts.status import RunState
 from workflows.names import SearchAttribute
 
 
 def publish(state: RunState) -> None:
-    """Upsert what has changed; nothing changed costs no event."""
+    """Upsert what has changed; nothing changed costs no event.
+
+    Recovery is told when the run is over, or at once when it is unverified: it would change with every window.
+    """
+    told = state.finished_at is not None or state.recovery is Recovery.UNVERIFIED
     facts = {
         SearchAttribute.PLAN: state.plan,
         SearchAttribute.NAMESPACE: state.namespace,
         SearchAttribute.PHASE: state.phase.value,
         SearchAttribute.VERDICT: state.verdict.value if state.verdict else None,
-        SearchAttribute.RECOVERY: state.recovery.value if state.recovery else None,
+        SearchAttribute.RECOVERY: state.recovery.value if state.recovery and told else None,
     }
     known = workflow.info().typed_search_attributes
     updates: list[SearchAttributeUpdate[str]] = []

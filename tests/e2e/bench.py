@@ -167,21 +167,22 @@ class Bench:
     async def worker(self, **environment: str) -> asyncio.subprocess.Process:
         """A worker process of this bench."""
         target = self.temporal.service_client.config.target_host
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            str(ROOT / "worker.py"),
-            cwd=self.folder,
-            env=os.environ
-            | {
-                "TEMPORAL_ADDRESS": target,
-                "HOLDFAST_DATABASE_URL": self.settings.database_url,
-                "HOLDFAST_TIMING": "fast",
-                "HOLDFAST_TASK_QUEUE": self.settings.task_queue,
-                "HOLDFAST_SWEEPER": "false",
-            }
-            | environment,
-            stderr=(self.folder / "worker.log").open("ab"),
-        )
+        with (self.folder / "worker.log").open("ab") as log:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                str(ROOT / "worker.py"),
+                cwd=self.folder,
+                env=os.environ
+                | {
+                    "TEMPORAL_ADDRESS": target,
+                    "HOLDFAST_DATABASE_URL": self.settings.database_url,
+                    "HOLDFAST_TIMING": "fast",
+                    "HOLDFAST_TASK_QUEUE": self.settings.task_queue,
+                    "HOLDFAST_SWEEPER": "false",
+                }
+                | environment,
+                stderr=log,
+            )
         self._workers.append(process)
         return process
 

@@ -86,7 +86,7 @@ async def test_abort_closes_everything_first(bench: Bench) -> None:
 async def test_a_paused_run_begins_nothing_new(bench: Bench) -> None:
     """No fault begins while paused; resumed, the run completes."""
     handle = await bench.start(bench.small_plan())
-    await bench.until_phase(handle, Phase.ANALYZING_PATTERNS)
+    await bench.until_state(handle, lambda state: any(row.kind == "recording" for row in state.windows), "a recording")
     assert await handle.execute_update(PAUSE_UPDATE) == "paused"
     await bench.until_phase(handle, Phase.INJECTING_AND_REPLAYING)
     await bench.until_clean()
@@ -172,7 +172,7 @@ async def test_services_without_recorded_traffic_are_skipped(bench: Bench) -> No
 
 async def test_a_second_run_on_the_namespace_is_refused(bench: Bench) -> None:
     """EXECUTION_ALREADY_RUNNING names the holder; the refused run touched nothing, the first one is not disturbed."""
-    first = await bench.start(bench.small_plan(load={"requests": 60, "concurrency": 1}))
+    first = await bench.start(bench.small_plan(load={"requests": 8, "concurrency": 2}))
     await bench.until_phase(first, Phase.INJECTING_AND_REPLAYING)
     second = await bench.start(bench.small_plan(name="other"), workflow_id=f"other/{bench.name}")
     found = await failure(bench, second)
@@ -188,7 +188,7 @@ async def test_a_second_run_on_the_namespace_is_refused(bench: Bench) -> None:
 @pytest.mark.parametrize("if_busy", ["wait", "replace"])
 async def test_a_second_run_waits_or_replaces_when_asked(bench: Bench, if_busy: str) -> None:
     """`wait` lets the holder finish, `replace` has it cancelled and cleaned up first; then the second run completes."""
-    first = await bench.start(bench.small_plan(load={"requests": 30, "concurrency": 1}))
+    first = await bench.start(bench.small_plan(load={"requests": 8, "concurrency": 2}))
     await bench.until_phase(first, Phase.INJECTING_AND_REPLAYING)
     second = await bench.start(bench.small_plan(name="other"), workflow_id=f"other/{bench.name}", if_busy=if_busy)
     assert (await second.result()).cases.measured == 4

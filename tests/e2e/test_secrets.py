@@ -1,0 +1,66 @@
+"""A secret appears nowhere but in the request that needs it."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+from temporalio.client import WorkflowFailureError
+
+from tests.e2e.bench import Bench, until
+
+SECRET = "pl4nted-s3cret-zXq"  # noqa: S105 - the point of the test
+FIELD = "f1eld-s3cret-Wkp"
+
+
+async def test_a_planted_secret_is_in_no_file_history_or_log(idle_bench: Bench) -> None:
+    """Searched as bytes, plain and in base64, in the database, every history of the run, and the worker's log."""
+    bench = idle_bench
+    await bench.worker(CHECKOUT_TOKEN=SECRET)
+    plan = bench.small_plan()
+    plan["request"] |= {
+        "method": "GET",
+        "headers": {"Authorization": "Bearer ${env:CHECKOUT_TOKEN}", "X-Echo": "a${env:CHECKOUT_TOKEN}b"},
+        "query": {"key": "${env:CHECKOUT_TOKEN}"},
+        "json": {"password": FIELD, "again": "${env:CHECKOUT_TOKEN}"},
+    }
+    # The plan itself is stored, so what it says in clear is no secret; what the services say about it may be.
+    plan["request"]["json"].pop("password")
+    handle = await bench.start(plan)
+    summary = await handle.result()
+    await bench.lock_ended(handle)
+    assert summary.cases.measured == 4
+    await _assert_absent(bench, summary.execution_id, handle.id)
+
+
+async def test_a_missing_secret_is_refused_before_anything_is_on(idle_bench: Bench) -> None:
+    """SECRET_MISSING names the variable; no peer is called."""
+    bench = idle_bench
+    await bench.worker()
+    plan = bench.small_plan()
+    plan["request"]["headers"]["Authorization"] = "Bearer ${env:NOT_SET_ANYWHERE}"
+    handle = await bench.start(plan)
+    with pytest.raises(WorkflowFailureError) as raised:
+        await handle.result()
+    assert "NOT_SET_ANYWHERE" in str(raised.value.cause)
+    assert raised.value.cause.type == "SECRET_MISSING"  # type: ignore[union-attr]
+    assert bench.lab.state().clean
+
+
+async def _assert_absent(bench: Bench, execution_id: int, workflow_id: str) -> None:
+    needles = [SECRET.encode(), base64.b64encode(f"Bearer {SECRET}".encode())[4:20]]
+    ids = [workflow_id, f"recording/{execution_id}", f"rules/{execution_id}", f"load/{execution_id}/0"]
+    ids += [f"fault/{execution_id}/{name}" for name in ("reviews", "shipping")]
+    haystacks = {path.name: path.read_bytes() for path in bench.folder.iterdir() if path.is_file()}
+    for one in ids:
+        history = await bench.temporal.get_workflow_handle(one).fetch_history()
+        haystacks[one] = history.to_json().encode() + b"".join(event.SerializeToString() for event in history.events)
+    assert {"holdfast.db", "worker.log"} <= haystacks.keys()
+
+    async def request_seen() -> bool:
+        return bool(await bench.store.exchanges(execution_id, "reviews"))
+
+    await until(request_seen, "a recorded request")
+    for name, content in haystacks.items():
+        for needle in needles:
+            assert needle not in content, name

