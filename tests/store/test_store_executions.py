@@ -1,0 +1,182 @@
+"""Runs, their plans and their logs."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+from sqlalchemy import text
+
+from clients.store import executions, logs
+from clients.store.engine import writing
+from clients.store.read_models import LogLevel
+from clients.store.store import Store
+from tests.store.samples import FAST, new_execution, shop_plan
+from workflows.contracts.errors import ErrorCode, HoldfastError
+from workflows.contracts.execution import (
+    Ending,
+    Execution,
+    NewExecution,
+    Phase,
+    PhaseChange,
+    Recovery,
+    RunStatus,
+    Verdict,
+)
+from workflows.logic.canonical import canonical_json, content_id, sha256
+from workflows.names import record_id
+
+
+async def test_a_run_id_is_one_run(store: Store, other_store: Store) -> None:
+    """However often and from however many workers a run is created, there is one row, one id and one answer."""
+    created = await asyncio.gather(*(new_execution(one) for one in (store, other_store) * 5))
+    assert len({one.model_dump_json() for one in created}) == 1
+    assert await store.execution(created[0].execution_id) == created[0]
+    assert (await store.row_counts(created[0].execution_id))["task_execution"] == 1
+
+
+async def test_what_a_new_run_knows(store: Store, execution: Execution) -> None:
+    """A new run has a 53-bit id that begins with the time, content ids of plan and request, and the worker's timing."""
+    plan = shop_plan()
+    assert execution.execution_id < 2**53
+    assert abs((execution.execution_id >> 21) - time.time()) < 60
+    assert execution.task_id == content_id(canonical_json(plan))
+    assert execution.plan_sha256 == sha256(canonical_json(plan))
+    assert 0 < execution.req_def_id < 2**53
+    assert execution.record_id == record_id(execution.execution_id)
+    assert execution.services == plan.service_names
+    assert execution.timing == FAST
+    assert await store.plan(execution.execution_id) == plan
+    row = await store.execution_row(execution.execution_id)
+    assert (row.status, row.run_status, row.plan) == (Phase.GENERATING_CASES, RunStatus.RUNNING, plan.name)
+    assert (row.verdict, row.recovery, row.error_code, row.finished_at) == (None, None, None, None)
+    assert (row.workflow_id, row.run_id, row.requested_by) == ("resilience-test/shop", "run-1", "somebody")
+
+
+async def test_equal_plans_are_stored_once(store: Store) -> None:
+    """Two runs of one plan are two runs of one task."""
+    first, second = await new_execution(store, "run-1"), await new_execution(store, "run-2")
+    assert first.execution_id != second.execution_id
+    assert first.task_id == second.task_id
+
+
+async def test_a_repetition_answers_with_what_is_stored(store: Store, execution: Execution) -> None:
+    """A newer worker that writes the plan in other words continues the run under its first digest."""
+    newer = shop_plan(description="written by a newer worker")
+    again = NewExecution(plan_json=canonical_json(newer), workflow_id="resilience-test/shop", run_id="run-1")
+    assert await store.create_execution(again, newer, FAST) == execution
+
+
+async def test_a_taken_execution_id_is_not_given_again(
+    store: Store, execution: Execution, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When chance picks the id of another run, another one is drawn."""
+    drawn = iter([execution.execution_id, execution.execution_id, execution.execution_id + 1])
+    monkeypatch.setattr(executions, "new_execution_id", lambda: next(drawn))
+    assert (await new_execution(store, "run-2")).execution_id == execution.execution_id + 1
+
+
+async def test_phases_move_and_ids_stay(store: Store, run: int) -> None:
+    """A change of phase keeps the peers' ids that it does not name; a repetition changes nothing."""
+    await store.change_phase(PhaseChange(execution_id=run, phase=Phase.ANALYZING_PATTERNS, analyze_task_id="t-1"))
+    change = PhaseChange(execution_id=run, phase=Phase.RULES_READY, intercept_record_id="hf1x")
+    for _ in range(2):
+        await store.change_phase(change)
+    row = await store.execution_row(run)
+    assert (row.status, row.analyze_task_id, row.intercept_record_id) == (Phase.RULES_READY, "t-1", "hf1x")
+
+
+async def test_an_ending_may_be_repeated_and_corrected(store: Store, run: int) -> None:
+    """A repeated ending changes nothing but its time of writing; a later one corrects it and keeps the verdict."""
+    await store.set_verdict(run, Verdict.PASSED)
+    done = Ending(execution_id=run, status=RunStatus.COMPLETED, phase=Phase.DONE, recovery=Recovery.VERIFIED)
+    await store.finish(done)
+    first = await store.execution_row(run)
+    await store.finish(done)
+    again = await store.execution_row(run)
+    assert again.model_copy(update={"updated_at": first.updated_at}) == first
+    assert (first.verdict, first.recovery) == (Verdict.PASSED, Recovery.VERIFIED)
+    failed = Ending(
+        execution_id=run,
+        status=RunStatus.FAILED,
+        phase=Phase.FAILED,
+        recovery=Recovery.UNVERIFIED,
+        error_code=ErrorCode.RECOVERY_UNVERIFIED,
+        error_phase=Phase.RULES_READY,
+        error_message="the rules are still on",
+    )
+    await store.finish(failed)
+    row = await store.execution_row(run)
+    assert (row.status, row.run_status, row.recovery) == (Phase.FAILED, RunStatus.FAILED, Recovery.UNVERIFIED)
+    assert (row.error_code, row.error_class, row.error_phase) == ("RECOVERY_UNVERIFIED", "E003", Phase.RULES_READY)
+    assert row.error_message == "the rules are still on"
+    assert row.verdict is Verdict.PASSED
+    assert row.finished_at is not None
+    assert first.finished_at is not None
+    assert row.finished_at > first.finished_at
+
+
+async def test_the_latest_run_of_a_workflow(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The newest run is the one created last, also within one second, where ids are in no order."""
+    assert await store.latest_execution_of("resilience-test/shop") is None
+    drawn = iter([300, 200, 100])
+    monkeypatch.setattr(executions, "new_execution_id", lambda: next(drawn))
+    for number in range(3):
+        await new_execution(store, f"run-{number}")
+    latest = await store.latest_execution_of("resilience-test/shop")
+    assert latest is not None
+    assert (latest.execution_id, latest.run_id) == (100, "run-2")
+
+
+async def test_a_record_is_readable_when_its_plan_is_not(store: Store, run: int) -> None:
+    """The status of a run can be told by a version that does not understand its plan."""
+    async with writing(store.engine) as work:
+        await work.execute(text("UPDATE plan_snapshot SET canonical_json = '{}'"))
+    assert (await store.execution_row(run)).plan == shop_plan().name
+
+
+@pytest.mark.parametrize(
+    "name", ["execution", "plan", "execution_row", "change_phase", "finish", "set_verdict", "log", "save_cases"]
+)
+async def test_an_unknown_run_is_told(store: Store, name: str) -> None:
+    """Whatever needs a run and does not find it says NOT_FOUND."""
+    ending = Ending(execution_id=1, status=RunStatus.FAILED, phase=Phase.FAILED, recovery=Recovery.NOT_NEEDED)
+    arguments: dict[str, tuple[object, ...]] = {
+        "change_phase": (PhaseChange(execution_id=1, phase=Phase.DONE),),
+        "finish": (ending,),
+        "set_verdict": (1, Verdict.PASSED),
+        "log": (1, "key", LogLevel.INFO, "message"),
+        "save_cases": (1, []),
+    }
+    with pytest.raises(HoldfastError) as raised:
+        await getattr(store, name)(*arguments.get(name, (1,)))
+    assert raised.value.code is ErrorCode.NOT_FOUND
+
+
+async def test_a_log_key_is_one_line(store: Store, other_store: Store, run: int) -> None:
+    """A repeated activity leaves one line, the first; lines are in the order of their writing."""
+    for number in range(3):
+        await store.log(run, f"key-{number}", LogLevel.WARN, f"line {number}")
+        await other_store.log(run, f"key-{number}", LogLevel.ERROR, "repeated")
+    entries = await store.log_entries(run)
+    assert [one.message for one in entries] == ["line 0", "line 1", "line 2"]
+    assert {one.level for one in entries} == {LogLevel.WARN}
+
+
+async def test_long_log_keys_are_told_apart(store: Store, run: int) -> None:
+    """Two keys that differ only after many characters are two lines."""
+    for end in ("a", "b"):
+        await store.log(run, "k" * 400 + end, LogLevel.INFO, end)
+    assert [one.message for one in await store.log_entries(run)] == ["a", "b"]
+
+
+async def test_log_ids_are_the_peers(store: Store, run: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ids are epoch milliseconds and 20 bits of sequence; one that another process has taken is not lost."""
+    assert abs((logs.new_log_id() >> 20) - time.time() * 1000) < 60_000
+    taken = logs.new_log_id()
+    drawn = iter([taken, taken, taken + 1])
+    monkeypatch.setattr(logs, "new_log_id", lambda: next(drawn))
+    await store.log(run, "first", LogLevel.INFO, "first")
+    await store.log(run, "second", LogLevel.INFO, "second")
+    assert len(await store.log_entries(run)) == 2

@@ -1,0 +1,112 @@
+"""The ledger: what is on must never be forgotten."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+
+import pytest
+
+from clients.store.store import Store
+from tests.store.samples import MOMENT, entry, move, new_execution
+from workflows.contracts.errors import ErrorCode, HoldfastError
+from workflows.contracts.windows import SETTLED, LedgerState, WindowKind
+
+
+async def test_an_intent_is_one_row(store: Store, other_store: Store, run: int) -> None:
+    """A repeated intent leaves one row, as it was first written, from however many workers."""
+    row = entry(run)
+    await asyncio.gather(*(one.ledger_intent(row) for one in (store, other_store) * 5))
+    assert await store.ledger_of(run) == [row]
+    assert await store.ledger_entry(row.window_id) == row
+    assert (await store.ledger_of(run))[0].close_by == MOMENT
+
+
+@pytest.mark.parametrize("end", SETTLED)
+async def test_a_settled_row_stays_settled(store: Store, run: int, end: LedgerState) -> None:
+    """No later update moves a settled row, and its names cannot be used for another intent."""
+    row = entry(run)
+    await store.ledger_intent(row)
+    await store.ledger_update(move(row, end, "seen off"))
+    for state in LedgerState:
+        await store.ledger_update(move(row, state, "too late"))
+    settled = await store.ledger_entry(row.window_id)
+    assert settled is not None
+    assert (settled.state, settled.detail) == (end, "seen off")
+    with pytest.raises(HoldfastError) as raised:
+        await store.ledger_intent(row)
+    assert raised.value.code is ErrorCode.STORE_CONFLICT
+    assert await store.ledger_unsettled() == []
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later"),
+    list(
+        itertools.combinations(
+            [LedgerState.INTENT, LedgerState.OPEN, LedgerState.CLOSING, LedgerState.UNVERIFIED, LedgerState.CLOSED], 2
+        )
+    ),
+)
+async def test_states_only_move_forward(store: Store, run: int, earlier: LedgerState, later: LedgerState) -> None:
+    """A delayed update cannot take a window back to an earlier state."""
+    row = entry(run)
+    await store.ledger_intent(row)
+    for state in (earlier, later, earlier):
+        await store.ledger_update(move(row, state))
+    found = await store.ledger_entry(row.window_id)
+    assert found is not None
+    assert found.state is later
+
+
+async def test_details_and_peer_names_are_kept(store: Store, run: int) -> None:
+    """An update without detail or peer name leaves them; the same state may say more."""
+    row = entry(run, kind=WindowKind.RECORDING, peer_name="")
+    await store.ledger_intent(row)
+    await store.ledger_update(move(row, LedgerState.OPEN, "first"), peer_name="session-7")
+    await store.ledger_update(move(row, LedgerState.OPEN))
+    found = await store.ledger_entry(row.window_id)
+    assert found is not None
+    assert (found.detail, found.peer_name) == ("first", "session-7")
+    await store.ledger_intent(row)
+    await store.ledger_update(move(row, LedgerState.UNVERIFIED, "one"))
+    await store.ledger_update(move(row, LedgerState.UNVERIFIED, "two"))
+    assert [one.detail for one in await store.ledger_unsettled()] == ["two"]
+
+
+async def test_an_intent_under_another_name_is_refused(store: Store, run: int) -> None:
+    """Nothing is switched on under a name that the ledger does not have."""
+    await store.ledger_intent(entry(run))
+    with pytest.raises(HoldfastError) as raised:
+        await store.ledger_intent(entry(run, peer_name="hf-1-reviews-0-2"))
+    assert raised.value.code is ErrorCode.STORE_CONFLICT
+
+
+async def test_an_update_without_an_intent_is_told(store: Store, run: int) -> None:
+    """An update of a window, or of a run of it, that never wrote its intent says NOT_FOUND."""
+    row = entry(run)
+    await store.ledger_intent(row)
+    for stranger in (entry(run, window_id="fault/1/x"), entry(run, run_id="another")):
+        with pytest.raises(HoldfastError) as raised:
+            await store.ledger_update(move(stranger, LedgerState.CLOSED))
+        assert raised.value.code is ErrorCode.NOT_FOUND
+
+
+async def test_an_intent_of_an_unknown_run_is_told(store: Store) -> None:
+    """A window without a run cannot be written down, and nothing may be switched on for it."""
+    with pytest.raises(HoldfastError) as raised:
+        await store.ledger_intent(entry(1))
+    assert raised.value.code is ErrorCode.NOT_FOUND
+
+
+async def test_what_is_on_is_found_over_all_runs(store: Store, run: int) -> None:
+    """Unsettled windows of every run are listed, oldest first; a window's newest run answers for it."""
+    other = (await new_execution(store, "run-2")).execution_id
+    first, second = entry(run), entry(run, run_id="window-run-2", peer_name="hf-1-reviews-1-1")
+    third = entry(other, window_id=f"rules/{other}", kind=WindowKind.RULES, service="")
+    for row in (first, second, third):
+        await store.ledger_intent(row)
+    await store.ledger_update(move(first, LedgerState.CLOSED))
+    assert [one.run_id for one in await store.ledger_unsettled()] == ["window-run-2", "window-run-1"]
+    assert [one.window_id for one in await store.ledger_of(other)] == [third.window_id]
+    assert await store.ledger_entry(first.window_id) == second
+    assert await store.ledger_entry("fault/1/x") is None
