@@ -1,6 +1,11 @@
-"""The command line: its group and its commands."""
+"""The command line: its group, its commands, and how it leaves."""
 
 from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from typing import NoReturn
 
 import click
 
@@ -22,6 +27,19 @@ for command in (demo, run, validate, status, watch, cancel, faults, server, lab,
     cli.add_command(command)
 
 
-def main() -> None:
-    """Entry point of `holdfast`."""
-    cli(prog_name="holdfast")
+def main() -> NoReturn:
+    """Entry point of `holdfast`. Never returns.
+
+    The interpreter is left without being torn down: threads of Temporal's Rust core that call back during that abort
+    the process with 134 or 139 instead of the exit code (temporalio/sdk-python issue 300; seen in every second run of a
+    short script). Everything of ours is closed by then, and the streams are flushed here.
+    """
+    code: object = 0
+    try:
+        cli(prog_name="holdfast")
+    except SystemExit as end:
+        code = end.code
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code if isinstance(code, int) else 0 if code is None else 1)
