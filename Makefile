@@ -1,5 +1,7 @@
 # Everything a newcomer needs: `make demo`, `make test`. Python >= 3.11, pip and make are enough.
 PYTHON ?= python3
+# End-to-end tests mostly wait for a lab of their own, so more of them than cores run side by side.
+PARALLEL ?= 4
 VENV := .venv
 BIN := $(VENV)/bin
 
@@ -26,10 +28,10 @@ demo: $(BIN)/.app  ## break a small shop service by service and see which pair t
 	@$(BIN)/holdfast demo $(if $(KEEP),--keep,)
 
 test: $(BIN)/.dev  ## unit, integration on a real Temporal server, end to end on the lab
-	@$(BIN)/python -m pytest -m 'not exhaustive'
+	@$(BIN)/python -m pytest -n $(PARALLEL) -m 'not exhaustive'
 
 test-all: $(BIN)/.dev  ## everything, the exhaustive tests included
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n $(PARALLEL)
 
 check: $(BIN)/.dev  ## linter, formatter check, type checker, layer rules
 	@$(BIN)/ruff check .

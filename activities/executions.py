@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import json
 
-from clients.store.read_models import LogLevel, StoredCase
 from temporalio import activity
-from workflows.logic.faults import expand, faults_json
 
 from activities.base import step
 from activities.toolbox import Subject, Toolbox
+from clients.store.read_models import LogLevel, StoredCase
 from workflows.contracts.errors import ErrorCode, HoldfastError
 from workflows.contracts.execution import Ending, Execution, ExecutionRef, NewExecution, PhaseChange
 from workflows.contracts.load import Case, CaseRange, CaseType, GeneratedCases
 from workflows.contracts.plan import Plan
 from workflows.contracts.timing import Timing
 from workflows.logic.cases import case_count, cases_in
+from workflows.logic.faults import expand, faults_json
 from workflows.logic.tokens import baggage_token, overlapping
 
 

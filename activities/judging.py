@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from clients.store.read_models import CaseResult, LogLevel
 from temporalio import activity
 
 from activities.base import step
 from activities.toolbox import Toolbox
+from clients.store.read_models import CaseResult, LogLevel
 from workflows.contracts.exchange import Measurement
 from workflows.contracts.execution import CaseCounts, CaseVerdict, ExecutionRef, Judgement, Verdict
 from workflows.contracts.load import CaseOutcome, CaseType

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 
-from clients.requests import prepare
-from clients.store.read_models import CaseResult, LogLevel
 from temporalio import activity
 
 from activities.base import step
 from activities.closing import acting
 from activities.toolbox import Subject, Toolbox
+from clients.requests import prepare
+from clients.store.read_models import CaseResult, LogLevel
 from workflows.contracts.exchange import Measurement
 from workflows.contracts.load import BatchOrder, BatchReport, Case, CaseOutcome, CaseRange, ExclusionOrder
 from workflows.logic.cases import case_count, cases_in

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
-from clients.store.read_models import LogLevel
 from temporalio import activity
 
 from activities.base import deadline, poll, step
 from activities.toolbox import Subject, Toolbox
 from clients.runs import RunDirectory, RunEnd
+from clients.store.read_models import LogLevel
 from workflows.contracts.errors import ErrorCode, HoldfastError
 from workflows.contracts.execution import Ending, ExecutionRef, Phase, Recovery, RunStatus
 from workflows.contracts.windows import (
@@ -49,6 +49,13 @@ class LockActivities:
         if holder and wait.cancel_holder:
             await self._runs.cancel(holder.workflow_id, holder.run_id)
         while await self._runs.is_running(wait.lock_id):  # noqa: ASYNC110 - the event is on the server
+            await asyncio.sleep(_LOCK_POLL_SECONDS)
+
+    @activity.defn(name="await_run_ended")
+    @step
+    async def await_run_ended(self, run: RunRef) -> None:
+        """Wait until the run is closed, by the server's own word."""
+        while await self._runs.is_running(run.workflow_id, run.run_id):  # noqa: ASYNC110 - the event is on the server
             await asyncio.sleep(_LOCK_POLL_SECONDS)
 
     @activity.defn(name="preflight")

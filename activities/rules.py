@@ -6,12 +6,12 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 
-from clients.store.read_models import LogLevel
 from temporalio import activity
 
 from activities.base import deadline, poll, step
 from activities.closing import acting, close_rules
 from activities.toolbox import Subject, Toolbox
+from clients.store.read_models import LogLevel
 from workflows.contracts.errors import ErrorCode, HoldfastError
 from workflows.contracts.exchange import Rule
 from workflows.contracts.load import RulesOrder, RulesUpserted

@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime, timedelta
 
-from clients.proxy import AnalysisTask
-from clients.requests import prepare
-from clients.secrets import Redactor
-from clients.store.read_models import LogLevel
 from temporalio import activity
 
 from activities.base import deadline, poll, step
 from activities.closing import close_recordings
 from activities.toolbox import Subject, Toolbox
+from clients.proxy import AnalysisTask
+from clients.requests import prepare
+from clients.secrets import Redactor
+from clients.store.read_models import LogLevel
 from workflows.contracts.errors import ErrorCode, HoldfastError
 from workflows.contracts.exchange import RecordedExchange
 from workflows.contracts.execution import ExecutionRef

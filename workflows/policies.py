@@ -1,9 +1,10 @@
 """Every timeout, retry, heartbeat and cancellation type, built from `Timing`. No workflow states one of its own.
 
-Four kinds of work, four policies:
+Kinds of work, and their policies:
 
 * `quick`: one idempotent call; network trouble and 5xx are retried after 1, 2, 4 s, 4xx and validation are not
   (the activities mark them non-retryable).
+* `opening`: the same for switching something on, with a heartbeat.
 * `once`: a call that must not be repeated blindly, because a repetition does harm (upsert, replay).
 * `waiting`: looks at something until it is so, or its deadline passes; heartbeats, survives its worker.
 * `closing`: switches something off and verifies it; repeated for as long as the plan's recovery time allows.
@@ -74,6 +75,18 @@ def quick(timing: Timing) -> ActivityOptions:
         "start_to_close_timeout": timing.call_timeout,
         "retry_policy": _retry(timing, _QUICK_ATTEMPTS),
         "cancellation_type": ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+    }
+
+
+def opening(timing: Timing) -> ActivityOptions:
+    """Switching something on under a name of ours: repeated, because a repetition finds what an earlier one did.
+
+    Twice the time of one call: after an unknown outcome the peer is asked what became of it.
+    """
+    return {
+        **quick(timing),
+        "start_to_close_timeout": timing.call_timeout * 2,
+        "heartbeat_timeout": timing.heartbeat_timeout,
     }
 
 

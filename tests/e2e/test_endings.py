@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
-from temporalio.client import WorkflowFailureError
+from temporalio.client import Client, WorkflowFailureError
 from temporalio.exceptions import ApplicationError, CancelledError
 
-from lab import Misbehaviour
+from lab import Lab, Misbehaviour, PortChoice, load_topology
 from lab.misbehave import Action, Instruction
 from lab.names import Endpoint
 from tests.e2e.bench import Bench, until
+from tests.e2e.conftest import QUICK, ROOT
+from worker import running
 from workflows.contracts.errors import ErrorClass, ErrorCode
 from workflows.contracts.execution import Phase, Recovery, RunFailure, RunStatus
-from workflows.names import ABORT_UPDATE, PAUSE_UPDATE, RESUME_UPDATE
+from workflows.names import ABORT_UPDATE, PAUSE_UPDATE, RESUME_UPDATE, SWEEPER_SCHEDULE_ID, WorkflowType
 
 STOPPABLE = [
     Phase.ANALYZING_PATTERNS,
@@ -216,8 +219,6 @@ async def test_leftovers_of_anyone_are_refused(bench: Bench) -> None:
 
 async def test_a_terminated_window_is_swept(bench: Bench) -> None:
     """What no workflow holds any more is closed by the sweeper, and the log says so."""
-    from workflows.names import WorkflowType  # noqa: PLC0415
-
     bench.lab.misbehave(Misbehaviour(instructions=[Instruction(endpoint=Endpoint.REPLAY, action=Action.HANG)]))
     handle = await bench.start(bench.small_plan("reviews"))
 
@@ -239,3 +240,28 @@ async def test_a_terminated_window_is_swept(bench: Bench) -> None:
     assert lock is not None
     entries = await bench.store.log_entries(lock.execution_id)
     assert any("sweeper" in entry.message for entry in entries)
+
+
+async def test_the_schedule_sweeps_by_itself(temporal: Client, tmp_path: Path) -> None:
+    """The worker creates the schedule, and what no workflow holds any more is closed without anybody asking."""
+    topology = load_topology(ROOT / "examples" / "shop-topology.yaml")
+    async with Lab(topology, settings=QUICK, ports=PortChoice.FREE) as lab:
+        bench = Bench(temporal, lab, tmp_path)
+        async with running(temporal, bench.settings.model_copy(update={"sweeper": True})), bench:
+            lab.misbehave(Misbehaviour(instructions=[Instruction(endpoint=Endpoint.REPLAY, action=Action.HANG)]))
+            handle = await bench.start(bench.small_plan("reviews"))
+            await bench.until_state(
+                handle,
+                lambda state: any(row.kind == "fault" and row.state == "open" for row in state.windows),
+                "a fault",
+            )
+            state = await bench.status(handle)
+            assert state is not None
+            window_id = next(row.window_id for row in state.windows if row.kind == "fault")
+            await temporal.get_workflow_handle(window_id).terminate("a test")
+            await handle.terminate("a test")
+            assert lab.state().faults
+            await bench.until_clean()
+            await bench.lock_ended(handle)
+            assert await bench.store.ledger_unsettled() == []
+            await temporal.get_schedule_handle(SWEEPER_SCHEDULE_ID).delete()

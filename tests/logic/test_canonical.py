@@ -73,7 +73,7 @@ def test_keys_are_sorted_named_as_in_the_plan_file_and_without_space() -> None:
     assert text == json.dumps(found, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     assert "json" in found["request"]
     assert "json_body" not in found["request"]
-    assert (found["request"]["timeout"], found["slo"]["error_rate"], found["slo"]["p95"]) == ("5s", "1%", "480ms")
+    assert (found["request"]["timeout"], found["slo"]["error_rate"], found["slo"]["p95"]) == ("5s", "1%", "550ms")
 
 
 def test_the_order_of_keys_does_not_matter() -> None:

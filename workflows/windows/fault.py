@@ -59,7 +59,7 @@ class FaultWindow:
         service = self._order.service
         await self._holding.intend()
         await workflow.execute_activity_method(
-            FaultActivities.inject, self._fault, summary=f"Inject the fault into {service}", **policies.quick(timing)
+            FaultActivities.inject, self._fault, summary=f"Inject the fault into {service}", **policies.opening(timing)
         )
         ensure_not_cancelled()
         await workflow.execute_activity_method(

@@ -69,6 +69,7 @@ class EnvironmentLock:
         await self._holding.opened()
 
     async def _let_go(self) -> LockReport:
+        await self._run_ended()
         windows = await self._windows_settled()
         closing = await self._verified()
         verified = closing.verified and not windows.windows
@@ -79,6 +80,20 @@ class EnvironmentLock:
             recovery_verified=verified,
             open_windows=windows.windows,
             detail=closing.detail,
+        )
+
+    async def _run_ended(self) -> None:
+        """Usually it has. When somebody cancels the lock itself, the namespace is held on until the run is over."""
+        run = RunRef(
+            execution_id=self._ref.execution_id,
+            workflow_id=self._order.parent_workflow_id,
+            run_id=self._order.parent_run_id,
+        )
+        await workflow.execute_activity_method(
+            LockActivities.await_run_ended,
+            run,
+            summary="See that the run has ended",
+            **policies.waiting(self._order.execution.timing, policies.LONGEST_WAIT),
         )
 
     async def _windows_settled(self) -> OpenWindows:
