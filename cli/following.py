@@ -188,7 +188,7 @@ async def end_of(client: Client, run: Run, say: Say) -> RunOutcome:
     await patiently(lambda: _ended(this_run), say)
     end = await patiently(lambda: RunDirectory(client).end_of(workflow_id, run_id), say)
     lock = await patiently(lambda: lock_of_run(client, workflow_id, run_id), say)
-    report, trouble = await patiently(lambda: _report_of(lock), say) if lock else (None, "")
+    report, trouble = await patiently(lambda: report_of(lock), say) if lock else (None, "")
     return RunOutcome(
         workflow_id=workflow_id,
         run_id=run_id,
@@ -206,7 +206,7 @@ async def _ended(run: Run) -> None:
         await run.result()
 
 
-async def _report_of(lock: WorkflowHandle[Any, LockReport]) -> tuple[LockReport | None, str]:
+async def report_of(lock: WorkflowHandle[Any, LockReport]) -> tuple[LockReport | None, str]:
     """The lock's report; or why there is none, which is harmless only for a lock that was refused at its pre-flight."""
     try:
         return await lock.result(), ""

@@ -7,19 +7,21 @@ from datetime import UTC, datetime
 from functools import partial
 
 import click
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
+from cli.connection import connected
 from cli.console import clear_errors, complain, say
 from cli.exit_codes import ExitCode, RunOutcome
-from cli.following import Detached, Follower, Run, ask_to_end, end_of, look
+from cli.following import Detached, Follower, Run, ask_to_end, end_of, look, report_of
 from cli.interrupts import Interrupts
 from cli.results import ask_store, show_outcome
+from clients.runs import RunDirectory, RunEnd
 from clients.store.read_models import ExecutionRow
 from clients.store.store import Store
-from clients.temporal import connect, server_error
+from clients.temporal import lock_of_run, server_error
 from workflows.contracts.errors import ErrorCode, HoldfastError
-from workflows.contracts.execution import RunSummary
+from workflows.contracts.execution import Phase, Recovery, RunStatus, RunSummary
 from workflows.contracts.status import RunState
 from workflows.names import run_workflow_id
 
@@ -61,7 +63,7 @@ def watch(run_id: str) -> None:
 
 async def _watch(run_id: str) -> int:
     with Interrupts() as interrupts:
-        client = await interrupts.during(connect())
+        client = await interrupts.during(connected())
         handle = await interrupts.during(known(client, run_id))
         say(f"{handle.id}, run {handle.run_id}")
         try:
@@ -87,7 +89,7 @@ def cancel(run_id: str, *, no_wait: bool) -> None:
 
 async def _cancel(run_id: str, *, wait: bool) -> int:
     with Interrupts() as interrupts:
-        client = await interrupts.during(connect())
+        client = await interrupts.during(connected())
         handle = await interrupts.during(known(client, run_id))
         await ask_to_end(handle)
         say(f"asked {handle.id} to end")
@@ -113,9 +115,11 @@ def status(run_id: str, *, as_json: bool) -> None:
 
 async def _status(run_id: str, *, as_json: bool) -> None:
     try:
-        client = await connect()
-        state = await look(await known(client, run_id))
+        client = await connected()
+        handle = await known(client, run_id)
+        state = await look(handle)
         trouble = "no worker answers"
+        state = await _as_the_server_knows(client, handle, state) if state else None
     except HoldfastError as error:
         state, trouble = None, str(error)
     if state is not None:
@@ -125,6 +129,34 @@ async def _status(run_id: str, *, as_json: bool) -> None:
     row = await _stored(run_id, trouble)
     say(row.model_dump_json(indent=2) if as_json else "\n".join(_row_lines(row)))
     complain(f"(from the store; last change {_age(row.updated_at)}. The run itself cannot be asked: {trouble})")
+
+
+async def _as_the_server_knows(client: Client, run: Run, state: RunState) -> RunState:
+    """Of a closed run, the server and the run's lock have the last word."""
+    end = await RunDirectory(client).end_of(run.id, run.run_id or "")
+    if end is None:
+        return state
+    lock = await lock_of_run(client, run.id, run.run_id)
+    state = ended(state, end)
+    if lock is None:
+        return state
+    open_still = (await lock.describe()).status is WorkflowExecutionStatus.RUNNING
+    report, _ = (None, "") if open_still else await report_of(lock)
+    if report is not None:
+        recovery = Recovery.VERIFIED if report.recovery_verified else Recovery.UNVERIFIED
+        return state.model_copy(update={"recovery": recovery})
+    return state.model_copy(update={"recovery": None}) if open_still else state
+
+
+def ended(state: RunState, end: RunEnd) -> RunState:
+    """What a closed run says of itself, with the server's word on how it ended: a terminated one cannot know."""
+    if state.status is not RunStatus.RUNNING:
+        return state
+    phase = {RunStatus.COMPLETED: Phase.DONE, RunStatus.CANCELLED: Phase.CANCELLED}.get(end.status, Phase.FAILED)
+    code = ErrorCode.TERMINATED if end.terminated else None
+    return state.model_copy(
+        update={"status": end.status, "phase": phase, "error_code": code, "error_message": end.message}
+    )
 
 
 async def _stored(run_id: str, trouble: str) -> ExecutionRow:
@@ -152,7 +184,7 @@ def _state_lines(state: RunState) -> list[str]:
     lines = [
         f"plan {state.plan}, execution {state.execution_id}, namespace {state.namespace}",
         f"status {state.status}, phase {state.phase}, verdict {state.verdict or 'none yet'}{paused}",
-        f"recovery {state.recovery or 'open: something is on'}",
+        f"recovery {state.recovery or 'not yet: something is on, or not yet seen to be off'}",
     ]
     if state.waiting_for:
         lines.append(f"waiting for {state.waiting_for}")

@@ -52,10 +52,8 @@ class Progress:
 
     def _switched(self, state: RunState) -> Iterator[str]:
         """What may come and go more than once."""
-        if state.waiting_for != self._waiting:
-            yield (
-                f"waiting: the namespace is held by {state.waiting_for}" if state.waiting_for else "waited long enough"
-            )
+        if state.waiting_for and state.waiting_for != self._waiting:
+            yield f"waiting: the namespace is held by {state.waiting_for}"
         if state.paused != self._paused:
             yield "paused: nothing new begins" if state.paused else "resumed"
         self._waiting, self._paused = state.waiting_for, state.paused
@@ -76,7 +74,7 @@ def _facts(state: RunState) -> Iterator[Fact]:
 
 def _end(state: RunState) -> str:
     if state.error_code:
-        return f"{state.error_code}: {state.error_message}"
+        return state.error_code
     return f"verdict {state.verdict}" if state.verdict else _EXPLAINED[state.phase]
 
 

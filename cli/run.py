@@ -10,6 +10,7 @@ from typing import Any
 import click
 from temporalio.client import Client
 
+from cli.connection import connected
 from cli.console import clear_errors, say
 from cli.exit_codes import ExitCode, RunOutcome, code_for
 from cli.following import Detached, Follower, Run, mention_missing_worker
@@ -17,7 +18,6 @@ from cli.interrupts import Interrupts
 from cli.plans import PlanFile, confirm, valid_plan
 from cli.results import show_outcome
 from cli.starting import start, task_queue, web_ui_page
-from clients.temporal import connect
 from workflows.contracts.errors import HoldfastError
 from workflows.contracts.execution import IfBusy
 
@@ -74,7 +74,7 @@ def run(plan: Path, json_file: Path | None, if_busy: str, *, detach: bool, yes: 
 async def _run(file: PlanFile, if_busy: IfBusy, json_file: Path | None, *, detach: bool) -> ExitCode:
     queue = task_queue()
     with Interrupts() as interrupts:
-        client = await interrupts.during(connect())
+        client = await interrupts.during(connected())
         say(file.summary())
         handle = await start(client, file, if_busy, interrupts, say, queue=queue)
         announce(client, handle)

@@ -10,6 +10,7 @@ import click
 import yaml
 from pydantic import ValidationError
 
+from cli.connection import quieten
 from cli.console import clear_errors, say
 from cli.interrupts import Interrupts
 from clients.embedded import DEFAULT_FILE, DevServerSettings, embedded_server, moved_ports
@@ -37,6 +38,7 @@ def server(config: Path, database: Path | None, *, ui: bool, as_json: bool) -> N
 
 
 async def _server(settings: DevServerSettings, *, ui: bool, as_json: bool) -> None:
+    quieten()
     with Interrupts() as interrupts:
         async with embedded_server(settings, ui=ui) as running:
             if as_json:

@@ -12,10 +12,11 @@ from typing import Any, TypeVar
 
 from temporalio.client import Client
 
+from cli.connection import connected
 from cli.console import say
 from cli.processes import Child
 from cli.serving import SHOP_TOPOLOGY, moved_lab_ports, read_topology
-from clients.temporal import connect, has_pollers
+from clients.temporal import has_pollers
 from lab import LabAddresses
 from workflows.names import TASK_QUEUE
 
@@ -102,7 +103,7 @@ async def set_up(stack: AsyncExitStack, folder: Path) -> Stage:
         say(f"  {moved}")
     environment["TEMPORAL_ADDRESS"] = server_says["address"]
     worker = await _start(stack, "worker", "worker", folder=folder, env=environment)
-    client = await connect(server_says["address"])
+    client = await connected(server_says["address"])
     await _until_polling(client, worker)
     say(f"  Temporal {server_says['address']}, Web UI {server_says['ui']}")
     say(f"  shop     {addresses.entry}/api/home, proxy {addresses.proxy}, fault service {addresses.faults}")
