@@ -62,8 +62,9 @@ class ResilienceTest(RunShell):
         stages = asyncio.create_task(self._stages())
         try:
             await workflow.wait_condition(lambda: stages.done() or self._abort_reason is not None)
-        finally:
-            error = await _wound_up(stages)
+        except asyncio.CancelledError:
+            workflow.logger.info("asked to end: closing everything first")
+        error = await _wound_up(stages)
         if workflow.cancellation_reason() is not None:
             await self._ended(RunStatus.CANCELLED, Phase.CANCELLED, None)
             raise asyncio.CancelledError

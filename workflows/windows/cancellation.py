@@ -31,13 +31,7 @@ def ensure_not_cancelled() -> None:
 
 async def despite_cancel(work: Coroutine[Any, Any, T]) -> T:
     """Finish `work` even when a cancel arrives meanwhile; the caller re-raises it with `ensure_not_cancelled`."""
-    try:
-        task = asyncio.create_task(work)
-    except RuntimeError:
-        # No event loop: a worker that shuts down drops its cached workflows, and Python unwinds them outside of any.
-        # Nothing may be done then; another worker goes on from history.
-        work.close()
-        raise
+    task = asyncio.create_task(work)
     while not task.done():
         try:
             await asyncio.shield(task)

@@ -6,7 +6,7 @@ Trouble with the fault or the replay is a result, not an error: one service's tr
 from __future__ import annotations
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import FailureError
 
 from workflows import policies
 from workflows.contracts.faults import CapturedFailure, FaultOrder, FaultReport, InjectionState
@@ -30,31 +30,28 @@ class FaultWindow:
         name = fault_name(order.execution.execution_id, order.service, workflow.info().run_id, attempt=1)
         self._fault = FaultOrder(execution_id=order.execution.execution_id, service=order.service, fault_name=name)
         self._holding = Holding(order, WindowKind.FAULT, peer_name=name)
-        self._captured: CapturedFailure | None = None
-        self._error = ""
 
     @workflow.run
     async def run(self, order: WindowInput) -> FaultReport:
         """Inject, capture, and recover whatever happens."""
+        held = await self._holding.hold(self._inject_and_capture(), self._recover, [order.service])
+        captured, trouble, closing = None, "", held.closing
         try:
-            await self._holding.within_time(self._inject_and_capture())
-        except (ActivityError, ApplicationError) as error:
+            captured = held.get()
+        except FailureError as error:
             reraise_if_cancelled(error)
-            self._error = text_of(error)
-        finally:
-            closing = await self._holding.close(self._recover, [order.service])
-        ensure_not_cancelled()
+            trouble = text_of(error)
         return FaultReport(
             service=order.service,
             fault_name=self._fault.fault_name,
-            state=InjectionState.RECOVERED if self._captured and closing.verified else InjectionState.FAILED,
-            captured=self._captured,
-            error=self._error or closing.detail,
+            state=InjectionState.RECOVERED if captured and closing.verified else InjectionState.FAILED,
+            captured=captured,
+            error=trouble or closing.detail,
             recovery_verified=closing.verified,
             stable_after=all(one.stable for one in closing.stability) if closing.stability else None,
         )
 
-    async def _inject_and_capture(self) -> None:
+    async def _inject_and_capture(self) -> CapturedFailure:
         timing, timeouts = self._order.execution.timing, self._order.timeouts
         service = self._order.service
         await self._holding.intend()
@@ -70,13 +67,14 @@ class FaultWindow:
         )
         ensure_not_cancelled()
         await self._holding.opened()
-        self._captured = await workflow.execute_activity_method(
+        captured: CapturedFailure = await workflow.execute_activity_method(
             FaultActivities.replay,
             self._fault,
             summary=f"Replay against {service} and capture how it fails",
             **policies.waiting(timing, timeouts.replay),
         )
         ensure_not_cancelled()
+        return captured
 
     async def _recover(self) -> Closing:
         return await workflow.execute_activity_method(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, FailureError
@@ -35,6 +36,22 @@ T = TypeVar("T")
 
 SwitchOff = Callable[[], Coroutine[Any, Any, Closing]]
 """Switches one thing off and verifies it."""
+
+
+@dataclass
+class Held(Generic[T]):
+    """What became of a window's work, and of its closing."""
+
+    result: T | None = None
+    error: BaseException | None = None
+    closing: Closing = field(default_factory=lambda: Closing(verified=False))
+
+    def get(self) -> T:
+        """The work's result, now that everything is closed; its error, a cancel first of all."""
+        ensure_not_cancelled()
+        if self.error is not None:
+            raise self.error
+        return cast("T", self.result)
 
 
 class Holding:
@@ -111,9 +128,20 @@ class Holding:
                 non_retryable=True,
             ) from None
 
-    async def close(self, switch_off: SwitchOff | None, services: list[str]) -> Closing:
-        """Switch off and verify, see the services stable, settle the ledger, tell the run. Never raises for a peer."""
-        return await despite_cancel(self._close(switch_off, services))
+    async def hold(self, work: Coroutine[Any, Any, T], switch_off: SwitchOff | None, services: list[str]) -> Held[T]:
+        """Do the work that needs the window open, then close it, whatever became of the work.
+
+        Closing: switch off and verify, see the services stable, settle the ledger, tell the run. It never raises for a
+        peer, and a cancel does not stop it.
+        """
+        try:
+            done: Held[T] = Held(result=await self.within_time(work))
+        except (Exception, asyncio.CancelledError) as error:
+            # Not `finally`: a worker that shuts down drops its cached workflows, and Python unwinds them with
+            # GeneratorExit, outside of any event loop. Nothing may be done then; another worker goes on from history.
+            done = Held(error=error)
+        done.closing = await despite_cancel(self._close(switch_off, services))
+        return done
 
     async def _close(self, switch_off: SwitchOff | None, services: list[str]) -> Closing:
         if not self.intended:

@@ -30,13 +30,13 @@ class RecordingWindow:
     @workflow.run
     async def run(self, order: WindowInput) -> AnalysisReport:
         """Record, and close whatever happens."""
-        try:
-            task_id, services = await self._holding.within_time(self._record())
-        finally:
-            closing = await self._holding.close(self._stop, order.execution.services)
-        ensure_not_cancelled()
+        held = await self._holding.hold(self._record(), self._stop, order.execution.services)
+        task_id, services = held.get()
         return AnalysisReport(
-            task_id=task_id, services=services, stability=closing.stability, recovery_verified=closing.verified
+            task_id=task_id,
+            services=services,
+            stability=held.closing.stability,
+            recovery_verified=held.closing.verified,
         )
 
     async def _record(self) -> tuple[str, list[RecordedService]]:

@@ -42,14 +42,11 @@ class RulesWindow:
     @workflow.run
     async def run(self, order: RulesWindowInput) -> LoadReport:
         """Switch the rules on, measure, and switch them off whatever happens."""
-        try:
-            await self._holding.within_time(self._hold())
-        finally:
-            closing = await self._holding.close(self._remove if order.services else None, order.services)
-        ensure_not_cancelled()
-        return self._report.model_copy(update={"recovery_verified": closing.verified})
+        held = await self._holding.hold(self._work(), self._remove if order.services else None, order.services)
+        held.get()
+        return self._report.model_copy(update={"recovery_verified": held.closing.verified})
 
-    async def _hold(self) -> None:
+    async def _work(self) -> None:
         await self._holding.intend()
         if self._order.services:
             await self._switch_on()
