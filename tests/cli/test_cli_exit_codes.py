@@ -1,0 +1,100 @@
+"""Exit codes: pipelines decide by them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from cli.exit_codes import ExitCode, RunOutcome, code_for
+from workflows.contracts.errors import ERRORS, ErrorCode
+from workflows.contracts.execution import (
+    CaseCounts,
+    Phase,
+    Recovery,
+    RunFailure,
+    RunStatus,
+    RunSummary,
+    Verdict,
+)
+from workflows.contracts.windows import LockReport
+
+EXPECTED = dict.fromkeys(ErrorCode, 3) | {
+    ErrorCode.VALIDATION_ERROR: 2,
+    ErrorCode.SECRET_MISSING: 2,
+    ErrorCode.STOP_CONDITION: 4,
+    ErrorCode.ABORTED: 4,
+    ErrorCode.DEADLINE_EXCEEDED: 4,
+    ErrorCode.EXECUTION_ALREADY_RUNNING: 7,
+    ErrorCode.ENVIRONMENT_NOT_CLEAN: 7,
+    ErrorCode.CANCELLED: 130,
+}
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("code", ErrorCode)
+def test_every_error_code_has_its_exit_code(code: ErrorCode) -> None:
+    """The table of the design, for each code that can end a run."""
+    assert code_for(code) == EXPECTED[code]
+
+
+@pytest.mark.parametrize("code", ErrorCode)
+def test_an_unverified_recovery_wins_over_every_error(code: ErrorCode) -> None:
+    """5 wins over all others, whatever went wrong besides."""
+    assert _failed(code, lock=False).exit_code == 5
+    assert _failed(code, lock=None, recovery=Recovery.UNVERIFIED).exit_code == 5
+
+
+@pytest.mark.parametrize("code", ErrorCode)
+def test_the_lock_has_the_last_word_on_recovery(code: ErrorCode) -> None:
+    """What a run could not see to be off, but its lock could, is off."""
+    assert _failed(code, lock=True, recovery=Recovery.UNVERIFIED).exit_code == EXPECTED[code]
+
+
+@pytest.mark.parametrize(
+    ("verdict", "expected"), [(Verdict.PASSED, 0), (Verdict.FAILED, 1), (Verdict.INCONCLUSIVE, 6)]
+)
+def test_a_completed_run_exits_with_its_verdict(verdict: Verdict, expected: int) -> None:
+    """0, 1 and 6; or 5 when the lock could not verify."""
+    summary = RunSummary(
+        execution_id=1, plan="p", namespace="n", verdict=verdict, recovery=Recovery.VERIFIED, cases=CaseCounts(),
+        started_at=NOW, finished_at=NOW,
+    )  # fmt: skip
+    assert _outcome(RunStatus.COMPLETED, lock=True, summary=summary).exit_code == expected
+    assert _outcome(RunStatus.COMPLETED, lock=False, summary=summary).exit_code == 5
+    assert _outcome(RunStatus.COMPLETED, lock=None, summary=summary, lock_trouble="terminated").exit_code == 5
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"), [(RunStatus.CANCELLED, 130), (RunStatus.TIMED_OUT, 4), (RunStatus.FAILED, 3)]
+)
+def test_an_end_without_a_result_exits_with_what_the_server_says(status: RunStatus, expected: int) -> None:
+    """Cancelled, timed out, terminated: the run itself could say nothing."""
+    assert _outcome(status, lock=True).exit_code == expected
+    assert _outcome(status, lock=None).exit_code == expected
+    assert _outcome(status, lock=False).exit_code == 5
+    assert _outcome(status, lock=None, lock_trouble="its lock was terminated").exit_code == 5
+
+
+def test_every_code_touching_nothing_is_refused_or_invalid() -> None:
+    """A pipeline may run again after 2 and 7 without looking at the system."""
+    for code, kind in ERRORS.items():
+        assert (code_for(code) in (ExitCode.INVALID, ExitCode.REFUSED)) == kind.touched_nothing
+
+
+def test_the_json_of_an_outcome_says_recovery_and_exit_code() -> None:
+    """What `--json` writes is enough to decide by."""
+    facts = _failed(ErrorCode.ABORTED, lock=True).model_dump(mode="json")
+    assert (facts["recovery"], facts["exit_code"], facts["failure"]["code"]) == ("verified", 4, "ABORTED")
+
+
+def _outcome(status: RunStatus, *, lock: bool | None, **more: object) -> RunOutcome:
+    report = None if lock is None else LockReport(execution_id=1, recovery_verified=lock)
+    return RunOutcome.model_validate({"workflow_id": "w", "run_id": "r", "status": status, "lock": report} | more)
+
+
+def _failed(code: ErrorCode, *, lock: bool | None, recovery: Recovery = Recovery.NOT_NEEDED) -> RunOutcome:
+    failure = RunFailure(
+        code=code, error_class=ERRORS[code].error_class, phase=Phase.RULES_READY, message="m", recovery=recovery
+    )
+    return _outcome(RunStatus.FAILED, lock=lock, failure=failure)

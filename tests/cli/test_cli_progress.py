@@ -1,0 +1,117 @@
+"""Progress lines: each change is told once, in the order in which a run makes them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from cli.progress import Progress
+from workflows.contracts.errors import ErrorCode
+from workflows.contracts.execution import CaseCounts, Phase, RunStatus, Verdict
+from workflows.contracts.faults import InjectionState
+from workflows.contracts.status import AnalysisPanel, InjectionRow, LoadPanel, PhaseTime, RulesPanel, RunState, WindowRow
+from workflows.contracts.traffic import RecordedService
+from workflows.contracts.windows import WindowKind, WindowState
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def state(*phases: Phase, **facts: object) -> RunState:
+    entered = [PhaseTime(phase=phase, started_at=NOW) for phase in phases]
+    return RunState.model_validate(
+        {"execution_id": 7, "plan": "shop", "namespace": "shop", "phases": entered, "phase": phases[-1]} | facts
+    )
+
+
+RECORDED = AnalysisPanel(recorded=[RecordedService(service="reviews", patterns=2, baggage_forwarded=True)])
+CASES = CaseCounts(total=4, baseline=1, single=2, dual=1)
+THREE = (Phase.GENERATING_CASES, Phase.ANALYZING_PATTERNS, Phase.INJECTING_AND_REPLAYING)
+
+
+def test_the_same_state_is_told_once() -> None:
+    """A run that stands still prints nothing."""
+    progress = Progress()
+    first = progress.lines(state(Phase.GENERATING_CASES))
+    assert first[0] == "execution 7 of plan shop"
+    assert first[1].startswith("GENERATING_CASES ")
+    assert progress.lines(state(Phase.GENERATING_CASES)) == []
+    assert progress.begun
+
+
+def test_what_happened_between_two_looks_is_told_under_its_own_phase() -> None:
+    """Facts of a phase stand before the next phase's headline, also when one look shows both."""
+    progress = Progress()
+    progress.lines(state(*THREE[:2]))
+    lines = progress.lines(state(*THREE, analysis=RECORDED, cases=CASES))
+    assert [line.split()[0] for line in lines] == ["recorded", "4", "INJECTING_AND_REPLAYING"]
+    assert "reviews 2" in lines[0]
+
+
+def test_each_service_is_told_when_it_breaks_and_when_it_is_back() -> None:
+    """Broken under its fault's name, then how it answered; a late look tells both."""
+    progress = Progress()
+    progress.lines(state(*THREE))
+    running = InjectionRow(service="reviews", fault_name="hf-x", state=InjectionState.RUNNING)
+    done = running.model_copy(update={"state": InjectionState.RECOVERED, "replay_status": 503, "stable": True})
+    late = InjectionRow(service="shipping", fault_name="hf-y", state=InjectionState.RECOVERED, replay_status=500)
+    assert progress.lines(state(*THREE, injections=[running])) == ["  reviews              broken (hf-x)"]
+    assert progress.lines(state(*THREE, injections=[done, late])) == [
+        "  reviews              answered 503; recovered",
+        "  shipping             broken (hf-y)",
+        "  shipping             answered 500; recovered",
+    ]
+
+
+def test_a_service_without_a_fault_says_why() -> None:
+    """A skipped or failed injection is never silent."""
+    failed = InjectionRow(service="reviews", state=InjectionState.FAILED, error="nothing was recorded of it")
+    lines = Progress().lines(state(*THREE, injections=[failed]))
+    assert lines[-1] == "  reviews              failed: nothing was recorded of it"
+
+
+def test_rules_batches_and_cases_are_told() -> None:
+    """Rules only once they act; cases each time there are more, with what is left."""
+    progress = Progress()
+    phases = (*THREE, Phase.RULES_READY)
+    assert progress.lines(state(*phases))[-1].startswith("RULES_READY")
+    ready = RulesPanel(rules=10, ready=True, ttl_seconds=600)
+    assert "10 rules ready" in progress.lines(state(*phases, rules=ready))[0]
+    phases = (*phases, Phase.LOAD_TEST_BASELINE)
+    progress.lines(state(*phases, rules=ready))
+    load = LoadPanel(batches_total=2, batches_done=1, cases_total=20, cases_done=18)
+    assert progress.lines(state(*phases, rules=ready, load=load, eta_seconds=3.2)) == [
+        "  18 of 20 cases measured (batch 1 of 2), about 3 s left"
+    ]
+    load = load.model_copy(update={"cases_done": 20, "batches_done": 2})
+    assert progress.lines(state(*phases, rules=ready, load=load)) == ["  20 of 20 cases measured (batch 2 of 2)"]
+
+
+def test_windows_are_told_when_they_are_off_and_louder_when_not() -> None:
+    """The end of each window is visible, and an unverified one cannot be overlooked."""
+    progress = Progress()
+    running = InjectionRow(service="reviews", fault_name="hf-x", state=InjectionState.RUNNING)
+    progress.lines(state(*THREE, injections=[running]))
+    off = WindowRow(window_id="fault/7/reviews", kind=WindowKind.FAULT, state=WindowState.CLOSED, service="reviews")
+    lines = progress.lines(state(*THREE, injections=[running], windows=[off]))
+    assert lines == ["  fault in reviews off, and seen to be off"]
+    on = WindowRow(window_id="rules/7", kind=WindowKind.RULES, state=WindowState.UNVERIFIED, detail="still answers")
+    lines = progress.lines(state(*THREE, injections=[running], windows=[off, on]))
+    assert lines == ["!! rules was NOT seen to be off: still answers"]
+
+
+def test_waiting_and_pausing_are_told_each_time() -> None:
+    """What may come and go more than once is told more than once."""
+    progress = Progress()
+    progress.lines(state(Phase.GENERATING_CASES))
+    assert "held by other" in progress.lines(state(Phase.GENERATING_CASES, waiting_for="other"))[0]
+    assert progress.lines(state(Phase.GENERATING_CASES, waiting_for="")) == []
+    for _ in range(2):
+        assert progress.lines(state(Phase.GENERATING_CASES, paused=True)) == ["paused: nothing new begins"]
+        assert progress.lines(state(Phase.GENERATING_CASES)) == ["resumed"]
+
+
+def test_the_end_is_the_last_line() -> None:
+    """With the verdict, or the error's code."""
+    done = state(*THREE, Phase.DONE, verdict=Verdict.FAILED, status=RunStatus.COMPLETED)
+    assert Progress().lines(done)[-1] == "DONE                     verdict failed"
+    failed = state(*THREE, Phase.FAILED, error_code=ErrorCode.ANALYZE_TIMEOUT, error_message="too slow")
+    assert Progress().lines(failed)[-1] == "FAILED                   ANALYZE_TIMEOUT"
