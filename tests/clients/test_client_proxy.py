@@ -234,7 +234,7 @@ async def test_a_check_that_does_not_say_is_no_clean_bill(peer: Peer) -> None:
 
 @pytest.mark.skipif(not UPSERT.exists(), reason="the recorded data is not beside the project")
 def test_real_rules_are_refused_for_what_is_wrong_with_them() -> None:
-    """A body captured from the original orchestrator: 8 of its 18 rules have status 0, which the proxy turns into 500."""
+    """A body captured from the original: 8 of its 18 rules have status 0, which the proxy turns into 500."""
     items = json.loads(UPSERT.read_text())["items"]
     reasons = []
     for item in items:
