@@ -14,6 +14,7 @@ import yaml
 
 from cli.console import clear_errors, say
 from cli.exit_codes import ExitCode, RunOutcome
+from cli.following import Detached
 from cli.interrupts import Interrupts
 from cli.plans import PlanFile, valid_document
 from cli.pointing import point_at
@@ -93,12 +94,14 @@ async def _play(stage: Stage, interrupts: Interrupts) -> _Played:
     announce(stage.client, handle, stage.ui)
     loop = asyncio.get_running_loop()
     limits = [loop.call_later(after, interrupts.push) for after in (RUN_PATIENCE, RUN_PATIENCE + RECOVERY_PATIENCE)]
-    outcome = await follow(stage.client, handle, interrupts, TASK_QUEUE)
-    for limit in limits:
-        limit.cancel()
-    if outcome is None:
+    try:
+        outcome = await follow(stage.client, handle, interrupts, TASK_QUEUE)
+    except Detached:
         say("let go: the shop ends now, and every fault in it")
         return _Played(outcome=None, clean=False)
+    finally:
+        for limit in limits:
+            limit.cancel()
     await show_outcome(outcome, stage.database_url)
     return _Played(outcome=outcome, clean=await _look_at_lab(stage))
 

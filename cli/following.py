@@ -35,6 +35,9 @@ QUERY_PATIENCE = timedelta(seconds=3)
 WORKER_PATIENCE = 3.0
 """Seconds until a missing worker is mentioned."""
 
+CANCEL_PATIENCE = 3.0
+"""Seconds for a cancel that is still on its way when the operator lets go."""
+
 SILENCE = 15.0
 """Seconds without an answer of a worker until that is mentioned; a restart takes about ten."""
 
@@ -56,7 +59,7 @@ _NO_EVENT_OF_A_WORKER = 2
 
 
 class Detached(Exception):  # noqa: N818 - not an error: the operator let go
-    """The operator let go of a run."""
+    """The operator let go of a run; the text says what becomes of it."""
 
 
 async def mention_missing_worker(client: Client, run: Run, queue: str, say: Say) -> None:
@@ -115,8 +118,7 @@ class Follower:
         try:
             await asyncio.wait({ending, letting_go}, return_when=asyncio.FIRST_COMPLETED)
             if not ending.done():
-                letting_go.result()
-                raise Detached
+                raise Detached(letting_go.result())
             telling.cancel()
             await self._tell()
             return ending.result()
@@ -141,12 +143,28 @@ class Follower:
             self._silent = True
             self._say(f"no worker has answered for {SILENCE:.0f} s: the run goes on when one is back")
 
-    async def _let_go(self, interrupts: Interrupts, *, cancel_first: bool) -> None:
+    async def _let_go(self, interrupts: Interrupts, *, cancel_first: bool) -> str:
+        """Wait until we may go, having cancelled the run; what to say then."""
         await interrupts.next()
-        if cancel_first:
-            self._say("cancelling: everything is switched off first (once more to let go of it)")
-            await patiently(lambda: ask_to_end(self._run), self._say)
-            await interrupts.next()
+        if not cancel_first:
+            return "the run goes on"
+        self._say("cancelling: everything is switched off first (once more to let go of it)")
+        cancelling = asyncio.create_task(patiently(lambda: ask_to_end(self._run), self._say))
+        again = asyncio.create_task(interrupts.next())
+        try:
+            await asyncio.wait({cancelling, again}, return_when=asyncio.FIRST_COMPLETED)
+            if not again.done():
+                await cancelling  # A refusal is told at once.
+                await again
+            async with asyncio.timeout(CANCEL_PATIENCE):
+                await cancelling
+        except TimeoutError:
+            return "let go: the run goes on, not cancelled, because the Temporal server does not answer"
+        finally:
+            for task in (cancelling, again):
+                task.cancel()
+            await asyncio.gather(cancelling, again, return_exceptions=True)
+        return "let go: recovery goes on in the worker. See it with `holdfast status` and `holdfast faults`"
 
 
 async def patiently(ask: Callable[[], Awaitable[T]], say: Say) -> T:

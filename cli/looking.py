@@ -68,8 +68,8 @@ async def _watch(run_id: str) -> int:
         say(f"{handle.id}, run {handle.run_id}")
         try:
             outcome = await Follower(client, handle, say).follow(interrupts, cancel_first=False)
-        except Detached:
-            say(f"the run goes on. To end it: `holdfast cancel {run_id}`")
+        except Detached as why:
+            say(f"{why}. To end it: `holdfast cancel {run_id}`")
             return ExitCode.CANCELLED
     await show_outcome(outcome)
     return outcome.exit_code

@@ -84,9 +84,12 @@ async def _run(file: PlanFile, if_busy: IfBusy, json_file: Path | None, *, detac
             say(f"see it with `holdfast watch {file.plan.name}`")
             _write(json_file, facts | {"exit_code": ExitCode.PASSED})
             return ExitCode.PASSED
-        outcome = await follow(client, handle, interrupts, queue)
+        try:
+            outcome = await follow(client, handle, interrupts, queue)
+        except Detached as why:
+            say(str(why))
+            outcome = None
     if outcome is None:
-        say("let go: recovery goes on in the worker. See it with `holdfast status` and `holdfast faults`")
         _write(json_file, facts | {"exit_code": ExitCode.CANCELLED})
         return ExitCode.CANCELLED
     await show_outcome(outcome)
@@ -102,13 +105,15 @@ def announce(client: Client, handle: Run, ui: str = "") -> None:
         say(f"  {page}")
 
 
-async def follow(client: Client, handle: Run, interrupts: Interrupts, queue: str) -> RunOutcome | None:
-    """Follow to the end; None when the operator let go."""
+async def follow(client: Client, handle: Run, interrupts: Interrupts, queue: str) -> RunOutcome:
+    """Follow to the end.
+
+    Raises:
+        Detached: the operator let go.
+    """
     reminding = asyncio.create_task(mention_missing_worker(client, handle, queue, say))
     try:
         return await Follower(client, handle, say).follow(interrupts)
-    except Detached:
-        return None
     finally:
         reminding.cancel()
         await asyncio.gather(reminding, return_exceptions=True)

@@ -37,8 +37,13 @@ DEFAULT_FILE = Path(__file__).parents[1] / "temporal-dev.yaml"
 LOCK_PATIENCE = 5.0
 """Seconds in which a server that is just ending gives its database file back."""
 
+START_PATIENCE = timedelta(seconds=20)
+"""Until the server answers. It takes half a second, on a machine that has nothing else to do."""
+
 _ATTEMPTS = 3
 """Between finding a free port and using it somebody else may take it."""
+
+_SQLITE = b"SQLite format 3\0"
 
 
 class DevServerSettings(BaseModel):
@@ -128,9 +133,12 @@ async def _start(settings: DevServerSettings, *, ui: bool) -> tuple[WorkflowEnvi
                     dev_server_existing_path=_binary(),
                     dev_server_database_filename=settings.database_file or None,
                     dev_server_log_level=settings.log_level,
+                    dev_server_startup_timeout=START_PATIENCE,
                 )
         except RuntimeError as error:
             cause = error
+            if not _answers(settings.ip, port):
+                break  # Nobody took the port: it would not start on another one either.
         else:
             return environment, port, ui_port
     raise HoldfastError(ErrorCode.PEER_UNREACHABLE, f"the embedded Temporal server does not start: {cause}") from cause
@@ -151,19 +159,27 @@ async def _database_lock(database: str) -> AsyncIterator[Callable[[str], None]]:
     if not database:
         yield lambda _address: None
         return
-    with _lock_file(Path(f"{database}.lock")) as file:
+    with _lock_file(Path(database)) as file:
         await _locked(file, database)
         os.set_inheritable(file.fileno(), True)
         yield lambda address: _write_holder(file, address)
         _write_holder(file, "")
 
 
-def _lock_file(path: Path) -> TextIO:
+def _lock_file(database: Path) -> TextIO:
+    path = Path(f"{database}.lock")
     try:
+        if database.exists() and not _is_sqlite(database):
+            raise HoldfastError(ErrorCode.VALIDATION_ERROR, f"{database} is no database of Temporal's")
         path.parent.mkdir(parents=True, exist_ok=True)
         return path.open("a+")
     except OSError as error:
         raise HoldfastError(ErrorCode.VALIDATION_ERROR, f"{path} cannot be written: {error.strerror}") from error
+
+
+def _is_sqlite(database: Path) -> bool:
+    with database.open("rb") as file:
+        return file.read(len(_SQLITE)) in (b"", _SQLITE)
 
 
 async def _locked(file: TextIO, database: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, suppress
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from temporalio.client import Client, WorkflowFailureError
+from temporalio.client import Client
 from temporalio.service import RPCError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
@@ -73,8 +74,6 @@ def here(tmp_path: Path, environment: dict[str, str], monkeypatch: pytest.Monkey
 
 
 def _ours() -> list[str]:
-    import os
-
     return [name for name in os.environ if name not in clean_environment()]
 
 
@@ -118,23 +117,12 @@ def begin(client: Client, queue: str, plan: Callable[..., str]) -> Callable[[str
     """Starts a stand-in run as any other program would."""
 
     async def start(act: str) -> Any:
-        name = plan(act)
+        name = plan(str(act))
         return await client.start_workflow(
             WorkflowType.RESILIENCE_TEST,
-            {"plan": plan_document(name, act)},
+            {"plan": plan_document(name, str(act))},
             id=run_workflow_id(name),
             task_queue=queue,
         )
 
     return start
-
-
-@pytest.fixture
-def ended() -> Callable[[Any], Awaitable[None]]:
-    """Waits for a run's end, however it ends."""
-
-    async def wait(handle: Any) -> None:
-        with suppress(WorkflowFailureError):
-            await handle.result()
-
-    return wait

@@ -51,9 +51,7 @@ def test_the_lock_has_the_last_word_on_recovery(code: ErrorCode) -> None:
     assert _failed(code, lock=True, recovery=Recovery.UNVERIFIED).exit_code == EXPECTED[code]
 
 
-@pytest.mark.parametrize(
-    ("verdict", "expected"), [(Verdict.PASSED, 0), (Verdict.FAILED, 1), (Verdict.INCONCLUSIVE, 6)]
-)
+@pytest.mark.parametrize(("verdict", "expected"), [(Verdict.PASSED, 0), (Verdict.FAILED, 1), (Verdict.INCONCLUSIVE, 6)])
 def test_a_completed_run_exits_with_its_verdict(verdict: Verdict, expected: int) -> None:
     """0, 1 and 6; or 5 when the lock could not verify."""
     summary = RunSummary(

@@ -8,7 +8,15 @@ from cli.progress import Progress
 from workflows.contracts.errors import ErrorCode
 from workflows.contracts.execution import CaseCounts, Phase, RunStatus, Verdict
 from workflows.contracts.faults import InjectionState
-from workflows.contracts.status import AnalysisPanel, InjectionRow, LoadPanel, PhaseTime, RulesPanel, RunState, WindowRow
+from workflows.contracts.status import (
+    AnalysisPanel,
+    InjectionRow,
+    LoadPanel,
+    PhaseTime,
+    RulesPanel,
+    RunState,
+    WindowRow,
+)
 from workflows.contracts.traffic import RecordedService
 from workflows.contracts.windows import WindowKind, WindowState
 

@@ -1,0 +1,266 @@
+"""The commands that run nothing: validate, status, faults, lab, help, and how errors are told."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import click
+import httpx
+import pytest
+import yaml
+from click.testing import CliRunner
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from cli.console import clear_errors
+from cli.faults import since
+from cli.looking import possible_ids
+from cli.main import cli
+from clients.store.store import Store
+from tests.cli.stand_ins import WAITS
+from tests.cli.terminal import ROOT, Terminal, plan_document
+from workflows.contracts.execution import Execution, NewExecution
+from workflows.contracts.plan import Plan
+from workflows.contracts.timing import Timing
+from workflows.contracts.windows import LedgerEntry, LedgerState, LedgerUpdate, WindowKind
+from workflows.logic.canonical import canonical_json
+from workflows.names import run_workflow_id
+
+Start = Callable[..., Awaitable[Terminal]]
+RUN_ID = "01a1fae8-64ee-714e-8278-c8dd898c75b9"
+"""Of version 7: made at 2026-11-20 21:41:36 UTC."""
+
+
+@pytest.fixture
+async def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Store]:
+    url = f"sqlite+aiosqlite:///{tmp_path}/holdfast.db"
+    monkeypatch.setenv("HOLDFAST_DATABASE_URL", url)
+    store = await Store.open(url)
+    yield store
+    await store.close()
+
+
+@pytest.mark.parametrize("example", ["shop.yaml", "minimal.yaml"])
+def test_a_valid_plan_is_ok_in_one_line(example: str) -> None:
+    """With the number of cases and of requests, so that nobody is surprised by their own plan."""
+    result = CliRunner().invoke(cli, ["validate", str(ROOT / "examples" / example)])
+    assert result.exit_code == 0
+    assert result.output.startswith("ok: plan ")
+    assert " cases, " in result.output
+    assert len(result.output.splitlines()) == 1
+
+
+def test_every_problem_is_told_with_its_path_and_a_hint(tmp_path: Path) -> None:
+    """All at once, on standard error, exit code 2."""
+    document = plan_document("shop")
+    document["services"][0]["fault"] = "remvoe"
+    document["load"]["requsts"] = 1
+    del document["slo"]
+    path = tmp_path / "wrong.yaml"
+    path.write_text(yaml.safe_dump(document))
+    result = CliRunner().invoke(cli, ["validate", str(path)])
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    lines = result.stderr.splitlines()
+    assert lines[0] == f"{path}: 3 problems"
+    assert [line.split(":")[0].strip() for line in lines[1:]] == ["services[0].fault", "load.requsts", "slo"]
+    assert "remove" in lines[1]
+    assert "requests" in lines[2]
+
+
+async def test_validate_is_the_same_as_a_process(holdfast: Start, tmp_path: Path) -> None:
+    """The installed entry point, its exit codes, and a plan from JSON."""
+    (tmp_path / "plan.json").write_text(json.dumps(plan_document("shop")))
+    right = await holdfast("validate", "plan.json")
+    assert await right.end() == 0
+    assert right.text.startswith("ok: plan shop")
+    wrong = await holdfast("validate", "nowhere.yaml")
+    assert await wrong.end() == 2
+    assert wrong.text.startswith("error: nowhere.yaml: cannot be read")
+
+
+def test_every_command_and_option_has_help() -> None:
+    """`holdfast --help` and each `holdfast X --help` explain themselves."""
+    assert set(cli.commands) >= {
+        "demo", "run", "validate", "status", "watch", "cancel", "faults", "server", "lab", "worker",
+    }  # fmt: skip
+    for name, command in cli.commands.items():
+        assert command.help, name
+        for parameter in command.params:
+            assert not isinstance(parameter, click.Option) or parameter.help, f"{name} {parameter.name}"
+        assert CliRunner().invoke(cli, [name, "--help"]).exit_code == 0
+
+
+def test_a_defect_is_one_sentence_and_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The traceback goes where it can be attached to a report, not into somebody's terminal."""
+    monkeypatch.chdir(tmp_path)
+
+    @click.command()
+    @clear_errors
+    def broken() -> None:
+        raise ZeroDivisionError("secret detail")
+
+    result = CliRunner().invoke(broken)
+    assert result.exit_code == 3
+    (file,) = (tmp_path / ".holdfast").iterdir()
+    assert result.output == f"error: unexpected ZeroDivisionError. Details: .holdfast/{file.name}\n"
+    assert "secret detail" in file.read_text()
+
+
+def test_a_prompt_that_is_interrupted_is_cancelled() -> None:
+    """Ctrl-C at the question is an answer: nothing was touched."""
+
+    @click.command()
+    @clear_errors
+    def asking() -> None:
+        raise click.Abort
+
+    assert CliRunner().invoke(asking).exit_code == 130
+
+
+def test_an_id_is_a_plans_name_or_a_workflow_id() -> None:
+    """Runs that others started have ids of any shape."""
+    assert possible_ids("shop") == ["resilience-test/shop", "shop"]
+    assert possible_ids("resilience-test/shop") == ["resilience-test/shop"]
+
+
+@pytest.mark.usefixtures("stand_ins")
+async def test_status_asks_the_run_itself(holdfast: Start, client: Client, begin: Callable[[str], Any]) -> None:
+    """And says so, and how old the news is; a terminated run has the server's word on its end."""
+    run = await begin(WAITS)
+    name = run.id.rpartition("/")[2]
+    await _until_running(client, run.id)
+    terminal = await holdfast("status", name)
+    assert await terminal.end() == 0
+    assert "status running, phase GENERATING_CASES" in terminal.text
+    assert "(from the run itself; last change " in terminal.text
+    await run.terminate()
+    terminal = await holdfast("status", run.id)
+    assert await terminal.end() == 0
+    assert "status failed, phase FAILED" in terminal.text
+    assert "TERMINATED: the run was terminated" in terminal.text
+
+
+async def test_status_without_a_server_is_the_stores(holdfast: Start, store: Store, tmp_path: Path) -> None:
+    """With its age; and an unknown run is one sentence."""
+    await _stored_run(store)
+    away = {"TEMPORAL_ADDRESS": "127.0.0.1:1", "HOLDFAST_DATABASE_URL": f"sqlite+aiosqlite:///{tmp_path}/holdfast.db"}
+    terminal = await holdfast("status", "shop", **away)
+    assert await terminal.end() == 0
+    assert "plan shop, execution " in terminal.text
+    assert "(from the store; last change " in terminal.text
+    terminal = await holdfast("status", "other", **away)
+    assert await terminal.end() == 3
+    assert terminal.text.startswith("error: nothing is known of other: no Temporal server answers")
+
+
+async def test_faults_lists_what_is_on(store: Store) -> None:
+    """Window, service, the peer's name, since when; exit code 5. Settled windows are gone from it."""
+    empty = await _invoke("faults")
+    assert (empty.exit_code, empty.output) == (0, "nothing is on\n")
+    execution = (await _stored_run(store)).execution_id
+    entry = _entry(execution)
+    await store.ledger_intent(entry)
+    found = await _invoke("faults")
+    assert found.exit_code == 5
+    for word in ("fault", "intent", "reviews", "hf-x-reviews", "since 2026-11-20 21:41:36Z", entry.window_id):
+        assert word in found.output
+    (facts,) = json.loads((await _invoke("faults", "--json")).output)
+    assert facts["peer_name"] == "hf-x-reviews"
+    assert facts["since"].startswith("2026-11-20T21:41:36")
+    update = LedgerUpdate(window_id=entry.window_id, run_id=RUN_ID, state=LedgerState.CLOSED)
+    await store.ledger_update(update)
+    assert (await _invoke("faults")).exit_code == 0
+
+
+def test_faults_without_a_database_does_not_say_that_nothing_is_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does it make an empty one: looked at from the wrong folder, everything would seem well."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("HOLDFAST_DATABASE_URL", raising=False)
+    result = CliRunner().invoke(cli, ["faults"])
+    assert result.exit_code == 3
+    assert "there is no database .holdfast/holdfast.db" in result.output
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_since_is_unknown_for_other_run_ids() -> None:
+    """Older servers make run ids without a time."""
+    assert since(_entry(1).model_copy(update={"run_id": "6c84fb90-12c4-11e1-840d-7b25c5ee775a"})) is None
+    assert since(_entry(1).model_copy(update={"run_id": "nonsense"})) is None
+
+
+async def test_the_lab_says_where_it_is_and_ends_when_asked(holdfast: Start) -> None:
+    """One line of JSON, at free ports; SIGTERM closes everything with exit code 0."""
+    terminal = await holdfast("lab", "--json", "--free-ports")
+    addresses = json.loads(await terminal.until("}"))
+    async with httpx.AsyncClient(trust_env=False) as http:
+        answer = await http.get(f"{addresses['admin']}/lab/state")
+    assert answer.json()["clean"] is True
+    terminal.signal(signal.SIGTERM)
+    assert await terminal.end() == 0
+
+
+async def test_the_exit_code_survives_the_end_of_the_process(holdfast: Start) -> None:
+    """The SDK's threads abort every fifth interpreter that is torn down after a call: 134 instead of our code."""
+    terminals = await asyncio.gather(*(holdfast("cancel", "--no-wait", "nobody") for _ in range(10)))
+    assert [await terminal.end() for terminal in terminals] == [3] * 10
+    assert {terminal.text for terminal in terminals} == {
+        "error: the Temporal server has no run resilience-test/nobody or nobody\n"
+    }
+
+
+def test_a_wrong_topology_is_one_sentence(tmp_path: Path) -> None:
+    """Whether it is no YAML or no topology."""
+    path = tmp_path / "topology.yaml"
+    for text, words in (("a: [", "cannot be read"), ("namespace: shop", "entry"), ("[]", "topology")):
+        path.write_text(text)
+        result = CliRunner().invoke(cli, ["lab", "--topology", str(path)])
+        assert result.exit_code == 2, result.output
+        assert words in result.output
+        assert len(result.output.splitlines()) == 1
+
+
+async def _stored_run(store: Store) -> Execution:
+    plan = Plan.model_validate(plan_document("shop"))
+    new = NewExecution(plan_json=canonical_json(plan), workflow_id=run_workflow_id("shop"), run_id=RUN_ID)
+    return await store.create_execution(new, plan, Timing())
+
+
+def _entry(execution_id: int) -> LedgerEntry:
+    return LedgerEntry(
+        window_id=f"fault/{execution_id}/reviews",
+        run_id=RUN_ID,
+        execution_id=execution_id,
+        parent_workflow_id="w",
+        parent_run_id="r",
+        kind=WindowKind.FAULT,
+        service="reviews",
+        peer_name="hf-x-reviews",
+        close_by=datetime.now(UTC) + timedelta(minutes=5),
+    )
+
+
+async def _invoke(*arguments: str) -> Any:
+    """In a thread, because the command has an event loop of its own."""
+    return await asyncio.to_thread(CliRunner().invoke, cli, list(arguments))
+
+
+async def _until_running(client: Client, workflow_id: str) -> None:
+    run = client.get_workflow_handle(workflow_id)
+    for _ in range(100):
+        try:
+            state = await run.query("status")
+            if state["phases"]:
+                return
+        except RPCError:
+            pass
+        await asyncio.sleep(0.1)
+    raise AssertionError("never running")

@@ -1,0 +1,137 @@
+"""The embedded server: ports that are taken, databases that exist, and how long runs are kept."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import yaml
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
+
+from clients import embedded
+from clients.embedded import DEFAULT_FILE, DevServerSettings, RunningServer, embedded_server
+from clients.temporal import ensure_search_attributes, has_pollers, server_error
+from workflows.contracts.errors import ErrorCode, HoldfastError
+from workflows.names import SearchAttribute, WorkflowType
+
+FREE = DevServerSettings(port=0, ui_port=0)
+
+
+@pytest.fixture
+def taken() -> Iterator[int]:
+    """A port on which somebody else listens."""
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        yield other.getsockname()[1]
+
+
+async def test_a_taken_port_is_replaced_and_said(taken: int) -> None:
+    """Ports are no reason to fail; the user is told which one is used instead."""
+    async with embedded_server(FREE.model_copy(update={"port": taken}), ui=False) as server:
+        assert server.address != f"127.0.0.1:{taken}"
+        assert server.moved == [f"port {taken} of Temporal is taken: using {server.address.rpartition(':')[2]}"]
+        assert server.ui == ""
+        assert not await has_pollers(server.client, "nobody")
+
+
+async def test_finished_runs_are_kept_for_30_days(server: RunningServer) -> None:
+    """The server's own default is shorter, and its command line cannot change it."""
+    described = await server.client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace="default"))
+    assert described.config.workflow_execution_retention_ttl.seconds == 30 * 24 * 3600
+
+
+async def test_an_existing_database_is_used_again(tmp_path: Path) -> None:
+    """Runs survive a restart, and the search attributes, which the server's flags would not add, are there."""
+    settings = FREE.model_copy(update={"database_file": str(tmp_path / "deep" / "temporal.db")})
+    async with embedded_server(settings, ui=False) as first:
+        await first.client.start_workflow(WorkflowType.RESILIENCE_TEST, id="survivor", task_queue="nobody")
+    async with embedded_server(settings, ui=False) as second:
+        described = await second.client.get_workflow_handle("survivor").describe()
+        assert described.workflow_type == WorkflowType.RESILIENCE_TEST
+        assert await ensure_search_attributes(second.client)
+
+
+async def test_two_servers_never_share_a_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second one is refused and told where the first is; when that has ended, the file is free again."""
+    monkeypatch.setattr(embedded, "LOCK_PATIENCE", 0.2)
+    settings = FREE.model_copy(update={"database_file": str(tmp_path / "temporal.db")})
+    async with embedded_server(settings, ui=False) as first:
+        with pytest.raises(HoldfastError, match=first.address) as refused:
+            async with embedded_server(settings, ui=False):
+                pass
+        assert refused.value.code is ErrorCode.EXECUTION_ALREADY_RUNNING
+    async with embedded_server(settings, ui=False):
+        pass
+
+
+async def test_search_attributes_may_be_registered_again(client: Client) -> None:
+    """Every worker does it at its start."""
+    assert await ensure_search_attributes(client)
+    assert await ensure_search_attributes(client)
+
+
+async def test_a_file_that_is_no_database_is_not_touched(tmp_path: Path) -> None:
+    """A slip of the finger in --database costs nothing."""
+    letter = tmp_path / "letter.txt"
+    letter.write_text("this is no database")
+    with pytest.raises(HoldfastError, match="no database"):
+        async with embedded_server(FREE.model_copy(update={"database_file": str(letter)}), ui=False):
+            pass
+    assert letter.read_text() == "this is no database"
+
+
+async def test_a_server_that_cannot_start_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not the SDK's RuntimeError."""
+    monkeypatch.setattr(embedded, "START_PATIENCE", timedelta(seconds=1))
+    broken = tmp_path / "temporal.db"
+    broken.write_bytes(b"SQLite format 3\0 and then nothing that makes sense")
+    with pytest.raises(HoldfastError, match="does not start") as failed:
+        async with embedded_server(FREE.model_copy(update={"database_file": str(broken)}), ui=False):
+            pass
+    assert failed.value.code is ErrorCode.PEER_UNREACHABLE
+
+
+def test_the_file_in_the_repository_is_what_the_design_says() -> None:
+    """Standard ports, a kept database, 30 days, and every search attribute by name."""
+    settings = DevServerSettings.load()
+    assert (settings.port, settings.ui_port, settings.retention_days) == (7233, 8233, 30)
+    assert settings.database_file == ".holdfast/temporal.db"
+    assert yaml.safe_load(DEFAULT_FILE.read_text())["search_attributes"] == list(SearchAttribute)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("prot: 1", "prot"),
+        ("port: many", "port"),
+        ("port: [", "cannot be read"),
+        ("retention_days: 0", "retention_days"),
+    ],
+)
+def test_a_wrong_file_says_which_field(tmp_path: Path, text: str, words: str) -> None:
+    """Also a typo, which would otherwise silently mean the default."""
+    path = tmp_path / "dev.yaml"
+    path.write_text(text)
+    with pytest.raises(HoldfastError, match=words):
+        DevServerSettings.load(path)
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "code"),
+    [
+        (RPCStatusCode.NOT_FOUND, "Namespace nope is not found.", ErrorCode.VALIDATION_ERROR),
+        (RPCStatusCode.NOT_FOUND, "workflow not found", ErrorCode.NOT_FOUND),
+        (RPCStatusCode.PERMISSION_DENIED, "Request unauthorized.", ErrorCode.PEER_REJECTED),
+        (RPCStatusCode.INVALID_ARGUMENT, "too long", ErrorCode.PEER_REJECTED),
+        (RPCStatusCode.UNAVAILABLE, "tcp connect error", ErrorCode.PEER_UNREACHABLE),
+    ],
+)
+def test_what_the_server_refuses_is_explained(status: RPCStatusCode, message: str, code: ErrorCode) -> None:
+    """A refusal, an unknown namespace and a silent server are different things to a person."""
+    assert server_error(RPCError(message, status, b"")).code is code

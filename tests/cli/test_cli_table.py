@@ -1,0 +1,88 @@
+"""The table of verdicts and the sentences below it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from cli.exit_codes import RunOutcome
+from cli.results import show_outcome
+from cli.verdict_table import as_shown, conclusion, table
+from clients.store.read_models import CaseResult
+from clients.store.store import Store
+from workflows.contracts.exchange import Measurement
+from workflows.contracts.execution import CaseCounts, CaseVerdict, Recovery, RunStatus, RunSummary, Verdict
+from workflows.contracts.load import CaseOutcome
+from workflows.contracts.windows import LockReport
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def measured(case_id: str, verdict: Verdict, **more: int | None) -> CaseResult:
+    facts = {"success_p50_us": 29_000, "success_p95_us": 31_400, "success_p99_us": 31_600} | more
+    found = Measurement.model_validate(
+        {"p50_ms": 29, "p95_ms": 31, "p99_ms": 31, "error_rate": 0, "requests": 12, "successes": 12, "errors": 0}
+        | facts
+    )
+    return CaseResult(
+        case_index=0, case_id=case_id, outcome=CaseOutcome.MEASURED, verdict=verdict, measurement=found
+    )  # fmt: skip
+
+
+def test_failed_cases_stand_first_and_unmeasured_ones_before_passed() -> None:
+    """What needs a reader comes first; nothing that was not measured looks like a pass."""
+    invalid = measured("c", Verdict.PASSED).model_copy(update={"outcome": CaseOutcome.INVALID, "reason": "no baggage"})
+    lines = table([as_shown(one) for one in (measured("a", Verdict.PASSED), invalid, measured("b", Verdict.FAILED))])
+    assert [line.split()[:2] for line in lines[2:]] == [["b", "FAILED"], ["c", "invalid"], ["a", "passed"]]
+    assert lines[3].split() == ["c", "invalid", "no", "baggage"]
+    assert lines[4].split() == ["a", "passed", "12", "0%", "29", "ms", "31", "ms", "32", "ms"]
+
+
+def test_a_percentile_without_a_success_is_left_out() -> None:
+    """Never a zero that looks like a fast answer."""
+    nothing = measured("a", Verdict.FAILED, success_p50_us=None, success_p95_us=None, success_p99_us=None)
+    assert "ms" not in table([as_shown(nothing)])[2]
+
+
+def test_a_large_table_is_cut_and_says_so() -> None:
+    """Failed cases are never what is cut."""
+    many = [CaseVerdict(case_id=f"p{number}", outcome="measured", verdict=Verdict.PASSED) for number in range(100)]
+    lines = table([*many, CaseVerdict(case_id="bad", outcome="measured", verdict=Verdict.FAILED)])
+    assert lines[2].startswith("bad")
+    assert lines[-1] == "... and 41 more"
+
+
+def test_the_last_sentence_is_about_recovery() -> None:
+    """Whatever else there is to say."""
+    for lock, words in ((True, "verified, nothing is left on"), (False, "UNVERIFIED"), (None, "not needed")):
+        report = (
+            None if lock is None else LockReport(execution_id=1, recovery_verified=lock, open_windows=["fault/1/a"])
+        )
+        outcome = RunOutcome(workflow_id="w", run_id="r", status=RunStatus.CANCELLED, lock=report)
+        first, last = conclusion(outcome)
+        assert first == "the run was cancelled"
+        assert words in last
+        assert ("fault/1/a" in last) == (lock is False)
+
+
+async def test_a_store_without_the_run_falls_back_to_the_summary(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Another database than the worker's shows the failing cases, not an empty table."""
+    url = f"sqlite+aiosqlite:///{tmp_path}/other.db"
+    await (await Store.open(url)).close()
+    bad = CaseVerdict(case_id="a+b", outcome="measured", verdict=Verdict.FAILED, error_rate=100.0, reason="too many")
+    summary = RunSummary(
+        execution_id=1, plan="p", namespace="n", verdict=Verdict.FAILED, recovery=Recovery.VERIFIED,
+        cases=CaseCounts(total=4, failed=1, passed=3), failed_cases=[bad], started_at=NOW, finished_at=NOW,
+    )  # fmt: skip
+    lock = LockReport(execution_id=1, recovery_verified=True)
+    outcome = RunOutcome(workflow_id="w", run_id="r", status=RunStatus.COMPLETED, summary=summary, lock=lock)
+    await show_outcome(outcome, url)
+    shown = capsys.readouterr()
+    assert "does not have this run" in shown.err
+    assert "a+b   FAILED" in shown.out
+    assert "verdict: FAILED: 1 of 4 cases miss the SLO" in shown.out
+    assert "\x1b" not in shown.out
