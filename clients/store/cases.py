@@ -15,6 +15,7 @@ from clients.store.engine import reading, writing
 from clients.store.executions import unknown_execution
 from clients.store.read_models import StoredCase
 from clients.store.tables import BaggageMap, TaskExecution, TestCase
+from clients.store.unbroken import unbroken
 from clients.store.upsert import insert_missing, insert_or_replace
 from workflows.contracts.load import Case, CaseType
 
@@ -35,15 +36,20 @@ class Cases:
             HoldfastError: NOT_FOUND for an unknown run.
         """
         rest = iter(cases)
-        async with reading(self._engine) as work:
-            execution = await work.get(TaskExecution, execution_id)
-        if execution is None:
-            raise unknown_execution(execution_id)
+        await self._save_chunk(execution_id, [])
         while chunk := list(islice(rest, CHUNK)):
-            rows = [_row(execution_id, execution.task_id, case) for case in chunk]
-            async with writing(self._engine) as work:
-                await insert_missing(work, TestCase, rows, "execution_id", "case_index")
+            await self._save_chunk(execution_id, chunk)
 
+    @unbroken
+    async def _save_chunk(self, execution_id: int, chunk: list[StoredCase]) -> None:
+        async with writing(self._engine) as work:
+            execution = await work.get(TaskExecution, execution_id)
+            if execution is None:
+                raise unknown_execution(execution_id)
+            rows = [_row(execution_id, execution.task_id, case) for case in chunk]
+            await insert_missing(work, TestCase, rows, "execution_id", "case_index")
+
+    @unbroken
     async def range(self, execution_id: int, first: int, end: int) -> list[Case]:
         """The cases with first <= index < end, in order; empty for an unknown run."""
         index = col(TestCase.case_index)
@@ -56,6 +62,7 @@ class Cases:
                 for number, case_id, kind, services in rows
             ]
 
+    @unbroken
     async def counts(self, execution_id: int) -> dict[CaseType, int]:
         """How many cases of each type are stored; types without any are left out."""
         kind = col(TestCase.case_type)
@@ -63,6 +70,7 @@ class Cases:
         async with reading(self._engine) as work:
             return {CaseType(name): count for name, count in await work.execute(wanted)}
 
+    @unbroken
     async def save_tokens(self, execution_id: int, tokens: dict[str, str]) -> None:
         """Store the baggage token of each service; a repetition replaces them.
 
@@ -76,6 +84,7 @@ class Cases:
         async with writing(self._engine) as work:
             await insert_or_replace(work, BaggageMap, rows, "execution_id", "service_name")
 
+    @unbroken
     async def tokens(self, execution_id: int) -> dict[str, str]:
         """The baggage token of each service, by name; empty for an unknown run."""
         wanted = (

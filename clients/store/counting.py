@@ -7,8 +7,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from clients.store.engine import reading
 from clients.store.tables import Row
+from clients.store.unbroken import unbroken
 
 
+@unbroken
 async def row_counts(engine: AsyncEngine, execution_id: int) -> dict[str, int]:
     """Rows of one run in every table that knows runs; 0 where it has none."""
     counts = {}

@@ -24,7 +24,11 @@ BUSY_TIMEOUT_MS = 5_000
 """How long a writer of SQLite waits for another one, and anybody for a free connection: less than the shortest
 `Timing.call_timeout`, so that the error is told before the activity is given up."""
 
+COMMAND_TIMEOUT_SECONDS = 8
+"""How long PostgreSQL may take for one statement, and half of it for a connection."""
+
 _WRITING = {"holdfast_writing": True}
+_POSTGRES_TIMEOUTS = {"timeout": COMMAND_TIMEOUT_SECONDS / 2, "command_timeout": COMMAND_TIMEOUT_SECONDS}
 _DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
 """What a URL without a driver means."""
 _PRAGMAS = (
@@ -45,7 +49,12 @@ def create_engine(url: str) -> AsyncEngine:
     """
     try:
         parsed = _understand(url)
-        engine = create_async_engine(parsed, pool_timeout=BUSY_TIMEOUT_MS / 1000, pool_pre_ping=not _is_sqlite(parsed))
+        engine = create_async_engine(
+            parsed,
+            pool_timeout=BUSY_TIMEOUT_MS / 1000,
+            pool_pre_ping=not _is_sqlite(parsed),
+            connect_args={} if _is_sqlite(parsed) else _POSTGRES_TIMEOUTS,
+        )
     except (SQLAlchemyError, ImportError, OSError, ValueError) as error:
         raise HoldfastError(
             ErrorCode.VALIDATION_ERROR,

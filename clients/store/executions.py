@@ -14,6 +14,7 @@ from clients.store.columns import utc_now
 from clients.store.engine import reading, writing
 from clients.store.read_models import ExecutionRow
 from clients.store.tables import PlanSnapshot, TaskExecution
+from clients.store.unbroken import unbroken
 from clients.store.upsert import insert_missing, insert_under_own_id
 from workflows.contracts.errors import ERRORS, ErrorCode, HoldfastError
 from workflows.contracts.execution import Ending, Execution, NewExecution, Phase, PhaseChange, RunStatus, Verdict
@@ -41,6 +42,7 @@ class Executions:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
+    @unbroken
     async def create(self, new: NewExecution, plan: Plan, timing: Timing) -> Execution:
         """Store plan and run, in phase GENERATING_CASES. A repetition for the same run id changes nothing.
 
@@ -55,11 +57,13 @@ class Executions:
                 row = await insert_under_own_id(work, TaskExecution, lambda: _new_row(new, plan, timing), known)
             return _execution(row, await work.get_one(PlanSnapshot, row.task_id))
 
+    @unbroken
     async def get(self, execution_id: int) -> Execution:
         """One run, as workflows know it."""
         async with reading(self._engine) as work:
             return _execution(*await _with_plan(work, execution_id))
 
+    @unbroken
     async def plan(self, execution_id: int) -> Plan:
         """The plan that a run was started with."""
         async with reading(self._engine) as work:
@@ -98,6 +102,7 @@ class Executions:
         """Store what the run found."""
         await self._update(execution_id, {"verdict": verdict.value})
 
+    @unbroken
     async def _update(self, execution_id: int, facts: dict[str, Any]) -> None:
         one = update(TaskExecution).where(col(TaskExecution.id) == execution_id).returning(col(TaskExecution.id))
         async with writing(self._engine) as work:
@@ -105,11 +110,13 @@ class Executions:
             if done.scalar_one_or_none() is None:
                 raise unknown_execution(execution_id)
 
+    @unbroken
     async def row(self, execution_id: int) -> ExecutionRow:
         """The record, as people read it. Does not need to understand the plan."""
         async with reading(self._engine) as work:
             return _read(*await _with_plan(work, execution_id))
 
+    @unbroken
     async def latest_of(self, workflow_id: str) -> ExecutionRow | None:
         """The newest run of a workflow id; None when there is none."""
         newest = (

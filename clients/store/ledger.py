@@ -11,6 +11,7 @@ from sqlmodel import col
 from clients.store.columns import utc_now
 from clients.store.engine import reading, writing
 from clients.store.tables import Ledger
+from clients.store.unbroken import unbroken
 from clients.store.upsert import insert_missing
 from workflows.contracts.errors import ErrorCode, HoldfastError
 from workflows.contracts.windows import SETTLED, LedgerEntry, LedgerState, LedgerUpdate
@@ -33,6 +34,7 @@ class LedgerRows:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
+    @unbroken
     async def intent(self, entry: LedgerEntry) -> None:
         """Write that a window is about to open. A row that is there stays as it is.
 
@@ -55,6 +57,7 @@ class LedgerRows:
                     f"window {entry.window_id} is in the ledger as {found.peer_name}, not as {entry.peer_name}",
                 )
 
+    @unbroken
     async def update(self, change: LedgerUpdate, peer_name: str | None = None) -> None:
         """Move a row forward: intent, open, closing, unverified, settled. A call that would take it back is ignored.
 
@@ -95,6 +98,7 @@ class LedgerRows:
         rows = await self._select(col(Ledger.window_id) == window_id)
         return rows[-1] if rows else None
 
+    @unbroken
     async def _select(self, condition: ColumnElement[bool]) -> list[LedgerEntry]:
         wanted = select(Ledger).where(condition).order_by(col(Ledger.created_at), col(Ledger.window_id))
         async with reading(self._engine) as work:

@@ -15,6 +15,7 @@ from clients.store.columns import utc_now
 from clients.store.engine import reading, writing
 from clients.store.read_models import LogEntry, LogLevel
 from clients.store.tables import TaskExecutionLog
+from clients.store.unbroken import unbroken
 from clients.store.upsert import insert_under_own_id
 
 _SEQUENCE_BITS = 20
@@ -32,6 +33,7 @@ class Logs:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
+    @unbroken
     async def add(self, execution_id: int, key: str, level: LogLevel, message: str) -> None:
         """Append a line. The same key of the same run is one line: the first one stays."""
         line = select(TaskExecutionLog).where(
@@ -53,6 +55,7 @@ class Logs:
         async with writing(self._engine) as work:
             await insert_under_own_id(work, TaskExecutionLog, row, line)
 
+    @unbroken
     async def of(self, execution_id: int) -> list[LogEntry]:
         """A run's log, in order; empty for an unknown run."""
         lines = (

@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from clients.store.engine import for_writing
 from clients.store.translation import translated
+from clients.store.unbroken import unbroken
 from workflows.contracts.errors import ErrorCode, HoldfastError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -29,6 +30,7 @@ _within_process = threading.Lock()
 _TURN_POLL_SECONDS = 0.01
 
 
+@unbroken
 async def migrate(engine: AsyncEngine) -> None:
     """Bring the schema to the newest version: all of it or, when the process is killed, nothing.
 

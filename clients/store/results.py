@@ -18,6 +18,7 @@ from clients.store.engine import reading, writing
 from clients.store.measurements import result_of, result_row
 from clients.store.read_models import CaseResult
 from clients.store.tables import TestCase, TestResult
+from clients.store.unbroken import unbroken
 from clients.store.upsert import insert_or_replace
 from workflows.contracts.errors import ErrorCode, HoldfastError
 from workflows.contracts.execution import Verdict
@@ -33,6 +34,7 @@ class Results:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
+    @unbroken
     async def save(self, execution_id: int, result: CaseResult) -> None:
         """Store a case's result; on the disk when this returns.
 
@@ -54,6 +56,7 @@ class Results:
             row = {"execution_id": execution_id, "test_case_id": case_id} | result_row(result)
             await insert_or_replace(work, TestResult, [row], "execution_id", "test_case_id", where=replaced)
 
+    @unbroken
     async def finished(self, execution_id: int, first: int, end: int) -> dict[int, CaseOutcome]:
         """Outcome by case index, for the cases with first <= index < end that have a result."""
         index = col(TestCase.case_index)
@@ -66,6 +69,7 @@ class Results:
         async with reading(self._engine) as work:
             return {number: CaseOutcome(outcome) for number, outcome in await work.execute(wanted)}
 
+    @unbroken
     async def all(self, execution_id: int) -> list[CaseResult]:
         """Every result of a run, by case index."""
         index = col(TestCase.case_index)
@@ -103,17 +107,21 @@ class Results:
     async def _change(self, execution_id: int, facts: Mapping[int, dict[str, Any]]) -> None:
         rest = iter(facts)
         while chunk := list(islice(rest, CHUNK)):
-            async with writing(self._engine) as work:
-                rows = await _result_ids(work, execution_id, chunk)
-                one = update(TestResult.__table__).where(  # type: ignore[attr-defined]
-                    col(TestResult.id) == bindparam("row"), col(TestResult.outcome) == CaseOutcome.MEASURED.value
-                )
-                names: dict[str, Any] = {name: bindparam(f"new_{name}") for name in facts[chunk[0]]}
-                values = [
-                    {"row": rows[index], **{f"new_{name}": value for name, value in facts[index].items()}}
-                    for index in chunk
-                ]
-                await work.execute(one.values(names), values)
+            await self._change_chunk(execution_id, {index: facts[index] for index in chunk})
+
+    @unbroken
+    async def _change_chunk(self, execution_id: int, facts: Mapping[int, dict[str, Any]]) -> None:
+        async with writing(self._engine) as work:
+            rows = await _result_ids(work, execution_id, list(facts))
+            one = update(TestResult.__table__).where(  # type: ignore[attr-defined]
+                col(TestResult.id) == bindparam("row"), col(TestResult.outcome) == CaseOutcome.MEASURED.value
+            )
+            names: dict[str, Any] = {name: bindparam(f"new_{name}") for name in next(iter(facts.values()))}
+            values = [
+                {"row": rows[index], **{f"new_{name}": value for name, value in changed.items()}}
+                for index, changed in facts.items()
+            ]
+            await work.execute(one.values(names), values)
 
 
 async def _result_ids(work: AsyncSession, execution_id: int, indices: list[int]) -> dict[int, int | None]:

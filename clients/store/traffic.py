@@ -12,6 +12,7 @@ from clients.store.columns import utc_now
 from clients.store.engine import reading, writing
 from clients.store.executions import unknown_execution
 from clients.store.tables import InterceptReplayResult, RecordedService, RequestPattern, TaskExecution
+from clients.store.unbroken import unbroken
 from clients.store.upsert import insert_or_replace
 from workflows.contracts.exchange import CapturedAnswer, RecordedExchange
 
@@ -27,12 +28,14 @@ class Traffic:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
+    @unbroken
     async def save_exchanges(self, execution_id: int, exchanges: list[RecordedExchange]) -> None:
         """Store recorded requests; a repetition replaces them, by service and position."""
         rows = [_recorded_row(execution_id, one) for one in exchanges]
         async with writing(self._engine) as work:
             await insert_or_replace(work, RequestPattern, rows, *_KEY)
 
+    @unbroken
     async def exchanges(self, execution_id: int, service: str) -> list[RecordedExchange]:
         """A service's recorded requests, by position."""
         wanted = (
@@ -43,6 +46,7 @@ class Traffic:
         async with reading(self._engine) as work:
             return [_recorded(row) for row in (await work.execute(wanted)).scalars()]
 
+    @unbroken
     async def save_propagation(self, execution_id: int, forwarded: dict[str, bool]) -> None:
         """Store, by service, whether the marker in the analysis request's baggage reached it; a repetition replaces."""
         rows = [
@@ -52,6 +56,7 @@ class Traffic:
         async with writing(self._engine) as work:
             await insert_or_replace(work, RecordedService, rows, "execution_id", "service_name")
 
+    @unbroken
     async def propagation(self, execution_id: int) -> dict[str, bool]:
         """Whether the marker reached each service, by name."""
         wanted = (
@@ -62,6 +67,7 @@ class Traffic:
         async with reading(self._engine) as work:
             return dict((await work.execute(wanted)).all())
 
+    @unbroken
     async def save_captured(self, execution_id: int, fault_type: str, answers: list[CapturedAnswer]) -> None:
         """Store captured failures; a repetition replaces them, by service and position."""
         async with writing(self._engine) as work:
@@ -72,6 +78,7 @@ class Traffic:
             rows = [common | _captured_row(answer) for answer in answers]
             await insert_or_replace(work, InterceptReplayResult, rows, *_KEY)
 
+    @unbroken
     async def captured(self, execution_id: int) -> list[CapturedAnswer]:
         """All captured failures of a run, by service and position."""
         wanted = (

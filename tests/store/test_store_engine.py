@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 import sqlite3
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -80,21 +81,46 @@ async def test_two_stores_write_at_once(store: Store, other_store: Store) -> Non
     assert [len(await store.log_entries(run)) for run in runs] == [240, 240]
 
 
-async def test_cancelled_writes_leave_the_store_usable(store: Store, run: int) -> None:
-    """Activities cancelled in the middle of a write leave no half a row and take no connection with them."""
+async def test_a_cancelled_write_keeps_nobody_waiting(store: Store, other_store: Store, run: int) -> None:
+    """A write cancelled at whatever moment has ended when its cancel arrives: another worker can write at once."""
+    chance = random.Random(7)  # noqa: S311 - repeatable
+    cancelled = 0
+    for number in range(300):
+        task = asyncio.create_task(store.log(run, f"{number}", LogLevel.INFO, "line"))
+        await asyncio.sleep(chance.random() * 0.006)
+        cancelled += task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await asyncio.wait_for(other_store.log(run, f"after-{number}", LogLevel.INFO, "line"), 2)
+    assert cancelled > 30
+    assert store.engine.pool.checkedout() == 0
+
+
+async def test_many_cancelled_writes_leave_the_store_usable(store: Store, run: int) -> None:
+    """Activities cancelled by the dozen, some of them twice, take no connection with them."""
     chance = random.Random(7)  # noqa: S311 - repeatable
     tasks = [asyncio.create_task(store.log(run, f"{number}", LogLevel.INFO, "line")) for number in range(60)]
 
     async def cancel(task: asyncio.Task[None]) -> None:
-        await asyncio.sleep(chance.random() * 0.2)
-        task.cancel()
+        for _ in range(2):
+            await asyncio.sleep(chance.random() * 0.1)
+            task.cancel()
 
     await asyncio.gather(*map(cancel, tasks))
     ended = await asyncio.gather(*tasks, return_exceptions=True)
-    written = sum(one is None for one in ended)
     assert all(one is None or isinstance(one, asyncio.CancelledError) for one in ended)
-    assert len(await store.log_entries(run)) >= written
+    assert len(await store.log_entries(run)) >= sum(one is None for one in ended)
     await asyncio.gather(*(store.log(run, f"after-{number}", LogLevel.INFO, "line") for number in range(30)))
+
+
+def test_no_transaction_can_be_broken_off() -> None:
+    """Whatever opens a transaction in the store's own code is decorated for it."""
+    opening = re.compile(r"async with (reading|writing)\(")
+    method = re.compile(r"( *)(@unbroken\n *)?async def (\w+)\(")
+    for path in sorted(Path(engine_module.__file__).parent.glob("*.py")):
+        source = path.read_text()
+        for one in opening.finditer(source):
+            last = list(method.finditer(source, 0, one.start()))[-1]
+            assert last[2], f"{path.name}: {last[3]}"
 
 
 async def test_a_locked_database_is_unavailable(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
