@@ -11,19 +11,26 @@ import functools
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
-from typing import Any, Concatenate, ParamSpec, TypeVar, cast
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from activities.toolbox import Toolbox
 from workflows.contracts.errors import ErrorCode, HoldfastError
 
 P = ParamSpec("P")
 R = TypeVar("R")
-S = TypeVar("S")
+S = TypeVar("S", bound="WithTools")
 T = TypeVar("T")
 
 _BEATS_PER_TIMEOUT = 3
+
+
+class WithTools(Protocol):
+    """What every class of activities has."""
+
+    _tools: Toolbox
 
 
 @asynccontextmanager
@@ -63,8 +70,9 @@ def step(
             async with heartbeating():
                 return await work(self, *args, **kwargs)
         except HoldfastError as error:
-            activity.logger.warning("%s: %s", error.code, error, exc_info=error.__cause__)
-            raise ApplicationError(str(error), type=error.code, non_retryable=not error.kind.retryable) from None
+            text = self._tools.secrets.redact(str(error))
+            activity.logger.warning("%s: %s", error.code, text)
+            raise ApplicationError(text, type=error.code, non_retryable=not error.kind.retryable) from None
         except ApplicationError:
             raise
         except Exception as error:
@@ -81,6 +89,21 @@ _UNEXPECTED_ATTEMPTS = 3
 """A defect is tried again twice, in case it was the moment's; then it ends the activity."""
 
 
+async def uncancelled(call: Coroutine[Any, Any, T]) -> T:
+    """Await a call that switches something on to its end, even when cancelled meanwhile; then let the cancel pass.
+
+    Dropping the connection would not stop the peer: it would act after we had looked and found nothing. The wait is
+    bounded by the client's own total timeout.
+    """
+    task = asyncio.ensure_future(call)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        activity.logger.info("cancelled while the peer is working: waiting for its answer")
+        await asyncio.wait([task])
+        raise
+
+
 def deadline(longest: timedelta) -> datetime:
     """When this activity's time is over, counted from its first scheduling: a repeated attempt gets what is left."""
     return activity.info().scheduled_time + longest
@@ -92,18 +115,19 @@ def time_left(end: datetime) -> timedelta:
 
 
 async def poll(
-    look: Callable[[], Awaitable[T | None]], *, end: datetime, every: timedelta, tolerate: bool = True
+    look: Callable[[], Awaitable[T | None]], *, end: datetime, every: timedelta, stubborn: bool = False
 ) -> T | None:
     """Look again and again until there is an answer; None when `end` has passed.
 
     Trouble that may pass (network, 5xx) is tolerated until then: one failed look is no failed run
-    (`peer-contract` property 25). There is always at least one look.
+    (`peer-contract` property 25). `stubborn` tolerates everything, because closing has no alternative to trying again.
+    There is always at least one look.
     """
     while True:
         try:
             found = await look()
         except HoldfastError as error:
-            if not (tolerate and error.kind.retryable):
+            if not (stubborn or error.kind.retryable):
                 raise
             activity.logger.info("looking again: %s", error)
             found = None

@@ -7,51 +7,71 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from temporalio import activity
 
 from activities.base import poll
 from activities.toolbox import Subject, Toolbox
+from clients.proxy import ProxyClient
+from workflows.contracts.errors import HoldfastError
 from workflows.contracts.windows import Closing
 
 ABSENT_LOOKS = 2
-"""Looks in a row that must find a fault absent: a call with a lost answer may still be creating it."""
+"""Looks in a row that must find a thing absent, at least."""
 
 _Look = Callable[[], Awaitable[bool]]
 
 
-async def _until_gone(look: _Look, subject: Subject, end: datetime, failed: str) -> Closing:
-    """Repeat a look that switches off and says whether it is gone, until it is or the time has passed."""
+class _Absence:
+    """Counts how long a thing has been absent without a break."""
+
+    def __init__(self, settle: timedelta) -> None:
+        self._settle = settle
+        self._looks = 0
+        self._since = datetime.now(UTC)
+
+    def lasts(self, *, absent: bool) -> bool:
+        """Take one look into account; true once it has been absent often and long enough."""
+        now = datetime.now(UTC)
+        if not absent:
+            self._looks = 0
+            return False
+        if not self._looks:
+            self._since = now
+        self._looks += 1
+        return self._looks >= ABSENT_LOOKS and now - self._since >= self._settle
+
+
+async def _until_gone(look: _Look, subject: Subject, end: datetime, failed: str, settle: timedelta) -> Closing:
+    """Repeat a look that switches off and says whether it is gone, until it stays gone or the time has passed."""
+    absence = _Absence(settle)
 
     async def once() -> bool | None:
-        return (await look()) or None
+        return absence.lasts(absent=await look()) or None
 
-    gone = await poll(once, end=end, every=subject.execution.timing.poll)
+    gone = await poll(once, end=end + settle, every=subject.execution.timing.poll, stubborn=True)
     return Closing(verified=True) if gone else Closing(verified=False, detail=failed)
 
 
-async def close_fault(tools: Toolbox, subject: Subject, fault_name: str, end: datetime) -> Closing:
-    """Delete a fault until the fault service says twice in a row that it does not exist.
+async def close_fault(tools: Toolbox, subject: Subject, fault_name: str, end: datetime, settle: timedelta) -> Closing:
+    """Delete a fault until the fault service says, often and long enough, that it does not exist.
 
-    Only `/status` tells «absent» from «cannot tell»; DELETE alone proves nothing (`peer-contract` sections 2.1, 2.4).
+    The delete comes first: it must be sent even when no status can be had. But only `/status` tells «absent» from
+    «cannot tell»; DELETE alone proves nothing (`peer-contract` sections 2.1, 2.4).
     """
     client = tools.faults(subject.plan)
-    absent = 0
 
     async def look() -> bool:
-        nonlocal absent
-        status = await client.status(fault_name)
-        if status is None:
-            absent += 1
-            return absent >= ABSENT_LOOKS
-        absent = 0
-        activity.logger.info("deleting fault %s, phase %s", fault_name, status.phase)
-        await client.delete(fault_name)
-        return False
+        try:
+            await client.delete(fault_name)
+        except HoldfastError as error:
+            activity.logger.info("deleting %s: %s", fault_name, error.code)
+        return await client.status(fault_name) is None
 
     by_hand = f"curl -X DELETE {subject.plan.system.faults}/api/faults/{fault_name}"
-    return await _until_gone(look, subject, end, f"fault {fault_name} is still there; by hand: {by_hand}")
+    failed = f"fault {fault_name} is still there; by hand: {by_hand}"
+    return await _until_gone(look, subject, end, failed, settle)
 
 
 async def close_recordings(tools: Toolbox, subject: Subject, end: datetime) -> Closing:
@@ -64,15 +84,25 @@ async def close_recordings(tools: Toolbox, subject: Subject, end: datetime) -> C
             ours = session.namespace == subject.namespace and session.service in services
             # Rules are sessions too; they belong to the rules window and are removed by record id.
             if ours and not session.session_id.startswith(subject.execution.record_id):
-                await client.stop_recording(session.session_id)
+                await _stop(client, session.session_id)
         checks = await asyncio.gather(*(client.check(namespace=subject.namespace, service=name) for name in services))
         return not any(check.recording for check in checks)
 
     failed = f"the proxy still records {', '.join(services)}; see {subject.plan.system.proxy}/api/interceptions/active"
-    return await _until_gone(look, subject, end, failed)
+    return await _until_gone(look, subject, end, failed, timedelta(0))
 
 
-async def close_rules(tools: Toolbox, subject: Subject, services: list[str], end: datetime) -> Closing:
+async def _stop(client: ProxyClient, recording_id: str) -> None:
+    """Stop one recording; its trouble must not keep the others on."""
+    try:
+        await client.stop_recording(recording_id)
+    except HoldfastError as error:
+        activity.logger.info("stopping %s: %s", recording_id, error.code)
+
+
+async def close_rules(
+    tools: Toolbox, subject: Subject, services: list[str], end: datetime, settle: timedelta
+) -> Closing:
     """Delete the rules until no session of them exists, no sidecar is left and no canary answers.
 
     DELETE always says yes, even when the clean-up failed (`peer-contract` section 3.3), so it is not asked for proof.
@@ -90,7 +120,7 @@ async def close_rules(tools: Toolbox, subject: Subject, services: list[str], end
         return not await acting(tools, subject, services)
 
     by_hand = f"curl -X DELETE {subject.plan.system.proxy}/api/fixtures/record/{record_id}"
-    return await _until_gone(look, subject, end, f"rules {record_id} still act; by hand: {by_hand}")
+    return await _until_gone(look, subject, end, f"rules {record_id} still act; by hand: {by_hand}", settle)
 
 
 async def acting(tools: Toolbox, subject: Subject, services: list[str]) -> set[str]:

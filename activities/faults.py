@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from temporalio import activity
 
-from activities.base import deadline, poll, step, time_left
+from activities.base import deadline, poll, step, time_left, uncancelled
 from activities.closing import close_fault
 from activities.toolbox import Subject, Toolbox
 from clients.faults import FaultClient, FaultExists, FaultStatus
@@ -54,7 +54,7 @@ class FaultActivities:
         fault = expand(service.fault, service.name, subject.namespace)
         ttl = subject.plan.safety.fault_ttl
         await self._log(order, "injecting", f"injecting {fault.type} into {order.service} as {order.fault_name}")
-        await client.execute(order.fault_name, int(ttl.total_seconds()), fault.experiment)
+        await uncancelled(client.execute(order.fault_name, int(ttl.total_seconds()), fault.experiment))
 
     @activity.defn(name="await_fault_running")
     @step
@@ -92,9 +92,7 @@ class FaultActivities:
         """
         subject = await self._tools.subject(order.execution_id)
         longest = time_left(deadline(subject.plan.timeouts.replay))
-        answers = await self._tools.proxy(subject.plan).replay(
-            execution_id=order.execution_id, namespace=subject.namespace, service=order.service, longest=longest
-        )
+        answers = await self._replay(subject, order, longest)
         if not answers:
             raise HoldfastError(
                 ErrorCode.REPLAY_FAILED,
@@ -109,7 +107,22 @@ class FaultActivities:
                 hint="is safety.fault_ttl shorter than the replay, or does the service heal itself?",
             )
         captured = await self._capture(subject, order, answers)
+        if not captured:
+            raise HoldfastError(
+                ErrorCode.REPLAY_FAILED,
+                f"what the proxy replayed for {order.service} is none of its recorded requests",
+                hint="no rule made of it would ever act",
+            )
         return _summary(order, captured)
+
+    async def _replay(self, subject: Subject, order: FaultOrder, longest: timedelta) -> list[ReplayedAnswer]:
+        """Replay once. It sends real business requests, so only the death of a worker makes it be repeated."""
+        try:
+            return await self._tools.proxy(subject.plan).replay(
+                execution_id=order.execution_id, namespace=subject.namespace, service=order.service, longest=longest
+            )
+        except HoldfastError as error:
+            raise HoldfastError(ErrorCode.REPLAY_FAILED, error.message, hint=error.hint) from error
 
     async def _capture(
         self, subject: Subject, order: FaultOrder, answers: list[ReplayedAnswer]
@@ -136,7 +149,9 @@ class FaultActivities:
     async def recover(self, order: FaultOrder) -> Closing:
         """Remove the fault and verify that it is gone; unverified after `timeouts.recovery` is a result, no error."""
         subject = await self._tools.subject(order.execution_id)
-        closing = await close_fault(self._tools, subject, order.fault_name, deadline(subject.plan.timeouts.recovery))
+        end = deadline(subject.plan.timeouts.recovery)
+        settle = timedelta(0) if order.known_to_exist else subject.execution.timing.settle
+        closing = await close_fault(self._tools, subject, order.fault_name, end, settle)
         await self._log(order, "recovered", closing.detail or f"{order.fault_name} is gone from {order.service}")
         return closing
 

@@ -52,16 +52,17 @@ class LoadActivities:
         """Measure the cases of a batch that have no result yet, one after the other; store each before the next.
 
         The store says what is finished, because heartbeats lag behind. Afterwards the rules must still be seen to act:
-        if they are not, what this attempt measured is marked invalid (`peer-contract` property 21).
+        if they are not, what was measured is marked invalid (`peer-contract` property 21).
         """
         subject = await self._tools.subject(order.execution_id)
         tokens = await self._tools.store.tokens(order.execution_id)
         finished = await self._tools.store.finished_cases(order.execution_id, order.cases.first, order.cases.end)
-        measured = []
-        for case in await self._tools.store.cases(order.execution_id, order.cases.first, order.cases.end):
+        cases = await self._tools.store.cases(order.execution_id, order.cases.first, order.cases.end)
+        for case in cases:
             if case.index not in finished:
                 await self._measure(subject, case, tokens)
-                measured.append(case)
+        # Also what an earlier attempt measured: it may have died before it could look.
+        measured = [case for case in cases if finished.get(case.index, CaseOutcome.MEASURED) is CaseOutcome.MEASURED]
         vanished = await self._vanished(subject, measured)
         if vanished:
             indices = [case.index for case in measured if vanished.intersection(case.services)]

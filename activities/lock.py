@@ -77,16 +77,27 @@ class LockActivities:
 
     async def _left_over(self, subject: Subject, fault_prefix: str) -> list[str]:
         proxy, faults = self._tools.proxy(subject.plan), self._tools.faults(subject.plan)
-        left = []
-        for service in subject.plan.service_names:
-            check = await proxy.check(namespace=subject.namespace, service=service)
-            if check.recording:
-                left.append(f"{service} has a sidecar of session {check.recording_id}")
+        services = subject.plan.service_names
+        checks = await asyncio.gather(*(proxy.check(namespace=subject.namespace, service=name) for name in services))
+        left = [
+            f"{service} has a sidecar of session {check.recording_id}"
+            for service, check in zip(services, checks, strict=True)
+            if check.recording
+        ]
         for name in await faults.names(fault_prefix):
             # The list may show ghosts (`peer-contract` section 2.5); only the status is authoritative.
-            if await faults.status(name) is not None:
+            if await faults.status(name) is not None and not await self._elsewhere(name, subject):
                 left.append(f"fault {name}")
         return left
+
+    async def _elsewhere(self, fault_name: str, subject: Subject) -> bool:
+        """Whether a fault belongs to a run on another namespace of the same fault service; when in doubt, no."""
+        try:
+            execution_id = int(fault_name.removeprefix(FAULT_PREFIX).split("-", 1)[0], 36)
+            other = await self._tools.store.execution(execution_id)
+        except (ValueError, HoldfastError):
+            return False
+        return other.namespace != subject.namespace
 
     @activity.defn(name="await_windows_settled")
     @step
@@ -113,13 +124,16 @@ class LockActivities:
         subject = await self._tools.subject(order.execution_id)
         ours = f"{FAULT_PREFIX}{base36(order.execution_id)}-"
 
-        async def look() -> list[str] | None:
-            return await self._left_over(subject, ours)
+        left = ["the peers could not be asked whether everything is off"]
 
-        left = await poll(look, end=deadline(subject.plan.timeouts.stability), every=subject.execution.timing.poll)
-        if left is None:
-            return Closing(verified=False, detail="the peers could not be asked whether everything is off")
-        return Closing(verified=not left, detail="; ".join(left))
+        async def look() -> bool | None:
+            nonlocal left
+            left = await self._left_over(subject, ours)
+            return None if left else True
+
+        end = deadline(subject.plan.timeouts.stability)
+        verified = await poll(look, end=end, every=subject.execution.timing.poll, stubborn=True)
+        return Closing(verified=bool(verified), detail="" if verified else "; ".join(left))
 
     @activity.defn(name="finish_from_server")
     @step

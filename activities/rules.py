@@ -8,7 +8,7 @@ from itertools import groupby
 
 from temporalio import activity
 
-from activities.base import deadline, poll, step
+from activities.base import deadline, poll, step, uncancelled
 from activities.closing import acting, close_rules
 from activities.toolbox import Subject, Toolbox
 from clients.store.read_models import LogLevel
@@ -51,11 +51,13 @@ class RulesActivities:
                 )
         rules = await self._rules(subject, order)
         expires_at = datetime.now(UTC) + timedelta(seconds=order.ttl_seconds)
-        await client.upsert_rules(
-            namespace=subject.namespace,
-            record_id=subject.execution.record_id,
-            ttl_seconds=order.ttl_seconds,
-            rules=rules,
+        await uncancelled(
+            client.upsert_rules(
+                namespace=subject.namespace,
+                record_id=subject.execution.record_id,
+                ttl_seconds=order.ttl_seconds,
+                rules=rules,
+            )
         )
         message = f"{len(rules)} rules for {len(order.services)} services upserted as {subject.execution.record_id}"
         await self._tools.store.log(order.execution_id, "rules:upserted", LogLevel.INFO, message)
@@ -133,7 +135,8 @@ class RulesActivities:
         """Delete the rules and see that they no longer act; unverified after `timeouts.recovery` is a result."""
         subject = await self._tools.subject(order.execution_id)
         end = deadline(subject.plan.timeouts.recovery)
-        closing = await close_rules(self._tools, subject, order.services, end)
+        settle = timedelta(0) if order.known_to_be_on else subject.execution.timing.settle
+        closing = await close_rules(self._tools, subject, order.services, end, settle)
         await self._tools.store.log(
             order.execution_id, "rules:removed", LogLevel.INFO, closing.detail or "all rules are gone"
         )

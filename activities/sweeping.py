@@ -54,6 +54,9 @@ class SweepActivities:
             return False
         if not await self._runs.is_running(row.window_id, row.run_id):
             return True
+        if row.kind is WindowKind.LOCK:
+            # A lock holds nothing at the peers, and waits for windows as long as they take.
+            return False
         execution = await self._tools.store.execution(row.execution_id)
         return datetime.now(UTC) > row.close_by + execution.timing.close_grace
 
@@ -84,10 +87,10 @@ async def close_row(tools: Toolbox, subject: Subject, row: LedgerEntry, end: dat
     """Close whatever a ledger row stands for, by the names in it alone."""
     match row.kind:
         case WindowKind.FAULT:
-            return await close_fault(tools, subject, row.peer_name, end)
+            return await close_fault(tools, subject, row.peer_name, end, subject.execution.timing.settle)
         case WindowKind.RECORDING:
             return await close_recordings(tools, subject, end)
         case WindowKind.RULES:
-            return await close_rules(tools, subject, subject.plan.service_names, end)
+            return await close_rules(tools, subject, subject.plan.service_names, end, subject.execution.timing.settle)
         case WindowKind.LOCK:
             return Closing(verified=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 
 from clients.canary import CanaryClient
@@ -41,7 +42,9 @@ class Toolbox:
 
     async def subject(self, execution_id: int) -> Subject:
         """The execution and its plan, from the store."""
-        return Subject(await self.store.execution(execution_id), await self.store.plan(execution_id))
+        subject = Subject(await self.store.execution(execution_id), await self.store.plan(execution_id))
+        self.secrets.know(json.dumps(subject.plan.request.model_dump(mode="json", by_alias=True)))
+        return subject
 
     def proxy(self, plan: Plan) -> ProxyClient:
         """The plan's traffic proxy."""

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from temporalio import activity
 
-from activities.base import deadline, poll, step
+from activities.base import deadline, poll, step, uncancelled
 from activities.closing import close_recordings
 from activities.toolbox import Subject, Toolbox
 from clients.proxy import AnalysisTask
@@ -65,12 +65,14 @@ class TrafficActivities:
         return AnalysisStarted(task_id=task.task_id)
 
     async def _analyze(self, subject: Subject) -> AnalysisTask:
-        return await self._tools.proxy(subject.plan).analyze(
-            req_def_id=subject.execution.req_def_id,
-            namespace=subject.namespace,
-            services=subject.plan.service_names,
-            execution_id=subject.execution.execution_id,
-            duration_seconds=int(subject.plan.timeouts.analyze.total_seconds()),
+        return await uncancelled(
+            self._tools.proxy(subject.plan).analyze(
+                req_def_id=subject.execution.req_def_id,
+                namespace=subject.namespace,
+                services=subject.plan.service_names,
+                execution_id=subject.execution.execution_id,
+                duration_seconds=int(subject.plan.timeouts.analyze.total_seconds()),
+            )
         )
 
     @activity.defn(name="await_patterns")

@@ -139,7 +139,8 @@ def _status(data: dict[str, Any]) -> FaultStatus:
     status = data.get("status")
     experiments = status.get("expStatuses") if isinstance(status, dict) else None
     experiments = [one for one in experiments if isinstance(one, dict)] if isinstance(experiments, list) else []
-    targets = [target for one in experiments for target in one.get("resStatuses") or [] if isinstance(target, dict)]
+    listed = [one.get("resStatuses") for one in experiments]
+    targets = [target for one in listed if isinstance(one, list) for target in one if isinstance(target, dict)]
     parts = [*experiments, *targets]
     bad = [str(part.get("error") or "unsuccessful") for part in parts if part.get("success") is not True]
     return FaultStatus(

@@ -131,7 +131,7 @@ class PeerHttp:
             HoldfastError: PEER_UNREACHABLE (nothing was sent), PEER_TIMEOUT or PEER_GARBAGE (the outcome is unknown).
         """
         where = f"{self._peer} {method} {path}"
-        seconds = total.total_seconds() if total else self._total
+        seconds = self._total if total is None else total.total_seconds()
         timeout = httpx.Timeout(seconds, connect=min(CONNECT_TIMEOUT, seconds))
         try:
             async with asyncio.timeout(seconds):

@@ -25,6 +25,7 @@ class Secrets:
     def __init__(self, environ: Mapping[str, str]) -> None:
         """Take the variables; they are read at each use."""
         self._environ = environ
+        self._known: set[str] = set()
 
     def references(self, text: str) -> list[str]:
         """The names in `${env:NAME}` references."""
@@ -58,6 +59,14 @@ class Secrets:
         if isinstance(value, dict):
             return {name: self.resolve_json(one) for name, one in value.items()}
         return value
+
+    def know(self, text: str) -> None:
+        """Remember the values of the references in a text, to keep them out of whatever leaves the worker."""
+        self._known.update(self.values(text))
+
+    def redact(self, text: str) -> str:
+        """Without any value that is known, however it is spelt: for errors, which may quote a peer."""
+        return Redactor([], self._known).text(text)
 
     def values(self, text: str) -> list[str]:
         """The values of the references in a text, those that are set."""

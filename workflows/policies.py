@@ -117,8 +117,16 @@ def waiting(timing: Timing, longest: timedelta) -> ActivityOptions:
 
 
 def closing(timing: Timing, recovery: timedelta) -> ActivityOptions:
-    """Switching off, verified; retried until `recovery` has passed since the first attempt."""
-    return {**waiting(timing, recovery), "retry_policy": _retry(timing, 0)}
+    """Switching off, verified. The activity itself gives up when `recovery` has passed, after at least one look.
+
+    No bound over all attempts: when every worker is down for long, the next one must still look before it gives up.
+    """
+    return {
+        "start_to_close_timeout": recovery + timing.settle + timing.call_timeout * 2,
+        "heartbeat_timeout": timing.heartbeat_timeout,
+        "retry_policy": _retry(timing, 0),
+        "cancellation_type": ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+    }
 
 
 def measuring(timing: Timing, longest: timedelta, queue: str) -> ActivityOptions:

@@ -36,7 +36,6 @@ from workflows.names import (
 )
 from workflows.run_failures import StageError, raise_as, refused_input
 from workflows.run_shell import RunShell
-from workflows.windows.cancellation import ensure_not_cancelled
 from workflows.windows.fault import FaultWindow
 from workflows.windows.recording import RecordingWindow
 from workflows.windows.rules import RulesWindow
@@ -105,7 +104,7 @@ class ResilienceTest(RunShell):
         self._execution = await workflow.execute_activity_method(
             ExecutionActivities.create, new, summary="Store plan and record", **policies.quick(Timing())
         )
-        ensure_not_cancelled()
+        self._ensure_going_on()
         self._board.created(self.execution)
         self._publish()
 
@@ -114,6 +113,7 @@ class ResilienceTest(RunShell):
         order = self._window_input(self._plan.timeouts.recovery.total_seconds())
         await take_lock(self._plan, order, self._input.if_busy, self._board)
         self._locked = True
+        self._ensure_going_on()
 
     async def _analyze_traffic(self) -> None:
         """ANALYZING_PATTERNS: what one request makes the services say to each other."""
@@ -127,7 +127,7 @@ class ResilienceTest(RunShell):
             static_summary="Record the traffic of one request",
             **policies.WINDOW,
         )
-        ensure_not_cancelled()
+        self._ensure_going_on()
         self._board.analyzed(report)
         self._publish()
         if not report.recovery_verified:
@@ -142,7 +142,7 @@ class ResilienceTest(RunShell):
             summary="Generate cases and baggage tokens",
             **policies.bookkeeping(self.execution.timing),
         )
-        ensure_not_cancelled()
+        self._ensure_going_on()
         self._board.generated(cases)
         self._publish()
 
@@ -163,7 +163,7 @@ class ResilienceTest(RunShell):
                 static_summary=f"Break {service} and see how it fails",
                 **policies.WINDOW,
             )
-            ensure_not_cancelled()
+            self._ensure_going_on()
             reports.append(report)
             self._board.injected(report)
             self._publish()
@@ -181,7 +181,7 @@ class ResilienceTest(RunShell):
                 summary="Record which cases cannot be measured",
                 **policies.bookkeeping(self.execution.timing),
             )
-            ensure_not_cancelled()
+            self._ensure_going_on()
         await self._unpaused()
         order = self._rules_order()
         self._board.rules_planned(order.ttl_seconds)
@@ -192,9 +192,10 @@ class ResilienceTest(RunShell):
             static_summary="Rules on, load test, rules off",
             **policies.WINDOW,
         )
+        if self._paused:
+            await self._tell_rules()
         report = await self._rules
-        self._rules = None
-        ensure_not_cancelled()
+        self._ensure_going_on()
         if not report.recovery_verified:
             raise StageError(ErrorCode.RECOVERY_UNVERIFIED, "the rules were not seen to end; see the ledger")
 
@@ -203,7 +204,7 @@ class ResilienceTest(RunShell):
         judgement = await workflow.execute_activity_method(
             JudgingActivities.judge, self._ref, summary="Judge", **policies.bookkeeping(self.execution.timing)
         )
-        ensure_not_cancelled()
+        self._ensure_going_on()
         self._board.judged(judgement)
         await self._ended(RunStatus.COMPLETED, Phase.DONE, None)
         state = self._board.state

@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from temporalio import workflow
+from temporalio.exceptions import FailureError
 
 from workflows import policies
 from workflows.contracts.errors import ErrorCode
@@ -50,6 +52,7 @@ class RunShell:
         self._locked = False
         self._paused = False
         self._abort_reason: str | None = None
+        self._abort_phase: Phase | None = None
         self._rules: workflow.ChildWorkflowHandle[RulesWindow, Any] | None = None
         self._excluded: list[Exclusion] = []
 
@@ -85,21 +88,32 @@ class RunShell:
             summary=f"Phase {phase}",
             **policies.bookkeeping(self.execution.timing),
         )
+        self._ensure_going_on()
+
+    def _ensure_going_on(self) -> None:
+        """Stand after every awaited step of a stage: a cancel, ours or an operator's, can be swallowed by it.
+
+        Raises:
+            CancelledError: when the run was cancelled or aborted.
+        """
         ensure_not_cancelled()
+        if self._abort_reason is not None:
+            raise asyncio.CancelledError
 
     async def _unpaused(self) -> None:
         await workflow.wait_condition(lambda: not self._paused)
+        self._ensure_going_on()
 
     async def _failed(self, error: BaseException) -> RunFailure:
         state = self._board.state
-        failure = failure_of(error, state.phase, state.recovery, state.execution_id)
+        failure = failure_of(error, self._abort_phase or state.phase, state.recovery, state.execution_id)
         await self._ended(RunStatus.FAILED, Phase.FAILED, failure)
         return failure
 
     async def _ended(self, status: RunStatus, phase: Phase, failure: RunFailure | None) -> None:
         """Show the end; write it only where no lock was held, which otherwise writes it after this run has closed."""
         code, message = (failure.code, failure.message) if failure else (None, "")
-        error_phase = self._board.state.phase if failure else None
+        error_phase = failure.phase if failure else None
         self._board.ended(status, phase, workflow.now(), code, message)
         self._publish()
         if self._locked or self._execution is None:
@@ -144,25 +158,36 @@ class RunShell:
     @workflow.update(name=PAUSE_UPDATE)
     async def pause(self) -> str:
         """Begin nothing new until resumed. What is on stays on no longer than its window's time; closing goes on."""
-        self._paused = True
-        self._board.paused(True)
-        if self._rules is not None:
-            await self._rules.signal(RulesWindow.pause)
+        await self._set_paused(paused=True)
         return "paused"
 
     @workflow.update(name=RESUME_UPDATE)
     async def resume(self) -> str:
         """Go on."""
-        self._paused = False
-        self._board.paused(False)
-        if self._rules is not None:
-            await self._rules.signal(RulesWindow.resume)
+        await self._set_paused(paused=False)
         return "resumed"
+
+    async def _set_paused(self, *, paused: bool) -> None:
+        self._paused = paused
+        self._board.paused(paused)
+        await self._tell_rules()
+
+    async def _tell_rules(self) -> None:
+        """Pass the pause on to the load test, if it runs; one that has just ended is no trouble."""
+        rules = self._rules
+        if rules is None or rules.done():
+            return
+        try:
+            await rules.signal(RulesWindow.pause if self._paused else RulesWindow.resume)
+        except FailureError as error:
+            workflow.logger.info("the rules window did not take the pause: %s", error)
 
     @workflow.update(name=ABORT_UPDATE)
     def abort(self, reason: str) -> str:
         """Close everything, then end as failed with code ABORTED and this reason."""
-        self._abort_reason = reason
+        if self._abort_reason is None:
+            self._abort_reason = reason
+            self._abort_phase = self._board.state.phase
         return "aborting: everything is being closed first"
 
     @abort.validator

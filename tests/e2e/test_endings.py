@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
-from temporalio.client import Client, WorkflowFailureError
+from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ApplicationError, CancelledError
 
+from clients.proxy import ProxyClient
+from clients.store.store import Store
 from lab import Lab, Misbehaviour, PortChoice, load_topology
 from lab.misbehave import Action, Instruction
 from lab.names import Endpoint
 from tests.e2e.bench import Bench, until
 from tests.e2e.conftest import QUICK, ROOT
 from worker import running
-from workflows.contracts.errors import ErrorClass, ErrorCode
+from workflows.contracts.errors import ErrorClass, ErrorCode, HoldfastError
 from workflows.contracts.execution import Phase, Recovery, RunFailure, RunStatus
 from workflows.names import ABORT_UPDATE, PAUSE_UPDATE, RESUME_UPDATE, SWEEPER_SCHEDULE_ID, WorkflowType
 
@@ -46,6 +49,126 @@ async def test_a_cancelled_run_ends_cancelled_and_clean(bench: Bench, phase: Pha
     record = await bench.store.execution_row(report.execution_id)
     assert (record.run_status, record.status) == (RunStatus.CANCELLED, Phase.CANCELLED)
     assert record.recovery is Recovery.VERIFIED
+
+
+async def seen_on(bench: Bench, handle: WorkflowHandle[Any, Any], kind: str, state: str) -> None:
+    await bench.until_state(
+        handle, lambda run: any(row.kind == kind and row.state == state for row in run.windows), f"{kind} {state}"
+    )
+
+
+@pytest.mark.parametrize("endpoint", [Endpoint.UPSERT, Endpoint.EXECUTE, Endpoint.ANALYZE])
+async def test_a_cancel_during_a_slow_call_leaves_nothing_that_begins_later(bench: Bench, endpoint: Endpoint) -> None:
+    """The peer goes on working after we have let go: its answer is waited for before anything is called gone."""
+    slow = Instruction(endpoint=endpoint, action=Action.SLOW, seconds=2)
+    bench.lab.misbehave(Misbehaviour(instructions=[slow]))
+    handle = await bench.start(bench.small_plan("reviews"))
+    kind = {Endpoint.UPSERT: "rules", Endpoint.EXECUTE: "fault", Endpoint.ANALYZE: "recording"}[endpoint]
+    await seen_on(bench, handle, kind, "opening")
+
+    async def called() -> bool:
+        history = await bench.temporal.get_workflow_handle(await window_of(bench, handle, kind)).fetch_history()
+        names = [one.activity_task_scheduled_event_attributes.activity_type.name for one in history.events]
+        return bool({"upsert_rules", "inject_fault", "start_analysis"}.intersection(names))
+
+    await until(called, "the call")
+    await handle.cancel()
+    report = await bench.lock_ended(handle)
+    assert report is not None
+    assert report.recovery_verified
+    assert bench.lab.state().clean
+    # Nothing is left in the lab that could still begin: every call it got has been answered.
+    await asyncio.sleep(slow.seconds)
+    assert bench.lab.state().clean
+
+
+async def window_of(bench: Bench, handle: WorkflowHandle[Any, Any], kind: str) -> str:
+    state = await bench.status(handle)
+    assert state is not None
+    return next(row.window_id for row in state.windows if row.kind == kind)
+
+
+async def test_a_pause_while_the_rules_close_does_no_harm(bench: Bench) -> None:
+    """The page it would be passed on to has ended; the window goes on closing."""
+    handle = await bench.start(bench.small_plan(load=LONG_LOAD))
+    await bench.until_phase(handle, Phase.LOAD_TEST_BASELINE)
+    refuse = Instruction(endpoint=Endpoint.FIXTURE_DELETE, action=Action.REFUSE_500)
+    bench.lab.misbehave(Misbehaviour(instructions=[refuse]))
+    await handle.execute_update(ABORT_UPDATE, "a test")
+    await seen_on(bench, handle, "rules", "closing")
+    await handle.execute_update(PAUSE_UPDATE)
+    await handle.execute_update(RESUME_UPDATE)
+    bench.lab.misbehave(Misbehaviour())
+    found = await failure(bench, handle)
+    assert (found.code, found.recovery) == (ErrorCode.ABORTED, Recovery.VERIFIED)
+    assert bench.lab.state().clean
+
+
+async def test_nothing_new_begins_after_an_abort(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also when the step at work ends normally, as if nobody had asked."""
+    real, at_work = Store.save_tokens, asyncio.Event()
+
+    async def slow(store: Store, execution_id: int, tokens: dict[str, str]) -> None:
+        at_work.set()
+        await asyncio.sleep(1)
+        await real(store, execution_id, tokens)
+
+    monkeypatch.setattr(Store, "save_tokens", slow)
+    handle = await bench.start(bench.small_plan())
+    await at_work.wait()
+    await handle.execute_update(ABORT_UPDATE, "a test")
+    found = await failure(bench, handle)
+    assert (found.code, found.phase) == (ErrorCode.ABORTED, Phase.ANALYZING_PATTERNS)
+    assert not [row for row in await bench.store.ledger_of(found.execution_id or 0) if row.kind == "fault"]
+
+
+@pytest.mark.exhaustive
+async def test_a_window_that_is_overdue_costs_its_own_service_only(bench: Bench) -> None:
+    """Its fault is removed, its cases are skipped with the reason, and the other service is tested."""
+    hang = Instruction(endpoint=Endpoint.EXECUTE, action=Action.HANG, contains="-reviews-")
+    bench.lab.misbehave(Misbehaviour(instructions=[hang]))
+    plan = bench.small_plan(timeouts={"fault_running": "1s", "replay": "1s"}, safety={"fault_ttl": "32s"})
+    summary = await bench.run(plan)
+    assert (summary.cases.measured, summary.cases.skipped) == (2, 2)
+    results = await bench.store.results(summary.execution_id)
+    assert any("closed itself" in one.reason for one in results)
+    assert summary.recovery is Recovery.VERIFIED
+    assert bench.lab.state().clean
+
+
+async def test_rules_that_vanish_are_noticed_by_whichever_attempt(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A batch whose first look fails is looked at again, though every case has been measured by then."""
+    looks = []
+
+    async def acting(*arguments: Any) -> set[str]:
+        looks.append(arguments[2])
+        if len(looks) == 1:
+            raise HoldfastError(ErrorCode.PEER_UNREACHABLE, "a test")
+        return set()
+
+    monkeypatch.setattr("activities.load.acting", acting)
+    summary = await bench.run(bench.small_plan("reviews"))
+    assert looks == [["reviews"], ["reviews"]]
+    assert (summary.cases.measured, summary.cases.invalid) == (1, 1)
+    assert summary.verdict == "inconclusive"
+
+
+async def test_a_run_cancelled_while_it_waits_for_the_namespace_is_recorded(bench: Bench) -> None:
+    """It never held the lock, so it writes its own end."""
+    first = await bench.start(bench.small_plan(load=LONG_LOAD))
+    await bench.until_phase(first, Phase.INJECTING_AND_REPLAYING)
+    second = await bench.start(bench.small_plan(name="other"), workflow_id=f"other/{bench.name}", if_busy="wait")
+    await bench.until_state(second, lambda state: bool(state.waiting_for), "waiting")
+    await second.cancel()
+    with pytest.raises(WorkflowFailureError):
+        await second.result()
+    record = await bench.store.latest_execution_of(second.id)
+    assert record is not None
+    assert (record.run_status, record.status) == (RunStatus.CANCELLED, Phase.CANCELLED)
+    await first.cancel()
+    await bench.lock_ended(first)
 
 
 @pytest.mark.parametrize("phase", STOPPABLE)
@@ -141,6 +264,24 @@ async def test_rules_that_do_not_act_end_with_interceptor_not_ready(bench: Bench
     assert found.execution_id is not None
     assert await bench.store.results(found.execution_id) == []
     assert bench.lab.state().clean
+
+
+async def test_registered_rules_that_do_not_act_are_found_out(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sessions are no proof: only the canary tells that nothing is intercepted, and then nothing is measured."""
+
+    async def claims(_: ProxyClient, *, record_id: str, services: list[str]) -> set[str]:
+        return set(services) if record_id else set()
+
+    monkeypatch.setattr(ProxyClient, "rules_active", claims)
+    bench.lab.misbehave(Misbehaviour(instructions=[Instruction(endpoint=Endpoint.UPSERT, action=Action.LIE)]))
+    handle = await bench.start(bench.small_plan(timeouts={"rules_ready": "1s", "recovery": "1s"}))
+    found = await failure(bench, handle)
+    assert found.code is ErrorCode.INTERCEPTOR_NOT_READY
+    assert "do not act" in found.message
+    assert found.execution_id is not None
+    assert await bench.store.results(found.execution_id) == []
+    # The same claim makes the closing unverifiable, and that is what is reported.
+    assert found.recovery is Recovery.UNVERIFIED
 
 
 async def test_one_services_trouble_stays_its_own(bench: Bench) -> None:

@@ -26,10 +26,12 @@ async def test_a_planted_secret_is_in_no_file_history_or_log(idle_bench: Bench) 
     }
     # The plan itself is stored, so what it says in clear is no secret; what the services say about it may be.
     plan["request"]["json"].pop("password")
+    # The entry itself is under test, so that the request is recorded with everything in it.
+    plan["services"].append({"name": "storefront", "fault": "error"})
     handle = await bench.start(plan)
     summary = await handle.result()
     await bench.lock_ended(handle)
-    assert summary.cases.measured == 4
+    assert summary.cases.measured == 7
     await _assert_absent(bench, summary.execution_id, handle.id)
 
 
@@ -50,7 +52,7 @@ async def test_a_missing_secret_is_refused_before_anything_is_on(idle_bench: Ben
 async def _assert_absent(bench: Bench, execution_id: int, workflow_id: str) -> None:
     needles = [SECRET.encode(), base64.b64encode(f"Bearer {SECRET}".encode())[4:20]]
     ids = [workflow_id, f"recording/{execution_id}", f"rules/{execution_id}", f"load/{execution_id}/0"]
-    ids += [f"fault/{execution_id}/{name}" for name in ("reviews", "shipping")]
+    ids += [f"fault/{execution_id}/{name}" for name in ("reviews", "shipping", "storefront")]
     haystacks = {path.name: path.read_bytes() for path in bench.folder.iterdir() if path.is_file()}
     for one in ids:
         history = await bench.temporal.get_workflow_handle(one).fetch_history()
@@ -58,7 +60,8 @@ async def _assert_absent(bench: Bench, execution_id: int, workflow_id: str) -> N
     assert {"holdfast.db", "worker.log"} <= haystacks.keys()
 
     async def request_seen() -> bool:
-        return bool(await bench.store.exchanges(execution_id, "reviews"))
+        recorded = await bench.store.exchanges(execution_id, "storefront")
+        return bool(recorded) and any("redacted" in value for value in recorded[0].request_headers.values())
 
     await until(request_seen, "a recorded request")
     for name, content in haystacks.items():

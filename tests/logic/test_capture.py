@@ -68,11 +68,13 @@ def test_a_failure_like_the_healthy_answer_is_no_failure(answer: ReplayedAnswer,
     assert has_effect([captured]) is not no_effect
 
 
-def test_answers_without_a_recorded_request_are_kept() -> None:
-    """Lists of different length are matched by method and path, or keep the replayed path."""
+def test_answers_without_a_recorded_request_are_left_out() -> None:
+    """Lists of different length are matched by method and path; what matches nothing would give a rule for nobody."""
     answers = [replayed(0, "500", path="/api/other"), replayed(0, "502", path="/api/b")]
     captured = captured_answers("s", answers, [recorded("/api/b")], 503)
     assert [(one.path, one.status) for one in captured] == [("/api/b", 500), ("/api/b", 502)]
+    post = replayed(0, "500").model_copy(update={"method": "POST"})
+    assert captured_answers("s", [post], [recorded("/api/b")], 503) == []
 
 
 def answer(path: str, status: int = 500, *, no_effect: bool = False, body: str = "{}") -> CapturedAnswer:

@@ -112,6 +112,8 @@ class FaultOrder(Contract):
     service: str
     fault_name: str = ""
     """The peer's name of the fault (blade name), computed and in the ledger before the peer is called."""
+    known_to_exist: bool = False
+    """Whether the fault service has said so. Else it may still be creating it when we look."""
 
 
 class FaultRunning(Contract):

@@ -110,6 +110,8 @@ class RulesOrder(Contract):
     execution_id: int
     services: list[str]
     ttl_seconds: int = 0
+    known_to_be_on: bool = False
+    """Whether the proxy has answered the upsert. Else it may still be working on it when we look."""
 
 
 class RulesUpserted(Contract):

@@ -34,6 +34,9 @@ class Timing(Contract):
     """One quick call to a peer or the store, all its waiting included."""
     analyze_dedupe: timedelta = timedelta(seconds=60)
     """How long the proxy answers an equal analyze call with an earlier one's task (`peer-contract` section 3.1)."""
+    settle: timedelta = timedelta(seconds=40)
+    """How long something must stay absent when it is not known whether the peer is still switching it on: an upsert
+    works up to 35 s on one service (`peer-contract` section 3.3)."""
     close_grace: timedelta = timedelta(minutes=5)
     """Added to a window's own time before it is overdue, and before the sweeper steps in."""
     sweep_every: timedelta = timedelta(minutes=1)
@@ -54,6 +57,7 @@ class Timing(Contract):
             retry_initial=timedelta(milliseconds=100),
             call_timeout=timedelta(seconds=10),
             analyze_dedupe=timedelta(seconds=4),
+            settle=timedelta(seconds=1),
             close_grace=timedelta(seconds=20),
             sweep_every=timedelta(seconds=5),
             lock_retry=timedelta(milliseconds=200),

@@ -69,23 +69,26 @@ def captured_answers(
 
     The path is the recorded one, raw: the proxy encodes a replayed path a second time, so its own is wrong
     (`peer-contract` section 3.2). The answer is compared with the healthy one, because a fault may change nothing.
+    An answer to a request that was not recorded is left out: no rule made of it would ever act.
     """
     captured = []
     for position, answer in enumerate(answers):
         healthy = _healthy(answer, position, recorded)
+        if healthy is None:
+            continue
         status, substituted = real_status(answer, substitute)
         captured.append(
             CapturedAnswer(
                 service=service,
                 position=position,
                 method=answer.method,
-                url=healthy.url if healthy else answer.url,
-                path=healthy.path if healthy else _raw_path(answer.url),
+                url=healthy.url,
+                path=healthy.path,
                 status=status,
                 headers={name: values[0] for name, values in answer.headers.items() if values},
                 body=answer.body,
                 substituted=substituted,
-                no_effect=healthy is not None and not substituted and same_answer(status, answer.body, healthy),
+                no_effect=not substituted and same_answer(status, answer.body, healthy),
                 error_message=answer.error_message,
             )
         )

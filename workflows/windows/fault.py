@@ -12,7 +12,7 @@ from workflows import policies
 from workflows.contracts.faults import CapturedFailure, FaultOrder, FaultReport, InjectionState
 from workflows.contracts.windows import Closing, WindowInput, WindowKind
 from workflows.names import WorkflowType, fault_name
-from workflows.windows.cancellation import ensure_not_cancelled, reraise_if_cancelled, text_of
+from workflows.windows.cancellation import text_of
 from workflows.windows.holding import Holding
 
 with workflow.unsafe.imports_passed_through():
@@ -30,6 +30,7 @@ class FaultWindow:
         name = fault_name(order.execution.execution_id, order.service, workflow.info().run_id, attempt=1)
         self._fault = FaultOrder(execution_id=order.execution.execution_id, service=order.service, fault_name=name)
         self._holding = Holding(order, WindowKind.FAULT, peer_name=name)
+        self._injected = False
 
     @workflow.run
     async def run(self, order: WindowInput) -> FaultReport:
@@ -39,7 +40,6 @@ class FaultWindow:
         try:
             captured = held.get()
         except FailureError as error:
-            reraise_if_cancelled(error)
             trouble = text_of(error)
         return FaultReport(
             service=order.service,
@@ -58,14 +58,15 @@ class FaultWindow:
         await workflow.execute_activity_method(
             FaultActivities.inject, self._fault, summary=f"Inject the fault into {service}", **policies.opening(timing)
         )
-        ensure_not_cancelled()
+        self._injected = True
+        self._holding.ensure_open()
         await workflow.execute_activity_method(
             FaultActivities.await_running,
             self._fault,
             summary=f"Wait until the fault runs in {service}",
             **policies.waiting(timing, timeouts.fault_running),
         )
-        ensure_not_cancelled()
+        self._holding.ensure_open()
         await self._holding.opened()
         captured: CapturedFailure = await workflow.execute_activity_method(
             FaultActivities.replay,
@@ -73,13 +74,13 @@ class FaultWindow:
             summary=f"Replay against {service} and capture how it fails",
             **policies.waiting(timing, timeouts.replay),
         )
-        ensure_not_cancelled()
+        self._holding.ensure_open()
         return captured
 
     async def _recover(self) -> Closing:
         return await workflow.execute_activity_method(
             FaultActivities.recover,
-            self._fault,
+            self._fault.model_copy(update={"known_to_exist": self._injected}),
             summary=f"Remove the fault from {self._order.service} and verify it",
             **policies.closing(self._order.execution.timing, self._order.timeouts.recovery),
         )

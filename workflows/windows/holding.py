@@ -63,6 +63,8 @@ class Holding:
         self.peer_name = peer_name
         self.intended = False
         """Whether the peer may have been touched: set before the intent is written."""
+        self.overdue = False
+        """Whether the window's time was over before its work."""
 
     @property
     def timing_options(self) -> policies.ActivityOptions:
@@ -89,12 +91,12 @@ class Holding:
         await workflow.execute_activity_method(
             LedgerActivities.record_intent, entry, summary="Write the intent to the ledger", **self.timing_options
         )
-        ensure_not_cancelled()
+        self.ensure_open()
 
     async def opened(self, **facts: Any) -> None:
         """What was intended is on."""
         await self.settle(LedgerState.OPEN, "")
-        ensure_not_cancelled()
+        self.ensure_open()
         await self.tell(WindowState.OPEN, **facts)
 
     async def tell(self, state: WindowState, **facts: Any) -> None:
@@ -117,16 +119,37 @@ class Holding:
         """Do the work that needs the window open, but not beyond the window's time.
 
         Raises:
-            ApplicationError: WINDOW_OVERDUE when the time is over; the work has been cancelled and waited for.
+            ApplicationError: WINDOW_OVERDUE when the time is over; the work has been cancelled and waited for, and
+                whatever it gave in the end does not count.
         """
+        task = asyncio.create_task(work)
         try:
-            return await asyncio.wait_for(work, self.order.hold_seconds)
+            await workflow.wait_condition(task.done, timeout=self.order.hold_seconds)
         except TimeoutError:
+            self.overdue = True
+        except asyncio.CancelledError:
+            workflow.logger.info("asked to close")
+        if not task.done():
+            task.cancel()
+            await despite_cancel(_ended(task))
+        ensure_not_cancelled()
+        if self.overdue:
             raise ApplicationError(
-                f"{self.kind} window was still open after {self.order.hold_seconds:g} s and closed itself",
+                f"the {self.kind} window was still open after {self.order.hold_seconds:g} s and closed itself",
                 type=ErrorCode.WINDOW_OVERDUE,
                 non_retryable=True,
-            ) from None
+            )
+        return task.result()
+
+    def ensure_open(self) -> None:
+        """Stand after every awaited step of a window's work: a cancel can be swallowed by a step that ends normally.
+
+        Raises:
+            CancelledError: when the window was asked to close, or its time is over.
+        """
+        ensure_not_cancelled()
+        if self.overdue:
+            raise asyncio.CancelledError
 
     async def hold(self, work: Coroutine[Any, Any, T], switch_off: SwitchOff | None, services: list[str]) -> Held[T]:
         """Do the work that needs the window open, then close it, whatever became of the work.
@@ -193,3 +216,7 @@ class Holding:
 
 def _listed(services: list[str]) -> str:
     return f"{services[0]} is" if len(services) == 1 else f"{len(services)} services are"
+
+
+async def _ended(task: asyncio.Task[Any]) -> None:
+    await workflow.wait([task])

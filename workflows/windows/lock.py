@@ -7,7 +7,6 @@ of the run is open, looks at the peers once more, and writes how the run ended f
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, FailureError, is_cancelled_exception
@@ -64,7 +63,7 @@ class EnvironmentLock:
             LockActivities.preflight,
             self._ref,
             summary="See that nothing is left over from anyone",
-            **policies.quick(self._order.execution.timing),
+            **policies.waiting(self._order.execution.timing, self._order.timeouts.stability),
         )
         await self._holding.opened()
 
@@ -93,7 +92,7 @@ class EnvironmentLock:
             LockActivities.await_run_ended,
             run,
             summary="See that the run has ended",
-            **policies.waiting(self._order.execution.timing, policies.LONGEST_WAIT),
+            **policies.closing(self._order.execution.timing, policies.LONGEST_WAIT),
         )
 
     async def _windows_settled(self) -> OpenWindows:
@@ -103,7 +102,7 @@ class EnvironmentLock:
             LockActivities.await_settled,
             self._ref,
             summary="Wait until every window of the run is settled",
-            **policies.waiting(timing, longest),
+            **policies.closing(timing, longest),
         )
 
     async def _verified(self) -> Closing:
@@ -129,7 +128,7 @@ class EnvironmentLock:
             LockActivities.finish_from_server,
             run,
             summary="Write how the run ended",
-            **policies.waiting(self._order.execution.timing, timedelta(hours=1)),
+            **policies.closing(self._order.execution.timing, policies.LONGEST_WAIT),
         )
 
     async def _settle(self, detail: str) -> None:

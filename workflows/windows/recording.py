@@ -9,7 +9,6 @@ from workflows.contracts.execution import ExecutionRef
 from workflows.contracts.traffic import AnalysisOrder, AnalysisReport, RecordedService
 from workflows.contracts.windows import Closing, WindowInput, WindowKind
 from workflows.names import WorkflowType
-from workflows.windows.cancellation import ensure_not_cancelled
 from workflows.windows.holding import Holding
 
 with workflow.unsafe.imports_passed_through():
@@ -48,7 +47,7 @@ class RecordingWindow:
             summary="Ask the proxy to record",
             **policies.waiting(timing, timing.analyze_dedupe * 2),
         )
-        ensure_not_cancelled()
+        self._holding.ensure_open()
         await self._holding.opened(analyze_task_id=started.task_id)
         recorded = await workflow.execute_activity_method(
             TrafficActivities.await_patterns,
@@ -56,7 +55,7 @@ class RecordingWindow:
             summary="Send the request and wait for its patterns",
             **policies.waiting(timing, timeouts.analyze),
         )
-        ensure_not_cancelled()
+        self._holding.ensure_open()
         return started.task_id, recorded.services
 
     async def _stop(self) -> Closing:

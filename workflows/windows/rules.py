@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, FailureError
 
 from workflows import policies
 from workflows.contracts.errors import ErrorCode
@@ -14,7 +14,6 @@ from workflows.contracts.load import CaseRange, LoadReport, PageInput, PageRepor
 from workflows.contracts.windows import Closing, RulesWindowInput, WindowKind, WindowState
 from workflows.logic.cases import BATCH_SIZE, pages_of
 from workflows.names import PAUSE_SIGNAL, RESUME_SIGNAL, WorkflowType, page_workflow_id
-from workflows.windows.cancellation import ensure_not_cancelled
 from workflows.windows.holding import Holding
 from workflows.windows.load_page import LoadPage
 
@@ -73,7 +72,7 @@ class RulesWindow:
             summary=f"Phase {change.phase}",
             **policies.bookkeeping(execution.timing),
         )
-        ensure_not_cancelled()
+        self._holding.ensure_open()
 
     async def _switch_on(self) -> None:
         timing, timeouts = self._order.execution.timing, self._order.timeouts
@@ -85,7 +84,7 @@ class RulesWindow:
             summary=f"Upsert the rules of {len(services)} services",
             **policies.once(timing, longest),
         )
-        ensure_not_cancelled()
+        self._holding.ensure_open()
         self._report = self._report.model_copy(update={"rules": upserted.rules})
         await self._holding.tell(WindowState.OPENING, rules=upserted.rules)
         await workflow.execute_activity_method(
@@ -94,7 +93,7 @@ class RulesWindow:
             summary="Wait until the proxy has every session",
             **policies.waiting(timing, timeouts.rules_ready),
         )
-        ensure_not_cancelled()
+        self._holding.ensure_open()
         await self._stable_with_rules()
         await workflow.execute_activity_method(
             RulesActivities.await_acting,
@@ -102,11 +101,11 @@ class RulesWindow:
             summary="See the rules act, by their canaries",
             **policies.waiting(timing, timeouts.rules_ready),
         )
-        ensure_not_cancelled()
+        self._holding.ensure_open()
 
     async def _stable_with_rules(self) -> None:
         report = await self._holding.stability(self._order.services)
-        ensure_not_cancelled()
+        self._holding.ensure_open()
         await self._holding.tell(WindowState.OPENING, stability=report.services)
         if report.unstable:
             names = ", ".join(f"{one.service} ({one.detail})" for one in report.unstable)
@@ -131,9 +130,10 @@ class RulesWindow:
             static_summary=f"Load test, cases {cases.first} to {cases.end - 1}",
             **policies.WINDOW,
         )
+        if self._paused != order.paused:
+            await self._tell_page()
         done = await self._page
-        self._page = None
-        ensure_not_cancelled()
+        self._holding.ensure_open()
         report = self._report
         self._report = report.model_copy(
             update={
@@ -150,7 +150,7 @@ class RulesWindow:
     async def _remove(self) -> Closing:
         return await workflow.execute_activity_method(
             RulesActivities.remove,
-            self._rules,
+            self._rules.model_copy(update={"known_to_be_on": self._report.rules > 0}),
             summary="Delete the rules and see that they no longer act",
             **policies.closing(self._order.execution.timing, self._order.timeouts.recovery),
         )
@@ -159,12 +159,20 @@ class RulesWindow:
     async def pause(self) -> None:
         """No further batch until resumed. The rules stay on, and closing is never delayed."""
         self._paused = True
-        if self._page is not None:
-            await self._page.signal(LoadPage.pause)
+        await self._tell_page()
 
     @workflow.signal(name=RESUME_SIGNAL)
     async def resume(self) -> None:
         """Go on."""
         self._paused = False
-        if self._page is not None:
-            await self._page.signal(LoadPage.resume)
+        await self._tell_page()
+
+    async def _tell_page(self) -> None:
+        """Pass the pause on to the page at work; one that has just ended must not fail the window."""
+        page = self._page
+        if page is None or page.done():
+            return
+        try:
+            await page.signal(LoadPage.pause if self._paused else LoadPage.resume)
+        except FailureError as error:
+            workflow.logger.info("the page did not take the pause: %s", error)
