@@ -60,7 +60,7 @@ async def seen_on(bench: Bench, handle: WorkflowHandle[Any, Any], kind: str, sta
 @pytest.mark.parametrize("endpoint", [Endpoint.UPSERT, Endpoint.EXECUTE, Endpoint.ANALYZE])
 async def test_a_cancel_during_a_slow_call_leaves_nothing_that_begins_later(bench: Bench, endpoint: Endpoint) -> None:
     """The peer goes on working after we have let go: its answer is waited for before anything is called gone."""
-    slow = Instruction(endpoint=endpoint, action=Action.SLOW, seconds=2)
+    slow = Instruction(endpoint=endpoint, action=Action.SLOW, seconds=5)
     bench.lab.misbehave(Misbehaviour(instructions=[slow]))
     handle = await bench.start(bench.small_plan("reviews"))
     kind = {Endpoint.UPSERT: "rules", Endpoint.EXECUTE: "fault", Endpoint.ANALYZE: "recording"}[endpoint]
