@@ -11,8 +11,9 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -129,6 +130,24 @@ def build_activities(tools: Toolbox, client: Client, timing: Timing, *, search_a
     )
 
 
+@contextmanager
+def kept_bytecode() -> Iterator[None]:
+    """Let Python keep compiled workflow modules, somewhere private, where the environment says not to write any.
+
+    Container images often set PYTHONDONTWRITEBYTECODE. The sandbox imports the workflows' modules anew for every run,
+    and would compile them each time: three times the cost of starting a workflow (`benchmarks/workflow_prepare.py`).
+    """
+    if not sys.dont_write_bytecode:
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="holdfast-bytecode-", ignore_cleanup_errors=True) as folder:
+        sys.pycache_prefix, sys.dont_write_bytecode = folder, False
+        try:
+            yield
+        finally:
+            sys.pycache_prefix, sys.dont_write_bytecode = None, True
+
+
 def sandbox() -> SandboxedWorkflowRunner:
     """The runner of all workflows."""
     return SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH))
@@ -196,7 +215,8 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     try:
-        asyncio.run(serve())
+        with kept_bytecode():
+            asyncio.run(serve())
     except HoldfastError as error:
         logger.error("%s", error)  # noqa: TRY400 - one sentence and a hint, never a traceback
         return 3

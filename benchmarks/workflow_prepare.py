@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 from temporalio.workflow import _Definition
 
-from worker import WORKFLOWS, sandbox
+from worker import WORKFLOWS, kept_bytecode, sandbox
 
 ROUNDS = 20
 
@@ -56,4 +56,5 @@ def _or_nan(runner: SandboxedWorkflowRunner, workflow: type) -> float:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    with kept_bytecode():
+        asyncio.run(main())
