@@ -11,10 +11,11 @@ import click
 
 from cli.demo import demo
 from cli.faults import faults
-from cli.looking import cancel, status, watch
+from cli.looking import cancel, watch
 from cli.processes import end_with_parent
 from cli.run import run, validate
 from cli.serving import lab, server, worker
+from cli.status import status
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

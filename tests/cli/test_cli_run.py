@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 import time
@@ -170,8 +171,8 @@ async def test_a_second_run_of_a_plan_is_refused_or_replaces_the_first(
 async def test_an_unreachable_server_is_one_sentence(holdfast: Start, plan: WritePlan) -> None:
     """What, where, and how to start one; no traceback, no log lines of a library."""
     name = plan()
-    for arguments in (["run", f"{name}.yaml"], ["watch", name], ["cancel", name]):
-        terminal = await holdfast(*arguments, TEMPORAL_ADDRESS="127.0.0.1:1")
+    commands = (["run", f"{name}.yaml"], ["watch", name], ["cancel", name])
+    for terminal in await asyncio.gather(*(holdfast(*one, TEMPORAL_ADDRESS="127.0.0.1:1") for one in commands)):
         assert await terminal.end() == 3
         assert len(terminal.text.splitlines()) == 1
         assert terminal.text.startswith("error: no Temporal server answers at 127.0.0.1:1. ")
