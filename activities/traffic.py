@@ -136,7 +136,9 @@ class TrafficActivities:
             forwarded = bool(recorded) and all(mark in _baggage(one) for one in recorded)
             services.append(RecordedService(service=name, patterns=len(recorded), baggage_forwarded=forwarded))
             exchanges += [_redacted(one, redactor) for one in recorded]
-        await self._tools.store.save_exchanges(subject.execution.execution_id, exchanges)
+        execution_id = subject.execution.execution_id
+        await self._tools.store.save_exchanges(execution_id, exchanges)
+        await self._tools.store.save_propagation(execution_id, {one.service: one.baggage_forwarded for one in services})
         message = ", ".join(f"{one.service}: {one.patterns}" for one in services)
         await self._tools.store.log(
             subject.execution.execution_id, "analysis:completed", LogLevel.INFO, f"recorded requests: {message}"

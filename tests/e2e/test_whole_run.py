@@ -40,6 +40,7 @@ async def test_the_rows_of_a_run_are_exactly_these(bench: Bench) -> None:
     assert rows["test_cases"] == 16
     assert rows["baggage_map"] == 5
     assert rows["request_pattern"] == 5
+    assert rows["recorded_service"] == 5
     assert rows["intercept_replay_result"] == 5
     assert rows["test_result"] == 16
     assert rows["ledger"] == 8  # lock, recording, five faults, rules
