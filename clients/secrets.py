@@ -5,9 +5,9 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
-from urllib.parse import parse_qsl, quote, quote_plus, urlencode, urlsplit, urlunsplit
+from urllib.parse import quote, quote_plus, unquote_plus
 
 from workflows.contracts.errors import ErrorCode, HoldfastError
 from workflows.contracts.plan import Plan
@@ -17,6 +17,11 @@ ALWAYS_REDACTED = frozenset({"authorization", "cookie", "set-cookie", "x-api-key
 _REFERENCE = re.compile(r"\$\{env:([A-Za-z_][A-Za-z0-9_]*)\}")
 _SHORTEST_SECRET = 4
 """A shorter value would be found everywhere by accident."""
+_SHORTEST_FRAGMENT = 8
+"""The same for what a value leaves inside the base64 of something longer."""
+_ESCAPES_LEFT_BY_SOME = ("/", "!'()*", "!'()*/")
+"""Characters that some writers of URLs do not percent-encode."""
+_HEX = re.compile("%[0-9A-F]{2}")
 
 
 class Secrets:
@@ -80,52 +85,84 @@ class Redactor:
         """Field names are compared without case; values shorter than four characters are left to the field names."""
         self._names = ALWAYS_REDACTED | {name.lower() for name in field_names}
         spellings = {form for value in secret_values if len(value) >= _SHORTEST_SECRET for form in _spellings(value)}
-        # The longest first, so that no spelling is broken by a shorter one inside it.
-        self._known = sorted(spellings, key=len, reverse=True)
+        # In one pass, the longest first: no spelling is broken by a shorter one inside it, no placeholder is searched.
+        longest_first = sorted(spellings, key=lambda form: (-len(form), form))
+        self._known = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
 
     def text(self, text: str) -> str:
         """Without any known secret value."""
-        for value in self._known:
-            text = text.replace(value, REDACTED)
-        return text
+        return self._known.sub(REDACTED, text) if self._known else text
 
     def headers(self, headers: Mapping[str, str]) -> dict[str, str]:
         """Header values by name, then by value."""
         return {name: REDACTED if name.lower() in self._names else self.text(value) for name, value in headers.items()}
 
     def body(self, body: str) -> str:
-        """A JSON body field by field, at any depth; any other by value."""
+        """A JSON body field by field, at any depth, its texts as they read without escapes; any other by value.
+
+        A body in which nothing is found stays byte for byte.
+        """
+        named = False
+
+        def by_name(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+            # Sees every pair, also one that a later one of the same name replaces.
+            nonlocal named
+            named = named or any(name.lower() in self._names for name, _ in pairs)
+            return {name: REDACTED if name.lower() in self._names else value for name, value in pairs}
+
         try:
-            parsed = json.loads(body)
+            parsed = json.loads(body, object_pairs_hook=by_name)
+            cleaned = self._by_value(parsed)
+        except RecursionError:
+            return REDACTED  # too deep to be looked through
         except ValueError:
             return self.text(body)
-        if not isinstance(parsed, (dict, list)):
-            return self.text(body)
-        cleaned = self._json(parsed)
-        return self.text(body if cleaned == parsed else json.dumps(cleaned, separators=(",", ":")))
+        return self.text(json.dumps(cleaned, separators=(",", ":")) if named or cleaned != parsed else body)
 
     def url(self, url: str) -> str:
-        """Query values by name, then everything by value. A URL without such names stays byte for byte."""
-        parts = urlsplit(url)
-        pairs = parse_qsl(parts.query, keep_blank_values=True)
-        if any(name.lower() in self._names for name, _ in pairs):
-            cleaned = [(name, REDACTED if name.lower() in self._names else value) for name, value in pairs]
-            url = urlunsplit(parts._replace(query=urlencode(cleaned)))
-        return self.text(url)
+        """Query values by name, then everything by value. All else stays byte for byte."""
+        before, mark, query = url.partition("?")
+        return self.text(before + mark + "&".join(map(self._pair, query.split("&"))))
 
-    def _json(self, value: Any) -> Any:
+    def _pair(self, pair: str) -> str:
+        name, equals, _ = pair.partition("=")
+        return f"{name}={quote(REDACTED)}" if equals and unquote_plus(name).lower() in self._names else pair
+
+    def _by_value(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return self.text(value)
         if isinstance(value, list):
-            return [self._json(one) for one in value]
+            return [self._by_value(one) for one in value]
         if isinstance(value, dict):
-            return {name: REDACTED if name.lower() in self._names else self._json(one) for name, one in value.items()}
+            return {self.text(name): self._by_value(one) for name, one in value.items()}
         return value
 
 
 def _spellings(value: str) -> set[str]:
-    """A value as it may appear on the wire: plain, percent-encoded, JSON-escaped, base64 alone."""
-    encoded = base64.b64encode(value.encode()).decode()
-    forms = {value, quote(value, safe=""), quote_plus(value), json.dumps(value)[1:-1], encoded, encoded.rstrip("=")}
+    """A value as it may appear on the wire: plain, percent-encoded, JSON-escaped, base64 alone or within more."""
+    forms = {value, *_percent_encoded(value), *_base64(value.encode(errors="replace"))}
+    for ascii_only in (True, False):
+        escaped = json.dumps(value, ensure_ascii=ascii_only)[1:-1]
+        forms |= {escaped, escaped.replace("/", "\\/")}
     return {form for form in forms if form}
+
+
+def _percent_encoded(value: str) -> Iterator[str]:
+    safe = {quote(value, safe=left, errors="replace") for left in ("", *_ESCAPES_LEFT_BY_SOME)}
+    for form in {*safe, quote_plus(value, errors="replace")}:
+        yield form
+        yield _HEX.sub(lambda code: code[0].lower(), form)
+
+
+def _base64(value: bytes) -> Iterator[str]:
+    """In both alphabets: alone, and the part that is certain whatever stands around it, as in `Basic` user:password."""
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        alone = encode(value).decode()
+        yield from (alone, alone.rstrip("="))
+        for shift, unsure in ((0, 0), (1, 2), (2, 3)):
+            fragment = encode(bytes(shift) + value).decode()[unsure : (shift + len(value)) * 8 // 6]
+            if len(fragment) >= _SHORTEST_FRAGMENT:
+                yield fragment
 
 
 def redactor_for(plan: Plan, secrets: Secrets) -> Redactor:
