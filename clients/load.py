@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Callable
 from types import TracebackType
@@ -25,6 +26,11 @@ that meets the closing would count as an error of the system.
 """
 
 _CHUNK = 65_536
+
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_NOT_IN_VALUES = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
+_NOT_IN_URLS = re.compile(r"[^\x21-\x7e]|#")
+_FRAMING = ("content-length", "transfer-encoding")
 
 
 class LoadResult(BaseModel):
@@ -119,11 +125,13 @@ class LoadGenerator:
         )
 
     async def _send(self, request: PreparedRequest, last: _Last) -> RequestSample:
+        if self._session is None:
+            raise RuntimeError("the load generator is not open")
         started = time.perf_counter_ns()
         status: int | None = None
         kind = ""
         try:
-            status, body = await self._exchange(request)
+            status, body = await _exchange(self._session, request)
             last.status, last.body = status, body
             if not 200 <= status < 400:
                 kind = f"status {status}"
@@ -131,43 +139,55 @@ class LoadGenerator:
             kind = "timeout"
         except aiohttp.ClientConnectorError:
             kind = "connect"
-        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, aiohttp.ClientPayloadError):
+        except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, ConnectionError):
             kind = "disconnected"
-        except aiohttp.ClientError as error:
-            kind = type(error).__name__
-        except (ValueError, OSError):
+        except Exception:  # whatever the library raises, this request was sent or tried, and it counts
             kind = "other"
         # An answer whose body broke off is no answer: its kind is an error and it has no status.
         return RequestSample(latency_us=(time.perf_counter_ns() - started) // 1_000, status=status, error_kind=kind)
 
-    async def _exchange(self, request: PreparedRequest) -> tuple[int, bytes]:
-        """One exchange; the body is read to its end and its beginning kept."""
-        if self._session is None:
-            raise RuntimeError("the load generator is not open")
-        async with self._session.request(
-            request.method,
-            URL(request.url, encoded=True),
-            headers=request.headers,
-            data=request.body,
-            allow_redirects=False,
-            timeout=aiohttp.ClientTimeout(total=request.timeout),
-        ) as answer:
-            kept = b""
-            async for chunk in answer.content.iter_chunked(_CHUNK):
-                if len(kept) < KEPT_BODY:
-                    kept = (kept + chunk)[:KEPT_BODY]
-            return answer.status, kept
+
+async def _exchange(session: aiohttp.ClientSession, request: PreparedRequest) -> tuple[int, bytes]:
+    """One exchange; the body is read to its end and its beginning kept."""
+    async with session.request(
+        request.method,
+        URL(request.url, encoded=True),
+        headers=request.headers,
+        data=request.body,
+        # Bodies are not decompressed here, so none is asked for compressed: recordings and reports show them.
+        skip_auto_headers=["Accept-Encoding"],
+        allow_redirects=False,
+        timeout=aiohttp.ClientTimeout(total=request.timeout),
+    ) as answer:
+        kept = b""
+        async for chunk in answer.content.iter_chunked(_CHUNK):
+            if len(kept) < KEPT_BODY:
+                kept = (kept + chunk)[:KEPT_BODY]
+        return answer.status, kept
 
 
 def _refuse_unsendable(request: PreparedRequest) -> None:
-    """Header values and URLs that the library would refuse at every request, found before the first."""
-    bad = next((name for name, value in request.headers.items() if any(sign in value for sign in "\r\n\0")), None)
-    if bad is not None:
-        raise HoldfastError(ErrorCode.LOAD_TARGET_INVALID, f"header {bad} has a line break in its value")
+    """What would fail at every request, or be sent as something else, found before the first.
+
+    Values of secrets are known only now: no rule about the plan can have looked at them. They are not quoted.
+    """
+    for name, value in request.headers.items():
+        if not _HEADER_NAME.fullmatch(name):
+            raise HoldfastError(ErrorCode.LOAD_TARGET_INVALID, f"{name!r} is not a header's name")
+        if name.lower() in _FRAMING:
+            raise HoldfastError(ErrorCode.LOAD_TARGET_INVALID, f"header {name} follows from the body and cannot be set")
+        if _NOT_IN_VALUES.search(value):
+            raise HoldfastError(
+                ErrorCode.LOAD_TARGET_INVALID, f"header {name} has a line break or control character in its value"
+            )
     try:
         url = URL(request.url, encoded=True)
-        sendable = url.scheme in ("http", "https") and bool(url.host)
+        sendable = url.scheme in ("http", "https") and bool(url.host) and not _NOT_IN_URLS.search(request.url)
     except ValueError:
         sendable = False
     if not sendable:
-        raise HoldfastError(ErrorCode.LOAD_TARGET_INVALID, "request.url cannot be sent once its secrets are resolved")
+        raise HoldfastError(
+            ErrorCode.LOAD_TARGET_INVALID,
+            "request.url cannot be sent once its secrets are resolved",
+            hint="percent-encode what is not plain ASCII, also inside the secrets",
+        )

@@ -46,7 +46,8 @@ def prepare(request: Request, secrets: Secrets, baggage: str | None) -> Prepared
         body = json.dumps(secrets.resolve_json(request.json_body)).encode()
         if not any(name.lower() == "content-type" for name in headers):
             headers["content-type"] = "application/json"
-    url = secrets.resolve(request.url)
+    # A fragment never reaches a server, and a query behind it would not either.
+    url = secrets.resolve(request.url.partition("#")[0])
     if request.query:
         query = urlencode({name: secrets.resolve(value) for name, value in request.query.items()})
         url += ("&" if "?" in url else "?") + query
