@@ -53,5 +53,5 @@ class CanaryClient:
 def _same(body: str, expected: str) -> bool:
     try:
         return bool(json.loads(body) == json.loads(expected))
-    except ValueError:
+    except (ValueError, RecursionError):
         return False

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 from enum import StrEnum
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from pydantic import BaseModel
 
-from clients.http import PeerAnswer, PeerHttp
+from clients.http import PeerAnswer, PeerClient, PeerHttp, segment
 from workflows.contracts.errors import ErrorCode, HoldfastError
 from workflows.contracts.faults import Experiment
 from workflows.logic.faults import experiment_spec
@@ -59,28 +58,16 @@ class FaultStatus(BaseModel):
     """Running in every target of every experiment: the phase alone says that one of them succeeded."""
     failed: bool
     """It will never run."""
+    partial: bool = False
+    """The phase says running, and some target is not: as good as not running, but worth telling."""
     detail: str = ""
 
 
-class FaultClient:
+class FaultClient(PeerClient):
     """Calls one fault service. Errors are `HoldfastError`: the PEER_ codes of `clients/http.py` and those below."""
 
     def __init__(self, base_url: str, *, call_timeout: timedelta = CALL_TIMEOUT) -> None:
-        self._http = PeerHttp("fault service", base_url, call_timeout)
-
-    async def __aenter__(self) -> Self:
-        """Use as a context."""
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close."""
-        await self.aclose()
-
-    async def aclose(self) -> None:
-        """Close all connections."""
-        await self._http.aclose()
+        super().__init__(PeerHttp("fault service", base_url, call_timeout))
 
     async def execute(self, name: str, ttl_seconds: int, experiment: Experiment) -> None:
         """Inject, always under our own name and with a time to live.
@@ -98,7 +85,7 @@ class FaultClient:
         )
         code, message = answer.peer_error()
         # Documented as 400, sent as 500: recognised by its words.
-        if "already exists" in message:
+        if "already exists" in message.lower():
             raise FaultExists(name)
         said = f"{code} {message}".lower()
         if answer.status == 400 or any(words in said for words in _PERMANENT):
@@ -107,7 +94,7 @@ class FaultClient:
 
     async def status(self, name: str) -> FaultStatus | None:
         """How a fault stands; None only when it is truly absent. Not being able to tell is an error."""
-        answer = await self._http.call("GET", f"/api/faults/{name}/status")
+        answer = await self._http.call("GET", f"/api/faults/{segment(name)}/status")
         if _absent(answer):
             return None
         data = answer.data(ErrorCode.PEER_ERROR)
@@ -117,7 +104,7 @@ class FaultClient:
 
     async def delete(self, name: str) -> None:
         """Ask for a fault's removal; it takes time, and one that is gone already is fine."""
-        answer = await self._http.call("DELETE", f"/api/faults/{name}")
+        answer = await self._http.call("DELETE", f"/api/faults/{segment(name)}")
         if not _absent(answer):
             answer.data(ErrorCode.PEER_ERROR)
 
@@ -147,5 +134,6 @@ def _status(data: dict[str, Any]) -> FaultStatus:
         phase=phase,
         running=phase is FaultPhase.RUNNING and bool(experiments) and not bad,
         failed=phase is FaultPhase.ERROR,
+        partial=phase is FaultPhase.RUNNING and bool(bad),
         detail=f"phase {phase}" + (f": {'; '.join(bad)}" if bad else ""),
     )

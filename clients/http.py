@@ -9,9 +9,12 @@ from __future__ import annotations
 import asyncio
 import json
 from datetime import timedelta
-from typing import Any
+from types import TracebackType
+from typing import Annotated, Any, Self, TypeVar
+from urllib.parse import quote
 
 import httpx
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from workflows.contracts.errors import ErrorCode, HoldfastError
 
@@ -24,6 +27,28 @@ LARGEST_ANSWER = 32 * 1024 * 1024
 _SHOWN = 300
 
 Params = dict[str, str | int]
+
+
+def _as_text(value: object) -> object:
+    return value if value is None or isinstance(value, str) else json.dumps(value)
+
+
+Text = Annotated[str | None, BeforeValidator(_as_text)]
+"""Text of a peer, or null; anything else, as bodies and ids may come, becomes its JSON."""
+
+
+class Wire(BaseModel):
+    """A part of a peer's answer: nulls and absences are alike, unknown fields are not ours to judge."""
+
+    model_config = ConfigDict(extra="ignore", populate_by_name=True)
+
+
+W = TypeVar("W", bound=Wire)
+
+
+def segment(text: str) -> str:
+    """One segment of a path: ids come from the peer and must not lead anywhere else."""
+    return quote(text, safe="")
 
 
 class PeerAnswer:
@@ -46,9 +71,15 @@ class PeerAnswer:
             HoldfastError: PEER_GARBAGE.
         """
         try:
-            return json.loads(self.text)
-        except ValueError as error:
-            raise self.error(ErrorCode.PEER_GARBAGE, "answered something that is not JSON") from error
+            value = json.loads(self.text)
+            if "\\ud" in self.text.lower():
+                # Half of an escaped character is legal JSON, and no database or socket would take it later.
+                value = json.loads(json.dumps(value, ensure_ascii=False).encode(errors="replace"))
+        except (ValueError, RecursionError) as error:
+            raise self.error(
+                ErrorCode.PEER_GARBAGE, "answered something that is not JSON", "is something else at this address?"
+            ) from error
+        return value
 
     def object(self) -> dict[str, Any]:
         """The body as a JSON object, of any status.
@@ -66,8 +97,21 @@ class PeerAnswer:
         try:
             error = json.loads(self.text).get("error")
             return (str(error.get("code", "")), str(error.get("message", ""))) if isinstance(error, dict) else ("", "")
-        except (ValueError, AttributeError):
+        except (ValueError, AttributeError, RecursionError):
             return "", ""
+
+    def read(self, model: type[W], data: Any) -> W:
+        """A part of this answer in its model.
+
+        Raises:
+            HoldfastError: PEER_GARBAGE, naming the field.
+        """
+        try:
+            return model.model_validate(data)
+        except ValidationError as error:
+            place = ".".join(str(part) for part in error.errors()[0]["loc"])
+            what = f"answered {model.__name__.strip('_')} with an unreadable '{place}'"
+            raise HoldfastError(ErrorCode.PEER_GARBAGE, f"{self.where} {what} (status {self.status})") from error
 
     def error(self, code: ErrorCode, what: str, hint: str = "") -> HoldfastError:
         """An error that says where, what, the status and the peer's own words."""
@@ -78,9 +122,9 @@ class PeerAnswer:
     def require_ok(self) -> None:
         """Refuse any status but 2xx: 5xx may pass, 4xx will not."""
         if self.status >= 500:
-            raise self.error(ErrorCode.PEER_ERROR, "failed")
+            raise self.error(ErrorCode.PEER_ERROR, "failed", "its own log says more")
         if not self.ok:
-            raise self.error(ErrorCode.PEER_REJECTED, "refused")
+            raise self.error(ErrorCode.PEER_REJECTED, "refused", "is this its address, and is it the right version?")
 
     def data(self, failed: ErrorCode) -> Any:
         """`data` of a successful envelope; None where it is absent.
@@ -128,7 +172,8 @@ class PeerHttp:
         """One call; any HTTP status is an answer.
 
         Raises:
-            HoldfastError: PEER_UNREACHABLE (nothing was sent), PEER_TIMEOUT or PEER_GARBAGE (the outcome is unknown).
+            HoldfastError: PEER_UNREACHABLE (no connection, so nothing was sent); PEER_TIMEOUT or PEER_GARBAGE (the
+                outcome is unknown); PEER_REJECTED (no usable address).
         """
         where = f"{self._peer} {method} {path}"
         seconds = self._total if total is None else total.total_seconds()
@@ -144,6 +189,27 @@ class PeerHttp:
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, TimeoutError, OSError) as error:
             raise translate(error, where, str(self._client.base_url), seconds) from error
         return PeerAnswer(answer.status_code, content.decode(errors="replace"), where)
+
+
+class PeerClient:
+    """What the clients of the peers share: one `PeerHttp`, closed with the client."""
+
+    def __init__(self, http: PeerHttp) -> None:
+        self._http = http
+
+    async def __aenter__(self) -> Self:
+        """Use as a context."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close."""
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._http.aclose()
 
 
 async def _read(answer: httpx.Response, where: str) -> bytes:
@@ -166,6 +232,7 @@ def translate(error: Exception, where: str, base_url: str, seconds: float) -> Ho
         return HoldfastError(ErrorCode.PEER_TIMEOUT, f"{where}: no whole answer within {seconds:g} s")
     if isinstance(error, (httpx.InvalidURL, httpx.UnsupportedProtocol)):
         return HoldfastError(ErrorCode.PEER_REJECTED, f"{where}: {base_url} is no usable address ({name})")
-    if isinstance(error, (httpx.DecodingError, httpx.RemoteProtocolError, httpx.TooManyRedirects)):
+    if isinstance(error, (httpx.NetworkError, httpx.DecodingError, httpx.RemoteProtocolError, httpx.TooManyRedirects)):
+        # The connection stood: whether the request arrived, and what it did, is not known.
         return HoldfastError(ErrorCode.PEER_GARBAGE, f"{where}: the answer was broken or cut off ({name})")
     return HoldfastError(ErrorCode.PEER_UNREACHABLE, f"{where}: the connection to {base_url} failed ({name})")

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from enum import StrEnum
-from types import TracebackType
-from typing import Any, Self, TypeVar
-from urllib.parse import urlsplit
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from clients.fixtures import Fixtures
-from clients.http import PeerHttp
+from clients.http import PeerClient, PeerHttp, Text, Wire, segment
 from workflows.contracts.errors import ErrorCode, HoldfastError
 from workflows.contracts.exchange import RecordedExchange, ReplayedAnswer, Rule
 
 CALL_TIMEOUT = timedelta(seconds=30)
+
+_ORIGIN = re.compile(r"\A[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 
 
 class AnalysisStatus(StrEnum):
@@ -85,26 +86,23 @@ class ActiveSession(BaseModel):
     service: str
 
 
-class _Wire(BaseModel):
-    model_config = ConfigDict(extra="ignore", populate_by_name=True)
-
-
-class _Mode(_Wire):
+class _Mode(Wire):
     method: str
     url: str
     request_headers: dict[str, Any] | None = Field(None, alias="requestHeaders")
-    request_body: str | None = Field(None, alias="requestBody")
+    request_body: Text = Field(None, alias="requestBody")
     response_headers: dict[str, Any] | None = Field(None, alias="responseHeaders")
-    response_body: str | None = Field(None, alias="responseBody")
+    response_body: Text = Field(None, alias="responseBody")
     response_status: int | None = Field(None, alias="responseStatus")
 
 
-class _Pattern(_Wire):
+class _Pattern(Wire):
     service: str = Field(alias="serviceName")
-    modes: list[_Mode] | None = Field(None, alias="requestMode")
+    modes: Any = Field(None, alias="requestMode")
+    """Read apart: what is wrong with one service's must not cost the others theirs."""
 
 
-class _Task(_Wire):
+class _Task(Wire):
     task_id: str | None = Field(None, alias="taskId")
     status: str | None = None
     message: str | None = None
@@ -112,42 +110,33 @@ class _Task(_Wire):
     patterns: list[_Pattern] | None = Field(None, alias="requestPatterns")
 
 
-class _Replayed(_Wire):
+class _Replayed(Wire):
     url: str | None = None
     method: str | None = None
     status: int | None = Field(None, alias="statusCode")
-    headers: dict[str, list[str] | str | None] | None = Field(None, alias="responseHeaders")
-    body: str | None = Field(None, alias="responseBody")
-    error: str | None = Field(None, alias="errorMessage")
+    headers: dict[str, Any] | None = Field(None, alias="responseHeaders")
+    body: Text = Field(None, alias="responseBody")
+    error: Text = Field(None, alias="errorMessage")
 
 
-class _Session(_Wire):
-    recording_id: str | None = Field(None, alias="recordingId")
-    id: str | None = None
+class _Session(Wire):
+    recording_id: Text = Field(None, alias="recordingId")
+    id: Text = None
     namespace: str | None = None
     service: str | None = Field(None, alias="serviceName")
 
 
-class ProxyClient:
+class _Check(Wire):
+    recording: bool = Field(alias="isRecording", strict=True)
+    recording_id: Text = Field(None, alias="recordingId")
+
+
+class ProxyClient(PeerClient):
     """Calls one proxy. Errors are `HoldfastError`: the PEER_ codes of `clients/http.py` and the ones named below."""
 
     def __init__(self, base_url: str, *, call_timeout: timedelta = CALL_TIMEOUT) -> None:
-        self._http = PeerHttp("proxy", base_url, call_timeout)
+        super().__init__(PeerHttp("proxy", base_url, call_timeout))
         self._fixtures = Fixtures(self._http)
-
-    async def __aenter__(self) -> Self:
-        """Use as a context."""
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close."""
-        await self.aclose()
-
-    async def aclose(self) -> None:
-        """Close all connections."""
-        await self._http.aclose()
 
     async def analyze(
         self, *, req_def_id: int, namespace: str, services: list[str], execution_id: int, duration_seconds: int
@@ -170,7 +159,7 @@ class ProxyClient:
             "requestCount": 1,
         }
         answer = await self._http.call("POST", "/api/request-patterns/analyze", body=body)
-        task = _task(_parsed(_Task, answer.data(ErrorCode.ANALYZE_FAILED), answer.where))
+        task = _task(answer.read(_Task, answer.data(ErrorCode.ANALYZE_FAILED)))
         if task.execution_id is not None and task.execution_id != execution_id:
             raise HoldfastError(
                 ErrorCode.ANALYZE_CONFLICT,
@@ -182,9 +171,14 @@ class ProxyClient:
         return task
 
     async def analysis(self, task_id: str) -> AnalysisTask:
-        """How an analysis stands. An unknown one has the status NOT_FOUND."""
-        answer = await self._http.call("GET", f"/api/request-patterns/tasks/{task_id}")
-        return _task(_parsed(_Task, answer.data(ErrorCode.PEER_ERROR), answer.where))
+        """How an analysis stands. An unknown one has the status NOT_FOUND.
+
+        Raises:
+            HoldfastError: ANALYZE_FAILED when the proxy says no: asking again would only wait out the whole time
+                (`peer-contract` property 25).
+        """
+        answer = await self._http.call("GET", f"/api/request-patterns/tasks/{segment(task_id)}")
+        return _task(answer.read(_Task, answer.data(ErrorCode.ANALYZE_FAILED)))
 
     async def replay(
         self, *, execution_id: int, namespace: str, service: str, longest: timedelta
@@ -201,34 +195,32 @@ class ProxyClient:
             data = [data]
         if data is not None and not isinstance(data, list):
             raise answer.error(ErrorCode.PEER_GARBAGE, "answered neither a list nor an object")
-        return [_replayed(_parsed(_Replayed, one, answer.where)) for one in data or []]
+        # A null stays in its place: answers are matched with the recorded requests by position.
+        return [_replayed(answer.read(_Replayed, {} if one is None else one)) for one in data or []]
 
     async def check(self, *, namespace: str, service: str) -> SidecarCheck:
         """Whether a service has a sidecar, of whomever."""
-        answer = await self._http.call("GET", f"/api/interceptions/check/{namespace}/{service}")
-        data = answer.data(ErrorCode.PEER_ERROR)
-        if not isinstance(data, dict) or not isinstance(data.get("isRecording"), bool):
-            raise answer.error(ErrorCode.PEER_GARBAGE, "does not say whether it is recording")
-        return SidecarCheck(recording=data["isRecording"], recording_id=data.get("recordingId"))
+        answer = await self._http.call("GET", f"/api/interceptions/check/{segment(namespace)}/{segment(service)}")
+        found = answer.read(_Check, answer.data(ErrorCode.PEER_ERROR))
+        return SidecarCheck(recording=found.recording, recording_id=found.recording_id)
 
     async def active_sessions(self) -> list[ActiveSession]:
-        """Every active session, recordings and rules of everyone."""
+        """Every active session that has an id, recordings and rules of everyone."""
         answer = await self._http.call("GET", "/api/direct-tap/recordings/active/details")
         data = answer.data(ErrorCode.PEER_ERROR)
         listed = data.get("recordings", list(data.values())) if isinstance(data, dict) else data or []
         if not isinstance(listed, list):
             raise answer.error(ErrorCode.PEER_GARBAGE, "answered no list of sessions")
-        sessions = [_parsed(_Session, one, answer.where) for one in listed]
+        sessions = [answer.read(_Session, one) for one in listed]
         return [
-            ActiveSession(
-                session_id=one.recording_id or one.id or "", namespace=one.namespace or "", service=one.service or ""
-            )
+            ActiveSession(session_id=session_id, namespace=one.namespace or "", service=one.service or "")
             for one in sessions
+            if (session_id := one.recording_id or one.id)
         ]
 
     async def stop_recording(self, recording_id: str) -> None:
         """Stop a recording; the proxy waits for a rollout meanwhile."""
-        answer = await self._http.call("POST", f"/api/recordings/{recording_id}/stop")
+        answer = await self._http.call("POST", f"/api/recordings/{segment(recording_id)}/stop")
         answer.data(ErrorCode.PEER_ERROR)
 
     async def upsert_rules(self, *, namespace: str, record_id: str, ttl_seconds: int, rules: list[Rule]) -> int:
@@ -244,24 +236,11 @@ class ProxyClient:
         await self._fixtures.delete(record_id)
 
 
-_M = TypeVar("_M", bound=BaseModel)
-
-
-def _parsed(model: type[_M], data: object, where: str) -> _M:
-    try:
-        return model.model_validate(data)
-    except ValidationError as error:
-        place = ".".join(str(part) for part in error.errors()[0]["loc"])
-        raise HoldfastError(
-            ErrorCode.PEER_GARBAGE, f"{where} answered {model.__name__.strip('_')} with an unreadable '{place}'"
-        ) from error
-
-
 def _task(wire: _Task) -> AnalysisTask:
     patterns = [
         ServicePatterns(
             service=one.service,
-            exchanges=[_exchange(one.service, position, mode) for position, mode in enumerate(one.modes or [])],
+            exchanges=[_exchange(one.service, position, mode) for position, mode in enumerate(_modes(one.modes))],
         )
         for one in wire.patterns or []
     ]
@@ -274,16 +253,34 @@ def _task(wire: _Task) -> AnalysisTask:
     )
 
 
+def _modes(listed: object) -> list[_Mode]:
+    """A service's recorded requests; none when any is unreadable.
+
+    Leaving out one alone would shift the others, and a replayed answer would be compared with another request's.
+    """
+    if not isinstance(listed, list):
+        return []
+    try:
+        return [_Mode.model_validate(one) for one in listed]
+    except ValidationError:
+        return []
+
+
+def _raw_path(url: str) -> str:
+    """The path exactly as recorded. Not by `urlsplit`, which drops some characters and raises for some hosts."""
+    return re.split(r"[?#]", _ORIGIN.sub("", url, count=1), maxsplit=1)[0] or "/"
+
+
 def _exchange(service: str, position: int, mode: _Mode) -> RecordedExchange:
     return RecordedExchange(
         service=service,
         position=position,
         method=mode.method,
         url=mode.url,
-        path=urlsplit(mode.url).path or "/",
+        path=_raw_path(mode.url),
         request_headers=_flat(mode.request_headers),
         request_body=mode.request_body or "",
-        response_status=mode.response_status or 200,
+        response_status=200 if mode.response_status is None else mode.response_status,
         response_headers=_flat(mode.response_headers),
         response_body=mode.response_body or "",
     )
@@ -291,7 +288,7 @@ def _exchange(service: str, position: int, mode: _Mode) -> RecordedExchange:
 
 def _flat(headers: dict[str, Any] | None) -> dict[str, str]:
     return {
-        name: ",".join(str(one) for one in value) if isinstance(value, list) else str(value)
+        name: ",".join(str(one) for one in value if one is not None) if isinstance(value, list) else str(value)
         for name, value in (headers or {}).items()
         if value is not None
     }
@@ -299,7 +296,7 @@ def _flat(headers: dict[str, Any] | None) -> dict[str, str]:
 
 def _replayed(wire: _Replayed) -> ReplayedAnswer:
     headers = {
-        name: [value] if isinstance(value, str) else list(value)
+        name: [str(one) for one in (value if isinstance(value, list) else [value]) if one is not None]
         for name, value in (wire.headers or {}).items()
         if value is not None
     }
