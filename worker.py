@@ -12,11 +12,11 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from temporalio.client import Client
 from temporalio.worker import Worker
@@ -40,7 +40,7 @@ from clients.schedules import ensure_sweeper
 from clients.secrets import Secrets
 from clients.settings import Settings
 from clients.store.store import Store
-from clients.temporal import connect, ensure_search_attributes
+from clients.temporal import connect_patiently, ensure_search_attributes
 from workflows.contracts.errors import HoldfastError
 from workflows.contracts.timing import Timing
 from workflows.names import load_queue
@@ -76,9 +76,13 @@ it guards them. Without this list a workflow takes hundreds of milliseconds to p
 (`benchmarks/workflow_prepare.py`).
 """
 
+SERVER_PATIENCE = timedelta(seconds=60)
+"""For the Temporal server to come up: machines, compose files and people start both at once, in any order."""
+
 logger = logging.getLogger("holdfast.worker")
 
 Activity = Callable[..., Any]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -196,6 +200,17 @@ async def running(client: Client, settings: Settings) -> AsyncIterator[None]:
             yield
 
 
+async def interruptible(work: Coroutine[Any, Any, T], stop: asyncio.Event) -> T | None:
+    """The result of some work, or None when `stop` was set before it was done."""
+    doing, stopping = asyncio.create_task(work), asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait((doing, stopping), return_when=asyncio.FIRST_COMPLETED)
+        return None if stop.is_set() and not doing.done() else await doing
+    finally:
+        doing.cancel()
+        stopping.cancel()
+
+
 async def serve() -> None:
     """Run until SIGINT or SIGTERM."""
     settings = Settings.from_environment(os.environ)
@@ -203,7 +218,9 @@ async def serve() -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    client = await connect()
+    client = await interruptible(connect_patiently(SERVER_PATIENCE), stop)
+    if client is None:
+        return
     async with running(client, settings):
         logger.info("worker ready on queues %s and %s", settings.task_queue, load_queue(settings.task_queue))
         await stop.wait()

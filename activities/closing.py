@@ -11,9 +11,9 @@ from datetime import UTC, datetime, timedelta
 
 from temporalio import activity
 
-from activities.base import poll
+from activities.base import poll, time_left
 from activities.toolbox import Subject, Toolbox
-from clients.proxy import ProxyClient
+from clients.proxy import CALL_TIMEOUT, STOP_TIMEOUT, ProxyClient
 from workflows.contracts.errors import HoldfastError
 from workflows.contracts.windows import Closing
 
@@ -84,7 +84,7 @@ async def close_recordings(tools: Toolbox, subject: Subject, end: datetime) -> C
             ours = session.namespace == subject.namespace and session.service in services
             # Rules are sessions too; they belong to the rules window and are removed by record id.
             if ours and not session.session_id.startswith(subject.execution.record_id):
-                await _stop(client, session.session_id)
+                await _stop(client, session.session_id, end)
         checks = await asyncio.gather(*(client.check(namespace=subject.namespace, service=name) for name in services))
         return not any(check.recording for check in checks)
 
@@ -92,10 +92,10 @@ async def close_recordings(tools: Toolbox, subject: Subject, end: datetime) -> C
     return await _until_gone(look, subject, end, failed, timedelta(0))
 
 
-async def _stop(client: ProxyClient, recording_id: str) -> None:
-    """Stop one recording; its trouble must not keep the others on."""
+async def _stop(client: ProxyClient, recording_id: str, end: datetime) -> None:
+    """Stop one recording; its trouble must not keep the others on, nor its slowness outlast the time for closing."""
     try:
-        await client.stop_recording(recording_id)
+        await client.stop_recording(recording_id, max(CALL_TIMEOUT, min(STOP_TIMEOUT, time_left(end))))
     except HoldfastError as error:
         activity.logger.info("stopping %s: %s", recording_id, error.code)
 

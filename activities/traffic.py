@@ -10,7 +10,7 @@ from temporalio import activity
 from activities.base import deadline, poll, step, uncancelled
 from activities.closing import close_recordings
 from activities.toolbox import Subject, Toolbox
-from clients.proxy import AnalysisTask
+from clients.proxy_wire import AnalysisTask
 from clients.requests import prepare
 from clients.secrets import Redactor
 from clients.store.read_models import LogLevel

@@ -110,7 +110,7 @@ class PeerAnswer:
             return model.model_validate(data)
         except ValidationError as error:
             place = ".".join(str(part) for part in error.errors()[0]["loc"])
-            what = f"answered {model.__name__.strip('_')} with an unreadable '{place}'"
+            what = f"answered {model.__name__.strip('_').removeprefix('Wire')} with an unreadable '{place}'"
             raise HoldfastError(ErrorCode.PEER_GARBAGE, f"{self.where} {what} (status {self.status})") from error
 
     def error(self, code: ErrorCode, what: str, hint: str = "") -> HoldfastError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from datetime import timedelta
 from typing import Any, cast
 
 from temporalio.api.enums.v1 import IndexedValueType, TaskQueueType
@@ -22,6 +23,9 @@ from workflows.names import SearchAttribute, WorkflowType
 DEFAULT_ADDRESS = "127.0.0.1:7233"
 CONNECT_TIMEOUT = 10.0
 """Seconds until the server must have answered."""
+
+CONNECT_AGAIN = 1.0
+"""Seconds between two tries."""
 
 logger = logging.getLogger("holdfast.temporal")
 
@@ -57,6 +61,26 @@ async def connect(address: str | None = None) -> Client:
             f"no Temporal server answers at {address}",
             hint="start one with `holdfast server`, or set TEMPORAL_ADDRESS",
         ) from error
+
+
+async def connect_patiently(patience: timedelta) -> Client:
+    """Connect as configured, to a server that may still be on its way up.
+
+    Raises:
+        HoldfastError: as `connect`; PEER_UNREACHABLE only after `patience`.
+    """
+    end = asyncio.get_running_loop().time() + patience.total_seconds()
+    told = False
+    while True:
+        try:
+            return await connect()
+        except HoldfastError as error:
+            if error.code is not ErrorCode.PEER_UNREACHABLE or asyncio.get_running_loop().time() > end:
+                raise
+            if not told:
+                logger.warning("%s: trying again for %d s", error.message, patience.total_seconds())
+            told = True
+        await asyncio.sleep(CONNECT_AGAIN)
 
 
 def server_error(error: RPCError) -> HoldfastError:

@@ -14,7 +14,8 @@ import pytest
 from clients.canary import CanaryClient
 from clients.faults import FaultClient, FaultExists, FaultStatus
 from clients.load import LoadGenerator
-from clients.proxy import AnalysisTask, ProxyClient
+from clients.proxy import ProxyClient
+from clients.proxy_wire import AnalysisTask
 from clients.requests import PreparedRequest
 from clients.stability import HttpStabilityClient
 from lab import Lab, LabSettings, PortChoice, load_topology
@@ -189,7 +190,7 @@ async def test_rules_are_seen_to_act_and_to_be_gone(lab: Lab, proxy: ProxyClient
         assert not await canary.intercepted(address, record, "reviews", TOKEN)
     assert {one.error_kind for one in healthy.samples} == {""}
     assert {one.error_kind for one in ill.samples} == {"status 503"}
-    assert (len(ill.samples), ill.last_body) == (12, '{"a":1}')
+    assert (len(ill.samples), ill.last_body) == (12, '{ "a": 1}')
     assert not (await proxy.check(namespace=namespace, service="reviews")).recording
 
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from clients.fixtures import refuse_unsound
-from clients.proxy import AnalysisStatus, ProxyClient
+from clients.proxy import ProxyClient
+from clients.proxy_wire import AnalysisStatus
 from tests.clients.conftest import Peer
 from workflows.contracts.errors import ErrorCode, HoldfastError
 from workflows.contracts.exchange import Rule
@@ -166,7 +167,7 @@ async def test_an_upsert_is_bare_and_has_one_token_an_item(peer: Peer) -> None:
                 "baggageTokens": ["chaos.a.remove=1"],
                 "respStatus": 503,
                 "respHeaders": {"Content-Type": ["application/json"]},
-                "respBody": '{"a":1}',
+                "respBody": '{  "a": 1 }',
             }
         ],
     }
@@ -197,6 +198,10 @@ async def test_an_upsert_that_fails_is_told_apart(peer: Peer, answer: Any, code:
         ([rule(status=600)], "status 600"),
         ([rule(member="a b")], "token"),
         ([rule(path="/a&b")], "escapes"),
+        ([rule(path="/a b")], "never acts"),
+        ([rule(path="/ä")], "never acts"),
+        ([rule(path="")], "never acts"),
+        ([rule(path="/a?b")], "never acts"),
         ([rule(member="chaos.a"), rule("b", member="chaos.a.b")], "part of"),
     ],
 )

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from urllib.parse import urlsplit
 
 from workflows.contracts.exchange import CapturedAnswer, RecordedExchange, ReplayedAnswer, Rule
 
+_ORIGIN = re.compile(r"\A[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 _LEADING_STATUS = re.compile(r"\s*([1-5]\d\d)\b")
 
 CANARY_PREFIX = "/__holdfast/"
@@ -50,15 +50,16 @@ def _normal(body: str) -> object:
         return body.strip()
 
 
-def _raw_path(url: str) -> str:
-    return urlsplit(url).path or "/"
+def raw_path(url: str) -> str:
+    """The path exactly as written. Not by `urlsplit`, which drops some characters and raises for some hosts."""
+    return re.split(r"[?#]", _ORIGIN.sub("", url, count=1), maxsplit=1)[0] or "/"
 
 
 def _healthy(answer: ReplayedAnswer, position: int, recorded: Sequence[RecordedExchange]) -> RecordedExchange | None:
     """The recorded request that was replayed: same place and method; or, if the lists differ, same method and path."""
     if position < len(recorded) and recorded[position].method == answer.method:
         return recorded[position]
-    path = _raw_path(answer.url)
+    path = raw_path(answer.url)
     return next((one for one in recorded if one.method == answer.method and one.path == path), None)
 
 
