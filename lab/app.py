@@ -47,6 +47,8 @@ class App:
         if route is None:
             return json_response({"error": "not found", "service": self._service.name}, 404)
         await asyncio.sleep(self._service.latency)
+        if route.leaf:
+            return json_response(route.body)
         return await self._compose(route, request.headers.get("baggage"))
 
     async def _compose(self, route: Route, baggage: str | None) -> web.Response:
@@ -63,23 +65,23 @@ class App:
         return json_response({**route.body, **{name: result.value for name, result in results.items()}})
 
     async def _call(self, call: Call, headers: dict[str, str]) -> CallResult:
-        result = await self._attempt(call, call.service, headers)
+        result = await self._attempt(call, call.service, call.path, headers)
         for _ in range(call.retries):
             if result.ok:
                 break
             await asyncio.sleep(call.backoff)
-            result = await self._attempt(call, call.service, headers)
+            result = await self._attempt(call, call.service, call.path, headers)
         if result.ok:
             return result
         if call.fallback_service is not None:
-            return await self._attempt(call, call.fallback_service, headers)
+            return await self._attempt(call, call.fallback_service, call.fallback_path or call.path, headers)
         return CallResult(ok=False, value=call.fallback)
 
-    async def _attempt(self, call: Call, service: str, headers: dict[str, str]) -> CallResult:
+    async def _attempt(self, call: Call, service: str, path: str, headers: dict[str, str]) -> CallResult:
         try:
             async with self._session.request(
                 call.method,
-                self._address_of(service) + call.path,
+                self._address_of(service) + path,
                 headers=headers,
                 timeout=aiohttp.ClientTimeout(total=call.timeout),
             ) as response:

@@ -41,6 +41,8 @@ class Route(Model):
     method: Method = "GET"
     path: ApiPath
     body: dict[str, JsonValue] = {}
+    leaf: bool = False
+    """Answered without any call. Two services that call each other need it, or one request would never end."""
 
 
 class Call(Model):
@@ -55,12 +57,16 @@ class Call(Model):
     required: bool = False
     fallback: JsonValue = None
     fallback_service: DnsLabel | None = None
+    fallback_path: ApiPath | None = None
+    """What the fallback service is asked for. Default: the same path."""
 
     @model_validator(mode="after")
     def _one_way_out(self) -> Self:
         ways = [self.required, self.fallback is not None, self.fallback_service is not None]
         if sum(ways) > 1:
             raise ValueError(f"call to {self.service}: required, fallback and fallback_service exclude each other")
+        if self.fallback_path is not None and self.fallback_service is None:
+            raise ValueError(f"call to {self.service}: fallback_path is for a fallback_service")
         return self
 
 

@@ -44,6 +44,25 @@ async def test_fallback_service_takes_over() -> None:
     assert (status, body["b"]) == (200, {"from": "c"})
 
 
+async def test_fallback_service_is_asked_for_its_own_path() -> None:
+    """Who stands in may know the answer under another path."""
+    call = {"service": "b", "path": "/api/x", "fallback_service": "c", "fallback_path": "/api/y"}
+    stand_in = service("c", routes=[{"path": "/api/y", "body": {"stands": "in"}}])
+    status, body, _ = await ask(topology(service("a", calls=[call]), service("b"), stand_in), fault="b")
+    assert (status, body["b"]) == (200, {"stands": "in"})
+
+
+async def test_a_leaf_route_makes_no_calls() -> None:
+    """Two services may call each other when one of the answers needs nobody."""
+    routes = [{"path": "/api/x", "body": {"from": "b"}}]
+    calling = service("a", calls=[{"service": "b", "path": "/api/x", "required": True}])
+    calling["routes"].append({"path": "/api/leaf", "body": {"leaf": 1}, "leaf": True})
+    called = service("b", routes=routes, calls=[{"service": "a", "path": "/api/leaf", "required": True}])
+    status, body, counters = await ask(topology(calling, called))
+    assert (status, body["b"]) == (200, {"from": "b", "a": {"leaf": 1}})
+    assert counters["services"]["b"]["requests"] == {"GET /api/x": 1}
+
+
 async def test_retries_are_made() -> None:
     """A call is tried once more for each retry: an app that throws sees all of them."""
     call = {"service": "b", "path": "/api/unknown", "retries": 2, "backoff": "1ms", "fallback": {}}
@@ -74,6 +93,10 @@ async def test_baggage_is_forwarded_or_not(forwards: bool, hit: bool) -> None:
         ({"services": [service("a", needs_one_of=[["b"]]), service("b")]}, "does not call"),
         ({"services": [service("a", latency="fast")]}, "no duration"),
         ({"services": [service("a", surprise=1)]}, "surprise"),
+        (
+            {"services": [service("a", calls=[{"service": "a", "path": "/api/x", "fallback_path": "/api/y"}])]},
+            "is for a fallback_service",
+        ),
         ({"services": [service("a", routes=[{"path": "/x"}])]}, "pattern"),
         (
             {"services": [service("a", calls=[{"service": "a", "path": "/api/x", "required": True, "fallback": 1}])]},

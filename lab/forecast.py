@@ -1,0 +1,80 @@
+"""What a topology's own description says will happen when services fail: nothing is started, nothing is asked.
+
+The tests hold this against what the lab does; the generator uses it to tell what it planted.
+"""
+
+from collections.abc import Collection, Iterable
+from itertools import combinations
+from typing import NamedTuple
+
+from lab.topology import Call, Service, Topology
+
+
+class Outcome(NamedTuple):
+    """How one request ends: whether with success, and the seconds that waiting for repetitions adds to it."""
+
+    ok: bool
+    waiting: float
+
+
+class Forecast:
+    """Outcomes of one request to the entry, by which services answer with an error at once."""
+
+    def __init__(self, topology: Topology) -> None:
+        self._entry = next(service for service in topology.services if service.name == topology.entry)
+        self._services = {service.name: service for service in topology.services}
+
+    def outcome(self, failing: Collection[str]) -> Outcome:
+        """The outcome while these services fail. The entry's own failure is no question here."""
+        return self._compose(self._entry, frozenset(failing), {})
+
+    def failing_cases(self, services: Iterable[str], patience: float) -> set[str]:
+        """The cases that fail among these services alone and in pairs, by error or by waiting longer than `patience`.
+
+        A case is named as in a run: the sorted names joined with `+`.
+        """
+        names = sorted(services)
+        cases = [*((name,) for name in names), *combinations(names, 2)]
+        return {"+".join(case) for case in cases if self._fails(case, patience)}
+
+    def weak_pairs(self, services: Iterable[str], patience: float) -> set[tuple[str, str]]:
+        """The pairs that fail although neither of the two fails alone."""
+        fine = [name for name in sorted(services) if not self._fails((name,), patience)]
+        return {pair for pair in combinations(fine, 2) if self._fails(pair, patience)}
+
+    def _fails(self, failing: tuple[str, ...], patience: float) -> bool:
+        outcome = self.outcome(failing)
+        return not outcome.ok or outcome.waiting > patience
+
+    def _compose(self, service: Service, failing: frozenset[str], known: dict[str, Outcome]) -> Outcome:
+        waiting = 0.0
+        ok: dict[str, bool] = {}
+        for call in service.calls:
+            result = self._call(call, failing, known)
+            waiting += result.waiting
+            ok[call.service] = result.ok
+            if call.required and not result.ok:
+                return Outcome(ok=False, waiting=waiting)
+        return Outcome(ok=all(any(ok[name] for name in group) for group in service.needs_one_of), waiting=waiting)
+
+    def _call(self, call: Call, failing: frozenset[str], known: dict[str, Outcome]) -> Outcome:
+        once = self._ask(call.service, call.method, call.path, failing, known)
+        if once.ok:
+            return once
+        waiting = once.waiting * (call.retries + 1) + call.retries * call.backoff
+        if call.fallback_service is None:
+            return Outcome(ok=False, waiting=waiting)
+        path = call.fallback_path or call.path
+        instead = self._ask(call.fallback_service, call.method, path, failing, known)
+        return Outcome(ok=instead.ok, waiting=waiting + instead.waiting)
+
+    def _ask(self, name: str, method: str, path: str, failing: frozenset[str], known: dict[str, Outcome]) -> Outcome:
+        service = self._services[name]
+        route = next((r for r in service.routes if (r.method, r.path) == (method, path.partition("?")[0])), None)
+        if name in failing or route is None:
+            return Outcome(ok=False, waiting=0.0)
+        if route.leaf:
+            return Outcome(ok=True, waiting=0.0)
+        if name not in known:
+            known[name] = self._compose(service, failing, known)
+        return known[name]
