@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from urllib.parse import urlencode
 
 from pydantic import BaseModel, ConfigDict
 
 from clients.secrets import Secrets
-from workflows.contracts.plan import Request
+from workflows.contracts.request import Request
+from workflows.logic.request_rules import FORM_TYPE
 from workflows.logic.tokens import BAGGAGE_HEADER
 
 
@@ -41,15 +43,13 @@ def prepare(request: Request, secrets: Secrets, baggage: str | None) -> Prepared
     }
     if baggage is not None:
         headers[BAGGAGE_HEADER] = baggage
-    body = None
-    if request.json_body is not None:
-        body = json.dumps(secrets.resolve_json(request.json_body)).encode()
-        if not any(name.lower() == "content-type" for name in headers):
-            headers["content-type"] = "application/json"
+    body, kind = _body(request, secrets)
+    if body is not None and not any(name.lower() == "content-type" for name in headers):
+        headers["content-type"] = kind
     # A fragment never reaches a server, and a query behind it would not either.
     url = secrets.resolve(request.url.partition("#")[0])
     if request.query:
-        query = urlencode({name: secrets.resolve(value) for name, value in request.query.items()})
+        query = _fields(request.query, secrets)
         url += ("&" if "?" in url else "?") + query
     return PreparedRequest(
         method=str(request.method),
@@ -58,3 +58,20 @@ def prepare(request: Request, secrets: Secrets, baggage: str | None) -> Prepared
         body=body,
         timeout=request.timeout.total_seconds(),
     )
+
+
+def _body(request: Request, secrets: Secrets) -> tuple[bytes | None, str]:
+    """The body's bytes and what kind of content they are; none without a body."""
+    if request.form is not None:
+        return _fields(request.form, secrets).encode(), FORM_TYPE
+    if request.raw is not None:
+        return secrets.resolve(request.raw).encode(), "text/plain; charset=utf-8"
+    if request.json_body is not None:
+        return json.dumps(secrets.resolve_json(request.json_body)).encode(), "application/json"
+    return None, ""
+
+
+def _fields(fields: Mapping[str, str | list[str]], secrets: Secrets) -> str:
+    """Fields as a query and a form have them; one with several values is there several times."""
+    pairs = [(name, one) for name, value in fields.items() for one in ([value] if isinstance(value, str) else value)]
+    return urlencode([(name, secrets.resolve(one)) for name, one in pairs])

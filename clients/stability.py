@@ -9,7 +9,7 @@ from typing import Protocol
 
 import httpx
 
-from workflows.contracts.plan import HttpStability
+from workflows.contracts.system import HttpStability
 from workflows.contracts.windows import ServiceStability
 
 SAMPLE_TIMEOUT = 2.0

@@ -23,7 +23,7 @@ from lab.misbehave import Action, Instruction, Misbehaviour
 from lab.names import Endpoint
 from workflows.contracts.errors import ErrorCode, HoldfastError
 from workflows.contracts.exchange import Rule
-from workflows.contracts.plan import HttpStability
+from workflows.contracts.system import HttpStability
 from workflows.logic.capture import canary_body, canary_path
 from workflows.logic.faults import expand
 

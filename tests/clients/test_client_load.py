@@ -13,7 +13,7 @@ from clients.requests import PreparedRequest, prepare
 from clients.secrets import Secrets
 from tests.clients.conftest import Peer
 from workflows.contracts.errors import ErrorCode, HoldfastError
-from workflows.contracts.plan import Request
+from workflows.contracts.request import Request
 
 
 def request(address: str, **changes: object) -> PreparedRequest:

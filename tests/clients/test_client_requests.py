@@ -12,7 +12,7 @@ from clients.requests import PreparedRequest, prepare
 from clients.secrets import Secrets
 from tests.clients.conftest import Peer
 from workflows.contracts.errors import ErrorCode, HoldfastError
-from workflows.contracts.plan import Request
+from workflows.contracts.request import Request
 
 NAMES = st.text("abcXYZ-", min_size=1, max_size=8) | st.sampled_from(["baggage", "Baggage", "BAGGAGE", "content-TYPE"])
 VALUES = st.text(st.characters(min_codepoint=32, max_codepoint=126, exclude_characters="$"), max_size=12)

@@ -11,7 +11,7 @@ from clients.canary import CanaryClient
 from clients.stability import HttpStabilityClient
 from tests.clients.conftest import Peer
 from workflows.contracts.errors import HoldfastError
-from workflows.contracts.plan import HttpStability
+from workflows.contracts.system import HttpStability
 from workflows.logic.capture import canary_body, canary_path
 
 EVERY = timedelta(milliseconds=5)

@@ -18,4 +18,6 @@ class Contract(BaseModel):
 class StrictModel(BaseModel):
     """A part of a plan: unknown fields are errors, because a typo must not silently change what is tested."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, validate_default=False)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, populate_by_name=True, validate_default=False, use_attribute_docstrings=True
+    )

@@ -24,8 +24,11 @@ class Experiment(StrictModel):
     """One ChaosBlade experiment: only these fields reach the cluster (`peer-contract` section 2.2)."""
 
     scope: PlainToken
+    """`pod` or `container`."""
     target: PlainToken
+    """What is disturbed, for example `network`."""
     action: PlainToken
+    """How, for example `delay`."""
     matchers: dict[PlainToken, list[str]] = Field(min_length=1)
     """Every parameter is a matcher, and every value a list of strings; anything else is dropped by the peer."""
 
@@ -34,6 +37,7 @@ class ExperimentFault(StrictModel):
     """A fault given in full."""
 
     type: FaultType
+    """The kind of failure as it appears in baggage tokens, for example `cpu-load`."""
     experiment: Experiment
 
 
@@ -41,19 +45,23 @@ class DelayFault(StrictModel):
     """Short form `{delay: 3s}`: every packet of the service's pods is late by this much."""
 
     delay: PositiveDuration
+    """How late every packet is."""
 
 
 class ContainerTarget(StrictModel):
     """Which containers of the service's pods are meant."""
 
     containers: list[ContainerName] = Field(min_length=1)
+    """Names of containers in the service's pods."""
 
 
 class ContainerFault(StrictModel):
     """Short forms `{remove: {containers: [...]}}` and `{error: {...}}` for containers with other names."""
 
     remove: ContainerTarget | None = None
+    """These containers are gone."""
     error: ContainerTarget | None = None
+    """The JVMs in these containers throw."""
 
     @model_validator(mode="after")
     def _one_of_both(self) -> ContainerFault:

@@ -6,121 +6,28 @@ The cross-field rules (duplicates, names that must exist, hosts that must be all
 
 from __future__ import annotations
 
-import re
 from datetime import timedelta
-from enum import StrEnum
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import BeforeValidator, Field
 
 from workflows.contracts.base import StrictModel
 from workflows.contracts.faults import FaultSpec
+from workflows.contracts.request import Request
+from workflows.contracts.system import Name, System
 from workflows.contracts.units import Percent, PositiveDuration, Share, Ttl
 
 PLAN_VERSION: Literal[1] = 1
 """The schema version this code writes and reads."""
-
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", max_length=63)]
-"""A DNS-1123 label, as Kubernetes names services and namespaces: no dots, so tokens built from it are unambiguous."""
-
-EnvironmentName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]*$", max_length=100)]
-"""Part of the lock's workflow id."""
-
-
-_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
-_NOT_IN_URLS = re.compile(r"[\s\\\x00-\x1f\x7f]")
-
-
-def _absolute_http_url(value: str) -> str:
-    if _NOT_IN_URLS.search(value):
-        raise ValueError("must not contain spaces, backslashes or control characters: percent-encode them")
-    netloc = value.partition("://")[2].partition("/")[0]
-    if "${" in netloc:
-        raise ValueError("must name its host in full, so that it can be checked against safety.allowed_hosts")
-    try:
-        parts = urlsplit(value)
-        host, port = parts.hostname, parts.port
-    except ValueError as error:
-        raise ValueError("is not an address: its host or port cannot be read") from error
-    if parts.scheme not in ("http", "https") or not host or port == 0:
-        raise ValueError("must be an absolute http:// or https:// address, for example http://127.0.0.1:8080")
-    if "@" in parts.netloc:
-        raise ValueError("must not carry a user name or password: send them as a header with ${env:NAME}")
-    if ":" not in host and not _HOST.fullmatch(host):
-        raise ValueError("names a host with characters that hosts do not have")
-    return value
-
-
-def _base_url(value: str) -> str:
-    if "?" in value or "#" in value:
-        raise ValueError("is a base address, to which paths are appended: it must not have a query or fragment")
-    return value
-
-
-HttpUrl = Annotated[str, StringConstraints(max_length=2048), AfterValidator(_absolute_http_url)]
-"""An absolute http(s) URL, kept as text exactly as written."""
-
-BaseUrl = Annotated[HttpUrl, AfterValidator(_base_url)]
-"""The address of a server, to which paths are appended."""
-
-
-class Method(StrEnum):
-    """HTTP methods that a request may use."""
-
-    GET = "GET"
-    HEAD = "HEAD"
-    POST = "POST"
-    PUT = "PUT"
-    PATCH = "PATCH"
-    DELETE = "DELETE"
-    OPTIONS = "OPTIONS"
-
-
-class HttpStability(StrictModel):
-    """A service is stable when its readiness path answers 2xx several times in a row."""
-
-    kind: Literal["http"] = "http"
-    path: Annotated[str, StringConstraints(pattern=r"^/")] = "/health"
-    consecutive: int = Field(default=3, ge=1, le=20)
-    """Good answers in a row that are needed: one good sample proves little (`peer-contract` section 4)."""
-
-
-class System(StrictModel):
-    """The system under test and the peers that act on it."""
-
-    environment: EnvironmentName | None = None
-    """Distinguishes clusters that have a namespace of the same name. Default: host and port of `faults`."""
-    namespace: Name
-    """The Kubernetes namespace, also the unit of locking: one run at a time."""
-    proxy: BaseUrl
-    """Base address of the traffic proxy (svc-reqrsp-proxy)."""
-    faults: BaseUrl
-    """Base address of the fault service (svc-fault-scheduler)."""
-    services: dict[Name, BaseUrl] = Field(min_length=1)
-    """Base address of each service, as the worker reaches it: for readiness and for seeing rules act."""
-    stability: HttpStability = HttpStability()
-
-
-class Request(StrictModel):
-    """The user request whose resilience is tested. Analysis and load send exactly this, for real."""
-
-    method: Method = Method.GET
-    url: HttpUrl
-    headers: dict[str, str] = {}
-    query: dict[str, str] = {}
-    json_body: Any = Field(default=None, alias="json")
-    timeout: PositiveDuration = timedelta(seconds=10)
-    """Total time for one request, from connecting to the last byte of the answer."""
-    repeatable: bool = False
-    """A promise that sending it many times does no harm; needed for every method but GET and HEAD."""
 
 
 class ServiceUnderTest(StrictModel):
     """One service that is made to fail."""
 
     name: Name
+    """One of `system.services`."""
     fault: FaultSpec
+    """How it fails: `remove`, `error`, `{delay: 3s}`, or a ChaosBlade experiment in full."""
     substitute_status: int = Field(default=503, ge=500, le=599)
     """Status for the rule when the failing service gave no HTTP answer at all (refused, timed out)."""
 
@@ -138,23 +45,31 @@ class Limits(StrictModel):
     """Thresholds on latency of successful requests and on the share of failed ones."""
 
     p50: PositiveDuration | None = None
+    """Median latency of successful requests, at most."""
     p95: PositiveDuration | None = None
+    """95th percentile of the latency of successful requests, at most."""
     p99: PositiveDuration | None = None
+    """99th percentile of the latency of successful requests, at most."""
     error_rate: Share | None = None
+    """Share of requests that may fail: no answer, or a status under 200 or from 400 on."""
 
 
 class RelativeLimits(StrictModel):
     """Thresholds as a share of the baseline's value: `150%` allows half as much again."""
 
     p50: Percent | None = None
+    """Median latency, at most this share of the baseline's."""
     p95: Percent | None = None
+    """95th percentile, at most this share of the baseline's."""
     p99: Percent | None = None
+    """99th percentile, at most this share of the baseline's."""
 
 
 class Slo(Limits):
     """What a case must meet to pass. At least one threshold is needed."""
 
     relative_to_baseline: RelativeLimits | None = None
+    """Thresholds against the same run's baseline, beside the absolute ones."""
 
 
 class Safety(StrictModel):
@@ -168,6 +83,40 @@ class Safety(StrictModel):
     """Namespaces this plan may touch. Default: its own namespace only."""
     allowed_hosts: list[str] = ["127.0.0.1", "localhost", "::1"]
     """Hosts this plan may send anything to. Default: this machine only."""
+
+
+class SteadyState(StrictModel):
+    """What the request must be like when nothing is broken: asked before anything is switched on, and at the end."""
+
+    check: bool = True
+    """Whether it is asked at all."""
+    requests: int = Field(default=3, ge=1, le=100)
+    """Requests that are sent for it, one after the other."""
+    error_rate: Share = 0.0
+    """Share of them that may fail."""
+    within: PositiveDuration | None = None
+    """Time that each of them may take; an answer that comes later counts as failed. Default: `request.timeout`."""
+    status: list[Annotated[int, Field(ge=100, le=599)]] | None = Field(default=None, min_length=1)
+    """Statuses that count as good. Default: 200 to 399."""
+    body_contains: str | None = Field(default=None, min_length=1)
+    """Text that every answer's body must hold."""
+
+
+def _case_from_text(value: Any) -> Any:
+    return {"case": value} if isinstance(value, str) else value
+
+
+class ExcludedCase(StrictModel):
+    """A case that is not measured, on purpose: it is reported as skipped, and does not make the run inconclusive."""
+
+    case: str
+    """A case's id (`cart`, `cart+payment`); `cart+*` for every pair with cart, `*+*` for all pairs."""
+    reason: str = ""
+    """Why; shown with the case."""
+
+
+CaseExclusion = Annotated[ExcludedCase, BeforeValidator(_case_from_text, json_schema_input_type=str | ExcludedCase)]
+"""Which cases are left out: an id as text, or with a reason."""
 
 
 class Timeouts(StrictModel):
@@ -197,11 +146,16 @@ class Plan(StrictModel):
     name: Name
     """Names the runs: they start under the workflow id `resilience-test/<name>`."""
     description: str = ""
+    """For people."""
     system: System
     request: Request
     services: list[ServiceUnderTest] = Field(min_length=1)
+    """Who is made to fail, and how."""
     load: Load = Load()
     slo: Slo
+    exclude: list[CaseExclusion] = []
+    """Cases that are left out on purpose: an id (`cart+payment`, `cart+*`), or an id with a reason."""
+    steady_state: SteadyState = SteadyState()
     safety: Safety = Safety()
     timeouts: Timeouts = Timeouts()
     redact: list[str] = []

@@ -15,8 +15,8 @@ _NUMBER = r"[0-9]{1,15}(?:\.[0-9]{1,15})?"
 _DURATION = re.compile(rf"(?P<number>{_NUMBER})\s*(?P<unit>ms|s|m|h)")
 _PERCENT = re.compile(rf"(?P<number>{_NUMBER})\s*%")
 _BARE = re.compile(_NUMBER)
-_DURATION_PATTERN = r"^\d+(\.\d+)?\s*(ms|s|m|h)$"
-_PERCENT_PATTERN = r"^\d+(\.\d+)?\s*%$"
+DURATION_PATTERN = r"^\d+(\.\d+)?\s*(ms|s|m|h)$"
+PERCENT_PATTERN = r"^\d+(\.\d+)?\s*%$"
 _SHOWN = 40
 
 LONGEST = timedelta(days=7)
@@ -113,7 +113,7 @@ Duration = Annotated[
     timedelta,
     BeforeValidator(parse_duration),
     PlainSerializer(format_duration, return_type=str),
-    WithJsonSchema({"type": "string", "pattern": _DURATION_PATTERN, "examples": ["250ms", "2s", "10m"]}),
+    WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN, "examples": ["250ms", "2s", "10m"]}),
 ]
 """A length of time, written with its unit."""
 
@@ -121,7 +121,7 @@ Percent = Annotated[
     float,
     BeforeValidator(parse_percent),
     PlainSerializer(format_percent, return_type=str),
-    WithJsonSchema({"type": "string", "pattern": _PERCENT_PATTERN, "examples": ["1%", "0.5%"]}),
+    WithJsonSchema({"type": "string", "pattern": PERCENT_PATTERN, "examples": ["1%", "0.5%"]}),
 ]
 """A share in percent, 0 to 100 (or more, for a ratio to the baseline), written with its sign."""
 

@@ -12,8 +12,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from workflows.contracts.errors import Problem
-from workflows.contracts.plan import Load, Plan, Request, Safety, Timeouts
+from workflows.contracts.plan import Load, Plan, Safety, Timeouts
+from workflows.contracts.request import Request
 from workflows.contracts.units import format_duration, parse_duration
+from workflows.logic.combination_rules import combination_rules
+from workflows.logic.exclusions import exclusion_rules
 from workflows.logic.fault_rules import fault_rules
 from workflows.logic.request_rules import reference_rules, request_rules
 from workflows.logic.wording import inner_path, near, shown
@@ -54,6 +57,8 @@ def broken_rules(document: Raw) -> Iterator[Problem]:
     yield from _load(document, request)
     yield from _slo(document)
     yield from _ttl(safety, _mapping(document.get("timeouts")))
+    yield from exclusion_rules(document)
+    yield from combination_rules(document)
 
 
 def _services(document: Raw, system: Raw) -> Iterator[Problem]:

@@ -11,6 +11,7 @@ from pydantic_core import ErrorDetails
 from workflows.contracts.errors import Problem
 from workflows.contracts.faults import FAULT_FIELDS
 from workflows.contracts.plan import Plan
+from workflows.logic.originals import ORIGINALS
 from workflows.logic.wording import kind_of, may_be_secret, near, path_of, shown, suggestion
 
 MOST_PROBLEMS = 200
@@ -99,6 +100,10 @@ def _problem(detail: ErrorDetails, raw: object, model: type[BaseModel]) -> Probl
         return Problem(path=path, message=str(detail["ctx"]["error"]))
     # For a key of a mapping, the key itself is what is wrong.
     value = parts[-1] if of_key else _value_at(raw, parts)
+    if kind == "union_tag_not_found" and parts[:2] == ["system", "stability"]:
+        given = value.get("kind") if isinstance(value, dict) else value
+        hint = suggestion(given, ["http", "kubernetes"])
+        return Problem(path=f"{path}.kind", message=f"{shown(given)} is not a way to tell stability", hint=hint)
     if kind == "union_tag_not_found" or (kind == "literal_error" and _shape(parts) == "services[].fault"):
         return Problem(path=path, message=f"{shown(value)} is not a fault", hint=_fault_hint(value))
     return _wrong_value(detail, path, value)
@@ -137,10 +142,12 @@ def _hint_for(hint: str, value: object) -> str:
 
 
 def _without_form(location: Sequence[int | str]) -> list[int | str]:
-    """A location without what pydantic adds for the form of a fault."""
+    """A location without what pydantic adds for the form of a fault, or of stability."""
     parts = list(location)
     if len(parts) > 3 and parts[0] == "services" and parts[2] == "fault":
         del parts[3]
+    if len(parts) > 2 and parts[:2] == ["system", "stability"]:
+        del parts[2]
     return parts
 
 
@@ -172,6 +179,8 @@ def _unknown_hint(name: str, model: type[BaseModel], parts: Sequence[int | str],
     if parts and parts[-1] == "fault" and name in FAULT_FIELDS:
         return "a fault has one form: delay, remove, error, or type with experiment"
     fields = [field.alias or field_name for one in here for field_name, field in one.model_fields.items()]
+    if name in ORIGINALS:
+        return f"'{name}' belongs under {ORIGINALS[name].section}"
     if near(name, fields) is None:
         for section, field in model.model_fields.items():
             elsewhere = _models_in(field.annotation)

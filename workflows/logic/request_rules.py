@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from workflows.contracts.errors import Problem
-from workflows.contracts.plan import Method
+from workflows.contracts.request import Method
 from workflows.logic.wording import inner_path, near
 
 SECRET_HEADERS = ("authorization", "proxy-authorization", "cookie", "x-api-key")
@@ -20,13 +20,14 @@ OWN_HEADERS = {
     "connection": "it belongs to the connection, which the load generator keeps",
 }
 HARMLESS = ("GET", "HEAD")
+FORM_TYPE = "application/x-www-form-urlencoded"
 
 _REFERENCE = re.compile(r"\$\{env:[A-Za-z_][A-Za-z0-9_]*\}")
 _MEANT = re.compile(r"\$\{\s*env\b|\$env:", re.IGNORECASE)
 """What looks as if it should have been a reference, in bodies that may use `${...}` for themselves."""
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _NOT_IN_VALUES = re.compile(r"[\r\n\x00]")
-_INSIDE = ("url", "headers", "query", "json")
+_INSIDE = ("url", "headers", "query", "json", "form", "raw")
 _HOW = "write ${env:NAME}, with NAME set where the worker is started"
 
 Raw = dict[Any, Any]
@@ -45,6 +46,26 @@ def request_rules(request: Raw, redact: object) -> Iterator[Problem]:
     if isinstance(headers, dict):
         named = [one.lower() for one in redact if isinstance(one, str)] if isinstance(redact, list) else []
         yield from _headers(headers, {*SECRET_HEADERS, *named})
+    yield from _body(request)
+
+
+def _body(request: Raw) -> Iterator[Problem]:
+    """One body at most, of a request that may have one, called what it is."""
+    given = [name for name in ("json", "form", "raw") if request.get(name) is not None]
+    for name in given[1:]:
+        yield Problem(path=f"request.{name}", message=f"a request has one body, and this one has {given[0]} already")
+    if given and request.get("method") == "HEAD":
+        yield Problem(path=f"request.{given[0]}", message="a HEAD has no body", hint="leave it out, or set the method")
+    kind = _header(request, "content-type")
+    if given[:1] == ["form"] and kind and not kind.lower().startswith(FORM_TYPE):
+        path = inner_path("request.headers", "content-type")
+        yield Problem(path=path, message=f"a form is sent as {FORM_TYPE}", hint="leave the header out, or use raw")
+
+
+def _header(request: Raw, name: str) -> str:
+    headers = request.get("headers")
+    pairs = headers.items() if isinstance(headers, dict) else ()
+    return next((value for key, value in pairs if key.lower() == name and isinstance(value, str)), "")
 
 
 def _headers(headers: Raw, secret: set[str]) -> Iterator[Problem]:
@@ -57,8 +78,8 @@ def _headers(headers: Raw, secret: set[str]) -> Iterator[Problem]:
             yield Problem(path=path, message="cannot be set by a plan", hint=OWN_HEADERS[plain])
         elif plain in seen:
             yield Problem(path=path, message="is given twice, in different case", hint="header names have no case")
-        elif isinstance(value, str):
-            yield from _header_value(path, value, secret=plain in secret)
+        elif isinstance(value, (str, int)):
+            yield from _header_value(path, str(value), secret=plain in secret)
         seen.add(plain)
 
 
@@ -82,7 +103,7 @@ def reference_rules(document: Raw) -> Iterator[Problem]:
             yield Problem(
                 path=path,
                 message="${env:NAME} is resolved in the request only, and would be taken literally here",
-                hint="it may stand in request.url, request.headers, request.query and request.json",
+                hint="it may stand in request.url, headers, query, json, form and raw",
             )
         elif inside and (_MEANT.search(rest) or ("${" in rest and path.startswith("request.headers"))):
             yield Problem(path=path, message="holds a reference that is not ${env:NAME}", hint=_how(rest))

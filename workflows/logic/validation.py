@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from itertools import islice
 
@@ -12,6 +13,7 @@ from workflows.contracts.errors import Problem
 from workflows.contracts.execution import RunInput
 from workflows.contracts.plan import Plan
 from workflows.logic.bounds import bounded
+from workflows.logic.originals import in_our_words
 from workflows.logic.plan_rules import FIELD_ORDER, broken_rules
 from workflows.logic.problems import MOST_PROBLEMS, problems_of
 from workflows.logic.wording import kind_of
@@ -78,13 +80,14 @@ def check_plan(raw: object) -> tuple[Plan | None, list[Problem]]:
     found = bounded(raw)
     if found.text is None:
         return None, found.problems
-    plan, problems = None, found.problems[:MOST_PROBLEMS]
+    document, problems_of_theirs = in_our_words(found.document)
+    plan, problems = None, found.problems[:MOST_PROBLEMS] + problems_of_theirs
     try:
         # From text, strictly: then types are JSON's, and 'yes' is no boolean, '3' no number, true no number.
-        plan = Plan.model_validate_json(found.text, strict=True)
+        plan = Plan.model_validate_json(json.dumps(document), strict=True)
     except ValidationError as error:
-        problems += _new(problems, problems_of(error, found.document))
-    problems += _new(problems, list(islice(broken_rules(found.document), MOST_PROBLEMS)))
+        problems += _new(problems, problems_of(error, document))
+    problems += _new(problems, list(islice(broken_rules(document), MOST_PROBLEMS)))
     return (None, _told(problems)) if problems else (plan, [])
 
 

@@ -10,7 +10,7 @@ _LISTED = 12
 _CLOSE = 0.6
 _LONGEST_COMPARED = 200
 """Comparing is quadratic; no valid word is longer."""
-_SECRET_PLACES = ("request.headers", "request.query", "request.json", "request.url")
+_SECRET_PLACES = tuple(f"request.{part}" for part in ("headers", "query", "json", "form", "raw", "url"))
 
 _KINDS: tuple[tuple[type, str], ...] = (
     (bool, "true or false"),

@@ -1,0 +1,124 @@
+"""The user request of a plan, and what addresses look like."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from enum import StrEnum
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
+
+from workflows.contracts.base import StrictModel
+from workflows.contracts.units import PositiveDuration
+
+_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
+_NOT_IN_URLS = re.compile(r"[\s\\\x00-\x1f\x7f]")
+_SCALAR = {"type": ["string", "integer", "boolean"]}
+
+
+def _absolute_http_url(value: str) -> str:
+    if _NOT_IN_URLS.search(value):
+        raise ValueError("must not contain spaces, backslashes or control characters: percent-encode them")
+    netloc = value.partition("://")[2].partition("/")[0]
+    if "${" in netloc:
+        raise ValueError("must name its host in full, so that it can be checked against safety.allowed_hosts")
+    try:
+        parts = urlsplit(value)
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise ValueError("is not an address: its host or port cannot be read") from error
+    if parts.scheme not in ("http", "https") or not host or port == 0:
+        raise ValueError("must be an absolute http:// or https:// address, for example http://127.0.0.1:8080")
+    if "@" in parts.netloc:
+        raise ValueError("must not carry a user name or password: send them as a header with ${env:NAME}")
+    if ":" not in host and not _HOST.fullmatch(host):
+        raise ValueError("names a host with characters that hosts do not have")
+    return value
+
+
+def _base_url(value: str) -> str:
+    if "?" in value or "#" in value:
+        raise ValueError("is a base address, to which paths are appended: it must not have a query or fragment")
+    return value
+
+
+HttpUrl = Annotated[str, StringConstraints(max_length=2048), AfterValidator(_absolute_http_url)]
+"""An absolute http(s) URL, kept as text exactly as written."""
+
+BaseUrl = Annotated[HttpUrl, AfterValidator(_base_url)]
+"""The address of a server, to which paths are appended."""
+
+
+def _as_text(value: object) -> str:
+    """Text as it will be sent. A fraction is refused: `1.10` would be sent as 1.1."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, str):
+        return value
+    if isinstance(value, float):
+        raise ValueError("is a fraction, of which many spellings are equal: put it in quotes")
+    what = "nothing" if value is None else "a mapping" if isinstance(value, dict) else "a list"
+    raise ValueError(f"must be text, a whole number, true or false, not {what}")
+
+
+def _one_or_more(value: object) -> str | list[str]:
+    if not isinstance(value, list):
+        return _as_text(value)
+    if not value:
+        raise ValueError("is an empty list: leave the field out when it is not to be sent")
+    return [_as_text(one) for one in value]
+
+
+ScalarText = Annotated[str, BeforeValidator(_as_text), WithJsonSchema(_SCALAR)]
+"""A value that is sent as text; whole numbers, true and false may be written without quotes."""
+
+FieldValue = Annotated[
+    str | list[str],
+    BeforeValidator(_one_or_more),
+    WithJsonSchema({"anyOf": [_SCALAR, {"type": "array", "items": _SCALAR, "minItems": 1}]}),
+]
+"""A field of a query or form: one value, or a list for a field that is sent several times, in this order."""
+
+
+class Method(StrEnum):
+    """HTTP methods that a request may use."""
+
+    GET = "GET"
+    HEAD = "HEAD"
+    POST = "POST"
+    PUT = "PUT"
+    PATCH = "PATCH"
+    DELETE = "DELETE"
+    OPTIONS = "OPTIONS"
+
+
+class Request(StrictModel):
+    """The user request whose resilience is tested. Analysis and load send exactly this, for real."""
+
+    method: Method = Method.GET
+    url: HttpUrl
+    """Absolute. A query that it has comes before `query`."""
+    headers: dict[str, ScalarText] = {}
+    """Sent as they are; secrets as `${env:NAME}`. `baggage` is ours."""
+    query: dict[str, FieldValue] = {}
+    """Fields that are appended to the URL, percent-encoded, in this order."""
+    json_body: Any = Field(default=None, alias="json")
+    """A JSON body, sent as application/json unless a header says otherwise."""
+    form: dict[str, FieldValue] | None = None
+    """A form, sent as application/x-www-form-urlencoded."""
+    raw: str | None = None
+    """A body as it is, in UTF-8, sent as text/plain unless a header says otherwise."""
+    timeout: PositiveDuration = timedelta(seconds=10)
+    """Total time for one request, from connecting to the last byte of the answer."""
+    repeatable: bool = False
+    """A promise that sending it many times does no harm; needed for every method but GET and HEAD."""
+
+    @property
+    def body_fields(self) -> dict[str, Any]:
+        """What of `json`, `form` and `raw` is given: at most one, which `logic/request_rules.py` sees to."""
+        given = {"json": self.json_body, "form": self.form, "raw": self.raw}
+        return {name: value for name, value in given.items() if value is not None}

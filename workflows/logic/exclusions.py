@@ -1,0 +1,102 @@
+"""Cases that a plan leaves out: which ones are meant, and whether that can be."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from workflows.contracts.errors import Problem
+from workflows.contracts.load import Case
+from workflows.contracts.plan import Plan
+from workflows.logic.cases import BASELINE_ID, case_id
+from workflows.logic.wording import near, shown
+
+ANY = "*"
+_MOST_COMPARED = 200
+"""Services among which it is looked for ones without any case left."""
+
+
+class PlanExclusions:
+    """The cases that a plan leaves out."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._reasons = {_normal(one.case): one.reason for one in plan.exclude}
+
+    def __bool__(self) -> bool:
+        """Whether there are any."""
+        return bool(self._reasons)
+
+    def reason(self, case: Case) -> str | None:
+        """Why the plan leaves a case out; None when it does not."""
+        if len(case.services) == 1:
+            forms = [case.case_id]
+        elif case.services:
+            first, second = case.services
+            forms = [case.case_id, _normal(f"{first}+*"), _normal(f"{second}+*"), "*+*"]
+        else:
+            return None
+        found = next((self._reasons[form] for form in forms if form in self._reasons), None)
+        return None if found is None else "excluded by the plan" + (f": {found}" if found else "")
+
+
+def _normal(case: str) -> str:
+    return case_id(case.split("+"))
+
+
+def exclusion_rules(document: dict[Any, Any]) -> Iterator[Problem]:
+    """Every exclusion that names no case, and services that would be broken for nothing."""
+    listed, services = document.get("exclude"), document.get("services")
+    if not isinstance(listed, list) or not isinstance(services, list):
+        return
+    names = [one["name"] for one in services if isinstance(one, dict) and isinstance(one.get("name"), str)]
+    seen: dict[str, int] = {}
+    for position, one in enumerate(listed):
+        case = one.get("case") if isinstance(one, dict) else one
+        if not isinstance(case, str):
+            continue
+        path = f"exclude[{position}]" + (".case" if isinstance(one, dict) else "")
+        problems = list(_unknown(path, case, names))
+        yield from problems
+        earlier = seen.setdefault(_normal(case), position)
+        if not problems and earlier != position:
+            yield Problem(path=path, message=f"{shown(case)} is excluded already", hint=f"see exclude[{earlier}]")
+    yield from _nothing_left(set(seen), names)
+
+
+def _unknown(path: str, case: str, names: list[str]) -> Iterator[Problem]:
+    parts = case.split("+")
+    if case == BASELINE_ID:
+        yield Problem(path=path, message="the baseline is what everything else is compared with: it is always measured")
+    elif len(parts) > 2 or case == ANY or "" in parts:
+        hint = "write cart, cart+payment, cart+* for all pairs with cart, or *+* for all pairs"
+        yield Problem(path=path, message=f"{shown(case)} is not a case", hint=hint)
+    elif len(parts) == 2 and parts[0] == parts[1] != ANY:
+        yield Problem(path=path, message=f"{shown(case)} is not a case: a pair has two different services")
+    else:
+        for name in parts:
+            if name != ANY and name not in names:
+                found = near(name, names[:_MOST_COMPARED])
+                hint = f"did you mean '{found}'?" if found else "exclude cases of the services under test"
+                yield Problem(path=path, message=f"{shown(name)} is not among the services under test", hint=hint)
+
+
+def _nothing_left(excluded: set[str], names: list[str]) -> Iterator[Problem]:
+    """A service without a case would be broken, and its failure never used."""
+    distinct = sorted(set(names))
+    if len(distinct) > _MOST_COMPARED or not excluded:
+        return
+    partners: Counter[str] = Counter()
+    for form in excluded:
+        first, _, second = form.partition("+")
+        if second in distinct and first in distinct:
+            partners.update((first, second))
+    for name in distinct:
+        all_pairs = {"*+*", _normal(f"{name}+*")} & excluded or partners[name] == len(distinct) - 1
+        if name in excluded and all_pairs:
+            position = names.index(name)
+            yield Problem(
+                path=f"services[{position}]",
+                message=f"no case of {shown(name)} is left: it would be broken for nothing",
+                hint="leave it out of services, or exclude less",
+            )
