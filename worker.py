@@ -30,6 +30,7 @@ from activities.load import LoadActivities
 from activities.lock import LockActivities
 from activities.rules import RulesActivities
 from activities.stability import StabilityActivities
+from activities.steady import SteadyActivities
 from activities.sweeping import SweepActivities
 from activities.toolbox import Toolbox
 from activities.traffic import TrafficActivities
@@ -127,6 +128,7 @@ def build_activities(tools: Toolbox, client: Client, timing: Timing, *, search_a
             rules.await_acting,
             rules.remove,
             StabilityActivities(tools).await_stability,
+            SteadyActivities(tools).check,
             SweepActivities(tools, runs).sweep,
             load.exclude,
         ],

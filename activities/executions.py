@@ -16,7 +16,7 @@ from workflows.contracts.plan import Plan
 from workflows.contracts.timing import Timing
 from workflows.logic.cases import case_count, cases_in
 from workflows.logic.faults import expand, faults_json
-from workflows.logic.tokens import baggage_token, overlapping
+from workflows.logic.tokens import overlapping, token_of
 
 
 class ExecutionActivities:
@@ -87,7 +87,7 @@ class ExecutionActivities:
         subject = await self._tools.subject(order.execution_id)
         names = subject.plan.service_names
         experiments = _experiments(subject)
-        tokens = {name: baggage_token(name, kind) for name, (kind, _) in experiments.items()}
+        tokens = {name: token_of(subject.plan, name) for name in names}
         for one, other in overlapping(tokens.values()):
             raise HoldfastError(ErrorCode.VALIDATION_ERROR, f"baggage token {one} is part of {other}")
         total = case_count(len(names))

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 
 from temporalio import activity
 
 from activities.base import step
 from activities.closing import acting
+from activities.judging import one_line
 from activities.toolbox import Subject, Toolbox
 from clients.requests import prepare
 from clients.store.read_models import CaseResult, LogLevel
 from workflows.contracts.exchange import Measurement
-from workflows.contracts.load import BatchOrder, BatchReport, Case, CaseOutcome, CaseRange, ExclusionOrder
+from workflows.contracts.load import BatchOrder, BatchReport, Case, CaseOutcome, CaseRange, Exclusion, ExclusionOrder
+from workflows.contracts.plan import Plan
 from workflows.logic.cases import case_count, cases_in
 from workflows.logic.coverage import exclusion_of
+from workflows.logic.exclusions import PlanExclusions
+from workflows.logic.metrics import metrics_of
 from workflows.logic.percentiles import measure
 from workflows.logic.tokens import baggage_of
 
@@ -31,17 +36,15 @@ class LoadActivities:
     @step
     async def exclude(self, order: ExclusionOrder) -> BatchReport:
         """Store the outcome of every case that cannot be measured, with its reason."""
-        excluded = {one.service: one for one in order.exclusions}
-        names = (await self._tools.store.plan(order.execution_id)).service_names
+        plan = await self._tools.store.plan(order.execution_id)
         outcomes: Counter[CaseOutcome] = Counter()
-        for case in cases_in(names, CaseRange(first=0, end=case_count(len(names)))):
-            exclusion = exclusion_of(case, excluded)
-            if exclusion is None:
-                continue
-            await self._tools.store.save_result(
-                order.execution_id, _unmeasured(case, exclusion.outcome, exclusion.reason)
-            )
-            outcomes[exclusion.outcome] += 1
+
+        def unmeasured() -> Iterator[CaseResult]:
+            for result in _unmeasured_cases(plan, order.exclusions):
+                outcomes[result.outcome] += 1
+                yield result
+
+        await self._tools.store.save_unmeasured(order.execution_id, unmeasured())
         for one in order.exclusions:
             await self._tools.store.log(order.execution_id, f"excluded:{one.service}", LogLevel.WARN, one.reason)
         return BatchReport(invalid=outcomes[CaseOutcome.INVALID], skipped=outcomes[CaseOutcome.SKIPPED])
@@ -67,12 +70,13 @@ class LoadActivities:
         if vanished:
             indices = [case.index for case in measured if vanished.intersection(case.services)]
             await self._tools.store.invalidate(order.execution_id, indices, VANISHED)
-        outcomes = await self._tools.store.finished_cases(order.execution_id, order.cases.first, order.cases.end)
-        found = Counter(outcomes.values())
+        results = await self._tools.store.results_in(order.execution_id, order.cases.first, order.cases.end)
+        found = Counter(result.outcome for result in results)
         return BatchReport(
             measured=found[CaseOutcome.MEASURED],
             invalid=found[CaseOutcome.INVALID],
             skipped=found[CaseOutcome.SKIPPED],
+            metrics=metrics_of([one_line(result, None, result.reason) for result in results]),
         )
 
     async def _measure(self, subject: Subject, case: Case, tokens: dict[str, str]) -> None:
@@ -108,6 +112,17 @@ def _measured(case: Case, measurement: Measurement, url: str, method: str) -> Ca
         request_url=url,
         request_method=method,
     )
+
+
+def _unmeasured_cases(plan: Plan, exclusions: list[Exclusion]) -> Iterator[CaseResult]:
+    """What the plan leaves out, and then what cannot be measured."""
+    on_purpose, excluded = PlanExclusions(plan), {one.service: one for one in exclusions}
+    for case in cases_in(plan.service_names, CaseRange(first=0, end=case_count(len(plan.services)))):
+        reason = on_purpose.reason(case)
+        if reason is not None:
+            yield _unmeasured(case, CaseOutcome.SKIPPED, reason)
+        elif exclusion := exclusion_of(case, excluded):
+            yield _unmeasured(case, exclusion.outcome, exclusion.reason)
 
 
 def _unmeasured(case: Case, outcome: CaseOutcome, reason: str) -> CaseResult:

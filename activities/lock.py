@@ -7,6 +7,7 @@ import asyncio
 from temporalio import activity
 
 from activities.base import deadline, poll, step
+from activities.steady import steady_again, was_touched
 from activities.toolbox import Subject, Toolbox
 from clients.runs import RunDirectory, RunEnd
 from clients.store.read_models import LogLevel
@@ -120,7 +121,7 @@ class LockActivities:
     @activity.defn(name="verify_environment")
     @step
     async def verify(self, order: ExecutionRef) -> Closing:
-        """See once more, at the peers, that nothing of this execution is on."""
+        """See once more, at the peers, that nothing of this execution is on, and that the request is as it was."""
         subject = await self._tools.subject(order.execution_id)
         ours = f"{FAULT_PREFIX}{base36(order.execution_id)}-"
 
@@ -133,7 +134,14 @@ class LockActivities:
 
         end = deadline(subject.plan.timeouts.stability)
         verified = await poll(look, end=end, every=subject.execution.timing.poll, stubborn=True)
-        return Closing(verified=bool(verified), detail="" if verified else "; ".join(left))
+        if not verified:
+            return Closing(verified=False, detail="; ".join(left))
+        if subject.plan.steady_state.check and await was_touched(self._tools, order.execution_id):
+            why = await steady_again(self._tools, subject)
+            return Closing(
+                verified=not why, detail=f"nothing is on, but the steady state is not met: {why}" if why else ""
+            )
+        return Closing(verified=True)
 
     @activity.defn(name="finish_from_server")
     @step

@@ -21,7 +21,7 @@ class ExitCode(IntEnum):
     """Invalid plan, or wrong use of the command line."""
     RUN_FAILED = 3
     STOPPED = 4
-    """Stop condition, abort or deadline."""
+    """Stop condition, abort, deadline, or a steady state that was not met before."""
     RECOVERY_UNVERIFIED = 5
     """Something may still be switched on. Wins over all others."""
     INCONCLUSIVE = 6
@@ -30,7 +30,12 @@ class ExitCode(IntEnum):
     CANCELLED = 130
 
 
-_STOPPED = {ErrorCode.STOP_CONDITION, ErrorCode.ABORTED, ErrorCode.DEADLINE_EXCEEDED}
+_STOPPED = {
+    ErrorCode.STOP_CONDITION,
+    ErrorCode.ABORTED,
+    ErrorCode.DEADLINE_EXCEEDED,
+    ErrorCode.STEADY_STATE_NOT_MET,
+}
 _STATUS = {RunStatus.CANCELLED: ExitCode.CANCELLED, RunStatus.TIMED_OUT: ExitCode.STOPPED}
 _VERDICTS = {
     Verdict.PASSED: ExitCode.PASSED,

@@ -24,6 +24,8 @@ from workflows.names import STATUS_QUERY
 
 T = TypeVar("T")
 Say = Callable[[str], None]
+Tell = Callable[[RunState], list[str]]
+"""Lines for what is new in a state."""
 Run = WorkflowHandle[Any, Any]
 
 LOOK_EVERY = 0.4
@@ -95,11 +97,13 @@ async def ask_to_end(run: Run) -> None:
 class Follower:
     """Follows one run: tells its progress, passes signals on, and knows how it ended."""
 
-    def __init__(self, client: Client, run: Run, say: Say) -> None:
+    def __init__(self, client: Client, run: Run, say: Say, tell: Tell | None = None) -> None:
+        """Tell what is new in each look at the run: by default its progress, in sentences."""
         self._client = client
         self._run = run
         self._say = say
-        self._progress = Progress()
+        self._lines = tell or Progress().lines
+        self._begun = False
         self._answered = asyncio.get_running_loop().time()
         self._silent = False
 
@@ -137,9 +141,10 @@ class Follower:
         now = asyncio.get_running_loop().time()
         if state is not None:
             self._answered, self._silent = now, False
-            for line in self._progress.lines(state):
+            self._begun = True
+            for line in self._lines(state):
                 self._say(line)
-        elif self._progress.begun and not self._silent and now - self._answered > SILENCE:
+        elif self._begun and not self._silent and now - self._answered > SILENCE:
             self._silent = True
             self._say(f"no worker has answered for {SILENCE:.0f} s: the run goes on when one is back")
 

@@ -39,11 +39,6 @@ class Progress:
         self._waiting = ""
         self._paused = False
 
-    @property
-    def begun(self) -> bool:
-        """Whether the run has shown anything yet."""
-        return bool(self._told)
-
     def lines(self, state: RunState) -> list[str]:
         """What is new, oldest first."""
         found = [line for key, line in _facts(state) if key not in self._told]
@@ -82,6 +77,8 @@ def _locking(state: RunState) -> Iterator[Fact]:
     for row in state.windows:
         if row.kind is WindowKind.LOCK and row.state is WindowState.OPEN:
             yield "lock", f"  namespace {state.namespace} is clean and held"
+    if state.steady_before and state.steady_before.met:
+        yield "steady before", "  steady state met: the request answers as it should"
 
 
 def _analysis(state: RunState) -> Iterator[Fact]:
@@ -128,6 +125,9 @@ def _load(state: RunState) -> Iterator[Fact]:
         batches = f"batch {load.batches_done} of {load.batches_total}"
         yield f"load {load.cases_done}", f"  {load.cases_done} of {load.cases_total} cases measured ({batches}){eta}"
     yield from _closings(state, WindowKind.RULES)
+    if state.steady_after:
+        met, why = state.steady_after.met, state.steady_after.detail
+        yield "steady after", "  steady state met again" if met else f"!! steady state NOT met again: {why}"
 
 
 _STAGES = {

@@ -13,6 +13,7 @@ from cli.connection import connected
 from cli.console import clear_errors, complain, say
 from cli.following import Run, look, report_of
 from cli.looking import RUN_ID, known, possible_ids
+from cli.panels import panel_lines
 from cli.results import ask_store
 from clients.runs import RunDirectory, RunEnd
 from clients.store.read_models import ExecutionRow
@@ -46,7 +47,7 @@ async def _status(run_id: str, *, as_json: bool) -> None:
     except HoldfastError as error:
         state, trouble = None, str(error)
     if state is not None:
-        say(state.model_dump_json(indent=2) if as_json else "\n".join(_state_lines(state)))
+        say(state.model_dump_json(indent=2) if as_json else "\n".join(panel_lines(state)))
         complain(f"(from the run itself; last change {_age(state.updated_at)})")
         return
     row = await _stored(run_id, trouble)
@@ -114,23 +115,6 @@ def _age(moment: datetime | None) -> str:
         return "unknown"
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return f"{max(0, (datetime.now(UTC) - moment).total_seconds()):.0f} s ago"
-
-
-def _state_lines(state: RunState) -> list[str]:
-    paused = ", paused" if state.paused else ""
-    lines = [
-        f"plan {state.plan}, execution {state.execution_id}, namespace {state.namespace}",
-        f"status {state.status}, phase {state.phase}, verdict {state.verdict or 'none yet'}{paused}",
-        f"recovery {state.recovery or 'not yet: something is on, or not yet seen to be off'}",
-    ]
-    if state.waiting_for:
-        lines.append(f"waiting for {state.waiting_for}")
-    if state.error_code:
-        lines.append(f"{state.error_code}: {state.error_message}")
-    lines += [f"  {row.service:<20} {row.state:<10} {row.error}".rstrip() for row in state.injections]
-    lines.append(f"rules {state.rules.rules}, {'ready' if state.rules.ready else 'not ready'}")
-    lines.append(f"cases {state.load.cases_done} of {state.load.cases_total} measured")
-    return lines
 
 
 def _row_lines(row: ExecutionRow) -> list[str]:

@@ -6,6 +6,7 @@ import asyncio
 import re
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
@@ -19,6 +20,9 @@ from workflows.contracts.exchange import RequestSample
 
 KEPT_BODY = 4_096
 """Bytes of the last answer's body that are kept."""
+
+READ_BODY = 1_048_576
+"""Bytes of a body that somebody wants to read."""
 
 IDLE_SECONDS = 3.0
 """A connection that was idle longer is not used again: servers close theirs after five seconds or more, and a request
@@ -45,9 +49,11 @@ class LoadResult(BaseModel):
     duration_us: int = 0
 
 
+@dataclass
 class _Last:
-    """The last answer seen."""
+    """The last answer seen, and how much of a body is kept."""
 
+    keep: int = KEPT_BODY
     status: int | None = None
     body: bytes = b""
 
@@ -86,6 +92,17 @@ class LoadGenerator:
         """
         _refuse_unsendable(request)
         return await self._send(request, _Last())
+
+    async def ask(self, request: PreparedRequest) -> tuple[RequestSample, str]:
+        """Send one request and read its answer: the first mebibyte of the body, as text.
+
+        Raises:
+            HoldfastError: LOAD_TARGET_INVALID when it cannot be sent as it is written.
+        """
+        _refuse_unsendable(request)
+        last = _Last(keep=READ_BODY)
+        sample = await self._send(request, last)
+        return sample, last.body.decode(errors="replace")
 
     async def measure(
         self,
@@ -131,7 +148,7 @@ class LoadGenerator:
         status: int | None = None
         kind = ""
         try:
-            status, body = await _exchange(self._session, request)
+            status, body = await _exchange(self._session, request, last.keep)
             last.status, last.body = status, body
             if not 200 <= status < 400:
                 kind = f"status {status}"
@@ -147,7 +164,7 @@ class LoadGenerator:
         return RequestSample(latency_us=(time.perf_counter_ns() - started) // 1_000, status=status, error_kind=kind)
 
 
-async def _exchange(session: aiohttp.ClientSession, request: PreparedRequest) -> tuple[int, bytes]:
+async def _exchange(session: aiohttp.ClientSession, request: PreparedRequest, keep: int) -> tuple[int, bytes]:
     """One exchange; the body is read to its end and its beginning kept."""
     async with session.request(
         request.method,
@@ -161,8 +178,8 @@ async def _exchange(session: aiohttp.ClientSession, request: PreparedRequest) ->
     ) as answer:
         kept = b""
         async for chunk in answer.content.iter_chunked(_CHUNK):
-            if len(kept) < KEPT_BODY:
-                kept = (kept + chunk)[:KEPT_BODY]
+            if len(kept) < keep:
+                kept = (kept + chunk)[:keep]
         return answer.status, kept
 
 

@@ -21,6 +21,7 @@ from workflows.contracts.execution import (
     RunSummary,
 )
 from workflows.contracts.load import ExclusionOrder
+from workflows.contracts.steady import SteadyMoment
 from workflows.contracts.timing import Timing
 from workflows.contracts.windows import RulesWindowInput
 from workflows.locking import take_lock
@@ -77,6 +78,7 @@ class ResilienceTest(RunShell):
         """What a run does, in order (`docs/architecture.md`)."""
         await self._create_record()
         await self._lock_environment()
+        await self._meet_steady_state()
         await self._analyze_traffic()
         await self._generate_cases()
         await self._inject_and_replay()
@@ -114,6 +116,15 @@ class ResilienceTest(RunShell):
         await take_lock(self._plan, order, self._input.if_busy, self._board)
         self._locked = True
         self._ensure_going_on()
+
+    async def _meet_steady_state(self) -> None:
+        """Still GENERATING_CASES: a system that is ill already is left alone."""
+        steady = await self._steady(SteadyMoment.BEFORE)
+        if not steady.met:
+            raise StageError(
+                ErrorCode.STEADY_STATE_NOT_MET,
+                f"nothing was switched on: the plan's request is not in its steady state: {steady.detail}",
+            )
 
     async def _analyze_traffic(self) -> None:
         """ANALYZING_PATTERNS: what one request makes the services say to each other."""
@@ -174,7 +185,7 @@ class ResilienceTest(RunShell):
     async def _load_test_every_case(self) -> None:
         """RULES_READY, then LOAD_TEST_BASELINE once the rules are seen to act: every case is measured."""
         await self._enter(Phase.RULES_READY)
-        if self._excluded:
+        if self._excluded or self._plan.exclude:
             await workflow.execute_activity_method(
                 LoadActivities.exclude,
                 ExclusionOrder(execution_id=self.execution.execution_id, exclusions=self._excluded),
@@ -200,12 +211,13 @@ class ResilienceTest(RunShell):
             raise StageError(ErrorCode.RECOVERY_UNVERIFIED, "the rules were not seen to end; see the ledger")
 
     async def _judge(self) -> RunSummary:
-        """DONE: every case against the SLO, then the run."""
+        """DONE: every case against the SLO, then the run; and whether the system still does what it did."""
         judgement = await workflow.execute_activity_method(
             JudgingActivities.judge, self._ref, summary="Judge", **policies.bookkeeping(self.execution.timing)
         )
         self._ensure_going_on()
         self._board.judged(judgement)
+        await self._steady(SteadyMoment.AFTER)
         await self._ended(RunStatus.COMPLETED, Phase.DONE, None)
         state = self._board.state
         return RunSummary(

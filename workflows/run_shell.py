@@ -27,6 +27,7 @@ from workflows.contracts.execution import (
 from workflows.contracts.load import Exclusion
 from workflows.contracts.plan import Plan
 from workflows.contracts.status import RunState
+from workflows.contracts.steady import SteadyMoment, SteadyOrder, SteadyReport
 from workflows.contracts.windows import WindowChanged, WindowInput, WindowKind, WindowState
 from workflows.logic.board import Board
 from workflows.logic.details import progress_table
@@ -38,6 +39,7 @@ from workflows.windows.rules import RulesWindow
 
 with workflow.unsafe.imports_passed_through():
     from activities.executions import ExecutionActivities
+    from activities.steady import SteadyActivities
 
 
 class RunShell:
@@ -89,6 +91,23 @@ class RunShell:
             **policies.bookkeeping(self.execution.timing),
         )
         self._ensure_going_on()
+
+    async def _steady(self, moment: SteadyMoment) -> SteadyReport:
+        """Whether the plan's request meets its tolerance; afterwards, if not, recovery is unverified."""
+        if not self._plan.steady_state.check:
+            return SteadyReport(met=True)
+        timing, timeouts = self.execution.timing, self._plan.timeouts
+        longest = self._plan.request.timeout * self._plan.steady_state.requests
+        report: SteadyReport = await workflow.execute_activity_method(
+            SteadyActivities.check,
+            SteadyOrder(execution_id=self.execution.execution_id, moment=moment),
+            summary=f"See the steady state {moment} the run",
+            **policies.waiting(timing, longest + timeouts.stability),
+        )
+        self._ensure_going_on()
+        self._board.steady(moment, report)
+        self._publish()
+        return report
 
     def _ensure_going_on(self) -> None:
         """Stand after every awaited step of a stage: a cancel, ours or an operator's, can be swallowed by it.

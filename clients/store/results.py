@@ -6,7 +6,7 @@ was taken back (`invalidate`) stays taken back, whatever a worker that was thoug
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -56,6 +56,27 @@ class Results:
             row = {"execution_id": execution_id, "test_case_id": case_id} | result_row(result)
             await insert_or_replace(work, TestResult, [row], "execution_id", "test_case_id", where=replaced)
 
+    async def save_unmeasured(self, execution_id: int, results: Iterable[CaseResult]) -> None:
+        """Store the outcome of cases that are not measured, in bulk. What was measured stays.
+
+        Raises:
+            HoldfastError: NOT_FOUND for an unknown run or case index.
+        """
+        rest = iter(results)
+        while chunk := list(islice(rest, CHUNK)):
+            await self._save_chunk(execution_id, chunk)
+
+    @unbroken
+    async def _save_chunk(self, execution_id: int, results: Sequence[CaseResult]) -> None:
+        async with writing(self._engine) as work:
+            ids = await _case_ids(work, execution_id, [result.case_index for result in results])
+            rows = [
+                {"execution_id": execution_id, "test_case_id": ids[result.case_index]} | result_row(result)
+                for result in results
+            ]
+            unmeasured = col(TestResult.requests).is_(None)
+            await insert_or_replace(work, TestResult, rows, "execution_id", "test_case_id", where=unmeasured)
+
     @unbroken
     async def finished(self, execution_id: int, first: int, end: int) -> dict[int, CaseOutcome]:
         """Outcome by case index, for the cases with first <= index < end that have a result."""
@@ -69,14 +90,20 @@ class Results:
         async with reading(self._engine) as work:
             return {number: CaseOutcome(outcome) for number, outcome in await work.execute(wanted)}
 
-    @unbroken
     async def all(self, execution_id: int) -> list[CaseResult]:
         """Every result of a run, by case index."""
+        return await self.between(execution_id, 0, None)
+
+    @unbroken
+    async def between(self, execution_id: int, first: int, end: int | None) -> list[CaseResult]:
+        """The results of the cases with first <= index < end; without `end`, up to the last."""
         index = col(TestCase.case_index)
         wanted = (
             select(TestResult, index, col(TestCase.case_id), col(TestCase.case_type))
             .join(TestCase, _same_case())
-            .where(col(TestResult.execution_id) == execution_id)
+            .where(
+                col(TestResult.execution_id) == execution_id, index >= first, *([] if end is None else [index < end])
+            )
             .order_by(index)
         )
         async with reading(self._engine) as work:
@@ -122,6 +149,16 @@ class Results:
                 for index, changed in facts.items()
             ]
             await work.execute(one.values(names), values)
+
+
+async def _case_ids(work: AsyncSession, execution_id: int, indices: list[int]) -> dict[int, int | None]:
+    index = col(TestCase.case_index)
+    wanted = select(index, col(TestCase.id)).where(col(TestCase.execution_id) == execution_id, index.in_(indices))
+    found = dict((await work.execute(wanted)).all())
+    missing = [number for number in indices if number not in found]
+    if missing:
+        raise HoldfastError(ErrorCode.NOT_FOUND, f"execution {execution_id} has no case {missing[0]}")
+    return found
 
 
 async def _result_ids(work: AsyncSession, execution_id: int, indices: list[int]) -> dict[int, int | None]:

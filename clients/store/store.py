@@ -170,6 +170,10 @@ class Store:
         """Store a case's result; a measurement is never lost to a result without one. See `Results.save`."""
         await self._results.save(execution_id, result)
 
+    async def save_unmeasured(self, execution_id: int, results: Iterable[CaseResult]) -> None:
+        """See `Results.save_unmeasured`."""
+        await self._results.save_unmeasured(execution_id, results)
+
     async def finished_cases(self, execution_id: int, first: int, end: int) -> dict[int, CaseOutcome]:
         """Outcomes of the cases with first <= index < end that have one. See `Results.finished`."""
         return await self._results.finished(execution_id, first, end)
@@ -177,6 +181,10 @@ class Store:
     async def results(self, execution_id: int) -> list[CaseResult]:
         """Every result of a run, by case index. See `Results.all`."""
         return await self._results.all(execution_id)
+
+    async def results_in(self, execution_id: int, first: int, end: int) -> list[CaseResult]:
+        """The results of the cases with first <= index < end. See `Results.between`."""
+        return await self._results.between(execution_id, first, end)
 
     async def invalidate(self, execution_id: int, indices: list[int], reason: str) -> None:
         """Take back what was measured of these cases. See `Results.invalidate`."""

@@ -31,6 +31,7 @@ class ErrorCode(StrEnum):
     SECRET_MISSING = "SECRET_MISSING"  # noqa: S105 - a code, not a secret
     EXECUTION_ALREADY_RUNNING = "EXECUTION_ALREADY_RUNNING"
     ENVIRONMENT_NOT_CLEAN = "ENVIRONMENT_NOT_CLEAN"
+    STEADY_STATE_NOT_MET = "STEADY_STATE_NOT_MET"
     SERVICE_NOT_STABLE = "SERVICE_NOT_STABLE"
     ANALYZE_TIMEOUT = "ANALYZE_TIMEOUT"
     ANALYZE_FAILED = "ANALYZE_FAILED"
@@ -79,6 +80,7 @@ ERRORS: dict[ErrorCode, ErrorKind] = {
     ErrorCode.SECRET_MISSING: _kind(ErrorClass.VALIDATION, touched_nothing=True),
     ErrorCode.EXECUTION_ALREADY_RUNNING: _kind(ErrorClass.EXECUTION, touched_nothing=True),
     ErrorCode.ENVIRONMENT_NOT_CLEAN: _kind(ErrorClass.EXECUTION, touched_nothing=True),
+    ErrorCode.STEADY_STATE_NOT_MET: _kind(ErrorClass.EXECUTION),
     ErrorCode.SERVICE_NOT_STABLE: _kind(ErrorClass.TIMEOUT),
     ErrorCode.ANALYZE_TIMEOUT: _kind(ErrorClass.TIMEOUT),
     ErrorCode.ANALYZE_FAILED: _kind(ErrorClass.EXECUTION),

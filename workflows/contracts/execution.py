@@ -136,6 +136,8 @@ class CaseCounts(Contract):
     measured: int = 0
     invalid: int = 0
     skipped: int = 0
+    excluded: int = 0
+    """Those of the skipped ones that the plan leaves out on purpose."""
     passed: int = 0
     failed: int = 0
 

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from workflows.contracts.base import Contract
 from workflows.contracts.execution import Execution
+from workflows.contracts.metrics import LoadMetrics
 
 
 class CaseType(StrEnum):
@@ -80,6 +81,7 @@ class BatchReport(Contract):
     measured: int = 0
     invalid: int = 0
     skipped: int = 0
+    metrics: LoadMetrics = LoadMetrics()
 
 
 class PageReport(Contract):
@@ -89,6 +91,7 @@ class PageReport(Contract):
     measured: int = 0
     invalid: int = 0
     skipped: int = 0
+    metrics: LoadMetrics = LoadMetrics()
 
 
 class LoadReport(Contract):

@@ -8,6 +8,7 @@ from workflows.contracts.base import Contract
 from workflows.contracts.errors import ErrorCode
 from workflows.contracts.execution import CaseCounts, CaseVerdict, Phase, Recovery, RunStatus, Verdict
 from workflows.contracts.faults import InjectionState
+from workflows.contracts.steady import SteadyReport
 from workflows.contracts.traffic import RecordedService
 from workflows.contracts.windows import ServiceStability, WindowKind, WindowState
 
@@ -24,8 +25,11 @@ class AnalysisPanel(Contract):
     """ANALYZING_PATTERNS."""
 
     services: int = 0
+    """Services to analyse."""
     state: str = ""
     """`pending`, `recording`, `completed` or `failed`."""
+    error: str = ""
+    """Why it failed."""
     analyze_task_id: str = ""
     record_id: str = ""
     recorded: list[RecordedService] = []
@@ -54,14 +58,33 @@ class RulesPanel(Contract):
     stability: list[ServiceStability] = []
 
 
+class CasesPanel(Contract):
+    """Cases and baggage tokens, generated at the end of ANALYZING_PATTERNS."""
+
+    total: int = 0
+    baseline: int = 0
+    single: int = 0
+    dual: int = 0
+    baggage_tokens: int = 0
+    tokens: dict[str, str] = {}
+    """The baggage token of each service; of the first fifty of them."""
+
+
 class LoadPanel(Contract):
     """LOAD_TEST_BASELINE."""
 
     batches_total: int = 0
     batches_done: int = 0
     batch_size: int = 0
+    """Cases of a batch; the last one may be shorter."""
     cases_total: int = 0
     cases_done: int = 0
+    worst_p95_ms: float | None = None
+    worst_p95_case: str = ""
+    mean_error_rate: float | None = None
+    """Percent, over the measured cases."""
+    cases: list[CaseVerdict] = []
+    """Cases with their metrics, the worst first: all of up to 200, and the 200 worst of more."""
 
 
 class WindowRow(Contract):
@@ -81,6 +104,9 @@ class RunState(Contract):
     execution_id: int | None = None
     plan: str = ""
     task_id: int | None = None
+    """Id of the stored plan."""
+    req_def_id: int | None = None
+    """Id of the stored request."""
     environment: str = ""
     namespace: str = ""
     status: RunStatus = RunStatus.PENDING
@@ -100,10 +126,15 @@ class RunState(Contract):
     eta_seconds: float | None = None
     """Estimate until DONE, from the cases done so far; None while nothing is known."""
     analysis: AnalysisPanel = AnalysisPanel()
+    generated: CasesPanel = CasesPanel()
     cases: CaseCounts = CaseCounts()
-    baggage_tokens: int = 0
+    """What became of the cases; complete with the verdict."""
     injections: list[InjectionRow] = []
+    injections_completed: int = 0
+    injections_running: int = 0
     rules: RulesPanel = RulesPanel()
     load: LoadPanel = LoadPanel()
+    steady_before: SteadyReport | None = None
+    steady_after: SteadyReport | None = None
     windows: list[WindowRow] = []
     failed_cases: list[CaseVerdict] = []

@@ -8,6 +8,7 @@ from enum import StrEnum
 from workflows.contracts.base import Contract
 from workflows.contracts.errors import ErrorCode
 from workflows.contracts.execution import Execution, Recovery
+from workflows.contracts.metrics import LoadMetrics
 from workflows.contracts.plan import Timeouts
 
 
@@ -84,6 +85,8 @@ class WindowChanged(Contract):
     peer_name: str = ""
     cases_done: int = 0
     batches_done: int = 0
+    metrics: LoadMetrics | None = None
+    """What the last page found."""
     detail: str = ""
     rules: int = 0
     stability: list[ServiceStability] = []

@@ -12,11 +12,17 @@ from workflows.contracts.errors import ErrorCode
 from workflows.contracts.execution import CaseCounts, Execution, Judgement, Phase, Recovery, RunStatus
 from workflows.contracts.faults import FaultReport, InjectionState
 from workflows.contracts.load import GeneratedCases
+from workflows.contracts.metrics import LoadMetrics
 from workflows.contracts.plan import Plan
-from workflows.contracts.status import InjectionRow, LoadPanel, PhaseTime, RunState, WindowRow
+from workflows.contracts.status import CasesPanel, InjectionRow, LoadPanel, PhaseTime, RunState, WindowRow
+from workflows.contracts.steady import SteadyMoment, SteadyReport
 from workflows.contracts.traffic import AnalysisReport
 from workflows.contracts.windows import WindowChanged, WindowKind, WindowState
 from workflows.logic.cases import BATCH_SIZE
+from workflows.logic.metrics import SHOWN_CASES, merged
+from workflows.logic.tokens import token_of
+
+SHOWN_TOKENS = 50
 
 
 class Board:
@@ -24,6 +30,9 @@ class Board:
 
     def __init__(self) -> None:
         self.state = RunState()
+        self._metrics = LoadMetrics()
+        self._tokens: dict[str, str] = {}
+        self._ill = False
 
     def _set(self, **facts: Any) -> None:
         self.state = self.state.model_copy(update=facts)
@@ -31,6 +40,7 @@ class Board:
     def accepted(self, plan: Plan, now: datetime) -> None:
         """The input was valid."""
         rows = [InjectionRow(service=name) for name in plan.service_names]
+        self._tokens = {name: token_of(plan, name) for name in plan.service_names[:SHOWN_TOKENS]}
         self._set(
             plan=plan.name,
             environment=plan.environment,
@@ -45,7 +55,12 @@ class Board:
     def created(self, execution: Execution) -> None:
         """The record exists."""
         analysis = self.state.analysis.model_copy(update={"record_id": execution.record_id})
-        self._set(execution_id=execution.execution_id, task_id=execution.task_id, analysis=analysis)
+        self._set(
+            execution_id=execution.execution_id,
+            task_id=execution.task_id,
+            req_def_id=execution.req_def_id,
+            analysis=analysis,
+        )
 
     def enter(self, phase: Phase, now: datetime) -> None:
         """A phase begins, and the one before it ends."""
@@ -68,7 +83,7 @@ class Board:
         rows = [row if old.window_id == change.window_id else old for old in self.state.windows]
         if row not in rows:
             rows.append(row)
-        self._set(windows=rows, updated_at=now, recovery=_recovery(rows))
+        self._set(windows=rows, updated_at=now, recovery=Recovery.UNVERIFIED if self._ill else _recovery(rows))
         match change.kind:
             case WindowKind.RECORDING:
                 self._recording_changed(change)
@@ -108,13 +123,29 @@ class Board:
             facts["ready"] = True
         elif change.state in (WindowState.CLOSING, WindowState.CLOSED, WindowState.UNVERIFIED):
             facts["ready"] = False
-        done = {"batches_done": change.batches_done, "cases_done": change.cases_done}
-        load = self.state.load.model_copy(update=done) if change.batches_done else self.state.load
-        self._set(rules=self.state.rules.model_copy(update=facts), load=load)
+        self._set(rules=self.state.rules.model_copy(update=facts))
+        if change.batches_done:
+            self._measured(change)
+
+    def _measured(self, change: WindowChanged) -> None:
+        """A page of the load test is done."""
+        self._metrics = merged(self._metrics, change.metrics or LoadMetrics(), SHOWN_CASES)
+        facts = {
+            "batches_done": change.batches_done,
+            "cases_done": change.cases_done,
+            "worst_p95_ms": self._metrics.worst_p95_ms,
+            "worst_p95_case": self._metrics.worst_p95_case,
+            "mean_error_rate": self._metrics.mean_error_rate,
+            "cases": self._metrics.cases,
+        }
+        self._set(load=self.state.load.model_copy(update=facts))
 
     def _injection(self, service: str, facts: dict[str, Any]) -> None:
         rows = [row.model_copy(update=facts) if row.service == service else row for row in self.state.injections]
-        self._set(injections=rows)
+        states = [row.state for row in rows]
+        completed = sum(state in (InjectionState.RECOVERED, InjectionState.FAILED) for state in states)
+        running = states.count(InjectionState.RUNNING)
+        self._set(injections=rows, injections_completed=completed, injections_running=running)
 
     def analyzed(self, report: AnalysisReport) -> None:
         """The recording window has ended."""
@@ -126,7 +157,12 @@ class Board:
         counts = CaseCounts(total=cases.total, baseline=cases.baseline, single=cases.single, dual=cases.dual)
         batches = -(-cases.total // BATCH_SIZE)
         load = LoadPanel(batches_total=batches, batch_size=BATCH_SIZE, cases_total=cases.total)
-        self._set(cases=counts, baggage_tokens=cases.tokens, load=load)
+        panel = CasesPanel(
+            **counts.model_dump(include={"total", "baseline", "single", "dual"}),
+            baggage_tokens=cases.tokens,
+            tokens=self._tokens,
+        )
+        self._set(cases=counts, generated=panel, load=load)
 
     def injected(self, report: FaultReport) -> None:
         """A fault window has ended."""
@@ -155,6 +191,13 @@ class Board:
         """The verdict is in."""
         self._set(verdict=judgement.verdict, cases=judgement.cases, failed_cases=judgement.failed_cases)
 
+    def steady(self, moment: SteadyMoment, report: SteadyReport) -> None:
+        """The steady state was asked for. Afterwards, one that is not met is no recovery, whatever is off."""
+        self._set(**{f"steady_{moment}": report})
+        if moment is SteadyMoment.AFTER and not report.met:
+            self._ill = True
+            self._set(recovery=Recovery.UNVERIFIED)
+
     def waiting_for(self, holder: str) -> None:
         """Another run holds the namespace; empty: not any more."""
         self._set(waiting_for=holder)
@@ -168,6 +211,10 @@ class Board:
     ) -> None:
         """The run is over."""
         self.enter(phase, now)
+        if self.state.analysis.state in ("pending", "recording") and status is not RunStatus.CANCELLED:
+            reason = message if self.state.analysis.state == "recording" else ""
+            state = "failed" if reason else "pending"
+            self._set(analysis=self.state.analysis.model_copy(update={"state": state, "error": reason}))
         self._set(status=status, finished_at=now, error_code=code, error_message=message)
 
     def is_open(self, window_id: str) -> bool:

@@ -14,7 +14,7 @@ def progress_table(state: RunState) -> str:
         "| step | state |",
         "| --- | --- |",
         f"| analysis | {state.analysis.state} |",
-        f"| cases | {state.cases.total}, {state.baggage_tokens} baggage tokens |",
+        f"| cases | {state.cases.total}, {state.generated.baggage_tokens} baggage tokens |",
     ]
     lines += [
         f"| fault in {row.service} | {row.state}{_replayed(row.replay_status)}{': ' + row.error if row.error else ''} |"

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from itertools import permutations
 
+from workflows.contracts.plan import Plan
+from workflows.logic.faults import fault_type
+
 BAGGAGE_HEADER = "baggage"
 
 
@@ -16,6 +19,11 @@ def baggage_token(service: str, fault_type: str) -> str:
     without dots, which makes the dotted form unambiguous, and `=1` ends it.
     """
     return f"chaos.{service}.{fault_type}=1"
+
+
+def token_of(plan: Plan, service: str) -> str:
+    """The token of a service under test. KeyError when the plan has none of this name."""
+    return baggage_token(service, fault_type(plan.service(service).fault))
 
 
 def marker(record_id: str) -> str:

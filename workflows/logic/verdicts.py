@@ -62,9 +62,12 @@ def case_verdict(measurement: Measurement, slo: Slo, baseline: Measurement | Non
 
 
 def run_verdict(counts: CaseCounts) -> Verdict:
-    """Failed when any case failed; else inconclusive unless every case was measured; else passed."""
+    """Failed when any case failed; else inconclusive unless every case was measured; else passed.
+
+    Cases that the plan leaves out on purpose are not missed.
+    """
     if counts.failed:
         return Verdict.FAILED
-    if counts.measured < counts.total or counts.passed < counts.measured or not counts.measured:
+    if counts.measured + counts.excluded < counts.total or counts.passed < counts.measured or not counts.measured:
         return Verdict.INCONCLUSIVE
     return Verdict.PASSED

@@ -9,6 +9,7 @@ from temporalio import workflow
 from workflows import policies
 from workflows.contracts.load import BatchOrder, CaseRange, PageInput, PageReport
 from workflows.logic.cases import batches_in
+from workflows.logic.metrics import CARRIED_CASES, merged
 from workflows.names import PAUSE_SIGNAL, RESUME_SIGNAL, WorkflowType, load_queue
 from workflows.windows.cancellation import ensure_not_cancelled
 
@@ -48,6 +49,7 @@ class LoadPage:
                 measured=report.measured + done.measured,
                 invalid=report.invalid + done.invalid,
                 skipped=report.skipped + done.skipped,
+                metrics=merged(report.metrics, done.metrics, CARRIED_CASES),
             )
         return report
 

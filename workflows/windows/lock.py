@@ -111,7 +111,8 @@ class EnvironmentLock:
                 LockActivities.verify,
                 self._ref,
                 summary="See at the peers that nothing is on",
-                **policies.closing(self._order.execution.timing, self._order.timeouts.stability),
+                # Twice: until nothing is on, and then until the steady state is back.
+                **policies.closing(self._order.execution.timing, self._order.timeouts.stability * 2),
             )
         except ActivityError as error:
             return Closing(verified=False, detail=text_of(error))

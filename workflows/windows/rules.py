@@ -145,7 +145,9 @@ class RulesWindow:
             }
         )
         finished = self._report.measured + self._report.invalid + self._report.skipped
-        await self._holding.tell(WindowState.OPEN, batches_done=self._report.batches, cases_done=finished)
+        await self._holding.tell(
+            WindowState.OPEN, batches_done=self._report.batches, cases_done=finished, metrics=done.metrics
+        )
 
     async def _remove(self) -> Closing:
         return await workflow.execute_activity_method(

@@ -1,0 +1,78 @@
+"""The steady state: the plan's request, asked while nothing is broken."""
+
+from __future__ import annotations
+
+import asyncio
+
+from temporalio import activity
+
+from activities.base import deadline, poll, step
+from activities.toolbox import Subject, Toolbox
+from clients.requests import prepare
+from clients.store.read_models import LogLevel
+from workflows.contracts.exchange import RequestSample
+from workflows.contracts.steady import SteadyMoment, SteadyOrder, SteadyReport
+from workflows.contracts.units import format_duration
+from workflows.contracts.windows import WindowKind
+from workflows.logic.steady import SteadyAnswer, unmet
+
+
+class SteadyActivities:
+    """Asks whether the system does what it is there for."""
+
+    def __init__(self, tools: Toolbox) -> None:
+        self._tools = tools
+
+    @activity.defn(name="check_steady_state")
+    @step
+    async def check(self, order: SteadyOrder) -> SteadyReport:
+        """Send the plan's request as it is; before the run once, after it until it is met or `timeouts.stability` ends.
+
+        Before, a system that needs several tries is not in its steady state. After, it may still be settling.
+        """
+        subject = await self._tools.subject(order.execution_id)
+        if order.moment is SteadyMoment.BEFORE:
+            why = await _ask(self._tools, subject)
+        else:
+            why = await steady_again(self._tools, subject)
+        level = LogLevel.ERROR if why else LogLevel.INFO
+        words = f"not met: {why}" if why else "met"
+        await self._tools.store.log(order.execution_id, f"steady:{order.moment}", level, f"steady state {words}")
+        return SteadyReport(met=not why, detail=why)
+
+
+async def steady_again(tools: Toolbox, subject: Subject) -> str:
+    """Ask until the request meets its tolerance; why not, when the time is over."""
+    why = ""
+
+    async def look() -> bool | None:
+        nonlocal why
+        why = await _ask(tools, subject)
+        return None if why else True
+
+    await poll(look, end=deadline(subject.plan.timeouts.stability), every=subject.execution.timing.stability_poll)
+    return why
+
+
+async def was_touched(tools: Toolbox, execution_id: int) -> bool:
+    """Whether the run may have switched anything on: it has a window beside its lock."""
+    return any(row.kind is not WindowKind.LOCK for row in await tools.store.ledger_of(execution_id))
+
+
+async def _ask(tools: Toolbox, subject: Subject) -> str:
+    """Send the requests, one after the other; why they are no steady state, or nothing."""
+    request = prepare(subject.plan.request, tools.secrets, None)
+    longest, answers = subject.plan.timeouts.stability, []
+    try:
+        async with asyncio.timeout(longest.total_seconds()):
+            for _ in range(subject.plan.steady_state.requests):
+                sample, body = await tools.load.ask(request)
+                answers.append(_answer(sample, body))
+    except TimeoutError:
+        return f"{len(answers)} of {subject.plan.steady_state.requests} answers within {format_duration(longest)}"
+    return unmet(answers, subject.plan)
+
+
+def _answer(sample: RequestSample, body: str) -> SteadyAnswer:
+    kind = sample.error_kind if sample.status is None else ""
+    return SteadyAnswer(status=sample.status, error_kind=kind, latency_us=sample.latency_us, body=body)

@@ -1,0 +1,145 @@
+"""The five panels of a run's state, as lines: what `status` prints and `watch` tells when it changes.
+
+Their fields are those of the original's dashboard (`stages` section 3); a test holds this to account for each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from workflows.contracts.execution import CaseVerdict
+from workflows.contracts.status import InjectionRow, RunState
+from workflows.contracts.steady import SteadyReport
+from workflows.contracts.windows import ServiceStability
+
+_CLOCK = "started "
+"""How the line begins that changes whenever anything does."""
+
+
+def panel_lines(state: RunState) -> list[str]:
+    """Every panel, as far as the run has come."""
+    return [*_header(state), *_analysis(state), *_cases(state), *_injections(state), *_rules(state), *_load(state)]
+
+
+class Panels:
+    """Tells the lines of the panels that have changed since it was last asked."""
+
+    def __init__(self) -> None:
+        self._told: list[str] = []
+
+    def lines(self, state: RunState) -> list[str]:
+        """What is new. That time has passed is not."""
+        told, self._told = set(self._told), panel_lines(state)
+        found = [line for line in self._told if line not in told]
+        return found if any(not line.startswith(_CLOCK) for line in found) else []
+
+
+def _header(state: RunState) -> Iterator[str]:
+    yield f"plan {state.plan}, namespace {state.namespace}, environment {state.environment}"
+    ids = {"execution": state.execution_id, "task": state.task_id, "request": state.req_def_id}
+    yield ", ".join(f"{name} {_or_none(value)}" for name, value in ids.items())
+    paused = ", paused" if state.paused else ""
+    yield f"status {state.status}, phase {state.phase}, verdict {state.verdict or 'none yet'}{paused}"
+    yield f"recovery {state.recovery or 'not yet: something is on, or not yet seen to be off'}"
+    yield f"started {_time(state.started_at)}, updated {_time(state.updated_at)}, finished {_time(state.finished_at)}"
+    if state.waiting_for:
+        yield f"waiting for {state.waiting_for}"
+    if state.error_code or state.error_message:
+        yield f"error {state.error_code or 'none'}: {state.error_message}"
+    for when, report in (("before", state.steady_before), ("after", state.steady_after)):
+        if report is not None:
+            yield f"steady state {when} the run: {_steady(report)}"
+
+
+def _analysis(state: RunState) -> Iterator[str]:
+    panel = state.analysis
+    yield f"analysis: {panel.state or 'pending'}, {panel.services} services"
+    yield f"  analysis {panel.analyze_task_id or 'none yet'}, record {panel.record_id or 'none yet'}"
+    if panel.error:
+        yield f"  failed: {panel.error}"
+    for one in panel.recorded:
+        deaf = "" if one.baggage_forwarded or not one.patterns else ", no baggage reaches it"
+        yield f"  {one.service:<24} {one.patterns} recorded requests{deaf}"
+    yield from _stability(panel.stability)
+
+
+def _cases(state: RunState) -> Iterator[str]:
+    panel = state.generated
+    if not panel.total:
+        yield "cases: not generated yet"
+        return
+    counts = f"{panel.baseline} baseline, {panel.single} single, {panel.dual} pairs"
+    yield f"cases: {panel.total} ({counts}), {panel.baggage_tokens} baggage tokens"
+    for service, token in panel.tokens.items():
+        yield f"  {service:<24} {token}"
+
+
+def _injections(state: RunState) -> Iterator[str]:
+    total, completed, running = len(state.injections), state.injections_completed, state.injections_running
+    yield f"injections: {completed} of {total} services done, {running} running"
+    for row in state.injections:
+        yield f"  {row.service:<24} {row.state:<9} {_injected(row)}".rstrip()
+
+
+def _injected(row: InjectionRow) -> str:
+    parts = [
+        f"fault {row.fault_name}" if row.fault_name else "",
+        "" if row.replay_status is None else f"replay {row.replay_status}",
+        "no effect" if row.no_effect else "",
+        "" if row.stable is None else "stable again" if row.stable else "NOT stable again",
+        row.error,
+    ]
+    return ", ".join(part for part in parts if part)
+
+
+def _rules(state: RunState) -> Iterator[str]:
+    panel = state.rules
+    ready = "ready: seen to act" if panel.ready else "not ready"
+    yield f"rules: {panel.rules}, {ready}, TTL {panel.ttl_seconds} s"
+    yield from _stability(panel.stability)
+
+
+def _load(state: RunState) -> Iterator[str]:
+    panel = state.load
+    eta = f", about {state.eta_seconds:.0f} s left" if state.eta_seconds else ""
+    yield (
+        f"load: batch {panel.batches_done} of {panel.batches_total} ({panel.batch_size} cases each), "
+        f"{panel.cases_done} of {panel.cases_total} cases done{eta}"
+    )
+    if panel.cases:
+        worst = "none" if panel.worst_p95_ms is None else f"{panel.worst_p95_ms:.0f} ms ({panel.worst_p95_case})"
+        yield f"  worst p95 {worst}, mean error rate {panel.mean_error_rate or 0:g}%"
+    failed = {case.case_id: case for case in state.failed_cases}
+    for case in panel.cases:
+        yield f"  {_case(failed.get(case.case_id, case))}"
+
+
+def _case(case: CaseVerdict) -> str:
+    if case.error_rate is None:
+        return f"{case.case_id:<48} {case.outcome}: {case.reason}"
+    p50, p95, p99 = (_ms(value) for value in (case.p50_ms, case.p95_ms, case.p99_ms))
+    told = f"  {case.outcome if case.verdict is None else case.verdict}: {case.reason}" if case.reason else ""
+    return f"{case.case_id:<48} errors {case.error_rate:g}%, p50 {p50}, p95 {p95}, p99 {p99}{told}"
+
+
+def _stability(rows: list[ServiceStability]) -> Iterator[str]:
+    for row in rows:
+        found = "stable" if row.stable else f"NOT stable ({row.detail})"
+        yield f"  {row.service:<24} {found} after {row.waited_seconds:.1f} s"
+
+
+def _steady(report: SteadyReport) -> str:
+    return "met" if report.met else f"NOT met: {report.detail}"
+
+
+def _ms(value: float | None) -> str:
+    return "none" if value is None else f"{value:.0f} ms"
+
+
+def _or_none(value: int | None) -> str:
+    return "none yet" if value is None else str(value)
+
+
+def _time(moment: datetime | None) -> str:
+    return "not yet" if moment is None else moment.strftime("%Y-%m-%d %H:%M:%S UTC")
