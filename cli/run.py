@@ -15,6 +15,7 @@ from cli.console import clear_errors, say
 from cli.exit_codes import ExitCode, RunOutcome, code_for
 from cli.following import Detached, Follower, Run, mention_missing_worker
 from cli.interrupts import Interrupts
+from cli.next_steps import after_run
 from cli.plans import PlanFile, confirm, valid_plan
 from cli.results import show_outcome
 from cli.starting import start, task_queue, web_ui_page
@@ -42,28 +43,27 @@ def validate(plan: Path) -> None:
     help="Write the outcome to this file, as JSON.",
 )
 @click.option("--yes", is_flag=True, help="Do not ask before touching a system that is not on this machine.")
-@click.option(
-    "--if-busy",
-    type=click.Choice([choice.value for choice in IfBusy]),
-    default=IfBusy.REFUSE.value,
-    show_default=True,
-    help="When another run holds the namespace: refuse, wait for it, or have it cancelled and cleaned up.",
-)
+@click.option("--wait", is_flag=True, help="When another run holds the namespace: wait for its end.")
+@click.option("--force", is_flag=True, help="When another run holds the namespace: have it cancelled and cleaned up.")
 @clear_errors
-def run(plan: Path, json_file: Path | None, if_busy: str, *, detach: bool, yes: bool) -> None:
+def run(plan: Path, json_file: Path | None, *, detach: bool, yes: bool, wait: bool, force: bool) -> None:
     """Run a plan and wait for its verdict.
 
-    Ctrl-C cancels the run and waits until everything is off; a second Ctrl-C lets go of it.
+    While another run holds the namespace this one is refused, unless --wait or --force says otherwise. Ctrl-C cancels
+    the run and waits until everything is off; a second Ctrl-C lets go of it.
 
     Exit codes: 0 passed, 1 failed, 2 invalid plan, 3 run failed, 4 stopped, 5 recovery unverified, 6 inconclusive,
     7 refused with nothing touched, 130 cancelled.
     """
     if json_file and not json_file.parent.is_dir():
         raise click.UsageError(f"--json: there is no folder {json_file.parent}")
+    if wait and force:
+        raise click.UsageError("--wait and --force exclude each other: wait for the other run, or have it cancelled")
+    if_busy = IfBusy.WAIT if wait else IfBusy.REPLACE if force else IfBusy.REFUSE
     file = valid_plan(plan)
     confirm(file, yes=yes)
     try:
-        code = asyncio.run(_run(file, IfBusy(if_busy), json_file, detach=detach))
+        code = asyncio.run(_run(file, if_busy, json_file, detach=detach))
     except HoldfastError as error:
         facts = {"error_code": error.code, "message": error.message, "exit_code": code_for(error.code)}
         _write(json_file, facts)
@@ -93,6 +93,7 @@ async def _run(file: PlanFile, if_busy: IfBusy, json_file: Path | None, *, detac
         _write(json_file, facts | {"exit_code": ExitCode.CANCELLED})
         return ExitCode.CANCELLED
     await show_outcome(outcome)
+    say(f"next: {after_run(outcome, file.plan.name)}")
     _write(json_file, outcome.model_dump(mode="json"))
     return outcome.exit_code
 

@@ -70,7 +70,8 @@ def _refused(plan: str, workflow_id: str) -> HoldfastError:
     return HoldfastError(
         ErrorCode.EXECUTION_ALREADY_RUNNING,
         f"EXECUTION_ALREADY_RUNNING: {workflow_id} is running",
-        hint=f"`holdfast watch {plan}` shows it, `holdfast cancel {plan}` ends it; or say --if-busy wait or replace",
+        hint=f"`holdfast watch {plan}` shows it, `holdfast cancel {plan}` ends it; "
+        "`holdfast run --wait` waits for it, `--force` has it cancelled first",
     )
 
 

@@ -71,8 +71,9 @@ async def test_a_run_prints_its_ids_first_and_its_outcome_last(
     lines = terminal.text.splitlines()
     assert lines[0].startswith(f"plan {name}: 5 services, 16 cases")
     assert lines[1].startswith(f"started {run_workflow_id(name)}, run ")
-    assert lines[-2].startswith("verdict: FAILED")
-    assert lines[-1] == "recovery: verified, nothing is left on"
+    assert lines[-3].startswith("verdict: FAILED")
+    assert lines[-2] == "recovery: verified, nothing is left on"
+    assert lines[-1].startswith(f"next: `holdfast status {name}`")
     assert "store cannot be read" in terminal.text
     assert not (tmp_path / ".holdfast").exists()
     assert "\x1b" not in terminal.text
@@ -154,18 +155,43 @@ async def test_a_detached_run_goes_on_without_us(holdfast: Start, client: Client
 async def test_a_second_run_of_a_plan_is_refused_or_replaces_the_first(
     holdfast: Start, client: Client, begin: Begin
 ) -> None:
-    """Exit code 7 with nothing touched; with --if-busy replace the first is cancelled and its end waited for."""
+    """Exit code 7 with nothing touched, and both ways out named; with --force the first is cancelled and waited for."""
     run = await begin(WAITS)
     await _until_locked(client, run)
     name = run.id.rpartition("/")[2]
     refused = await holdfast("run", f"{name}.yaml", "--json", "refused.json")
     assert await refused.end() == 7
     assert f"EXECUTION_ALREADY_RUNNING: {run.id} is running" in refused.text
-    replacing = await holdfast("run", f"{name}.yaml", "--if-busy", "replace", "--detach")
+    assert "--wait" in refused.text
+    assert "--force" in refused.text
+    replacing = await holdfast("run", f"{name}.yaml", "--force", "--detach")
     assert await replacing.end() == 0
     first = client.get_workflow_handle(run.id, run_id=run.first_execution_run_id)
     assert (await first.describe()).status is WorkflowExecutionStatus.CANCELED
     assert await _status(client, name) is WorkflowExecutionStatus.RUNNING
+
+
+@pytest.mark.usefixtures("stand_ins")
+async def test_a_second_run_of_a_plan_waits_for_the_first(holdfast: Start, client: Client, begin: Begin) -> None:
+    """With --wait it is started when the first has ended by itself, and not before."""
+    run = await begin(WAITS)
+    await _until_locked(client, run)
+    name = run.id.rpartition("/")[2]
+    waiting = await holdfast("run", f"{name}.yaml", "--wait", "--detach")
+    await waiting.until(f"{run.id} is running: waiting for its end")
+    assert "started" not in waiting.text
+    first = client.get_workflow_handle(run.id, run_id=run.first_execution_run_id)
+    assert (await first.describe()).status is WorkflowExecutionStatus.RUNNING
+    await first.terminate()
+    assert await waiting.end() == 0
+    assert f"started {run.id}" in waiting.text
+
+
+async def test_to_wait_and_to_force_exclude_each_other(holdfast: Start, plan: WritePlan) -> None:
+    """Nobody can have meant both."""
+    terminal = await holdfast("run", f"{plan()}.yaml", "--wait", "--force")
+    assert await terminal.end() == 2
+    assert "--wait and --force exclude each other" in terminal.text
 
 
 async def test_an_unreachable_server_is_one_sentence(holdfast: Start, plan: WritePlan) -> None:

