@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -15,6 +16,9 @@ from cli.console import clear_errors, say
 from cli.interrupts import Interrupts
 from clients.embedded import DEFAULT_FILE, DevServerSettings, embedded_server, moved_ports
 from lab import Lab, LabAddresses, PortChoice, Topology, load_topology
+from lab.generate import Generated, generate_topology, parse_shape
+from lab.plan_for import plan_text, preferred_addresses
+from lab.written import topology_text
 from workflows.contracts.errors import ErrorCode, HoldfastError
 
 ROOT = Path(__file__).parents[1]
@@ -54,30 +58,99 @@ async def _server(settings: DevServerSettings, *, ui: bool, as_json: bool) -> No
 
 
 @click.command()
-@click.option("--topology", type=click.Path(path_type=Path), default=SHOP_TOPOLOGY, show_default=False,
-              help="The system to simulate; default: the shop.")  # fmt: skip
+@click.option("--topology", type=click.Path(path_type=Path), help="The system to simulate; default: the shop.")
+@click.option("--generate", "shape", metavar="SHAPE:SIZE",
+              help="A made-up system instead, like layered:20: chain, tree, star, layered; 5 to 200.")  # fmt: skip
+@click.option("--seed", type=int, default=1, show_default=True, help="Which of all made-up systems of that kind.")
+@click.option("--weaknesses", type=click.IntRange(0), default=3, show_default=True,
+              help="Plant at most so many in a made-up system.")  # fmt: skip
+@click.option("--write", type=click.Path(path_type=Path), help="Write the topology to this file, and end.")
+@click.option("--plan", type=click.Path(path_type=Path), help="Write a plan for the system to this file.")
 @click.option("--free-ports", is_flag=True, help="Take free ports instead of the topology's.")
 @JSON_READY
 @clear_errors
-def lab(topology: Path, *, free_ports: bool, as_json: bool) -> None:
+def lab(
+    *,
+    topology: Path | None,
+    shape: str | None,
+    seed: int,
+    weaknesses: int,
+    write: Path | None,
+    plan: Path | None,
+    free_ports: bool,
+    as_json: bool,
+) -> None:
     """Run the demo system, with its traffic proxy and fault service, until Ctrl-C."""
-    asyncio.run(_lab(read_topology(topology), free_ports=free_ports, as_json=as_json))
+    if shape is None:
+        chosen = Generated(read_topology(topology or SHOP_TOPOLOGY), ())
+        remarks = [f"from {topology or SHOP_TOPOLOGY.name}"]
+    elif topology is not None:
+        raise HoldfastError(ErrorCode.VALIDATION_ERROR, "--topology and --generate exclude each other: give one")
+    else:
+        chosen = _generated(shape, seed, weaknesses)
+        remarks = [f"generated: {shape} --seed {seed} --weaknesses {weaknesses}", *_planted(chosen)]
+    if write is None:
+        asyncio.run(_lab(chosen, plan, remarks, free_ports=free_ports, as_json=as_json))
+        return
+    _write(write, topology_text(chosen.topology, remarks))
+    if plan is not None:
+        _write_plan(plan, chosen.topology, preferred_addresses, remarks)
 
 
-async def _lab(topology: Topology, *, free_ports: bool, as_json: bool) -> None:
+async def _lab(chosen: Generated, plan: Path | None, remarks: list[str], *, free_ports: bool, as_json: bool) -> None:
+    topology = chosen.topology
     with Interrupts() as interrupts:
         async with Lab(topology, ports=PortChoice.FREE if free_ports else PortChoice.PREFERRED) as simulated:
             addresses = simulated.addresses
+            if plan is not None:
+                _write_plan(plan, topology, lambda _: addresses, remarks, quiet=as_json)
             if as_json:
                 say(addresses.model_dump_json())
             else:
-                for moved in [] if free_ports else moved_lab_ports(topology, addresses):
-                    say(moved)
+                for line in [] if free_ports else moved_lab_ports(topology, addresses):
+                    say(line)
+                for line in _planted(chosen):
+                    say(line)
                 say(f"proxy {addresses.proxy}, fault service {addresses.faults}, admin {addresses.admin}/lab/state")
                 for name, address in addresses.services.items():
                     say(f"  {name:<20} {address}")
                 say("Ctrl-C ends it")
             await interrupts.next()
+
+
+def _generated(shape: str, seed: int, weaknesses: int) -> Generated:
+    try:
+        return generate_topology(*parse_shape(shape), seed, weaknesses=weaknesses)
+    except ValueError as error:
+        raise HoldfastError(ErrorCode.VALIDATION_ERROR, f"--generate: {error}") from error
+
+
+def _planted(chosen: Generated) -> list[str]:
+    return [f"planted: {planted}" for planted in chosen.planted]
+
+
+def _write_plan(
+    path: Path,
+    topology: Topology,
+    where: Callable[[Topology], LabAddresses],
+    remarks: list[str],
+    *,
+    quiet: bool = False,
+) -> None:
+    try:
+        text = plan_text(topology, where(topology), remarks)
+    except ValueError as error:
+        raise HoldfastError(ErrorCode.VALIDATION_ERROR, f"--plan: {error}") from error
+    _write(path, text, quiet=quiet)
+
+
+def _write(path: Path, text: str, *, quiet: bool = False) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise HoldfastError(ErrorCode.VALIDATION_ERROR, f"{path} cannot be written: {error.strerror}") from error
+    if not quiet:
+        say(f"written: {path}")
 
 
 def read_topology(path: Path) -> Topology:

@@ -7,7 +7,7 @@ from lab.background import Background
 from lab.host import Host
 from lab.journal import Journal
 from lab.settings import LabSettings, PortChoice
-from lab.sockets import Listener
+from lab.sockets import Listener, allow_sockets
 from lab.topology import Topology
 
 
@@ -60,6 +60,7 @@ class Cluster:
 
     async def start(self, ports: PortChoice) -> None:
         """Bind every address, then serve."""
+        allow_sockets(len(self.topology.services))
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0), auto_decompress=True, cookie_jar=aiohttp.DummyCookieJar()
         )

@@ -1,6 +1,7 @@
 """Listening sockets that can really be closed and opened again on the same port."""
 
 import asyncio
+import contextlib
 import socket
 import sys
 from collections.abc import Awaitable, Callable
@@ -11,6 +12,28 @@ from lab.settings import PortChoice
 
 HOST = "127.0.0.1"
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+_FILES_EACH = 40
+"""A listener, its guard, and both ends of the connections that eight callers at once keep open to a service."""
+
+
+def allow_sockets(services: int) -> None:
+    """Raise this process's limit of open files to what so many services need under load, as far as that is allowed.
+
+    Many systems begin with 1,024 or less; two hundred services need more for their listeners and the calls between
+    them. Where it cannot be raised, the lab starts as far as it gets and says why it does not get further.
+    """
+    if sys.platform == "win32":
+        return
+    import resource  # noqa: PLC0415 - there is none on Windows
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 256 + services * _FILES_EACH
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _bound(port: int) -> socket.socket:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -9,7 +10,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, StringConstraints, model_validator
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m)")
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0}
+_SECONDS = {"ms": Decimal("0.001"), "s": Decimal(1), "m": Decimal(60)}
 
 
 def _seconds(value: object) -> object:
@@ -19,7 +20,7 @@ def _seconds(value: object) -> object:
     match = _DURATION.fullmatch(value.strip())
     if match is None:
         raise ValueError(f"{value!r} is no duration: write it like 5ms, 1.5s or 2m")
-    return float(match[1]) * _SECONDS[match[2]]
+    return float(Decimal(match[1]) * _SECONDS[match[2]])
 
 
 Duration = Annotated[float, BeforeValidator(_seconds), Field(ge=0)]

@@ -115,7 +115,7 @@ def test_durations_are_read(tmp_path: Path) -> None:
     path = tmp_path / "t.yaml"
     path.write_text(
         "namespace: n\nentry: a\nservices:\n"
-        "- {name: a, latency: 5ms, routes: [{path: /api/x}]}\n"
+        "- {name: a, latency: 700ms, routes: [{path: /api/x}]}\n"
         "- {name: b, latency: 0.25, routes: [{path: /api/x}]}\n"
     )
-    assert [found.latency for found in load_topology(path).services] == [0.005, 0.25]
+    assert [found.latency for found in load_topology(path).services] == [0.7, 0.25]

@@ -1,0 +1,92 @@
+"""Systems made up by shape, size and seed: the same three always give the same system."""
+
+import random
+import re
+from typing import Any, NamedTuple
+
+from lab.graphs import Shape, draw
+from lab.planting import Draft, Planted, plant
+from lab.topology import Topology
+
+FEWEST, MOST = 5, 200
+"""Services that a generated system can have, the entry among them."""
+
+_FIRST_PORT = 19000
+"""Below the ports that operating systems give to clients, so that these are usually free."""
+
+
+class Generated(NamedTuple):
+    """A generated system, and the weaknesses in it."""
+
+    topology: Topology
+    planted: tuple[Planted, ...]
+
+
+def parse_shape(text: str) -> tuple[Shape, int]:
+    """Read `layered:20`; ValueError says what is wrong with anything else."""
+    match = re.fullmatch(r"([a-z]+):([0-9]{1,4})", text)
+    if match is None or match[1] not in [shape.value for shape in Shape]:
+        raise ValueError(f"{text!r}: write a shape and a number of services, like layered:20; {_shapes()}")
+    return Shape(match[1]), int(match[2])
+
+
+def generate_topology(shape: Shape, services: int, seed: int, *, weaknesses: int = 3) -> Generated:
+    """Make a system.
+
+    Up to so many weaknesses are planted; a small system, or a chain, has no room for many. Nothing else in it is weak:
+    every other failure alone, or with one more, leaves the entry able to answer in time.
+
+    Raises:
+        ValueError: so few or so many services are not possible.
+    """
+    if not FEWEST <= services <= MOST:
+        raise ValueError(f"{services} services: a generated system has {FEWEST} to {MOST}")
+    chance = random.Random(f"{shape.value}:{services}:{seed}")  # noqa: S311 - repeatable, not secret
+    graph = draw(shape, services, chance)
+    names = ["entry", *(f"s{number:03d}" for number in range(1, services))]
+    # One pause must stand out from what so many calls take one after the other, even on a busy machine.
+    draft = Draft(graph, names, backoff=round(0.6 + services / 100, 1))
+    planted = plant(draft, weaknesses, chance)
+    topology = {
+        "namespace": f"{shape.value}-{services}",
+        "entry": names[0],
+        "ports": {"proxy": _FIRST_PORT + 5, "faults": _FIRST_PORT + 3, "admin": _FIRST_PORT + 9},
+        "services": [_service(draft, number) for number in range(services)],
+    }
+    return Generated(Topology.model_validate(topology), tuple(planted))
+
+
+def _service(draft: Draft, number: int) -> dict[str, Any]:
+    path, name = draft.path_of(number), draft.names[number]
+    routes: list[dict[str, Any]] = [{"path": path, "body": {"from": name}}]
+    if any(called == number for _, called in draft.graph.also):
+        routes.append({"path": _brief(path), "body": {"brief": name}, "leaf": True})
+    calls = [_call(draft, number, child, path=draft.path_of(child)) for child in draft.graph.children(number)]
+    calls += [
+        _call(draft, number, called, path=_brief(draft.path_of(called)))
+        for caller, called in draft.graph.also
+        if caller == number
+    ]
+    return {
+        "name": name,
+        "port": _FIRST_PORT + 10 + number,
+        "latency": 0.001,
+        "routes": routes,
+        "calls": calls,
+        "needs_one_of": draft.needs_one_of if number == 0 else [],
+    }
+
+
+def _call(draft: Draft, caller: int, called: int, *, path: str) -> dict[str, Any]:
+    special = draft.special.get((caller, called), {})
+    fallback = {} if special.keys() & {"required", "fallback_service"} else {"fallback": {"source": "fallback"}}
+    # No call is given up before all that are behind it have answered: a timeout would be a weakness nobody planted.
+    return {"service": draft.names[called], "path": path, "timeout": 30.0, **fallback, **special}
+
+
+def _brief(path: str) -> str:
+    return path + "/brief"
+
+
+def _shapes() -> str:
+    return "the shapes are " + ", ".join(shape.value for shape in Shape)

@@ -1,0 +1,88 @@
+"""Call graphs by shape and chance: who calls whom, as numbers. Number 0 is the entry."""
+
+import math
+import random
+from collections.abc import Callable
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class Shape(StrEnum):
+    """How the services of a generated system hang together."""
+
+    CHAIN = "chain"
+    """Each calls the next one."""
+    TREE = "tree"
+    """Each is called by one other, which calls up to three."""
+    STAR = "star"
+    """The entry calls all others, which call nobody."""
+    LAYERED = "layered"
+    """Layers; each service is called by one to three of the layer above."""
+
+
+class Graph(NamedTuple):
+    """Who calls whom. Every caller has a lower number than whom it calls, so no request goes round in circles."""
+
+    parents: tuple[int, ...]
+    """The main caller of services 1, 2, 3 ..., through whom the request of a user reaches each of them once."""
+    also: tuple[tuple[int, int], ...] = ()
+    """Further calls (caller, called), answered without calls in turn: else the requests would double in each layer."""
+
+    @property
+    def size(self) -> int:
+        """How many services there are."""
+        return len(self.parents) + 1
+
+    def children(self, number: int) -> list[int]:
+        """Whom a service calls as the main caller."""
+        return [child for child, parent in enumerate(self.parents, start=1) if parent == number]
+
+
+def draw(shape: Shape, services: int, chance: random.Random) -> Graph:
+    """Make a graph of so many services."""
+    return _DRAWN[shape](services, chance)
+
+
+def _chain(services: int, _chance: random.Random) -> Graph:
+    return Graph(tuple(range(services - 1)))
+
+
+def _star(services: int, _chance: random.Random) -> Graph:
+    return Graph((0,) * (services - 1))
+
+
+def _tree(services: int, chance: random.Random) -> Graph:
+    parents = [0] * _branches(services)
+    room = [number for number in range(1, len(parents) + 1) for _ in range(3)]
+    while len(parents) < services - 1:
+        parents.append(room.pop(chance.randrange(len(room))))
+        room += [len(parents)] * 3
+    return Graph(tuple(parents))
+
+
+def _layered(services: int, chance: random.Random) -> Graph:
+    parents = [0] * _branches(services)
+    also: list[tuple[int, int]] = []
+    above = list(range(1, len(parents) + 1))
+    while len(parents) < services - 1:
+        width = min(max(len(above), math.isqrt(services)), services - 1 - len(parents))
+        first = len(parents) + 1
+        for number in range(first, first + width):
+            callers = chance.sample(above, min(len(above), chance.randint(1, 3)))
+            parents.append(callers[0])
+            also += [(caller, number) for caller in callers[1:]]
+        above = list(range(first, first + width))
+    return Graph(tuple(parents), tuple(also))
+
+
+def _branches(services: int) -> int:
+    """How many services the entry calls: enough for some planted pairs, few enough for some depth."""
+    return min(max(services // 3, 2), 8)
+
+
+_DRAWN: dict[Shape, Callable[[int, random.Random], Graph]] = {
+    Shape.CHAIN: _chain,
+    Shape.TREE: _tree,
+    Shape.STAR: _star,
+    Shape.LAYERED: _layered,
+}

@@ -1,0 +1,89 @@
+"""A plan for a lab: every service but the entry fails, each in a way that is not its neighbour's."""
+
+from collections.abc import Iterable
+from copy import deepcopy
+from itertools import cycle
+from typing import Any
+
+from lab.addresses import LabAddresses
+from lab.sockets import HOST
+from lab.topology import Service, Topology
+from lab.written import commented
+
+_FAULTS: tuple[dict[str, Any], ...] = (
+    {"fault": "remove"},
+    {"fault": "error"},
+    {"fault": {"delay": "5s"}, "substitute_status": 504},
+)
+
+
+def preferred_addresses(topology: Topology) -> LabAddresses:
+    """Where everything is if every port of the topology is free.
+
+    Raises:
+        ValueError: the topology leaves a port to chance.
+    """
+    ports = {service.name: service.port for service in topology.services}
+    wanted = [*ports.values(), topology.ports.proxy, topology.ports.faults, topology.ports.admin]
+    if None in wanted:
+        raise ValueError("the topology does not say every port, so the addresses are known only once the lab runs")
+    services = {name: _url(port) for name, port in ports.items()}
+    return LabAddresses(
+        namespace=topology.namespace,
+        proxy=_url(topology.ports.proxy),
+        faults=_url(topology.ports.faults),
+        admin=_url(topology.ports.admin),
+        services=services,
+        entry=services[topology.entry],
+        entry_service=topology.entry,
+    )
+
+
+def plan_for(topology: Topology, addresses: LabAddresses) -> dict[str, Any]:
+    """The plan's document. The request is the entry's first route.
+
+    Raises:
+        ValueError: there is nothing behind the entry that could fail.
+    """
+    behind = [service.name for service in topology.services if service.name != topology.entry]
+    if not behind:
+        raise ValueError("the topology has no service but its entry: there is nothing behind it that could fail")
+    entry = next(service for service in topology.services if service.name == topology.entry)
+    return {
+        "holdfast": 1,
+        "name": topology.namespace,
+        "system": {
+            "environment": "lab",
+            "namespace": topology.namespace,
+            "proxy": addresses.proxy,
+            "faults": addresses.faults,
+            "services": addresses.services,
+        },
+        "request": _request(entry, addresses.entry),
+        "services": [{"name": name, **deepcopy(fault)} for name, fault in zip(behind, cycle(_FAULTS), strict=False)],
+        "load": {"requests": 2, "concurrency": 2},
+        "slo": {"error_rate": "1%", "p95": f"{_p95(topology):g}s"},
+        "safety": {"fault_ttl": "5m"},
+    }
+
+
+def plan_text(topology: Topology, addresses: LabAddresses, comments: Iterable[str] = ()) -> str:
+    """The same as a file."""
+    return commented(plan_for(topology, addresses), comments)
+
+
+def _request(entry: Service, address: str) -> dict[str, Any]:
+    route = entry.routes[0]
+    request: dict[str, Any] = {"method": route.method, "url": address + route.path, "timeout": "30s"}
+    # The lab's services keep nothing, so that asking them again does no harm whatever the method.
+    return request if route.method == "GET" else {**request, "repeatable": True}
+
+
+def _p95(topology: Topology) -> float:
+    """Between one pause of those who try again and two, so that one is fine and two are not; else 2 s."""
+    pauses = [call.retries * call.backoff for service in topology.services for call in service.calls]
+    return round(1.6 * max(pauses, default=0.0), 2) or 2.0
+
+
+def _url(port: int | None) -> str:
+    return f"http://{HOST}:{port}"

@@ -1,0 +1,36 @@
+"""A topology as the file that a person would have written: units, and nothing that says what goes without saying."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import yaml
+
+from lab.topology import Topology
+
+_DURATIONS = ("latency", "timeout", "backoff")
+
+
+def topology_text(topology: Topology, comments: Iterable[str] = ()) -> str:
+    """The file's content, which reads back as the same topology. The comments stand first, one on each line."""
+    content = topology.model_dump(mode="json", exclude_defaults=True)
+    content["services"] = [_service(service) for service in content["services"]]
+    return commented(content, comments)
+
+
+def commented(content: dict[str, Any], comments: Iterable[str]) -> str:
+    """YAML in the order of `content`, with a line of comment for each of `comments`."""
+    head = "".join(f"# {line}".rstrip() + "\n" for line in comments)
+    return head + yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120)
+
+
+def _service(service: dict[str, Any]) -> dict[str, Any]:
+    return _with_units({**service, "calls": [_with_units(call) for call in service.get("calls", [])]})
+
+
+def _with_units(part: dict[str, Any]) -> dict[str, Any]:
+    durations = {name: _duration(part[name]) for name in _DURATIONS if name in part}
+    return {name: value for name, value in (part | durations).items() if value != []}
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:g}s" if seconds >= 1 else f"{seconds * 1000:g}ms"

@@ -1,0 +1,44 @@
+"""A made-up system and its plan, as `holdfast lab --generate` writes them: the run finds what was planted."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from pathlib import Path
+
+import pytest
+from temporalio.client import Client
+
+from lab import Lab, PortChoice
+from lab.generate import generate_topology
+from lab.graphs import Shape
+from lab.plan_for import plan_for
+from tests.e2e.bench import Bench
+from tests.e2e.conftest import QUICK
+from worker import running
+from workflows.contracts.execution import Recovery, Verdict
+
+
+@pytest.mark.exhaustive
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("shape", [Shape.LAYERED, Shape.CHAIN])
+async def test_a_run_finds_what_was_planted(temporal: Client, tmp_path: Path, shape: Shape) -> None:
+    """Every case that fails was planted, every case planted fails, and nothing is left on."""
+    topology, planted = generate_topology(shape, 13, seed=7)
+    async with Lab(topology, settings=QUICK, ports=PortChoice.FREE) as lab:
+        bench = Bench(temporal, lab, tmp_path)
+        plan = plan_for(topology, lab.addresses) | {"name": bench.name}
+        plan["system"]["environment"] = bench.name
+        async with running(temporal, bench.settings), bench:
+            summary = await bench.run(plan)
+            results = await bench.store.results(summary.execution_id)
+        assert lab.state().clean
+    cases = {case for one in planted for case in one.cases}
+    fatal = {case[0] for case in cases if len(case) == 1}
+    pairs = combinations([service.name for service in topology.services[1:]], 2)
+    assert planted
+    assert {one.case_id for one in results if one.verdict is Verdict.FAILED} == {
+        *("+".join(case) for case in cases),
+        *("+".join(pair) for pair in pairs if fatal & {*pair}),
+    }
+    assert summary.cases.measured == len(results) == 1 + 12 + 66
+    assert summary.recovery is Recovery.VERIFIED
