@@ -24,21 +24,41 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="As JSON.")
+"""For commands that print facts: JSON, and nothing else, on standard output."""
+
+
 def coloured() -> bool:
     """Whether to colour: in a terminal, unless NO_COLOR says otherwise."""
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
 
 
-def say(text: str = "", *, bold: bool = False, colour: str | None = None) -> None:
-    """One line for people, shown at once also when it is piped."""
+def say(text: str = "", *, bold: bool = False, colour: str | None = None, end: str = "\n") -> None:
+    """One line, shown at once also when it is piped."""
     styled = click.style(text, bold=bold, fg=colour) if (bold or colour) and coloured() else text
-    click.echo(styled, color=coloured())
+    click.echo(styled + end, nl=False, color=coloured())
     sys.stdout.flush()
 
 
 def complain(text: str) -> None:
     """One line on standard error."""
     click.echo(text, err=True, color=False)
+
+
+def write_file(path: Path, text: str, *, overwrite: bool, hint: str = "") -> None:
+    """Write a file that somebody asked for; one that is there already only with `overwrite`.
+
+    Raises:
+        HoldfastError: VALIDATION_ERROR when it is there, or cannot be written.
+    """
+    try:
+        with path.open("w" if overwrite else "x", encoding="utf-8") as opened:
+            opened.write(text)
+    except FileExistsError as error:
+        raise HoldfastError(ErrorCode.VALIDATION_ERROR, f"{path} is there already", hint=hint) from error
+    except OSError as error:
+        words = error.strerror or str(error)
+        raise HoldfastError(ErrorCode.VALIDATION_ERROR, f"{path} cannot be written: {words}") from error
 
 
 def show_problems(problems: Iterable[Problem]) -> None:

@@ -9,11 +9,12 @@ from typing import NoReturn
 
 import click
 
+from cli.checking import schema, validate
 from cli.demo import demo
 from cli.faults import faults
 from cli.looking import cancel, watch
 from cli.processes import end_with_parent
-from cli.run import run, validate
+from cli.run import run
 from cli.serving import lab, server, worker
 from cli.status import status
 
@@ -24,7 +25,7 @@ def cli() -> None:
     end_with_parent()
 
 
-for command in (demo, run, validate, status, watch, cancel, faults, server, lab, worker):
+for command in (demo, validate, run, status, watch, cancel, faults, schema, server, lab, worker):
     cli.add_command(command)
 
 

@@ -18,6 +18,9 @@ from workflows.contracts.plan import Plan
 from workflows.logic.cases import case_count
 from workflows.logic.validation import check_plan
 
+PLAN = click.argument("plan", type=click.Path(path_type=Path, allow_dash=True))
+"""A plan's file; `-` is standard input."""
+
 
 @dataclass(frozen=True)
 class PlanFile:
@@ -28,11 +31,23 @@ class PlanFile:
 
     def summary(self) -> str:
         """One line."""
-        plan = self.plan
-        services, cases = len(plan.services), case_count(len(plan.services))
-        requests = cases * plan.load.requests
+        plan, numbers = self.plan, self.numbers()
         where = f"namespace {plan.system.namespace} of {plan.environment}"
-        return f"plan {plan.name}: {services} services, {cases} cases, {requests} requests, {where}"
+        counted = ", ".join(f"{numbers[what]} {what}" for what in ("services", "cases", "requests"))
+        return f"plan {plan.name}: {counted}, {where}"
+
+    def numbers(self) -> dict[str, Any]:
+        """The same for programs."""
+        plan = self.plan
+        cases = case_count(len(plan.services))
+        return {
+            "plan": plan.name,
+            "namespace": plan.system.namespace,
+            "environment": plan.environment,
+            "services": len(plan.services),
+            "cases": cases,
+            "requests": cases * plan.load.requests,
+        }
 
 
 def valid_plan(path: Path) -> PlanFile:

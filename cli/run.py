@@ -1,4 +1,4 @@
-"""`holdfast validate` and `holdfast run`: from a plan file to a verdict."""
+"""`holdfast run`: from a plan file to a verdict."""
 
 from __future__ import annotations
 
@@ -16,21 +16,11 @@ from cli.exit_codes import ExitCode, RunOutcome, code_for
 from cli.following import Detached, Follower, Run, mention_missing_worker
 from cli.interrupts import Interrupts
 from cli.next_steps import after_run
-from cli.plans import PlanFile, confirm, valid_plan
+from cli.plans import PLAN, PlanFile, confirm, valid_plan
 from cli.results import show_outcome
 from cli.starting import start, task_queue, web_ui_page
 from workflows.contracts.errors import HoldfastError
 from workflows.contracts.execution import IfBusy
-
-PLAN = click.argument("plan", type=click.Path(path_type=Path, allow_dash=True))
-
-
-@click.command()
-@PLAN
-@clear_errors
-def validate(plan: Path) -> None:
-    """Check a plan without touching anything: every problem with its path and a hint, exit code 2."""
-    say(f"ok: {valid_plan(plan).summary()}")
 
 
 @click.command()

@@ -50,13 +50,14 @@ async def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
 
 
 @pytest.mark.parametrize("example", ["shop.yaml", "minimal.yaml"])
-def test_a_valid_plan_is_ok_in_one_line(example: str) -> None:
+def test_a_valid_plan_is_ok_in_one_line_and_the_next_step_in_another(example: str) -> None:
     """With the number of cases and of requests, so that nobody is surprised by their own plan."""
     result = CliRunner().invoke(cli, ["validate", str(ROOT / "examples" / example)])
     assert result.exit_code == 0
     assert result.output.startswith("ok: plan ")
     assert " cases, " in result.output
-    assert len(result.output.splitlines()) == 1
+    (_, following) = result.output.splitlines()
+    assert f"next: `holdfast preview {ROOT / 'examples' / example}`" in following
 
 
 def test_every_problem_is_told_with_its_path_and_a_hint(tmp_path: Path) -> None:
