@@ -12,6 +12,7 @@ import click
 from cli.checking import schema, validate
 from cli.demo import demo
 from cli.faults import faults
+from cli.listing import list_runs
 from cli.looking import cancel, watch
 from cli.processes import end_with_parent
 from cli.run import run
@@ -25,7 +26,7 @@ def cli() -> None:
     end_with_parent()
 
 
-for command in (demo, validate, run, status, watch, cancel, faults, schema, server, lab, worker):
+for command in (demo, validate, run, status, watch, cancel, list_runs, faults, schema, server, lab, worker):
     cli.add_command(command)
 
 

@@ -25,6 +25,9 @@ from workflows.names import record_id
 
 _RANDOM_BITS = 21
 
+MOST_LISTED = 1_000
+"""Runs that are read at once."""
+
 
 def new_execution_id() -> int:
     """53 bits: epoch seconds x 2^21 + 21 random bits, unique over deleted databases and second installations."""
@@ -114,7 +117,8 @@ class Executions:
     async def row(self, execution_id: int) -> ExecutionRow:
         """The record, as people read it. Does not need to understand the plan."""
         async with reading(self._engine) as work:
-            return _read(*await _with_plan(work, execution_id))
+            row, snapshot = await _with_plan(work, execution_id)
+            return _read(row, snapshot.name)
 
     @unbroken
     async def latest_of(self, workflow_id: str) -> ExecutionRow | None:
@@ -128,7 +132,24 @@ class Executions:
         )
         async with reading(self._engine) as work:
             found = (await work.execute(newest)).first()
-        return _read(found[0], found[1]) if found else None
+        return _read(found[0], found[1].name) if found else None
+
+    @unbroken
+    async def newest(self, limit: int, plan: str | None = None) -> list[ExecutionRow]:
+        """The newest runs, of all plans or of those with this name, the newest first; at most `MOST_LISTED`.
+
+        Their plans' texts, which may be long, are not read.
+        """
+        wanted = (
+            select(TaskExecution, col(PlanSnapshot.name))
+            .join(PlanSnapshot, col(TaskExecution.task_id) == col(PlanSnapshot.id))
+            .order_by(col(TaskExecution.created_at).desc(), col(TaskExecution.id).desc())
+            .limit(min(limit, MOST_LISTED))
+        )
+        if plan is not None:
+            wanted = wanted.where(col(PlanSnapshot.name) == plan)
+        async with reading(self._engine) as work:
+            return [_read(row, name) for row, name in await work.execute(wanted)]
 
 
 async def _with_plan(work: AsyncSession, execution_id: int) -> tuple[TaskExecution, PlanSnapshot]:
@@ -186,6 +207,6 @@ def _execution(row: TaskExecution, snapshot: PlanSnapshot) -> Execution:
     )
 
 
-def _read(row: TaskExecution, snapshot: PlanSnapshot) -> ExecutionRow:
-    named = {"execution_id": row.id, "plan": snapshot.name, "error_message": row.error_msg or ""}
+def _read(row: TaskExecution, plan: str) -> ExecutionRow:
+    named = {"execution_id": row.id, "plan": plan, "error_message": row.error_msg or ""}
     return ExecutionRow.model_validate(row.model_dump() | named)

@@ -94,6 +94,10 @@ class Store:
         """The newest run of a workflow id. See `Executions.latest_of`."""
         return await self._executions.latest_of(workflow_id)
 
+    async def latest_executions(self, limit: int, plan: str | None = None) -> list[ExecutionRow]:
+        """The newest runs, newest first. See `Executions.newest`."""
+        return await self._executions.newest(limit, plan)
+
     async def log(self, execution_id: int, key: str, level: LogLevel, message: str) -> None:
         """Append a line to a run's log; one key is one line. See `Logs.add`."""
         await self._logs.add(execution_id, key, level, message)

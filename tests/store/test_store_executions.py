@@ -180,3 +180,25 @@ async def test_log_ids_are_the_peers(store: Store, run: int, monkeypatch: pytest
     await store.log(run, "first", LogLevel.INFO, "first")
     await store.log(run, "second", LogLevel.INFO, "second")
     assert len(await store.log_entries(run)) == 2
+
+
+async def test_runs_are_listed_newest_first(store: Store) -> None:
+    """As many as are asked for, of all plans or of one; the order is that of creation."""
+    ids = [(await new_execution(store, f"run-{number}")).execution_id for number in range(5)]
+    other = shop_plan(name="other")
+    new = NewExecution(plan_json=canonical_json(other), workflow_id="w", run_id="run-5")
+    ids.append((await store.create_execution(new, other, FAST)).execution_id)
+    assert [row.execution_id for row in await store.latest_executions(10)] == ids[::-1]
+    assert [row.execution_id for row in await store.latest_executions(2)] == ids[:-3:-1]
+    assert [row.plan for row in await store.latest_executions(10, "other")] == ["other"]
+    assert [row.execution_id for row in await store.latest_executions(3, "shop")] == ids[4:1:-1]
+    assert await store.latest_executions(10, "nobody's") == []
+    assert (await store.latest_executions(1))[0] == await store.execution_row(ids[-1])
+
+
+async def test_no_more_runs_are_listed_than_can_be_shown(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a caller asks for."""
+    monkeypatch.setattr(executions, "MOST_LISTED", 2)
+    for number in range(3):
+        await new_execution(store, f"run-{number}")
+    assert len(await store.latest_executions(1_000_000)) == 2
