@@ -13,6 +13,7 @@ from cli.console import clear_errors, say
 from cli.exit_codes import ExitCode, RunOutcome
 from cli.following import Detached, Follower, Run, ask_to_end, end_of
 from cli.interrupts import Interrupts
+from cli.panels import Panels
 from cli.results import show_outcome
 from clients.temporal import server_error
 from workflows.contracts.errors import ErrorCode, HoldfastError
@@ -61,7 +62,7 @@ async def _watch(run_id: str) -> int:
         handle = await interrupts.during(known(client, run_id))
         say(f"{handle.id}, run {handle.run_id}")
         try:
-            outcome = await Follower(client, handle, say).follow(interrupts, cancel_first=False)
+            outcome = await Follower(client, handle, say, Panels().lines).follow(interrupts, cancel_first=False)
         except Detached as why:
             say(f"{why}. To end it: `holdfast cancel {run_id}`")
             return ExitCode.CANCELLED

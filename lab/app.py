@@ -51,6 +51,10 @@ class App:
             return json_response(route.body)
         return await self._compose(route, request.headers.get("baggage"))
 
+    async def healthy(self) -> bool:
+        """Whether it could answer: a simulated service always can."""
+        return True
+
     async def _compose(self, route: Route, baggage: str | None) -> web.Response:
         headers = {"baggage": baggage} if baggage is not None and self._service.forwards_baggage else {}
         results: dict[str, CallResult] = {}

@@ -4,11 +4,12 @@ import aiohttp
 
 from lab.app import App
 from lab.background import Background
-from lab.host import Host
+from lab.host import Backend, Host
 from lab.journal import Journal
 from lab.settings import LabSettings, PortChoice
 from lab.sockets import Listener, allow_sockets
-from lab.topology import Topology
+from lab.topology import Service, Topology
+from lab.upstream import Upstream
 
 
 class UnknownServiceError(Exception):
@@ -34,6 +35,7 @@ class Cluster:
             for service in topology.services
         }
         self._listeners: dict[str, Listener] = {}
+        self._upstreams: list[Upstream] = []
         self._session: aiohttp.ClientSession | None = None
 
     @property
@@ -67,13 +69,20 @@ class Cluster:
         for service in self.topology.services:
             self._listeners[service.name] = Listener(self.hosts[service.name].handle, service.port, ports)
         for service in self.topology.services:
-            app = App(service, self._session, self.address_of)
-            await self.hosts[service.name].start(app, self._listeners[service.name])
+            await self.hosts[service.name].start(self._backend(service), self._listeners[service.name])
+
+    def _backend(self, service: Service) -> Backend:
+        if service.upstream is None:
+            return App(service, self.session, self.address_of)
+        self._upstreams.append(Upstream(service.upstream, service.upstream_health or "/", self.settings))
+        return self._upstreams[-1]
 
     async def stop(self) -> None:
         """End all tasks, close all sockets."""
         await self.background.close()
         for listener in self._listeners.values():
             await listener.close()
+        for upstream in self._upstreams:
+            await upstream.close()
         if self._session is not None:
             await self._session.close()

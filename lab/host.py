@@ -5,16 +5,21 @@ import time
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import partial
+from typing import Protocol
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict
 
-from lab.app import App, json_response, raw_path
+from lab.app import json_response, raw_path
 from lab.background import Background
 from lab.journal import Journal
 from lab.settings import LabSettings
 from lab.sidecar import APP_PORT, SIDECAR_PORT, Exchange, Sidecar
 from lab.sockets import Listener
+from lab.upstream import readable
+
+HEALTH_PATH = "/health"
+"""Readiness, as the cluster sees it: the host's own answer on every service, never recorded."""
 
 UPSTREAM_ERROR = (
     "upstream connect error or disconnect/reset before headers. retried and the latest reset reason: "
@@ -67,6 +72,18 @@ def drop(request: web.BaseRequest) -> web.Response:
     return web.Response(status=504)
 
 
+class Backend(Protocol):
+    """What answers in the pod: a simulated service, or the way to a real one."""
+
+    async def answer(self, request: web.BaseRequest) -> web.Response:
+        """Answer a business request."""
+        ...
+
+    async def healthy(self) -> bool:
+        """Whether it could."""
+        ...
+
+
 class Host:
     """One service on one address. After each change `_sync` makes the socket agree with what should be listening."""
 
@@ -83,10 +100,10 @@ class Host:
         self._settings = settings
         self._journal = journal
         self._background = background
-        self._app: App | None = None
+        self._app: Backend | None = None
         self._listener: Listener | None = None
 
-    async def start(self, app: App, listener: Listener) -> None:
+    async def start(self, app: Backend, listener: Listener) -> None:
         """Begin to serve."""
         self._app, self._listener = app, listener
         await self._sync()
@@ -152,7 +169,7 @@ class Host:
         delay = sum(effect.seconds for effect in effects)
         if delay:
             await asyncio.sleep(delay)
-        if self._is_entry and request.path.startswith("/api"):
+        if self._is_entry and request.path != HEALTH_PATH:
             self._journal.counters.entry_baggage[request.headers.get("baggage", "")] += 1
         if self._live is not None and self.target_port == SIDECAR_PORT:
             return await self._through(self._live, request)
@@ -167,18 +184,17 @@ class Host:
             self._journal.counters.services[self.name].intercepted += 1
             return rule.response()
         began = time.monotonic()
-        body = await request.text()
+        body = await request.read()
         # With 15006 as its application port the sidecar forwards to itself until it gives up.
         reachable = self.app_up and sidecar.app_port != SIDECAR_PORT
         response = await self._serve(request) if reachable else web.Response(status=503, text=UPSTREAM_ERROR)
-        if sidecar.recorder is not None and sidecar.recorder.wants(request.method, path):
+        if sidecar.recorder is not None and path != HEALTH_PATH and sidecar.recorder.wants(request.method, path):
             sidecar.recorder.add(_exchange(request, body, response, time.monotonic() - began))
         return response
 
     async def _serve(self, request: web.BaseRequest) -> web.Response:
-        if request.path == "/health":
-            status = "UP" if self.ready else "OUT_OF_SERVICE"
-            return json_response({"status": status, "service": self.name}, 200 if self.ready else 503)
+        if request.path == HEALTH_PATH:
+            return await self._health()
         path = raw_path(request)
         self._journal.counters.services[self.name].requests[f"{request.method} {path}"] += 1
         if any(effect.kind is EffectKind.EXCEPTION for effect in self.effects.values()):
@@ -186,6 +202,10 @@ class Host:
         if self._app is None:
             return web.Response(status=503, text=UPSTREAM_ERROR)
         return await self._app.answer(request)
+
+    async def _health(self) -> web.Response:
+        up = self.ready and self._app is not None and await self._app.healthy()
+        return json_response({"status": "UP" if up else "OUT_OF_SERVICE", "service": self.name}, 200 if up else 503)
 
     async def _activate(self, sidecar: Sidecar) -> None:
         if self.sidecar is sidecar:
@@ -210,14 +230,14 @@ def _spring_error(path: str) -> web.Response:
     return json_response({"timestamp": timestamp, "status": 500, "error": "Internal Server Error", "path": path}, 500)
 
 
-def _exchange(request: web.BaseRequest, body: str, response: web.Response, seconds: float) -> Exchange:
+def _exchange(request: web.BaseRequest, body: bytes, response: web.Response, seconds: float) -> Exchange:
     return Exchange(
         method=request.method,
         target=request.raw_path,
         request_headers={name.lower(): value for name, value in request.headers.items()},
-        request_body=body,
+        request_body=body.decode(errors="replace"),
         status=response.status,
         response_headers={name.lower(): value for name, value in response.headers.items()},
-        response_body=response.text or "",
+        response_body=readable(response),
         seconds=seconds,
     )

@@ -41,3 +41,7 @@ class LabSettings(BaseModel):
     """A deleted pod or killed process is back after so long, although its fault stays Running."""
     hang_limit: float = Field(default=30, gt=0)
     """A lost packet's request, or a hanging answer, is cut off after so long at the latest."""
+    upstream_timeout: float = Field(default=30, gt=0)
+    """A real service behind the lab has so long for its whole answer; then its caller gets a 504."""
+    health_timeout: float = Field(default=2, gt=0)
+    """A real service that is asked for its health has so long to answer."""

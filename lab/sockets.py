@@ -6,12 +6,18 @@ import socket
 import sys
 from collections.abc import Awaitable, Callable
 
+import aiohttp
 from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http_parser import RawRequestMessage
 
 from lab.settings import PortChoice
 
 HOST = "127.0.0.1"
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+LARGEST_BODY = 16 * 1024**2
+"""Bytes of a body, of request or answer: they are held whole in memory. More is refused."""
 
 _FILES_EACH = 40
 """A listener, its guard, and both ends of the connections that eight callers at once keep open to a service."""
@@ -57,6 +63,17 @@ def bind(preferred: int | None, choice: PortChoice) -> socket.socket:
     return _bound(0)
 
 
+def _request(
+    message: RawRequestMessage,
+    payload: aiohttp.StreamReader,
+    protocol: web.RequestHandler,
+    writer: AbstractStreamWriter,
+    task: asyncio.Task[None],
+) -> web.BaseRequest:
+    loop = asyncio.get_running_loop()
+    return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=LARGEST_BODY)
+
+
 class Listener:
     """One address. Closed means closed: clients are refused, their open connections are dropped.
 
@@ -99,7 +116,7 @@ class Listener:
 
     async def _open(self) -> None:
         sock, self._first = self._first or _bound(self.port), None
-        server = web.Server(self._handler, access_log=None, keepalive_timeout=75)
+        server = web.Server(self._handler, request_factory=_request, access_log=None, keepalive_timeout=75)
         runner = web.ServerRunner(server, shutdown_timeout=0.1)
         await runner.setup()
         await web.SockSite(runner, sock, backlog=1024).start()

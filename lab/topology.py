@@ -26,6 +26,10 @@ def _seconds(value: object) -> object:
 Duration = Annotated[float, BeforeValidator(_seconds), Field(ge=0)]
 DnsLabel = Annotated[str, StringConstraints(pattern=r"^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$")]
 ApiPath = Annotated[str, StringConstraints(pattern=r"^/api(/\S*)?$")]
+RealUrl = Annotated[
+    str, StringConstraints(pattern=r"^http://[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?(/[^\s?#]*)?$")
+]
+UrlPath = Annotated[str, StringConstraints(pattern=r"^/[^\s#]*$")]
 Method = Annotated[str, StringConstraints(pattern=r"^(GET|POST|PUT|DELETE|PATCH)$")]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
@@ -71,16 +75,36 @@ class Call(Model):
         return self
 
 
+_OF_REAL_SERVICES = {"name", "port", "upstream", "upstream_health"}
+
+
 class Service(Model):
-    """One service of the system under test."""
+    """One service of the system under test: a simulated one with routes, or the lab's address of a real one."""
 
     name: DnsLabel
     port: Port | None = None
+    upstream: RealUrl | None = None
+    """Base URL of a real service that answers in place of routes and calls, behind the proxy and the faults."""
+    upstream_health: UrlPath | None = None
+    """What the real service is asked to see whether it is ready: anything below 500 is. Default: `/`."""
     latency: Duration = 0.005
-    routes: Annotated[tuple[Route, ...], Field(min_length=1, strict=False)]
+    routes: Annotated[tuple[Route, ...], Field(strict=False)] = ()
     calls: Annotated[tuple[Call, ...], Field(strict=False)] = ()
     needs_one_of: Annotated[tuple[Annotated[tuple[DnsLabel, ...], Field(strict=False)], ...], Field(strict=False)] = ()
     forwards_baggage: bool = True
+
+    @model_validator(mode="after")
+    def _simulated_or_real(self) -> Self:
+        if self.upstream is None:
+            if not self.routes:
+                raise ValueError(f"service {self.name!r} needs routes, or the upstream that answers for it")
+            if self.upstream_health is not None:
+                raise ValueError(f"service {self.name!r}: upstream_health is for an upstream")
+            return self
+        simulated = sorted(self.model_fields_set - _OF_REAL_SERVICES)
+        if simulated:
+            raise ValueError(f"service {self.name!r} is real, the upstream decides about {', '.join(simulated)}")
+        return self
 
     def references(self) -> Iterator[str]:
         """Name every other service that this one mentions."""

@@ -109,9 +109,12 @@ class Analyses:
         self._end(task, TaskStatus.COMPLETED, "Analysis completed")
 
     async def _record(self, wanted: Analyze) -> list[Session]:
-        rules = [RecordRule(path="/api", method=method) for method in _METHODS]
+        real = {service.name for service in self._cluster.topology.services if service.upstream is not None}
         recordings = []
         for service in wanted.service_list:
+            # The peer records what begins with /api; real services of anybody's have paths of any kind.
+            prefix = "/" if service in real else "/api"
+            rules = [RecordRule(path=prefix, method=method) for method in _METHODS]
             try:
                 recordings.append(await self._sessions.record(wanted.namespace, service, rules, wanted.duration_sec))
             except UnknownServiceError:

@@ -63,7 +63,7 @@ def _encoded_again(url: str) -> str:
 
 
 async def _told(shown: Replayed, response: aiohttp.ClientResponse) -> Replayed:
-    body = await response.text()
+    body = await response.text(errors="replace")
     if response.status < 400:
         headers: dict[str, list[str]] = {}
         for name, value in response.headers.items():

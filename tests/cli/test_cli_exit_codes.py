@@ -23,6 +23,7 @@ EXPECTED = dict.fromkeys(ErrorCode, 3) | {
     ErrorCode.VALIDATION_ERROR: 2,
     ErrorCode.SECRET_MISSING: 2,
     ErrorCode.STOP_CONDITION: 4,
+    ErrorCode.STEADY_STATE_NOT_MET: 4,
     ErrorCode.ABORTED: 4,
     ErrorCode.DEADLINE_EXCEEDED: 4,
     ErrorCode.EXECUTION_ALREADY_RUNNING: 7,

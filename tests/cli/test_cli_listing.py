@@ -75,7 +75,7 @@ async def test_a_failed_run_is_listed_under_its_error(store: Store) -> None:
             phase=Phase.FAILED,
             recovery=Recovery.UNVERIFIED,
             error_code=ErrorCode.PEER_UNREACHABLE,
-        )  # fmt: skip
+        )
     )
     row = await store.execution_row(execution)
     assert cells(row, row.updated_at)[3:6] == ("PEER_UNREACHABLE", "", "unverified")

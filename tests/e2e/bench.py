@@ -42,6 +42,10 @@ async def until(look: Callable[[], Awaitable[Any]], what: str, patience: float =
     raise AssertionError(f"never happened: {what}")
 
 
+STEADY_REQUESTS = 9
+"""Requests without a baggage header beside the baseline's: three before the run, three after, three by the lock."""
+
+
 class Bench:
     """One lab with everything around it. The task queue is its own, so that benches do not share workers."""
 

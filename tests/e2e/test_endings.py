@@ -235,10 +235,16 @@ async def test_a_paused_run_can_be_cancelled(bench: Bench) -> None:
     assert bench.lab.state().clean
 
 
+def _impatient(plan: dict[str, Any]) -> dict[str, Any]:
+    """A request may not take longer than the whole analysis."""
+    plan["request"]["timeout"] = "1s"
+    return plan
+
+
 async def test_a_stalled_analysis_ends_with_analyze_timeout(bench: Bench) -> None:
     """ANALYZE_TIMEOUT, with its phase, and the recordings that the proxy would have left on are stopped."""
     bench.lab.misbehave(Misbehaviour(analysis_stalls=True))
-    found = await failure(bench, await bench.start(bench.small_plan(timeouts={"analyze": "2s"})))
+    found = await failure(bench, await bench.start(_impatient(bench.small_plan(timeouts={"analyze": "2s"}))))
     assert (found.code, found.error_class) == (ErrorCode.ANALYZE_TIMEOUT, ErrorClass.TIMEOUT)
     assert found.phase is Phase.ANALYZING_PATTERNS
     assert "COLLECTING_DATA" in found.message

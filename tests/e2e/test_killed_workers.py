@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import httpx
 
-from tests.e2e.bench import Bench, until
+from tests.e2e.bench import STEADY_REQUESTS, Bench, until
 from workflows.contracts.execution import Phase, Recovery
 
 
@@ -33,8 +33,8 @@ async def test_a_worker_killed_during_the_load_test_is_replaced(idle_bench: Benc
     await bench.lock_ended(handle)
     after = (await counters(bench))["entry_baggage"]
     assert summary.cases.measured == 4
-    # The baseline's header is also that of nothing else; the analysis carries the marker.
-    assert (after[tokens[0]], after[tokens[1]]) == (requests, requests)
+    # The baseline's header, which is none, is also that of the steady state; the analysis carries the marker.
+    assert (after[tokens[0]], after[tokens[1]]) == (requests + STEADY_REQUESTS, requests)
     assert after[tokens[2]] == before[tokens[2]] + requests
     assert after[tokens[3]] == requests
     results = await bench.store.results(summary.execution_id)

@@ -1,0 +1,120 @@
+"""The way from the lab's address to a real service: a reverse proxy that changes nothing it need not change."""
+
+import contextlib
+import zlib
+from collections.abc import Iterable, Mapping
+
+import aiohttp
+from aiohttp import web
+from multidict import CIMultiDict
+from yarl import URL
+
+from lab.settings import LabSettings
+from lab.sockets import LARGEST_BODY
+
+_HOP_BY_HOP = frozenset(
+    ("connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade")
+)
+_OF_PROXIES = frozenset(("proxy-authenticate", "proxy-authorization"))
+_ASKED_ANEW = frozenset(("host", "content-length", "expect"))
+"""What a request of our own has values of its own for."""
+
+_NEVER_ADDED = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
+_NOT_BELOW = 500
+
+
+class Upstream:
+    """One real service."""
+
+    def __init__(self, base: str, health: str, settings: LabSettings) -> None:
+        self._base = base.rstrip("/")
+        self._origin = str(URL(base).origin())
+        self._health = health
+        self._settings = settings
+        # A kept connection that the service closes just when it is used again would look like a failure of the service.
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, force_close=True),
+            auto_decompress=False,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            skip_auto_headers=_NEVER_ADDED,
+        )
+
+    async def close(self) -> None:
+        """Close every connection to it."""
+        await self._session.close()
+
+    async def healthy(self) -> bool:
+        """Whether it answers, with anything below 500."""
+        timeout = aiohttp.ClientTimeout(total=self._settings.health_timeout)
+        url = URL(self._base + self._health, encoded=True)
+        try:
+            async with self._session.get(url, timeout=timeout, allow_redirects=False) as response:
+                return response.status < _NOT_BELOW
+        except (aiohttp.ClientError, TimeoutError):
+            return False
+
+    async def answer(self, request: web.BaseRequest) -> web.Response:
+        """Pass a request on and its answer back; 502 without an answer, 504 when it takes too long."""
+        if not request.raw_path.startswith("/"):
+            return _failed(400, f"{request.raw_path} is no path of a service")
+        try:
+            return await self._passed_on(request, await request.read())
+        except TimeoutError:
+            return _failed(504, f"{self._base} did not answer within {self._settings.upstream_timeout:g} s")
+        except aiohttp.ClientError as error:
+            return _failed(502, f"{self._base} cannot be asked: {type(error).__name__}")
+
+    async def _passed_on(self, request: web.BaseRequest, body: bytes) -> web.Response:
+        headers = _without(request.headers, _ASKED_ANEW)
+        headers["X-Forwarded-Host"] = request.headers.get("Host", "")
+        async with self._session.request(
+            request.method,
+            URL(self._base + request.raw_path, encoded=True),
+            headers=headers,
+            data=body or None,
+            allow_redirects=False,
+            timeout=aiohttp.ClientTimeout(total=self._settings.upstream_timeout),
+        ) as response:
+            content = await _bounded(response.content)
+            if content is None:
+                return _failed(502, f"{self._base} answers with more than {LARGEST_BODY} bytes")
+            return self._passed_back(request, response, content)
+
+    def _passed_back(self, request: web.BaseRequest, response: aiohttp.ClientResponse, content: bytes) -> web.Response:
+        # The length of what HEAD would have sent is the service's word; any other is counted again.
+        headers = _without(response.headers, () if request.method == "HEAD" else ("content-length",))
+        location = headers.get("Location", "")
+        if location == self._origin or location.startswith(self._origin + "/"):
+            # Else the client would follow the redirect around the lab.
+            headers["Location"] = f"http://{request.headers.get('Host', '')}{location[len(self._origin) :]}"
+        return web.Response(status=response.status, reason=response.reason, headers=headers, body=content)
+
+
+def readable(response: web.Response) -> str:
+    """The body of an answer as text, decompressed where that is possible; what is no text is replaced."""
+    body = response.body if isinstance(response.body, bytes) else b""
+    if response.headers.get("Content-Encoding", "").lower() in {"gzip", "deflate"}:
+        with contextlib.suppress(zlib.error):
+            body = zlib.decompressobj(wbits=47).decompress(body, LARGEST_BODY)
+    return body.decode(response.charset or "utf-8", errors="replace")
+
+
+def _without(headers: Mapping[str, str], others: Iterable[str]) -> CIMultiDict[str]:
+    """Every header, as often as it is there, but those of the connection and a few others."""
+    named = {name.strip().lower() for name in headers.get("Connection", "").split(",")}
+    left_out = {*_HOP_BY_HOP, *_OF_PROXIES, *named, *others}
+    return CIMultiDict((name, value) for name, value in headers.items() if name.lower() not in left_out)
+
+
+async def _bounded(content: aiohttp.StreamReader) -> bytes | None:
+    """The whole content; None when it is too long."""
+    read = bytearray()
+    async for chunk in content.iter_any():
+        read += chunk
+        if len(read) > LARGEST_BODY:
+            return None
+    return bytes(read)
+
+
+def _failed(status: int, why: str) -> web.Response:
+    return web.json_response({"error": why}, status=status)

@@ -1,0 +1,105 @@
+"""The steady state, and cases that a plan leaves out."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+from temporalio.client import WorkflowFailureError
+from temporalio.exceptions import ApplicationError
+
+from tests.e2e.bench import Bench
+from workflows.contracts.errors import ErrorCode
+from workflows.contracts.execution import Phase, Recovery, RunFailure, Verdict
+
+
+async def counters(bench: Bench) -> dict[str, dict[str, int]]:
+    async with httpx.AsyncClient(trust_env=False) as client:
+        return (await client.get(f"{bench.lab.addresses.admin}/lab/counters")).json()  # type: ignore[no-any-return]
+
+
+async def break_for_good(bench: Bench) -> None:
+    """Somebody else removes the storefront, and does not put it back."""
+    blade = {
+        "spec": {
+            "experiments": [
+                {
+                    "scope": "container",
+                    "target": "container",
+                    "action": "remove",
+                    "matchers": [
+                        {"name": "container-names", "value": ["storefront"]},
+                        {"name": "names", "value": ["storefront"]},
+                        {"name": "namespace", "value": [bench.lab.addresses.namespace]},
+                    ],
+                }
+            ]
+        }
+    }
+    async with httpx.AsyncClient(trust_env=False) as client:
+        url = f"{bench.lab.addresses.faults}/api/faults/execute"
+        answer = await client.post(url, params={"name": "somebody-else"}, json=blade)
+    assert answer.status_code == 200, answer.text
+
+
+@pytest.mark.parametrize(
+    ("steady", "why"),
+    [
+        ({"body_contains": "no such words"}, "a body without steady_state.body_contains (3 of 3)"),
+        ({"status": [204], "requests": 2}, "status 200, not 204 (2 of 2)"),
+        ({"within": "1ms"}, "later than 1ms (3 of 3)"),
+    ],
+)
+async def test_a_system_that_is_ill_already_is_left_alone(bench: Bench, steady: dict[str, object], why: str) -> None:
+    """Nothing is switched on, the reason holds the measured value, and the namespace is free again."""
+    handle = await bench.start(bench.small_plan(steady_state=steady))
+    with pytest.raises(WorkflowFailureError) as raised:
+        await handle.result()
+    assert isinstance(raised.value.cause, ApplicationError)
+    found = RunFailure.model_validate(raised.value.cause.details[0])
+    assert (found.code, found.phase) == (ErrorCode.STEADY_STATE_NOT_MET, Phase.GENERATING_CASES)
+    assert found.recovery is Recovery.NOT_NEEDED
+    assert why in found.message
+    report = await bench.lock_ended(handle)
+    assert report is not None
+    assert report.recovery_verified
+    seen = await counters(bench)
+    assert (seen["executes"], seen["upserts"]) == ({}, 0)
+    assert not [one for one in await bench.store.ledger_of(report.execution_id) if one.kind != "lock"]
+
+
+async def test_a_system_that_stays_ill_is_not_recovered(bench: Bench) -> None:
+    """Everything of ours is off, and still the request fails: recovery is unverified, by the run and by its lock."""
+    plan = bench.small_plan(timeouts={"stability": "3s"}, load={"requests": 60, "concurrency": 1})
+    handle = await bench.start(plan)
+    await bench.until_phase(handle, Phase.LOAD_TEST_BASELINE)
+    await break_for_good(bench)
+    summary = await handle.result()
+    assert summary.recovery is Recovery.UNVERIFIED
+    assert summary.verdict is Verdict.FAILED
+    report = await bench.lock_ended(handle)
+    assert report is not None
+    assert not report.recovery_verified
+    assert "nothing is on, but the steady state is not met: connect" in report.detail
+    record = await bench.store.execution_row(summary.execution_id)
+    assert record.recovery is Recovery.UNVERIFIED
+
+
+async def test_a_steady_state_that_is_not_asked_for_costs_nothing(bench: Bench) -> None:
+    """Only the baseline's requests go without a header."""
+    await bench.run(bench.small_plan(steady_state={"check": False}))
+    assert (await counters(bench))["entry_baggage"][""] == 2
+
+
+async def test_excluded_cases_are_not_measured_and_not_missed(bench: Bench) -> None:
+    """They are skipped with the plan's reason, and the verdict does not wait for them."""
+    pair = {"case": "shipping+reviews", "reason": "known to be too slow"}
+    summary = await bench.run(bench.small_plan(exclude=[pair]))
+    assert summary.verdict is Verdict.PASSED
+    counts = summary.cases
+    assert (counts.total, counts.measured, counts.skipped, counts.excluded) == (4, 3, 1, 1)
+    results = {one.case_id: one for one in await bench.store.results(summary.execution_id)}
+    assert results["reviews+shipping"].outcome == "skipped"
+    assert results["reviews+shipping"].reason == "excluded by the plan: known to be too slow"
+    assert results["reviews+shipping"].measurement is None
+    tokens = "chaos.reviews.remove=1,chaos.shipping.error=1"
+    assert (await counters(bench))["entry_baggage"].get(tokens, 0) == 0
