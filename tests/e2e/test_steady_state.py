@@ -28,7 +28,7 @@ async def break_for_good(bench: Bench) -> None:
                     "action": "remove",
                     "matchers": [
                         {"name": "container-names", "value": ["storefront"]},
-                        {"name": "names", "value": ["storefront"]},
+                        {"name": "labels", "value": ["app=storefront"]},
                         {"name": "namespace", "value": [bench.lab.addresses.namespace]},
                     ],
                 }
