@@ -3,6 +3,7 @@
 from pydantic import BaseModel, computed_field
 
 from lab.sidecar import SIDECAR_PORT
+from lab.topology import EntryRequest
 
 
 class LabAddresses(BaseModel):
@@ -17,6 +18,10 @@ class LabAddresses(BaseModel):
     """Base URL of the service that users call."""
     entry_service: str
     """Its name."""
+    entry_request: EntryRequest | None = None
+    """What a plan may ask the entry for: its first route, or what the topology says of a real one."""
+    upstreams: dict[str, str] = {}
+    """The services that are real, with the address behind the lab's."""
 
 
 class ServiceState(BaseModel):

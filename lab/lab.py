@@ -98,6 +98,8 @@ class Lab:
             services=services,
             entry=services[self.topology.entry],
             entry_service=self.topology.entry,
+            entry_request=self.topology.entry_request(),
+            upstreams=self.topology.upstreams(),
         )
         self._admin = Admin(self._cluster, self._proxy, self._faults, self._mischief, self._addresses)
         await self._run(self._admin.build_app(), admin_socket)

@@ -7,7 +7,7 @@ from typing import Any
 
 from lab.addresses import LabAddresses
 from lab.sockets import HOST
-from lab.topology import Service, Topology
+from lab.topology import EntryRequest, Topology
 from lab.written import commented
 
 _FAULTS: tuple[dict[str, Any], ...] = (
@@ -36,11 +36,13 @@ def preferred_addresses(topology: Topology) -> LabAddresses:
         services=services,
         entry=services[topology.entry],
         entry_service=topology.entry,
+        entry_request=topology.entry_request(),
+        upstreams=topology.upstreams(),
     )
 
 
 def plan_for(topology: Topology, addresses: LabAddresses) -> dict[str, Any]:
-    """The plan's document. The request is the entry's first route.
+    """The plan's document. The request is the entry's first route, or what the topology says of a real entry.
 
     Raises:
         ValueError: there is nothing behind the entry that could fail.
@@ -48,7 +50,6 @@ def plan_for(topology: Topology, addresses: LabAddresses) -> dict[str, Any]:
     behind = [service.name for service in topology.services if service.name != topology.entry]
     if not behind:
         raise ValueError("the topology has no service but its entry: there is nothing behind it that could fail")
-    entry = next(service for service in topology.services if service.name == topology.entry)
     return {
         "holdfast": 1,
         "name": topology.namespace,
@@ -59,7 +60,7 @@ def plan_for(topology: Topology, addresses: LabAddresses) -> dict[str, Any]:
             "faults": addresses.faults,
             "services": addresses.services,
         },
-        "request": _request(entry, addresses.entry),
+        "request": _request(topology.entry_request(), addresses.entry),
         "services": [{"name": name, **deepcopy(fault)} for name, fault in zip(behind, cycle(_FAULTS), strict=False)],
         "load": {"requests": 2, "concurrency": 2},
         "slo": {"error_rate": "1%", "p95": f"{_p95(topology):g}s"},
@@ -72,11 +73,10 @@ def plan_text(topology: Topology, addresses: LabAddresses, comments: Iterable[st
     return commented(plan_for(topology, addresses), comments)
 
 
-def _request(entry: Service, address: str) -> dict[str, Any]:
-    route = entry.routes[0]
-    request: dict[str, Any] = {"method": route.method, "url": address + route.path, "timeout": "30s"}
-    # The lab's services keep nothing, so that asking them again does no harm whatever the method.
-    return request if route.method == "GET" else {**request, "repeatable": True}
+def _request(entry: EntryRequest, address: str) -> dict[str, Any]:
+    request: dict[str, Any] = {"method": entry.method, "url": address + entry.path, "timeout": "30s"}
+    # Simulated services keep nothing, so that asking them again does no harm whatever the method; real ones get GET.
+    return request if entry.method == "GET" else {**request, "repeatable": True}
 
 
 def _p95(topology: Topology) -> float:

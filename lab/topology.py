@@ -124,11 +124,20 @@ class Ports(Model):
     admin: Port | None = None
 
 
+class EntryRequest(Model):
+    """A request of a user's, as a plan for the system asks for it."""
+
+    method: Method
+    path: UrlPath
+
+
 class Topology(Model):
     """A whole system: its namespace, its entry and its services."""
 
     namespace: DnsLabel
     entry: DnsLabel
+    entry_path: UrlPath | None = None
+    """What users ask an entry that is real for: only its owner knows. Default: `/`."""
     ports: Ports = Ports()
     services: Annotated[tuple[Service, ...], Field(min_length=1, strict=False)]
 
@@ -139,6 +148,8 @@ class Topology(Model):
             raise ValueError("two services have the same name")
         if self.entry not in names:
             raise ValueError(f"entry {self.entry!r} is not among the services")
+        if self.entry_path is not None and self._entry.upstream is None:
+            raise ValueError(f"entry_path is for an entry that is real: {self.entry!r} has routes of its own")
         for service in self.services:
             unknown = sorted(set(service.references()) - set(names))
             if unknown:
@@ -147,6 +158,20 @@ class Topology(Model):
             if ungrouped:
                 raise ValueError(f"service {service.name!r} needs_one_of, but does not call {sorted(ungrouped)}")
         return self
+
+    def entry_request(self) -> EntryRequest:
+        """What a user asks the system for: the first route of a simulated entry, the path given for a real one."""
+        if self._entry.upstream is not None:
+            return EntryRequest(method="GET", path=self.entry_path or "/")
+        return EntryRequest(method=self._entry.routes[0].method, path=self._entry.routes[0].path)
+
+    def upstreams(self) -> dict[str, str]:
+        """The services that are real, and where each of them is."""
+        return {service.name: service.upstream for service in self.services if service.upstream is not None}
+
+    @property
+    def _entry(self) -> Service:
+        return next(service for service in self.services if service.name == self.entry)
 
 
 def load_topology(path: str | Path) -> Topology:
