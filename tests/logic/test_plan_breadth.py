@@ -52,7 +52,7 @@ def request(**parts: Any) -> dict[str, Any]:
         (request(method="HEAD") | {"steady_state": {"body_contains": "x"}}, "steady_state.body_contains", "no body"),
         (request(timeout="11m"), "request.timeout", "whole analysis"),
         ({"timeouts": {"replay": "3s"}}, "services[1].fault.delay", "outlasts timeouts.replay"),
-        ({"timeouts": {"waitAnalyzeTimeoutSec": "30s"}}, "timeouts.waitAnalyzeTimeoutSec", "analyze: 30s"),
+        ({"timeouts": {"waitAnalyzeTimeoutSec": "30s"}}, "timeouts.waitAnalyzeTimeoutSec", "analyze with its unit"),
         ({"timeouts": {"waitInterceptorReadySec": 0}}, "timeouts.waitInterceptorReadySec", "must be 1"),
         ({"timeouts": {"ttlSecForInterceptors": 9, "rules_ttl": "9s"}}, "timeouts.ttlSecForInterceptors", "already"),
         ({"load": {"requestNum": "many"}}, "load.requestNum", "a whole number"),

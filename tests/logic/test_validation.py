@@ -105,12 +105,12 @@ WRONG: list[tuple[tuple[str | int, ...], Any, str, str]] = [
     (("request", "repeatable"), "yes", "request.repeatable", "must be true or false, not text ('yes')"),
     (("services", 0, "substitute_status"), 200, "services[0].substitute_status", "at least 500"),
     # Quantities, names, addresses.
-    (("slo", "p95"), 480, "slo.p95", "'480' needs a unit: write '480s' or '480ms'"),
+    (("slo", "p95"), 480, "slo.p95", "'480' needs a unit | write '480s' or '480ms'"),
     (("slo", "p95"), "480 mss", "slo.p95", "'480 mss' is not a duration"),
     (("slo", "error_rate"), 0.5, "slo.error_rate", "write '0.5%'"),
     (("slo", "error_rate"), "101%", "slo.error_rate", "at most 100%"),
     (("request", "timeout"), "0s", "request.timeout", "longer than 0"),
-    (("timeouts", "analyze"), "9" * 12 + "h", "timeouts.analyze", "too long: at most 168h"),
+    (("timeouts", "analyze"), "9" * 12 + "h", "timeouts.analyze", "too long | at most 168h"),
     (("name",), "My Shop", "name", "'My Shop' is not valid here | lower-case letters"),
     (("name",), "x" * 64, "name", "at most 63 characters"),
     (("system", "services", "Bad_"), "http://127.0.0.1", "system.services.Bad_", "'Bad_' is not valid here"),
@@ -204,6 +204,7 @@ def test_a_mistake_is_told_where_it_is(place: tuple[str | int, ...], value: Any,
     found = problems(changed(place, value))
     assert list(found) == [path]
     assert text in found[path]
+    assert not found[path].endswith("| ")
     assert SECRET not in str(found)
 
 
@@ -275,7 +276,7 @@ def test_too_many_services() -> None:
     """A thousand is the bound, and one problem tells it."""
     raw = good()
     raw["services"] = [{"name": "reviews", "fault": "remove"}] * 1_001
-    assert problems(raw) == {"services": "1001 services; at most 1000 in one plan | "}
+    assert problems(raw) == {"services": "1001 services; at most 1000 in one plan | make several plans of it"}
 
 
 def test_too_deep() -> None:
@@ -445,6 +446,7 @@ def _sound(found: list[Problem]) -> None:
         line = str(problem)
         line.encode()
         assert problem.message
+        assert problem.hint
         assert "\n" not in line
         assert len(line) < 2_000
 

@@ -21,3 +21,12 @@ class StrictModel(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, populate_by_name=True, validate_default=False, use_attribute_docstrings=True
     )
+
+
+class UnfitError(ValueError):
+    """A value that cannot be what its field wants. Raised while a plan is read; the hint is shown apart."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(f"{message}: {hint}")
+        self.message = message
+        self.hint = hint

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, StringConstraints, Tag, model_validator
 
-from workflows.contracts.base import Contract, StrictModel
+from workflows.contracts.base import Contract, StrictModel, UnfitError
 from workflows.contracts.units import PositiveDuration
 
 PlainToken = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$", max_length=63)]
@@ -66,7 +66,7 @@ class ContainerFault(StrictModel):
     @model_validator(mode="after")
     def _one_of_both(self) -> ContainerFault:
         if (self.remove is None) == (self.error is None):
-            raise ValueError("says either remove or error, and which containers: {remove: {containers: [name]}}")
+            raise UnfitError("must say either remove or error", "write {remove: {containers: [name]}}")
         return self
 
 

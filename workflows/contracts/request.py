@@ -10,37 +10,43 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
 
-from workflows.contracts.base import StrictModel
+from workflows.contracts.base import StrictModel, UnfitError
 from workflows.contracts.units import PositiveDuration
 
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 _NOT_IN_URLS = re.compile(r"[\s\\\x00-\x1f\x7f]")
 _SCALAR = {"type": ["string", "integer", "boolean"]}
+_ADDRESS = "write it whole, for example http://127.0.0.1:8080"
+_NO_SCALAR = {
+    type(None): ("nothing", "give it a value, or leave the field out"),
+    dict: ("a mapping", "write one value; what has parts can be sent as json"),
+    list: ("a list", "write one value"),
+}
 
 
 def _absolute_http_url(value: str) -> str:
     if _NOT_IN_URLS.search(value):
-        raise ValueError("must not contain spaces, backslashes or control characters: percent-encode them")
+        raise UnfitError("must not contain spaces, backslashes or control characters", "percent-encode them")
     netloc = value.partition("://")[2].partition("/")[0]
     if "${" in netloc:
-        raise ValueError("must name its host in full, so that it can be checked against safety.allowed_hosts")
+        raise UnfitError("must name its host in full", "safety.allowed_hosts is checked before any secret is put in")
     try:
         parts = urlsplit(value)
         host, port = parts.hostname, parts.port
     except ValueError as error:
-        raise ValueError("is not an address: its host or port cannot be read") from error
+        raise UnfitError("is not an address: its host or port cannot be read", _ADDRESS) from error
     if parts.scheme not in ("http", "https") or not host or port == 0:
-        raise ValueError("must be an absolute http:// or https:// address, for example http://127.0.0.1:8080")
+        raise UnfitError("must be an absolute http:// or https:// address", _ADDRESS)
     if "@" in parts.netloc:
-        raise ValueError("must not carry a user name or password: send them as a header with ${env:NAME}")
+        raise UnfitError("must not carry a user name or password", "send them as a header with ${env:NAME}")
     if ":" not in host and not _HOST.fullmatch(host):
-        raise ValueError("names a host with characters that hosts do not have")
+        raise UnfitError("names a host with characters that hosts do not have", _ADDRESS)
     return value
 
 
 def _base_url(value: str) -> str:
     if "?" in value or "#" in value:
-        raise ValueError("is a base address, to which paths are appended: it must not have a query or fragment")
+        raise UnfitError("must not have a query or fragment", "it is a base address, to which paths are appended")
     return value
 
 
@@ -60,16 +66,16 @@ def _as_text(value: object) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, float):
-        raise ValueError("is a fraction, of which many spellings are equal: put it in quotes")
-    what = "nothing" if value is None else "a mapping" if isinstance(value, dict) else "a list"
-    raise ValueError(f"must be text, a whole number, true or false, not {what}")
+        raise UnfitError("is a fraction, of which many spellings are equal", "put it in quotes")
+    what, hint = _NO_SCALAR.get(type(value), (f"a {type(value).__name__}", "put it in quotes"))
+    raise UnfitError(f"must be text, a whole number, true or false, not {what}", hint)
 
 
 def _one_or_more(value: object) -> str | list[str]:
     if not isinstance(value, list):
         return _as_text(value)
     if not value:
-        raise ValueError("is an empty list: leave the field out when it is not to be sent")
+        raise UnfitError("is an empty list", "leave the field out when it is not to be sent")
     return [_as_text(one) for one in value]
 
 

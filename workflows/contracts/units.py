@@ -9,10 +9,20 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer, WithJsonSchema
 
+from workflows.contracts.base import UnfitError
+
 _UNITS = {"ms": 1_000, "s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000}
 """Microseconds: the finest that is kept."""
 _NUMBER = r"[0-9]{1,15}(?:\.[0-9]{1,15})?"
 _DURATION = re.compile(rf"(?P<number>{_NUMBER})\s*(?P<unit>ms|s|m|h)")
+_IN_WORDS = re.compile(rf"(?P<number>{_NUMBER})\s*(?P<unit>[A-Za-z]+)")
+_WORDS = {
+    "ms": ("ms", "msec", "msecs", "milli", "millis", "millisecond", "milliseconds"),
+    "s": ("s", "sec", "secs", "second", "seconds"),
+    "m": ("min", "mins", "minute", "minutes"),
+    "h": ("h", "hr", "hrs", "hour", "hours"),
+}
+"""Units as people write them elsewhere. `M` is none: it may be a month."""
 _PERCENT = re.compile(rf"(?P<number>{_NUMBER})\s*%")
 _BARE = re.compile(_NUMBER)
 DURATION_PATTERN = r"^\d+(\.\d+)?\s*(ms|s|m|h)$"
@@ -26,7 +36,8 @@ MOST_PERCENT = 1_000_000.0
 
 
 def _shown(text: str) -> str:
-    return f"'{text}'" if len(text) <= _SHOWN else f"'{text[:_SHOWN]}...'"
+    line = "".join(one if one.isprintable() else "?" for one in text[: _SHOWN + 1])
+    return f"'{line}'" if len(line) <= _SHOWN else f"'{line[:_SHOWN]}...'"
 
 
 def parse_duration(value: object) -> timedelta:
@@ -38,17 +49,26 @@ def parse_duration(value: object) -> timedelta:
     if isinstance(value, timedelta):
         return value
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-        raise ValueError("a duration is text such as '250ms', '2s', '10m' or '1h'")
+        raise UnfitError("is not a duration", "write text such as '250ms', '2s', '10m' or '1h'")
     text = str(value).strip()
     match = _DURATION.fullmatch(text)
     if match is None:
         if _BARE.fullmatch(text):
-            raise ValueError(f"'{text}' needs a unit: write '{text}s' or '{text}ms'")
-        raise ValueError(f"{_shown(text)} is not a duration: write a number and ms, s, m or h, for example '250ms'")
+            raise UnfitError(f"'{text}' needs a unit", f"write '{text}s' or '{text}ms'")
+        raise UnfitError(f"{_shown(text)} is not a duration", _meant(text))
     microseconds = round(Decimal(match["number"]) * _UNITS[match["unit"]])
     if microseconds > LONGEST / timedelta(microseconds=1):
-        raise ValueError(f"{_shown(text)} is too long: at most {format_duration(LONGEST)}")
+        raise UnfitError(f"{_shown(text)} is too long", f"at most {format_duration(LONGEST)}")
     return timedelta(microseconds=microseconds)
+
+
+def _meant(text: str) -> str:
+    """The likely spelling, when the unit can be told."""
+    match = _IN_WORDS.fullmatch(text)
+    unit = next((unit for unit, words in _WORDS.items() if match and match["unit"].lower() in words), None)
+    if match is None or unit is None:
+        return "write a number and ms, s, m or h, for example '250ms'"
+    return f"write '{match['number']}{unit}'"
 
 
 def format_duration(value: timedelta) -> str:
@@ -73,16 +93,16 @@ def parse_percent(value: object) -> float:
         ValueError: for anything else. The peers judge 0.5 as 50 % (`peer-contract` section 7), so the sign is required.
     """
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-        raise ValueError("a share is text such as '1%' or '0.5%'")
+        raise UnfitError("is not a share", "write text such as '1%' or '0.5%'")
     text = str(value).strip()
     match = _PERCENT.fullmatch(text)
     if match is None:
         if _BARE.fullmatch(text):
-            raise ValueError(f"'{text}' needs its sign: write '{text}%'")
-        raise ValueError(f"{_shown(text)} is not a share: write a number and a percent sign, for example '1%'")
+            raise UnfitError(f"'{text}' needs its sign", f"write '{text}%'")
+        raise UnfitError(f"{_shown(text)} is not a share", "write a number and a percent sign, for example '1%'")
     percent = float(match["number"])
     if percent > MOST_PERCENT:
-        raise ValueError(f"{_shown(text)} is too large: at most {format_percent(MOST_PERCENT)}")
+        raise UnfitError(f"{_shown(text)} is too large", f"at most {format_percent(MOST_PERCENT)}")
     return percent
 
 
@@ -93,19 +113,19 @@ def format_percent(value: float) -> str:
 
 def _more_than_nothing(value: timedelta) -> timedelta:
     if value <= timedelta(0):
-        raise ValueError("must be longer than 0")
+        raise UnfitError("must be longer than 0", "write a number above 0 and ms, s, m or h, for example '250ms'")
     return value
 
 
 def _a_second_at_least(value: timedelta) -> timedelta:
     if value < timedelta(seconds=1):
-        raise ValueError("must be at least 1s: the peers count whole seconds")
+        raise UnfitError("must be at least 1s", "the peers count whole seconds")
     return value
 
 
 def _at_most_all(value: float) -> float:
     if value > 100:
-        raise ValueError(f"{format_percent(value)} is more than all: a share of requests is at most 100%")
+        raise UnfitError(f"{format_percent(value)} is more than all", "a share of requests is at most 100%")
     return value
 
 

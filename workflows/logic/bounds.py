@@ -95,7 +95,7 @@ def _mistake(value: object) -> tuple[str, str] | None:
             return None
         return ("is a whole number of more than 64 bits", "put it in quotes")
     if isinstance(value, float):
-        return None if math.isfinite(value) else (f"{shown(value)} is not a number that JSON has", "")
+        return None if math.isfinite(value) else (f"{shown(value)} is not a number that JSON has", "put it in quotes")
     return (f"is {kind_of(value)}, which JSON does not have", "put it in quotes")
 
 

@@ -65,7 +65,8 @@ def _steady_state(steady: Raw, request: Raw, longest: timedelta | None) -> Itera
         message = "a steady state in which every request may fail says nothing"
         yield Problem(path="steady_state.error_rate", message=message, hint="lower it, or set check: false")
     if isinstance(steady.get("body_contains"), str) and request.get("method") == "HEAD":
-        yield Problem(path="steady_state.body_contains", message="the answer to a HEAD has no body")
+        message = "the answer to a HEAD has no body"
+        yield Problem(path="steady_state.body_contains", message=message, hint="leave it out, or set request.method")
 
 
 def _too_slow_to_see(document: Raw, timeouts: Raw, longest: timedelta | None) -> Iterator[Problem]:

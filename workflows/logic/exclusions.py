@@ -10,7 +10,7 @@ from workflows.contracts.errors import Problem
 from workflows.contracts.load import Case
 from workflows.contracts.plan import Plan
 from workflows.logic.cases import BASELINE_ID, case_id
-from workflows.logic.wording import near, shown
+from workflows.logic.wording import cut, near, shown
 
 ANY = "*"
 _MOST_COMPARED = 200
@@ -67,12 +67,14 @@ def exclusion_rules(document: dict[Any, Any]) -> Iterator[Problem]:
 def _unknown(path: str, case: str, names: list[str]) -> Iterator[Problem]:
     parts = case.split("+")
     if case == BASELINE_ID:
-        yield Problem(path=path, message="the baseline is what everything else is compared with: it is always measured")
+        message = "the baseline is what everything else is compared with: it is always measured"
+        yield Problem(path=path, message=message, hint="leave it out")
     elif len(parts) > 2 or case == ANY or "" in parts:
         hint = "write cart, cart+payment, cart+* for all pairs with cart, or *+* for all pairs"
         yield Problem(path=path, message=f"{shown(case)} is not a case", hint=hint)
     elif len(parts) == 2 and parts[0] == parts[1] != ANY:
-        yield Problem(path=path, message=f"{shown(case)} is not a case: a pair has two different services")
+        message = f"{shown(case)} is not a case: a pair has two different services"
+        yield Problem(path=path, message=message, hint=f"write {cut(parts[0])} for the service alone")
     else:
         for name in parts:
             if name != ANY and name not in names:

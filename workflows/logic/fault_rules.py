@@ -46,7 +46,7 @@ def _matchers(path: str, matchers: Raw) -> Iterator[Problem]:
             if not isinstance(value, str):
                 continue
             if not value.strip():
-                yield Problem(path=f"{place}[{position}]", message="must not be blank")
+                yield Problem(path=f"{place}[{position}]", message="must not be blank", hint="give it a value")
             elif _UNWRITABLE.search(value):
                 yield Problem(
                     path=f"{place}[{position}]",

@@ -42,7 +42,8 @@ def in_our_words(document: dict[Any, Any]) -> tuple[dict[Any, Any], list[Problem
         path = f"{original.section}.{theirs}"
         rest = {name: value for name, value in section.items() if name != theirs}
         if original.name in section:
-            problems.append(Problem(path=path, message=f"is {original.name} under its original name, given already"))
+            message = f"is {original.name} under its original name, given already"
+            problems.append(Problem(path=path, message=message, hint=f"leave out {theirs}, or {original.name}"))
         elif problem := _problem(path, section[theirs], original):
             problems.append(problem)
         else:
@@ -55,9 +56,10 @@ def in_our_words(document: dict[Any, Any]) -> tuple[dict[Any, Any], list[Problem
 def _problem(path: str, value: object, original: Original) -> Problem | None:
     if isinstance(value, bool) or not isinstance(value, int):
         what = "whole seconds without a unit" if original.seconds else "a whole number"
-        hint = f"{original.name} takes a unit, for example {original.name}: 30s" if original.seconds else ""
+        hint = "write digits alone" + (f", or {original.name} with its unit" if original.seconds else "")
         return Problem(path=path, message=f"counts {what}, not {kind_of(value)} ({shown(value)})", hint=hint)
     most = _MOST_SECONDS if original.seconds else 1_000_000
     if not 1 <= value <= most:
-        return Problem(path=path, message=f"must be 1 to {most}, not {shown(value)}")
+        hint = "in seconds" if original.seconds else f"it is {original.name} under its original name"
+        return Problem(path=path, message=f"must be 1 to {most}, not {shown(value)}", hint=hint)
     return None

@@ -64,7 +64,8 @@ def broken_rules(document: Raw) -> Iterator[Problem]:
 def _services(document: Raw, system: Raw) -> Iterator[Problem]:
     services, addresses = _list(document.get("services")), _mapping(system.get("services"))
     if len(services) > MOST_SERVICES:
-        yield Problem(path="services", message=f"{len(services)} services; at most {MOST_SERVICES} in one plan")
+        message = f"{len(services)} services; at most {MOST_SERVICES} in one plan"
+        yield Problem(path="services", message=message, hint="make several plans of it")
         return
     first: dict[str, int] = {}
     for position, service in enumerate(services):
@@ -97,7 +98,7 @@ def _namespace(system: Raw, safety: Raw) -> Iterator[Problem]:
         return
     if namespace in PROTECTED_NAMESPACES:
         message = f"{shown(namespace)} is never tested: the cluster itself lives there"
-        yield Problem(path="system.namespace", message=message)
+        yield Problem(path="system.namespace", message=message, hint="name the namespace of your own services")
     elif isinstance(allowed, list) and namespace not in allowed:
         found = near(namespace, [one for one in allowed if isinstance(one, str)])
         yield Problem(

@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from workflows.contracts.base import UnfitError
 from workflows.contracts.errors import Problem
 from workflows.contracts.faults import FAULT_FIELDS
 from workflows.contracts.plan import Plan
+from workflows.logic.fields import field_names, models_in, value_at
+from workflows.logic.misspelt import Misspelt
 from workflows.logic.originals import ORIGINALS
 from workflows.logic.wording import kind_of, may_be_secret, near, path_of, shown, suggestion
 
 MOST_PROBLEMS = 200
 """Nobody reads more, and a workflow has two seconds of thinking at a time."""
 
+UNKNOWN = "unknown field"
+_SHORTEN = "make it shorter"
+
 _KEY_MARK = "[key]"
 """What pydantic appends when a key of a mapping is wrong."""
 
+FULL_FAULT = "{type: ..., experiment: {...}}"
 FAULT_HINT = (
     "write remove, error, {delay: 3s}, {remove: {containers: [name]}}, {error: {containers: [name]}} "
-    "or {type: ..., experiment: {...}}"
+    f"or {FULL_FAULT}"
 )
 
 MISSING = {
@@ -52,13 +59,17 @@ MISSING = {
 
 _WANTED = {
     "string": ("must be text", "put it in quotes"),
-    "int": ("must be a whole number", ""),
-    "float": ("must be a number", ""),
+    "int": ("must be a whole number", "write digits alone, without quotes"),
+    "float": ("must be a number", "write it without quotes"),
     "bool": ("must be true or false", "write true or false, without quotes"),
-    "dict": ("must be a mapping of fields", ""),
-    "model": ("must be a mapping of fields", ""),
+    "dict": ("must be a mapping of fields", "write {name: value}, or name: value on lines of their own, indented"),
+    "model": ("must be a mapping of fields", "write {name: value}, or name: value on lines of their own, indented"),
     "list": ("must be a list", "write [first, second]"),
 }
+_STATUSES = "list each one, for example [200, 204]; without it, 200 to 399 are good"
+_HINTS = {"steady_state.status": _STATUSES, "steady_state.status[]": _STATUSES}
+"""Better hints than those for any value of the kind, by path."""
+_ANY_POSITION = re.compile(r"\[\d+\]")
 _BOUNDS = {
     "greater_than_equal": "must be at least {ge}",
     "less_than_equal": "must be at most {le}",
@@ -83,10 +94,22 @@ def problems_of(error: ValidationError, raw: object, model: type[BaseModel] = Pl
     return list(problems.values())
 
 
+def misspelt_fields(error: ValidationError, raw: object, model: type[BaseModel] = Plan) -> list[Misspelt]:
+    """The fields that are not known, where it can be told which ones were meant."""
+    found = []
+    for detail in error.errors(include_url=False)[:MOST_PROBLEMS]:
+        if detail["type"] == "extra_forbidden":
+            parts = _without_form(detail["loc"])
+            meant = near(parts[-1], field_names(model, parts[:-1], raw))
+            if meant is not None:
+                found.append(Misspelt(parts, meant))
+    return found
+
+
 def _problem(detail: ErrorDetails, raw: object, model: type[BaseModel]) -> Problem:
     location, of_key = detail["loc"], False
     if location[-1:] == (_KEY_MARK,):
-        inner = _value_at(raw, location[:-1])
+        inner = value_at(raw, location[:-1])
         # A field may be called so itself.
         of_key = not (isinstance(inner, dict) and _KEY_MARK in inner)
     parts = _without_form(location[:-1] if of_key else location)
@@ -95,11 +118,11 @@ def _problem(detail: ErrorDetails, raw: object, model: type[BaseModel]) -> Probl
         return Problem(path=path, message="missing", hint=MISSING.get(_shape(parts), ""))
     if kind == "extra_forbidden":
         hint = _unknown_hint(str(parts[-1]), model, parts[:-1], raw)
-        return Problem(path=path, message="unknown field", hint=hint)
+        return Problem(path=path, message=UNKNOWN, hint=hint)
     if kind == "value_error":
-        return Problem(path=path, message=str(detail["ctx"]["error"]))
+        return _unfit(path, detail["ctx"]["error"])
     # For a key of a mapping, the key itself is what is wrong.
-    value = parts[-1] if of_key else _value_at(raw, parts)
+    value = parts[-1] if of_key else value_at(raw, parts)
     if kind == "union_tag_not_found" and parts[:2] == ["system", "stability"]:
         given = value.get("kind") if isinstance(value, dict) else value
         hint = suggestion(given, ["http", "kubernetes"])
@@ -107,6 +130,12 @@ def _problem(detail: ErrorDetails, raw: object, model: type[BaseModel]) -> Probl
     if kind == "union_tag_not_found" or (kind == "literal_error" and _shape(parts) == "services[].fault"):
         return Problem(path=path, message=f"{shown(value)} is not a fault", hint=_fault_hint(value))
     return _wrong_value(detail, path, value)
+
+
+def _unfit(path: str, error: Exception) -> Problem:
+    if isinstance(error, UnfitError):
+        return Problem(path=path, message=error.message, hint=error.hint)
+    return Problem(path=path, message=str(error))
 
 
 def _wrong_value(detail: ErrorDetails, path: str, value: object) -> Problem:
@@ -126,14 +155,16 @@ def _plain_words(detail: ErrorDetails, path: str, value: object, what: str) -> P
     if kind in _BOUNDS:
         message = _BOUNDS[kind].format(**detail["ctx"])
         small = isinstance(value, (int, float))
-        return Problem(path=path, message=f"{message}, not {what}" if small else message)
+        hint = _SHORTEN if kind == "string_too_long" else ""
+        return Problem(path=path, message=f"{message}, not {what}" if small else message, hint=hint)
     message, hint = _WANTED.get(kind.split("_", 1)[0], ("", ""))
     if not message:
         return Problem(path=path, message=detail["msg"])
     if value is None:
         return Problem(path=path, message=f"{message}, not nothing", hint="give it a value, or leave the field out")
     given = kind_of(value) if may_be_secret(path) or isinstance(value, (dict, list)) else f"{kind_of(value)} ({what})"
-    return Problem(path=path, message=f"{message}, not {given}", hint=_hint_for(hint, value))
+    hint = _HINTS.get(_ANY_POSITION.sub("[]", path)) or _hint_for(hint, value)
+    return Problem(path=path, message=f"{message}, not {given}", hint=hint)
 
 
 def _hint_for(hint: str, value: object) -> str:
@@ -172,46 +203,17 @@ def _pattern_hint(pattern: str) -> str:
 
 def _unknown_hint(name: str, model: type[BaseModel], parts: Sequence[int | str], raw: object) -> str:
     """The nearest field of this part of the document, or the part where a field of this name belongs."""
-    here = _models_at(model, parts)
-    if len(here) > 1:
-        value = _value_at(raw, parts)
-        here = [one for one in here if isinstance(value, dict) and any(key in one.model_fields for key in value)]
     if parts and parts[-1] == "fault" and name in FAULT_FIELDS:
         return "a fault has one form: delay, remove, error, or type with experiment"
-    fields = [field.alias or field_name for one in here for field_name, field in one.model_fields.items()]
+    fields = field_names(model, parts, raw)
     if name in ORIGINALS:
         return f"'{name}' belongs under {ORIGINALS[name].section}"
     if near(name, fields) is None:
         for section, field in model.model_fields.items():
-            elsewhere = _models_in(field.annotation)
+            elsewhere = models_in(field.annotation)
             if len(elsewhere) == 1 and [section] != list(parts) and name in elsewhere[0].model_fields:
                 return f"'{name}' belongs under {section}"
-    return suggestion(name, fields)
-
-
-def _models_at(model: type[BaseModel], parts: Sequence[int | str]) -> list[type[BaseModel]]:
-    """The models that a part of the document may be: one, or the forms of a fault."""
-    current = [model]
-    for part in parts:
-        if not isinstance(part, int):
-            fields = [
-                field for one in current for name, field in one.model_fields.items() if part in (name, field.alias)
-            ]
-            current = [found for field in fields for found in _models_in(field.annotation)]
-    return current
-
-
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [found for one in get_args(annotation) for found in _models_in(one)]
-
-
-def _value_at(raw: object, parts: Sequence[int | str]) -> object:
-    value: Any = raw
-    for part in parts:
-        try:
-            value = value[part]
-        except (KeyError, IndexError, TypeError):
-            return None
-    return value
+    hint = suggestion(name, fields)
+    return (
+        f"{hint}; anything more is an experiment: {FULL_FAULT}" if fields in (["delay"], ["remove", "error"]) else hint
+    )

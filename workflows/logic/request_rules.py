@@ -53,7 +53,8 @@ def _body(request: Raw) -> Iterator[Problem]:
     """One body at most, of a request that may have one, called what it is."""
     given = [name for name in ("json", "form", "raw") if request.get(name) is not None]
     for name in given[1:]:
-        yield Problem(path=f"request.{name}", message=f"a request has one body, and this one has {given[0]} already")
+        message = f"a request has one body, and this one has {given[0]} already"
+        yield Problem(path=f"request.{name}", message=message, hint=f"leave out {name}, or {given[0]}")
     if given and request.get("method") == "HEAD":
         yield Problem(path=f"request.{given[0]}", message="a HEAD has no body", hint="leave it out, or set the method")
     kind = _header(request, "content-type")

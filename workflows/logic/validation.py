@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from itertools import islice
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -13,9 +14,11 @@ from workflows.contracts.errors import Problem
 from workflows.contracts.execution import RunInput
 from workflows.contracts.plan import Plan
 from workflows.logic.bounds import bounded
+from workflows.logic.fields import purpose
+from workflows.logic.misspelt import Meant
 from workflows.logic.originals import in_our_words
 from workflows.logic.plan_rules import FIELD_ORDER, broken_rules
-from workflows.logic.problems import MOST_PROBLEMS, problems_of
+from workflows.logic.problems import MOST_PROBLEMS, UNKNOWN, misspelt_fields, problems_of
 from workflows.logic.wording import kind_of
 
 _EXAMPLE = 'start with --input-file run.json, which holds {"plan": {...}}'
@@ -81,22 +84,48 @@ def check_plan(raw: object) -> tuple[Plan | None, list[Problem]]:
     if found.text is None:
         return None, found.problems
     document, problems_of_theirs = in_our_words(found.document)
-    plan, problems = None, found.problems[:MOST_PROBLEMS] + problems_of_theirs
-    try:
-        # From text, strictly: then types are JSON's, and 'yes' is no boolean, '3' no number, true no number.
-        plan = Plan.model_validate_json(json.dumps(document), strict=True)
-    except ValidationError as error:
-        problems += _new(problems, problems_of(error, document))
-    problems += _new(problems, list(islice(broken_rules(document), MOST_PROBLEMS)))
+    problems = found.problems[:MOST_PROBLEMS] + problems_of_theirs
+    plan, error = _read(document)
+    if error is not None:
+        problems += _new(problems, _all_problems(error, document))
+    else:
+        problems += _new(problems, _broken_rules(document))
     return (None, _told(problems)) if problems else (plan, [])
 
 
+def _read(document: dict[str, Any]) -> tuple[Plan | None, ValidationError | None]:
+    try:
+        # From text, strictly: then types are JSON's, and 'yes' is no boolean, '3' no number, true no number.
+        return Plan.model_validate_json(json.dumps(document), strict=True), None
+    except ValidationError as error:
+        return None, error
+
+
+def _all_problems(error: ValidationError, document: dict[str, Any]) -> list[Problem]:
+    """What is wrong with the shape, and which rules are broken: of misspelt fields, only that they are."""
+    problems = problems_of(error, document)
+    meant = Meant(document, misspelt_fields(error, document))
+    if not meant:
+        return problems + _new(problems, _broken_rules(document))
+    problems = [problem for problem in problems if problem.message == UNKNOWN]
+    _, left = _read(meant.document)
+    if left is not None:
+        problems += _new(problems, meant.as_written(problems_of(left, meant.document)))
+    return problems + _new(problems, meant.as_written(_broken_rules(meant.document)))
+
+
+def _broken_rules(document: dict[str, Any]) -> list[Problem]:
+    return list(islice(broken_rules(document), MOST_PROBLEMS))
+
+
 def _told(problems: list[Problem]) -> list[Problem]:
-    """In the order of a plan, and no more than anybody reads."""
-    ordered = sorted(problems, key=_position)
+    """In the order of a plan, each with a hint, and no more than anybody reads."""
+    hinted = [one if one.hint else one.model_copy(update={"hint": purpose(one.path)}) for one in problems]
+    ordered = sorted(hinted, key=_position)
     if len(ordered) < MOST_PROBLEMS:
         return ordered
-    more = Problem(path="", message=f"there are {MOST_PROBLEMS} problems or more: the first of them are told")
+    message = f"there are {MOST_PROBLEMS} problems or more: the first of them are told"
+    more = Problem(path="", message=message, hint="mend these first, and validate again")
     return [*ordered[:MOST_PROBLEMS], more]
 
 
