@@ -16,6 +16,7 @@ from workflows.contracts.exchange import CapturedAnswer, ReplayedAnswer
 from workflows.contracts.faults import CapturedFailure, FaultOrder, FaultRunning
 from workflows.contracts.windows import Closing
 from workflows.logic.capture import captured_answers, has_effect
+from workflows.logic.durations import fault_ttl
 from workflows.logic.faults import expand
 
 _UNKNOWN_OUTCOME = {ErrorCode.PEER_ERROR, ErrorCode.PEER_TIMEOUT, ErrorCode.PEER_UNREACHABLE, ErrorCode.PEER_GARBAGE}
@@ -52,7 +53,7 @@ class FaultActivities:
     async def _execute(self, client: FaultClient, subject: Subject, order: FaultOrder) -> None:
         service = subject.plan.service(order.service)
         fault = expand(service.fault, service.name, subject.namespace)
-        ttl = subject.plan.safety.fault_ttl
+        ttl = fault_ttl(subject.plan)
         await self._log(order, "injecting", f"injecting {fault.type} into {order.service} as {order.fault_name}")
         await uncancelled(client.execute(order.fault_name, int(ttl.total_seconds()), fault.experiment))
 

@@ -19,13 +19,12 @@ from workflows.contracts.exchange import RecordedExchange
 from workflows.contracts.execution import ExecutionRef
 from workflows.contracts.traffic import AnalysisOrder, AnalysisStarted, RecordedService, RecordedServices
 from workflows.contracts.windows import Closing
+from workflows.logic.durations import ANALYSIS_SENDS, recording_ttl
 from workflows.logic.percentiles import is_error
 from workflows.logic.tokens import BAGGAGE_HEADER, marker
 
 REPEATABLE_FOR = timedelta(seconds=50)
 """How long an identical analyze call is answered with the first one's task (60 s, with room to spare)."""
-
-_TRIGGER_ATTEMPTS = 3
 
 
 class TrafficActivities:
@@ -71,7 +70,7 @@ class TrafficActivities:
                 namespace=subject.namespace,
                 services=subject.plan.service_names,
                 execution_id=subject.execution.execution_id,
-                duration_seconds=int(subject.plan.timeouts.analyze.total_seconds()),
+                duration_seconds=int(recording_ttl(subject.plan).total_seconds()),
             )
         )
 
@@ -114,7 +113,7 @@ class TrafficActivities:
         """Send the plan's request with the marker, exactly as the load test will send it."""
         request = prepare(subject.plan.request, self._tools.secrets, marker(subject.execution.record_id))
         what = ""
-        for attempt in range(_TRIGGER_ATTEMPTS):
+        for attempt in range(ANALYSIS_SENDS):
             sample = await self._tools.load.send_once(request)
             if not is_error(sample):
                 return

@@ -11,6 +11,7 @@ import click
 from cli.columns import aligned
 from cli.console import AS_JSON, clear_errors, say
 from cli.results import ask_store
+from cli.spans import in_words
 from clients.store.executions import MOST_LISTED
 from clients.store.read_models import ExecutionRow
 from workflows.contracts.execution import RunStatus
@@ -56,7 +57,7 @@ def cells(row: ExecutionRow, now: datetime) -> tuple[str, ...]:
         str(row.verdict or ""),
         str(row.recovery or "not yet"),
         f"{row.started_at.astimezone(UTC):%Y-%m-%d %H:%M:%SZ}",
-        _words(_duration(row, now)) + (" so far" if running else ""),
+        in_words(_duration(row, now)) + (" so far" if running else ""),
     )
 
 
@@ -66,14 +67,6 @@ def _facts(row: ExecutionRow, now: datetime) -> dict[str, object]:
 
 def _duration(row: ExecutionRow, now: datetime) -> timedelta:
     return max((row.finished_at or now) - row.started_at, timedelta(0))
-
-
-def _words(duration: timedelta) -> str:
-    seconds = round(duration.total_seconds())
-    if seconds < 60:
-        return f"{seconds} s"
-    minutes, seconds = divmod(seconds, 60)
-    return f"{minutes}:{seconds:02} min" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02} h"
 
 
 def _known_as(row: ExecutionRow) -> str:

@@ -14,6 +14,7 @@ from cli.demo import demo
 from cli.faults import faults
 from cli.listing import list_runs
 from cli.looking import cancel, watch
+from cli.preview import preview_plan
 from cli.processes import end_with_parent
 from cli.run import run
 from cli.serving import lab, server, worker
@@ -26,7 +27,21 @@ def cli() -> None:
     end_with_parent()
 
 
-for command in (demo, validate, run, status, watch, cancel, list_runs, faults, schema, server, lab, worker):
+for command in (
+    demo,
+    validate,
+    preview_plan,
+    run,
+    status,
+    watch,
+    cancel,
+    list_runs,
+    faults,
+    schema,
+    server,
+    lab,
+    worker,
+):
     cli.add_command(command)
 
 

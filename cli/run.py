@@ -17,6 +17,7 @@ from cli.following import Detached, Follower, Run, mention_missing_worker
 from cli.interrupts import Interrupts
 from cli.next_steps import after_run
 from cli.plans import PLAN, PlanFile, confirm, valid_plan
+from cli.preview import preview_of, show_preview
 from cli.results import show_outcome
 from cli.starting import start, task_queue, web_ui_page
 from workflows.contracts.errors import HoldfastError
@@ -35,8 +36,9 @@ from workflows.contracts.execution import IfBusy
 @click.option("--yes", is_flag=True, help="Do not ask before touching a system that is not on this machine.")
 @click.option("--wait", is_flag=True, help="When another run holds the namespace: wait for its end.")
 @click.option("--force", is_flag=True, help="When another run holds the namespace: have it cancelled and cleaned up.")
+@click.option("--dry-run", is_flag=True, help="Show what the run would do, as `holdfast preview` does, and end.")
 @clear_errors
-def run(plan: Path, json_file: Path | None, *, detach: bool, yes: bool, wait: bool, force: bool) -> None:
+def run(plan: Path, json_file: Path | None, *, detach: bool, yes: bool, wait: bool, force: bool, dry_run: bool) -> None:
     """Run a plan and wait for its verdict.
 
     While another run holds the namespace this one is refused, unless --wait or --force says otherwise. Ctrl-C cancels
@@ -51,6 +53,11 @@ def run(plan: Path, json_file: Path | None, *, detach: bool, yes: bool, wait: bo
         raise click.UsageError("--wait and --force exclude each other: wait for the other run, or have it cancelled")
     if_busy = IfBusy.WAIT if wait else IfBusy.REPLACE if force else IfBusy.REFUSE
     file = valid_plan(plan)
+    if dry_run:
+        found = preview_of(file.plan)
+        show_preview(found, plan)
+        _write(json_file, found.model_dump(mode="json"))
+        return
     confirm(file, yes=yes)
     try:
         code = asyncio.run(_run(file, if_busy, json_file, detach=detach))

@@ -5,16 +5,24 @@ from __future__ import annotations
 from datetime import timedelta
 
 from workflows.contracts.plan import Plan
+from workflows.contracts.timing import Timing
 from workflows.logic.cases import BATCH_SIZE
+
+ANALYSIS_SENDS = 3
+"""How often the request is sent at most for the analysis, when it fails."""
 
 LONGEST_RULES_TTL = timedelta(days=7)
 """The proxy forgets its sessions after this (`peer-contract` section 3.3): a longer life cannot be had."""
 
 
+def case_rounds(plan: Plan) -> int:
+    """How often one case's requests are in flight, as many at once as there may be."""
+    return -(-plan.load.requests // min(plan.load.concurrency, plan.load.requests))
+
+
 def case_bound(plan: Plan) -> timedelta:
     """Upper bound on measuring one case: every request taking its full timeout."""
-    rounds = -(-plan.load.requests // min(plan.load.concurrency, plan.load.requests))
-    return plan.request.timeout * rounds
+    return plan.request.timeout * case_rounds(plan)
 
 
 def batch_bound(plan: Plan) -> timedelta:
@@ -30,6 +38,16 @@ def rules_ttl(plan: Plan, case_total: int) -> timedelta:
     return min(max(plan.timeouts.rules_ttl, needed), LONGEST_RULES_TTL)
 
 
+def recording_ttl(plan: Plan) -> timedelta:
+    """Life of the recordings at the proxy, which counts whole seconds."""
+    return timedelta(seconds=int(plan.timeouts.analyze.total_seconds()))
+
+
+def fault_ttl(plan: Plan) -> timedelta:
+    """Life of a fault at the fault service, which counts whole seconds."""
+    return timedelta(seconds=int(plan.safety.fault_ttl.total_seconds()))
+
+
 def recording_hold(plan: Plan, dedupe: timedelta) -> timedelta:
     """How long a recording window may be open."""
     return plan.timeouts.analyze + dedupe * 2 + timedelta(minutes=1)
@@ -38,3 +56,13 @@ def recording_hold(plan: Plan, dedupe: timedelta) -> timedelta:
 def fault_hold(plan: Plan) -> timedelta:
     """How long a fault window may be open: the fault's own TTL is the bound."""
     return min(plan.safety.fault_ttl, plan.timeouts.fault_running + plan.timeouts.replay + timedelta(minutes=1))
+
+
+def due_after(hold: timedelta, recovery: timedelta) -> timedelta:
+    """When a window that may be open for `hold` must have closed, counted from its intent: its ledger row's time."""
+    return hold + recovery
+
+
+def swept_after(due: timedelta, timing: Timing) -> timedelta:
+    """When the sweeper has stepped in, counted from the intent: at its first look after the window is overdue."""
+    return due + timing.close_grace + timing.sweep_every

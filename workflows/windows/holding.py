@@ -25,6 +25,7 @@ from workflows.contracts.windows import (
     WindowKind,
     WindowState,
 )
+from workflows.logic.durations import due_after
 from workflows.names import WINDOW_SIGNAL
 from workflows.windows.cancellation import despite_cancel, ensure_not_cancelled, text_of
 
@@ -75,7 +76,7 @@ class Holding:
         """Write the intent, before anything is done under its name."""
         info = workflow.info()
         self.intended = True
-        hold = timedelta(seconds=self.order.hold_seconds) + self.order.timeouts.recovery
+        due = due_after(timedelta(seconds=self.order.hold_seconds), self.order.timeouts.recovery)
         entry = LedgerEntry(
             window_id=info.workflow_id,
             run_id=info.run_id,
@@ -85,7 +86,7 @@ class Holding:
             kind=self.kind,
             service=self.order.service,
             peer_name=self.peer_name,
-            close_by=workflow.now() + hold,
+            close_by=workflow.now() + due,
         )
         await self.tell(WindowState.OPENING)
         await workflow.execute_activity_method(

@@ -1,0 +1,170 @@
+"""`holdfast preview`: what a run would do, in full, before anybody agrees to it. It asks nobody and touches nothing."""
+
+from __future__ import annotations
+
+import os
+import textwrap
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import click
+
+from cli.columns import aligned
+from cli.console import AS_JSON, clear_errors, say
+from cli.plans import PLAN, valid_plan
+from cli.spans import in_words
+from clients.settings import Settings
+from workflows.contracts.plan import Plan
+from workflows.contracts.preview import Preview
+from workflows.contracts.units import format_duration, parse_duration
+from workflows.logic.preview import ASSUMED, preview
+
+_WIDTH = 118
+
+_MOST_SHOWN = 12
+"""Excluded cases that are named here; more are in the JSON."""
+
+
+class _Time(click.ParamType[timedelta]):
+    """A duration with its unit, as in plans."""
+
+    name = "duration"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        """Read it, or say how it is written."""
+        try:
+            found = parse_duration(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+        return found
+
+
+@click.command("preview")
+@PLAN
+@click.option("--assume", type=_Time(), metavar="TIME", default=format_duration(ASSUMED), show_default=True,
+              help="What one request is assumed to take, for the least time.")  # fmt: skip
+@AS_JSON
+@clear_errors
+def preview_plan(plan: Path, assume: timedelta, *, as_json: bool) -> None:
+    """Show what a run would do: cases, real requests, faults, what happens to each workload, how long. Touches nothing.
+
+    The intervals are those of HOLDFAST_TIMING, which must be the worker's.
+    """
+    found = preview_of(valid_plan(plan).plan, assume)
+    if as_json:
+        say(found.model_dump_json(indent=2))
+        return
+    show_preview(found, plan)
+
+
+def show_preview(found: Preview, plan: Path) -> None:
+    """For people."""
+    for line in preview_lines(found):
+        say(line)
+    say(f"next: `holdfast run {plan}` does it")
+
+
+def preview_of(plan: Plan, assumed: timedelta = ASSUMED) -> Preview:
+    """With the intervals of this environment."""
+    return preview(plan, Settings.from_environment(os.environ).intervals, assumed)
+
+
+def preview_lines(found: Preview) -> Iterator[str]:
+    """The whole of it, for people."""
+    yield f"plan {found.plan}: what a run does to namespace {found.namespace} of {found.environment}"
+    yield "nothing is switched on by this, and nobody is asked: it follows from the plan"
+    yield from _cases(found)
+    yield from _requests(found)
+    yield from _faults(found)
+    yield from _workloads(found)
+    yield from _duration(found)
+    yield from _recovery(found)
+
+
+def _cases(found: Preview) -> Iterator[str]:
+    cases = found.cases
+    yield ""
+    counted = f"{cases.baseline} baseline, {cases.single} single, {cases.dual} pairs"
+    yield f"cases: {cases.total} ({counted}), {cases.measured} measured, {cases.excluded} excluded"
+    yield f"  batches of {cases.batch_size}: {cases.batches}, on pages: {cases.pages}"
+    for one in cases.left_out[:_MOST_SHOWN]:
+        yield f"  {one.case_id}: {one.reason}"
+    if cases.excluded > _MOST_SHOWN:
+        yield f"  ... and {cases.excluded - min(_MOST_SHOWN, len(cases.left_out))} more"
+
+
+def _requests(found: Preview) -> Iterator[str]:
+    sent = found.requests
+    yield ""
+    yield f"real requests: {sent.total} times {found.method} {found.url}"
+    rows = [
+        (sent.steady_before, "steady state, before anything is switched on"),
+        (sent.analysis, f"analysis, while the proxy records; up to {sent.analysis_at_most} when it fails"),
+        (sent.load, f"load test: {found.cases.measured} cases, {found.requests_per_case} requests each"),
+        (sent.steady_after, "steady state, when everything is off; again until it is met"),
+        (sent.steady_at_end, "steady state, seen by the lock at the very end; again until it is met"),
+    ]
+    width = len(str(sent.total))
+    yield from (f"  {count:>{width}}  {what}" for count, what in rows)
+    yield f"  and {len(found.replays)} replays: for each service, the proxy sends what it has recorded of it once more,"
+    yield "  to the service itself while that is broken; how many requests that is, the recording tells"
+
+
+def _faults(found: Preview) -> Iterator[str]:
+    yield ""
+    ttl = _seconds(found.faults[0].ttl_seconds)
+    yield f"faults: {len(found.faults)}, one at a time, each gone by itself after {ttl} (safety.fault_ttl)"
+    for one in found.faults:
+        yield f"  {one.service}: {one.type}, which is {one.scope}-{one.target} {one.action}"
+        yield from _wrapped("; ".join(f"{name}={','.join(values)}" for name, values in one.matchers.items()), "    ")
+
+
+def _workloads(found: Preview) -> Iterator[str]:
+    rollouts = sum(step.rollouts for step in found.workload_steps)
+    rules = found.rules
+    yield ""
+    names = ", ".join(found.replays)
+    yield from _wrapped(f"workloads: each of these has its pods replaced up to {rollouts} times: {names}", "", "  ")
+    for step in found.workload_steps:
+        restarts = f" (rollouts: up to {step.rollouts})" if step.rollouts else ""
+        yield from _wrapped(step.change + restarts, "  - ", "    ")
+    yield f"rules: at least {rules.at_least} ({rules.per_service_at_least} a service: its canary, and one for each"
+    yield f"  recorded request that the fault changed), gone by themselves after {_seconds(rules.ttl_seconds)}"
+
+
+def _duration(found: Preview) -> Iterator[str]:
+    yield ""
+    yield f"duration: at least {_seconds(found.at_least_seconds)}, at most {_seconds(found.at_most_seconds)}"
+    headings = ("phase", "what", "at least", "at most")
+    rows = [
+        (stage.phase, stage.what, _seconds(stage.at_least_seconds), _seconds(stage.at_most_seconds))
+        for stage in found.stages
+    ]
+    yield from (f"  {line}" for line in aligned(headings, rows, {2, 3}))
+    assumed = format_duration(timedelta(seconds=found.assumed_request_seconds))
+    yield f"  at least: a request takes {assumed} (--assume) and the peers act at once. What they need comes on top;"
+    yield "  on a cluster the recording alone takes 2 to 10 minutes, and every rollout its time"
+    yield "  at most: every timeout is reached. Not counted: waiting for another run, pauses, time without a worker"
+    yield f"  intervals of timing `{found.timing}` (HOLDFAST_TIMING, as the worker has it)"
+
+
+def _recovery(found: Preview) -> Iterator[str]:
+    yield ""
+    yield f"worst time to recovery: {_seconds(found.worst_recovery_seconds)}"
+    headings = ("on", "no worker comes back", "its window", "the sweeper")
+    rows = [
+        (one.kind, _seconds(one.ttl_seconds), _seconds(one.window_seconds), _seconds(one.swept_seconds))
+        for one in found.remains_on
+    ]
+    yield from (f"  {line}" for line in aligned(headings, rows, {1, 2, 3}))
+    yield "  if the worker dies just after something came on and none comes back, the peer's own limit ends it; one"
+    yield "  sweep of a worker that is back has then seen it. The others count where a peer has forgotten its limit"
+
+
+def _wrapped(text: str, first: str, others: str | None = None) -> list[str]:
+    return textwrap.wrap(text, _WIDTH, initial_indent=first, subsequent_indent=first if others is None else others)
+
+
+def _seconds(seconds: float) -> str:
+    return in_words(timedelta(seconds=seconds))

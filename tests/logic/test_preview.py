@@ -1,0 +1,133 @@
+"""What a preview says is what the run's own functions say."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clients.plan_files import read_plan_file
+from workflows.contracts.plan import ExcludedCase, Load, Plan, ServiceUnderTest
+from workflows.contracts.system import KubernetesStability
+from workflows.contracts.timing import Timing, TimingPreset
+from workflows.contracts.windows import WindowKind
+from workflows.logic import durations
+from workflows.logic.cases import case_count
+from workflows.logic.faults import expand
+from workflows.logic.preview import MOST_LEFT_OUT, preview
+from workflows.logic.tokens import token_of
+
+PLAN = Plan.model_validate(read_plan_file(Path(__file__).parents[2] / "examples" / "shop.yaml"))
+TIMING = Timing()
+
+
+def changed(**changes: object) -> Plan:
+    return PLAN.model_copy(update=changes)
+
+
+@given(st.integers(1, 40), st.integers(1, 100), st.booleans())
+def test_cases_and_requests_add_up(services: int, requests: int, check: bool) -> None:
+    """All cases by kind, and each request once, at its moment."""
+    under_test = [ServiceUnderTest(name=f"s{number}", fault="remove") for number in range(services)]
+    steady = PLAN.steady_state.model_copy(update={"check": check, "requests": 2})
+    found = preview(changed(services=under_test, load=Load(requests=requests), steady_state=steady), TIMING)
+    assert found.cases.total == found.cases.measured == case_count(services)
+    assert (found.cases.baseline, found.cases.single) == (1, services)
+    asked = 2 if check else 0
+    assert found.requests.steady_before == found.requests.steady_after == found.requests.steady_at_end == asked
+    assert found.requests.total == 3 * asked + 1 + case_count(services) * requests
+    assert found.rules.at_least == 2 * services
+
+
+def test_excluded_cases_are_told_and_cost_nothing() -> None:
+    """With the reason that the run will give; all are counted, also where they are too many to name."""
+    left_out = [ExcludedCase(case="shipping+reviews", reason="too slow"), ExcludedCase(case="inventory+*")]
+    found = preview(changed(exclude=left_out), TIMING)
+    assert (found.cases.total, found.cases.excluded, found.cases.measured) == (16, 5, 11)
+    reasons = {one.case_id: one.reason for one in found.cases.left_out}
+    assert reasons["reviews+shipping"] == "excluded by the plan: too slow"
+    assert reasons["inventory+reviews"] == "excluded by the plan"
+    assert found.requests.load == 11 * PLAN.load.requests
+    many = [ServiceUnderTest(name=f"s{number}", fault="remove") for number in range(40)]
+    found = preview(changed(services=many, exclude=[ExcludedCase(case="*+*")]), TIMING)
+    assert (found.cases.excluded, len(found.cases.left_out)) == (780, MOST_LEFT_OUT)
+
+
+def test_faults_are_those_that_will_be_injected() -> None:
+    """In the order of the windows, as expanded for the fault service, with its whole seconds."""
+    found = preview(changed(safety=PLAN.safety.model_copy(update={"fault_ttl": timedelta(seconds=300.9)})), TIMING)
+    assert [one.service for one in found.faults] == PLAN.service_names == found.replays
+    for one in found.faults:
+        full = expand(PLAN.service(one.service).fault, one.service, "shop")
+        assert (one.type, one.matchers) == (full.type, full.experiment.matchers)
+        assert (one.scope, one.target, one.action) == (
+            full.experiment.scope, full.experiment.target, full.experiment.action,
+        )  # fmt: skip
+        assert one.token == token_of(PLAN, one.service)
+        assert one.ttl_seconds == 300
+
+
+@pytest.mark.parametrize("preset", list(TimingPreset))
+def test_what_may_remain_on_is_what_bounds_the_windows(preset: TimingPreset) -> None:
+    """The peer's limit, the window's, the sweeper's: each later than the one before it, save where the peer's is."""
+    timing = Timing.of(preset)
+    found = preview(PLAN, timing)
+    on = {one.kind: one for one in found.remains_on}
+    assert set(on) == {WindowKind.RECORDING, WindowKind.FAULT, WindowKind.RULES}
+    rules = durations.rules_ttl(PLAN, case_count(5)).total_seconds()
+    assert on[WindowKind.RULES].ttl_seconds == found.rules.ttl_seconds == rules
+    assert on[WindowKind.FAULT].ttl_seconds == found.faults[0].ttl_seconds
+    recovery = PLAN.timeouts.recovery.total_seconds()
+    assert on[WindowKind.FAULT].window_seconds == durations.fault_hold(PLAN).total_seconds() + recovery
+    for one in found.remains_on:
+        assert one.ttl_seconds <= one.window_seconds < one.swept_seconds
+    longest = max(one.ttl_seconds for one in found.remains_on)
+    assert found.worst_recovery_seconds == longest + timing.sweep_every.total_seconds()
+
+
+@given(st.integers(1, 20), st.integers(1, 500), st.integers(1, 8), st.sampled_from(list(TimingPreset)))
+def test_the_least_time_is_less_than_the_most(
+    services: int, requests: int, concurrency: int, preset: TimingPreset
+) -> None:
+    """For every part of a run, as long as a request is assumed to be quicker than its timeout."""
+    under_test = [ServiceUnderTest(name=f"s{number}", fault="remove") for number in range(services)]
+    plan = changed(services=under_test, load=Load(requests=requests, concurrency=concurrency))
+    found = preview(plan, Timing.of(preset))
+    for stage in found.stages:
+        assert 0 <= stage.at_least_seconds < stage.at_most_seconds, stage
+    assert found.at_least_seconds < found.at_most_seconds
+
+
+def test_the_least_time_follows_what_is_assumed() -> None:
+    """A slower request makes a longer run; another way to tell stability makes another one."""
+    fast, slow = (preview(PLAN, TIMING, timedelta(seconds=seconds)).at_least_seconds for seconds in (1, 2))
+    rounds = 3 * PLAN.steady_state.requests + 1 + case_count(5) * durations.case_rounds(PLAN)
+    assert slow - fast == pytest.approx(rounds)
+    calm = KubernetesStability(kind="kubernetes", hold=timedelta(seconds=30))
+    system = PLAN.system.model_copy(update={"stability": calm})
+    waits = 1 + len(PLAN.services) + 2
+    http = TIMING.stability_poll.total_seconds() * 2
+    longer = preview(changed(system=system), TIMING).at_least_seconds - preview(PLAN, TIMING).at_least_seconds
+    assert longer == pytest.approx(waits * (30 - http))
+
+
+def test_no_secret_is_shown() -> None:
+    """Neither the query, where tokens are, nor what references stand for, nor any header or body."""
+    document = read_plan_file(Path(__file__).parents[2] / "examples" / "shop.yaml")
+    assert isinstance(document, dict)
+    document["request"] = {
+        "url": "http://127.0.0.1:18080/api/${env:PATH_KEY}/home?key=planted-1#planted-2",
+        "headers": {"authorization": "Bearer ${env:TOKEN}", "x-other": "planted-3"},
+        "query": {"key": "planted-4"},
+        "method": "POST",
+        "repeatable": True,
+        "json": {"password": "planted-5"},
+    }
+    found = preview(Plan.model_validate(document), TIMING)
+    assert found.url == "http://127.0.0.1:18080/api/***/home"
+    text = found.model_dump_json()
+    assert "planted" not in text
+    assert "env:" not in text

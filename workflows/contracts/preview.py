@@ -1,0 +1,168 @@
+"""What a run of a plan would do, told before anything is done: the answer of `holdfast preview`."""
+
+from __future__ import annotations
+
+from pydantic import computed_field
+
+from workflows.contracts.base import Contract
+from workflows.contracts.execution import Phase
+from workflows.contracts.timing import TimingPreset
+from workflows.contracts.windows import WindowKind
+
+
+class LeftOut(Contract):
+    """A case that the plan excludes."""
+
+    case_id: str
+    reason: str
+
+
+class CasesPreview(Contract):
+    """The cases of a run, and how they are cut into batches and pages."""
+
+    baseline: int
+    single: int
+    dual: int
+    excluded: int
+    """Those of the single and dual ones that the plan leaves out."""
+    left_out: list[LeftOut] = []
+    """The excluded cases, the first of them where they are many."""
+    batch_size: int
+    batches: int
+    pages: int
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def total(self) -> int:
+        """All cases."""
+        return self.baseline + self.single + self.dual
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def measured(self) -> int:
+        """Those that are measured, when every service shows how it fails."""
+        return self.total - self.excluded
+
+
+class EntryRequests(Contract):
+    """How often the plan's request is really sent to its address."""
+
+    steady_before: int
+    """Before anything is switched on."""
+    analysis: int
+    """While the proxy records. Sent again, up to `analysis_at_most` times, when it fails."""
+    analysis_at_most: int
+    load: int
+    """By the load test: the measured cases times the requests of a case."""
+    steady_after: int
+    """When everything is off, by the run. Asked again until the steady state is met or its time is over."""
+    steady_at_end: int
+    """The same, by the lock: the last thing that a run does."""
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def total(self) -> int:
+        """All of them, when none has to be repeated."""
+        return self.steady_before + self.analysis + self.load + self.steady_after + self.steady_at_end
+
+
+class FaultPreview(Contract):
+    """One real fault, as it will be injected."""
+
+    service: str
+    type: str
+    scope: str
+    target: str
+    action: str
+    matchers: dict[str, list[str]]
+    ttl_seconds: int
+    """The fault service removes it after this, whatever becomes of us."""
+    token: str
+    """The baggage token that stands for this failure from then on."""
+    substitute_status: int
+    """Status of the rule when the failing service gives no HTTP answer at all."""
+
+
+class RulesPreview(Contract):
+    """The rules that are put at the proxy."""
+
+    services: int
+    per_service_at_least: int
+    """The canary, and one for each recorded method and path whose answer the fault changed: at least one."""
+    ttl_seconds: int
+    """The proxy drops them after this, whatever becomes of us."""
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def at_least(self) -> int:
+        """Of all services. How many more is known once the requests are recorded."""
+        return self.services * self.per_service_at_least
+
+
+class WorkloadStep(Contract):
+    """Something that is done to the workload of each service under test."""
+
+    phase: Phase
+    change: str
+    rollouts: int
+    """Rollouts of its Deployment, each of which replaces every pod of it."""
+
+
+class StagePreview(Contract):
+    """How long one part of a run takes."""
+
+    phase: Phase
+    what: str
+    at_least_seconds: float
+    at_most_seconds: float
+
+
+class OnPreview(Contract):
+    """How long something can remain on when the worker dies at the worst moment, which is just after it came on."""
+
+    kind: WindowKind
+    ttl_seconds: int
+    """Without any worker: the peer switches it off itself."""
+    window_seconds: float
+    """With a worker that is back: its window has closed it, or has said that it could not."""
+    swept_seconds: float
+    """When the peer has forgotten its own limit and the window does not act: the sweeper has stepped in."""
+
+
+class Preview(Contract):
+    """What a run would do. Nothing of it was asked of anybody: it follows from the plan alone."""
+
+    plan: str
+    namespace: str
+    environment: str
+    method: str
+    url: str
+    """Without query, which may hold what is not to be shown."""
+    timing: TimingPreset
+    """Whose intervals are meant: a worker with other ones takes another time."""
+    requests_per_case: int
+    cases: CasesPreview
+    requests: EntryRequests
+    replays: list[str]
+    """Services whose recorded requests the proxy sends once more, to the service itself, while it is broken."""
+    faults: list[FaultPreview]
+    rules: RulesPreview
+    workload_steps: list[WorkloadStep]
+    assumed_request_seconds: float
+    """What each request is assumed to take, for the least time."""
+    stages: list[StagePreview]
+    remains_on: list[OnPreview]
+    worst_recovery_seconds: float
+    """The longest that anything remains on when no worker comes back, and one interval of the sweeper."""
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def at_least_seconds(self) -> float:
+        """Of the whole run; what the peers themselves need comes on top."""
+        return round(sum(stage.at_least_seconds for stage in self.stages), 3)
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def at_most_seconds(self) -> float:
+        """Of the whole run, its recovery included, when every timeout is reached."""
+        return round(sum(stage.at_most_seconds for stage in self.stages), 3)

@@ -1,0 +1,96 @@
+"""How long a run takes at least and at most, and how long anything can remain on: from what bounds the windows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from workflows.contracts.execution import Phase
+from workflows.contracts.plan import Plan
+from workflows.contracts.preview import OnPreview, StagePreview
+from workflows.contracts.system import KubernetesStability
+from workflows.contracts.timing import Timing
+from workflows.contracts.windows import WindowKind
+from workflows.logic.cases import case_count
+from workflows.logic.durations import (
+    case_rounds,
+    due_after,
+    fault_hold,
+    fault_ttl,
+    recording_hold,
+    recording_ttl,
+    rules_ttl,
+    swept_after,
+)
+
+_NOTHING = timedelta(0)
+
+
+def stages(plan: Plan, timing: Timing, measured: int, assumed: timedelta) -> list[StagePreview]:
+    """The parts of a run.
+
+    At least: each request takes `assumed`, every peer acts at once, and what is waited for is so at the first look.
+    At most: every timeout is reached, and every closing takes its whole time. Waiting for another run, pauses, and time
+    without a worker, server or store are in neither.
+    """
+    calm, limits, services = _calm(plan, timing), plan.timeouts, len(plan.services)
+    asked = plan.steady_state.requests if plan.steady_state.check else 0
+    steady, again = assumed * asked, limits.stability * 2 if asked else _NOTHING
+    closing = limits.recovery + timing.settle + limits.stability
+    load = assumed * case_rounds(plan) * measured
+    rules = rules_ttl(plan, case_count(services)) + closing
+    recording = recording_hold(plan, timing.analyze_dedupe) + closing
+    once = min(plan.request.timeout * asked, limits.stability)
+    return [
+        _stage(Phase.GENERATING_CASES, "lock the namespace, see that it is clean", _NOTHING, limits.stability),
+        _stage(Phase.GENERATING_CASES, "steady state before", steady, once),
+        _stage(Phase.ANALYZING_PATTERNS, "record one request", assumed + calm, recording),
+        _stage(
+            Phase.INJECTING_AND_REPLAYING,
+            f"{services} faults, one after the other",
+            calm * services,
+            (fault_hold(plan) + closing) * services,
+        ),
+        _stage(Phase.LOAD_TEST_BASELINE, "rules on, load test, rules off", load + calm * 2, rules),
+        _stage(Phase.DONE, "steady state after", steady, again),
+        _stage(Phase.DONE, "see that nothing is on, then the steady state once more", steady, limits.stability + again),
+    ]
+
+
+def _calm(plan: Plan, timing: Timing) -> timedelta:
+    """The least time in which a service is seen to be stable."""
+    stability = plan.system.stability
+    if isinstance(stability, KubernetesStability):
+        return stability.hold
+    return timing.stability_poll * (stability.consecutive - 1)
+
+
+def _stage(phase: Phase, what: str, least: timedelta, most: timedelta) -> StagePreview:
+    return StagePreview(
+        phase=phase, what=what, at_least_seconds=least.total_seconds(), at_most_seconds=most.total_seconds()
+    )
+
+
+def remains_on(plan: Plan, timing: Timing) -> list[OnPreview]:
+    """For everything that is switched on: the peer's own limit, the window's, and the sweeper's."""
+    rules = rules_ttl(plan, case_count(len(plan.services)))
+    bounds = {
+        WindowKind.RECORDING: (recording_ttl(plan), recording_hold(plan, timing.analyze_dedupe)),
+        WindowKind.FAULT: (fault_ttl(plan), fault_hold(plan)),
+        WindowKind.RULES: (rules, rules),
+    }
+    return [_on(kind, ttl, due_after(hold, plan.timeouts.recovery), timing) for kind, (ttl, hold) in bounds.items()]
+
+
+def _on(kind: WindowKind, ttl: timedelta, due: timedelta, timing: Timing) -> OnPreview:
+    return OnPreview(
+        kind=kind,
+        ttl_seconds=int(ttl.total_seconds()),
+        window_seconds=due.total_seconds(),
+        swept_seconds=swept_after(due, timing).total_seconds(),
+    )
+
+
+def worst_recovery(on: Sequence[OnPreview], timing: Timing) -> float:
+    """The longest of the peers' own limits, and one interval of the sweeper, which then sees that it is off."""
+    return max(one.ttl_seconds for one in on) + timing.sweep_every.total_seconds()
