@@ -19,6 +19,9 @@ Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 LARGEST_BODY = 16 * 1024**2
 """Bytes of a body, of request or answer: they are held whole in memory. More is refused."""
 
+LARGEST_HEADER = 64 * 1024
+"""Bytes of one header line, of request or answer: tokens of single sign-on are larger than the usual 8 KiB."""
+
 _FILES_EACH = 40
 """A listener, its guard, and both ends of the connections that eight callers at once keep open to a service."""
 
@@ -116,11 +119,26 @@ class Listener:
 
     async def _open(self) -> None:
         sock, self._first = self._first or _bound(self.port), None
-        server = web.Server(self._handler, request_factory=_request, access_log=None, keepalive_timeout=75)
+        server = web.Server(
+            self._handle,
+            request_factory=_request,
+            access_log=None,
+            keepalive_timeout=75,
+            # What came compressed goes on compressed, with the header that says so.
+            auto_decompress=False,
+            max_line_size=LARGEST_HEADER,
+            max_field_size=LARGEST_HEADER,
+        )
         runner = web.ServerRunner(server, shutdown_timeout=0.1)
         await runner.setup()
         await web.SockSite(runner, sock, backlog=1024).start()
         self._runner = runner
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        # Without it a client that asks first waits in vain, for a second or so, before it sends its body.
+        if request.headers.get("Expect", "").lower() == "100-continue" and request.transport is not None:
+            request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        return await self._handler(request)
 
     async def _close(self, runner: web.ServerRunner) -> None:
         self._runner = None

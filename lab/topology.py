@@ -7,9 +7,20 @@ from pathlib import Path
 from typing import Annotated, Self
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    StringConstraints,
+    model_validator,
+)
+from yarl import URL
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m)")
+_THIS_MACHINE = {"127.0.0.1", "localhost"}
 _SECONDS = {"ms": Decimal("0.001"), "s": Decimal(1), "m": Decimal(60)}
 
 
@@ -23,12 +34,27 @@ def _seconds(value: object) -> object:
     return float(Decimal(match[1]) * _SECONDS[match[2]])
 
 
+def _address(value: str) -> str:
+    """Accept scheme, host and port of a real service, and nothing behind them."""
+    try:
+        url = URL(value)
+        address = str(url.origin())
+    except ValueError:
+        raise ValueError(f"{value!r} is no address: write it like http://127.0.0.1:8000") from None
+    if url.scheme == "https":
+        raise ValueError(f"{value!r}: the lab speaks plain HTTP, and a service behind TLS would not be asked")
+    if url.scheme != "http" or url.user is not None or url.password is not None:
+        raise ValueError(f"{value!r} is no address: write it like http://127.0.0.1:8000")
+    if url.raw_path_qs != "/" or url.fragment:
+        # Redirects and cookies name paths as the service knows them, so the lab must have the same.
+        raise ValueError(f"{value!r}: paths come from the requests, write {address!r}")
+    return address
+
+
 Duration = Annotated[float, BeforeValidator(_seconds), Field(ge=0)]
 DnsLabel = Annotated[str, StringConstraints(pattern=r"^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$")]
 ApiPath = Annotated[str, StringConstraints(pattern=r"^/api(/\S*)?$")]
-RealUrl = Annotated[
-    str, StringConstraints(pattern=r"^http://[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?(/[^\s?#]*)?$")
-]
+RealAddress = Annotated[str, AfterValidator(_address)]
 UrlPath = Annotated[str, StringConstraints(pattern=r"^/[^\s#]*$")]
 Method = Annotated[str, StringConstraints(pattern=r"^(GET|POST|PUT|DELETE|PATCH)$")]
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -83,8 +109,8 @@ class Service(Model):
 
     name: DnsLabel
     port: Port | None = None
-    upstream: RealUrl | None = None
-    """Base URL of a real service that answers in place of routes and calls, behind the proxy and the faults."""
+    upstream: RealAddress | None = None
+    """Address of a real service that answers in place of routes and calls, behind the proxy and the faults."""
     upstream_health: UrlPath | None = None
     """What the real service is asked to see whether it is ready: anything below 500 is. Default: `/`."""
     latency: Duration = 0.005
@@ -157,6 +183,15 @@ class Topology(Model):
             ungrouped = {name for group in service.needs_one_of for name in group} - {c.service for c in service.calls}
             if ungrouped:
                 raise ValueError(f"service {service.name!r} needs_one_of, but does not call {sorted(ungrouped)}")
+        return self
+
+    @model_validator(mode="after")
+    def _not_behind_itself(self) -> Self:
+        ports = {service.port for service in self.services} | set(self.ports.model_dump().values())
+        for name, upstream in self.upstreams().items():
+            url = URL(upstream)
+            if url.host in _THIS_MACHINE and url.port in ports:
+                raise ValueError(f"service {name!r}: its upstream {upstream} is a port that the lab listens on itself")
         return self
 
     def entry_request(self) -> EntryRequest:

@@ -1,16 +1,17 @@
 """The way from the lab's address to a real service: a reverse proxy that changes nothing it need not change."""
 
 import contextlib
+import re
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 import aiohttp
 from aiohttp import web
-from multidict import CIMultiDict
+from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from lab.settings import LabSettings
-from lab.sockets import LARGEST_BODY
+from lab.sockets import LARGEST_BODY, LARGEST_HEADER
 
 _HOP_BY_HOP = frozenset(
     ("connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade")
@@ -21,14 +22,15 @@ _ASKED_ANEW = frozenset(("host", "content-length", "expect"))
 
 _NEVER_ADDED = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
 _NOT_BELOW = 500
+_ORIGIN = re.compile(r"(?:http:)?//[^/?#]+", re.IGNORECASE)
+"""Scheme, host and port; without the scheme where a redirect keeps it."""
 
 
 class Upstream:
     """One real service."""
 
     def __init__(self, base: str, health: str, settings: LabSettings) -> None:
-        self._base = base.rstrip("/")
-        self._origin = str(URL(base).origin())
+        self._base = base
         self._health = health
         self._settings = settings
         # A kept connection that the service closes just when it is used again would look like a failure of the service.
@@ -37,6 +39,8 @@ class Upstream:
             auto_decompress=False,
             cookie_jar=aiohttp.DummyCookieJar(),
             skip_auto_headers=_NEVER_ADDED,
+            max_line_size=LARGEST_HEADER,
+            max_field_size=LARGEST_HEADER,
         )
 
     async def close(self) -> None:
@@ -66,7 +70,7 @@ class Upstream:
 
     async def _passed_on(self, request: web.BaseRequest, body: bytes) -> web.Response:
         headers = _without(request.headers, _ASKED_ANEW)
-        headers["X-Forwarded-Host"] = request.headers.get("Host", "")
+        headers.setdefault("X-Forwarded-Host", request.headers.get("Host", ""))
         async with self._session.request(
             request.method,
             URL(self._base + request.raw_path, encoded=True),
@@ -83,11 +87,23 @@ class Upstream:
     def _passed_back(self, request: web.BaseRequest, response: aiohttp.ClientResponse, content: bytes) -> web.Response:
         # The length of what HEAD would have sent is the service's word; any other is counted again.
         headers = _without(response.headers, () if request.method == "HEAD" else ("content-length",))
-        location = headers.get("Location", "")
-        if location == self._origin or location.startswith(self._origin + "/"):
-            # Else the client would follow the redirect around the lab.
-            headers["Location"] = f"http://{request.headers.get('Host', '')}{location[len(self._origin) :]}"
+        if "Location" in headers:
+            headers["Location"] = self._through_the_lab(headers["Location"], request.headers.get("Host", ""))
         return web.Response(status=response.status, reason=response.reason, headers=headers, body=content)
+
+    def _through_the_lab(self, location: str, lab: str) -> str:
+        """A redirect to the service itself, by the address that the client used: else it would go around the lab."""
+        origin = _ORIGIN.match(location)
+        if origin is None or not lab or not _same_place(origin[0], self._base):
+            return location
+        return f"http://{lab}{location[origin.end() :]}"
+
+
+def _same_place(one: str, other: str) -> bool:
+    try:
+        return URL(one).host == URL(other).host and URL(one).port == URL(other).port
+    except ValueError:
+        return False
 
 
 def readable(response: web.Response) -> str:
@@ -99,11 +115,26 @@ def readable(response: web.Response) -> str:
     return body.decode(response.charset or "utf-8", errors="replace")
 
 
-def _without(headers: Mapping[str, str], others: Iterable[str]) -> CIMultiDict[str]:
+def _without(headers: CIMultiDictProxy[str], others: Iterable[str]) -> CIMultiDict[str]:
     """Every header, as often as it is there, but those of the connection and a few others."""
-    named = {name.strip().lower() for name in headers.get("Connection", "").split(",")}
+    named = {name.strip().lower() for value in headers.getall("Connection", []) for name in value.split(",")}
     left_out = {*_HOP_BY_HOP, *_OF_PROXIES, *named, *others}
-    return CIMultiDict((name, value) for name, value in headers.items() if name.lower() not in left_out)
+    kept: CIMultiDict[str] = CIMultiDict()
+    spelt: dict[str, str] = {}
+    for name, value in headers.items():
+        if name.lower() not in left_out:
+            # The client library takes two spellings of one name for a correction, and sends the last value alone.
+            kept.add(spelt.setdefault(name.lower(), name), _legible(value))
+    return kept
+
+
+def _legible(value: str) -> str:
+    """A header's value. Bytes that are no UTF-8 are read as Latin-1: as they are they could not be sent again."""
+    as_it_came = value.encode(errors="surrogateescape")
+    try:
+        return as_it_came.decode()
+    except UnicodeDecodeError:
+        return as_it_came.decode("latin-1")
 
 
 async def _bounded(content: aiohttp.StreamReader) -> bytes | None:

@@ -8,7 +8,7 @@ from lab import Lab, LabAddresses, LabSettings, PortChoice, Topology
 from lab.plan_for import plan_for
 from tests.lab.driver import Driver, Json
 
-REAL = {"name": "a", "upstream": "http://127.0.0.1:9/base"}
+REAL = {"name": "a", "upstream": "http://127.0.0.1:9"}
 SIMULATED = {"name": "a", "routes": [{"method": "POST", "path": "/api/orders"}, {"path": "/api/other"}]}
 
 
@@ -46,7 +46,7 @@ async def test_the_running_lab_tells_what_to_ask_its_entry(wanted: Topology, req
 async def test_the_running_lab_tells_which_services_are_real() -> None:
     """By name, with the address behind the lab's; the lab's own address stays the one to call."""
     addresses = await told(topology(REAL))
-    assert addresses.upstreams == {"a": "http://127.0.0.1:9/base"}
+    assert addresses.upstreams == {"a": "http://127.0.0.1:9"}
     assert addresses.services["a"].startswith("http://127.0.0.1:")
     assert (await told(topology(SIMULATED))).upstreams == {}
 

@@ -119,3 +119,33 @@ def test_durations_are_read(tmp_path: Path) -> None:
         "- {name: b, latency: 0.25, routes: [{path: /api/x}]}\n"
     )
     assert [found.latency for found in load_topology(path).services] == [0.7, 0.25]
+
+
+@pytest.mark.parametrize(
+    ("service", "problem"),
+    [
+        ({"upstream": "https://127.0.0.1:1"}, "the lab speaks plain HTTP"),
+        ({"upstream": "127.0.0.1:8000"}, "write it like http://127.0.0.1:8000"),
+        ({"upstream": "http://127.0.0.1:99999"}, "is no address"),
+        ({"upstream": "http://user:word@h"}, "is no address"),
+        ({"upstream": "http://h/shop"}, "paths come from the requests, write 'http://h'"),
+        ({"upstream": "http://h/?a=1"}, "paths come from the requests"),
+        ({"upstream": "http://h", "routes": [{"path": "/api/x"}]}, "'a' is real, the upstream decides about routes"),
+        ({"upstream": "http://h", "latency": "1s"}, "'a' is real, the upstream decides about latency"),
+        ({"upstream": "http://localhost:7001", "port": 7001}, "'a': its upstream .* the lab listens on itself"),
+        ({"upstream": "http://h", "upstream_health": "ready"}, "upstream_health"),
+        ({"routes": [{"path": "/api/x"}], "upstream_health": "/x"}, "upstream_health is for an upstream"),
+        ({}, "needs routes, or the upstream that answers for it"),
+    ],
+)
+def test_mistakes_about_a_real_service_are_told(service: Json, problem: str) -> None:
+    """Each with the service and what to write instead."""
+    document = {"namespace": "test", "entry": "a", "services": [{"name": "a", **service}]}
+    with pytest.raises(ValidationError, match=problem):
+        Topology.model_validate(document)
+
+
+def test_an_address_is_kept_without_what_goes_without_saying() -> None:
+    """A slash at the end is no path."""
+    real = {"name": "a", "upstream": "http://127.0.0.1:8000/"}
+    assert topology(real).upstreams() == {"a": "http://127.0.0.1:8000"}
