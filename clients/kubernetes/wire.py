@@ -1,0 +1,210 @@
+"""What the Kubernetes API says of Deployments, ReplicaSets and pods, as far as stability needs it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import Field, model_validator
+
+from clients.http import Wire
+from workflows.logic.rollout import PodFacts, RolloutFacts
+
+_SHOWN = 200
+
+
+class ClusterWire(Wire):
+    """A part of an answer. The API leaves zeros and empty lists out, or sends null: both are the default."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, value: Any) -> Any:
+        return {key: part for key, part in value.items() if part is not None} if isinstance(value, dict) else value
+
+
+class _Owner(ClusterWire):
+    uid: str
+    controller: bool = False
+
+
+class _Meta(ClusterWire):
+    name: str
+    uid: str
+    generation: int = 0
+    deleted_at: str = Field(default="", alias="deletionTimestamp")
+    owners: list[_Owner] = Field(default=[], alias="ownerReferences")
+
+    @property
+    def controller(self) -> str:
+        """Uid of the one owner that controls it; empty when none does."""
+        return next((owner.uid for owner in self.owners if owner.controller), "")
+
+
+class _Condition(ClusterWire):
+    type: str
+    status: str
+    reason: str = ""
+    message: str = ""
+    changed_at: str = Field(default="", alias="lastTransitionTime")
+
+
+class _Requirement(ClusterWire):
+    key: str
+    operator: str
+    values: list[str] = []
+
+
+class _Selector(ClusterWire):
+    labels: dict[str, str] = Field(default={}, alias="matchLabels")
+    expressions: list[_Requirement] = Field(default=[], alias="matchExpressions")
+
+
+class _DeploymentSpec(ClusterWire):
+    replicas: int = 1
+    paused: bool = False
+    selector: _Selector
+
+
+class _DeploymentStatus(ClusterWire):
+    observed: int = Field(default=0, alias="observedGeneration")
+    replicas: int = 0
+    updated: int = Field(default=0, alias="updatedReplicas")
+    ready: int = Field(default=0, alias="readyReplicas")
+    available: int = Field(default=0, alias="availableReplicas")
+    unavailable: int = Field(default=0, alias="unavailableReplicas")
+    conditions: list[_Condition] = []
+
+
+class DeploymentWire(ClusterWire):
+    """A Deployment."""
+
+    metadata: _Meta
+    spec: _DeploymentSpec
+    status: _DeploymentStatus = _DeploymentStatus()
+
+    @property
+    def selector(self) -> str:
+        """Its pods, as a label selector in a query."""
+        chosen = self.spec.selector
+        return ",".join(
+            [f"{key}={value}" for key, value in chosen.labels.items()] + [_term(e) for e in chosen.expressions]
+        )
+
+
+class ReplicaSetWire(ClusterWire):
+    """A ReplicaSet."""
+
+    metadata: _Meta
+
+
+class _Waiting(ClusterWire):
+    reason: str = ""
+
+
+class _ContainerState(ClusterWire):
+    waiting: _Waiting = _Waiting()
+
+
+class _ContainerStatus(ClusterWire):
+    restarts: int = Field(default=0, alias="restartCount")
+    state: _ContainerState = _ContainerState()
+
+
+class _PodStatus(ClusterWire):
+    phase: str = ""
+    conditions: list[_Condition] = []
+    containers: list[_ContainerStatus] = Field(default=[], alias="containerStatuses")
+    init_containers: list[_ContainerStatus] = Field(default=[], alias="initContainerStatuses")
+
+    @property
+    def all_containers(self) -> list[_ContainerStatus]:
+        """Sidecars are among the initial ones."""
+        return [*self.init_containers, *self.containers]
+
+
+class PodWire(ClusterWire):
+    """A pod."""
+
+    metadata: _Meta
+    status: _PodStatus = _PodStatus()
+
+
+class ItemsWire(ClusterWire):
+    """A list; its items are read one by one."""
+
+    items: list[Any] = []
+
+
+def rollout_facts(
+    deployment: DeploymentWire, replica_sets: Iterable[ReplicaSetWire], pods: Iterable[PodWire]
+) -> RolloutFacts:
+    """One look, as the decision wants it."""
+    meta, status = deployment.metadata, deployment.status
+    return RolloutFacts(
+        uid=meta.uid,
+        generation=meta.generation,
+        observed_generation=status.observed,
+        wanted=deployment.spec.replicas,
+        replicas=status.replicas,
+        updated=status.updated,
+        ready=status.ready,
+        available=status.available,
+        unavailable=status.unavailable,
+        paused=deployment.spec.paused,
+        deleting=bool(meta.deleted_at),
+        trouble=_trouble(status.conditions),
+        replica_sets=[one.metadata.uid for one in replica_sets if one.metadata.controller == meta.uid],
+        pods=[_pod_facts(pod) for pod in pods],
+    )
+
+
+def _pod_facts(pod: PodWire) -> PodFacts:
+    status = pod.status
+    ready = _condition(status.conditions, "Ready")
+    return PodFacts(
+        name=pod.metadata.name,
+        uid=pod.metadata.uid,
+        owner=pod.metadata.controller,
+        terminating=bool(pod.metadata.deleted_at),
+        finished=status.phase in ("Failed", "Succeeded"),
+        ready=ready is not None and ready.status == "True",
+        ready_since=ready.changed_at if ready else "",
+        restarts=sum(one.restarts for one in status.all_containers),
+        waiting=_waiting(status, ready),
+    )
+
+
+def _waiting(status: _PodStatus, ready: _Condition | None) -> str:
+    """Why a pod is not ready, nearest to the cause: its containers, its place in the cluster, its own condition."""
+    for container in status.all_containers:
+        if container.state.waiting.reason:
+            return container.state.waiting.reason
+    scheduled = _condition(status.conditions, "PodScheduled")
+    for condition in (scheduled, ready):
+        if condition is not None and condition.status != "True" and condition.reason:
+            return condition.reason
+    return ""
+
+
+def _trouble(conditions: list[_Condition]) -> str:
+    progressing, failing = _condition(conditions, "Progressing"), _condition(conditions, "ReplicaFailure")
+    if failing is not None and failing.status == "True":
+        return f"{failing.reason}: {failing.message}"[:_SHOWN]
+    return progressing.reason if progressing is not None and progressing.status == "False" else ""
+
+
+def _condition(conditions: list[_Condition], kind: str) -> _Condition | None:
+    return next((one for one in conditions if one.type == kind), None)
+
+
+def _term(one: _Requirement) -> str:
+    """One expression of a selector, as it is written in a query."""
+    match one.operator:
+        case "In":
+            return f"{one.key} in ({','.join(one.values)})"
+        case "NotIn":
+            return f"{one.key} notin ({','.join(one.values)})"
+        case "DoesNotExist":
+            return f"!{one.key}"
+        case _:
+            return one.key

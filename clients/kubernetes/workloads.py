@@ -1,0 +1,159 @@
+"""Deployments of one namespace, their pods, and which of them a plan's services are."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
+
+from clients.http import PeerAnswer
+from clients.kubernetes.connection import CALL_TIMEOUT, Cluster, require_ok, status_of
+from clients.kubernetes.wire import (
+    ClusterWire,
+    DeploymentWire,
+    ItemsWire,
+    PodWire,
+    ReplicaSetWire,
+    rollout_facts,
+)
+from workflows.contracts.base import Contract
+from workflows.contracts.errors import Problem
+from workflows.logic.rollout import RolloutFacts
+from workflows.logic.wording import suggestion
+
+T = TypeVar("T", bound=ClusterWire)
+
+
+class Target(Contract):
+    """The Deployment behind a service of the plan."""
+
+    service: str
+    workload: str
+    selector: str
+    """Finds its pods, as a label selector in a query; pods of others may be among them."""
+    pods: list[str] = []
+    """Names of its own pods that are neither leaving nor ended."""
+
+
+class Targets(Contract):
+    """What was looked up: what is there, and a problem for each service that has nothing."""
+
+    found: list[Target] = []
+    problems: list[Problem] = []
+
+
+class Workloads:
+    """One namespace of the cluster."""
+
+    def __init__(self, cluster: Cluster, namespace: str) -> None:
+        self._cluster = cluster
+        self._namespace = namespace
+
+    @property
+    def namespace(self) -> str:
+        """Its name."""
+        return self._namespace
+
+    async def look(self, name: str, *, within: float = CALL_TIMEOUT) -> tuple[DeploymentWire, RolloutFacts] | None:
+        """One look of at most two calls' time, `within` seconds each; None when there is no such Deployment.
+
+        The Deployment is read before the pods: counts that are older than the pods can only be too bad.
+
+        Raises:
+            HoldfastError: PEER_ codes, VALIDATION_ERROR without usable settings.
+        """
+        deployment = await self._deployment(name, within)
+        if deployment is None:
+            return None
+        selector = deployment.selector
+        sets, pods = await asyncio.gather(self._replica_sets(selector, within), self._pods(selector, within))
+        return deployment, rollout_facts(deployment, sets, pods)
+
+    async def names(self) -> list[str]:
+        """Every Deployment's name.
+
+        Raises:
+            HoldfastError: as `look`.
+        """
+        answer = await self._cluster.get(
+            f"list deployments in {self._namespace}",
+            lambda apis, within: apis.apps.list_namespaced_deployment_without_preload_content(
+                self._namespace, _request_timeout=within
+            ),
+        )
+        return sorted(one.metadata.name for one in _items(answer, DeploymentWire))
+
+    async def _deployment(self, name: str, within: float) -> DeploymentWire | None:
+        answer = await self._cluster.get(
+            f"get deployment {name} in {self._namespace}",
+            lambda apis, within: apis.apps.read_namespaced_deployment_without_preload_content(
+                name, self._namespace, _request_timeout=within
+            ),
+            within=within,
+        )
+        # Only a `Status` says that the object is absent; a bare 404 says that there is no such API.
+        if answer.status == 404 and status_of(answer)[0] == "NotFound":
+            return None
+        require_ok(answer)
+        return answer.read(DeploymentWire, answer.object())
+
+    async def _replica_sets(self, selector: str, within: float) -> list[ReplicaSetWire]:
+        answer = await self._cluster.get(
+            f"list replicasets in {self._namespace}",
+            lambda apis, within: apis.apps.list_namespaced_replica_set_without_preload_content(
+                self._namespace, label_selector=selector, _request_timeout=within
+            ),
+            within=within,
+        )
+        return _items(answer, ReplicaSetWire)
+
+    async def _pods(self, selector: str, within: float) -> list[PodWire]:
+        answer = await self._cluster.get(
+            f"list pods in {self._namespace}",
+            lambda apis, within: apis.core.list_namespaced_pod_without_preload_content(
+                self._namespace, label_selector=selector, _request_timeout=within
+            ),
+            within=within,
+        )
+        return _items(answer, PodWire)
+
+
+async def find_targets(workloads: Workloads, services: Iterable[str], mapping: Mapping[str, str]) -> Targets:
+    """Look up the Deployment of each service: the one that `mapping` names, else the one of its own name.
+
+    Raises:
+        HoldfastError: as `Workloads.look`; what is merely absent is a problem, and all of them are told at once.
+    """
+    wanted = {service: mapping.get(service, service) for service in services}
+    looks = await asyncio.gather(*(workloads.look(name) for name in wanted.values()))
+    found = [
+        Target(
+            service=service,
+            workload=name,
+            selector=look[0].selector,
+            pods=sorted(pod.name for pod in look[1].live),
+        )
+        for (service, name), look in zip(wanted.items(), looks, strict=True)
+        if look is not None
+    ]
+    missing = {service: name for (service, name), look in zip(wanted.items(), looks, strict=True) if look is None}
+    names = await workloads.names() if missing else []
+    return Targets(
+        found=found,
+        problems=[_missing(service, name, workloads.namespace, names) for service, name in missing.items()],
+    )
+
+
+def _missing(service: str, name: str, namespace: str, names: list[str]) -> Problem:
+    hint = suggestion(name, names) if names else "it has no Deployment at all: is it the right cluster?"
+    return Problem(
+        path=f"system.stability.workloads.{service}",
+        message=f"namespace {namespace} has no Deployment '{name}'",
+        hint=hint,
+    )
+
+
+def _items(answer: PeerAnswer, model: type[T]) -> list[T]:
+    require_ok(answer)
+    listed = answer.read(ItemsWire, answer.object())
+    return [answer.read(model, item) for item in listed.items]
