@@ -8,6 +8,7 @@ from temporalio import activity
 
 from activities.base import deadline, poll, step
 from activities.steady import steady_again, was_touched
+from activities.targets import require_targets
 from activities.toolbox import Subject, Toolbox
 from clients.runs import RunDirectory, RunEnd
 from clients.store.read_models import LogLevel
@@ -62,12 +63,14 @@ class LockActivities:
     @activity.defn(name="preflight")
     @step
     async def preflight(self, order: ExecutionRef) -> None:
-        """See that nothing is left over from anyone: no sidecar, no recording, no rule, no fault of ours.
+        """See that the services are there, and that nothing is left over from anyone: no sidecar, no fault of ours.
 
         Raises:
-            HoldfastError: ENVIRONMENT_NOT_CLEAN, naming what is on and how to look at it.
+            HoldfastError: VALIDATION_ERROR, naming services without a Deployment; ENVIRONMENT_NOT_CLEAN, naming what is
+                on and how to look at it.
         """
         subject = await self._tools.subject(order.execution_id)
+        await require_targets(self._tools, subject)
         left = await self._left_over(subject, FAULT_PREFIX)
         if left:
             raise HoldfastError(

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 
 from clients.canary import CanaryClient
 from clients.faults import FaultClient
+from clients.kubernetes.connection import Cluster
+from clients.kubernetes.stability import KubernetesStabilityClient
+from clients.kubernetes.workloads import Workloads
 from clients.load import LoadGenerator
 from clients.proxy import ProxyClient
 from clients.secrets import Redactor, Secrets, redactor_for
@@ -14,6 +17,7 @@ from clients.stability import HttpStabilityClient, StabilityClient
 from clients.store.store import Store
 from workflows.contracts.execution import Execution
 from workflows.contracts.plan import Plan
+from workflows.contracts.system import KubernetesStability
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,8 @@ class Toolbox:
     secrets: Secrets
     load: LoadGenerator
     canary: CanaryClient
+    cluster: Cluster = field(default_factory=Cluster)
+    """Not opened before a plan asks for it."""
     _proxies: dict[str, ProxyClient] = field(default_factory=dict)
     _faults: dict[str, FaultClient] = field(default_factory=dict)
 
@@ -56,7 +62,14 @@ class Toolbox:
 
     def stability(self, plan: Plan) -> StabilityClient:
         """How the plan tells stability."""
-        return HttpStabilityClient(plan.system.services, plan.system.stability)
+        spec = plan.system.stability
+        if isinstance(spec, KubernetesStability):
+            return KubernetesStabilityClient(self.workloads(plan), spec)
+        return HttpStabilityClient(plan.system.services, spec)
+
+    def workloads(self, plan: Plan) -> Workloads:
+        """The Deployments of the plan's namespace, in the cluster that the worker's surroundings name."""
+        return Workloads(self.cluster, plan.system.namespace)
 
     def redactor(self, plan: Plan) -> Redactor:
         """Removes the plan's secrets from whatever is about to be stored."""
@@ -68,4 +81,5 @@ class Toolbox:
             await proxy.aclose()
         for faults in self._faults.values():
             await faults.aclose()
+        await self.cluster.aclose()
         await self.store.close()

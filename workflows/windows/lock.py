@@ -52,8 +52,8 @@ class EnvironmentLock:
             await workflow.wait_condition(lambda: False)
         except (asyncio.CancelledError, FailureError) as error:
             if not is_cancelled_exception(error):
-                # A namespace that is not clean was never held: the run, still there, tells how it ended.
-                await despite_cancel(self._settle("never held: the namespace was not clean"))
+                # A namespace that is not clean, or lacks a service, was never held: its run tells how it ended.
+                await despite_cancel(self._settle("never held: the look before did not pass"))
                 raise
         return await despite_cancel(self._let_go())
 

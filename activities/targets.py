@@ -1,0 +1,24 @@
+"""What a run is about to act on must be there, and to be seen, before anything is switched on."""
+
+from __future__ import annotations
+
+from activities.toolbox import Subject, Toolbox
+from clients.kubernetes.workloads import find_targets
+from workflows.contracts.errors import ErrorCode, HoldfastError
+from workflows.contracts.system import KubernetesStability
+
+
+async def require_targets(tools: Toolbox, subject: Subject) -> None:
+    """See every service's Deployment, where the plan tells stability by them; so rights are seen to suffice as well.
+
+    Raises:
+        HoldfastError: VALIDATION_ERROR, naming every service that has no Deployment; what the cluster refuses.
+    """
+    stability = subject.plan.system.stability
+    if not isinstance(stability, KubernetesStability):
+        return
+    names = subject.plan.service_names
+    targets = await find_targets(tools.workloads(subject.plan), names, stability.workloads)
+    if targets.problems:
+        problems = "; ".join(str(problem) for problem in targets.problems)
+        raise HoldfastError(ErrorCode.VALIDATION_ERROR, problems, hint="nothing was touched")

@@ -1,0 +1,70 @@
+"""Runs whose plan tells stability by the cluster: the lab's services and peers, beside a stand-in for the cluster."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from temporalio.client import WorkflowFailureError
+from temporalio.exceptions import ApplicationError
+
+from tests.clients.cluster import StandIn, stand_in
+from tests.e2e.bench import Bench
+from tests.e2e.test_steady_state import counters
+from workflows.contracts.errors import ErrorCode
+from workflows.contracts.execution import Phase, Recovery, RunFailure, RunStatus
+
+
+@pytest.fixture
+async def api(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[StandIn]:
+    """The worker finds its cluster as it would anywhere: by KUBECONFIG."""
+    async with stand_in() as api:
+        monkeypatch.setenv("KUBECONFIG", str(api.kubeconfig(bench.folder)))
+        yield api
+
+
+def plan_for(bench: Bench) -> dict[str, Any]:
+    plan = bench.small_plan("reviews", "shipping")
+    plan["system"]["stability"] = {"kind": "kubernetes", "hold": "100ms", "workloads": {"reviews": "reviews-v2"}}
+    assert plan["system"]["namespace"] == "shop"
+    return plan
+
+
+async def test_a_run_waits_for_rollouts(bench: Bench, api: StandIn) -> None:
+    """From beginning to end; a rollout that takes its time is waited for, and told."""
+    reviews = api.roll_out("reviews-v2", app="reviews")
+    api.roll_out("shipping")
+
+    def rolling(look: int) -> None:
+        # The first two looks find the targets.
+        reviews["metadata"]["generation"] = 2
+        if look > 20:
+            reviews["status"]["observedGeneration"] = 2
+
+    api.before_look = rolling
+    handle = await bench.start(plan_for(bench))
+    summary = await handle.result()
+    lock = await bench.lock_ended(handle)
+    assert (summary.status, summary.recovery) == (RunStatus.COMPLETED, Recovery.VERIFIED)
+    assert lock is not None
+    assert lock.recovery_verified
+    assert api.looks > 20
+    assert not [path for path, _ in api.seen if path.endswith("/reviews")]
+
+
+async def test_a_service_without_a_deployment_is_told_before_anything_is_on(bench: Bench, api: StandIn) -> None:
+    """The message has the nearest name, and the peers were asked for nothing."""
+    api.roll_out("reviews-v2", app="reviews")
+    api.roll_out("shiping")
+    handle = await bench.start(plan_for(bench))
+    with pytest.raises(WorkflowFailureError) as raised:
+        await handle.result()
+    assert isinstance(raised.value.cause, ApplicationError)
+    found = RunFailure.model_validate(raised.value.cause.details[0])
+    assert (found.code, found.phase) == (ErrorCode.VALIDATION_ERROR, Phase.GENERATING_CASES)
+    assert "no Deployment 'shipping' (did you mean 'shiping'?)" in found.message
+    assert found.recovery is Recovery.NOT_NEEDED
+    seen = await counters(bench)
+    assert (seen["executes"], seen["upserts"]) == ({}, 0)
+    assert bench.lab.state().clean
