@@ -12,7 +12,7 @@ import yaml
 from pydantic import ValidationError
 
 from cli.connection import quieten
-from cli.console import clear_errors, say
+from cli.console import clear_errors, complain, say
 from cli.interrupts import Interrupts
 from clients.embedded import DEFAULT_FILE, DevServerSettings, embedded_server, moved_ports
 from lab import Lab, LabAddresses, PortChoice, Topology, load_topology
@@ -58,7 +58,11 @@ async def _server(settings: DevServerSettings, *, ui: bool, as_json: bool) -> No
 
 
 @click.command()
-@click.option("--topology", type=click.Path(path_type=Path), help="The system to simulate; default: the shop.")
+@click.option(
+    "--topology",
+    type=click.Path(path_type=Path),
+    help="The system to simulate, or real services to stand before; default: the shop.",
+)
 @click.option("--generate", "shape", metavar="SHAPE:SIZE",
               help="A made-up system instead, like layered:20: chain, tree, star, layered; 5 to 200.")  # fmt: skip
 @click.option("--seed", type=int, default=1, show_default=True, help="Which of all made-up systems of that kind.")
@@ -113,8 +117,11 @@ async def _lab(chosen: Generated, plan: Path | None, remarks: list[str], *, free
                     say(line)
                 say(f"proxy {addresses.proxy}, fault service {addresses.faults}, admin {addresses.admin}/lab/state")
                 for name, address in addresses.services.items():
-                    say(f"  {name:<20} {address}")
+                    real = addresses.upstreams.get(name)
+                    say(f"  {name:<20} {address} " + (f"-> {real}" if real else "simulated"))
                 say("Ctrl-C ends it")
+            for name, url in (await simulated.not_answering()).items():
+                complain(f"warning: {name} is not ready: {url} gives no answer below 500")
             await interrupts.next()
 
 
@@ -164,7 +171,7 @@ def read_topology(path: Path) -> Topology:
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
-        message = f"{path}: {place or 'topology'}: {first['msg']}"
+        message = f"{path}: {place or 'topology'}: {first['msg'].removeprefix('Value error, ')}"
         raise HoldfastError(ErrorCode.VALIDATION_ERROR, message, hint=f"see {SHOP_TOPOLOGY}") from error
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         words = " ".join(str(error).split())

@@ -1,5 +1,7 @@
 """All services of one lab: they are started, found and stopped here."""
 
+import asyncio
+
 import aiohttp
 
 from lab.app import App
@@ -35,7 +37,7 @@ class Cluster:
             for service in topology.services
         }
         self._listeners: dict[str, Listener] = {}
-        self._upstreams: list[Upstream] = []
+        self._upstreams: dict[str, Upstream] = {}
         self._session: aiohttp.ClientSession | None = None
 
     @property
@@ -74,15 +76,24 @@ class Cluster:
     def _backend(self, service: Service) -> Backend:
         if service.upstream is None:
             return App(service, self.session, self.address_of)
-        self._upstreams.append(Upstream(service.upstream, service.upstream_health or "/", self.settings))
-        return self._upstreams[-1]
+        self._upstreams[service.name] = Upstream(service.upstream, service.upstream_health or "/", self.settings)
+        return self._upstreams[service.name]
+
+    async def not_answering(self) -> dict[str, str]:
+        """The real services that are not ready, and what each of them was asked."""
+        ready = await asyncio.gather(*(upstream.healthy() for upstream in self._upstreams.values()))
+        return {
+            name: upstream.health_url
+            for (name, upstream), well in zip(self._upstreams.items(), ready, strict=True)
+            if not well
+        }
 
     async def stop(self) -> None:
         """End all tasks, close all sockets."""
         await self.background.close()
         for listener in self._listeners.values():
             await listener.close()
-        for upstream in self._upstreams:
+        for upstream in self._upstreams.values():
             await upstream.close()
         if self._session is not None:
             await self._session.close()

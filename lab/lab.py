@@ -54,6 +54,10 @@ class Lab:
             raise RuntimeError("the lab is not started")
         return self._admin.state()
 
+    async def not_answering(self) -> dict[str, str]:
+        """The real services that do not answer, or only with errors, and what each of them was asked."""
+        return await self._cluster.not_answering()
+
     def misbehave(self, misbehaviour: Misbehaviour) -> None:
         """Make the peers misbehave: the same as `POST /lab/misbehave`."""
         self._mischief.set(misbehaviour)

@@ -31,7 +31,7 @@ class Upstream:
 
     def __init__(self, base: str, health: str, settings: LabSettings) -> None:
         self._base = base
-        self._health = health
+        self.health_url = base + health
         self._settings = settings
         # A kept connection that the service closes just when it is used again would look like a failure of the service.
         self._session = aiohttp.ClientSession(
@@ -50,7 +50,7 @@ class Upstream:
     async def healthy(self) -> bool:
         """Whether it answers, with anything below 500."""
         timeout = aiohttp.ClientTimeout(total=self._settings.health_timeout)
-        url = URL(self._base + self._health, encoded=True)
+        url = URL(self.health_url, encoded=True)
         try:
             async with self._session.get(url, timeout=timeout, allow_redirects=False) as response:
                 return response.status < _NOT_BELOW

@@ -1,0 +1,100 @@
+"""A bookshop's two services, as somebody might have written them who never heard of Holdfast.
+
+    python bookshop.py make-books books.db            the data that Datasette serves: the third service
+    python bookshop.py picks --port 8402 --books URL
+    python bookshop.py page --port 8401 --books URL --picks URL
+
+The page asks both others and shows whatever it gets; only with neither of them it has nothing to show. The picks ask
+for one book, and name another when they get none. Two things make such a system testable: every address of a neighbour
+is configuration, and every request goes on with the `baggage` header that it came with.
+"""
+
+import argparse
+import json
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.request import Request, urlopen
+
+BOOKS = ["The Left Hand of Darkness", "Invisible Cities", "Kindred", "Solaris"]
+Answer = tuple[int, dict[str, Any]]
+
+
+def ask(url: str, baggage: str) -> Any:
+    """A neighbour's JSON; None when there is none within a second."""
+    try:
+        with urlopen(Request(url, headers={"baggage": baggage}), timeout=1) as response:  # noqa: S310
+            return json.load(response)
+    except (OSError, ValueError):
+        return None
+
+
+def page(books: str, picks: str, baggage: str) -> Answer:
+    """What a customer sees: all books, and the pick of the week."""
+    shelf, pick = ask(f"{books}/books/books.json?_shape=array", baggage), ask(f"{picks}/pick", baggage)
+    if shelf is None and pick is None:
+        return 503, {"error": "nothing to show"}
+    return 200, {"books": shelf and [book["title"] for book in shelf], "pick": pick}
+
+
+def picks(books: str, baggage: str) -> Answer:
+    """The pick of the week: the second book, or the one that is always there."""
+    found = ask(f"{books}/books/books/2.json?_shape=objects", baggage)
+    return 200, {"title": found["rows"][0]["title"] if found else "Moby-Dick"}
+
+
+def serve(port: int, path: str, answer: Callable[[str], Answer]) -> None:
+    """Answer GET requests for one path, each in a thread of its own, until somebody ends the process."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            status, content = answer(self.headers.get("baggage", "")) if self.path == path else (404, {})
+            body = json.dumps(content).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            pass
+
+    ThreadingHTTPServer.request_queue_size = 64
+    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    print(f"http://127.0.0.1:{server.server_port}{path}", flush=True)
+    server.serve_forever()
+
+
+def make_books(file: str) -> None:
+    """Write the table of books into a new SQLite file."""
+    with closing(sqlite3.connect(file)) as database, database:
+        database.execute("CREATE TABLE books (id INTEGER PRIMARY KEY, title TEXT)")
+        database.executemany("INSERT INTO books (title) VALUES (?)", [(title,) for title in BOOKS])
+    print(f"written: {file}")
+
+
+def main() -> None:
+    """Read the command line and do one of the three."""
+    parser = argparse.ArgumentParser(description="A bookshop of two services.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("make-books").add_argument("file")
+    for name in ("page", "picks"):
+        command = commands.add_parser(name)
+        command.add_argument("--port", type=int, required=True)
+        command.add_argument("--books", required=True, metavar="URL")
+        command.add_argument("--forget-baggage", action="store_true", help="do what makes a system untestable")
+        if name == "page":
+            command.add_argument("--picks", required=True, metavar="URL")
+    chosen = parser.parse_args()
+    if chosen.command == "make-books":
+        make_books(chosen.file)
+    elif chosen.command == "page":
+        serve(chosen.port, "/page", lambda it: page(chosen.books, chosen.picks, "" if chosen.forget_baggage else it))
+    else:
+        serve(chosen.port, "/pick", lambda it: picks(chosen.books, "" if chosen.forget_baggage else it))
+
+
+if __name__ == "__main__":
+    main()
