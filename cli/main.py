@@ -12,6 +12,7 @@ import click
 from cli.checking import schema, validate
 from cli.demo import demo
 from cli.faults import faults
+from cli.init import init
 from cli.listing import list_runs
 from cli.looking import cancel, watch
 from cli.preview import preview_plan
@@ -27,21 +28,11 @@ def cli() -> None:
     end_with_parent()
 
 
-for command in (
-    demo,
-    validate,
-    preview_plan,
-    run,
-    status,
-    watch,
-    cancel,
-    list_runs,
-    faults,
-    schema,
-    server,
-    lab,
-    worker,
-):
+_COMMANDS = (
+    *(demo, init, validate, preview_plan, run, status, watch, cancel),
+    *(list_runs, faults, schema, server, lab, worker),
+)
+for command in _COMMANDS:
     cli.add_command(command)
 
 

@@ -16,11 +16,11 @@ def point_at(document: Any, addresses: LabAddresses) -> Any:
     """
     pointed = copy.deepcopy(document)
     system = pointed["system"]
-    origins = {_origin(url): addresses.services[name] for name, url in _known(system["services"], addresses)}
+    origins = {origin_of(url): addresses.services[name] for name, url in _known(system["services"], addresses)}
     system["services"] |= {name: addresses.services[name] for name, _ in _known(system["services"], addresses)}
     system |= {"proxy": addresses.proxy, "faults": addresses.faults}
     url = pointed["request"]["url"]
-    origin = _origin(url)
+    origin = origin_of(url)
     if origin in origins:
         pointed["request"]["url"] = origins[origin] + url[len(origin) :]
     return pointed
@@ -30,6 +30,7 @@ def _known(services: dict[str, str], addresses: LabAddresses) -> list[tuple[str,
     return [(name, url) for name, url in services.items() if name in addresses.services]
 
 
-def _origin(url: str) -> str:
+def origin_of(url: str) -> str:
+    """Scheme, host and port."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}"

@@ -1,0 +1,175 @@
+"""`holdfast init`: the plan to begin with, for a system of your own or for a running lab."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import click
+import httpx
+import yaml
+from pydantic import ValidationError
+
+from cli.console import AS_JSON, clear_errors, complain, say, write_file
+from cli.plan_template import PLACEHOLDER, placeholders, plan_template
+from cli.pointing import origin_of
+from clients.plan_yaml import PlanLoader
+from lab import LabAddresses
+from workflows.contracts.errors import ErrorCode, HoldfastError
+from workflows.contracts.plan import PLAN_VERSION
+from workflows.logic.request_rules import HARMLESS
+from workflows.logic.validation import check_plan
+from workflows.logic.wording import near
+
+LAB_PATIENCE = 10.0
+"""Seconds for the lab to say where it is."""
+
+
+@click.command()
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Write it to this file.")
+@click.option("--overwrite", is_flag=True, help="Also when the file is there already.")
+@click.option("--lab", "admin", metavar="URL", help="Ask a running lab, at its admin address, for everything.")
+@click.option("--name", help="Names the plan and its runs; default: the namespace.")
+@click.option("--namespace", help="The Kubernetes namespace under test.")
+@click.option("--proxy", metavar="URL", help="The traffic proxy.")
+@click.option("--fault-service", metavar="URL", help="The fault service.")
+@click.option("--url", help="The request whose resilience is tested.")
+@click.option(
+    "--service", "services", metavar="NAME=URL", multiple=True, help="A service, and where it is; repeatable."
+)
+@click.option("--fault", "faults", metavar="NAME=FAULT", multiple=True,
+              help="Make this service fail so, as a plan says it (remove, error, '{delay: 3s}'); repeatable. "
+                   "Default: remove, for every service but the one that the request goes to.")  # fmt: skip
+@AS_JSON
+@clear_errors
+def init(
+    *,
+    output: Path | None,
+    overwrite: bool,
+    admin: str | None,
+    as_json: bool,
+    services: tuple[str, ...],
+    faults: tuple[str, ...],
+    **given: str | None,
+) -> None:
+    """Write a plan to begin with, with every setting in it and what it means.
+
+    What is not said stays a placeholder, and `holdfast validate` tells where. Nothing is asked of the system; with
+    --lab, a running lab says where it is.
+    """
+    known = _of_lab(admin) if admin else {}
+    known |= {what: value for what, value in given.items() if value}
+    addresses = known.get("services", {}) | _pairs("--service", services)
+    document = plan_of(known, addresses, {name: _fault(text) for name, text in _pairs("--fault", faults).items()})
+    text = plan_template(document)
+    if output is not None:
+        write_file(output, text, overwrite=overwrite, hint="--overwrite replaces it")
+    open_places, valid = placeholders(document), check_plan(document)[0] is not None
+    if as_json:
+        facts = {"file": str(output) if output else None, "valid": valid, "placeholders": open_places}
+        say(json.dumps(facts | ({} if output else {"text": text}), indent=2))
+        return
+    if output is None:
+        say(text, end="")
+    else:
+        say(f"written: {output}")
+    for line in _next(str(output or "PLAN"), open_places, valid=valid):
+        complain(line) if output is None else say(line)
+
+
+def _next(file: str, open_places: list[str], *, valid: bool) -> list[str]:
+    if open_places:
+        first = f"replace {PLACEHOLDER} in {', '.join(open_places)}; `holdfast validate {file}` tells what is left"
+    elif not valid:
+        first = f"`holdfast validate {file}` tells what is to be mended"
+    else:
+        first = f"`holdfast validate {file}` checks it"
+    return [
+        f"next: {first}",
+        f"then: `holdfast preview {file}` shows what a run would do, `holdfast run {file}` does it",
+    ]
+
+
+def plan_of(known: dict[str, Any], addresses: dict[str, str], faults: dict[str, Any]) -> dict[str, Any]:
+    """The document: what is known, and placeholders for the rest."""
+    url, namespace = known.get("url", PLACEHOLDER), known.get("namespace", PLACEHOLDER)
+    for name in set(faults) - set(addresses) if addresses else ():
+        found = near(name, addresses)
+        hint = f"did you mean '{found}'?" if found else f"say where it is, too: --service {name}=URL"
+        raise HoldfastError(ErrorCode.VALIDATION_ERROR, f"--fault: there is no --service {name}", hint=hint)
+    entry = known.get("entry") or next(
+        (name for name, at in addresses.items() if origin_of(at) == origin_of(url)), None
+    )
+    chosen = faults or {name: "remove" for name in addresses if name != entry} or {PLACEHOLDER: "remove"}
+    method = known.get("method", "GET")
+    proxy, fault_service = known.get("proxy", PLACEHOLDER), known.get("fault_service", PLACEHOLDER)
+    hosts = [_host(one) for one in (proxy, fault_service, *addresses.values(), url)]
+    return {
+        "holdfast": PLAN_VERSION,
+        "name": known.get("name") or namespace,
+        "system": {
+            "namespace": namespace,
+            "proxy": proxy,
+            "faults": fault_service,
+            "services": addresses or dict.fromkeys(chosen, PLACEHOLDER),
+        },
+        "request": {"method": method, "url": url} | ({} if method in HARMLESS else {"repeatable": True}),
+        "services": [{"name": name, "fault": fault} for name, fault in chosen.items()],
+        "slo": {"error_rate": "1%"},
+        "safety": {"allowed_hosts": list(dict.fromkeys(host for host in hosts if host)) or ["127.0.0.1"]},
+    }
+
+
+def _host(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""  # Not an address: the validator has the words for it.
+
+
+def _pairs(option: str, given: tuple[str, ...]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for one in given:
+        name, sign, value = one.partition("=")
+        if not (name and sign and value):
+            raise click.UsageError(f"{option} is written NAME=VALUE, not {one}")
+        if name in found:
+            raise click.UsageError(f"{option} {name} is there twice")
+        found[name] = value
+    return found
+
+
+def _fault(text: str) -> Any:
+    """As it stands in a plan; whether it is a fault, the validator says."""
+    try:
+        return yaml.load(text, Loader=PlanLoader)  # noqa: S506 - a loader of plain values
+    except yaml.YAMLError as error:
+        raise click.UsageError(
+            f"--fault: {text} cannot be read: write it as a plan does, like '{{delay: 3s}}'"
+        ) from error
+
+
+def _of_lab(admin: str) -> dict[str, Any]:
+    """Everything that a running lab knows of itself."""
+    url = admin.rstrip("/").removesuffix("/lab/state") + "/lab/addresses"
+    hint = "`holdfast lab` starts one, and says its admin address"
+    try:
+        answer = httpx.get(url, timeout=LAB_PATIENCE, trust_env=False).raise_for_status()
+        found = LabAddresses.model_validate_json(answer.content)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        message = f"no lab answers at {url}: {type(error).__name__}"
+        raise HoldfastError(ErrorCode.PEER_UNREACHABLE, message, hint=hint) from error
+    except ValidationError as error:
+        raise HoldfastError(ErrorCode.PEER_GARBAGE, f"what answers at {url} is no lab", hint=hint) from error
+    asked = found.entry_request
+    return {
+        "namespace": found.namespace,
+        "proxy": found.proxy,
+        "fault_service": found.faults,
+        "services": found.services,
+        "entry": found.entry_service,
+        "url": found.entry + (asked.path if asked else "/"),
+        "method": str(asked.method) if asked else "GET",
+    }

@@ -1,0 +1,183 @@
+"""A plan as a file with every setting in it: those that are given as they are, the others as comments.
+
+The comments are made of the model, so that what they say is what holds. `#name: value`, without a space, is a setting:
+with its default, or, where it has none, with an example that is called one. `# words` explain.
+"""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import yaml
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from workflows.contracts.plan import Plan
+from workflows.contracts.system import HttpStability, KubernetesStability
+from workflows.logic.fields import models_in
+
+PLACEHOLDER = "REPLACE_ME"
+"""Stands where only the system's owner knows. No field takes it, so that `validate` tells every place."""
+
+_WIDTH = 110
+_DEEPER = "  "
+
+_HEAD = """\
+# yaml-language-server: $schema=plan.schema.json
+# (`holdfast schema --output plan.schema.json` writes that file: then an editor completes and checks what is written.)
+#
+# A plan for Holdfast. Lines like `#name: value` are settings that are not given: they show their default, or an example
+# where they have none. Take away the # to change one. Quantities carry their unit: ms, s, m, h, %."""
+
+_REFERENCE = re.compile(r" \(`[^()]*\)")
+"""To a document of ours."""
+
+_ANY = "http://127.0.0.1:1"
+_LEAST: dict[str, Any] = {
+    "name": "x",
+    "system": {"namespace": "x", "proxy": _ANY, "faults": _ANY, "services": {"x": _ANY}},
+    "request": {"url": _ANY},
+    "services": [{"name": "x", "fault": "remove"}],
+    "slo": {"error_rate": "1%"},
+}
+"""A plan with nothing but what is needed: every other field of it has its default."""
+
+Path = tuple[str, ...]
+
+
+def plan_template(document: Mapping[str, Any]) -> str:
+    """The whole file. The document is a plan, in which placeholders may stand for what is not known."""
+    return "\n".join([_HEAD, *_Template(document).section(Plan, document, (), "")]) + "\n"
+
+
+def placeholders(value: object, path: str = "") -> list[str]:
+    """Where placeholders stand, in the words of `validate`."""
+    if isinstance(value, str):
+        return [path] if value == PLACEHOLDER else []
+    if isinstance(value, Mapping):
+        inner = [(f"{path}.{name}" if path else str(name), name, one) for name, one in value.items()]
+        found = [place for where, name, one in inner for place in ([where] if name == PLACEHOLDER else [])]
+        return list(dict.fromkeys([*found, *(place for where, _, one in inner for place in placeholders(one, where))]))
+    if isinstance(value, list):
+        return [place for number, one in enumerate(value) for place in placeholders(one, f"{path}[{number}]")]
+    return []
+
+
+class _Template:
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        self._defaults = Plan.model_validate(_LEAST).model_dump(mode="json", by_alias=True)
+        self._examples = _examples(document)
+
+    def section(
+        self, model: type[BaseModel], given: Mapping[str, Any] | None, path: Path, indent: str
+    ) -> Iterator[str]:
+        """Every field of a model; all of them as comments when the section is not given."""
+        for name, field in model.model_fields.items():
+            key = field.alias or name
+            here = (*path, key)
+            if not path:
+                yield ""
+            is_example = here in self._examples and not (given and key in given)
+            yield from _explained(field, indent, example=is_example)
+            if given and key in given:
+                yield from self._given(field, given[key], here, indent)
+            else:
+                yield from self._commented(field, here, indent)
+
+    def _given(self, field: FieldInfo, value: Any, here: Path, indent: str) -> Iterator[str]:
+        key, models = here[-1], models_in(field.annotation)
+        if here == ("services",):
+            yield f"{indent}{key}:"
+            for number, item in enumerate(value):
+                yield from self._item(models[0], item, here, explained=number == 0)
+        elif isinstance(value, Mapping) and len(models) == 1:
+            yield f"{indent}{key}:"
+            yield from self.section(models[0], value, here, indent + _DEEPER)
+        elif isinstance(value, Mapping) and value:
+            yield f"{indent}{key}:"
+            yield from (f"{indent}{_DEEPER}{_flow(name)}: {_flow(one)}" for name, one in value.items())
+        else:
+            yield f"{indent}{key}: {_flow(value)}"
+
+    def _item(self, model: type[BaseModel], item: Mapping[str, Any], path: Path, *, explained: bool) -> Iterator[str]:
+        """One service under test, in a few lines: what its fields mean is said once."""
+        for name, field in model.model_fields.items():
+            first = name == "name"
+            if explained:
+                yield from _explained(field, _DEEPER if first else _DEEPER * 2)
+            sign = "" if name in item else "#"
+            value = item[name] if name in item else self._default((*path, name))
+            yield f"{_DEEPER}{'- ' if first else '  '}{sign}{name}: {_flow(value)}"
+
+    def _commented(self, field: FieldInfo, here: Path, indent: str) -> Iterator[str]:
+        models = models_in(field.annotation)
+        if here == ("system", "stability"):
+            yield from self._stability(here, indent)
+        elif here in self._examples:
+            yield f"{indent}#{here[-1]}: {_flow(self._examples[here])}"
+        elif models:
+            yield f"{indent}#{here[-1]}:"
+            yield from self.section(models[0], None, here, indent + _DEEPER)
+        else:
+            yield f"{indent}#{here[-1]}: {_flow(self._default(here))}"
+
+    def _stability(self, here: Path, indent: str) -> Iterator[str]:
+        """Two ways, of which one is chosen: the default first."""
+        for model in (HttpStability, KubernetesStability):
+            if model is KubernetesStability:
+                yield f"{indent}# Or:"
+                self._defaults["system"]["stability"] = KubernetesStability(kind="kubernetes").model_dump(mode="json")
+            yield f"{indent}#stability:"
+            yield from self.section(model, None, here, indent + _DEEPER)
+
+    def _default(self, here: Path) -> Any:
+        value: Any = self._defaults
+        for part in here:
+            value = value[0][part] if isinstance(value, list) else value[part]
+        return value
+
+
+def _explained(field: FieldInfo, indent: str, *, example: bool = False) -> list[str]:
+    """What a field, or a section, is for, in the model's words; without references, which lead nowhere from here."""
+    models = models_in(field.annotation)
+    words = field.description or (models[0].__doc__ if models else "") or ""
+    text = _REFERENCE.sub("", " ".join(words.split())) + (" Example:" if example else "")
+    start = f"{indent}# "
+    return textwrap.wrap(text, _WIDTH, initial_indent=start, subsequent_indent=start, break_on_hyphens=False)
+
+
+def _examples(document: Mapping[str, Any]) -> dict[Path, Any]:
+    """For what has no default, or an empty one, which would show nothing."""
+    names = [one["name"] for one in document["services"]]
+    pair = "+".join(sorted(names)[:2]) if len(names) > 1 else "cart+payment"
+    return {
+        ("description",): "What do customers see when a service behind the page fails?",
+        ("system", "environment"): "staging",
+        ("system", "stability", "workloads"): {names[0]: f"{names[0]}-v2"},
+        ("request", "headers"): {"accept": "application/json", "authorization": "Bearer ${env:MY_TOKEN}"},
+        ("request", "query"): {"page": 1},
+        ("request", "json"): {"quantity": 1},
+        ("request", "form"): {"quantity": 1},
+        ("request", "raw"): "quantity 1",
+        ("slo", "p50"): "200ms",
+        ("slo", "p95"): "500ms",
+        ("slo", "p99"): "1s",
+        ("slo", "error_rate"): "1%",
+        ("slo", "relative_to_baseline", "p50"): "120%",
+        ("slo", "relative_to_baseline", "p95"): "150%",
+        ("slo", "relative_to_baseline", "p99"): "200%",
+        ("exclude",): [{"case": pair, "reason": "known to be too slow"}],
+        ("steady_state", "within"): "2s",
+        ("steady_state", "status"): [200],
+        ("steady_state", "body_contains"): "in stock",
+        ("safety", "allowed_namespaces"): [document["system"]["namespace"]],
+        ("redact",): ["x-session", "password"],
+    }
+
+
+def _flow(value: Any) -> str:
+    """A value on one line."""
+    return yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10_000).removesuffix("\n...\n").strip()
