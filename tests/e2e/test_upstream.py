@@ -1,0 +1,62 @@
+"""Real services behind the lab, one of them not ours: a whole run finds the pair that fails, and says why it cannot."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from temporalio.client import Client
+
+from lab import Lab, PortChoice
+from lab.plan_for import plan_for
+from tests.e2e.bench import Bench
+from tests.e2e.conftest import QUICK
+from tests.lab.bookshop import Bookshop
+from worker import running
+from workflows.contracts.execution import Recovery, Verdict
+
+Ran = Callable[..., Awaitable[tuple[Any, dict[str, Any]]]]
+
+
+@pytest.fixture
+async def shop(tmp_path: Path) -> AsyncIterator[Bookshop]:
+    async with Bookshop(tmp_path) as bookshop:
+        yield bookshop
+
+
+@asynccontextmanager
+async def ready(temporal: Client, shop: Bookshop, folder: Path, **how: Any) -> AsyncIterator[tuple[Bench, Any]]:
+    """A lab before the bookshop, with a worker and a plan as `holdfast lab --plan` writes it."""
+    topology = shop.topology()
+    async with Lab(topology, settings=QUICK, ports=PortChoice.FREE) as lab:
+        await shop.open(lab.addresses, **how)
+        bench = Bench(temporal, lab, folder)
+        plan = plan_for(topology, lab.addresses) | {"name": bench.name}
+        plan["system"]["environment"] = bench.name
+        async with running(temporal, bench.settings), bench:
+            yield bench, plan
+
+
+async def test_a_run_on_real_services_finds_the_pair_that_fails(
+    temporal: Client, shop: Bookshop, tmp_path: Path
+) -> None:
+    """The page survives without its books, and without its picks, but not without both; the services stay untouched."""
+    async with ready(temporal, shop, tmp_path) as (bench, plan):
+        summary = await bench.run(plan)
+        results = await bench.store.results(summary.execution_id)
+        assert bench.lab.state().clean
+        async with aiohttp.ClientSession() as session, session.get(bench.lab.addresses.entry + "/page") as response:
+            page = await response.json()
+    assert {one.case_id: one.verdict for one in results} == {
+        "baseline": Verdict.PASSED,
+        "books": Verdict.PASSED,
+        "picks": Verdict.PASSED,
+        "books+picks": Verdict.FAILED,
+    }
+    assert summary.recovery is Recovery.VERIFIED
+    assert page["pick"] == {"title": "Invisible Cities"}
+    assert len(page["books"]) == 4
