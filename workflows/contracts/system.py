@@ -31,7 +31,8 @@ class HttpStability(StrictModel):
 class KubernetesStability(StrictModel):
     """A service is stable when its Deployment has rolled out, and its pods are ready and stay the same for a while.
 
-    The worker needs the right to get and list deployments, replicasets, pods and services in the namespace.
+    The worker needs the right to get and list deployments, and to list replicasets and pods, in the namespace
+    (`docs/kubernetes.md`).
     """
 
     kind: Literal["kubernetes"]
