@@ -5,7 +5,7 @@ PARALLEL ?= 4
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test test-all check format lock clean
+.PHONY: help demo test test-all check format lock histories clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -46,6 +46,9 @@ format: $(BIN)/.dev  ## let the formatter and the linter's fixes rewrite the cod
 lock: $(BIN)/.dev  ## resolve requirements-dev.lock again
 	@$(BIN)/python -m pip install --quiet uv
 	@$(BIN)/uv pip compile --quiet --universal --upgrade --python-version 3.11 --extra dev --no-emit-package holdfast pyproject.toml -o requirements-dev.lock
+
+histories: $(BIN)/.dev  ## record the histories that tests replay again (docs/architecture.md, "Changing a workflow")
+	@$(BIN)/python -m tests.workflows.record_histories
 
 clean:  ## remove the environment and everything that runs left behind
 	rm -rf $(VENV) .holdfast build *.egg-info
