@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,6 @@ from tests.e2e.conftest import QUICK
 from tests.lab.bookshop import Bookshop
 from worker import running
 from workflows.contracts.execution import Recovery, Verdict
-
-Ran = Callable[..., Awaitable[tuple[Any, dict[str, Any]]]]
 
 
 @pytest.fixture
@@ -60,3 +58,32 @@ async def test_a_run_on_real_services_finds_the_pair_that_fails(
     assert summary.recovery is Recovery.VERIFIED
     assert page["pick"] == {"title": "Invisible Cities"}
     assert len(page["books"]) == 4
+
+
+async def test_services_that_call_around_the_lab_are_skipped_and_not_passed(
+    temporal: Client, shop: Bookshop, tmp_path: Path
+) -> None:
+    """They call each other by their own addresses: nothing of them is recorded, nothing of them is said to be well."""
+    async with ready(temporal, shop, tmp_path, around_the_lab=True) as (bench, plan):
+        summary = await bench.run(plan)
+        results = {one.case_id: one for one in await bench.store.results(summary.execution_id)}
+    assert results["baseline"].verdict is Verdict.PASSED
+    for case in ("books", "picks", "books+picks"):
+        assert (results[case].outcome, results[case].verdict) == ("skipped", None)
+        assert "was recorded: the request does not reach it" in results[case].reason
+    assert summary.verdict is Verdict.INCONCLUSIVE
+
+
+@pytest.mark.parametrize(
+    ("forgetful", "lost"), [("page", {"books", "picks", "books+picks"}), ("picks", {"books", "books+picks"})]
+)
+async def test_services_behind_a_forgetful_one_are_invalid_and_not_passed(
+    temporal: Client, shop: Bookshop, tmp_path: Path, forgetful: str, lost: set[str]
+) -> None:
+    """It does not forward baggage: its neighbours are broken once, but their failures cannot be selected by request."""
+    async with ready(temporal, shop, tmp_path, forgetful=forgetful) as (bench, plan):
+        summary = await bench.run(plan)
+        results = {one.case_id: one for one in await bench.store.results(summary.execution_id)}
+    assert {case for case, result in results.items() if result.outcome == "invalid"} == lost
+    assert all("baggage lost" in results[case].reason for case in lost)
+    assert summary.verdict is Verdict.INCONCLUSIVE
