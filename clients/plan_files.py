@@ -15,6 +15,7 @@ import yaml
 
 from clients.plan_yaml import PlanLoader
 from workflows.contracts.errors import ErrorCode, HoldfastError
+from workflows.logic.wording import printable
 
 LARGEST_FILE = 1_048_576
 """Bytes."""
@@ -32,7 +33,7 @@ class PlanFileError(HoldfastError):
         self, file: str, message: str, *, line: int | None = None, column: int | None = None, hint: str = ""
     ) -> None:
         where = ":".join(str(part) for part in (file, line, column) if part is not None)
-        super().__init__(ErrorCode.VALIDATION_ERROR, f"{where}: {message}", hint=hint)
+        super().__init__(ErrorCode.VALIDATION_ERROR, f"{where}: {printable(message)}", hint=hint)
         self.file = file
         self.line = line
         """Counted from 1; None when the file as a whole is meant."""

@@ -11,6 +11,9 @@ from yaml.constructor import ConstructorError
 MOST_ALIASES = 100
 """Aliases in one document."""
 
+MOST_NODES = 200_000
+"""Values and keys in a file, each counted once."""
+
 
 class PlanLoader(yaml.SafeLoader):
     """YAML 1.2's core: no dates, no `yes`, no merge keys, no tags of its own, keys once, few aliases."""
@@ -18,10 +21,15 @@ class PlanLoader(yaml.SafeLoader):
     yaml_implicit_resolvers = {}
     yaml_constructors = {}
     aliases = 0
+    nodes = 0
 
     def compose_node(self, parent: Any, index: Any) -> Any:
-        """Look at what comes: aliases are counted, tags refused."""
+        """Look at what comes: nodes and aliases are counted, tags refused."""
         event: Any = self.peek_event()  # type: ignore[no-untyped-call]
+        self.nodes += 1
+        if self.nodes > MOST_NODES:
+            # Here rather than afterwards: reading on would take many seconds, for nothing.
+            _refuse(event, f"more than {MOST_NODES} values and names; a plan is far smaller")
         if isinstance(event, yaml.events.AliasEvent):
             self.aliases += 1
             if self.aliases > MOST_ALIASES:

@@ -47,3 +47,27 @@ def test_a_misspelt_field_is_one_problem(changes: dict[str, Any], paths: list[st
 def test_a_unit_in_words_is_understood(text: str, hint: str) -> None:
     """And told in ours; one that may mean two things is not."""
     assert hint in problems(changed(("slo", "p95"), text))["slo.p95"]
+
+
+def test_the_nearest_is_looked_for_a_few_times() -> None:
+    """A workflow may not think for seconds; whoever has mended twenty typos has seen how it goes."""
+    names = [f"s{number}-service-of-the-shop" for number in range(60)]
+    document = good()
+    document["system"]["services"] = dict.fromkeys(names, "http://127.0.0.1")
+    document["system"]["stability"] = {"kind": "kubernetes", "workloads": {f"{name}x": "a" for name in names}}
+    document["services"] = [{"name": f"{name}x", "fault": "remove"} for name in names]
+    document["exclude"] = [f"{name}y" for name in names]
+    found = problems(document)
+    assert len(found) == 180
+    for part in ("services[", "exclude[", "system.stability"):
+        hints = [words.partition(" | ")[2] for path, words in found.items() if path.startswith(part)]
+        assert len(hints) == 60
+        assert sum("did you mean" in hint for hint in hints) == 20
+        assert all(hints)
+
+
+def test_a_suggestion_is_shown_like_any_other_word_of_the_plan() -> None:
+    """Cut, and without what a terminal would obey."""
+    document = good()
+    document["system"]["services"] = {"revi\x1b[2Jews": "http://127.0.0.1", "shipping": "http://127.0.0.1"}
+    assert "did you mean 'revi?[2Jews'?" in problems(document)["services[0].name"]

@@ -31,6 +31,8 @@ WRONG: list[tuple[str, str | bytes, int | None, int | None, str]] = [
     ("a.yaml", "503: x\n", 1, 1, "a key must be text: put it in quotes"),
     ("a.yaml", "a:\n  true: x\n", 2, 3, "a key must be text"),
     ("a.yaml", "? [a]\n: x\n", 1, 3, "a key must be text"),
+    ("a.yaml", '"\\e[31m": 1\n"\\e[31m": 2\n', 2, 1, "'?[31m' is there twice"),
+    ("a.json", '{"\\u001b[31m": 1, "\\u001b[31m": 2}', 1, 19, "'?[31m' is there twice"),
     # Syntax.
     ("a.yaml", "a: 1\n\tb: 2\n", 2, 1, "indent with spaces, not tabs"),
     ("a.yaml", "a: b: c\n", 1, 5, "put a value with ': ' in it in quotes"),
@@ -48,6 +50,7 @@ WRONG: list[tuple[str, str | bytes, int | None, int | None, str]] = [
     ("a.yaml", "a: &a [*a]\n", 1, 4, "must not be inside what it stands for"),
     ("a.yaml", "a: &a x\nb: [" + "*a, " * 101 + "]\n", 2, 405, "more than 100 aliases"),
     ("a.yaml", BOMB, None, None, "expands to more than 100000 values"),
+    ("a.yaml", "[" + "a," * 200_000 + "]", 1, 400_000, "more than 200000 values and names"),
     ("a.yaml", "a: 1\n---\nb: 2\n", None, None, "holds 2 documents"),
     ("a.yaml", "", None, None, "the file is empty"),
     ("a.json", " \n", None, None, "the file is empty"),

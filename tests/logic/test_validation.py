@@ -152,7 +152,7 @@ WRONG: list[tuple[tuple[str | int, ...], Any, str, str]] = [
         FAULT,
         experiment(matchers={"namespace": ["kube-system"]}),
         "services[0].fault.experiment.matchers.namespace",
-        'or write ["shop"]',
+        "or write ['shop']",
     ),
     # Rules between fields.
     (("services", 1, "name"), "reviews", "services[1].name", "in the plan already | see services[0]"),

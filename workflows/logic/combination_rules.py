@@ -10,7 +10,7 @@ from workflows.contracts.errors import Problem
 from workflows.contracts.plan import Timeouts
 from workflows.contracts.request import Request
 from workflows.contracts.units import format_duration, parse_duration, parse_percent
-from workflows.logic.wording import inner_path, near, shown
+from workflows.logic.wording import Nearest, did_you_mean, inner_path, shown
 
 Raw = dict[Any, Any]
 _PERCENTILES = ("p50", "p95", "p99")
@@ -91,13 +91,14 @@ def _too_slow_to_see(document: Raw, timeouts: Raw, longest: timedelta | None) ->
 
 def _workloads(system: Raw) -> Iterator[Problem]:
     addresses = _mapping(system.get("services"))
+    nearest = Nearest(addresses)
     for name in _mapping(_mapping(system.get("stability")).get("workloads")):
         if addresses and name not in addresses:
-            found = near(name, list(addresses))
+            found = nearest.of(name)
             yield Problem(
                 path=inner_path("system.stability.workloads", name),
                 message=f"{shown(name)} is not in system.services",
-                hint=f"did you mean '{found}'?" if found else "this maps services to the names of their Deployments",
+                hint=did_you_mean(found) if found else "this maps services to the names of their Deployments",
             )
 
 

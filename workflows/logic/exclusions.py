@@ -10,11 +10,9 @@ from workflows.contracts.errors import Problem
 from workflows.contracts.load import Case
 from workflows.contracts.plan import Plan
 from workflows.logic.cases import BASELINE_ID, case_id
-from workflows.logic.wording import cut, near, shown
+from workflows.logic.wording import MOST_COMPARED, Nearest, cut, did_you_mean, shown
 
 ANY = "*"
-_MOST_COMPARED = 200
-"""Services among which it is looked for ones without any case left."""
 
 
 class PlanExclusions:
@@ -51,12 +49,13 @@ def exclusion_rules(document: dict[Any, Any]) -> Iterator[Problem]:
         return
     names = [one["name"] for one in services if isinstance(one, dict) and isinstance(one.get("name"), str)]
     seen: dict[str, int] = {}
+    nearest = Nearest(names)
     for position, one in enumerate(listed):
         case = one.get("case") if isinstance(one, dict) else one
         if not isinstance(case, str):
             continue
         path = f"exclude[{position}]" + (".case" if isinstance(one, dict) else "")
-        problems = list(_unknown(path, case, names))
+        problems = list(_unknown(path, case, names, nearest))
         yield from problems
         earlier = seen.setdefault(_normal(case), position)
         if not problems and earlier != position:
@@ -64,7 +63,7 @@ def exclusion_rules(document: dict[Any, Any]) -> Iterator[Problem]:
     yield from _nothing_left(set(seen), names)
 
 
-def _unknown(path: str, case: str, names: list[str]) -> Iterator[Problem]:
+def _unknown(path: str, case: str, names: list[str], nearest: Nearest) -> Iterator[Problem]:
     parts = case.split("+")
     if case == BASELINE_ID:
         message = "the baseline is what everything else is compared with: it is always measured"
@@ -78,15 +77,15 @@ def _unknown(path: str, case: str, names: list[str]) -> Iterator[Problem]:
     else:
         for name in parts:
             if name != ANY and name not in names:
-                found = near(name, names[:_MOST_COMPARED])
-                hint = f"did you mean '{found}'?" if found else "exclude cases of the services under test"
+                found = nearest.of(name)
+                hint = did_you_mean(found) if found else "exclude cases of the services under test"
                 yield Problem(path=path, message=f"{shown(name)} is not among the services under test", hint=hint)
 
 
 def _nothing_left(excluded: set[str], names: list[str]) -> Iterator[Problem]:
     """A service without a case would be broken, and its failure never used."""
     distinct = sorted(set(names))
-    if len(distinct) > _MOST_COMPARED or not excluded:
+    if len(distinct) > MOST_COMPARED or not excluded:
         return
     partners: Counter[str] = Counter()
     for form in excluded:

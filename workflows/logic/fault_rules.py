@@ -67,5 +67,5 @@ def _targets(path: str, scope: object, matchers: Raw, namespace: object) -> Iter
         yield Problem(
             path=f"{path}.namespace",
             message="is not the namespace under test",
-            hint=f'leave it out, or write ["{namespace}"]: a plan touches one namespace',
+            hint=f"leave it out, or write [{shown(namespace)}]: a plan touches one namespace",
         )

@@ -19,15 +19,12 @@ from workflows.logic.combination_rules import combination_rules
 from workflows.logic.exclusions import exclusion_rules
 from workflows.logic.fault_rules import fault_rules
 from workflows.logic.request_rules import reference_rules, request_rules
-from workflows.logic.wording import inner_path, near, shown
+from workflows.logic.wording import Nearest, cut, did_you_mean, inner_path, near, shown
 
 PROTECTED_NAMESPACES = ("kube-system", "kube-public", "kube-node-lease")
 MOST_SERVICES = 1_000
 TOLD_APART = 36
 """Characters of a service's name that surely survive in its fault's name at the fault service (`names.fault_name`)."""
-
-MOST_COMPARED = 200
-"""Names among which the nearest is looked for."""
 
 _WORK_SLACK = timedelta(seconds=30)
 _LONGEST_LOAD = timedelta(days=3650)
@@ -68,16 +65,21 @@ def _services(document: Raw, system: Raw) -> Iterator[Problem]:
         yield Problem(path="services", message=message, hint="make several plans of it")
         return
     first: dict[str, int] = {}
+    nearest = Nearest(addresses)
     for position, service in enumerate(services):
         path = f"services[{position}]"
         yield from fault_rules(f"{path}.fault", _mapping(service).get("fault"), system.get("namespace"))
         name = _mapping(service).get("name")
         if isinstance(name, str):
-            yield from _service_name(f"{path}.name", name, addresses, first)
+            yield from _not_the_first(f"{path}.name", name, first)
+            if addresses and name not in addresses:
+                found = nearest.of(name)
+                hint = did_you_mean(found) if found else f"add {cut(name)}: http://... there"
+                yield Problem(path=f"{path}.name", message=f"{shown(name)} is not in system.services", hint=hint)
             first.setdefault(name[:TOLD_APART], position)
 
 
-def _service_name(path: str, name: str, addresses: Raw, first: dict[str, int]) -> Iterator[Problem]:
+def _not_the_first(path: str, name: str, first: dict[str, int]) -> Iterator[Problem]:
     earlier = first.get(name[:TOLD_APART])
     if earlier is not None:
         # Longer names may be different, and still be one at the fault service.
@@ -85,11 +87,6 @@ def _service_name(path: str, name: str, addresses: Raw, first: dict[str, int]) -
         message = "is in the plan already" if whole else f"has its first {TOLD_APART} characters in common with others"
         hint = f"see services[{earlier}]" + ("; a service fails in one way per plan" if whole else "")
         yield Problem(path=path, message=f"{shown(name)} {message}", hint=hint)
-    if addresses and name not in addresses:
-        # Looking for the nearest of very many, for very many, takes longer than a workflow may think.
-        found = near(name, addresses) if len(addresses) <= MOST_COMPARED else None
-        hint = f"did you mean '{found}'?" if found else f"add {name[:63]}: http://... there"
-        yield Problem(path=path, message=f"{shown(name)} is not in system.services", hint=hint)
 
 
 def _namespace(system: Raw, safety: Raw) -> Iterator[Problem]:
@@ -104,7 +101,7 @@ def _namespace(system: Raw, safety: Raw) -> Iterator[Problem]:
         yield Problem(
             path="system.namespace",
             message=f"{shown(namespace)} is not in safety.allowed_namespaces",
-            hint=f"did you mean '{found}'?" if found else "add it there when you mean it",
+            hint=did_you_mean(found) if found else "add it there when you mean it",
         )
 
 

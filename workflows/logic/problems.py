@@ -15,7 +15,7 @@ from workflows.contracts.plan import Plan
 from workflows.logic.fields import field_names, models_in, value_at
 from workflows.logic.misspelt import Misspelt
 from workflows.logic.originals import ORIGINALS
-from workflows.logic.wording import kind_of, may_be_secret, near, path_of, shown, suggestion
+from workflows.logic.wording import did_you_mean, kind_of, may_be_secret, near, path_of, shown, suggestion
 
 MOST_PROBLEMS = 200
 """Nobody reads more, and a workflow has two seconds of thinking at a time."""
@@ -194,7 +194,7 @@ def _fault_hint(value: object) -> str:
         words = list(FAULT_FIELDS)
         value = next((name for name in value if near(name, words)), None) if isinstance(value, dict) else None
     found = near(value, words)
-    return f"did you mean '{found}'?" if found else FAULT_HINT
+    return did_you_mean(found) if found else FAULT_HINT
 
 
 def _pattern_hint(pattern: str) -> str:

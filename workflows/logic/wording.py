@@ -10,6 +10,9 @@ _LISTED = 12
 _CLOSE = 0.6
 _LONGEST_COMPARED = 200
 """Comparing is quadratic; no valid word is longer."""
+MOST_COMPARED = 200
+"""Names among which the nearest is looked for."""
+_MOST_LOOKED_FOR = 20
 _SECRET_PLACES = tuple(f"request.{part}" for part in ("headers", "query", "json", "form", "raw", "url"))
 
 _KINDS: tuple[tuple[type, str], ...] = (
@@ -39,10 +42,15 @@ def path_of(parts: Sequence[int | str]) -> str:
     return path
 
 
+def printable(text: str) -> str:
+    """A text on one line, without what a terminal would obey instead of showing it."""
+    line = text.encode(errors="backslashreplace").decode()
+    return "".join(one if one.isprintable() else "?" for one in line)
+
+
 def cut(text: str) -> str:
     """A text on one line, cut to what a message can hold."""
-    line = text.encode(errors="backslashreplace").decode()
-    line = "".join(one if one.isprintable() else "?" for one in line[: _SHOWN + 1])
+    line = printable(text[: _SHOWN + 1])
     return line if len(line) <= _SHOWN else line[: _SHOWN - 3] + "..."
 
 
@@ -79,12 +87,32 @@ def near(word: object, valid: Iterable[str]) -> str | None:
     return by_plain[found[0]] if found else None
 
 
+class Nearest:
+    """The nearest of some words, looked for a few times: of many for many takes longer than a workflow may think."""
+
+    def __init__(self, valid: Iterable[str]) -> None:
+        """Of more words than are compared, none is ever found."""
+        words = list(valid)
+        self._valid = words if len(words) <= MOST_COMPARED else []
+        self._left = _MOST_LOOKED_FOR
+
+    def of(self, word: object) -> str | None:
+        """As `near`; None also for all but the first few."""
+        self._left -= 1
+        return near(word, self._valid) if self._left >= 0 else None
+
+
+def did_you_mean(word: str) -> str:
+    """A hint that names a word, which may be the plan's own."""
+    return f"did you mean {shown(word)}?"
+
+
 def suggestion(word: object, valid: Iterable[str]) -> str:
     """A hint: the nearest valid word, or what is valid."""
     words = list(valid)
     found = near(word, words)
     if found is not None:
-        return f"did you mean '{found}'?"
+        return did_you_mean(found)
     listed = ", ".join(words[:_LISTED]) + (", ..." if len(words) > _LISTED else "")
     return f"valid here: {listed}" if words else ""
 
