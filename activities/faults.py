@@ -135,7 +135,7 @@ class FaultActivities:
             answer.model_copy(
                 update={
                     "headers": redactor.headers(answer.headers),
-                    "body": redactor.body(answer.body),
+                    "body": redactor.body(answer.body, answer.headers),
                     "error_message": redactor.text(answer.error_message),
                 }
             )

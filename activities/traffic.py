@@ -161,8 +161,8 @@ def _redacted(exchange: RecordedExchange, redactor: Redactor) -> RecordedExchang
         update={
             "url": redactor.url(exchange.url),
             "request_headers": redactor.headers(exchange.request_headers),
-            "request_body": redactor.body(exchange.request_body),
+            "request_body": redactor.body(exchange.request_body, exchange.request_headers),
             "response_headers": redactor.headers(exchange.response_headers),
-            "response_body": redactor.body(exchange.response_body),
+            "response_body": redactor.body(exchange.response_body, exchange.response_headers),
         }
     )

@@ -7,8 +7,9 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
-from urllib.parse import quote, quote_plus, unquote_plus
+from urllib.parse import quote, quote_plus
 
+from clients.form_bodies import is_form, redacted_pairs, redacted_parts
 from workflows.contracts.errors import ErrorCode, HoldfastError
 from workflows.contracts.plan import Plan
 
@@ -97,10 +98,11 @@ class Redactor:
         """Header values by name, then by value."""
         return {name: REDACTED if name.lower() in self._names else self.text(value) for name, value in headers.items()}
 
-    def body(self, body: str) -> str:
-        """A JSON body field by field, at any depth, its texts as they read without escapes; any other by value.
+    def body(self, body: str, headers: Mapping[str, str] | None = None) -> str:
+        """A JSON body field by field, at any depth, its texts as they read without escapes; forms field by field too.
 
-        A body in which nothing is found stays byte for byte.
+        Any other by value. Without a content type in its headers, a form is known by its shape. A body in which
+        nothing is found stays byte for byte.
         """
         named = False
 
@@ -116,17 +118,22 @@ class Redactor:
         except RecursionError:
             return REDACTED  # too deep to be looked through
         except ValueError:
-            return self.text(body)
+            kinds = (value for name, value in (headers or {}).items() if name.lower() == "content-type")
+            return self._no_json(body, next(kinds, ""))
         return self.text(json.dumps(cleaned, separators=(",", ":")) if named or cleaned != parsed else body)
+
+    def _no_json(self, body: str, content_type: str) -> str:
+        if is_form(body, content_type):
+            return self.text(redacted_pairs(body, self._is_named, quote(REDACTED)))
+        return self.text(redacted_parts(body, self._is_named, REDACTED))
+
+    def _is_named(self, name: str) -> bool:
+        return name.lower() in self._names
 
     def url(self, url: str) -> str:
         """Query values by name, then everything by value. All else stays byte for byte."""
         before, mark, query = url.partition("?")
-        return self.text(before + mark + "&".join(map(self._pair, query.split("&"))))
-
-    def _pair(self, pair: str) -> str:
-        name, equals, _ = pair.partition("=")
-        return f"{name}={quote(REDACTED)}" if equals and unquote_plus(name).lower() in self._names else pair
+        return self.text(before + mark + redacted_pairs(query, self._is_named, quote(REDACTED)))
 
     def _by_value(self, value: Any) -> Any:
         if isinstance(value, str):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable
-from urllib.parse import quote, quote_plus
+from urllib.parse import parse_qsl, quote, quote_plus, urlencode
 
 import pytest
 from hypothesis import given
@@ -112,3 +112,78 @@ def test_a_body_without_secrets_stays_byte_for_byte(value: object) -> None:
     """Captured bodies become rules: what is not secret must reach the caller unchanged."""
     body = json.dumps(value, indent=1, ensure_ascii=False)
     assert Redactor(["token"], ["s3cret"]).body(body) == body
+
+
+FORM = "application/x-www-form-urlencoded; charset=utf-8"
+
+
+def typed(kind: str) -> dict[str, str]:
+    """The headers of a body of this kind; none where nobody says."""
+    return {"CONTENT-type": kind} if kind else {}
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "cleaned"),
+    [
+        ("a=1&password=s3cret&b=%2f", FORM, "a=1&password=%5Bredacted%5D&b=%2f"),
+        ("a=1&password=s3cret&b=%2f", "", "a=1&password=%5Bredacted%5D&b=%2f"),
+        ("pass%77ord=s3cret", FORM, "pass%77ord=%5Bredacted%5D"),
+        ("PASS%57ORD=s3cret&password=s3cret", "", "PASS%57ORD=%5Bredacted%5D&password=%5Bredacted%5D"),
+        ("pass+word=s3cret", FORM, "pass+word=%5Bredacted%5D"),
+        ("password=", FORM, "password=%5Bredacted%5D"),
+        ('password=an open s3cret"', FORM, "password=%5Bredacted%5D"),
+        ("password&a==&", FORM, "password&a==&"),
+        ("<a href='?x=1&password=y'>see</a>", "text/html", "<a href='?x=1&password=y'>see</a>"),
+        ("<a href='?x=1&password=y'>see</a>", "", "<a href='?x=1&password=y'>see</a>"),
+        ("what is password=y&x", "text/plain", "what is password=y&x"),
+        ('{"password":"s3cret"}', FORM, '{"password":"[redacted]"}'),
+    ],
+)
+def test_fields_of_forms_are_redacted_by_name(body: str, kind: str, cleaned: str) -> None:
+    """However the name is spelt, and also where no header says that it is a form; all else byte for byte."""
+    assert Redactor(["password", "Pass Word"], []).body(body, typed(kind)) == cleaned
+
+
+def test_known_values_in_forms_are_redacted_as_well() -> None:
+    """Under any name, percent-encoded or not."""
+    assert (
+        Redactor(["x"], ["s3 cret&"]).body("x=1&other=s3+cret%26", typed(FORM)) == f"x=%5Bredacted%5D&other={REDACTED}"
+    )
+
+
+def part(disposition: str, content: str, end: str = "\r\n") -> str:
+    lines = ["--bound", f"Content-Disposition: form-data; {disposition}", "Content-Type: text/plain", "", content, ""]
+    return end.join(lines)
+
+
+@pytest.mark.parametrize("end", ["\r\n", "\n"])
+@pytest.mark.parametrize("name", ['name="password"', 'filename="x"; name="PASSWORD"', "name=password"])
+def test_parts_of_forms_are_redacted_by_name(name: str, end: str) -> None:
+    """With whatever is in them, blank lines too; the other parts stay byte for byte."""
+    around = part('name="a"', f"1{end}{end}password", end), part('name="b"', "2", end) + f"--bound--{end}"
+    body = around[0] + part(name, f"s3cret{end}{end}s3cret", end) + around[1]
+    expected = around[0] + part(name, REDACTED, end) + around[1]
+    assert Redactor(["password"], []).body(body, typed("multipart/form-data; boundary=bound")) == expected
+    assert Redactor(["password"], []).body(body) == expected
+
+
+FIELDS = st.lists(st.tuples(st.text(min_size=1, max_size=6), st.text(max_size=8)), min_size=1, max_size=5)
+
+
+@given(FIELDS, st.sampled_from(["token", "ToKeN", "a b", "ü"]), st.text("abc%&= ü", min_size=1, max_size=8))
+def test_no_form_writer_hides_a_named_field(fields: list[tuple[str, str]], name: str, value: str) -> None:
+    """As the standard library writes and reads forms: the named field is gone, every other is as it was."""
+    body = urlencode([*fields, (name, value), *fields])
+    redactor = Redactor(["token", "a b", "ü"], [])
+    for kind in (FORM, ""):
+        read = parse_qsl(redactor.body(body, typed(kind)), keep_blank_values=True)
+        assert (name, value) not in read
+        kept = [(one, text) for one, text in fields if one.strip().lower() not in redactor._names]
+        assert [pair for pair in read if pair[1] != REDACTED] == [*kept, *kept]
+        assert (name, REDACTED) in read
+
+
+@given(st.text(), st.sampled_from(["", FORM, "multipart/form-data; boundary=x", "text/plain"]))
+def test_any_body_without_names_stays(body: str, kind: str) -> None:
+    """Whatever it is said to be."""
+    assert Redactor(["no-such-field"], []).body(body, typed(kind)) == body

@@ -11,8 +11,11 @@ from clients.load import LoadGenerator
 from clients.requests import PreparedRequest, prepare
 from clients.secrets import Secrets
 from tests.clients.conftest import Peer
+from tests.logic.test_validation import good
 from workflows.contracts.errors import ErrorCode, HoldfastError
 from workflows.contracts.request import Request
+from workflows.logic.request_rules import FORM_TYPE
+from workflows.logic.validation import check_plan
 
 NAMES = st.text("abcXYZ-", min_size=1, max_size=8) | st.sampled_from(["baggage", "Baggage", "BAGGAGE", "content-TYPE"])
 VALUES = st.text(st.characters(min_codepoint=32, max_codepoint=126, exclude_characters="$"), max_size=12)
@@ -118,3 +121,88 @@ async def test_the_last_body_can_be_read(peer: Peer) -> None:
         done = await load.measure(request(f"{peer.url}/x"), requests=1, concurrency=1)
     assert done.last_body == "hello" * 100
     assert "Accept-Encoding" not in peer.seen[0][2]
+
+
+BODIES: list[tuple[dict[str, object], bytes, str]] = [
+    ({"form": {"a": "1", "b": "x y&z=ü"}}, b"a=1&b=x+y%26z%3D%C3%BC", FORM_TYPE),
+    ({"form": {"tag": ["b", "a", "b"], "n": 3, "yes": True}}, b"tag=b&tag=a&tag=b&n=3&yes=true", FORM_TYPE),
+    ({"form": {"secret": "${env:TOKEN}", "${env:TOKEN}": "x"}}, b"secret=t+k%26%3D&%24%7Benv%3ATOKEN%7D=x", FORM_TYPE),
+    ({"form": {}}, b"", FORM_TYPE),
+    ({"form": {"a": ""}, "headers": {"Content-Type": f"{FORM_TYPE}; x=y"}}, b"a=", f"{FORM_TYPE}; x=y"),
+    ({"raw": "ü\r\n${env:TOKEN}\n"}, "ü\r\nt k&=\n".encode(), "text/plain; charset=utf-8"),
+    ({"raw": "<a/>", "headers": {"content-type": "application/xml"}}, b"<a/>", "application/xml"),
+    ({"raw": ""}, b"", "text/plain; charset=utf-8"),
+    ({"json": {"a": "${env:TOKEN}", "b": [1.5, None]}}, b'{"a": "t k&=", "b": [1.5, null]}', "application/json"),
+    ({"json": [], "headers": {"CONTENT-TYPE": "application/x+json"}}, b"[]", "application/x+json"),
+    ({"json": False}, b"false", "application/json"),
+]
+
+
+@pytest.mark.parametrize(("parts", "body", "kind"), BODIES, ids=lambda value: str(value)[:30])
+async def test_bodies_on_the_wire(peer: Peer, parts: dict[str, object], body: bytes, kind: str) -> None:
+    """Byte for byte, each with one content type and its length, the same every time and for every case."""
+    peer.answers["POST /x"] = "ok"
+    plan = Request.model_validate({"method": "POST", "url": f"{peer.url}/x", "repeatable": True} | parts)
+    async with LoadGenerator() as load:
+        for token in (None, "chaos.a.remove=1"):
+            done = await load.measure(prepare(plan, Secrets({"TOKEN": "t k&="}), token), requests=2, concurrency=1)
+            assert [sample.status for sample in done.samples] == [200, 200]
+    assert [seen[3] for seen in peer.seen] == [body] * 4
+    for method, _, headers, _ in peer.seen:
+        assert method == "POST"
+        assert [value for name, value in headers.items() if name.lower() == "content-type"] == [kind]
+        assert headers["Content-Length"] == str(len(body))
+        assert "Transfer-Encoding" not in headers
+
+
+@pytest.mark.parametrize(
+    ("query", "sent"),
+    [
+        ({"tag": ["a", "b", "a"], "limit": 3}, "/x?tag=a&tag=b&tag=a&limit=3"),
+        ({"q": "a b+c&d=ü%2F"}, "/x?q=a+b%2Bc%26d%3D%C3%BC%252F"),
+        ({"token": ["${env:TOKEN}", "plain"]}, "/x?token=t+k%26%3D&token=plain"),
+        ({"empty": ""}, "/x?empty="),
+    ],
+)
+async def test_queries_on_the_wire(peer: Peer, query: dict[str, object], sent: str) -> None:
+    """Lists as fields given several times, in their order; encoded once."""
+    plan = Request.model_validate({"url": f"{peer.url}/x", "query": query})
+    async with LoadGenerator() as load:
+        await load.send_once(prepare(plan, Secrets({"TOKEN": "t k&="}), None))
+    assert peer.seen[0][1] == sent
+
+
+async def test_headers_on_the_wire(peer: Peer) -> None:
+    """As the plan spells them, numbers as text, secrets put in; of ours only what HTTP needs, and the baggage."""
+    headers = {"X-Number": 3, "x-flag": True, "Accept": "a/b;q=0.5, */*", "Authorization": "Bearer ${env:TOKEN}"}
+    plan = Request.model_validate({"url": f"{peer.url}/x", "headers": headers | {"Host": "shop.example"}})
+    async with LoadGenerator() as load:
+        await load.send_once(prepare(plan, Secrets({"TOKEN": "t-k"}), "chaos.a.remove=1"))
+    seen = {name: value for name, value in peer.seen[0][2].items() if name != "User-Agent"}
+    assert seen == {
+        "X-Number": "3",
+        "x-flag": "true",
+        "Accept": "a/b;q=0.5, */*",
+        "Authorization": "Bearer t-k",
+        "Host": "shop.example",
+        "baggage": "chaos.a.remove=1",
+    }
+    assert peer.seen[0][3] == b""
+
+
+async def test_a_form_of_a_plan_file_arrives_as_a_form(peer: Peer) -> None:
+    """From the plan's words to what a server's own reader makes of them."""
+    form = {"a": [1, "ü &"], "b": True}
+    request = {"method": "PUT", "url": f"{peer.url}/x", "repeatable": True, "form": form}
+    plan, problems = check_plan(good() | {"request": request})
+    assert plan is not None, problems
+    read: list[object] = []
+
+    async def reading(request: web.Request) -> web.StreamResponse:
+        read.extend((await request.post()).items())
+        return web.Response()
+
+    peer.answers["PUT /x"] = reading
+    async with LoadGenerator() as load:
+        await load.send_once(prepare(plan.request, Secrets({}), None))
+    assert read == [("a", "1"), ("a", "ü &"), ("b", "true")]
