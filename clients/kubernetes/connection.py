@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from kubernetes.aio.client import ApiClient, AppsV1Api, Configuration, CoreV1Api
 
 CALL_TIMEOUT = 10.0
-"""Seconds for one call, reading the settings and opening the connection included. A stalled cluster is asked again."""
+"""Seconds for one call, with reading the settings and opening the connection. A stalled cluster is asked again."""
 
+SETTINGS_HINT = "does `kubectl get deployments` work where the worker runs?"
 RIGHTS_HINT = "docs/kubernetes.md lists the rights that the worker needs"
 
 
@@ -55,7 +56,7 @@ class Cluster:
     def __init__(self, environ: Mapping[str, str] | None = None) -> None:
         """Nothing is read or opened yet."""
         self._environ = os.environ if environ is None else environ
-        self._opening = asyncio.Lock()
+        self._importing, self._opening = asyncio.Lock(), asyncio.Lock()
         self._apis: Apis | None = None
 
     async def aclose(self) -> None:
@@ -75,6 +76,7 @@ class Cluster:
                 pass); PEER_REJECTED (its certificate is not trusted).
         """
         where = f"kubernetes: {what}"
+        await self._imported()
         try:
             async with asyncio.timeout(within):
                 apis = await self._connected()
@@ -87,10 +89,15 @@ class Cluster:
             raise _translate(error, where, within) from error
         return answer
 
+    async def _imported(self) -> None:
+        """Not part of any call's time: on a busy machine it takes longer than the cluster."""
+        async with self._importing:
+            if self._apis is None:
+                await asyncio.to_thread(_import)
+
     async def _connected(self) -> Apis:
         async with self._opening:
             if self._apis is None:
-                await asyncio.to_thread(_import)
                 self._apis = await _open(self._environ)
             return self._apis
 
@@ -161,7 +168,7 @@ def _unusable(source: str | None, error: Exception) -> HoldfastError:
     return HoldfastError(
         ErrorCode.VALIDATION_ERROR,
         f"the worker cannot use its Kubernetes settings in {place} ({type(error).__name__})",
-        hint="does `kubectl get deployments` work where the worker runs?",
+        hint=SETTINGS_HINT,
     )
 
 
@@ -191,6 +198,8 @@ def _translate(error: Exception, where: str, seconds: float) -> HoldfastError:
         return HoldfastError(
             ErrorCode.PEER_UNREACHABLE, f"{where}: nothing answers at {host} ({name})", hint="is the cluster up?"
         )
+    if isinstance(error, (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError)):
+        return HoldfastError(ErrorCode.PEER_REJECTED, f"{where}: the cluster's address is none", hint=SETTINGS_HINT)
     return HoldfastError(ErrorCode.PEER_GARBAGE, f"{where}: the answer was broken or cut off ({name})")
 
 
@@ -216,6 +225,6 @@ def require_ok(answer: PeerAnswer) -> None:
     said = f"{answer.where} (status {answer.status}): {message or reason or 'no reason given'}"[:500]
     if answer.status in (410, 429) or answer.status >= 500:
         raise HoldfastError(ErrorCode.PEER_ERROR, said)
-    hints = {401: "are the worker's credentials still good?", 403: RIGHTS_HINT}
+    hints = {401: f"are the worker's credentials still good: {SETTINGS_HINT}", 403: RIGHTS_HINT}
     hint = hints.get(answer.status, "" if reason else "is there a Kubernetes API at this address?")
     raise HoldfastError(ErrorCode.PEER_REJECTED, said, hint=hint)

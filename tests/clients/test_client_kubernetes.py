@@ -69,6 +69,8 @@ async def test_the_deployment_is_read_before_its_pods(api: StandIn, cluster: Clu
     first = [path.partition("?")[0].rsplit("/", 2)[-1] for path, _ in api.seen[:3]]
     assert first[0] == "cart"
     assert sorted(first[1:]) == ["pods", "replicasets"]
+    # Without the selector every look would fetch the whole namespace.
+    assert all("labelSelector=app%3Dcart" in path for path, _ in api.seen[1:3])
 
 
 async def test_scaled_to_nothing_is_stable(api: StandIn, cluster: Cluster) -> None:
@@ -169,6 +171,94 @@ async def test_a_rollout_that_is_stuck_is_told_in_the_clusters_word(api: StandIn
     assert not found.stable
     assert "ProgressDeadlineExceeded" in found.detail
     assert "cart-2-0 ContainersNotReady" in found.detail
+
+
+def of(name: str, **condition: str) -> dict[str, Any]:
+    return {"type": name, **condition}
+
+
+UNREADY = of("Ready", status="False", reason="ContainersNotReady", lastTransitionTime="2026-11-20T12:00:00Z")
+BACK_OFF = {"restartCount": 4, "state": {"waiting": {"reason": "Init:CrashLoopBackOff"}}}
+
+
+@pytest.mark.parametrize(
+    ("pod_status", "said"),
+    [
+        ({"conditions": [UNREADY]}, "cart-1-0 ContainersNotReady"),
+        ({"conditions": [UNREADY], "containerStatuses": None}, "cart-1-0 ContainersNotReady"),
+        ({"conditions": [UNREADY], "initContainerStatuses": [BACK_OFF]}, "cart-1-0 Init:CrashLoopBackOff"),
+        (
+            {"conditions": [of("PodScheduled", status="False", reason="Unschedulable"), UNREADY]},
+            "cart-1-0 Unschedulable",
+        ),
+        ({"conditions": [of("PodScheduled", status="True", reason="Fine"), UNREADY]}, "cart-1-0 ContainersNotReady"),
+        ({"conditions": None}, "cart-1-0 is not ready"),
+        ({"phase": "Failed"}, "2 pods wanted, 1 live"),
+        ({"phase": "Succeeded"}, "2 pods wanted, 1 live"),
+    ],
+)
+async def test_the_pod_that_is_missed_is_told_with_the_nearest_cause(
+    api: StandIn, cluster: Cluster, pod_status: dict[str, Any], said: str
+) -> None:
+    """What a person would look up next: which pod, and why."""
+    api.roll_out("cart")
+    api.pods[0]["status"] |= pod_status
+    found = await wait(cluster, longest=SHORT)
+    assert not found.stable
+    assert said in found.detail
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"metadata": {"deletionTimestamp": "2026-11-20T12:00:30Z"}}, "is being deleted"),
+        ({"spec": {"paused": True}, "status": {"updatedReplicas": None}}, "paused with a change pending"),
+        ({"status": {"unavailableReplicas": 1}}, "1 unavailable"),
+        ({"spec": {"replicas": None}}, "1 wanted, 2 there"),
+        (
+            {
+                "status": {
+                    "readyReplicas": 1,
+                    "conditions": [of("ReplicaFailure", status="True", reason="FailedCreate", message="quota")],
+                }
+            },
+            "FailedCreate: quota",
+        ),
+    ],
+)
+async def test_what_the_deployment_lacks_is_told(
+    api: StandIn, cluster: Cluster, change: dict[str, dict[str, Any]], said: str
+) -> None:
+    deployment = api.roll_out("cart")
+    for part, values in change.items():
+        deployment[part] |= values
+    found = await wait(cluster, longest=SHORT)
+    assert not found.stable
+    assert said in found.detail
+
+
+async def test_pods_of_another_deployment_with_the_same_labels_do_not_help(api: StandIn, cluster: Cluster) -> None:
+    """Owners decide, of ReplicaSets as of pods; being owned without being controlled does not count."""
+    api.roll_out("other", app="cart")
+    api.roll_out("cart")
+    api.pods = api.pods[:2]
+    api.replica_sets[0]["metadata"]["ownerReferences"].append({"uid": "d-cart", "controller": False})
+    found = await wait(cluster, longest=SHORT)
+    assert "2 pods wanted, 0 live" in found.detail
+
+
+async def test_restarts_of_sidecars_begin_the_hold_anew(api: StandIn, cluster: Cluster) -> None:
+    """A proxy that a tool has put into the pods is an initial container that goes on."""
+    api.roll_out("cart")
+    sidecar = {"restartCount": 0, "state": {}}
+    api.pods[0]["status"]["initContainerStatuses"] = [sidecar]
+    api.before_look = lambda look: sidecar.update(restartCount=look)
+    assert not (await wait(cluster, longest=SHORT * 2)).stable
+
+
+async def test_the_mapped_deployment_is_the_one(api: StandIn, cluster: Cluster) -> None:
+    api.roll_out("cart-v2")
+    assert (await wait(cluster, workloads={"cart": "cart-v2"})).stable
 
 
 async def lost(request: web.Request) -> web.StreamResponse:
@@ -273,12 +363,21 @@ async def test_a_deployment_that_is_away_is_waited_for(api: StandIn, cluster: Cl
     assert (absent.stable, absent.detail) == (False, "deployment basket: is not there in namespace shop")
 
 
+async def test_a_server_that_is_no_cluster_is_not_an_absent_deployment(api: StandIn, cluster: Cluster) -> None:
+    """Only the API's own word says that an object is absent; any web server says 404."""
+    api.instead = saying(404, '{"reason": "NotFound"}')
+    with pytest.raises(HoldfastError) as raised:
+        await Workloads(cluster, "shop").look("cart")
+    assert raised.value.code is ErrorCode.PEER_REJECTED
+
+
 async def test_a_silent_cluster_is_a_timeout(api: StandIn, cluster: Cluster) -> None:
     """The library's own default is five minutes."""
     api.instead = silent
     with pytest.raises(HoldfastError) as raised:
         await Workloads(cluster, "shop").look("cart", within=0.05)
     assert raised.value.code is ErrorCode.PEER_TIMEOUT
+    assert "get deployment cart in shop: no whole answer within 0.05 s" in str(raised.value)
 
 
 async def test_nobody_there_is_unreachable(tmp_path: Path) -> None:
@@ -290,6 +389,22 @@ async def test_nobody_there_is_unreachable(tmp_path: Path) -> None:
     await cluster.aclose()
     assert raised.value.code is ErrorCode.PEER_UNREACHABLE
     assert "127.0.0.1:9" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "said"), [("https:", "is not trusted"), ("nothing:", "the cluster's address is none")]
+)
+async def test_an_address_that_cannot_be_right_is_not_tried_again(
+    api: StandIn, tmp_path: Path, scheme: str, said: str
+) -> None:
+    """TLS that does not come about, or no address at all, will not mend itself."""
+    api.url = api.url.replace("http:", scheme)
+    cluster = Cluster({"KUBECONFIG": str(api.kubeconfig(tmp_path))})
+    with pytest.raises(HoldfastError) as raised:
+        await Workloads(cluster, "shop").names()
+    await cluster.aclose()
+    assert raised.value.code is ErrorCode.PEER_REJECTED
+    assert said in str(raised.value)
 
 
 async def targets(cluster: Cluster, *services: str, **mapping: str) -> Targets:
@@ -362,6 +477,15 @@ async def test_a_token_that_has_run_out_is_renewed(api: StandIn, tmp_path: Path)
     assert [token for _, token in api.seen] == ["old", "old", "new"]
 
 
+async def test_opening_the_connection_is_part_of_a_calls_time(api: StandIn, cluster: Cluster) -> None:
+    """A login program may ask somebody who is not there; the library itself would wait for ever."""
+    async with cluster._opening:
+        with pytest.raises(HoldfastError) as raised:
+            await Workloads(cluster, "shop").look("cart", within=0.05)
+    assert raised.value.code is ErrorCode.PEER_TIMEOUT
+    assert not api.seen
+
+
 async def failing(environ: dict[str, str]) -> str:
     """What the worker says when its settings are unusable."""
     cluster = Cluster(environ)
@@ -378,6 +502,24 @@ async def test_without_any_cluster_it_says_where_it_looked(tmp_path: Path) -> No
     assert f"{tmp_path}/.kube/config" in said
     assert "set KUBECONFIG" in said
     assert "nowhere.yaml" in await failing({"KUBECONFIG": f"{tmp_path}/nowhere.yaml", "HOME": str(tmp_path)})
+
+
+async def test_a_kubeconfig_that_is_named_goes_before_the_pods_own_account(api: StandIn, tmp_path: Path) -> None:
+    """Whoever sets it means another cluster than the one that the worker happens to run in."""
+    api.roll_out("cart")
+    environ = {"KUBECONFIG": f"/nowhere:{api.kubeconfig(tmp_path)}", "KUBERNETES_SERVICE_HOST": "10.0.0.1"}
+    cluster = Cluster(environ)
+    assert await Workloads(cluster, "shop").names() == ["cart"]
+    await cluster.aclose()
+
+
+async def test_the_users_own_kubeconfig_is_the_last_resort(api: StandIn, tmp_path: Path) -> None:
+    api.roll_out("cart")
+    (tmp_path / ".kube").mkdir()
+    api.kubeconfig(tmp_path).rename(tmp_path / ".kube" / "config")
+    cluster = Cluster({"HOME": str(tmp_path)})
+    assert await Workloads(cluster, "shop").names() == ["cart"]
+    await cluster.aclose()
 
 
 async def test_in_a_pod_its_service_account_is_taken(tmp_path: Path) -> None:
