@@ -8,7 +8,7 @@ from enum import IntEnum
 from workflows.contracts.base import Contract
 from workflows.contracts.errors import ErrorClass, ErrorCode
 from workflows.contracts.exchange import Measurement
-from workflows.contracts.execution import Phase, Recovery, RunStatus, Verdict
+from workflows.contracts.execution import AnyPhase, Recovery, RunStatus, Verdict
 from workflows.contracts.load import Case, CaseOutcome, CaseType
 
 
@@ -57,7 +57,7 @@ class ExecutionRow(Contract):
     plan: str
     namespace: str
     environment: str
-    status: Phase
+    status: AnyPhase
     """The phase: the column keeps the peers' name."""
     run_status: RunStatus
     verdict: Verdict | None
@@ -67,7 +67,7 @@ class ExecutionRow(Contract):
     requested_by: str
     error_code: ErrorCode | None
     error_class: ErrorClass | None
-    error_phase: Phase | None
+    error_phase: AnyPhase | None
     error_message: str
     started_at: datetime
     updated_at: datetime

@@ -24,6 +24,19 @@ class Phase(StrEnum):
     CANCELLED = "CANCELLED"
 
 
+class OldPhase(StrEnum):
+    """Phases that rows of the original orchestrator may have. They are read; whatever writes takes a `Phase`."""
+
+    INIT = "INIT"
+    """The default of its entity, before it was first saved."""
+    RECORDING_READY = "RECORDING_READY"
+    """The end of a stage that it no longer has."""
+
+
+AnyPhase = Phase | OldPhase
+"""Where an execution is, or was, as a stored row says."""
+
+
 class RunStatus(StrEnum):
     """What became of a run."""
 

@@ -36,8 +36,9 @@ MOST_PERCENT = 1_000_000.0
 
 
 def _shown(text: str) -> str:
-    line = "".join(one if one.isprintable() else "?" for one in text[: _SHOWN + 1])
-    return f"'{line}'" if len(line) <= _SHOWN else f"'{line[:_SHOWN]}...'"
+    # On one line, and without what a terminal would obey.
+    line = "".join(one if one.isprintable() else "?" for one in text[:_SHOWN])
+    return f"'{line}'" if len(text) <= _SHOWN else f"'{line}...'"
 
 
 def parse_duration(value: object) -> timedelta:

@@ -1,0 +1,64 @@
+"""Rows that the original orchestrator wrote: read with the phases that it had, which nothing of ours writes."""
+
+from __future__ import annotations
+
+from typing import Any, get_type_hints
+
+import pytest
+from pydantic import ValidationError
+from sqlalchemy import text
+
+from clients.store.engine import writing
+from clients.store.store import Store
+from workflows.contracts import execution, status, windows
+from workflows.contracts.execution import Ending, OldPhase, Phase, PhaseChange, Recovery, RunStatus
+
+INSERT = """
+INSERT INTO task_execution (id, task_id, namespace, req_def_id, request_num, status, started_at, created_at,
+    updated_at, workflow_id, run_id, run_status, environment, requested_by, timing_json, error_phase)
+SELECT id + 1, task_id, namespace, req_def_id, request_num, :phase, started_at, created_at,
+    updated_at, 'old/shop', 'old-run', 'failed', environment, requested_by, timing_json, :phase
+FROM task_execution WHERE id = :id
+"""
+
+
+@pytest.mark.parametrize("phase", OldPhase)
+async def test_old_phases_are_read_wherever_rows_are(store: Store, run: int, phase: OldPhase) -> None:
+    """One row, the latest of a workflow, and the list; the phase of an error too."""
+    async with writing(store.engine) as work:
+        await work.execute(text(INSERT), {"phase": phase.value, "id": run})
+    row = await store.execution_row(run + 1)
+    assert (row.status, row.error_phase, row.run_status) == (phase, phase, RunStatus.FAILED)
+    assert f'"status":"{phase.value}"' in row.model_dump_json()
+    assert await store.latest_execution_of("old/shop") == row
+    assert row in await store.latest_executions(10)
+    assert (await store.execution(run + 1)).execution_id == run + 1
+
+
+async def test_an_old_run_that_goes_on_gets_a_phase_of_ours(store: Store, run: int) -> None:
+    """And never comes back to the old one."""
+    async with writing(store.engine) as work:
+        await work.execute(text("UPDATE task_execution SET status = 'INIT'"))
+    await store.change_phase(PhaseChange(execution_id=run, phase=Phase.ANALYZING_PATTERNS))
+    assert (await store.execution_row(run)).status is Phase.ANALYZING_PATTERNS
+
+
+@pytest.mark.parametrize("phase", [*OldPhase, *(one.value for one in OldPhase)])
+def test_old_phases_cannot_be_written(phase: Any) -> None:
+    """Whatever tells the store a phase refuses them."""
+    ending = {"execution_id": 1, "status": RunStatus.FAILED, "recovery": Recovery.VERIFIED}
+    with pytest.raises(ValidationError):
+        PhaseChange(execution_id=1, phase=phase)
+    with pytest.raises(ValidationError):
+        Ending.model_validate(ending | {"phase": phase})
+    with pytest.raises(ValidationError):
+        Ending.model_validate(ending | {"phase": Phase.FAILED, "error_phase": phase})
+
+
+def test_only_stored_rows_may_have_an_old_phase() -> None:
+    """No contract that a workflow or an activity sends knows them."""
+    for module in (execution, status, windows):
+        for name, model in vars(module).items():
+            if isinstance(model, type) and hasattr(model, "model_fields"):
+                assert "OldPhase" not in str(get_type_hints(model)), name
+    assert not {one.value for one in OldPhase} & {one.value for one in Phase}
