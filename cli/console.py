@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import tempfile
@@ -10,13 +11,14 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from functools import wraps
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import click
 from temporalio.service import RPCError
 
-from cli.exit_codes import ExitCode, code_for
+from cli.exit_codes import code_for
 from cli.interrupts import Interrupted
+from cli.next_steps import after_error
 from clients.temporal import server_error
 from workflows.contracts.errors import ErrorCode, HoldfastError, Problem
 
@@ -25,7 +27,8 @@ R = TypeVar("R")
 
 
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="As JSON.")
-"""For commands that print facts: JSON, and nothing else, on standard output."""
+"""For commands that print facts: JSON, and nothing else, on standard output. An error is JSON there as well, and a
+sentence on standard error; wrong use of the command line is the sentence alone, because nothing has begun."""
 
 
 def coloured() -> bool:
@@ -68,7 +71,10 @@ def show_problems(problems: Iterable[Problem]) -> None:
 
 
 def clear_errors(command: Callable[P, R]) -> Callable[P, R]:
-    """Let no traceback through: what is understood is one sentence; a defect's details go to a file that is named."""
+    """Let no traceback through: what is understood is one sentence; a defect's details go to a file that is named.
+
+    Every sentence ends with what to do next. A command that was asked for JSON gives the same as JSON.
+    """
 
     @wraps(command)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -77,21 +83,43 @@ def clear_errors(command: Callable[P, R]) -> Callable[P, R]:
         except (click.ClickException, click.exceptions.Exit, SystemExit, BrokenPipeError):
             raise
         except (KeyboardInterrupt, click.Abort, Interrupted):
-            raise SystemExit(ExitCode.CANCELLED) from None
+            ended = HoldfastError(ErrorCode.CANCELLED, "ended on request")
+            if kwargs.get("as_json") is True:
+                say(json.dumps(error_facts(ended)))
+            raise SystemExit(code_for(ended.code)) from None
         except Exception as error:
-            code, sentence = _explained(error)
-            complain(f"error: {sentence}")
-            raise SystemExit(code) from None
+            known = understood(error)
+            complain(f"error: {known}")
+            if kwargs.get("as_json") is True:
+                say(json.dumps(error_facts(known)))
+            raise SystemExit(code_for(known.code)) from None
 
     return guarded
 
 
-def _explained(error: Exception) -> tuple[ExitCode, str]:
+def say_json(facts: Any) -> None:
+    """Facts, as JSON on standard output."""
+    say(json.dumps(facts, indent=2))
+
+
+def error_facts(error: HoldfastError) -> dict[str, Any]:
+    """An error as JSON: the same for every command, and one line, so that it ends a stream of lines as well."""
+    return {
+        "error_code": error.code,
+        "message": error.message,
+        "hint": error.hint,
+        "exit_code": code_for(error.code),
+    }
+
+
+def understood(error: Exception) -> HoldfastError:
+    """What an error means, and what to do next."""
     if isinstance(error, RPCError):
         error = server_error(error)
     if isinstance(error, HoldfastError):
-        return code_for(error.code), str(error)
-    return code_for(ErrorCode.UNEXPECTED), f"unexpected {type(error).__name__}. Details: {_keep_traceback()}"
+        return error if error.hint else HoldfastError(error.code, error.message, hint=after_error(error.code))
+    message = f"unexpected {type(error).__name__}. Details: {_keep_traceback()}"
+    return HoldfastError(ErrorCode.UNEXPECTED, message, hint=after_error(ErrorCode.UNEXPECTED))
 
 
 def _keep_traceback() -> Path:

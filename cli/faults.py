@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import uuid
 from datetime import UTC, datetime
 
 import click
 
-from cli.console import clear_errors, say
+from cli.console import AS_JSON, clear_errors, say, say_json
 from cli.exit_codes import ExitCode
+from cli.next_steps import after_faults
 from cli.results import ask_store
 from workflows.contracts.windows import LedgerEntry
 
@@ -18,7 +18,7 @@ _TIME_BASED = 7
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@AS_JSON
 @clear_errors
 def faults(*, as_json: bool) -> None:
     """What is on, or may be, according to the ledger. Exit code 5 when anything is.
@@ -27,12 +27,13 @@ def faults(*, as_json: bool) -> None:
     """
     entries = asyncio.run(ask_store(lambda store: store.ledger_unsettled()))
     if as_json:
-        say(json.dumps([_facts(entry) for entry in entries], indent=2))
+        say_json([_facts(entry) for entry in entries])
     else:
         for entry in entries:
             say(_line(entry))
         if not entries:
             say("nothing is on")
+        say(f"next: {after_faults(anything=bool(entries))}")
     raise SystemExit(ExitCode.RECOVERY_UNVERIFIED if entries else ExitCode.PASSED)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,7 +11,7 @@ import httpx
 import yaml
 from pydantic import ValidationError
 
-from cli.console import AS_JSON, clear_errors, complain, say, write_file
+from cli.console import AS_JSON, clear_errors, complain, say, say_json, write_file
 from cli.plan_template import PLACEHOLDER, placeholders, plan_template
 from cli.pointing import origin_of
 from clients.plan_yaml import PlanLoader
@@ -69,7 +68,7 @@ def init(
     open_places, valid = placeholders(document), check_plan(document)[0] is not None
     if as_json:
         facts = {"file": str(output) if output else None, "valid": valid, "placeholders": open_places}
-        say(json.dumps(facts | ({} if output else {"text": text}), indent=2))
+        say_json(facts | ({} if output else {"text": text}))
         return
     if output is None:
         say(text, end="")

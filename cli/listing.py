@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from datetime import UTC, datetime, timedelta
 
 import click
 
 from cli.columns import aligned
-from cli.console import AS_JSON, clear_errors, say
+from cli.console import AS_JSON, clear_errors, say, say_json
 from cli.results import ask_store
 from cli.spans import in_words
 from clients.store.executions import MOST_LISTED
@@ -34,7 +33,7 @@ def list_runs(plan: str | None, limit: int, *, as_json: bool) -> None:
     rows = asyncio.run(ask_store(lambda store: store.latest_executions(limit, plan)))
     now = datetime.now(UTC)
     if as_json:
-        say(json.dumps([_facts(row, now) for row in rows], indent=2))
+        say_json([_facts(row, now) for row in rows])
         return
     if not rows:
         say(f"the store has no run of {plan}" if plan else "the store has no run")

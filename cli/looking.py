@@ -9,15 +9,17 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from cli.connection import connected
-from cli.console import clear_errors, say
+from cli.console import AS_JSON, clear_errors, complain, say, say_json
 from cli.exit_codes import ExitCode, RunOutcome
 from cli.following import Detached, Follower, Run, ask_to_end, end_of
 from cli.interrupts import Interrupts
+from cli.next_steps import after_error, after_run
 from cli.panels import Panels
 from cli.results import show_outcome
 from clients.temporal import server_error
 from workflows.contracts.errors import ErrorCode, HoldfastError
 from workflows.contracts.execution import RunSummary
+from workflows.contracts.status import RunState
 from workflows.names import run_workflow_id
 
 RUN_ID = click.argument("run_id", metavar="ID")
@@ -42,55 +44,84 @@ async def known(client: Client, given: str) -> Run:
                 raise server_error(error) from error
         else:
             return client.get_workflow_handle(workflow_id, run_id=described.run_id, result_type=RunSummary)
-    raise HoldfastError(ErrorCode.NOT_FOUND, f"the Temporal server has no run {' or '.join(possible_ids(given))}")
+    message = f"the Temporal server has no run {' or '.join(possible_ids(given))}"
+    raise HoldfastError(ErrorCode.NOT_FOUND, message, hint=after_error(ErrorCode.NOT_FOUND))
 
 
 @click.command()
 @RUN_ID
+@AS_JSON
 @clear_errors
-def watch(run_id: str) -> None:
+def watch(run_id: str, *, as_json: bool) -> None:
     """Show a run's progress until its end. ID is a plan's name or a workflow id.
 
-    Ctrl-C stops watching; the run goes on. Exit codes are those of `holdfast run`.
+    With --json, a line for the run's state whenever it has changed, and one for the outcome at the end. Ctrl-C stops
+    watching; the run goes on. Exit codes are those of `holdfast run`.
     """
-    raise SystemExit(asyncio.run(_watch(run_id)))
+    raise SystemExit(asyncio.run(_watch(run_id, as_json=as_json)))
 
 
-async def _watch(run_id: str) -> int:
+class _JsonLines:
+    """Says a state as one line of JSON, when a person would be told something new as well."""
+
+    def __init__(self) -> None:
+        self._panels = Panels()
+
+    def lines(self, state: RunState) -> list[str]:
+        if self._panels.lines(state):
+            say(state.model_dump_json())
+        return []
+
+
+async def _watch(run_id: str, *, as_json: bool) -> int:
+    remark, tell = (complain, _JsonLines().lines) if as_json else (say, Panels().lines)
     with Interrupts() as interrupts:
         client = await interrupts.during(connected())
         handle = await interrupts.during(known(client, run_id))
-        say(f"{handle.id}, run {handle.run_id}")
+        remark(f"{handle.id}, run {handle.run_id}")
         try:
-            outcome = await Follower(client, handle, say, Panels().lines).follow(interrupts, cancel_first=False)
+            outcome = await Follower(client, handle, remark, tell).follow(interrupts, cancel_first=False)
         except Detached as why:
-            say(f"{why}. To end it: `holdfast cancel {run_id}`")
+            remark(f"{why}. To end it: `holdfast cancel {run_id}`")
             return ExitCode.CANCELLED
+    if as_json:
+        say(outcome.model_dump_json())
+        return outcome.exit_code
     await show_outcome(outcome)
+    say(f"next: {after_run(outcome, run_id)}")
     return outcome.exit_code
 
 
 @click.command()
 @RUN_ID
 @click.option("--no-wait", is_flag=True, help="Do not wait until everything is off.")
+@AS_JSON
 @clear_errors
-def cancel(run_id: str, *, no_wait: bool) -> None:
+def cancel(run_id: str, *, no_wait: bool, as_json: bool) -> None:
     """Cancel a run and wait until everything is off. ID is a plan's name or a workflow id.
 
     Exit code 0 when nothing is left on, 5 when that could not be verified.
     """
-    raise SystemExit(asyncio.run(_cancel(run_id, wait=not no_wait)))
+    raise SystemExit(asyncio.run(_cancel(run_id, wait=not no_wait, as_json=as_json)))
 
 
-async def _cancel(run_id: str, *, wait: bool) -> int:
+async def _cancel(run_id: str, *, wait: bool, as_json: bool) -> int:
+    remark = complain if as_json else say
     with Interrupts() as interrupts:
         client = await interrupts.during(connected())
         handle = await interrupts.during(known(client, run_id))
         await ask_to_end(handle)
-        say(f"asked {handle.id} to end")
+        remark(f"asked {handle.id} to end")
         if not wait:
+            remark(f"next: `holdfast watch {run_id}` shows how it ends")
+            if as_json:
+                say_json({"workflow_id": handle.id, "run_id": handle.run_id})
             return ExitCode.PASSED
-        outcome: RunOutcome = await interrupts.during(end_of(client, handle, say))
-    await show_outcome(outcome)
+        outcome: RunOutcome = await interrupts.during(end_of(client, handle, remark))
+    if as_json:
+        say_json(outcome.model_dump(mode="json"))
+    else:
+        await show_outcome(outcome)
+        say(f"next: {after_run(outcome, run_id)}")
     unverified = outcome.exit_code is ExitCode.RECOVERY_UNVERIFIED
     return ExitCode.RECOVERY_UNVERIFIED if unverified else ExitCode.PASSED

@@ -22,7 +22,7 @@ from cli.serving import lab, server, worker
 from cli.status import status
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group("holdfast", context_settings={"help_option_names": ["-h", "--help"]})
 def cli() -> None:
     """Holdfast finds out how a microservice system behaves when its services fail, and always puts it back."""
     end_with_parent()

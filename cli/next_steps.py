@@ -5,6 +5,25 @@ from __future__ import annotations
 from cli.exit_codes import ExitCode, RunOutcome
 from workflows.contracts.errors import ErrorCode
 
+_AFTER_ERROR = {
+    ErrorCode.VALIDATION_ERROR: "`holdfast --help` lists the commands, and `holdfast COMMAND --help` what each takes",
+    ErrorCode.SECRET_MISSING: "set it in the environment of `holdfast worker`, and start that again",
+    ErrorCode.EXECUTION_ALREADY_RUNNING: (
+        "say --wait to wait for the other run, or --force to have it cancelled and cleaned up first"
+    ),
+    ErrorCode.ENVIRONMENT_NOT_CLEAN: "`holdfast faults` lists what of ours is on; switch off the rest by hand",
+    ErrorCode.NOT_FOUND: "`holdfast list` shows the runs that the store knows",
+    ErrorCode.RECOVERY_UNVERIFIED: "`holdfast faults` lists what may still be on",
+    ErrorCode.PEER_UNREACHABLE: "is it up, and its address right? `holdfast server` starts the Temporal one",
+    ErrorCode.STORE_UNAVAILABLE: "check HOLDFAST_DATABASE_URL, which must be the worker's",
+    ErrorCode.UNEXPECTED: "This is a defect: please report it, with that file",
+}
+
+
+def after_error(code: ErrorCode) -> str:
+    """What helps against an error that has no hint of its own."""
+    return _AFTER_ERROR.get(code, f"docs/errors.md explains {code}")
+
 
 def after_run(outcome: RunOutcome, plan: str) -> str:
     """Where to look when a run has ended."""
@@ -13,9 +32,16 @@ def after_run(outcome: RunOutcome, plan: str) -> str:
     if outcome.failure is not None:
         code = outcome.failure.code
         if code is ErrorCode.EXECUTION_ALREADY_RUNNING:
-            return "say --wait to wait for the other run, or --force to have it cancelled and cleaned up first"
+            return after_error(code)
         return f"docs/errors.md explains {code}; the worker's log has the details"
     if outcome.summary is None:
         return f"`holdfast status {plan}` shows how far it came"
     shown = f"`holdfast status {plan}` shows it again, `holdfast list` every run"
     return f"{shown}; each case is in the store (test_result, execution {outcome.summary.execution_id})"
+
+
+def after_faults(*, anything: bool) -> str:
+    """Whether somebody has to act on what the ledger says."""
+    if anything:
+        return "a worker closes it by then (`holdfast worker`); the run's log has the commands to close it by hand"
+    return "`holdfast list` shows the runs"

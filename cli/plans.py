@@ -11,9 +11,10 @@ from urllib.parse import urlsplit
 
 import click
 
-from cli.console import complain, show_problems
+from cli.console import complain, say_json, show_problems
 from cli.exit_codes import ExitCode
-from clients.plan_files import read_plan_file
+from clients.plan_files import PlanFileError, read_plan_file
+from workflows.contracts.errors import Problem
 from workflows.contracts.plan import Plan
 from workflows.logic.cases import case_count
 from workflows.logic.validation import check_plan
@@ -50,9 +51,29 @@ class PlanFile:
         }
 
 
-def valid_plan(path: Path) -> PlanFile:
-    """Read and validate; every problem is shown and exits 2."""
-    return valid_document(read_plan_file(path), str(path))
+def checked(path: Path) -> tuple[PlanFile | None, dict[str, Any]]:
+    """The plan, when it is one, and as JSON its numbers, or its problems."""
+    try:
+        document = read_plan_file(path)
+    except PlanFileError as error:
+        unread = Problem(path="", message=error.message, hint=error.hint).model_dump()
+        place = {"file": str(path), "line": error.line, "column": error.column}
+        return None, {"file": str(path), "valid": False, "problems": [place | unread]}
+    plan, problems = check_plan(document)
+    file = PlanFile(plan=plan, document=document) if plan else None
+    told = [{"file": str(path), **problem.model_dump()} for problem in problems]
+    return file, {"file": str(path), "valid": file is not None, **(file.numbers() if file else {}), "problems": told}
+
+
+def valid_plan(path: Path, *, as_json: bool = False) -> PlanFile:
+    """Read and validate; every problem is shown and exits 2. As JSON it is what `validate --json` says."""
+    if not as_json:
+        return valid_document(read_plan_file(path), str(path))
+    file, facts = checked(path)
+    if file is None:
+        say_json(facts)
+        raise SystemExit(ExitCode.INVALID)
+    return file
 
 
 def valid_document(document: object, where: str) -> PlanFile:
@@ -62,6 +83,7 @@ def valid_document(document: object, where: str) -> PlanFile:
         count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
         complain(f"{where}: {count}")
         show_problems(problems)
+        complain(f"next: mend {'it' if len(problems) == 1 else 'them'}, then `holdfast validate {where}` again")
         raise SystemExit(ExitCode.INVALID)
     return PlanFile(plan=plan, document=document)
 
@@ -92,5 +114,5 @@ def confirm(file: PlanFile, *, yes: bool) -> None:
         complain(f"error: {question} There is no terminal to ask on: say --yes")
         raise SystemExit(ExitCode.INVALID)
     if not click.confirm(question, default=False):
-        complain("nothing was touched")
+        complain("nothing was touched. next: `holdfast preview` shows what a run would do")
         raise SystemExit(ExitCode.REFUSED)

@@ -51,7 +51,7 @@ def preview_plan(plan: Path, assume: timedelta, *, as_json: bool) -> None:
 
     The intervals are those of HOLDFAST_TIMING, which must be the worker's.
     """
-    found = preview_of(valid_plan(plan).plan, assume)
+    found = preview_of(valid_plan(plan, as_json=as_json).plan, assume)
     if as_json:
         say(found.model_dump_json(indent=2))
         return

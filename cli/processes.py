@@ -76,9 +76,12 @@ class Child:
             raise self.failed("was not asked to say where it is")
         try:
             line = await asyncio.wait_for(self._process.stdout.readline(), patience)
-            return dict(json.loads(line))
+            facts = dict(json.loads(line))
         except (TimeoutError, ValueError) as error:
             raise self.failed("did not start") from error
+        if "error_code" in facts:
+            raise self.failed("did not start")
+        return facts
 
     def failed(self, what: str) -> HoldfastError:
         """An error with the end of its log."""

@@ -11,8 +11,8 @@ import click
 from temporalio.client import Client
 
 from cli.connection import connected
-from cli.console import clear_errors, say
-from cli.exit_codes import ExitCode, RunOutcome, code_for
+from cli.console import clear_errors, error_facts, say, write_file
+from cli.exit_codes import ExitCode, RunOutcome
 from cli.following import Detached, Follower, Run, mention_missing_worker
 from cli.interrupts import Interrupts
 from cli.next_steps import after_run
@@ -62,8 +62,7 @@ def run(plan: Path, json_file: Path | None, *, detach: bool, yes: bool, wait: bo
     try:
         code = asyncio.run(_run(file, if_busy, json_file, detach=detach))
     except HoldfastError as error:
-        facts = {"error_code": error.code, "message": error.message, "exit_code": code_for(error.code)}
-        _write(json_file, facts)
+        _write(json_file, error_facts(error))
         raise
     raise SystemExit(code)
 
@@ -78,7 +77,7 @@ async def _run(file: PlanFile, if_busy: IfBusy, json_file: Path | None, *, detac
         facts: dict[str, Any] = {"workflow_id": handle.id, "run_id": handle.run_id}
         if detach:
             await mention_missing_worker(client, handle, queue, say)
-            say(f"see it with `holdfast watch {file.plan.name}`")
+            say(f"next: `holdfast watch {file.plan.name}` follows it, `holdfast cancel {file.plan.name}` ends it")
             _write(json_file, facts | {"exit_code": ExitCode.PASSED})
             return ExitCode.PASSED
         try:
@@ -119,4 +118,4 @@ async def follow(client: Client, handle: Run, interrupts: Interrupts, queue: str
 
 def _write(json_file: Path | None, facts: dict[str, Any]) -> None:
     if json_file:
-        json_file.write_text(json.dumps(facts, indent=2) + "\n")
+        write_file(json_file, json.dumps(facts, indent=2) + "\n", overwrite=True)

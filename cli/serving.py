@@ -23,7 +23,7 @@ from workflows.contracts.errors import ErrorCode, HoldfastError
 
 ROOT = Path(__file__).parents[1]
 SHOP_TOPOLOGY = ROOT / "examples" / "shop-topology.yaml"
-JSON_READY = click.option("--json", "as_json", is_flag=True, help="Say where it is in one line of JSON.")
+JSON_READY = click.option("--json", "as_json", is_flag=True, help="Say where it is, in one line of JSON.")
 
 
 @click.command()
@@ -120,6 +120,7 @@ async def _lab(chosen: Generated, plan: Path | None, remarks: list[str], *, free
                     real = addresses.upstreams.get(name)
                     say(f"  {name:<20} {address} " + (f"-> {real}" if real else "simulated"))
                 say("Ctrl-C ends it")
+                say(f"next: holdfast init --lab {addresses.admin} --output plan.yaml")
             for name, url in (await simulated.not_answering()).items():
                 complain(f"warning: {name} is not ready: {url} gives no answer below 500")
             await interrupts.next()
@@ -175,7 +176,8 @@ def read_topology(path: Path) -> Topology:
         raise HoldfastError(ErrorCode.VALIDATION_ERROR, message, hint=f"see {SHOP_TOPOLOGY}") from error
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         words = " ".join(str(error).split())
-        raise HoldfastError(ErrorCode.VALIDATION_ERROR, f"{path} cannot be read: {words}") from error
+        hint = f"{SHOP_TOPOLOGY} is one; `holdfast lab` without --topology simulates it"
+        raise HoldfastError(ErrorCode.VALIDATION_ERROR, f"{path} cannot be read: {words}", hint=hint) from error
 
 
 def moved_lab_ports(topology: Topology, addresses: LabAddresses) -> list[str]:

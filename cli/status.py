@@ -10,9 +10,10 @@ import click
 from temporalio.client import Client, WorkflowExecutionStatus
 
 from cli.connection import connected
-from cli.console import clear_errors, complain, say
+from cli.console import AS_JSON, clear_errors, complain, say
 from cli.following import Run, look, report_of
 from cli.looking import RUN_ID, known, possible_ids
+from cli.next_steps import after_error
 from cli.panels import panel_lines
 from cli.results import ask_store
 from clients.runs import RunDirectory, RunEnd
@@ -27,7 +28,7 @@ from workflows.contracts.status import RunState
 
 @click.command()
 @RUN_ID
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@AS_JSON
 @clear_errors
 def status(run_id: str, *, as_json: bool) -> None:
     """How a run stands now: from the run itself, or, when no worker answers, from the store.
@@ -49,10 +50,13 @@ async def _status(run_id: str, *, as_json: bool) -> None:
     if state is not None:
         say(state.model_dump_json(indent=2) if as_json else "\n".join(panel_lines(state)))
         complain(f"(from the run itself; last change {_age(state.updated_at)})")
+        going_on = state.status in (RunStatus.PENDING, RunStatus.RUNNING)
+        complain(f"next: `holdfast watch {run_id}` follows it" if going_on else "next: `holdfast list` shows every run")
         return
     row = await _stored(run_id, trouble)
     say(row.model_dump_json(indent=2) if as_json else "\n".join(_row_lines(row)))
     complain(f"(from the store; last change {_age(row.updated_at)}. The run itself cannot be asked: {trouble})")
+    complain("next: `holdfast worker` answers for it, if it runs; `holdfast faults` lists what may be on")
 
 
 async def _as_the_server_knows(client: Client, run: Run, state: RunState) -> RunState:
@@ -107,7 +111,8 @@ async def _stored(run_id: str, trouble: str) -> ExecutionRow:
             raise HoldfastError(error.code, f"the run cannot be asked ({trouble}), nor the store: {error}") from error
         if row is not None:
             return row
-    raise HoldfastError(ErrorCode.NOT_FOUND, f"nothing is known of {run_id}: {trouble}, and the store does not have it")
+    message = f"nothing is known of {run_id}: {trouble.rstrip('.')}, and the store does not have it"
+    raise HoldfastError(ErrorCode.NOT_FOUND, message, hint=after_error(ErrorCode.NOT_FOUND))
 
 
 def _age(moment: datetime | None) -> str:

@@ -45,6 +45,9 @@ _ATTEMPTS = 3
 
 _SQLITE = b"SQLite format 3\0"
 
+_SETTINGS = f"the server's settings stand in {DEFAULT_FILE.name}, which is read when no other file is given"
+_ANOTHER = "say --database with another file"
+
 
 class DevServerSettings(BaseModel):
     """`temporal-dev.yaml`."""
@@ -74,9 +77,11 @@ class DevServerSettings(BaseModel):
         except ValidationError as error:
             first = error.errors()[0]
             place = ".".join(str(part) for part in first["loc"])
-            raise HoldfastError(ErrorCode.VALIDATION_ERROR, f"{path}: {place}: {first['msg']}") from error
+            message = f"{path}: {place}: {first['msg']}"
+            raise HoldfastError(ErrorCode.VALIDATION_ERROR, message, hint=_SETTINGS) from error
         except (OSError, yaml.YAMLError) as error:
-            raise HoldfastError(ErrorCode.VALIDATION_ERROR, f"{path} cannot be read: {error}") from error
+            message = f"{path} cannot be read: {' '.join(str(error).split())}"
+            raise HoldfastError(ErrorCode.VALIDATION_ERROR, message, hint=_SETTINGS) from error
 
 
 class RunningServer(BaseModel):
@@ -170,11 +175,12 @@ def _lock_file(database: Path) -> TextIO:
     path = Path(f"{database}.lock")
     try:
         if database.exists() and not _is_sqlite(database):
-            raise HoldfastError(ErrorCode.VALIDATION_ERROR, f"{database} is no database of Temporal's")
+            raise HoldfastError(ErrorCode.VALIDATION_ERROR, f"{database} is no database of Temporal's", hint=_ANOTHER)
         path.parent.mkdir(parents=True, exist_ok=True)
         return path.open("a+")
     except OSError as error:
-        raise HoldfastError(ErrorCode.VALIDATION_ERROR, f"{path} cannot be written: {error.strerror}") from error
+        message = f"{path} cannot be written: {error.strerror}"
+        raise HoldfastError(ErrorCode.VALIDATION_ERROR, message, hint=_ANOTHER) from error
 
 
 def _is_sqlite(database: Path) -> bool:

@@ -73,7 +73,8 @@ def test_every_problem_is_told_with_its_path_and_a_hint(tmp_path: Path) -> None:
     assert result.stdout == ""
     lines = result.stderr.splitlines()
     assert lines[0] == f"{path}: 3 problems"
-    assert [line.split(":")[0].strip() for line in lines[1:]] == ["services[0].fault", "load.requsts", "slo"]
+    assert [line.split(":")[0].strip() for line in lines[1:-1]] == ["services[0].fault", "load.requsts", "slo"]
+    assert lines[-1] == f"next: mend them, then `holdfast validate {path}` again"
     assert "remove" in lines[1]
     assert "requests" in lines[2]
 
@@ -113,7 +114,9 @@ def test_a_defect_is_one_sentence_and_a_file(tmp_path: Path, monkeypatch: pytest
     result = CliRunner().invoke(broken)
     assert result.exit_code == 3
     (file,) = (tmp_path / ".holdfast").iterdir()
-    assert result.output == f"error: unexpected ZeroDivisionError. Details: .holdfast/{file.name}\n"
+    said = f"error: unexpected ZeroDivisionError. Details: .holdfast/{file.name}. This is a defect: please report it"
+    assert result.output.startswith(said)
+    assert len(result.output.splitlines()) == 1
     assert "secret detail" in file.read_text()
 
 
@@ -177,7 +180,7 @@ async def test_status_without_a_server_is_the_stores(holdfast: Start, store: Sto
 async def test_faults_lists_what_is_on(store: Store) -> None:
     """Window, service, the peer's name, since when; exit code 5. Settled windows are gone from it."""
     empty = await _invoke("faults")
-    assert (empty.exit_code, empty.output) == (0, "nothing is on\n")
+    assert (empty.exit_code, empty.output) == (0, "nothing is on\nnext: `holdfast list` shows the runs\n")
     execution = (await _stored_run(store)).execution_id
     entry = _entry(execution)
     await store.ledger_intent(entry)
@@ -226,8 +229,9 @@ async def test_the_exit_code_survives_the_end_of_the_process(holdfast: Start) ->
     """The SDK's threads abort every fifth interpreter that is torn down after a call: 134 instead of our code."""
     terminals = await asyncio.gather(*(holdfast("cancel", "--no-wait", "nobody") for _ in range(6)))
     assert [await terminal.end() for terminal in terminals] == [3] * 6
+    hint = "`holdfast list` shows the runs that the store knows"
     assert {terminal.text for terminal in terminals} == {
-        "error: the Temporal server has no run resilience-test/nobody or nobody\n"
+        f"error: the Temporal server has no run resilience-test/nobody or nobody. {hint}\n"
     }
 
 
