@@ -10,8 +10,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import certifi
 import pytest
 from aiohttp import web
+from kubernetes.aio.config import incluster_config
 
 from clients.kubernetes.connection import Cluster
 from clients.kubernetes.stability import KubernetesStabilityClient
@@ -242,7 +244,7 @@ async def test_pods_of_another_deployment_with_the_same_labels_do_not_help(api: 
     api.roll_out("other", app="cart")
     api.roll_out("cart")
     api.pods = api.pods[:2]
-    api.replica_sets[0]["metadata"]["ownerReferences"].append({"uid": "d-cart", "controller": False})
+    api.replica_sets[0]["metadata"]["ownerReferences"].insert(0, {"uid": "d-cart", "controller": False})
     found = await wait(cluster, longest=SHORT)
     assert "2 pods wanted, 0 live" in found.detail
 
@@ -522,9 +524,21 @@ async def test_the_users_own_kubeconfig_is_the_last_resort(api: StandIn, tmp_pat
     await cluster.aclose()
 
 
-async def test_in_a_pod_its_service_account_is_taken(tmp_path: Path) -> None:
-    """Here there is none, and the message says so."""
-    assert "service account" in await failing({"KUBERNETES_SERVICE_HOST": "10.0.0.1", "HOME": str(tmp_path)})
+async def test_in_a_pod_its_service_account_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Address from the environment, token and authority from the mounted files; without them, the message says so."""
+    environ = {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "KUBERNETES_SERVICE_PORT": "443", "HOME": str(tmp_path)}
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    assert "service account" in await failing(environ)
+    (tmp_path / "token").write_text(TOKEN)
+    monkeypatch.setattr(incluster_config, "SERVICE_TOKEN_FILENAME", str(tmp_path / "token"))
+    monkeypatch.setattr(incluster_config, "SERVICE_CERT_FILENAME", certifi.where())
+    cluster = Cluster(environ)
+    await cluster._imported()
+    apis = await cluster._connected()
+    await cluster.aclose()
+    assert apis.client.configuration.host == "https://10.0.0.1:443"
+    assert apis.client.configuration.api_key["BearerToken"].endswith(TOKEN)
 
 
 @pytest.mark.parametrize(
