@@ -167,4 +167,4 @@ def _wrapped(text: str, first: str, others: str | None = None) -> list[str]:
 
 
 def _seconds(seconds: float) -> str:
-    return in_words(timedelta(seconds=seconds))
+    return "< 1 s" if 0 < seconds < 1 else in_words(timedelta(seconds=seconds))
