@@ -120,7 +120,8 @@ async def _look_at_lab(stage: Stage) -> bool:
             answer = await client.get(f"{stage.lab.admin}/lab/state")
         state = LabState.model_validate({**answer.json()})
     except httpx.HTTPError as error:
-        raise HoldfastError(ErrorCode.PEER_UNREACHABLE, f"the lab does not answer: {type(error).__name__}") from error
+        message = f"the lab does not answer: {type(error).__name__}"
+        raise HoldfastError(ErrorCode.PEER_UNREACHABLE, message, hint=f"see {stage.folder}/lab.log") from error
     on = f"{len(state.faults)} faults, {len(state.rules)} rules, {len(state.recordings)} recordings"
     healthy = sum(service.ready for service in state.services.values())
     say(f"the shop itself says: {on} on; {healthy} of {len(state.services)} services healthy")
@@ -135,7 +136,7 @@ def _where_next(stage: Stage, *, keep: bool) -> None:
     if not keep:
         say(f"  history   holdfast server --database {stage.history}   brings this run's Web UI back")
         say("  Web UI    `make demo KEEP=1` leaves everything up, for looking around")
-        say("  your own  examples/minimal.yaml, then `holdfast validate` and `holdfast run`")
+        say("  your own  `holdfast init` writes a plan; docs/tutorial.md goes on from there")
         return
     say(f"  Web UI    {stage.ui}/namespaces/default/workflows")
     say("  in another terminal")

@@ -145,7 +145,7 @@ def _duration(found: Preview) -> Iterator[str]:
     assumed = format_duration(timedelta(seconds=found.assumed_request_seconds))
     yield f"  at least: a request takes {assumed} (--assume) and the peers act at once. What they need comes on top;"
     yield "  on a cluster the recording alone takes 2 to 10 minutes, and every rollout its time"
-    yield "  at most: every timeout is reached. Not counted: waiting for another run, pauses, time without a worker"
+    yield "  at most: every timeout is reached. Not counted: waiting for another run, pauses, no worker or no store"
     yield f"  intervals of timing `{found.timing}` (HOLDFAST_TIMING, as the worker has it)"
 
 

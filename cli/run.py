@@ -11,7 +11,7 @@ import click
 from temporalio.client import Client
 
 from cli.connection import connected
-from cli.console import clear_errors, error_facts, say, write_file
+from cli.console import clear_errors, error_facts, say, understood, write_file
 from cli.exit_codes import ExitCode, RunOutcome
 from cli.following import Detached, Follower, Run, mention_missing_worker
 from cli.interrupts import Interrupts
@@ -62,7 +62,7 @@ def run(plan: Path, json_file: Path | None, *, detach: bool, yes: bool, wait: bo
     try:
         code = asyncio.run(_run(file, if_busy, json_file, detach=detach))
     except HoldfastError as error:
-        _write(json_file, error_facts(error))
+        _write(json_file, error_facts(understood(error)))
         raise
     raise SystemExit(code)
 

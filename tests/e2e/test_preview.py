@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -11,8 +12,9 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
+from cli.faults import since
 from cli.main import cli
-from tests.e2e.bench import Bench
+from tests.e2e.bench import PATIENCE, Bench
 from workflows.contracts.preview import Preview
 from workflows.contracts.windows import WindowKind
 
@@ -54,7 +56,7 @@ async def test_a_run_does_what_its_preview_said(bench: Bench, monkeypatch: pytes
     summary = await run
     seen = await counters(bench)
 
-    sent = said.requests
+    sent, on = said.requests, said.remains_on
     tokens = {one.service: one.token for one in said.faults}
     expected = Counter({"": sent.steady_before + sent.steady_after + sent.steady_at_end + said.requests_per_case})
     results = {one.case_id: one for one in await bench.store.results(summary.execution_id)}
@@ -81,9 +83,16 @@ async def test_a_run_does_what_its_preview_said(bench: Bench, monkeypatch: pytes
     assert ttl_of
     assert set(ttl_of.values()) == {str(ttl)}
     assert seen["replays"] == dict.fromkeys(said.replays, 1)
-    rules = [row for row in await bench.store.ledger_of(summary.execution_id) if row.kind is WindowKind.RULES]
-    assert len(rules) == 1
-    assert seen["upserts"] == 1
+    windows = [row for row in await bench.store.ledger_of(summary.execution_id) if row.kind in {one.kind for one in on}]
+    assert Counter(row.kind for row in windows) == {
+        WindowKind.RECORDING: 1, WindowKind.FAULT: len(said.faults), WindowKind.RULES: seen["upserts"],
+    }  # fmt: skip
+    for row in windows:
+        began = since(row)
+        assert began is not None
+        held = timedelta(seconds=next(one.window_seconds for one in on if one.kind is row.kind))
+        # A window counts from its first step, which a worker takes up a little after its beginning.
+        assert held <= row.close_by - began < held + timedelta(seconds=PATIENCE), row.window_id
     captured = await bench.store.captured(summary.execution_id)
     acting = {(one.service, one.method, one.path) for one in captured if not one.no_effect}
     # The shop's services receive one request each, so the least number of rules is the number of rules.
