@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable
 from urllib.parse import unquote_plus
 
-IsNamed = Callable[[str], bool]
-"""Whether the value of a field of this name must not be kept."""
+Hides = Callable[[str, str], bool]
+"""Whether the value of a field must not be kept, by name and value."""
 
 _PAIR = r"""[^\s&=<>"'{}]+=[^\s&<>"'{}]*"""
 _FORM = re.compile(rf"{_PAIR}(?:&{_PAIR})*&?")
@@ -21,12 +21,13 @@ _NAME = re.compile(
 )
 
 
-def redacted_pairs(pairs: str, is_named: IsNamed, placeholder: str) -> str:
+def redacted_pairs(pairs: str, hides: Hides, placeholder: str) -> str:
     """`a=1&password=x`, as in a query or a form: the values of named fields replaced, all else byte for byte."""
 
     def one(pair: str) -> str:
-        name, equals, _ = pair.partition("=")
-        return f"{name}={placeholder}" if equals and is_named(unquote_plus(name).strip()) else pair
+        name, equals, value = pair.partition("=")
+        hidden = equals and hides(unquote_plus(name).strip(), unquote_plus(value))
+        return f"{name}={placeholder}" if hidden else pair
 
     return "&".join(map(one, pairs.split("&")))
 
@@ -38,19 +39,20 @@ def is_form(body: str, content_type: str) -> bool:
     return _FORM.fullmatch(body) is not None
 
 
-def redacted_parts(body: str, is_named: IsNamed, placeholder: str) -> str:
+def redacted_parts(body: str, hides: Hides, placeholder: str) -> str:
     """multipart/form-data: the contents of named parts replaced, all else as it was, and other bodies too."""
     first = _PARTS.match(body)
     if first is None:
         return body
     divider = f"--{first['boundary']}"
-    return divider.join(_part(part, is_named, placeholder) for part in body.split(divider))
+    return divider.join(_part(part, hides, placeholder) for part in body.split(divider))
 
 
-def _part(part: str, is_named: IsNamed, placeholder: str) -> str:
+def _part(part: str, hides: Hides, placeholder: str) -> str:
     blank = _BLANK.search(part)
     found = _NAME.search(part[: blank.start()]) if blank else None
-    if blank is None or found is None or not is_named((found[1] or found[2] or "").strip()):
+    if blank is None or found is None:
         return part
     end = "\r\n" if part.endswith("\r\n") else "\n" if part.endswith("\n") else ""
-    return part[: blank.end()] + placeholder + end
+    value = part[blank.end() :].removesuffix(end)
+    return part[: blank.end()] + placeholder + end if hides((found[1] or found[2] or "").strip(), value) else part

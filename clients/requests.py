@@ -13,6 +13,9 @@ from workflows.contracts.request import Request
 from workflows.logic.request_rules import FORM_TYPE
 from workflows.logic.tokens import BAGGAGE_HEADER
 
+JSON_TYPE = "application/json"
+TEXT_TYPE = "text/plain; charset=utf-8"
+
 
 class PreparedRequest(BaseModel):
     """One request, ready to be sent any number of times. Holds secrets: never store or log it."""
@@ -65,9 +68,9 @@ def _body(request: Request, secrets: Secrets) -> tuple[bytes | None, str]:
     if request.form is not None:
         return _fields(request.form, secrets).encode(), FORM_TYPE
     if request.raw is not None:
-        return secrets.resolve(request.raw).encode(), "text/plain; charset=utf-8"
+        return secrets.resolve(request.raw).encode(), TEXT_TYPE
     if request.json_body is not None:
-        return json.dumps(secrets.resolve_json(request.json_body)).encode(), "application/json"
+        return json.dumps(secrets.resolve_json(request.json_body)).encode(), JSON_TYPE
     return None, ""
 
 

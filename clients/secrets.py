@@ -90,13 +90,17 @@ class Redactor:
         longest_first = sorted(spellings, key=lambda form: (-len(form), form))
         self._known = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
 
+    def hides(self, name: str, value: object) -> bool:
+        """Whether the value of a header or field is replaced: by its name, whatever it is."""
+        return name.lower() in self._names
+
     def text(self, text: str) -> str:
         """Without any known secret value."""
         return self._known.sub(REDACTED, text) if self._known else text
 
     def headers(self, headers: Mapping[str, str]) -> dict[str, str]:
         """Header values by name, then by value."""
-        return {name: REDACTED if name.lower() in self._names else self.text(value) for name, value in headers.items()}
+        return {name: REDACTED if self.hides(name, value) else self.text(value) for name, value in headers.items()}
 
     def body(self, body: str, headers: Mapping[str, str] | None = None) -> str:
         """A JSON body field by field, at any depth, its texts as they read without escapes; forms field by field too.
@@ -109,8 +113,8 @@ class Redactor:
         def by_name(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
             # Sees every pair, also one that a later one of the same name replaces.
             nonlocal named
-            named = named or any(name.lower() in self._names for name, _ in pairs)
-            return {name: REDACTED if name.lower() in self._names else value for name, value in pairs}
+            named = named or any(self.hides(name, value) for name, value in pairs)
+            return {name: REDACTED if self.hides(name, value) else value for name, value in pairs}
 
         try:
             parsed = json.loads(body, object_pairs_hook=by_name)
@@ -124,16 +128,13 @@ class Redactor:
 
     def _no_json(self, body: str, content_type: str) -> str:
         if is_form(body, content_type):
-            return self.text(redacted_pairs(body, self._is_named, quote(REDACTED)))
-        return self.text(redacted_parts(body, self._is_named, REDACTED))
-
-    def _is_named(self, name: str) -> bool:
-        return name.lower() in self._names
+            return self.text(redacted_pairs(body, self.hides, quote(REDACTED)))
+        return self.text(redacted_parts(body, self.hides, REDACTED))
 
     def url(self, url: str) -> str:
         """Query values by name, then everything by value. All else stays byte for byte."""
         before, mark, query = url.partition("?")
-        return self.text(before + mark + redacted_pairs(query, self._is_named, quote(REDACTED)))
+        return self.text(before + mark + redacted_pairs(query, self.hides, quote(REDACTED)))
 
     def _by_value(self, value: Any) -> Any:
         if isinstance(value, str):

@@ -10,7 +10,9 @@ from sqlalchemy import case, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlmodel import col
 
+from clients.request_definitions import definition_of
 from clients.store.columns import utc_now
+from clients.store.definitions import save_definition
 from clients.store.engine import reading, writing
 from clients.store.read_models import ExecutionRow
 from clients.store.tables import PlanSnapshot, TaskExecution
@@ -20,7 +22,7 @@ from workflows.contracts.errors import ERRORS, ErrorCode, HoldfastError
 from workflows.contracts.execution import Ending, Execution, NewExecution, Phase, PhaseChange, RunStatus, Verdict
 from workflows.contracts.plan import Plan
 from workflows.contracts.timing import Timing
-from workflows.logic.canonical import canonical_json, content_id, request_id, sha256
+from workflows.logic.canonical import canonical_json, content_id, sha256
 from workflows.names import record_id
 
 _RANDOM_BITS = 21
@@ -47,7 +49,7 @@ class Executions:
 
     @unbroken
     async def create(self, new: NewExecution, plan: Plan, timing: Timing) -> Execution:
-        """Store plan and run, in phase GENERATING_CASES. A repetition for the same run id changes nothing.
+        """Store plan, request and run, in phase GENERATING_CASES. A repetition for the same run id changes nothing.
 
         The answer is made of what is stored: a repetition on a newer worker, which may write the plan in other words,
         gives the same.
@@ -56,8 +58,11 @@ class Executions:
         async with writing(self._engine) as work:
             row = (await work.execute(known)).scalar_one_or_none()
             if row is None:
+                request = definition_of(plan)
                 await insert_missing(work, PlanSnapshot, [_snapshot(plan)], "id")
-                row = await insert_under_own_id(work, TaskExecution, lambda: _new_row(new, plan, timing), known)
+                await save_definition(work, request)
+                facts = {"req_def_id": request.id}
+                row = await insert_under_own_id(work, TaskExecution, lambda: _new_row(new, plan, timing) | facts, known)
             return _execution(row, await work.get_one(PlanSnapshot, row.task_id))
 
     @unbroken
@@ -177,7 +182,6 @@ def _new_row(new: NewExecution, plan: Plan, timing: Timing) -> dict[str, Any]:
         "id": new_execution_id(),
         "task_id": content_id(canonical_json(plan)),
         "namespace": plan.system.namespace,
-        "req_def_id": request_id(plan),
         "request_num": plan.load.requests,
         "status": Phase.GENERATING_CASES.value,
         "started_at": now,

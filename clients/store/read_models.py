@@ -54,6 +54,7 @@ class ExecutionRow(Contract):
 
     execution_id: int
     task_id: int
+    req_def_id: int
     plan: str
     namespace: str
     environment: str

@@ -7,8 +7,10 @@ from typing import Self
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from clients.request_definitions import RequestDefinition
 from clients.store.cases import Cases
 from clients.store.counting import row_counts
+from clients.store.definitions import Definitions
 from clients.store.engine import create_engine
 from clients.store.executions import Executions
 from clients.store.ledger import LedgerRows
@@ -36,6 +38,7 @@ class Store:
         """Use `open`, which also migrates."""
         self.engine = engine
         self._executions = Executions(engine)
+        self._definitions = Definitions(engine)
         self._logs = Logs(engine)
         self._ledger = LedgerRows(engine)
         self._traffic = Traffic(engine)
@@ -63,7 +66,7 @@ class Store:
         await self.engine.dispose()
 
     async def create_execution(self, new: NewExecution, plan: Plan, timing: Timing) -> Execution:
-        """Store plan and run; one run id is one run. See `Executions.create`."""
+        """Store plan, request and run; one run id is one run. See `Executions.create`."""
         return await self._executions.create(new, plan, timing)
 
     async def execution(self, execution_id: int) -> Execution:
@@ -73,6 +76,10 @@ class Store:
     async def plan(self, execution_id: int) -> Plan:
         """The plan that a run was started with. See `Executions.plan`."""
         return await self._executions.plan(execution_id)
+
+    async def request_definition(self, req_def_id: int) -> RequestDefinition:
+        """A stored request, without secrets. See `Definitions.get`."""
+        return await self._definitions.get(req_def_id)
 
     async def change_phase(self, change: PhaseChange) -> None:
         """Move a run to a phase. See `Executions.change_phase`."""

@@ -10,8 +10,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, ClassVar
 
-from sqlalchemy import JSON, BigInteger, Column, Index, MetaData, Numeric, String, UniqueConstraint
-from sqlmodel import Field, SQLModel
+from sqlalchemy import JSON, BigInteger, Column, Index, Numeric, String, UniqueConstraint
+from sqlmodel import Field
 
 from clients.store.columns import (
     case_column,
@@ -23,32 +23,22 @@ from clients.store.columns import (
     time_column,
     utc_now,
 )
+from clients.store.definition_tables import HttpReqDef, PlanSnapshot, Row
 
-
-class Row(SQLModel):
-    """The base of all tables. Constraints have names of ours, so that a later migration can name them."""
-
-    metadata = MetaData(
-        naming_convention={
-            "pk": "pk_%(table_name)s",
-            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        }
-    )
-
-
-class PlanSnapshot(Row, table=True):
-    """A plan as it was run: content-addressed, so the same plan is stored once."""
-
-    __tablename__ = "plan_snapshot"
-
-    id: int = Field(sa_column=given_key())
-    sha256: str = Field(sa_column=Column(String(64), nullable=False, unique=True))
-    schema_version: int
-    name: str = Field(max_length=63)
-    canonical_json: str = Field(sa_column=text_column())
-    created_at: datetime = Field(default_factory=utc_now, sa_column=time_column())
+__all__ = [
+    "BaggageMap",
+    "HttpReqDef",
+    "InterceptReplayResult",
+    "Ledger",
+    "PlanSnapshot",
+    "RecordedService",
+    "RequestPattern",
+    "Row",
+    "TaskExecution",
+    "TaskExecutionLog",
+    "TestCase",
+    "TestResult",
+]
 
 
 class TaskExecution(Row, table=True):

@@ -4,13 +4,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from clients.plan_files import read_plan_file
 from workflows.contracts.plan import Plan
-from workflows.logic.canonical import canonical_json, content_id, request_id, sha256
+from workflows.logic.canonical import canonical_json, content_id, sha256
 from workflows.logic.validation import check_plan
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -96,12 +95,3 @@ def test_ids_never_change() -> None:
     """They are in databases and at the proxy."""
     assert sha256("holdfast") == "d1580d2df7f24b6f5e2a861eba2918755c3a7246b7068817e349d8adc66a8566"
     assert content_id("holdfast") == 7365635470196297
-
-
-@pytest.mark.parametrize(
-    ("change", "same"),
-    [({"name": "other"}, True), ({"load": {"requests": 1}}, True), ({"request": {"url": "http://127.0.0.1/"}}, False)],
-)
-def test_the_request_has_an_id_of_its_own(change: dict[str, Any], same: bool) -> None:
-    """The proxy knows requests, whatever plan they are in."""
-    assert (request_id(plan()) == request_id(plan(**change))) is same

@@ -14,11 +14,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from clients.plan_files import PlanFileError, read_plan_file
+from clients.request_definitions import definition_of
 from clients.requests import prepare
 from clients.secrets import Secrets, redactor_for
 from tests.logic.test_validation import EXAMPLES
 from workflows.contracts.plan import Plan
-from workflows.logic.canonical import canonical_json, request_id
+from workflows.logic.canonical import canonical_json
 from workflows.logic.cases import case_at, case_count
 from workflows.logic.exclusions import PlanExclusions
 from workflows.logic.faults import expand, faults_json
@@ -191,7 +192,7 @@ def usable(plan: Plan, document: Any) -> None:
     stored.encode()
     again, problems = check_plan(json.loads(stored))
     assert (again, problems) == (plan, [])
-    assert request_id(plan) > 0
+    definition_of(plan).model_dump_json().encode()
     assert plan.environment
     exclusions = PlanExclusions(plan)
     for index in range(min(case_count(len(plan.services)), 40)):

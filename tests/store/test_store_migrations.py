@@ -35,6 +35,8 @@ op.create_index = lambda *a, **k: os._exit(9)
 PEER_COLUMNS = {
     "task_execution": "id task_id namespace req_def_id request_num status analyze_task_id record_id "
     "intercept_record_id started_at finished_at error_code error_msg created_at updated_at",
+    "http_req_def": "id code name method url_template headers query_params body_mode content_type body_template "
+    "raw_body created_at updated_at api_id",
     "task_execution_log": "id execution_id ts level message created_at",
     "test_cases": "id task_id case_type target_count faults_json created_at execution_id",
     "baggage_map": "id execution_id service_name value created_at",
@@ -127,5 +129,5 @@ async def test_a_folder_may_have_any_name(tmp_path: Path) -> None:
     await migrate(engine)
     await engine.dispose()
     with sqlite3.connect(path) as connection:
-        assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [("0001",)]
+        assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [("0002",)]
     connection.close()

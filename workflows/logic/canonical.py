@@ -13,10 +13,11 @@ _ID_BITS = 53
 
 def canonical_json(plan: Plan) -> str:
     """Sorted keys, names as in the plan file, quantities as text; loads back to an equal plan."""
-    return _compact(plan.model_dump(mode="json", by_alias=True))
+    return compact_json(plan.model_dump(mode="json", by_alias=True))
 
 
-def _compact(value: object) -> str:
+def compact_json(value: object) -> str:
+    """Equal values as equal texts."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
@@ -28,8 +29,3 @@ def sha256(text: str) -> str:
 def content_id(text: str) -> int:
     """A 53-bit number made of the content: the same content has the same id everywhere."""
     return int(sha256(text), 16) >> (256 - _ID_BITS)
-
-
-def request_id(plan: Plan) -> int:
-    """The content id of a plan's request: the `reqDefId` at the proxy."""
-    return content_id(_compact(plan.request.model_dump(mode="json", by_alias=True)))

@@ -1,0 +1,136 @@
+"""A plan's request as it is stored: in the terms of the peers' request definitions, and without secrets.
+
+References to secrets stay references. A secret that stands in the plan itself (under a name that `redact` has, or
+that always is redacted) is replaced.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import Any
+
+from clients.requests import JSON_TYPE, TEXT_TYPE
+from clients.secrets import REDACTED, Redactor
+from workflows.contracts.base import Contract
+from workflows.contracts.plan import Plan
+from workflows.contracts.request import Method, Request
+from workflows.logic.canonical import compact_json, content_id, sha256
+from workflows.logic.request_rules import FORM_TYPE
+
+_REFERENCES = re.compile(r"\s*((bearer|basic|token)\s+)?(\$\{env:[A-Za-z_][A-Za-z0-9_]*\})+\s*", re.IGNORECASE)
+"""A value that says nothing until references are resolved, with the word before it in an Authorization header."""
+_LONGEST_NAME = 128
+
+Fields = dict[str, str | list[str]]
+
+
+class BodyMode(StrEnum):
+    """The kinds of body, in the peers' words."""
+
+    NONE = "NONE"
+    JSON = "JSON"
+    FORM = "FORM"
+    RAW = "RAW"
+
+
+class RequestDefinition(Contract):
+    """One stored request. The peers' columns (`peer-contract` section 6), then ours."""
+
+    id: int
+    """Content id: the same request has the same id everywhere. The `reqDefId` at the proxy."""
+    code: str
+    """SHA-256 of the content, hex."""
+    name: str
+    """For people: method and address, cut."""
+    method: Method
+    url_template: str
+    headers: dict[str, str]
+    query_params: Fields
+    body_mode: BodyMode
+    content_type: str | None
+    """As it will be sent; None without a body."""
+    body_template: Any = None
+    """The JSON value, or the fields of the form."""
+    raw_body: str | None = None
+    timeout_us: int
+    repeatable: bool
+
+
+class DefinitionRedactor(Redactor):
+    """Leaves references alone: they are what a definition is allowed to know of a secret."""
+
+    def __init__(self, field_names: Iterable[str]) -> None:
+        super().__init__(field_names, [])
+
+    def hides(self, name: str, value: object) -> bool:
+        """By name, unless the value is nothing but references."""
+        return super().hides(name, value) and not (isinstance(value, str) and _REFERENCES.fullmatch(value))
+
+    def fields(self, fields: Fields) -> Fields:
+        """The fields of a query or form, each of several values by itself."""
+        return {
+            name: [self._kept(name, one) for one in value] if isinstance(value, list) else self._kept(name, value)
+            for name, value in fields.items()
+        }
+
+    def _kept(self, name: str, value: str) -> str:
+        return REDACTED if self.hides(name, value) else value
+
+    def json_value(self, value: Any) -> Any:
+        """A JSON body, field by field at any depth."""
+        return json.loads(self.body(json.dumps(value)))
+
+
+def definition_of(plan: Plan) -> RequestDefinition:
+    """What is stored of a plan's request."""
+    request, redactor = plan.request, DefinitionRedactor(plan.redact)
+    stored = request.model_copy(
+        update={
+            "url": redactor.url(request.url),
+            "headers": redactor.headers(request.headers),
+            "query": redactor.fields(request.query),
+            "json_body": redactor.json_value(request.json_body),
+            "form": None if request.form is None else redactor.fields(request.form),
+            "raw": None if request.raw is None else redactor.body(request.raw, request.headers),
+        }
+    )
+    content = _content(request, stored)
+    mode = _mode(stored)
+    return RequestDefinition(
+        id=content_id(content),
+        code=sha256(content),
+        name=f"{stored.method} {stored.url}"[:_LONGEST_NAME],
+        method=stored.method,
+        url_template=stored.url,
+        headers=stored.headers,
+        query_params=stored.query,
+        body_mode=mode,
+        content_type=_content_type(stored, mode),
+        body_template=stored.form if mode is BodyMode.FORM else stored.json_body,
+        raw_body=stored.raw,
+        timeout_us=round(stored.timeout.total_seconds() * 1_000_000),
+        repeatable=stored.repeatable,
+    )
+
+
+def _content(request: Request, stored: Request) -> str:
+    """What the id is made of: all of the request, and what is shown of it where that is less.
+
+    Else a plan that names a field in `redact` would share the row of one that does not, with the value in it.
+    """
+    whole, shown = (one.model_dump(mode="json", by_alias=True) for one in (request, stored))
+    return compact_json(whole if whole == shown else {"request": whole, "shown": shown})
+
+
+def _mode(request: Request) -> BodyMode:
+    modes = {"form": BodyMode.FORM, "raw": BodyMode.RAW, "json": BodyMode.JSON}
+    return next((mode for name, mode in modes.items() if name in request.body_fields), BodyMode.NONE)
+
+
+def _content_type(request: Request, mode: BodyMode) -> str | None:
+    types = {BodyMode.FORM: FORM_TYPE, BodyMode.RAW: TEXT_TYPE, BodyMode.JSON: JSON_TYPE}
+    given = (value for name, value in request.headers.items() if name.lower() == "content-type")
+    return next(given, types[mode]) if mode in types else None
