@@ -54,6 +54,7 @@ def broken_rules(document: Raw) -> Iterator[Problem]:
     yield from _load(document, request)
     yield from _slo(document)
     yield from _ttl(safety, _mapping(document.get("timeouts")))
+    yield from _hold(_mapping(system.get("stability")), _mapping(document.get("timeouts")))
     yield from exclusion_rules(document)
     yield from combination_rules(document)
 
@@ -194,6 +195,18 @@ def _ttl(safety: Raw, timeouts: Raw) -> Iterator[Problem]:
             path="safety.fault_ttl",
             message=f"{format_duration(ttl)} is shorter than the work that the fault must outlive",
             hint=f"at least {format_duration(needed)}: timeouts.fault_running + timeouts.replay + 30s",
+        )
+
+
+def _hold(stability: Raw, timeouts: Raw) -> Iterator[Problem]:
+    """What must hold for longer than it is waited for is never seen to."""
+    hold = _duration(stability.get("hold")) if stability.get("kind") == "kubernetes" else None
+    longest = _duration(timeouts.get("stability", Timeouts().stability))
+    if hold is not None and longest is not None and hold >= longest:
+        yield Problem(
+            path="system.stability.hold",
+            message=f"{format_duration(hold)} does not fit into timeouts.stability, {format_duration(longest)}",
+            hint="no service would ever be stable: hold it for less, or raise timeouts.stability",
         )
 
 
