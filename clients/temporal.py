@@ -78,7 +78,8 @@ async def connect_patiently(patience: timedelta) -> Client:
             if error.code is not ErrorCode.PEER_UNREACHABLE or asyncio.get_running_loop().time() > end:
                 raise
             if not told:
-                logger.warning("%s: trying again for %d s", error.message, patience.total_seconds())
+                again = f"trying again for {patience.total_seconds():.0f} s"
+                logger.warning("%s: %s. %s", error.message, again, error.hint)
             told = True
         await asyncio.sleep(CONNECT_AGAIN)
 
