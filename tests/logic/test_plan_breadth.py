@@ -6,6 +6,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.logic.test_validation import good, problems
 from workflows.contracts.plan import Plan
@@ -66,6 +68,7 @@ def request(**parts: Any) -> dict[str, Any]:
         ({"exclude": ["reviews", "shipping+reviews", "reviews+shipping"]}, "exclude[2]", "excluded already"),
         ({"exclude": ["reviews", "shipping+reviews"]}, "services[0]", "broken for nothing"),
         ({"exclude": ["shipping", "*+*"]}, "services[1]", "broken for nothing"),
+        ({"exclude": ["shipping", "reviews+*"]}, "services[1]", "broken for nothing"),
         ({"exclude": [3]}, "exclude[0]", "must be a mapping"),
     ],
 )
@@ -156,3 +159,22 @@ def test_an_exclusion_says_why() -> None:
     """The plan's own words."""
     plan = valid(exclude=[{"case": "reviews+shipping", "reason": "one database"}])
     assert PlanExclusions(plan).reason(case_at(["reviews", "shipping"], 3)) == "excluded by the plan: one database"
+
+
+NAMES = ["cart", "mail", "pay"]
+FORMS = [*NAMES, "*+*", *(f"{name}+*" for name in NAMES), "cart+mail", "pay+cart", "mail+pay"]
+
+
+@given(st.lists(st.sampled_from(FORMS), unique=True))
+def test_no_service_is_broken_for_nothing(excluded: list[str]) -> None:
+    """In whatever way its cases are left out: by name, by its own pairs, or by those of all its partners."""
+    document = good() | {"services": [{"name": name, "fault": "remove"} for name in NAMES], "exclude": excluded}
+    document["system"]["services"] = dict.fromkeys(NAMES, "http://127.0.0.1:1")
+    found = PlanExclusions(Plan.model_validate(document))
+    measured = [case for case in (case_at(NAMES, index) for index in range(case_count(3))) if not found.reason(case)]
+    needless = {
+        f"services[{position}]"
+        for position, name in enumerate(NAMES)
+        if not any(name in case.services for case in measured)
+    }
+    assert set(problems(document)) == needless

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
@@ -87,13 +87,15 @@ def _nothing_left(excluded: set[str], names: list[str]) -> Iterator[Problem]:
     distinct = sorted(set(names))
     if len(distinct) > MOST_COMPARED or not excluded:
         return
-    partners: Counter[str] = Counter()
+    wild = {name for name in distinct if _normal(f"{name}+*") in excluded}
+    partners: defaultdict[str, set[str]] = defaultdict(set)
     for form in excluded:
         first, _, second = form.partition("+")
-        if second in distinct and first in distinct:
-            partners.update((first, second))
+        partners[first].add(second)
+        partners[second].add(first)
     for name in distinct:
-        all_pairs = {"*+*", _normal(f"{name}+*")} & excluded or partners[name] == len(distinct) - 1
+        others = set(distinct) - {name}
+        all_pairs = "*+*" in excluded or name in wild or others <= wild | partners[name]
         if name in excluded and all_pairs:
             position = names.index(name)
             yield Problem(
