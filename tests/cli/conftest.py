@@ -16,6 +16,7 @@ from temporalio.service import RPCError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from clients.embedded import DevServerSettings, RunningServer, embedded_server
+from clients.store.store import Store
 from tests.cli.stand_ins import StandInLock, StandInRun
 from tests.cli.terminal import Terminal, clean_environment, plan_document
 from workflows.names import WorkflowType, run_workflow_id
@@ -60,6 +61,16 @@ def environment(server: RunningServer, queue: str, tmp_path: Path) -> dict[str, 
         "TEMPORAL_CONFIG_FILE": str(tmp_path / "temporal.toml"),
         "HOLDFAST_TASK_QUEUE": queue,
     }
+
+
+@pytest.fixture
+async def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Store]:
+    """An empty store, which commands that run in this process ask."""
+    url = f"sqlite+aiosqlite:///{tmp_path}/holdfast.db"
+    monkeypatch.setenv("HOLDFAST_DATABASE_URL", url)
+    store = await Store.open(url)
+    yield store
+    await store.close()
 
 
 @pytest.fixture

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import UTC, datetime, timedelta
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,34 +18,18 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from cli.console import clear_errors
-from cli.faults import since
 from cli.looking import possible_ids
 from cli.main import cli
 from cli.status import switched_off
 from clients.store.store import Store
 from tests.cli.stand_ins import WAITS
+from tests.cli.stored import stored_run
 from tests.cli.terminal import ROOT, Terminal, plan_document
-from workflows.contracts.execution import Execution, NewExecution, Recovery
+from workflows.contracts.execution import Recovery
 from workflows.contracts.faults import InjectionState
-from workflows.contracts.plan import Plan
 from workflows.contracts.status import InjectionRow, RulesPanel, RunState
-from workflows.contracts.timing import Timing
-from workflows.contracts.windows import LedgerEntry, LedgerState, LedgerUpdate, WindowKind
-from workflows.logic.canonical import canonical_json
-from workflows.names import run_workflow_id
 
 Start = Callable[..., Awaitable[Terminal]]
-RUN_ID = "01a1fae8-64ee-714e-8278-c8dd898c75b9"
-"""Of version 7: made at 2026-11-20 21:41:36 UTC."""
-
-
-@pytest.fixture
-async def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Store]:
-    url = f"sqlite+aiosqlite:///{tmp_path}/holdfast.db"
-    monkeypatch.setenv("HOLDFAST_DATABASE_URL", url)
-    store = await Store.open(url)
-    yield store
-    await store.close()
 
 
 @pytest.mark.parametrize("example", ["shop.yaml", "minimal.yaml"])
@@ -166,7 +149,7 @@ def test_a_run_that_was_ended_early_is_shown_as_its_lock_saw_it() -> None:
 
 async def test_status_without_a_server_is_the_stores(holdfast: Start, store: Store, tmp_path: Path) -> None:
     """With its age; and an unknown run is one sentence."""
-    await _stored_run(store)
+    await stored_run(store)
     away = {"TEMPORAL_ADDRESS": "127.0.0.1:1", "HOLDFAST_DATABASE_URL": f"sqlite+aiosqlite:///{tmp_path}/holdfast.db"}
     terminal = await holdfast("status", "shop", **away)
     assert await terminal.end() == 0
@@ -175,43 +158,6 @@ async def test_status_without_a_server_is_the_stores(holdfast: Start, store: Sto
     terminal = await holdfast("status", "other", **away)
     assert await terminal.end() == 3
     assert terminal.text.startswith("error: nothing is known of other: no Temporal server answers")
-
-
-async def test_faults_lists_what_is_on(store: Store) -> None:
-    """Window, service, the peer's name, since when; exit code 5. Settled windows are gone from it."""
-    empty = await _invoke("faults")
-    assert (empty.exit_code, empty.output) == (0, "nothing is on\nnext: `holdfast list` shows the runs\n")
-    execution = (await _stored_run(store)).execution_id
-    entry = _entry(execution)
-    await store.ledger_intent(entry)
-    found = await _invoke("faults")
-    assert found.exit_code == 5
-    for word in ("fault", "intent", "reviews", "hf-x-reviews", "since 2026-11-20 21:41:36Z", entry.window_id):
-        assert word in found.output
-    (facts,) = json.loads((await _invoke("faults", "--json")).output)
-    assert facts["peer_name"] == "hf-x-reviews"
-    assert facts["since"].startswith("2026-11-20T21:41:36")
-    update = LedgerUpdate(window_id=entry.window_id, run_id=RUN_ID, state=LedgerState.CLOSED)
-    await store.ledger_update(update)
-    assert (await _invoke("faults")).exit_code == 0
-
-
-def test_faults_without_a_database_does_not_say_that_nothing_is_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Nor does it make an empty one: looked at from the wrong folder, everything would seem well."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("HOLDFAST_DATABASE_URL", raising=False)
-    result = CliRunner().invoke(cli, ["faults"])
-    assert result.exit_code == 3
-    assert "there is no database .holdfast/holdfast.db" in result.output
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_since_is_unknown_for_other_run_ids() -> None:
-    """Older servers make run ids without a time."""
-    assert since(_entry(1).model_copy(update={"run_id": "6c84fb90-12c4-11e1-840d-7b25c5ee775a"})) is None
-    assert since(_entry(1).model_copy(update={"run_id": "nonsense"})) is None
 
 
 async def test_the_lab_says_where_it_is_and_ends_when_asked(holdfast: Start) -> None:
@@ -244,31 +190,6 @@ def test_a_wrong_topology_is_one_sentence(tmp_path: Path) -> None:
         assert result.exit_code == 2, result.output
         assert words in result.output
         assert len(result.output.splitlines()) == 1
-
-
-async def _stored_run(store: Store) -> Execution:
-    plan = Plan.model_validate(plan_document("shop"))
-    new = NewExecution(plan_json=canonical_json(plan), workflow_id=run_workflow_id("shop"), run_id=RUN_ID)
-    return await store.create_execution(new, plan, Timing())
-
-
-def _entry(execution_id: int) -> LedgerEntry:
-    return LedgerEntry(
-        window_id=f"fault/{execution_id}/reviews",
-        run_id=RUN_ID,
-        execution_id=execution_id,
-        parent_workflow_id="w",
-        parent_run_id="r",
-        kind=WindowKind.FAULT,
-        service="reviews",
-        peer_name="hf-x-reviews",
-        close_by=datetime.now(UTC) + timedelta(minutes=5),
-    )
-
-
-async def _invoke(*arguments: str) -> Any:
-    """In a thread, because the command has an event loop of its own."""
-    return await asyncio.to_thread(CliRunner().invoke, cli, list(arguments))
 
 
 async def _until_running(client: Client, workflow_id: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -22,15 +21,6 @@ from workflows.contracts.plan import Plan
 from workflows.contracts.timing import Timing
 from workflows.logic.canonical import canonical_json
 from workflows.names import run_workflow_id
-
-
-@pytest.fixture
-async def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Store]:
-    url = f"sqlite+aiosqlite:///{tmp_path}/holdfast.db"
-    monkeypatch.setenv("HOLDFAST_DATABASE_URL", url)
-    store = await Store.open(url)
-    yield store
-    await store.close()
 
 
 async def run_of(store: Store, name: str, run_id: str) -> int:
