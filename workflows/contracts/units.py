@@ -99,7 +99,8 @@ def parse_percent(value: object) -> float:
     match = _PERCENT.fullmatch(text)
     if match is None:
         if _BARE.fullmatch(text):
-            raise UnfitError(f"'{text}' needs its sign", f"write '{text}%'")
+            whole = "" if float(text) >= 1 else f", or '{100 * float(text):g}%' for {text} of all"
+            raise UnfitError(f"'{text}' needs its sign", f"write '{text}%'{whole}")
         raise UnfitError(f"{_shown(text)} is not a share", "write a number and a percent sign, for example '1%'")
     percent = float(match["number"])
     if percent > MOST_PERCENT:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
@@ -13,6 +14,8 @@ from workflows.logic.cases import BASELINE_ID, case_id
 from workflows.logic.wording import MOST_COMPARED, Nearest, cut, did_you_mean, shown
 
 ANY = "*"
+_OTHER_SIGNS = re.compile(r"[,;&/|\s]")
+"""With what else people join two names."""
 
 
 class PlanExclusions:
@@ -68,6 +71,8 @@ def _unknown(path: str, case: str, names: list[str], nearest: Nearest) -> Iterat
     if case == BASELINE_ID:
         message = "the baseline is what everything else is compared with: it is always measured"
         yield Problem(path=path, message=message, hint="leave it out")
+    elif _OTHER_SIGNS.search(case):
+        yield Problem(path=path, message=f"{shown(case)} is not a case", hint="a pair is written cart+payment")
     elif len(parts) > 2 or case == ANY or "" in parts:
         hint = "write cart, cart+payment, cart+* for all pairs with cart, or *+* for all pairs"
         yield Problem(path=path, message=f"{shown(case)} is not a case", hint=hint)

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from workflows.contracts.errors import Problem
-from workflows.contracts.plan import Load, Plan, Safety, Timeouts
+from workflows.contracts.plan import Load, Plan, RelativeLimits, Safety, Slo, Timeouts
 from workflows.contracts.request import Request
 from workflows.contracts.units import format_duration, parse_duration
 from workflows.logic.combination_rules import combination_rules
@@ -173,7 +173,9 @@ def _slo(document: Raw) -> Iterator[Problem]:
         return
     relative = _mapping(slo.get("relative_to_baseline"))
     thresholds = [slo.get(name) for name in ("p50", "p95", "p99", "error_rate")]
-    if all(one is None for one in [*thresholds, *relative.values()]):
+    known = slo.keys() <= Slo.model_fields.keys() and relative.keys() <= RelativeLimits.model_fields.keys()
+    # An unknown field was meant as a threshold, and is told already.
+    if known and all(one is None for one in [*thresholds, *relative.values()]):
         yield Problem(
             path="slo",
             message="has no threshold, so every case would pass",

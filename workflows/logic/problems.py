@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from pydantic import BaseModel, ValidationError
@@ -12,6 +11,18 @@ from workflows.contracts.base import UnfitError
 from workflows.contracts.errors import Problem
 from workflows.contracts.faults import FAULT_FIELDS
 from workflows.contracts.plan import Plan
+from workflows.logic.advice import (
+    FAULT_HINT,
+    FULL_FAULT,
+    LIST,
+    MAPPING,
+    MISSING,
+    another_kind,
+    no_value,
+    not_matching,
+    not_one_of,
+    other_name,
+)
 from workflows.logic.fields import field_names, models_in, value_at
 from workflows.logic.misspelt import Misspelt
 from workflows.logic.originals import ORIGINALS
@@ -22,66 +33,25 @@ MOST_PROBLEMS = 200
 
 UNKNOWN = "unknown field"
 _SHORTEN = "make it shorter"
+_FEW = 10
 
 _KEY_MARK = "[key]"
 """What pydantic appends when a key of a mapping is wrong."""
-
-FULL_FAULT = "{type: ..., experiment: {...}}"
-FAULT_HINT = (
-    "write remove, error, {delay: 3s}, {remove: {containers: [name]}}, {error: {containers: [name]}} "
-    f"or {FULL_FAULT}"
-)
-
-MISSING = {
-    "name": "names the runs of this plan",
-    "system": "says where the system under test and its peers are",
-    "request": "is the user request whose resilience is tested",
-    "services": "says which services are made to fail, and how",
-    "slo": "says what a case must meet to pass, for example {error_rate: 1%, p95: 500ms}",
-    "system.namespace": "is the Kubernetes namespace under test",
-    "system.proxy": "is the address of the traffic proxy",
-    "system.faults": "is the address of the fault service",
-    "system.services": "says at which address the worker reaches each service",
-    "request.url": "is the absolute address that the request is sent to",
-    "services[].name": "says which of system.services is made to fail",
-    "services[].fault": FAULT_HINT,
-    "services[].fault.type": "is the kind of failure as it appears in case names and tokens, for example cpu-load",
-    "services[].fault.experiment": "is the ChaosBlade experiment: scope, target, action, matchers",
-    "services[].fault.experiment.scope": "is pod or container",
-    "services[].fault.experiment.target": "is what is disturbed, for example network",
-    "services[].fault.experiment.action": "is how, for example delay",
-    "services[].fault.experiment.matchers": 'holds the parameters, each a list of texts: {time: ["3000"]}',
-    "services[].fault.remove.containers": "says which containers of the service's pods are meant",
-    "services[].fault.error.containers": "says which containers of the service's pods are meant",
-    "plan": 'is the plan document: {"plan": {...}, "if_busy": "refuse", "requested_by": "..."}',
-}
-"""Why a field is needed, by its path."""
 
 _WANTED = {
     "string": ("must be text", "put it in quotes"),
     "int": ("must be a whole number", "write digits alone, without quotes"),
     "float": ("must be a number", "write it without quotes"),
     "bool": ("must be true or false", "write true or false, without quotes"),
-    "dict": ("must be a mapping of fields", "write {name: value}, or name: value on lines of their own, indented"),
-    "model": ("must be a mapping of fields", "write {name: value}, or name: value on lines of their own, indented"),
-    "list": ("must be a list", "write [first, second]"),
+    "dict": ("must be a mapping of fields", MAPPING),
+    "model": ("must be a mapping of fields", MAPPING),
+    "list": ("must be a list", LIST),
 }
-_STATUSES = "list each one, for example [200, 204]; without it, 200 to 399 are good"
-_HINTS = {"steady_state.status": _STATUSES, "steady_state.status[]": _STATUSES}
-"""Better hints than those for any value of the kind, by path."""
-_ANY_POSITION = re.compile(r"\[\d+\]")
 _BOUNDS = {
     "greater_than_equal": "must be at least {ge}",
     "less_than_equal": "must be at most {le}",
     "string_too_long": "must have at most {max_length} characters",
     "too_short": "must not be empty",
-}
-_PATTERNS = {
-    "^[a-z0-9](": "lower-case letters, digits and hyphens, beginning and ending with a letter or digit",
-    "^[a-z][a-z0-9-]*$": "lower-case letters, digits and hyphens, beginning with a letter",
-    "^[A-Za-z][": "letters, digits, hyphens and underscores, beginning with a letter",
-    "^[A-Za-z0-9][": "letters, digits and . _ : -, beginning with a letter or digit",
-    "^/": "a path begins with /",
 }
 
 
@@ -143,9 +113,10 @@ def _wrong_value(detail: ErrorDetails, path: str, value: object) -> Problem:
     what = "the value" if may_be_secret(path) else shown(value)
     if kind in ("enum", "literal_error"):
         allowed = [word.strip(" '") for word in detail["ctx"]["expected"].replace(" or ", ",").split(",")]
-        return Problem(path=path, message=f"{what} is not valid here", hint=suggestion(value, allowed))
+        hint = not_one_of(value, allowed) or suggestion(value, allowed)
+        return Problem(path=path, message=f"{what} is not valid here", hint=hint)
     if kind == "string_pattern_mismatch":
-        hint = _pattern_hint(detail["ctx"]["pattern"])
+        hint = not_matching(detail["ctx"]["pattern"], value)
         return Problem(path=path, message=f"{what} is not valid here", hint=hint)
     return _plain_words(detail, path, value, what)
 
@@ -161,9 +132,9 @@ def _plain_words(detail: ErrorDetails, path: str, value: object, what: str) -> P
     if not message:
         return Problem(path=path, message=detail["msg"])
     if value is None:
-        return Problem(path=path, message=f"{message}, not nothing", hint="give it a value, or leave the field out")
+        return Problem(path=path, message=f"{message}, not nothing", hint=no_value(path))
     given = kind_of(value) if may_be_secret(path) or isinstance(value, (dict, list)) else f"{kind_of(value)} ({what})"
-    hint = _HINTS.get(_ANY_POSITION.sub("[]", path)) or _hint_for(hint, value)
+    hint = another_kind(path, value, _hint_for(hint, value))
     return Problem(path=path, message=f"{message}, not {given}", hint=hint)
 
 
@@ -188,6 +159,10 @@ def _shape(parts: Sequence[int | str]) -> str:
 
 
 def _fault_hint(value: object) -> str:
+    said = [value] if isinstance(value, str) else list(value)[:_FEW] if isinstance(value, dict) else []
+    called = next((meant for one in said if (meant := other_name("services[].fault", one))), None)
+    if called:
+        return f"here it is called {called}: write {'{delay: 3s}' if called == 'delay' else called}"
     if isinstance(value, str):
         words: Sequence[str] = ("remove", "error")
     else:
@@ -197,15 +172,13 @@ def _fault_hint(value: object) -> str:
     return did_you_mean(found) if found else FAULT_HINT
 
 
-def _pattern_hint(pattern: str) -> str:
-    return next((words for start, words in _PATTERNS.items() if pattern.startswith(start)), f"must match {pattern}")
-
-
 def _unknown_hint(name: str, model: type[BaseModel], parts: Sequence[int | str], raw: object) -> str:
     """The nearest field of this part of the document, or the part where a field of this name belongs."""
     if parts and parts[-1] == "fault" and name in FAULT_FIELDS:
         return "a fault has one form: delay, remove, error, or type with experiment"
     fields = field_names(model, parts, raw)
+    if (meant := other_name(path_of(parts), name)) is not None:
+        return f"here it is called {meant}"
     if name in ORIGINALS:
         return f"'{name}' belongs under {ORIGINALS[name].section}"
     if near(name, fields) is None:
@@ -213,7 +186,8 @@ def _unknown_hint(name: str, model: type[BaseModel], parts: Sequence[int | str],
             elsewhere = models_in(field.annotation)
             if len(elsewhere) == 1 and [section] != list(parts) and name in elsewhere[0].model_fields:
                 return f"'{name}' belongs under {section}"
-    hint = suggestion(name, fields)
+    originals = [theirs for theirs, one in ORIGINALS.items() if [one.section] == list(parts)]
+    hint = suggestion(name, originals if near(name, fields) is None and near(name, originals) else fields)
     return (
         f"{hint}; anything more is an experiment: {FULL_FAULT}" if fields in (["delay"], ["remove", "error"]) else hint
     )
