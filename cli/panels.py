@@ -11,10 +11,16 @@ from datetime import datetime
 from workflows.contracts.execution import CaseVerdict
 from workflows.contracts.status import InjectionRow, RunState
 from workflows.contracts.steady import SteadyReport
-from workflows.contracts.windows import ServiceStability
+from workflows.contracts.windows import ServiceStability, WindowKind, WindowState
 
 _CLOCK = "started "
 """How the line begins that changes whenever anything does."""
+
+_RULES_NOT_READY: dict[WindowState | None, str] = {
+    WindowState.CLOSING: "being switched off",
+    WindowState.CLOSED: "off, and seen to be off",
+    WindowState.UNVERIFIED: "NOT seen to be off",
+}
 
 
 def panel_lines(state: RunState) -> list[str]:
@@ -95,8 +101,9 @@ def _injected(row: InjectionRow) -> str:
 
 def _rules(state: RunState) -> Iterator[str]:
     panel = state.rules
-    ready = "ready: seen to act" if panel.ready else "not ready"
-    yield f"rules: {panel.rules}, {ready}, TTL {panel.ttl_seconds} s"
+    window = next((one.state for one in state.windows if one.kind is WindowKind.RULES), None)
+    stand = "ready: seen to act" if panel.ready else _RULES_NOT_READY.get(window, "not ready")
+    yield f"rules: {panel.rules}, {stand}, TTL {panel.ttl_seconds} s"
     yield from _stability(panel.stability)
 
 

@@ -126,7 +126,7 @@ FIELDS: dict[str, tuple[Field, Callable[[RunState], str]]] = {
     # RULES_READY.
     "rules": (lambda s: s.rules.rules == 10, lambda s: "rules: 10"),
     "rules ready": (lambda s: s.rules.ready, lambda s: ""),
-    "rules off": (lambda s: s.rules.rules and not s.rules.ready, lambda s: "not ready"),
+    "rules off": (lambda s: s.rules.rules and not s.rules.ready, lambda s: "off, and seen to be off"),
     "rules TTL": (lambda s: s.rules.ttl_seconds == 600, lambda s: "TTL 600 s"),
     "stability with rules": (lambda s: len(s.rules.stability) == 5, lambda s: "stable after"),
     # LOAD_TEST_BASELINE.
