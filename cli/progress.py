@@ -99,7 +99,7 @@ def _injections(state: RunState) -> Iterator[Fact]:
         if row.state is not InjectionState.PENDING:
             if row.fault_name:
                 yield f"broken {row.service}", f"  {row.service:<20} broken ({row.fault_name})"
-            if row.state is not InjectionState.RUNNING:
+            if row.state is InjectionState.FAILED or row.replay_status is not None:
                 yield f"captured {row.service}", f"  {row.service:<20} {_captured(row)}"
     yield from _closings(state, WindowKind.FAULT)
 
@@ -141,7 +141,7 @@ _STAGES = {
 
 def _closings(state: RunState, kind: WindowKind) -> Iterator[Fact]:
     """Windows that are off. A fault's is part of its own line, unless the run was stopped before there was one."""
-    captured = {row.service for row in state.injections if row.state is InjectionState.RECOVERED}
+    captured = {row.service for row in state.injections if row.state is InjectionState.RECOVERED and row.replay_status}
     for row in state.windows:
         if row.kind is not kind:
             continue

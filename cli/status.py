@@ -24,6 +24,8 @@ from workflows.contracts.errors import ErrorCode, HoldfastError
 from workflows.contracts.execution import Phase, Recovery, RunStatus
 from workflows.contracts.faults import InjectionState
 from workflows.contracts.status import RunState
+from workflows.contracts.windows import WindowState
+from workflows.logic.endings import counted, over
 
 
 @click.command()
@@ -84,18 +86,33 @@ def switched_off(state: RunState) -> RunState:
     off = {InjectionState.RUNNING: InjectionState.RECOVERED}
     rows = [row.model_copy(update={"state": off.get(row.state, row.state)}) for row in state.injections]
     rules = state.rules.model_copy(update={"ready": False})
-    return state.model_copy(update={"recovery": Recovery.VERIFIED, "injections": rows, "rules": rules})
+    windows = [row.model_copy(update={"state": WindowState.CLOSED}) for row in state.windows]
+    facts = {"recovery": Recovery.VERIFIED, "rules": rules, "windows": windows, **counted(rows)}
+    return state.model_copy(update=facts)
 
 
 def ended(state: RunState, end: RunEnd) -> RunState:
     """What a closed run says of itself, with the server's word on how it ended: a terminated one cannot know."""
-    if state.status is not RunStatus.RUNNING:
+    if state.status not in (RunStatus.PENDING, RunStatus.RUNNING):
         return state
-    phase = {RunStatus.COMPLETED: Phase.DONE, RunStatus.CANCELLED: Phase.CANCELLED}.get(end.status, Phase.FAILED)
-    code = ErrorCode.TERMINATED if end.terminated else None
-    return state.model_copy(
-        update={"status": end.status, "phase": phase, "error_code": code, "error_message": end.message}
-    )
+    facts = {
+        "status": end.status,
+        "phase": {RunStatus.COMPLETED: Phase.DONE, RunStatus.CANCELLED: Phase.CANCELLED}.get(end.status, Phase.FAILED),
+        "error_code": _code(end),
+        "error_message": end.message,
+        "finished_at": end.finished_at,
+        "updated_at": end.finished_at or state.updated_at,
+        "eta_seconds": None,
+    }
+    return state.model_copy(update=over(state, end.status, end.message) | facts)
+
+
+def _code(end: RunEnd) -> ErrorCode | None:
+    if end.failure is not None:
+        return end.failure.code
+    if end.status is RunStatus.TIMED_OUT:
+        return ErrorCode.DEADLINE_EXCEEDED
+    return ErrorCode.TERMINATED if end.terminated else None
 
 
 async def _stored(run_id: str, trouble: str) -> ExecutionRow:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
+from datetime import datetime
+from typing import Any
+
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -11,12 +14,6 @@ from workflows.contracts.errors import ErrorCode, HoldfastError
 from workflows.contracts.execution import RunFailure, RunStatus, RunSummary
 from workflows.contracts.windows import LockHolder
 from workflows.names import MEMO_HOLDER
-
-_STATUS = {
-    WorkflowExecutionStatus.COMPLETED: RunStatus.COMPLETED,
-    WorkflowExecutionStatus.CANCELED: RunStatus.CANCELLED,
-    WorkflowExecutionStatus.TIMED_OUT: RunStatus.TIMED_OUT,
-}
 
 
 class RunEnd(Contract):
@@ -27,6 +24,8 @@ class RunEnd(Contract):
     summary: RunSummary | None = None
     failure: RunFailure | None = None
     message: str = ""
+    finished_at: datetime | None = None
+    """When the server closed it."""
 
 
 class RunDirectory:
@@ -74,21 +73,27 @@ class RunDirectory:
         """How a run ended; None while it is open."""
         handle = self._client.get_workflow_handle(workflow_id, run_id=run_id, result_type=RunSummary)
         try:
-            status = (await handle.describe()).status
+            described = await handle.describe()
         except RPCError as error:
             if error.status is RPCStatusCode.NOT_FOUND:
                 return RunEnd(status=RunStatus.FAILED, message="the server no longer knows this run")
             raise _unreachable(error) from error
-        if status is WorkflowExecutionStatus.RUNNING:
+        if described.status is WorkflowExecutionStatus.RUNNING:
             return None
-        if status is WorkflowExecutionStatus.TERMINATED:
-            return RunEnd(status=RunStatus.FAILED, terminated=True, message="the run was terminated")
-        if status is WorkflowExecutionStatus.FAILED:
-            return await _failed(handle.result)
-        if status is WorkflowExecutionStatus.COMPLETED:
-            return RunEnd(status=RunStatus.COMPLETED, summary=await handle.result())
-        # CONTINUED_AS_NEW cannot happen to ResilienceTest; everything else unknown counts as failed.
-        return RunEnd(status=_STATUS.get(status, RunStatus.FAILED) if status else RunStatus.FAILED)
+        return (await _end(handle, described.status)).model_copy(update={"finished_at": described.close_time})
+
+
+async def _end(handle: WorkflowHandle[Any, RunSummary], status: WorkflowExecutionStatus | None) -> RunEnd:
+    if status is WorkflowExecutionStatus.TERMINATED:
+        return RunEnd(status=RunStatus.FAILED, terminated=True, message="the run was terminated")
+    if status is WorkflowExecutionStatus.TIMED_OUT:
+        return RunEnd(status=RunStatus.TIMED_OUT, message="the Temporal server ended the run: its time was over")
+    if status is WorkflowExecutionStatus.FAILED:
+        return await _failed(handle.result)
+    if status is WorkflowExecutionStatus.COMPLETED:
+        return RunEnd(status=RunStatus.COMPLETED, summary=await handle.result())
+    # CONTINUED_AS_NEW cannot happen to ResilienceTest; everything else unknown counts as failed.
+    return RunEnd(status=RunStatus.CANCELLED if status is WorkflowExecutionStatus.CANCELED else RunStatus.FAILED)
 
 
 async def _failed(result: object) -> RunEnd:

@@ -88,7 +88,10 @@ class ResilienceTest(RunShell):
     def _accept(self, raw: Any, unexpected: tuple[Any, ...]) -> None:
         checked = check_input(raw, unexpected)
         if checked.plan is None or checked.input is None or checked.problems:
-            raise raise_as(refused_input(checked.problems))
+            failure = refused_input(checked.problems)
+            self._board.refused(failure.code, failure.message, workflow.now())
+            self._publish()
+            raise raise_as(failure)
         self._plan = checked.plan
         self._input = checked.input
         self._board.accepted(checked.plan, workflow.now())

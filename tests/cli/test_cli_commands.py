@@ -6,6 +6,7 @@ import asyncio
 import json
 import signal
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +21,21 @@ from temporalio.service import RPCError
 from cli.console import clear_errors
 from cli.looking import possible_ids
 from cli.main import cli
-from cli.status import switched_off
+from cli.status import ended, switched_off
+from clients.runs import RunEnd
 from clients.store.store import Store
 from tests.cli.stand_ins import WAITS
 from tests.cli.stored import stored_run
 from tests.cli.terminal import ROOT, Terminal, plan_document
-from workflows.contracts.execution import Recovery
+from workflows.contracts.errors import ErrorCode
+from workflows.contracts.execution import Phase, Recovery, RunStatus
 from workflows.contracts.faults import InjectionState
-from workflows.contracts.status import InjectionRow, RulesPanel, RunState
+from workflows.contracts.status import AnalysisPanel, InjectionRow, RulesPanel, RunState, WindowRow
+from workflows.contracts.windows import WindowKind, WindowState
+from workflows.run_failures import refused_input
 
 Start = Callable[..., Awaitable[Terminal]]
+REFUSED = refused_input([])
 
 
 @pytest.mark.parametrize("example", ["shop.yaml", "minimal.yaml"])
@@ -135,16 +141,40 @@ async def test_status_asks_the_run_itself(holdfast: Start, client: Client, begin
     assert await terminal.end() == 0
     assert "status failed, phase FAILED" in terminal.text
     assert "TERMINATED: the run was terminated" in terminal.text
+    assert "finished not yet" not in terminal.text
 
 
 def test_a_run_that_was_ended_early_is_shown_as_its_lock_saw_it() -> None:
     """A terminated run believes for ever that its fault is on and its rules are ready."""
     row = InjectionRow(service="reviews", state=InjectionState.RUNNING)
     pending = InjectionRow(service="shipping")
-    state = RunState(recovery=None, injections=[row, pending], rules=RulesPanel(rules=10, ready=True))
+    window = WindowRow(window_id="rules/42", kind=WindowKind.RULES, state=WindowState.OPEN)
+    rules = RulesPanel(rules=10, ready=True)
+    state = RunState(recovery=None, injections=[row, pending], rules=rules, windows=[window])
     off = switched_off(state)
     assert [one.state for one in off.injections] == [InjectionState.RECOVERED, InjectionState.PENDING]
     assert (off.recovery, off.rules.ready, off.rules.rules) == (Recovery.VERIFIED, False, 10)
+    assert (off.injections_completed, off.injections_running) == (1, 0)
+    assert [one.state for one in off.windows] == [WindowState.CLOSED]
+
+
+@pytest.mark.parametrize(
+    ("end", "code"),
+    [
+        (RunEnd(status=RunStatus.FAILED, terminated=True, message="gone"), ErrorCode.TERMINATED),
+        (RunEnd(status=RunStatus.TIMED_OUT, message="late"), ErrorCode.DEADLINE_EXCEEDED),
+        (RunEnd(status=RunStatus.FAILED, failure=REFUSED, message="wrong"), ErrorCode.VALIDATION_ERROR),
+    ],
+)
+@pytest.mark.parametrize("status", [RunStatus.PENDING, RunStatus.RUNNING])
+def test_a_closed_run_does_not_go_on(status: RunStatus, end: RunEnd, code: ErrorCode) -> None:
+    """It may believe that it waits to begin, records, or is almost done: the server knows better, and since when."""
+    panel = AnalysisPanel(state="recording")
+    closed = end.model_copy(update={"finished_at": datetime(2026, 1, 1, tzinfo=UTC)})
+    found = ended(RunState(status=status, analysis=panel, eta_seconds=3), closed)
+    assert (found.status, found.phase, found.error_code) == (end.status, Phase.FAILED, code)
+    assert (found.error_message, found.finished_at) == (end.message, closed.finished_at)
+    assert (found.analysis.state, found.analysis.error, found.eta_seconds) == ("failed", end.message, None)
 
 
 async def test_status_without_a_server_is_the_stores(holdfast: Start, store: Store, tmp_path: Path) -> None:

@@ -105,6 +105,15 @@ def test_windows_are_told_when_they_are_off_and_louder_when_not() -> None:
     assert lines == ["!! rules was NOT seen to be off: still answers"]
 
 
+def test_a_fault_that_was_ended_with_its_run_answered_nothing() -> None:
+    """It is off, and seen to be off: that is all there is to say."""
+    progress = Progress()
+    row = InjectionRow(service="reviews", fault_name="hf-x", state=InjectionState.RECOVERED)
+    off = WindowRow(window_id="fault/7/reviews", kind=WindowKind.FAULT, state=WindowState.CLOSED, service="reviews")
+    lines = progress.lines(state(*THREE, injections=[row], windows=[off]))
+    assert lines[-2:] == ["  reviews              broken (hf-x)", "  fault in reviews off, and seen to be off"]
+
+
 def test_waiting_and_pausing_are_told_each_time() -> None:
     """What may come and go more than once is told more than once."""
     progress = Progress()

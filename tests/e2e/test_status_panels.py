@@ -174,3 +174,44 @@ async def test_a_failed_run_tells_its_error_everywhere(bench: Bench) -> None:
         assert "error ANALYZE_TIMEOUT: " in text
         assert "  failed: " in text
         assert "status failed, phase FAILED" in text
+
+
+async def test_a_run_that_is_cancelled_during_a_fault_shows_nothing_as_going_on(bench: Bench) -> None:
+    """Its windows have closed, so no fault runs, though the run never got its report."""
+    handle = await bench.start(bench.small_plan())
+    await bench.until_state(handle, lambda state: state.injections_running == 1, "a fault")
+    await handle.cancel()
+    await _ended(handle)
+    state = await bench.status(handle)
+    assert state is not None
+    assert (state.status, state.phase, state.recovery) == (RunStatus.CANCELLED, "CANCELLED", "verified")
+    assert [row.state for row in state.injections] == ["Recovered", "Pending"]
+    assert (state.injections_completed, state.injections_running) == (1, 0)
+    await bench.lock_ended(handle)
+
+
+async def test_a_run_that_is_cancelled_during_the_analysis_does_not_record_any_more(bench: Bench) -> None:
+    """It did not complete either."""
+    bench.lab.misbehave(Misbehaviour(analysis_stalls=True))
+    handle = await bench.start(bench.small_plan())
+    await bench.until_state(handle, lambda state: state.analysis.state == "recording", "a recording")
+    await handle.cancel()
+    await _ended(handle)
+    state = await bench.status(handle)
+    assert state is not None
+    assert (state.analysis.state, state.analysis.error) == ("cancelled", "")
+    await bench.lock_ended(handle)
+
+
+async def test_input_that_is_refused_is_a_run_that_failed(bench: Bench) -> None:
+    """Not one that is about to begin: other programs start runs without asking our command line first."""
+    handle = await bench.start({"name": "shop"}, workflow_id=run_workflow_id(bench.name))
+    await _ended(handle)
+    state = await bench.status(handle)
+    assert state is not None
+    assert (state.status, state.phase, state.error_code) == (RunStatus.FAILED, "FAILED", "VALIDATION_ERROR")
+    showing = await _command(bench, "status")
+    await showing.end(PATIENCE)
+    assert "status failed, phase FAILED" in showing.text
+    assert "error VALIDATION_ERROR: E001 " in showing.text
+    assert "finished not yet" not in showing.text

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
+
 from tests.logic.test_board import NOW, board, change
+from workflows.contracts.errors import ErrorCode
 from workflows.contracts.execution import CaseCounts, CaseVerdict, Judgement, Phase, Recovery, RunStatus, Verdict
+from workflows.contracts.faults import InjectionState
 from workflows.contracts.load import CaseOutcome, GeneratedCases
 from workflows.contracts.steady import SteadyMoment, SteadyReport
-from workflows.contracts.windows import WindowChanged, WindowKind, WindowState
+from workflows.contracts.windows import ServiceStability, WindowChanged, WindowKind, WindowState
 from workflows.logic.board import Board
 from workflows.logic.metrics import SHOWN_CASES, metrics_of
 
@@ -116,3 +120,67 @@ def test_an_end_closes_the_last_phase_and_stops_the_estimate(board: Board) -> No
     assert (state.analysis.state, state.analysis.error) == ("failed", "no patterns")
     assert state.phases[-2].finished_at == state.finished_at == NOW + timedelta(seconds=2)
     assert state.eta_seconds is None
+
+
+@pytest.mark.parametrize("opened", [True, False])
+@pytest.mark.parametrize(
+    ("status", "phase", "expected"),
+    [
+        (RunStatus.FAILED, Phase.FAILED, ("failed", "the proxy is silent")),
+        (RunStatus.CANCELLED, Phase.CANCELLED, ("cancelled", "")),
+    ],
+)
+def test_an_analysis_that_was_cut_short_is_not_going_on(
+    board: Board, opened: bool, status: RunStatus, phase: Phase, expected: tuple[str, str]
+) -> None:
+    """Whether the proxy had begun to record or refused to: it neither waits nor records when the run is over."""
+    board.enter(Phase.ANALYZING_PATTERNS, NOW)
+    board.window_changed(change(WindowKind.RECORDING, WindowState.OPEN if opened else WindowState.OPENING), NOW)
+    board.window_changed(change(WindowKind.RECORDING, WindowState.CLOSED), NOW)
+    board.ended(status, phase, NOW, message="the proxy is silent" if status is RunStatus.FAILED else "")
+    assert (board.state.analysis.state, board.state.analysis.error) == expected
+
+
+def test_an_analysis_that_was_never_begun_is_pending(board: Board) -> None:
+    """What ended the run is told in the header."""
+    board.ended(RunStatus.FAILED, Phase.FAILED, NOW, message="held by another run")
+    assert (board.state.analysis.state, board.state.analysis.error) == ("pending", "")
+
+
+@pytest.mark.parametrize(
+    ("closed", "expected"),
+    [
+        (WindowState.CLOSED, (InjectionState.RECOVERED, "", 1, 0)),
+        (WindowState.UNVERIFIED, (InjectionState.FAILED, "still there", 1, 0)),
+        (WindowState.CLOSING, (InjectionState.RUNNING, "", 0, 1)),
+    ],
+)
+def test_a_fault_that_was_ended_with_its_run_is_shown_as_its_window_left_it(
+    board: Board, closed: WindowState, expected: tuple[InjectionState, str, int, int]
+) -> None:
+    """A run that is cancelled during a fault gets no report of it."""
+    for state, detail in ((WindowState.OPEN, ""), (closed, "" if closed is WindowState.CLOSED else "still there")):
+        board.window_changed(change(WindowKind.FAULT, state, service="a", peer_name="hf-1-a", detail=detail), NOW)
+    board.ended(RunStatus.CANCELLED, Phase.CANCELLED, NOW)
+    state, row = board.state, board.state.injections[0]
+    assert (row.state, row.error, state.injections_completed, state.injections_running) == expected
+    assert (row.fault_name, state.injections[1].state) == ("hf-1-a", InjectionState.PENDING)
+
+
+def test_how_services_took_the_rules_is_not_how_they_took_their_end(board: Board) -> None:
+    """Else a run that failed because of them would show them all stable."""
+    taken = [ServiceStability(service="a", stable=False, detail="503")]
+    gone = [ServiceStability(service="a", stable=True)]
+    board.window_changed(change(WindowKind.RULES, WindowState.OPENING, stability=taken), NOW)
+    board.window_changed(change(WindowKind.RULES, WindowState.CLOSED, stability=gone), NOW)
+    assert board.state.rules.stability == taken
+
+
+def test_a_run_whose_input_is_refused_has_failed() -> None:
+    """It has no plan, and does not wait to begin."""
+    board = Board()
+    board.refused(ErrorCode.VALIDATION_ERROR, "E001 1 problem", NOW)
+    state = board.snapshot(NOW)
+    assert (state.status, state.phase, state.recovery) == (RunStatus.FAILED, Phase.FAILED, Recovery.NOT_NEEDED)
+    assert (state.error_code, state.error_message) == (ErrorCode.VALIDATION_ERROR, "E001 1 problem")
+    assert state.started_at == state.finished_at == NOW

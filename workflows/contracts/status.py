@@ -27,7 +27,7 @@ class AnalysisPanel(Contract):
     services: int = 0
     """Services to analyse."""
     state: str = ""
-    """`pending`, `recording`, `completed` or `failed`."""
+    """`pending`, `recording`, `completed`, `failed` or `cancelled`."""
     error: str = ""
     """Why it failed."""
     analyze_task_id: str = ""
@@ -56,6 +56,7 @@ class RulesPanel(Contract):
     """True only after every service's rules were seen to act."""
     ttl_seconds: int = 0
     stability: list[ServiceStability] = []
+    """How the services took the rules: the waits after the upsert."""
 
 
 class CasesPanel(Contract):

@@ -19,6 +19,7 @@ from workflows.contracts.steady import SteadyMoment, SteadyReport
 from workflows.contracts.traffic import AnalysisReport
 from workflows.contracts.windows import WindowChanged, WindowKind, WindowState
 from workflows.logic.cases import BATCH_SIZE
+from workflows.logic.endings import counted, over
 from workflows.logic.metrics import SHOWN_CASES, merged
 from workflows.logic.tokens import token_of
 
@@ -51,6 +52,12 @@ class Board:
             analysis=self.state.analysis.model_copy(update={"services": len(rows), "state": "pending"}),
         )
         self.enter(Phase.GENERATING_CASES, now)
+
+    def refused(self, code: ErrorCode, message: str, now: datetime) -> None:
+        """The input was wrong: the run ends before it begins."""
+        self._set(started_at=now)
+        self.enter(Phase.GENERATING_CASES, now)
+        self.ended(RunStatus.FAILED, Phase.FAILED, now, code, message)
 
     def created(self, execution: Execution) -> None:
         """The record exists."""
@@ -117,7 +124,8 @@ class Board:
         facts: dict[str, Any] = {}
         if change.rules:
             facts["rules"] = change.rules
-        if change.stability:
+        if change.stability and change.state is WindowState.OPENING:
+            # What closing finds is no word on how the services took the rules.
             facts["stability"] = change.stability
         if change.state is WindowState.OPEN:
             facts["ready"] = True
@@ -142,10 +150,7 @@ class Board:
 
     def _injection(self, service: str, facts: dict[str, Any]) -> None:
         rows = [row.model_copy(update=facts) if row.service == service else row for row in self.state.injections]
-        states = [row.state for row in rows]
-        completed = sum(state in (InjectionState.RECOVERED, InjectionState.FAILED) for state in states)
-        running = states.count(InjectionState.RUNNING)
-        self._set(injections=rows, injections_completed=completed, injections_running=running)
+        self._set(**counted(rows))
 
     def analyzed(self, report: AnalysisReport) -> None:
         """The recording window has ended."""
@@ -211,10 +216,7 @@ class Board:
     ) -> None:
         """The run is over."""
         self.enter(phase, now)
-        if self.state.analysis.state in ("pending", "recording") and status is not RunStatus.CANCELLED:
-            reason = message if self.state.analysis.state == "recording" else ""
-            state = "failed" if reason else "pending"
-            self._set(analysis=self.state.analysis.model_copy(update={"state": state, "error": reason}))
+        self._set(**over(self.state, status, message))
         self._set(status=status, finished_at=now, error_code=code, error_message=message)
 
     def is_open(self, window_id: str) -> bool:
