@@ -17,7 +17,7 @@ from clients.secrets import REDACTED, Redactor
 from workflows.contracts.base import Contract
 from workflows.contracts.plan import Plan
 from workflows.contracts.request import Method, Request
-from workflows.logic.canonical import compact_json, content_id, sha256
+from workflows.logic.canonical import canonical_request, content_id, sha256
 from workflows.logic.request_rules import FORM_TYPE
 
 _REFERENCES = re.compile(r"\s*((bearer|basic|token)\s+)?(\$\{env:[A-Za-z_][A-Za-z0-9_]*\})+\s*", re.IGNORECASE)
@@ -121,8 +121,8 @@ def _content(request: Request, stored: Request) -> str:
 
     Else a plan that names a field in `redact` would share the row of one that does not, with the value in it.
     """
-    whole, shown = (one.model_dump(mode="json", by_alias=True) for one in (request, stored))
-    return compact_json(whole if whole == shown else {"request": whole, "shown": shown})
+    whole, shown = canonical_request(request), canonical_request(stored)
+    return whole if whole == shown else f"{whole}\n{shown}"
 
 
 def _mode(request: Request) -> BodyMode:

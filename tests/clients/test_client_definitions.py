@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from clients.request_definitions import BodyMode, RequestDefinition, definition_
 from clients.secrets import REDACTED
 from tests.logic.test_validation import good
 from workflows.contracts.plan import Plan
-from workflows.logic.canonical import compact_json, content_id
+from workflows.logic.canonical import canonical_json, canonical_request, content_id
 from workflows.logic.request_rules import FORM_TYPE
 from workflows.logic.validation import check_plan
 
@@ -65,7 +66,8 @@ def test_everything_else_of_a_request() -> None:
 def test_the_id_is_that_of_the_content() -> None:
     """The same formula as ever: ids are in databases and at the proxy."""
     one = plan()
-    whole = compact_json(one.request.model_dump(mode="json", by_alias=True))
+    whole = canonical_request(one.request)
+    assert whole == json.dumps(json.loads(canonical_json(one))["request"], separators=(",", ":"), ensure_ascii=False)
     found = definition_of(one)
     assert found.id == content_id(whole) == int(found.code, 16) >> 203
     other = one.model_copy(update={"name": "other", "redact": ["nothing-in-it"]})
@@ -79,6 +81,7 @@ def test_the_id_is_that_of_the_content() -> None:
         {"url": "http://127.0.0.1:18080/api2"},
         {"headers": {"a": "b"}},
         {"query": {"a": "b"}},
+        {"query": {"b": "c", "a": "b"}},
         {"json": {}},
         {"form": {}},
         {"raw": ""},

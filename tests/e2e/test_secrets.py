@@ -35,6 +35,23 @@ async def test_a_planted_secret_is_in_no_file_history_or_log(idle_bench: Bench) 
     await _assert_absent(bench, summary.execution_id, handle.id)
 
 
+async def test_a_named_field_of_a_form_is_in_no_recording(idle_bench: Bench) -> None:
+    """The plan says it in clear, and so may be read; what was heard of it on the way may not, nor the request's row."""
+    bench = idle_bench
+    await bench.worker(CHECKOUT_TOKEN=SECRET)
+    plan = bench.small_plan() | {"redact": ["PassWord"]}
+    plan["request"] |= {"method": "GET", "form": {"a": "1", "password": FIELD, "again": "${env:CHECKOUT_TOKEN}"}}
+    plan["services"].append({"name": "storefront", "fault": "error"})
+    handle = await bench.start(plan)
+    summary = await handle.result()
+    await bench.lock_ended(handle)
+    (recorded,) = await bench.store.exchanges(summary.execution_id, "storefront")
+    assert recorded.request_body == "a=1&password=%5Bredacted%5D&again=[redacted]"
+    execution = await bench.store.execution(summary.execution_id)
+    stored = await bench.store.request_definition(execution.req_def_id)
+    assert stored.body_template == {"a": "1", "password": "[redacted]", "again": "${env:CHECKOUT_TOKEN}"}
+
+
 async def test_a_missing_secret_is_refused_before_anything_is_on(idle_bench: Bench) -> None:
     """SECRET_MISSING names the variable; no peer is called."""
     bench = idle_bench

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.logic.test_validation import good, problems
+from workflows.logic.advice import LIST, another_kind
 
 REVIEWS = ("services", 0)
 WRONG: list[tuple[tuple[str | int, ...], Any, str, str]] = [
@@ -62,3 +63,4 @@ def test_a_value_that_may_be_secret_is_in_no_hint() -> None:
     document["request"]["headers"] = "Authorization: hunter2"
     document["request"]["query"] = "token=hunter2"
     assert "hunter2" not in str(problems(document))
+    assert another_kind("request.query.token", "hunter2", LIST) == LIST

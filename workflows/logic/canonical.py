@@ -1,24 +1,48 @@
-"""A plan as one text: equal plans give equal text, and so equal ids."""
+"""A plan as one text: equal plans give equal text, and so equal ids.
+
+The order of fields says nothing, but for what is sent: a server may mind in which order it gets the fields of a query.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from typing import Any
 
 from workflows.contracts.plan import Plan
+from workflows.contracts.request import Request
 
 _ID_BITS = 53
 """Ids fit a double, so that JSON readers everywhere keep them exactly."""
 
+_AS_WRITTEN = ("headers", "query", "json", "form")
+"""Parts of a request that are sent in the order in which they are written."""
+
 
 def canonical_json(plan: Plan) -> str:
     """Sorted keys, names as in the plan file, quantities as text; loads back to an equal plan."""
-    return compact_json(plan.model_dump(mode="json", by_alias=True))
+    document = _sorted(plan.model_dump(mode="json", by_alias=True))
+    return _compact(document | {"request": _sorted_request(plan.request)})
 
 
-def compact_json(value: object) -> str:
-    """Equal values as equal texts."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+def canonical_request(request: Request) -> str:
+    """The same for a request: its part of the plan's text."""
+    return _compact(_sorted_request(request))
+
+
+def _sorted_request(request: Request) -> dict[str, Any]:
+    parts = sorted(request.model_dump(mode="json", by_alias=True).items())
+    return {name: value if name in _AS_WRITTEN else _sorted(value) for name, value in parts}
+
+
+def _sorted(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _sorted(one) for name, one in sorted(value.items())}
+    return [_sorted(one) for one in value] if isinstance(value, list) else value
+
+
+def _compact(value: object) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
 def sha256(text: str) -> str:
