@@ -159,7 +159,8 @@ class Plan(StrictModel):
     safety: Safety = Safety()
     timeouts: Timeouts = Timeouts()
     redact: list[str] = []
-    """Header and JSON field names whose values are replaced before anything is stored; Authorization, Cookie,
+    """Names of headers, and of fields in JSON, queries and forms, whose values are replaced in whatever is recorded
+    before it is stored. The plan is stored as it is. Authorization, Proxy-Authorization, Cookie,
     Set-Cookie and X-Api-Key always are."""
 
     @property
