@@ -135,12 +135,14 @@ class LockActivities:
             left = await self._left_over(subject, ours)
             return None if left else True
 
-        end = deadline(subject.plan.timeouts.stability)
+        longest = subject.plan.timeouts.stability
+        end = deadline(longest)
         verified = await poll(look, end=end, every=subject.execution.timing.poll, stubborn=True)
         if not verified:
             return Closing(verified=False, detail="; ".join(left))
         if subject.plan.steady_state.check and await was_touched(self._tools, order.execution_id):
-            why = await steady_again(self._tools, subject)
+            # A time of its own: a system whose peers were late to be clean may still be settling.
+            why = await steady_again(self._tools, subject, deadline(longest * 2))
             return Closing(
                 verified=not why, detail=f"nothing is on, but the steady state is not met: {why}" if why else ""
             )

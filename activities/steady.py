@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
 
 from temporalio import activity
 
@@ -34,15 +35,15 @@ class SteadyActivities:
         if order.moment is SteadyMoment.BEFORE:
             why = await _ask(self._tools, subject)
         else:
-            why = await steady_again(self._tools, subject)
+            why = await steady_again(self._tools, subject, deadline(subject.plan.timeouts.stability))
         level = LogLevel.ERROR if why else LogLevel.INFO
         words = f"not met: {why}" if why else "met"
         await self._tools.store.log(order.execution_id, f"steady:{order.moment}", level, f"steady state {words}")
         return SteadyReport(met=not why, detail=why)
 
 
-async def steady_again(tools: Toolbox, subject: Subject) -> str:
-    """Ask until the request meets its tolerance; why not, when the time is over."""
+async def steady_again(tools: Toolbox, subject: Subject, end: datetime) -> str:
+    """Ask until the request meets its tolerance; why not, when `end` has passed."""
     why = ""
 
     async def look() -> bool | None:
@@ -50,7 +51,7 @@ async def steady_again(tools: Toolbox, subject: Subject) -> str:
         why = await _ask(tools, subject)
         return None if why else True
 
-    await poll(look, end=deadline(subject.plan.timeouts.stability), every=subject.execution.timing.stability_poll)
+    await poll(look, end=end, every=subject.execution.timing.stability_poll)
     return why
 
 
@@ -69,7 +70,8 @@ async def _ask(tools: Toolbox, subject: Subject) -> str:
                 sample, body = await tools.load.ask(request)
                 answers.append(_answer(sample, body))
     except TimeoutError:
-        return f"{len(answers)} of {subject.plan.steady_state.requests} answers within {format_duration(longest)}"
+        wanted = subject.plan.steady_state.requests
+        return f"{len(answers)} of {wanted} answers within timeouts.stability, {format_duration(longest)}"
     return unmet(answers, subject.plan)
 
 

@@ -9,7 +9,7 @@ import asyncio
 from typing import Any
 
 from temporalio import workflow
-from temporalio.exceptions import FailureError
+from temporalio.exceptions import ActivityError, FailureError, is_cancelled_exception
 
 from workflows import policies
 from workflows.contracts.errors import ErrorCode
@@ -34,7 +34,7 @@ from workflows.logic.details import progress_table
 from workflows.names import ABORT_UPDATE, PAUSE_UPDATE, RESUME_UPDATE, STATUS_QUERY, WINDOW_SIGNAL
 from workflows.run_failures import StageError, failure_of
 from workflows.search_attributes import publish
-from workflows.windows.cancellation import ensure_not_cancelled
+from workflows.windows.cancellation import ensure_not_cancelled, text_of
 from workflows.windows.rules import RulesWindow
 
 with workflow.unsafe.imports_passed_through():
@@ -98,12 +98,19 @@ class RunShell:
             return SteadyReport(met=True)
         timing, timeouts = self.execution.timing, self._plan.timeouts
         longest = self._plan.request.timeout * self._plan.steady_state.requests
-        report: SteadyReport = await workflow.execute_activity_method(
-            SteadyActivities.check,
-            SteadyOrder(execution_id=self.execution.execution_id, moment=moment),
-            summary=f"See the steady state {moment} the run",
-            **policies.waiting(timing, longest + timeouts.stability),
-        )
+        try:
+            report: SteadyReport = await workflow.execute_activity_method(
+                SteadyActivities.check,
+                SteadyOrder(execution_id=self.execution.execution_id, moment=moment),
+                summary=f"See the steady state {moment} the run",
+                **policies.waiting(timing, longest + timeouts.stability),
+            )
+        except ActivityError as error:
+            self._ensure_going_on()
+            if moment is SteadyMoment.BEFORE or is_cancelled_exception(error):
+                raise
+            # Whatever keeps us from seeing it now does not undo what the run has found.
+            report = SteadyReport(met=False, detail=f"it could not be asked for: {text_of(error)}")
         self._ensure_going_on()
         self._board.steady(moment, report)
         self._publish()

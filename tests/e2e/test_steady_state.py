@@ -7,6 +7,7 @@ import pytest
 from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 
+from lab import Action, Endpoint, Instruction, Misbehaviour
 from tests.e2e.bench import Bench
 from workflows.contracts.errors import ErrorCode
 from workflows.contracts.execution import Phase, Recovery, RunFailure, Verdict
@@ -82,6 +83,30 @@ async def test_a_system_that_stays_ill_is_not_recovered(bench: Bench) -> None:
     assert "nothing is on, but the steady state is not met: connect" in report.detail
     record = await bench.store.execution_row(summary.execution_id)
     assert record.recovery is Recovery.UNVERIFIED
+
+
+async def test_a_steady_state_that_cannot_be_asked_for_afterwards_costs_no_verdict(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here because the worker has lost a secret: every case was measured, and recovery is unverified."""
+    monkeypatch.setenv("HOLDFAST_TEST_TOKEN", "t0ken")
+    plan = bench.small_plan(timeouts={"stability": "3s"})
+    plan["request"]["headers"] = {"Authorization": "Bearer ${env:HOLDFAST_TEST_TOKEN}"}
+    slow = Instruction(endpoint=Endpoint.FIXTURE_DELETE, action=Action.SLOW, seconds=1.5)
+    bench.lab.misbehave(Misbehaviour(instructions=[slow]))
+    handle = await bench.start(plan)
+    await bench.until_state(handle, lambda state: state.load.cases_done == 4, "every case measured")
+    monkeypatch.delenv("HOLDFAST_TEST_TOKEN")
+    summary = await handle.result()
+    assert (summary.cases.measured, summary.recovery) == (4, Recovery.UNVERIFIED)
+    state = await bench.status(handle)
+    assert state is not None
+    assert state.steady_after is not None
+    assert "it could not be asked for" in state.steady_after.detail
+    assert "HOLDFAST_TEST_TOKEN" in state.steady_after.detail
+    report = await bench.lock_ended(handle)
+    assert report is not None
+    assert not report.recovery_verified
 
 
 async def test_a_steady_state_that_is_not_asked_for_costs_nothing(bench: Bench) -> None:

@@ -111,8 +111,8 @@ class EnvironmentLock:
                 LockActivities.verify,
                 self._ref,
                 summary="See at the peers that nothing is on",
-                # Twice: until nothing is on, and then until the steady state is back.
-                **policies.closing(self._order.execution.timing, self._order.timeouts.stability * 2),
+                # Until nothing is on, then until the steady state is back, and for the last requests that ask for it.
+                **policies.closing(self._order.execution.timing, self._order.timeouts.stability * 3),
             )
         except ActivityError as error:
             return Closing(verified=False, detail=text_of(error))
