@@ -25,7 +25,7 @@ from workflows.contracts.steady import SteadyMoment
 from workflows.contracts.timing import Timing
 from workflows.contracts.windows import RulesWindowInput
 from workflows.locking import take_lock
-from workflows.logic import coverage, durations
+from workflows.logic import coverage, durations, exclusions
 from workflows.logic.canonical import canonical_json
 from workflows.logic.cases import case_count
 from workflows.logic.validation import check_input
@@ -164,6 +164,10 @@ class ResilienceTest(RunShell):
         """INJECTING_AND_REPLAYING: one real fault per service, one at a time; how each fails is captured."""
         await self._enter(Phase.INJECTING_AND_REPLAYING)
         unusable = {one.service: one.reason for one in self._excluded}
+        needless = exclusions.needless(self._plan, unusable)
+        if needless and workflow.patched("nothing is broken for nothing"):
+            unusable |= needless
+            self._needless = set(needless)
         reports = []
         for service in self._plan.service_names:
             if service in unusable:
@@ -236,7 +240,7 @@ class ResilienceTest(RunShell):
         )
 
     def _rules_order(self) -> RulesWindowInput:
-        excluded = {one.service for one in self._excluded}
+        excluded = {one.service for one in self._excluded} | self._needless
         total = case_count(len(self._plan.services))
         ttl = durations.rules_ttl(self._plan, total).total_seconds()
         return RulesWindowInput(

@@ -57,6 +57,8 @@ class RunShell:
         self._abort_phase: Phase | None = None
         self._rules: workflow.ChildWorkflowHandle[RulesWindow, Any] | None = None
         self._excluded: list[Exclusion] = []
+        self._needless: set[str] = set()
+        """Services that are not broken because no case is left that needs it."""
 
     @property
     def execution(self) -> Execution:

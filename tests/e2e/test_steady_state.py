@@ -128,3 +128,20 @@ async def test_excluded_cases_are_not_measured_and_not_missed(bench: Bench) -> N
     assert results["reviews+shipping"].measurement is None
     tokens = "chaos.reviews.remove=1,chaos.shipping.error=1"
     assert (await counters(bench))["entry_baggage"].get(tokens, 0) == 0
+
+
+async def test_no_service_is_broken_whose_cases_all_fell_away(bench: Bench) -> None:
+    """The plan leaves out one of its cases, and its partner was not reached: no fault, no rules, and a word on why."""
+    bench.lab.misbehave(Misbehaviour(analysis_no_patterns_for=["shipping"]))
+    handle = await bench.start(bench.small_plan(exclude=["reviews"]))
+    summary = await handle.result()
+    await bench.lock_ended(handle)
+    seen = await counters(bench)
+    assert (seen["executes"], seen["upserts"]) == ({}, 0)
+    assert (summary.verdict, summary.cases.measured, summary.cases.skipped) == (Verdict.INCONCLUSIVE, 1, 3)
+    results = {one.case_id: one.reason for one in await bench.store.results(summary.execution_id)}
+    assert results["reviews"] == "excluded by the plan"
+    assert "no traffic of shipping" in results["reviews+shipping"]
+    state = await bench.status(handle)
+    assert state is not None
+    assert ["not broken" in row.error for row in state.injections] == [True, False]

@@ -13,7 +13,7 @@ from tests.logic.test_validation import good, problems
 from workflows.contracts.plan import Plan
 from workflows.contracts.system import HttpStability, KubernetesStability
 from workflows.logic.cases import case_at, case_count
-from workflows.logic.exclusions import PlanExclusions
+from workflows.logic.exclusions import PlanExclusions, needless
 from workflows.logic.validation import check_plan
 
 
@@ -172,9 +172,31 @@ def test_no_service_is_broken_for_nothing(excluded: list[str]) -> None:
     document["system"]["services"] = dict.fromkeys(NAMES, "http://127.0.0.1:1")
     found = PlanExclusions(Plan.model_validate(document))
     measured = [case for case in (case_at(NAMES, index) for index in range(case_count(3))) if not found.reason(case)]
-    needless = {
+    nothing_left = {
         f"services[{position}]"
         for position, name in enumerate(NAMES)
         if not any(name in case.services for case in measured)
     }
-    assert set(problems(document)) == needless
+    assert set(problems(document)) == nothing_left
+
+
+@pytest.mark.parametrize(
+    ("excluded", "unusable", "found"),
+    [
+        (["cart"], set(), set()),
+        (["cart"], {"mail"}, set()),
+        (["cart"], {"mail", "pay"}, {"cart"}),
+        (["cart", "cart+pay"], {"mail"}, {"cart"}),
+        (["cart", "mail+*"], {"pay"}, {"cart"}),
+        (["cart", "mail", "cart+pay", "mail+pay"], {"pay"}, set()),
+        (["pay"], {"pay", "mail"}, set()),
+        (["*+*"], {"cart", "pay"}, set()),
+        ([], {"mail", "pay"}, set()),
+    ],
+)
+def test_a_service_whose_partners_cannot_be_measured_may_be_needless(
+    excluded: list[str], unusable: set[str], found: set[str]
+) -> None:
+    """The rest of its cases is left out by the plan: its fault would serve nothing."""
+    document = good() | {"services": [{"name": name, "fault": "remove"} for name in NAMES], "exclude": excluded}
+    assert set(needless(Plan.model_validate(document), unusable)) == found

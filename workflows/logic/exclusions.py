@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 from workflows.contracts.errors import Problem
-from workflows.contracts.load import Case
+from workflows.contracts.load import Case, CaseType
 from workflows.contracts.plan import Plan
 from workflows.logic.cases import BASELINE_ID, case_id
 from workflows.logic.wording import MOST_COMPARED, Nearest, cut, did_you_mean, shown
@@ -39,6 +39,32 @@ class PlanExclusions:
             return None
         found = next((self._reasons[form] for form in forms if form in self._reasons), None)
         return None if found is None else "excluded by the plan" + (f": {found}" if found else "")
+
+
+def needless(plan: Plan, unusable: Collection[str]) -> dict[str, str]:
+    """Services of which every case is left out by the plan, or has a partner that cannot be measured, and why.
+
+    To break one of them would serve nothing.
+    """
+    on_purpose = PlanExclusions(plan)
+    if not on_purpose:
+        return {}
+    usable = [name for name in plan.service_names if name not in unusable]
+    return {name: _NEEDLESS for name in usable if not _is_needed(name, usable, on_purpose)}
+
+
+_NEEDLESS = "not broken: every case of it is excluded by the plan or has a service that cannot be measured"
+
+
+def _is_needed(name: str, usable: Iterable[str], on_purpose: PlanExclusions) -> bool:
+    alone = Case(index=0, case_id=name, case_type=CaseType.SINGLE, services=[name])
+    if on_purpose.reason(alone) is None:
+        return True
+    pairs = (sorted((name, other)) for other in usable if other != name)
+    return any(
+        on_purpose.reason(Case(index=0, case_id=case_id(pair), case_type=CaseType.DUAL, services=pair)) is None
+        for pair in pairs
+    )
 
 
 def _normal(case: str) -> str:
