@@ -134,6 +134,6 @@ async def test_without_its_mistake_the_plan_is_run(
 
 
 def test_there_is_a_plan_for_each_mistake() -> None:
-    """Ten with one, one with ten, and the one without."""
-    assert {path.stem for path in PLANS.glob("*.yaml")} == {*ALL, "good"}
+    """Ten with one, one with ten, the one without, and the one that others begin with."""
+    assert {path.stem for path in PLANS.glob("*.yaml")} == {*ALL, "good", "everything"}
     assert (len(ONE), len(TEN)) == (10, 10)

@@ -15,6 +15,9 @@ from tests.logic.test_validation import EXAMPLES
 
 WRITTEN = (EXAMPLES, Path(__file__).parents[1] / "plans")
 PLANS = sorted(path for folder in WRITTEN for path in folder.glob("*.yaml") if "topology" not in path.name)
+EVERYTHING = Path(__file__).parents[1] / "plans" / "everything.yaml"
+ORIGINALS = st.sampled_from([EVERYTHING]) | st.sampled_from(PLANS)
+"""Half of them have every field there is."""
 
 LAUGHS = "[&a [x,x,x,x,x,x,x,x,x], &b [*a,*a,*a,*a,*a,*a,*a], &c [*b,*b,*b,*b,*b,*b,*b], [*c,*c,*c,*c,*c,*c,*c]]"
 SNIPPETS = [
@@ -82,7 +85,7 @@ CHANGES: list[Callable[[st.DrawFn, str], str]] = [
 @st.composite
 def mutated_text(draw: st.DrawFn, originals: Callable[[Path], str] = text_of) -> str:
     """A plan's text with lines gone, doubled, moved, or changed."""
-    lines = originals(draw(st.sampled_from(PLANS))).splitlines(keepends=True)
+    lines = originals(draw(ORIGINALS)).splitlines(keepends=True)
     for _ in range(draw(st.integers(1, 4))):
         at = draw(st.integers(0, len(lines)))
         taken = lines[at : at + draw(st.integers(1, 3))]
@@ -106,7 +109,7 @@ def places(value: Any, place: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 @st.composite
 def mutated_document(draw: st.DrawFn) -> Any:
     """A plan's document with parts replaced, renamed, doubled or removed, anywhere in it."""
-    document: Any = json.loads(json_of(draw(st.sampled_from(PLANS))))
+    document: Any = json.loads(json_of(draw(ORIGINALS)))
     for _ in range(draw(st.integers(1, 4))):
         ways = places(document)[1:]
         if not ways:

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from clients.plan_files import PlanFileError, read_plan_file
 from clients.request_definitions import definition_of
 from clients.requests import prepare
 from clients.secrets import Secrets, redactor_for
-from tests.logic.plan_mutations import json_of, mutated_document, mutated_text
+from tests.logic.plan_mutations import LAUGHS, json_of, mutated_document, mutated_text
 from workflows.contracts.plan import Plan
 from workflows.logic.canonical import canonical_json
 from workflows.logic.cases import case_at, case_count
@@ -95,6 +95,16 @@ JSON_TEXTS = mutated_text(json_of)
 
 @QUICK
 @given(TEXTS)
+@example("[" * 1_000)
+@example("a: " + "{a: " * 1_000)
+@example("a: " + "- " * 5_000)
+@example("'" * 1_001)
+@example(LAUGHS)
+@example("a: 1\nb: &b [*b]")
+@example("a: !!python/object/apply:os.system [id]")
+@example("a: 1\n<<: {a: 2}")
+@example("\ufeffname: x\n\0")
+@example("9" * 5_000)
 def test_mutated_yaml(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
     """As YAML, and as a file whose kind is told by how it begins."""
     for name in ("fuzz.yaml", "fuzz"):
