@@ -79,6 +79,8 @@ def _cases(state: RunState) -> Iterator[str]:
     yield f"cases: {panel.total} ({counts}), {panel.baggage_tokens} baggage tokens"
     for service, token in panel.tokens.items():
         yield f"  {service:<24} {token}"
+    if panel.baggage_tokens > len(panel.tokens) > 0:
+        yield f"  ... and {panel.baggage_tokens - len(panel.tokens)} more"
 
 
 def _injections(state: RunState) -> Iterator[str]:
@@ -116,10 +118,26 @@ def _load(state: RunState) -> Iterator[str]:
     )
     if panel.cases:
         worst = "none" if panel.worst_p95_ms is None else f"{panel.worst_p95_ms:.0f} ms ({panel.worst_p95_case})"
-        yield f"  worst p95 {worst}, mean error rate {panel.mean_error_rate or 0:g}%"
+        mean = "none" if panel.mean_error_rate is None else f"{panel.mean_error_rate:g}%"
+        yield f"  worst p95 {worst}, mean error rate {mean}"
+    yield from _outcomes(state)
     failed = {case.case_id: case for case in state.failed_cases}
     for case in panel.cases:
         yield f"  {_case(failed.get(case.case_id, case))}"
+    if panel.cases and panel.cases_done > len(panel.cases):
+        yield f"  ... and {panel.cases_done - len(panel.cases)} more, which are no worse: the store has every case"
+
+
+def _outcomes(state: RunState) -> Iterator[str]:
+    """What became of the cases, once they are judged."""
+    counts = state.cases
+    if state.verdict is None:
+        return
+    excluded = f", {counts.excluded} of them excluded by the plan" if counts.excluded else ""
+    unmeasured = f"{counts.invalid} invalid, {counts.skipped} skipped{excluded}"
+    yield f"  {counts.passed} passed, {counts.failed} failed, {unmeasured}"
+    if counts.failed > len(state.failed_cases):
+        yield f"  {len(state.failed_cases)} of the failed ones are told with their reasons, the worst of them"
 
 
 def _case(case: CaseVerdict) -> str:

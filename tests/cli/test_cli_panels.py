@@ -1,0 +1,43 @@
+"""The panels of runs that are larger than what is shown of them: nothing is left out in silence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cli.panels import panel_lines
+from workflows.contracts.execution import CaseCounts, CaseVerdict, Verdict
+from workflows.contracts.load import CaseOutcome
+from workflows.contracts.status import CasesPanel, LoadPanel, RunState
+
+
+def case(name: str, **facts: Any) -> CaseVerdict:
+    return CaseVerdict.model_validate({"case_id": name, "outcome": CaseOutcome.MEASURED, "error_rate": 100} | facts)
+
+
+def test_what_is_not_shown_is_counted() -> None:
+    """Tokens, cases, and failures beyond those that travel with a run."""
+    state = RunState(
+        generated=CasesPanel(total=30, baggage_tokens=3, tokens={"a": "chaos.a.remove=1"}),
+        load=LoadPanel(cases_total=30, cases_done=30, cases=[case("a"), case("b")], mean_error_rate=50),
+        cases=CaseCounts(total=30, measured=28, passed=8, failed=20, skipped=2, excluded=1),
+        failed_cases=[case("a", verdict=Verdict.FAILED, reason="error rate 100% > 1%")],
+        verdict=Verdict.FAILED,
+    )
+    lines = panel_lines(state)
+    assert "  ... and 2 more" in lines
+    assert "  ... and 28 more, which are no worse: the store has every case" in lines
+    assert "  8 passed, 20 failed, 0 invalid, 2 skipped, 1 of them excluded by the plan" in lines
+    assert "  1 of the failed ones are told with their reasons, the worst of them" in lines
+
+
+def test_what_is_shown_in_full_says_no_more() -> None:
+    """Also before there is a verdict, and where nothing was measured."""
+    skipped = case("a", outcome=CaseOutcome.SKIPPED, error_rate=None, reason="no traffic")
+    state = RunState(
+        generated=CasesPanel(total=1, baggage_tokens=1, tokens={"a": "chaos.a.remove=1"}),
+        load=LoadPanel(cases_total=1, cases_done=1, cases=[skipped]),
+    )
+    text = "\n".join(panel_lines(state))
+    assert " more" not in text
+    assert " passed" not in text
+    assert "worst p95 none, mean error rate none" in text
