@@ -16,6 +16,7 @@ from cli.looking import RUN_ID, known, possible_ids
 from cli.next_steps import after_error
 from cli.panels import panel_lines
 from cli.results import ask_store
+from cli.stored import MOST_CASES, stored_state
 from clients.runs import RunDirectory, RunEnd
 from clients.store.read_models import ExecutionRow
 from clients.store.store import Store
@@ -55,9 +56,11 @@ async def _status(run_id: str, *, as_json: bool) -> None:
         going_on = state.status in (RunStatus.PENDING, RunStatus.RUNNING)
         complain(f"next: `holdfast watch {run_id}` follows it" if going_on else "next: `holdfast list` shows every run")
         return
-    row = await _stored(run_id, trouble)
-    say(row.model_dump_json(indent=2) if as_json else "\n".join(_row_lines(row)))
+    row, stored = await _stored(run_id, trouble)
+    say(row.model_dump_json(indent=2) if as_json else "\n".join(panel_lines(stored)))
     complain(f"(from the store; last change {_age(row.updated_at)}. The run itself cannot be asked: {trouble})")
+    if stored.generated.total > MOST_CASES:
+        complain(f"(of more than {MOST_CASES:,} cases the results are not read here; the store has them)")
     complain("next: `holdfast worker` answers for it, if it runs; `holdfast faults` lists what may be on")
 
 
@@ -115,21 +118,26 @@ def _code(end: RunEnd) -> ErrorCode | None:
     return ErrorCode.TERMINATED if end.terminated else None
 
 
-async def _stored(run_id: str, trouble: str) -> ExecutionRow:
-    """The store's row.
+async def _stored(run_id: str, trouble: str) -> tuple[ExecutionRow, RunState]:
+    """The newest run under an ID as the store tells it.
 
     Raises:
         HoldfastError: NOT_FOUND, with why the run itself could not be asked.
     """
     for workflow_id in possible_ids(run_id):
         try:
-            row = await ask_store(partial(Store.latest_execution_of, workflow_id=workflow_id))
+            found = await ask_store(partial(_newest, workflow_id=workflow_id))
         except HoldfastError as error:
             raise HoldfastError(error.code, f"the run cannot be asked ({trouble}), nor the store: {error}") from error
-        if row is not None:
-            return row
+        if found is not None:
+            return found
     message = f"nothing is known of {run_id}: {trouble.rstrip('.')}, and the store does not have it"
     raise HoldfastError(ErrorCode.NOT_FOUND, message, hint=after_error(ErrorCode.NOT_FOUND))
+
+
+async def _newest(store: Store, workflow_id: str) -> tuple[ExecutionRow, RunState] | None:
+    row = await store.latest_execution_of(workflow_id)
+    return None if row is None else (row, await stored_state(store, row))
 
 
 def _age(moment: datetime | None) -> str:
@@ -137,12 +145,3 @@ def _age(moment: datetime | None) -> str:
         return "unknown"
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return f"{max(0, (datetime.now(UTC) - moment).total_seconds()):.0f} s ago"
-
-
-def _row_lines(row: ExecutionRow) -> list[str]:
-    lines = [
-        f"plan {row.plan}, execution {row.execution_id}, namespace {row.namespace}",
-        f"status {row.run_status}, phase {row.status}, verdict {row.verdict or 'none'}",
-        f"recovery {row.recovery or 'open: something is on'}",
-    ]
-    return [*lines, f"{row.error_code}: {row.error_message}"] if row.error_code else lines

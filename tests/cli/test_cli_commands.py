@@ -183,7 +183,7 @@ async def test_status_without_a_server_is_the_stores(holdfast: Start, store: Sto
     away = {"TEMPORAL_ADDRESS": "127.0.0.1:1", "HOLDFAST_DATABASE_URL": f"sqlite+aiosqlite:///{tmp_path}/holdfast.db"}
     terminal = await holdfast("status", "shop", **away)
     assert await terminal.end() == 0
-    assert "plan shop, execution " in terminal.text
+    assert "plan shop, namespace shop" in terminal.text
     assert "(from the store; last change " in terminal.text
     terminal = await holdfast("status", "other", **away)
     assert await terminal.end() == 3

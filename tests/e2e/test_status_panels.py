@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from temporalio.client import Client, WorkflowFailureError
 
+from cli.panels import panel_lines
+from cli.stored import stored_state
 from lab import Lab, Misbehaviour, PortChoice, load_topology
 from tests.cli.terminal import Terminal
 from tests.e2e.bench import PATIENCE, Bench
@@ -27,6 +29,8 @@ class Seen:
     snapshots: list[RunState]
     status: str
     watch: str
+    stored: RunState
+    """The same run, from the store."""
 
     @property
     def last(self) -> RunState:
@@ -49,7 +53,9 @@ async def _seen(bench: Bench, plan: dict[str, Any]) -> Seen:
     await watching.end(PATIENCE)
     showing = await _command(bench, "status")
     await showing.end(PATIENCE)
-    return Seen(snapshots, showing.text, watching.text)
+    row = await bench.store.latest_execution_of(handle.id)
+    assert row is not None
+    return Seen(snapshots, showing.text, watching.text, await stored_state(bench.store, row))
 
 
 async def _ended(handle: Any) -> None:
@@ -162,6 +168,18 @@ async def test_metrics_of_every_case_are_told(seen: Seen) -> None:
             assert f"p50 {case.p50_ms:.0f} ms, p95 {case.p95_ms:.0f} ms, p99 {case.p99_ms:.0f} ms" in line
 
 
+def _without_waits(state: RunState) -> list[str]:
+    """How long services took to be stable is not stored; and who finishes a run writes when."""
+    lines = [line for line in panel_lines(state) if " after " not in line and not line.startswith("started ")]
+    return [line.replace(", stable again", "") for line in lines]
+
+
+async def test_the_store_tells_what_the_run_told(seen: Seen) -> None:
+    """For when no worker answers, or the Temporal server has forgotten the run."""
+    assert _without_waits(seen.stored) == _without_waits(seen.last)
+    assert (seen.stored.started_at, seen.stored.finished_at) > (seen.last.started_at, seen.last.started_at)
+
+
 async def test_a_failed_run_tells_its_error_everywhere(bench: Bench) -> None:
     """Code and message in the header, and in the panel of the stage that failed."""
     bench.lab.misbehave(Misbehaviour(analysis_stalls=True))
@@ -170,6 +188,7 @@ async def test_a_failed_run_tells_its_error_everywhere(bench: Bench) -> None:
     found = await _seen(bench, plan)
     assert found.last.error_code == "ANALYZE_TIMEOUT"
     assert found.last.analysis.state == "failed"
+    assert _without_waits(found.stored) == _without_waits(found.last)
     for text in (found.status, found.watch):
         assert "error ANALYZE_TIMEOUT: " in text
         assert "  failed: " in text
@@ -188,6 +207,9 @@ async def test_a_run_that_is_cancelled_during_a_fault_shows_nothing_as_going_on(
     assert [row.state for row in state.injections] == ["Recovered", "Pending"]
     assert (state.injections_completed, state.injections_running) == (1, 0)
     await bench.lock_ended(handle)
+    row = await bench.store.latest_execution_of(handle.id)
+    assert row is not None
+    assert _without_waits(await stored_state(bench.store, row)) == _without_waits(state)
 
 
 async def test_a_run_that_is_cancelled_during_the_analysis_does_not_record_any_more(bench: Bench) -> None:
@@ -201,6 +223,9 @@ async def test_a_run_that_is_cancelled_during_the_analysis_does_not_record_any_m
     assert state is not None
     assert (state.analysis.state, state.analysis.error) == ("cancelled", "")
     await bench.lock_ended(handle)
+    row = await bench.store.latest_execution_of(handle.id)
+    assert row is not None
+    assert _without_waits(await stored_state(bench.store, row)) == _without_waits(state)
 
 
 async def test_input_that_is_refused_is_a_run_that_failed(bench: Bench) -> None:
@@ -215,3 +240,15 @@ async def test_input_that_is_refused_is_a_run_that_failed(bench: Bench) -> None:
     assert "status failed, phase FAILED" in showing.text
     assert "error VALIDATION_ERROR: E001 " in showing.text
     assert "finished not yet" not in showing.text
+
+
+async def test_the_store_tells_of_services_without_a_failure_as_the_run_does(bench: Bench) -> None:
+    """Here one that no traffic reaches: no fault, no rules, and a word on why."""
+    bench.lab.misbehave(Misbehaviour(analysis_no_patterns_for=["shipping"]))
+    handle = await bench.start(bench.small_plan("reviews", "shipping", "bestsellers"))
+    summary = await handle.result()
+    await bench.lock_ended(handle)
+    state = await bench.status(handle)
+    row = await bench.store.execution_row(summary.execution_id)
+    assert state is not None
+    assert _without_waits(await stored_state(bench.store, row)) == _without_waits(state)

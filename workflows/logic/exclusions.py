@@ -14,6 +14,8 @@ from workflows.logic.cases import BASELINE_ID, case_id
 from workflows.logic.wording import MOST_COMPARED, Nearest, cut, did_you_mean, shown
 
 ANY = "*"
+ON_PURPOSE = "excluded by the plan"
+"""How the reason of an excluded case begins."""
 _OTHER_SIGNS = re.compile(r"[,;&/|\s]")
 """With what else people join two names."""
 
@@ -38,7 +40,7 @@ class PlanExclusions:
         else:
             return None
         found = next((self._reasons[form] for form in forms if form in self._reasons), None)
-        return None if found is None else "excluded by the plan" + (f": {found}" if found else "")
+        return None if found is None else ON_PURPOSE + (f": {found}" if found else "")
 
 
 def needless(plan: Plan, unusable: Collection[str]) -> dict[str, str]:
