@@ -5,6 +5,7 @@ Their fields are those of the original's dashboard (`stages` section 3); a test 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 
@@ -36,8 +37,14 @@ class Panels:
 
     def lines(self, state: RunState) -> list[str]:
         """What is new. That time has passed is not."""
-        told, self._told = set(self._told), panel_lines(state)
-        found = [line for line in self._told if line not in told]
+        told, self._told = Counter(self._told), panel_lines(state)
+        seen: Counter[str] = Counter()
+        found = []
+        for line in self._told:
+            # Counted, because two panels may say the same of a service, one after the other.
+            seen[line] += 1
+            if seen[line] > told[line]:
+                found.append(line)
         return found if any(not line.startswith(_CLOCK) for line in found) else []
 
 

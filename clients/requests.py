@@ -53,7 +53,8 @@ def prepare(request: Request, secrets: Secrets, baggage: str | None) -> Prepared
     url = secrets.resolve(request.url.partition("#")[0])
     if request.query:
         query = _fields(request.query, secrets)
-        url += ("&" if "?" in url else "?") + query
+        between = "?" if "?" not in url else "" if url.endswith(("?", "&")) else "&"
+        url += between + query
     return PreparedRequest(
         method=str(request.method),
         url=url,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from cli.panels import panel_lines
+from cli.panels import Panels, panel_lines
 from workflows.contracts.execution import CaseCounts, CaseVerdict, Verdict
 from workflows.contracts.load import CaseOutcome
-from workflows.contracts.status import CasesPanel, LoadPanel, RunState
+from workflows.contracts.status import AnalysisPanel, CasesPanel, LoadPanel, RulesPanel, RunState
+from workflows.contracts.windows import ServiceStability
 
 
 def case(name: str, **facts: Any) -> CaseVerdict:
@@ -41,3 +42,16 @@ def test_what_is_shown_in_full_says_no_more() -> None:
     assert " more" not in text
     assert " passed" not in text
     assert "worst p95 none, mean error rate none" in text
+
+
+def test_the_same_words_in_another_panel_are_news() -> None:
+    """A service is as stable with the rules as it was after the analysis: that is told a second time, and only then."""
+    panels = Panels()
+    stable = [ServiceStability(service="reviews", stable=True, waited_seconds=0.1)]
+    analysed = RunState(analysis=AnalysisPanel(state="completed", services=1, stability=stable))
+    ruled = analysed.model_copy(update={"rules": RulesPanel(stability=stable)})
+    line = "  reviews                  stable after 0.1 s"
+    assert line in panels.lines(analysed)
+    assert panels.lines(analysed) == []
+    assert panels.lines(ruled) == [line]
+    assert panels.lines(ruled) == []

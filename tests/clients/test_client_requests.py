@@ -54,6 +54,8 @@ def test_analysis_and_load_send_the_same_but_for_the_baggage(headers: dict[str, 
         ("http://a/x", {"q": "a b"}, "http://a/x?q=a+b"),
         ("http://a/x?f=1", {"q": "1"}, "http://a/x?f=1&q=1"),
         ("http://a/x#top?f=1", {"q": "1"}, "http://a/x?q=1"),
+        ("http://a/x?", {"q": "1"}, "http://a/x?q=1"),
+        ("http://a/x?f=1&", {"q": "1"}, "http://a/x?f=1&q=1"),
         ("http://a/%7Ex?f=%2f", {}, "http://a/%7Ex?f=%2f"),
     ],
 )

@@ -41,6 +41,8 @@ def _absolute_http_url(value: str) -> str:
         raise UnfitError("must not carry a user name or password", "send them as a header with ${env:NAME}")
     if ":" not in host and not _HOST.fullmatch(host):
         raise UnfitError("names a host with characters that hosts do not have", _ADDRESS)
+    if not value.partition("#")[0].isascii():
+        raise UnfitError("has characters beyond ASCII, which cannot be sent", "percent-encode them: %C3%BC for ü")
     return value
 
 

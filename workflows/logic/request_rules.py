@@ -8,7 +8,7 @@ from typing import Any
 
 from workflows.contracts.errors import Problem
 from workflows.contracts.request import Method
-from workflows.logic.wording import inner_path, near
+from workflows.logic.wording import inner_path, near, shown
 
 SECRET_HEADERS = ("authorization", "proxy-authorization", "cookie", "x-api-key")
 """Headers whose values are secrets by definition; those that the plan's `redact` names are secrets too."""
@@ -27,6 +27,7 @@ _MEANT = re.compile(r"\$\{\s*env\b|\$env:", re.IGNORECASE)
 """What looks as if it should have been a reference, in bodies that may use `${...}` for themselves."""
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _NOT_IN_VALUES = re.compile(r"[\r\n\x00]")
+_CONTROL = re.compile(r"[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _INSIDE = ("url", "headers", "query", "json", "form", "raw")
 _HOW = "write ${env:NAME}, with NAME set where the worker is started"
 
@@ -87,6 +88,8 @@ def _headers(headers: Raw, secret: set[str]) -> Iterator[Problem]:
 def _header_value(path: str, value: str, *, secret: bool) -> Iterator[Problem]:
     if _NOT_IN_VALUES.search(value):
         yield Problem(path=path, message="must be one line", hint="a line break would begin another header")
+    elif _CONTROL.search(value):
+        yield Problem(path=path, message="holds a control character, which headers cannot have", hint="leave it out")
     if secret and value.strip() and not _REFERENCE.search(value):
         yield Problem(
             path=path,
@@ -108,6 +111,28 @@ def reference_rules(document: Raw) -> Iterator[Problem]:
             )
         elif inside and (_MEANT.search(rest) or ("${" in rest and path.startswith("request.headers"))):
             yield Problem(path=path, message="holds a reference that is not ${env:NAME}", hint=_how(rest))
+    for part in ("query", "form", "json"):
+        for path, name in _in_names(_given(document, part), f"request.{part}"):
+            message = f"{shown(name)} is the name of a field, in which ${{env:NAME}} would be sent as it is"
+            yield Problem(path=path, message=message, hint="references are resolved in values")
+
+
+def _given(document: Raw, part: str) -> Any:
+    request = document.get("request")
+    return request.get(part) if isinstance(request, dict) else None
+
+
+def _in_names(value: Any, path: str) -> Iterator[tuple[str, str]]:
+    """References in the names of fields, with the place of each field."""
+    if isinstance(value, dict):
+        for name, one in value.items():
+            where = inner_path(path, name)
+            if isinstance(name, str) and _REFERENCE.search(name):
+                yield where, name
+            yield from _in_names(one, where)
+    elif isinstance(value, list):
+        for position, one in enumerate(value):
+            yield from _in_names(one, inner_path(path, position))
 
 
 def _how(text: str) -> str:
