@@ -32,18 +32,17 @@ from activities.rules import RulesActivities
 from activities.stability import StabilityActivities
 from activities.steady import SteadyActivities
 from activities.sweeping import SweepActivities
-from activities.toolbox import Toolbox
+from activities.toolbox import Toolbox, opened_toolbox
 from activities.traffic import TrafficActivities
-from clients.canary import CanaryClient
-from clients.load import LoadGenerator
 from clients.runs import RunDirectory
 from clients.schedules import ensure_sweeper
-from clients.secrets import Secrets
 from clients.settings import Settings
 from clients.store.store import Store
 from clients.temporal import connect_patiently, ensure_search_attributes
 from workflows.contracts.errors import HoldfastError
+from workflows.contracts.guardrails import Guardrails
 from workflows.contracts.timing import Timing
+from workflows.logic.guardrails import described
 from workflows.names import load_queue
 from workflows.resilience_test import ResilienceTest
 from workflows.sweeper import Sweeper
@@ -94,10 +93,12 @@ class Activities:
     load: list[Activity]
 
 
-def build_activities(tools: Toolbox, client: Client, timing: Timing, *, search_attributes: bool) -> Activities:
+def build_activities(
+    tools: Toolbox, client: Client, timing: Timing, rails: Guardrails, *, search_attributes: bool
+) -> Activities:
     """Give every activity the clients that it acts through."""
     runs = RunDirectory(client)
-    executions = ExecutionActivities(tools, timing, search_attributes=search_attributes)
+    executions = ExecutionActivities(tools, timing, rails, search_attributes=search_attributes)
     faults, rules, traffic = FaultActivities(tools), RulesActivities(tools), TrafficActivities(tools)
     ledger, lock, load = LedgerActivities(tools), LockActivities(tools, runs), LoadActivities(tools)
     return Activities(
@@ -160,24 +161,13 @@ def sandbox() -> SandboxedWorkflowRunner:
 
 
 @asynccontextmanager
-async def toolbox(settings: Settings) -> AsyncIterator[Toolbox]:
-    """Store and peers, closed at the end."""
-    store = await Store.open(settings.database_url)
-    async with LoadGenerator() as load, CanaryClient() as canary:
-        tools = Toolbox(store=store, secrets=Secrets(os.environ), load=load, canary=canary)
-        try:
-            yield tools
-        finally:
-            await tools.close()
-
-
-@asynccontextmanager
 async def running(client: Client, settings: Settings) -> AsyncIterator[None]:
     """Both workers, running inside the block."""
     timing = settings.intervals
     search_attributes = await ensure_search_attributes(client)
-    async with toolbox(settings) as tools:
-        activities = build_activities(tools, client, timing, search_attributes=search_attributes)
+    rails = settings.guardrails(client.service_client.config.target_host)
+    async with opened_toolbox(await Store.open(settings.database_url), os.environ) as tools:
+        activities = build_activities(tools, client, timing, rails, search_attributes=search_attributes)
         # Cancels reach an activity with its heartbeats, so these must not be throttled to the default of 30 s.
         beat = min(timedelta(seconds=1), timing.heartbeat_timeout / 10)
         control = Worker(
@@ -199,6 +189,7 @@ async def running(client: Client, settings: Settings) -> AsyncIterator[None]:
         async with control, load:
             if settings.sweeper:
                 await ensure_sweeper(client, settings.task_queue, timing.sweep_every)
+            logger.info("%s", described(rails))
             yield
 
 

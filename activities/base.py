@@ -17,7 +17,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.toolbox import Toolbox
-from workflows.contracts.errors import ErrorCode, HoldfastError
+from workflows.contracts.errors import ErrorCode, HoldfastError, ValidationReport
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -72,7 +72,8 @@ def step(
         except HoldfastError as error:
             text = self._tools.secrets.redact(str(error))
             activity.logger.warning("%s: %s", error.code, text)
-            raise ApplicationError(text, type=error.code, non_retryable=not error.kind.retryable) from None
+            details = [ValidationReport(problems=error.problems)] if error.problems else []
+            raise ApplicationError(text, *details, type=error.code, non_retryable=not error.kind.retryable) from None
         except ApplicationError:
             raise
         except Exception as error:

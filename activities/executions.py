@@ -11,20 +11,24 @@ from activities.toolbox import Subject, Toolbox
 from clients.store.read_models import LogLevel, StoredCase
 from workflows.contracts.errors import ErrorCode, HoldfastError
 from workflows.contracts.execution import Ending, Execution, ExecutionRef, NewExecution, PhaseChange
+from workflows.contracts.guardrails import Guardrails
 from workflows.contracts.load import Case, CaseRange, CaseType, GeneratedCases
 from workflows.contracts.plan import Plan
 from workflows.contracts.timing import Timing
 from workflows.logic.cases import case_count, cases_in
 from workflows.logic.faults import expand, faults_json
+from workflows.logic.guardrails import outside
 from workflows.logic.tokens import overlapping, token_of
+from workflows.logic.wording import in_one_sentence
 
 
 class ExecutionActivities:
     """Writes the record of a run."""
 
-    def __init__(self, tools: Toolbox, timing: Timing, *, search_attributes: bool) -> None:
-        """Take the worker's timing, which a new run keeps, and whether the server knows our search attributes."""
+    def __init__(self, tools: Toolbox, timing: Timing, rails: Guardrails, *, search_attributes: bool) -> None:
+        """Take the worker's timing, which a new run keeps, its guardrails, and whether the server has our names."""
         self._tools = tools
+        self._rails = rails
         self._timing = timing
         self._search_attributes = search_attributes
 
@@ -33,15 +37,25 @@ class ExecutionActivities:
     async def create(self, new: NewExecution) -> Execution:
         """Store the plan and the run's record; a repetition for the same run id returns the same execution.
 
+        The first thing that a run does, and so the place where a plan is held to what this worker allows.
+
         Raises:
-            HoldfastError: SECRET_MISSING when the worker does not have a variable that the plan names.
+            HoldfastError: OUTSIDE_GUARDRAILS, with every problem; SECRET_MISSING when the worker lacks a variable that
+                the plan names.
         """
         plan = Plan.model_validate_json(new.plan_json)
+        self._refuse_outside_guardrails(plan)
         self._refuse_missing_secrets(plan)
         execution = await self._tools.store.create_execution(new, plan, self._timing)
         message = f"plan {plan.name}: {len(plan.services)} services, {case_count(len(plan.services))} cases"
         await self._tools.store.log(execution.execution_id, "created", LogLevel.INFO, message)
         return execution.model_copy(update={"search_attributes": self._search_attributes})
+
+    def _refuse_outside_guardrails(self, plan: Plan) -> None:
+        problems = outside(plan, self._rails)
+        if problems:
+            message = f"the worker does not allow this plan, {in_one_sentence(problems)}"
+            raise HoldfastError(ErrorCode.OUTSIDE_GUARDRAILS, message, hint="nothing was touched", problems=problems)
 
     def _refuse_missing_secrets(self, plan: Plan) -> None:
         text = json.dumps(plan.request.model_dump(mode="json", by_alias=True))

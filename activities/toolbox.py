@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from clients.canary import CanaryClient
@@ -83,3 +85,14 @@ class Toolbox:
             await faults.aclose()
         await self.cluster.aclose()
         await self.store.close()
+
+
+@asynccontextmanager
+async def opened_toolbox(store: Store, environ: Mapping[str, str]) -> AsyncIterator[Toolbox]:
+    """A toolbox on this store, with secrets from this environment; closed at the end, the store as well."""
+    async with LoadGenerator() as load, CanaryClient() as canary:
+        tools = Toolbox(store=store, secrets=Secrets(environ), load=load, canary=canary)
+        try:
+            yield tools
+        finally:
+            await tools.close()

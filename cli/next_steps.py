@@ -7,6 +7,7 @@ from workflows.contracts.errors import ErrorCode
 
 _AFTER_ERROR = {
     ErrorCode.VALIDATION_ERROR: "`holdfast --help` lists the commands, and `holdfast COMMAND --help` what each takes",
+    ErrorCode.OUTSIDE_GUARDRAILS: "each problem names the setting of `holdfast worker` that would allow it",
     ErrorCode.SECRET_MISSING: "set it in the environment of `holdfast worker`, and start that again",
     ErrorCode.EXECUTION_ALREADY_RUNNING: (
         "say --wait to wait for the other run, or --force to have it cancelled and cleaned up first"

@@ -3,16 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
 
 from workflows.contracts.errors import ErrorCode, HoldfastError
+from workflows.contracts.guardrails import LOOPBACK, Guardrails
+from workflows.contracts.system import Name
 from workflows.contracts.timing import Timing, TimingPreset
+from workflows.contracts.units import PositiveDuration
+from workflows.logic.guardrails import (
+    ALLOWED_HOSTS,
+    ALLOWED_NAMESPACES,
+    LONGEST_FAULT,
+    MAX_ACTIVE_FAULTS,
+    OWN_NAMESPACES,
+    namespace_of,
+)
 from workflows.names import TASK_QUEUE
 
 DEFAULT_DATABASE_URL = "sqlite+aiosqlite:///.holdfast/holdfast.db"
 """Beside where the worker is started; the folder is created."""
+
+
+POD_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+"""Where Kubernetes tells a pod its namespace."""
+
+
+def _words(value: object) -> object:
+    """A list, as it is written in one variable: with commas or spaces between."""
+    return value.replace(",", " ").split() if isinstance(value, str) else value
+
+
+Host = Annotated[
+    str, StringConstraints(pattern=r"^((\*\.)?[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)$")
+]
+"""A host alone, without scheme and port; `*.` before it stands for every host below."""
+
+Hosts = Annotated[list[Host], BeforeValidator(_words)]
+Names = Annotated[list[Name], BeforeValidator(_words)]
 
 
 class Settings(BaseModel):
@@ -31,6 +62,31 @@ class Settings(BaseModel):
     """Control queue; load runs on the same name with `-load`."""
     sweeper: Annotated[bool, Field(alias="HOLDFAST_SWEEPER")] = True
     """Whether the worker creates the sweeper's schedule when there is none."""
+    allowed_namespaces: Annotated[Names | None, Field(alias=ALLOWED_NAMESPACES)] = None
+    """Namespaces that plans may name, with commas between; unset: any but the refused ones."""
+    allowed_hosts: Annotated[Hosts, Field(alias=ALLOWED_HOSTS)] = list(LOOPBACK)
+    """Hosts that plans may send anything to, with commas between; unset: this machine only."""
+    max_active_faults: Annotated[int, Field(alias=MAX_ACTIVE_FAULTS, ge=1)] = 1
+    """Faults of a run that may be on at once, at most."""
+    longest_fault: Annotated[PositiveDuration, Field(alias=LONGEST_FAULT)] = timedelta(hours=1)
+    """No plan's `safety.fault_ttl` may be longer: `10m`, `1h`."""
+    own_namespaces: Annotated[Names, Field(alias=OWN_NAMESPACES)] = []
+    """Namespaces in which Temporal and Holdfast run under other names than these: never tested."""
+
+    def guardrails(self, temporal_address: str = "", pod_namespace: Path = POD_NAMESPACE) -> Guardrails:
+        """What plans may do. Our own namespaces are also those that our surroundings tell: the pod's, the server's."""
+        try:
+            pod = pod_namespace.read_text().strip()
+        except OSError:
+            pod = ""
+        told = [one for one in (pod, namespace_of(temporal_address)) if one]
+        return Guardrails(
+            namespaces=self.allowed_namespaces,
+            hosts=self.allowed_hosts,
+            max_active_faults=self.max_active_faults,
+            longest_fault=self.longest_fault,
+            own_namespaces=list(dict.fromkeys([*self.own_namespaces, *told])),
+        )
 
     @property
     def intervals(self) -> Timing:

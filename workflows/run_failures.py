@@ -5,12 +5,10 @@ from __future__ import annotations
 from temporalio.exceptions import ActivityError, ApplicationError, ChildWorkflowError
 from temporalio.exceptions import TimeoutError as TemporalTimeout
 
-from workflows.contracts.errors import ERRORS, ErrorCode, Problem
+from workflows.contracts.errors import ERRORS, ErrorCode, Problem, ValidationReport
 from workflows.contracts.execution import Phase, Recovery, RunFailure
+from workflows.logic.wording import in_one_sentence
 from workflows.windows.cancellation import cause_of, text_of
-
-MOST_PROBLEMS_IN_TEXT = 10
-"""In the message; all of them are in the details."""
 
 
 class StageError(Exception):
@@ -32,7 +30,18 @@ def failure_of(error: BaseException, phase: Phase, recovery: Recovery | None, ex
         message=message,
         recovery=recovery or Recovery.UNVERIFIED,
         execution_id=execution_id,
+        problems=_problems_of(error),
     )
+
+
+def _problems_of(error: BaseException) -> list[Problem]:
+    """What an activity that refused the plan has said of it, one by one."""
+    application = cause_of(error)
+    details = application.details if application is not None else ()
+    try:
+        return ValidationReport.model_validate(details[0]).problems if details else []
+    except ValueError:
+        return []
 
 
 def _code_of(error: BaseException) -> tuple[ErrorCode, str]:
@@ -62,15 +71,12 @@ def raise_as(failure: RunFailure) -> ApplicationError:
 
 def refused_input(problems: list[Problem]) -> RunFailure:
     """The failure of a run whose input is wrong: nothing was switched on."""
-    shown = "; ".join(str(problem) for problem in problems[:MOST_PROBLEMS_IN_TEXT])
-    more = len(problems) - MOST_PROBLEMS_IN_TEXT
     kind = ERRORS[ErrorCode.VALIDATION_ERROR]
-    count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
     return RunFailure(
         code=ErrorCode.VALIDATION_ERROR,
         error_class=kind.error_class,
         phase=Phase.GENERATING_CASES,
-        message=f"{kind.error_class} {count}: {shown}" + (f"; and {more} more" if more > 0 else ""),
+        message=f"{kind.error_class} {in_one_sentence(problems)}",
         recovery=Recovery.NOT_NEEDED,
         problems=problems,
     )

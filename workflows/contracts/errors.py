@@ -7,6 +7,7 @@ workflow boundary (`tests/unit/test_errors.py` walks the table).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 
 from workflows.contracts.base import Contract
@@ -28,6 +29,7 @@ class ErrorCode(StrEnum):
     """Stable codes, in words. Other programs compare them: never rename one."""
 
     VALIDATION_ERROR = "VALIDATION_ERROR"
+    OUTSIDE_GUARDRAILS = "OUTSIDE_GUARDRAILS"
     SECRET_MISSING = "SECRET_MISSING"  # noqa: S105 - a code, not a secret
     EXECUTION_ALREADY_RUNNING = "EXECUTION_ALREADY_RUNNING"
     ENVIRONMENT_NOT_CLEAN = "ENVIRONMENT_NOT_CLEAN"
@@ -77,6 +79,7 @@ def _kind(error_class: ErrorClass, *, retryable: bool = False, touched_nothing: 
 
 ERRORS: dict[ErrorCode, ErrorKind] = {
     ErrorCode.VALIDATION_ERROR: _kind(ErrorClass.VALIDATION, touched_nothing=True),
+    ErrorCode.OUTSIDE_GUARDRAILS: _kind(ErrorClass.VALIDATION, touched_nothing=True),
     ErrorCode.SECRET_MISSING: _kind(ErrorClass.VALIDATION, touched_nothing=True),
     ErrorCode.EXECUTION_ALREADY_RUNNING: _kind(ErrorClass.EXECUTION, touched_nothing=True),
     ErrorCode.ENVIRONMENT_NOT_CLEAN: _kind(ErrorClass.EXECUTION, touched_nothing=True),
@@ -119,11 +122,12 @@ class HoldfastError(Exception):
     application error once, in one place.
     """
 
-    def __init__(self, code: ErrorCode, message: str, *, hint: str = "") -> None:
+    def __init__(self, code: ErrorCode, message: str, *, hint: str = "", problems: Sequence[Problem] = ()) -> None:
         super().__init__(f"{message}. {hint}" if hint else message)
         self.code = code
         self.message = message
         self.hint = hint
+        self.problems = list(problems)
 
     @property
     def kind(self) -> ErrorKind:

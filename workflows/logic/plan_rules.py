@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from workflows.contracts.errors import Problem
+from workflows.contracts.guardrails import ALWAYS_REFUSED
 from workflows.contracts.plan import Load, Plan, RelativeLimits, Safety, Slo, Timeouts
 from workflows.contracts.request import Request
 from workflows.contracts.units import format_duration, parse_duration
@@ -21,7 +22,6 @@ from workflows.logic.fault_rules import fault_rules
 from workflows.logic.request_rules import reference_rules, request_rules
 from workflows.logic.wording import Nearest, cut, did_you_mean, inner_path, near, shown
 
-PROTECTED_NAMESPACES = ("kube-system", "kube-public", "kube-node-lease")
 MOST_SERVICES = 1_000
 TOLD_APART = 36
 """Characters of a service's name that surely survive in its fault's name at the fault service (`names.fault_name`)."""
@@ -94,8 +94,8 @@ def _namespace(system: Raw, safety: Raw) -> Iterator[Problem]:
     namespace, allowed = system.get("namespace"), safety.get("allowed_namespaces")
     if not isinstance(namespace, str):
         return
-    if namespace in PROTECTED_NAMESPACES:
-        message = f"{shown(namespace)} is never tested: the cluster itself lives there"
+    if namespace in ALWAYS_REFUSED:
+        message = f"{shown(namespace)} is never tested: the cluster, Temporal or Holdfast itself lives there"
         yield Problem(path="system.namespace", message=message, hint="name the namespace of your own services")
     elif isinstance(allowed, list) and namespace not in allowed:
         found = near(namespace, [one for one in allowed if isinstance(one, str)])

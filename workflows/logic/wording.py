@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
+from workflows.contracts.errors import Problem
+
+MOST_PROBLEMS_IN_TEXT = 10
+"""In a sentence; all of them are in the failure's details."""
 _SHOWN = 80
 _LISTED = 12
 _CLOSE = 0.6
@@ -115,6 +119,14 @@ def suggestion(word: object, valid: Iterable[str]) -> str:
         return did_you_mean(found)
     listed = ", ".join(words[:_LISTED]) + (", ..." if len(words) > _LISTED else "")
     return f"valid here: {listed}" if words else ""
+
+
+def in_one_sentence(problems: Sequence[Problem]) -> str:
+    """How many problems there are, and the first of them."""
+    listed = "; ".join(str(problem) for problem in problems[:MOST_PROBLEMS_IN_TEXT])
+    more = len(problems) - MOST_PROBLEMS_IN_TEXT
+    count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+    return f"{count}: {listed}" + (f"; and {more} more" if more > 0 else "")
 
 
 def _plain(word: str) -> str:
