@@ -31,6 +31,7 @@ from activities.lock import LockActivities
 from activities.rules import RulesActivities
 from activities.stability import StabilityActivities
 from activities.steady import SteadyActivities
+from activities.stopping import StopActivities
 from activities.sweeping import SweepActivities
 from activities.toolbox import Toolbox, opened_toolbox
 from activities.traffic import TrafficActivities
@@ -130,6 +131,7 @@ def build_activities(
             rules.remove,
             StabilityActivities(tools).await_stability,
             SteadyActivities(tools).check,
+            StopActivities(tools).watch,
             SweepActivities(tools, runs).sweep,
             load.exclude,
         ],

@@ -10,7 +10,8 @@ from clients.store.read_models import CaseResult, LogLevel
 from workflows.contracts.exchange import Measurement
 from workflows.contracts.execution import CaseCounts, CaseVerdict, ExecutionRef, Judgement, Verdict
 from workflows.contracts.load import CaseOutcome, CaseRange, CaseType
-from workflows.contracts.plan import Plan, Slo
+from workflows.contracts.plan import Plan
+from workflows.contracts.slo import Slo
 from workflows.logic.cases import case_count, cases_in
 from workflows.logic.exclusions import PlanExclusions
 from workflows.logic.verdicts import case_verdict, run_verdict, success_latency

@@ -13,14 +13,25 @@ from activities.judging import one_line
 from activities.toolbox import Subject, Toolbox
 from clients.requests import prepare
 from clients.store.read_models import CaseResult, LogLevel
+from workflows.contracts.errors import ErrorCode, HoldfastError
 from workflows.contracts.exchange import Measurement
-from workflows.contracts.load import BatchOrder, BatchReport, Case, CaseOutcome, CaseRange, Exclusion, ExclusionOrder
+from workflows.contracts.load import (
+    BatchOrder,
+    BatchReport,
+    Case,
+    CaseOutcome,
+    CaseRange,
+    CaseType,
+    Exclusion,
+    ExclusionOrder,
+)
 from workflows.contracts.plan import Plan
 from workflows.logic.cases import case_count, cases_in
 from workflows.logic.coverage import exclusion_of
 from workflows.logic.exclusions import PlanExclusions
 from workflows.logic.metrics import metrics_of
 from workflows.logic.percentiles import measure
+from workflows.logic.stopping import baseline_reason
 from workflows.logic.tokens import baggage_of
 
 VANISHED = "the rules had vanished by the end of the batch: what was measured may be the healthy system"
@@ -64,6 +75,8 @@ class LoadActivities:
         for case in cases:
             if case.index not in finished:
                 await self._measure(subject, case, tokens)
+            if case.case_type is CaseType.BASELINE:
+                await self._require_sound(subject, case)
         # Also what an earlier attempt measured: it may have died before it could look.
         measured = [case for case in cases if finished.get(case.index, CaseOutcome.MEASURED) is CaseOutcome.MEASURED]
         vanished = await self._vanished(subject, measured)
@@ -96,6 +109,19 @@ class LoadActivities:
         )
         result = _measured(case, measurement, redactor.url(subject.plan.request.url), str(subject.plan.request.method))
         await self._tools.store.save_result(subject.execution.execution_id, result)
+
+    async def _require_sound(self, subject: Subject, baseline: Case) -> None:
+        """See that the baseline is good enough for the cases to say anything.
+
+        Raises:
+            HoldfastError: STOP_CONDITION with the measured value.
+        """
+        execution_id = subject.execution.execution_id
+        (result,) = await self._tools.store.results_in(execution_id, baseline.index, baseline.index + 1)
+        reason = baseline_reason(result.measurement, subject.plan.stop.baseline) if result.measurement else ""
+        if reason:
+            await self._tools.store.log(execution_id, "stop:baseline", LogLevel.ERROR, reason)
+            raise HoldfastError(ErrorCode.STOP_CONDITION, reason)
 
     async def _vanished(self, subject: Subject, measured: list[Case]) -> set[str]:
         services = sorted({service for case in measured for service in case.services})

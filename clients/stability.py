@@ -39,7 +39,7 @@ class HttpStabilityClient:
         good = 0
         async with httpx.AsyncClient(timeout=SAMPLE_TIMEOUT, trust_env=False, follow_redirects=False) as client:
             while True:
-                seen = await _sample(client, url)
+                seen = await _sample(client, url, SAMPLE_TIMEOUT)
                 good = good + 1 if seen.startswith("2") else 0
                 waited = round(time.monotonic() - started, 3)
                 if good >= self._spec.consecutive:
@@ -50,10 +50,17 @@ class HttpStabilityClient:
                 await asyncio.sleep(min(every.total_seconds(), max(0.0, end - time.monotonic())))
 
 
-async def _sample(client: httpx.AsyncClient, url: str) -> str:
+async def answer_of(url: str, within: timedelta) -> str:
+    """Ask an address once: the status, or the name of what went wrong. Redirects are answers."""
+    seconds = within.total_seconds()
+    async with httpx.AsyncClient(timeout=seconds, trust_env=False, follow_redirects=False) as client:
+        return await _sample(client, url, seconds)
+
+
+async def _sample(client: httpx.AsyncClient, url: str, seconds: float) -> str:
     """The status, or why there is none."""
     try:
-        async with asyncio.timeout(SAMPLE_TIMEOUT), client.stream("GET", url) as answer:
+        async with asyncio.timeout(seconds), client.stream("GET", url) as answer:
             return str(answer.status_code)
     except (httpx.HTTPError, TimeoutError) as error:
         return type(error).__name__

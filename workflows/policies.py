@@ -116,6 +116,11 @@ def waiting(timing: Timing, longest: timedelta) -> ActivityOptions:
     }
 
 
+def watching(timing: Timing) -> ActivityOptions:
+    """Looks for as long as the run works, whatever becomes of its workers; the run cancels it."""
+    return waiting(timing, LONGEST_WAIT)
+
+
 def closing(timing: Timing, recovery: timedelta) -> ActivityOptions:
     """Switching off, verified. The activity itself gives up when `recovery` has passed, after at least one look.
 

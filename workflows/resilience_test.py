@@ -61,15 +61,15 @@ class ResilienceTest(RunShell):
         self._accept(raw, unexpected)
         stages = asyncio.create_task(self._stages())
         try:
-            await workflow.wait_condition(lambda: stages.done() or self._abort_reason is not None)
+            await self._early.wait_for(stages, self._plan.stop.deadline)
         except asyncio.CancelledError:
             workflow.logger.info("asked to end: closing everything first")
         error = await _wound_up(stages)
+        await self._early.unwatch()
         if workflow.cancellation_reason() is not None:
             await self._ended(RunStatus.CANCELLED, Phase.CANCELLED, None)
             raise asyncio.CancelledError
-        if self._abort_reason is not None:
-            error = StageError(ErrorCode.ABORTED, f"aborted: {self._abort_reason}")
+        error = self._early.error or error
         if error is not None:
             raise raise_as(await self._failed(error))
         return stages.result()
@@ -79,10 +79,13 @@ class ResilienceTest(RunShell):
         await self._create_record()
         await self._lock_environment()
         await self._meet_steady_state()
+        if self._plan.stop.watches:
+            self._early.watch(self.execution)
         await self._analyze_traffic()
         await self._generate_cases()
         await self._inject_and_replay()
         await self._load_test_every_case()
+        await self._early.unwatch()
         return await self._judge()
 
     def _accept(self, raw: Any, unexpected: tuple[Any, ...]) -> None:

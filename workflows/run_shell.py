@@ -29,6 +29,7 @@ from workflows.contracts.plan import Plan
 from workflows.contracts.status import RunState
 from workflows.contracts.steady import SteadyMoment, SteadyOrder, SteadyReport
 from workflows.contracts.windows import WindowChanged, WindowInput, WindowKind, WindowState
+from workflows.early_end import EarlyEnd
 from workflows.logic.board import Board
 from workflows.logic.details import progress_table
 from workflows.names import ABORT_UPDATE, PAUSE_UPDATE, RESUME_UPDATE, STATUS_QUERY, WINDOW_SIGNAL
@@ -53,8 +54,7 @@ class RunShell:
         self._execution: Execution | None = None
         self._locked = False
         self._paused = False
-        self._abort_reason: str | None = None
-        self._abort_phase: Phase | None = None
+        self._early = EarlyEnd(lambda: self._board.state.phase)
         self._rules: workflow.ChildWorkflowHandle[RulesWindow, Any] | None = None
         self._excluded: list[Exclusion] = []
         self._needless: set[str] = set()
@@ -122,10 +122,10 @@ class RunShell:
         """Stand after every awaited step of a stage: a cancel, ours or an operator's, can be swallowed by it.
 
         Raises:
-            CancelledError: when the run was cancelled or aborted.
+            CancelledError: when the run was cancelled, aborted or stopped.
         """
         ensure_not_cancelled()
-        if self._abort_reason is not None:
+        if self._early.error is not None:
             raise asyncio.CancelledError
 
     async def _unpaused(self) -> None:
@@ -134,8 +134,9 @@ class RunShell:
 
     async def _failed(self, error: BaseException) -> RunFailure:
         state = self._board.state
-        failure = failure_of(error, self._abort_phase or state.phase, state.recovery, state.execution_id)
-        await self._ended(RunStatus.FAILED, Phase.FAILED, failure)
+        failure = failure_of(error, self._early.phase or state.phase, state.recovery, state.execution_id)
+        late = failure.code is ErrorCode.DEADLINE_EXCEEDED
+        await self._ended(RunStatus.TIMED_OUT if late else RunStatus.FAILED, Phase.FAILED, failure)
         return failure
 
     async def _ended(self, status: RunStatus, phase: Phase, failure: RunFailure | None) -> None:
@@ -213,9 +214,7 @@ class RunShell:
     @workflow.update(name=ABORT_UPDATE)
     def abort(self, reason: str) -> str:
         """Close everything, then end as failed with code ABORTED and this reason."""
-        if self._abort_reason is None:
-            self._abort_reason = reason
-            self._abort_phase = self._board.state.phase
+        self._early.because(StageError(ErrorCode.ABORTED, f"aborted: {reason}"))
         return "aborting: everything is being closed first"
 
     @abort.validator

@@ -7,7 +7,7 @@ import pytest
 
 from workflows.contracts.exchange import Measurement, RequestSample
 from workflows.contracts.execution import CaseCounts, Verdict
-from workflows.contracts.plan import RelativeLimits, Slo
+from workflows.contracts.slo import RelativeLimits, Slo
 from workflows.logic.percentiles import measure
 from workflows.logic.verdicts import case_verdict, run_verdict
 

@@ -14,8 +14,10 @@ from pydantic import BeforeValidator, Field
 from workflows.contracts.base import StrictModel
 from workflows.contracts.faults import FaultSpec
 from workflows.contracts.request import Request
+from workflows.contracts.slo import Slo
+from workflows.contracts.stop import Stop
 from workflows.contracts.system import Name, System
-from workflows.contracts.units import Percent, PositiveDuration, Share, Ttl
+from workflows.contracts.units import PositiveDuration, Share, Ttl
 
 PLAN_VERSION: Literal[1] = 1
 """The schema version this code writes and reads."""
@@ -39,37 +41,6 @@ class Load(StrictModel):
     """Requests per case, sent in full."""
     concurrency: int = Field(default=8, ge=1, le=8)
     """Requests of one case in flight at once."""
-
-
-class Limits(StrictModel):
-    """Thresholds on latency of successful requests and on the share of failed ones."""
-
-    p50: PositiveDuration | None = None
-    """Median latency of successful requests, at most."""
-    p95: PositiveDuration | None = None
-    """95th percentile of the latency of successful requests, at most."""
-    p99: PositiveDuration | None = None
-    """99th percentile of the latency of successful requests, at most."""
-    error_rate: Share | None = None
-    """Share of requests that may fail: no answer, or a status under 200 or from 400 on."""
-
-
-class RelativeLimits(StrictModel):
-    """Thresholds as a share of the baseline's value: `150%` allows half as much again."""
-
-    p50: Percent | None = None
-    """Median latency, at most this share of the baseline's."""
-    p95: Percent | None = None
-    """95th percentile, at most this share of the baseline's."""
-    p99: Percent | None = None
-    """99th percentile, at most this share of the baseline's."""
-
-
-class Slo(Limits):
-    """What a case must meet to pass. At least one threshold is needed."""
-
-    relative_to_baseline: RelativeLimits | None = None
-    """Thresholds against the same run's baseline, beside the absolute ones."""
 
 
 class Safety(StrictModel):
@@ -156,6 +127,7 @@ class Plan(StrictModel):
     exclude: list[CaseExclusion] = []
     """Cases that are left out on purpose: an id (`cart+payment`, `cart+*`), or an id with a reason."""
     steady_state: SteadyState = SteadyState()
+    stop: Stop = Stop()
     safety: Safety = Safety()
     timeouts: Timeouts = Timeouts()
     redact: list[str] = []

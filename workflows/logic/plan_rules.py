@@ -13,8 +13,9 @@ from urllib.parse import urlsplit
 
 from workflows.contracts.errors import Problem
 from workflows.contracts.guardrails import ALWAYS_REFUSED
-from workflows.contracts.plan import Load, Plan, RelativeLimits, Safety, Slo, Timeouts
+from workflows.contracts.plan import Load, Plan, Safety, Timeouts
 from workflows.contracts.request import Request
+from workflows.contracts.slo import RelativeLimits, Slo
 from workflows.contracts.units import format_duration, parse_duration
 from workflows.logic.combination_rules import combination_rules
 from workflows.logic.exclusions import exclusion_rules
@@ -46,7 +47,7 @@ def broken_rules(document: Raw) -> Iterator[Problem]:
     """Every broken rule of a plan document."""
     system, request, safety = (_mapping(document.get(name)) for name in ("system", "request", "safety"))
     yield from _namespace(system, safety)
-    yield from _hosts(system, request, safety)
+    yield from _hosts(document, safety)
     yield from _environment(system)
     yield from request_rules(request, document.get("redact"))
     yield from reference_rules(document)
@@ -106,7 +107,18 @@ def _namespace(system: Raw, safety: Raw) -> Iterator[Problem]:
         )
 
 
-def _hosts(system: Raw, request: Raw, safety: Raw) -> Iterator[Problem]:
+def _places(document: Raw) -> Iterator[tuple[str, object]]:
+    """Every address in the plan that something is sent to."""
+    system = _mapping(document.get("system"))
+    for name in ("proxy", "faults"):
+        yield f"system.{name}", system.get(name)
+    for name, url in _mapping(system.get("services")).items():
+        yield inner_path("system.services", name), url
+    yield "request.url", _mapping(document.get("request")).get("url")
+    yield "stop.health.url", _mapping(_mapping(document.get("stop")).get("health")).get("url")
+
+
+def _hosts(document: Raw, safety: Raw) -> Iterator[Problem]:
     allowed = safety.get("allowed_hosts", Safety().allowed_hosts)
     if not isinstance(allowed, list):
         return
@@ -119,10 +131,7 @@ def _hosts(system: Raw, request: Raw, safety: Raw) -> Iterator[Problem]:
             )
     given = "" if "allowed_hosts" in safety else "; by default a plan reaches this machine only"
     hosts = {one.lower() for one in allowed if isinstance(one, str)}
-    places = {f"system.{name}": system.get(name) for name in ("proxy", "faults")}
-    places |= {inner_path("system.services", name): url for name, url in _mapping(system.get("services")).items()}
-    places["request.url"] = request.get("url")
-    for path, url in places.items():
+    for path, url in _places(document):
         host = _host(url)
         if host and host not in hosts:
             yield Problem(

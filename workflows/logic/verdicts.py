@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from workflows.contracts.exchange import Measurement
 from workflows.contracts.execution import CaseCounts, Verdict
-from workflows.contracts.plan import Slo
+from workflows.contracts.slo import Limits, Slo
 from workflows.contracts.units import format_duration
 
 _PERCENTILES = ("p50", "p95", "p99")
@@ -18,7 +18,7 @@ def success_latency(measurement: Measurement, percentile: str) -> timedelta | No
     return None if microseconds is None else timedelta(microseconds=microseconds)
 
 
-def broken_limits(measurement: Measurement, slo: Slo, baseline: Measurement | None) -> list[str]:
+def broken_limits(measurement: Measurement, slo: Limits, baseline: Measurement | None) -> list[str]:
     """Every threshold that the case misses, in words; empty when it meets the SLO.
 
     A latency threshold cannot be met without a single success. A relative one needs a measured baseline; without one
@@ -32,7 +32,7 @@ def broken_limits(measurement: Measurement, slo: Slo, baseline: Measurement | No
     return broken
 
 
-def _broken_latency(name: str, measurement: Measurement, slo: Slo, baseline: Measurement | None) -> list[str]:
+def _broken_latency(name: str, measurement: Measurement, slo: Limits, baseline: Measurement | None) -> list[str]:
     broken = []
     found = success_latency(measurement, name)
     limit: timedelta | None = getattr(slo, name)
@@ -41,7 +41,8 @@ def _broken_latency(name: str, measurement: Measurement, slo: Slo, baseline: Mea
             broken.append(f"{name} not measurable: no request succeeded")
         elif found > limit:
             broken.append(f"{name} {_ms(found)} > {format_duration(limit)}")
-    share: float | None = getattr(slo.relative_to_baseline, name) if slo.relative_to_baseline else None
+    relative = slo.relative_to_baseline if isinstance(slo, Slo) else None
+    share: float | None = getattr(relative, name) if relative else None
     if share is not None:
         normal = success_latency(baseline, name) if baseline else None
         if normal is None or found is None:

@@ -1,0 +1,69 @@
+"""Why a run ends before its stages have: an abort, a stop condition, the deadline."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, is_cancelled_exception
+
+from workflows import policies
+from workflows.contracts.errors import ErrorCode
+from workflows.contracts.execution import Execution, ExecutionRef, Phase
+from workflows.contracts.units import format_duration
+from workflows.run_failures import StageError
+
+with workflow.unsafe.imports_passed_through():
+    from activities.stopping import StopActivities
+
+
+class EarlyEnd:
+    """Waits for the stages or for a reason to end them, and keeps the first such reason."""
+
+    def __init__(self, phase: Callable[[], Phase]) -> None:
+        """Nothing has come up; `phase` tells where the run is when something does."""
+        self.error: BaseException | None = None
+        self.phase: Phase | None = None
+        self._where = phase
+        self._watching: asyncio.Task[None] | None = None
+
+    def because(self, error: BaseException) -> None:
+        """End the run for this, after everything is closed; the first reason stands."""
+        if self.error is None:
+            self.error, self.phase = error, self._where()
+
+    async def wait_for(self, stages: asyncio.Task[Any], deadline: timedelta | None) -> None:
+        """Return when the stages have ended, or must. The deadline is a timer of the workflow, so that it can close."""
+        try:
+            await workflow.wait_condition(lambda: stages.done() or self.error is not None, timeout=deadline)
+        except TimeoutError:
+            words = f"stop.deadline: not over after {format_duration(deadline or timedelta())}"
+            self.because(StageError(ErrorCode.DEADLINE_EXCEEDED, words))
+
+    def watch(self, execution: Execution) -> None:
+        """Begin to ask what the plan's `stop` names, beside the stages."""
+        self._watching = asyncio.create_task(self._watch(execution))
+
+    async def unwatch(self) -> None:
+        """No longer, and wait until nothing is asked any more."""
+        if self._watching is not None:
+            self._watching.cancel()
+            await workflow.wait([self._watching])
+
+    async def _watch(self, execution: Execution) -> None:
+        try:
+            tripped = await workflow.execute_activity_method(
+                StopActivities.watch,
+                ExecutionRef(execution_id=execution.execution_id),
+                summary="Watch the stop conditions",
+                **policies.watching(execution.timing),
+            )
+        except ActivityError as error:
+            # Without its watch a run is not what the plan asked for.
+            if not is_cancelled_exception(error):
+                self.because(error)
+            return
+        self.because(StageError(ErrorCode.STOP_CONDITION, tripped.reason))
