@@ -17,6 +17,7 @@ from workflows.contracts.execution import ExecutionRef
 from workflows.contracts.stop import Tripped
 from workflows.logic.percentiles import is_error
 from workflows.logic.stopping import FailingHealth, FailingRequests
+from workflows.logic.tokens import marker
 
 Ask = Callable[[], Awaitable[str]]
 """Asks once: why the answer is a bad one, or nothing."""
@@ -49,7 +50,8 @@ class StopActivities:
         return Tripped(reason=reason)
 
     def _request(self, subject: Subject) -> Ask:
-        request = prepare(subject.plan.request, self._tools.secrets, None)
+        # With the marker of the analysed request: while the proxy records, one without it would look like lost baggage.
+        request = prepare(subject.plan.request, self._tools.secrets, marker(subject.execution.record_id))
 
         async def ask() -> str:
             sample = await self._tools.load.send_once(request)

@@ -107,6 +107,9 @@ def _requests(found: Preview) -> Iterator[str]:
     ]
     width = len(str(sent.total))
     yield from (f"  {count:>{width}}  {what}" for count, what in rows)
+    if sent.watched_every_seconds is not None:
+        every = format_duration(timedelta(seconds=sent.watched_every_seconds))
+        yield f"  and one every {every}, from before the recording until all is off (stop.request)"
     yield f"  and {len(found.replays)} replays: for each service, the proxy sends what it has recorded of it once more,"
     yield "  to the service itself while that is broken; how many requests that is, the recording tells"
 
@@ -136,6 +139,8 @@ def _workloads(found: Preview) -> Iterator[str]:
 def _duration(found: Preview) -> Iterator[str]:
     yield ""
     yield f"duration: at least {_seconds(found.at_least_seconds)}, at most {_seconds(found.at_most_seconds)}"
+    if found.deadline_seconds is not None:
+        yield f"  but it is stopped after {_seconds(found.deadline_seconds)} (stop.deadline); closing comes on top"
     headings = ("phase", "what", "at least", "at most")
     rows = [
         (stage.phase, stage.what, _seconds(stage.at_least_seconds), _seconds(stage.at_most_seconds))

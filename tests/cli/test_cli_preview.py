@@ -103,6 +103,17 @@ def test_excluded_cases_are_shown_with_their_reason(tmp_path: Path) -> None:
     assert "bestsellers+inventory: excluded by the plan: first the singles" in output
 
 
+def test_what_ends_a_run_early_is_told(tmp_path: Path) -> None:
+    """The deadline, and the requests that are sent to watch for it."""
+    watch = {"error_rate": "20%", "every": "2s"}
+    path = plan_file(tmp_path, stop={"deadline": "90m", "request": watch})
+    output = CliRunner().invoke(cli, ["preview", path]).output
+    assert "and one every 2s, from before the recording until all is off (stop.request)" in output
+    assert "but it is stopped after 1:30 h (stop.deadline); closing comes on top" in output
+    plain = CliRunner().invoke(cli, ["preview", plan_file(tmp_path)]).output
+    assert "stop." not in plain
+
+
 def test_no_secret_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     """Even where this environment has it."""
     monkeypatch.setenv("CHECKOUT_TOKEN", PLANTED)

@@ -58,11 +58,13 @@ class EntryRequests(Contract):
     """When everything is off, by the run. Asked again until the steady state is met or its time is over."""
     steady_at_end: int
     """The same, by the lock: the last thing that a run does."""
+    watched_every_seconds: float | None = None
+    """While the run works, one so often, by `stop.request`; not in `total`, because it depends on how long that is."""
 
     @computed_field  # type: ignore[prop-decorator]
     @property
     def total(self) -> int:
-        """All of them, when none has to be repeated."""
+        """All of them but the watch's, when none has to be repeated."""
         return self.steady_before + self.analysis + self.load + self.steady_after + self.steady_at_end
 
 
@@ -150,6 +152,8 @@ class Preview(Contract):
     workload_steps: list[WorkloadStep]
     assumed_request_seconds: float
     """What each request is assumed to take, for the least time."""
+    deadline_seconds: float | None = None
+    """After this the run closes everything and ends, by `stop.deadline`."""
     stages: list[StagePreview]
     remains_on: list[OnPreview]
     worst_recovery_seconds: float

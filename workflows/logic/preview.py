@@ -50,6 +50,7 @@ def preview(plan: Plan, timing: Timing, assumed: timedelta = ASSUMED) -> Preview
         rules=_rules(plan),
         workload_steps=STEPS,
         assumed_request_seconds=assumed.total_seconds(),
+        deadline_seconds=plan.stop.deadline.total_seconds() if plan.stop.deadline else None,
         stages=stages(plan, timing, cases.measured, assumed),
         remains_on=on,
         worst_recovery_seconds=worst_recovery(on, timing),
@@ -83,6 +84,7 @@ def _cases(plan: Plan) -> CasesPreview:
 
 def _requests(plan: Plan, measured: int) -> EntryRequests:
     steady = plan.steady_state.requests if plan.steady_state.check else 0
+    watched = plan.stop.request.error_rate is not None
     return EntryRequests(
         steady_before=steady,
         analysis=1,
@@ -90,6 +92,7 @@ def _requests(plan: Plan, measured: int) -> EntryRequests:
         load=measured * plan.load.requests,
         steady_after=steady,
         steady_at_end=steady,
+        watched_every_seconds=plan.stop.request.every.total_seconds() if watched else None,
     )
 
 
