@@ -12,13 +12,22 @@ from activities.base import deadline, poll, step, uncancelled
 from activities.closing import acting, close_rules
 from activities.toolbox import Subject, Toolbox
 from clients.store.read_models import LogLevel
-from workflows.contracts.errors import ErrorCode, HoldfastError
+from workflows.contracts.errors import ErrorCode, ErrorKind, HoldfastError
 from workflows.contracts.exchange import Rule
 from workflows.contracts.load import RulesOrder, RulesUpserted
 from workflows.contracts.windows import Closing
 from workflows.logic.capture import build_rules
 
 _Missing = Callable[[], Awaitable[set[str]]]
+
+
+class _NotRepeatedError(HoldfastError):
+    """Trouble that another attempt must not answer, whatever its code says of others."""
+
+    @property
+    def kind(self) -> ErrorKind:
+        """As the code's, and never retryable."""
+        return super().kind.model_copy(update={"retryable": False})
 
 
 class RulesActivities:
@@ -33,13 +42,29 @@ class RulesActivities:
         """Ask the proxy, once, to answer with the captured failures of these services.
 
         Not repeatable: an upsert on top of an earlier one makes a sidecar forward to itself (`peer-contract` section
-        3.3), so every service is asked first whether a sidecar is in place.
+        3.3), so every service is asked first whether a sidecar is in place. No trouble with the peer repeats it; only
+        when its worker died there is another attempt, and that one removes what the dead one did, or is still doing.
 
         Raises:
             HoldfastError: RULES_REJECTED when a service is not clean or the proxy refuses; a PEER_ code when the
-                outcome is unknown.
+                outcome is unknown. None of them is repeated.
         """
         subject = await self._tools.subject(order.execution_id)
+        try:
+            if activity.info().attempt > 1:
+                await self._remove_earlier(subject, order)
+            return await self._upsert(subject, order)
+        except HoldfastError as error:
+            raise _NotRepeatedError(error.code, error.message, hint=error.hint) from error
+
+    async def _remove_earlier(self, subject: Subject, order: RulesOrder) -> None:
+        """Remove rules of an attempt whose worker died, until the proxy can no longer be putting them in."""
+        end = datetime.now(UTC) + subject.execution.timing.call_timeout
+        closing = await close_rules(self._tools, subject, order.services, end, subject.execution.timing.settle)
+        if not closing.verified:
+            raise HoldfastError(ErrorCode.RULES_REJECTED, f"an earlier attempt left rules behind: {closing.detail}")
+
+    async def _upsert(self, subject: Subject, order: RulesOrder) -> RulesUpserted:
         client = self._tools.proxy(subject.plan)
         for service in order.services:
             check = await client.check(namespace=subject.namespace, service=service)

@@ -5,7 +5,8 @@ Kinds of work, and their policies:
 * `quick`: one idempotent call; network trouble and 5xx are retried after 1, 2, 4 s, 4xx and validation are not
   (the activities mark them non-retryable).
 * `opening`: the same for switching something on, with a heartbeat.
-* `once`: a call that must not be repeated blindly, because a repetition does harm (upsert, replay).
+* `carefully`: switching something on where a blind repetition does harm (upsert). Only the worker's death repeats it,
+  and the repetition first removes what the dead attempt did.
 * `waiting`: looks at something until it is so, or its deadline passes; heartbeats, survives its worker.
 * `closing`: switches something off and verifies it; repeated for as long as the plan's recovery time allows.
 
@@ -95,12 +96,15 @@ def bookkeeping(timing: Timing) -> ActivityOptions:
     return {**quick(timing), "retry_policy": _retry(timing, 0)}
 
 
-def once(timing: Timing, longest: timedelta) -> ActivityOptions:
-    """One call that is not repeated, whatever becomes of it; `longest` is all its waiting."""
+def carefully(timing: Timing, longest: timedelta) -> ActivityOptions:
+    """A call that is repeated only when its worker died; `longest` is all its waiting. The activity sees to the rest.
+
+    Time for removing what a dead attempt left is part of it: it must stay absent for `settle` before the call.
+    """
     return {
-        "start_to_close_timeout": longest + timing.call_timeout,
+        "start_to_close_timeout": longest + timing.settle + timing.call_timeout * 3,
         "heartbeat_timeout": timing.heartbeat_timeout,
-        "retry_policy": _retry(timing, 1),
+        "retry_policy": _retry(timing, 0),
         "cancellation_type": ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
     }
 

@@ -82,7 +82,7 @@ class RulesWindow:
             RulesActivities.upsert,
             self._rules,
             summary=f"Upsert the rules of {len(services)} services",
-            **policies.once(timing, longest),
+            **policies.carefully(timing, longest),
         )
         self._holding.ensure_open()
         self._report = self._report.model_copy(update={"rules": upserted.rules})

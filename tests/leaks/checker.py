@@ -1,0 +1,177 @@
+"""The independent checker: says from the lab's own log and counters what went wrong, and asks nobody else.
+
+Holdfast's ledger, store and status are never read here: they are what is being checked. Each function answers with the
+violations it found, in words; none is an empty list. `test_checker.py` holds each against a log that contains it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from itertools import combinations
+
+import httpx
+from pydantic import BaseModel, TypeAdapter
+
+from lab import Counters, Kind, LabState, LogEntry
+
+BY_ITSELF = {"ttl", "duration over"}
+"""Why something went off that nobody switched off: the peer's own time limit was what saved us."""
+
+MARKER = "holdfast."
+"""How the baggage of the analysis begins."""
+
+_SIDECAR_PORT = 15006
+_LOG = TypeAdapter(list[LogEntry])
+
+
+class Seen(BaseModel):
+    """What the lab says of itself."""
+
+    log: list[LogEntry]
+    counters: Counters
+    state: LabState
+
+
+class Window(BaseModel):
+    """When somebody was there to hold something, by the Temporal server's word: a window's workflow, or a run's."""
+
+    kind: Kind
+    service: str = ""
+    """Empty: of every service."""
+    begun: datetime
+    ended: datetime | None = None
+
+
+async def look(admin: str) -> Seen:
+    """Ask a lab."""
+    async with httpx.AsyncClient(base_url=admin, trust_env=False) as client:
+        log, counters, state = [(await client.get(f"/lab/{what}")).content for what in ("log", "counters", "state")]
+    return Seen(
+        log=_LOG.validate_json(log),
+        counters=Counters.model_validate_json(counters),
+        state=LabState.model_validate_json(state),
+    )
+
+
+def still_on(seen: Seen) -> list[str]:
+    """Something is on: by the log, or because a service is not as it was."""
+    found = [f"{_named(one)} is still on" for one in seen.log if one.off_at is None]
+    found += [f"fault {name} still exists ({phase})" for name, phase in seen.state.faults.items()]
+    found += [f"session {name} still exists" for name in [*seen.state.rules, *seen.state.recordings]]
+    for name, service in seen.state.services.items():
+        if service.sidecar or service.target_port == _SIDECAR_PORT:
+            found.append(f"{name} still has a sidecar, or its address leads to one")
+        if service.effects or not service.app_up:
+            found.append(f"{name} is still broken: {', '.join(service.effects) or 'it is down'}")
+    return found
+
+
+def at_once(log: list[LogEntry]) -> list[str]:
+    """Two things were on at once that exclude each other: any two, but the parts of one set of rules or recordings."""
+    return [
+        f"{_named(one)} and {_named(other)} were on at once"
+        for one, other in combinations(log, 2)
+        if _overlap(one, other) and not _parts_of_one(one, other)
+    ]
+
+
+def done_twice(seen: Seen, *, runs: int = 1, spare_rules: int = 0) -> list[str]:
+    """A fault was injected, or rules or recordings came on, more often than in so many undisturbed runs.
+
+    `spare_rules`: how often rules may have come on beyond that.
+    """
+    found = [f"fault {name} was injected {times} times" for name, times in seen.counters.executes.items() if times > 1]
+    on: defaultdict[tuple[Kind, str], list[str]] = defaultdict(list)
+    for one in seen.log:
+        on[one.kind, one.service].append(one.name)
+    for (kind, service), names in on.items():
+        if len(names) > runs + (spare_rules if kind is Kind.RULES else 0):
+            found.append(f"{kind} of {service}: {len(names)} of them in {runs} runs: {', '.join(names)}")
+    if len(seen.counters.executes) > runs * len({service for kind, service in on if kind is Kind.FAULT}):
+        found.append(f"faults under more names than were ever on: {', '.join(seen.counters.executes)}")
+    return found
+
+
+def measured_otherwise(counters: Counters, wanted: Mapping[str, int], *, spare: int = 0) -> list[str]:
+    """Requests by baggage header are not those of an undisturbed run: a case is missing, was measured twice, is new.
+
+    `spare`: how many more a header may have, once, because a worker died while it was sending them.
+    """
+    found, left, got = [], spare, cases_in(counters)
+    for header in sorted({*wanted, *got}):
+        more = got[header] - wanted.get(header, 0)
+        if 0 < more <= left:
+            left -= more
+        elif more:
+            found.append(f"{got[header]} requests with {header!r}, not {wanted.get(header, 0)}")
+    return found
+
+
+def cases_in(counters: Counters) -> Counter[str]:
+    """Requests of cases and of the steady state, by baggage header; that of the analysis names its run."""
+    return Counter({header: n for header, n in counters.entry_baggage.items() if not header.startswith(MARKER)})
+
+
+def unheld(log: list[LogEntry], windows: Iterable[Window]) -> list[str]:
+    """Something was on while no window for it was open."""
+    held = list(windows)
+    return [
+        f"{_named(one)} was on from {one.on_at.utc:%H:%M:%S.%f} to {_off(one)} without an open window"
+        for one in log
+        if not any(_holds(window, one) for window in held)
+    ]
+
+
+def by_itself(log: list[LogEntry]) -> list[str]:
+    """Something went off only because the peer's time limit was over."""
+    return [f"{_named(one)} was not switched off, it went off by itself ({one.reason})" for one in log if _late(one)]
+
+
+def on_after(log: list[LogEntry], moment: datetime, what: str) -> list[str]:
+    """Something was on, or came on, after somebody had said that nothing is (`what`: who, and in which words)."""
+    return [
+        f"{_named(one)} was on until {_off(one)}, after {what} at {moment:%H:%M:%S.%f}"
+        for one in log
+        if one.off_at is None or one.off_at.utc > moment
+    ]
+
+
+def later_than(log: list[LogEntry], moment: datetime) -> list[str]:
+    """Something was on beyond the moment until which it may be on at the latest."""
+    return on_after(log, moment, "the latest moment that was promised,")
+
+
+def _named(one: LogEntry) -> str:
+    return f"{one.kind} {one.name} in {one.service}"
+
+
+def _off(one: LogEntry) -> str:
+    return f"{one.off_at.utc:%H:%M:%S.%f}" if one.off_at else "now"
+
+
+def _late(one: LogEntry) -> bool:
+    return one.reason in BY_ITSELF
+
+
+def _overlap(one: LogEntry, other: LogEntry) -> bool:
+    first, second = sorted((one, other), key=lambda entry: entry.on_at.monotonic)
+    return first.off_at is None or first.off_at.monotonic > second.on_at.monotonic
+
+
+def _parts_of_one(one: LogEntry, other: LogEntry) -> bool:
+    if one.kind is not other.kind or one.kind is Kind.FAULT or one.service == other.service:
+        return False
+    # Sessions of rules are named after the run they belong to; recordings carry no name of ours.
+    return one.kind is Kind.RECORDING or _run_of(one) == _run_of(other)
+
+
+def _run_of(rules: LogEntry) -> str:
+    return rules.name.removesuffix(f"-{rules.service}")
+
+
+def _holds(window: Window, one: LogEntry) -> bool:
+    if window.kind is not one.kind or window.service not in ("", one.service) or one.on_at.utc < window.begun:
+        return False
+    return window.ended is None or (one.off_at is not None and one.off_at.utc <= window.ended)

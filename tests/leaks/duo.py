@@ -1,0 +1,119 @@
+"""The smallest system with a pair in it: an entry and two services, small enough to enumerate everything."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from datetime import timedelta
+from typing import Any
+
+from temporalio.client import WorkflowHandle
+
+from lab import LabSettings, Topology
+from tests.e2e.bench import ROOT, Bench
+from workflows.contracts.execution import RunSummary
+from workflows.names import WorkflowType
+
+LEFT, RIGHT = "left", "right"
+REQUESTS = 2
+"""Per case."""
+
+TOPOLOGY = Topology.model_validate(
+    {
+        "namespace": "duo",
+        "entry": "front",
+        "services": [
+            {
+                "name": "front",
+                "routes": [{"path": "/api/page", "body": {"page": "front"}}],
+                "calls": [
+                    {"service": LEFT, "path": "/api/left", "timeout": "3s", "fallback": {"source": "fallback"}},
+                    {"service": RIGHT, "path": "/api/right", "timeout": "3s", "fallback": {"source": "fallback"}},
+                ],
+                # Planted: each is optional, but not both.
+                "needs_one_of": [[LEFT, RIGHT]],
+            },
+            {"name": LEFT, "routes": [{"path": "/api/left", "body": {"side": LEFT}}]},
+            {"name": RIGHT, "routes": [{"path": "/api/right", "body": {"side": RIGHT}}]},
+        ],
+    }
+)
+
+TOKENS = ["", "chaos.left.remove=1", "chaos.right.error=1", "chaos.left.remove=1,chaos.right.error=1"]
+"""The baggage headers of its four cases; the first is the baseline's, and that of the steady state."""
+
+BRISK = LabSettings(
+    rollout=0.1, fault_start=0.1, fault_stop=0.1, execute_wait=0.02, collect=30, collect_quiet=0.3, replay_timeout=2
+)
+"""Its proxy waits for traffic longer than anybody needs to notice that a worker has died, as the real one does."""
+
+PATIENT = BRISK.model_copy(update={"dedupe_seconds": 9.0})
+"""As BRISK, and equal analyses are one for longer than that too. Of no use where a second run is to follow at once."""
+
+
+class Duo(Bench):
+    """A bench for it."""
+
+    def plan(self, **changes: Any) -> dict[str, Any]:
+        """Both services, one broken by removal and one by errors. No case is judged by how long it takes."""
+        addresses = self.lab.addresses
+        plan = {
+            "name": self.name,
+            "system": {
+                "environment": self.name,
+                "namespace": "duo",
+                "proxy": addresses.proxy,
+                "faults": addresses.faults,
+                "services": addresses.services,
+                "stability": {"kind": "http", "path": "/health"},
+            },
+            "request": {"url": f"{addresses.entry}/api/page", "timeout": "9s"},
+            "services": [{"name": LEFT, "fault": "remove"}, {"name": RIGHT, "fault": "error"}],
+            "load": {"requests": REQUESTS, "concurrency": 2},
+            "slo": {"error_rate": "1%"},
+            # Never trips: the entry is not touched. But it is watched, so that this is part of a run, too.
+            "stop": {"health": {"url": f"{addresses.entry}/health"}},
+        }
+        return plan | changes
+
+    async def start_limited(self, plan: dict[str, Any], limit: timedelta | None) -> WorkflowHandle[Any, Any]:
+        """Start a run that the server ends after so long."""
+        return await self.temporal.start_workflow(
+            WorkflowType.RESILIENCE_TEST,
+            {"plan": plan},
+            id=f"test/{self.name}",
+            task_queue=self.settings.task_queue,
+            execution_timeout=limit,
+            result_type=RunSummary,
+        )
+
+    async def dying_worker(self, *where: str) -> asyncio.subprocess.Process:
+        """A worker process that kills itself at a place (`dying_worker.py`)."""
+        with (self.folder / "dying.log").open("ab") as log:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "tests.leaks.dying_worker",
+                *where,
+                cwd=ROOT,
+                env=os.environ
+                | {
+                    "TEMPORAL_ADDRESS": self.temporal.service_client.config.target_host,
+                    "HOLDFAST_DATABASE_URL": self.settings.database_url,
+                    "HOLDFAST_TIMING": "fast",
+                    "HOLDFAST_TASK_QUEUE": self.settings.task_queue,
+                    "HOLDFAST_SWEEPER": "false",
+                    # Many of them are started, so what they compile is kept, also where the environment says not to.
+                    "PYTHONDONTWRITEBYTECODE": "",
+                    "PYTHONPYCACHEPREFIX": str(self.folder.parent / "bytecode"),
+                },
+                stderr=log,
+            )
+        self._workers.append(process)
+        return process
+
+    @property
+    def said(self) -> str:
+        """What its dying worker wrote."""
+        return (self.folder / "dying.log").read_text()

@@ -1,0 +1,148 @@
+"""SIGKILL of the worker in every activity of every workflow of a run, enumerated; another worker goes on.
+
+The run completes with the cases of an undisturbed one, nothing is injected or measured twice, nothing stays on: by the
+lab's own log (`checker.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from temporalio import activity
+from temporalio.client import Client, WorkflowFailureError
+
+import worker
+from clients.settings import Settings
+from lab import Action, Endpoint, Instruction, Lab, Misbehaviour, PortChoice
+from tests.leaks import checker
+from tests.leaks.conftest import Undisturbed
+from tests.leaks.duo import LEFT, PATIENT, REQUESTS, TOPOLOGY, Duo
+from tests.leaks.places import KIND_OF, Moment, Place, windows_of
+from workflows.contracts.execution import Recovery
+from workflows.names import WorkflowType
+
+AT_ONCE = 4
+"""Runs beside each other in one test, each with its own lab: they mostly wait for the server to miss a worker."""
+
+SLOW = [Endpoint.ANALYZE, Endpoint.EXECUTE, Endpoint.REPLAY, Endpoint.UPSERT]
+SLOW += [Endpoint.RECORDING_STOP, Endpoint.FAULT_DELETE, Endpoint.FIXTURE_DELETE]
+AMID_WORK = Misbehaviour(instructions=[Instruction(endpoint=one, action=Action.SLOW, seconds=0.8) for one in SLOW])
+"""Peers that act only after the worker that asked them has died."""
+
+STORE_ONLY = {"record_intent", "update_ledger", "change_phase"}
+"""Activities that ask no peer."""
+
+WORKFLOWS = [name for name in WorkflowType if name != WorkflowType.SWEEPER]
+WINDOWS = [*KIND_OF, WorkflowType.LOAD_PAGE]
+
+
+async def killed(temporal: Client, folder: Path, undisturbed: Undisturbed, place: Place, moment: Moment) -> list[str]:
+    """A run whose worker dies at a place, and is replaced: what is wrong with it in the end."""
+    folder.mkdir()
+    async with (
+        Lab(TOPOLOGY, settings=PATIENT, ports=PortChoice.FREE) as lab,
+        Duo(temporal, lab, folder) as bench,
+    ):
+        if moment is Moment.AMID:
+            lab.misbehave(AMID_WORK)
+        dying = await bench.dying_worker(str(place), moment)
+        handle = await bench.start()
+        try:
+            await asyncio.wait_for(dying.wait(), 60)
+        except TimeoutError:
+            return [f"the worker never came there: {bench.said[-2000:]}"]
+        async with worker.running(temporal, bench.settings):
+            try:
+                summary = await handle.result()
+            except WorkflowFailureError as error:
+                return [f"the run did not complete: {error.cause}"]
+            finally:
+                await bench.lock_ended(handle)
+        seen = await checker.look(lab.addresses.admin)
+        windows = await windows_of(temporal, handle)
+    # Whether a dead worker's upsert took place nobody knows: what there is of it is removed before it is repeated.
+    spare_rules = int(place.activity == "upsert_rules" and moment is not Moment.BEFORE)
+    found = [*checker.still_on(seen), *checker.at_once(seen.log), *checker.done_twice(seen, spare_rules=spare_rules)]
+    found += [*checker.unheld(seen.log, windows), *checker.by_itself(seen.log)]
+    # Only the case that was in flight is measured again.
+    spare = REQUESTS if (place.activity, moment) == ("measure_batch", Moment.AMID) else 0
+    found += checker.measured_otherwise(seen.counters, undisturbed.entry_baggage, spare=spare)
+    if (summary.cases, summary.verdict) != (undisturbed.summary.cases, undisturbed.summary.verdict):
+        found.append(f"other cases than an undisturbed run: {summary.cases}, {summary.verdict}")
+    if summary.recovery is not Recovery.VERIFIED:
+        found.append(f"recovery {summary.recovery} is not what the lab says")
+    return found
+
+
+async def all_killed(
+    temporal: Client, folder: Path, undisturbed: Undisturbed, places: list[Place], moment: Moment
+) -> dict[str, list[str]]:
+    """Many such runs, some at a time: what is wrong, by place."""
+    some = asyncio.Semaphore(AT_ONCE)
+
+    async def one(number: int, place: Place) -> list[str]:
+        async with some:
+            return await killed(temporal, folder / f"{number}-{moment}", undisturbed, place, moment)
+
+    found = await asyncio.gather(*(one(number, place) for number, place in enumerate(places)))
+    return {f"{place} {moment}": wrong for place, wrong in zip(places, found, strict=True) if wrong}
+
+
+async def test_a_worker_killed_while_something_comes_on_costs_nothing(
+    temporal: Client, tmp_path: Path, undisturbed: Undisturbed
+) -> None:
+    """A sample of what follows, small enough for every day."""
+    chosen = {(LEFT, "inject_fault"), ("", "upsert_rules")}
+    places = [place for place in undisturbed.places if (place.service, place.activity) in chosen]
+    assert len(places) == len(chosen)
+    assert await all_killed(temporal, tmp_path, undisturbed, places, Moment.AMID) == {}
+
+
+ELSEWHERE = {"describe_holder", "await_lock_free", "finish_execution", "exclude_cases", "sweep"}
+"""Not part of an undisturbed run: `test_kills_elsewhere.py`."""
+
+
+async def test_every_activity_has_its_kill(
+    temporal: Client, tmp_path: Path, undisturbed: Undisturbed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also one that does not exist yet: the composition root says which there are."""
+    known: set[str | None] = set()
+    build = worker.build_activities
+
+    def noted(*arguments: Any, **more: Any) -> worker.Activities:
+        built = build(*arguments, **more)
+        known.update(activity._Definition.must_from_callable(one).name for one in [*built.control, *built.load])
+        return built
+
+    monkeypatch.setattr(worker, "build_activities", noted)
+    database = f"sqlite+aiosqlite:///{tmp_path}/holdfast.db"
+    async with worker.running(temporal, Settings(database_url=database, task_queue=tmp_path.name, sweeper=False)):
+        assert known == {place.activity for place in undisturbed.places} | ELSEWHERE
+
+
+@pytest.mark.exhaustive
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("moment", [Moment.BEFORE, Moment.AFTER])
+@pytest.mark.parametrize("workflow", WORKFLOWS)
+async def test_a_worker_killed_anywhere_costs_nothing(
+    temporal: Client, tmp_path: Path, undisturbed: Undisturbed, workflow: WorkflowType, moment: Moment
+) -> None:
+    """In every activity of every workflow of a run."""
+    places = [place for place in undisturbed.places if place.workflow == workflow]
+    assert places, workflow
+    assert await all_killed(temporal, tmp_path, undisturbed, places, moment) == {}
+
+
+@pytest.mark.exhaustive
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("workflow", WINDOWS)
+async def test_a_worker_killed_while_its_peers_work_costs_nothing(
+    temporal: Client, tmp_path: Path, undisturbed: Undisturbed, workflow: WorkflowType
+) -> None:
+    """What it asked for comes on, or goes off, when it is dead."""
+    places = [place for place in undisturbed.places if place.workflow == workflow and place.activity not in STORE_ONLY]
+    assert places, workflow
+    assert await all_killed(temporal, tmp_path, undisturbed, places, Moment.AMID) == {}
