@@ -1,4 +1,4 @@
-"""Switching off, verified. Used by the windows and by the sweeper, so that both mean the same by «closed».
+"""Switching off, verified. For windows, sweeper and `holdfast recover`, so that all mean the same by «closed».
 
 Nothing here raises for trouble at a peer: what could not be verified by the end of the time is reported as such.
 """
@@ -7,20 +7,34 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from temporalio import activity
 
 from activities.base import poll, time_left
 from activities.toolbox import Subject, Toolbox
+from clients.canary import CanaryClient
+from clients.faults import FaultClient
 from clients.proxy import CALL_TIMEOUT, STOP_TIMEOUT, ProxyClient
 from workflows.contracts.errors import HoldfastError
+from workflows.contracts.plan import Plan
 from workflows.contracts.windows import Closing
 
 ABSENT_LOOKS = 2
 """Looks in a row that must find a thing absent, at least."""
 
 _Look = Callable[[], Awaitable[bool]]
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How long and how often something is tried."""
+
+    end: datetime
+    every: timedelta
+    settle: timedelta = timedelta(0)
+    """How long it must stay absent, where it is not known whether a peer is still switching it on."""
 
 
 class _Absence:
@@ -43,24 +57,29 @@ class _Absence:
         return self._looks >= ABSENT_LOOKS and now - self._since >= self._settle
 
 
-async def _until_gone(look: _Look, subject: Subject, end: datetime, failed: str, settle: timedelta) -> Closing:
+async def _until_gone(look: _Look, pace: Pace, failed: str) -> Closing:
     """Repeat a look that switches off and says whether it is gone, until it stays gone or the time has passed."""
-    absence = _Absence(settle)
+    absence = _Absence(pace.settle)
 
     async def once() -> bool | None:
         return absence.lasts(absent=await look()) or None
 
-    gone = await poll(once, end=end + settle, every=subject.execution.timing.poll, stubborn=True)
+    gone = await poll(once, end=pace.end + pace.settle, every=pace.every, stubborn=True)
     return Closing(verified=True) if gone else Closing(verified=False, detail=failed)
 
 
 async def close_fault(tools: Toolbox, subject: Subject, fault_name: str, end: datetime, settle: timedelta) -> Closing:
+    """Remove a fault of an execution: see `fault_gone`."""
+    pace = Pace(end, subject.execution.timing.poll, settle)
+    return await fault_gone(tools.faults(subject.plan), subject.plan.system.faults, fault_name, pace)
+
+
+async def fault_gone(client: FaultClient, address: str, fault_name: str, pace: Pace) -> Closing:
     """Delete a fault until the fault service says, often and long enough, that it does not exist.
 
     The delete comes first: it must be sent even when no status can be had. But only `/status` tells «absent» from
     «cannot tell»; DELETE alone proves nothing (`peer-contract` sections 2.1, 2.4).
     """
-    client = tools.faults(subject.plan)
 
     async def look() -> bool:
         try:
@@ -69,27 +88,34 @@ async def close_fault(tools: Toolbox, subject: Subject, fault_name: str, end: da
             activity.logger.info("deleting %s: %s", fault_name, error.code)
         return await client.status(fault_name) is None
 
-    by_hand = f"curl -X DELETE {subject.plan.system.faults}/api/faults/{fault_name}"
-    failed = f"fault {fault_name} is still there; by hand: {by_hand}"
-    return await _until_gone(look, subject, end, failed, settle)
+    by_hand = f"curl -X DELETE {address}/api/faults/{fault_name}"
+    return await _until_gone(look, pace, f"fault {fault_name} is still there; by hand: {by_hand}")
 
 
 async def close_recordings(tools: Toolbox, subject: Subject, end: datetime) -> Closing:
-    """Stop every recording of the plan's services until none of them is being recorded."""
-    client = tools.proxy(subject.plan)
-    services = subject.plan.service_names
+    """Stop every recording of an execution's services: see `recordings_gone`."""
+    pace = Pace(end, subject.execution.timing.poll)
+    plan = subject.plan
+    return await recordings_gone(tools.proxy(plan), plan, plan.service_names, subject.execution.record_id, pace)
+
+
+async def recordings_gone(client: ProxyClient, plan: Plan, services: list[str], rules_of: str, pace: Pace) -> Closing:
+    """Stop every recording of these services until none of them is being recorded.
+
+    Rules are sessions too. Those of the record `rules_of` belong to the rules window and are removed by record id.
+    """
+    namespace = plan.system.namespace
 
     async def look() -> bool:
         for session in await client.active_sessions():
-            ours = session.namespace == subject.namespace and session.service in services
-            # Rules are sessions too; they belong to the rules window and are removed by record id.
-            if ours and not session.session_id.startswith(subject.execution.record_id):
-                await _stop(client, session.session_id, end)
-        checks = await asyncio.gather(*(client.check(namespace=subject.namespace, service=name) for name in services))
+            ours = session.namespace == namespace and session.service in services
+            if ours and not (rules_of and session.session_id.startswith(rules_of)):
+                await _stop(client, session.session_id, pace.end)
+        checks = await asyncio.gather(*(client.check(namespace=namespace, service=name) for name in services))
         return not any(check.recording for check in checks)
 
-    failed = f"the proxy still records {', '.join(services)}; see {subject.plan.system.proxy}/api/interceptions/active"
-    return await _until_gone(look, subject, end, failed, timedelta(0))
+    failed = f"the proxy still records {', '.join(services)}; see {plan.system.proxy}/api/interceptions/active"
+    return await _until_gone(look, pace, failed)
 
 
 async def _stop(client: ProxyClient, recording_id: str, end: datetime) -> None:
@@ -103,34 +129,55 @@ async def _stop(client: ProxyClient, recording_id: str, end: datetime) -> None:
 async def close_rules(
     tools: Toolbox, subject: Subject, services: list[str], end: datetime, settle: timedelta
 ) -> Closing:
-    """Delete the rules until no session of them exists, no sidecar is left and no canary answers.
+    """Remove the rules of an execution: see `rules_gone`."""
+    pace = Pace(end, subject.execution.timing.poll, settle)
+    record_id = subject.execution.record_id
+
+    async def still_acting() -> set[str]:
+        return await acting(tools, subject, services)
+
+    return await rules_gone(
+        tools.proxy(subject.plan), subject.plan, record_id, services, pace, still_acting=still_acting
+    )
+
+
+async def rules_gone(
+    client: ProxyClient,
+    plan: Plan,
+    record_id: str,
+    services: list[str],
+    pace: Pace,
+    *,
+    still_acting: Callable[[], Awaitable[set[str]]],
+) -> Closing:
+    """Delete rules until no session of them exists, no sidecar is left and no canary answers.
 
     DELETE always says yes, even when the clean-up failed (`peer-contract` section 3.3), so it is not asked for proof.
     """
-    client = tools.proxy(subject.plan)
-    record_id = subject.execution.record_id
+    namespace = plan.system.namespace
 
     async def look() -> bool:
         await client.delete_rules(record_id)
         if await client.rules_active(record_id=record_id, services=services):
             return False
-        checks = await asyncio.gather(*(client.check(namespace=subject.namespace, service=name) for name in services))
+        checks = await asyncio.gather(*(client.check(namespace=namespace, service=name) for name in services))
         if any(check.recording for check in checks):
             return False
-        return not await acting(tools, subject, services)
+        return not await still_acting()
 
-    by_hand = f"curl -X DELETE {subject.plan.system.proxy}/api/fixtures/record/{record_id}"
-    return await _until_gone(look, subject, end, f"rules {record_id} still act; by hand: {by_hand}", settle)
+    by_hand = f"curl -X DELETE {plan.system.proxy}/api/fixtures/record/{record_id}"
+    return await _until_gone(look, pace, f"rules {record_id} still act; by hand: {by_hand}")
 
 
 async def acting(tools: Toolbox, subject: Subject, services: list[str]) -> set[str]:
-    """The services whose canary answers: their rules are seen to act, without a real business request."""
+    """The services of an execution whose canary answers: see `seen_acting`."""
     tokens = await tools.store.tokens(subject.execution.execution_id)
-    addresses = subject.plan.system.services
-    answers = await asyncio.gather(
-        *(
-            tools.canary.intercepted(addresses[name], subject.execution.record_id, name, tokens[name])
-            for name in services
-        )
-    )
-    return {name for name, answered in zip(services, answers, strict=True) if answered}
+    mine = {name: tokens[name] for name in services}
+    return await seen_acting(tools.canary, subject.plan, subject.execution.record_id, mine)
+
+
+async def seen_acting(canary: CanaryClient, plan: Plan, record_id: str, tokens: dict[str, str]) -> set[str]:
+    """The services whose canary answers to their token: rules are seen to act, without a real business request."""
+    addresses = plan.system.services
+    asked = (canary.intercepted(addresses[name], record_id, name, token) for name, token in tokens.items())
+    return {name for name, answered in zip(tokens, await asyncio.gather(*asked), strict=True) if answered}

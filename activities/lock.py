@@ -7,9 +7,10 @@ import asyncio
 from temporalio import activity
 
 from activities.base import deadline, poll, step
+from activities.left_over import left_over
 from activities.steady import steady_again, was_touched
 from activities.targets import require_targets
-from activities.toolbox import Subject, Toolbox
+from activities.toolbox import Toolbox
 from clients.runs import RunDirectory, RunEnd
 from clients.store.read_models import LogLevel
 from workflows.contracts.errors import ErrorCode, HoldfastError
@@ -65,43 +66,26 @@ class LockActivities:
     async def preflight(self, order: ExecutionRef) -> None:
         """See that the services are there, and that nothing is left over from anyone: no sidecar, no fault of ours.
 
+        Whether everything is halted is read here, with the lock in hand: whoever halts cancels every run that the store
+        knows after the flag is set, so that a run which has read it too early is among them.
+
         Raises:
-            HoldfastError: VALIDATION_ERROR, naming services without a Deployment; ENVIRONMENT_NOT_CLEAN, naming what is
-                on and how to look at it.
+            HoldfastError: HALTED, with the operator's reason; VALIDATION_ERROR, naming services without a Deployment;
+                ENVIRONMENT_NOT_CLEAN, naming what is on and how to look at it.
         """
         subject = await self._tools.subject(order.execution_id)
+        halt = await self._tools.store.halted()
+        if halt is not None:
+            hint = "nothing was touched; `holdfast unhalt` lets runs begin again"
+            raise HoldfastError(ErrorCode.HALTED, str(halt), hint=hint)
         await require_targets(self._tools, subject)
-        left = await self._left_over(subject, FAULT_PREFIX)
+        left = await left_over(self._tools, subject, FAULT_PREFIX)
         if left:
             raise HoldfastError(
                 ErrorCode.ENVIRONMENT_NOT_CLEAN,
                 f"something is still on in {subject.namespace}: {'; '.join(left)}",
                 hint="switch it off first; nothing was touched",
             )
-
-    async def _left_over(self, subject: Subject, fault_prefix: str) -> list[str]:
-        proxy, faults = self._tools.proxy(subject.plan), self._tools.faults(subject.plan)
-        services = subject.plan.service_names
-        checks = await asyncio.gather(*(proxy.check(namespace=subject.namespace, service=name) for name in services))
-        left = [
-            f"{service} has a sidecar of session {check.recording_id}"
-            for service, check in zip(services, checks, strict=True)
-            if check.recording
-        ]
-        for name in await faults.names(fault_prefix):
-            # The list may show ghosts (`peer-contract` section 2.5); only the status is authoritative.
-            if await faults.status(name) is not None and not await self._elsewhere(name, subject):
-                left.append(f"fault {name}")
-        return left
-
-    async def _elsewhere(self, fault_name: str, subject: Subject) -> bool:
-        """Whether a fault belongs to a run on another namespace of the same fault service; when in doubt, no."""
-        try:
-            execution_id = int(fault_name.removeprefix(FAULT_PREFIX).split("-", 1)[0], 36)
-            other = await self._tools.store.execution(execution_id)
-        except (ValueError, HoldfastError):
-            return False
-        return other.namespace != subject.namespace
 
     @activity.defn(name="await_windows_settled")
     @step
@@ -132,7 +116,7 @@ class LockActivities:
 
         async def look() -> bool | None:
             nonlocal left
-            left = await self._left_over(subject, ours)
+            left = await left_over(self._tools, subject, ours)
             return None if left else True
 
         longest = subject.plan.timeouts.stability

@@ -9,6 +9,7 @@ import click
 
 from cli.columns import aligned
 from cli.console import AS_JSON, clear_errors, say, say_json
+from cli.halting import mention_halt
 from cli.results import ask_store
 from cli.spans import in_words
 from clients.store.executions import MOST_LISTED
@@ -30,7 +31,7 @@ def list_runs(plan: str | None, limit: int, *, as_json: bool) -> None:
 
     Only the store is asked; HOLDFAST_DATABASE_URL must be the worker's.
     """
-    rows = asyncio.run(ask_store(lambda store: store.latest_executions(limit, plan)))
+    rows = asyncio.run(_rows(limit, plan))
     now = datetime.now(UTC)
     if as_json:
         say_json([_facts(row, now) for row in rows])
@@ -42,6 +43,11 @@ def list_runs(plan: str | None, limit: int, *, as_json: bool) -> None:
     for line in aligned(_HEADINGS, [cells(row, now) for row in rows], _RIGHT):
         say(line)
     say(f"next: `holdfast status {_known_as(rows[0])}` shows the newest one in full")
+
+
+async def _rows(limit: int, plan: str | None) -> list[ExecutionRow]:
+    await mention_halt()
+    return await ask_store(lambda store: store.latest_executions(limit, plan))
 
 
 def cells(row: ExecutionRow, now: datetime) -> tuple[str, ...]:

@@ -12,11 +12,13 @@ import click
 from cli.checking import schema, validate
 from cli.demo import demo
 from cli.faults import faults
+from cli.halting import halt, unhalt
 from cli.init import init
 from cli.listing import list_runs
 from cli.looking import cancel, watch
 from cli.preview import preview_plan
 from cli.processes import end_with_parent
+from cli.recover import recover
 from cli.run import run
 from cli.serving import lab, server, worker
 from cli.status import status
@@ -30,7 +32,7 @@ def cli() -> None:
 
 _COMMANDS = (
     *(demo, init, validate, preview_plan, run, status, watch, cancel),
-    *(list_runs, faults, schema, server, lab, worker),
+    *(list_runs, faults, recover, halt, unhalt, schema, server, lab, worker),
 )
 for command in _COMMANDS:
     cli.add_command(command)

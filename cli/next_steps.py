@@ -12,9 +12,12 @@ _AFTER_ERROR = {
     ErrorCode.EXECUTION_ALREADY_RUNNING: (
         "say --wait to wait for the other run, or --force to have it cancelled and cleaned up first"
     ),
-    ErrorCode.ENVIRONMENT_NOT_CLEAN: "`holdfast faults` lists what of ours is on; switch off the rest by hand",
+    ErrorCode.HALTED: "`holdfast unhalt` lets runs begin again",
+    ErrorCode.ENVIRONMENT_NOT_CLEAN: (
+        "`holdfast faults` lists what is on, `holdfast recover` closes what is ours; switch off the rest by hand"
+    ),
     ErrorCode.NOT_FOUND: "`holdfast list` shows the runs that the store knows",
-    ErrorCode.RECOVERY_UNVERIFIED: "`holdfast faults` lists what may still be on",
+    ErrorCode.RECOVERY_UNVERIFIED: "`holdfast faults` lists what may still be on, `holdfast recover` closes it",
     ErrorCode.PEER_UNREACHABLE: "is it up, and its address right? `holdfast server` starts the Temporal one",
     ErrorCode.STORE_UNAVAILABLE: "check HOLDFAST_DATABASE_URL, which must be the worker's",
     ErrorCode.UNEXPECTED: "This is a defect: please report it, with that file",
@@ -29,10 +32,10 @@ def after_error(code: ErrorCode) -> str:
 def after_run(outcome: RunOutcome, plan: str) -> str:
     """Where to look when a run has ended."""
     if outcome.exit_code is ExitCode.RECOVERY_UNVERIFIED:
-        return "`holdfast faults` lists what may still be on, and the run's log has the commands to close it by hand"
+        return after_error(ErrorCode.RECOVERY_UNVERIFIED)
     if outcome.failure is not None:
         code = outcome.failure.code
-        if code is ErrorCode.EXECUTION_ALREADY_RUNNING:
+        if code in (ErrorCode.EXECUTION_ALREADY_RUNNING, ErrorCode.HALTED):
             return after_error(code)
         return f"docs/errors.md explains {code}; the worker's log has the details"
     if outcome.summary is None:
@@ -44,5 +47,21 @@ def after_run(outcome: RunOutcome, plan: str) -> str:
 def after_faults(*, anything: bool) -> str:
     """Whether somebody has to act on what the ledger says."""
     if anything:
-        return "a worker closes it by then (`holdfast worker`); the run's log has the commands to close it by hand"
+        return "`holdfast worker` closes what it can reach in time, `holdfast recover` what was left behind, at once"
     return "`holdfast list` shows the runs"
+
+
+def after_halt(*, verified: bool, waited: bool) -> str:
+    """How a halt goes on."""
+    if not waited:
+        return "`holdfast faults` shows when everything is off; `holdfast unhalt` lets runs begin again"
+    return "`holdfast unhalt` lets runs begin again" if verified else after_error(ErrorCode.RECOVERY_UNVERIFIED)
+
+
+def after_recovery(*, verified: bool, direct: bool = False) -> str:
+    """What remains to be done when everything has been closed, or not."""
+    if verified and direct:
+        return "once Temporal and store are back, `holdfast faults` tells what they know of it"
+    if verified:
+        return "`holdfast faults` asks the ledger and the peers once more"
+    return "mend what is named above and say it again; `holdfast faults` shows what is left"

@@ -36,11 +36,9 @@ async def ask_store(question: Callable[[Store], Awaitable[T]], database_url: str
     Raises:
         HoldfastError: STORE_UNAVAILABLE.
     """
-    url = database_url or Settings.from_environment(os.environ).database_url
-    _must_exist(url)
     try:
         async with asyncio.timeout(STORE_PATIENCE):
-            store = await Store.open(url)
+            store = await existing_store(database_url)
             try:
                 return await question(store)
             finally:
@@ -49,6 +47,17 @@ async def ask_store(question: Callable[[Store], Awaitable[T]], database_url: str
         raise HoldfastError(
             ErrorCode.STORE_UNAVAILABLE, "the database does not answer", hint="check HOLDFAST_DATABASE_URL"
         ) from error
+
+
+async def existing_store(database_url: str | None = None) -> Store:
+    """The store of this URL, or else the configured one, opened; the caller closes it.
+
+    Raises:
+        HoldfastError: STORE_UNAVAILABLE, also where there is none yet.
+    """
+    url = database_url or Settings.from_environment(os.environ).database_url
+    _must_exist(url)
+    return await Store.open(url)
 
 
 def _must_exist(url: str) -> None:

@@ -45,7 +45,7 @@ async def start(
         Interrupted: while waiting for that one's end.
     """
     workflow_id = run_workflow_id(file.plan.name)
-    order = {"plan": file.document, "if_busy": if_busy.value, "requested_by": _who()}
+    order = {"plan": file.document, "if_busy": if_busy.value, "requested_by": who()}
     while True:
         try:
             started = await client.start_workflow(
@@ -86,7 +86,8 @@ async def _make_room(client: Client, workflow_id: str, if_busy: IfBusy, say: Say
         await running.result()
 
 
-def _who() -> str:
+def who() -> str:
+    """Who is at the terminal, for those who ask later; empty where that cannot be told."""
     with contextlib.suppress(KeyError, OSError):
         return f"{getpass.getuser()}@{socket.gethostname()}"
     return ""

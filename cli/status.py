@@ -12,6 +12,7 @@ from temporalio.client import Client, WorkflowExecutionStatus
 from cli.connection import connected
 from cli.console import AS_JSON, clear_errors, complain, say
 from cli.following import Run, look, report_of
+from cli.halting import mention_halt
 from cli.looking import RUN_ID, known, possible_ids
 from cli.next_steps import after_error
 from cli.panels import panel_lines
@@ -42,6 +43,7 @@ def status(run_id: str, *, as_json: bool) -> None:
 
 
 async def _status(run_id: str, *, as_json: bool) -> None:
+    await mention_halt()
     try:
         client = await connected()
         handle = await known(client, run_id)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from temporalio.api.enums.v1 import PendingActivityState as ActivityState
+from temporalio.api.enums.v1 import PendingWorkflowTaskState as TaskState
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
@@ -13,7 +15,7 @@ from workflows.contracts.base import Contract
 from workflows.contracts.errors import ErrorCode, HoldfastError
 from workflows.contracts.execution import RunFailure, RunStatus, RunSummary
 from workflows.contracts.windows import LockHolder
-from workflows.names import MEMO_HOLDER
+from workflows.names import MEMO_HOLDER, WorkflowType
 
 
 class RunEnd(Contract):
@@ -46,6 +48,29 @@ class RunDirectory:
         except RPCError as error:
             if error.status is RPCStatusCode.NOT_FOUND:
                 return False
+            raise _unreachable(error) from error
+
+    async def waits_for_worker(self, workflow_id: str, run_id: str | None = None) -> bool:
+        """Whether an open run has something to do that no worker has taken up at this moment."""
+        handle = self._client.get_workflow_handle(workflow_id, run_id=run_id)
+        try:
+            described = (await handle.describe()).raw_description
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return False
+            raise _unreachable(error) from error
+        task = described.pending_workflow_task
+        if described.HasField("pending_workflow_task") and task.state != TaskState.PENDING_WORKFLOW_TASK_STATE_STARTED:
+            return True
+        return any(one.state == ActivityState.PENDING_ACTIVITY_STATE_SCHEDULED for one in described.pending_activities)
+
+    async def open_runs(self, task_queue: str) -> list[tuple[str, str]]:
+        """Workflow id and run id of every open run that was started on a queue; the newest may not be listed yet."""
+        wanted = f"WorkflowType = '{WorkflowType.RESILIENCE_TEST}' AND ExecutionStatus = 'Running'"
+        found = self._client.list_workflows(f"{wanted} AND TaskQueue = '{task_queue}'")
+        try:
+            return [(one.id, one.run_id) async for one in found]
+        except RPCError as error:
             raise _unreachable(error) from error
 
     async def cancel(self, workflow_id: str, run_id: str | None = None) -> None:

@@ -5,8 +5,10 @@ No literal of these stands anywhere else.
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 
+from workflows.contracts.base import Contract
 from workflows.contracts.execution import Execution
 from workflows.contracts.plan import Plan
 
@@ -124,3 +126,34 @@ def fault_name(execution_id: int, service: str, window_run_id: str, attempt: int
 
 FAULT_PREFIX = "hf-"
 """Every fault of Holdfast at a fault service begins so."""
+
+_FAULT = re.compile(r"hf-([0-9a-z]{1,11})-(.*)-[0-9a-f]{8}-[0-9]+")
+_RULES_SESSION = re.compile(r"(hf([0-9a-z]{1,11})x)-.+")
+
+
+class NamedFault(Contract):
+    """What a fault's name tells."""
+
+    execution_id: int
+    service: str
+    """Its name, perhaps cut."""
+
+    def is_in(self, service: str) -> bool:
+        """Whether this service may be meant."""
+        return service == self.service or (len(self.service) >= _KEPT and service.startswith(self.service))
+
+
+_KEPT = 36
+"""Characters of a service's name that `fault_name` always keeps."""
+
+
+def named_fault(name: str) -> NamedFault | None:
+    """What a name tells that `fault_name` has made; None for others."""
+    match = _FAULT.fullmatch(name)
+    return NamedFault(execution_id=int(match[1], 36), service=match[2]) if match else None
+
+
+def record_of_session(session_id: str) -> tuple[str, int] | None:
+    """Record id and execution of a session of our rules at the proxy; None for recordings, and sessions of others."""
+    match = _RULES_SESSION.fullmatch(session_id)
+    return (match[1], int(match[2], 36)) if match else None

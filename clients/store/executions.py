@@ -6,7 +6,7 @@ import secrets
 import time
 from typing import Any
 
-from sqlalchemy import case, select, update
+from sqlalchemy import Select, case, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlmodel import col
 
@@ -29,6 +29,13 @@ _RANDOM_BITS = 21
 
 MOST_LISTED = 1_000
 """Runs that are read at once."""
+
+
+_NEWEST_FIRST = (
+    select(TaskExecution, col(PlanSnapshot.name))
+    .join(PlanSnapshot, col(TaskExecution.task_id) == col(PlanSnapshot.id))
+    .order_by(col(TaskExecution.created_at).desc(), col(TaskExecution.id).desc())
+)
 
 
 def new_execution_id() -> int:
@@ -139,20 +146,20 @@ class Executions:
             found = (await work.execute(newest)).first()
         return _read(found[0], found[1].name) if found else None
 
-    @unbroken
     async def newest(self, limit: int, plan: str | None = None) -> list[ExecutionRow]:
         """The newest runs, of all plans or of those with this name, the newest first; at most `MOST_LISTED`.
 
         Their plans' texts, which may be long, are not read.
         """
-        wanted = (
-            select(TaskExecution, col(PlanSnapshot.name))
-            .join(PlanSnapshot, col(TaskExecution.task_id) == col(PlanSnapshot.id))
-            .order_by(col(TaskExecution.created_at).desc(), col(TaskExecution.id).desc())
-            .limit(min(limit, MOST_LISTED))
-        )
-        if plan is not None:
-            wanted = wanted.where(col(PlanSnapshot.name) == plan)
+        wanted = _NEWEST_FIRST.limit(min(limit, MOST_LISTED))
+        return await self._listed(wanted if plan is None else wanted.where(col(PlanSnapshot.name) == plan))
+
+    async def unfinished(self) -> list[ExecutionRow]:
+        """Every run whose end is not written, the newest first: under way, or ended with nobody to write it."""
+        return await self._listed(_NEWEST_FIRST.where(col(TaskExecution.finished_at).is_(None)))
+
+    @unbroken
+    async def _listed(self, wanted: Select[TaskExecution, str]) -> list[ExecutionRow]:
         async with reading(self._engine) as work:
             return [_read(row, name) for row, name in await work.execute(wanted)]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import IntEnum
 
 from workflows.contracts.base import Contract
@@ -27,6 +27,19 @@ class LogEntry(Contract):
     ts: datetime
     level: LogLevel
     message: str
+
+
+class Halt(Contract):
+    """New runs are refused: why, by whose word, since when."""
+
+    reason: str
+    by: str
+    since: datetime
+
+    def __str__(self) -> str:
+        """One sentence for people."""
+        who = f" by {self.by}" if self.by else ""
+        return f"halted since {self.since.astimezone(UTC):%Y-%m-%d %H:%M:%SZ}{who}: {self.reason}"
 
 
 class StoredCase(Case):

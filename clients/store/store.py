@@ -13,10 +13,11 @@ from clients.store.counting import row_counts
 from clients.store.definitions import Definitions
 from clients.store.engine import create_engine
 from clients.store.executions import Executions
+from clients.store.halting import Halting
 from clients.store.ledger import LedgerRows
 from clients.store.logs import Logs
 from clients.store.migrating import migrate
-from clients.store.read_models import CaseResult, ExecutionRow, LogEntry, LogLevel, StoredCase
+from clients.store.read_models import CaseResult, ExecutionRow, Halt, LogEntry, LogLevel, StoredCase
 from clients.store.results import Results
 from clients.store.traffic import Traffic
 from workflows.contracts.exchange import CapturedAnswer, RecordedExchange
@@ -41,6 +42,7 @@ class Store:
         self._definitions = Definitions(engine)
         self._logs = Logs(engine)
         self._ledger = LedgerRows(engine)
+        self._halting = Halting(engine)
         self._traffic = Traffic(engine)
         self._cases = Cases(engine)
         self._results = Results(engine)
@@ -104,6 +106,22 @@ class Store:
     async def latest_executions(self, limit: int, plan: str | None = None) -> list[ExecutionRow]:
         """The newest runs, newest first. See `Executions.newest`."""
         return await self._executions.newest(limit, plan)
+
+    async def unfinished_executions(self) -> list[ExecutionRow]:
+        """Every run whose end is not written, newest first. See `Executions.unfinished`."""
+        return await self._executions.unfinished()
+
+    async def halt(self, reason: str, by: str) -> Halt:
+        """Refuse new runs from now on. See `Halting.halt`."""
+        return await self._halting.halt(reason, by)
+
+    async def unhalt(self) -> Halt | None:
+        """Let new runs begin again. See `Halting.unhalt`."""
+        return await self._halting.unhalt()
+
+    async def halted(self) -> Halt | None:
+        """Whether, and why, new runs are refused. See `Halting.halted`."""
+        return await self._halting.halted()
 
     async def log(self, execution_id: int, key: str, level: LogLevel, message: str) -> None:
         """Append a line to a run's log; one key is one line. See `Logs.add`."""

@@ -24,12 +24,14 @@ from clients.store.columns import (
     utc_now,
 )
 from clients.store.definition_tables import HttpReqDef, PlanSnapshot, Row
+from clients.store.operator_tables import OperatorFlag
 
 __all__ = [
     "BaggageMap",
     "HttpReqDef",
     "InterceptReplayResult",
     "Ledger",
+    "OperatorFlag",
     "PlanSnapshot",
     "RecordedService",
     "RequestPattern",

@@ -27,7 +27,7 @@ async def test_faults_lists_what_is_on(store: Store) -> None:
     assert found.exit_code == 5
     for word in ("fault", "intent", "reviews", "hf-x-reviews", "since 2026-11-20 21:41:36Z", entry.window_id):
         assert word in found.output
-    (facts,) = json.loads((await invoke("faults", "--json")).output)
+    (facts,) = json.loads((await invoke("faults", "--json")).output)["ledger"]
     assert facts["peer_name"] == "hf-x-reviews"
     assert facts["since"].startswith("2026-11-20T21:41:36")
     update = LedgerUpdate(window_id=entry.window_id, run_id=RUN_ID, state=LedgerState.CLOSED)

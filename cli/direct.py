@@ -1,0 +1,178 @@
+"""`holdfast recover --direct`: when Temporal and the store are gone, the names at the peers are all there is.
+
+Nothing but the plan's proxy and fault service is asked (and its services, for the canaries of rules). Everything that
+Holdfast switches on has a name of ours, but recordings: all of the plan's services are stopped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from activities.closing import Pace, fault_gone, recordings_gone, rules_gone, seen_acting
+from cli.console import complain, say, say_json
+from cli.exit_codes import ExitCode
+from cli.interrupts import Interrupts
+from cli.next_steps import after_recovery
+from cli.plans import confirm, valid_plan
+from clients.at_peers import On, OnKind, faults_on, sessions_on
+from clients.canary import CanaryClient
+from clients.faults import FaultClient
+from clients.proxy import ProxyClient
+from clients.settings import Settings
+from workflows.contracts.base import Contract
+from workflows.contracts.errors import HoldfastError
+from workflows.contracts.plan import Plan
+from workflows.contracts.windows import Closing
+from workflows.logic.tokens import token_of
+from workflows.names import named_fault
+
+_WARNING = (
+    "warning: whether a run is under way cannot be told without Temporal and store. One that is goes on, and may "
+    "switch on more: end it first, or its worker"
+)
+
+
+class Direct(Contract):
+    """What became of one thing at a peer; or a peer that cannot be asked."""
+
+    kind: str
+    address: str
+    name: str = ""
+    service: str = ""
+    verified: bool
+    done: str
+
+
+def recover_direct(path: Path, within: timedelta, *, everything: bool, yes: bool, as_json: bool) -> ExitCode:
+    """Close what is on at the plan's peers by name; 0 when everything was seen to be off, else 5."""
+    file = valid_plan(path, as_json=as_json)
+    complain(_WARNING)
+    system = file.plan.system
+    whose = "all faults of Holdfast" if everything else "the faults of Holdfast in the plan's services"
+    question = (
+        f"This removes {whose} at {system.faults}, and every recording and rule of the plan's services at "
+        f"{system.proxy}, whoever made them. Go on?"
+    )
+    confirm(file, yes=yes, question=question)
+    found = asyncio.run(_recover(file.plan, within, everything=everything))
+    code = ExitCode.PASSED if all(one.verified for one in found) else ExitCode.RECOVERY_UNVERIFIED
+    if as_json:
+        say_json({"rows": [one.model_dump(mode="json") for one in found], "exit_code": code})
+        return code
+    for one in found:
+        what = " ".join(part for part in (one.service, one.name) if part) or one.address
+        say(f"{one.kind:<13} {what}: {one.done}", colour=None if one.verified else "red")
+    if not found:
+        say("the peers say that nothing is on")
+    say(f"next: {after_recovery(verified=code is ExitCode.PASSED, direct=True)}")
+    return code
+
+
+async def _recover(plan: Plan, within: timedelta, *, everything: bool) -> list[Direct]:
+    every = Settings.from_environment(os.environ).intervals.poll
+    with Interrupts() as interrupts:
+        async with (
+            FaultClient(plan.system.faults) as faults,
+            ProxyClient(plan.system.proxy) as proxy,
+            CanaryClient() as canary,
+        ):
+            hand = _Hand(plan, faults, proxy, canary, Pace(datetime.now(UTC) + within, every), everything=everything)
+            return await interrupts.during(hand.close())
+
+
+@dataclass(frozen=True)
+class _Hand:
+    plan: Plan
+    faults: FaultClient
+    proxy: ProxyClient
+    canary: CanaryClient
+    pace: Pace
+    everything: bool
+
+    async def close(self) -> list[Direct]:
+        """Look, close, and look again: what is on then has been switched on meanwhile, or was not closed."""
+        system = self.plan.system
+        done = await asyncio.gather(self._faults(), self._sessions())
+        closed = [one for part in done for one in part]
+        told = {(one.address, one.name) for one in closed}
+        unanswered = {one.address for one in closed if not one.name}
+        again: list[Direct] = []
+        for address, look in ((system.faults, self._mine()), (system.proxy, self._sessions_on())):
+            if address in unanswered:
+                look.close()
+                continue
+            on, silent = await _asked(address, look)
+            words = "it is on although nothing was on before: is a run under way?"
+            again += silent
+            again += [
+                _told(one, Closing(verified=False, detail=words)) for one in on if (address, one.name) not in told
+            ]
+        return closed + again
+
+    async def _mine(self) -> list[On]:
+        return await faults_on(self.faults, self.plan.system.faults)
+
+    async def _sessions_on(self) -> list[On]:
+        services = sorted({*self.plan.system.services, *self.plan.service_names})
+        return await sessions_on(
+            self.proxy, self.plan.system.proxy, [(self.plan.system.namespace, name) for name in services]
+        )
+
+    async def _faults(self) -> list[Direct]:
+        on, silent = await _asked(self.plan.system.faults, self._mine())
+        return silent + list(await asyncio.gather(*(self._fault(one) for one in on)))
+
+    async def _fault(self, one: On) -> Direct:
+        told = named_fault(one.name)
+        if not self.everything and not (told and any(told.is_in(name) for name in self.plan.system.services)):
+            return _told(
+                one, Closing(verified=False, detail="left: it is in no service of this plan; --all removes it too")
+            )
+        return _told(one, await fault_gone(self.faults, one.address, one.name, self.pace))
+
+    async def _sessions(self) -> list[Direct]:
+        """Rules first: a recording's services are clean only when they have none."""
+        on, silent = await _asked(self.plan.system.proxy, self._sessions_on())
+        rules = [one for one in on if one.kind is OnKind.RULES]
+        records = dict.fromkeys(one.record_id for one in rules)
+        closings = {
+            record: await self._rules(record, [o for o in rules if o.record_id == record]) for record in records
+        }
+        found = [_told(one, closings[one.record_id]) for one in rules]
+        recordings = [one for one in on if one.kind is OnKind.RECORDING]
+        if recordings:
+            services = sorted({one.service for one in recordings})
+            closing = await recordings_gone(self.proxy, self.plan, services, "", self.pace)
+            found += [_told(one, closing) for one in recordings]
+        return silent + found
+
+    async def _rules(self, record_id: str, on: Sequence[On]) -> Closing:
+        services = sorted({one.service for one in on})
+        known = set(self.plan.service_names)
+        tokens = {name: token_of(self.plan, name) for name in services if name in known}
+
+        async def still_acting() -> set[str]:
+            return await seen_acting(self.canary, self.plan, record_id, tokens)
+
+        return await rules_gone(self.proxy, self.plan, record_id, services, self.pace, still_acting=still_acting)
+
+
+async def _asked(address: str, look: Coroutine[Any, Any, list[On]]) -> tuple[list[On], list[Direct]]:
+    """What is on at a peer; a peer that does not answer is a row of its own."""
+    try:
+        return await look, []
+    except HoldfastError as error:
+        return [], [Direct(kind="no answer", address=address, verified=False, done=f"may have anything on: {error}")]
+
+
+def _told(one: On, closing: Closing) -> Direct:
+    done = "removed, and seen to be off" if closing.verified else closing.detail
+    return Direct(
+        **one.model_dump(include={"kind", "address", "name", "service"}), verified=closing.verified, done=done
+    )

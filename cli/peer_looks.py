@@ -1,0 +1,101 @@
+"""Asking the peers of recent and unsettled runs what is on: all at once, and none of them for long."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from clients.at_peers import On, faults_on, sessions_on
+from clients.faults import FaultClient
+from clients.proxy import ProxyClient
+from clients.store.store import Store
+from workflows.contracts.base import Contract
+from workflows.contracts.errors import HoldfastError
+from workflows.contracts.plan import Plan
+from workflows.contracts.windows import LedgerEntry
+
+RECENT = 50
+"""Runs whose peers are asked, beside those that have something unsettled."""
+
+CALL_TIMEOUT = timedelta(seconds=5)
+PATIENCE = 10.0
+"""Seconds for all that one peer is asked."""
+
+
+class PeerLook(Contract):
+    """What one peer said."""
+
+    peer: str
+    """`proxy` or `fault service`."""
+    address: str
+    on: list[On] = []
+    trouble: str = ""
+    """Why it is not known what is on there."""
+    expected: bool = False
+    """Whether a run that names this peer has something unsettled in the ledger."""
+
+    @property
+    def may_be_on(self) -> bool:
+        """Whether something is on there, or may be: a silent peer counts where the ledger has something unsettled."""
+        return bool(self.on) or (bool(self.trouble) and self.expected)
+
+
+@dataclass
+class Peers:
+    """Whom to ask about what."""
+
+    proxies: dict[str, set[tuple[str, str]]] = field(default_factory=dict)
+    """Namespaces and services, by address."""
+    faults: set[str] = field(default_factory=set)
+    expected: set[str] = field(default_factory=set)
+    """Addresses that runs with unsettled rows name."""
+
+    def add(self, plan: Plan, *, expected: bool) -> None:
+        """Ask the peers of this plan as well."""
+        system = plan.system
+        places = self.proxies.setdefault(system.proxy, set())
+        places.update((system.namespace, name) for name in {*system.services, *plan.service_names})
+        self.faults.add(system.faults)
+        if expected:
+            self.expected.update((system.proxy, system.faults))
+
+
+async def peers_of(store: Store, unsettled: Sequence[LedgerEntry]) -> Peers:
+    """The peers that unsettled and recent runs name."""
+    peers = Peers()
+    for execution_id in {entry.execution_id for entry in unsettled}:
+        peers.add(await store.plan(execution_id), expected=True)
+    # The same plan is the same peers, however often it was run.
+    for row in {row.task_id: row for row in await store.latest_executions(RECENT)}.values():
+        peers.add(await store.plan(row.execution_id), expected=False)
+    return peers
+
+
+async def ask_peers(peers: Peers) -> list[PeerLook]:
+    """What each of them says; trouble is part of the answer."""
+    asked = [_proxy(address, places) for address, places in sorted(peers.proxies.items())]
+    asked += [_fault_service(address) for address in sorted(peers.faults)]
+    looks = await asyncio.gather(*asked)
+    return [look.model_copy(update={"expected": look.address in peers.expected}) for look in looks]
+
+
+async def _proxy(address: str, places: set[tuple[str, str]]) -> PeerLook:
+    async with ProxyClient(address, call_timeout=CALL_TIMEOUT) as client:
+        return await _look("proxy", address, sessions_on(client, address, sorted(places)))
+
+
+async def _fault_service(address: str) -> PeerLook:
+    async with FaultClient(address, call_timeout=CALL_TIMEOUT) as client:
+        return await _look("fault service", address, faults_on(client, address))
+
+
+async def _look(peer: str, address: str, question: Awaitable[list[On]]) -> PeerLook:
+    try:
+        async with asyncio.timeout(PATIENCE):
+            return PeerLook(peer=peer, address=address, on=await question)
+    except TimeoutError:
+        return PeerLook(peer=peer, address=address, trouble=f"no whole answer within {PATIENCE:.0f} s")
+    except HoldfastError as error:
+        return PeerLook(peer=peer, address=address, trouble=str(error))

@@ -1,0 +1,136 @@
+"""`holdfast recover`: an operator's hand on what is still on."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Sequence
+from datetime import timedelta
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import click
+
+from activities.toolbox import Toolbox, opened_toolbox
+from cli.connection import connected
+from cli.console import AS_JSON, clear_errors, complain, say, say_json
+from cli.direct import recover_direct
+from cli.exit_codes import ExitCode
+from cli.interrupts import Interrupts
+from cli.next_steps import after_recovery
+from cli.recovering import Recovered, Recoverer
+from cli.results import existing_store
+from clients.runs import RunDirectory
+from workflows.contracts.errors import HoldfastError
+from workflows.contracts.units import format_duration, parse_duration
+from workflows.contracts.windows import SETTLED, LedgerEntry
+
+WITHIN = timedelta(minutes=2)
+"""For the closing of one thing, unless said otherwise."""
+
+_ELSE = "when Temporal or the store are gone, `holdfast recover --direct PLAN` asks the peers alone"
+
+
+class _Duration(click.ParamType[timedelta]):
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        try:
+            return parse_duration(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+@click.command()
+@click.option("--all", "everything", is_flag=True, help="Runs that are under way as well: they are asked to end first.")
+@click.option("--execution", "execution_id", type=int, metavar="ID", help="One run alone, by its number in `list`.")
+@click.option("--direct", type=click.Path(path_type=Path), metavar="PLAN",
+              help="Without Temporal and store: by name, at the peers of this plan.")  # fmt: skip
+@click.option("--within", type=_Duration(), default=format_duration(WITHIN), show_default=True,
+              help="Time for closing one thing from here.")  # fmt: skip
+@click.option("--yes", is_flag=True, help="With --direct: do not ask before touching what is not on this machine.")
+@AS_JSON
+@clear_errors
+def recover(
+    *, everything: bool, execution_id: int | None, direct: Path | None, within: timedelta, yes: bool, as_json: bool
+) -> None:
+    """Close what is on, or may be, and see that it is off; what was done is told thing by thing.
+
+    Without more, what ended runs have left behind. A window that still works is asked to close and waited for; what
+    nobody closes any more is closed from here. It may be said again at any time. Exit code 0 when everything is seen to
+    be off, 5 otherwise.
+
+    With --direct, everything that has a name of ours and belongs to the plan's services, by what its proxy and fault
+    service say; with --all as well, of other services too.
+    """
+    if direct is not None and execution_id is not None:
+        raise click.UsageError("--direct and --execution exclude each other: the peers know no executions")
+    if execution_id is not None and everything:
+        raise click.UsageError("--all and --execution exclude each other: give one")
+    if direct is not None:
+        raise SystemExit(recover_direct(direct, within, everything=everything, yes=yes, as_json=as_json))
+    raise SystemExit(asyncio.run(_recover(execution_id, within, everything=everything, as_json=as_json)))
+
+
+async def _recover(execution_id: int | None, within: timedelta, *, everything: bool, as_json: bool) -> ExitCode:
+    remark = complain if as_json else say
+    with Interrupts() as interrupts:
+        try:
+            store = await interrupts.during(existing_store())
+            async with opened_toolbox(store, os.environ) as tools:
+                runs = RunDirectory(await interrupts.during(connected()))
+                rows = await _chosen(tools, execution_id)
+                left = [] if everything or execution_id is not None else await _under_way(runs, rows)
+                recoverer = Recoverer(tools, runs, remark, within)
+                chosen = [row for row in rows if row not in left]
+                found = await interrupts.during(_each_execution(recoverer, chosen))
+        except HoldfastError as error:
+            raise HoldfastError(error.code, error.message, hint=f"{error.hint}; {_ELSE}".lstrip("; ")) from error
+    verified = not left and all(one.verified for one in found)
+    code = ExitCode.PASSED if verified else ExitCode.RECOVERY_UNVERIFIED
+    if as_json:
+        told = [one.model_dump(mode="json") for one in found]
+        kept = [row.model_dump(mode="json") for row in left]
+        say_json({"rows": told, "under_way": kept, "exit_code": code})
+        return code
+    _tell(found, left)
+    say(f"next: {after_recovery(verified=verified)}")
+    return code
+
+
+async def _chosen(tools: Toolbox, execution_id: int | None) -> list[LedgerEntry]:
+    """The unsettled rows, of all executions or of one.
+
+    Raises:
+        HoldfastError: NOT_FOUND for an unknown execution.
+    """
+    if execution_id is None:
+        return await tools.store.ledger_unsettled()
+    await tools.store.execution_row(execution_id)
+    return [row for row in await tools.store.ledger_of(execution_id) if row.state not in SETTLED]
+
+
+async def _under_way(runs: RunDirectory, rows: Sequence[LedgerEntry]) -> list[LedgerEntry]:
+    """The rows of runs that the server knows to be running: they close what they have on by themselves."""
+    parents = dict.fromkeys((row.parent_workflow_id, row.parent_run_id) for row in rows)
+    running = {one for one in parents if await runs.is_running(*one)}
+    return [row for row in rows if (row.parent_workflow_id, row.parent_run_id) in running]
+
+
+async def _each_execution(recoverer: Recoverer, rows: Sequence[LedgerEntry]) -> list[Recovered]:
+    by_execution = groupby(sorted(rows, key=lambda row: row.execution_id), key=lambda row: row.execution_id)
+    found: list[Recovered] = []
+    for one in await asyncio.gather(*(recoverer.recover(list(group)) for _, group in by_execution)):
+        found += one
+    return found
+
+
+def _tell(found: Sequence[Recovered], left: Sequence[LedgerEntry]) -> None:
+    for one in found:
+        what = " ".join(part for part in (one.service, one.peer_name) if part)
+        say(f"{one.kind:<10} {what or one.window_id}: {one.done}", colour=None if one.verified else "red")
+    for row in left:
+        say(f"{row.kind:<10} {row.window_id}: left on, its run is under way; --execution {row.execution_id} ends it")
+    if not found and not left:
+        say("nothing is on")

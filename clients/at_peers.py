@@ -1,0 +1,94 @@
+"""What is on, by the peers' own word: faults of ours at a fault service, sessions at a proxy."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from enum import StrEnum
+
+from clients.faults import FaultClient
+from clients.proxy import ProxyClient
+from workflows.contracts.base import Contract
+from workflows.names import FAULT_PREFIX, named_fault, record_of_session
+
+AT_ONCE = 16
+"""Questions to one peer at once."""
+
+
+class OnKind(StrEnum):
+    """What can be on at a peer."""
+
+    FAULT = "fault"
+    RULES = "rules"
+    RECORDING = "recording"
+
+
+class On(Contract):
+    """One thing that is on at a peer."""
+
+    kind: OnKind
+    address: str
+    """The peer's."""
+    name: str
+    """The fault's or the session's."""
+    service: str = ""
+    namespace: str = ""
+    """Empty for faults: their names do not tell it."""
+    record_id: str = ""
+    """Of rules."""
+    execution_id: int | None = None
+    """Whose it is, as far as its name tells: recordings have names of the proxy's own."""
+
+
+async def faults_on(client: FaultClient, address: str) -> list[On]:
+    """Every fault whose name begins like ours and which is really there.
+
+    Raises:
+        HoldfastError: the fault service cannot tell.
+    """
+    # The list may show ghosts (`peer-contract` section 2.5); only the status is authoritative.
+    names = await client.names(FAULT_PREFIX)
+    gate = asyncio.Semaphore(AT_ONCE)
+
+    async def there(name: str) -> bool:
+        async with gate:
+            return await client.status(name) is not None
+
+    found = await asyncio.gather(*(there(name) for name in names))
+    return [_fault(name, address) for name, is_there in zip(names, found, strict=True) if is_there]
+
+
+def _fault(name: str, address: str) -> On:
+    told = named_fault(name)
+    facts = {"service": told.service, "execution_id": told.execution_id} if told else {}
+    return On.model_validate({"kind": OnKind.FAULT, "address": address, "name": name} | facts)
+
+
+async def sessions_on(client: ProxyClient, address: str, places: Iterable[tuple[str, str]]) -> list[On]:
+    """Every session in these places (namespace, service), and every sidecar whose session the proxy has forgotten.
+
+    Raises:
+        HoldfastError: the proxy cannot tell.
+    """
+    places = list(places)
+    gate = asyncio.Semaphore(AT_ONCE)
+
+    async def sidecar(namespace: str, service: str) -> On | None:
+        async with gate:
+            check = await client.check(namespace=namespace, service=service)
+        return _session(check.recording_id or "", namespace, service, address) if check.recording else None
+
+    sessions = await client.active_sessions()
+    listed = [_session(one.session_id, one.namespace, one.service, address) for one in sessions]
+    checked = await asyncio.gather(*(sidecar(*place) for place in places))
+    found = [one for one in listed if (one.namespace, one.service) in places]
+    known = {(one.namespace, one.service) for one in found}
+    return found + [one for one in checked if one is not None and (one.namespace, one.service) not in known]
+
+
+def _session(name: str, namespace: str, service: str, address: str) -> On:
+    record = record_of_session(name)
+    facts = {"record_id": record[0], "execution_id": record[1]} if record else {}
+    kind = OnKind.RULES if record else OnKind.RECORDING
+    where = {"namespace": namespace, "service": service, "address": address}
+    return On.model_validate({"kind": kind, "name": name} | where | facts)

@@ -1,0 +1,54 @@
+"""The flag that refuses new runs, of everyone who uses this store."""
+
+from __future__ import annotations
+
+from sqlalchemy import delete, select
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlmodel import col
+
+from clients.store.columns import utc_now
+from clients.store.engine import reading, writing
+from clients.store.operator_tables import OperatorFlag
+from clients.store.read_models import Halt
+from clients.store.unbroken import unbroken
+from clients.store.upsert import insert_or_replace
+
+_HALTED = "halted"
+
+
+class Halting:
+    """Repository of the flag."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    @unbroken
+    async def halt(self, reason: str, by: str) -> Halt:
+        """Set it. Where it is set already, reason and name are replaced, and the time is that of the first."""
+        row = {"name": _HALTED, "reason": reason, "set_by": by, "created_at": utc_now()}
+        async with writing(self._engine) as work:
+            await insert_or_replace(work, OperatorFlag, [row], "name")
+            return _halt(await _flag(work)) or Halt(reason=reason, by=by, since=utc_now())
+
+    @unbroken
+    async def unhalt(self) -> Halt | None:
+        """Take it back, and say what it was; None when it was not set."""
+        async with writing(self._engine) as work:
+            was = _halt(await _flag(work))
+            await work.execute(delete(OperatorFlag).where(col(OperatorFlag.name) == _HALTED))
+            return was
+
+    @unbroken
+    async def halted(self) -> Halt | None:
+        """The flag; None when new runs may begin."""
+        async with reading(self._engine) as work:
+            return _halt(await _flag(work))
+
+
+async def _flag(work: AsyncSession) -> OperatorFlag | None:
+    wanted = select(OperatorFlag).where(col(OperatorFlag.name) == _HALTED)
+    return (await work.execute(wanted)).scalar_one_or_none()
+
+
+def _halt(row: OperatorFlag | None) -> Halt | None:
+    return Halt(reason=row.reason, by=row.set_by, since=row.created_at) if row else None
