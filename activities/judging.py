@@ -8,12 +8,10 @@ from activities.base import step
 from activities.toolbox import Toolbox
 from clients.store.read_models import CaseResult, LogLevel
 from workflows.contracts.exchange import Measurement
-from workflows.contracts.execution import CaseCounts, CaseVerdict, ExecutionRef, Judgement, Verdict
-from workflows.contracts.load import CaseOutcome, CaseRange, CaseType
-from workflows.contracts.plan import Plan
+from workflows.contracts.execution import CaseVerdict, ExecutionRef, Judgement, Verdict
+from workflows.contracts.load import CaseOutcome, CaseType
 from workflows.contracts.slo import Slo
-from workflows.logic.cases import case_count, cases_in
-from workflows.logic.exclusions import PlanExclusions
+from workflows.logic.counting import count_cases
 from workflows.logic.verdicts import case_verdict, run_verdict, success_latency
 
 SHOWN_FAILURES = 50
@@ -35,8 +33,12 @@ class JudgingActivities:
         planned = await self._tools.store.case_counts(order.execution_id)
         verdicts = _case_verdicts(results, plan.slo)
         await self._tools.store.save_case_verdicts(order.execution_id, verdicts)
-        counts = _count(results, verdicts, planned, _excluded(plan))
-        verdict = run_verdict(counts)
+        counts = count_cases(
+            plan,
+            planned,
+            {one.case_index: (one.outcome, verdicts.get(one.case_index, (None, ""))[0]) for one in results},
+        )
+        verdict = run_verdict(counts, plan.coverage)
         await self._tools.store.set_verdict(order.execution_id, verdict)
         message = f"verdict {verdict}: {counts.passed} passed, {counts.failed} failed of {counts.total} cases"
         await self._tools.store.log(order.execution_id, "judged", LogLevel.INFO, message)
@@ -56,37 +58,6 @@ def _case_verdicts(results: list[CaseResult], slo: Slo) -> dict[int, tuple[Verdi
 
 def _failed(result: CaseResult, verdicts: dict[int, tuple[Verdict, str]]) -> bool:
     return verdicts.get(result.case_index, (Verdict.PASSED, ""))[0] is Verdict.FAILED
-
-
-def _excluded(plan: Plan) -> set[int]:
-    """Indices of the cases that the plan leaves out on purpose."""
-    on_purpose = PlanExclusions(plan)
-    if not on_purpose:
-        return set()
-    cases = cases_in(plan.service_names, CaseRange(first=0, end=case_count(len(plan.services))))
-    return {case.index for case in cases if on_purpose.reason(case) is not None}
-
-
-def _count(
-    results: list[CaseResult],
-    verdicts: dict[int, tuple[Verdict, str]],
-    planned: dict[CaseType, int],
-    excluded: set[int],
-) -> CaseCounts:
-    outcomes = [result.outcome for result in results]
-    found = [verdict for verdict, _ in verdicts.values()]
-    return CaseCounts(
-        total=sum(planned.values()),
-        baseline=planned.get(CaseType.BASELINE, 0),
-        single=planned.get(CaseType.SINGLE, 0),
-        dual=planned.get(CaseType.DUAL, 0),
-        measured=outcomes.count(CaseOutcome.MEASURED),
-        invalid=outcomes.count(CaseOutcome.INVALID),
-        skipped=outcomes.count(CaseOutcome.SKIPPED),
-        excluded=sum(one.outcome is CaseOutcome.SKIPPED and one.case_index in excluded for one in results),
-        passed=found.count(Verdict.PASSED),
-        failed=found.count(Verdict.FAILED),
-    )
 
 
 def one_line(result: CaseResult, verdict: Verdict | None, reason: str) -> CaseVerdict:

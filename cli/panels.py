@@ -141,6 +141,7 @@ def _outcomes(state: RunState) -> Iterator[str]:
     if state.verdict is None:
         return
     excluded = f", {counts.excluded} of them excluded by the plan" if counts.excluded else ""
+    excluded += f", {counts.dispensable} of them may lack by the plan" if counts.dispensable else ""
     unmeasured = f"{counts.invalid} invalid, {counts.skipped} skipped{excluded}"
     yield f"  {counts.passed} passed, {counts.failed} failed, {unmeasured}"
     if counts.failed > len(state.failed_cases):

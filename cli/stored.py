@@ -12,9 +12,9 @@ from cli.verdict_table import as_shown
 from clients.store.read_models import CaseResult, ExecutionRow
 from clients.store.store import Store
 from workflows.contracts.exchange import CapturedAnswer
-from workflows.contracts.execution import CaseCounts, RunStatus, Verdict
+from workflows.contracts.execution import RunStatus, Verdict
 from workflows.contracts.faults import InjectionState
-from workflows.contracts.load import CaseOutcome, CaseRange, CaseType
+from workflows.contracts.load import CaseOutcome, CaseRange
 from workflows.contracts.plan import Plan
 from workflows.contracts.status import (
     AnalysisPanel,
@@ -30,10 +30,11 @@ from workflows.contracts.traffic import RecordedService
 from workflows.contracts.windows import LedgerEntry, LedgerState, WindowKind, WindowState
 from workflows.logic.board import SHOWN_TOKENS
 from workflows.logic.capture import build_rules, has_effect
-from workflows.logic.cases import BATCH_SIZE, batches_in, case_at, case_count
+from workflows.logic.cases import BATCH_SIZE, batches_in, case_count
+from workflows.logic.counting import count_cases
 from workflows.logic.durations import rules_ttl
 from workflows.logic.endings import counted
-from workflows.logic.exclusions import ON_PURPOSE, PlanExclusions
+from workflows.logic.exclusions import ON_PURPOSE
 from workflows.logic.metrics import SHOWN_CASES, metrics_of
 from workflows.names import record_id
 
@@ -62,7 +63,7 @@ async def stored_state(store: Store, row: ExecutionRow) -> RunState:
     kinds = await store.case_counts(run)
     total = sum(kinds.values())
     results = await store.results(run) if total <= MOST_CASES else []
-    counts = _counts(plan, kinds, results)
+    counts = count_cases(plan, kinds, {one.case_index: (one.outcome, one.verdict) for one in results})
     injections = _injections(plan, ledger, captured, results)
     load = _load(total, results, begun=any(one.kind is WindowKind.RULES for one in ledger))
     tokens = await store.tokens(run)
@@ -191,25 +192,6 @@ def _rules(
         rules=len(rules),
         ready=window.state is LedgerState.OPEN,
         ttl_seconds=int(rules_ttl(plan, case_count(len(plan.services))).total_seconds()),
-    )
-
-
-def _counts(plan: Plan, kinds: Mapping[CaseType, int], results: Sequence[CaseResult]) -> CaseCounts:
-    on_purpose, names = PlanExclusions(plan), plan.service_names
-    outcomes = [one.outcome for one in results]
-    verdicts = [one.verdict for one in results]
-    skipped = [one for one in results if one.outcome is CaseOutcome.SKIPPED]
-    return CaseCounts(
-        total=sum(kinds.values()),
-        baseline=kinds.get(CaseType.BASELINE, 0),
-        single=kinds.get(CaseType.SINGLE, 0),
-        dual=kinds.get(CaseType.DUAL, 0),
-        measured=outcomes.count(CaseOutcome.MEASURED),
-        invalid=outcomes.count(CaseOutcome.INVALID),
-        skipped=len(skipped),
-        excluded=sum(on_purpose.reason(case_at(names, one.case_index)) is not None for one in skipped),
-        passed=verdicts.count(Verdict.PASSED),
-        failed=verdicts.count(Verdict.FAILED),
     )
 
 

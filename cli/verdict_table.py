@@ -89,6 +89,7 @@ def conclusion(outcome: RunOutcome) -> list[str]:
             f"verdict: {outcome.summary.verdict.upper()}: {cases.failed} of {cases.total} cases miss the SLO, "
             f"{cases.passed} meet it, {cases.invalid} invalid, {cases.skipped} skipped"
             + (f", {cases.excluded} of them excluded by the plan" if cases.excluded else "")
+            + (f", {cases.dispensable} of them may lack by the plan" if cases.dispensable else "")
         )
     elif outcome.failure:
         lines.append(f"the run failed in {outcome.failure.phase}: {outcome.failure.code}: {outcome.failure.message}")

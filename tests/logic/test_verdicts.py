@@ -7,6 +7,7 @@ import pytest
 
 from workflows.contracts.exchange import Measurement, RequestSample
 from workflows.contracts.execution import CaseCounts, Verdict
+from workflows.contracts.plan import Coverage
 from workflows.contracts.slo import RelativeLimits, Slo
 from workflows.logic.percentiles import measure
 from workflows.logic.verdicts import case_verdict, run_verdict
@@ -77,3 +78,21 @@ def test_every_broken_threshold_is_named() -> None:
 def test_a_run_passes_only_when_every_case_was_measured_and_passed(counts: dict[str, Any], verdict: Verdict) -> None:
     """One failure fails it; one case missing, invalid or skipped makes it inconclusive."""
     assert run_verdict(CaseCounts(**counts)) is verdict
+
+
+@pytest.mark.parametrize(
+    ("counts", "at_least", "verdict"),
+    [
+        ({"total": 10, "measured": 9, "passed": 9, "skipped": 1}, "90%", Verdict.PASSED),
+        ({"total": 10, "measured": 8, "passed": 8, "skipped": 2}, "90%", Verdict.INCONCLUSIVE),
+        ({"total": 100, "measured": 29, "passed": 29, "invalid": 71}, "29%", Verdict.PASSED),
+        ({"total": 10, "measured": 9, "passed": 8, "failed": 1, "skipped": 1}, "90%", Verdict.FAILED),
+        ({"total": 10, "measured": 8, "passed": 8, "skipped": 2, "excluded": 1}, "90%", Verdict.INCONCLUSIVE),
+        ({"total": 10, "measured": 8, "passed": 8, "skipped": 2, "dispensable": 2}, "100%", Verdict.PASSED),
+        ({"total": 10, "measured": 7, "passed": 7, "skipped": 3, "dispensable": 2}, "100%", Verdict.INCONCLUSIVE),
+        ({"total": 3, "skipped": 3, "dispensable": 3}, "0%", Verdict.INCONCLUSIVE),
+    ],
+)
+def test_a_plan_may_accept_less_coverage(counts: dict[str, Any], at_least: str, verdict: Verdict) -> None:
+    """By share or by name; never without anything measured, and never against a failure."""
+    assert run_verdict(CaseCounts(**counts), Coverage.model_validate({"at_least": at_least})) is verdict

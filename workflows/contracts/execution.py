@@ -151,6 +151,8 @@ class CaseCounts(Contract):
     skipped: int = 0
     excluded: int = 0
     """Those of the skipped ones that the plan leaves out on purpose."""
+    dispensable: int = 0
+    """Those of the other invalid and skipped ones that may lack, by the plan's `coverage.may_lack`."""
     passed: int = 0
     failed: int = 0
 

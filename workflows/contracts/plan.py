@@ -90,6 +90,15 @@ CaseExclusion = Annotated[ExcludedCase, BeforeValidator(_case_from_text, json_sc
 """Which cases are left out: an id as text, or with a reason."""
 
 
+class Coverage(StrictModel):
+    """How many cases may go without a result: with more, a run that found nothing wrong is inconclusive, not passed."""
+
+    at_least: Share = 100.0
+    """Share of the cases that must be measured, of those that are neither excluded nor in `may_lack`."""
+    may_lack: list[str] = []
+    """Cases that are measured where that can be, and not missed where it cannot: written as in `exclude`."""
+
+
 class Timeouts(StrictModel):
     """How long each stage may take; defaults are those of the original orchestrator (`peer-contract` section 5)."""
 
@@ -126,6 +135,7 @@ class Plan(StrictModel):
     slo: Slo
     exclude: list[CaseExclusion] = []
     """Cases that are left out on purpose: an id (`cart+payment`, `cart+*`), or an id with a reason."""
+    coverage: Coverage = Coverage()
     steady_state: SteadyState = SteadyState()
     stop: Stop = Stop()
     safety: Safety = Safety()

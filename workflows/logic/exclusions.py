@@ -32,15 +32,27 @@ class PlanExclusions:
 
     def reason(self, case: Case) -> str | None:
         """Why the plan leaves a case out; None when it does not."""
-        if len(case.services) == 1:
-            forms = [case.case_id]
-        elif case.services:
-            first, second = case.services
-            forms = [case.case_id, _normal(f"{first}+*"), _normal(f"{second}+*"), "*+*"]
-        else:
-            return None
-        found = next((self._reasons[form] for form in forms if form in self._reasons), None)
+        found = next((self._reasons[form] for form in _forms(case) if form in self._reasons), None)
         return None if found is None else ON_PURPOSE + (f": {found}" if found else "")
+
+
+class Dispensable:
+    """The cases that may go without a result, by `coverage.may_lack`."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._named = {_normal(one) for one in plan.coverage.may_lack}
+
+    def __contains__(self, case: Case) -> bool:
+        """Whether the plan accepts this one unmeasured."""
+        return any(form in self._named for form in _forms(case))
+
+
+def _forms(case: Case) -> list[str]:
+    """How a plan can name a case, the most particular first; the baseline cannot be named."""
+    if len(case.services) == 2:
+        first, second = case.services
+        return [case.case_id, _normal(f"{first}+*"), _normal(f"{second}+*"), f"{ANY}+{ANY}"]
+    return [case.case_id] if case.services else []
 
 
 def needless(plan: Plan, unusable: Collection[str]) -> dict[str, str]:
@@ -75,23 +87,33 @@ def _normal(case: str) -> str:
 
 def exclusion_rules(document: dict[Any, Any]) -> Iterator[Problem]:
     """Every exclusion that names no case, and services that would be broken for nothing."""
-    listed, services = document.get("exclude"), document.get("services")
-    if not isinstance(listed, list) or not isinstance(services, list):
+    services, coverage = document.get("services"), document.get("coverage")
+    if not isinstance(services, list):
         return
     names = [one["name"] for one in services if isinstance(one, dict) and isinstance(one.get("name"), str)]
+    excluded: set[str] = set()
+    yield from _listed("exclude", document.get("exclude"), names, excluded)
+    if isinstance(coverage, dict):
+        yield from _listed("coverage.may_lack", coverage.get("may_lack"), names, set())
+    yield from _nothing_left(excluded, names)
+
+
+def _listed(place: str, listed: object, names: list[str], forms: set[str]) -> Iterator[Problem]:
+    """What is wrong with a list of cases; the forms that it names are added to `forms`."""
     seen: dict[str, int] = {}
     nearest = Nearest(names)
-    for position, one in enumerate(listed):
+    for position, one in enumerate(listed if isinstance(listed, list) else []):
         case = one.get("case") if isinstance(one, dict) else one
         if not isinstance(case, str):
             continue
-        path = f"exclude[{position}]" + (".case" if isinstance(one, dict) else "")
+        path = f"{place}[{position}]" + (".case" if isinstance(one, dict) else "")
         problems = list(_unknown(path, case, names, nearest))
         yield from problems
         earlier = seen.setdefault(_normal(case), position)
         if not problems and earlier != position:
-            yield Problem(path=path, message=f"{shown(case)} is excluded already", hint=f"see exclude[{earlier}]")
-    yield from _nothing_left(set(seen), names)
+            done = "excluded" if place == "exclude" else "named"
+            yield Problem(path=path, message=f"{shown(case)} is {done} already", hint=f"see {place}[{earlier}]")
+    forms |= set(seen)
 
 
 def _unknown(path: str, case: str, names: list[str], nearest: Nearest) -> Iterator[Problem]:
@@ -111,7 +133,7 @@ def _unknown(path: str, case: str, names: list[str], nearest: Nearest) -> Iterat
         for name in parts:
             if name != ANY and name not in names:
                 found = nearest.of(name)
-                hint = did_you_mean(found) if found else "exclude cases of the services under test"
+                hint = did_you_mean(found) if found else "name cases of the services under test"
                 yield Problem(path=path, message=f"{shown(name)} is not among the services under test", hint=hint)
 
 

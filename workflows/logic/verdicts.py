@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from workflows.contracts.exchange import Measurement
 from workflows.contracts.execution import CaseCounts, Verdict
+from workflows.contracts.plan import Coverage
 from workflows.contracts.slo import Limits, Slo
 from workflows.contracts.units import format_duration
 
@@ -62,13 +63,15 @@ def case_verdict(measurement: Measurement, slo: Slo, baseline: Measurement | Non
     return (Verdict.FAILED, "; ".join(broken)) if broken else (Verdict.PASSED, "")
 
 
-def run_verdict(counts: CaseCounts) -> Verdict:
-    """Failed when any case failed; else inconclusive unless every case was measured; else passed.
+def run_verdict(counts: CaseCounts, coverage: Coverage | None = None) -> Verdict:
+    """Failed when any case failed; else inconclusive unless enough cases were measured; else passed.
 
-    Cases that the plan leaves out on purpose are not missed.
+    Enough is every one, or what the plan's `coverage` says. Cases that the plan leaves out are not missed.
     """
     if counts.failed:
         return Verdict.FAILED
-    if counts.measured + counts.excluded < counts.total or counts.passed < counts.measured or not counts.measured:
-        return Verdict.INCONCLUSIVE
-    return Verdict.PASSED
+    wanted = counts.total - counts.excluded - counts.dispensable
+    at_least = coverage.at_least if coverage else 100
+    # Rounded: 29 of 100 is 29 %, whatever binary fractions make of it.
+    enough = counts.measured >= wanted or round(100 * counts.measured / wanted, 9) >= at_least
+    return Verdict.PASSED if counts.measured and counts.passed == counts.measured and enough else Verdict.INCONCLUSIVE
