@@ -16,15 +16,16 @@ from clients.secrets import Redactor
 from clients.store.read_models import LogLevel
 from workflows.contracts.errors import ErrorCode, HoldfastError
 from workflows.contracts.exchange import RecordedExchange
-from workflows.contracts.execution import ExecutionRef, Phase, PhaseChange
+from workflows.contracts.execution import ExecutionRef
 from workflows.contracts.traffic import AnalysisOrder, AnalysisStarted, RecordedService, RecordedServices
 from workflows.contracts.windows import Closing
-from workflows.logic.durations import ANALYSIS_SENDS, recording_ttl
+from workflows.logic.durations import ANALYSIS_SENDS, analysis_start, recording_ttl
 from workflows.logic.percentiles import is_error
 from workflows.logic.tokens import BAGGAGE_HEADER, marker
 
-REPEATABLE_FOR = timedelta(seconds=50)
-"""How long an identical analyze call is answered with the first one's task (60 s, with room to spare)."""
+_SURELY_REMEMBERED = 5 / 6
+"""Of the proxy's time of deduplication (50 of 60 s): so long an identical call is surely answered with the first one's
+task."""
 
 
 class TrafficActivities:
@@ -38,20 +39,18 @@ class TrafficActivities:
     async def start(self, order: ExecutionRef) -> AnalysisStarted:
         """Start the analysis. Within the proxy's 60 s of deduplication a repetition finds the first call's task.
 
-        When the task found belongs to another execution, this waits until the proxy has forgotten that one.
+        Later it would start a second one beside it, so whatever an earlier attempt started is stopped, seen to be off,
+        and waited out first. When the task found belongs to another execution, this waits until the proxy has forgotten
+        that one.
 
         Raises:
-            HoldfastError: ANALYZE_FAILED when it is refused, or when a repetition comes too late to be harmless.
+            HoldfastError: ANALYZE_FAILED when it is refused, or when no time is left to begin again.
         """
         subject = await self._tools.subject(order.execution_id)
         timing = subject.execution.timing
         age = datetime.now(UTC) - activity.info().scheduled_time
-        if activity.info().attempt > 1 and age > min(REPEATABLE_FOR, timing.analyze_dedupe) + timing.analyze_dedupe:
-            raise HoldfastError(
-                ErrorCode.ANALYZE_FAILED,
-                "it is not known whether the analysis was started, and asking again now would start a second one",
-                hint="run again; whatever was started is being stopped",
-            )
+        if activity.info().attempt > 1 and age > timing.analyze_dedupe * _SURELY_REMEMBERED:
+            await self._give_up_earlier(subject, age)
         try:
             task = await self._analyze(subject)
         except HoldfastError as error:
@@ -60,12 +59,24 @@ class TrafficActivities:
             activity.logger.info("waiting for the proxy to forget an equal analysis of another execution")
             await asyncio.sleep(timing.analyze_dedupe.total_seconds())
             task = await self._analyze(subject)
-        change = PhaseChange(
-            execution_id=order.execution_id, phase=Phase.ANALYZING_PATTERNS, analyze_task_id=task.task_id
-        )
-        await self._tools.store.change_phase(change)
         await self._tools.store.log(order.execution_id, "analysis:started", LogLevel.INFO, f"analysis {task.task_id}")
         return AnalysisStarted(task_id=task.task_id)
+
+    async def _give_up_earlier(self, subject: Subject, age: timedelta) -> None:
+        """Stop what an earlier attempt may have started, and wait until the proxy has forgotten its call."""
+        dedupe = subject.execution.timing.analyze_dedupe
+        if age + dedupe > analysis_start(dedupe):
+            raise HoldfastError(
+                ErrorCode.ANALYZE_FAILED,
+                "it is not known whether the analysis was started, and no time is left to begin again",
+                hint="run again; whatever was started is being stopped",
+            )
+        closing = await close_recordings(self._tools, subject, datetime.now(UTC) + dedupe)
+        if not closing.verified:
+            raise HoldfastError(ErrorCode.PEER_ERROR, f"an earlier analysis could not be stopped: {closing.detail}")
+        message = "nobody knows what became of an earlier call: its recordings are off, beginning again"
+        await self._tools.store.log(subject.execution.execution_id, "analysis:again", LogLevel.WARN, message)
+        await asyncio.sleep(dedupe.total_seconds())
 
     async def _analyze(self, subject: Subject) -> AnalysisTask:
         return await uncancelled(

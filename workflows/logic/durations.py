@@ -48,9 +48,14 @@ def fault_ttl(plan: Plan) -> timedelta:
     return timedelta(seconds=int(plan.safety.fault_ttl.total_seconds()))
 
 
+def analysis_start(dedupe: timedelta) -> timedelta:
+    """How long an analysis may take to begin: time to give up one whose outcome is unknown, and to wait it out."""
+    return dedupe * 3
+
+
 def recording_hold(plan: Plan, dedupe: timedelta) -> timedelta:
     """How long a recording window may be open."""
-    return plan.timeouts.analyze + dedupe * 2 + timedelta(minutes=1)
+    return plan.timeouts.analyze + analysis_start(dedupe) + timedelta(minutes=1)
 
 
 def fault_hold(plan: Plan) -> timedelta:

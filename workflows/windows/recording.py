@@ -8,6 +8,7 @@ from workflows import policies
 from workflows.contracts.execution import ExecutionRef
 from workflows.contracts.traffic import AnalysisOrder, AnalysisReport, RecordedService
 from workflows.contracts.windows import Closing, WindowInput, WindowKind
+from workflows.logic.durations import analysis_start
 from workflows.names import WorkflowType
 from workflows.windows.holding import Holding
 
@@ -45,7 +46,7 @@ class RecordingWindow:
             TrafficActivities.start,
             self._ref,
             summary="Ask the proxy to record",
-            **policies.waiting(timing, timing.analyze_dedupe * 2),
+            **policies.waiting(timing, analysis_start(timing.analyze_dedupe)),
         )
         self._holding.ensure_open()
         await self._holding.opened(analyze_task_id=started.task_id)
