@@ -1,0 +1,104 @@
+"""`holdfast halt`: every run ends and is cleaned up, and none begins until it is taken back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from temporalio.client import WorkflowFailureError, WorkflowHandle
+from temporalio.exceptions import ApplicationError, CancelledError
+
+from cli.exit_codes import ExitCode, code_for
+from clients.store.store import Store
+from lab import Lab, PortChoice, load_topology
+from tests.e2e.bench import Bench, until
+from tests.e2e.conftest import QUICK, ROOT
+from tests.e2e.hand import holdfast
+from tests.e2e.test_endings import LONG_LOAD
+from workflows.contracts.errors import ErrorCode
+from workflows.contracts.execution import Phase, Recovery, RunFailure, RunStatus
+
+
+async def cause_of_end(handle: WorkflowHandle[Any, Any]) -> BaseException | None:
+    with pytest.raises(WorkflowFailureError) as raised:
+        await handle.result()
+    return raised.value.cause
+
+
+async def refused(bench: Bench) -> RunFailure:
+    """How a run ends that is started now."""
+    cause = await cause_of_end(await bench.start(bench.small_plan("reviews"), workflow_id=f"again/{bench.name}"))
+    assert isinstance(cause, ApplicationError)
+    return RunFailure.model_validate(cause.details[0])
+
+
+async def test_halting_ends_every_run_and_refuses_new_ones(bench: Bench) -> None:
+    """Two runs on two systems, and one that waits for the first one's lock: all are cancelled, all is off."""
+    topology = load_topology(ROOT / "examples" / "shop-topology.yaml")
+    async with Lab(topology, settings=QUICK, ports=PortChoice.FREE) as other:
+        second = Bench(bench.temporal, other, bench.folder)
+        one = await bench.start(bench.small_plan(load=LONG_LOAD))
+        plan = second.small_plan(load=LONG_LOAD)
+        two = await bench.start(plan, workflow_id=f"second/{bench.name}")
+        await bench.until_phase(one, Phase.LOAD_TEST_BASELINE)
+        await bench.until_phase(two, Phase.INJECTING_AND_REPLAYING)
+        waiting = await bench.start(bench.small_plan(), workflow_id=f"waiting/{bench.name}", if_busy="wait")
+        await bench.until_state(waiting, lambda state: bool(state.waiting_for), "a run that waits for the lock")
+        said = await holdfast(bench, "halt", "--reason", "a fire", "--json")
+        assert said.code == 0, said
+        assert {row["workflow_id"] for row in said.facts["ended"]} == {one.id, two.id, waiting.id}
+        assert {row["status"] for row in said.facts["ended"]} == {"cancelled"}
+        assert said.facts["halt"]["reason"] == "a fire"
+        assert bench.lab.state().clean
+        assert other.state().clean
+    for handle in (one, two, waiting):
+        assert isinstance(await cause_of_end(handle), CancelledError)
+    assert await bench.store.ledger_unsettled() == []
+
+
+async def test_nothing_begins_while_it_is_halted(bench: Bench) -> None:
+    """The reason is in the run's own end and in whatever else is asked; nothing was touched; unhalt opens the way."""
+    assert (await holdfast(bench, "halt", "--reason", "a fire")).code == 0
+    failure = await refused(bench)
+    assert (failure.code, failure.recovery) == (ErrorCode.HALTED, Recovery.NOT_NEEDED)
+    assert "a fire" in failure.message
+    assert code_for(failure.code) is ExitCode.REFUSED
+    (row,) = await bench.store.latest_executions(5)
+    assert (row.run_status, row.error_code) == (RunStatus.FAILED, ErrorCode.HALTED)
+    assert bench.lab.state().clean
+    for command in (("list",), ("status", f"again/{bench.name}"), ("faults",)):
+        said = await holdfast(bench, *command)
+        assert said.code == 0, said
+        assert "a fire" in said.out + said.err
+    opened = await holdfast(bench, "unhalt")
+    assert "no longer halted" in opened.out
+    assert "halted" not in (await holdfast(bench, "list")).err
+    handle = await bench.start(bench.small_plan("reviews"))
+    await bench.until_phase(handle, Phase.ANALYZING_PATTERNS)
+    await handle.cancel()
+    await bench.lock_ended(handle)
+
+
+async def test_a_run_that_read_the_flag_too_early_is_among_those_that_are_ended(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The flag is set before the runs are listed, and a run is stored before it reads the flag: none slips between."""
+    real, reads = Store.halted, []
+
+    async def too_early(store: Store) -> object:
+        found = await real(store)
+        reads.append(found)
+        return found
+
+    monkeypatch.setattr(Store, "halted", too_early)
+    handle = await bench.start(bench.small_plan(load=LONG_LOAD))
+
+    async def has_read() -> bool:
+        return bool(reads)
+
+    await until(has_read, "a run that has read the flag")
+    assert reads == [None]
+    said = await holdfast(bench, "halt", "--reason", "a fire", "--json")
+    assert said.code == 0, said
+    assert [row["workflow_id"] for row in said.facts["ended"]] == [handle.id]
+    assert bench.lab.state().clean
