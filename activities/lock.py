@@ -84,7 +84,7 @@ class LockActivities:
             raise HoldfastError(
                 ErrorCode.ENVIRONMENT_NOT_CLEAN,
                 f"something is still on in {subject.namespace}: {'; '.join(left)}",
-                hint="switch it off first; nothing was touched",
+                hint="`holdfast recover` closes what is ours, the rest is for a hand; nothing was touched",
             )
 
     @activity.defn(name="await_windows_settled")

@@ -37,6 +37,8 @@ _WARNING = (
     "switch on more: end it first, or its worker"
 )
 
+_SILENT = "no answer"
+
 
 class Direct(Contract):
     """What became of one thing at a peer; or a peer that cannot be asked."""
@@ -101,7 +103,7 @@ class _Hand:
         done = await asyncio.gather(self._faults(), self._sessions())
         closed = [one for part in done for one in part]
         told = {(one.address, one.name) for one in closed}
-        unanswered = {one.address for one in closed if not one.name}
+        unanswered = {one.address for one in closed if one.kind == _SILENT}
         again: list[Direct] = []
         for address, look in ((system.faults, self._mine()), (system.proxy, self._sessions_on())):
             if address in unanswered:
@@ -168,7 +170,7 @@ async def _asked(address: str, look: Coroutine[Any, Any, list[On]]) -> tuple[lis
     try:
         return await look, []
     except HoldfastError as error:
-        return [], [Direct(kind="no answer", address=address, verified=False, done=f"may have anything on: {error}")]
+        return [], [Direct(kind=_SILENT, address=address, verified=False, done=f"may have anything on: {error}")]
 
 
 def _told(one: On, closing: Closing) -> Direct:

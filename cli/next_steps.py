@@ -24,6 +24,10 @@ _AFTER_ERROR = {
 }
 
 
+_AS_BEFORE_THE_RUN = (ErrorCode.EXECUTION_ALREADY_RUNNING, ErrorCode.HALTED, ErrorCode.OUTSIDE_GUARDRAILS)
+"""Refusals that mean the same to whoever started a run."""
+
+
 def after_error(code: ErrorCode) -> str:
     """What helps against an error that has no hint of its own."""
     return _AFTER_ERROR.get(code, f"docs/errors.md explains {code}")
@@ -35,7 +39,7 @@ def after_run(outcome: RunOutcome, plan: str) -> str:
         return after_error(ErrorCode.RECOVERY_UNVERIFIED)
     if outcome.failure is not None:
         code = outcome.failure.code
-        if code in (ErrorCode.EXECUTION_ALREADY_RUNNING, ErrorCode.HALTED):
+        if code in _AS_BEFORE_THE_RUN:
             return after_error(code)
         return f"docs/errors.md explains {code}; the worker's log has the details"
     if outcome.summary is None:

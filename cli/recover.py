@@ -22,13 +22,14 @@ from cli.next_steps import after_recovery
 from cli.recovering import Recovered, Recoverer
 from cli.results import existing_store
 from clients.runs import RunDirectory
-from workflows.contracts.errors import HoldfastError
+from workflows.contracts.errors import ErrorCode, HoldfastError
 from workflows.contracts.units import format_duration, parse_duration
 from workflows.contracts.windows import SETTLED, LedgerEntry
 
 WITHIN = timedelta(minutes=2)
 """For the closing of one thing, unless said otherwise."""
 
+_GONE = (ErrorCode.PEER_UNREACHABLE, ErrorCode.STORE_UNAVAILABLE, ErrorCode.STORE_CONFLICT)
 _ELSE = "when Temporal or the store are gone, `holdfast recover --direct PLAN` asks the peers alone"
 
 
@@ -86,6 +87,8 @@ async def _recover(execution_id: int | None, within: timedelta, *, everything: b
                 chosen = [row for row in rows if row not in left]
                 found = await interrupts.during(_each_execution(recoverer, chosen))
         except HoldfastError as error:
+            if error.code not in _GONE:
+                raise
             raise HoldfastError(error.code, error.message, hint=f"{error.hint}; {_ELSE}".lstrip("; ")) from error
     verified = not left and all(one.verified for one in found)
     code = ExitCode.PASSED if verified else ExitCode.RECOVERY_UNVERIFIED
