@@ -1,6 +1,7 @@
 """One lab: the demo system, its traffic proxy, its fault service and the admin endpoint, in one event loop."""
 
 import socket
+from collections import Counter
 from types import TracebackType
 from typing import Self
 
@@ -61,6 +62,11 @@ class Lab:
     def misbehave(self, misbehaviour: Misbehaviour) -> None:
         """Make the peers misbehave: the same as `POST /lab/misbehave`."""
         self._mischief.set(misbehaviour)
+
+    @property
+    def calls(self) -> Counter[str]:
+        """Calls that reached proxy and fault service since the last misbehaviour was set, by endpoint."""
+        return self._mischief.calls
 
     async def start(self) -> LabAddresses:
         """Open every socket and answer with the addresses. Whatever was opened is closed again if this fails."""

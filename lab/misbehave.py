@@ -1,6 +1,7 @@
 """Makes the peers misbehave on demand: one middleware around the proxy and the fault service."""
 
 import asyncio
+from collections import Counter
 from enum import StrEnum
 
 from aiohttp import web
@@ -63,17 +64,21 @@ class Mischief:
 
     def __init__(self, hang_limit: float) -> None:
         self.current = Misbehaviour()
+        self.calls: Counter[str] = Counter()
+        """Calls that reached the peers since the last misbehaviour was set, by endpoint."""
         self._seen: list[int] = []
         self._hang_limit = hang_limit
 
     def set(self, wanted: Misbehaviour) -> None:
         """Replace the current misbehaviour; counting starts again."""
         self.current = wanted
+        self.calls.clear()
         self._seen = [0] * len(wanted.instructions)
 
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Act out the first instruction that is due for this call."""
+        self.calls[str(request.match_info.route.name)] += 1
         instruction = await self._due(request)
         if instruction is None:
             return await handler(request)

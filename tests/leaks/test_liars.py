@@ -1,0 +1,198 @@
+"""Peers that lie: what they claim is not believed, and what they leave on is told."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
+from temporalio.exceptions import ApplicationError
+
+import worker
+from lab import Action, Endpoint, Instruction, Lab, Misbehaviour, PortChoice
+from tests.e2e.bench import until
+from tests.leaks import checker
+from tests.leaks.duo import BRISK, LEFT, RIGHT, TOPOLOGY, Duo
+from workflows.contracts.errors import ErrorCode
+from workflows.contracts.execution import Phase, Recovery, RunFailure, RunSummary, Verdict
+from workflows.contracts.load import CaseOutcome
+from workflows.contracts.windows import LedgerState
+
+HALF_RUNNING = {
+    "success": True,
+    "data": {
+        "phase": "Running",
+        "status": {
+            "phase": "Running",
+            "expStatuses": [
+                {
+                    "success": True,
+                    "state": "Success",
+                    "resStatuses": [
+                        {"kind": "container", "state": "Success", "success": True, "identifier": "duo/n/left-0"},
+                        {"kind": "container", "state": "Error", "success": False, "identifier": "duo/n/left-1"},
+                    ],
+                }
+            ],
+        },
+    },
+}
+IN_ERROR = {
+    "success": True,
+    "data": {
+        "phase": "Error",
+        "status": {"phase": "Error", "expStatuses": [{"success": False, "state": "Error", "error": "no such class"}]},
+    },
+}
+UNKNOWN = {"success": True, "data": {"taskId": "task_1", "status": "NOT_FOUND"}}
+OF_ANOTHER = {"success": True, "data": {"taskId": "task_1", "status": "INITIALIZING", "execution_id": 1}}
+
+
+@pytest.fixture
+async def duo(temporal: Client, tmp_path: Path) -> AsyncIterator[Duo]:
+    """The two-service lab, a store and a worker."""
+    async with Lab(TOPOLOGY, settings=BRISK, ports=PortChoice.FREE) as lab:
+        bench = Duo(temporal, lab, tmp_path)
+        async with worker.running(temporal, bench.settings), bench:
+            yield bench
+
+
+def first(endpoint: Endpoint, body: Any, calls: int = 1, contains: str | None = None) -> Misbehaviour:
+    """These first calls are answered so, whatever is true."""
+    return Misbehaviour(
+        instructions=[
+            Instruction(endpoint=endpoint, action=Action.REPLACE, nth=nth, body=body, contains=contains)
+            for nth in range(1, calls + 1)
+        ]
+    )
+
+
+async def failure(duo: Duo, handle: WorkflowHandle[Any, Any]) -> RunFailure:
+    """Why a run failed."""
+    with pytest.raises(WorkflowFailureError) as raised:
+        await handle.result()
+    assert isinstance(raised.value.cause, ApplicationError)
+    await duo.lock_ended(handle)
+    return RunFailure.model_validate(raised.value.cause.details[0])
+
+
+async def outcomes(duo: Duo, summary: RunSummary) -> dict[str, tuple[CaseOutcome, str]]:
+    """What became of each case, and why."""
+    return {one.case_id: (one.outcome, one.reason) for one in await duo.store.results(summary.execution_id)}
+
+
+async def nothing_stays(duo: Duo) -> None:
+    """By the lab's own word."""
+    seen = await checker.look(duo.lab.addresses.admin)
+    assert [*checker.still_on(seen), *checker.by_itself(seen.log)] == []
+
+
+async def test_a_fault_that_is_only_said_to_be_gone_is_told(duo: Duo) -> None:
+    """Deleting succeeds and changes nothing: recovery is unverified, no load test on top of it, a row stays open."""
+    duo.lab.misbehave(Misbehaviour(instructions=[Instruction(endpoint=Endpoint.FAULT_DELETE, action=Action.LIE)]))
+    handle = await duo.start(duo.plan(timeouts={"recovery": "1s", "stability": "2s"}))
+    found = await failure(duo, handle)
+    assert (found.code, found.phase) == (ErrorCode.RECOVERY_UNVERIFIED, Phase.INJECTING_AND_REPLAYING)
+    assert found.recovery is Recovery.UNVERIFIED
+    assert found.message.startswith("left was not seen to recover")
+    seen = await checker.look(duo.lab.addresses.admin)
+    assert (seen.counters.upserts, len(checker.still_on(seen)) > 0) == (0, True)
+    rows = [row for row in await duo.store.ledger_of(found.execution_id or 0) if row.kind == "fault"]
+    assert [(row.service, row.state) for row in rows] == [(LEFT, LedgerState.UNVERIFIED)]
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [(HALF_RUNNING, "not running after 0.5 s"), (IN_ERROR, "it failed (no such class)")],
+    ids=["half running", "error"],
+)
+async def test_a_fault_that_does_not_run_everywhere_is_no_fault(duo: Duo, answer: Any, why: str) -> None:
+    """Nothing is captured from it, it is removed, and the other service's cases are measured."""
+    duo.lab.misbehave(first(Endpoint.FAULT_STATUS, answer, calls=30, contains="-left-"))
+    summary = await duo.run(duo.plan(timeouts={"fault_running": "500ms"}))
+    found = await outcomes(duo, summary)
+    assert summary.verdict is Verdict.INCONCLUSIVE
+    assert found[RIGHT][0] is CaseOutcome.MEASURED
+    for case in (LEFT, "left+right"):
+        assert found[case][0] is CaseOutcome.SKIPPED
+        assert "left has no captured failure" in found[case][1]
+        assert why.split(" ", maxsplit=1)[0] in found[case][1]
+    assert (await checker.look(duo.lab.addresses.admin)).counters.replays.get(LEFT, 0) == 0
+    await nothing_stays(duo)
+
+
+@pytest.mark.exhaustive
+async def test_the_analysis_of_another_execution_is_not_ours(duo: Duo) -> None:
+    """It is waited out, then ours begins."""
+    duo.lab.misbehave(first(Endpoint.ANALYZE, OF_ANOTHER))
+    summary = await duo.run()
+    assert (summary.verdict, summary.cases.measured) == (Verdict.FAILED, 4)
+    assert duo.lab.calls[Endpoint.ANALYZE] == 2
+    await nothing_stays(duo)
+
+
+async def test_an_analysis_that_nobody_knows_fails_the_run_at_once(duo: Duo) -> None:
+    """Not after the whole time; and the recordings that were on all the same are off."""
+    duo.lab.misbehave(first(Endpoint.ANALYZE_STATUS, UNKNOWN))
+    found = await failure(duo, await duo.start())
+    assert (found.code, found.phase) == (ErrorCode.ANALYZE_FAILED, Phase.ANALYZING_PATTERNS)
+    assert "NOT_FOUND" in found.message
+    assert found.recovery is Recovery.VERIFIED
+    await nothing_stays(duo)
+
+
+async def test_an_analysis_that_found_nothing_measures_nothing(duo: Duo) -> None:
+    """Completed, without a pattern: no fault, no rule, and no pass."""
+    duo.lab.misbehave(Misbehaviour(analysis_no_patterns_for=[LEFT, RIGHT]))
+    summary = await duo.run()
+    assert summary.verdict is Verdict.INCONCLUSIVE
+    assert {outcome for case, (outcome, _) in (await outcomes(duo, summary)).items() if case != "baseline"} == {
+        CaseOutcome.SKIPPED
+    }
+    seen = await checker.look(duo.lab.addresses.admin)
+    assert (seen.counters.executes, seen.counters.upserts) == ({}, 0)
+
+
+@pytest.mark.exhaustive
+async def test_a_fault_that_ends_during_the_replay_proves_nothing(duo: Duo) -> None:
+    """As by a time limit that fires early: what was captured is not used."""
+    slow = Instruction(endpoint=Endpoint.REPLAY, action=Action.SLOW, nth=1, seconds=1.5)
+    duo.lab.misbehave(Misbehaviour(instructions=[slow]))
+    handle = await duo.start()
+
+    async def replaying() -> bool:
+        return duo.lab.calls[Endpoint.REPLAY] == 1
+
+    await until(replaying, "a replay")
+    async with httpx.AsyncClient(base_url=duo.lab.addresses.faults, trust_env=False) as client:
+        (name,) = (await client.get("/api/faults")).json()["data"]
+        assert (await client.delete(f"/api/faults/{name}")).status_code == 200
+    summary = await handle.result()
+    await duo.lock_ended(handle)
+    found = await outcomes(duo, summary)
+    assert summary.verdict is Verdict.INCONCLUSIVE
+    assert found[LEFT][0] is CaseOutcome.SKIPPED
+    assert "was gone by the end of the replay" in found[LEFT][1]
+    assert found[RIGHT][0] is CaseOutcome.MEASURED
+    await nothing_stays(duo)
+
+
+@pytest.mark.exhaustive
+async def test_a_service_that_heals_itself_is_no_failure(duo: Duo) -> None:
+    """Its pod is back while its fault is still on: it answers as if healthy, and its cases are invalid, not passed."""
+    plan = duo.plan()
+    experiment = {"scope": "pod", "target": "pod", "action": "delete", "matchers": {"labels": [f"app={LEFT}"]}}
+    plan["services"][0] = {"name": LEFT, "fault": {"type": "restart", "experiment": experiment}}
+    slow = Instruction(endpoint=Endpoint.REPLAY, action=Action.SLOW, nth=1, seconds=2)
+    duo.lab.misbehave(Misbehaviour(instructions=[slow]))
+    summary = await duo.run(plan)
+    found = await outcomes(duo, summary)
+    assert summary.verdict is Verdict.INCONCLUSIVE
+    assert found[LEFT] == (CaseOutcome.INVALID, "the fault in left had no effect: it answered as if healthy")
+    assert found["left+right"][0] is CaseOutcome.INVALID
+    assert found[RIGHT][0] is CaseOutcome.MEASURED
+    await nothing_stays(duo)

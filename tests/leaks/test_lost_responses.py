@@ -1,0 +1,127 @@
+"""Every single response of a peer lost, once, in turn; and the same with an error after the effect.
+
+How often each endpoint is called is counted in an undisturbed run. Whatever a lost response costs, it is told: nothing
+stays on by the lab's own log (`checker.py`), and nothing is passed that was not measured.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from temporalio.client import Client, WorkflowFailureError
+from temporalio.exceptions import ApplicationError
+
+import worker
+from clients.store.read_models import CaseResult
+from lab import Action, Endpoint, Instruction, Lab, Misbehaviour, PortChoice
+from tests.leaks import checker
+from tests.leaks.duo import BRISK, REQUESTS, TOKENS, TOPOLOGY, Duo
+from tests.leaks.places import windows_of
+from workflows.contracts.errors import ErrorCode
+from workflows.contracts.execution import Recovery, RunFailure, RunSummary, Verdict
+from workflows.contracts.load import CaseOutcome
+
+AT_ONCE = 4
+LOST = (Action.ACT_THEN_DROP, Action.ACT_THEN_500)
+MOST_OF_ONE = 6
+"""Calls of one endpoint that are lost in turn; of those that look again and again, the first ones."""
+
+ONCE = {Endpoint.ANALYZE, Endpoint.EXECUTE, Endpoint.REPLAY, Endpoint.UPSERT, Endpoint.FAULT_DELETE}
+"""Endpoints that every run calls as often as the undisturbed one."""
+
+
+async def calls_of_a_run(temporal: Client, folder: Path) -> Counter[str]:
+    """How often an undisturbed run calls each endpoint."""
+    folder.mkdir()
+    async with Lab(TOPOLOGY, settings=BRISK, ports=PortChoice.FREE) as lab:
+        bench = Duo(temporal, lab, folder)
+        async with worker.running(temporal, bench.settings), bench:
+            handle = await bench.start()
+            await handle.result()
+            await bench.lock_ended(handle)
+            return Counter(lab.calls)
+
+
+async def lost(temporal: Client, folder: Path, action: Action, endpoint: Endpoint, nth: int) -> list[str]:
+    """A run that loses one response: what is wrong with it in the end."""
+    folder.mkdir()
+    async with Lab(TOPOLOGY, settings=BRISK, ports=PortChoice.FREE) as lab:
+        lab.misbehave(Misbehaviour(instructions=[Instruction(endpoint=endpoint, action=action, nth=nth)]))
+        bench = Duo(temporal, lab, folder)
+        async with worker.running(temporal, bench.settings), bench:
+            handle = await bench.start()
+            ended: RunSummary | RunFailure
+            try:
+                ended = await handle.result()
+            except WorkflowFailureError as error:
+                if not isinstance(error.cause, ApplicationError):
+                    return [f"an end without a reason: {error.cause!r}"]
+                ended = RunFailure.model_validate(error.cause.details[0])
+            report = await bench.lock_ended(handle)
+            seen = await checker.look(lab.addresses.admin)
+            windows = await windows_of(temporal, handle)
+            results = {one.case_id: one for one in await bench.store.results(ended.execution_id or 0)}
+        if endpoint in ONCE and lab.calls[endpoint] < nth:
+            return ["the response was never lost"]
+    found = [*checker.still_on(seen), *checker.at_once(seen.log), *checker.unheld(seen.log, windows)]
+    found += checker.by_itself(seen.log)
+    if report is None or not report.recovery_verified or ended.recovery is not Recovery.VERIFIED:
+        found.append(f"recovery is not what the lab says: {ended.recovery}, {report}")
+    return found + (_untold(ended) if isinstance(ended, RunFailure) else _untrue(ended, results, seen))
+
+
+def _untold(failure: RunFailure) -> list[str]:
+    """A run may fail, but not without a reason."""
+    untold = failure.code is ErrorCode.UNEXPECTED or not failure.message
+    return [f"no reason: {failure.code}: {failure.message}"] if untold else []
+
+
+def _untrue(summary: RunSummary, results: dict[str, CaseResult], seen: checker.Seen) -> list[str]:
+    """What a run says of its cases and the lab does not."""
+    found = []
+    # The pair is what fails in this system; without it nothing may be passed.
+    pair = results["left+right"].outcome is CaseOutcome.MEASURED
+    if summary.verdict is not (Verdict.FAILED if pair else Verdict.INCONCLUSIVE):
+        found.append(f"verdict {summary.verdict} with a pair that was {results['left+right'].outcome}")
+    sent = checker.cases_in(seen.counters)
+    for token, case in zip(TOKENS[1:], ("left", "right", "left+right"), strict=True):
+        result = results[case]
+        if sent[token] != (REQUESTS if result.outcome is CaseOutcome.MEASURED else 0):
+            found.append(f"{case} was {result.outcome}, and {sent[token]} requests were sent for it")
+        if result.outcome is not CaseOutcome.MEASURED and not result.reason:
+            found.append(f"{case} was {result.outcome} without a reason")
+    return found
+
+
+async def all_lost(
+    temporal: Client, folder: Path, action: Action, calls: list[tuple[Endpoint, int]]
+) -> dict[str, list[str]]:
+    """Many such runs, some at a time: what is wrong, by lost response."""
+    some = asyncio.Semaphore(AT_ONCE)
+
+    async def one(endpoint: Endpoint, nth: int) -> list[str]:
+        async with some:
+            return await lost(temporal, folder / f"{endpoint}-{nth}", action, endpoint, nth)
+
+    found = await asyncio.gather(*(one(*call) for call in calls))
+    return {f"{endpoint} {nth}": wrong for (endpoint, nth), wrong in zip(calls, found, strict=True) if wrong}
+
+
+async def test_a_lost_answer_to_what_switches_on_leaves_nothing(temporal: Client, tmp_path: Path) -> None:
+    """A sample of what follows, small enough for every day."""
+    calls = [(Endpoint.ANALYZE, 1), (Endpoint.EXECUTE, 1), (Endpoint.UPSERT, 1)]
+    assert await all_lost(temporal, tmp_path, Action.ACT_THEN_DROP, calls) == {}
+
+
+@pytest.mark.exhaustive
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("action", LOST)
+async def test_any_lost_answer_leaves_nothing(temporal: Client, tmp_path: Path, action: Action) -> None:
+    """Each one of a run, in turn."""
+    counted = await calls_of_a_run(temporal, tmp_path / "undisturbed")
+    assert set(ONCE) <= set(counted)
+    calls = [(endpoint, nth) for endpoint in Endpoint for nth in range(1, min(counted[endpoint], MOST_OF_ONE) + 1)]
+    assert await all_lost(temporal, tmp_path, action, calls) == {}
