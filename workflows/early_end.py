@@ -1,4 +1,4 @@
-"""Why a run ends before its stages have: an abort, a stop condition, the deadline."""
+"""Why a run ends before its stages have: an abort, a stop condition, the deadline, a lock that is gone."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from workflows import policies
 from workflows.contracts.errors import ErrorCode
 from workflows.contracts.execution import Execution, ExecutionRef, Phase
 from workflows.contracts.units import format_duration
+from workflows.contracts.windows import LockReport
 from workflows.run_failures import StageError
+from workflows.windows.lock import EnvironmentLock
 
 with workflow.unsafe.imports_passed_through():
     from activities.stopping import StopActivities
@@ -29,6 +31,8 @@ class EarlyEnd:
         self.phase: Phase | None = None
         self._where = phase
         self._watching: asyncio.Task[None] | None = None
+        self._over = False
+        self._lock: workflow.ChildWorkflowHandle[EnvironmentLock, LockReport] | None = None
 
     def because(self, error: BaseException) -> None:
         """End the run for this, after everything is closed; the first reason stands."""
@@ -38,10 +42,24 @@ class EarlyEnd:
     async def wait_for(self, stages: asyncio.Task[Any], deadline: timedelta | None) -> None:
         """Return when the stages have ended, or must. The deadline is a timer of the workflow, so that it can close."""
         try:
-            await workflow.wait_condition(lambda: stages.done() or self.error is not None, timeout=deadline)
+            await workflow.wait_condition(
+                lambda: stages.done() or self.error is not None or self.unlocked, timeout=deadline
+            )
         except TimeoutError:
             words = f"stop.deadline: not over after {format_duration(deadline or timedelta())}"
             self.because(StageError(ErrorCode.DEADLINE_EXCEEDED, words))
+        if self.unlocked and not stages.done():
+            words = "the workflow that held the namespace was ended from outside, so nothing goes on without it"
+            self.because(StageError(ErrorCode.TERMINATED, words))
+
+    def holds(self, lock: workflow.ChildWorkflowHandle[EnvironmentLock, LockReport]) -> None:
+        """The namespace is held by this; should it end before the run, another run could begin beside it."""
+        self._lock = lock
+
+    @property
+    def unlocked(self) -> bool:
+        """Whether the lock has ended, which it does after the run unless somebody terminates it."""
+        return self._lock is not None and self._lock.done()
 
     def watch(self, execution: Execution) -> None:
         """Begin to ask what the plan's `stop` names, beside the stages."""
@@ -49,6 +67,7 @@ class EarlyEnd:
 
     async def unwatch(self) -> None:
         """No longer, and wait until nothing is asked any more."""
+        self._over = True
         if self._watching is not None:
             self._watching.cancel()
             await workflow.wait([self._watching])
@@ -62,8 +81,9 @@ class EarlyEnd:
                 **policies.watching(execution.timing),
             )
         except ActivityError as error:
-            # Without its watch a run is not what the plan asked for.
-            if not is_cancelled_exception(error):
+            # Without its watch a run is not what the plan asked for. But one that nobody needs any more may also end
+            # with a timeout: when its worker is dead, that is what comes of cancelling it.
+            if not (self._over or is_cancelled_exception(error)):
                 self.because(error)
             return
         self.because(StageError(ErrorCode.STOP_CONDITION, tripped.reason))

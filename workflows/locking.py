@@ -9,7 +9,7 @@ from workflows import policies
 from workflows.contracts.errors import ErrorCode
 from workflows.contracts.execution import IfBusy
 from workflows.contracts.plan import Plan
-from workflows.contracts.windows import LockHolder, LockWait, WindowInput
+from workflows.contracts.windows import LockHolder, LockReport, LockWait, WindowInput
 from workflows.logic.board import Board
 from workflows.names import MEMO_HOLDER, lock_of_plan
 from workflows.run_failures import StageError
@@ -20,7 +20,9 @@ with workflow.unsafe.imports_passed_through():
     from activities.lock import LockActivities
 
 
-async def take_lock(plan: Plan, order: WindowInput, if_busy: IfBusy, board: Board) -> None:
+async def take_lock(
+    plan: Plan, order: WindowInput, if_busy: IfBusy, board: Board
+) -> workflow.ChildWorkflowHandle[EnvironmentLock, LockReport]:
     """Start the lock's workflow and wait until it says that the namespace is clean and held.
 
     Raises:
@@ -51,6 +53,7 @@ async def take_lock(plan: Plan, order: WindowInput, if_busy: IfBusy, board: Boar
     if lock.done():
         await lock
     ensure_not_cancelled()
+    return lock
 
 
 async def _wait_for_holder(plan: Plan, order: WindowInput, lock_id: str, if_busy: IfBusy, board: Board) -> None:

@@ -119,7 +119,7 @@ class ResilienceTest(RunShell):
     async def _lock_environment(self) -> None:
         """Take the namespace: one run at a time."""
         order = self._window_input(self._plan.timeouts.recovery.total_seconds())
-        await take_lock(self._plan, order, self._input.if_busy, self._board)
+        self._early.holds(await take_lock(self._plan, order, self._input.if_busy, self._board))
         self._locked = True
         self._ensure_going_on()
 

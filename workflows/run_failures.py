@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from temporalio.exceptions import ActivityError, ApplicationError, ChildWorkflowError
+from temporalio.exceptions import ActivityError, ApplicationError, CancelledError, ChildWorkflowError, TerminatedError
 from temporalio.exceptions import TimeoutError as TemporalTimeout
 
 from workflows.contracts.errors import ERRORS, ErrorCode, Problem, ValidationReport
@@ -52,16 +52,25 @@ def _code_of(error: BaseException) -> tuple[ErrorCode, str]:
         application = error
     if application is not None and application.type and application.type in ErrorCode.__members__:
         return ErrorCode(application.type), application.message
-    if _timed_out(error):
+    child, root = _chain(error)
+    if child is not None and isinstance(root, (TerminatedError, CancelledError)):
+        # Nobody else ends a window from outside: the run asks only when it ends itself.
+        terminated = isinstance(root, TerminatedError)
+        code = ErrorCode.TERMINATED if terminated else ErrorCode.CANCELLED
+        return code, f"{child.workflow_id} was {'terminated' if terminated else 'cancelled'} from outside"
+    if isinstance(root, TemporalTimeout):
         return ErrorCode.PEER_TIMEOUT, f"an activity took too long: {text_of(error)}"
     return ErrorCode.UNEXPECTED, f"{type(error).__name__}: {text_of(error)}"
 
 
-def _timed_out(error: BaseException) -> bool:
+def _chain(error: BaseException) -> tuple[ChildWorkflowError | None, BaseException | None]:
+    """The innermost window or page that failed, and what it, or the activity that failed, ended with."""
+    child: ChildWorkflowError | None = None
     found: BaseException | None = error
     while isinstance(found, (ActivityError, ChildWorkflowError)):
+        child = found if isinstance(found, ChildWorkflowError) else child
         found = found.cause
-    return isinstance(found, TemporalTimeout)
+    return child, found
 
 
 def raise_as(failure: RunFailure) -> ApplicationError:

@@ -145,7 +145,7 @@ class RunShell:
         error_phase = failure.phase if failure else None
         self._board.ended(status, phase, workflow.now(), code, message)
         self._publish()
-        if self._locked or self._execution is None:
+        if (self._locked and not self._early.unlocked) or self._execution is None:
             return
         ending = Ending(
             execution_id=self.execution.execution_id,

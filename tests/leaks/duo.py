@@ -15,6 +15,9 @@ from tests.e2e.bench import ROOT, Bench
 from workflows.contracts.execution import RunSummary
 from workflows.names import WorkflowType
 
+PATIENCE = 150
+"""Seconds until a place counts as never reached: workers are processes, and several are started at once."""
+
 LEFT, RIGHT = "left", "right"
 REQUESTS = 2
 """Per case."""
@@ -106,7 +109,7 @@ class Duo(Bench):
                     "HOLDFAST_SWEEPER": "false",
                     # Many of them are started, so what they compile is kept, also where the environment says not to.
                     "PYTHONDONTWRITEBYTECODE": "",
-                    "PYTHONPYCACHEPREFIX": str(self.folder.parent / "bytecode"),
+                    "PYTHONPYCACHEPREFIX": sys.pycache_prefix or "",
                 },
                 stderr=log,
             )

@@ -18,19 +18,27 @@ import worker
 from clients.settings import Settings
 from lab import Action, Endpoint, Instruction, Lab, Misbehaviour, PortChoice
 from tests.leaks import checker
+from tests.leaks.aftermath import AT_ONCE
 from tests.leaks.conftest import Undisturbed
-from tests.leaks.duo import LEFT, PATIENT, REQUESTS, TOPOLOGY, Duo
+from tests.leaks.duo import LEFT, PATIENCE, PATIENT, REQUESTS, TOPOLOGY, Duo
 from tests.leaks.places import KIND_OF, Moment, Place, windows_of
 from workflows.contracts.execution import Recovery
 from workflows.names import WorkflowType
-
-AT_ONCE = 4
-"""Runs beside each other in one test, each with its own lab: they mostly wait for the server to miss a worker."""
 
 SLOW = [Endpoint.ANALYZE, Endpoint.EXECUTE, Endpoint.REPLAY, Endpoint.UPSERT]
 SLOW += [Endpoint.RECORDING_STOP, Endpoint.FAULT_DELETE, Endpoint.FIXTURE_DELETE]
 AMID_WORK = Misbehaviour(instructions=[Instruction(endpoint=one, action=Action.SLOW, seconds=0.8) for one in SLOW])
 """Peers that act only after the worker that asked them has died."""
+
+STEADY = 3
+"""Requests that ask for the steady state, which is no case."""
+
+SENT_AGAIN = {
+    ("measure_batch", Moment.AMID): REQUESTS,
+    ("check_steady_state", Moment.AFTER): STEADY,
+    ("verify_environment", Moment.AFTER): STEADY,
+}
+"""Where a death costs requests that have been sent already: the case that was in flight, or a question."""
 
 STORE_ONLY = {"record_intent", "update_ledger", "change_phase"}
 """Activities that ask no peer."""
@@ -51,7 +59,7 @@ async def killed(temporal: Client, folder: Path, undisturbed: Undisturbed, place
         dying = await bench.dying_worker(str(place), moment)
         handle = await bench.start()
         try:
-            await asyncio.wait_for(dying.wait(), 60)
+            await asyncio.wait_for(dying.wait(), PATIENCE)
         except TimeoutError:
             return [f"the worker never came there: {bench.said[-2000:]}"]
         async with worker.running(temporal, bench.settings):
@@ -67,8 +75,7 @@ async def killed(temporal: Client, folder: Path, undisturbed: Undisturbed, place
     spare_rules = int(place.activity == "upsert_rules" and moment is not Moment.BEFORE)
     found = [*checker.still_on(seen), *checker.at_once(seen.log), *checker.done_twice(seen, spare_rules=spare_rules)]
     found += [*checker.unheld(seen.log, windows), *checker.by_itself(seen.log)]
-    # Only the case that was in flight is measured again.
-    spare = REQUESTS if (place.activity, moment) == ("measure_batch", Moment.AMID) else 0
+    spare = SENT_AGAIN.get((place.activity, moment), 0)
     found += checker.measured_otherwise(seen.counters, undisturbed.entry_baggage, spare=spare)
     if (summary.cases, summary.verdict) != (undisturbed.summary.cases, undisturbed.summary.verdict):
         found.append(f"other cases than an undisturbed run: {summary.cases}, {summary.verdict}")

@@ -1,0 +1,130 @@
+"""Stages of a run at which a test makes something happen to it, each held by peers that take their time."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from temporalio.api.enums.v1 import PendingActivityState
+from temporalio.client import Client, WorkflowHandle
+
+from lab import Action, Endpoint, Instruction, Misbehaviour
+from tests.e2e.bench import until
+from tests.leaks.duo import PATIENCE
+from workflows.contracts.execution import Phase
+from workflows.names import WorkflowType
+
+Run = WorkflowHandle[Any, Any]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One moment of a run, recognised by the activity that is under way in one of its workflows."""
+
+    name: str
+    phase: Phase
+    workflow: WorkflowType
+    activity: str
+    holding: Misbehaviour = field(default_factory=Misbehaviour)
+    load: int = 0
+    """Requests per case, where the load test itself is what takes long."""
+
+    def __str__(self) -> str:
+        return self.name
+
+    def changes(self) -> dict[str, Any]:
+        """What the plan has for it."""
+        return {"load": {"requests": self.load, "concurrency": 1}} if self.load else {}
+
+
+def _slow(endpoint: Endpoint, seconds: float = 2.5) -> Misbehaviour:
+    return Misbehaviour(instructions=[Instruction(endpoint=endpoint, action=Action.SLOW, seconds=seconds)])
+
+
+LOCKING = Stage("locking", Phase.GENERATING_CASES, WorkflowType.ENVIRONMENT_LOCK, "preflight", _slow(Endpoint.CHECK))
+STARTING = Stage(
+    "starting to record",
+    Phase.ANALYZING_PATTERNS,
+    WorkflowType.RECORDING_WINDOW,
+    "start_analysis",
+    _slow(Endpoint.ANALYZE),
+)
+RECORDING = Stage(
+    "recording",
+    Phase.ANALYZING_PATTERNS,
+    WorkflowType.RECORDING_WINDOW,
+    "await_patterns",
+    Misbehaviour(analysis_stalls=True),
+)
+INJECTING = Stage(
+    "injecting",
+    Phase.INJECTING_AND_REPLAYING,
+    WorkflowType.FAULT_WINDOW,
+    "inject_fault",
+    _slow(Endpoint.EXECUTE),
+)
+BROKEN = Stage(
+    "fault on",
+    Phase.INJECTING_AND_REPLAYING,
+    WorkflowType.FAULT_WINDOW,
+    "replay_and_capture",
+    Misbehaviour(instructions=[Instruction(endpoint=Endpoint.REPLAY, action=Action.HANG)]),
+)
+REPLAYING = Stage(
+    "replaying",
+    Phase.INJECTING_AND_REPLAYING,
+    WorkflowType.FAULT_WINDOW,
+    "replay_and_capture",
+    _slow(Endpoint.REPLAY),
+)
+RECOVERING = Stage(
+    "recovering",
+    Phase.INJECTING_AND_REPLAYING,
+    WorkflowType.FAULT_WINDOW,
+    "recover_fault",
+    _slow(Endpoint.FAULT_DELETE),
+)
+UPSERTING = Stage("upserting", Phase.RULES_READY, WorkflowType.RULES_WINDOW, "upsert_rules", _slow(Endpoint.UPSERT))
+MEASURING = Stage("measuring", Phase.LOAD_TEST_BASELINE, WorkflowType.LOAD_PAGE, "measure_batch", load=2000)
+REMOVING = Stage(
+    "removing rules",
+    Phase.LOAD_TEST_BASELINE,
+    WorkflowType.RULES_WINDOW,
+    "remove_rules",
+    _slow(Endpoint.FIXTURE_DELETE),
+)
+
+STAGES = [LOCKING, STARTING, RECORDING, INJECTING, BROKEN, RECOVERING, UPSERTING, MEASURING, REMOVING]
+
+
+async def workflows_of(client: Client, run: Run) -> AsyncIterator[tuple[str, Run]]:
+    """Type and handle of a run's children and theirs, as far as they have been started."""
+    async for event in run.fetch_history_events():
+        started = event.child_workflow_execution_started_event_attributes
+        if started.workflow_execution.workflow_id:
+            child = client.get_workflow_handle(
+                started.workflow_execution.workflow_id, run_id=started.workflow_execution.run_id
+            )
+            yield started.workflow_type.name, child
+            async for grandchild in workflows_of(client, child):
+                yield grandchild
+
+
+async def reached(client: Client, run: Run, stage: Stage) -> Run:
+    """Wait until the stage's activity is under way; the workflow that it belongs to."""
+
+    async def look() -> Run | None:
+        async for kind, handle in workflows_of(client, run):
+            if kind == stage.workflow and stage.activity in await _under_way(handle):
+                return handle
+        return None
+
+    found: Run = await until(look, f"{stage.activity} of {run.id}", PATIENCE)
+    return found
+
+
+async def _under_way(handle: Run) -> set[str]:
+    pending = (await handle.describe()).raw_description.pending_activities
+    started = PendingActivityState.PENDING_ACTIVITY_STATE_STARTED
+    return {one.activity_type.name for one in pending if one.state == started}

