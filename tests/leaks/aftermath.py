@@ -102,6 +102,8 @@ async def untrue(bench: Duo, run: Run, ending: Ending, *, alone: bool = True) ->
     if record.status is not last.get(record.run_status, Phase.FAILED):
         found.append(f"{record.run_status}, and the last phase is {record.status}")
     touched = bool(own)
-    if record.recovery is Recovery.UNVERIFIED or (touched and record.recovery is not Recovery.VERIFIED):
+    if touched and not checker.still_on(seen) and record.recovery is not Recovery.VERIFIED:
         found.append(f"recovery {record.recovery}, yet the lab says that all is off")
+    if not touched and record.recovery is Recovery.UNVERIFIED:
+        found.append("recovery unverified, and nothing was ever on")
     return found

