@@ -13,6 +13,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
+import httpx
 from temporalio import activity
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor, Worker
 
@@ -20,7 +21,7 @@ import worker
 from tests.leaks.places import Moment, Place
 
 INTO_THE_WORK = 0.3
-"""Seconds after which an activity has asked a peer for what it asks for; the peers of that test take longer."""
+"""Seconds from asking a peer for something until death; the peers of that test take longer."""
 
 
 def die() -> None:
@@ -34,6 +35,8 @@ class Dying(Interceptor):
     def __init__(self, place: str, moment: Moment) -> None:
         self.place = place
         self.moment = moment
+        self.armed = False
+        """Whether the next request that changes something at a peer is the last."""
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002
         """Wrap every activity."""
@@ -56,7 +59,9 @@ class _Dying(ActivityInboundInterceptor):
             return await super().execute_activity(input)
         if self._death.moment is Moment.BEFORE:
             die()
-        if self._death.moment is Moment.AMID:
+        self._death.armed = self._death.moment is Moment.AMID
+        if self._death.armed and activity.info().task_queue.endswith("-load"):
+            # Its requests are not a peer's to answer, and there are many of them.
             asyncio.get_running_loop().call_later(INTO_THE_WORK, die)
         try:
             return await super().execute_activity(input)
@@ -64,13 +69,27 @@ class _Dying(ActivityInboundInterceptor):
             die()
 
 
+def last_words(death: Dying) -> None:
+    """Let an armed worker die while a peer works on what it was asked for, however long the way there has been."""
+    send = httpx.AsyncClient.send
+
+    async def and_die(self: httpx.AsyncClient, request: httpx.Request, **more: Any) -> httpx.Response:
+        if death.armed and request.method != "GET":
+            asyncio.get_running_loop().call_later(INTO_THE_WORK, die)
+        return await send(self, request, **more)
+
+    httpx.AsyncClient.send = and_die  # type: ignore[method-assign,assignment]
+
+
 def main() -> int:
     """Run until death."""
     place, moment = sys.argv[1:]
+    death = Dying(place, Moment(moment))
+    last_words(death)
     # The server gives a dead worker's workflows to another one after ten seconds. Only the tests' time depends on it.
     worker.Worker = partial(  # type: ignore[assignment,misc]
         Worker,
-        interceptors=[Dying(place, Moment(moment))],
+        interceptors=[death],
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=1),
     )
     return worker.main()

