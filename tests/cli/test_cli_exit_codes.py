@@ -22,12 +22,14 @@ from workflows.contracts.windows import LockReport
 EXPECTED = dict.fromkeys(ErrorCode, 3) | {
     ErrorCode.VALIDATION_ERROR: 2,
     ErrorCode.SECRET_MISSING: 2,
+    ErrorCode.OUTSIDE_GUARDRAILS: 2,
     ErrorCode.STOP_CONDITION: 4,
     ErrorCode.STEADY_STATE_NOT_MET: 4,
     ErrorCode.ABORTED: 4,
     ErrorCode.DEADLINE_EXCEEDED: 4,
     ErrorCode.EXECUTION_ALREADY_RUNNING: 7,
     ErrorCode.ENVIRONMENT_NOT_CLEAN: 7,
+    ErrorCode.HALTED: 7,
     ErrorCode.CANCELLED: 130,
 }
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

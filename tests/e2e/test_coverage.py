@@ -26,7 +26,7 @@ async def test_a_run_passes_with_as_much_as_its_plan_asks_for(
 ) -> None:
     """Nothing was recorded of one of two services: half of the four cases are skipped, and that is told."""
     bench.lab.misbehave(Misbehaviour(analysis_no_patterns_for=["reviews"]))
-    summary = await bench.run(bench.small_plan(coverage=coverage))
+    summary = await bench.run(bench.small_plan(coverage=coverage, slo={"error_rate": "1%"}))
     counts = summary.cases
     assert (counts.total, counts.measured, counts.passed, counts.skipped) == (4, 2, 2, 2)
     assert (summary.verdict, counts.dispensable) == (verdict, dispensable)
