@@ -51,7 +51,8 @@ class EnvironmentLock:
             await self._take()
             await workflow.wait_condition(lambda: False)
         except (asyncio.CancelledError, FailureError) as error:
-            if not is_cancelled_exception(error):
+            # With a dead worker a cancel comes out as the timeout of what it was doing.
+            if not is_cancelled_exception(error) and workflow.cancellation_reason() is None:
                 # A namespace that is not clean, or lacks a service, was never held: its run tells how it ended.
                 await despite_cancel(self._settle("never held: the look before did not pass"))
                 raise
