@@ -1,0 +1,99 @@
+"""SIGKILL in the activities that an undisturbed run does not have: of runs that wait, are refused, leave cases out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from temporalio.client import Client, WorkflowFailureError
+
+from lab import Misbehaviour
+from tests.leaks.aftermath import duo, left_by, untrue
+from tests.leaks.duo import BRISK, PATIENCE, Duo
+from tests.leaks.places import Moment
+from tests.leaks.stages import BROKEN, LOCKING, RECORDING, Run, Stage, reached
+from worker import running
+from workflows.contracts.errors import ErrorCode
+from workflows.contracts.execution import RunStatus
+from workflows.names import WorkflowType
+
+COMPLETED = (RunStatus.COMPLETED, None)
+NOTHING = Stage("nothing", LOCKING.phase, LOCKING.workflow, "")
+
+
+async def cases_left_out(bench: Duo) -> list[Run]:
+    plan = bench.plan(exclude=[{"case": "left+right", "reason": "a test"}])
+    return [await bench.start(plan)]
+
+
+async def one_waits(bench: Duo) -> list[Run]:
+    first = await bench.start()
+    await reached(bench.temporal, first, RECORDING)
+    plan = bench.plan(name="other")
+    return [first, await bench.start(plan, workflow_id=f"other/{bench.name}", if_busy="wait")]
+
+
+async def one_is_refused(bench: Duo) -> list[Run]:
+    first = await bench.start()
+    await reached(bench.temporal, first, RECORDING)
+    return [first, await bench.start(bench.plan(name="other"), workflow_id=f"other/{bench.name}")]
+
+
+KILLS: list[tuple[str, Callable[[Duo], Awaitable[list[Run]]]]] = [
+    ("exclude_cases", cases_left_out),
+    ("describe_holder", one_waits),
+    ("await_lock_free", one_waits),
+    ("finish_execution", one_is_refused),
+]
+
+
+@pytest.mark.exhaustive
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("moment", list(Moment))
+@pytest.mark.parametrize(("activity", "begin"), KILLS, ids=[activity for activity, _ in KILLS])
+async def test_a_worker_killed_there_costs_nothing(
+    temporal: Client, tmp_path: Path, activity: str, begin: Callable[[Duo], Awaitable[list[Run]]], moment: Moment
+) -> None:
+    """Every run ends as it would have, and nothing is on."""
+    async with duo(temporal, tmp_path / "lab", NOTHING, BRISK) as bench:
+        worker = await bench.dying_worker(activity, moment)
+        runs = await begin(bench)
+        await asyncio.wait_for(worker.wait(), PATIENCE)
+        async with running(temporal, bench.settings):
+            for run in runs:
+                with suppress(WorkflowFailureError):
+                    await run.result()
+                await bench.lock_ended(run)
+            refused = (RunStatus.FAILED, ErrorCode.EXECUTION_ALREADY_RUNNING)
+            found = await left_by(bench, *runs)
+            for run in runs:
+                ending = refused if begin is one_is_refused and run is not runs[0] else COMPLETED
+                found += await untrue(bench, run, ending, alone=len(runs) == 1)
+    assert found == []
+
+
+@pytest.mark.exhaustive
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("moment", list(Moment))
+async def test_a_worker_killed_while_it_sweeps_is_replaced(temporal: Client, tmp_path: Path, moment: Moment) -> None:
+    """The next one sweeps to the end."""
+    async with duo(temporal, tmp_path / "lab", BROKEN) as bench:
+        worker = await bench.dying_worker("sweep", moment)
+        run = await bench.start()
+        window = await reached(temporal, run, BROKEN)
+        await window.terminate("a test")
+        await run.terminate("a test")
+        bench.lab.misbehave(Misbehaviour())
+        sweep = await temporal.start_workflow(
+            WorkflowType.SWEEPER, id=f"sweep/{bench.name}", task_queue=bench.settings.task_queue
+        )
+        await asyncio.wait_for(worker.wait(), PATIENCE)
+        async with running(temporal, bench.settings):
+            await sweep.result()
+            await bench.lock_ended(run)
+            found = await left_by(bench, run, held=False)
+            found += await untrue(bench, run, (RunStatus.FAILED, ErrorCode.TERMINATED))
+    assert found == []
