@@ -22,7 +22,7 @@ from workflows.logic.canonical import canonical_json
 
 SECRET = "hunter2-correct-horse"  # noqa: S105 - what must not be stored again
 Old = tuple[list[int], dict[str, list[Any]]]
-WITHOUT = {"http_req_def", "alembic_version"}
+WITHOUT = {"http_req_def", "operator_flag"}
 DIE_HALF_WAY = """
 import os
 from alembic import op
@@ -41,9 +41,10 @@ async def content(store: Store) -> dict[str, list[Any]]:
 
 
 async def made_old(store: Store) -> None:
-    """What the first release would have left: the same tables, but for the one that it did not have."""
+    """What the first release would have left: the same tables, but for those that it did not have."""
     async with writing(store.engine) as work:
-        await work.execute(text("DROP TABLE http_req_def"))
+        for name in sorted(WITHOUT):
+            await work.execute(text(f"DROP TABLE {name}"))
         await work.execute(text("UPDATE alembic_version SET version_num = '0001'"))
 
 

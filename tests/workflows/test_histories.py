@@ -42,7 +42,7 @@ def type_of(history: WorkflowHistory) -> str:
     return history.events[0].workflow_execution_started_event_attributes.workflow_type.name
 
 
-@pytest.mark.timeout(30)
+@pytest.mark.timeout(90)
 @pytest.mark.parametrize("name", NAMES)
 async def test_today_s_workflows_replay_it(name: str) -> None:
     """A workflow that would now decide otherwise gets stuck in the middle of something that is on.
