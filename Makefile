@@ -5,7 +5,7 @@ PARALLEL ?= 4
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test test-all check format lock histories clean
+.PHONY: help demo test test-all test-leaks check format lock histories clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -28,10 +28,13 @@ demo: $(BIN)/.app  ## break a small shop service by service and see which pair t
 	@$(BIN)/holdfast demo $(if $(KEEP),--keep,)
 
 test: $(BIN)/.dev  ## unit, integration on a real Temporal server, end to end on the lab
-	@$(BIN)/python -m pytest -n $(PARALLEL) -m 'not exhaustive'
+	@$(BIN)/python -m pytest -n $(PARALLEL) -m 'not exhaustive and not enumerated'
 
-test-all: $(BIN)/.dev  ## everything, the exhaustive tests included
-	@$(BIN)/python -m pytest -n $(PARALLEL)
+test-all: $(BIN)/.dev  ## everything, the exhaustive tests included, but for the enumerations of test-leaks
+	@$(BIN)/python -m pytest -n $(PARALLEL) -m 'not enumerated'
+
+test-leaks: $(BIN)/.dev  ## kills, ends and resets at every place of a run: half an hour, on a machine that does nothing else
+	@$(BIN)/python -m pytest -n 2 -m enumerated
 
 check: $(BIN)/.dev  ## linter, formatter check, type checker, layer rules
 	@$(BIN)/ruff check .

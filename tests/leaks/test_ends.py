@@ -107,7 +107,7 @@ async def all_ended(
     return {str(stage): wrong for stage, wrong in zip(stages, found, strict=True) if wrong}
 
 
-@pytest.mark.exhaustive
+@pytest.mark.enumerated
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("down", [False, True], ids=["worker up", "worker down"])
 @pytest.mark.parametrize("end", ENDS, ids=str)

