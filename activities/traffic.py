@@ -16,7 +16,7 @@ from clients.secrets import Redactor
 from clients.store.read_models import LogLevel
 from workflows.contracts.errors import ErrorCode, HoldfastError
 from workflows.contracts.exchange import RecordedExchange
-from workflows.contracts.execution import ExecutionRef
+from workflows.contracts.execution import ExecutionRef, Phase, PhaseChange
 from workflows.contracts.traffic import AnalysisOrder, AnalysisStarted, RecordedService, RecordedServices
 from workflows.contracts.windows import Closing
 from workflows.logic.durations import ANALYSIS_SENDS, analysis_start, recording_ttl
@@ -59,6 +59,10 @@ class TrafficActivities:
             activity.logger.info("waiting for the proxy to forget an equal analysis of another execution")
             await asyncio.sleep(timing.analyze_dedupe.total_seconds())
             task = await self._analyze(subject)
+        change = PhaseChange(
+            execution_id=order.execution_id, phase=Phase.ANALYZING_PATTERNS, analyze_task_id=task.task_id
+        )
+        await self._tools.store.change_phase(change)
         await self._tools.store.log(order.execution_id, "analysis:started", LogLevel.INFO, f"analysis {task.task_id}")
         return AnalysisStarted(task_id=task.task_id)
 
