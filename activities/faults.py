@@ -10,14 +10,16 @@ from activities.base import deadline, poll, step, time_left, uncancelled
 from activities.closing import close_fault
 from activities.toolbox import Subject, Toolbox
 from clients.faults import FaultClient, FaultExists, FaultStatus
+from clients.fixtures import refuse_unsound
 from clients.store.read_models import LogLevel
 from workflows.contracts.errors import ErrorCode, HoldfastError
 from workflows.contracts.exchange import CapturedAnswer, ReplayedAnswer
 from workflows.contracts.faults import CapturedFailure, FaultOrder, FaultRunning
 from workflows.contracts.windows import Closing
-from workflows.logic.capture import captured_answers, has_effect
+from workflows.logic.capture import build_rules, captured_answers, has_effect, says_nothing
 from workflows.logic.durations import fault_ttl
 from workflows.logic.faults import expand
+from workflows.logic.tokens import token_of
 
 _UNKNOWN_OUTCOME = {ErrorCode.PEER_ERROR, ErrorCode.PEER_TIMEOUT, ErrorCode.PEER_UNREACHABLE, ErrorCode.PEER_GARBAGE}
 """After these the fault may exist or not: only asking for it by name tells (`peer-contract` section 2.2)."""
@@ -89,17 +91,12 @@ class FaultActivities:
         """Replay the service's recorded requests while its fault is on, and store how it failed.
 
         Raises:
-            HoldfastError: REPLAY_FAILED when nothing was replayed, or the fault was not running all the while.
+            HoldfastError: REPLAY_FAILED when nothing was replayed, or the fault was not running all the while;
+                RULES_REJECTED when no rule made of it could act.
         """
         subject = await self._tools.subject(order.execution_id)
         longest = time_left(deadline(subject.plan.timeouts.replay))
         answers = await self._replay(subject, order, longest)
-        if not answers:
-            raise HoldfastError(
-                ErrorCode.REPLAY_FAILED,
-                f"the proxy replayed nothing for {order.service}",
-                hint="it has no recorded request of this service under this execution",
-            )
         status = await self._tools.faults(subject.plan).status(order.fault_name)
         if status is None or not status.running:
             raise HoldfastError(
@@ -114,16 +111,35 @@ class FaultActivities:
                 f"what the proxy replayed for {order.service} is none of its recorded requests",
                 hint="no rule made of it would ever act",
             )
-        return _summary(order, captured)
+        # Found out now, it costs this service its cases; found out at the upsert, it would cost all services theirs.
+        token = token_of(subject.plan, order.service)
+        refuse_unsound(build_rules(subject.execution.record_id, order.service, token, captured))
+        summary = _summary(order, captured)
+        substitute = ", the plan's substitute, because there was no HTTP answer" if summary.substituted else ""
+        await self._log(order, "captured", f"{order.service} answered with status {summary.status}{substitute}")
+        return summary
 
     async def _replay(self, subject: Subject, order: FaultOrder, longest: timedelta) -> list[ReplayedAnswer]:
         """Replay once. It sends real business requests, so only the death of a worker makes it be repeated."""
         try:
-            return await self._tools.proxy(subject.plan).replay(
+            answers = await self._tools.proxy(subject.plan).replay(
                 execution_id=order.execution_id, namespace=subject.namespace, service=order.service, longest=longest
             )
         except HoldfastError as error:
             raise HoldfastError(ErrorCode.REPLAY_FAILED, error.message, hint=error.hint) from error
+        if not answers:
+            raise HoldfastError(
+                ErrorCode.REPLAY_FAILED,
+                f"the proxy replayed nothing for {order.service}",
+                hint="it has no recorded request of this service under this execution",
+            )
+        if any(says_nothing(answer) for answer in answers):
+            raise HoldfastError(
+                ErrorCode.REPLAY_FAILED,
+                f"the proxy does not say how {order.service} answered: neither a status nor an error",
+                hint="is this the version of the proxy that Holdfast speaks with?",
+            )
+        return answers
 
     async def _capture(
         self, subject: Subject, order: FaultOrder, answers: list[ReplayedAnswer]

@@ -191,7 +191,7 @@ def _flat(headers: dict[str, Any] | None) -> dict[str, str]:
 
 
 def read_replayed(wire: WireReplayed) -> ReplayedAnswer:
-    """In our words; status 0 where the wire has none."""
+    """In our words; no status where the wire has none."""
     headers = {
         name: [str(one) for one in (value if isinstance(value, list) else [value]) if one is not None]
         for name, value in (wire.headers or {}).items()
@@ -200,7 +200,7 @@ def read_replayed(wire: WireReplayed) -> ReplayedAnswer:
     return ReplayedAnswer(
         url=wire.url or "/",
         method=wire.method or "GET",
-        status=wire.status or 0,
+        status=wire.status,
         headers=headers,
         body=wire.body or "",
         error_message=wire.error or "",

@@ -181,6 +181,24 @@ async def test_a_fault_that_ends_during_the_replay_proves_nothing(duo: Duo) -> N
     await nothing_stays(duo)
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [{"success": False, "error": {"code": "500", "message": "no pod"}}, {"success": True, "data": [{}]}],
+    ids=["no", "nulls"],
+)
+async def test_a_failure_that_nobody_saw_costs_its_own_service_only(duo: Duo, answer: Any) -> None:
+    """Its fault is removed, its cases are skipped with the reason, and the other service's are measured."""
+    duo.lab.misbehave(first(Endpoint.REPLAY, answer, contains=f'"{LEFT}"'))
+    summary = await duo.run()
+    found = await outcomes(duo, summary)
+    assert summary.verdict is Verdict.INCONCLUSIVE
+    assert found[RIGHT][0] is CaseOutcome.MEASURED
+    for case in (LEFT, "left+right"):
+        assert found[case][0] is CaseOutcome.SKIPPED
+        assert found[case][1].startswith("left has no captured failure: ")
+    await nothing_stays(duo)
+
+
 @pytest.mark.exhaustive
 async def test_a_service_that_heals_itself_is_no_failure(duo: Duo) -> None:
     """Its pod is back while its fault is still on: it answers as if healthy, and its cases are invalid, not passed."""

@@ -31,8 +31,9 @@ class ReplayedAnswer(Contract):
 
     url: str
     method: str
-    status: int
-    """0 for any 4xx, 5xx or connection error; the truth is then in `error_message`."""
+    status: int | None
+    """0 for any 4xx, 5xx or connection error; the truth is then in `error_message`. None when the proxy does not say,
+    and so says nothing about how the service answered."""
     headers: dict[str, list[str]] = {}
     body: str = ""
     error_message: str = ""

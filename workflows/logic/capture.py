@@ -30,12 +30,17 @@ def real_status(answer: ReplayedAnswer, substitute: int) -> tuple[int, bool]:
     The proxy reports any 4xx, 5xx or connection error as 0; the real status, if there was one, leads its error text.
     0 must never reach a rule: the proxy would turn it into 500 with a body of its own (`peer-contract` property 13).
     """
-    if 200 <= answer.status <= 599:
+    if answer.status is not None and 200 <= answer.status <= 599:
         return answer.status, False
     match = _LEADING_STATUS.match(answer.error_message)
     if match and 200 <= int(match[1]) <= 599:
         return int(match[1]), False
     return substitute, True
+
+
+def says_nothing(answer: ReplayedAnswer) -> bool:
+    """Whether the proxy tells neither a status nor an error: a failure made of that would be made up."""
+    return answer.status is None and not answer.error_message
 
 
 def same_answer(status: int, body: str, healthy: RecordedExchange) -> bool:

@@ -1,0 +1,50 @@
+"""A shop, a store with one run in it, and activities as a worker runs them, without any workflow."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+
+import httpx
+from temporalio.testing import ActivityEnvironment
+
+from activities.faults import FaultActivities
+from activities.toolbox import Toolbox
+from activities.traffic import TrafficActivities
+from lab import Counters, Lab
+from workflows.contracts.execution import Execution, ExecutionRef
+from workflows.contracts.plan import Plan
+from workflows.contracts.timing import Timing, TimingPreset
+
+TIMING = Timing.of(TimingPreset.FAST)
+
+R = TypeVar("R")
+S = TypeVar("S")
+
+
+class Stage:
+    """What an activity works on, and how often the peers were asked."""
+
+    def __init__(self, lab: Lab, tools: Toolbox, plan: Plan, execution: Execution) -> None:
+        self.lab, self.tools, self.plan, self.execution = lab, tools, plan, execution
+        self.traffic = TrafficActivities(tools)
+        self.faults = FaultActivities(tools)
+
+    @property
+    def ref(self) -> ExecutionRef:
+        return ExecutionRef(execution_id=self.execution.execution_id)
+
+    async def do(
+        self, work: Callable[[S], Awaitable[R]], order: S, *, attempt: int = 1, age: timedelta = timedelta(0)
+    ) -> R:
+        """An activity, as if it had been scheduled so long ago."""
+        environment = ActivityEnvironment()
+        environment.info = replace(environment.info, attempt=attempt, scheduled_time=datetime.now(UTC) - age)
+        return await environment.run(work, order)
+
+    async def counters(self) -> Counters:
+        """What the lab has counted."""
+        async with httpx.AsyncClient(trust_env=False) as client:
+            return Counters.model_validate((await client.get(f"{self.lab.addresses.admin}/lab/counters")).json())
