@@ -26,6 +26,7 @@ from workflows.contracts.exchange import Rule
 from workflows.contracts.system import HttpStability
 from workflows.logic.capture import canary_body, canary_path
 from workflows.logic.faults import expand
+from workflows.names import record_id
 
 T = TypeVar("T")
 SHOP = Path(__file__).parents[2] / "examples" / "shop-topology.yaml"
@@ -192,6 +193,18 @@ async def test_rules_are_seen_to_act_and_to_be_gone(lab: Lab, proxy: ProxyClient
     assert {one.error_kind for one in ill.samples} == {"status 503"}
     assert (len(ill.samples), ill.last_body) == (12, '{ "a": 1}')
     assert not (await proxy.check(namespace=namespace, service="reviews")).recording
+
+
+async def test_deleting_one_runs_rules_leaves_anothers_on(lab: Lab, proxy: ProxyClient) -> None:
+    """The proxy takes every session whose id begins so, and ids of runs are numbers: 1 begins 36 in base 36."""
+    one, other = record_id(1), record_id(36)
+    for record, service in ((one, "reviews"), (other, "shipping")):
+        member = TOKEN.replace("reviews", service)
+        rule = Rule(service=service, method="GET", path=f"/api/{service}", token=member, status=503)
+        await proxy.upsert_rules(namespace=lab.addresses.namespace, record_id=record, ttl_seconds=60, rules=[rule])
+    await proxy.delete_rules(one)
+    assert await proxy.rules_active(record_id=one, services=["reviews"]) == set()
+    assert await proxy.rules_active(record_id=other, services=["shipping"]) == {"shipping"}
 
 
 async def test_recordings_can_be_found_and_stopped(lab: Lab, proxy: ProxyClient) -> None:

@@ -57,6 +57,19 @@ def test_errors_count_in_the_peers_latency_and_not_in_ours() -> None:
     assert found.errors_by_kind == {"status 503": 1, "timeout": 1}
 
 
+SAMPLES = st.builds(
+    RequestSample, latency_us=st.integers(0, 10**7), status=st.none() | st.integers(100, 599), error_kind=st.just("")
+)
+
+
+@given(st.lists(SAMPLES, max_size=60))
+def test_every_request_is_a_success_or_an_error(samples: list[RequestSample]) -> None:
+    """None is counted twice and none is lost, whatever they ended with."""
+    found = measure(samples, duration_us=1, last_status=None, last_body="")
+    assert found.requests == len(samples) == found.successes + found.errors
+    assert sum(found.errors_by_kind.values()) == found.errors
+
+
 def test_without_a_success_there_is_no_latency() -> None:
     """Ours is absent rather than zero."""
     found = measure([RequestSample(latency_us=5, status=500)], duration_us=1, last_status=500, last_body="")

@@ -1,0 +1,131 @@
+"""What all activities share: looking again and again, and one place where trouble gets its code."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+import pytest
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import ActivityEnvironment
+
+from activities.base import poll, step
+from activities.toolbox import Toolbox
+from clients.secrets import Secrets
+from workflows.contracts.errors import ErrorCode, HoldfastError, Problem, ValidationReport
+
+EVERY = timedelta(milliseconds=1)
+
+
+class Looks:
+    """Answers one after the other, and then the last one for ever; errors are raised."""
+
+    def __init__(self, *answers: Any) -> None:
+        self._answers = list(answers)
+        self.begun = asyncio.Event()
+        self.count = 0
+
+    async def look(self) -> Any:
+        self.count += 1
+        self.begun.set()
+        found = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+
+def later() -> datetime:
+    return datetime.now(UTC) + timedelta(minutes=10)
+
+
+async def polled(looks: Looks, end: datetime, *, stubborn: bool = False) -> Any:
+    async def polling() -> Any:
+        return await poll(looks.look, end=end, every=EVERY, stubborn=stubborn)
+
+    return await ActivityEnvironment().run(polling)
+
+
+MAY_PASS = HoldfastError(ErrorCode.PEER_TIMEOUT, "no answer")
+WILL_NOT = HoldfastError(ErrorCode.ANALYZE_FAILED, "it is lost")
+
+
+async def test_trouble_that_may_pass_is_waited_out() -> None:
+    """One failed look is no failed run."""
+    looks = Looks(MAY_PASS, None, MAY_PASS, "there")
+    assert await polled(looks, later()) == "there"
+    assert looks.count == 4
+
+
+async def test_trouble_that_lasts_ends_with_the_time() -> None:
+    """After one look at least, also when the time was over before it."""
+    looks = Looks(MAY_PASS)
+    assert await polled(looks, datetime.now(UTC)) is None
+    assert looks.count == 1
+
+
+async def test_what_cannot_pass_is_not_waited_for() -> None:
+    """Nobody asks for ten minutes for what will never be; but closing has no alternative to trying again."""
+    looks = Looks(WILL_NOT)
+    with pytest.raises(HoldfastError) as raised:
+        await polled(looks, later())
+    assert (raised.value.code, looks.count) == (ErrorCode.ANALYZE_FAILED, 1)
+    assert await polled(Looks(WILL_NOT, WILL_NOT, "gone"), later(), stubborn=True) == "gone"
+
+
+async def test_a_cancel_ends_the_asking() -> None:
+    """At once, amid the pause between two looks, and nothing is asked any more."""
+    looks = Looks(None)
+    environment = ActivityEnvironment()
+
+    async def polling() -> Any:
+        return await poll(looks.look, end=later(), every=timedelta(minutes=10), stubborn=True)
+
+    asking = asyncio.create_task(environment.run(polling))
+    await looks.begun.wait()
+    environment.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    assert looks.count == 1
+
+
+class Steps:
+    """Activities that end in whatever they are given."""
+
+    def __init__(self) -> None:
+        nobody = cast("Any", None)
+        self._tools = Toolbox(store=nobody, secrets=Secrets({"KEY": "pl4nted"}), load=nobody, canary=nobody)
+        self._tools.secrets.know("${env:KEY}")
+
+    @step
+    async def end(self, error: Exception) -> None:
+        raise error
+
+
+async def ended(error: Exception, attempt: int = 1) -> ApplicationError:
+    environment = ActivityEnvironment()
+    environment.info = replace(environment.info, attempt=attempt)
+    with pytest.raises(ApplicationError) as raised:
+        await environment.run(Steps().end, error)
+    return raised.value
+
+
+@pytest.mark.parametrize("code", list(ErrorCode))
+async def test_every_error_leaves_an_activity_under_its_code(code: ErrorCode) -> None:
+    """With what happened and what to do, without a secret, and repeated only where that can help."""
+    error = HoldfastError(code, "the proxy said pl4nted", hint="look there", problems=[Problem(path="a", message="b")])
+    found = await ended(error)
+    assert (found.type, found.non_retryable) == (code, not error.kind.retryable)
+    assert found.message == "the proxy said [redacted]. look there"
+    assert found.details == (ValidationReport(problems=error.problems),)
+
+
+async def test_a_defect_has_a_code_and_a_place_and_keeps_its_words_to_itself() -> None:
+    """They may quote anything; the worker's log has them. It is tried again twice, and then it ends the activity."""
+    for attempt, last in ((1, False), (2, False), (3, True)):
+        found = await ended(LookupError("pl4nted"), attempt)
+        assert (found.type, found.non_retryable) == (ErrorCode.UNEXPECTED, last)
+        assert found.message.startswith("unexpected LookupError in ")
+        assert "pl4nted" not in found.message
+        assert found.__cause__ is None

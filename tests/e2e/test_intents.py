@@ -1,0 +1,43 @@
+"""What is about to be on is in the ledger before any peer hears of it, under the name that it will have there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from clients.faults import FaultClient
+from clients.proxy import ProxyClient
+from tests.e2e.bench import Bench
+from workflows.contracts.windows import LedgerState, WindowKind
+
+OPENING: list[tuple[type[Any], str, WindowKind]] = [
+    (ProxyClient, "analyze", WindowKind.RECORDING),
+    (FaultClient, "execute", WindowKind.FAULT),
+    (ProxyClient, "upsert_rules", WindowKind.RULES),
+]
+
+
+async def test_whatever_comes_on_was_written_down_before(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else nobody could find what a worker had switched on that died before it could say so."""
+    found: list[tuple[WindowKind, LedgerState, str]] = []
+    asked: list[tuple[WindowKind, str]] = []
+
+    def noted(owner: type[Any], call: str, kind: WindowKind) -> None:
+        real = getattr(owner, call)
+
+        async def look_first(client: Any, *arguments: Any, **more: Any) -> Any:
+            asked.append((kind, str(arguments[0] if arguments else more.get("record_id", ""))))
+            rows = [row for row in await bench.store.ledger_unsettled() if row.kind is kind]
+            found.extend((row.kind, row.state, row.peer_name) for row in rows)
+            return await real(client, *arguments, **more)
+
+        monkeypatch.setattr(owner, call, look_first)
+
+    for one in OPENING:
+        noted(*one)
+    summary = await bench.run(bench.small_plan())
+    assert summary.cases.measured == 4
+    assert [kind for kind, _ in asked] == ["recording", "fault", "fault", "rules"]
+    assert len({name for kind, name in asked if kind is WindowKind.FAULT}) == 2
+    assert found == [(kind, LedgerState.INTENT, name) for kind, name in asked]

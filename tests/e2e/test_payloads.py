@@ -1,0 +1,39 @@
+"""Bodies of any size stay in the store: what Temporal keeps for ever does not grow with them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+from temporalio.client import Client
+
+from lab import Lab, PortChoice, Topology
+from tests.e2e.bench import Bench
+from tests.e2e.conftest import QUICK, ROOT
+from tests.leaks.stages import workflows_of
+from worker import running
+
+LARGE = "x" * 500_000
+LARGEST_EVENT = 16_384
+
+
+async def test_large_bodies_are_in_no_history(temporal: Client, tmp_path: Path) -> None:
+    """Services that answer with half a megabyte each, recorded, replayed and measured; the store has them whole."""
+    topology = yaml.safe_load((ROOT / "examples" / "shop-topology.yaml").read_text())
+    for service in topology["services"]:
+        for route in service["routes"]:
+            route["body"] = {"large": LARGE}
+    async with Lab(Topology.model_validate(topology), settings=QUICK, ports=PortChoice.FREE) as lab:
+        bench = Bench(temporal, lab, tmp_path)
+        async with running(temporal, bench.settings), bench:
+            handle = await bench.start(bench.small_plan())
+            summary = await handle.result()
+            await bench.lock_ended(handle)
+            assert summary.cases.measured == 4
+            (recorded,) = await bench.store.exchanges(summary.execution_id, "reviews")
+            assert LARGE in recorded.response_body
+            workflows = [handle, *[child async for _, child in workflows_of(temporal, handle)]]
+            assert len(workflows) == 7  # the run, its lock, a recording, two faults, rules, a page
+            for one in workflows:
+                events = (await one.fetch_history()).events
+                assert max(event.ByteSize() for event in events) < LARGEST_EVENT, one.id
