@@ -1,6 +1,7 @@
 # Everything a newcomer needs: `make demo`, `make test`. Python >= 3.11, pip and make are enough.
 PYTHON ?= python3
 # End-to-end tests mostly wait for a lab of their own, so more of them than cores run side by side.
+# Tests take from a millisecond to minutes, so who has none left takes some of another's.
 PARALLEL ?= 4
 VENV := .venv
 BIN := $(VENV)/bin
@@ -28,13 +29,13 @@ demo: $(BIN)/.app  ## break a small shop service by service and see which pair t
 	@$(BIN)/holdfast demo $(if $(KEEP),--keep,)
 
 test: $(BIN)/.dev  ## unit, integration on a real Temporal server, end to end on the lab
-	@$(BIN)/python -m pytest -n $(PARALLEL) -m 'not exhaustive and not enumerated'
+	@$(BIN)/python -m pytest -n $(PARALLEL) --dist worksteal -m 'not exhaustive and not enumerated'
 
 test-all: $(BIN)/.dev  ## everything, the exhaustive tests included, but for the enumerations of test-leaks
-	@$(BIN)/python -m pytest -n $(PARALLEL) -m 'not enumerated'
+	@$(BIN)/python -m pytest -n $(PARALLEL) --dist worksteal -m 'not enumerated'
 
 test-leaks: $(BIN)/.dev  ## kills, ends and resets at every place of a run: half an hour, on a machine that does nothing else
-	@$(BIN)/python -m pytest -n 2 -m enumerated
+	@$(BIN)/python -m pytest -n 2 --dist worksteal -m enumerated
 
 check: $(BIN)/.dev  ## linter, formatter check, type checker, layer rules
 	@$(BIN)/ruff check .

@@ -7,6 +7,7 @@ from enum import StrEnum
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
+from lab.broken_answers import flooded, truncated
 from lab.envelope import Handler, failure, plain
 from lab.host import drop, hang
 from lab.lies import lie
@@ -18,6 +19,10 @@ class Action(StrEnum):
 
     ACT_THEN_DROP = "act_then_drop"
     ACT_THEN_500 = "act_then_500"
+    ACT_THEN_TRUNCATE = "act_then_truncate"
+    """Half of the real answer, and the end of the connection."""
+    ACT_THEN_FLOOD = "act_then_flood"
+    """A body without end, as far as anybody reads it (`broken_answers.FLOOD`)."""
     REFUSE_500 = "refuse_500"
     HANG = "hang"
     LIE = "lie"
@@ -101,6 +106,11 @@ class Mischief:
         if it.action is Action.SLOW:
             await asyncio.sleep(it.seconds)
             return await handler(request)
+        if it.action is Action.ACT_THEN_TRUNCATE:
+            return await truncated(request, await handler(request))
+        if it.action is Action.ACT_THEN_FLOOD:
+            await handler(request)
+            return await flooded(request)
         if it.action in {Action.ACT_THEN_DROP, Action.ACT_THEN_500}:
             await handler(request)
         return await self._answer(it, request)

@@ -3,6 +3,7 @@
 import aiohttp
 import pytest
 
+from lab.broken_answers import FLOOD
 from tests.lab.driver import Driver, rule, until
 
 QUICK = aiohttp.ClientTimeout(total=0.2)
@@ -72,6 +73,19 @@ async def test_garbage_slow_and_replace(driver: Driver) -> None:
     assert (garbage.status, garbage.json) == (200, None)
     assert (await driver.faults("GET", "")).seconds >= 0.2
     assert (await driver.proxy("GET", "/api/request-patterns/tasks/x")).json == replaced
+
+
+async def test_truncated_and_endless_answers_act(driver: Driver) -> None:
+    """What was asked for is done; the answer breaks off in the middle, or goes on for longer than anybody listens."""
+    await driver.misbehave(
+        {"endpoint": "execute", "action": "act_then_truncate"}, {"endpoint": "upsert", "action": "act_then_flood"}
+    )
+    with pytest.raises(aiohttp.ClientPayloadError):
+        await driver.execute("f1", driver.experiment("reviews"))
+    flood = await driver.upsert("r1x", rule("shipping"))
+    assert len(flood.text) == FLOOD
+    state = await driver.state()
+    assert (list(state.faults), state.rules) == (["f1"], ["r1x-shipping"])
 
 
 async def test_contains_narrows_an_instruction(driver: Driver) -> None:

@@ -1,4 +1,4 @@
-"""Every single response of a peer lost, once, in turn; and the same with an error after the effect.
+"""Every single response of a peer lost, once, in turn; the same with an error after the effect, and with spoilt ones.
 
 How often each endpoint is called is counted in an undisturbed run. Whatever a lost response costs, it is told: nothing
 stays on by the lab's own log (`checker.py`), and nothing is passed that was not measured.
@@ -26,6 +26,7 @@ from workflows.contracts.load import CaseOutcome
 
 AT_ONCE = 4
 LOST = (Action.ACT_THEN_DROP, Action.ACT_THEN_500)
+SPOILT = (Action.GARBAGE, Action.ACT_THEN_TRUNCATE, Action.ACT_THEN_FLOOD, Action.HANG)
 MOST_OF_ONE = 6
 """Calls of one endpoint that are lost in turn; of those that look again and again, the first ones."""
 
@@ -124,4 +125,14 @@ async def test_any_lost_answer_leaves_nothing(temporal: Client, tmp_path: Path, 
     counted = await calls_of_a_run(temporal, tmp_path / "undisturbed")
     assert set(ONCE) <= set(counted)
     calls = [(endpoint, nth) for endpoint in Endpoint for nth in range(1, min(counted[endpoint], MOST_OF_ONE) + 1)]
+    assert await all_lost(temporal, tmp_path, action, calls) == {}
+
+
+@pytest.mark.exhaustive
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("action", SPOILT)
+async def test_any_spoilt_answer_leaves_nothing(temporal: Client, tmp_path: Path, action: Action) -> None:
+    """The first of each endpoint: no JSON, half of it, too much of it, or none for as long as anybody waits."""
+    counted = await calls_of_a_run(temporal, tmp_path / "undisturbed")
+    calls = [(endpoint, 1) for endpoint in Endpoint if counted[endpoint]]
     assert await all_lost(temporal, tmp_path, action, calls) == {}
