@@ -39,8 +39,8 @@ async def fault_on(bench: Bench) -> WorkflowHandle[Any, Any]:
 
 async def left_by_a_dead_worker(bench: Bench, kind: str) -> WorkflowHandle[Any, Any]:
     """A run whose only worker was killed while one thing of this kind was on."""
-    if kind == "fault":
-        bench.lab.misbehave(REPLAY_HANGS)
+    stalled = Misbehaviour(analysis_stalls=kind == "recording")
+    bench.lab.misbehave(REPLAY_HANGS if kind == "fault" else stalled)
     worker = await bench.worker()
     handle = await bench.start(bench.small_plan(load=LONG_LOAD))
 
@@ -50,7 +50,8 @@ async def left_by_a_dead_worker(bench: Bench, kind: str) -> WorkflowHandle[Any, 
     await until(is_on, f"{kind} on")
     worker.kill()
     await worker.wait()
-    bench.lab.misbehave(Misbehaviour())
+    # A recording ends by itself when there is no more traffic.
+    bench.lab.misbehave(stalled)
     return handle
 
 

@@ -8,10 +8,13 @@ import sys
 from datetime import timedelta
 from typing import Any
 
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import WorkflowHandle
 
 from lab import LabSettings, Topology
-from tests.e2e.bench import ROOT, Bench
+from tests.e2e.bench import ROOT, Bench, until
 from workflows.contracts.execution import RunSummary
 from workflows.names import WorkflowType
 
@@ -52,7 +55,10 @@ BRISK = LabSettings(
 """Its proxy waits for traffic longer than anybody needs to notice that a worker has died, as the real one does."""
 
 PATIENT = BRISK.model_copy(update={"dedupe_seconds": 9.0})
-"""As BRISK, and equal analyses are one for longer than that too. Of no use where a second run is to follow at once."""
+"""As BRISK, and equal analyses are one for as long as Holdfast takes for sure, too.
+
+Of no use where a second run is to follow at once.
+"""
 
 
 class Duo(Bench):
@@ -115,6 +121,19 @@ class Duo(Bench):
             )
         self._workers.append(process)
         return process
+
+    async def until_polled(self) -> None:
+        """Wait until a worker is there: a process takes seconds to start, and a run's time limit would count them."""
+        request = DescribeTaskQueueRequest(
+            namespace=self.temporal.namespace,
+            task_queue=TaskQueue(name=self.settings.task_queue),
+            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
+        )
+
+        async def polled() -> bool:
+            return bool((await self.temporal.workflow_service.describe_task_queue(request)).pollers)
+
+        await until(polled, f"a worker on {self.settings.task_queue}", PATIENCE)
 
     @property
     def said(self) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from temporalio.api.enums.v1 import PendingActivityState
 from temporalio.client import Client, WorkflowHandle
+from temporalio.service import RPCError
 
 from lab import Action, Endpoint, Instruction, Misbehaviour
 from tests.e2e.bench import until
@@ -98,33 +100,31 @@ REMOVING = Stage(
 STAGES = [LOCKING, STARTING, RECORDING, INJECTING, BROKEN, RECOVERING, UPSERTING, MEASURING, REMOVING]
 
 
-async def workflows_of(client: Client, run: Run) -> AsyncIterator[tuple[str, Run]]:
-    """Type and handle of a run's children and theirs, as far as they have been started."""
-    async for event in run.fetch_history_events():
-        started = event.child_workflow_execution_started_event_attributes
-        if started.workflow_execution.workflow_id:
-            child = client.get_workflow_handle(
-                started.workflow_execution.workflow_id, run_id=started.workflow_execution.run_id
-            )
-            yield started.workflow_type.name, child
-            async for grandchild in workflows_of(client, child):
-                yield grandchild
+async def pending(client: Client, run: Run) -> AsyncIterator[tuple[str, Run, set[str]]]:
+    """A run and its children that have not ended, and theirs: type, handle, and the activities under way.
+
+    Asked by description and not by history: a stage must not be over before it has been seen.
+    """
+    described = await run.describe()
+    raw = described.raw_description
+    started = PendingActivityState.PENDING_ACTIVITY_STATE_STARTED
+    under_way = {one.activity_type.name for one in raw.pending_activities if one.state == started}
+    yield described.workflow_type, run, under_way
+    for child in raw.pending_children:
+        handle = client.get_workflow_handle(child.workflow_id, run_id=child.run_id)
+        with suppress(RPCError):  # Not there yet.
+            async for one in pending(client, handle):
+                yield one
 
 
 async def reached(client: Client, run: Run, stage: Stage) -> Run:
     """Wait until the stage's activity is under way; the workflow that it belongs to."""
 
     async def look() -> Run | None:
-        async for kind, handle in workflows_of(client, run):
-            if kind == stage.workflow and stage.activity in await _under_way(handle):
+        async for kind, handle, activities in pending(client, run):
+            if kind == stage.workflow and stage.activity in activities:
                 return handle
         return None
 
     found: Run = await until(look, f"{stage.activity} of {run.id}", PATIENCE)
     return found
-
-
-async def _under_way(handle: Run) -> set[str]:
-    pending = (await handle.describe()).raw_description.pending_activities
-    started = PendingActivityState.PENDING_ACTIVITY_STATE_STARTED
-    return {one.activity_type.name for one in pending if one.state == started}

@@ -56,7 +56,7 @@ class Timing(Contract):
             heartbeat_timeout=timedelta(seconds=3),
             retry_initial=timedelta(milliseconds=100),
             call_timeout=timedelta(seconds=10),
-            analyze_dedupe=timedelta(seconds=4),
+            analyze_dedupe=timedelta(seconds=10),
             settle=timedelta(seconds=1),
             close_grace=timedelta(seconds=20),
             sweep_every=timedelta(seconds=5),
