@@ -110,6 +110,14 @@ def deadline(longest: timedelta) -> datetime:
     return activity.info().scheduled_time + longest
 
 
+def closing_deadline(longest: timedelta, at_least: timedelta) -> datetime:
+    """As `deadline`, for what closes and verifies: it gets `at_least` so long, however late a worker comes to it.
+
+    That something is off is seen by several looks, and after a worker that came late nobody else would take them.
+    """
+    return max(deadline(longest), datetime.now(UTC) + min(longest, at_least))
+
+
 def time_left(end: datetime) -> timedelta:
     """Until `end`, never negative."""
     return max(end - datetime.now(UTC), timedelta(0))

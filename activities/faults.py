@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from temporalio import activity
 
-from activities.base import deadline, poll, step, time_left, uncancelled
+from activities.base import closing_deadline, deadline, poll, step, time_left, uncancelled
 from activities.closing import close_fault
 from activities.toolbox import Subject, Toolbox
 from clients.faults import FaultClient, FaultExists, FaultStatus
@@ -166,7 +166,7 @@ class FaultActivities:
     async def recover(self, order: FaultOrder) -> Closing:
         """Remove the fault and verify that it is gone; unverified after `timeouts.recovery` is a result, no error."""
         subject = await self._tools.subject(order.execution_id)
-        end = deadline(subject.plan.timeouts.recovery)
+        end = closing_deadline(subject.plan.timeouts.recovery, subject.execution.timing.call_timeout)
         settle = timedelta(0) if order.known_to_exist else subject.execution.timing.settle
         closing = await close_fault(self._tools, subject, order.fault_name, end, settle)
         await self._log(order, "recovered", closing.detail or f"{order.fault_name} is gone from {order.service}")

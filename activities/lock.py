@@ -6,7 +6,7 @@ import asyncio
 
 from temporalio import activity
 
-from activities.base import deadline, poll, step
+from activities.base import closing_deadline, poll, step
 from activities.left_over import left_over
 from activities.steady import steady_again, was_touched
 from activities.targets import require_targets
@@ -101,8 +101,10 @@ class LockActivities:
             rows = await self._tools.store.ledger_of(order.execution_id)
             return all(row.state in waited_for for row in rows if row.kind is not WindowKind.LOCK) or None
 
-        end = deadline(subject.plan.timeouts.recovery + subject.execution.timing.close_grace)
-        await poll(look, end=end, every=subject.execution.timing.poll)
+        timing = subject.execution.timing
+        # With a worker that comes late the windows only begin to close when this begins to look.
+        end = closing_deadline(subject.plan.timeouts.recovery + timing.close_grace, timing.close_grace)
+        await poll(look, end=end, every=timing.poll)
         return OpenWindows(windows=await open_windows(self._tools, order.execution_id))
 
     @activity.defn(name="verify_environment")
@@ -119,14 +121,14 @@ class LockActivities:
             left = await left_over(self._tools, subject, ours)
             return None if left else True
 
-        longest = subject.plan.timeouts.stability
-        end = deadline(longest)
+        longest, at_least = subject.plan.timeouts.stability, subject.execution.timing.call_timeout
+        end = closing_deadline(longest, at_least)
         verified = await poll(look, end=end, every=subject.execution.timing.poll, stubborn=True)
         if not verified:
             return Closing(verified=False, detail="; ".join(left))
         if subject.plan.steady_state.check and await was_touched(self._tools, order.execution_id):
             # A time of its own: a system whose peers were late to be clean may still be settling.
-            why = await steady_again(self._tools, subject, deadline(longest * 2))
+            why = await steady_again(self._tools, subject, closing_deadline(longest * 2, at_least))
             return Closing(
                 verified=not why, detail=f"nothing is on, but the steady state is not met: {why}" if why else ""
             )

@@ -8,7 +8,7 @@ from itertools import groupby
 
 from temporalio import activity
 
-from activities.base import deadline, poll, step, uncancelled
+from activities.base import closing_deadline, deadline, poll, step, uncancelled
 from activities.closing import acting, close_rules
 from activities.toolbox import Subject, Toolbox
 from clients.store.read_models import LogLevel
@@ -159,7 +159,7 @@ class RulesActivities:
     async def remove(self, order: RulesOrder) -> Closing:
         """Delete the rules and see that they no longer act; unverified after `timeouts.recovery` is a result."""
         subject = await self._tools.subject(order.execution_id)
-        end = deadline(subject.plan.timeouts.recovery)
+        end = closing_deadline(subject.plan.timeouts.recovery, subject.execution.timing.call_timeout)
         settle = timedelta(0) if order.known_to_be_on else subject.execution.timing.settle
         closing = await close_rules(self._tools, subject, order.services, end, settle)
         await self._tools.store.log(

@@ -6,7 +6,7 @@ import asyncio
 
 from temporalio import activity
 
-from activities.base import deadline, step, time_left
+from activities.base import closing_deadline, step, time_left
 from activities.toolbox import Toolbox
 from workflows.contracts.windows import StabilityOrder, StabilityReport
 
@@ -23,7 +23,7 @@ class StabilityActivities:
         """Wait for each service, all at once, at most the plan's `timeouts.stability`; report every one."""
         subject = await self._tools.subject(order.execution_id)
         client = self._tools.stability(subject.plan)
-        left = time_left(deadline(subject.plan.timeouts.stability))
+        left = time_left(closing_deadline(subject.plan.timeouts.stability, subject.execution.timing.call_timeout))
         every = subject.execution.timing.stability_poll
         waits = (client.wait_until_stable(service, longest=left, every=every) for service in order.services)
         return StabilityReport(services=list(await asyncio.gather(*waits)))

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from temporalio import activity
 
-from activities.base import deadline, poll, step, uncancelled
+from activities.base import closing_deadline, deadline, poll, step, uncancelled
 from activities.closing import close_recordings
 from activities.toolbox import Subject, Toolbox
 from clients.proxy_wire import AnalysisTask
@@ -168,7 +168,8 @@ class TrafficActivities:
     async def stop(self, order: ExecutionRef) -> Closing:
         """Stop recordings of the plan's services and verify it; unverified after `timeouts.recovery` is a result."""
         subject = await self._tools.subject(order.execution_id)
-        return await close_recordings(self._tools, subject, deadline(subject.plan.timeouts.recovery))
+        end = closing_deadline(subject.plan.timeouts.recovery, subject.execution.timing.call_timeout)
+        return await close_recordings(self._tools, subject, end)
 
 
 def _baggage(exchange: RecordedExchange) -> str:

@@ -185,7 +185,8 @@ class Holding:
             closing = await switch_off()
             if not closing.verified:
                 return closing
-            report = await self.stability(services)
+            timing, stability = self.order.execution.timing, self.order.timeouts.stability
+            report = await self.stability(services, policies.closing(timing, stability))
         except ActivityError as error:
             return Closing(verified=False, detail=text_of(error))
         if report.unstable:
@@ -193,13 +194,13 @@ class Holding:
             return Closing(verified=False, detail=f"not stable again: {names}", stability=report.services)
         return Closing(verified=True, stability=report.services)
 
-    async def stability(self, services: list[str]) -> StabilityReport:
+    async def stability(self, services: list[str], options: policies.ActivityOptions) -> StabilityReport:
         """Wait until these services are stable; every result is reported."""
         return await workflow.execute_activity_method(
             StabilityActivities.await_stability,
             StabilityOrder(execution_id=self.order.execution.execution_id, services=services),
             summary=f"Wait until {_listed(services)} stable",
-            **policies.waiting(self.order.execution.timing, self.order.timeouts.stability),
+            **options,
         )
 
     async def settle(self, state: LedgerState, detail: str) -> None:

@@ -104,7 +104,8 @@ class RulesWindow:
         self._holding.ensure_open()
 
     async def _stable_with_rules(self) -> None:
-        report = await self._holding.stability(self._order.services)
+        timing, timeouts = self._order.execution.timing, self._order.timeouts
+        report = await self._holding.stability(self._order.services, policies.waiting(timing, timeouts.stability))
         self._holding.ensure_open()
         await self._holding.tell(WindowState.OPENING, stability=report.services)
         if report.unstable:

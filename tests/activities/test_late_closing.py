@@ -1,0 +1,139 @@
+"""Closing that a worker comes to only when its time has long been over: it is done and seen all the same."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from temporalio.client import Client
+from temporalio.testing import ActivityEnvironment
+
+from activities.faults import FaultActivities
+from activities.rules import RulesActivities
+from activities.stability import StabilityActivities
+from activities.toolbox import Toolbox
+from activities.traffic import TrafficActivities
+from clients.canary import CanaryClient
+from clients.load import LoadGenerator
+from clients.secrets import Secrets
+from clients.store.store import Store
+from lab import Lab, PortChoice
+from tests.e2e.bench import until
+from tests.e2e.conftest import temporal
+from tests.leaks.duo import BRISK, LEFT, RIGHT, TOPOLOGY, Duo
+from tests.leaks.stages import workflows_of
+from worker import running
+from workflows.contracts.execution import Execution, ExecutionRef, NewExecution
+from workflows.contracts.faults import FaultOrder
+from workflows.contracts.load import RulesOrder
+from workflows.contracts.plan import Plan
+from workflows.contracts.timing import Timing, TimingPreset
+from workflows.contracts.windows import Closing, StabilityOrder
+from workflows.logic.canonical import canonical_json
+from workflows.logic.faults import expand
+from workflows.names import WorkflowType
+
+__all__ = ["temporal"]
+
+LATE = timedelta(days=1)
+
+
+class Stage:
+    """A lab and one run in the store, without any workflow."""
+
+    def __init__(self, lab: Lab, tools: Toolbox, plan: Plan, execution: Execution) -> None:
+        self.lab, self.tools, self.plan, self.execution = lab, tools, plan, execution
+
+    async def late(self, activity: Any, order: Any) -> Any:
+        """An activity that was scheduled long ago."""
+        environment = ActivityEnvironment()
+        environment.info = replace(environment.info, attempt=2, scheduled_time=datetime.now(UTC) - LATE)
+        return await environment.run(activity, order)
+
+
+@pytest.fixture
+async def stage(temporal: Client, tmp_path: Path) -> AsyncIterator[Stage]:
+    async with (
+        Lab(TOPOLOGY, settings=BRISK, ports=PortChoice.FREE) as lab,
+        LoadGenerator() as load,
+        CanaryClient() as canary,
+    ):
+        plan = Plan.model_validate(Duo(temporal, lab, tmp_path).plan())
+        store = await Store.open(f"sqlite+aiosqlite:///{tmp_path}/holdfast.db")
+        new = NewExecution(plan_json=canonical_json(plan), workflow_id="w", run_id="1")
+        execution = await store.create_execution(new, plan, Timing.of(TimingPreset.FAST))
+        await store.save_tokens(execution.execution_id, {LEFT: "chaos.left=1", RIGHT: "chaos.right=1"})
+        tools = Toolbox(store=store, secrets=Secrets({}), load=load, canary=canary)
+        yield Stage(lab, tools, plan, execution)
+        await tools.close()
+
+
+async def test_a_fault_is_removed_and_seen_to_be_gone(stage: Stage) -> None:
+    """One look is not enough for that."""
+    fault = expand(stage.plan.service(LEFT).fault, LEFT, "duo")
+    await stage.tools.faults(stage.plan).execute("hf-1-left", 600, fault.experiment)
+    order = FaultOrder(execution_id=stage.execution.execution_id, service=LEFT, fault_name="hf-1-left")
+    closing = await stage.late(FaultActivities(stage.tools).recover, order)
+    assert closing == Closing(verified=True)
+    assert stage.lab.state().faults == {}
+
+
+async def test_recordings_are_stopped_and_seen_to_be_off(stage: Stage) -> None:
+    execution = stage.execution
+    await stage.tools.proxy(stage.plan).analyze(
+        req_def_id=execution.req_def_id,
+        namespace="duo",
+        services=[LEFT, RIGHT],
+        execution_id=execution.execution_id,
+        duration_seconds=600,
+    )
+
+    async def recording() -> bool:
+        return len(stage.lab.state().recordings) == 2
+
+    await until(recording, "recordings")
+    closing = await stage.late(TrafficActivities(stage.tools).stop, ExecutionRef(execution_id=execution.execution_id))
+    assert closing == Closing(verified=True)
+    assert stage.lab.state().recordings == []
+
+
+async def test_rules_are_removed_and_seen_not_to_act(stage: Stage) -> None:
+    order = RulesOrder(execution_id=stage.execution.execution_id, services=[LEFT, RIGHT], ttl_seconds=600)
+    closing = await stage.late(RulesActivities(stage.tools).remove, order)
+    assert closing == Closing(verified=True)
+
+
+async def test_services_are_seen_to_be_stable(stage: Stage) -> None:
+    """Which takes several good answers."""
+    order = StabilityOrder(execution_id=stage.execution.execution_id, services=[LEFT, RIGHT])
+    report = await stage.late(StabilityActivities(stage.tools).await_stability, order)
+    assert report.unstable == []
+
+
+async def test_nothing_that_closes_is_given_up_for_lack_of_a_worker(temporal: Client, tmp_path: Path) -> None:
+    """The server is never told that all attempts together have a limit: it would be over before a worker is back."""
+    async with Lab(TOPOLOGY, settings=BRISK, ports=PortChoice.FREE) as lab, Duo(temporal, lab, tmp_path) as bench:
+        async with running(temporal, bench.settings):
+            run = await bench.start()
+            await run.result()
+            await bench.lock_ended(run)
+        limits: dict[str, dict[str, timedelta]] = {}
+        async for kind, window in workflows_of(temporal, run):
+            # The last one of each name: what is also done at the beginning may have a limit there.
+            async for event in window.fetch_history_events():
+                scheduled = event.activity_task_scheduled_event_attributes
+                if scheduled.activity_id:
+                    limit = scheduled.schedule_to_close_timeout.ToTimedelta()
+                    limits.setdefault(kind, {})[scheduled.activity_type.name] = limit
+    closing = {
+        WorkflowType.RECORDING_WINDOW: ["stop_recordings", "await_stability", "update_ledger"],
+        WorkflowType.FAULT_WINDOW: ["recover_fault", "await_stability", "update_ledger"],
+        WorkflowType.RULES_WINDOW: ["remove_rules", "await_stability", "update_ledger"],
+        WorkflowType.ENVIRONMENT_LOCK: ["await_windows_settled", "verify_environment", "finish_from_server"],
+    }
+    limited = {name for kind, names in closing.items() for name in names if limits[kind][name]}
+    assert limited == set()
