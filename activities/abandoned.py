@@ -11,8 +11,17 @@ from activities.closing import close_fault, close_recordings, close_rules
 from activities.lock import run_of, write_ending
 from activities.toolbox import Subject, Toolbox
 from clients.runs import RunDirectory
-from clients.store.read_models import LogLevel
-from workflows.contracts.windows import Closing, LedgerEntry, LedgerState, LedgerUpdate, WindowKind
+from clients.store.read_models import ExecutionRow, LogLevel
+from workflows.contracts.execution import Recovery
+from workflows.contracts.windows import (
+    SETTLED,
+    Closing,
+    LedgerEntry,
+    LedgerState,
+    LedgerUpdate,
+    RunRef,
+    WindowKind,
+)
 from workflows.names import lock_workflow_id
 
 
@@ -55,6 +64,28 @@ async def settle(tools: Toolbox, row: LedgerEntry, closing: Closing, by: str) ->
     await tools.store.ledger_update(update)
     message = f"{by}: {row.window_id} was left {row.state}, now {state}. {closing.detail}".strip()
     await tools.store.log(row.execution_id, f"{by}:{row.window_id}:{state}", LogLevel.WARN, message)
+
+
+async def write_missing_end(tools: Toolbox, runs: RunDirectory, record: ExecutionRow) -> bool:
+    """Write how a run ended that was ended before it had a lock, which else writes it; whether it was this one's turn.
+
+    A lock writes the end before it settles its own row. So once every row is settled nobody else is going to.
+    """
+    if await runs.is_running(record.workflow_id, record.run_id):
+        return False
+    rows = await tools.store.ledger_of(record.execution_id)
+    written = (await tools.store.execution_row(record.execution_id)).finished_at is not None
+    if written or any(row.state not in SETTLED for row in rows):
+        return False
+    touched = any(row.kind is not WindowKind.LOCK for row in rows)
+    run = RunRef(
+        execution_id=record.execution_id,
+        workflow_id=record.workflow_id,
+        run_id=record.run_id,
+        recovery=Recovery.VERIFIED if touched else Recovery.NOT_NEEDED,
+    )
+    await write_ending(tools, runs, run)
+    return True
 
 
 async def _held_by_another(runs: RunDirectory, subject: Subject) -> bool:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from temporalio import activity
 
-from activities.abandoned import close_abandoned, is_abandoned
+from activities.abandoned import close_abandoned, is_abandoned, write_missing_end
 from activities.base import step
 from activities.toolbox import Toolbox
 from clients.runs import RunDirectory
@@ -27,7 +27,10 @@ class SweepActivities:
     @activity.defn(name="sweep")
     @step
     async def sweep(self, _order: SweepOrder) -> SweepReport:
-        """Cancel windows whose run is closed; close rows whose window is not running, or is overdue."""
+        """Cancel windows whose run is closed; close rows whose window is not running, or is overdue.
+
+        And write how runs ended that nobody else tells of: those that were ended before they had a lock.
+        """
         closed: list[str] = []
         cancelled: list[str] = []
         failed: list[str] = []
@@ -44,4 +47,14 @@ class SweepActivities:
             except HoldfastError as error:
                 activity.logger.warning("could not sweep %s: %s", row.window_id, error)
                 failed.append(row.window_id)
-        return SweepReport(closed=closed, cancelled=cancelled, failed=failed)
+        return SweepReport(closed=closed, cancelled=cancelled, failed=failed, ended=await self._write_missing_ends())
+
+    async def _write_missing_ends(self) -> list[str]:
+        ended = []
+        for record in await self._tools.store.unfinished_executions():
+            try:
+                if await write_missing_end(self._tools, self._runs, record):
+                    ended.append(record.workflow_id)
+            except HoldfastError as error:
+                activity.logger.warning("could not tell how %s ended: %s", record.workflow_id, error)
+        return ended

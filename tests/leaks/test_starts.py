@@ -22,6 +22,7 @@ from tests.leaks.stages import BROKEN, LOCKING, RECORDING, RECOVERING, REMOVING,
 from worker import running
 from workflows.contracts.errors import ErrorCode
 from workflows.contracts.execution import RunStatus
+from workflows.contracts.sweeping import SweepReport
 from workflows.names import WorkflowType, run_workflow_id
 
 EACH = 10
@@ -117,6 +118,31 @@ async def test_two_plans_on_one_namespace_run_one_after_the_other(temporal: Clie
         assert await asyncio.gather(*(outcome(run) for run in runs)) == ["completed"] * 2
         await asyncio.gather(*(bench.lock_ended(run) for run in runs))
         assert await left_by(bench, *runs) == []
+
+
+async def test_a_run_that_is_terminated_while_it_waits_is_told_as_that(temporal: Client, tmp_path: Path) -> None:
+    """It has no lock yet that would write its end, so the sweeper does."""
+    async with duo(temporal, tmp_path / "lab", RECORDING) as bench, running(temporal, bench.settings):
+        first = await bench.start()
+        await reached(temporal, first, RECORDING)
+        second = await bench.start(bench.plan(name="other"), workflow_id=f"other/{bench.name}", if_busy="wait")
+
+        async def waits() -> bool:
+            state = await bench.status(second)
+            return state is not None and bool(state.waiting_for)
+
+        await until(waits, "a run that waits")
+        await second.terminate("a test")
+        order = {"id": f"sweep/{bench.name}", "task_queue": bench.settings.task_queue, "result_type": SweepReport}
+        report = await temporal.execute_workflow(WorkflowType.SWEEPER, **order)
+        assert report.ended == [second.id]
+        assert await untrue(bench, second, (RunStatus.FAILED, ErrorCode.TERMINATED), alone=False) == []
+        # The one that is under way is none of its business.
+        assert [one.workflow_id for one in await bench.store.unfinished_executions()] == [first.id]
+        await first.cancel()
+        await bench.lock_ended(first)
+        assert (await temporal.execute_workflow(WorkflowType.SWEEPER, **order)).ended == []
+        assert await untrue(bench, first, (RunStatus.CANCELLED, None)) == []
 
 
 async def tried(temporal: Client, folder: Path, stage: Stage) -> list[str]:

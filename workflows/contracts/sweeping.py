@@ -16,3 +16,5 @@ class SweepReport(Contract):
     cancelled: list[str] = []
     failed: list[str] = []
     """Still on, or not to be asked; the next sweep tries again."""
+    ended: list[str] = []
+    """Runs that were over before they held anything, and whose end nobody had written."""
