@@ -6,7 +6,7 @@ PARALLEL ?= 4
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test test-all test-leaks check format lock histories clean
+.PHONY: help demo test test-all test-leaks soak check format lock histories clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -36,6 +36,9 @@ test-all: $(BIN)/.dev  ## everything, the exhaustive tests included, but for the
 
 test-leaks: $(BIN)/.dev  ## kills, ends and resets at every place of a run: half an hour, on a machine that does nothing else
 	@$(BIN)/python -m pytest -n 2 --dist worksteal -m enumerated
+
+soak: $(BIN)/.dev  ## random troubles until the time is over (SOAK=10m, SEED=random); ends with figures and what went wrong
+	@$(BIN)/python -m tests.leaks.soak
 
 check: $(BIN)/.dev  ## linter, formatter check, type checker, layer rules
 	@$(BIN)/ruff check .

@@ -11,6 +11,7 @@ from lab.addresses import LabAddresses, LabState
 from lab.admin import Admin
 from lab.cluster import Cluster
 from lab.faults.server import FaultService
+from lab.journal import Counters
 from lab.misbehave import Misbehaviour, Mischief
 from lab.proxy.server import Proxy
 from lab.settings import LabSettings, PortChoice
@@ -67,6 +68,25 @@ class Lab:
     def calls(self) -> Counter[str]:
         """Calls that reached proxy and fault service since the last misbehaviour was set, by endpoint."""
         return self._mischief.calls
+
+    @property
+    def counters(self) -> Counters:
+        """What was counted so far: the same as `GET /lab/counters`."""
+        return self._cluster.journal.counters
+
+    def restart(self) -> None:
+        """Let both peers forget what they keep in memory only: the same as `POST /lab/restart/...` for each."""
+        self._proxy.restart()
+        self._faults.restart()
+
+    async def end_all(self, reason: str) -> int:
+        """End everything that is on, as a time limit that fires early or somebody else would; how many things."""
+        faults, sessions = self._faults.blades.all(), self._proxy.sessions.active()
+        for fault in faults:
+            self._faults.blades.delete(fault.name, reason)
+        for session in sessions:
+            await self._proxy.sessions.remove(session.id, reason)
+        return len(faults) + len(sessions)
 
     async def start(self) -> LabAddresses:
         """Open every socket and answer with the addresses. Whatever was opened is closed again if this fails."""

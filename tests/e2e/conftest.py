@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -25,8 +26,8 @@ QUICK = LabSettings(
 """A lab that wastes no time, and still takes some for everything, so that a test can look in between."""
 
 
-@pytest.fixture(scope="session")
-async def temporal() -> AsyncIterator[Client]:
+@asynccontextmanager
+async def embedded_server() -> AsyncIterator[Client]:
     """The embedded server, as `holdfast server` starts it, without its database file."""
     async with await WorkflowEnvironment.start_local(
         data_converter=pydantic_data_converter,
@@ -35,6 +36,13 @@ async def temporal() -> AsyncIterator[Client]:
     ) as server:
         assert await ensure_search_attributes(server.client)
         yield server.client
+
+
+@pytest.fixture(scope="session")
+async def temporal() -> AsyncIterator[Client]:
+    """One server for all tests of a process."""
+    async with embedded_server() as client:
+        yield client
 
 
 @pytest.fixture

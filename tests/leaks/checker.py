@@ -109,6 +109,14 @@ def measured_otherwise(counters: Counters, wanted: Mapping[str, int], *, spare: 
     return found
 
 
+def measured_twice(counters: Counters, requests: int, *, spare: int = 0) -> list[str]:
+    """A case was sent more requests than it has. `spare`: how many more there may be, over all cases."""
+    too_many = {header: n - requests for header, n in cases_in(counters).items() if header and n > requests}
+    if sum(too_many.values()) <= spare:
+        return []
+    return [f"{requests + more} requests with {header!r}, not {requests}" for header, more in too_many.items()]
+
+
 def cases_in(counters: Counters) -> Counter[str]:
     """Requests of cases and of the steady state, by baggage header; that of the analysis names its run."""
     return Counter({header: n for header, n in counters.entry_baggage.items() if not header.startswith(MARKER)})

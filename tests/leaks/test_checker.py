@@ -124,6 +124,14 @@ def test_cases_that_are_missing_or_measured_twice_are_told() -> None:
     assert checker.measured_otherwise(twice, {"a=1": 2, "b=1": 2}, spare=1) == ["3 requests with 'b=1', not 2"]
 
 
+def test_cases_that_were_measured_twice_are_told() -> None:
+    counters = Counters(services={}, entry_baggage={"": 99, "a=1": 4, "b=1": 2, "c=1": 3})
+    assert checker.measured_twice(counters, 4) == []
+    assert checker.measured_twice(counters, 2) == ["4 requests with 'a=1', not 2", "3 requests with 'c=1', not 2"]
+    assert checker.measured_twice(counters, 2, spare=3) == []
+    assert checker.measured_twice(counters, 2, spare=2)
+
+
 @pytest.mark.parametrize(
     "windows",
     [

@@ -15,28 +15,10 @@ from temporalio.client import Client, WorkflowFailureError
 from tests.leaks.aftermath import Ending, duo, left_by, untrue, working
 from tests.leaks.conftest import Undisturbed
 from tests.leaks.stages import INJECTING, MEASURING, STAGES, UPSERTING, Run, Stage, reached
+from tests.leaks.troubles import both, cancelled, cancelled_twice, terminated
 from worker import running
 from workflows.contracts.errors import ErrorCode
 from workflows.contracts.execution import RunStatus
-
-
-async def cancelled(run: Run) -> None:
-    await run.cancel()
-
-
-async def cancelled_twice(run: Run) -> None:
-    await run.cancel()
-    await asyncio.sleep(0.3)
-    await run.cancel()
-
-
-async def terminated(run: Run) -> None:
-    await run.terminate("a test")
-
-
-async def both(run: Run) -> None:
-    await run.cancel()
-    await run.terminate("a test")
 
 
 async def timed_out(run: Run) -> None:

@@ -16,39 +16,11 @@ from lab import Action, Endpoint, Instruction, Lab, Misbehaviour, PortChoice
 from tests.e2e.bench import until
 from tests.leaks import checker
 from tests.leaks.duo import BRISK, LEFT, RIGHT, TOPOLOGY, Duo
+from tests.leaks.told import HALF_RUNNING, IN_ERROR, OF_ANOTHER, UNKNOWN, first
 from workflows.contracts.errors import ErrorCode
 from workflows.contracts.execution import Phase, Recovery, RunFailure, RunSummary, Verdict
 from workflows.contracts.load import CaseOutcome
 from workflows.contracts.windows import LedgerState
-
-HALF_RUNNING = {
-    "success": True,
-    "data": {
-        "phase": "Running",
-        "status": {
-            "phase": "Running",
-            "expStatuses": [
-                {
-                    "success": True,
-                    "state": "Success",
-                    "resStatuses": [
-                        {"kind": "container", "state": "Success", "success": True, "identifier": "duo/n/left-0"},
-                        {"kind": "container", "state": "Error", "success": False, "identifier": "duo/n/left-1"},
-                    ],
-                }
-            ],
-        },
-    },
-}
-IN_ERROR = {
-    "success": True,
-    "data": {
-        "phase": "Error",
-        "status": {"phase": "Error", "expStatuses": [{"success": False, "state": "Error", "error": "no such class"}]},
-    },
-}
-UNKNOWN = {"success": True, "data": {"taskId": "task_1", "status": "NOT_FOUND"}}
-OF_ANOTHER = {"success": True, "data": {"taskId": "task_1", "status": "INITIALIZING", "execution_id": 1}}
 
 
 @pytest.fixture
@@ -58,16 +30,6 @@ async def duo(temporal: Client, tmp_path: Path) -> AsyncIterator[Duo]:
         bench = Duo(temporal, lab, tmp_path)
         async with worker.running(temporal, bench.settings), bench:
             yield bench
-
-
-def first(endpoint: Endpoint, body: Any, calls: int = 1, contains: str | None = None) -> Misbehaviour:
-    """These first calls are answered so, whatever is true."""
-    return Misbehaviour(
-        instructions=[
-            Instruction(endpoint=endpoint, action=Action.REPLACE, nth=nth, body=body, contains=contains)
-            for nth in range(1, calls + 1)
-        ]
-    )
 
 
 async def failure(duo: Duo, handle: WorkflowHandle[Any, Any]) -> RunFailure:

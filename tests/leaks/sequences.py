@@ -1,0 +1,214 @@
+"""Random sequences of troubles: at which moments of a run what happens to it. Drawn, written down and read again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Self
+
+import hypothesis
+from hypothesis import HealthCheck, Phase
+from hypothesis import strategies as st
+
+from lab import Action, Endpoint, Instruction, Misbehaviour
+from tests.leaks.places import Moment as InActivity
+from tests.leaks.told import LYING, STANDING, TO_ONE_CALL
+
+HELD = 0.6
+"""Seconds that a call takes at which something happens to the run: it happens amid the call (see `told.SLOW`)."""
+
+CALLS: dict[str, tuple[Endpoint, int]] = {
+    "locking": (Endpoint.CHECK, 1),
+    "looking": (Endpoint.FAULT_LIST, 1),
+    "starting": (Endpoint.ANALYZE, 1),
+    "recording": (Endpoint.ANALYZE_STATUS, 3),
+    "stopping": (Endpoint.RECORDINGS_ACTIVE, 1),
+    "halting": (Endpoint.RECORDING_STOP, 1),
+    "stopped": (Endpoint.CHECK, 4),
+    "injecting": (Endpoint.EXECUTE, 1),
+    "breaking": (Endpoint.FAULT_STATUS, 1),
+    "replaying": (Endpoint.REPLAY, 1),
+    "recovering": (Endpoint.FAULT_DELETE, 1),
+    "recovered": (Endpoint.FAULT_DELETE, 2),
+    "injecting-next": (Endpoint.EXECUTE, 2),
+    "replaying-next": (Endpoint.REPLAY, 2),
+    "upserting": (Endpoint.UPSERT, 1),
+    "registering": (Endpoint.FIXTURE_STATUS, 1),
+    "removing": (Endpoint.FIXTURE_DELETE, 1),
+    "removed": (Endpoint.FIXTURE_STATUS, 3),
+    "verifying": (Endpoint.FAULT_LIST, 2),
+}
+"""Moments that are calls of a peer, in the order of an undisturbed run."""
+
+MEASURING = "measuring"
+"""The moment at which requests of a case arrive."""
+
+ACTIVITIES = (
+    "create_execution",
+    "record_intent",
+    "preflight",
+    "update_ledger",
+    "check_steady_state",
+    "change_phase",
+    "generate_cases",
+    "inject_fault",
+    "recover_fault",
+    "await_stability",
+    "upsert_rules",
+    "measure_batch",
+    "remove_rules",
+    "judge",
+    "await_run_ended",
+    "verify_environment",
+    "finish_from_server",
+)
+DEATHS = {f"{moment}-{name}": (name, moment) for name in ACTIVITIES for moment in (InActivity.BEFORE, InActivity.AFTER)}
+"""Moments at which a worker dies by itself: where one activity, or a phase, begins or ends."""
+
+ALWAYS = "always"
+"""No moment: so are the peers, or the system, all the time."""
+
+ENDS = ("cancel", "cancel-twice", "terminate", "cancel-terminate")
+RESETS = ("reset-first", "reset-last")
+SECOND = ("second", "second-waits", "second-replaces")
+WINDOWS = ("window-terminate", "window-cancel")
+DOWN = tuple(f"{trouble}-down" for trouble in (*ENDS, *RESETS, *WINDOWS))
+"""Without a worker; another one comes afterwards."""
+DEADLY = ("kill", *DOWN)
+ELSE = ("lock-terminate", "restart", "peers-restart", "sweep", "early", "time-out")
+OUTSIDE = (*ENDS, *ENDS, *RESETS, *SECOND, *WINDOWS, *WINDOWS, *DEADLY, *ELSE)
+"""What happens from outside at a moment; twice what is to be drawn more often."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One trouble at one moment."""
+
+    moment: str
+    trouble: str
+
+    def __str__(self) -> str:
+        return f"{self.moment}:{self.trouble}"
+
+    @property
+    def is_outside(self) -> bool:
+        """Whether somebody acts at that moment, rather than a peer."""
+        return self.trouble in OUTSIDE
+
+    @property
+    def kills(self) -> bool:
+        """Whether it costs a worker its life."""
+        return self.trouble in DEADLY
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """What happens to one run."""
+
+    steps: tuple[Step, ...]
+
+    def __str__(self) -> str:
+        return " ".join(map(str, self.steps))
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """The inverse of `str`."""
+        return cls(tuple(Step(*one.split(":")) for one in text.split()))
+
+    def has(self, *troubles: str) -> bool:
+        """Whether one of these is in it."""
+        return any(step.trouble in troubles for step in self.steps)
+
+    @property
+    def lying(self) -> bool:
+        """Whether what is switched off stays on."""
+        return self.has(*LYING)
+
+    @property
+    def misbehaviour(self) -> Misbehaviour:
+        """What the peers do; what is for one call goes before what holds for all."""
+        whole = next((_standing(step) for step in self.steps if step.moment == ALWAYS), Misbehaviour())
+        own = [one for step in self.steps if step.moment in CALLS for one in _at_call(step)]
+        return whole.model_copy(update={"instructions": own + whole.instructions})
+
+    @property
+    def limit(self) -> timedelta | None:
+        """The time limit that the run is started with: about when the moment comes, for the server does not wait."""
+        times = [step.moment for step in self.steps if step.trouble == "time-out"]
+        return timedelta(seconds=2 + 0.5 * [*CALLS, MEASURING].index(times[0])) if times else None
+
+    def without(self, step: Step) -> Sequence:
+        """A shorter one."""
+        return Sequence(tuple(one for one in self.steps if one != step))
+
+
+def _standing(step: Step) -> Misbehaviour:
+    return (LYING | STANDING)[step.trouble]
+
+
+def _at_call(step: Step) -> list[Instruction]:
+    endpoint, nth = CALLS[step.moment]
+    if step.is_outside:
+        return [Instruction(endpoint=endpoint, action=Action.SLOW, nth=nth, seconds=HELD)]
+    return TO_ONE_CALL[step.trouble](endpoint, nth)
+
+
+def _steps(moments: Iterable[str], troubles: Iterable[str]) -> st.SearchStrategy[Step]:
+    return st.builds(Step, st.sampled_from(list(moments)), st.sampled_from(list(troubles)))
+
+
+_AT_CALLS = _steps(CALLS, TO_ONE_CALL)
+_FROM_OUTSIDE = _steps([*CALLS, MEASURING], OUTSIDE)
+_AT_DEATHS = _steps(DEATHS, DEADLY)
+_STANDING = _steps([ALWAYS], [*STANDING, *LYING])
+
+
+def _possible(steps: list[Step]) -> bool:
+    """A run is reset, timed out or started again once, and enough people have died by the second death."""
+    for some in (RESETS, [f"{one}-down" for one in RESETS], SECOND, ["time-out"], [*STANDING, *LYING]):
+        if sum(step.trouble in some for step in steps) > 1:
+            return False
+    reset = any(step.trouble.startswith("reset") for step in steps)
+    again = any(step.trouble in SECOND for step in steps)
+    return sum(step.kills for step in steps) <= 2 and not (reset and again)
+
+
+SEQUENCES: st.SearchStrategy[Sequence] = (
+    st.lists(
+        st.one_of(_FROM_OUTSIDE, _AT_CALLS, _FROM_OUTSIDE, _AT_CALLS, _AT_DEATHS, _STANDING),
+        min_size=1,
+        max_size=4,
+        unique=True,
+    )
+    .filter(_possible)
+    .map(lambda steps: Sequence(tuple(steps)))
+)
+
+
+def drawn(count: int, seed: int | None = None) -> list[Sequence]:
+    """So many different sequences, up front, so that their runs can go on beside each other; without a seed the same.
+
+    Hypothesis draws them and does not shrink: a run takes seconds. `soak.py` leaves out what is not needed.
+    """
+    found: list[Sequence] = []
+
+    @hypothesis.settings(
+        max_examples=count,
+        derandomize=seed is None,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @hypothesis.given(SEQUENCES)
+    def draw(sequence: Sequence) -> None:
+        if sequence not in found:
+            found.append(sequence)
+
+    (draw if seed is None else hypothesis.seed(seed)(draw))()
+    return found
+
+
+def repeated_by(sequence: Sequence) -> str:
+    """The command that tries it once more."""
+    return f".venv/bin/python -m tests.leaks.soak '{sequence}'"

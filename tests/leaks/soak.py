@@ -1,0 +1,123 @@
+"""Tries random sequences of troubles until its time is over: `make soak`, or `SOAK=1h SEED=7 make soak`.
+
+With sequences as arguments it tries just these: `python -m tests.leaks.soak 'injecting:kill measuring:cancel'`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from time import monotonic
+
+from temporalio.client import Client
+
+from tests.e2e.conftest import embedded_server
+from tests.leaks.judged import Tried, tried
+from tests.leaks.sequences import Sequence, drawn, repeated_by
+from worker import kept_bytecode
+from workflows.contracts.units import parse_duration
+from workflows.logic.percentiles import nearest_rank
+
+AT_ONCE = int(os.environ.get("AT_ONCE", "4"))
+"""Runs beside each other: they mostly wait."""
+
+PER_MINUTE = 60
+"""Sequences drawn for each minute: more than any machine gets through."""
+
+
+class Soak:
+    """Tries sequences beside each other, and keeps what came of them."""
+
+    def __init__(self, temporal: Client, folder: Path, sequences: Iterator[Sequence]) -> None:
+        self.done: list[Tried] = []
+        self._temporal = temporal
+        self._folder = folder
+        self._sequences = sequences
+        self._number = 0
+
+    async def until(self, end: float) -> None:
+        """Until then, or until there are no more sequences. What has begun is finished."""
+        await asyncio.gather(*(self._some(end) for _ in range(AT_ONCE)))
+
+    async def _some(self, end: float) -> None:
+        while monotonic() < end:
+            sequence = next(self._sequences, None)
+            if sequence is None:
+                return
+            await self._try(sequence)
+
+    async def _try(self, sequence: Sequence) -> Tried:
+        self._number += 1
+        number, begun = self._number, monotonic()
+        one = await tried(self._temporal, self._folder / str(number), sequence)
+        self.done.append(one)
+        _say(f"{number:4} {monotonic() - begun:5.1f} s  {'WRONG' if one.wrong else 'ok   '}  {sequence}")
+        for line in [*one.wrong, *(f"    {told}" for told in one.told)]:
+            _say(f"        {line}")
+        return one
+
+    async def reduced(self, failed: Tried) -> Sequence:
+        """Leave out what is not needed for it to go wrong, a trouble at a time."""
+        found = failed.sequence
+        for step in failed.sequence.steps:
+            shorter = found.without(step)
+            if shorter.steps and (await self._try(shorter)).wrong:
+                found = shorter
+        return found
+
+
+def figures(done: list[Tried]) -> list[str]:
+    """What a soak was like, in lines."""
+    failed = [one for one in done if one.wrong]
+    troubles = Counter(step.trouble for one in done for step in one.met)
+    took = sorted(int(one.closing / timedelta(milliseconds=1)) for one in done if one.closing is not None)
+    lines = [f"runs tried: {len(done)}; with a leak or a lie: {len(failed)}"]
+    lines.append(f"troubles met: {troubles.total()}: " + ", ".join(f"{name} {n}" for name, n in troubles.most_common()))
+    if took:
+        median, high = (nearest_rank(took, share) / 1000 for share in (0.5, 0.95))
+        lines.append(
+            f"from end to closed, {len(took)} runs that ended with something on:"
+            f" median {median:.1f} s, p95 {high:.1f} s, longest {took[-1] / 1000:.1f} s"
+        )
+    return lines
+
+
+async def soak(wanted: list[Sequence]) -> int:
+    """The exit code: 1 when something was wrong."""
+    longest = parse_duration(os.environ.get("SOAK", "10m"))
+    seed = int(os.environ.get("SEED") or secrets.randbelow(2**32))
+    if not wanted:
+        # The workers of this process tell of each trouble; whoever repeats a sequence wants to read that.
+        logging.disable(logging.ERROR)
+        _say(f"for {longest}, with SEED={seed}")
+    sequences = wanted or drawn(max(1, longest // timedelta(minutes=1)) * PER_MINUTE, seed)
+    with tempfile.TemporaryDirectory(prefix="holdfast-soak-") as folder, kept_bytecode():
+        async with embedded_server() as temporal:
+            soaking = Soak(temporal, Path(folder), iter(sequences))
+            await soaking.until(monotonic() + longest.total_seconds())
+            found = figures(soaking.done)
+            failed = [one for one in soaking.done if one.wrong]
+            shortest = [await soaking.reduced(one) for one in failed if len(one.sequence.steps) > 1 and not wanted]
+    _say("\n".join(found))
+    for one in failed:
+        _say(f"wrong: {repeated_by(one.sequence)}")
+    for sequence in shortest:
+        _say(f"as short as it goes wrong: {repeated_by(sequence)}")
+    return 1 if failed else 0
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(soak([Sequence.read(text) for text in sys.argv[1:]])))

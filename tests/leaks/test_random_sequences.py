@@ -1,0 +1,66 @@
+"""Random sequences of troubles, by hypothesis: whatever happens to a run, nothing stays on, and what is said is so."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from temporalio.client import Client
+
+from tests.leaks.aftermath import AT_ONCE
+from tests.leaks.judged import tried
+from tests.leaks.sequences import (
+    ALWAYS,
+    CALLS,
+    DEADLY,
+    DEATHS,
+    MEASURING,
+    OUTSIDE,
+    SEQUENCES,
+    Sequence,
+    drawn,
+    repeated_by,
+)
+from tests.leaks.told import LYING, STANDING, TO_ONE_CALL
+from tests.leaks.troubles import ACTS
+
+EXAMPLES = 15
+"""As many as every change can afford; `make soak` goes on from there."""
+
+
+@pytest.mark.exhaustive
+@pytest.mark.timeout(900)
+async def test_whatever_happens_nothing_stays_on(temporal: Client, tmp_path: Path) -> None:
+    """The same sequences every time. A failure names each sequence with the command that repeats it."""
+    some = asyncio.Semaphore(AT_ONCE)
+
+    async def one(number: int, sequence: Sequence) -> list[str]:
+        async with some:
+            return (await tried(temporal, tmp_path / str(number), sequence)).wrong
+
+    sequences = drawn(EXAMPLES)
+    found = await asyncio.gather(*(one(number, sequence) for number, sequence in enumerate(sequences)))
+    assert {repeated_by(one): wrong for one, wrong in zip(sequences, found, strict=True) if wrong} == {}
+
+
+@given(SEQUENCES)
+def test_a_sequence_can_be_written_down_and_read_again(sequence: Sequence) -> None:
+    """And means something: each trouble is one that its moment has."""
+    assert Sequence.read(str(sequence)) == sequence
+    known = {key: {*TO_ONE_CALL, *OUTSIDE} for key in CALLS} | {key: {*DEADLY} for key in DEATHS}
+    known |= {MEASURING: {*OUTSIDE}, ALWAYS: {*STANDING, *LYING}}
+    assert all(step.trouble in known[step.moment] for step in sequence.steps)
+    assert sequence.misbehaviour.model_validate_json(sequence.misbehaviour.model_dump_json()) == sequence.misbehaviour
+
+
+def test_every_trouble_can_be_done() -> None:
+    """None is drawn that nobody would know how to do, and none is known that is never drawn."""
+    assert {one.removesuffix("-down") for one in OUTSIDE} == set(ACTS)
+
+
+def test_the_same_sequences_are_drawn_every_time() -> None:
+    """Without a seed, and with the same one; with another one there are others."""
+    assert drawn(EXAMPLES) == drawn(EXAMPLES)
+    assert drawn(EXAMPLES, seed=1) == drawn(EXAMPLES, seed=1) != drawn(EXAMPLES, seed=2)
