@@ -117,6 +117,19 @@ async def pending(client: Client, run: Run) -> AsyncIterator[tuple[str, Run, set
                 yield one
 
 
+async def workflows_of(client: Client, run: Run) -> AsyncIterator[tuple[str, Run]]:
+    """Type and handle of every child that a run ever started, and theirs: by history, so the ended ones too."""
+    async for event in run.fetch_history_events():
+        started = event.child_workflow_execution_started_event_attributes
+        if started.workflow_execution.workflow_id:
+            child = client.get_workflow_handle(
+                started.workflow_execution.workflow_id, run_id=started.workflow_execution.run_id
+            )
+            yield started.workflow_type.name, child
+            async for grandchild in workflows_of(client, child):
+                yield grandchild
+
+
 async def reached(client: Client, run: Run, stage: Stage) -> Run:
     """Wait until the stage's activity is under way; the workflow that it belongs to."""
 

@@ -6,12 +6,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-from temporalio.client import WorkflowExecutionStatus
-
 from tests.e2e.test_temporal_cli import temporal as command
 from tests.leaks.duo import Duo
 from tests.leaks.places import KIND_OF
-from tests.leaks.stages import Run, workflows_of
+from tests.leaks.stages import Run, pending
 from workflows.contracts.execution import IfBusy, RunSummary
 
 if TYPE_CHECKING:
@@ -50,8 +48,8 @@ async def reset(bench: Duo, run: Run, where: str) -> tuple[Run, Run]:
 
 async def open_window(bench: Duo, run: Run) -> Run | None:
     """The window that a run has open at this moment, beside its lock."""
-    async for kind, handle in workflows_of(bench.temporal, run):
-        if kind in KIND_OF and (await handle.describe()).status is WorkflowExecutionStatus.RUNNING:
+    async for kind, handle, _ in pending(bench.temporal, run):
+        if kind in KIND_OF:
             return handle
     return None
 
