@@ -1,7 +1,11 @@
-"""A stand-in for the Kubernetes API: real HTTP on 127.0.0.1, a few objects, changed by a test while a client looks."""
+"""A stand-in for the Kubernetes API: real HTTP on 127.0.0.1, a few objects, changed by a test while a client looks.
+
+And the troubles that it can make, each with what is to be said of it.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import json
 import re
@@ -11,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import web
+
+from workflows.contracts.errors import ErrorCode
 
 Object = dict[str, Any]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse | None]]
@@ -136,3 +142,45 @@ def _deployment(name: str, replicas: int, labels: dict[str, str]) -> Object:
 def _selected(one: Object, selector: str) -> bool:
     labels = one["metadata"]["labels"]
     return all(labels.get(term.partition("=")[0]) == term.partition("=")[2] for term in selector.split(",") if term)
+
+
+async def lost(request: web.Request) -> web.StreamResponse:
+    """The connection breaks off."""
+    assert request.transport is not None
+    request.transport.close()
+    return web.Response()
+
+
+async def silent(_: web.Request) -> web.StreamResponse:
+    """No answer ever comes."""
+    await asyncio.Event().wait()
+    raise AssertionError
+
+
+def saying(code: int, body: str) -> Any:
+    """Something that no such API would say."""
+    async def answer(_: web.Request) -> web.StreamResponse:
+        return web.Response(status=code, text=body)
+
+    return answer
+
+
+def refusing(code: int, reason: str) -> Any:
+    """The API says no."""
+    async def answer(_: web.Request) -> web.StreamResponse:
+        return status(code, reason, f"{reason}: the cluster says so")
+
+    return answer
+
+
+TROUBLES = {
+    "forbidden": (refusing(403, "Forbidden"), ErrorCode.PEER_REJECTED, "docs/kubernetes.md"),
+    "unauthorized": (refusing(401, "Unauthorized"), ErrorCode.PEER_REJECTED, "credentials"),
+    "gone": (refusing(410, "Expired"), ErrorCode.PEER_ERROR, "Expired"),
+    "too many": (refusing(429, "TooManyRequests"), ErrorCode.PEER_ERROR, "TooManyRequests"),
+    "server": (refusing(503, "ServiceUnavailable"), ErrorCode.PEER_ERROR, "status 503"),
+    "no such api": (saying(404, "404 page not found"), ErrorCode.PEER_REJECTED, "is there a Kubernetes API"),
+    "another server": (saying(200, "<html>hello"), ErrorCode.PEER_GARBAGE, "not JSON"),
+    "another object": (saying(200, '{"metadata": {"name": 7}}'), ErrorCode.PEER_GARBAGE, "metadata"),
+    "lost": (lost, ErrorCode.PEER_GARBAGE, "cut off"),
+}

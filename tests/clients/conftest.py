@@ -1,13 +1,17 @@
-"""A real local HTTP server whose answers a test writes down."""
+"""A real local HTTP server whose answers a test writes down, and a stand-in for a cluster."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
+
+from clients.kubernetes.connection import Cluster
+from tests.clients.cluster import StandIn, stand_in
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -46,3 +50,16 @@ async def peer() -> AsyncIterator[Peer]:
     peer.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
     yield peer
     await runner.cleanup()
+
+
+@pytest.fixture
+async def api() -> AsyncIterator[StandIn]:
+    async with stand_in() as api:
+        yield api
+
+
+@pytest.fixture
+async def cluster(api: StandIn, tmp_path: Path) -> AsyncIterator[Cluster]:
+    cluster = Cluster({"KUBECONFIG": str(api.kubeconfig(tmp_path))})
+    yield cluster
+    await cluster.aclose()
