@@ -17,7 +17,7 @@ from activities.steady import SteadyActivities
 from activities.toolbox import Toolbox
 from clients.secrets import Secrets
 from clients.store.store import Store
-from tests.logic.test_validation import good
+from tests.logic.plans import good
 from workflows.contracts.exchange import RequestSample
 from workflows.contracts.execution import Execution, ExecutionRef, NewExecution
 from workflows.contracts.plan import Plan

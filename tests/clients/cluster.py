@@ -159,6 +159,7 @@ async def silent(_: web.Request) -> web.StreamResponse:
 
 def saying(code: int, body: str) -> Any:
     """Something that no such API would say."""
+
     async def answer(_: web.Request) -> web.StreamResponse:
         return web.Response(status=code, text=body)
 
@@ -167,6 +168,7 @@ def saying(code: int, body: str) -> Any:
 
 def refusing(code: int, reason: str) -> Any:
     """The API says no."""
+
     async def answer(_: web.Request) -> web.StreamResponse:
         return status(code, reason, f"{reason}: the cluster says so")
 

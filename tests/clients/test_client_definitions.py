@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from clients.request_definitions import BodyMode, RequestDefinition, definition_of
 from clients.secrets import REDACTED
-from tests.logic.test_validation import good
+from tests.logic.plans import good
 from workflows.contracts.plan import Plan
 from workflows.logic.canonical import canonical_json, canonical_request, content_id
 from workflows.logic.request_rules import FORM_TYPE

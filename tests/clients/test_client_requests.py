@@ -11,7 +11,7 @@ from clients.load import LoadGenerator
 from clients.requests import PreparedRequest, prepare
 from clients.secrets import Secrets
 from tests.clients.conftest import Peer
-from tests.logic.test_validation import good
+from tests.logic.plans import good
 from workflows.contracts.errors import ErrorCode, HoldfastError
 from workflows.contracts.request import Request
 from workflows.logic.request_rules import FORM_TYPE

@@ -11,7 +11,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from clients.plan_files import read_plan_file
-from tests.logic.test_validation import EXAMPLES
+from tests.logic.plans import EXAMPLES
 
 WRITTEN = (EXAMPLES, Path(__file__).parents[1] / "plans")
 PLANS = sorted(path for folder in WRITTEN for path in folder.glob("*.yaml") if "topology" not in path.name)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.logic.test_validation import good, problems
+from tests.logic.plans import good, problems
 from workflows.logic.advice import LIST, another_kind
 
 REVIEWS = ("services", 0)

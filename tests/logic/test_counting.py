@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.logic.test_validation import good
+from tests.logic.plans import good
 from workflows.contracts.execution import CaseCounts, Verdict
 from workflows.contracts.load import CaseOutcome, CaseType
 from workflows.contracts.plan import Plan

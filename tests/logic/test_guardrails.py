@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from clients.settings import Settings
-from tests.logic.test_validation import good
+from tests.logic.plans import good
 from workflows.contracts.errors import HoldfastError
 from workflows.contracts.guardrails import ALWAYS_REFUSED, Guardrails
 from workflows.contracts.plan import Plan

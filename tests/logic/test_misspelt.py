@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.logic.test_validation import MISSING, changed, good, problems
+from tests.logic.plans import MISSING, changed, good, problems
 
 LOCAL = ["127.0.0.1", "localhost"]
 ELSEWHERE = {"url": "http://shop.example/"}

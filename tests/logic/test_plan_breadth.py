@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.logic.test_validation import good, problems
+from tests.logic.plans import good, problems
 from workflows.contracts.plan import Plan
 from workflows.contracts.system import HttpStability, KubernetesStability
 from workflows.logic.cases import case_at, case_count

@@ -10,7 +10,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from clients.plan_files import read_plan_file
-from tests.logic.test_validation import good
+from tests.logic.plans import good
 from workflows.contracts.plan import Plan
 from workflows.logic.canonical import canonical_json
 from workflows.logic.plan_schema import plan_schema

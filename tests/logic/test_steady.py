@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.logic.test_validation import good
+from tests.logic.plans import good
 from workflows.contracts.plan import Plan
 from workflows.logic.steady import SteadyAnswer, unmet
 from workflows.logic.validation import check_plan

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.logic.test_validation import good
+from tests.logic.plans import good
 from workflows.contracts.exchange import RequestSample
 from workflows.contracts.stop import BaselineStop, HealthStop, RequestStop, Stop
 from workflows.logic.percentiles import measure

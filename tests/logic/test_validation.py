@@ -1,81 +1,14 @@
-"""Validation: every mistake is found, with its path and what to do; nothing makes it raise."""
+"""Validation: every mistake is found, with its path and what to do."""
 
-import copy
-import json
-import time
-from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from clients.plan_files import read_plan_file
-from workflows.contracts.errors import Problem
-from workflows.contracts.execution import IfBusy
+from tests.logic.plans import EXAMPLES, FAULT, FULL, MISSING, SECRET, changed, experiment, good, problems
 from workflows.contracts.plan import Plan
-from workflows.logic.validation import check_input, check_plan
+from workflows.logic.validation import check_plan
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
-SECRET = "hunter2-correct-horse"  # noqa: S105 - what must not be echoed
-FULL = {
-    "type": "cpu",
-    "experiment": {"scope": "pod", "target": "cpu", "action": "load", "matchers": {"cpu-percent": ["80"]}},
-}
-
-
-def good() -> dict[str, Any]:
-    return {
-        "holdfast": 1,
-        "name": "shop",
-        "system": {
-            "namespace": "shop",
-            "proxy": "http://127.0.0.1:18105",
-            "faults": "http://127.0.0.1:18103",
-            "services": {"reviews": "http://127.0.0.1:18083", "shipping": "http://127.0.0.1:18084"},
-        },
-        "request": {"url": "http://127.0.0.1:18080/api/home", "headers": {"accept": "application/json"}},
-        "services": [{"name": "reviews", "fault": "remove"}, {"name": "shipping", "fault": {"delay": "3s"}}],
-        "load": {"requests": 12, "concurrency": 4},
-        "slo": {"error_rate": "1%", "p95": "480ms"},
-        "safety": {"fault_ttl": "10m"},
-    }
-
-
-class Absent:
-    """Stands for a field that is taken out; named, so that parallel test processes agree on the tests' ids."""
-
-    def __repr__(self) -> str:
-        return "absent"
-
-
-MISSING = Absent()
-
-
-def changed(place: tuple[str | int, ...], value: Any) -> dict[str, Any]:
-    """The good plan with one value replaced, or left out."""
-    plan: Any = good()
-    inner = plan
-    for part in place[:-1]:
-        inner = inner.setdefault(part, {}) if isinstance(inner, dict) else inner[part]
-    if value is MISSING:
-        del inner[place[-1]]
-    else:
-        inner[place[-1]] = value
-    return plan
-
-
-def problems(raw: object) -> dict[str, str]:
-    plan, found = check_plan(raw)
-    assert (plan is None) == bool(found)
-    return {problem.path: f"{problem.message} | {problem.hint}" for problem in found}
-
-
-def experiment(**more: Any) -> dict[str, Any]:
-    return {"type": "cpu", "experiment": FULL["experiment"] | more}  # type: ignore[operator]
-
-
-FAULT = ("services", 0, "fault")
 WRONG: list[tuple[tuple[str | int, ...], Any, str, str]] = [
     # Shape: missing, unknown, of the wrong kind.
     (("name",), MISSING, "name", "missing | names the runs"),
@@ -261,35 +194,6 @@ def test_services_that_the_fault_service_could_not_tell_apart() -> None:
     assert "first 36 characters" in found["services[1].name"]
 
 
-def test_an_endless_load_test_is_refused() -> None:
-    """The product of services, requests and timeout is bounded, so that no window needs a date that does not exist."""
-    raw = good()
-    names = [f"s{number}" for number in range(400)]
-    raw["system"]["services"] = dict.fromkeys(names, "http://127.0.0.1")
-    raw["services"] = [{"name": name, "fault": "remove"} for name in names]
-    assert problems(raw) == {}
-    raw["load"] = {"requests": 1_000_000, "concurrency": 1}
-    assert list(problems(raw)) == ["load.requests"]
-
-
-def test_too_many_services() -> None:
-    """A thousand is the bound, and one problem tells it."""
-    raw = good()
-    raw["services"] = [{"name": "reviews", "fault": "remove"}] * 1_001
-    assert problems(raw) == {"services": "1001 services; at most 1000 in one plan | make several plans of it"}
-
-
-def test_too_deep() -> None:
-    """Nesting is bounded before anything walks through it; a document that contains itself is as deep as can be."""
-    deep: Any = []
-    for _ in range(100_000):
-        deep = [deep]
-    endless: list[Any] = []
-    endless.append(endless)
-    for value in (deep, endless):
-        assert "nested deeper than 40 levels" in problems(changed(("request", "json"), value))[""]
-
-
 def test_ten_mistakes_are_ten_problems() -> None:
     """All at once, in the order of a plan: nobody mends a plan in ten rounds."""
     raw = good()
@@ -315,30 +219,6 @@ def test_ten_mistakes_are_ten_problems() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {f"field-{number}": number for number in range(12_000)},
-        {"request": {"url": "http://127.0.0.1/", "headers": {f"x {number}": SECRET for number in range(5_000)}}},
-        {"request": {"url": "http://127.0.0.1/", "headers": dict.fromkeys(map(str, range(12_000)))}},
-        {"request": {"url": "http://127.0.0.1/", "json": [float("nan")] * 40_000}},
-        {"services": [{"name": f"revie{number}", "fault": "remoove"} for number in range(1_000)]},
-        {"system": good()["system"] | {"services": {f"s{number}": "ftp://x" for number in range(5_000)}}},
-    ],
-    ids=["unknown", "names", "values", "numbers", "services", "addresses"],
-)
-def test_very_many_mistakes_take_no_time(change: dict[str, Any]) -> None:
-    """A workflow that thinks for two seconds is taken for dead, and nobody reads thousands of problems."""
-    raw = good() | change
-    started = time.thread_time()
-    checked = check_input({"plan": raw})
-    # A tenth of a second where nothing else runs; what grows with the square of the mistakes takes minutes.
-    assert time.thread_time() - started < 10
-    assert len(checked.problems) == 201
-    assert "200 problems or more" in checked.problems[-1].message
-    assert len(checked.model_dump_json()) < 200_000
-
-
 @pytest.mark.parametrize("raw", [None, [], "plan", 3, True], ids=str)
 def test_a_document_that_is_no_mapping(raw: object) -> None:
     """Told as such, with an example to look at."""
@@ -349,125 +229,3 @@ def test_a_document_that_is_no_mapping(raw: object) -> None:
 def test_the_examples_are_valid(name: str) -> None:
     """What newcomers copy works."""
     assert problems(read_plan_file(EXAMPLES / name)) == {}
-
-
-# The object around the plan.
-
-INPUTS: list[tuple[Any, tuple[Any, ...], str, str]] = [
-    (None, (), "input", "no input was given | start with --input-file"),
-    ([good()], (), "input", "not a list"),
-    ("text", (), "input", "not text"),
-    ({"plan": good()}, ({},), "input", "2 inputs were given"),
-    ({}, (), "plan", "missing | is the plan document"),
-    ({"plan": None}, (), "plan", "must be a mapping of fields, not nothing"),
-    ({"plan": "shop.yaml"}, (), "plan", "must be a mapping of fields, not text"),
-    ({"plan": good(), "if_busy": "wiat"}, (), "if_busy", "did you mean 'wait'?"),
-    ({"plan": good(), "ifBusy": "wait"}, (), "ifBusy", "unknown field | did you mean 'if_busy'?"),
-    ({"plan": good(), "requested_by": 3}, (), "requested_by", "must be text"),
-    ({"plan": good(), 3: 3}, (), "", "a field's name must be text"),
-    (good(), (), "input", "is a plan itself"),
-]
-
-
-@pytest.mark.parametrize(("raw", "extra", "path", "text"), INPUTS, ids=lambda value: str(value)[:30])
-def test_a_wrong_input_is_told(raw: Any, extra: tuple[Any, ...], path: str, text: str) -> None:
-    """Exactly one object, of exactly this form."""
-    checked = check_input(raw, extra)
-    assert (checked.plan, checked.input) == (None, None)
-    assert [problem.path for problem in checked.problems] == [path]
-    assert text in f"{checked.problems[0].message} | {checked.problems[0].hint}"
-
-
-def test_a_good_input_is_taken() -> None:
-    """With the plan validated, and the rest as given or by default."""
-    checked = check_input({"plan": good(), "if_busy": "wait", "requested_by": "ci"})
-    assert checked.problems == []
-    assert checked.plan == check_plan(good())[0]
-    assert checked.input is not None
-    assert (checked.input.if_busy, checked.input.requested_by, checked.input.plan) == (IfBusy.WAIT, "ci", good())
-    defaults = check_input({"plan": good()}).input
-    assert defaults is not None
-    assert defaults.if_busy is IfBusy.REFUSE
-
-
-def test_problems_of_the_object_and_of_its_plan_come_together() -> None:
-    """Two inputs, a wrong if_busy and a wrong plan: three problems, the plan's with the plan's own path."""
-    checked = check_input({"plan": changed(("slo",), {}), "if_busy": "no"}, ("more",))
-    assert [problem.path for problem in checked.problems] == ["input", "if_busy", "slo"]
-
-
-# Nothing makes it raise.
-
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner, max_size=4),
-    max_leaves=20,
-)
-ODD: st.SearchStrategy[Any] = st.sampled_from(
-    [
-        None, True, 0, -1, 2**63, 10**400, 1.5, float("nan"), "", " ", "\n", "\ud800", "x" * 300, "3s", "1%", "http://",
-        "http://[", "http://h:x", "${env:", "${env:A}", "remove", "GET", "POST", [], {}, [[]], {"": None}, {"a": {}},
-        {"delay": []}, {"remove": 1}, {"type": {}, "experiment": []}, {"experiment": {"matchers": {"": [""]}}}, (1,),
-        b"x",
-    ]
-)  # fmt: skip
-
-
-def _places(value: Any, place: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    return [place, *(found for key, one in inner for found in _places(one, (*place, key)))]
-
-
-@st.composite
-def mutated(draw: st.DrawFn) -> Any:
-    """A good plan with up to four parts replaced, removed or added."""
-    raw: Any = good()
-    raw["services"].append({"name": "x", "fault": copy.deepcopy(FULL)})
-    for _ in range(draw(st.integers(1, 4))):
-        *outer, last = draw(st.sampled_from(_places(raw)[1:]))
-        inner = raw
-        for part in outer:
-            inner = inner[part]
-        change = draw(st.sampled_from(["replace", "remove", "add"]))
-        if change == "replace":
-            inner[last] = copy.deepcopy(draw(ODD | JSON))
-        elif change == "remove":
-            del inner[last]
-        elif isinstance(inner, dict):
-            inner[draw(st.text(max_size=10) | st.sampled_from(["delay", "json", "slo", "fault"]))] = copy.deepcopy(
-                draw(ODD)
-            )
-        if len(_places(raw)) == 1:
-            break
-    return raw
-
-
-def _sound(found: list[Problem]) -> None:
-    for problem in found:
-        line = str(problem)
-        line.encode()
-        assert problem.message
-        assert problem.hint
-        assert "\n" not in line
-        assert len(line) < 2_000
-
-
-@given(JSON)
-def test_any_json_is_a_plan_or_has_problems(raw: Any) -> None:
-    """It never raises, and never says nothing."""
-    plan, found = check_plan(raw)
-    assert (plan is None) == bool(found)
-    _sound(found)
-    checked = check_input(raw)
-    assert (checked.plan is None) == bool(checked.problems)
-
-
-@given(mutated())
-def test_a_mutated_plan_is_a_plan_or_has_problems(raw: Any) -> None:
-    """Near misses go deeper into the rules than noise does."""
-    plan, found = check_plan(raw)
-    assert (plan is None) == bool(found)
-    _sound(found)
-    checked = check_input({"plan": raw})
-    assert (checked.plan is None) == bool(checked.problems)
-    json.dumps([problem.model_dump() for problem in checked.problems])
