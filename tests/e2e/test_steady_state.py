@@ -7,10 +7,15 @@ import pytest
 from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 
+from clients.faults import FaultClient
 from lab import Action, Endpoint, Instruction, Misbehaviour
 from tests.e2e.bench import Bench
 from workflows.contracts.errors import ErrorCode
 from workflows.contracts.execution import Phase, Recovery, RunFailure, Verdict
+from workflows.logic.faults import expand
+
+NEVER = 3600
+"""Seconds that a fault lives which no test waits for."""
 
 
 async def counters(bench: Bench) -> dict[str, dict[str, int]]:
@@ -20,26 +25,9 @@ async def counters(bench: Bench) -> dict[str, dict[str, int]]:
 
 async def break_for_good(bench: Bench) -> None:
     """Somebody else removes the storefront, and does not put it back."""
-    blade = {
-        "spec": {
-            "experiments": [
-                {
-                    "scope": "container",
-                    "target": "container",
-                    "action": "remove",
-                    "matchers": [
-                        {"name": "container-names", "value": ["storefront"]},
-                        {"name": "labels", "value": ["app=storefront"]},
-                        {"name": "namespace", "value": [bench.lab.addresses.namespace]},
-                    ],
-                }
-            ]
-        }
-    }
-    async with httpx.AsyncClient(trust_env=False) as client:
-        url = f"{bench.lab.addresses.faults}/api/faults/execute"
-        answer = await client.post(url, params={"name": "somebody-else"}, json=blade)
-    assert answer.status_code == 200, answer.text
+    fault = expand("remove", "storefront", bench.lab.addresses.namespace)
+    async with FaultClient(bench.lab.addresses.faults) as faults:
+        await faults.execute("somebody-else", NEVER, fault.experiment)
 
 
 @pytest.mark.parametrize(
