@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
 
-from clients.http import PeerAnswer
-from clients.kubernetes.connection import CALL_TIMEOUT, Cluster, require_ok, status_of
+from clients.kubernetes.connection import CALL_TIMEOUT, Apis, Cluster, require_ok, status_of
 from clients.kubernetes.wire import (
     ClusterWire,
     DeploymentWire,
@@ -75,13 +74,10 @@ class Workloads:
         Raises:
             HoldfastError: as `look`.
         """
-        answer = await self._cluster.get(
-            f"list deployments in {self._namespace}",
-            lambda apis, within: apis.apps.list_namespaced_deployment_without_preload_content(
-                self._namespace, _request_timeout=within
-            ),
+        deployments = await self._listed(
+            "deployments", DeploymentWire, lambda apis: apis.apps.list_namespaced_deployment_without_preload_content
         )
-        return sorted(one.metadata.name for one in _items(answer, DeploymentWire))
+        return sorted(one.metadata.name for one in deployments)
 
     async def _deployment(self, name: str, within: float) -> DeploymentWire | None:
         answer = await self._cluster.get(
@@ -98,24 +94,35 @@ class Workloads:
         return answer.read(DeploymentWire, answer.object())
 
     async def _replica_sets(self, selector: str, within: float) -> list[ReplicaSetWire]:
-        answer = await self._cluster.get(
-            f"list replicasets in {self._namespace}",
-            lambda apis, within: apis.apps.list_namespaced_replica_set_without_preload_content(
-                self._namespace, label_selector=selector, _request_timeout=within
-            ),
-            within=within,
+        return await self._listed(
+            "replicasets",
+            ReplicaSetWire,
+            lambda apis: apis.apps.list_namespaced_replica_set_without_preload_content,
+            selector,
+            within,
         )
-        return _items(answer, ReplicaSetWire)
 
     async def _pods(self, selector: str, within: float) -> list[PodWire]:
+        return await self._listed(
+            "pods", PodWire, lambda apis: apis.core.list_namespaced_pod_without_preload_content, selector, within
+        )
+
+    async def _listed(
+        self,
+        kind: str,
+        model: type[T],
+        lister: Callable[[Apis], Any],
+        selector: str | None = None,
+        within: float = CALL_TIMEOUT,
+    ) -> list[T]:
         answer = await self._cluster.get(
-            f"list pods in {self._namespace}",
-            lambda apis, within: apis.core.list_namespaced_pod_without_preload_content(
-                self._namespace, label_selector=selector, _request_timeout=within
-            ),
+            f"list {kind} in {self._namespace}",
+            lambda apis, within: lister(apis)(self._namespace, label_selector=selector, _request_timeout=within),
             within=within,
         )
-        return _items(answer, PodWire)
+        require_ok(answer)
+        listed = answer.read(ItemsWire, answer.object())
+        return [answer.read(model, item) for item in listed.items]
 
 
 async def find_targets(workloads: Workloads, services: Iterable[str], mapping: Mapping[str, str]) -> Targets:
@@ -151,9 +158,3 @@ def _missing(service: str, name: str, namespace: str, names: list[str]) -> Probl
         message=f"namespace {namespace} has no Deployment '{name}'",
         hint=hint,
     )
-
-
-def _items(answer: PeerAnswer, model: type[T]) -> list[T]:
-    require_ok(answer)
-    listed = answer.read(ItemsWire, answer.object())
-    return [answer.read(model, item) for item in listed.items]
