@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from activities.closing import close_fault, close_recordings, close_rules
-from activities.lock import run_of, write_ending
+from activities.endings import run_of, write_ending
 from activities.toolbox import Subject, Toolbox
 from clients.runs import RunDirectory
 from clients.store.read_models import ExecutionRow, LogLevel

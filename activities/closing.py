@@ -24,7 +24,7 @@ from workflows.contracts.windows import Closing
 ABSENT_LOOKS = 2
 """Looks in a row that must find a thing absent, at least."""
 
-_Look = Callable[[], Awaitable[bool]]
+Look = Callable[[], Awaitable[bool]]
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class _Absence:
         return self._looks >= ABSENT_LOOKS and now - self._since >= self._settle
 
 
-async def _until_gone(look: _Look, pace: Pace, failed: str) -> Closing:
+async def until_gone(look: Look, pace: Pace, failed: str) -> Closing:
     """Repeat a look that switches off and says whether it is gone, until it stays gone or the time has passed."""
     absence = _Absence(pace.settle)
 
@@ -89,7 +89,7 @@ async def fault_gone(client: FaultClient, address: str, fault_name: str, pace: P
         return await client.status(fault_name) is None
 
     by_hand = f"curl -X DELETE {address}/api/faults/{fault_name}"
-    return await _until_gone(look, pace, f"fault {fault_name} is still there; by hand: {by_hand}")
+    return await until_gone(look, pace, f"fault {fault_name} is still there; by hand: {by_hand}")
 
 
 async def close_recordings(tools: Toolbox, subject: Subject, end: datetime) -> Closing:
@@ -110,15 +110,15 @@ async def recordings_gone(client: ProxyClient, plan: Plan, services: list[str], 
         for session in await client.active_sessions():
             ours = session.namespace == namespace and session.service in services
             if ours and not (rules_of and session.session_id.startswith(rules_of)):
-                await _stop(client, session.session_id, pace.end)
+                await stop_recording(client, session.session_id, pace.end)
         checks = await asyncio.gather(*(client.check(namespace=namespace, service=name) for name in services))
         return not any(check.recording for check in checks)
 
     failed = f"the proxy still records {', '.join(services)}; see {plan.system.proxy}/api/interceptions/active"
-    return await _until_gone(look, pace, failed)
+    return await until_gone(look, pace, failed)
 
 
-async def _stop(client: ProxyClient, recording_id: str, end: datetime) -> None:
+async def stop_recording(client: ProxyClient, recording_id: str, end: datetime) -> None:
     """Stop one recording; its trouble must not keep the others on, nor its slowness outlast the time for closing."""
     try:
         await client.stop_recording(recording_id, max(CALL_TIMEOUT, min(STOP_TIMEOUT, time_left(end))))
@@ -166,7 +166,7 @@ async def rules_gone(
         return not await still_acting()
 
     by_hand = f"curl -X DELETE {plan.system.proxy}/api/fixtures/record/{record_id}"
-    return await _until_gone(look, pace, f"rules {record_id} still act; by hand: {by_hand}")
+    return await until_gone(look, pace, f"rules {record_id} still act; by hand: {by_hand}")
 
 
 async def acting(tools: Toolbox, subject: Subject, services: list[str]) -> set[str]:

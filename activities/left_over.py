@@ -25,12 +25,12 @@ async def left_over(tools: Toolbox, subject: Subject, fault_prefix: str) -> list
     ]
     for name in await faults.names(fault_prefix):
         # The list may show ghosts (`peer-contract` section 2.5); only the status is authoritative.
-        if await faults.status(name) is not None and not await _elsewhere(tools, name, subject):
+        if await faults.status(name) is not None and not await is_elsewhere(tools, name, subject):
             left.append(f"fault {name}")
     return left
 
 
-async def _elsewhere(tools: Toolbox, fault_name: str, subject: Subject) -> bool:
+async def is_elsewhere(tools: Toolbox, fault_name: str, subject: Subject) -> bool:
     """Whether a fault belongs to a run on another namespace of the same fault service; when in doubt, no."""
     try:
         execution_id = int(fault_name.removeprefix(FAULT_PREFIX).split("-", 1)[0], 36)

@@ -7,28 +7,28 @@ import asyncio
 from temporalio import activity
 
 from activities.base import closing_deadline, poll, step
+from activities.cleaning import Cleaner
+from activities.endings import SERVER_POLL, open_windows, write_ending
 from activities.left_over import left_over
 from activities.steady import steady_again, was_touched
 from activities.targets import require_targets
-from activities.toolbox import Toolbox
-from clients.runs import RunDirectory, RunEnd
-from clients.store.read_models import LogLevel
+from activities.toolbox import Subject, Toolbox
+from clients.runs import RunDirectory
 from workflows.contracts.errors import ErrorCode, HoldfastError
-from workflows.contracts.execution import Ending, ExecutionRef, Phase, Recovery, RunStatus
+from workflows.contracts.execution import Ending, ExecutionRef, Leftovers
 from workflows.contracts.windows import (
     SETTLED,
     Closing,
-    LedgerEntry,
     LedgerState,
     LockHolder,
     LockWait,
     OpenWindows,
+    PreflightOrder,
+    PreflightReport,
     RunRef,
     WindowKind,
 )
 from workflows.names import FAULT_PREFIX, base36
-
-_PHASE_OF = {RunStatus.COMPLETED: Phase.DONE, RunStatus.CANCELLED: Phase.CANCELLED}
 
 
 class LockActivities:
@@ -52,26 +52,28 @@ class LockActivities:
         if holder and wait.cancel_holder:
             await self._runs.cancel(holder.workflow_id, holder.run_id)
         while await self._runs.is_running(wait.lock_id):  # noqa: ASYNC110 - the event is on the server
-            await asyncio.sleep(_LOCK_POLL_SECONDS)
+            await asyncio.sleep(SERVER_POLL)
 
     @activity.defn(name="await_run_ended")
     @step
     async def await_run_ended(self, run: RunRef) -> None:
         """Wait until the run is closed, by the server's own word."""
         while await self._runs.is_running(run.workflow_id, run.run_id):  # noqa: ASYNC110 - the event is on the server
-            await asyncio.sleep(_LOCK_POLL_SECONDS)
+            await asyncio.sleep(SERVER_POLL)
 
     @activity.defn(name="preflight")
     @step
-    async def preflight(self, order: ExecutionRef) -> None:
+    async def preflight(self, order: PreflightOrder) -> PreflightReport | None:
         """See that the services are there, and that nothing is left over from anyone: no sidecar, no fault of ours.
+
+        With `leftovers: clean`, what is left over in the plan's services is switched off first, and reported.
 
         Whether everything is halted is read here, with the lock in hand: whoever halts cancels every run that the store
         knows after the flag is set, so that a run which has read it too early is among them.
 
         Raises:
             HoldfastError: HALTED, with the operator's reason; VALIDATION_ERROR, naming services without a Deployment;
-                ENVIRONMENT_NOT_CLEAN, naming what is on and how to look at it.
+                ENVIRONMENT_NOT_CLEAN, naming what is on and how to look at it; after cleaning, SERVICE_NOT_STABLE.
         """
         subject = await self._tools.subject(order.execution_id)
         halt = await self._tools.store.halted()
@@ -80,12 +82,15 @@ class LockActivities:
             raise HoldfastError(ErrorCode.HALTED, str(halt), hint=hint)
         await require_targets(self._tools, subject)
         left = await left_over(self._tools, subject, FAULT_PREFIX)
+        cleaned: list[str] = []
+        if left and order.leftovers is Leftovers.CLEAN:
+            limits = subject.plan.timeouts
+            end = closing_deadline(limits.recovery, subject.execution.timing.call_timeout)
+            cleaned = await Cleaner(self._tools, self._runs, subject).clean(end, limits.stability)
+            left = await left_over(self._tools, subject, FAULT_PREFIX)
         if left:
-            raise HoldfastError(
-                ErrorCode.ENVIRONMENT_NOT_CLEAN,
-                f"something is still on in {subject.namespace}: {'; '.join(left)}",
-                hint="`holdfast recover` closes what is ours, the rest is for a hand; nothing was touched",
-            )
+            raise _not_clean(subject, left, cleaned)
+        return PreflightReport(cleaned=cleaned)
 
     @activity.defn(name="await_windows_settled")
     @step
@@ -141,58 +146,11 @@ class LockActivities:
         return await write_ending(self._tools, self._runs, run)
 
 
-async def write_ending(tools: Toolbox, runs: RunDirectory, run: RunRef) -> Ending:
-    """Wait until a run is closed, then write how it ended. A repetition writes the same."""
-    end = await runs.end_of(run.workflow_id, run.run_id)
-    while end is None:
-        await asyncio.sleep(_LOCK_POLL_SECONDS)
-        end = await runs.end_of(run.workflow_id, run.run_id)
-    ending = _ending(run, end)
-    await tools.store.finish(ending)
-    level = LogLevel.ERROR if ending.error_code or ending.recovery is Recovery.UNVERIFIED else LogLevel.INFO
-    message = f"{ending.status}, recovery {ending.recovery}. {ending.error_message}".strip()
-    await tools.store.log(run.execution_id, "finished", level, message)
-    return ending
-
-
-async def open_windows(tools: Toolbox, execution_id: int) -> list[str]:
-    """Windows of an execution whose ledger row is not settled; its lock, which ends last, is not counted."""
-    rows = await tools.store.ledger_of(execution_id)
-    return [row.window_id for row in rows if row.kind is not WindowKind.LOCK and row.state not in SETTLED]
-
-
-async def run_of(tools: Toolbox, lock: LedgerEntry) -> RunRef:
-    """The run that a lock's ledger row belongs to, with its recovery as the ledger knows it."""
-    left = await open_windows(tools, lock.execution_id)
-    return RunRef(
-        execution_id=lock.execution_id,
-        workflow_id=lock.parent_workflow_id,
-        run_id=lock.parent_run_id,
-        recovery=Recovery.UNVERIFIED if left else Recovery.VERIFIED,
-    )
-
-
-_LOCK_POLL_SECONDS = 0.25
-"""Between two looks at the Temporal server, which is ours and near."""
-
-
-def _ending(run: RunRef, end: RunEnd) -> Ending:
-    failure = end.failure
-    code = failure.code if failure else None
-    if end.status is RunStatus.FAILED and code is None:
-        code = ErrorCode.TERMINATED if end.terminated else ErrorCode.UNEXPECTED
-    status = end.status
-    if code is ErrorCode.DEADLINE_EXCEEDED:
-        status = RunStatus.TIMED_OUT
-    if status is RunStatus.TIMED_OUT:
-        code = ErrorCode.DEADLINE_EXCEEDED
-    return Ending(
-        execution_id=run.execution_id,
-        status=status,
-        phase=_PHASE_OF.get(status, Phase.FAILED),
-        recovery=run.recovery,
-        verdict=end.summary.verdict if end.summary else None,
-        error_code=code,
-        error_phase=failure.phase if failure else None,
-        error_message=failure.message if failure else end.message,
+def _not_clean(subject: Subject, left: list[str], cleaned: list[str]) -> HoldfastError:
+    touched = f"only this was removed: {'; '.join(cleaned)}" if cleaned else "nothing was touched"
+    return HoldfastError(
+        ErrorCode.ENVIRONMENT_NOT_CLEAN,
+        f"something is still on in {subject.namespace}: {'; '.join(left)}",
+        hint="`holdfast recover` closes what is ours; `holdfast run --clean` first removes what is on in the plan's "
+        f"services; {touched}",
     )

@@ -22,11 +22,10 @@ from cli.results import show_outcome
 from cli.run import announce, follow
 from cli.serving import ROOT
 from cli.stage import Stage, next_folder, set_up
-from cli.starting import start
+from cli.starting import Wishes, start
 from clients.plan_files import read_plan_file
 from lab import LabState
 from workflows.contracts.errors import ErrorCode, HoldfastError
-from workflows.contracts.execution import IfBusy
 from workflows.names import TASK_QUEUE
 
 PLAN = ROOT / "examples" / "shop.yaml"
@@ -90,7 +89,7 @@ async def _play(stage: Stage, interrupts: Interrupts) -> _Played:
     """The run itself, exactly as `holdfast run` does it, but not for ever."""
     file = _plan_for(stage)
     say(file.summary())
-    handle = await start(stage.client, file, IfBusy.REFUSE, interrupts, say, queue=TASK_QUEUE)
+    handle = await start(stage.client, file, Wishes(), interrupts, say, queue=TASK_QUEUE)
     announce(stage.client, handle, stage.ui)
     loop = asyncio.get_running_loop()
     limits = [loop.call_later(after, interrupts.push) for after in (RUN_PATIENCE, RUN_PATIENCE + RECOVERY_PATIENCE)]

@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from activities.closing import Pace, fault_gone, recordings_gone, rules_gone, seen_acting
+from activities.clearing import Peers
+from activities.closing import Pace
 from cli.console import complain, say, say_json
 from cli.exit_codes import ExitCode
 from cli.interrupts import Interrupts
 from cli.next_steps import after_recovery
 from cli.plans import confirm, valid_plan
-from clients.at_peers import On, OnKind, faults_on, sessions_on
+from clients.at_peers import On
 from clients.canary import CanaryClient
 from clients.faults import FaultClient
 from clients.proxy import ProxyClient
@@ -29,7 +30,6 @@ from workflows.contracts.base import Contract
 from workflows.contracts.errors import HoldfastError
 from workflows.contracts.plan import Plan
 from workflows.contracts.windows import Closing
-from workflows.logic.tokens import token_of
 from workflows.names import named_fault
 
 _WARNING = (
@@ -84,28 +84,26 @@ async def _recover(plan: Plan, within: timedelta, *, everything: bool) -> list[D
             ProxyClient(plan.system.proxy) as proxy,
             CanaryClient() as canary,
         ):
-            hand = _Hand(plan, faults, proxy, canary, Pace(datetime.now(UTC) + within, every), everything=everything)
+            peers = Peers(plan, faults, proxy, canary)
+            hand = _Hand(peers, Pace(datetime.now(UTC) + within, every), everything=everything)
             return await interrupts.during(hand.close())
 
 
 @dataclass(frozen=True)
 class _Hand:
-    plan: Plan
-    faults: FaultClient
-    proxy: ProxyClient
-    canary: CanaryClient
+    peers: Peers
     pace: Pace
     everything: bool
 
     async def close(self) -> list[Direct]:
         """Look, close, and look again: what is on then has been switched on meanwhile, or was not closed."""
-        system = self.plan.system
+        system = self.peers.plan.system
         done = await asyncio.gather(self._faults(), self._sessions())
         closed = [one for part in done for one in part]
         told = {(one.address, one.name) for one in closed}
         unanswered = {one.address for one in closed if one.kind == _SILENT}
         again: list[Direct] = []
-        for address, look in ((system.faults, self._mine()), (system.proxy, self._sessions_on())):
+        for address, look in ((system.faults, self.peers.faults_on()), (system.proxy, self._sessions_on())):
             if address in unanswered:
                 look.close()
                 continue
@@ -117,52 +115,24 @@ class _Hand:
             ]
         return closed + again
 
-    async def _mine(self) -> list[On]:
-        return await faults_on(self.faults, self.plan.system.faults)
-
-    async def _sessions_on(self) -> list[On]:
-        services = sorted({*self.plan.system.services, *self.plan.service_names})
-        return await sessions_on(
-            self.proxy, self.plan.system.proxy, [(self.plan.system.namespace, name) for name in services]
-        )
+    def _sessions_on(self) -> Coroutine[Any, Any, list[On]]:
+        plan = self.peers.plan
+        return self.peers.sessions_on(sorted({*plan.system.services, *plan.service_names}))
 
     async def _faults(self) -> list[Direct]:
-        on, silent = await _asked(self.plan.system.faults, self._mine())
-        return silent + list(await asyncio.gather(*(self._fault(one) for one in on)))
+        on, silent = await _asked(self.peers.plan.system.faults, self.peers.faults_on())
+        ours = [one for one in on if self.everything or self._is_of_this_plan(one)]
+        left = Closing(verified=False, detail="left: it is in no service of this plan; --all removes it too")
+        kept = [_told(one, left) for one in on if one not in ours]
+        return silent + kept + [_told(*one) for one in await self.peers.clear_faults(ours, self.pace)]
 
-    async def _fault(self, one: On) -> Direct:
+    def _is_of_this_plan(self, one: On) -> bool:
         told = named_fault(one.name)
-        if not self.everything and not (told and any(told.is_in(name) for name in self.plan.system.services)):
-            return _told(
-                one, Closing(verified=False, detail="left: it is in no service of this plan; --all removes it too")
-            )
-        return _told(one, await fault_gone(self.faults, one.address, one.name, self.pace))
+        return told is not None and any(told.is_in(name) for name in self.peers.plan.system.services)
 
     async def _sessions(self) -> list[Direct]:
-        """Rules first: a recording's services are clean only when they have none."""
-        on, silent = await _asked(self.plan.system.proxy, self._sessions_on())
-        rules = [one for one in on if one.kind is OnKind.RULES]
-        records = dict.fromkeys(one.record_id for one in rules)
-        closings = {
-            record: await self._rules(record, [o for o in rules if o.record_id == record]) for record in records
-        }
-        found = [_told(one, closings[one.record_id]) for one in rules]
-        recordings = [one for one in on if one.kind is OnKind.RECORDING]
-        if recordings:
-            services = sorted({one.service for one in recordings})
-            closing = await recordings_gone(self.proxy, self.plan, services, "", self.pace)
-            found += [_told(one, closing) for one in recordings]
-        return silent + found
-
-    async def _rules(self, record_id: str, on: Sequence[On]) -> Closing:
-        services = sorted({one.service for one in on})
-        known = set(self.plan.service_names)
-        tokens = {name: token_of(self.plan, name) for name in services if name in known}
-
-        async def still_acting() -> set[str]:
-            return await seen_acting(self.canary, self.plan, record_id, tokens)
-
-        return await rules_gone(self.proxy, self.plan, record_id, services, self.pace, still_acting=still_acting)
+        on, silent = await _asked(self.peers.plan.system.proxy, self._sessions_on())
+        return silent + [_told(*one) for one in await self.peers.clear_sessions(on, self.pace)]
 
 
 async def _asked(address: str, look: Coroutine[Any, Any, list[On]]) -> tuple[list[On], list[Direct]]:

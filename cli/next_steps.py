@@ -14,7 +14,8 @@ _AFTER_ERROR = {
     ),
     ErrorCode.HALTED: "`holdfast unhalt` lets runs begin again",
     ErrorCode.ENVIRONMENT_NOT_CLEAN: (
-        "`holdfast faults` lists what is on, `holdfast recover` closes what is ours; switch off the rest by hand"
+        "`holdfast faults` lists what is on, `holdfast recover` closes what is ours, and `holdfast run --clean` begins "
+        "with removing whatever is on in the plan's services"
     ),
     ErrorCode.NOT_FOUND: "`holdfast list` shows the runs that the store knows",
     ErrorCode.RECOVERY_UNVERIFIED: "`holdfast faults` lists what may still be on, `holdfast recover` closes it",
@@ -24,7 +25,12 @@ _AFTER_ERROR = {
 }
 
 
-_AS_BEFORE_THE_RUN = (ErrorCode.EXECUTION_ALREADY_RUNNING, ErrorCode.HALTED, ErrorCode.OUTSIDE_GUARDRAILS)
+_AS_BEFORE_THE_RUN = (
+    ErrorCode.EXECUTION_ALREADY_RUNNING,
+    ErrorCode.ENVIRONMENT_NOT_CLEAN,
+    ErrorCode.HALTED,
+    ErrorCode.OUTSIDE_GUARDRAILS,
+)
 """Refusals that mean the same to whoever started a run."""
 
 

@@ -104,12 +104,16 @@ def _loopback(url: str) -> bool:
         return False
 
 
-def confirm(file: PlanFile, *, yes: bool, question: str = "") -> None:
-    """Ask once before touching a system that is not on this machine; without a terminal only `--yes` answers."""
+def confirm(file: PlanFile, *, yes: bool, question: str = "", also: str = "") -> None:
+    """Ask once before touching a system that is not on this machine; without a terminal only `--yes` answers.
+
+    `also` is what the run does beside breaking services.
+    """
     if yes or is_local(file.plan):
         return
     names = ", ".join(file.plan.service_names)
-    question = question or f"This really breaks {names} in {file.plan.system.namespace}, one at a time. Go on?"
+    breaks = f"This really breaks {names} in {file.plan.system.namespace}, one at a time."
+    question = question or " ".join(part for part in (breaks, also, "Go on?") if part)
     if not sys.stdin.isatty():
         complain(f"error: {question} There is no terminal to ask on: say --yes")
         raise SystemExit(ExitCode.INVALID)

@@ -76,6 +76,8 @@ def _end(state: RunState) -> str:
 def _locking(state: RunState) -> Iterator[Fact]:
     for row in state.windows:
         if row.kind is WindowKind.LOCK and row.state is WindowState.OPEN:
+            if row.detail:
+                yield "cleaned", f"  {row.detail}"
             yield "lock", f"  namespace {state.namespace} is clean and held"
     if state.steady_before and state.steady_before.met:
         yield "steady before", "  steady state met: the request answers as it should"

@@ -19,9 +19,14 @@ from cli.next_steps import after_run
 from cli.plans import PLAN, PlanFile, confirm, valid_plan
 from cli.preview import preview_of, show_preview
 from cli.results import show_outcome
-from cli.starting import start, task_queue, web_ui_page
+from cli.starting import Wishes, start, task_queue, web_ui_page
 from workflows.contracts.errors import HoldfastError
-from workflows.contracts.execution import IfBusy
+from workflows.contracts.execution import IfBusy, Leftovers
+
+_CLEANING = (
+    "First, it removes every recording and rule of these services, whoever made them, and the faults of Holdfast in "
+    "{plan.system.namespace}."
+)
 
 
 @click.command()
@@ -36,13 +41,28 @@ from workflows.contracts.execution import IfBusy
 @click.option("--yes", is_flag=True, help="Do not ask before touching a system that is not on this machine.")
 @click.option("--wait", is_flag=True, help="When another run holds the namespace: wait for its end.")
 @click.option("--force", is_flag=True, help="When another run holds the namespace: have it cancelled and cleaned up.")
+@click.option("--clean", is_flag=True,
+              help="When something is on in the plan's services: remove it first, whoever left it.")  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Show what the run would do, as `holdfast preview` does, and end.")
 @clear_errors
-def run(plan: Path, json_file: Path | None, *, detach: bool, yes: bool, wait: bool, force: bool, dry_run: bool) -> None:
+def run(
+    plan: Path,
+    json_file: Path | None,
+    *,
+    detach: bool,
+    yes: bool,
+    wait: bool,
+    force: bool,
+    clean: bool,
+    dry_run: bool,
+) -> None:
     """Run a plan and wait for its verdict.
 
-    While another run holds the namespace this one is refused, unless --wait or --force says otherwise. Ctrl-C cancels
-    the run and waits until everything is off; a second Ctrl-C lets go of it.
+    While another run holds the namespace this one is refused, unless --wait or --force says otherwise. So it is while
+    something is on in the plan's services; with --clean that is removed first: every recording and rule, whoever made
+    it, and the faults of Holdfast.
+
+    Ctrl-C cancels the run and waits until everything is off; a second Ctrl-C lets go of it.
 
     Exit codes: 0 passed, 1 failed, 2 invalid plan, 3 run failed, 4 stopped, 5 recovery unverified, 6 inconclusive,
     7 refused with nothing touched, 130 cancelled.
@@ -51,28 +71,31 @@ def run(plan: Path, json_file: Path | None, *, detach: bool, yes: bool, wait: bo
         raise click.UsageError(f"--json: there is no folder {json_file.parent}")
     if wait and force:
         raise click.UsageError("--wait and --force exclude each other: wait for the other run, or have it cancelled")
-    if_busy = IfBusy.WAIT if wait else IfBusy.REPLACE if force else IfBusy.REFUSE
+    wishes = Wishes(
+        if_busy=IfBusy.WAIT if wait else IfBusy.REPLACE if force else IfBusy.REFUSE,
+        leftovers=Leftovers.CLEAN if clean else Leftovers.REFUSE,
+    )
     file = valid_plan(plan)
     if dry_run:
         found = preview_of(file.plan)
         show_preview(found, plan)
         _write(json_file, found.model_dump(mode="json"))
         return
-    confirm(file, yes=yes)
+    confirm(file, yes=yes, also=_CLEANING.format(plan=file.plan) if clean else "")
     try:
-        code = asyncio.run(_run(file, if_busy, json_file, detach=detach))
+        code = asyncio.run(_run(file, wishes, json_file, detach=detach))
     except HoldfastError as error:
         _write(json_file, error_facts(understood(error)))
         raise
     raise SystemExit(code)
 
 
-async def _run(file: PlanFile, if_busy: IfBusy, json_file: Path | None, *, detach: bool) -> ExitCode:
+async def _run(file: PlanFile, wishes: Wishes, json_file: Path | None, *, detach: bool) -> ExitCode:
     queue = task_queue()
     with Interrupts() as interrupts:
         client = await interrupts.during(connected())
         say(file.summary())
-        handle = await start(client, file, if_busy, interrupts, say, queue=queue)
+        handle = await start(client, file, wishes, interrupts, say, queue=queue)
         announce(client, handle)
         facts: dict[str, Any] = {"workflow_id": handle.id, "run_id": handle.run_id}
         if detach:

@@ -6,6 +6,7 @@ import contextlib
 import getpass
 import os
 import socket
+from dataclasses import dataclass
 from datetime import timedelta
 from urllib.parse import quote
 
@@ -19,7 +20,7 @@ from cli.plans import PlanFile
 from clients.embedded import DevServerSettings
 from clients.settings import Settings
 from workflows.contracts.errors import ErrorCode, HoldfastError
-from workflows.contracts.execution import IfBusy, RunSummary
+from workflows.contracts.execution import IfBusy, Leftovers, RunSummary
 from workflows.names import WorkflowType, run_workflow_id
 
 
@@ -28,13 +29,24 @@ def task_queue() -> str:
     return Settings.from_environment(os.environ).task_queue
 
 
+@dataclass(frozen=True)
+class Wishes:
+    """What whoever starts a run wants done about what is in its way."""
+
+    if_busy: IfBusy = IfBusy.REFUSE
+    leftovers: Leftovers = Leftovers.REFUSE
+
+    def as_input(self) -> dict[str, str]:
+        """As the run's input has them. What is not asked for is not named: a worker may be older than this."""
+        asked = {"leftovers": self.leftovers.value} if self.leftovers is not Leftovers.REFUSE else {}
+        return {"if_busy": self.if_busy.value} | asked
+
+
 START_PATIENCE = timedelta(seconds=20)
 """For the server to accept a run."""
 
 
-async def start(
-    client: Client, file: PlanFile, if_busy: IfBusy, interrupts: Interrupts, say: Say, *, queue: str
-) -> Run:
+async def start(client: Client, file: PlanFile, wishes: Wishes, interrupts: Interrupts, say: Say, *, queue: str) -> Run:
     """Start a run; what is returned has been accepted by the server.
 
     Waiting for an earlier run may be interrupted, the call that starts one may not: whoever interrupts then could not
@@ -45,7 +57,7 @@ async def start(
         Interrupted: while waiting for that one's end.
     """
     workflow_id = run_workflow_id(file.plan.name)
-    order = {"plan": file.document, "if_busy": if_busy.value, "requested_by": who()}
+    order = {"plan": file.document, **wishes.as_input(), "requested_by": who()}
     while True:
         try:
             started = await client.start_workflow(
@@ -57,9 +69,9 @@ async def start(
                 rpc_timeout=START_PATIENCE,
             )
         except WorkflowAlreadyStartedError as error:
-            if if_busy is IfBusy.REFUSE:
+            if wishes.if_busy is IfBusy.REFUSE:
                 raise _refused(file.plan.name, workflow_id) from error
-            await interrupts.during(_make_room(client, workflow_id, if_busy, say))
+            await interrupts.during(_make_room(client, workflow_id, wishes.if_busy, say))
         else:
             return client.get_workflow_handle(
                 workflow_id, run_id=started.first_execution_run_id, result_type=RunSummary

@@ -102,6 +102,18 @@ class FaultClient(PeerClient):
             raise answer.error(ErrorCode.PEER_GARBAGE, "answered no status")
         return _status(data)
 
+    async def namespaces(self, name: str) -> set[str] | None:
+        """The namespaces that a fault's experiments are aimed at; None when the fault service does not tell.
+
+        It says «absent» also when it could not ask its cluster, so this is no proof of anything else.
+        """
+        answer = await self._http.call("GET", f"/api/faults/{segment(name)}")
+        if _absent(answer):
+            return None
+        data = answer.data(ErrorCode.PEER_ERROR)
+        spec = data.get("spec") if isinstance(data, dict) else None
+        return _namespaces(spec) if isinstance(spec, dict) else None
+
     async def delete(self, name: str) -> None:
         """Ask for a fault's removal; it takes time, and one that is gone already is fine."""
         answer = await self._http.call("DELETE", f"/api/faults/{segment(name)}")
@@ -119,6 +131,15 @@ class FaultClient(PeerClient):
 
 def _absent(answer: PeerAnswer) -> bool:
     return answer.status == 404 and answer.peer_error()[0] == "RESOURCE_NOT_FOUND"
+
+
+def _namespaces(spec: dict[str, Any]) -> set[str]:
+    listed = spec.get("experiments")
+    experiments = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
+    matchers = [one.get("matchers") for one in experiments]
+    named = [one for some in matchers if isinstance(some, list) for one in some if isinstance(one, dict)]
+    values = [one.get("value") for one in named if one.get("name") == "namespace"]
+    return {str(value) for some in values for value in (some if isinstance(some, list) else [some])}
 
 
 def _status(data: dict[str, Any]) -> FaultStatus:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from clients.http import PeerHttp
+from clients.http import PeerHttp, segment
 from workflows.contracts.errors import ErrorCode, HoldfastError
 from workflows.contracts.exchange import Rule
 from workflows.logic.tokens import overlapping
@@ -67,9 +67,9 @@ class Fixtures:
         return found
 
     async def delete(self, record_id: str) -> None:
-        """Delete all sessions of a record. The answer is always yes and proves nothing."""
+        """Delete a session, or all sessions of a record. The answer is always yes and proves nothing."""
         total = UPSERT_BASE
-        answer = await self._http.call("DELETE", f"/api/fixtures/record/{record_id}", total=total)
+        answer = await self._http.call("DELETE", f"/api/fixtures/record/{segment(record_id)}", total=total)
         answer.require_ok()
 
 

@@ -9,7 +9,7 @@ from workflows import policies
 from workflows.contracts.errors import ErrorCode
 from workflows.contracts.execution import IfBusy
 from workflows.contracts.plan import Plan
-from workflows.contracts.windows import LockHolder, LockReport, LockWait, WindowInput
+from workflows.contracts.windows import LockHolder, LockInput, LockReport, LockWait, WindowInput
 from workflows.logic.board import Board
 from workflows.names import MEMO_HOLDER, lock_of_plan
 from workflows.run_failures import StageError
@@ -21,7 +21,7 @@ with workflow.unsafe.imports_passed_through():
 
 
 async def take_lock(
-    plan: Plan, order: WindowInput, if_busy: IfBusy, board: Board
+    plan: Plan, order: LockInput, if_busy: IfBusy, board: Board
 ) -> workflow.ChildWorkflowHandle[EnvironmentLock, LockReport]:
     """Start the lock's workflow and wait until it says that the namespace is clean and held.
 

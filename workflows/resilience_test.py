@@ -23,7 +23,7 @@ from workflows.contracts.execution import (
 from workflows.contracts.load import ExclusionOrder
 from workflows.contracts.steady import SteadyMoment
 from workflows.contracts.timing import Timing
-from workflows.contracts.windows import RulesWindowInput
+from workflows.contracts.windows import LockInput, RulesWindowInput
 from workflows.locking import take_lock
 from workflows.logic import coverage, durations, exclusions
 from workflows.logic.canonical import canonical_json
@@ -118,7 +118,8 @@ class ResilienceTest(RunShell):
 
     async def _lock_environment(self) -> None:
         """Take the namespace: one run at a time."""
-        order = self._window_input(self._plan.timeouts.recovery.total_seconds())
+        window = self._window_input(self._plan.timeouts.recovery.total_seconds())
+        order = LockInput(**window.model_dump(), leftovers=self._input.leftovers)
         self._early.holds(await take_lock(self._plan, order, self._input.if_busy, self._board))
         self._locked = True
         self._ensure_going_on()

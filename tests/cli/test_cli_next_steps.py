@@ -23,6 +23,7 @@ from workflows.contracts.execution import CaseCounts, Phase, Recovery, RunFailur
 from workflows.contracts.windows import LockReport
 
 COMMAND = re.compile(r"`(?:[A-Z_]+=\S+ )?holdfast ([a-z]+)")
+OPTION = re.compile(r"`holdfast ([a-z]+) (--[a-z-]+)")
 NOBODY = {"TEMPORAL_ADDRESS": "127.0.0.1:1"}
 
 
@@ -59,6 +60,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("preview shop.yaml", "next: `holdfast run shop.yaml`"),
         ("run shop.yaml --dry-run", "next: `holdfast run shop.yaml`"),
         ("run away.yaml", "say --yes"),
+        ("run away.yaml --clean", "First, it removes every recording and rule of these services, whoever made them"),
         ("list", "set HOLDFAST_DATABASE_URL as the worker has it"),
         ("faults", "set HOLDFAST_DATABASE_URL as the worker has it"),
         ("status shop", "`holdfast server`"),
@@ -128,6 +130,30 @@ def test_every_command_that_a_message_names_is_there() -> None:
             named.setdefault(command, set()).add(document)
     assert len(named) > 8
     assert {command: where for command, where in named.items() if command not in cli.commands} == {}
+
+
+def test_every_option_that_a_message_names_is_there() -> None:
+    """`holdfast run --clean` without --clean would be no way out."""
+    named = set()
+    for folder in ("cli", "clients", "activities", "workflows", "lab"):
+        for path in (ROOT / folder).rglob("*.py"):
+            named |= set(OPTION.findall(path.read_text()))
+    assert ("run", "--clean") in named
+    known = {(name, flag) for name, command in cli.commands.items() for one in command.params for flag in one.opts}
+    assert named - known == set()
+
+
+def test_a_run_that_found_leftovers_is_told_the_way_out() -> None:
+    """As the last line of `holdfast run`."""
+    failure = RunFailure(
+        code=ErrorCode.ENVIRONMENT_NOT_CLEAN,
+        error_class=ERRORS[ErrorCode.ENVIRONMENT_NOT_CLEAN].error_class,
+        phase=Phase.GENERATING_CASES,
+        message="m",
+        recovery=Recovery.NOT_NEEDED,
+    )
+    outcome = RunOutcome(workflow_id="w", run_id="r", status=RunStatus.FAILED, failure=failure)
+    assert "`holdfast run --clean`" in after_run(outcome, "shop")
 
 
 def test_what_is_on_is_followed_by_who_closes_it() -> None:

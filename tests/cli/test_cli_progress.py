@@ -105,6 +105,18 @@ def test_windows_are_told_when_they_are_off_and_louder_when_not() -> None:
     assert lines == ["!! rules was NOT seen to be off: still answers"]
 
 
+def test_what_was_removed_first_is_told_before_the_lock() -> None:
+    """Somebody else made it: it must not go unseen."""
+    lock = WindowRow(window_id="environment/e/n", kind=WindowKind.LOCK, state=WindowState.OPEN)
+    held = state(Phase.GENERATING_CASES, windows=[lock]).model_copy(update={"namespace": "shop"})
+    assert Progress().lines(held)[-1:] == ["  namespace shop is clean and held"]
+    removed = lock.model_copy(update={"detail": "removed first: fault hf-x in reviews"})
+    assert Progress().lines(held.model_copy(update={"windows": [removed]}))[-2:] == [
+        "  removed first: fault hf-x in reviews",
+        "  namespace shop is clean and held",
+    ]
+
+
 def test_a_fault_that_was_ended_with_its_run_answered_nothing() -> None:
     """It is off, and seen to be off: that is all there is to say."""
     progress = Progress()

@@ -132,3 +132,26 @@ async def test_names_are_filtered_by_prefix(peer: Peer) -> None:
     peer.answers["GET /api/faults"] = {"success": True, "data": ["other", "hf-2", "hf-1"]}
     async with FaultClient(peer.url) as faults:
         assert await faults.names("hf-") == ["hf-1", "hf-2"]
+
+
+def aimed(*matchers: dict[str, Any]) -> dict[str, Any]:
+    return {"success": True, "data": {"spec": {"experiments": [{"matchers": [one]} for one in matchers]}}}
+
+
+@pytest.mark.parametrize(
+    ("answer", "namespaces"),
+    [
+        (aimed({"name": "namespace", "value": ["shop"]}, {"name": "namespace", "value": ["books"]}), {"shop", "books"}),
+        (aimed({"name": "namespace", "value": "shop"}), {"shop"}),
+        (aimed({"name": "labels", "value": ["app=a"]}), set()),
+        ({"success": True, "data": {"spec": {"experiments": None}}}, set()),
+        ({"success": True, "data": {"spec": None}}, None),
+        ({"success": True, "data": "odd"}, None),
+        (failed(404, "RESOURCE_NOT_FOUND", "Fault not found: f"), None),
+    ],
+)
+async def test_where_a_fault_is_aimed_at(peer: Peer, answer: Any, namespaces: set[str] | None) -> None:
+    """By its own experiments; silence about them is not the same as no namespace."""
+    peer.answers["GET /api/faults/f"] = answer
+    async with FaultClient(peer.url) as faults:
+        assert await faults.namespaces("f") == namespaces

@@ -228,6 +228,14 @@ async def test_only_an_exact_session_counts(peer: Peer, answer: Any, active: set
         assert await proxy.rules_active(record_id="hf1x", services=["a"]) == active
 
 
+async def test_a_session_s_name_leads_nowhere_else(peer: Peer) -> None:
+    """It may be anybody's."""
+    peer.answers["DELETE /api/fixtures/record/../all"] = {"deleted": True}
+    async with ProxyClient(peer.url) as proxy:
+        await proxy.delete_rules("../all")
+    assert peer.seen[0][1] == "/api/fixtures/record/..%2Fall"
+
+
 async def test_a_check_that_does_not_say_is_no_clean_bill(peer: Peer) -> None:
     """Without a clear answer a service does not count as free of sidecars."""
     peer.answers["GET /api/interceptions/check/shop/a"] = {"success": True, "data": {}}

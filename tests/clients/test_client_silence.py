@@ -47,6 +47,7 @@ CALLS: dict[type[PeerClient], dict[str, dict[str, Any]]] = {
         "status": {"name": "f"},
         "delete": {"name": "f"},
         "names": {"prefix": "hf-"},
+        "namespaces": {"name": "f"},
     },
 }  # fmt: skip
 

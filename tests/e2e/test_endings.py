@@ -352,18 +352,6 @@ async def test_a_second_run_waits_or_replaces_when_asked(bench: Bench, if_busy: 
     assert bench.lab.state().clean
 
 
-async def test_leftovers_of_anyone_are_refused(bench: Bench) -> None:
-    """A fault of ours that is still on refuses the next run before it touches anything."""
-    first = await bench.start(bench.small_plan())
-    await bench.until_state(first, lambda state: any(row.kind == "fault" for row in state.windows), "a fault window")
-    other = bench.small_plan()
-    other["system"]["environment"] = f"{bench.name}-again"
-    found = await failure(bench, await bench.start(other, workflow_id=f"other/{bench.name}"))
-    assert found.code in (ErrorCode.ENVIRONMENT_NOT_CLEAN,)
-    assert found.recovery is Recovery.NOT_NEEDED
-    await asyncio.wait_for(first.result(), 60)
-
-
 async def test_a_terminated_window_is_swept(bench: Bench) -> None:
     """What no workflow holds any more is closed by the sweeper, and the log says so."""
     bench.lab.misbehave(Misbehaviour(instructions=[Instruction(endpoint=Endpoint.REPLAY, action=Action.HANG)]))

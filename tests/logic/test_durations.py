@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clients.plan_files import read_plan_file
+from workflows.contracts.execution import Leftovers
 from workflows.contracts.plan import Load, Plan
 from workflows.logic.cases import BATCH_SIZE, case_count
-from workflows.logic.durations import LONGEST_RULES_TTL, batch_bound, case_bound, fault_hold, rules_ttl
+from workflows.logic.durations import LONGEST_RULES_TTL, batch_bound, case_bound, fault_hold, preflight_bound, rules_ttl
 
 PLAN = Plan.model_validate(read_plan_file(Path(__file__).parents[2] / "examples" / "shop.yaml"))
 
@@ -29,6 +30,13 @@ def test_rules_outlive_the_load_test(requests: int, concurrency: int, services: 
 def test_a_batch_has_room_for_all_its_cases() -> None:
     """A batch that takes all its timeouts is slow, not dead."""
     assert batch_bound(PLAN) > case_bound(PLAN) * BATCH_SIZE
+
+
+def test_the_look_before_has_room_for_a_clean_up() -> None:
+    """For closing everything, and for the services to be stable after it; without one it is as short as ever."""
+    limits = PLAN.timeouts
+    assert preflight_bound(limits, Leftovers.REFUSE) == limits.stability
+    assert preflight_bound(limits, Leftovers.CLEAN) >= limits.recovery + limits.stability * 2
 
 
 def test_a_fault_window_never_outlasts_the_faults_own_time() -> None:

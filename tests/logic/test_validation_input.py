@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.logic.plans import changed, good
-from workflows.contracts.execution import IfBusy
+from workflows.contracts.execution import IfBusy, Leftovers
 from workflows.logic.validation import check_input, check_plan
 
 INPUTS: list[tuple[Any, tuple[Any, ...], str, str]] = [
@@ -17,6 +17,7 @@ INPUTS: list[tuple[Any, tuple[Any, ...], str, str]] = [
     ({"plan": None}, (), "plan", "must be a mapping of fields, not nothing"),
     ({"plan": "shop.yaml"}, (), "plan", "must be a mapping of fields, not text"),
     ({"plan": good(), "if_busy": "wiat"}, (), "if_busy", "did you mean 'wait'?"),
+    ({"plan": good(), "leftovers": "clena"}, (), "leftovers", "did you mean 'clean'?"),
     ({"plan": good(), "ifBusy": "wait"}, (), "ifBusy", "unknown field | did you mean 'if_busy'?"),
     ({"plan": good(), "requested_by": 3}, (), "requested_by", "must be text"),
     ({"plan": good(), 3: 3}, (), "", "a field's name must be text"),
@@ -35,14 +36,15 @@ def test_a_wrong_input_is_told(raw: Any, extra: tuple[Any, ...], path: str, text
 
 def test_a_good_input_is_taken() -> None:
     """With the plan validated, and the rest as given or by default."""
-    checked = check_input({"plan": good(), "if_busy": "wait", "requested_by": "ci"})
+    checked = check_input({"plan": good(), "if_busy": "wait", "leftovers": "clean", "requested_by": "ci"})
     assert checked.problems == []
     assert checked.plan == check_plan(good())[0]
     assert checked.input is not None
     assert (checked.input.if_busy, checked.input.requested_by, checked.input.plan) == (IfBusy.WAIT, "ci", good())
+    assert checked.input.leftovers is Leftovers.CLEAN
     defaults = check_input({"plan": good()}).input
     assert defaults is not None
-    assert defaults.if_busy is IfBusy.REFUSE
+    assert (defaults.if_busy, defaults.leftovers) == (IfBusy.REFUSE, Leftovers.REFUSE)
 
 
 def test_problems_of_the_object_and_of_its_plan_come_together() -> None:

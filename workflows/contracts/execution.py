@@ -72,11 +72,20 @@ class IfBusy(StrEnum):
     REPLACE = "replace"
 
 
+class Leftovers(StrEnum):
+    """What a run does when something is on in its plan's services before it begins."""
+
+    REFUSE = "refuse"
+    CLEAN = "clean"
+    """Switch it off first, whoever left it."""
+
+
 class RunInput(StrictModel):
     """The one JSON object that starts `ResilienceTest`. The plan is validated apart, so that every problem is told."""
 
     plan: dict[str, Any]
     if_busy: IfBusy = IfBusy.REFUSE
+    leftovers: Leftovers = Leftovers.REFUSE
     requested_by: str = ""
 
 

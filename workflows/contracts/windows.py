@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from workflows.contracts.base import Contract
 from workflows.contracts.errors import ErrorCode
-from workflows.contracts.execution import Execution, Recovery
+from workflows.contracts.execution import Execution, ExecutionRef, Leftovers, Recovery
 from workflows.contracts.metrics import LoadMetrics
 from workflows.contracts.plan import Timeouts
 
@@ -135,6 +135,24 @@ class WindowInput(Contract):
     """The one service of a fault window."""
 
 
+class LockInput(WindowInput):
+    """What the lock is started with besides."""
+
+    leftovers: Leftovers = Leftovers.REFUSE
+
+
+class PreflightOrder(ExecutionRef):
+    """Asks to see that nothing is left over from anyone."""
+
+    leftovers: Leftovers = Leftovers.REFUSE
+
+
+class PreflightReport(Contract):
+    """What was left over and has been switched off, as it was asked for: a line each."""
+
+    cleaned: list[str] = []
+
+
 class RulesWindowInput(WindowInput):
     """What a rules window is started with besides."""
 
@@ -194,6 +212,8 @@ class LockReport(Contract):
     open_windows: list[str] = []
     """Windows whose ledger row is not settled."""
     detail: str = ""
+    cleaned: list[str] = []
+    """What others had left over and was switched off before the run began: a line each."""
 
 
 class WindowFailure(Contract):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from workflows.contracts.plan import Plan
+from workflows.contracts.execution import Leftovers
+from workflows.contracts.plan import Plan, Timeouts
 from workflows.contracts.timing import Timing
 from workflows.logic.cases import BATCH_SIZE
 
@@ -13,6 +14,12 @@ ANALYSIS_SENDS = 3
 
 LONGEST_RULES_TTL = timedelta(days=7)
 """The proxy forgets its sessions after this (`peer-contract` section 3.3): a longer life cannot be had."""
+
+
+def preflight_bound(timeouts: Timeouts, leftovers: Leftovers) -> timedelta:
+    """How long the look at a namespace may take before it is held: with time to clean up and to be stable again."""
+    cleaning = timeouts.recovery + timeouts.stability if leftovers is Leftovers.CLEAN else timedelta(0)
+    return timeouts.stability + cleaning
 
 
 def case_rounds(plan: Plan) -> int:

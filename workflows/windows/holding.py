@@ -94,11 +94,11 @@ class Holding:
         )
         self.ensure_open()
 
-    async def opened(self, **facts: Any) -> None:
+    async def opened(self, detail: str = "", **facts: Any) -> None:
         """What was intended is on."""
-        await self.settle(LedgerState.OPEN, "")
+        await self.settle(LedgerState.OPEN, detail)
         self.ensure_open()
-        await self.tell(WindowState.OPEN, **facts)
+        await self.tell(WindowState.OPEN, detail=detail, **facts)
 
     async def tell(self, state: WindowState, **facts: Any) -> None:
         """Signal the run. A run that is gone is no trouble: its windows close all the same."""

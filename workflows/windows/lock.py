@@ -16,12 +16,14 @@ from workflows.contracts.execution import Ending, ExecutionRef, Recovery
 from workflows.contracts.windows import (
     Closing,
     LedgerState,
+    LockInput,
     LockReport,
     OpenWindows,
+    PreflightOrder,
     RunRef,
-    WindowInput,
     WindowKind,
 )
+from workflows.logic.durations import preflight_bound
 from workflows.names import WorkflowType
 from workflows.windows.cancellation import despite_cancel, text_of
 from workflows.windows.holding import Holding
@@ -35,14 +37,15 @@ class EnvironmentLock:
     """Holds a namespace for one run."""
 
     @workflow.init
-    def __init__(self, order: WindowInput) -> None:
+    def __init__(self, order: LockInput) -> None:
         """Take the order."""
         self._order = order
         self._holding = Holding(order, WindowKind.LOCK)
         self._ref = ExecutionRef(execution_id=order.execution.execution_id)
+        self._cleaned: list[str] = []
 
     @workflow.run
-    async def run(self, order: WindowInput) -> LockReport:
+    async def run(self, order: LockInput) -> LockReport:
         """Check that the namespace is clean, hold it until the run has ended, and see that it is clean again.
 
         The request to end is how the run lets go, so it is not passed on: the report is this workflow's result.
@@ -60,13 +63,15 @@ class EnvironmentLock:
 
     async def _take(self) -> None:
         await self._holding.intend()
-        await workflow.execute_activity_method(
+        leftovers = self._order.leftovers
+        found = await workflow.execute_activity_method(
             LockActivities.preflight,
-            self._ref,
+            PreflightOrder(execution_id=self._ref.execution_id, leftovers=leftovers),
             summary="See that nothing is left over from anyone",
-            **policies.waiting(self._order.execution.timing, self._order.timeouts.stability),
+            **policies.waiting(self._order.execution.timing, preflight_bound(self._order.timeouts, leftovers)),
         )
-        await self._holding.opened()
+        self._cleaned = found.cleaned if found else []  # None in histories from before there was a report.
+        await self._holding.opened(detail=f"removed first: {'; '.join(self._cleaned)}" if self._cleaned else "")
 
     async def _let_go(self) -> LockReport:
         await self._run_ended()
@@ -80,6 +85,7 @@ class EnvironmentLock:
             recovery_verified=verified,
             open_windows=windows.windows,
             detail=closing.detail,
+            cleaned=self._cleaned,
         )
 
     async def _run_ended(self) -> None:

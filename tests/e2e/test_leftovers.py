@@ -1,0 +1,219 @@
+"""What others have left on: refused, or removed first when the run is asked to, and nothing else with it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+from clients.faults import FaultClient
+from clients.store.read_models import LogLevel
+from lab import Misbehaviour
+from lab.misbehave import Action, Instruction
+from lab.names import Endpoint
+from tests.e2e.bench import Bench, until
+from tests.e2e.hand import holdfast
+from tests.e2e.test_endings import failure
+from tests.e2e.test_recover import fault_on
+from workflows.contracts.errors import ErrorCode
+from workflows.contracts.execution import Recovery, RunSummary, Verdict
+from workflows.contracts.faults import Experiment
+from workflows.contracts.windows import LedgerState, WindowKind
+from workflows.names import run_workflow_id
+
+OURS = "hf-z-reviews-00000000-1"
+"""A fault of an execution that the store does not know."""
+OUR_RULES = "hfzx"
+THEIR_RULES = "fi-of-somebody"
+SWITCHING_ON = (Endpoint.EXECUTE, Endpoint.ANALYZE, Endpoint.UPSERT)
+
+
+def removal(service: str, namespace: str = "shop") -> Experiment:
+    matchers = {"namespace": [namespace], "names": [f"{service}-0"], "container-names": [service], "force": ["true"]}
+    return Experiment(scope="container", target="container", action="remove", matchers=matchers)
+
+
+HARMLESS = Experiment(scope="pod", target="nothing", action="none", matchers={"labels": ["app=reviews"]})
+"""It exists, and does nothing."""
+
+
+async def leave_fault(bench: Bench, name: str, experiment: Experiment) -> None:
+    async with FaultClient(bench.lab.addresses.faults) as client:
+        await client.execute(name, 300, experiment)
+
+
+async def leave_recording(bench: Bench, service: str) -> str:
+    """Somebody records a service by hand: the recording's id."""
+    rules = [{"path": "/api", "method": "GET"}]
+    body = {"namespace": "shop", "serviceName": service, "rules": rules, "durationSec": 300}
+    async with httpx.AsyncClient(base_url=bench.lab.addresses.proxy, trust_env=False) as client:
+        answer = await client.post("/api/recordings/start", json=body)
+    return str(answer.json()["data"]["recordingId"])
+
+
+async def leave_rules(bench: Bench, record_id: str, service: str) -> None:
+    item = {"serviceName": service, "method": "GET", "path": "/api/x", "baggageTokens": ["theirs=1"]}
+    items = [item | {"respStatus": 503, "respBody": "{}"}]
+    body = {"namespace": "shop", "recordId": record_id, "ttlSec": 300, "items": items}
+    async with httpx.AsyncClient(base_url=bench.lab.addresses.proxy, trust_env=False) as client:
+        answer = await client.post("/api/fixtures/upsert", json=body)
+    assert answer.status_code == 200
+
+
+def switched_on(bench: Bench) -> dict[str, int]:
+    """What was asked for since the last misbehaviour was set."""
+    return {endpoint: bench.lab.calls[endpoint] for endpoint in SWITCHING_ON if bench.lab.calls[endpoint]}
+
+
+async def warnings(bench: Bench, execution_id: int) -> list[str]:
+    return [one.message for one in await bench.store.log_entries(execution_id) if one.level is LogLevel.WARN]
+
+
+async def test_leftovers_of_anyone_are_refused(bench: Bench) -> None:
+    """A fault of ours that is still on refuses the next run before it touches anything."""
+    first = await bench.start(bench.small_plan())
+    await bench.until_state(first, lambda state: any(row.kind == "fault" for row in state.windows), "a fault window")
+    other = bench.small_plan()
+    other["system"]["environment"] = f"{bench.name}-again"
+    found = await failure(bench, await bench.start(other, workflow_id=f"other/{bench.name}"))
+    assert found.code is ErrorCode.ENVIRONMENT_NOT_CLEAN
+    assert found.recovery is Recovery.NOT_NEEDED
+    assert "`holdfast run --clean`" in found.message
+    await asyncio.wait_for(first.result(), 60)
+
+
+async def test_what_anyone_left_is_removed_when_asked_and_nothing_else(bench: Bench) -> None:
+    """A fault of ours, a recording, rules of ours and of others: each is named in the log, and the run is as any."""
+    await leave_fault(bench, OURS, removal("reviews"))
+    await leave_fault(bench, "blade-1", HARMLESS)
+    recording = await leave_recording(bench, "shipping")
+    elsewhere = await leave_recording(bench, "inventory")
+    await leave_rules(bench, OUR_RULES, "recommendations")
+    await leave_rules(bench, THEIR_RULES, "bestsellers")
+    services = ("reviews", "shipping", "recommendations", "bestsellers")
+    plan = bench.small_plan(*services, slo={"error_rate": "1%"})
+    handle = await bench.start(plan, leftovers="clean")
+    summary = await handle.result()
+    assert isinstance(summary, RunSummary)
+    assert (summary.verdict, summary.recovery) == (Verdict.FAILED, Recovery.VERIFIED)
+    assert [one.case_id for one in summary.failed_cases] == ["bestsellers+recommendations"]
+    assert summary.cases.measured == 11
+    report = await bench.lock_ended(handle)
+    assert report is not None
+    removed = {OURS, recording, f"{OUR_RULES}-recommendations", f"{THEIR_RULES}-bestsellers"}
+    assert len(report.cleaned) == len(removed)
+    for name in removed:
+        assert [line for line in report.cleaned if name in line]
+        said = [line for line in await warnings(bench, summary.execution_id) if name in line]
+        assert (len(said), said[-1].endswith("seen to be off")) == (2, True), said
+    state = bench.lab.state()
+    assert (list(state.faults), state.recordings, state.rules) == (["blade-1"], [elsewhere], [])
+
+
+@pytest.mark.parametrize(
+    ("name", "experiment", "why"),
+    [
+        ("hf-z-elsewhere-00000000-1", removal("reviews"), "it is in no service of this plan"),
+        ("hf-by-hand", removal("reviews"), "it is in no service of this plan"),
+        (OURS, removal("reviews", "books"), "it is in namespace books"),
+    ],
+)
+async def test_what_may_not_be_touched_keeps_everything_as_it_is(
+    bench: Bench, name: str, experiment: Experiment, why: str
+) -> None:
+    """Neither that, nor what might have been removed: the run would be refused all the same."""
+    await leave_fault(bench, name, experiment)
+    recording = await leave_recording(bench, "shipping")
+    bench.lab.misbehave(Misbehaviour())
+    found = await failure(bench, await bench.start(bench.small_plan(), leftovers="clean"))
+    assert (found.code, found.recovery) == (ErrorCode.ENVIRONMENT_NOT_CLEAN, Recovery.NOT_NEEDED)
+    assert why in found.message
+    assert "nothing was touched" in found.message
+    assert switched_on(bench) == {}
+    state = bench.lab.state()
+    assert (list(state.faults), state.recordings) == ([name], [recording])
+
+
+async def test_what_a_living_window_holds_is_not_removed(bench: Bench) -> None:
+    """The same namespace under another environment's name: the lock does not tell, the ledger does."""
+    first = await fault_on(bench)
+    other = bench.small_plan("reviews")
+    other["system"]["environment"] = f"{bench.name}-again"
+    second = await bench.start(other, workflow_id=f"other/{bench.name}", leftovers="clean")
+    found = await failure(bench, second)
+    assert found.code is ErrorCode.ENVIRONMENT_NOT_CLEAN
+    assert "holds it" in found.message
+    assert bench.lab.state().faults
+    bench.lab.misbehave(Misbehaviour())
+    await first.cancel()
+    report = await bench.lock_ended(first)
+    assert report is not None
+    assert report.recovery_verified
+
+
+@pytest.mark.parametrize("endpoint", [Endpoint.FAULT_DELETE, Endpoint.RECORDING_STOP, Endpoint.FIXTURE_DELETE])
+async def test_what_does_not_go_refuses_the_run(bench: Bench, endpoint: Endpoint) -> None:
+    """The peer says yes and does nothing: told by name, nothing is switched on, and what did go is told as well."""
+    await leave_fault(bench, OURS, removal("reviews"))
+    recording = await leave_recording(bench, "shipping")
+    await leave_rules(bench, THEIR_RULES, "bestsellers")
+    names = {
+        Endpoint.FAULT_DELETE: OURS,
+        Endpoint.RECORDING_STOP: recording,
+        Endpoint.FIXTURE_DELETE: f"{THEIR_RULES}-bestsellers",
+    }
+    bench.lab.misbehave(Misbehaviour(instructions=[Instruction(endpoint=endpoint, action=Action.LIE)]))
+    plan = bench.small_plan("reviews", "shipping", "bestsellers", timeouts={"recovery": "2s"})
+    found = await failure(bench, await bench.start(plan, leftovers="clean"))
+    assert (found.code, found.recovery) == (ErrorCode.ENVIRONMENT_NOT_CLEAN, Recovery.NOT_NEEDED)
+    still, _, went = found.message.partition("Removed: ")
+    assert {name: (name in still, name in went) for name in names.values()} == {
+        name: (name == names[endpoint], name != names[endpoint]) for name in names.values()
+    }
+    assert switched_on(bench) == {}
+    state = bench.lab.state()
+    assert [*state.faults, *state.recordings, *state.rules] == [names[endpoint]]
+    lines = await warnings(bench, found.execution_id or 0)
+    assert len([line for line in lines if "NOT seen to be off" in line]) == 1
+
+
+async def test_what_a_dead_run_left_is_removed_and_its_row_settled(bench: Bench) -> None:
+    """Run, window and lock were terminated, and no sweeper walks: the ledger says what became of the fault."""
+    first = await fault_on(bench)
+    rows = {row.kind: row for row in await bench.store.ledger_unsettled()}
+    for window in rows.values():
+        await bench.temporal.get_workflow_handle(window.window_id, run_id=window.run_id).terminate("a test")
+    await first.terminate("a test")
+    bench.lab.misbehave(Misbehaviour())
+    second = await bench.start(bench.small_plan("reviews"), workflow_id=f"other/{bench.name}", leftovers="clean")
+    assert (await second.result()).cases.measured == 2
+    report = await bench.lock_ended(second)
+    assert report is not None
+    fault = rows[WindowKind.FAULT]
+    assert [line for line in report.cleaned if fault.peer_name in line and str(fault.execution_id) in line]
+    (row,) = [one for one in await bench.store.ledger_of(fault.execution_id) if one.kind is WindowKind.FAULT]
+    assert (row.state, row.detail) == (LedgerState.CLOSED, "clean")
+    entries = await bench.store.log_entries(fault.execution_id)
+    assert [one for one in entries if one.message.startswith(f"clean: {fault.window_id} was left open, now closed")]
+    assert bench.lab.state().clean
+
+
+async def test_the_command_says_what_it_removed(bench: Bench) -> None:
+    """Refused with the way out named; with --clean the line before the lock's, and the same as JSON."""
+    await leave_fault(bench, OURS, removal("reviews"))
+    path = str(bench.write_input(bench.small_plan("reviews")))
+    refused = await holdfast(bench, "run", path)
+    assert refused.code == 7, refused
+    assert "`holdfast run --clean`" in refused.out
+    said = await holdfast(bench, "run", path, "--clean", "--json", "out.json")
+    assert said.code == 0, said
+    line = f"fault {OURS} in reviews of execution 35"
+    assert f"removed first: {line}" in said.out
+    assert json.loads((bench.folder / "out.json").read_text())["lock"]["cleaned"] == [line]
+    assert bench.lab.state().clean
+    handle = bench.temporal.get_workflow_handle(run_workflow_id(bench.name))
+    state: Any = await until(lambda: bench.status(handle), "an answer")
+    assert [row.detail for row in state.windows if row.kind is WindowKind.LOCK] == [f"removed first: {line}"]
