@@ -30,11 +30,6 @@ CONNECT_AGAIN = 1.0
 logger = logging.getLogger("holdfast.temporal")
 
 
-def configured_address() -> str:
-    """Where `connect` will connect to."""
-    return str(_configuration().get("target_host", DEFAULT_ADDRESS))
-
-
 def _configuration() -> dict[str, Any]:
     try:
         return dict(ClientConfig.load_client_connect_config())

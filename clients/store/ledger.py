@@ -58,10 +58,10 @@ class LedgerRows:
                 )
 
     @unbroken
-    async def update(self, change: LedgerUpdate, peer_name: str | None = None) -> None:
+    async def update(self, change: LedgerUpdate) -> None:
         """Move a row forward: intent, open, closing, unverified, settled. A call that would take it back is ignored.
 
-        An empty detail and no peer name leave those columns as they are.
+        An empty detail leaves that column as it is.
 
         Raises:
             HoldfastError: NOT_FOUND when the intent was never written.
@@ -70,8 +70,6 @@ class LedgerRows:
         facts: dict[str, Any] = {"state": change.state.value, "updated_at": utc_now()}
         if change.detail:
             facts["detail"] = change.detail
-        if peer_name is not None:
-            facts["peer_name"] = peer_name
         open_row = update(Ledger).where(
             col(Ledger.window_id) == change.window_id,
             col(Ledger.run_id) == change.run_id,
@@ -92,11 +90,6 @@ class LedgerRows:
     async def unsettled(self) -> list[LedgerEntry]:
         """Everything that is on, or may be, oldest first."""
         return await self._select(col(Ledger.state).not_in(_SETTLED))
-
-    async def get(self, window_id: str) -> LedgerEntry | None:
-        """The newest run of a window; None when the ledger does not have it."""
-        rows = await self._select(col(Ledger.window_id) == window_id)
-        return rows[-1] if rows else None
 
     @unbroken
     async def _select(self, condition: ColumnElement[bool]) -> list[LedgerEntry]:

@@ -7,10 +7,7 @@ from typing import Self
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from clients.request_definitions import RequestDefinition
 from clients.store.cases import Cases
-from clients.store.counting import row_counts
-from clients.store.definitions import Definitions
 from clients.store.engine import create_engine
 from clients.store.executions import Executions
 from clients.store.halting import Halting
@@ -39,7 +36,6 @@ class Store:
         """Use `open`, which also migrates."""
         self.engine = engine
         self._executions = Executions(engine)
-        self._definitions = Definitions(engine)
         self._logs = Logs(engine)
         self._ledger = LedgerRows(engine)
         self._halting = Halting(engine)
@@ -78,10 +74,6 @@ class Store:
     async def plan(self, execution_id: int) -> Plan:
         """The plan that a run was started with. See `Executions.plan`."""
         return await self._executions.plan(execution_id)
-
-    async def request_definition(self, req_def_id: int) -> RequestDefinition:
-        """A stored request, without secrets. See `Definitions.get`."""
-        return await self._definitions.get(req_def_id)
 
     async def change_phase(self, change: PhaseChange) -> None:
         """Move a run to a phase. See `Executions.change_phase`."""
@@ -135,9 +127,9 @@ class Store:
         """Write that a window is about to open; never reopens a settled one. See `LedgerRows.intent`."""
         await self._ledger.intent(entry)
 
-    async def ledger_update(self, update: LedgerUpdate, peer_name: str | None = None) -> None:
+    async def ledger_update(self, update: LedgerUpdate) -> None:
         """Move a window forward; a settled one stays settled. See `LedgerRows.update`."""
-        await self._ledger.update(update, peer_name)
+        await self._ledger.update(update)
 
     async def ledger_of(self, execution_id: int) -> list[LedgerEntry]:
         """All windows of a run, oldest first. See `LedgerRows.of`."""
@@ -146,10 +138,6 @@ class Store:
     async def ledger_unsettled(self) -> list[LedgerEntry]:
         """Every window of all runs that is on, or may be. See `LedgerRows.unsettled`."""
         return await self._ledger.unsettled()
-
-    async def ledger_entry(self, window_id: str) -> LedgerEntry | None:
-        """The newest run of a window. See `LedgerRows.get`."""
-        return await self._ledger.get(window_id)
 
     async def save_exchanges(self, execution_id: int, exchanges: list[RecordedExchange]) -> None:
         """Store recorded requests and their healthy answers. See `Traffic.save_exchanges`."""
@@ -222,7 +210,3 @@ class Store:
     async def save_case_verdicts(self, execution_id: int, verdicts: dict[int, tuple[Verdict, str]]) -> None:
         """Store verdict and reason of measured cases, by case index. See `Results.save_verdicts`."""
         await self._results.save_verdicts(execution_id, verdicts)
-
-    async def row_counts(self, execution_id: int) -> dict[str, int]:
-        """Rows of one run, by table. See `counting`."""
-        return await row_counts(self.engine, execution_id)

@@ -11,6 +11,7 @@ from activities.judging import JudgingActivities
 from activities.ledger import LedgerActivities
 from activities.load import LoadActivities
 from tests.activities.stage import Stage
+from tests.store.counting import row_counts
 from workflows.contracts.execution import Ending, NewExecution, Phase, PhaseChange, Recovery, RunStatus
 from workflows.contracts.faults import FaultOrder
 from workflows.contracts.guardrails import Guardrails
@@ -29,9 +30,9 @@ async def test_whatever_is_done_again_leaves_one_row_each(stage: Stage) -> None:
 
     async def twice(work: Callable[[S], Awaitable[R]], order: S) -> R:
         first = await stage.do(work, order)
-        once = await store.row_counts(execution_id)
+        once = await row_counts(store, execution_id)
         await stage.do(work, order, attempt=2)
-        assert await store.row_counts(execution_id) == once, work
+        assert await row_counts(store, execution_id) == once, work
         return first
 
     records = ExecutionActivities(stage.tools, stage.execution.timing, Guardrails(), search_attributes=False)
@@ -74,7 +75,7 @@ async def test_whatever_is_done_again_leaves_one_row_each(stage: Stage) -> None:
     ending = Ending(execution_id=execution_id, status=RunStatus.COMPLETED, phase=Phase.DONE, recovery=Recovery.VERIFIED)
     await twice(records.finish, ending)
 
-    rows = await store.row_counts(execution_id)
+    rows = await row_counts(store, execution_id)
     assert {name: rows[name] for name in ("task_execution", "ledger", "intercept_replay_result")} == {
         "task_execution": 1,
         "ledger": 1,

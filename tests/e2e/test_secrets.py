@@ -8,6 +8,7 @@ import pytest
 from temporalio.client import WorkflowFailureError
 
 from tests.e2e.bench import Bench, until
+from tests.store.samples import stored_request
 
 SECRET = "pl4nted-s3cret-zXq"  # noqa: S105 - the point of the test
 FIELD = "f1eld-s3cret-Wkp"
@@ -48,7 +49,7 @@ async def test_a_named_field_of_a_form_is_in_no_recording(idle_bench: Bench) -> 
     (recorded,) = await bench.store.exchanges(summary.execution_id, "storefront")
     assert recorded.request_body == "a=1&password=%5Bredacted%5D&again=[redacted]"
     execution = await bench.store.execution(summary.execution_id)
-    stored = await bench.store.request_definition(execution.req_def_id)
+    stored = await stored_request(bench.store, execution.req_def_id)
     assert stored.body_template == {"a": "1", "password": "[redacted]", "again": "${env:CHECKOUT_TOKEN}"}
 
 

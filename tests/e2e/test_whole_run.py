@@ -8,6 +8,7 @@ import httpx
 from temporalio.api.enums.v1 import EventType
 
 from tests.e2e.bench import STEADY_REQUESTS, Bench
+from tests.store.counting import row_counts
 from workflows.contracts.execution import Phase, Recovery, RunStatus, Verdict
 from workflows.contracts.faults import InjectionState
 from workflows.contracts.load import CaseOutcome
@@ -35,7 +36,7 @@ async def test_the_rows_of_a_run_are_exactly_these(bench: Bench) -> None:
     """Nothing is stored twice and nothing is missing, and the record has ended as the server says."""
     summary = await bench.run()
 
-    rows = await bench.store.row_counts(summary.execution_id)
+    rows = await row_counts(bench.store, summary.execution_id)
     assert rows["task_execution"] == 1
     assert rows["test_cases"] == 16
     assert rows["baggage_map"] == 5

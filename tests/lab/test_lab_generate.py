@@ -12,11 +12,11 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from lab import Lab, LabSettings, PortChoice, Topology
-from lab.forecast import Forecast
 from lab.generate import FEWEST, MOST, Generated, generate_topology, parse_shape
 from lab.graphs import Shape
 from lab.planting import Weakness
 from tests.lab.driver import Driver
+from tests.lab.forecast import Forecast
 
 SHAPES = st.sampled_from(list(Shape))
 SEEDS = st.integers(0, 2**64)

@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from lab import Lab, LabSettings, PortChoice, Topology, load_topology
-from lab.forecast import Forecast
 from tests.lab.driver import Driver
+from tests.lab.forecast import Forecast
 from tests.lab.planted import ERROR_PAIRS, FATAL, PAIRS, SLOW_PAIRS, failing_cases
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

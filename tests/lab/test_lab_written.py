@@ -14,11 +14,11 @@ from click.testing import CliRunner, Result
 from cli.main import cli
 from cli.plans import valid_document
 from lab import LabAddresses, Topology, load_topology
-from lab.forecast import Forecast
 from lab.generate import generate_topology
 from lab.graphs import Shape
 from lab.plan_for import plan_for, plan_text, preferred_addresses
 from lab.written import topology_text
+from tests.lab.forecast import Forecast
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 TOPOLOGIES = [

@@ -8,8 +8,11 @@ from typing import Any
 
 import yaml
 
+from clients.request_definitions import RequestDefinition
+from clients.store.engine import reading
 from clients.store.read_models import CaseResult, StoredCase
 from clients.store.store import Store
+from clients.store.tables import HttpReqDef
 from workflows.contracts.exchange import CapturedAnswer, Measurement, RecordedExchange
 from workflows.contracts.execution import Execution, NewExecution
 from workflows.contracts.load import CaseOutcome, CaseType
@@ -31,6 +34,14 @@ async def new_execution(store: Store, run_id: str = "run-1", workflow_id: str = 
     plan = shop_plan()
     new = NewExecution(plan_json=canonical_json(plan), workflow_id=workflow_id, run_id=run_id, requested_by="somebody")
     return await store.create_execution(new, plan, FAST)
+
+
+async def stored_request(store: Store, req_def_id: int) -> RequestDefinition:
+    """The row of a request."""
+    async with reading(store.engine) as work:
+        row = await work.get(HttpReqDef, req_def_id)
+    assert row is not None, req_def_id
+    return RequestDefinition.model_validate(row.model_dump())
 
 
 def entry(execution_id: int, **changes: Any) -> LedgerEntry:

@@ -13,7 +13,7 @@ from clients.request_definitions import definition_of
 from clients.store import executions
 from clients.store.engine import reading
 from clients.store.store import Store
-from tests.store.samples import FAST, new_execution, shop_plan
+from tests.store.samples import FAST, new_execution, shop_plan, stored_request
 from workflows.contracts.errors import ErrorCode, HoldfastError
 from workflows.contracts.execution import Execution, NewExecution
 from workflows.logic.canonical import canonical_json
@@ -38,7 +38,7 @@ async def test_a_run_has_its_request(store: Store, execution: Execution) -> None
     expected = definition_of(shop_plan())
     assert execution.req_def_id == expected.id
     assert (await store.execution_row(execution.execution_id)).req_def_id == expected.id
-    assert await store.request_definition(execution.req_def_id) == expected
+    assert await stored_request(store, execution.req_def_id) == expected
     (row,) = await rows(store)
     assert (row["code"], row["method"], row["url_template"]) == (expected.code, "GET", expected.url_template)
     assert (row["body_mode"], row["body_template"], row["raw_body"], row["api_id"]) == ("NONE", None, None, None)
@@ -73,7 +73,7 @@ async def test_a_request_comes_back_as_it_was(store: Store, request_: dict[str, 
     parts = {"url": "http://127.0.0.1:18080/x?a=b", "repeatable": True} | request_
     run = await run_with(store, "run", request=parts)
     expected = definition_of(shop_plan(request=parts))
-    found = await store.request_definition(run.req_def_id)
+    found = await stored_request(store, run.req_def_id)
     if expected.raw_body is not None:
         expected = expected.model_copy(update={"raw_body": expected.raw_body.replace("\0", "\ufffd")})
     assert found == expected
@@ -115,10 +115,3 @@ async def test_a_run_that_is_not_stored_leaves_no_request(store: Store, monkeypa
     with pytest.raises(HoldfastError, match="gone"):
         await new_execution(store)
     assert await rows(store) == []
-
-
-async def test_an_unknown_request_is_told(store: Store) -> None:
-    """NOT_FOUND, as for everything else."""
-    with pytest.raises(HoldfastError, match="no request 1") as raised:
-        await store.request_definition(1)
-    assert raised.value.code is ErrorCode.NOT_FOUND

@@ -12,6 +12,7 @@ from clients.store import executions, logs
 from clients.store.engine import writing
 from clients.store.read_models import LogLevel
 from clients.store.store import Store
+from tests.store.counting import row_counts
 from tests.store.samples import FAST, new_execution, shop_plan
 from workflows.contracts.errors import ErrorCode, HoldfastError
 from workflows.contracts.execution import (
@@ -33,7 +34,7 @@ async def test_a_run_id_is_one_run(store: Store, other_store: Store) -> None:
     created = await asyncio.gather(*(new_execution(one) for one in (store, other_store) * 5))
     assert len({one.model_dump_json() for one in created}) == 1
     assert await store.execution(created[0].execution_id) == created[0]
-    assert (await store.row_counts(created[0].execution_id))["task_execution"] == 1
+    assert (await row_counts(store, created[0].execution_id))["task_execution"] == 1
 
 
 async def test_what_a_new_run_knows(store: Store, execution: Execution) -> None:

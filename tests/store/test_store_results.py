@@ -12,6 +12,7 @@ from clients.store.engine import reading
 from clients.store.read_models import CaseResult
 from clients.store.store import Store
 from clients.store.tables import TestResult
+from tests.store.counting import row_counts
 from tests.store.samples import measured, measurement, skipped, stored_case
 from workflows.contracts.errors import ErrorCode, HoldfastError
 from workflows.contracts.execution import Verdict
@@ -60,7 +61,7 @@ async def test_what_was_not_measured_has_no_numbers(store: Store, run: int, outc
 async def test_a_case_is_one_row(store: Store, other_store: Store, run: int) -> None:
     """However often a result is saved, from however many workers, there is one row."""
     await asyncio.gather(*(one.save_result(run, measured(3)) for one in (store, other_store) * 5))
-    assert (await store.row_counts(run))["test_result"] == 1
+    assert (await row_counts(store, run))["test_result"] == 1
 
 
 async def test_a_measurement_is_never_lost(store: Store, run: int) -> None:

@@ -9,6 +9,7 @@ import pytest
 from clients.store import results
 from clients.store.read_models import CaseResult
 from clients.store.store import Store
+from tests.store.counting import row_counts
 from tests.store.samples import measured, new_execution, skipped, stored_case
 from workflows.contracts.errors import ErrorCode, HoldfastError
 from workflows.contracts.execution import Verdict
@@ -41,7 +42,7 @@ async def test_a_repetition_in_bulk_leaves_one_row_each(store: Store, other_stor
     wanted = [skipped(index) for index in range(CASES)]
     await asyncio.gather(*(one.save_unmeasured(run, wanted) for one in (store, other_store, store)))
     await store.save_unmeasured(run, [skipped(3, "later"), skipped(3, "last")])
-    assert (await store.row_counts(run))["test_result"] == CASES
+    assert (await row_counts(store, run))["test_result"] == CASES
     assert (await store.results_in(run, 3, 4))[0].reason == "last"
 
 

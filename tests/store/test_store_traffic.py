@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from clients.store.store import Store
+from tests.store.counting import row_counts
 from tests.store.samples import answer, exchange
 from workflows.contracts.errors import ErrorCode, HoldfastError
 
@@ -22,7 +23,7 @@ async def test_a_repeated_recording_replaces(store: Store, run: int) -> None:
     await store.save_exchanges(run, [exchange()])
     await store.save_exchanges(run, [exchange(response_body="later"), exchange(response_body="last")])
     assert [one.response_body for one in await store.exchanges(run, "reviews")] == ["last"]
-    assert (await store.row_counts(run))["request_pattern"] == 1
+    assert (await row_counts(store, run))["request_pattern"] == 1
 
 
 async def test_captured_answers_come_back_as_they_were(store: Store, run: int) -> None:
@@ -31,7 +32,7 @@ async def test_captured_answers_come_back_as_they_were(store: Store, run: int) -
     for _ in range(2):
         await store.save_captured(run, "remove", written)
     assert await store.captured(run) == written
-    assert (await store.row_counts(run))["intercept_replay_result"] == 3
+    assert (await row_counts(store, run))["intercept_replay_result"] == 3
 
 
 async def test_nothing_is_a_fine_thing_to_save(store: Store, run: int) -> None:
@@ -43,7 +44,7 @@ async def test_nothing_is_a_fine_thing_to_save(store: Store, run: int) -> None:
     await store.save_cases(run, [])
     await store.invalidate(run, [], "nothing")
     await store.save_case_verdicts(run, {})
-    assert sum((await store.row_counts(run)).values()) == 1
+    assert sum((await row_counts(store, run)).values()) == 1
 
 
 async def test_whatever_a_peer_answers_can_be_stored(store: Store, run: int) -> None:
@@ -64,7 +65,7 @@ async def test_propagation_is_known_per_service(store: Store, run: int) -> None:
     await store.save_propagation(run, {"reviews": False, "cart": True})
     await store.save_propagation(run, {"reviews": True})
     assert await store.propagation(run) == {"cart": True, "reviews": True}
-    assert (await store.row_counts(run))["recorded_service"] == 2
+    assert (await row_counts(store, run))["recorded_service"] == 2
 
 
 async def test_traffic_of_an_unknown_run_is_told(store: Store) -> None:

@@ -15,7 +15,18 @@ from clients.store.engine import create_engine, for_writing, reading, writing
 from clients.store.read_models import LogLevel
 from clients.store.store import Store
 from clients.store.tables import Row
-from tests.store.samples import FAST, answer, entry, exchange, measured, new_execution, shop_plan, skipped, stored_case
+from tests.store.samples import (
+    FAST,
+    answer,
+    entry,
+    exchange,
+    measured,
+    new_execution,
+    shop_plan,
+    skipped,
+    stored_case,
+    stored_request,
+)
 from tests.store.test_store_migrations import opened_elsewhere
 from workflows.contracts.execution import Ending, NewExecution, Phase, Recovery, RunStatus
 from workflows.logic.canonical import canonical_json
@@ -115,8 +126,8 @@ async def test_old_runs_get_their_requests(url: str, old: Old) -> None:
     store = await Store.open(url)
     first, second = [await store.execution(run) for run in runs[:2]]
     assert first.req_def_id == second.req_def_id
-    assert await store.request_definition(first.req_def_id) == definition_of(shop_plan())
-    third = await store.request_definition((await store.execution(runs[2])).req_def_id)
+    assert await stored_request(store, first.req_def_id) == definition_of(shop_plan())
+    third = await stored_request(store, (await store.execution(runs[2])).req_def_id)
     written = third.model_dump_json()
     assert SECRET not in written
     assert third.headers == {"Authorization": "Bearer ${env:TOKEN}", "X-A": "b"}
@@ -152,11 +163,11 @@ async def test_an_old_request_is_the_row_that_a_new_run_writes(url: str, request
     plan = shop_plan(request={"method": "POST", "url": "http://127.0.0.1/", "repeatable": True} | request_)
     new = NewExecution(plan_json=canonical_json(plan), workflow_id="w", run_id="run")
     run = await store.create_execution(new, plan, FAST)
-    written = await store.request_definition(run.req_def_id)
+    written = await stored_request(store, run.req_def_id)
     await made_old(store)
     await store.close()
     store = await Store.open(url)
-    assert await store.request_definition(run.req_def_id) == written == definition_of(plan)
+    assert await stored_request(store, run.req_def_id) == written == definition_of(plan)
     await store.close()
 
 
@@ -170,7 +181,7 @@ async def test_raw_bodies_of_plans_that_hide_are_not_copied(url: str) -> None:
     await made_old(store)
     await store.close()
     store = await Store.open(url)
-    found = await store.request_definition(run.req_def_id)
+    found = await stored_request(store, run.req_def_id)
     assert (found.body_mode, found.raw_body) == ("RAW", "[redacted]")
     await store.close()
 
@@ -197,5 +208,5 @@ async def test_an_upgrade_that_was_killed_can_be_repeated(url: str, old: Old) ->
     assert await opened_elsewhere(url, DIE_HALF_WAY) == 9
     store = await Store.open(url)
     assert await content(store) == old[1]
-    assert json.loads((await store.request_definition((await store.execution(old[0][0])).req_def_id)).model_dump_json())
+    assert json.loads((await stored_request(store, (await store.execution(old[0][0])).req_def_id)).model_dump_json())
     await store.close()

@@ -2,7 +2,7 @@
 
 One table, so that the same trouble has the same name in the command line, the store, Temporal and the reports.
 The activities raise these codes as the type of a Temporal application error; nothing else may be raised across a
-workflow boundary (`tests/unit/test_errors.py` walks the table).
+workflow boundary (`tests/logic/test_errors.py` walks the table).
 """
 
 from __future__ import annotations

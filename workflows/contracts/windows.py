@@ -6,7 +6,6 @@ from datetime import datetime
 from enum import StrEnum
 
 from workflows.contracts.base import Contract
-from workflows.contracts.errors import ErrorCode
 from workflows.contracts.execution import Execution, ExecutionRef, Leftovers, Recovery
 from workflows.contracts.metrics import LoadMetrics
 from workflows.contracts.plan import Timeouts
@@ -214,10 +213,3 @@ class LockReport(Contract):
     detail: str = ""
     cleaned: list[str] = []
     """What others had left over and was switched off before the run began: a line each."""
-
-
-class WindowFailure(Contract):
-    """Why a window could not do its work."""
-
-    code: ErrorCode
-    message: str

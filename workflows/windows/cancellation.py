@@ -14,7 +14,7 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError, ChildWorkflowError, is_cancelled_exception
+from temporalio.exceptions import ActivityError, ApplicationError, ChildWorkflowError
 
 T = TypeVar("T")
 
@@ -58,9 +58,3 @@ def text_of(error: BaseException) -> str:
     while root.__cause__ is not None:
         root = root.__cause__
     return str(root) or type(root).__name__
-
-
-def reraise_if_cancelled(error: BaseException) -> None:
-    """Let a cancel pass that arrived wrapped in the failure of an activity or child."""
-    if is_cancelled_exception(error):
-        raise asyncio.CancelledError from error

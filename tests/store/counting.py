@@ -1,20 +1,18 @@
-"""How many rows a run has, by table: for tests and closing notes."""
+"""How many rows a run has, by table."""
 
 from __future__ import annotations
 
 from sqlalchemy import func, select
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from clients.store.engine import reading
+from clients.store.store import Store
 from clients.store.tables import Row
-from clients.store.unbroken import unbroken
 
 
-@unbroken
-async def row_counts(engine: AsyncEngine, execution_id: int) -> dict[str, int]:
+async def row_counts(store: Store, execution_id: int) -> dict[str, int]:
     """Rows of one run in every table that knows runs; 0 where it has none."""
     counts = {}
-    async with reading(engine) as work:
+    async with reading(store.engine) as work:
         for name, table in sorted(Row.metadata.tables.items()):
             mine = table.c.id if name == "task_execution" else table.c.get("execution_id")
             if mine is not None:

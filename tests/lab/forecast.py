@@ -1,6 +1,6 @@
 """What a topology's own description says will happen when services fail: nothing is started, nothing is asked.
 
-The tests hold this against what the lab does; the generator uses it to tell what it planted.
+The tests hold this against what the lab does, and against what its generator says it planted.
 """
 
 from collections.abc import Collection, Iterable
