@@ -77,7 +77,7 @@ def test_every_broken_threshold_is_named() -> None:
 )
 def test_a_run_passes_only_when_every_case_was_measured_and_passed(counts: dict[str, Any], verdict: Verdict) -> None:
     """One failure fails it; one case missing, invalid or skipped makes it inconclusive."""
-    assert run_verdict(CaseCounts(**counts)) is verdict
+    assert run_verdict(CaseCounts(**counts), Coverage()) is verdict
 
 
 @pytest.mark.parametrize(

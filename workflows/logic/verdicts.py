@@ -63,7 +63,7 @@ def case_verdict(measurement: Measurement, slo: Slo, baseline: Measurement | Non
     return (Verdict.FAILED, "; ".join(broken)) if broken else (Verdict.PASSED, "")
 
 
-def run_verdict(counts: CaseCounts, coverage: Coverage | None = None) -> Verdict:
+def run_verdict(counts: CaseCounts, coverage: Coverage) -> Verdict:
     """Failed when any case failed; else inconclusive unless enough cases were measured; else passed.
 
     Enough is every one, or what the plan's `coverage` says. Cases that the plan leaves out are not missed.
@@ -71,7 +71,6 @@ def run_verdict(counts: CaseCounts, coverage: Coverage | None = None) -> Verdict
     if counts.failed:
         return Verdict.FAILED
     wanted = counts.total - counts.excluded - counts.dispensable
-    at_least = coverage.at_least if coverage else 100
     # Rounded: 29 of 100 is 29 %, whatever binary fractions make of it.
-    enough = counts.measured >= wanted or round(100 * counts.measured / wanted, 9) >= at_least
+    enough = counts.measured >= wanted or round(100 * counts.measured / wanted, 9) >= coverage.at_least
     return Verdict.PASSED if counts.measured and counts.passed == counts.measured and enough else Verdict.INCONCLUSIVE
