@@ -1,4 +1,4 @@
-"""A peer that takes every connection and never answers: no call of ours waits for it without a limit."""
+"""A peer that takes every connection and never ends an answer: no call of ours waits for it without a limit."""
 
 from __future__ import annotations
 
@@ -52,19 +52,24 @@ CALLS: dict[type[PeerClient], dict[str, dict[str, Any]]] = {
 }  # fmt: skip
 
 
-@pytest.fixture
-async def silent() -> AsyncIterator[str]:
-    """An address behind which nobody ever says a word."""
+@pytest.fixture(params=["silent", "dripping"])
+async def silent(request: pytest.FixtureRequest) -> AsyncIterator[str]:
+    """An address behind which nobody ever says a word, or only ever one more byte."""
     there: list[asyncio.StreamWriter] = []
 
     async def keep(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there.append(writer)
+        if request.param == "dripping":
+            writer.write(b"HTTP/1.1 200 OK\r\nX-Long: ")
+            while not writer.is_closing():
+                writer.write(b"x")
+                await asyncio.sleep(0.02)
 
     server = await asyncio.start_server(keep, "127.0.0.1", 0)
     yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    server.close()
     for writer in there:
         writer.close()
-    server.close()
     await server.wait_closed()
 
 
