@@ -12,10 +12,11 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from lab import Lab, LabSettings, PortChoice
+from tests.e2e.bench import until
 from tests.leaks import checker
-from tests.leaks.duo import BRISK, TOPOLOGY, Duo
+from tests.leaks.duo import BRISK, PATIENCE, TOPOLOGY, Duo
 from tests.leaks.places import Moment, windows_of
-from tests.leaks.stages import Run, Stage
+from tests.leaks.stages import Run, Stage, reached
 from worker import running
 from workflows.contracts.errors import ErrorCode
 from workflows.contracts.execution import Phase, Recovery, RunStatus
@@ -35,6 +36,17 @@ async def duo(temporal: Client, folder: Path, stage: Stage, settings: LabSetting
     async with Lab(TOPOLOGY, settings=settings, ports=PortChoice.FREE) as lab, Duo(temporal, lab, folder) as bench:
         lab.misbehave(stage.holding)
         yield bench
+
+
+async def held_at(bench: Duo, run: Run, stage: Stage) -> Run:
+    """Wait until a run is held at a stage, its peers at work; the workflow that it belongs to."""
+    found = await reached(bench.temporal, run, stage)
+
+    async def at_work() -> bool:
+        return stage.asked is None or bench.lab.calls[stage.asked] > 0
+
+    await until(at_work, f"{stage.asked} asked for", PATIENCE)
+    return found
 
 
 @asynccontextmanager

@@ -35,6 +35,11 @@ class Stage:
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def asked(self) -> Endpoint | None:
+        """What the peers that hold it have been asked for, where they take their time to answer."""
+        return self.holding.instructions[0].endpoint if self.holding.instructions else None
+
     def changes(self) -> dict[str, Any]:
         """What the plan has for it."""
         return {"load": {"requests": self.load, "concurrency": 1}} if self.load else {}
@@ -87,14 +92,14 @@ RECOVERING = Stage(
     "recover_fault",
     _slow(Endpoint.FAULT_DELETE),
 )
-UPSERTING = Stage("upserting", Phase.RULES_READY, WorkflowType.RULES_WINDOW, "upsert_rules", _slow(Endpoint.UPSERT))
+UPSERTING = Stage("upserting", Phase.RULES_READY, WorkflowType.RULES_WINDOW, "upsert_rules", _slow(Endpoint.UPSERT, 5))
 MEASURING = Stage("measuring", Phase.LOAD_TEST_BASELINE, WorkflowType.LOAD_PAGE, "measure_batch", load=2000)
 REMOVING = Stage(
     "removing rules",
     Phase.LOAD_TEST_BASELINE,
     WorkflowType.RULES_WINDOW,
     "remove_rules",
-    _slow(Endpoint.FIXTURE_DELETE),
+    _slow(Endpoint.FIXTURE_DELETE, 5),
 )
 
 STAGES = [LOCKING, STARTING, RECORDING, INJECTING, BROKEN, RECOVERING, UPSERTING, MEASURING, REMOVING]

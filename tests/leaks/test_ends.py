@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 from temporalio.client import Client, WorkflowFailureError
 
-from tests.leaks.aftermath import Ending, duo, left_by, untrue, working
+from tests.leaks.aftermath import Ending, duo, held_at, left_by, untrue, working
 from tests.leaks.conftest import Undisturbed
-from tests.leaks.stages import INJECTING, MEASURING, STAGES, UPSERTING, Run, Stage, reached
+from tests.leaks.duo import Duo
+from tests.leaks.stages import INJECTING, MEASURING, STAGES, UPSERTING, Run, Stage
 from tests.leaks.troubles import both, cancelled, cancelled_twice, terminated
 from worker import running
 from workflows.contracts.errors import ErrorCode
@@ -47,9 +48,9 @@ ENDS = [
 ]
 
 
-async def reached_or_over(temporal: Client, run: Run, stage: Stage) -> None:
+async def held_or_over(bench: Duo, run: Run, stage: Stage) -> None:
     """A time limit may be over before its stage on a machine that is slow today: then it is over in an earlier one."""
-    tasks = [asyncio.ensure_future(one) for one in (reached(temporal, run, stage), run.result())]
+    tasks = [asyncio.ensure_future(one) for one in (held_at(bench, run, stage), run.result())]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -67,7 +68,7 @@ async def ended(temporal: Client, folder: Path, stage: Stage, end: End, *, down:
         worker = await stack.enter_async_context(working(bench, down=down))
         by_itself = end.how is timed_out
         run = await bench.start_limited(bench.plan(**stage.changes()), limit if by_itself else None)
-        await reached_or_over(temporal, run, stage)
+        await held_or_over(bench, run, stage)
         if worker is not None:
             worker.kill()
             await worker.wait()

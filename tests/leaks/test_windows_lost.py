@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import AsyncExitStack, suppress
 from datetime import timedelta
 from pathlib import Path
@@ -16,9 +15,9 @@ from lab import Kind
 from tests.e2e.bench import until
 from tests.e2e.conftest import TEMPORAL
 from tests.leaks import checker
-from tests.leaks.aftermath import duo, left_by, sweeping, untrue, working
-from tests.leaks.duo import PATIENCE, Duo
-from tests.leaks.places import KIND_OF, Moment
+from tests.leaks.aftermath import duo, held_at, left_by, sweeping, untrue, working
+from tests.leaks.duo import Duo
+from tests.leaks.places import KIND_OF
 from tests.leaks.stages import BROKEN, INJECTING, LOCKING, MEASURING, RECORDING, UPSERTING, Run, Stage, reached
 from tests.leaks.troubles import lock_of, reset
 from worker import running
@@ -47,7 +46,7 @@ async def window_ended(temporal: Client, folder: Path, stage: Stage, code: Error
     async with duo(temporal, folder, stage) as bench, AsyncExitStack() as stack:
         worker = await stack.enter_async_context(working(bench, down=down))
         run = await bench.start(bench.plan(**stage.changes()))
-        window = await reached(temporal, run, stage)
+        window = await held_at(bench, run, stage)
         if worker is not None:
             worker.kill()
             await worker.wait()
@@ -146,14 +145,17 @@ async def test_without_any_worker_the_peers_time_limits_end_everything(
     temporal: Client, tmp_path: Path, stage: Stage
 ) -> None:
     """Killed and not replaced: all is off within the limit plus 30 s. A worker that comes later ends the run truly."""
-    async with duo(temporal, tmp_path / "lab", stage) as bench:
+    async with duo(temporal, tmp_path / "lab", stage) as bench, AsyncExitStack() as stack:
         plan = bench.plan(safety={"fault_ttl": "36s"})
         plan["request"] |= {"timeout": "1s"}
         plan["timeouts"] = {"fault_running": "2s", "replay": "4s", "analyze": "8s"}
         plan["timeouts"] |= {"rules_ready": "1s", "rules_ttl": "10s", "stability": "5s"}
-        worker = await bench.dying_worker(stage.activity, Moment.AMID)
+        worker = await stack.enter_async_context(working(bench, down=True))
+        assert worker is not None
         run = await bench.start(plan)
-        await asyncio.wait_for(worker.wait(), PATIENCE)
+        await held_at(bench, run, stage)
+        worker.kill()
+        await worker.wait()
         before = await checker.look(bench.lab.addresses.admin)
         assert [one for one in before.log if one.off_at is None]
 
