@@ -8,10 +8,12 @@ import httpx
 import pytest
 from temporalio.exceptions import ApplicationError
 
-from lab import Kind, Lab, LogEntry
+from lab import Kind, Lab, LogEntry, Misbehaviour
 from tests.activities.stage import TIMING, Stage
 from tests.e2e.bench import until
+from tests.leaks.checker import by_itself
 from workflows.contracts.errors import ErrorCode
+from workflows.contracts.traffic import AnalysisOrder
 
 
 async def recordings(lab: Lab) -> list[LogEntry]:
@@ -68,3 +70,21 @@ async def test_the_store_has_the_analysis_task(stage: Stage) -> None:
     started = await stage.do(stage.traffic.start, stage.ref)
     assert (await stage.tools.store.execution_row(execution_id)).analyze_task_id == started.task_id
     assert started.task_id in " ".join(one.message for one in await stage.tools.store.log_entries(execution_id))
+
+
+async def test_what_a_stalled_analysis_left_on_is_stopped(stage: Stage) -> None:
+    """By us: nothing of it is left to the time limit that the proxy has for it."""
+    stage.lab.misbehave(Misbehaviour(analysis_stalls=True))
+    started = await stage.do(stage.traffic.start, stage.ref)
+    await until_recording(stage)
+    order = AnalysisOrder(execution_id=stage.execution.execution_id, task_id=started.task_id)
+    with pytest.raises(ApplicationError) as raised:
+        await stage.do(stage.traffic.await_patterns, order, age=stage.plan.timeouts.analyze)
+    assert raised.value.type == ErrorCode.ANALYZE_TIMEOUT
+    nearly_over = stage.plan.timeouts.recovery - timedelta(seconds=30)
+    closing = await stage.do(stage.traffic.stop, stage.ref, age=nearly_over)
+    assert closing.verified, closing.detail
+    log = await recordings(stage.lab)
+    assert len(log) == len(stage.plan.services)
+    assert all(one.off_at is not None for one in log)
+    assert by_itself(log) == []

@@ -254,7 +254,8 @@ async def test_a_stalled_analysis_ends_with_analyze_timeout(bench: Bench) -> Non
 async def test_a_failed_analysis_ends_with_analyze_failed(bench: Bench) -> None:
     """ANALYZE_FAILED carries the proxy's own words, and its recordings are stopped."""
     bench.lab.misbehave(Misbehaviour(analysis_fails="no sidecar image"))
-    found = await failure(bench, await bench.start(bench.small_plan()))
+    # Less time than the recordings themselves have, so that nobody but us can have ended them.
+    found = await failure(bench, await bench.start(bench.small_plan(timeouts={"recovery": "30s"})))
     assert found.code is ErrorCode.ANALYZE_FAILED
     assert "no sidecar image" in found.message
     assert found.recovery is Recovery.VERIFIED
