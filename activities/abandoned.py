@@ -100,7 +100,7 @@ async def _close(tools: Toolbox, subject: Subject, row: LedgerEntry, end: dateti
         case WindowKind.FAULT:
             return await close_fault(tools, subject, row.peer_name, end, subject.execution.timing.settle)
         case WindowKind.RECORDING:
-            return await close_recordings(tools, subject, end)
+            return await close_recordings(tools, subject, end, subject.execution.timing.settle)
         case WindowKind.RULES:
             return await close_rules(tools, subject, subject.plan.service_names, end, subject.execution.timing.settle)
         case WindowKind.LOCK:

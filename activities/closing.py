@@ -45,8 +45,8 @@ class _Absence:
         self._looks = 0
         self._since = datetime.now(UTC)
 
-    def lasts(self, *, absent: bool) -> bool:
-        """Take one look into account; true once it has been absent often and long enough."""
+    def lasts(self, *, absent: bool, last: bool = False) -> bool:
+        """Take one look into account; true once it has been absent often and, unless it was the `last`, long enough."""
         now = datetime.now(UTC)
         if not absent:
             self._looks = 0
@@ -54,15 +54,18 @@ class _Absence:
         if not self._looks:
             self._since = now
         self._looks += 1
-        return self._looks >= ABSENT_LOOKS and now - self._since >= self._settle
+        return self._looks >= ABSENT_LOOKS and (last or now - self._since >= self._settle)
 
 
-async def until_gone(look: Look, pace: Pace, failed: str) -> Closing:
-    """Repeat a look that switches off and says whether it is gone, until it stays gone or the time has passed."""
+async def until_gone(look: Look, pace: Pace, failed: str, *, last: Callable[[], bool] = lambda: False) -> Closing:
+    """Repeat a look that switches off and says whether it is gone, until it stays gone or the time has passed.
+
+    `last`: whether it is known that nothing more comes on, so that it need not stay gone for the pace's `settle`.
+    """
     absence = _Absence(pace.settle)
 
     async def once() -> bool | None:
-        return absence.lasts(absent=await look()) or None
+        return absence.lasts(absent=await look(), last=last()) or None
 
     gone = await poll(once, end=pace.end + pace.settle, every=pace.every, stubborn=True)
     return Closing(verified=True) if gone else Closing(verified=False, detail=failed)
@@ -92,9 +95,9 @@ async def fault_gone(client: FaultClient, address: str, fault_name: str, pace: P
     return await until_gone(look, pace, f"fault {fault_name} is still there; by hand: {by_hand}")
 
 
-async def close_recordings(tools: Toolbox, subject: Subject, end: datetime) -> Closing:
+async def close_recordings(tools: Toolbox, subject: Subject, end: datetime, settle: timedelta) -> Closing:
     """Stop every recording of an execution's services: see `recordings_gone`."""
-    pace = Pace(end, subject.execution.timing.poll)
+    pace = Pace(end, subject.execution.timing.poll, settle)
     plan = subject.plan
     return await recordings_gone(tools.proxy(plan), plan, plan.service_names, subject.execution.record_id, pace)
 
@@ -102,20 +105,25 @@ async def close_recordings(tools: Toolbox, subject: Subject, end: datetime) -> C
 async def recordings_gone(client: ProxyClient, plan: Plan, services: list[str], rules_of: str, pace: Pace) -> Closing:
     """Stop every recording of these services until none of them is being recorded.
 
+    An analysis that was accepted switches its recordings on later, one after the other, and cannot be called off. Once
+    every one of them was seen there are no more; else they must stay absent for the pace's `settle`.
+
     Rules are sessions too. Those of the record `rules_of` belong to the rules window and are removed by record id.
     """
     namespace = plan.system.namespace
+    seen: set[str] = set()
 
     async def look() -> bool:
         for session in await client.active_sessions():
             ours = session.namespace == namespace and session.service in services
             if ours and not (rules_of and session.session_id.startswith(rules_of)):
+                seen.add(session.service)
                 await stop_recording(client, session.session_id, pace.end)
         checks = await asyncio.gather(*(client.check(namespace=namespace, service=name) for name in services))
         return not any(check.recording for check in checks)
 
     failed = f"the proxy still records {', '.join(services)}; see {plan.system.proxy}/api/interceptions/active"
-    return await until_gone(look, pace, failed)
+    return await until_gone(look, pace, failed, last=lambda: seen.issuperset(services))
 
 
 async def stop_recording(client: ProxyClient, recording_id: str, end: datetime) -> None:

@@ -17,7 +17,13 @@ from clients.store.read_models import LogLevel
 from workflows.contracts.errors import ErrorCode, HoldfastError
 from workflows.contracts.exchange import RecordedExchange
 from workflows.contracts.execution import ExecutionRef, Phase, PhaseChange
-from workflows.contracts.traffic import AnalysisOrder, AnalysisStarted, RecordedService, RecordedServices
+from workflows.contracts.traffic import (
+    AnalysisOrder,
+    AnalysisStarted,
+    RecordedService,
+    RecordedServices,
+    RecordingsOrder,
+)
 from workflows.contracts.windows import Closing
 from workflows.logic.durations import ANALYSIS_SENDS, analysis_start, recording_ttl
 from workflows.logic.percentiles import is_error
@@ -75,12 +81,18 @@ class TrafficActivities:
                 "it is not known whether the analysis was started, and no time is left to begin again",
                 hint="run again; whatever was started is being stopped",
             )
-        closing = await close_recordings(self._tools, subject, datetime.now(UTC) + dedupe)
-        if not closing.verified:
-            raise HoldfastError(ErrorCode.PEER_ERROR, f"an earlier analysis could not be stopped: {closing.detail}")
+        await self._stop_earlier(subject)
         message = "nobody knows what became of an earlier call: its recordings are off, beginning again"
         await self._tools.store.log(subject.execution.execution_id, "analysis:again", LogLevel.WARN, message)
         await asyncio.sleep(dedupe.total_seconds())
+        # Whatever it switched on in the meantime. By now it is through.
+        await self._stop_earlier(subject)
+
+    async def _stop_earlier(self, subject: Subject) -> None:
+        end = datetime.now(UTC) + subject.execution.timing.analyze_dedupe
+        closing = await close_recordings(self._tools, subject, end, timedelta(0))
+        if not closing.verified:
+            raise HoldfastError(ErrorCode.PEER_ERROR, f"an earlier analysis could not be stopped: {closing.detail}")
 
     async def _analyze(self, subject: Subject) -> AnalysisTask:
         return await uncancelled(
@@ -165,11 +177,12 @@ class TrafficActivities:
 
     @activity.defn(name="stop_recordings")
     @step
-    async def stop(self, order: ExecutionRef) -> Closing:
+    async def stop(self, order: RecordingsOrder) -> Closing:
         """Stop recordings of the plan's services and verify it; unverified after `timeouts.recovery` is a result."""
         subject = await self._tools.subject(order.execution_id)
+        settle = timedelta(0) if order.analysis_over else subject.execution.timing.settle
         end = closing_deadline(subject.plan.timeouts.recovery, subject.execution.timing.call_timeout)
-        return await close_recordings(self._tools, subject, end)
+        return await close_recordings(self._tools, subject, end, settle)
 
 
 def _baggage(exchange: RecordedExchange) -> str:

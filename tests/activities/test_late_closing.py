@@ -6,12 +6,13 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from temporalio.client import Client
 from temporalio.testing import ActivityEnvironment
 
+from activities.abandoned import close_abandoned
 from activities.faults import FaultActivities
 from activities.rules import RulesActivities
 from activities.stability import StabilityActivities
@@ -19,20 +20,23 @@ from activities.toolbox import Toolbox
 from activities.traffic import TrafficActivities
 from clients.canary import CanaryClient
 from clients.load import LoadGenerator
+from clients.runs import RunDirectory
 from clients.secrets import Secrets
 from clients.store.store import Store
 from lab import Lab, PortChoice
 from tests.e2e.bench import until
 from tests.e2e.conftest import temporal
+from tests.leaks import checker
 from tests.leaks.duo import BRISK, LEFT, RIGHT, TOPOLOGY, Duo
 from tests.leaks.stages import workflows_of
 from worker import running
-from workflows.contracts.execution import Execution, ExecutionRef, NewExecution
+from workflows.contracts.execution import Execution, NewExecution
 from workflows.contracts.faults import FaultOrder
 from workflows.contracts.load import RulesOrder
 from workflows.contracts.plan import Plan
 from workflows.contracts.timing import Timing, TimingPreset
-from workflows.contracts.windows import Closing, StabilityOrder
+from workflows.contracts.traffic import RecordingsOrder
+from workflows.contracts.windows import Closing, LedgerEntry, StabilityOrder, WindowKind
 from workflows.logic.canonical import canonical_json
 from workflows.logic.faults import expand
 from workflows.names import WorkflowType
@@ -54,11 +58,32 @@ class Stage:
         environment.info = replace(environment.info, attempt=2, scheduled_time=datetime.now(UTC) - LATE)
         return await environment.run(activity, order)
 
+    async def analyze(self) -> None:
+        """Ask for recordings, which come on a while after the answer."""
+        await self.tools.proxy(self.plan).analyze(
+            req_def_id=self.execution.req_def_id,
+            namespace="duo",
+            services=[LEFT, RIGHT],
+            execution_id=self.execution.execution_id,
+            duration_seconds=600,
+        )
+
+    async def none_left_and_none_to_come(self) -> None:
+        log = (await checker.look(self.lab.addresses.admin)).log
+        assert [(one.service, one.reason) for one in log] == [(LEFT, "stopped by call"), (RIGHT, "stopped by call")]
+
+
+class Nobody:
+    """The server, when nobody holds a namespace."""
+
+    async def holder(self, _: str) -> None:
+        return None
+
 
 @pytest.fixture
 async def stage(temporal: Client, tmp_path: Path) -> AsyncIterator[Stage]:
     async with (
-        Lab(TOPOLOGY, settings=BRISK, ports=PortChoice.FREE) as lab,
+        Lab(TOPOLOGY, settings=BRISK.model_copy(update={"initializing": 0.3}), ports=PortChoice.FREE) as lab,
         LoadGenerator() as load,
         CanaryClient() as canary,
     ):
@@ -83,22 +108,46 @@ async def test_a_fault_is_removed_and_seen_to_be_gone(stage: Stage) -> None:
 
 
 async def test_recordings_are_stopped_and_seen_to_be_off(stage: Stage) -> None:
-    execution = stage.execution
-    await stage.tools.proxy(stage.plan).analyze(
-        req_def_id=execution.req_def_id,
-        namespace="duo",
-        services=[LEFT, RIGHT],
-        execution_id=execution.execution_id,
-        duration_seconds=600,
-    )
+    await stage.analyze()
 
     async def recording() -> bool:
         return len(stage.lab.state().recordings) == 2
 
     await until(recording, "recordings")
-    closing = await stage.late(TrafficActivities(stage.tools).stop, ExecutionRef(execution_id=execution.execution_id))
-    assert closing == Closing(verified=True)
+    order = RecordingsOrder(execution_id=stage.execution.execution_id)
+    assert await stage.late(TrafficActivities(stage.tools).stop, order) == Closing(verified=True)
     assert stage.lab.state().recordings == []
+
+
+async def test_recordings_that_come_on_after_the_first_look_are_stopped_too(stage: Stage) -> None:
+    """The proxy accepts an analysis at once, and switches on later."""
+    await stage.analyze()
+    assert stage.lab.state().recordings == []
+    order = RecordingsOrder(execution_id=stage.execution.execution_id)
+    assert await stage.late(TrafficActivities(stage.tools).stop, order) == Closing(verified=True)
+    await stage.none_left_and_none_to_come()
+
+
+async def test_the_sweeper_too_waits_for_what_was_being_switched_on(stage: Stage) -> None:
+    """When a window was terminated while the proxy was at work for it."""
+    await stage.analyze()
+    row = LedgerEntry(
+        window_id="recording/1",
+        run_id="1",
+        execution_id=stage.execution.execution_id,
+        parent_workflow_id="w",
+        parent_run_id="1",
+        kind=WindowKind.RECORDING,
+        close_by=datetime.now(UTC),
+    )
+    await stage.tools.store.ledger_intent(row)
+    end = datetime.now(UTC) + timedelta(seconds=30)
+
+    async def swept(_: None) -> Closing:
+        return await close_abandoned(stage.tools, cast("RunDirectory", Nobody()), row, end, "a test")
+
+    assert await ActivityEnvironment().run(swept, None) == Closing(verified=True)
+    await stage.none_left_and_none_to_come()
 
 
 async def test_rules_are_removed_and_seen_not_to_act(stage: Stage) -> None:

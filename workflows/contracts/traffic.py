@@ -19,6 +19,14 @@ class AnalysisOrder(Contract):
     task_id: str
 
 
+class RecordingsOrder(Contract):
+    """Asks to switch off every recording of an execution."""
+
+    execution_id: int
+    analysis_over: bool = False
+    """Whether its analysis was seen to complete, so that it switches nothing on any more."""
+
+
 class RecordedService(Contract):
     """What was recorded of one service."""
 

@@ -6,7 +6,7 @@ from temporalio import workflow
 
 from workflows import policies
 from workflows.contracts.execution import ExecutionRef
-from workflows.contracts.traffic import AnalysisOrder, AnalysisReport, RecordedService
+from workflows.contracts.traffic import AnalysisOrder, AnalysisReport, RecordedService, RecordingsOrder
 from workflows.contracts.windows import Closing, WindowInput, WindowKind
 from workflows.logic.durations import analysis_start
 from workflows.names import WorkflowType
@@ -26,6 +26,7 @@ class RecordingWindow:
         self._order = order
         self._holding = Holding(order, WindowKind.RECORDING)
         self._ref = ExecutionRef(execution_id=order.execution.execution_id)
+        self._completed = False
 
     @workflow.run
     async def run(self, order: WindowInput) -> AnalysisReport:
@@ -56,13 +57,14 @@ class RecordingWindow:
             summary="Send the request and wait for its patterns",
             **policies.waiting(timing, timeouts.analyze),
         )
+        self._completed = True
         self._holding.ensure_open()
         return started.task_id, recorded.services
 
     async def _stop(self) -> Closing:
         return await workflow.execute_activity_method(
             TrafficActivities.stop,
-            self._ref,
+            RecordingsOrder(execution_id=self._ref.execution_id, analysis_over=self._completed),
             summary="Stop all recordings and verify it",
             **policies.closing(self._order.execution.timing, self._order.timeouts.recovery),
         )
