@@ -11,13 +11,13 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 
-from lab import Kind, Lab, PortChoice
+from lab import Kind, Lab, LogEntry, PortChoice
 from tests.leaks import checker
 from tests.leaks.aftermath import Ending, untrue
 from tests.leaks.checker import Seen
 from tests.leaks.duo import BRISK, TOPOLOGY, Duo
 from tests.leaks.places import windows_of
-from tests.leaks.sequences import CALLS, Sequence, Step
+from tests.leaks.sequences import CALLS, GONE, Sequence, Step
 from tests.leaks.stages import Run
 from tests.leaks.trial import Trial
 from workflows.contracts.errors import ErrorCode
@@ -107,17 +107,24 @@ def _met(trial: Trial) -> list[Step]:
 
 async def _wrong(trial: Trial) -> list[str]:
     seen = await _seen(trial)
-    found = [*checker.at_once(seen.log), *_too_often(trial, seen)]
+    found = [*trial.too_long, *checker.at_once(seen.log), *_too_often(trial, seen)]
     if not trial.sequence.lying:
         found += checker.still_on(seen)
-        # An analysis that never ends is given up when its recordings are over anyway: both have the plan's time.
-        stalls = trial.sequence.has("analysis-stalls")
-        found += checker.by_itself([one for one in seen.log if not (stalls and one.kind is Kind.RECORDING)])
+        found += checker.by_itself(_not_meant_to(trial, seen.log))
         if trial.held:
             found += checker.unheld(seen.log, await windows_of(trial.bench.temporal, *trial.runs))
     for run in trial.runs:
         found += [f"{run.id}: {one}" for one in await _untrue(trial, run, seen)]
     return found
+
+
+def _not_meant_to(trial: Trial, log: list[LogEntry]) -> list[LogEntry]:
+    """What a peer's time limit should not have ended."""
+    if trial.sequence.has(GONE):
+        return []
+    # An analysis that never ends is given up when its recordings are over anyway: both have the plan's time.
+    stalls = trial.sequence.has("analysis-stalls")
+    return [one for one in log if not (stalls and one.kind is Kind.RECORDING)]
 
 
 def _too_often(trial: Trial, seen: Seen) -> list[str]:
@@ -147,7 +154,9 @@ async def _untrue(trial: Trial, run: Run, seen: Seen) -> list[str]:
     if record is None:
         return [*found, *["it has no record, and something was on"] * (alone and bool(seen.log))]
     if trial.sequence.lying:
-        found += _green(record.recovery, seen)
+        # A second run that was refused has nothing of its own to recover.
+        touched = await windows_of(trial.bench.temporal, run)
+        found += _green(record.recovery, seen) if touched else []
     else:
         found += await untrue(trial.bench, run, ending, alone=alone)
     return found + (await _unmeasured(trial, record.execution_id, record.verdict, seen) if completed else [])

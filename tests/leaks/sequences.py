@@ -76,9 +76,11 @@ WINDOWS = ("window-terminate", "window-cancel")
 DOWN = tuple(f"{trouble}-down" for trouble in (*ENDS, *RESETS, *WINDOWS))
 """Without a worker; another one comes afterwards."""
 DEADLY = ("kill", *DOWN)
+GONE = "gone"
+"""Killed, and no worker comes until the peers' own time limits have ended everything: a minute. For a soak."""
 ELSE = ("lock-terminate", "restart", "peers-restart", "sweep", "early", "time-out")
-OUTSIDE = (*ENDS, *ENDS, *RESETS, *SECOND, *WINDOWS, *WINDOWS, *DEADLY, *ELSE)
-"""What happens from outside at a moment; twice what is to be drawn more often."""
+OUTSIDE = (*ENDS, *RESETS, *SECOND, *WINDOWS, *DEADLY, GONE, *ELSE)
+"""What somebody does at a moment."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,7 @@ class Step:
     @property
     def kills(self) -> bool:
         """Whether it costs a worker its life."""
-        return self.trouble in DEADLY
+        return self.trouble in (*DEADLY, GONE)
 
 
 @dataclass(frozen=True)
@@ -158,55 +160,75 @@ def _steps(moments: Iterable[str], troubles: Iterable[str]) -> st.SearchStrategy
     return st.builds(Step, st.sampled_from(list(moments)), st.sampled_from(list(troubles)))
 
 
-_AT_CALLS = _steps(CALLS, TO_ONE_CALL)
-_FROM_OUTSIDE = _steps([*CALLS, MEASURING], OUTSIDE)
-_AT_DEATHS = _steps(DEATHS, DEADLY)
-_STANDING = _steps([ALWAYS], [*STANDING, *LYING])
+_MOMENTS = [*CALLS, MEASURING]
+_HOLDING = [one for one in _MOMENTS if one not in ("locking", "looking", "verifying")]
+"""Moments at which some window is open."""
+
+KINDS = [
+    _steps(_MOMENTS, ENDS),
+    _steps(_HOLDING, ["window-terminate"]),
+    _steps(_MOMENTS, ["kill"]),
+    _steps(CALLS, ["lost", "failed-after"]),
+    _steps(_MOMENTS, RESETS),
+    _steps([ALWAYS], LYING),
+    _steps(DEATHS, DEADLY),
+    _steps(_MOMENTS, ["restart", "peers-restart", "early"]),
+    _steps([ALWAYS], STANDING),
+    _steps(_MOMENTS, SECOND),
+    _steps(_MOMENTS, DOWN),
+    _steps(CALLS, TO_ONE_CALL),
+    _steps(_HOLDING, ["window-cancel"]),
+    _steps(_MOMENTS, ["lock-terminate", "sweep", "time-out"]),
+]
+"""One of each in turn, so that also a few sequences have something of everything; with others around it."""
+_LONG = _steps(_MOMENTS, [GONE])
 
 
 def _possible(steps: list[Step]) -> bool:
-    """A run is reset, timed out or started again once, and enough people have died by the second death."""
-    for some in (RESETS, [f"{one}-down" for one in RESETS], SECOND, ["time-out"], [*STANDING, *LYING]):
+    """A run is reset, timed out or started again once, and enough workers have died by the second death."""
+    resets = [one for one in OUTSIDE if one.startswith("reset")]
+    # Peers whose timers are lost, or that lie, and a worker that does not come: nobody promises anything for that.
+    alone = [GONE, "peers-restart", *STANDING, *LYING]
+    for some in ([*resets, *SECOND], ["time-out"], alone if any(step.trouble == GONE for step in steps) else alone[2:]):
         if sum(step.trouble in some for step in steps) > 1:
             return False
-    reset = any(step.trouble.startswith("reset") for step in steps)
-    again = any(step.trouble in SECOND for step in steps)
-    return sum(step.kills for step in steps) <= 2 and not (reset and again)
+    return sum(step.kills for step in steps) <= 2
 
 
-SEQUENCES: st.SearchStrategy[Sequence] = (
-    st.lists(
-        st.one_of(_FROM_OUTSIDE, _AT_CALLS, _FROM_OUTSIDE, _AT_CALLS, _AT_DEATHS, _STANDING),
-        min_size=1,
-        max_size=4,
-        unique=True,
-    )
-    .filter(_possible)
-    .map(lambda steps: Sequence(tuple(steps)))
-)
+def amid_others(kind: st.SearchStrategy[Step]) -> st.SearchStrategy[Sequence]:
+    """A step of one kind, and up to three of any."""
+    steps = st.tuples(kind, st.lists(st.one_of(KINDS), max_size=3)).map(lambda found: [found[0], *found[1]])
+    return steps.filter(_possible).map(lambda found: Sequence(tuple(dict.fromkeys(found))))
 
 
-def drawn(count: int, seed: int | None = None) -> list[Sequence]:
-    """So many different sequences, up front, so that their runs can go on beside each other; without a seed the same.
+SEQUENCES = st.one_of([amid_others(kind) for kind in [*KINDS, _LONG]])
+
+
+def drawn(count: int, seed: int, *, long: bool) -> list[Sequence]:
+    """About so many sequences, up front, so that their runs can go on beside each other; the same ones for a seed.
 
     Hypothesis draws them and does not shrink: a run takes seconds. `soak.py` leaves out what is not needed.
     """
+    kinds = [*KINDS, _LONG] if long else KINDS
+    of_each = [_drawn(kind, -(-count // len(kinds)), seed * 100 + n) for n, kind in enumerate(kinds)]
+    in_turn = dict.fromkeys(one for some in zip(*of_each, strict=True) for one in some)
+    return list(in_turn)[:count]
+
+
+def _drawn(kind: st.SearchStrategy[Step], count: int, seed: int) -> list[Sequence]:
     found: list[Sequence] = []
 
+    # The first ones are the simplest there are.
     @hypothesis.settings(
-        max_examples=count,
-        derandomize=seed is None,
-        database=None,
-        phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
+        max_examples=count + 5, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
     )
-    @hypothesis.given(SEQUENCES)
+    @hypothesis.seed(seed)
+    @hypothesis.given(amid_others(kind))
     def draw(sequence: Sequence) -> None:
-        if sequence not in found:
-            found.append(sequence)
+        found.append(sequence)
 
-    (draw if seed is None else hypothesis.seed(seed)(draw))()
-    return found
+    draw()
+    return found[-count:]
 
 
 def repeated_by(sequence: Sequence) -> str:

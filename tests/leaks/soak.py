@@ -98,7 +98,7 @@ async def soak(wanted: list[Sequence]) -> int:
         # The workers of this process tell of each trouble; whoever repeats a sequence wants to read that.
         logging.disable(logging.ERROR)
         _say(f"for {longest}, with SEED={seed}")
-    sequences = wanted or drawn(max(1, longest // timedelta(minutes=1)) * PER_MINUTE, seed)
+    sequences = wanted or drawn(max(1, longest // timedelta(minutes=1)) * PER_MINUTE, seed, long=True)
     with tempfile.TemporaryDirectory(prefix="holdfast-soak-") as folder, kept_bytecode():
         async with embedded_server() as temporal:
             soaking = Soak(temporal, Path(folder), iter(sequences))

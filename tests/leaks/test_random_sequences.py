@@ -16,6 +16,8 @@ from tests.leaks.sequences import (
     CALLS,
     DEADLY,
     DEATHS,
+    GONE,
+    KINDS,
     MEASURING,
     OUTSIDE,
     SEQUENCES,
@@ -26,8 +28,11 @@ from tests.leaks.sequences import (
 from tests.leaks.told import LYING, STANDING, TO_ONE_CALL
 from tests.leaks.troubles import ACTS
 
-EXAMPLES = 15
-"""As many as every change can afford; `make soak` goes on from there."""
+EXAMPLES = len(KINDS)
+"""One of each kind: as many as every change can afford. `make soak` goes on from there."""
+
+SEED = 1
+"""Of every change."""
 
 
 @pytest.mark.exhaustive
@@ -40,7 +45,7 @@ async def test_whatever_happens_nothing_stays_on(temporal: Client, tmp_path: Pat
         async with some:
             return (await tried(temporal, tmp_path / str(number), sequence)).wrong
 
-    sequences = drawn(EXAMPLES)
+    sequences = drawn(EXAMPLES, SEED, long=False)
     found = await asyncio.gather(*(one(number, sequence) for number, sequence in enumerate(sequences)))
     assert {repeated_by(one): wrong for one, wrong in zip(sequences, found, strict=True) if wrong} == {}
 
@@ -49,7 +54,7 @@ async def test_whatever_happens_nothing_stays_on(temporal: Client, tmp_path: Pat
 def test_a_sequence_can_be_written_down_and_read_again(sequence: Sequence) -> None:
     """And means something: each trouble is one that its moment has."""
     assert Sequence.read(str(sequence)) == sequence
-    known = {key: {*TO_ONE_CALL, *OUTSIDE} for key in CALLS} | {key: {*DEADLY} for key in DEATHS}
+    known = {key: {*TO_ONE_CALL, *OUTSIDE} for key in CALLS} | {key: {*DEADLY, GONE} for key in DEATHS}
     known |= {MEASURING: {*OUTSIDE}, ALWAYS: {*STANDING, *LYING}}
     assert all(step.trouble in known[step.moment] for step in sequence.steps)
     assert sequence.misbehaviour.model_validate_json(sequence.misbehaviour.model_dump_json()) == sequence.misbehaviour
@@ -60,7 +65,10 @@ def test_every_trouble_can_be_done() -> None:
     assert {one.removesuffix("-down") for one in OUTSIDE} == set(ACTS)
 
 
-def test_the_same_sequences_are_drawn_every_time() -> None:
-    """Without a seed, and with the same one; with another one there are others."""
-    assert drawn(EXAMPLES) == drawn(EXAMPLES)
-    assert drawn(EXAMPLES, seed=1) == drawn(EXAMPLES, seed=1) != drawn(EXAMPLES, seed=2)
+def test_the_same_seed_draws_the_same_sequences() -> None:
+    """And another one others; enough for a soak, and with something of everything."""
+    some = drawn(EXAMPLES, SEED, long=False)
+    assert len(some) == EXAMPLES
+    assert some == drawn(EXAMPLES, SEED, long=False) != drawn(EXAMPLES, SEED + 1, long=False)
+    many = drawn(60 * EXAMPLES, SEED, long=True)
+    assert {step.trouble for one in many for step in one.steps} == {*OUTSIDE, *TO_ONE_CALL, *STANDING, *LYING}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack, suppress
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +16,13 @@ from tests.e2e.conftest import TEMPORAL
 from tests.leaks import checker
 from tests.leaks.aftermath import duo, held_at, left_by, sweeping, untrue, working
 from tests.leaks.duo import Duo
+from tests.leaks.limits import off_by_limits, with_short_limits
 from tests.leaks.places import KIND_OF
 from tests.leaks.stages import BROKEN, INJECTING, LOCKING, MEASURING, RECORDING, UPSERTING, Run, Stage, reached
 from tests.leaks.troubles import lock_of, reset
 from worker import running
 from workflows.contracts.errors import ErrorCode
 from workflows.contracts.execution import RunStatus
-from workflows.contracts.plan import Plan
-from workflows.logic.durations import fault_ttl, recording_ttl, rules_ttl
-
-BY_THE_PROMISE = timedelta(seconds=30)
-"""After the peers' own time limit, at the latest, everything is off: without any worker."""
 
 
 async def other_run(bench: Duo, **changes: Any) -> Run:
@@ -146,10 +141,7 @@ async def test_without_any_worker_the_peers_time_limits_end_everything(
 ) -> None:
     """Killed and not replaced: all is off within the limit plus 30 s. A worker that comes later ends the run truly."""
     async with duo(temporal, tmp_path / "lab", stage) as bench, AsyncExitStack() as stack:
-        plan = bench.plan(safety={"fault_ttl": "36s"})
-        plan["request"] |= {"timeout": "1s"}
-        plan["timeouts"] = {"fault_running": "2s", "replay": "4s", "analyze": "8s"}
-        plan["timeouts"] |= {"rules_ready": "1s", "rules_ttl": "10s", "stability": "5s"}
+        plan = with_short_limits(bench.plan())
         worker = await stack.enter_async_context(working(bench, down=True))
         assert worker is not None
         run = await bench.start(plan)
@@ -158,24 +150,10 @@ async def test_without_any_worker_the_peers_time_limits_end_everything(
         await worker.wait()
         before = await checker.look(bench.lab.addresses.admin)
         assert [one for one in before.log if one.off_at is None]
-
-        async def all_off() -> bool:
-            return not checker.still_on(await checker.look(bench.lab.addresses.admin))
-
-        await until(all_off, "everything off without a worker", patience=150)
-        after = await checker.look(bench.lab.addresses.admin)
-        assert checker.by_itself(after.log)
-        for one in after.log:
-            assert checker.later_than([one], one.on_at.utc + limit_of(one.kind, plan) + BY_THE_PROMISE) == []
+        assert await off_by_limits(bench, plan) == []
+        assert checker.by_itself((await checker.look(bench.lab.addresses.admin)).log)
         async with running(temporal, bench.settings), sweeping(bench):
             with suppress(WorkflowFailureError):
                 await run.result()
             await bench.lock_ended(run)
         assert checker.still_on(await checker.look(bench.lab.addresses.admin)) == []
-
-
-def limit_of(kind: Kind, plan: dict[str, Any]) -> timedelta:
-    """The time limit that a run gives to what it switches on."""
-    checked = Plan.model_validate(plan)
-    limits = {Kind.RECORDING: recording_ttl(checked), Kind.FAULT: fault_ttl(checked), Kind.RULES: rules_ttl(checked, 4)}
-    return limits[kind]

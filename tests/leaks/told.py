@@ -72,11 +72,13 @@ TO_ONE_CALL: dict[str, Callable[[Endpoint, int], list[Instruction]]] = {
     "refused": _once(Action.REFUSE_500),
     "hanging": _once(Action.HANG),
     "garbage": _once(Action.GARBAGE),
+    "truncated": _once(Action.ACT_THEN_TRUNCATE),
+    "flooded": _once(Action.ACT_THEN_FLOOD),
     "slow": _once(Action.SLOW),
     "lie": _once(Action.LIE),
     "silent": _once(Action.DROP, SOME),
 }
-"""What a peer does when it gets a certain call. Only the first two and the slow one act on it."""
+"""What a peer does when it gets a certain call. It acts on it where its answer is lost, late, cut off or too long."""
 
 LYING: dict[str, Misbehaviour] = {
     "deletes-lie": always(Endpoint.FAULT_DELETE, Action.LIE),

@@ -16,8 +16,9 @@ from tests.e2e.bench import until
 from tests.leaks import checker
 from tests.leaks.aftermath import sweeping
 from tests.leaks.duo import REQUESTS, Duo
+from tests.leaks.limits import off_by_limits, with_short_limits
 from tests.leaks.places import Moment
-from tests.leaks.sequences import CALLS, DEATHS, MEASURING, Sequence, Step
+from tests.leaks.sequences import CALLS, DEATHS, GONE, MEASURING, Sequence, Step
 from tests.leaks.stages import Run, workflows_of
 from tests.leaks.troubles import ACTS, SWEPT
 from worker import running
@@ -42,7 +43,8 @@ class Trial:
         """Workers that went amid their work, which another one then does again."""
         self.held = True
         """Whether nobody took a window away, or made it close."""
-        self.timers_lost = False
+        self.too_long: list[str] = []
+        """What was on for longer than the peers' own time limits promise."""
         self.reset_to: list[Run] = []
         self._stranded: Run | None = None
         self._pending = [step for step in sequence.steps if step.is_outside and step.trouble != "time-out"]
@@ -62,12 +64,15 @@ class Trial:
     @property
     def requests(self) -> int:
         """Per case."""
-        return LOAD if any(step.moment == MEASURING for step in self.sequence.steps) else REQUESTS
+        measuring = any(step.moment == MEASURING for step in self.sequence.steps)
+        return LOAD if measuring else REQUESTS
 
     @property
     def plan(self) -> dict[str, Any]:
         """What is run. Its times are short where peers lie until they are over, and else longer than any trouble."""
         plan = self.bench.plan(load={"requests": self.requests, "concurrency": 1})
+        if self.sequence.has(GONE):
+            return with_short_limits(plan)
         times = {"analyze": "40s", "fault_running": "6s", "replay": "6s", "rules_ready": "6s", "stability": "15s"}
         if self.sequence.has("analysis-stalls"):
             times["analyze"] = "8s"
@@ -146,6 +151,8 @@ class Trial:
         self.applied.append(step)
         if step.kills:
             await self._gone(signal.SIGKILL)
+        if step.trouble == GONE:
+            self.too_long += await off_by_limits(self.bench, self.plan)
         act = ACTS[step.trouble.removesuffix("-down")]
         try:
             # What has just ended by itself cannot be ended any more.

@@ -98,7 +98,6 @@ async def _without_lock(trial: Trial) -> None:
 
 
 async def _peers_restarted(trial: Trial) -> None:
-    trial.timers_lost = True
     trial.bench.lab.restart()
 
 
@@ -130,11 +129,12 @@ ACTS: dict[str, Act] = {
     "peers-restart": _peers_restarted,
     "early": _ended_early,
     "kill": _nothing,
+    "gone": _nothing,
     "restart": _nothing,
     "sweep": _nothing,
     "time-out": _nothing,
 }
 """Every one of `sequences.OUTSIDE`; those that end in `-down` are done without a worker."""
 
-SWEPT = ("sweep", "window-terminate", "lock-terminate", "reset-first", "reset-last")
+SWEPT = ("sweep", "gone", "window-terminate", "lock-terminate", "reset-first", "reset-last")
 """From then on the sweeper comes again and again: nobody else closes what these leave."""
