@@ -105,12 +105,13 @@ class _Template:
     def _item(self, model: type[BaseModel], item: Mapping[str, Any], path: Path, *, explained: bool) -> Iterator[str]:
         """One service under test, in a few lines: what its fields mean is said once."""
         for name, field in model.model_fields.items():
-            first = name == "name"
+            first, is_example = name == "name", name not in item and (*path, name) in self._examples
+            if is_example and not explained:
+                continue
             if explained:
-                yield from _explained(field, _DEEPER if first else _DEEPER * 2)
+                yield from _explained(field, _DEEPER if first else _DEEPER * 2, example=is_example)
             sign = "" if name in item else "#"
-            value = item[name] if name in item else self._default((*path, name))
-            yield f"{_DEEPER}{'- ' if first else '  '}{sign}{name}: {_flow(value)}"
+            yield f"{_DEEPER}{'- ' if first else '  '}{sign}{name}: {_flow(item.get(name, self._shown((*path, name))))}"
 
     def _commented(self, field: FieldInfo, here: Path, indent: str) -> Iterator[str]:
         models = models_in(field.annotation)
@@ -132,6 +133,9 @@ class _Template:
                 self._defaults["system"]["stability"] = KubernetesStability(kind="kubernetes").model_dump(mode="json")
             yield f"{indent}#stability:"
             yield from self.section(model, None, here, indent + _DEEPER)
+
+    def _shown(self, here: Path) -> Any:
+        return self._examples[here] if here in self._examples else self._default(here)
 
     def _default(self, here: Path) -> Any:
         value: Any = self._defaults
@@ -169,6 +173,7 @@ def _examples(document: Mapping[str, Any]) -> dict[Path, Any]:
         ("slo", "relative_to_baseline", "p50"): "120%",
         ("slo", "relative_to_baseline", "p95"): "150%",
         ("slo", "relative_to_baseline", "p99"): "200%",
+        ("services", "calls"): [],
         ("exclude",): [{"case": pair, "reason": "known to be too slow"}],
         ("steady_state", "within"): "2s",
         ("steady_state", "status"): [200],

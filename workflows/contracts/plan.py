@@ -32,6 +32,10 @@ class ServiceUnderTest(StrictModel):
     """How it fails: `remove`, `error`, `{delay: 3s}`, or a ChaosBlade experiment in full."""
     substitute_status: int = Field(default=503, ge=500, le=599)
     """Status for the rule when the failing service gave no HTTP answer at all (refused, timed out)."""
+    calls: list[Name] | None = None
+    """The plan's services that this one calls, directly or through services that the plan does not name; `[]` for none.
+    Needed of every service with `safety.max_active_faults` above 1: then no two are broken at once of which one
+    reaches the other."""
 
 
 class Load(StrictModel):
@@ -48,8 +52,9 @@ class Safety(StrictModel):
 
     fault_ttl: Ttl = timedelta(minutes=10)
     """After this long the fault service removes a fault by itself: the net behind the net, never relied upon."""
-    max_active_faults: Literal[1] = 1
-    """Faults of a run that may be on at once."""
+    max_active_faults: int = Field(default=1, ge=1, le=16)
+    """Faults of a run that may be on at once. Above 1 every service says whom it calls (`calls`), because only services
+    with no common call path are broken at once; and the worker must allow it."""
     allowed_namespaces: list[Name] | None = None
     """Namespaces this plan may touch. Default: its own namespace only."""
     allowed_hosts: list[str] = ["127.0.0.1", "localhost", "::1"]

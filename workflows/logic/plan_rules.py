@@ -17,6 +17,7 @@ from workflows.contracts.plan import Load, Plan, Safety, Timeouts
 from workflows.contracts.request import Request
 from workflows.contracts.slo import RelativeLimits, Slo
 from workflows.contracts.units import format_duration, parse_duration
+from workflows.logic.call_rules import call_rules
 from workflows.logic.combination_rules import combination_rules
 from workflows.logic.exclusions import exclusion_rules
 from workflows.logic.fault_rules import fault_rules
@@ -79,6 +80,7 @@ def _services(document: Raw, system: Raw) -> Iterator[Problem]:
                 hint = did_you_mean(found) if found else f"add {cut(name)}: http://... there"
                 yield Problem(path=f"{path}.name", message=f"{shown(name)} is not in system.services", hint=hint)
             first.setdefault(name[:TOLD_APART], position)
+    yield from call_rules(services, addresses, _mapping(document.get("safety")).get("max_active_faults"))
 
 
 def _not_the_first(path: str, name: str, first: dict[str, int]) -> Iterator[Problem]:
