@@ -17,6 +17,9 @@ from workflows.contracts.windows import ServiceStability, WindowKind, WindowStat
 _CLOCK = "started "
 """How the line begins that changes whenever anything does."""
 
+_MOST_OVERLAPS = 8
+"""Services named that were broken at the same time as one; `status --json` has them all."""
+
 _RULES_NOT_READY: dict[WindowState | None, str] = {
     WindowState.CLOSING: "being switched off",
     WindowState.CLOSED: "off, and seen to be off",
@@ -102,10 +105,18 @@ def _injected(row: InjectionRow) -> str:
         f"fault {row.fault_name}" if row.fault_name else "",
         "" if row.replay_status is None else f"replay {row.replay_status}",
         "no effect" if row.no_effect else "",
+        _overlapped(row.overlapped),
         "" if row.stable is None else "stable again" if row.stable else "NOT stable again",
         row.error,
     ]
     return ", ".join(part for part in parts if part)
+
+
+def _overlapped(services: list[str]) -> str:
+    """Whoever reads a captured failure must know what else was broken then."""
+    more = len(services) - _MOST_OVERLAPS
+    named = ", ".join(services[:_MOST_OVERLAPS]) + (f" and {more} more" if more > 0 else "")
+    return f"on at once with {named} (no common call path)" if services else ""
 
 
 def _rules(state: RunState) -> Iterator[str]:

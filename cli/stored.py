@@ -27,7 +27,7 @@ from workflows.contracts.status import (
 )
 from workflows.contracts.steady import SteadyReport
 from workflows.contracts.traffic import RecordedService
-from workflows.contracts.windows import LedgerEntry, LedgerState, WindowKind, WindowState
+from workflows.contracts.windows import SETTLED, LedgerEntry, LedgerState, WindowKind, WindowState
 from workflows.logic.board import SHOWN_TOKENS
 from workflows.logic.capture import build_rules, has_effect
 from workflows.logic.cases import BATCH_SIZE, batches_in, case_count
@@ -36,6 +36,7 @@ from workflows.logic.durations import rules_ttl
 from workflows.logic.endings import counted
 from workflows.logic.exclusions import ON_PURPOSE
 from workflows.logic.metrics import SHOWN_CASES, metrics_of
+from workflows.logic.window_rows import with_overlaps
 from workflows.names import record_id
 
 MOST_CASES = 5_000
@@ -140,10 +141,12 @@ def _injections(
 ) -> list[InjectionRow]:
     windows = {one.service: one for one in ledger if one.kind is WindowKind.FAULT}
     reasons = {one.case_id: one.reason for one in results if one.outcome is not CaseOutcome.MEASURED}
-    return [
+    rows = [
         _injection(name, windows.get(name), captured.get(name, []), reasons.get(name, ""))
         for name in plan.service_names
     ]
+    several = plan.safety.max_active_faults > 1
+    return with_overlaps(rows, [_window(one) for one in ledger]) if several else rows
 
 
 def _injection(
@@ -222,4 +225,6 @@ def _window(row: LedgerEntry) -> WindowRow:
         service=row.service,
         peer_name=row.peer_name,
         detail=row.detail,
+        began_at=row.created_at,
+        ended_at=row.updated_at if row.state in SETTLED else None,
     )

@@ -42,10 +42,11 @@ class LedgerRows:
             HoldfastError: STORE_CONFLICT when this run of the window is settled, so that its names are used up, or
                 when it is in the ledger under another name at the peer, which nobody would look for.
         """
-        now = utc_now()
+        now = entry.created_at or utc_now()
         row = entry.model_dump() | {"kind": entry.kind.value, "state": entry.state.value}
+        row |= {"created_at": now, "updated_at": now}
         async with writing(self._engine) as work:
-            await insert_missing(work, Ledger, [row | {"created_at": now, "updated_at": now}], "window_id", "run_id")
+            await insert_missing(work, Ledger, [row], "window_id", "run_id")
             found = await work.get_one(Ledger, (entry.window_id, entry.run_id))
             if found.state in _SETTLED:
                 raise HoldfastError(
@@ -67,7 +68,7 @@ class LedgerRows:
             HoldfastError: NOT_FOUND when the intent was never written.
         """
         reached = [state.value for state in LedgerState if _ORDER[state] <= _ORDER[change.state]]
-        facts: dict[str, Any] = {"state": change.state.value, "updated_at": utc_now()}
+        facts: dict[str, Any] = {"state": change.state.value, "updated_at": change.at or utc_now()}
         if change.detail:
             facts["detail"] = change.detail
         open_row = update(Ledger).where(

@@ -55,6 +55,8 @@ def entry(execution_id: int, **changes: Any) -> LedgerEntry:
         "service": "reviews",
         "peer_name": "hf-1-reviews-0-1",
         "close_by": MOMENT,
+        "created_at": MOMENT,
+        "updated_at": MOMENT,
     }
     return LedgerEntry.model_validate(facts | changes)
 

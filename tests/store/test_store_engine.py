@@ -49,7 +49,7 @@ async def test_the_suite_also_runs_on_postgresql(postgres_url: str) -> None:
 async def test_times_come_back_as_utc_with_microseconds(store: Store, run: int) -> None:
     """A time of any zone is the same moment when it is read, in UTC, to the microsecond."""
     elsewhere = MOMENT.astimezone(timezone(timedelta(hours=-7)))
-    await store.ledger_intent(entry(run, close_by=elsewhere))
+    await store.ledger_intent(entry(run, close_by=elsewhere, created_at=None))
     [row] = await store.ledger_of(run)
     assert row.close_by == MOMENT
     assert row.close_by.tzinfo is UTC

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from datetime import timedelta
 
 import pytest
 
@@ -19,6 +20,19 @@ async def test_an_intent_is_one_row(store: Store, other_store: Store, run: int) 
     await asyncio.gather(*(one.ledger_intent(row) for one in (store, other_store) * 5))
     assert await store.ledger_of(run) == [row]
     assert (await store.ledger_of(run))[0].close_by == MOMENT
+
+
+async def test_a_row_has_the_times_of_its_window(store: Store, run: int) -> None:
+    """Two windows were open at once or not by one clock, theirs; only who has none gets the store's time."""
+    given, without = entry(run), entry(run, window_id="fault/1/x", created_at=None, updated_at=None)
+    for row in (given, without):
+        await store.ledger_intent(row)
+    ended = MOMENT + timedelta(seconds=7)
+    await store.ledger_update(move(given, LedgerState.CLOSED).model_copy(update={"at": ended}))
+    await store.ledger_update(move(without, LedgerState.CLOSED))
+    times = {row.window_id: {row.created_at, row.updated_at} for row in await store.ledger_of(run)}
+    assert times[given.window_id] == {MOMENT, ended}
+    assert not times["fault/1/x"] & {None, MOMENT, ended}
 
 
 @pytest.mark.parametrize("end", SETTLED)

@@ -44,6 +44,8 @@ class InjectionRow(Contract):
     state: InjectionState = InjectionState.PENDING
     replay_status: int | None = None
     no_effect: bool = False
+    overlapped: list[str] = []
+    """Services whose fault window was open at the same time, by `safety.max_active_faults`: on no call path with it."""
     stable: bool | None = None
     error: str = ""
 
@@ -97,6 +99,10 @@ class WindowRow(Contract):
     service: str = ""
     peer_name: str = ""
     detail: str = ""
+    began_at: datetime | None = None
+    """UTC, by the window's clock: when its intent was written, before anything was switched on."""
+    ended_at: datetime | None = None
+    """UTC, by the same clock: when it had seen that all is off. None while it has not."""
 
 
 class RunState(Contract):

@@ -63,6 +63,10 @@ class LedgerEntry(Contract):
     close_by: datetime
     """UTC. After this, plus grace, the sweeper closes it whatever the window's state."""
     detail: str = ""
+    created_at: datetime | None = None
+    """UTC, by the window's clock: when it began. None: the store's time."""
+    updated_at: datetime | None = None
+    """UTC: when the row was moved last; of a settled one, when it ended."""
 
 
 class LedgerUpdate(Contract):
@@ -72,6 +76,8 @@ class LedgerUpdate(Contract):
     run_id: str
     state: LedgerState
     detail: str = ""
+    at: datetime | None = None
+    """UTC, by the window's clock. None: the store's time."""
 
 
 class WindowChanged(Contract):
@@ -91,6 +97,8 @@ class WindowChanged(Contract):
     stability: list[ServiceStability] = []
     captured_status: int | None = None
     analyze_task_id: str = ""
+    at: datetime | None = None
+    """UTC: the time that the ledger has for it, of its beginning and its end."""
 
 
 class ServiceStability(Contract):

@@ -14,7 +14,7 @@ from workflows.contracts.faults import FaultReport, InjectionState
 from workflows.contracts.load import GeneratedCases
 from workflows.contracts.metrics import LoadMetrics
 from workflows.contracts.plan import Plan
-from workflows.contracts.status import CasesPanel, InjectionRow, LoadPanel, PhaseTime, RunState, WindowRow
+from workflows.contracts.status import CasesPanel, InjectionRow, LoadPanel, PhaseTime, RunState
 from workflows.contracts.steady import SteadyMoment, SteadyReport
 from workflows.contracts.traffic import AnalysisReport
 from workflows.contracts.windows import WindowChanged, WindowKind, WindowState
@@ -22,6 +22,7 @@ from workflows.logic.cases import BATCH_SIZE
 from workflows.logic.endings import counted, over
 from workflows.logic.metrics import SHOWN_CASES, merged
 from workflows.logic.tokens import token_of
+from workflows.logic.window_rows import moved, recovery_of, with_overlaps
 
 SHOWN_TOKENS = 50
 
@@ -34,6 +35,7 @@ class Board:
         self._metrics = LoadMetrics()
         self._tokens: dict[str, str] = {}
         self._ill = False
+        self._several = False
 
     def _set(self, **facts: Any) -> None:
         self.state = self.state.model_copy(update=facts)
@@ -42,6 +44,7 @@ class Board:
         """The input was valid."""
         rows = [InjectionRow(service=name) for name in plan.service_names]
         self._tokens = {name: token_of(plan, name) for name in plan.service_names[:SHOWN_TOKENS]}
+        self._several = plan.safety.max_active_faults > 1
         self._set(
             plan=plan.name,
             environment=plan.environment,
@@ -79,18 +82,8 @@ class Board:
 
     def window_changed(self, change: WindowChanged, now: datetime) -> None:
         """A window has told its state."""
-        row = WindowRow(
-            window_id=change.window_id,
-            kind=change.kind,
-            state=change.state,
-            service=change.service,
-            peer_name=change.peer_name,
-            detail=change.detail,
-        )
-        rows = [row if old.window_id == change.window_id else old for old in self.state.windows]
-        if row not in rows:
-            rows.append(row)
-        self._set(windows=rows, updated_at=now, recovery=Recovery.UNVERIFIED if self._ill else _recovery(rows))
+        rows = moved(self.state.windows, change)
+        self._set(windows=rows, updated_at=now, recovery=Recovery.UNVERIFIED if self._ill else recovery_of(rows))
         match change.kind:
             case WindowKind.RECORDING:
                 self._recording_changed(change)
@@ -224,18 +217,11 @@ class Board:
         return any(row.window_id == window_id and row.state is WindowState.OPEN for row in self.state.windows)
 
     def snapshot(self, now: datetime) -> RunState:
-        """The state with an estimate of the time left."""
-        return self.state.model_copy(update={"eta_seconds": _eta(self.state, now)})
-
-
-def _recovery(rows: list[WindowRow]) -> Recovery | None:
-    """What the windows say together; the lock holds nothing at the peers. None while anything is open."""
-    states = {row.state for row in rows if row.kind is not WindowKind.LOCK}
-    if WindowState.UNVERIFIED in states:
-        return Recovery.UNVERIFIED
-    if states - {WindowState.CLOSED}:
-        return None
-    return Recovery.VERIFIED if states else Recovery.NOT_NEEDED
+        """The state with an estimate of the time left, and with which faults were on at once."""
+        facts: dict[str, Any] = {"eta_seconds": _eta(self.state, now)}
+        if self._several:
+            facts["injections"] = with_overlaps(self.state.injections, self.state.windows)
+        return self.state.model_copy(update=facts)
 
 
 def _eta(state: RunState, now: datetime) -> float | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar, cast
 
 from temporalio import workflow
@@ -77,6 +77,7 @@ class Holding:
         info = workflow.info()
         self.intended = True
         due = due_after(timedelta(seconds=self.order.hold_seconds), self.order.timeouts.recovery)
+        now = workflow.now()
         entry = LedgerEntry(
             window_id=info.workflow_id,
             run_id=info.run_id,
@@ -86,9 +87,10 @@ class Holding:
             kind=self.kind,
             service=self.order.service,
             peer_name=self.peer_name,
-            close_by=workflow.now() + due,
+            close_by=now + due,
+            created_at=now,
         )
-        await self.tell(WindowState.OPENING)
+        await self.tell(WindowState.OPENING, at=now)
         await workflow.execute_activity_method(
             LedgerActivities.record_intent, entry, summary="Write the intent to the ledger", **self.timing_options
         )
@@ -173,9 +175,9 @@ class Holding:
         await self.tell(WindowState.CLOSING)
         closing = await self._switch_off(switch_off, services)
         state = LedgerState.CLOSED if closing.verified else LedgerState.UNVERIFIED
-        await self.settle(state, closing.detail)
+        ended = await self.settle(state, closing.detail)
         told = WindowState.CLOSED if closing.verified else WindowState.UNVERIFIED
-        await self.tell(told, detail=closing.detail, stability=closing.stability)
+        await self.tell(told, detail=closing.detail, stability=closing.stability, at=ended)
         return closing
 
     async def _switch_off(self, switch_off: SwitchOff | None, services: list[str]) -> Closing:
@@ -203,10 +205,10 @@ class Holding:
             **options,
         )
 
-    async def settle(self, state: LedgerState, detail: str) -> None:
-        """Move the ledger's row."""
-        info = workflow.info()
-        update = LedgerUpdate(window_id=info.workflow_id, run_id=info.run_id, state=state, detail=detail)
+    async def settle(self, state: LedgerState, detail: str) -> datetime:
+        """Move the ledger's row; the time that it gets for it."""
+        info, now = workflow.info(), workflow.now()
+        update = LedgerUpdate(window_id=info.workflow_id, run_id=info.run_id, state=state, detail=detail, at=now)
         try:
             await workflow.execute_activity_method(
                 LedgerActivities.update_ledger, update, summary=f"Ledger: {state}", **self.timing_options
@@ -214,6 +216,7 @@ class Holding:
         except ActivityError as error:
             # The only lasting trouble: the row is not there, because the intent was never written. Nothing to settle.
             workflow.logger.warning("the ledger did not take %s: %s", state, text_of(error))
+        return now
 
 
 def _listed(services: list[str]) -> str:

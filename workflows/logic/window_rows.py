@@ -1,0 +1,51 @@
+"""The windows of a run, as rows: how a signal moves them, what they say together, and which were open at once."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from workflows.contracts.execution import Recovery
+from workflows.contracts.status import InjectionRow, WindowRow
+from workflows.contracts.windows import WindowChanged, WindowKind, WindowState
+
+
+def moved(rows: Sequence[WindowRow], change: WindowChanged) -> list[WindowRow]:
+    """The rows after a window has told its state; a new one comes last."""
+    began = next((old.began_at for old in rows if old.window_id == change.window_id), None)
+    row = WindowRow(
+        window_id=change.window_id,
+        kind=change.kind,
+        state=change.state,
+        service=change.service,
+        peer_name=change.peer_name,
+        detail=change.detail,
+        began_at=began or change.at,
+        ended_at=change.at if change.state is WindowState.CLOSED else None,
+    )
+    found = [row if old.window_id == change.window_id else old for old in rows]
+    return found if row in found else [*found, row]
+
+
+def recovery_of(rows: Iterable[WindowRow]) -> Recovery | None:
+    """What the windows say together; the lock holds nothing at the peers. None while anything is open."""
+    states = {row.state for row in rows if row.kind is not WindowKind.LOCK}
+    if WindowState.UNVERIFIED in states:
+        return Recovery.UNVERIFIED
+    if states - {WindowState.CLOSED}:
+        return None
+    return Recovery.VERIFIED if states else Recovery.NOT_NEEDED
+
+
+def with_overlaps(injections: Sequence[InjectionRow], windows: Iterable[WindowRow]) -> list[InjectionRow]:
+    """The injections with those that were on at once: as long as a fault's window is open, the fault may be on."""
+    together: defaultdict[str, set[str]] = defaultdict(set)
+    still_open: list[WindowRow] = []
+    faults = [row for row in windows if row.kind is WindowKind.FAULT]
+    for began, row in sorted(((row.began_at, row) for row in faults if row.began_at), key=lambda one: one[0]):
+        still_open = [other for other in still_open if other.ended_at is None or other.ended_at > began]
+        for other in still_open:
+            together[other.service].add(row.service)
+            together[row.service].add(other.service)
+        still_open.append(row)
+    return [row.model_copy(update={"overlapped": sorted(together[row.service])}) for row in injections]
