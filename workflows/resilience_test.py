@@ -20,10 +20,12 @@ from workflows.contracts.execution import (
     RunStatus,
     RunSummary,
 )
+from workflows.contracts.faults import FaultReport
 from workflows.contracts.load import ExclusionOrder
 from workflows.contracts.steady import SteadyMoment
 from workflows.contracts.timing import Timing
 from workflows.contracts.windows import LockInput, RulesWindowInput
+from workflows.injecting import break_each
 from workflows.locking import take_lock
 from workflows.logic import coverage, durations, exclusions
 from workflows.logic.canonical import canonical_json
@@ -165,33 +167,33 @@ class ResilienceTest(RunShell):
         self._publish()
 
     async def _inject_and_replay(self) -> None:
-        """INJECTING_AND_REPLAYING: one real fault per service, one at a time; how each fails is captured."""
+        """INJECTING_AND_REPLAYING: one real fault per service; how each fails is captured."""
         await self._enter(Phase.INJECTING_AND_REPLAYING)
         unusable = {one.service: one.reason for one in self._excluded}
         needless = exclusions.needless(self._plan, unusable)
         if needless and workflow.patched("nothing is broken for nothing"):
             unusable |= needless
             self._needless = set(needless)
-        reports = []
-        for service in self._plan.service_names:
-            if service in unusable:
-                self._board.uninjected(service, unusable[service])
-                continue
-            await self._unpaused()
-            report = await workflow.execute_child_workflow(
-                FaultWindow.run,
-                self._window_input(durations.fault_hold(self._plan).total_seconds(), service),
-                id=fault_workflow_id(self.execution, service),
-                static_summary=f"Break {service} and see how it fails",
-                **policies.WINDOW,
-            )
-            self._ensure_going_on()
-            reports.append(report)
-            self._board.injected(report)
-            self._publish()
-            if not report.recovery_verified:
-                raise StageError(ErrorCode.RECOVERY_UNVERIFIED, f"{service} was not seen to recover: {report.error}")
-        self._excluded += coverage.after_injection(reports)
+        for service, reason in unusable.items():
+            self._board.uninjected(service, reason)
+        services = [name for name in self._plan.service_names if name not in unusable]
+        self._excluded += coverage.after_injection(await break_each(services, self._plan, self._break))
+
+    async def _break(self, service: str) -> FaultReport:
+        await self._unpaused()
+        report = await workflow.execute_child_workflow(
+            FaultWindow.run,
+            self._window_input(durations.fault_hold(self._plan).total_seconds(), service),
+            id=fault_workflow_id(self.execution, service),
+            static_summary=f"Break {service} and see how it fails",
+            **policies.WINDOW,
+        )
+        self._ensure_going_on()
+        self._board.injected(report)
+        self._publish()
+        if not report.recovery_verified:
+            raise StageError(ErrorCode.RECOVERY_UNVERIFIED, f"{service} was not seen to recover: {report.error}")
+        return report
 
     async def _load_test_every_case(self) -> None:
         """RULES_READY, then LOAD_TEST_BASELINE once the rules are seen to act: every case is measured."""

@@ -22,6 +22,9 @@ BY_ITSELF = {"ttl", "duration over"}
 MARKER = "holdfast."
 """How the baggage of the analysis begins."""
 
+Calls = Mapping[str, Iterable[str]]
+"""Whom each service calls itself."""
+
 _SIDECAR_PORT = 15006
 _LOG = TypeAdapter(list[LogEntry])
 
@@ -68,13 +71,25 @@ def still_on(seen: Seen) -> list[str]:
     return found
 
 
-def at_once(log: list[LogEntry]) -> list[str]:
-    """Two things were on at once that exclude each other: any two, but the parts of one set of rules or recordings."""
-    return [
+def at_once(log: list[LogEntry], *, faults: int = 1, calls: Calls | None = None) -> list[str]:
+    """Two things were on at once that exclude each other: any two, but the parts of one set of rules or recordings.
+
+    With more `faults` allowed, so many of them may be on, but never two on one call path. `calls`: whom each service
+    calls, as the lab was built.
+    """
+    found = [
         f"{_named(one)} and {_named(other)} were on at once"
         for one, other in combinations(log, 2)
-        if _overlap(one, other) and not _parts_of_one(one, other)
+        if _overlap(one, other) and not _parts_of_one(one, other) and not (faults > 1 and _apart(one, other, calls))
     ]
+    most = most_faults_at_once(log)
+    return [*found, f"{most} faults were on at once, not {faults} at most"] if most > faults > 1 else found
+
+
+def most_faults_at_once(log: list[LogEntry]) -> int:
+    """How many faults there were at the moment when there were most of them."""
+    on = [one for one in log if one.kind is Kind.FAULT]
+    return max((sum(_is_on(one, at.on_at.monotonic) for one in on) for at in on), default=0)
 
 
 def done_twice(seen: Seen, *, runs: int = 1, spare_rules: int = 0) -> list[str]:
@@ -161,6 +176,28 @@ def _off(one: LogEntry) -> str:
 
 def _late(one: LogEntry) -> bool:
     return one.reason in BY_ITSELF
+
+
+def _is_on(one: LogEntry, moment: float) -> bool:
+    return one.on_at.monotonic <= moment and (one.off_at is None or one.off_at.monotonic > moment)
+
+
+def _apart(one: LogEntry, other: LogEntry, calls: Calls | None) -> bool:
+    """Whether these are faults in two services of which neither calls the other, itself or through others."""
+    if {one.kind, other.kind} != {Kind.FAULT} or one.service == other.service:
+        return False
+    return other.service not in _behind(one.service, calls or {}) and one.service not in _behind(
+        other.service, calls or {}
+    )
+
+
+def _behind(service: str, calls: Calls) -> set[str]:
+    found, asked = set(calls.get(service, ())), {service}
+    while found - asked:
+        name = min(found - asked)
+        asked.add(name)
+        found |= set(calls.get(name, ()))
+    return found
 
 
 def _overlap(one: LogEntry, other: LogEntry) -> bool:

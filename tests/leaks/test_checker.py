@@ -101,6 +101,32 @@ def test_what_excludes_each_other_and_was_on_at_once_is_told(one: LogEntry, othe
         assert len(checker.at_once(log)) == 1
 
 
+CALLS = {"front": ["gate", "left"], "gate": ["right"], "left": [], "right": []}
+
+
+def on(*services: str) -> list[LogEntry]:
+    """Faults in these, one after the other, all on until the end."""
+    return [entry(Kind.FAULT, service, number, 9) for number, service in enumerate(services)]
+
+
+@pytest.mark.parametrize("services", [("front", "right"), ("right", "front"), ("gate", "right"), ("left", "left")])
+def test_two_faults_on_one_call_path_are_told_however_many_are_allowed(services: tuple[str, ...]) -> None:
+    """Directly or through another one."""
+    assert len(checker.at_once(on(*services), faults=4, calls=CALLS)) == 1
+
+
+def test_more_faults_than_are_allowed_are_told() -> None:
+    """And those that are allowed are not."""
+    log = on("left", "right", "up", "down")
+    assert checker.most_faults_at_once(log) == 4
+    assert checker.at_once(log, faults=4, calls=CALLS) == []
+    assert checker.at_once(log, faults=3, calls=CALLS) == ["4 faults were on at once, not 3 at most"]
+    assert len(checker.at_once(log)) == 6
+    apart = [entry(Kind.FAULT, "left", 1, 2), entry(Kind.FAULT, "right", 2, None), *GOOD[:2]]
+    assert checker.most_faults_at_once(apart) == 1
+    assert checker.at_once([*apart, entry(Kind.RULES, "left", 3, 4)], faults=4, calls=CALLS)
+
+
 def test_what_was_done_twice_is_told() -> None:
     assert "injected 2 times" in checker.done_twice(seen(counters=Counters(services={}, executes={"a": 2, "b": 1})))[0]
     again = seen([*GOOD, entry(Kind.FAULT, "left", 8.5, 9, "another-name")])

@@ -37,6 +37,9 @@ TEMPORAL = Path(sys.executable).with_name("temporal")
 SERVICE = "reviews"
 """Of the services that are broken, the one whose fault window is kept."""
 
+SEVERAL = 2
+"""Faults at once, in the run that has more than one."""
+
 HALF_OPEN = {
     "lock-closing": (WorkflowType.ENVIRONMENT_LOCK, "verify_environment"),
     "recording-open": (WorkflowType.RECORDING_WINDOW, "await_patterns"),
@@ -76,6 +79,7 @@ async def main() -> None:
         await record_finished(server.client)
         await record_failed(server.client)
         await record_cancelled(server.client)
+        await record_several(server.client)
         await record_half_open(server.client)
 
 
@@ -87,6 +91,7 @@ async def shop(client: Client, misbehaviour: Misbehaviour | None = None) -> Asyn
         async with Lab(topology, settings=UNHURRIED, ports=PortChoice.FREE) as lab:
             lab.misbehave(misbehaviour or Misbehaviour())
             bench = Bench(client, lab, Path(folder))
+            bench.settings = bench.settings.model_copy(update={"max_active_faults": SEVERAL})
             async with running(client, bench.settings), bench:
                 yield bench
 
@@ -118,6 +123,17 @@ async def record_cancelled(client: Client) -> None:
         with suppress(WorkflowFailureError):
             await handle.result()
         await keep_all(bench, handle, "cancelled", KEPT_OF_UNFINISHED)
+
+
+async def record_several(client: Client) -> None:
+    """Faults at once, and one service that has to wait for its caller."""
+    async with shop(client) as bench:
+        plan = bench.plan(load={"requests": 1}, exclude=["*+*"], safety={"max_active_faults": SEVERAL})
+        for service in plan["services"]:
+            service["calls"] = ["inventory"] if service["name"] == "recommendations" else []
+        handle = await bench.start(plan)
+        await handle.result()
+        await keep_all(bench, handle, "several", (WorkflowType.RESILIENCE_TEST,))
 
 
 async def record_half_open(client: Client) -> None:

@@ -14,7 +14,7 @@ from temporalio.client import WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 
-from tests.workflows.record_histories import FOLDER, HALF_OPEN, KEPT_OF_UNFINISHED, under_way
+from tests.workflows.record_histories import FOLDER, HALF_OPEN, KEPT_OF_UNFINISHED, SEVERAL, under_way
 from worker import WORKFLOWS, sandbox
 from workflows.names import WorkflowType
 
@@ -71,6 +71,19 @@ def test_half_open_windows_are_half_open(moment: str) -> None:
     history = recorded(f"half-{moment}")
     assert type_of(history) == kind
     assert what in under_way(history)
+
+
+def test_several_faults_were_on_at_once_where_the_name_says_so() -> None:
+    """As many as the plan allowed, and never more."""
+    events = recorded("several-ResilienceTest").events
+    open_windows, most = set[int](), 0
+    for event in events:
+        begun = event.start_child_workflow_execution_initiated_event_attributes
+        if begun.workflow_type.name == WorkflowType.FAULT_WINDOW:
+            open_windows.add(event.event_id)
+        open_windows.discard(event.child_workflow_execution_completed_event_attributes.initiated_event_id)
+        most = max(most, len(open_windows))
+    assert most == SEVERAL
 
 
 def test_the_held_lock_is_held() -> None:
