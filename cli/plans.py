@@ -17,6 +17,7 @@ from clients.plan_files import PlanFileError, read_plan_file
 from workflows.contracts.errors import Problem
 from workflows.contracts.plan import Plan
 from workflows.logic.cases import case_count
+from workflows.logic.durations import most_at_once
 from workflows.logic.validation import check_plan
 
 PLAN = click.argument("plan", type=click.Path(path_type=Path, allow_dash=True))
@@ -112,7 +113,9 @@ def confirm(file: PlanFile, *, yes: bool, question: str = "", also: str = "") ->
     if yes or is_local(file.plan):
         return
     names = ", ".join(file.plan.service_names)
-    breaks = f"This really breaks {names} in {file.plan.system.namespace}, one at a time."
+    most = most_at_once(file.plan)
+    together = "one at a time" if most == 1 else f"up to {most} at once"
+    breaks = f"This really breaks {names} in {file.plan.system.namespace}, {together}."
     question = question or " ".join(part for part in (breaks, also, "Go on?") if part)
     if not sys.stdin.isatty():
         complain(f"error: {question} There is no terminal to ask on: say --yes")

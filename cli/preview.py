@@ -117,10 +117,16 @@ def _requests(found: Preview) -> Iterator[str]:
 def _faults(found: Preview) -> Iterator[str]:
     yield ""
     ttl = _seconds(found.faults[0].ttl_seconds)
-    yield f"faults: {len(found.faults)}, one at a time, each gone by itself after {ttl} (safety.fault_ttl)"
+    yield f"faults: {len(found.faults)}, {_together(found)}, each gone by itself after {ttl} (safety.fault_ttl)"
     for one in found.faults:
         yield f"  {one.service}: {one.type}, which is {one.scope}-{one.target} {one.action}"
         yield from _wrapped("; ".join(f"{name}={','.join(values)}" for name, values in one.matchers.items()), "    ")
+
+
+def _together(found: Preview) -> str:
+    if found.faults_at_once == 1:
+        return "one at a time"
+    return f"up to {found.faults_at_once} at once and never two on one call path (safety.max_active_faults)"
 
 
 def _workloads(found: Preview) -> Iterator[str]:

@@ -60,6 +60,17 @@ def test_everything_is_told_in_one_page(arguments: tuple[str, ...]) -> None:
     assert max(len(line) for line in result.output.splitlines()[:-1]) <= 120
 
 
+def test_how_many_faults_are_on_at_once_is_told(tmp_path: Path) -> None:
+    """Before anybody agrees to it."""
+    plan = plan_document("shop", safety={"fault_ttl": "5m", "max_active_faults": 3})
+    for service in plan["services"]:
+        service["calls"] = []
+    (tmp_path / "plan.yaml").write_text(yaml.safe_dump(plan))
+    result = CliRunner().invoke(cli, ["preview", str(tmp_path / "plan.yaml")])
+    assert "faults: 5, up to 3 at once and never two on one call path (safety.max_active_faults)" in result.output
+    assert "5 faults, up to 3 at once" in result.output
+
+
 def test_as_json_it_is_the_contract(tmp_path: Path) -> None:
     """The same from both commands: on standard output, or in the file of `run --json`."""
     path = plan_file(tmp_path)

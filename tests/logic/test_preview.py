@@ -114,6 +114,29 @@ def test_the_least_time_follows_what_is_assumed() -> None:
     assert longer == pytest.approx(waits * (30 - http))
 
 
+@pytest.mark.parametrize(
+    ("most", "together", "rounds", "what"),
+    [
+        (1, 1, 5, "5 faults, one after the other"),
+        (2, 2, 3, "5 faults, up to 2 at once"),
+        (16, 5, 1, "5 faults, up to 5 at once"),
+    ],
+)
+def test_more_faults_at_once_take_less_time_at_least_and_none_at_most(
+    most: int, together: int, rounds: int, what: str
+) -> None:
+    """However they hang together: in the worst case each has to wait for every other. Nothing stays on for longer."""
+    safety = PLAN.safety.model_copy(update={"max_active_faults": most})
+    found, alone = preview(changed(safety=safety), TIMING), preview(PLAN, TIMING)
+    assert found.faults_at_once == together
+    stage, before = (next(one for one in two.stages if "faults" in one.what) for two in (found, alone))
+    assert stage.what == what
+    assert stage.at_least_seconds == pytest.approx(before.at_least_seconds * rounds / 5)
+    assert stage.at_most_seconds == before.at_most_seconds
+    assert found.worst_recovery_seconds == alone.worst_recovery_seconds
+    assert found.remains_on == alone.remains_on
+
+
 def test_no_secret_is_shown() -> None:
     """Neither the query, where tokens are, nor what references stand for, nor any header or body."""
     document = read_plan_file(Path(__file__).parents[2] / "examples" / "shop.yaml")

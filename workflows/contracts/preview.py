@@ -148,6 +148,9 @@ class Preview(Contract):
     replays: list[str]
     """Services whose recorded requests the proxy sends once more, to the service itself, while it is broken."""
     faults: list[FaultPreview]
+    faults_at_once: int = 1
+    """So many of them may be on at once, by `safety.max_active_faults`, never two on one call path. Above 1 it depends
+    on the services' `calls` and on how long each takes how many really are."""
     rules: RulesPreview
     workload_steps: list[WorkloadStep]
     assumed_request_seconds: float

@@ -70,6 +70,11 @@ def fault_hold(plan: Plan) -> timedelta:
     return min(plan.safety.fault_ttl, plan.timeouts.fault_running + plan.timeouts.replay + timedelta(minutes=1))
 
 
+def most_at_once(plan: Plan) -> int:
+    """How many faults can be on at once."""
+    return min(plan.safety.max_active_faults, len(plan.services))
+
+
 def due_after(hold: timedelta, recovery: timedelta) -> timedelta:
     """When a window that may be open for `hold` must have closed, counted from its intent: its ledger row's time."""
     return hold + recovery

@@ -12,7 +12,7 @@ from workflows.contracts.preview import CasesPreview, EntryRequests, FaultPrevie
 from workflows.contracts.timing import Timing
 from workflows.logic.capture import build_rules
 from workflows.logic.cases import BATCH_SIZE, batches_in, case_count, cases_in, pages_of
-from workflows.logic.durations import ANALYSIS_SENDS, fault_ttl, rules_ttl
+from workflows.logic.durations import ANALYSIS_SENDS, fault_ttl, most_at_once, rules_ttl
 from workflows.logic.exclusions import PlanExclusions
 from workflows.logic.faults import expand
 from workflows.logic.preview_times import remains_on, stages, worst_recovery
@@ -47,6 +47,7 @@ def preview(plan: Plan, timing: Timing, assumed: timedelta = ASSUMED) -> Preview
         requests=_requests(plan, cases.measured),
         replays=plan.service_names,
         faults=[_fault(plan, name) for name in plan.service_names],
+        faults_at_once=most_at_once(plan),
         rules=_rules(plan),
         workload_steps=STEPS,
         assumed_request_seconds=assumed.total_seconds(),

@@ -17,6 +17,7 @@ from workflows.logic.durations import (
     due_after,
     fault_hold,
     fault_ttl,
+    most_at_once,
     recording_hold,
     recording_ttl,
     rules_ttl,
@@ -40,6 +41,7 @@ def stages(plan: Plan, timing: Timing, measured: int, assumed: timedelta) -> lis
     load = assumed * case_rounds(plan) * measured
     rules = rules_ttl(plan, case_count(services)) + closing
     recording = recording_hold(plan, timing.analyze_dedupe) + closing
+    together = most_at_once(plan)
     once = min(plan.request.timeout * asked, limits.stability)
     return [
         _stage(Phase.GENERATING_CASES, "lock the namespace, see that it is clean", _NOTHING, limits.stability),
@@ -47,8 +49,9 @@ def stages(plan: Plan, timing: Timing, measured: int, assumed: timedelta) -> lis
         _stage(Phase.ANALYZING_PATTERNS, "record one request", assumed + calm, recording),
         _stage(
             Phase.INJECTING_AND_REPLAYING,
-            f"{services} faults, one after the other",
-            calm * services,
+            f"{services} faults, " + ("one after the other" if together == 1 else f"up to {together} at once"),
+            # No fewer rounds are possible. How many more it takes is up to the call paths: at most one for each.
+            calm * -(-services // together),
             (fault_hold(plan) + closing) * services,
         ),
         _stage(Phase.LOAD_TEST_BASELINE, "rules on, load test, rules off", load + calm * 2, rules),

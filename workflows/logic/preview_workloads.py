@@ -22,7 +22,7 @@ STEPS = [
     ),
     WorkloadStep(
         phase=Phase.INJECTING_AND_REPLAYING,
-        change="its fault, alone: see above; then the fault is removed",
+        change="its fault, see above; then the fault is removed",
         rollouts=0,
     ),
     WorkloadStep(
