@@ -130,7 +130,7 @@ async def test_every_activity_has_its_kill(
         assert known == {place.activity for place in undisturbed.places} | ELSEWHERE
 
 
-@pytest.mark.enumerated
+@pytest.mark.exhaustive
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("moment", [Moment.BEFORE, Moment.AFTER])
 @pytest.mark.parametrize("workflow", WORKFLOWS)
@@ -143,7 +143,7 @@ async def test_a_worker_killed_anywhere_costs_nothing(
     assert await all_killed(temporal, tmp_path, undisturbed, places, moment) == {}
 
 
-@pytest.mark.enumerated
+@pytest.mark.exhaustive
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("workflow", WINDOWS)
 async def test_a_worker_killed_while_its_peers_work_costs_nothing(
