@@ -107,9 +107,13 @@ def base36(number: int) -> str:
     return digits or "0"
 
 
+_RECORD_DIGITS = 11
+"""In base 36 the largest id, 2**53 - 1, has so many."""
+
+
 def record_id(execution_id: int) -> str:
-    """The rules' record id at the proxy. The closing `x` keeps any id from being a prefix of another one's sessions."""
-    return f"hf{base36(execution_id)}x"
+    """The rules' record id at the proxy. All have one length, so none is a prefix of another one's sessions."""
+    return f"hf{base36(execution_id):0>{_RECORD_DIGITS}}x"
 
 
 def fault_name(execution_id: int, service: str, window_run_id: str, attempt: int) -> str:
