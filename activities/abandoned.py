@@ -5,7 +5,7 @@ For the sweeper, and for an operator with `holdfast recover`: both mean the same
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from activities.closing import close_fault, close_recordings, close_rules
 from activities.endings import run_of, write_ending
@@ -22,6 +22,7 @@ from workflows.contracts.windows import (
     RunRef,
     WindowKind,
 )
+from workflows.logic.durations import acts_after_end, overdue_after
 from workflows.names import lock_workflow_id
 
 
@@ -40,18 +41,42 @@ async def is_abandoned(tools: Toolbox, runs: RunDirectory, row: LedgerEntry) -> 
 async def is_overdue(tools: Toolbox, row: LedgerEntry) -> bool:
     """Whether a window had all its time and the grace besides."""
     execution = await tools.store.execution(row.execution_id)
-    return datetime.now(UTC) > row.close_by + execution.timing.close_grace
+    return datetime.now(UTC) > overdue_after(row.close_by, execution.timing)
+
+
+async def quiet_from(runs: RunDirectory, subject: Subject, row: LedgerEntry) -> datetime:
+    """From when on no call of an abandoned window can switch anything on any more.
+
+    A peer that is slow acts after its caller has gone: what is off at a look before this moment may be on after it. The
+    call of an open window was answered. A window that the server does not know is counted from its beginning.
+    """
+    if row.kind is WindowKind.LOCK or row.state is LedgerState.OPEN:
+        return datetime.min.replace(tzinfo=UTC)
+    ended = await runs.closed_at(row.window_id, row.run_id) or row.began
+    if ended is None:
+        return datetime.min.replace(tzinfo=UTC)
+    return ended + acts_after_end(row.kind, len(subject.plan.services), subject.execution.timing)
 
 
 async def close_abandoned(tools: Toolbox, runs: RunDirectory, row: LedgerEntry, end: datetime, by: str) -> Closing:
-    """Close what an abandoned row stands for, until `end`, and write what came of it; `by` is who does it."""
+    """Close what an abandoned row stands for, until `end`, and write what came of it; `by` is who does it.
+
+    A row whose window may still switch something on stays as it is, however off everything is now: that is not
+    verified, and to be looked at again.
+    """
     subject = await tools.subject(row.execution_id)
     if row.kind is WindowKind.RECORDING and await _held_by_another(runs, subject):
         # Recordings have no names of ours: those that are on now belong to the run that holds the namespace.
         return Closing(verified=False, detail="another run holds the namespace; looked at again later")
     if row.kind is WindowKind.LOCK:
         await write_ending(tools, runs, await run_of(tools, row))
-    closing = await _close(tools, subject, row, end)
+    quiet = await quiet_from(runs, subject, row)
+    early = quiet > datetime.now(UTC)
+    closing = await _close(tools, subject, row, end, timedelta(0) if early else subject.execution.timing.settle)
+    if early and closing.verified:
+        detail = f"nothing is on, but a call under way may switch it on until {quiet:%H:%M:%S}Z; looked at again then"
+        await tools.store.log(row.execution_id, f"{by}:{row.window_id}:early", LogLevel.WARN, f"{by}: {detail}")
+        return Closing(verified=False, detail=detail)
     await settle(tools, row, closing, by)
     return closing
 
@@ -94,14 +119,14 @@ async def _held_by_another(runs: RunDirectory, subject: Subject) -> bool:
     return holder is not None and holder.execution_id != execution.execution_id
 
 
-async def _close(tools: Toolbox, subject: Subject, row: LedgerEntry, end: datetime) -> Closing:
-    """Close whatever a ledger row stands for, by the names in it alone."""
+async def _close(tools: Toolbox, subject: Subject, row: LedgerEntry, end: datetime, settled: timedelta) -> Closing:
+    """Close whatever a ledger row stands for, by the names in it alone, until it has been off for `settled`."""
     match row.kind:
         case WindowKind.FAULT:
-            return await close_fault(tools, subject, row.peer_name, end, subject.execution.timing.settle)
+            return await close_fault(tools, subject, row.peer_name, end, settled)
         case WindowKind.RECORDING:
-            return await close_recordings(tools, subject, end, subject.execution.timing.settle)
+            return await close_recordings(tools, subject, end, settled)
         case WindowKind.RULES:
-            return await close_rules(tools, subject, subject.plan.service_names, end, subject.execution.timing.settle)
+            return await close_rules(tools, subject, subject.plan.service_names, end, settled)
         case WindowKind.LOCK:
             return Closing(verified=True)

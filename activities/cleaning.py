@@ -6,9 +6,9 @@ All or nothing as far as that can be known: when anything is on that may not be 
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
-from activities.abandoned import settle
+from activities.abandoned import quiet_from, settle
 from activities.clearing import Cleared, Peers
 from activities.closing import Pace
 from activities.left_over import is_elsewhere
@@ -114,15 +114,15 @@ class Cleaner:
         """Settle the rows of windows that are gone, as far as all that they stand for was seen to be off."""
         for row in dead:
             gone = [closing for one, closing in cleared if await self._is_of(one, row)]
-            if gone and all(one.verified for one in gone) and await self._nothing_else(row):
+            if gone and all(one.verified for one in gone) and await self._nothing_more(row):
                 await settle(self._tools, row, Closing(verified=True), BY)
 
-    async def _nothing_else(self, row: LedgerEntry) -> bool:
-        """Whether a row stands for nothing beside what this plan's services have: then the sweeper still closes it."""
-        if row.kind is WindowKind.FAULT:
-            return True
+    async def _nothing_more(self, row: LedgerEntry) -> bool:
+        """Whether nothing of a row can come on any more, nor is on beside this plan's services: else the sweeper's."""
         other = await self._tools.subject(row.execution_id)
-        return set(other.plan.service_names) <= set(self._subject.plan.service_names)
+        if await quiet_from(self._runs, other, row) > datetime.now(UTC):
+            return False
+        return row.kind is WindowKind.FAULT or set(other.plan.service_names) <= set(self._subject.plan.service_names)
 
     def _refuse_what_stayed(self, cleared: Cleared) -> None:
         stayed = [closing.detail for _, closing in cleared if not closing.verified]

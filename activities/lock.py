@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
 from temporalio import activity
 
@@ -28,6 +29,7 @@ from workflows.contracts.windows import (
     RunRef,
     WindowKind,
 )
+from workflows.logic.durations import settled_within
 from workflows.names import FAULT_PREFIX, base36
 
 
@@ -95,7 +97,7 @@ class LockActivities:
     @activity.defn(name="await_windows_settled")
     @step
     async def await_settled(self, order: ExecutionRef) -> OpenWindows:
-        """Wait until no ledger row of the execution is open; those still open after `timeouts.recovery` are reported.
+        """Wait until no ledger row of the execution is open; those that are open for too long are reported.
 
         A row left unverified is not waited for: its window has already used its time.
         """
@@ -106,9 +108,10 @@ class LockActivities:
             rows = await self._tools.store.ledger_of(order.execution_id)
             return all(row.state in waited_for for row in rows if row.kind is not WindowKind.LOCK) or None
 
-        timing = subject.execution.timing
+        timing, services = subject.execution.timing, len(subject.plan.services)
+        longest = settled_within(subject.plan.timeouts.recovery, services, timing)
         # With a worker that comes late the windows only begin to close when this begins to look.
-        end = closing_deadline(subject.plan.timeouts.recovery + timing.close_grace, timing.close_grace)
+        end = closing_deadline(longest, settled_within(timedelta(0), services, timing))
         await poll(look, end=end, every=timing.poll)
         return OpenWindows(windows=await open_windows(self._tools, order.execution_id))
 

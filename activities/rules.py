@@ -82,6 +82,7 @@ class RulesActivities:
                 record_id=subject.execution.record_id,
                 ttl_seconds=order.ttl_seconds,
                 rules=rules,
+                longest=subject.execution.timing.upsert(len(order.services)),
             )
         )
         message = f"{len(rules)} rules for {len(order.services)} services upserted as {subject.execution.record_id}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -18,8 +17,6 @@ from clients.at_peers import On, OnKind
 from clients.store.read_models import Halt
 from clients.store.store import Store
 from workflows.contracts.windows import LedgerEntry, WindowKind
-
-_TIME_BASED = 7
 
 
 @click.command()
@@ -85,23 +82,13 @@ def _in_ledger(one: On, entries: list[LedgerEntry]) -> bool:
     return any(entry.peer_name in (one.name, one.record_id) for entry in entries if entry.peer_name)
 
 
-def since(entry: LedgerEntry) -> datetime | None:
-    """When the window began: its run id is a UUID of version 7 and carries the time. Else None."""
-    try:
-        run = uuid.UUID(entry.run_id)
-    except ValueError:
-        return None
-    return datetime.fromtimestamp((run.int >> 80) / 1000, UTC) if run.version == _TIME_BASED else None
-
-
 def _facts(entry: LedgerEntry) -> dict[str, object]:
-    began = since(entry)
-    return entry.model_dump(mode="json") | {"since": began.isoformat() if began else None}
+    return entry.model_dump(mode="json") | {"since": entry.began.isoformat() if entry.began else None}
 
 
 def _line(entry: LedgerEntry) -> str:
     what = " ".join(part for part in (entry.service, entry.peer_name) if part)
-    times = f"since {_utc(since(entry))}, to be off by {_utc(entry.close_by)}"
+    times = f"since {_utc(entry.began)}, to be off by {_utc(entry.close_by)}"
     return f"{entry.kind:<10} {entry.state:<11} {what}  {times}  (window {entry.window_id})"
 
 

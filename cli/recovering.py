@@ -11,7 +11,8 @@ import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from activities.abandoned import close_abandoned, is_overdue, settle
+from activities.abandoned import close_abandoned, is_overdue, quiet_from, settle
+from activities.base import time_left
 from activities.left_over import left_over
 from activities.toolbox import Toolbox
 from cli.attendance import Attendance
@@ -89,11 +90,20 @@ class Recoverer:
         if now.state in SETTLED:
             return _told(row, now.state, "its window has closed it")
         try:
-            end = datetime.now(UTC) + self._within
-            closing = await close_abandoned(self._tools, self._runs, now, end, BY)
+            closing = await self._close(now, datetime.now(UTC) + self._within)
         except HoldfastError as error:
             closing = Closing(verified=False, detail=str(error))
         return _closed(row, closing, why)
+
+    async def _close(self, row: LedgerEntry, end: datetime) -> Closing:
+        """Close, and once more when nothing of it can come on any more, if that is before `end`."""
+        closing = await close_abandoned(self._tools, self._runs, row, end, BY)
+        quiet = await quiet_from(self._runs, await self._tools.subject(row.execution_id), row)
+        if closing.verified or not datetime.now(UTC) < quiet < end:
+            return closing
+        self._say(f"{row.window_id}: {closing.detail}")
+        await asyncio.sleep(time_left(quiet).total_seconds())
+        return await close_abandoned(self._tools, self._runs, row, end, BY)
 
     async def _lock(self, row: LedgerEntry, *, verified: bool) -> Recovered:
         """A lock holds nothing at a peer: it ends when its run has, after everything else of the run."""

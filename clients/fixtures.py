@@ -12,9 +12,8 @@ from workflows.contracts.errors import ErrorCode, HoldfastError
 from workflows.contracts.exchange import Rule
 from workflows.logic.tokens import overlapping
 
-UPSERT_BASE = timedelta(seconds=60)
-UPSERT_PER_SERVICE = timedelta(seconds=40)
-"""An upsert works through its services one after the other, up to 35 s each."""
+DELETE_TIMEOUT = timedelta(seconds=60)
+"""A delete puts its services back one after the other."""
 
 _LINE_BREAK = re.compile(r"\r\n|\r|\n")
 _SAFE_TOKEN = re.compile(r"[A-Za-z0-9._=-]+")
@@ -28,8 +27,10 @@ class Fixtures:
     def __init__(self, http: PeerHttp) -> None:
         self._http = http
 
-    async def upsert(self, namespace: str, record_id: str, ttl_seconds: int, rules: list[Rule]) -> int:
-        """Ask for rules; gives the number of items sent. Never repeat it: it is not idempotent.
+    async def upsert(
+        self, namespace: str, record_id: str, ttl_seconds: int, rules: list[Rule], longest: timedelta
+    ) -> int:
+        """Ask for rules; gives the number of items sent. Never repeat it: it is not idempotent. `longest` bounds it.
 
         Raises:
             HoldfastError: RULES_REJECTED when the rules could not act as meant (nothing is sent) or the proxy refuses
@@ -42,8 +43,7 @@ class Fixtures:
             "ttlSec": ttl_seconds,
             "items": [_item(rule) for rule in rules],
         }
-        total = UPSERT_BASE + UPSERT_PER_SERVICE * len({rule.service for rule in rules})
-        answer = await self._http.call("POST", "/api/fixtures/upsert", body=body, total=total)
+        answer = await self._http.call("POST", "/api/fixtures/upsert", body=body, total=longest)
         if answer.status == 400:
             raise answer.error(ErrorCode.RULES_REJECTED, "refused the rules", "see the proxy's log: it gives no reason")
         if not answer.ok:
@@ -68,8 +68,8 @@ class Fixtures:
 
     async def delete(self, record_id: str) -> None:
         """Delete a session, or all sessions of a record. The answer is always yes and proves nothing."""
-        total = UPSERT_BASE
-        answer = await self._http.call("DELETE", f"/api/fixtures/record/{segment(record_id)}", total=total)
+        path = f"/api/fixtures/record/{segment(record_id)}"
+        answer = await self._http.call("DELETE", path, total=DELETE_TIMEOUT)
         answer.require_ok()
 
 

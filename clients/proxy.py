@@ -117,9 +117,11 @@ class ProxyClient(PeerClient):
         answer = await self._http.call("POST", f"/api/recordings/{segment(recording_id)}/stop", total=longest)
         answer.data(ErrorCode.PEER_ERROR)
 
-    async def upsert_rules(self, *, namespace: str, record_id: str, ttl_seconds: int, rules: list[Rule]) -> int:
+    async def upsert_rules(
+        self, *, namespace: str, record_id: str, ttl_seconds: int, rules: list[Rule], longest: timedelta
+    ) -> int:
         """See `Fixtures.upsert`."""
-        return await self._fixtures.upsert(namespace, record_id, ttl_seconds, rules)
+        return await self._fixtures.upsert(namespace, record_id, ttl_seconds, rules, longest)
 
     async def rules_active(self, *, record_id: str, services: list[str]) -> set[str]:
         """See `Fixtures.active`."""

@@ -50,6 +50,16 @@ class RunDirectory:
                 return False
             raise _unreachable(error) from error
 
+    async def closed_at(self, workflow_id: str, run_id: str) -> datetime | None:
+        """When a run was closed; None while it is open, and for one that the server does not know."""
+        handle = self._client.get_workflow_handle(workflow_id, run_id=run_id)
+        try:
+            return (await handle.describe()).close_time
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return None
+            raise _unreachable(error) from error
+
     async def waits_for_worker(self, workflow_id: str, run_id: str | None = None) -> bool:
         """Whether an open run has something to do that no worker has taken up at this moment."""
         handle = self._client.get_workflow_handle(workflow_id, run_id=run_id)

@@ -31,10 +31,6 @@ _QUICK_ATTEMPTS = 4
 LONGEST_WAIT = timedelta(days=7)
 """For a namespace that another run holds."""
 
-UPSERT_BASE = timedelta(seconds=60)
-UPSERT_PER_SERVICE = timedelta(seconds=40)
-"""An upsert works through its services one after the other, up to 35 s each (`peer-contract` section 3.3)."""
-
 
 class ActivityOptions(TypedDict, total=False):
     """Keyword arguments of `workflow.execute_activity`."""

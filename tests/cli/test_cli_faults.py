@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from cli.faults import since
 from cli.main import cli
 from clients.store.store import Store
 from tests.cli.stored import RUN_ID, invoke, stored_run
@@ -49,8 +48,8 @@ def test_faults_without_a_database_does_not_say_that_nothing_is_on(
 
 def test_since_is_unknown_for_other_run_ids() -> None:
     """Older servers make run ids without a time."""
-    assert since(entry_of(1).model_copy(update={"run_id": "6c84fb90-12c4-11e1-840d-7b25c5ee775a"})) is None
-    assert since(entry_of(1).model_copy(update={"run_id": "nonsense"})) is None
+    assert entry_of(1).model_copy(update={"run_id": "6c84fb90-12c4-11e1-840d-7b25c5ee775a"}).began is None
+    assert entry_of(1).model_copy(update={"run_id": "nonsense"}).began is None
 
 
 def entry_of(execution_id: int) -> LedgerEntry:

@@ -170,7 +170,10 @@ async def test_rules_are_seen_to_act_and_to_be_gone(lab: Lab, proxy: ProxyClient
         ),
         Rule(service="reviews", method="GET", path="/api/reviews", token=TOKEN, status=503, body='{\r\n"a":\n1}'),
     ]
-    assert await proxy.upsert_rules(namespace=namespace, record_id=record, ttl_seconds=60, rules=rules) == 2
+    assert (
+        await proxy.upsert_rules(namespace=namespace, record_id=record, ttl_seconds=60, rules=rules, longest=SECONDS)
+        == 2
+    )
     stability = HttpStabilityClient(lab.addresses.services, HttpStability())
     poll = timedelta(milliseconds=10)
     assert (await stability.wait_until_stable("reviews", longest=SECONDS, every=poll)).stable
@@ -201,7 +204,9 @@ async def test_deleting_one_runs_rules_leaves_anothers_on(lab: Lab, proxy: Proxy
     for record, service in ((one, "reviews"), (other, "shipping")):
         member = TOKEN.replace("reviews", service)
         rule = Rule(service=service, method="GET", path=f"/api/{service}", token=member, status=503)
-        await proxy.upsert_rules(namespace=lab.addresses.namespace, record_id=record, ttl_seconds=60, rules=[rule])
+        await proxy.upsert_rules(
+            namespace=lab.addresses.namespace, record_id=record, ttl_seconds=60, rules=[rule], longest=SECONDS
+        )
     await proxy.delete_rules(one)
     assert await proxy.rules_active(record_id=one, services=["reviews"]) == set()
     assert await proxy.rules_active(record_id=other, services=["shipping"]) == {"shipping"}
@@ -259,7 +264,7 @@ async def test_an_unknown_service_is_refused_and_what_was_done_can_be_undone(lab
     ]
     namespace = lab.addresses.namespace
     with pytest.raises(HoldfastError):
-        await proxy.upsert_rules(namespace=namespace, record_id="hf1x", ttl_seconds=60, rules=rules)
+        await proxy.upsert_rules(namespace=namespace, record_id="hf1x", ttl_seconds=60, rules=rules, longest=SECONDS)
     assert await proxy.rules_active(record_id="hf1x", services=["reviews", "nobody"]) == {"reviews"}
     await proxy.delete_rules("hf1x")
     assert await proxy.rules_active(record_id="hf1x", services=["reviews", "nobody"]) == set()

@@ -152,7 +152,11 @@ async def test_an_upsert_is_bare_and_has_one_token_an_item(peer: Peer) -> None:
     headers = {"Content-Type": "application/json", "set-cookie": "x"}
     async with ProxyClient(peer.url) as proxy:
         sent = await proxy.upsert_rules(
-            namespace="shop", record_id="hf1x", ttl_seconds=60, rules=[rule(headers=headers, body='{\n "a": 1\r\n}')]
+            namespace="shop",
+            record_id="hf1x",
+            ttl_seconds=60,
+            rules=[rule(headers=headers, body='{\n "a": 1\r\n}')],
+            longest=SECONDS,
         )
     assert sent == 1
     assert json.loads(peer.seen[0][3]) == {
@@ -186,7 +190,9 @@ async def test_an_upsert_that_fails_is_told_apart(peer: Peer, answer: Any, code:
     peer.answers["POST /api/fixtures/upsert"] = answer
     async with ProxyClient(peer.url) as proxy:
         with pytest.raises(HoldfastError) as raised:
-            await proxy.upsert_rules(namespace="shop", record_id="hf1x", ttl_seconds=60, rules=[rule()])
+            await proxy.upsert_rules(
+                namespace="shop", record_id="hf1x", ttl_seconds=60, rules=[rule()], longest=SECONDS
+            )
     assert raised.value.code is code
 
 

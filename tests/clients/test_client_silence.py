@@ -38,7 +38,7 @@ CALLS: dict[type[PeerClient], dict[str, dict[str, Any]]] = {
         "check": WHERE,
         "active_sessions": {},
         "stop_recording": {"recording_id": "r", "longest": SHORT},
-        "upsert_rules": {"namespace": "shop", "record_id": "r", "ttl_seconds": 1, "rules": [RULE]},
+        "upsert_rules": {"namespace": "shop", "record_id": "r", "ttl_seconds": 1, "rules": [RULE], "longest": SHORT},
         "rules_active": {"record_id": "r", "services": ["a"]},
         "delete_rules": {"record_id": "r"},
     },
@@ -85,8 +85,7 @@ async def test_no_call_waits_for_a_silent_peer(
     silent: str, monkeypatch: pytest.MonkeyPatch, kind: Any, name: str
 ) -> None:
     """Each ends by itself, with the code that says so. Those with a time of their own are given a short one."""
-    monkeypatch.setattr(fixtures, "UPSERT_BASE", SHORT)
-    monkeypatch.setattr(fixtures, "UPSERT_PER_SERVICE", SHORT)
+    monkeypatch.setattr(fixtures, "DELETE_TIMEOUT", SHORT)
     async with kind(silent, call_timeout=SHORT) as client:
         with pytest.raises(HoldfastError) as raised:
             await getattr(client, name)(**CALLS[kind][name])

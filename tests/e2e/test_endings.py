@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 from typing import Any
 
 import pytest
-from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
+from temporalio.client import WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ApplicationError, CancelledError
 
 from clients.proxy import ProxyClient
 from clients.store.store import Store
-from lab import Lab, Misbehaviour, PortChoice, load_topology
+from lab import Misbehaviour
 from lab.misbehave import Action, Instruction
 from lab.names import Endpoint
 from tests.e2e.bench import Bench, until
-from tests.e2e.conftest import QUICK, ROOT
-from worker import running
 from workflows.contracts.errors import ErrorClass, ErrorCode, HoldfastError
 from workflows.contracts.execution import Phase, Recovery, RunFailure, RunStatus
-from workflows.names import ABORT_UPDATE, PAUSE_UPDATE, RESUME_UPDATE, SWEEPER_SCHEDULE_ID, WorkflowType
+from workflows.names import ABORT_UPDATE, PAUSE_UPDATE, RESUME_UPDATE
 
 STOPPABLE = [
     Phase.ANALYZING_PATTERNS,
@@ -351,53 +348,3 @@ async def test_a_second_run_waits_or_replaces_when_asked(bench: Bench, if_busy: 
             await first.result()
         assert isinstance(raised.value.cause, CancelledError)
     assert bench.lab.state().clean
-
-
-async def test_a_terminated_window_is_swept(bench: Bench) -> None:
-    """What no workflow holds any more is closed by the sweeper, and the log says so."""
-    bench.lab.misbehave(Misbehaviour(instructions=[Instruction(endpoint=Endpoint.REPLAY, action=Action.HANG)]))
-    handle = await bench.start(bench.small_plan("reviews"))
-
-    async def fault_on() -> str:
-        state = await bench.status(handle)
-        rows = [row for row in state.windows if row.kind == "fault" and row.state == "open"] if state else []
-        return rows[0].window_id if rows else ""
-
-    window_id = await until(fault_on, "an open fault window")
-    await bench.temporal.get_workflow_handle(window_id).terminate("a test")
-    await handle.terminate("a test")
-    assert bench.lab.state().faults
-    report = await bench.temporal.execute_workflow(
-        WorkflowType.SWEEPER, id=f"sweep/{bench.name}", task_queue=bench.settings.task_queue
-    )
-    assert window_id in report["closed"]
-    await bench.until_clean()
-    lock = await bench.lock_ended(handle)
-    assert lock is not None
-    entries = await bench.store.log_entries(lock.execution_id)
-    assert any("sweeper" in entry.message for entry in entries)
-
-
-async def test_the_schedule_sweeps_by_itself(temporal: Client, tmp_path: Path) -> None:
-    """The worker creates the schedule, and what no workflow holds any more is closed without anybody asking."""
-    topology = load_topology(ROOT / "examples" / "shop-topology.yaml")
-    async with Lab(topology, settings=QUICK, ports=PortChoice.FREE) as lab:
-        bench = Bench(temporal, lab, tmp_path)
-        async with running(temporal, bench.settings.model_copy(update={"sweeper": True})), bench:
-            lab.misbehave(Misbehaviour(instructions=[Instruction(endpoint=Endpoint.REPLAY, action=Action.HANG)]))
-            handle = await bench.start(bench.small_plan("reviews"))
-            await bench.until_state(
-                handle,
-                lambda state: any(row.kind == "fault" and row.state == "open" for row in state.windows),
-                "a fault",
-            )
-            state = await bench.status(handle)
-            assert state is not None
-            window_id = next(row.window_id for row in state.windows if row.kind == "fault")
-            await temporal.get_workflow_handle(window_id).terminate("a test")
-            await handle.terminate("a test")
-            assert lab.state().faults
-            await bench.until_clean()
-            await bench.lock_ended(handle)
-            assert await bench.store.ledger_unsettled() == []
-            await temporal.get_schedule_handle(SWEEPER_SCHEDULE_ID).delete()

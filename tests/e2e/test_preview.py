@@ -12,7 +12,6 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from cli.faults import since
 from cli.main import cli
 from tests.e2e.bench import PATIENCE, Bench
 from workflows.contracts.preview import Preview
@@ -88,7 +87,7 @@ async def test_a_run_does_what_its_preview_said(bench: Bench, monkeypatch: pytes
         WindowKind.RECORDING: 1, WindowKind.FAULT: len(said.faults), WindowKind.RULES: seen["upserts"],
     }  # fmt: skip
     for row in windows:
-        began = since(row)
+        began = row.began
         assert began is not None
         held = timedelta(seconds=next(one.window_seconds for one in on if one.kind is row.kind))
         # A window counts from its first step, which a worker takes up a little after its beginning.

@@ -49,7 +49,7 @@ async def window_ended(temporal: Client, folder: Path, stage: Stage, code: Error
         if worker is not None:
             await stack.enter_async_context(running(temporal, bench.settings))
         if code is ErrorCode.TERMINATED:
-            # `Timing.settle` is longer than any call to a peer; that of tests is not longer than these slow peers take.
+            # A sweep that comes first would delete a fault before it acts: then nothing was on that could be closed.
             await until(lambda: was_on(bench, stage), "what the window was opening")
         async with sweeping(bench):
             with pytest.raises(WorkflowFailureError):

@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clients import faults, proxy
 from clients.plan_files import read_plan_file
 from workflows.contracts.execution import Leftovers
 from workflows.contracts.plan import Load, Plan
+from workflows.contracts.timing import Timing, TimingPreset
+from workflows.contracts.windows import WindowKind
 from workflows.logic.cases import BATCH_SIZE, case_count
-from workflows.logic.durations import LONGEST_RULES_TTL, batch_bound, case_bound, fault_hold, preflight_bound, rules_ttl
+from workflows.logic.durations import (
+    LONGEST_RULES_TTL,
+    acts_after_end,
+    batch_bound,
+    case_bound,
+    fault_hold,
+    overdue_after,
+    preflight_bound,
+    rules_ttl,
+    settled_within,
+    swept_after,
+)
 
 PLAN = Plan.model_validate(read_plan_file(Path(__file__).parents[2] / "examples" / "shop.yaml"))
 
@@ -44,3 +59,25 @@ def test_a_fault_window_never_outlasts_the_faults_own_time() -> None:
     assert fault_hold(PLAN) <= PLAN.safety.fault_ttl
     short = PLAN.model_copy(update={"safety": PLAN.safety.model_copy(update={"fault_ttl": timedelta(seconds=9)})})
     assert fault_hold(short) == timedelta(seconds=9)
+
+
+@pytest.mark.parametrize("preset", TimingPreset)
+@pytest.mark.parametrize("kind", [WindowKind.RECORDING, WindowKind.FAULT, WindowKind.RULES])
+def test_a_row_is_kept_for_longer_than_any_call_of_its_window(preset: TimingPreset, kind: WindowKind) -> None:
+    """One that begins when the worker hears of the window's end, and then takes all its time; the lock waits for it."""
+    timing = Timing.of(preset)
+    call = timing.upsert(20) if kind is WindowKind.RULES else timing.call_timeout
+    assert acts_after_end(kind, 20, timing) > timing.heartbeat_timeout + call
+    assert settled_within(timedelta(0), 20, timing) > acts_after_end(kind, 20, timing)
+
+
+def test_the_clients_give_up_when_the_timing_says() -> None:
+    """What is kept open for a call must know how long one takes."""
+    assert Timing().call_timeout >= max(faults.CALL_TIMEOUT, proxy.CALL_TIMEOUT)
+
+
+def test_the_sweeper_looks_after_a_window_is_overdue() -> None:
+    """The same sum for a time and for a span of it."""
+    timing, now, due = Timing(), datetime.now(UTC), timedelta(minutes=3)
+    assert overdue_after(now + due, timing) - now == overdue_after(due, timing) == due + timing.close_grace
+    assert swept_after(due, timing) == overdue_after(due, timing) + timing.sweep_every

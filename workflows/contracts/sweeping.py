@@ -15,6 +15,6 @@ class SweepReport(Contract):
     closed: list[str] = []
     cancelled: list[str] = []
     failed: list[str] = []
-    """Still on, or not to be asked; the next sweep tries again."""
+    """Still on, or perhaps about to be, or not to be asked; the next sweep tries again."""
     ended: list[str] = []
     """Runs that were over before they held anything, and whose end nobody had written."""

@@ -32,6 +32,9 @@ class Timing(Contract):
     """First back-off; then doubled: 1, 2, 4 s."""
     call_timeout: timedelta = timedelta(seconds=30)
     """One quick call to a peer or the store, all its waiting included."""
+    upsert_base: timedelta = timedelta(seconds=60)
+    upsert_per_service: timedelta = timedelta(seconds=40)
+    """An upsert works through its services one after the other, up to 35 s each (`peer-contract` section 3.3)."""
     analyze_dedupe: timedelta = timedelta(seconds=60)
     """How long the proxy answers an equal analyze call with an earlier one's task (`peer-contract` section 3.1)."""
     settle: timedelta = timedelta(seconds=40)
@@ -43,6 +46,10 @@ class Timing(Contract):
     """Interval of the sweeper's schedule."""
     lock_retry: timedelta = timedelta(seconds=2)
     """Between two attempts at a lock that another run holds."""
+
+    def upsert(self, services: int) -> timedelta:
+        """The longest that one upsert for so many services may take."""
+        return self.upsert_base + self.upsert_per_service * services
 
     @classmethod
     def of(cls, preset: TimingPreset) -> Timing:
@@ -56,6 +63,8 @@ class Timing(Contract):
             heartbeat_timeout=timedelta(seconds=3),
             retry_initial=timedelta(milliseconds=100),
             call_timeout=timedelta(seconds=10),
+            upsert_base=timedelta(seconds=20),
+            upsert_per_service=timedelta(seconds=2),
             analyze_dedupe=timedelta(seconds=10),
             settle=timedelta(seconds=1),
             close_grace=timedelta(seconds=20),

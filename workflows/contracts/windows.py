@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+import uuid
+from datetime import UTC, datetime
 from enum import StrEnum
 
 from workflows.contracts.base import Contract
@@ -45,6 +46,10 @@ SETTLED = (LedgerState.CLOSED, LedgerState.NEVER_OPENED)
 """Ledger states that need no more care."""
 
 
+_TIME_BASED = 7
+"""Version of the UUIDs that carry their time."""
+
+
 class LedgerEntry(Contract):
     """One window in the ledger: enough to close it without any workflow."""
 
@@ -67,6 +72,15 @@ class LedgerEntry(Contract):
     """UTC, by the window's clock: when it began. None: the store's time."""
     updated_at: datetime | None = None
     """UTC: when the row was moved last; of a settled one, when it ended."""
+
+    @property
+    def began(self) -> datetime | None:
+        """When the window began: its run id is a UUID of version 7 and carries the time. Else None."""
+        try:
+            run = uuid.UUID(self.run_id)
+        except ValueError:
+            return None
+        return datetime.fromtimestamp((run.int >> 80) / 1000, UTC) if run.version == _TIME_BASED else None
 
 
 class LedgerUpdate(Contract):

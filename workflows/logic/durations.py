@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import TypeVar
 
 from workflows.contracts.execution import Leftovers
 from workflows.contracts.plan import Plan, Timeouts
 from workflows.contracts.timing import Timing
+from workflows.contracts.windows import WindowKind
 from workflows.logic.cases import BATCH_SIZE
+
+Moment = TypeVar("Moment", timedelta, datetime)
+"""A time of its own, or one that is counted from something."""
 
 ANALYSIS_SENDS = 3
 """How often the request is sent at most for the analysis, when it fails."""
@@ -80,6 +85,29 @@ def due_after(hold: timedelta, recovery: timedelta) -> timedelta:
     return hold + recovery
 
 
+def overdue_after(due: Moment, timing: Timing) -> Moment:
+    """When a window that must have closed by `due` is overdue: from then on others close what it has on."""
+    return due + timing.close_grace
+
+
 def swept_after(due: timedelta, timing: Timing) -> timedelta:
     """When the sweeper has stepped in, counted from the intent: at its first look after the window is overdue."""
-    return due + timing.close_grace + timing.sweep_every
+    return overdue_after(due, timing) + timing.sweep_every
+
+
+def acts_after_end(kind: WindowKind, services: int, timing: Timing) -> timedelta:
+    """How long after a window's end a call of it may still switch something on, at most.
+
+    Its worker hears of the end with a heartbeat, and may begin a call until then; the call takes all its time; and
+    the peer goes on working after its caller has given up.
+    """
+    call = timing.upsert(services) if kind is WindowKind.RULES else timing.call_timeout
+    return timing.heartbeat_timeout + call + timing.settle
+
+
+def settled_within(recovery: timedelta, services: int, timing: Timing) -> timedelta:
+    """How long the lock waits, when its run has ended, for the rows of its windows.
+
+    For those that close late, and for those that the sweeper keeps open because a call of them may still act.
+    """
+    return overdue_after(recovery, timing) + acts_after_end(WindowKind.RULES, services, timing)

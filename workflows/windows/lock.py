@@ -23,7 +23,7 @@ from workflows.contracts.windows import (
     RunRef,
     WindowKind,
 )
-from workflows.logic.durations import preflight_bound
+from workflows.logic.durations import preflight_bound, settled_within
 from workflows.names import WorkflowType
 from workflows.windows.cancellation import despite_cancel, text_of
 from workflows.windows.holding import Holding
@@ -104,7 +104,8 @@ class EnvironmentLock:
 
     async def _windows_settled(self) -> OpenWindows:
         timing = self._order.execution.timing
-        longest = self._order.timeouts.recovery + timing.close_grace
+        services = len(self._order.execution.services)
+        longest = settled_within(self._order.timeouts.recovery, services, timing)
         return await workflow.execute_activity_method(
             LockActivities.await_settled,
             self._ref,

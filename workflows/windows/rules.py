@@ -77,12 +77,11 @@ class RulesWindow:
     async def _switch_on(self) -> None:
         timing, timeouts = self._order.execution.timing, self._order.timeouts
         services = self._order.services
-        longest = policies.UPSERT_BASE + policies.UPSERT_PER_SERVICE * len(services)
         upserted = await workflow.execute_activity_method(
             RulesActivities.upsert,
             self._rules,
             summary=f"Upsert the rules of {len(services)} services",
-            **policies.carefully(timing, longest),
+            **policies.carefully(timing, timing.upsert(len(services))),
         )
         self._holding.ensure_open()
         self._report = self._report.model_copy(update={"rules": upserted.rules})

@@ -1,0 +1,127 @@
+"""What no workflow holds any more is closed by the sweeper, and kept in sight until it cannot come on any more."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from temporalio.client import Client, WorkflowHandle
+
+from lab import Lab, Misbehaviour, PortChoice, load_topology
+from lab.misbehave import Action, Instruction
+from lab.names import Endpoint
+from tests.e2e.bench import Bench, until
+from tests.e2e.conftest import QUICK, ROOT
+from tests.leaks import checker
+from worker import running
+from workflows.contracts.windows import LedgerEntry, LedgerState, WindowKind
+from workflows.names import SWEEPER_SCHEDULE_ID, WorkflowType
+
+
+async def test_a_terminated_window_is_swept(bench: Bench) -> None:
+    """What no workflow holds any more is closed by the sweeper, and the log says so."""
+    bench.lab.misbehave(Misbehaviour(instructions=[Instruction(endpoint=Endpoint.REPLAY, action=Action.HANG)]))
+    handle = await bench.start(bench.small_plan("reviews"))
+
+    async def fault_on() -> str:
+        state = await bench.status(handle)
+        rows = [row for row in state.windows if row.kind == "fault" and row.state == "open"] if state else []
+        return rows[0].window_id if rows else ""
+
+    window_id = await until(fault_on, "an open fault window")
+    await bench.temporal.get_workflow_handle(window_id).terminate("a test")
+    await handle.terminate("a test")
+    assert bench.lab.state().faults
+    report = await bench.temporal.execute_workflow(
+        WorkflowType.SWEEPER, id=f"sweep/{bench.name}", task_queue=bench.settings.task_queue
+    )
+    assert window_id in report["closed"]
+    await bench.until_clean()
+    lock = await bench.lock_ended(handle)
+    assert lock is not None
+    entries = await bench.store.log_entries(lock.execution_id)
+    assert any("sweeper" in entry.message for entry in entries)
+
+
+async def test_the_schedule_sweeps_by_itself(temporal: Client, tmp_path: Path) -> None:
+    """The worker creates the schedule, and what no workflow holds any more is closed without anybody asking."""
+    topology = load_topology(ROOT / "examples" / "shop-topology.yaml")
+    async with Lab(topology, settings=QUICK, ports=PortChoice.FREE) as lab:
+        bench = Bench(temporal, lab, tmp_path)
+        async with running(temporal, bench.settings.model_copy(update={"sweeper": True})), bench:
+            lab.misbehave(Misbehaviour(instructions=[Instruction(endpoint=Endpoint.REPLAY, action=Action.HANG)]))
+            handle = await bench.start(bench.small_plan("reviews"))
+            await bench.until_state(
+                handle,
+                lambda state: any(row.kind == "fault" and row.state == "open" for row in state.windows),
+                "a fault",
+            )
+            state = await bench.status(handle)
+            assert state is not None
+            window_id = next(row.window_id for row in state.windows if row.kind == "fault")
+            await temporal.get_workflow_handle(window_id).terminate("a test")
+            await handle.terminate("a test")
+            assert lab.state().faults
+            await bench.until_clean()
+            await bench.lock_ended(handle)
+            assert await bench.store.ledger_unsettled() == []
+            await temporal.get_schedule_handle(SWEEPER_SCHEDULE_ID).delete()
+
+
+KINDS = {Endpoint.EXECUTE: WindowKind.FAULT, Endpoint.UPSERT: WindowKind.RULES, Endpoint.ANALYZE: WindowKind.RECORDING}
+
+
+async def sweep(bench: Bench) -> Any:
+    """As its schedule would: what the sweeper reports."""
+    return await bench.temporal.execute_workflow(
+        WorkflowType.SWEEPER, id=f"sweep/{bench.name}", task_queue=bench.settings.task_queue
+    )
+
+
+async def window_lost(bench: Bench, handle: WorkflowHandle[Any, Any], endpoint: Endpoint) -> LedgerEntry:
+    """Run and window are terminated while the peer has not yet begun to do what it was asked for."""
+
+    async def asked() -> bool:
+        return bench.lab.calls[endpoint] > 0
+
+    await until(asked, f"a call of {endpoint}")
+    (row,) = [one for one in await bench.store.ledger_unsettled() if one.kind is KINDS[endpoint]]
+    assert row.state is LedgerState.INTENT
+    await bench.temporal.get_workflow_handle(row.window_id, run_id=row.run_id).terminate("a test")
+    await handle.terminate("a test")
+    return row
+
+
+async def acted(bench: Bench, kind: WindowKind) -> bool:
+    """Whether the peer has done what it was slow to do, by the lab's own word: it may be off again by now."""
+    seen = await checker.look(bench.lab.addresses.admin)
+    counted = {WindowKind.FAULT: bool(seen.counters.executes), WindowKind.RULES: seen.counters.upserts > 0}
+    return counted.get(kind, any(one.kind == kind for one in seen.log))
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        Endpoint.EXECUTE,
+        pytest.param(Endpoint.UPSERT, marks=pytest.mark.exhaustive),
+        pytest.param(Endpoint.ANALYZE, marks=pytest.mark.exhaustive),
+    ],
+)
+async def test_what_comes_on_after_its_window_was_swept_is_closed(bench: Bench, endpoint: Endpoint) -> None:
+    """The peer acts long after everybody has looked and found nothing: the row is kept until it cannot any more."""
+    bench.lab.misbehave(Misbehaviour(instructions=[Instruction(endpoint=endpoint, action=Action.SLOW, seconds=5)]))
+    handle = await bench.start(bench.small_plan("reviews"))
+    row = await window_lost(bench, handle, endpoint)
+
+    async def settled() -> bool:
+        await sweep(bench)
+        return not [one for one in await bench.store.ledger_unsettled() if one.window_id == row.window_id]
+
+    await until(settled, "a settled row")
+
+    await until(lambda: acted(bench, row.kind), "the peer, at last")
+    report = await bench.lock_ended(handle)
+    assert report is not None
+    assert report.recovery_verified
+    assert bench.lab.state().clean
