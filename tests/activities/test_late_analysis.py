@@ -13,7 +13,7 @@ from tests.activities.stage import TIMING, Stage
 from tests.e2e.bench import until
 from tests.leaks.checker import by_itself
 from workflows.contracts.errors import ErrorCode
-from workflows.contracts.traffic import AnalysisOrder
+from workflows.contracts.traffic import AnalysisOrder, RecordingsOrder
 
 
 async def recordings(lab: Lab) -> list[LogEntry]:
@@ -82,7 +82,7 @@ async def test_what_a_stalled_analysis_left_on_is_stopped(stage: Stage) -> None:
         await stage.do(stage.traffic.await_patterns, order, age=stage.plan.timeouts.analyze)
     assert raised.value.type == ErrorCode.ANALYZE_TIMEOUT
     nearly_over = stage.plan.timeouts.recovery - timedelta(seconds=30)
-    closing = await stage.do(stage.traffic.stop, stage.ref, age=nearly_over)
+    closing = await stage.do(stage.traffic.stop, RecordingsOrder(execution_id=order.execution_id), age=nearly_over)
     assert closing.verified, closing.detail
     log = await recordings(stage.lab)
     assert len(log) == len(stage.plan.services)

@@ -74,10 +74,14 @@ class Stage:
 
 
 class Nobody:
-    """The server, when nobody holds a namespace."""
+    """The server, when nobody holds a namespace and every window is over."""
 
     async def holder(self, _: str) -> None:
         return None
+
+    async def closed_at(self, *_: str) -> datetime:
+        """So long ago that no call of it is under way any more."""
+        return datetime.now(UTC) - timedelta(hours=1)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from workflows.contracts.execution import Ending, NewExecution, Phase, PhaseChan
 from workflows.contracts.faults import FaultOrder
 from workflows.contracts.guardrails import Guardrails
 from workflows.contracts.load import BatchOrder, CaseOutcome, CaseRange, Exclusion, ExclusionOrder
-from workflows.contracts.traffic import AnalysisOrder
+from workflows.contracts.traffic import AnalysisOrder, RecordingsOrder
 from workflows.contracts.windows import LedgerEntry, LedgerState, LedgerUpdate, WindowKind
 from workflows.logic.canonical import canonical_json
 
@@ -54,7 +54,7 @@ async def test_whatever_is_done_again_leaves_one_row_each(stage: Stage) -> None:
     # Beginning it twice has tests of its own (`test_late_analysis.py`): what it does depends on how late that is.
     started = await stage.do(stage.traffic.start, stage.ref)
     await twice(stage.traffic.await_patterns, AnalysisOrder(execution_id=execution_id, task_id=started.task_id))
-    await twice(stage.traffic.stop, stage.ref)
+    await twice(stage.traffic.stop, RecordingsOrder(execution_id=execution_id, analysis_over=True))
     await twice(records.change_phase, PhaseChange(execution_id=execution_id, phase=Phase.INJECTING_AND_REPLAYING))
     await twice(records.generate_cases, stage.ref)
     fault = FaultOrder(execution_id=execution_id, service="reviews", fault_name=entry.peer_name, known_to_exist=True)
