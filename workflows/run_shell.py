@@ -177,7 +177,15 @@ class RunShell:
 
     @workflow.signal(name=WINDOW_SIGNAL)
     def window_changed(self, change: WindowChanged) -> None:
-        """A window tells its state. The first time the rules are open, the load test begins."""
+        """A window tells its state. The first time the rules are open, the load test begins.
+
+        After a reset the server hands the new run what it had received for its predecessor: a lock of the same id that
+        is open, too. Believing that one, it would work before its own lock has seen that the namespace is clean.
+        """
+        known = self._execution.execution_id if self._execution else None
+        if change.execution_id not in (None, known):
+            workflow.logger.info("%s is no window of this run", change.window_id)
+            return
         self._board.window_changed(change, workflow.now())
         begun = change.kind is WindowKind.RULES and change.state is WindowState.OPEN
         if begun and self._board.state.phase is Phase.RULES_READY:

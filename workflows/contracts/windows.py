@@ -102,6 +102,8 @@ class WindowChanged(Contract):
     state: WindowState
     service: str = ""
     peer_name: str = ""
+    execution_id: int | None = None
+    """Whose window it is. None in histories from before windows said so."""
     cases_done: int = 0
     batches_done: int = 0
     metrics: LoadMetrics | None = None

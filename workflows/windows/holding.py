@@ -110,6 +110,7 @@ class Holding:
             state=state,
             service=self.order.service,
             peer_name=self.peer_name,
+            execution_id=self.order.execution.execution_id,
             **facts,
         )
         run = workflow.get_external_workflow_handle(self.order.parent_workflow_id, run_id=self.order.parent_run_id)

@@ -1,0 +1,31 @@
+"""`temporal workflow reset` is not supported, and does no harm: what the new run inherits is not its own."""
+
+from __future__ import annotations
+
+from lab import Misbehaviour
+from lab.misbehave import Action, Instruction
+from lab.names import Endpoint
+from tests.e2e.bench import Bench
+from tests.e2e.test_endings import seen_on
+from workflows.contracts.execution import Phase
+from workflows.contracts.windows import WindowChanged, WindowKind, WindowState
+from workflows.names import WINDOW_SIGNAL, lock_workflow_id
+
+
+async def test_the_open_lock_of_another_run_opens_nothing(bench: Bench) -> None:
+    """The server hands a new run the signals of the one that was reset, and the locks of both have the same id."""
+    cannot_look = Instruction(endpoint=Endpoint.CHECK, action=Action.REFUSE_500)
+    bench.lab.misbehave(Misbehaviour(instructions=[cannot_look]))
+    handle = await bench.start(bench.small_plan("reviews"))
+    await seen_on(bench, handle, "lock", "opening")
+    of_another = WindowChanged(
+        window_id=lock_workflow_id(bench.name, "shop"), kind=WindowKind.LOCK, state=WindowState.OPEN, execution_id=1
+    )
+    await handle.signal(WINDOW_SIGNAL, of_another)
+    state = await bench.status(handle)
+    assert state is not None
+    assert [(row.kind, row.state) for row in state.windows] == [(WindowKind.LOCK, WindowState.OPENING)]
+    assert state.phase is Phase.GENERATING_CASES
+    bench.lab.misbehave(Misbehaviour())
+    assert (await handle.result()).cases.measured == 2
+    await bench.lock_ended(handle)
