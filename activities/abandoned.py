@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from activities.closing import close_fault, close_recordings, close_rules
+from activities.closing import analysis_of, close_fault, close_recordings, close_rules
 from activities.endings import run_of, write_ending
 from activities.toolbox import Subject, Toolbox
 from clients.runs import RunDirectory
@@ -125,7 +125,7 @@ async def _close(tools: Toolbox, subject: Subject, row: LedgerEntry, end: dateti
         case WindowKind.FAULT:
             return await close_fault(tools, subject, row.peer_name, end, settled)
         case WindowKind.RECORDING:
-            return await close_recordings(tools, subject, end, settled)
+            return await close_recordings(tools, subject, end, settled, await analysis_of(tools, subject))
         case WindowKind.RULES:
             return await close_rules(tools, subject, subject.plan.service_names, end, settled)
         case WindowKind.LOCK:

@@ -95,35 +95,54 @@ async def fault_gone(client: FaultClient, address: str, fault_name: str, pace: P
     return await until_gone(look, pace, f"fault {fault_name} is still there; by hand: {by_hand}")
 
 
-async def close_recordings(tools: Toolbox, subject: Subject, end: datetime, settle: timedelta) -> Closing:
-    """Stop every recording of an execution's services: see `recordings_gone`."""
-    pace = Pace(end, subject.execution.timing.poll, settle)
-    plan = subject.plan
-    return await recordings_gone(tools.proxy(plan), plan, plan.service_names, subject.execution.record_id, pace)
-
-
-async def recordings_gone(client: ProxyClient, plan: Plan, services: list[str], rules_of: str, pace: Pace) -> Closing:
-    """Stop every recording of these services until none of them is being recorded.
+async def close_recordings(
+    tools: Toolbox, subject: Subject, end: datetime, settle: timedelta, task_id: str = ""
+) -> Closing:
+    """Stop every recording of an execution's services until none of them is being recorded.
 
     An analysis that was accepted switches its recordings on later, one after the other, and cannot be called off. Once
-    every one of them was seen there are no more; else they must stay absent for the pace's `settle`.
+    every one of them was seen there are no more. Else they must stay absent for `settle`; and while the proxy says of
+    the analysis `task_id` that it still begins, for as long as a rollout may take, in which nothing is seen of it.
 
-    Rules are sessions too. Those of the record `rules_of` belong to the rules window and are removed by record id.
+    Rules are sessions too. Those of the execution belong to the rules window and are removed by record id.
     """
-    namespace = plan.system.namespace
+    plan, execution = subject.plan, subject.execution
+    client, namespace, services = tools.proxy(plan), plan.system.namespace, plan.service_names
     seen: set[str] = set()
+    silence = _Absence(execution.timing.rollout)
 
     async def look() -> bool:
+        # Asked first: what comes on between this answer and the look is found by the look.
+        beginning = not seen.issuperset(services) and await _beginning(client, task_id)
         for session in await client.active_sessions():
             ours = session.namespace == namespace and session.service in services
-            if ours and not (rules_of and session.session_id.startswith(rules_of)):
+            if ours and not session.session_id.startswith(execution.record_id):
                 seen.add(session.service)
-                await stop_recording(client, session.session_id, pace.end)
+                await stop_recording(client, session.session_id, end)
         checks = await asyncio.gather(*(client.check(namespace=namespace, service=name) for name in services))
-        return not any(check.recording for check in checks)
+        absent = not any(check.recording for check in checks)
+        for_long = silence.lasts(absent=absent)
+        return absent and (for_long or not beginning)
 
     failed = f"the proxy still records {', '.join(services)}; see {plan.system.proxy}/api/interceptions/active"
+    pace = Pace(end, execution.timing.poll, settle)
     return await until_gone(look, pace, failed, last=lambda: seen.issuperset(services))
+
+
+async def _beginning(client: ProxyClient, task_id: str) -> bool:
+    """Whether an analysis may go on to record more services; one that the proxy lost in a restart says so for ever."""
+    if not task_id:
+        return False
+    try:
+        return (await client.analysis(task_id)).status.beginning
+    except HoldfastError as error:
+        activity.logger.info("it cannot be told whether analysis %s still begins: %s", task_id, error.code)
+        return True
+
+
+async def analysis_of(tools: Toolbox, subject: Subject) -> str:
+    """The id of an execution's analysis, empty when none was accepted, as far as is known."""
+    return (await tools.store.execution_row(subject.execution.execution_id)).analyze_task_id or ""
 
 
 async def stop_recording(client: ProxyClient, recording_id: str, end: datetime) -> None:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from temporalio import activity
 
 from activities.base import closing_deadline, deadline, poll, step, uncancelled
-from activities.closing import close_recordings
+from activities.closing import analysis_of, close_recordings
 from activities.toolbox import Subject, Toolbox
 from clients.proxy_wire import AnalysisTask
 from clients.requests import prepare
@@ -65,10 +65,6 @@ class TrafficActivities:
             activity.logger.info("waiting for the proxy to forget an equal analysis of another execution")
             await asyncio.sleep(timing.analyze_dedupe.total_seconds())
             task = await self._analyze(subject)
-        change = PhaseChange(
-            execution_id=order.execution_id, phase=Phase.ANALYZING_PATTERNS, analyze_task_id=task.task_id
-        )
-        await self._tools.store.change_phase(change)
         await self._tools.store.log(order.execution_id, "analysis:started", LogLevel.INFO, f"analysis {task.task_id}")
         return AnalysisStarted(task_id=task.task_id)
 
@@ -95,15 +91,24 @@ class TrafficActivities:
             raise HoldfastError(ErrorCode.PEER_ERROR, f"an earlier analysis could not be stopped: {closing.detail}")
 
     async def _analyze(self, subject: Subject) -> AnalysisTask:
-        return await uncancelled(
-            self._tools.proxy(subject.plan).analyze(
-                req_def_id=subject.execution.req_def_id,
+        """Begin, and store which one it is, even when cancelled meanwhile: whoever stops it must be able to ask."""
+        execution = subject.execution
+
+        async def begin() -> AnalysisTask:
+            task = await self._tools.proxy(subject.plan).analyze(
+                req_def_id=execution.req_def_id,
                 namespace=subject.namespace,
                 services=subject.plan.service_names,
-                execution_id=subject.execution.execution_id,
+                execution_id=execution.execution_id,
                 duration_seconds=int(recording_ttl(subject.plan).total_seconds()),
             )
-        )
+            change = PhaseChange(
+                execution_id=execution.execution_id, phase=Phase.ANALYZING_PATTERNS, analyze_task_id=task.task_id
+            )
+            await self._tools.store.change_phase(change)
+            return task
+
+        return await uncancelled(begin())
 
     @activity.defn(name="await_patterns")
     @step
@@ -182,7 +187,8 @@ class TrafficActivities:
         subject = await self._tools.subject(order.execution_id)
         settle = timedelta(0) if order.analysis_over else subject.execution.timing.settle
         end = closing_deadline(subject.plan.timeouts.recovery, subject.execution.timing.call_timeout)
-        return await close_recordings(self._tools, subject, end, settle)
+        task_id = "" if order.analysis_over else await analysis_of(self._tools, subject)
+        return await close_recordings(self._tools, subject, end, settle, task_id)
 
 
 def _baggage(exchange: RecordedExchange) -> str:

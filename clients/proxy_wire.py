@@ -42,6 +42,11 @@ class AnalysisStatus(StrEnum):
         return self is AnalysisStatus.COMPLETED
 
     @property
+    def beginning(self) -> bool:
+        """It may still begin to record a service, whatever is stopped meanwhile (`peer-contract` section 3.1)."""
+        return self in (AnalysisStatus.INITIALIZING, AnalysisStatus.APPLYING_RULES, AnalysisStatus.ROLLING_UPDATE)
+
+    @property
     def collecting(self) -> bool:
         """The proxy listens: now is the time to send the request."""
         return self is AnalysisStatus.COLLECTING_DATA

@@ -35,6 +35,9 @@ class Timing(Contract):
     upsert_base: timedelta = timedelta(seconds=60)
     upsert_per_service: timedelta = timedelta(seconds=40)
     """An upsert works through its services one after the other, up to 35 s each (`peer-contract` section 3.3)."""
+    rollout: timedelta = timedelta(seconds=330)
+    """The longest rollout of one service. An analysis that begins may be silent for so long before its next recording
+    is seen (`peer-contract` section 3.1)."""
     analyze_dedupe: timedelta = timedelta(seconds=60)
     """How long the proxy answers an equal analyze call with an earlier one's task (`peer-contract` section 3.1)."""
     settle: timedelta = timedelta(seconds=40)
@@ -63,6 +66,7 @@ class Timing(Contract):
             heartbeat_timeout=timedelta(seconds=3),
             retry_initial=timedelta(milliseconds=100),
             call_timeout=timedelta(seconds=10),
+            rollout=timedelta(seconds=2),
             upsert_base=timedelta(seconds=20),
             upsert_per_service=timedelta(seconds=2),
             analyze_dedupe=timedelta(seconds=10),
