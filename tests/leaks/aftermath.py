@@ -98,8 +98,12 @@ async def left_by(bench: Duo, *runs: Run, held: bool = True, spare_rules: int = 
     return found
 
 
-async def untrue(bench: Duo, run: Run, ending: Ending, *, alone: bool = True) -> list[str]:
-    """What the record says of a run, and is not so. `alone`: everything in the lab's log is this run's."""
+async def untrue(bench: Duo, run: Run, ending: Ending, *, alone: bool = True, held: bool = True) -> list[str]:
+    """What the record says of a run, and is not so.
+
+    `alone`: everything in the lab's log is this run's. `held`: nobody took a window away from it. Else it ends without
+    that window, and only its recovery says when all was off.
+    """
     seen = await checker.look(bench.lab.addresses.admin)
     record = await bench.store.latest_execution_of(run.id)
     closed = (await run.describe()).close_time
@@ -109,7 +113,7 @@ async def untrue(bench: Duo, run: Run, ending: Ending, *, alone: bool = True) ->
         return ["no record, and something was on"] if own or ending[0] is not RunStatus.TIMED_OUT else []
     assert isinstance(closed, datetime)
     found = []
-    if record.run_status in (RunStatus.CANCELLED, RunStatus.COMPLETED):
+    if held and record.run_status in (RunStatus.CANCELLED, RunStatus.COMPLETED):
         found += checker.on_after(own, closed, f"the run had ended as {record.run_status}")
     if record.finished_at is not None and record.recovery is Recovery.VERIFIED:
         found += checker.on_after(own, record.finished_at, "recovery had been verified")

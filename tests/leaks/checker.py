@@ -6,6 +6,7 @@ violations it found, in words; none is an empty list. `test_checker.py` holds ea
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -24,6 +25,9 @@ MARKER = "holdfast."
 
 Calls = Mapping[str, Iterable[str]]
 """Whom each service calls itself."""
+
+_FAULT_TAIL = re.compile(r"-[0-9a-f]{8}-[0-9]+$")
+"""What differs in the names of a run's faults in one service."""
 
 _SIDECAR_PORT = 15006
 _LOG = TypeAdapter(list[LogEntry])
@@ -92,21 +96,24 @@ def most_faults_at_once(log: list[LogEntry]) -> int:
     return max((sum(_is_on(one, at.on_at.monotonic) for one in on) for at in on), default=0)
 
 
-def done_twice(seen: Seen, *, runs: int = 1, spare_rules: int = 0) -> list[str]:
+def done_twice(seen: Seen, *, runs: int = 1, spare_rules: int = 0, spare_recordings: int = 0) -> list[str]:
     """A fault was injected, or rules or recordings came on, more often than in so many undisturbed runs.
 
-    `spare_rules`: how often rules may have come on beyond that.
+    `spare_rules`, `spare_recordings`: how often these may have come on beyond that.
     """
+    spare = {Kind.RULES: spare_rules, Kind.RECORDING: spare_recordings}
     found = [f"fault {name} was injected {times} times" for name, times in seen.counters.executes.items() if times > 1]
     on: defaultdict[tuple[Kind, str], list[str]] = defaultdict(list)
     for one in seen.log:
         on[one.kind, one.service].append(one.name)
     for (kind, service), names in on.items():
-        if len(names) > runs + (spare_rules if kind is Kind.RULES else 0):
+        if len(names) > runs + spare.get(kind, 0):
             found.append(f"{kind} of {service}: {len(names)} of them in {runs} runs: {', '.join(names)}")
-    if len(seen.counters.executes) > runs * len({service for kind, service in on if kind is Kind.FAULT}):
-        found.append(f"faults under more names than were ever on: {', '.join(seen.counters.executes)}")
-    return found
+    # Also those that were never on, because they were removed before they acted.
+    named: defaultdict[str, list[str]] = defaultdict(list)
+    for name in seen.counters.executes:
+        named[_FAULT_TAIL.sub("", name)].append(name)
+    return found + [f"a fault under more than {runs} names: {', '.join(n)}" for n in named.values() if len(n) > runs]
 
 
 def measured_otherwise(counters: Counters, wanted: Mapping[str, int], *, spare: int = 0) -> list[str]:

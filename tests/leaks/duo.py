@@ -137,5 +137,6 @@ class Duo(Bench):
 
     @property
     def said(self) -> str:
-        """What its dying worker wrote."""
-        return (self.folder / "dying.log").read_text()
+        """What its dying workers wrote."""
+        log = self.folder / "dying.log"
+        return log.read_text() if log.exists() else ""

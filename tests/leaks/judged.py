@@ -23,9 +23,11 @@ from tests.leaks.trial import Trial
 from workflows.contracts.errors import ErrorCode
 from workflows.contracts.execution import Recovery, RunStatus, Verdict
 from workflows.contracts.load import CaseOutcome
+from workflows.contracts.timing import Timing, TimingPreset
 
-HASTY = BRISK.model_copy(update={"dedupe_seconds": 5.0, "hang_limit": 3.0})
-"""Its proxy forgets an analysis before a second run gives up waiting for that, and late enough for a repeated call."""
+REMEMBERED = Timing.of(TimingPreset.FAST).analyze_dedupe.total_seconds()
+HASTY = BRISK.model_copy(update={"dedupe_seconds": REMEMBERED, "hang_limit": 3.0})
+"""Its proxy remembers an analysis for as long as Holdfast takes for sure, and not longer than a second run waits."""
 
 ENDINGS: dict[WorkflowExecutionStatus, Ending] = {
     WorkflowExecutionStatus.COMPLETED: (RunStatus.COMPLETED, None),
@@ -92,7 +94,7 @@ async def _told(trial: Trial) -> list[str]:
         found += [
             f"{line.ts:%H:%M:%S.%f} {line.message}" for line in await trial.bench.store.log_entries(record.execution_id)
         ]
-    return found
+    return [*found, *trial.bench.said.splitlines()[-40:]]
 
 
 def _met(trial: Trial) -> list[Step]:
@@ -128,12 +130,12 @@ def _not_meant_to(trial: Trial, log: list[LogEntry]) -> list[LogEntry]:
 
 
 def _too_often(trial: Trial, seen: Seen) -> list[str]:
-    runs = len(trial.runs)
+    runs, lost = len(trial.runs), trial.interrupted
     return [
-        # Whether a lost worker's upsert took place nobody knows: what there is of it is removed before it is repeated.
-        *checker.done_twice(seen, runs=runs, spare_rules=trial.interrupted),
+        # Whether a lost worker's call took place nobody knows: what there is of it is removed before it is repeated.
+        *checker.done_twice(seen, runs=runs, spare_rules=lost, spare_recordings=lost),
         # The case that is in flight when a worker is lost is measured afresh.
-        *checker.measured_twice(seen.counters, trial.requests * runs, spare=trial.requests * trial.interrupted),
+        *checker.measured_twice(seen.counters, trial.requests * runs, spare=trial.requests * lost),
     ]
 
 
@@ -158,7 +160,7 @@ async def _untrue(trial: Trial, run: Run, seen: Seen) -> list[str]:
         touched = await windows_of(trial.bench.temporal, run)
         found += _green(record.recovery, seen) if touched else []
     else:
-        found += await untrue(trial.bench, run, ending, alone=alone)
+        found += await untrue(trial.bench, run, ending, alone=alone, held=trial.held)
     return found + (await _unmeasured(trial, record.execution_id, record.verdict, seen) if completed else [])
 
 

@@ -135,8 +135,14 @@ def test_what_was_done_twice_is_told() -> None:
     rules = seen([*GOOD, entry(Kind.RULES, "left", 21, 22, "hf1x-left")])
     assert len(checker.done_twice(rules)) == 1
     assert checker.done_twice(rules, spare_rules=1) == []
-    unseen = seen(counters=Counters(services={}, executes={"a": 1, "b": 1, "c": 1}))
-    assert "more names" in checker.done_twice(unseen)[0]
+    recorded = seen([*GOOD, entry(Kind.RECORDING, "left", 21, 22, "rec-2")])
+    assert len(checker.done_twice(recorded, spare_rules=1)) == 1
+    assert checker.done_twice(recorded, spare_recordings=1) == []
+    names = {"hf-1-left-00000000-1": 1, "hf-1-left-0000000a-1": 1, "hf-1-right-00000000-1": 1}
+    unseen = seen(counters=Counters(services={}, executes=names))
+    (found,) = checker.done_twice(unseen)
+    assert found == "a fault under more than 1 names: hf-1-left-00000000-1, hf-1-left-0000000a-1"
+    assert checker.done_twice(unseen, runs=2) == []
 
 
 def test_cases_that_are_missing_or_measured_twice_are_told() -> None:
