@@ -9,7 +9,7 @@ from temporalio import activity
 
 from activities.base import closing_deadline, poll, step
 from activities.cleaning import Cleaner
-from activities.endings import SERVER_POLL, open_windows, write_ending
+from activities.endings import SERVER_POLL, write_ending
 from activities.left_over import left_over
 from activities.steady import steady_again, was_touched
 from activities.targets import require_targets
@@ -20,6 +20,7 @@ from workflows.contracts.execution import Ending, ExecutionRef, Leftovers
 from workflows.contracts.windows import (
     SETTLED,
     Closing,
+    LedgerEntry,
     LedgerState,
     LockHolder,
     LockWait,
@@ -102,18 +103,23 @@ class LockActivities:
         A row left unverified is not waited for: its window has already used its time.
         """
         subject = await self._tools.subject(order.execution_id)
-        waited_for = (*SETTLED, LedgerState.UNVERIFIED)
+        over = (*SETTLED, LedgerState.UNVERIFIED)
+        rows: list[LedgerEntry] = []
 
         async def look() -> bool | None:
-            rows = await self._tools.store.ledger_of(order.execution_id)
-            return all(row.state in waited_for for row in rows if row.kind is not WindowKind.LOCK) or None
+            nonlocal rows
+            rows = [
+                one for one in await self._tools.store.ledger_of(order.execution_id) if one.kind is not WindowKind.LOCK
+            ]
+            return all(row.state in over for row in rows) or None
 
         timing, services = subject.execution.timing, len(subject.plan.services)
         longest = settled_within(subject.plan.timeouts.recovery, services, timing)
         # With a worker that comes late the windows only begin to close when this begins to look.
         end = closing_deadline(longest, settled_within(timedelta(0), services, timing))
         await poll(look, end=end, every=timing.poll)
-        return OpenWindows(windows=await open_windows(self._tools, order.execution_id))
+        # Of that same look: a window that came too late to begin anything may have written its intent since.
+        return OpenWindows(windows=[row.window_id for row in rows if row.state not in SETTLED])
 
     @activity.defn(name="verify_environment")
     @step

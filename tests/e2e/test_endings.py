@@ -278,7 +278,7 @@ async def test_registered_rules_that_do_not_act_are_found_out(bench: Bench, monk
 
     monkeypatch.setattr(ProxyClient, "rules_active", claims)
     bench.lab.misbehave(Misbehaviour(instructions=[Instruction(endpoint=Endpoint.UPSERT, action=Action.LIE)]))
-    handle = await bench.start(bench.small_plan(timeouts={"rules_ready": "1s", "recovery": "1s"}))
+    handle = await bench.start(bench.small_plan(timeouts={"rules_ready": "1s", "recovery": "5s"}))
     found = await failure(bench, handle)
     assert found.code is ErrorCode.INTERCEPTOR_NOT_READY
     assert "do not act" in found.message
