@@ -41,8 +41,8 @@ CALLS: dict[str, tuple[Endpoint, int]] = {
 }
 """Moments that are calls of a peer, in the order of an undisturbed run."""
 
-MEASURING = "measuring"
-"""The moment at which requests of a case arrive."""
+MEASURING = {"measuring": 1, "measuring-pair": 3}
+"""Moments at which requests of so many cases have begun to arrive, beside the baseline's."""
 
 ACTIVITIES = (
     "create_execution",
@@ -138,7 +138,7 @@ class Sequence:
     def limit(self) -> timedelta | None:
         """The time limit that the run is started with: about when the moment comes, for the server does not wait."""
         times = [step.moment for step in self.steps if step.trouble == "time-out"]
-        return timedelta(seconds=2 + 0.5 * [*CALLS, MEASURING].index(times[0])) if times else None
+        return timedelta(seconds=2 + 0.5 * [*CALLS, *MEASURING].index(times[0])) if times else None
 
     def without(self, step: Step) -> Sequence:
         """A shorter one."""
@@ -160,7 +160,7 @@ def _steps(moments: Iterable[str], troubles: Iterable[str]) -> st.SearchStrategy
     return st.builds(Step, st.sampled_from(list(moments)), st.sampled_from(list(troubles)))
 
 
-_MOMENTS = [*CALLS, MEASURING]
+_MOMENTS = [*CALLS, *MEASURING]
 _HOLDING = [one for one in _MOMENTS if one not in ("locking", "looking", "verifying")]
 """Moments at which some window is open."""
 

@@ -55,7 +55,7 @@ def test_a_sequence_can_be_written_down_and_read_again(sequence: Sequence) -> No
     """And means something: each trouble is one that its moment has."""
     assert Sequence.read(str(sequence)) == sequence
     known = {key: {*TO_ONE_CALL, *OUTSIDE} for key in CALLS} | {key: {*DEADLY, GONE} for key in DEATHS}
-    known |= {MEASURING: {*OUTSIDE}, ALWAYS: {*STANDING, *LYING}}
+    known |= {key: {*OUTSIDE} for key in MEASURING} | {ALWAYS: {*STANDING, *LYING}}
     assert all(step.trouble in known[step.moment] for step in sequence.steps)
     assert sequence.misbehaviour.model_validate_json(sequence.misbehaviour.model_dump_json()) == sequence.misbehaviour
 

@@ -54,9 +54,9 @@ def first(endpoint: Endpoint, body: Any, calls: int = 1, contains: str | None = 
     )
 
 
-def always(endpoint: Endpoint, action: Action) -> Misbehaviour:
+def always(endpoint: Endpoint, action: Action, contains: str | None = None) -> Misbehaviour:
     """Every call."""
-    return Misbehaviour(instructions=[Instruction(endpoint=endpoint, action=action)])
+    return Misbehaviour(instructions=[Instruction(endpoint=endpoint, action=action, contains=contains)])
 
 
 def _once(action: Action, calls: int = 1) -> Callable[[Endpoint, int], list[Instruction]]:
@@ -82,6 +82,8 @@ TO_ONE_CALL: dict[str, Callable[[Endpoint, int], list[Instruction]]] = {
 
 LYING: dict[str, Misbehaviour] = {
     "deletes-lie": always(Endpoint.FAULT_DELETE, Action.LIE),
+    # A removed service is not stable, which also tells; one that answers with errors is.
+    "one-delete-lies": always(Endpoint.FAULT_DELETE, Action.LIE, contains=f"-{RIGHT}-"),
     "rules-stay": always(Endpoint.FIXTURE_DELETE, Action.LIE),
     "stops-lie": always(Endpoint.RECORDING_STOP, Action.LIE),
 }

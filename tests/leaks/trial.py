@@ -64,7 +64,7 @@ class Trial:
     @property
     def requests(self) -> int:
         """Per case."""
-        measuring = any(step.moment == MEASURING for step in self.sequence.steps)
+        measuring = any(step.moment in MEASURING for step in self.sequence.steps)
         return LOAD if measuring else REQUESTS
 
     @property
@@ -139,8 +139,8 @@ class Trial:
     def _is_due(self, step: Step) -> bool:
         if step.moment in DEATHS:
             return self._armed is step and self._process is not None and self._process.returncode is not None
-        if step.moment == MEASURING:
-            return any(self.bench.lab.counters.entry_baggage[token] for token in self._tokens())
+        if step.moment in MEASURING:
+            return len(self._tokens()) >= MEASURING[step.moment]
         endpoint, nth = CALLS[step.moment]
         return self.bench.lab.calls[endpoint] >= nth
 
