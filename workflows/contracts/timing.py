@@ -67,7 +67,7 @@ class Timing(Contract):
             retry_initial=timedelta(milliseconds=100),
             call_timeout=timedelta(seconds=10),
             rollout=timedelta(seconds=2),
-            upsert_base=timedelta(seconds=8),
+            upsert_base=timedelta(seconds=20),
             upsert_per_service=timedelta(seconds=2),
             analyze_dedupe=timedelta(seconds=10),
             settle=timedelta(seconds=1),
