@@ -27,6 +27,14 @@ def request(**parts: Any) -> dict[str, Any]:
     return {"request": good()["request"] | parts}
 
 
+def comparing(regression: dict[str, Any] | None = None, load: dict[str, Any] | None = None) -> dict[str, Any]:
+    return {"slo": {"regression": regression or {}}, "load": {"requests": 400} if load is None else load}
+
+
+def overriding(*overrides: dict[str, Any]) -> dict[str, Any]:
+    return {"slo": good()["slo"] | {"overrides": list(overrides)}}
+
+
 @pytest.mark.parametrize(
     ("parts", "path", "words"),
     [
@@ -75,6 +83,35 @@ def request(**parts: Any) -> dict[str, Any]:
         ({"exclude": ["shipping", "*+*"]}, "services[1]", "broken for nothing"),
         ({"exclude": ["shipping", "reviews+*"]}, "services[1]", "broken for nothing"),
         ({"exclude": [3]}, "exclude[0]", "must be a mapping"),
+        ({"load": {"requests": 9, "max_requests": 9}}, "load.max_requests", "leave out one of the two"),
+        ({"load": {"requestNum": 9, "max_requests": 9}}, "load.max_requests", "leave out one of the two"),
+        ({"load": {"max_requests": 900}}, "load.max_requests", "add slo.regression"),
+        ({"load": {"rate": "9/s", "concurrency": 2}}, "load.rate", "leave out one of the two"),
+        ({"load": {"rate": 9}}, "load.rate", "'9/s' or '9/m'"),
+        ({"load": {"arrivals": "constant"}}, "load.arrivals", "needs a rate"),
+        ({"load": {"rate": "9/s", "arrivals": "poison"}}, "load.arrivals", "did you mean 'poisson'"),
+        ({"load": {"requests": 1_000_000, "rate": "0.02/m"}}, "load.requests", "10 years at this rate"),
+        (comparing(load={"requests": 58}), "load.requests", "at least 59 for p95"),
+        (comparing(load={}), "load.requests", "1 requests say nothing about p95"),
+        (comparing({"percentile": "p99"}, load={"max_requests": 298}), "load.max_requests", "at least 299"),
+        (comparing({"percentile": "p90"}), "slo.regression.percentile", "did you mean 'p99'"),
+        (comparing({"confidence": "50%"}), "slo.regression.confidence", "above 50% and below 100%, not 50%"),
+        (comparing({"confidence": "100%"}), "slo.regression.confidence", "leave it out for 95%"),
+        (comparing({"false_alarms": "0%"}), "slo.regression.false_alarms", "above 0% and below 50%"),
+        (comparing({"misses": "50%"}), "slo.regression.misses", "above 0% and below 50%"),
+        (comparing({"margins": "5%"}), "slo.regression.margins", "did you mean 'margin'"),
+        (overriding({"p95": "1s"}), "slo.overrides[0].for", "says which cases are meant"),
+        (overriding({"for": "shiping", "p95": "1s"}), "slo.overrides[0].for", "did you mean 'shipping'"),
+        (overriding({"for": "baseline", "p95": "1s"}), "slo.overrides[0].for", "always measured"),
+        (overriding({"for": "shipping"}), "slo.overrides[0]", "overrides nothing"),
+        (overriding({"for": "shipping", "p95": "11s"}), "slo.overrides[0].p95", "can never be missed"),
+        (overriding({"for": "shipping", "budget": "11s"}), "slo.overrides[0].budget", "can never be missed"),
+        (overriding({"for": "shipping", "budget": "2s", "p50": "1s"}), "slo.overrides[0].p50", "not judged"),
+        (
+            overriding({"for": "*+*", "p95": "1s"}, {"for": "*+*", "p95": "2s"}),
+            "slo.overrides[1].for",
+            "named already",
+        ),
     ],
 )
 def test_a_mistake_is_told_where_it_is(parts: dict[str, Any], path: str, words: str) -> None:

@@ -46,6 +46,8 @@ def test_the_examples_match_it(path: Path) -> None:
 @pytest.mark.parametrize(
     "parts",
     [
+        {"slo": {"regression": {"percentile": "p50", "at_least": "0ms"}}, "load": {"max_requests": 9, "rate": "90/m"}},
+        {"slo": {"p95": "1s", "overrides": [{"for": "reviews+*", "budget": "4s"}]}},
         {"exclude": ["reviews", {"case": "shipping", "reason": "x"}]},
         {"timeouts": {"waitAnalyzeTimeoutSec": 30}, "load": {"requestNum": 3}},
         {"steady_state": {"status": [200], "error_rate": "10%"}},

@@ -1,5 +1,6 @@
 """Quantities: written with their unit, and written back as they were."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -8,13 +9,17 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from workflows.contracts.units import (
+    LEAST_PER_SECOND,
     LONGEST,
+    MOST_PER_SECOND,
     Share,
     Ttl,
     format_duration,
     format_percent,
+    format_rate,
     parse_duration,
     parse_percent,
+    parse_rate,
 )
 
 
@@ -136,3 +141,38 @@ def test_a_share_of_requests_is_at_most_all_of_them() -> None:
     assert TypeAdapter(Share).validate_python("100%") == 100
     with pytest.raises(ValidationError, match="at most 100%"):
         TypeAdapter(Share).validate_python("100.1%")
+
+
+@pytest.mark.parametrize(
+    ("text", "rate", "written"),
+    [("20/s", 20.0, "20/s"), (" 90 / m ", 1.5, "90/m"), ("0.5/s", 0.5, "30/m"), ("1/m", 0.016666666667, "1/m")],
+)
+def test_rates_are_read_and_written_per_second_or_per_minute(text: str, rate: float, written: str) -> None:
+    """In whichever is shorter."""
+    assert parse_rate(text) == rate
+    assert format_rate(rate) == written
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (20, "'20' needs its time: write '20/s' or '20/m'"),
+        ("20", "'20' needs its time"),
+        ("20/h", "write a number and /s or /m"),
+        ("-1/s", "is not a rate"),
+        ("0/s", "too low"),
+        ("99999/s", "too high: at most 10000/s"),
+        (True, "is not a rate"),
+        (None, "is not a rate"),
+    ],
+)
+def test_anything_else_is_no_rate(value: object, words: str) -> None:
+    """And says how one is written."""
+    with pytest.raises(ValueError, match=re.escape(words)):
+        parse_rate(value)
+
+
+@given(st.floats(LEAST_PER_SECOND, MOST_PER_SECOND).map(lambda one: round(one, 12)))
+def test_a_rate_survives_being_written(rate: float) -> None:
+    """Exactly, because plans are stored and read again."""
+    assert parse_rate(format_rate(rate)) == rate

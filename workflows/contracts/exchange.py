@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from workflows.contracts.base import Contract
+from workflows.contracts.comparison import Comparison, Control
 
 Headers = dict[str, str]
 """Header names as received, one value each (several are joined with a comma)."""
@@ -96,6 +97,16 @@ class Measurement(Contract):
     """Status of the last answer."""
     response_body: str = ""
     """Body of the last answer, redacted and cut to 4 KiB."""
+    late_starts: int = 0
+    """Open model: requests that began after their planned time, because the generator was late."""
+    planned: int | None = None
+    """Requests at most; those not sent were saved. None in rows from before it was stored."""
+    seed: int | None = None
+    """Decides the order of the blocks of the case's group, and when requests of an open model begin."""
+    control: Control | None = None
+    """The baseline beside the case, where the plan compares with it."""
+    comparison: Comparison | None = None
+    """What that says, by `slo.regression`."""
 
 
 class RequestSample(Contract):
@@ -106,3 +117,7 @@ class RequestSample(Contract):
     """None when there was no HTTP answer."""
     error_kind: str = ""
     """Empty for a success."""
+    offset_us: int = 0
+    """Planned start, since the case began. In the closed model: the actual one."""
+    late_us: int = 0
+    """Open model: actual minus planned start. Latency counts from the planned one."""

@@ -164,6 +164,8 @@ class CaseCounts(Contract):
     """Those of the other invalid and skipped ones that may lack, by the plan's `coverage.may_lack`."""
     passed: int = 0
     failed: int = 0
+    inconclusive: int = 0
+    """Those of the measured ones of which too few requests say anything, by `slo.regression`."""
 
 
 class CaseVerdict(Contract):

@@ -7,9 +7,10 @@ The cross-field rules (duplicates, names that must exist, hosts that must be all
 from __future__ import annotations
 
 from datetime import timedelta
+from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, SerializerFunctionWrapHandler, model_serializer
 
 from workflows.contracts.base import StrictModel
 from workflows.contracts.faults import FaultSpec
@@ -17,10 +18,14 @@ from workflows.contracts.request import Request
 from workflows.contracts.slo import Slo
 from workflows.contracts.stop import Stop
 from workflows.contracts.system import Name, System
-from workflows.contracts.units import PositiveDuration, Share, Ttl
+from workflows.contracts.units import PositiveDuration, Rate, Share, Ttl
 
 PLAN_VERSION: Literal[1] = 1
 """The schema version this code writes and reads."""
+
+
+WARM_UP = 1_000
+"""Requests at most before a comparison with the baseline: what is cold would count as slow."""
 
 
 class ServiceUnderTest(StrictModel):
@@ -38,13 +43,48 @@ class ServiceUnderTest(StrictModel):
     reaches the other."""
 
 
+class Arrivals(StrEnum):
+    """When the requests of an open model begin."""
+
+    POISSON = "poisson"
+    """At random, as those of many users that do not know of each other."""
+    CONSTANT = "constant"
+    """In equal steps."""
+
+
 class Load(StrictModel):
-    """How much each case is measured."""
+    """How much each case is measured, and in what manner.
+
+    Without `rate` so many requests are in flight at once, and the next begins when one has ended (closed model). With
+    it they begin when they are due, whatever has become of those before, and latency counts from then (open model).
+    """
 
     requests: int = Field(default=1, ge=1, le=1_000_000)
     """Requests per case, sent in full."""
+    max_requests: int | None = Field(default=None, ge=1, le=1_000_000)
+    """Instead of `requests`: at most so many, and fewer where `slo.regression` is decided earlier."""
     concurrency: int = Field(default=8, ge=1, le=8)
     """Requests of one case in flight at once."""
+    rate: Rate | None = None
+    """Instead of `concurrency`: so many requests begin in a second or minute, `20/s` or `90/m`."""
+    arrivals: Arrivals = Arrivals.POISSON
+    """With `rate`: when they begin."""
+    warm_up: int | None = Field(default=None, ge=0, le=100_000)
+    """Requests at most that are sent before anything is measured, until two blocks of them agree. Default: 1000 when
+    the plan compares with the baseline, else none."""
+
+    @property
+    def most_requests(self) -> int:
+        """Requests of a case that are measured, at most: all of them unless `max_requests` is given."""
+        return self.requests if self.max_requests is None else self.max_requests
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without what the given fields stand instead of: a plan that is written again must be valid again."""
+        written: dict[str, Any] = handler(self)
+        replaced = {"requests"} if self.max_requests is not None else set()
+        replaced |= {"arrivals"} if self.rate is None else {"concurrency"}
+        return {name: value for name, value in written.items() if name not in replaced}
 
 
 class Safety(StrictModel):
@@ -156,6 +196,12 @@ class Plan(StrictModel):
         if self.system.environment:
             return self.system.environment
         return self.system.faults.split("://", 1)[1].split("/", 1)[0]
+
+    @property
+    def warm_up(self) -> int:
+        """Requests at most that are sent before a group of cases is measured."""
+        given = self.load.warm_up
+        return given if given is not None else WARM_UP if self.slo.compares else 0
 
     @property
     def service_names(self) -> list[str]:

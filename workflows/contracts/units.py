@@ -1,4 +1,4 @@
-"""Quantities as people write them: `250ms`, `2s`, `10m`, `1%`. A bare number is refused, so no unit is ever guessed."""
+"""Quantities as people write them: `250ms`, `2s`, `1%`, `20/s`. A bare number is refused: no unit is ever guessed."""
 
 from __future__ import annotations
 
@@ -24,15 +24,27 @@ _WORDS = {
 }
 """Units as people write them elsewhere. `M` is none: it may be a month."""
 _PERCENT = re.compile(rf"(?P<number>{_NUMBER})\s*%")
+_RATE = re.compile(rf"(?P<number>{_NUMBER})\s*/\s*(?P<unit>s|m)")
 _BARE = re.compile(_NUMBER)
 DURATION_PATTERN = r"^\d+(\.\d+)?\s*(ms|s|m|h)$"
 PERCENT_PATTERN = r"^\d+(\.\d+)?\s*%$"
+RATE_PATTERN = r"^\d+(\.\d+)?\s*/\s*(s|m)$"
 _SHOWN = 40
 
 LONGEST = timedelta(days=7)
 """No quantity of a plan is longer: the proxy forgets its sessions after this (`peer-contract` section 3.3)."""
 
 MOST_PERCENT = 1_000_000.0
+
+MOST_PER_SECOND = 10_000.0
+"""No load generator of ours keeps to a higher rate."""
+
+LEAST_PER_SECOND = 1 / 3600
+"""One an hour; a plan that wants less wants no load test."""
+
+_PER_MINUTE = 60
+_DIGITS = 12
+"""After the point of a rate."""
 
 
 def _shown(text: str) -> str:
@@ -113,6 +125,41 @@ def format_percent(value: float) -> str:
     return f"{_plain(Decimal(repr(float(value))))}%"
 
 
+def parse_rate(value: object) -> float:
+    """Read `20/s` or `90/m` as a number per second (20.0, 1.5).
+
+    Raises:
+        ValueError: for anything else; a bare number might be per second or per minute.
+    """
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        raise UnfitError("is not a rate", "write text such as '20/s' or '90/m'")
+    text = str(value).strip()
+    match = _RATE.fullmatch(text)
+    if match is None:
+        if _BARE.fullmatch(text):
+            raise UnfitError(f"'{text}' needs its time", f"write '{text}/s' or '{text}/m'")
+        raise UnfitError(f"{_shown(text)} is not a rate", "write a number and /s or /m, for example '20/s'")
+    rate = _per_second(match["number"], match["unit"])
+    if not LEAST_PER_SECOND <= rate <= MOST_PER_SECOND:
+        size = "too high" if rate > MOST_PER_SECOND else "too low"
+        raise UnfitError(f"{_shown(text)} is {size}", f"at most {MOST_PER_SECOND:.0f}/s, at least one an hour")
+    return rate
+
+
+def _per_second(number: str, unit: str) -> float:
+    """Rounded, so that it survives being written."""
+    return round(float(number) / (_PER_MINUTE if unit == "m" else 1), _DIGITS)
+
+
+def format_rate(value: float) -> str:
+    """Write a rate as `parse_rate` reads it: per second, or per minute where that is shorter."""
+    second = _plain(Decimal(f"{value:.{_DIGITS}f}"))
+    minute = _plain(Decimal(f"{value * _PER_MINUTE:.{_DIGITS - 3}f}"))
+    if len(minute) < len(second) and _per_second(minute, "m") == value:
+        return f"{minute}/m"
+    return f"{second}/s"
+
+
 def _more_than_nothing(value: timedelta) -> timedelta:
     if value <= timedelta(0):
         raise UnfitError("must be longer than 0", "write a number above 0 and ms, s, m or h, for example '250ms'")
@@ -146,6 +193,14 @@ Percent = Annotated[
     WithJsonSchema({"type": "string", "pattern": PERCENT_PATTERN, "examples": ["1%", "0.5%"]}),
 ]
 """A share in percent, 0 to 100 (or more, for a ratio to the baseline), written with its sign."""
+
+Rate = Annotated[
+    float,
+    BeforeValidator(parse_rate),
+    PlainSerializer(format_rate, return_type=str),
+    WithJsonSchema({"type": "string", "pattern": RATE_PATTERN, "examples": ["20/s", "90/m"]}),
+]
+"""So many in a second (1/s), written with its time."""
 
 PositiveDuration = Annotated[Duration, AfterValidator(_more_than_nothing)]
 """A length of time that is not nothing."""

@@ -90,7 +90,7 @@ def exclusion_rules(document: dict[Any, Any]) -> Iterator[Problem]:
     services, coverage = document.get("services"), document.get("coverage")
     if not isinstance(services, list):
         return
-    names = [one["name"] for one in services if isinstance(one, dict) and isinstance(one.get("name"), str)]
+    names = _names(services)
     excluded: set[str] = set()
     yield from _listed("exclude", document.get("exclude"), names, excluded)
     if isinstance(coverage, dict):
@@ -98,15 +98,26 @@ def exclusion_rules(document: dict[Any, Any]) -> Iterator[Problem]:
     yield from _nothing_left(excluded, names)
 
 
-def _listed(place: str, listed: object, names: list[str], forms: set[str]) -> Iterator[Problem]:
+def listed_cases(place: str, listed: object, document: dict[Any, Any], field: str) -> Iterator[Problem]:
+    """What is wrong with the cases that the mappings of a list name in a field."""
+    services = document.get("services")
+    if isinstance(services, list):
+        yield from _listed(place, listed, _names(services), set(), field)
+
+
+def _names(services: list[Any]) -> list[str]:
+    return [one["name"] for one in services if isinstance(one, dict) and isinstance(one.get("name"), str)]
+
+
+def _listed(place: str, listed: object, names: list[str], forms: set[str], field: str = "case") -> Iterator[Problem]:
     """What is wrong with a list of cases; the forms that it names are added to `forms`."""
     seen: dict[str, int] = {}
     nearest = Nearest(names)
     for position, one in enumerate(listed if isinstance(listed, list) else []):
-        case = one.get("case") if isinstance(one, dict) else one
+        case = one.get(field) if isinstance(one, dict) else one
         if not isinstance(case, str):
             continue
-        path = f"{place}[{position}]" + (".case" if isinstance(one, dict) else "")
+        path = f"{place}[{position}]" + (f".{field}" if isinstance(one, dict) else "")
         problems = list(_unknown(path, case, names, nearest))
         yield from problems
         earlier = seen.setdefault(_normal(case), position)

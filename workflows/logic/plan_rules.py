@@ -13,14 +13,13 @@ from urllib.parse import urlsplit
 
 from workflows.contracts.errors import Problem
 from workflows.contracts.guardrails import ALWAYS_REFUSED
-from workflows.contracts.plan import Load, Plan, Safety, Timeouts
-from workflows.contracts.request import Request
-from workflows.contracts.slo import RelativeLimits, Slo
+from workflows.contracts.plan import Plan, Safety, Timeouts
 from workflows.contracts.units import format_duration, parse_duration
 from workflows.logic.call_rules import call_rules
 from workflows.logic.combination_rules import combination_rules
 from workflows.logic.exclusions import exclusion_rules
 from workflows.logic.fault_rules import fault_rules
+from workflows.logic.load_rules import load_rules
 from workflows.logic.request_rules import reference_rules, request_rules
 from workflows.logic.wording import Nearest, cut, did_you_mean, inner_path, near, shown
 
@@ -29,7 +28,6 @@ TOLD_APART = 36
 """Characters of a service's name that surely survive in its fault's name at the fault service (`names.fault_name`)."""
 
 _WORK_SLACK = timedelta(seconds=30)
-_LONGEST_LOAD = timedelta(days=3650)
 _LONGEST_ENVIRONMENT = 100
 _ALLOWED_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?|[0-9A-Fa-f]*:[0-9A-Fa-f:.]*")
 
@@ -53,8 +51,7 @@ def broken_rules(document: Raw) -> Iterator[Problem]:
     yield from request_rules(request, document.get("redact"))
     yield from reference_rules(document)
     yield from _services(document, system)
-    yield from _load(document, request)
-    yield from _slo(document)
+    yield from load_rules(document)
     yield from _ttl(safety, _mapping(document.get("timeouts")))
     yield from _hold(_mapping(system.get("stability")), _mapping(document.get("timeouts")))
     yield from exclusion_rules(document)
@@ -159,39 +156,6 @@ def _environment(system: Raw) -> Iterator[Problem]:
         if len(default) > _LONGEST_ENVIRONMENT:
             message = "is missing, and the fault service's host is too long to stand for it"
             yield Problem(path="system.environment", message=message, hint="give this cluster a short name")
-
-
-def _load(document: Raw, request: Raw) -> Iterator[Problem]:
-    """A load test that might take longer than anybody waits."""
-    load, services = _mapping(document.get("load")), len(_list(document.get("services")))
-    requests, concurrency = load.get("requests", Load().requests), load.get("concurrency", Load().concurrency)
-    timeout = _duration(request.get("timeout", Request.model_fields["timeout"].default))
-    if not (isinstance(requests, int) and isinstance(concurrency, int) and timeout and requests > 0 < concurrency):
-        return
-    cases = 1 + services + services * (services - 1) // 2
-    rounds = -(-requests // concurrency) * cases
-    if rounds > _LONGEST_LOAD / timeout:
-        yield Problem(
-            path="load.requests",
-            message=f"{requests} requests for each of {cases} cases may take more than 10 years if all time out",
-            hint="lower load.requests or request.timeout, or test fewer services in one plan",
-        )
-
-
-def _slo(document: Raw) -> Iterator[Problem]:
-    slo = document.get("slo")
-    if not isinstance(slo, dict):
-        return
-    relative = _mapping(slo.get("relative_to_baseline"))
-    thresholds = [slo.get(name) for name in ("p50", "p95", "p99", "error_rate")]
-    known = slo.keys() <= Slo.model_fields.keys() and relative.keys() <= RelativeLimits.model_fields.keys()
-    # An unknown field was meant as a threshold, and is told already.
-    if known and all(one is None for one in [*thresholds, *relative.values()]):
-        yield Problem(
-            path="slo",
-            message="has no threshold, so every case would pass",
-            hint="set at least one of p50, p95, p99, error_rate, relative_to_baseline",
-        )
 
 
 def _ttl(safety: Raw, timeouts: Raw) -> Iterator[Problem]:

@@ -1,0 +1,51 @@
+"""A case held against the baseline that was measured beside it (`measuring` section 3)."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from workflows.contracts.base import Contract
+from workflows.contracts.slo import Percentile
+
+
+class Finding(StrEnum):
+    """What the comparison of one case says."""
+
+    REGRESSION = "regression"
+    """Slower by more than the margin."""
+    EQUIVALENT = "equivalent"
+    """Surely not slower by more than the margin."""
+    INCONCLUSIVE = "inconclusive"
+    """The requests do not suffice to say."""
+
+
+class Comparison(Contract):
+    """A percentile of the case over the same of the baseline beside it; successful requests only."""
+
+    percentile: Percentile
+    ratio: float | None = None
+    """Case over baseline, 1.0 for equally slow. None without a success on both sides."""
+    low: float | None = None
+    """Lower end of the interval on the ratio. None where there are too few successes for one."""
+    high: float | None = None
+    """Its upper end."""
+    limit: float
+    """The ratio that is just allowed: 1 + margin, as applied."""
+    p_value: float
+    """Of seeing this, or more, without a regression. 1 where nothing can be said."""
+    finding: Finding
+    """Of this case alone; a run holds several of them together before it believes one."""
+    more_requests: int | None = None
+    """For `inconclusive`: about so many more, to each side, would decide. None when that cannot be told."""
+
+
+class Control(Contract):
+    """The baseline's requests that were sent among those of a group of cases."""
+
+    requests: int
+    successes: int
+    success_p50_us: int | None = None
+    success_p95_us: int | None = None
+    success_p99_us: int | None = None
+    success_max_us: int | None = None
+    """Successful requests only, microseconds; None without a success."""
