@@ -26,9 +26,10 @@ class Comparison(Contract):
     ratio: float | None = None
     """Case over baseline, 1.0 for equally slow. None without a success on both sides."""
     low: float | None = None
-    """Lower end of the interval on the ratio. None where there are too few successes for one."""
+    """Lower bound of the true ratio: it, and the upper one, each hold with the plan's confidence (both together with
+    less: two of 95 % make an interval of 90 %). None where there are too few successes for one."""
     high: float | None = None
-    """Its upper end."""
+    """Upper bound of the true ratio."""
     limit: float
     """The ratio that is just allowed: 1 + margin, as applied."""
     p_value: float
