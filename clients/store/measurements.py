@@ -26,6 +26,9 @@ _COLUMNS = {
     "errors": "errors",
     "errors_by_kind": "errors_by_kind",
     "duration_us": "duration_us",
+    "late_starts": "late_starts",
+    "planned": "planned",
+    "seed": "seed",
 }
 """Column to field of `Measurement`, for those that need no conversion."""
 
@@ -42,6 +45,8 @@ def result_row(result: CaseResult) -> dict[str, Any]:
         "err_rate": Decimal(str(found.error_rate)) if found else None,
         "response_body": found.response_body if found else "",
         "created_at": utc_now(),
+        "control": found.control.model_dump(mode="json") if found and found.control else None,
+        "comparison": found.comparison.model_dump(mode="json") if found and found.comparison else None,
         **{column: getattr(found, field) if found else None for column, field in _COLUMNS.items()},
     }
 
@@ -65,4 +70,7 @@ def _measurement(row: TestResult) -> Measurement | None:
     if row.requests is None:
         return None
     facts = {field: getattr(row, column) for column, field in _COLUMNS.items()}
-    return Measurement.model_validate(facts | {"error_rate": row.err_rate, "response_body": row.response_body})
+    facts |= {"error_rate": row.err_rate, "response_body": row.response_body}
+    # Null in rows that were written before the column was there.
+    facts |= {"late_starts": row.late_starts or 0, "control": row.control, "comparison": row.comparison}
+    return Measurement.model_validate(facts)

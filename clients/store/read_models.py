@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 
 from workflows.contracts.base import Contract
 from workflows.contracts.errors import ErrorClass, ErrorCode
@@ -60,6 +60,25 @@ class CaseResult(Contract):
     measurement: Measurement | None = None
     request_url: str = ""
     request_method: str = ""
+
+
+class Arm(StrEnum):
+    """Whose requests samples are of."""
+
+    CASE = "case"
+    CONTROL = "control"
+
+
+class StoredSamples(Contract):
+    """The latencies of one arm of a group of cases."""
+
+    case_index: int
+    """The case; for a control, the first case of its group."""
+    arm: Arm
+    histogram: bytes
+    """All of them, as `clients/load/histograms.py` encodes them: successes only."""
+    raw: bytes | None
+    """One by one, errors included (`clients/store/packing.py`). None where there were too many."""
 
 
 class ExecutionRow(Contract):

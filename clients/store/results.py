@@ -16,7 +16,8 @@ from sqlmodel import col
 
 from clients.store.engine import reading, writing
 from clients.store.measurements import result_of, result_row
-from clients.store.read_models import CaseResult
+from clients.store.read_models import CaseResult, StoredSamples
+from clients.store.samples import write_samples
 from clients.store.tables import TestCase, TestResult
 from clients.store.unbroken import unbroken
 from clients.store.upsert import insert_or_replace
@@ -34,27 +35,30 @@ class Results:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
-    @unbroken
     async def save(self, execution_id: int, result: CaseResult) -> None:
-        """Store a case's result; on the disk when this returns.
+        """As `save_group`, for one case without samples."""
+        await self.save_group(execution_id, [result], [])
+
+    @unbroken
+    async def save_group(
+        self, execution_id: int, results: Sequence[CaseResult], samples: Sequence[StoredSamples]
+    ) -> None:
+        """Store the results of cases that were measured together, all or none; on the disk when this returns.
 
         A result without a measurement never replaces one with it, and nothing replaces a measurement taken back.
 
         Raises:
             HoldfastError: NOT_FOUND for an unknown run or case index.
         """
-        case = select(col(TestCase.id)).where(
-            col(TestCase.execution_id) == execution_id, col(TestCase.case_index) == result.case_index
-        )
         unmeasured = col(TestResult.requests).is_(None)
         standing = col(TestResult.outcome) == CaseOutcome.MEASURED.value
-        replaced = (unmeasured | standing) if result.measurement else unmeasured
         async with writing(self._engine) as work:
-            case_id = (await work.execute(case)).scalar_one_or_none()
-            if case_id is None:
-                raise HoldfastError(ErrorCode.NOT_FOUND, f"execution {execution_id} has no case {result.case_index}")
-            row = {"execution_id": execution_id, "test_case_id": case_id} | result_row(result)
-            await insert_or_replace(work, TestResult, [row], "execution_id", "test_case_id", where=replaced)
+            ids = await _case_ids(work, execution_id, [result.case_index for result in results])
+            for result in results:
+                replaced = (unmeasured | standing) if result.measurement else unmeasured
+                row = {"execution_id": execution_id, "test_case_id": ids[result.case_index]} | result_row(result)
+                await insert_or_replace(work, TestResult, [row], "execution_id", "test_case_id", where=replaced)
+            await write_samples(work, execution_id, ids, samples)
 
     async def save_unmeasured(self, execution_id: int, results: Iterable[CaseResult]) -> None:
         """Store the outcome of cases that are not measured, in bulk. What was measured stays.

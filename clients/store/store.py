@@ -14,8 +14,9 @@ from clients.store.halting import Halting
 from clients.store.ledger import LedgerRows
 from clients.store.logs import Logs
 from clients.store.migrating import migrate
-from clients.store.read_models import CaseResult, ExecutionRow, Halt, LogEntry, LogLevel, StoredCase
+from clients.store.read_models import CaseResult, ExecutionRow, Halt, LogEntry, LogLevel, StoredCase, StoredSamples
 from clients.store.results import Results
+from clients.store.samples import Samples
 from clients.store.traffic import Traffic
 from workflows.contracts.exchange import CapturedAnswer, RecordedExchange
 from workflows.contracts.execution import Ending, Execution, NewExecution, PhaseChange, Verdict
@@ -42,6 +43,7 @@ class Store:
         self._traffic = Traffic(engine)
         self._cases = Cases(engine)
         self._results = Results(engine)
+        self._samples = Samples(engine)
 
     @classmethod
     async def open(cls, url: str) -> Self:
@@ -186,6 +188,14 @@ class Store:
     async def save_result(self, execution_id: int, result: CaseResult) -> None:
         """Store a case's result; a measurement is never lost to a result without one. See `Results.save`."""
         await self._results.save(execution_id, result)
+
+    async def save_group(self, execution_id: int, results: list[CaseResult], samples: list[StoredSamples]) -> None:
+        """Store what was measured together, all or none, with its samples. See `Results.save_group`."""
+        await self._results.save_group(execution_id, results, samples)
+
+    async def samples_in(self, execution_id: int, first: int, end: int) -> list[StoredSamples]:
+        """The samples of the cases with first <= index < end. See `Samples.between`."""
+        return await self._samples.between(execution_id, first, end)
 
     async def save_unmeasured(self, execution_id: int, results: Iterable[CaseResult]) -> None:
         """See `Results.save_unmeasured`."""

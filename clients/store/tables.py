@@ -25,9 +25,11 @@ from clients.store.columns import (
 )
 from clients.store.definition_tables import HttpReqDef, PlanSnapshot, Row
 from clients.store.operator_tables import OperatorFlag
+from clients.store.sample_tables import CaseSamples
 
 __all__ = [
     "BaggageMap",
+    "CaseSamples",
     "HttpReqDef",
     "InterceptReplayResult",
     "Ledger",
@@ -216,6 +218,11 @@ class TestResult(Row, table=True):
     errors: int | None = None
     errors_by_kind: dict[str, int] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
     duration_us: int | None = Field(default=None, sa_column=Column(BigInteger))
+    late_starts: int | None = None
+    planned: int | None = None
+    seed: int | None = Field(default=None, sa_column=Column(BigInteger))
+    control: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
+    comparison: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
 
 
 class Ledger(Row, table=True):

@@ -1,0 +1,57 @@
+"""Samples of measured cases: written with their results, read when somebody looks closer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlmodel import col
+
+from clients.store.columns import utc_now
+from clients.store.engine import reading
+from clients.store.read_models import Arm, StoredSamples
+from clients.store.tables import CaseSamples, TestCase
+from clients.store.unbroken import unbroken
+from clients.store.upsert import insert_or_replace
+
+
+async def write_samples(
+    work: AsyncSession, execution_id: int, case_ids: Mapping[int, int | None], samples: Sequence[StoredSamples]
+) -> None:
+    """Store samples as part of a transaction; `case_ids` has the row of each case index."""
+    rows = [
+        {
+            "execution_id": execution_id,
+            "test_case_id": case_ids[one.case_index],
+            "arm": one.arm.value,
+            "histogram": one.histogram,
+            "raw": one.raw,
+            "created_at": utc_now(),
+        }
+        for one in samples
+    ]
+    await insert_or_replace(work, CaseSamples, rows, "execution_id", "test_case_id", "arm")
+
+
+class Samples:
+    """Repository of samples. Reading an unknown run is empty."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    @unbroken
+    async def between(self, execution_id: int, first: int, end: int) -> list[StoredSamples]:
+        """The samples of the cases with first <= index < end, by case index; a control after its case."""
+        index = col(TestCase.case_index)
+        wanted = (
+            select(CaseSamples, index)
+            .join(TestCase, col(CaseSamples.test_case_id) == col(TestCase.id))
+            .where(col(CaseSamples.execution_id) == execution_id, index >= first, index < end)
+            .order_by(index, col(CaseSamples.arm))
+        )
+        async with reading(self._engine) as work:
+            return [
+                StoredSamples(case_index=number, arm=Arm(row.arm), histogram=row.histogram, raw=row.raw)
+                for row, number in await work.execute(wanted)
+            ]
