@@ -1,7 +1,8 @@
 """A plan as a file with every setting in it: those that are given as they are, the others as comments.
 
 The comments are made of the model, so that what they say is what holds. `#name: value`, without a space, is a setting:
-with its default, or, where it has none, with an example that is called one. `# words` explain.
+with its default, or, where it has none, with an example that is called one. `# words` explain, and `# name: value` is
+a setting that is not valid alone.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from workflows.contracts.plan import Plan
+from workflows.contracts.slo import Regression
 from workflows.contracts.system import HttpStability, KubernetesStability
 from workflows.logic.fields import models_in
 
@@ -30,7 +32,16 @@ _HEAD = """\
 # (`holdfast schema --output plan.schema.json` writes that file: then an editor completes and checks what is written.)
 #
 # A plan for Holdfast. Lines like `#name: value` are settings that are not given: they show their default, or an example
-# where they have none. Take away the # to change one. Quantities carry their unit: ms, s, m, h, %."""
+# where they have none. Take away the # to change one. Quantities carry their unit: ms, s, m, h, %. Lines like
+# `# name: value`, with a space, are settings that need others beside them, as is said there."""
+
+_TOGETHER: dict[tuple[str, ...], str] = {
+    ("load", "max_requests"): "with slo.regression",
+    ("load", "rate"): "without concurrency",
+    ("load", "arrivals"): "with rate",
+    ("slo", "regression"): "with load.requests of 59 or more, for p99 of 299",
+}
+"""Settings that are not valid alone, and what they need."""
 
 _REFERENCE = re.compile(r" \(`[^()]*\)")
 """To a document of ours."""
@@ -69,6 +80,7 @@ def placeholders(value: object, path: str = "") -> list[str]:
 class _Template:
     def __init__(self, document: Mapping[str, Any]) -> None:
         self._defaults = Plan.model_validate(_LEAST).model_dump(mode="json", by_alias=True)
+        self._defaults["slo"]["regression"] = Regression().model_dump(mode="json")
         self._examples = _examples(document)
 
     def section(
@@ -81,7 +93,7 @@ class _Template:
             if not path:
                 yield ""
             is_example = here in self._examples and not (given and key in given)
-            yield from _explained(field, indent, example=is_example)
+            yield from _explained(field, indent, example=is_example, needs=_TOGETHER.get(here, ""))
             if given and key in given:
                 yield from self._given(field, given[key], here, indent)
             else:
@@ -115,15 +127,16 @@ class _Template:
 
     def _commented(self, field: FieldInfo, here: Path, indent: str) -> Iterator[str]:
         models = models_in(field.annotation)
+        sign = "# " if here[:2] in _TOGETHER else "#"
         if here == ("system", "stability"):
             yield from self._stability(here, indent)
         elif here in self._examples:
-            yield f"{indent}#{here[-1]}: {_flow(self._examples[here])}"
+            yield f"{indent}{sign}{here[-1]}: {_flow(self._examples[here])}"
         elif models:
-            yield f"{indent}#{here[-1]}:"
+            yield f"{indent}{sign}{here[-1]}:"
             yield from self.section(models[0], None, here, indent + _DEEPER)
         else:
-            yield f"{indent}#{here[-1]}: {_flow(self._default(here))}"
+            yield f"{indent}{sign}{here[-1]}: {_flow(self._default(here))}"
 
     def _stability(self, here: Path, indent: str) -> Iterator[str]:
         """Two ways, of which one is chosen: the default first."""
@@ -144,11 +157,12 @@ class _Template:
         return value
 
 
-def _explained(field: FieldInfo, indent: str, *, example: bool = False) -> list[str]:
+def _explained(field: FieldInfo, indent: str, *, example: bool = False, needs: str = "") -> list[str]:
     """What a field, or a section, is for, in the model's words; without references, which lead nowhere from here."""
     models = models_in(field.annotation)
     words = field.description or (models[0].__doc__ if models else "") or ""
-    text = _REFERENCE.sub("", " ".join(words.split())) + (" Example:" if example else "")
+    ending = f" Example, {needs}:" if needs else " Example:" if example else ""
+    text = _REFERENCE.sub("", " ".join(words.split())) + ending
     start = f"{indent}# "
     return textwrap.wrap(text, _WIDTH, initial_indent=start, subsequent_indent=start, break_on_hyphens=False)
 
@@ -173,6 +187,11 @@ def _examples(document: Mapping[str, Any]) -> dict[Path, Any]:
         ("slo", "relative_to_baseline", "p50"): "120%",
         ("slo", "relative_to_baseline", "p95"): "150%",
         ("slo", "relative_to_baseline", "p99"): "200%",
+        ("slo", "overrides"): [{"for": names[0], "budget": "2s"}],
+        ("load", "max_requests"): 2000,
+        ("load", "rate"): "20/s",
+        ("load", "arrivals"): "poisson",
+        ("load", "warm_up"): 100,
         ("services", "calls"): [],
         ("exclude",): [{"case": pair, "reason": "known to be too slow"}],
         ("steady_state", "within"): "2s",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,9 +14,11 @@ from clients import faults, proxy
 from clients.plan_files import read_plan_file
 from workflows.contracts.execution import Leftovers
 from workflows.contracts.plan import Load, Plan
+from workflows.contracts.slo import Regression
 from workflows.contracts.timing import Timing, TimingPreset
 from workflows.contracts.windows import WindowKind
-from workflows.logic.cases import BATCH_SIZE, case_count
+from workflows.logic.blocks import groups_of, has_control, longest_span, rounds_of
+from workflows.logic.cases import BATCH_SIZE, case_at, case_count
 from workflows.logic.durations import (
     LONGEST_RULES_TTL,
     acts_after_end,
@@ -81,3 +84,37 @@ def test_the_sweeper_looks_after_a_window_is_overdue() -> None:
     timing, now, due = Timing(), datetime.now(UTC), timedelta(minutes=3)
     assert overdue_after(now + due, timing) - now == overdue_after(due, timing) == due + timing.close_grace
     assert swept_after(due, timing) == overdue_after(due, timing) + timing.sweep_every
+
+
+COMPARING = PLAN.slo.model_copy(update={"regression": Regression()})
+
+
+@given(st.integers(59, 10_000), st.none() | st.sampled_from(["30/m", "20/s"]), st.none() | st.integers(0, 3_000))
+def test_a_batch_has_room_for_what_is_measured_beside_its_cases(
+    requests: int, rate: str | None, warm_up: int | None
+) -> None:
+    """Controls and warm-ups of every group a batch may have; of an open model also the time until requests are due."""
+    load = Load.model_validate({"requests": requests, "rate": rate, "warm_up": warm_up})
+    plan = PLAN.model_copy(update={"slo": COMPARING, "load": load})
+    longest = plan.request.timeout
+    if load.rate is None:
+        arm, warm = longest * rounds_of(requests, 8), longest * rounds_of(plan.warm_up, 8)
+    else:
+        arm, warm = timedelta(seconds=requests / load.rate) + longest, timedelta(seconds=plan.warm_up / load.rate)
+    groups = groups_of(plan, [case_at([f"s{n:02}" for n in range(20)], index) for index in range(BATCH_SIZE)])
+    arms = BATCH_SIZE + sum(has_control(plan, group) for group in groups)
+    assert batch_bound(plan) > arm * arms + warm * len(groups)
+    assert case_bound(plan) >= arm
+
+
+@given(st.integers(1, 300), st.floats(0.1, 1_000), st.integers(0, 2**53))
+def test_arrivals_at_random_keep_within_their_bound(requests: int, rate: float, seed: int) -> None:
+    """The last request of a block is due by then."""
+    dice = random.Random(seed)  # noqa: S311 - arrivals, no secret
+    assert sum(dice.expovariate(rate) for _ in range(requests)) < longest_span(requests, rate)
+
+
+def test_a_plan_that_compares_nothing_has_the_bounds_it_always_had() -> None:
+    """Its requests at their timeout, and half a minute."""
+    rounds = -(-PLAN.load.requests // PLAN.load.concurrency)
+    assert batch_bound(PLAN) == PLAN.request.timeout * rounds * BATCH_SIZE + timedelta(seconds=30)

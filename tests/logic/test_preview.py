@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from clients.plan_files import read_plan_file
 from workflows.contracts.plan import ExcludedCase, Load, Plan, ServiceUnderTest
+from workflows.contracts.slo import Regression
 from workflows.contracts.system import KubernetesStability
 from workflows.contracts.timing import Timing, TimingPreset
 from workflows.contracts.windows import WindowKind
@@ -104,7 +106,7 @@ def test_the_least_time_is_less_than_the_most(
 def test_the_least_time_follows_what_is_assumed() -> None:
     """A slower request makes a longer run; another way to tell stability makes another one."""
     fast, slow = (preview(PLAN, TIMING, timedelta(seconds=seconds)).at_least_seconds for seconds in (1, 2))
-    rounds = 3 * PLAN.steady_state.requests + 1 + case_count(5) * durations.case_rounds(PLAN)
+    rounds = 3 * PLAN.steady_state.requests + 1 + case_count(5) * -(-PLAN.load.requests // PLAN.load.concurrency)
     assert slow - fast == pytest.approx(rounds)
     calm = KubernetesStability(kind="kubernetes", hold=timedelta(seconds=30))
     system = PLAN.system.model_copy(update={"stability": calm})
@@ -154,3 +156,31 @@ def test_no_secret_is_shown() -> None:
     text = found.model_dump_json()
     assert "planted" not in text
     assert "env:" not in text
+
+
+def test_what_is_sent_beside_the_cases_is_counted() -> None:
+    """16 cases: the baseline alone, then 6, 6 and 3 beside a control; a warm-up before each of the four groups."""
+    slo = PLAN.slo.model_copy(update={"regression": Regression()})
+    found = preview(changed(slo=slo, load=Load(requests=100)), TIMING).requests
+    assert (found.load, found.control, found.warm_up, found.at_most) == (1_600, 300, 4_000, False)
+    assert found.total == 3 * PLAN.steady_state.requests + 1 + 1_600 + 300 + 4_000
+    found = preview(changed(slo=slo, load=Load(max_requests=500, warm_up=50)), TIMING).requests
+    assert (found.load, found.control, found.warm_up, found.at_most) == (8_000, 1_500, 200, True)
+
+
+def test_a_plan_that_compares_nothing_sends_nothing_beside_its_cases() -> None:
+    """Unless it says so."""
+    found = preview(PLAN, TIMING).requests
+    assert (found.load, found.control, found.warm_up) == (16 * PLAN.load.requests, 0, 0)
+    warm = preview(changed(load=Load(requests=3, warm_up=10)), TIMING).requests
+    assert (warm.load, warm.control, warm.warm_up) == (48, 0, 160)
+
+
+@pytest.mark.parametrize(
+    "load", [{"requests": 100, "rate": "5/s"}, {"max_requests": 100}, {"max_requests": 99, "rate": "9/s"}]
+)
+def test_the_least_time_is_less_than_the_most_in_every_model(load: dict[str, Any]) -> None:
+    """Also when a case may be decided early, and when requests wait until they are due."""
+    found = preview(changed(slo=PLAN.slo.model_copy(update={"regression": Regression()}), load=Load(**load)), TIMING)
+    (stage,) = [one for one in found.stages if "load test" in one.what]
+    assert 0 < stage.at_least_seconds < stage.at_most_seconds

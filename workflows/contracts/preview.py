@@ -54,6 +54,12 @@ class EntryRequests(Contract):
     analysis_at_most: int
     load: int
     """By the load test: the measured cases times the requests of a case."""
+    control: int = 0
+    """By the load test, among those of the cases: baseline requests beside each group of cases that is compared."""
+    warm_up: int = 0
+    """Before each group of cases, at most: fewer when two blocks agree earlier. None of them is measured."""
+    at_most: bool = False
+    """Whether a case, and the baseline beside it, may end with fewer (`load.max_requests`)."""
     steady_after: int
     """When everything is off, by the run. Asked again until the steady state is met or its time is over."""
     steady_at_end: int
@@ -64,8 +70,9 @@ class EntryRequests(Contract):
     @computed_field  # type: ignore[prop-decorator]
     @property
     def total(self) -> int:
-        """All of them but the watch's, when none has to be repeated."""
-        return self.steady_before + self.analysis + self.load + self.steady_after + self.steady_at_end
+        """All of them but the watch's, when none has to be repeated and none is saved."""
+        load = self.load + self.control + self.warm_up
+        return self.steady_before + self.analysis + load + self.steady_after + self.steady_at_end
 
 
 class FaultPreview(Contract):
@@ -143,6 +150,7 @@ class Preview(Contract):
     timing: TimingPreset
     """Whose intervals are meant: a worker with other ones takes another time."""
     requests_per_case: int
+    """At most, with `load.max_requests`."""
     cases: CasesPreview
     requests: EntryRequests
     replays: list[str]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TypeVar
 
@@ -9,6 +10,7 @@ from workflows.contracts.execution import Leftovers
 from workflows.contracts.plan import Plan, Timeouts
 from workflows.contracts.timing import Timing
 from workflows.contracts.windows import WindowKind
+from workflows.logic.blocks import GROUP_SIZE, WARM_UP_BLOCK, block_sizes, longest_span, rounds_of
 from workflows.logic.cases import BATCH_SIZE
 
 Moment = TypeVar("Moment", timedelta, datetime)
@@ -27,19 +29,42 @@ def preflight_bound(timeouts: Timeouts, leftovers: Leftovers) -> timedelta:
     return timeouts.stability + cleaning
 
 
-def case_rounds(plan: Plan) -> int:
-    """How often one case's requests are in flight, as many at once as there may be."""
-    return -(-plan.load.requests // min(plan.load.concurrency, plan.load.requests))
-
-
 def case_bound(plan: Plan) -> timedelta:
     """Upper bound on measuring one case: every request taking its full timeout."""
-    return plan.request.timeout * case_rounds(plan)
+    return _blocks_bound(plan, block_sizes(plan.load) if plan.slo.compares else [plan.load.most_requests])
+
+
+def least_case_time(plan: Plan, assumed: timedelta) -> timedelta:
+    """What one case takes when each request takes `assumed`: with `max_requests`, when it is decided at once."""
+    sizes = block_sizes(plan.load) if plan.slo.compares else [plan.load.most_requests]
+    if plan.load.max_requests is not None:
+        sizes = sizes[:1]
+    if plan.load.rate is not None:
+        return max(assumed, timedelta(seconds=(sum(sizes) - len(sizes)) / plan.load.rate))
+    return assumed * sum(rounds_of(size, plan.load.concurrency) for size in sizes)
+
+
+def group_bound(plan: Plan, cases: int) -> timedelta:
+    """Upper bound on one group of so many cases beside a control, where the plan compares, with its warm-up."""
+    whole, rest = divmod(plan.warm_up, WARM_UP_BLOCK)
+    warm_up = _blocks_bound(plan, [WARM_UP_BLOCK] * whole + [rest])
+    return case_bound(plan) * (cases + plan.slo.compares) + warm_up
+
+
+def _blocks_bound(plan: Plan, sizes: Sequence[int]) -> timedelta:
+    """Upper bound on so many blocks, one after the other."""
+    timeout, load = plan.request.timeout, plan.load
+    if load.rate is None:
+        return timeout * sum(rounds_of(size, load.concurrency) for size in sizes)
+    return sum((timeout + timedelta(seconds=longest_span(size, load.rate)) for size in sizes if size), timedelta(0))
 
 
 def batch_bound(plan: Plan) -> timedelta:
     """Upper bound on one batch, with room for the store and for seeing that the rules still act."""
-    return case_bound(plan) * BATCH_SIZE + timedelta(seconds=30)
+    # The baseline is a group of its own.
+    compared = [1] + [GROUP_SIZE] * -(-BATCH_SIZE // GROUP_SIZE)
+    groups = compared if plan.slo.compares else [1] * BATCH_SIZE
+    return sum((group_bound(plan, cases) for cases in groups), timedelta(0)) + timedelta(seconds=30)
 
 
 def rules_ttl(plan: Plan, case_total: int) -> timedelta:

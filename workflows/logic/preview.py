@@ -10,6 +10,7 @@ from workflows.contracts.load import CaseRange, CaseType
 from workflows.contracts.plan import Plan
 from workflows.contracts.preview import CasesPreview, EntryRequests, FaultPreview, LeftOut, Preview, RulesPreview
 from workflows.contracts.timing import Timing
+from workflows.logic.blocks import groups_of, has_control
 from workflows.logic.capture import build_rules
 from workflows.logic.cases import BATCH_SIZE, batches_in, case_count, cases_in, pages_of
 from workflows.logic.durations import ANALYSIS_SENDS, fault_ttl, most_at_once, rules_ttl
@@ -34,6 +35,7 @@ def preview(plan: Plan, timing: Timing, assumed: timedelta = ASSUMED) -> Preview
     What only the recording can tell, as the number of requests that a service receives, is given as the least.
     """
     cases = _cases(plan)
+    groups, controls = _groups(plan)
     on = remains_on(plan, timing)
     return Preview(
         plan=plan.name,
@@ -42,9 +44,9 @@ def preview(plan: Plan, timing: Timing, assumed: timedelta = ASSUMED) -> Preview
         method=plan.request.method,
         url=_shown(plan.request.url),
         timing=timing.preset,
-        requests_per_case=plan.load.requests,
+        requests_per_case=plan.load.most_requests,
         cases=cases,
-        requests=_requests(plan, cases.measured),
+        requests=_requests(plan, cases.measured, groups, controls),
         replays=plan.service_names,
         faults=[_fault(plan, name) for name in plan.service_names],
         faults_at_once=most_at_once(plan),
@@ -52,7 +54,7 @@ def preview(plan: Plan, timing: Timing, assumed: timedelta = ASSUMED) -> Preview
         workload_steps=STEPS,
         assumed_request_seconds=assumed.total_seconds(),
         deadline_seconds=plan.stop.deadline.total_seconds() if plan.stop.deadline else None,
-        stages=stages(plan, timing, cases.measured, assumed),
+        stages=stages(plan, timing, cases.measured + controls, assumed),
         remains_on=on,
         worst_recovery_seconds=worst_recovery(on, timing),
     )
@@ -83,14 +85,28 @@ def _cases(plan: Plan) -> CasesPreview:
     )
 
 
-def _requests(plan: Plan, measured: int) -> EntryRequests:
+def _groups(plan: Plan) -> tuple[int, int]:
+    """How many groups of cases there are, and how many have a control."""
+    on_purpose, groups, controls = PlanExclusions(plan), 0, 0
+    for batch in batches_in(CaseRange(first=0, end=case_count(len(plan.services))), BATCH_SIZE):
+        cases = [case for case in cases_in(plan.service_names, batch) if on_purpose.reason(case) is None]
+        found = groups_of(plan, cases)
+        groups += len(found)
+        controls += sum(has_control(plan, group) for group in found)
+    return groups, controls
+
+
+def _requests(plan: Plan, measured: int, groups: int, controls: int) -> EntryRequests:
     steady = plan.steady_state.requests if plan.steady_state.check else 0
     watched = plan.stop.request.error_rate is not None
     return EntryRequests(
         steady_before=steady,
         analysis=1,
         analysis_at_most=ANALYSIS_SENDS,
-        load=measured * plan.load.requests,
+        load=measured * plan.load.most_requests,
+        control=controls * plan.load.most_requests,
+        warm_up=groups * plan.warm_up,
+        at_most=plan.load.max_requests is not None,
         steady_after=steady,
         steady_at_end=steady,
         watched_every_seconds=plan.stop.request.every.total_seconds() if watched else None,

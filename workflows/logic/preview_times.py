@@ -13,10 +13,10 @@ from workflows.contracts.timing import Timing
 from workflows.contracts.windows import WindowKind
 from workflows.logic.cases import case_count
 from workflows.logic.durations import (
-    case_rounds,
     due_after,
     fault_hold,
     fault_ttl,
+    least_case_time,
     most_at_once,
     recording_hold,
     recording_ttl,
@@ -27,8 +27,8 @@ from workflows.logic.durations import (
 _NOTHING = timedelta(0)
 
 
-def stages(plan: Plan, timing: Timing, measured: int, assumed: timedelta) -> list[StagePreview]:
-    """The parts of a run.
+def stages(plan: Plan, timing: Timing, arms: int, assumed: timedelta) -> list[StagePreview]:
+    """The parts of a run; `arms` are its measured cases and the controls beside them.
 
     At least: each request takes `assumed`, every peer acts at once, and what is waited for is so at the first look.
     At most: every timeout is reached, and every closing takes its whole time. Waiting for another run, pauses, and time
@@ -38,7 +38,7 @@ def stages(plan: Plan, timing: Timing, measured: int, assumed: timedelta) -> lis
     asked = plan.steady_state.requests if plan.steady_state.check else 0
     steady, again = assumed * asked, limits.stability * 2 if asked else _NOTHING
     closing = limits.recovery + timing.settle + limits.stability
-    load = assumed * case_rounds(plan) * measured
+    load = least_case_time(plan, assumed) * arms
     rules = rules_ttl(plan, case_count(services)) + closing
     recording = recording_hold(plan, timing.analyze_dedupe) + closing
     together = most_at_once(plan)
