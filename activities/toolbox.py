@@ -12,7 +12,7 @@ from clients.faults import FaultClient
 from clients.kubernetes.connection import Cluster
 from clients.kubernetes.stability import KubernetesStabilityClient
 from clients.kubernetes.workloads import Workloads
-from clients.load import LoadGenerator
+from clients.load.engine import LoadGenerator
 from clients.proxy import ProxyClient
 from clients.secrets import Redactor, Secrets, redactor_for
 from clients.stability import HttpStabilityClient, StabilityClient

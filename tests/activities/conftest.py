@@ -10,7 +10,7 @@ import pytest
 from activities.toolbox import Toolbox
 from cli.pointing import point_at
 from clients.canary import CanaryClient
-from clients.load import LoadGenerator
+from clients.load.engine import LoadGenerator
 from clients.plan_files import read_plan_file
 from clients.secrets import Secrets
 from clients.store.store import Store

@@ -19,7 +19,7 @@ from activities.stability import StabilityActivities
 from activities.toolbox import Toolbox
 from activities.traffic import TrafficActivities
 from clients.canary import CanaryClient
-from clients.load import LoadGenerator
+from clients.load.engine import LoadGenerator
 from clients.runs import RunDirectory
 from clients.secrets import Secrets
 from clients.store.store import Store

@@ -8,7 +8,7 @@ from typing import Any
 from activities.executions import ExecutionActivities
 from activities.load import LoadActivities
 from activities.steady import SteadyActivities
-from clients.load import LoadGenerator
+from clients.load.engine import LoadGenerator
 from clients.requests import PreparedRequest
 from tests.activities.stage import Stage
 from workflows.contracts.guardrails import Guardrails

@@ -13,7 +13,7 @@ import pytest
 
 from clients.canary import CanaryClient
 from clients.faults import FaultClient, FaultExists, FaultStatus
-from clients.load import LoadGenerator
+from clients.load.engine import LoadGenerator
 from clients.proxy import ProxyClient
 from clients.proxy_wire import AnalysisTask
 from clients.requests import PreparedRequest

@@ -8,7 +8,8 @@ import json
 import pytest
 from aiohttp import web
 
-from clients.load import KEPT_BODY, LoadGenerator
+from clients.load.engine import LoadGenerator
+from clients.load.sending import KEPT_BODY
 from clients.requests import PreparedRequest, prepare
 from clients.secrets import Secrets
 from tests.clients.conftest import Peer

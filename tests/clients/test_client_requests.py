@@ -7,7 +7,7 @@ from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clients.load import LoadGenerator
+from clients.load.engine import LoadGenerator
 from clients.requests import PreparedRequest, prepare
 from clients.secrets import Secrets
 from tests.clients.conftest import Peer
@@ -99,7 +99,7 @@ async def test_every_request_is_counted_whatever_the_library_raises(
         raise LookupError("nobody expects this")
 
     async with LoadGenerator() as load:
-        monkeypatch.setattr("aiohttp.ClientSession.request", broken)
+        monkeypatch.setattr("clients.load.wire.Wire.exchange", broken)
         done = await load.measure(request(peer.url), requests=5, concurrency=2)
     assert [sample.error_kind for sample in done.samples] == ["other"] * 5
 

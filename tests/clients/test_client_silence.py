@@ -14,7 +14,7 @@ from clients import canary, fixtures, stability
 from clients.canary import CanaryClient
 from clients.faults import FaultClient
 from clients.http import PeerClient
-from clients.load import LoadGenerator
+from clients.load.engine import LoadGenerator
 from clients.proxy import ProxyClient
 from clients.requests import PreparedRequest
 from clients.stability import HttpStabilityClient, answer_of

@@ -46,6 +46,7 @@ class ErrorCode(StrEnum):
     INTERCEPTOR_NOT_READY = "INTERCEPTOR_NOT_READY"
     RULES_REJECTED = "RULES_REJECTED"
     LOAD_TARGET_INVALID = "LOAD_TARGET_INVALID"
+    LOGIN_FAILED = "LOGIN_FAILED"
     RECOVERY_UNVERIFIED = "RECOVERY_UNVERIFIED"
     WINDOW_OVERDUE = "WINDOW_OVERDUE"
     PEER_UNREACHABLE = "PEER_UNREACHABLE"
@@ -97,6 +98,7 @@ ERRORS: dict[ErrorCode, ErrorKind] = {
     ErrorCode.INTERCEPTOR_NOT_READY: _kind(ErrorClass.TIMEOUT),
     ErrorCode.RULES_REJECTED: _kind(ErrorClass.EXECUTION),
     ErrorCode.LOAD_TARGET_INVALID: _kind(ErrorClass.VALIDATION),
+    ErrorCode.LOGIN_FAILED: _kind(ErrorClass.EXECUTION, retryable=True),
     ErrorCode.RECOVERY_UNVERIFIED: _kind(ErrorClass.EXECUTION),
     ErrorCode.WINDOW_OVERDUE: _kind(ErrorClass.TIMEOUT),
     ErrorCode.PEER_UNREACHABLE: _kind(ErrorClass.RETRY_EXHAUSTED, retryable=True),

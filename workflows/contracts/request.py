@@ -104,6 +104,35 @@ class Method(StrEnum):
     OPTIONS = "OPTIONS"
 
 
+def _path_into_json(value: str) -> str:
+    if not all(value.split(".")) or any(one.isspace() for one in value):
+        raise UnfitError("is not a path into a JSON answer", "write names with dots between, for example data.token")
+    return value
+
+
+class Login(StrictModel):
+    """A request that yields a bearer token, which the plan's request then carries.
+
+    It is sent before the first request that needs it, and once more when a token is answered with 401. It never carries
+    the baggage of a case: what is tested is the system as a user sees it who has logged in.
+    """
+
+    method: Method = Method.POST
+    url: HttpUrl
+    """Absolute; its host must be allowed as any other."""
+    headers: dict[str, ScalarText] = {}
+    """Sent as they are; secrets as `${env:NAME}`."""
+    json_body: Any = Field(default=None, alias="json")
+    """A JSON body; secrets as `${env:NAME}`."""
+    form: dict[str, FieldValue] | None = None
+    """A form instead; secrets as `${env:NAME}`."""
+    token: Annotated[str, StringConstraints(min_length=1, max_length=256), AfterValidator(_path_into_json)] = (
+        "access_token"  # noqa: S105 - a field's name
+    )
+    """Where the token stands in the JSON answer: names with dots between (`data.token`), numbers for places in lists.
+    The default is OAuth's name for it (RFC 6749, section 5.1)."""
+
+
 class Request(StrictModel):
     """The user request whose resilience is tested. Analysis and load send exactly this, for real."""
 
@@ -122,6 +151,12 @@ class Request(StrictModel):
     """A body as it is, in UTF-8, sent as text/plain unless a header says otherwise."""
     timeout: PositiveDuration = timedelta(seconds=10)
     """Total time for one request, from connecting to the last byte of the answer."""
+    connect_timeout: PositiveDuration | None = None
+    """Time for connecting alone. Default: `timeout` is the only limit."""
+    read_timeout: PositiveDuration | None = None
+    """The longest silence while an answer is waited for and read. Default: `timeout` is the only limit."""
+    login: Login | None = None
+    """Where the bearer token of the request comes from; it is sent as its Authorization header."""
     repeatable: bool = False
     """A promise that sending it many times does no harm; needed for every method but GET and HEAD."""
 

@@ -26,9 +26,17 @@ def token_of(plan: Plan, service: str) -> str:
     return baggage_token(service, fault_type(plan.service(service).fault))
 
 
+_MARKER = "holdfast.analysis="
+
+
 def marker(record_id: str) -> str:
     """The member that the analysis request carries, to see which services pass baggage on."""
-    return f"holdfast.analysis={record_id}"
+    return _MARKER + record_id
+
+
+def is_marker(baggage: str) -> bool:
+    """Whether a header selects no failure, but is the analysis request's."""
+    return baggage.startswith(_MARKER)
 
 
 def baggage_of(services: Iterable[str], tokens: Mapping[str, str]) -> str:

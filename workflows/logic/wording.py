@@ -17,7 +17,7 @@ _LONGEST_COMPARED = 200
 MOST_COMPARED = 200
 """Names among which the nearest is looked for."""
 _MOST_LOOKED_FOR = 20
-_SECRET_PLACES = tuple(f"request.{part}" for part in ("headers", "query", "json", "form", "raw", "url"))
+_SECRET_PLACES = tuple(f"request.{part}" for part in ("headers", "query", "json", "form", "raw", "url", "login"))
 
 _KINDS: tuple[tuple[type, str], ...] = (
     (bool, "true or false"),

@@ -1,0 +1,232 @@
+"""The load generator: sends prepared requests at a pace and measures each.
+
+It must be much faster than what it measures, which is why it has a wire of its own (`docs/dependencies.md`, httptools).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict
+
+from clients.load.logins import LoginError, Logins
+from clients.load.pace import Closed, Open, Pace, planned, until
+from clients.load.sendable import refuse_unsendable
+from clients.load.sending import LastAnswer, Sending
+from clients.load.warming import WINDOW, WarmUp, agree
+from clients.load.wire import Wire
+from clients.requests import PreparedRequest
+from workflows.contracts.errors import ErrorCode, HoldfastError
+from workflows.contracts.exchange import RequestSample
+
+READ_BODY = 1_048_576
+"""Bytes of a body that somebody wants to read."""
+
+Done = Callable[[RequestSample], None]
+
+
+class LoadResult(BaseModel):
+    """What a case's requests gave."""
+
+    model_config = ConfigDict(frozen=True)
+
+    samples: list[RequestSample]
+    """One per request, whatever became of it."""
+    last_status: int | None = None
+    last_body: str = ""
+    duration_us: int = 0
+
+
+def _nobody(_: str) -> None:
+    """Keeps no token out of anything."""
+
+
+class LoadGenerator:
+    """Sends prepared requests and measures each, from before connecting to the last byte of the body."""
+
+    def __init__(self, learn: Callable[[str], None] = _nobody) -> None:
+        """Say who must know the tokens of logins, to keep them out of what is stored."""
+        self._learn = learn
+        self._opened: tuple[Wire, Logins] | None = None
+
+    async def __aenter__(self) -> Self:
+        """Open. Nothing of the environment is used: every request is the same."""
+        wire = Wire()
+        self._opened = wire, Logins(wire, self._learn)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close every connection."""
+        if self._opened:
+            self._opened[0].close()
+            self._opened = None
+            await asyncio.sleep(0)
+
+    async def send_once(self, request: PreparedRequest) -> RequestSample:
+        """Send one request. Where its login fails, that is its kind of error.
+
+        Raises:
+            HoldfastError: LOAD_TARGET_INVALID when it cannot be sent as it is written.
+        """
+        return await self._once(request, LastAnswer())
+
+    async def ask(self, request: PreparedRequest) -> tuple[RequestSample, str]:
+        """Send one request and read its answer: the first mebibyte of the body, as text.
+
+        Raises:
+            HoldfastError: LOAD_TARGET_INVALID when it cannot be sent as it is written.
+        """
+        last = LastAnswer(keep=READ_BODY)
+        sample = await self._once(request, last)
+        return sample, last.text
+
+    async def measure(
+        self,
+        request: PreparedRequest,
+        *,
+        requests: int,
+        concurrency: int,
+        on_progress: Callable[[int], None] | None = None,
+    ) -> LoadResult:
+        """Send `requests` requests, `concurrency` at once, each worker its next one when the last has ended.
+
+        Every request gives a sample: there are exactly `requests` of them (`peer-contract` property 35).
+
+        Raises:
+            HoldfastError: as `block`.
+        """
+        last, started = LastAnswer(), time.perf_counter_ns()
+        samples = await self.block(request, Closed(concurrency), requests, last=last, on_progress=on_progress)
+        return LoadResult(
+            samples=samples,
+            last_status=last.status,
+            last_body=last.text,
+            duration_us=(time.perf_counter_ns() - started) // 1_000,
+        )
+
+    async def block(
+        self,
+        request: PreparedRequest,
+        pace: Pace,
+        requests: int,
+        *,
+        last: LastAnswer | None = None,
+        began_ns: int | None = None,
+        on_progress: Callable[[int], None] | None = None,
+    ) -> list[RequestSample]:
+        """Send `requests` requests at this pace; a sample of each, in the order in which they ended.
+
+        `offset_us` of the samples counts from `began_ns`, by `time.perf_counter_ns`; without it, from the beginning of
+        this block. `last` is told the last answer.
+
+        Raises:
+            HoldfastError: LOAD_TARGET_INVALID before the first request; LOGIN_FAILED before it, or as soon as a token
+                that is no longer taken cannot be renewed.
+        """
+        sending = self._sending(request, LastAnswer() if last is None else last, began_ns)
+        samples: list[RequestSample] = []
+
+        def done(sample: RequestSample) -> None:
+            samples.append(sample)
+            if on_progress:
+                on_progress(len(samples))
+
+        with _login_failed():
+            await sending.log_in()
+            if isinstance(pace, Closed):
+                await _send_closed(sending, pace, requests, done)
+            else:
+                await _send_open(sending, pace, requests, done)
+        return samples
+
+    async def warm_up(self, request: PreparedRequest, pace: Pace, at_most: int) -> WarmUp:
+        """Send blocks until two in a row take as long as each other, or `at_most` requests are sent.
+
+        Raises:
+            HoldfastError: as `block`.
+        """
+        sent = 0
+        earlier: list[RequestSample] = []
+        while sent < at_most:
+            later = await self.block(request, pace, min(WINDOW, at_most - sent))
+            sent += len(later)
+            if agree(earlier, later):
+                return WarmUp(sent, agreed=True)
+            earlier = later
+        return WarmUp(sent, agreed=False)
+
+    def _sending(self, request: PreparedRequest, last: LastAnswer, began_ns: int | None = None) -> Sending:
+        refuse_unsendable(request)
+        if self._opened is None:
+            raise RuntimeError("the load generator is not open")
+        return Sending(*self._opened, request, last, began_ns)
+
+    async def _once(self, request: PreparedRequest, last: LastAnswer) -> RequestSample:
+        sending, started = self._sending(request, last), time.perf_counter_ns()
+        try:
+            await sending.log_in()
+            return await sending.send()
+        except LoginError as error:
+            latency = (time.perf_counter_ns() - started) // 1_000
+            return RequestSample(latency_us=latency, status=None, error_kind=error.kind)
+
+
+async def _send_closed(sending: Sending, pace: Closed, requests: int, done: Done) -> None:
+    left = iter(range(requests))
+
+    async def work() -> None:
+        for _ in left:
+            done(await sending.send())
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(min(pace.concurrency, requests)):
+            group.create_task(work())
+
+
+async def _send_open(sending: Sending, pace: Open, requests: int, done: Done) -> None:
+    places = asyncio.Semaphore(pace.in_flight)
+    began = time.perf_counter_ns()
+
+    async def work(due_ns: int) -> None:
+        try:
+            done(await sending.send(due_ns))
+        finally:
+            places.release()
+
+    async with asyncio.TaskGroup() as group:
+        for offset in planned(pace, requests):
+            await until(began + offset)
+            await places.acquire()
+            group.create_task(work(began + offset))
+
+
+@contextmanager
+def _login_failed() -> Iterator[None]:
+    """Turn what a failing login raises, alone or in a group of tasks, into the error that a run knows."""
+    try:
+        yield
+    except LoginError as error:
+        raise _failed(error) from error
+    except BaseExceptionGroup as group:
+        logins, others = group.split(LoginError)
+        if logins is None or others is not None:
+            raise
+        first: BaseException = logins
+        while isinstance(first, BaseExceptionGroup):
+            first = first.exceptions[0]
+        raise _failed(first) from first
+
+
+def _failed(error: BaseException) -> HoldfastError:
+    return HoldfastError(
+        ErrorCode.LOGIN_FAILED,
+        f"request.login gave no token: {error}",
+        hint="check request.login, its secrets, and that the system is up",
+    )

@@ -1,0 +1,55 @@
+"""What would fail at every request, or be sent as something else, found before the first.
+
+Values of secrets are known only now: no rule about the plan can have looked at them. They are not quoted.
+"""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import urlsplit
+
+from clients.requests import PreparedRequest
+from workflows.contracts.errors import ErrorCode, HoldfastError
+
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_NOT_IN_VALUES = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
+_NOT_IN_URLS = re.compile(r"[^\x21-\x7e]|#")
+_FRAMING = ("content-length", "transfer-encoding")
+
+
+def refuse_unsendable(request: PreparedRequest) -> None:
+    """Look at a request, and at its login.
+
+    Raises:
+        HoldfastError: LOAD_TARGET_INVALID when it cannot be sent as it is written.
+    """
+    _headers(request.headers)
+    if not _can_be_asked(request.url):
+        raise HoldfastError(
+            ErrorCode.LOAD_TARGET_INVALID,
+            "request.url cannot be sent once its secrets are resolved",
+            hint="percent-encode what is not plain ASCII, also inside the secrets",
+        )
+    if request.login is not None:
+        refuse_unsendable(request.login.request)
+
+
+def _headers(headers: dict[str, str]) -> None:
+    for name, value in headers.items():
+        if not _HEADER_NAME.fullmatch(name):
+            raise HoldfastError(ErrorCode.LOAD_TARGET_INVALID, f"{name!r} is not a header's name")
+        if name.lower() in _FRAMING:
+            raise HoldfastError(ErrorCode.LOAD_TARGET_INVALID, f"header {name} follows from the body and cannot be set")
+        if _NOT_IN_VALUES.search(value):
+            raise HoldfastError(
+                ErrorCode.LOAD_TARGET_INVALID, f"header {name} has a line break or control character in its value"
+            )
+
+
+def _can_be_asked(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and port != 0 and not _NOT_IN_URLS.search(url)
