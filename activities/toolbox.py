@@ -90,8 +90,9 @@ class Toolbox:
 @asynccontextmanager
 async def opened_toolbox(store: Store, environ: Mapping[str, str]) -> AsyncIterator[Toolbox]:
     """A toolbox on this store, with secrets from this environment; closed at the end, the store as well."""
-    async with LoadGenerator() as load, CanaryClient() as canary:
-        tools = Toolbox(store=store, secrets=Secrets(environ), load=load, canary=canary)
+    secrets = Secrets(environ)
+    async with LoadGenerator(secrets.learn) as load, CanaryClient() as canary:
+        tools = Toolbox(store=store, secrets=secrets, load=load, canary=canary)
         try:
             yield tools
         finally:

@@ -92,7 +92,9 @@ def valid_document(document: object, where: str) -> PlanFile:
 def is_local(plan: Plan) -> bool:
     """Whether everything the plan touches is on this machine."""
     system = plan.system
-    return all(_loopback(url) for url in (system.proxy, system.faults, plan.request.url, *system.services.values()))
+    login = [plan.request.login.url] if plan.request.login else []
+    urls = (system.proxy, system.faults, plan.request.url, *login, *system.services.values())
+    return all(_loopback(url) for url in urls)
 
 
 def _loopback(url: str) -> bool:

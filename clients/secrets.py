@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -16,6 +17,8 @@ from workflows.contracts.plan import Plan
 REDACTED = "[redacted]"
 ALWAYS_REDACTED = frozenset({"authorization", "cookie", "set-cookie", "x-api-key", "proxy-authorization"})
 _REFERENCE = re.compile(r"\$\{env:([A-Za-z_][A-Za-z0-9_]*)\}")
+_MOST_LEARNED = 100
+"""Tokens that are kept out of what is stored: a worker that runs for months is given many."""
 _SHORTEST_SECRET = 4
 """A shorter value would be found everywhere by accident."""
 _SHORTEST_FRAGMENT = 8
@@ -32,6 +35,7 @@ class Secrets:
         """Take the variables; they are read at each use."""
         self._environ = environ
         self._known: set[str] = set()
+        self._learned: deque[str] = deque(maxlen=_MOST_LEARNED)
 
     def references(self, text: str) -> list[str]:
         """The names in `${env:NAME}` references."""
@@ -65,6 +69,16 @@ class Secrets:
         if isinstance(value, dict):
             return {name: self.resolve_json(one) for name, one in value.items()}
         return value
+
+    def learn(self, value: str) -> None:
+        """Remember a value that no plan names, such as the token of a login."""
+        self._known.add(value)
+        self._learned.append(value)
+
+    @property
+    def learned(self) -> list[str]:
+        """The latest values of this kind; those before them are not valid any more."""
+        return list(self._learned)
 
     def know(self, text: str) -> None:
         """Remember the values of the references in a text, to keep them out of whatever leaves the worker."""
@@ -174,6 +188,11 @@ def _base64(value: bytes) -> Iterator[str]:
 
 
 def redactor_for(plan: Plan, secrets: Secrets) -> Redactor:
-    """A plan's redactor: its `redact` names, and the values of every reference in its request."""
+    """A plan's redactor: its `redact` names, and the values of every reference in its request.
+
+    Of a login also the tokens, and the field in which they come: another worker's are not known here.
+    """
     text = json.dumps(plan.request.model_dump(mode="json", by_alias=True))
-    return Redactor(plan.redact, secrets.values(text))
+    login = plan.request.login
+    fields = plan.redact if login is None else [*plan.redact, login.token.rpartition(".")[2]]
+    return Redactor(fields, [*secrets.values(text), *secrets.learned])

@@ -30,9 +30,21 @@ def canonical_request(request: Request) -> str:
     return _compact(_sorted_request(request))
 
 
+_CAME_LATER = ("connect_timeout", "read_timeout", "login")
+"""Left out where they are not given: what was stored before there were any keeps its id."""
+
+
 def _sorted_request(request: Request) -> dict[str, Any]:
-    parts = sorted(request.model_dump(mode="json", by_alias=True).items())
-    return {name: value if name in _AS_WRITTEN else _sorted(value) for name, value in parts}
+    parts = request.model_dump(mode="json", by_alias=True)
+    return _sorted_parts({name: one for name, one in parts.items() if one is not None or name not in _CAME_LATER})
+
+
+def _sorted_parts(request: dict[str, Any]) -> dict[str, Any]:
+    """Also of the login, whose parts are called as the request's."""
+    return {
+        name: value if name in _AS_WRITTEN else _sorted_parts(value) if isinstance(value, dict) else _sorted(value)
+        for name, value in sorted(request.items())
+    }
 
 
 def _sorted(value: Any) -> Any:

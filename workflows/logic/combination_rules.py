@@ -24,6 +24,7 @@ def combination_rules(document: Raw) -> Iterator[Problem]:
     )
     longest = _duration(request.get("timeout", Request.model_fields["timeout"].default))
     yield from _never_exceeded(slo, longest)
+    yield from _never_reached(request, longest)
     yield from _never_met(_mapping(slo.get("relative_to_baseline")))
     yield from _steady_state(steady, request, longest)
     yield from _too_slow_to_see(document, timeouts, longest)
@@ -39,6 +40,18 @@ def _never_exceeded(slo: Raw, longest: timedelta | None) -> Iterator[Problem]:
                 path=f"slo.{name}",
                 message=f"{format_duration(limit)} can never be missed: request.timeout is {format_duration(longest)}",
                 hint="a request that takes longer counts as an error; lower this, or raise request.timeout",
+            )
+
+
+def _never_reached(request: Raw, longest: timedelta | None) -> Iterator[Problem]:
+    """The total ends a request before a limit of a part of it does."""
+    for name in ("connect_timeout", "read_timeout"):
+        limit = _duration(request.get(name))
+        if limit is not None and longest and limit > longest:
+            yield Problem(
+                path=f"request.{name}",
+                message=f"{format_duration(limit)} is longer than request.timeout ({format_duration(longest)})",
+                hint="the whole request has ended by then: lower it, or leave it out",
             )
 
 

@@ -47,6 +47,8 @@ def _hosts(plan: Plan, rails: Guardrails) -> Iterator[Problem]:
     places = {"system.proxy": plan.system.proxy, "system.faults": plan.system.faults}
     places |= {inner_path("system.services", name): url for name, url in plan.system.services.items()}
     places["request.url"] = plan.request.url
+    if plan.request.login is not None:
+        places["request.login.url"] = plan.request.login.url
     if plan.stop.health.url is not None:
         places["stop.health.url"] = plan.stop.health.url
     for path, url in places.items():

@@ -20,6 +20,7 @@ from workflows.logic.combination_rules import combination_rules
 from workflows.logic.exclusions import exclusion_rules
 from workflows.logic.fault_rules import fault_rules
 from workflows.logic.load_rules import load_rules
+from workflows.logic.login_rules import login_rules
 from workflows.logic.request_rules import reference_rules, request_rules
 from workflows.logic.wording import Nearest, cut, did_you_mean, inner_path, near, shown
 
@@ -49,6 +50,7 @@ def broken_rules(document: Raw) -> Iterator[Problem]:
     yield from _hosts(document, safety)
     yield from _environment(system)
     yield from request_rules(request, document.get("redact"))
+    yield from login_rules(request, document.get("redact"))
     yield from reference_rules(document)
     yield from _services(document, system)
     yield from load_rules(document)
@@ -113,7 +115,9 @@ def _places(document: Raw) -> Iterator[tuple[str, object]]:
         yield f"system.{name}", system.get(name)
     for name, url in _mapping(system.get("services")).items():
         yield inner_path("system.services", name), url
-    yield "request.url", _mapping(document.get("request")).get("url")
+    request = _mapping(document.get("request"))
+    yield "request.url", request.get("url")
+    yield "request.login.url", _mapping(request.get("login")).get("url")
     yield "stop.health.url", _mapping(_mapping(document.get("stop")).get("health")).get("url")
 
 
