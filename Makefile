@@ -6,7 +6,7 @@ PARALLEL ?= 4
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test test-all test-leaks soak check format lock histories clean
+.PHONY: help demo test test-all soak check format lock histories clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -29,13 +29,10 @@ demo: $(BIN)/.app  ## break a small shop service by service and see which pair t
 	@$(BIN)/holdfast demo $(if $(KEEP),--keep,)
 
 test: $(BIN)/.dev  ## unit, integration on a real Temporal server, end to end on the lab
-	@$(BIN)/python -m pytest -n $(PARALLEL) --dist worksteal -m 'not exhaustive and not enumerated'
+	@$(BIN)/python -m pytest -n $(PARALLEL) --dist worksteal -m 'not exhaustive'
 
-test-all: $(BIN)/.dev  ## everything, the exhaustive tests included, but for those of test-leaks
-	@$(BIN)/python -m pytest -n $(PARALLEL) --dist worksteal -m 'not enumerated'
-
-test-leaks: $(BIN)/.dev  ## every end at every stage, lost windows, resets: on a machine that does nothing else
-	@$(BIN)/python -m pytest -n 3 --dist worksteal -m enumerated
+test-all: $(BIN)/.dev  ## everything, the exhaustive tests included
+	@$(BIN)/python -m pytest -n $(PARALLEL) --dist worksteal
 
 soak: $(BIN)/.dev  ## random troubles until the time is over (SOAK=10m, SEED=random); ends with figures and what went wrong
 	@$(BIN)/python -m tests.leaks.soak

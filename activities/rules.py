@@ -162,8 +162,6 @@ class RulesActivities:
         subject = await self._tools.subject(order.execution_id)
         end = closing_deadline(subject.plan.timeouts.recovery, subject.execution.timing.call_timeout)
         settle = timedelta(0) if order.known_to_be_on else subject.execution.timing.settle
-        if order.acts_until is not None:
-            settle = max(settle, order.acts_until - datetime.now(UTC))
         closing = await close_rules(self._tools, subject, order.services, end, settle)
         await self._tools.store.log(
             order.execution_id, "rules:removed", LogLevel.INFO, closing.detail or "all rules are gone"

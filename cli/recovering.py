@@ -97,9 +97,10 @@ class Recoverer:
 
     async def _close(self, row: LedgerEntry, end: datetime) -> Closing:
         """Close, and once more when nothing of it can come on any more, if that is before `end`."""
-        closing = await close_abandoned(self._tools, self._runs, row, end, BY)
         quiet = await quiet_from(self._runs, await self._tools.subject(row.execution_id), row)
-        if closing.verified or not datetime.now(UTC) < quiet < end:
+        early = datetime.now(UTC) < quiet
+        closing = await close_abandoned(self._tools, self._runs, row, end, BY)
+        if closing.verified or not early or quiet >= end:
             return closing
         self._say(f"{row.window_id}: {closing.detail}")
         await asyncio.sleep(time_left(quiet).total_seconds())

@@ -2,8 +2,51 @@
 
 from __future__ import annotations
 
+import asyncio
+import faulthandler
+import functools
+import inspect
+from collections.abc import Awaitable, Callable, Generator
+from typing import Any
+
+import pytest
 from hypothesis import HealthCheck, settings
 
 # Tests assert no timings, and a machine may be busy: how long one example takes proves nothing.
 settings.register_profile("holdfast", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("holdfast")
+
+OF_ITS_TIME = 0.9
+"""A test that hangs is cancelled after this share of its time limit: then everything it opened is closed in order.
+pytest-timeout's own alarm strikes outside of the event loop, and leaves workers behind that nobody ever stops."""
+
+CLEANING = 300.0
+"""Seconds. What cannot be cleaned up within them ends its process: a failure that is told, and no run that hangs."""
+
+
+def _limited(test: Callable[..., Awaitable[None]], seconds: float) -> Callable[..., Awaitable[None]]:
+    @functools.wraps(test)
+    async def limited(*args: Any, **kwargs: Any) -> None:
+        async with asyncio.timeout(seconds):
+            await test(*args, **kwargs)
+
+    return limited
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Give every asynchronous test its limit within the event loop."""
+    usual = float(config.getini("timeout"))
+    for item in items:
+        if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.obj):
+            marker = item.get_closest_marker("timeout")
+            item.obj = _limited(item.obj, OF_ITS_TIME * (marker.args[0] if marker else usual))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown() -> Generator[None, object, object]:
+    """See that cleaning up ends."""
+    faulthandler.dump_traceback_later(CLEANING, exit=True)
+    try:
+        return (yield)
+    finally:
+        faulthandler.cancel_dump_traceback_later()

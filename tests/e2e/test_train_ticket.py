@@ -44,6 +44,8 @@ def plan_for(bench: Bench) -> dict[str, Any]:
 async def test_every_verdict_is_as_planted(train_ticket: Bench) -> None:
     """Eighteen real faults and 172 measured cases: those fail that were planted, no other, and nothing is left on."""
     plan = plan_for(train_ticket)
+    # Just under what two back-offs cost: one, of half of it, must not cross the limit on a busy machine either.
+    plan["slo"]["p95"] = "1150ms"
     summary = await train_ticket.run(plan)
 
     results = {one.case_id: one for one in await train_ticket.store.results(summary.execution_id)}

@@ -84,7 +84,7 @@ async def ended(temporal: Client, folder: Path, stage: Stage, end: End, *, down:
     return found
 
 
-@pytest.mark.enumerated
+@pytest.mark.exhaustive
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("down", [False, True], ids=["worker up", "worker down"])
 @pytest.mark.parametrize("end", ENDS, ids=str)

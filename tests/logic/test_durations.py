@@ -74,6 +74,12 @@ def test_a_row_is_kept_for_longer_than_any_call_of_its_window(preset: TimingPres
     assert settled_within(timedelta(0), 20, timing) > acts_after_end(kind, 20, timing)
 
 
+@pytest.mark.parametrize(("preset", "silent"), [(TimingPreset.PRODUCTION, 35), (TimingPreset.FAST, 5)])
+def test_absence_must_last_longer_than_a_peer_is_silent(preset: TimingPreset, silent: float) -> None:
+    """Between two services of one upsert (`peer-contract` section 3.3), and in the slowest peer of our own tests."""
+    assert Timing.of(preset).settle > timedelta(seconds=silent)
+
+
 def test_the_clients_give_up_when_the_timing_says() -> None:
     """What is kept open for a call must know how long one takes."""
     assert Timing().call_timeout >= max(faults.CALL_TIMEOUT, proxy.CALL_TIMEOUT)

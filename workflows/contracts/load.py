@@ -115,8 +115,6 @@ class RulesOrder(Contract):
     ttl_seconds: int = 0
     known_to_be_on: bool = False
     """Whether the proxy has answered the upsert. Else it may still be working on it when we look."""
-    acts_until: datetime | None = None
-    """Until when an upsert may still act whose worker died: the proxy goes on with it. None when there is none."""
 
 
 class RulesUpserted(Contract):

@@ -5,8 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError, FailureError
-from temporalio.exceptions import TimeoutError as TimedOut
+from temporalio.exceptions import ApplicationError, FailureError
 
 from workflows import policies
 from workflows.contracts.errors import ErrorCode
@@ -78,18 +77,12 @@ class RulesWindow:
     async def _switch_on(self) -> None:
         timing, timeouts = self._order.execution.timing, self._order.timeouts
         services = self._order.services
-        longest = timing.upsert(len(services))
-        try:
-            upserted = await workflow.execute_activity_method(
-                RulesActivities.upsert,
-                self._rules,
-                summary=f"Upsert the rules of {len(services)} services",
-                **policies.carefully(timing, longest),
-            )
-        except ActivityError as error:
-            if isinstance(error.cause, TimedOut):
-                self._rules = self._rules.model_copy(update={"acts_until": workflow.now() + longest})
-            raise
+        upserted = await workflow.execute_activity_method(
+            RulesActivities.upsert,
+            self._rules,
+            summary=f"Upsert the rules of {len(services)} services",
+            **policies.carefully(timing, timing.upsert(len(services))),
+        )
         self._holding.ensure_open()
         self._report = self._report.model_copy(update={"rules": upserted.rules})
         await self._holding.tell(WindowState.OPENING, rules=upserted.rules)
@@ -162,8 +155,7 @@ class RulesWindow:
             RulesActivities.remove,
             self._rules.model_copy(update={"known_to_be_on": self._report.rules > 0}),
             summary="Delete the rules and see that they no longer act",
-            # With time for an upsert that may still act, and so must be waited out.
-            **policies.closing(timing, recovery + timing.upsert(len(self._order.services))),
+            **policies.closing(timing, recovery),
         )
 
     @workflow.signal(name=PAUSE_SIGNAL)
