@@ -1,0 +1,29 @@
+"""When a load generator that is too slow voids what it measured."""
+
+from __future__ import annotations
+
+import pytest
+
+from workflows.contracts.exchange import RequestSample
+from workflows.logic.lateness import LATE_US, late_starts, lateness_reason, too_late
+
+
+def test_a_start_is_late_above_the_threshold() -> None:
+    """And no earlier."""
+    late_us = [0, 900, LATE_US, LATE_US + 1, 60_000_000]
+    assert late_starts(RequestSample(latency_us=1, status=200, late_us=one) for one in late_us) == 2
+
+
+@pytest.mark.parametrize(
+    ("late", "requests", "void"),
+    [
+        *((0, 1, False), (1, 1, False), (1, 20, False), (2, 20, True), (2, 1_999, True), (2, 2_000, False)),
+        *((5, 5_000, False), (6, 5_000, True), (0, 0, False)),
+    ],
+)
+def test_more_than_one_in_a_thousand_voids_a_case(late: int, requests: int, *, void: bool) -> None:
+    """A single one never does; the reason says how many and what to do."""
+    assert too_late(late, requests) is void
+    reason = lateness_reason(late, requests)
+    assert bool(reason) is void
+    assert not void or f"{late} of {requests} requests began more than 5 ms" in reason
