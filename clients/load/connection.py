@@ -1,8 +1,12 @@
-"""One kept connection, and one exchange at a time on it. HTTP/1.1 is read by llhttp, the parser of Node."""
+"""One kept connection, and one exchange at a time on it. HTTP/1.1 is read by llhttp, the parser of Node.
+
+What runs for every request is kept short: a microsecond here is a microsecond of every latency that is measured.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from typing import cast
 
@@ -14,8 +18,12 @@ DISCONNECTED = "disconnected"
 TIMEOUT = "timeout"
 READ_TIMEOUT = "read timeout"
 OTHER = "other"
+
 _SWITCHED, _FINAL = 101, 200
 """Statuses below 200 come before an answer; but for 101, which is one: the connection speaks no HTTP after it."""
+_FRAMED = re.compile(rb"\r\n(content-length|transfer-encoding:[^\r]*chunked)[ \t]*(:|\r)", re.IGNORECASE)
+"""Headers that say where a body ends."""
+_INTERIM = re.compile(rb"HTTP/1\.[01] 1(?!01)")
 
 
 class NoAnswerError(Exception):
@@ -34,13 +42,14 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpResponseParser(self)
         self._waiting: asyncio.Future[None] | None = None
-        self._reusable = True
+        """Of the exchange that is under way; None as soon as it is known how it ends."""
+        self._request: Encoded | None = None
         self._keep = 0
-        self._no_body = False
-        self._framed = False
+        self._reusable = True
         self._begun = False
-        self._read_limit: float | None = None
-        self._last_read = 0.0
+        self._head = b""
+        self._watch: asyncio.TimerHandle | None = None
+        self._deadline = self._last_read = 0.0
         self.status = 0
         self.body = b""
         """The beginning of it, as far as somebody wants to keep it."""
@@ -49,21 +58,21 @@ class Connection(asyncio.Protocol):
         self.idle_since = 0.0
 
     async def exchange(self, request: Encoded, keep: int, deadline: float) -> None:
-        """Send and read; `deadline` and the read timeout are of the loop's clock.
+        """Send and read; `deadline` is of the loop's clock.
 
         Raises:
             NoAnswerError: with the kind of what came instead of an answer.
         """
-        self.ended_ns = time.perf_counter_ns()
         if self._transport is None or self._transport.is_closing():
+            self.ended_ns = time.perf_counter_ns()
             raise NoAnswerError(DISCONNECTED)
-        self._keep, self._no_body, self.body = keep, request.has_no_body, b""
-        self._framed = self._begun = False
+        self._request, self._keep, self.body, self._head, self._begun = request, keep, b"", b"", False
         waiting = self._waiting = self._loop.create_future()
-        timers: list[asyncio.TimerHandle] = [self._loop.call_at(deadline, self._fail, TIMEOUT)]
-        if request.read_timeout is not None:
-            self._read_limit, self._last_read = request.read_timeout, self._loop.time()
-            timers.append(self._loop.call_later(request.read_timeout, self._too_long_silent, timers))
+        self._deadline, self._last_read = deadline, deadline - request.timeout
+        due = self._due()
+        # One that is set is left alone, for it looks again: setting one for each request would cost more than sending.
+        if self._watch is None or self._watch.when() > due:
+            self._look_at(due)
         self._transport.write(request.data)
         try:
             await waiting
@@ -71,10 +80,6 @@ class Connection(asyncio.Protocol):
             # Of whatever is still to come on it nobody could say to which request it belongs.
             self.close()
             raise
-        finally:
-            self._waiting = self._read_limit = None
-            for timer in timers:
-                timer.cancel()
 
     @property
     def usable(self) -> bool:
@@ -89,7 +94,7 @@ class Connection(asyncio.Protocol):
 
     def close(self) -> None:
         """Drop it at once."""
-        self._reusable = False
+        self._reusable, self._waiting = False, None
         if self._transport is not None:
             self._transport.abort()
 
@@ -101,20 +106,21 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse; what cannot be parsed, or comes unasked, ends the connection."""
-        if self._waiting is None or self._waiting.done():
+        if self._waiting is None:
             self.close()
             return
-        if self._read_limit is not None:
-            self._last_read = self._loop.time()
+        if not self._begun:
+            self._head = self._head + data if self._head else data
+        self._last_read = self._loop.time()
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
             self._reusable = False
             self._complete()
         except httptools.HttpParserError:
-            if not self._done():
-                self._fail(OTHER)
-        if self._no_body and self._done():
+            self._reusable = False
+            self._fail(OTHER)
+        if self._waiting is None and self._request is not None and self._request.has_no_body:
             # The parser still waits for the body that a HEAD's headers tell of.
             self._parser = httptools.HttpResponseParser(self)
 
@@ -125,69 +131,81 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         """As well; where it broke, a body without a length has broken off."""
         self._ended(broken=error is not None)
+        if self._watch is not None:
+            self._watch.cancel()
 
     def _ended(self, *, broken: bool = False) -> None:
         self._reusable = False
-        if self._begun and not self._framed and not broken:
+        if self._waiting is None:
+            return
+        if self._begun and not broken and not self._framed():
             self._complete()
         else:
             self._fail(DISCONNECTED)
+
+    def _framed(self) -> bool:
+        """Whether the answer said where it ends, so that the end of the connection is not it."""
+        heads = (head for head in self._head.split(b"\r\n\r\n") if not _INTERIM.match(head))
+        return _FRAMED.search(next(heads, b"") + b"\r") is not None
 
     # What the parser calls.
 
     def on_message_begin(self) -> None:
         """An answer that nobody asked for makes the next one doubtful."""
-        if self._done():
+        if self._waiting is None:
             self._reusable = False
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Note whether the answer says where it ends."""
-        lower = name.lower()
-        if lower == b"content-length" or (lower == b"transfer-encoding" and value.lower().endswith(b"chunked")):
-            self._framed = True
 
     def on_headers_complete(self) -> None:
         """From here on there is a status, unless it is of what comes before the answer (100 Continue)."""
-        if self._done():
+        if self._waiting is None or self._request is None:
             return
         self.status = self._parser.get_status_code()
-        self._begun = self.status == _SWITCHED or self.status >= _FINAL
-        if self._no_body and self._begun:
+        self._begun = self.status >= _FINAL or self.status == _SWITCHED
+        if self._request.has_no_body and self._begun:
             self._reusable = self._parser.should_keep_alive()
             self._complete()
 
     def on_body(self, chunk: bytes) -> None:
         """Keep the beginning."""
-        if len(self.body) < self._keep and not self._done():
-            self.body = (self.body + chunk)[: self._keep]
+        if len(self.body) < self._keep and self._waiting is not None:
+            self.body = (self.body + chunk)[: self._keep] if self.body else chunk[: self._keep]
 
     def on_message_complete(self) -> None:
         """The last byte of the answer, or of what came before it."""
-        if not self._begun:
-            self._framed = False
-        elif not self._done():
+        if self._begun and self._waiting is not None:
             self._reusable = self._parser.should_keep_alive()
             self._complete()
 
-    def _done(self) -> bool:
-        return self._waiting is None or self._waiting.done()
-
     def _complete(self) -> None:
-        if not self._done():
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None and not waiting.done():
             self.ended_ns = time.perf_counter_ns()
-            cast("asyncio.Future[None]", self._waiting).set_result(None)
+            waiting.set_result(None)
 
     def _fail(self, kind: str) -> None:
-        if not self._done():
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None and not waiting.done():
             self.ended_ns = time.perf_counter_ns()
-            cast("asyncio.Future[None]", self._waiting).set_exception(NoAnswerError(kind))
+            waiting.set_exception(NoAnswerError(kind))
 
-    def _too_long_silent(self, timers: list[asyncio.TimerHandle]) -> None:
-        """Look whether anything has come since; a timer set anew at every piece would cost more than the piece."""
-        if self._read_limit is None:
+    # Limits of time.
+
+    def _due(self) -> float:
+        """When what is under way must have ended, or somebody must look again."""
+        limit = self._request.read_timeout if self._request else None
+        return self._deadline if limit is None else min(self._deadline, self._last_read + limit)
+
+    def _look_at(self, due: float) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
+        self._watch = self._loop.call_at(due, self._look)
+
+    def _look(self) -> None:
+        self._watch = None
+        if self._waiting is None:
             return
-        due = self._last_read + self._read_limit
-        if self._loop.time() >= due:
-            self._fail(READ_TIMEOUT)
+        now, due = self._loop.time(), self._due()
+        if now < due:
+            self._look_at(due)
         else:
-            timers[-1] = self._loop.call_at(due, self._too_long_silent, timers)
+            self._fail(TIMEOUT if now >= self._deadline else READ_TIMEOUT)

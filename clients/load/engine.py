@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict
 from clients.load.logins import LoginError, Logins
 from clients.load.pace import Closed, Open, Pace, planned, until
 from clients.load.sendable import refuse_unsendable
-from clients.load.sending import LastAnswer, Sending
+from clients.load.sending import LastAnswer, Seen, Sending
 from clients.load.warming import WINDOW, WarmUp, agree
 from clients.load.wire import Wire
 from clients.requests import PreparedRequest
@@ -27,7 +27,7 @@ from workflows.contracts.exchange import RequestSample
 READ_BODY = 1_048_576
 """Bytes of a body that somebody wants to read."""
 
-Done = Callable[[RequestSample], None]
+Done = Callable[[Seen], None]
 
 
 class LoadResult(BaseModel):
@@ -131,12 +131,12 @@ class LoadGenerator:
                 that is no longer taken cannot be renewed.
         """
         sending = self._sending(request, LastAnswer() if last is None else last, began_ns)
-        samples: list[RequestSample] = []
+        seen: list[Seen] = []
 
-        def done(sample: RequestSample) -> None:
-            samples.append(sample)
+        def done(one: Seen) -> None:
+            seen.append(one)
             if on_progress:
-                on_progress(len(samples))
+                on_progress(len(seen))
 
         with _login_failed():
             await sending.log_in()
@@ -144,7 +144,7 @@ class LoadGenerator:
                 await _send_closed(sending, pace, requests, done)
             else:
                 await _send_open(sending, pace, requests, done)
-        return samples
+        return [one.sample() for one in seen]
 
     async def warm_up(self, request: PreparedRequest, pace: Pace, at_most: int) -> WarmUp:
         """Send blocks until two in a row take as long as each other, or `at_most` requests are sent.
@@ -172,7 +172,7 @@ class LoadGenerator:
         sending, started = self._sending(request, last), time.perf_counter_ns()
         try:
             await sending.log_in()
-            return await sending.send()
+            return (await sending.send()).sample()
         except LoginError as error:
             latency = (time.perf_counter_ns() - started) // 1_000
             return RequestSample(latency_us=latency, status=None, error_kind=error.kind)

@@ -34,23 +34,24 @@ class Answer(NamedTuple):
 
 
 class Wire:
-    """Exchanges requests for answers, each on a connection of its own while it lasts."""
+    """Exchanges requests for answers, each on a connection of its own while it lasts. Belongs to one running loop."""
 
     def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
         self._free: dict[Origin, list[Connection]] = {}
         self._addresses: dict[Origin, tuple[float, list[str]]] = {}
         self._ssl: ssl.SSLContext | None = None
 
     async def exchange(self, request: Encoded, keep: int) -> Answer:
         """Send one request and read its answer to the end. Never raises for what the other side does."""
-        deadline = asyncio.get_running_loop().time() + request.timeout
+        deadline = self._loop.time() + request.timeout
         connection: Connection | None = None
         try:
             connection = self._kept(request.origin) or await self._connected(request, deadline)
             await connection.exchange(request, keep, deadline)
         except NoAnswerError as error:
             return Answer(None, b"", error.kind, connection.ended_ns if connection else time.perf_counter_ns())
-        connection.idle_since = asyncio.get_running_loop().time()
+        connection.idle_since = self._loop.time()
         if connection.usable:
             self._free.setdefault(request.origin, []).append(connection)
         else:
@@ -67,7 +68,7 @@ class Wire:
     def _kept(self, origin: Origin) -> Connection | None:
         """The one used last, so that those which nobody needs grow old."""
         free = self._free.get(origin)
-        oldest = asyncio.get_running_loop().time() - IDLE_SECONDS
+        oldest = self._loop.time() - IDLE_SECONDS
         while free:
             connection = free.pop()
             if connection.usable and connection.idle_since >= oldest:
@@ -76,7 +77,7 @@ class Wire:
         return None
 
     async def _connected(self, request: Encoded, deadline: float) -> Connection:
-        now, limit, kind = asyncio.get_running_loop().time(), deadline, TIMEOUT
+        now, limit, kind = self._loop.time(), deadline, TIMEOUT
         if request.connect_timeout is not None and now + request.connect_timeout < deadline:
             limit, kind = now + request.connect_timeout, CONNECT_TIMEOUT
         try:
@@ -90,12 +91,11 @@ class Wire:
             raise NoAnswerError(CONNECT) from error
 
     async def _connect(self, origin: Origin) -> Connection:
-        loop = asyncio.get_running_loop()
         context, name = (self._context(), origin.host) if origin.secure else (None, None)
         refused: OSError | None = None
         for address in await self._resolved(origin):
             try:
-                _, connection = await loop.create_connection(
+                _, connection = await self._loop.create_connection(
                     Connection, address, origin.port, ssl=context, server_hostname=name
                 )
             except OSError as error:
@@ -107,12 +107,11 @@ class Wire:
 
     async def _resolved(self, origin: Origin) -> list[str]:
         """Addresses of a host, asked for once a minute: else a system without keep-alive is measured with its DNS."""
-        loop = asyncio.get_running_loop()
         found = self._addresses.get(origin)
-        if found is None or found[0] < loop.time():
-            told = await loop.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
+        if found is None or found[0] < self._loop.time():
+            told = await self._loop.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
             addresses = list(dict.fromkeys(str(one[4][0]) for one in told))
-            found = self._addresses[origin] = (loop.time() + _RESOLVED_SECONDS, addresses)
+            found = self._addresses[origin] = (self._loop.time() + _RESOLVED_SECONDS, addresses)
         return found[1]
 
     def _context(self) -> ssl.SSLContext:
