@@ -6,7 +6,7 @@ PARALLEL ?= 4
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test test-all soak check format lock histories clean
+.PHONY: help demo test test-all soak bench check format lock histories clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -36,6 +36,9 @@ test-all: $(BIN)/.dev  ## everything, the exhaustive tests included
 
 soak: $(BIN)/.dev  ## random troubles until the time is over (SOAK=10m, SEED=random); ends with figures and what went wrong
 	@$(BIN)/python -m tests.leaks.soak
+
+bench: $(BIN)/.dev  ## measure Holdfast itself and write docs/performance.md (ONLY=5 or ONLY=1,2: some of it)
+	@$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY),)
 
 check: $(BIN)/.dev  ## linter, formatter check, type checker, layer rules
 	@$(BIN)/ruff check .

@@ -21,7 +21,7 @@ def pooled(blocks: Blocks) -> Latencies:
     """All of an arm's latencies, at least 1 us each (ratios and logarithms are taken of them), unsorted."""
     if not blocks:
         return np.empty(0)
-    together: Latencies = np.concatenate([np.asarray(block, dtype=np.float64) for block in blocks])
+    together: Latencies = np.concatenate(blocks, dtype=np.float64)
     return np.maximum(together, 1.0)
 
 
@@ -34,12 +34,13 @@ def autocorrelation(blocks: Blocks) -> float:
     if level.size < 2:
         return 0.0
     level -= level.mean()
-    spread = float(np.mean(level**2))
-    parts = np.split(level, np.cumsum([len(block) for block in blocks])[:-1])
-    pairs = sum(max(0, part.size - 1) for part in parts)
-    if pairs == 0 or spread < 1e-12:
-        return 0.0
-    return sum(float(part[:-1] @ part[1:]) for part in parts) / pairs / spread
+    spread = float(level @ level) / level.size
+    products = level[:-1] * level[1:]
+    # The last of a block and the first of the next one are no neighbours.
+    ends = np.cumsum([len(block) for block in blocks])[:-1] - 1
+    products[ends[(ends >= 0) & (ends < products.size)]] = 0.0
+    pairs = sum(max(0, len(block) - 1) for block in blocks)
+    return float(products.sum()) / pairs / spread if pairs and spread > 1e-12 else 0.0
 
 
 def requests_resampled(ordered: Latencies, percentile: float, rounds: int, rng: np.random.Generator) -> Latencies:

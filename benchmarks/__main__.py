@@ -1,0 +1,41 @@
+"""Runs benchmarks by number, prints their tables and writes them into docs/performance.md: `make bench`."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+import time
+
+from benchmarks.frame import PERFORMANCE, modules, section, table, written
+
+
+def _numbers(text: str) -> list[int]:
+    return [int(part) for part in text.split(",")]
+
+
+def main() -> int:
+    """Run what is asked for. An aim that is missed is printed and written, and no error: the note says why."""
+    there = modules()
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--only", type=_numbers, default=list(there), metavar="N[,N]", help=f"of {list(there)}")
+    wanted: list[int] = parser.parse_args().only
+    if unknown := [number for number in wanted if number not in there]:
+        parser.error(f"no benchmark {', '.join(map(str, unknown))}; there are {', '.join(map(str, there))}")
+    missed = []
+    for number in wanted:
+        module = importlib.import_module(f"benchmarks.{there[number]}")
+        print(f"{number}. {module.TITLE}", flush=True)
+        started = time.monotonic()
+        rows = module.main()
+        print(table(rows), f"\n({time.monotonic() - started:.0f} s)\n", sep="\n", flush=True)
+        # Each at once: a later one that breaks does not cost the ones before it. Read anew, for others may write too.
+        document = written(PERFORMANCE.read_text(), number, section(number, module.TITLE, rows))
+        PERFORMANCE.write_text(document)
+        missed += [f"{number}. {row.name}: {row.value}, aim {row.aim}" for row in rows if row.met is False]
+    print("every aim is met" if not missed else "missed aims:\n  " + "\n  ".join(missed))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,81 @@
+"""Simulated runs, many of them, on all cores: what came of them, counted."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+
+from workflows.contracts.comparison import Finding
+
+
+@dataclass
+class Counts:
+    """What came of some runs."""
+
+    runs: int = 0
+    cases: int = 0
+    """Cases of all the runs; those with defects have as many, the defects among them."""
+    alarmed: int = 0
+    """Runs without defects in which a case was called a regression."""
+    like: dict[Finding, int] = field(default_factory=lambda: dict.fromkeys(Finding, 0))
+    """Findings about cases without a defect."""
+    slower: dict[Finding, int] = field(default_factory=lambda: dict.fromkeys(Finding, 0))
+    """Findings about planted defects."""
+    requests: int = 0
+    """Of the cases, in runs with defects."""
+    control: int = 0
+    """Of their controls."""
+
+    def add(self, finding: Finding, *, defect: bool) -> None:
+        """Note what was found about one case."""
+        (self.slower if defect else self.like)[finding] += 1
+
+    def ended(self) -> Counts:
+        """Close the books on one run."""
+        self.alarmed = int(self.like[Finding.REGRESSION] > 0)
+        return self
+
+    def take(self, other: Counts) -> None:
+        """Add another run, or several."""
+        self.runs += other.runs
+        self.cases += other.cases
+        self.alarmed += other.alarmed
+        self.requests += other.requests
+        self.control += other.control
+        for finding in Finding:
+            self.like[finding] += other.like[finding]
+            self.slower[finding] += other.slower[finding]
+
+    def share(self, finding: Finding, *, defects: bool = True) -> float:
+        """Of the planted defects, or of the other cases, those about which this was found."""
+        counted = self.slower if defects else self.like
+        return counted[finding] / sum(counted.values())
+
+    @property
+    def false_alarms(self) -> float:
+        """Share of the runs without defects that had at least one."""
+        return self.alarmed / self.runs
+
+    @property
+    def per_case(self) -> float:
+        """Requests of a case, in runs with defects."""
+        return self.requests / self.cases
+
+    @property
+    def with_control(self) -> float:
+        """Requests of a case and its part of its group's control."""
+        return (self.requests + self.control) / self.cases
+
+
+def simulated(run: Callable[[int], Counts], runs: int, what: str) -> Counts:
+    """So many runs, with the seeds from 0 on: the same figures each time. Says on standard error how far it is."""
+    counts = Counts()
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        for number, one in enumerate(pool.map(run, range(runs), chunksize=5), 1):
+            counts.take(one)
+            if number % 500 == 0 or number == runs:
+                print(f"  {what}: {number} of {runs} runs", file=sys.stderr, flush=True)
+    return counts
