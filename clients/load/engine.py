@@ -15,7 +15,7 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict
 
 from clients.load.logins import LoginError, Logins
-from clients.load.pace import Closed, Open, Pace, planned, until
+from clients.load.pace import EARLY_NS, Closed, Open, Pace, planned, until
 from clients.load.sendable import refuse_unsendable
 from clients.load.sending import LastAnswer, Seen, Sending
 from clients.load.warming import WINDOW, WarmUp, agree
@@ -196,13 +196,15 @@ async def _send_open(sending: Sending, pace: Open, requests: int, done: Done) ->
 
     async def work(due_ns: int) -> None:
         try:
+            await until(due_ns)
             done(await sending.send(due_ns))
         finally:
             places.release()
 
     async with asyncio.TaskGroup() as group:
         for offset in planned(pace, requests):
-            await until(began + offset)
+            # A little early, so that making a task is no part of what is measured.
+            await until(began + offset - EARLY_NS)
             await places.acquire()
             group.create_task(work(began + offset))
 

@@ -15,6 +15,8 @@ IN_FLIGHT = 1_000
 _NS = 1_000_000_000
 _COARSE_NS = 2_000_000
 """The loop's timers are good to a millisecond or two. The rest is waited for awake, or every latency would hold it."""
+EARLY_NS = 100_000
+"""How long before it is due a request is made ready."""
 
 
 @dataclass(frozen=True)

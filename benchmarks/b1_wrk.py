@@ -1,0 +1,131 @@
+"""The load generator against wrk on the same nginx, with other clients beside it, at 1, 8 and 64 connections.
+
+Every client has a process of its own and the whole machine but for nginx, one after the other. All of them take their
+turns in rounds, in an order of chance, so that what else the machine does hits all alike.
+The median of its rounds counts.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import subprocess
+import sys
+from collections import defaultdict
+from importlib.util import find_spec
+from statistics import median
+
+from benchmarks.beside import UVLOOP, Found
+from benchmarks.frame import Row
+from benchmarks.nginx import MISSING, found, nginx
+
+TITLE = "The load generator against wrk on the same nginx"
+
+CONNECTIONS = (1, 8, 64)
+AIMED = 8
+MOST_P50, LEAST_RATE = 1.5, 0.5
+"""At 8 connections: p50 as a multiple of wrk's, and the share of its rate."""
+OURS = f"holdfast{UVLOOP}"
+"""As the load process runs it."""
+OTHERS = ("holdfast", "aiohttp", f"aiohttp{UVLOOP}", "pyreqwest", f"pyreqwest{UVLOOP}", "httpx", "locust")
+ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
+SECONDS = float(os.environ.get("BENCH_SECONDS", "3"))
+"""Of one client at one number of connections in one round. For trying it out both can be set to less."""
+
+_UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
+_PERCENTILE = re.compile(r"^\s+(50|99)%\s+([\d.]+)(us|ms|s)$", re.MULTILINE)
+_RATE = re.compile(r"^Requests/sec:\s+([\d.]+)$", re.MULTILINE)
+_FAILED = re.compile(r"Socket errors|Non-2xx")
+
+
+def wrk(url: str, connections: int, seconds: float) -> Found:
+    """What wrk measures, with one thread, as the others have one."""
+    command = [found("wrk") or "wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "--latency", url]
+    told = subprocess.run(command, check=True, capture_output=True, text=True).stdout  # noqa: S603
+    assert not _FAILED.search(told), told
+    p50, p99 = (float(number) * _UNITS[unit] for _, number, unit in _PERCENTILE.findall(told))
+    rate = _RATE.search(told)
+    assert rate is not None, told
+    return Found(float(rate[1]), p50, p99)
+
+
+def beside(client: str, url: str, connections: int, seconds: float) -> Found | None:
+    """What another client measures; None when it broke down, as one does now and then when its process ends."""
+    command = [sys.executable, "-m", "benchmarks.beside", client, str(connections), str(seconds), url]
+    ended = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603
+    lines = [line for line in ended.stdout.splitlines() if line.startswith("{")]
+    if ended.returncode:
+        print(f"  {client} at {connections} ended with {ended.returncode}: {ended.stderr.strip()[-300:]}")
+    result = Found(**json.loads(lines[-1])) if lines else None
+    assert result is None or not result.failed, f"{client}: {result.failed} requests failed"
+    return result
+
+
+def measured(clients: list[str]) -> dict[tuple[str, int], list[Found]]:
+    """Every client in every round."""
+    results: dict[tuple[str, int], list[Found]] = defaultdict(list)
+    dice = random.Random(1)  # noqa: S311 - the order of turns
+    with nginx() as url:
+        for _ in range(ROUNDS):
+            for connections in CONNECTIONS:
+                for client in dice.sample(clients, len(clients)):
+                    run = wrk(url, connections, SECONDS) if client == "wrk" else None
+                    one = run or beside(client, url, connections, SECONDS)
+                    if one is not None:
+                        results[client, connections].append(one)
+    return results
+
+
+def in_the_middle(rounds: list[Found]) -> Found:
+    """The median of each figure."""
+    return Found(*(median(getattr(one, name) for one in rounds) for name in ("rate", "p50", "p99")))
+
+
+def main() -> list[Row]:
+    """Measure, and compare with wrk."""
+    missing = [program for program in ("nginx", "wrk") if found(program) is None]
+    if missing:
+        return [Row("not measured", "-", note=f"there is no {' and no '.join(missing)} here: {MISSING}")]
+    there = [client for client in OTHERS if client == "holdfast" or find_spec(client.removesuffix(UVLOOP))]
+    results = {key: in_the_middle(rounds) for key, rounds in measured(["wrk", OURS, *there]).items()}
+    rows = list(_aims(results[OURS, AIMED], results["wrk", AIMED]))
+    for connections in CONNECTIONS:
+        reference = results["wrk", connections]
+        for client in ("wrk", OURS, *there):
+            one = results.get((client, connections))
+            shown = "broke down" if one is None else _shown(one)
+            ratio = None if one is None else one.p50 / reference.p50
+            rows.append(Row(f"{client}, {connections} connections", shown, ratio))
+    absent = [client for client in OTHERS if client not in there and not client.endswith(UVLOOP)]
+    if absent:
+        rows.append(Row(f"{', '.join(absent)}: not measured", "-", note="pip install -e '.[bench]'"))
+    return rows
+
+
+def _aims(ours: Found, reference: Found) -> list[Row]:
+    p50, rate = ours.p50 / reference.p50, ours.rate / reference.rate
+    where = f"{AIMED} connections, holdfast to wrk"
+    return [
+        Row(
+            f"{where}: p50",
+            f"{ours.p50 * 1e6:.0f} to {reference.p50 * 1e6:.0f} µs",
+            p50,
+            f"at most {MOST_P50}",
+            p50 <= MOST_P50,
+            note="the other rows' ratios are of p50 too. On two cores a client has one and nginx the other: at 8 and "
+            "64 connections p50 is mostly the wait for the slower of the two",
+        ),
+        Row(
+            f"{where}: rate",
+            f"{ours.rate:,.0f} to {reference.rate:,.0f}/s",
+            rate,
+            f"at least {LEAST_RATE}",
+            rate >= LEAST_RATE,
+        ),
+    ]
+
+
+def _shown(one: Found) -> str:
+    return f"{one.rate:,.0f}/s, p50 {one.p50 * 1e3:.3f} ms, p99 {one.p99 * 1e3:.3f} ms"

@@ -1,0 +1,121 @@
+"""Is what the load generator measures true? Against a server that knows how long each of its answers took.
+
+Truth and measurement are of the same requests, so that no chance is in the difference: what is left is the way over
+loopback and through two processes, and what the load generator adds of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import uvloop
+
+from benchmarks.frame import Row
+from clients.load.engine import LoadGenerator
+from clients.load.pace import Closed, Open, Pace
+from clients.requests import PreparedRequest
+from workflows.contracts.exchange import RequestSample
+from workflows.logic.lateness import late_starts
+from workflows.logic.percentiles import nearest_rank
+
+TITLE = "Truth: what is measured against what the server really took"
+
+PERCENTILES = (0.50, 0.95, 0.99)
+AIM = 0.01
+"""Bias that is aimed at, as a share of the truth."""
+SECONDS = float(os.environ.get("BENCH_SECONDS", "20"))
+"""Of one distribution in one model. For trying it out it can be set to less."""
+RATE = 100.0
+OPEN_P99_US = 500_000
+"""With a stall of 1 s in 20 s one request in twenty waits: p99 of the open model is nearly all of it."""
+
+
+@contextmanager
+def truth_server() -> Iterator[str]:
+    """The address of one."""
+    command = [sys.executable, "-m", "benchmarks.truth_server"]
+    running = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603
+    try:
+        assert running.stdout is not None
+        yield f"http://127.0.0.1:{int(running.stdout.readline())}"
+    finally:
+        running.terminate()
+        running.wait()
+
+
+async def measured(url: str, path: str, pace: Pace, requests: int) -> tuple[list[RequestSample], list[int]]:
+    """Samples of so many requests, and what the server says of the same ones, in microseconds."""
+    async with LoadGenerator() as load:
+        await load.block(_request(url + "/fixed"), pace, 50)
+        await load.ask(_request(url + "/truth"))
+        samples = await load.block(_request(url + path), pace, requests)
+        failed = [sample.error_kind for sample in samples if sample.error_kind]
+        assert not failed, failed[0]
+        _, told = await load.ask(_request(url + "/truth"))
+    waited = [nanoseconds // 1_000 for nanoseconds in json.loads(told)]
+    assert len(waited) == len(samples)
+    return samples, waited
+
+
+def _request(url: str) -> PreparedRequest:
+    return PreparedRequest(method="GET", url=url, headers={}, body=None, timeout=10.0)
+
+
+def biased(name: str, samples: Sequence[RequestSample], waited: Sequence[int], *, aimed: bool) -> Iterator[Row]:
+    """One row for each percentile: what was measured, and its ratio to the truth."""
+    seen, truth = sorted(sample.latency_us for sample in samples), sorted(waited)
+    for percentile in PERCENTILES:
+        one, real = nearest_rank(seen, percentile), nearest_rank(truth, percentile)
+        bias = one / real - 1
+        yield Row(
+            f"{name}: p{percentile * 100:.0f}",
+            f"{one / 1e3:.3f} ms, truth {real / 1e3:.3f} ms, bias {bias:+.2%} ({one - real:+} µs)",
+            one / real,
+            f"within {AIM:.0%}" if aimed else "",
+            abs(bias) <= AIM if aimed else None,
+        )
+
+
+async def _all(url: str) -> list[Row]:
+    rows: list[Row] = []
+    late = sent = 0
+    for path, aimed in (("/fixed", True), ("/lognormal", True), ("/tail", False)):
+        for name, pace in (("open", Open(RATE, seed=1)), ("closed", Closed(1))):
+            took = 0.005 if path != "/lognormal" else 0.023
+            requests = round(SECONDS * (RATE if isinstance(pace, Open) else 1 / took))
+            samples, waited = await measured(url, path, pace, requests)
+            rows += biased(f"{path[1:]}, {name}", samples, waited, aimed=aimed)
+            if isinstance(pace, Open):
+                late, sent = late + late_starts(samples), sent + len(samples)
+    rows += await _stall(url)
+    rows.append(Row("open: late starts", f"{late} of {sent}", late / sent, "at most 0.1 %", late / sent <= 0.001))
+    return rows
+
+
+async def _stall(url: str) -> list[Row]:
+    requests = round(max(SECONDS, 5) * RATE)
+    samples, waited = await measured(url, "/stall", Open(RATE, "constant"), requests)
+    rows = list(biased("one stall of 1 s, open", samples, waited, aimed=False))
+    opened = nearest_rank(sorted(sample.latency_us for sample in samples), 0.99)
+    samples, _ = await measured(url, "/stall", Closed(1), requests)
+    closed = nearest_rank(sorted(sample.latency_us for sample in samples), 0.99)
+    shown = Row(
+        "one stall of 1 s: p99 of the open model over that of the closed one",
+        f"{opened / 1e3:.0f} ms and {closed / 1e3:.1f} ms",
+        opened / closed,
+        f"open at least {OPEN_P99_US // 1_000} ms",
+        opened >= OPEN_P99_US,
+        note="with one request in flight a single one meets the stall; those that were due meanwhile are never sent",
+    )
+    return [*rows, shown]
+
+
+def main() -> list[Row]:
+    """Measure on uvloop, as the load process does."""
+    with truth_server() as url:
+        return uvloop.run(_all(url))
