@@ -7,15 +7,18 @@ from temporalio import activity
 from activities.base import step
 from activities.toolbox import Toolbox
 from clients.store.read_models import CaseResult, LogLevel
-from workflows.contracts.exchange import Measurement
 from workflows.contracts.execution import CaseVerdict, ExecutionRef, Judgement, Verdict
-from workflows.contracts.load import CaseOutcome, CaseType
-from workflows.contracts.slo import Slo
+from workflows.contracts.load import Case, CaseOutcome, CaseType
+from workflows.contracts.plan import Plan
+from workflows.logic.case_lines import case_line
 from workflows.logic.counting import count_cases
-from workflows.logic.verdicts import case_verdict, run_verdict, success_latency
+from workflows.logic.metrics import worst_first
+from workflows.logic.statistics import families
+from workflows.logic.thresholds import PlanThresholds
+from workflows.logic.verdicts import case_verdict, run_verdict
 
 SHOWN_FAILURES = 50
-"""Failing cases that travel with the run's result; all of them are in the store."""
+"""Failing cases, and as many inconclusive ones, that travel with the run's result; all of them are in the store."""
 
 
 class JudgingActivities:
@@ -31,51 +34,77 @@ class JudgingActivities:
         plan = await self._tools.store.plan(order.execution_id)
         results = await self._tools.store.results(order.execution_id)
         planned = await self._tools.store.case_counts(order.execution_id)
-        verdicts = _case_verdicts(results, plan.slo)
+        verdicts = _case_verdicts(results, plan)
         await self._tools.store.save_case_verdicts(order.execution_id, verdicts)
         counts = count_cases(
             plan,
             planned,
             {one.case_index: (one.outcome, verdicts.get(one.case_index, (None, ""))[0]) for one in results},
         )
-        verdict = run_verdict(counts, plan.coverage)
+        verdict, saved = run_verdict(counts, plan.coverage), _saved(results)
         await self._tools.store.set_verdict(order.execution_id, verdict)
-        message = f"verdict {verdict}: {counts.passed} passed, {counts.failed} failed of {counts.total} cases"
+        unsure = f", {counts.inconclusive} inconclusive" if counts.inconclusive else ""
+        message = f"verdict {verdict}: {counts.passed} passed, {counts.failed} failed{unsure} of {counts.total} cases"
+        message += f"; {saved} requests saved by early decisions" if saved else ""
         await self._tools.store.log(order.execution_id, "judged", LogLevel.INFO, message)
-        failed = [one_line(result, *verdicts[result.case_index]) for result in results if _failed(result, verdicts)]
-        failed.sort(key=lambda case: (-(case.error_rate or 0), -(case.p95_ms or 0)))
-        return Judgement(verdict=verdict, cases=counts, failed_cases=failed[:SHOWN_FAILURES])
+        return Judgement(
+            verdict=verdict,
+            cases=counts,
+            failed_cases=_worst(results, verdicts, Verdict.FAILED),
+            inconclusive_cases=_worst(results, verdicts, Verdict.INCONCLUSIVE),
+            requests_saved=saved,
+        )
 
 
-def _case_verdicts(results: list[CaseResult], slo: Slo) -> dict[int, tuple[Verdict, str]]:
+def _case_verdicts(results: list[CaseResult], plan: Plan) -> dict[int, tuple[Verdict, str]]:
+    """What became of each measured case, by its index: all comparisons of the run are held together."""
     baseline = next((one.measurement for one in results if one.case_type is CaseType.BASELINE), None)
+    meets, confirmed = PlanThresholds(plan), _confirmed(results, plan)
     return {
-        one.case_index: case_verdict(one.measurement, slo, baseline)
+        one.case_index: case_verdict(
+            one.measurement, meets.of(_case(one)), baseline, confirmed=one.case_index in confirmed
+        )
         for one in results
         if one.outcome is CaseOutcome.MEASURED and one.measurement
     }
 
 
-def _failed(result: CaseResult, verdicts: dict[int, tuple[Verdict, str]]) -> bool:
-    return verdicts.get(result.case_index, (Verdict.PASSED, ""))[0] is Verdict.FAILED
+def _case(result: CaseResult) -> Case:
+    services = [] if result.case_type is CaseType.BASELINE else result.case_id.split("+")
+    return Case(index=result.case_index, case_id=result.case_id, case_type=result.case_type, services=services)
+
+
+def _confirmed(results: list[CaseResult], plan: Plan) -> set[int]:
+    """Whose regression stays one among all cases of the run (`slo.regression.false_alarms`)."""
+    if plan.slo.regression is None:
+        return set()
+    comparisons = {
+        one.case_index: one.measurement.comparison
+        for one in results
+        if one.outcome is CaseOutcome.MEASURED and one.measurement and one.measurement.comparison
+    }
+    # A sequential finding has its share of the false alarms already.
+    fixed = {index: found.p_value for index, found in comparisons.items() if not found.sequential}
+    kept = families.confirmed(list(fixed.values()), plan.slo.regression.false_alarms / 100)
+    stays = {index for index, keep in zip(fixed, kept, strict=True) if keep}
+    return stays | {index for index, found in comparisons.items() if found.sequential}
+
+
+def _saved(results: list[CaseResult]) -> int:
+    found = [one.measurement for one in results if one.outcome is CaseOutcome.MEASURED and one.measurement]
+    return sum(max(0, one.planned - one.requests) for one in found if one.planned is not None)
+
+
+def _worst(results: list[CaseResult], verdicts: dict[int, tuple[Verdict, str]], wanted: Verdict) -> list[CaseVerdict]:
+    """The worst cases of this verdict."""
+    found = [
+        one_line(result, *verdicts[result.case_index])
+        for result in results
+        if verdicts.get(result.case_index, (None, ""))[0] is wanted
+    ]
+    return sorted(found, key=worst_first)[:SHOWN_FAILURES]
 
 
 def one_line(result: CaseResult, verdict: Verdict | None, reason: str) -> CaseVerdict:
     """One line of the result, as people read it."""
-    measurement = result.measurement
-    return CaseVerdict(
-        case_id=result.case_id,
-        outcome=result.outcome,
-        verdict=verdict,
-        p50_ms=_ms(measurement, "p50"),
-        p95_ms=_ms(measurement, "p95"),
-        p99_ms=_ms(measurement, "p99"),
-        error_rate=measurement.error_rate if measurement else None,
-        requests=measurement.requests if measurement else 0,
-        reason=reason,
-    )
-
-
-def _ms(measurement: Measurement | None, percentile: str) -> float | None:
-    latency = success_latency(measurement, percentile) if measurement else None
-    return None if latency is None else round(latency.total_seconds() * 1000, 3)
+    return case_line(result.case_id, result.outcome, result.measurement, verdict, reason)

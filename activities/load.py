@@ -10,11 +10,10 @@ from temporalio import activity
 from activities.base import step
 from activities.closing import acting
 from activities.judging import one_line
+from activities.measuring import GroupRun
 from activities.toolbox import Subject, Toolbox
-from clients.requests import prepare
 from clients.store.read_models import CaseResult, LogLevel
 from workflows.contracts.errors import ErrorCode, HoldfastError
-from workflows.contracts.exchange import Measurement
 from workflows.contracts.load import (
     BatchOrder,
     BatchReport,
@@ -26,13 +25,12 @@ from workflows.contracts.load import (
     ExclusionOrder,
 )
 from workflows.contracts.plan import Plan
+from workflows.logic.blocks import groups_of
 from workflows.logic.cases import case_count, cases_in
 from workflows.logic.coverage import exclusion_of
 from workflows.logic.exclusions import PlanExclusions
 from workflows.logic.metrics import metrics_of
-from workflows.logic.percentiles import measure
 from workflows.logic.stopping import baseline_reason
-from workflows.logic.tokens import baggage_of
 
 VANISHED = "the rules had vanished by the end of the batch: what was measured may be the healthy system"
 
@@ -63,7 +61,7 @@ class LoadActivities:
     @activity.defn(name="measure_batch")
     @step
     async def measure_batch(self, order: BatchOrder) -> BatchReport:
-        """Measure the cases of a batch that have no result yet, one after the other; store each before the next.
+        """Measure the cases of a batch that have no result yet, group after group; store each before the next.
 
         The store says what is finished, because heartbeats lag behind. Afterwards the rules must still be seen to act:
         if they are not, what was measured is marked invalid (`peer-contract` property 21).
@@ -72,11 +70,10 @@ class LoadActivities:
         tokens = await self._tools.store.tokens(order.execution_id)
         finished = await self._tools.store.finished_cases(order.execution_id, order.cases.first, order.cases.end)
         cases = await self._tools.store.cases(order.execution_id, order.cases.first, order.cases.end)
-        for case in cases:
-            if case.index not in finished:
-                await self._measure(subject, case, tokens)
-            if case.case_type is CaseType.BASELINE:
-                await self._require_sound(subject, case)
+        await self._require_sound(subject, [case for case in cases if case.index in finished])
+        for group in groups_of(subject.plan, [case for case in cases if case.index not in finished]):
+            await self._measure(subject, group, tokens)
+            await self._require_sound(subject, group)
         # Also what an earlier attempt measured: it may have died before it could look.
         measured = [case for case in cases if finished.get(case.index, CaseOutcome.MEASURED) is CaseOutcome.MEASURED]
         vanished = await self._vanished(subject, measured)
@@ -92,52 +89,32 @@ class LoadActivities:
             metrics=metrics_of([one_line(result, None, result.reason) for result in results]),
         )
 
-    async def _measure(self, subject: Subject, case: Case, tokens: dict[str, str]) -> None:
-        # A case without its header would measure the healthy system: baggage_of raises rather than leave a token out.
-        baggage = baggage_of(case.services, tokens) if case.services else None
-        request = prepare(subject.plan.request, self._tools.secrets, baggage)
-        load = subject.plan.load
-        done = await self._tools.load.measure(
-            request, requests=load.requests, concurrency=min(load.concurrency, load.requests), on_progress=None
-        )
-        redactor = self._tools.redactor(subject.plan)
-        measurement = measure(
-            done.samples,
-            duration_us=done.duration_us,
-            last_status=done.last_status,
-            last_body=redactor.body(done.last_body),
-        )
-        result = _measured(case, measurement, redactor.url(subject.plan.request.url), str(subject.plan.request.method))
-        await self._tools.store.save_result(subject.execution.execution_id, result)
+    async def _measure(self, subject: Subject, group: list[Case], tokens: dict[str, str]) -> None:
+        done = await GroupRun(self._tools, subject, group, tokens).measure(self._tools.redactor(subject.plan))
+        execution_id = subject.execution.execution_id
+        await self._tools.store.save_group(execution_id, done.results, done.samples)
+        if done.warm_up and not done.warm_up.agreed:
+            first, last = group[0].case_id, group[-1].case_id
+            message = f"{first} to {last}: not warm after {done.warm_up.requests} requests (load.warm_up); measured so"
+            await self._tools.store.log(execution_id, f"warm-up:{group[0].index}", LogLevel.WARN, message)
 
-    async def _require_sound(self, subject: Subject, baseline: Case) -> None:
-        """See that the baseline is good enough for the cases to say anything.
+    async def _require_sound(self, subject: Subject, cases: list[Case]) -> None:
+        """See that the baseline, where it is among them, is good enough for other cases to say anything.
 
         Raises:
             HoldfastError: STOP_CONDITION with the measured value.
         """
         execution_id = subject.execution.execution_id
-        (result,) = await self._tools.store.results_in(execution_id, baseline.index, baseline.index + 1)
-        reason = baseline_reason(result.measurement, subject.plan.stop.baseline) if result.measurement else ""
-        if reason:
-            await self._tools.store.log(execution_id, "stop:baseline", LogLevel.ERROR, reason)
-            raise HoldfastError(ErrorCode.STOP_CONDITION, reason)
+        for baseline in (case for case in cases if case.case_type is CaseType.BASELINE):
+            (result,) = await self._tools.store.results_in(execution_id, baseline.index, baseline.index + 1)
+            reason = baseline_reason(result.measurement, subject.plan.stop.baseline) if result.measurement else ""
+            if reason:
+                await self._tools.store.log(execution_id, "stop:baseline", LogLevel.ERROR, reason)
+                raise HoldfastError(ErrorCode.STOP_CONDITION, reason)
 
     async def _vanished(self, subject: Subject, measured: list[Case]) -> set[str]:
         services = sorted({service for case in measured for service in case.services})
         return set(services) - await acting(self._tools, subject, services)
-
-
-def _measured(case: Case, measurement: Measurement, url: str, method: str) -> CaseResult:
-    return CaseResult(
-        case_index=case.index,
-        case_id=case.case_id,
-        case_type=case.case_type,
-        outcome=CaseOutcome.MEASURED,
-        measurement=measurement,
-        request_url=url,
-        request_method=method,
-    )
 
 
 def _unmeasured_cases(plan: Plan, exclusions: list[Exclusion]) -> Iterator[CaseResult]:

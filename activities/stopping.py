@@ -15,7 +15,7 @@ from clients.stability import answer_of
 from clients.store.read_models import LogLevel
 from workflows.contracts.execution import ExecutionRef
 from workflows.contracts.stop import Tripped
-from workflows.logic.percentiles import is_error
+from workflows.logic.samples import is_error
 from workflows.logic.stopping import FailingHealth, FailingRequests
 from workflows.logic.tokens import marker
 

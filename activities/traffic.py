@@ -26,7 +26,7 @@ from workflows.contracts.traffic import (
 )
 from workflows.contracts.windows import Closing
 from workflows.logic.durations import ANALYSIS_SENDS, analysis_start, recording_ttl
-from workflows.logic.percentiles import is_error
+from workflows.logic.samples import is_error
 from workflows.logic.tokens import BAGGAGE_HEADER, marker
 
 _SURELY_REMEMBERED = 5 / 6

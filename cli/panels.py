@@ -10,9 +10,11 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from workflows.contracts.execution import CaseVerdict
-from workflows.contracts.status import InjectionRow, RunState
+from workflows.contracts.slo import Percentile
+from workflows.contracts.status import InjectionRow, LoadPanel, RunState
 from workflows.contracts.steady import SteadyReport
 from workflows.contracts.windows import ServiceStability, WindowKind, WindowState
+from workflows.logic.case_lines import TOO_SMALL, percentile_text
 
 _CLOCK = "started "
 """How the line begins that changes whenever anything does."""
@@ -135,15 +137,23 @@ def _load(state: RunState) -> Iterator[str]:
         f"{panel.cases_done} of {panel.cases_total} cases done{eta}"
     )
     if panel.cases:
-        worst = "none" if panel.worst_p95_ms is None else f"{panel.worst_p95_ms:.0f} ms ({panel.worst_p95_case})"
+        worst, slowest = _worst(panel)
         mean = "none" if panel.mean_error_rate is None else f"{panel.mean_error_rate:g}%"
-        yield f"  worst p95 {worst}, mean error rate {mean}"
+        yield f"  worst p95 {worst}, slowest request {slowest}, mean error rate {mean}"
     yield from _outcomes(state)
-    failed = {case.case_id: case for case in state.failed_cases}
+    failed = {case.case_id: case for case in [*state.failed_cases, *state.inconclusive_cases]}
     for case in panel.cases:
         yield f"  {_case(failed.get(case.case_id, case))}"
     if panel.cases and panel.cases_done > len(panel.cases):
         yield f"  ... and {panel.cases_done - len(panel.cases)} more, which are no worse: the store has every case"
+
+
+def _worst(panel: LoadPanel) -> tuple[str, str]:
+    """The worst p95 and the slowest request, each with its case."""
+    slowest = "none" if panel.worst_max_ms is None else f"{panel.worst_max_ms:.0f} ms ({panel.worst_max_case})"
+    if panel.worst_p95_ms is None:
+        return ("none" if panel.worst_max_ms is None else TOO_SMALL), slowest
+    return f"{panel.worst_p95_ms:.0f} ms ({panel.worst_p95_case})", slowest
 
 
 def _outcomes(state: RunState) -> Iterator[str]:
@@ -154,7 +164,8 @@ def _outcomes(state: RunState) -> Iterator[str]:
     excluded = f", {counts.excluded} of them excluded by the plan" if counts.excluded else ""
     excluded += f", {counts.dispensable} of them may lack by the plan" if counts.dispensable else ""
     unmeasured = f"{counts.invalid} invalid, {counts.skipped} skipped{excluded}"
-    yield f"  {counts.passed} passed, {counts.failed} failed, {unmeasured}"
+    unsure = f"{counts.inconclusive} inconclusive, " if counts.inconclusive else ""
+    yield f"  {counts.passed} passed, {counts.failed} failed, {unsure}{unmeasured}"
     if counts.failed > len(state.failed_cases):
         yield f"  {len(state.failed_cases)} of the failed ones are told with their reasons, the worst of them"
 
@@ -162,9 +173,10 @@ def _outcomes(state: RunState) -> Iterator[str]:
 def _case(case: CaseVerdict) -> str:
     if case.error_rate is None:
         return f"{case.case_id:<48} {case.outcome}: {case.reason}"
-    p50, p95, p99 = (_ms(value) for value in (case.p50_ms, case.p95_ms, case.p99_ms))
+    p50, p95, p99 = (percentile_text(case, percentile) or "none" for percentile in Percentile)
     told = f"  {case.outcome if case.verdict is None else case.verdict}: {case.reason}" if case.reason else ""
-    return f"{case.case_id:<48} errors {case.error_rate:g}%, p50 {p50}, p95 {p95}, p99 {p99}{told}"
+    latency = f"p50 {p50}, p95 {p95}, p99 {p99}, max {_ms(case.max_ms)}"
+    return f"{case.case_id:<48} errors {case.error_rate:g}%, {latency}{told}"
 
 
 def _stability(rows: list[ServiceStability]) -> Iterator[str]:

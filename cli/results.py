@@ -89,13 +89,13 @@ async def show_outcome(outcome: RunOutcome, database_url: str | None = None) -> 
 
 async def _cases(summary: RunSummary, database_url: str | None) -> Sequence[str]:
     if summary.cases.total > LARGEST_TABLE:
-        return table(summary.failed_cases)
+        return table([*summary.failed_cases, *summary.inconclusive_cases])
     try:
         results = await ask_store(lambda store: store.results(summary.execution_id), database_url)
     except HoldfastError as error:
-        complain(f"the store cannot be read here, so only the failing cases are shown ({error.message})")
-        return table(summary.failed_cases)
+        complain(f"the store cannot be read here, so cases that passed are not shown ({error.message})")
+        return table([*summary.failed_cases, *summary.inconclusive_cases])
     if not results:
-        complain("the store that can be read here does not have this run: only the failing cases are shown")
-        return table(summary.failed_cases)
+        complain("the store that can be read here does not have this run: cases that passed are not shown")
+        return table([*summary.failed_cases, *summary.inconclusive_cases])
     return table([as_shown(one) for one in results])

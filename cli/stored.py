@@ -81,6 +81,7 @@ async def stored_state(store: Store, row: ExecutionRow) -> RunState:
             "load": load,
             "windows": [_window(one) for one in ledger],
             "failed_cases": [one for one in load.cases if one.verdict is Verdict.FAILED],
+            "inconclusive_cases": [one for one in load.cases if one.verdict is Verdict.INCONCLUSIVE],
         }
     )
     return state.model_copy(update=counted(injections))
@@ -211,6 +212,8 @@ def _load(total: int, results: Sequence[CaseResult], *, begun: bool) -> LoadPane
             "cases_done": len(results),
             "worst_p95_ms": found.worst_p95_ms,
             "worst_p95_case": found.worst_p95_case,
+            "worst_max_ms": found.worst_max_ms,
+            "worst_max_case": found.worst_max_case,
             "mean_error_rate": found.mean_error_rate,
             "cases": found.cases[:SHOWN_CASES],
         }

@@ -8,18 +8,20 @@ from cli.exit_codes import RunOutcome
 from clients.store.read_models import CaseResult
 from workflows.contracts.execution import CaseVerdict, Recovery, RunStatus, Verdict
 from workflows.contracts.load import CaseOutcome
+from workflows.contracts.slo import Percentile
+from workflows.logic.case_lines import case_line, percentile_text
 
 MOST_ROWS = 60
 """Rows shown; the rest are passed cases, and in the database."""
 
-_HEADINGS = ("case", "verdict", "requests", "errors", "p50", "p95", "p99", "why")
-_RIGHT = {2, 3, 4, 5, 6}
+_HEADINGS = ("case", "verdict", "requests", "errors", "p50", "p95", "p99", "max", "why")
+_RIGHT = {2, 3, 4, 5, 6, 7}
 _ORDER = {Verdict.FAILED: 0, Verdict.INCONCLUSIVE: 1, Verdict.PASSED: 3}
 _NOT_MEASURED = 2
 
 
 def table(cases: Sequence[CaseVerdict]) -> list[str]:
-    """All cases as aligned lines: failed first, then what was not measured, then passed."""
+    """All cases as aligned lines: failed first, then inconclusive, then what was not measured, then passed."""
     ordered = sorted(cases, key=_rank)
     rows = [_row(one) for one in ordered[:MOST_ROWS]]
     widths = [max(len(row[column]) for row in [_HEADINGS, *rows]) for column in range(len(_HEADINGS))]
@@ -33,21 +35,7 @@ def table(cases: Sequence[CaseVerdict]) -> list[str]:
 def as_shown(result: CaseResult) -> CaseVerdict:
     """A stored result as the table takes it; numbers of cases that do not count are left out."""
     found = result.measurement if result.outcome is CaseOutcome.MEASURED else None
-    return CaseVerdict(
-        case_id=result.case_id,
-        outcome=result.outcome,
-        verdict=result.verdict if found else None,
-        p50_ms=_milliseconds(found.success_p50_us) if found else None,
-        p95_ms=_milliseconds(found.success_p95_us) if found else None,
-        p99_ms=_milliseconds(found.success_p99_us) if found else None,
-        error_rate=found.error_rate if found else None,
-        requests=found.requests if found else 0,
-        reason=result.reason,
-    )
-
-
-def _milliseconds(microseconds: int | None) -> float | None:
-    return None if microseconds is None else microseconds / 1000
+    return case_line(result.case_id, result.outcome, found, result.verdict if found else None, result.reason)
 
 
 def _rank(case: CaseVerdict) -> int:
@@ -61,15 +49,10 @@ def _row(case: CaseVerdict) -> tuple[str, ...]:
         verdict.upper() if case.verdict is Verdict.FAILED else verdict,
         str(case.requests or ""),
         "" if case.error_rate is None else f"{case.error_rate:g}%",
-        _ms(case.p50_ms),
-        _ms(case.p95_ms),
-        _ms(case.p99_ms),
+        *(percentile_text(case, percentile) for percentile in Percentile),
+        "" if case.max_ms is None else f"{case.max_ms:.0f} ms",
         case.reason,
     )
-
-
-def _ms(value: float | None) -> str:
-    return "" if value is None else f"{value:.0f} ms"
 
 
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
@@ -87,10 +70,14 @@ def conclusion(outcome: RunOutcome) -> list[str]:
         cases = outcome.summary.cases
         lines.append(
             f"verdict: {outcome.summary.verdict.upper()}: {cases.failed} of {cases.total} cases miss the SLO, "
-            f"{cases.passed} meet it, {cases.invalid} invalid, {cases.skipped} skipped"
+            f"{cases.passed} meet it, "
+            + (f"{cases.inconclusive} inconclusive, " if cases.inconclusive else "")
+            + f"{cases.invalid} invalid, {cases.skipped} skipped"
             + (f", {cases.excluded} of them excluded by the plan" if cases.excluded else "")
             + (f", {cases.dispensable} of them may lack by the plan" if cases.dispensable else "")
         )
+        if outcome.summary.requests_saved:
+            lines.append(f"requests saved: {outcome.summary.requests_saved}, because cases were decided early")
     elif outcome.failure:
         lines.append(f"the run failed in {outcome.failure.phase}: {outcome.failure.code}: {outcome.failure.message}")
     elif outcome.status is RunStatus.CANCELLED:

@@ -241,6 +241,8 @@ class ResilienceTest(RunShell):
             recovery=state.recovery or Recovery.UNVERIFIED,
             cases=judgement.cases,
             failed_cases=judgement.failed_cases,
+            inconclusive_cases=judgement.inconclusive_cases,
+            requests_saved=judgement.requests_saved,
             started_at=state.started_at or workflow.now(),
             finished_at=workflow.now(),
         )

@@ -40,9 +40,9 @@ class Noting(LoadGenerator):
         self.note("steady state", request)
         return await super().ask(request)
 
-    async def measure(self, request: PreparedRequest, **more: Any) -> Any:
+    async def block(self, request: PreparedRequest, *rest: Any, **more: Any) -> Any:
         self.note("case", request)
-        return await super().measure(request, **more)
+        return await super().block(request, *rest, **more)
 
 
 async def test_analysis_steady_state_and_every_case_send_the_same(stage: Stage, monkeypatch: Any) -> None:

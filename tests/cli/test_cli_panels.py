@@ -41,7 +41,7 @@ def test_what_is_shown_in_full_says_no_more() -> None:
     text = "\n".join(panel_lines(state))
     assert " more" not in text
     assert " passed" not in text
-    assert "worst p95 none, mean error rate none" in text
+    assert "worst p95 none, slowest request none, mean error rate none" in text
 
 
 def test_the_same_words_in_another_panel_are_news() -> None:

@@ -21,10 +21,11 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def measured(case_id: str, verdict: Verdict, **more: int | None) -> CaseResult:
-    facts = {"success_p50_us": 29_000, "success_p95_us": 31_400, "success_p99_us": 31_600} | more
+    facts = {"success_p50_us": 29_000, "success_p95_us": 31_400, "success_p99_us": 31_600, "success_max_us": 32_000}
     found = Measurement.model_validate(
         {"p50_ms": 29, "p95_ms": 31, "p99_ms": 31, "error_rate": 0, "requests": 12, "successes": 12, "errors": 0}
         | facts
+        | more
     )
     return CaseResult(
         case_index=0, case_id=case_id, outcome=CaseOutcome.MEASURED, verdict=verdict, measurement=found
@@ -37,13 +38,50 @@ def test_failed_cases_stand_first_and_unmeasured_ones_before_passed() -> None:
     lines = table([as_shown(one) for one in (measured("a", Verdict.PASSED), invalid, measured("b", Verdict.FAILED))])
     assert [line.split()[:2] for line in lines[2:]] == [["b", "FAILED"], ["c", "invalid"], ["a", "passed"]]
     assert lines[3].split() == ["c", "invalid", "no", "baggage"]
-    assert lines[4].split() == ["a", "passed", "12", "0%", "29", "ms", "31", "ms", "32", "ms"]
+    assert lines[4].split() == [
+        "a",
+        "passed",
+        "12",
+        "0%",
+        "29",
+        "ms",
+        *["n", "too", "small", "n", "too", "small", "32", "ms"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("successes", "shown"),
+    [
+        (4, "n too small n too small n too small 32 ms"),
+        (5, "29 ms n too small n too small 32 ms"),
+        (58, "29 ms n too small n too small 32 ms"),
+        (59, "29 ms 31 ms n too small 32 ms"),
+        (298, "29 ms 31 ms n too small 32 ms"),
+        (299, "29 ms 31 ms 32 ms 32 ms"),
+    ],
+)
+def test_a_percentile_is_shown_where_the_sample_supports_it(successes: int, shown: str) -> None:
+    """Else that it does not; programs get null, and which ones are null for that reason."""
+    line = as_shown(measured("a", Verdict.PASSED, successes=successes))
+    assert " ".join(table([line])[2].split()).endswith(shown)
+    assert [getattr(line, f"{one}_ms") is None for one in ("p50", "p95", "p99")] == [
+        one in line.unsupported for one in ("p50", "p95", "p99")
+    ]
+
+
+def test_inconclusive_cases_stand_before_what_was_not_measured() -> None:
+    """They need a reader, too."""
+    invalid = measured("c", Verdict.PASSED).model_copy(update={"outcome": CaseOutcome.INVALID})
+    lines = table([as_shown(one) for one in (invalid, measured("a", Verdict.INCONCLUSIVE))])
+    assert [line.split()[:2] for line in lines[2:]] == [["a", "inconclusive"], ["c", "invalid"]]
 
 
 def test_a_percentile_without_a_success_is_left_out() -> None:
     """Never a zero that looks like a fast answer."""
-    nothing = measured("a", Verdict.FAILED, success_p50_us=None, success_p95_us=None, success_p99_us=None)
-    assert "ms" not in table([as_shown(nothing)])[2]
+    none = dict.fromkeys(["success_p50_us", "success_p95_us", "success_p99_us", "success_max_us"])
+    line = as_shown(measured("a", Verdict.FAILED, successes=0, **none))
+    assert "ms" not in table([line])[2]
+    assert line.unsupported == []
 
 
 def test_a_large_table_is_cut_and_says_so() -> None:
@@ -76,7 +114,9 @@ async def test_a_store_without_the_run_falls_back_to_the_summary(
     bad = CaseVerdict(case_id="a+b", outcome="measured", verdict=Verdict.FAILED, error_rate=100.0, reason="too many")
     summary = RunSummary(
         execution_id=1, plan="p", namespace="n", verdict=Verdict.FAILED, recovery=Recovery.VERIFIED,
-        cases=CaseCounts(total=4, failed=1, passed=3), failed_cases=[bad], started_at=NOW, finished_at=NOW,
+        cases=CaseCounts(total=5, failed=1, inconclusive=1, passed=3), failed_cases=[bad],
+        inconclusive_cases=[CaseVerdict(case_id="a+c", outcome="measured", verdict=Verdict.INCONCLUSIVE)],
+        requests_saved=70, started_at=NOW, finished_at=NOW,
     )  # fmt: skip
     lock = LockReport(execution_id=1, recovery_verified=True)
     outcome = RunOutcome(workflow_id="w", run_id="r", status=RunStatus.COMPLETED, summary=summary, lock=lock)
@@ -84,5 +124,7 @@ async def test_a_store_without_the_run_falls_back_to_the_summary(
     shown = capsys.readouterr()
     assert "does not have this run" in shown.err
     assert "a+b   FAILED" in shown.out
-    assert "verdict: FAILED: 1 of 4 cases miss the SLO" in shown.out
+    assert "a+c   inconclusive" in shown.out
+    assert "verdict: FAILED: 1 of 5 cases miss the SLO, 3 meet it, 1 inconclusive, 0 invalid" in shown.out
+    assert "requests saved: 70" in shown.out
     assert "\x1b" not in shown.out

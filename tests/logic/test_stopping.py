@@ -55,7 +55,7 @@ def test_a_bad_baseline_is_told_with_its_values() -> None:
     samples = [RequestSample(latency_us=200_000, status=200), RequestSample(latency_us=1_000, status=500)]
     measured = measure(samples, duration_us=1, last_status=200, last_body="")
     limits = BaselineStop.model_validate({"error_rate": "10%", "p95": "100ms"})
-    assert baseline_reason(measured, limits) == "stop.baseline: error rate 50% > 10%; p95 200.0ms > 100ms"
+    assert baseline_reason(measured, limits) == "stop.baseline: error rate 50% > 10%; p95 200.0ms > 100ms (n = 1)"
     assert baseline_reason(measured, BaselineStop()) == ""
 
 

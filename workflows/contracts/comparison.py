@@ -36,6 +36,9 @@ class Comparison(Contract):
     """Of seeing this, or more, without a regression. 1 where nothing can be said."""
     finding: Finding
     """Of this case alone; a run holds several of them together before it believes one."""
+    sequential: bool = False
+    """Whether the finding is that of a test that looks after every round (`load.max_requests`). Its level allows for
+    all cases of the run already; that of `p_value` does not."""
     more_requests: int | None = None
     """For `inconclusive`: about so many more, to each side, would decide. None when that cannot be told."""
 

@@ -177,9 +177,18 @@ class CaseVerdict(Contract):
     p50_ms: float | None = None
     p95_ms: float | None = None
     p99_ms: float | None = None
+    """Of successful requests; None where so few say nothing about it (`unsupported`), or nothing was measured."""
+    max_ms: float | None = None
+    """The slowest successful request."""
+    unsupported: list[str] = []
+    """The percentiles that are None because so few requests succeeded: `p95` needs 59, `p99` 299. Empty when none
+    succeeded."""
     error_rate: float | None = None
     """Percent of requests, 0 to 100, by the peers' definition of an error."""
     requests: int = 0
+    successes: int = 0
+    per_second: float | None = None
+    """Requests per second of the time in which they were sent."""
     reason: str = ""
 
 
@@ -190,6 +199,10 @@ class Judgement(Contract):
     cases: CaseCounts
     failed_cases: list[CaseVerdict] = []
     """At most 50, the highest error rate and then the slowest first."""
+    inconclusive_cases: list[CaseVerdict] = []
+    """At most 50, in the same order."""
+    requests_saved: int = 0
+    """Of what `load.max_requests` allowed the measured cases, not sent because they were decided earlier."""
 
 
 class RunSummary(Contract):
@@ -205,6 +218,10 @@ class RunSummary(Contract):
     cases: CaseCounts
     failed_cases: list[CaseVerdict] = []
     """The worst failing cases first, at most 50; all of them are in the store."""
+    inconclusive_cases: list[CaseVerdict] = []
+    """The same of those of which too few requests say anything."""
+    requests_saved: int = 0
+    """Of what `load.max_requests` allowed the measured cases, not sent because they were decided earlier."""
     started_at: datetime
     finished_at: datetime
 

@@ -15,6 +15,10 @@ class LoadMetrics(Contract):
     worst_p95_ms: float | None = None
     """Of successful requests, over all measured cases; None while no case had a success."""
     worst_p95_case: str = ""
+    """None and empty also while no case had successes enough for a p95."""
+    worst_max_ms: float | None = None
+    """The slowest successful request of all measured cases."""
+    worst_max_case: str = ""
     cases: list[CaseVerdict] = []
     """Cases with their metrics, the highest error rate and then the slowest first: all of them where they are few."""
 

@@ -84,6 +84,10 @@ class LoadPanel(Contract):
     cases_done: int = 0
     worst_p95_ms: float | None = None
     worst_p95_case: str = ""
+    """None and empty while no case had successes enough for a p95."""
+    worst_max_ms: float | None = None
+    """The slowest successful request of all measured cases."""
+    worst_max_case: str = ""
     mean_error_rate: float | None = None
     """Percent, over the measured cases."""
     cases: list[CaseVerdict] = []
@@ -145,3 +149,4 @@ class RunState(Contract):
     steady_after: SteadyReport | None = None
     windows: list[WindowRow] = []
     failed_cases: list[CaseVerdict] = []
+    inconclusive_cases: list[CaseVerdict] = []

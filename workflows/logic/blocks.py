@@ -67,6 +67,11 @@ def block_sizes(load: Load) -> list[int]:
     return [size] * whole + ([rest] if rest else [])
 
 
+def blocks_of(plan: Plan) -> list[int]:
+    """The blocks of an arm: one where nothing is compared, because there is nothing to put between."""
+    return block_sizes(plan.load) if plan.slo.compares else [plan.load.most_requests]
+
+
 def shuffled(arms: Sequence[Arm], seed: int, round_: int) -> list[Arm]:
     """The order of the arms in a round, at random: which one follows which must not matter.
 

@@ -136,6 +136,8 @@ class Board:
             "cases_done": change.cases_done,
             "worst_p95_ms": self._metrics.worst_p95_ms,
             "worst_p95_case": self._metrics.worst_p95_case,
+            "worst_max_ms": self._metrics.worst_max_ms,
+            "worst_max_case": self._metrics.worst_max_case,
             "mean_error_rate": self._metrics.mean_error_rate,
             "cases": self._metrics.cases,
         }
@@ -187,7 +189,8 @@ class Board:
 
     def judged(self, judgement: Judgement) -> None:
         """The verdict is in."""
-        self._set(verdict=judgement.verdict, cases=judgement.cases, failed_cases=judgement.failed_cases)
+        cases = {"failed_cases": judgement.failed_cases, "inconclusive_cases": judgement.inconclusive_cases}
+        self._set(verdict=judgement.verdict, cases=judgement.cases, **cases)
 
     def steady(self, moment: SteadyMoment, report: SteadyReport) -> None:
         """The steady state was asked for. Afterwards, one that is not met is no recovery, whatever is off."""

@@ -36,4 +36,5 @@ def count_cases(
         dispensable=sum(case in dispensable for case in missed),
         passed=verdicts.count(Verdict.PASSED),
         failed=verdicts.count(Verdict.FAILED),
+        inconclusive=verdicts.count(Verdict.INCONCLUSIVE),
     )

@@ -10,7 +10,7 @@ from workflows.contracts.execution import Leftovers
 from workflows.contracts.plan import Plan, Timeouts
 from workflows.contracts.timing import Timing
 from workflows.contracts.windows import WindowKind
-from workflows.logic.blocks import GROUP_SIZE, WARM_UP_BLOCK, block_sizes, longest_span, rounds_of
+from workflows.logic.blocks import GROUP_SIZE, WARM_UP_BLOCK, blocks_of, longest_span, rounds_of
 from workflows.logic.cases import BATCH_SIZE
 
 Moment = TypeVar("Moment", timedelta, datetime)
@@ -31,12 +31,12 @@ def preflight_bound(timeouts: Timeouts, leftovers: Leftovers) -> timedelta:
 
 def case_bound(plan: Plan) -> timedelta:
     """Upper bound on measuring one case: every request taking its full timeout."""
-    return _blocks_bound(plan, block_sizes(plan.load) if plan.slo.compares else [plan.load.most_requests])
+    return _blocks_bound(plan, blocks_of(plan))
 
 
 def least_case_time(plan: Plan, assumed: timedelta) -> timedelta:
     """What one case takes when each request takes `assumed`: with `max_requests`, when it is decided at once."""
-    sizes = block_sizes(plan.load) if plan.slo.compares else [plan.load.most_requests]
+    sizes = blocks_of(plan)
     if plan.load.max_requests is not None:
         sizes = sizes[:1]
     if plan.load.rate is not None:

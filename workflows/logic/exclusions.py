@@ -24,7 +24,7 @@ class PlanExclusions:
     """The cases that a plan leaves out."""
 
     def __init__(self, plan: Plan) -> None:
-        self._reasons = {_normal(one.case): one.reason for one in plan.exclude}
+        self._reasons = {normal_form(one.case): one.reason for one in plan.exclude}
 
     def __bool__(self) -> bool:
         """Whether there are any."""
@@ -32,7 +32,7 @@ class PlanExclusions:
 
     def reason(self, case: Case) -> str | None:
         """Why the plan leaves a case out; None when it does not."""
-        found = next((self._reasons[form] for form in _forms(case) if form in self._reasons), None)
+        found = next((self._reasons[form] for form in case_forms(case) if form in self._reasons), None)
         return None if found is None else ON_PURPOSE + (f": {found}" if found else "")
 
 
@@ -40,18 +40,18 @@ class Dispensable:
     """The cases that may go without a result, by `coverage.may_lack`."""
 
     def __init__(self, plan: Plan) -> None:
-        self._named = {_normal(one) for one in plan.coverage.may_lack}
+        self._named = {normal_form(one) for one in plan.coverage.may_lack}
 
     def __contains__(self, case: Case) -> bool:
         """Whether the plan accepts this one unmeasured."""
-        return any(form in self._named for form in _forms(case))
+        return any(form in self._named for form in case_forms(case))
 
 
-def _forms(case: Case) -> list[str]:
+def case_forms(case: Case) -> list[str]:
     """How a plan can name a case, the most particular first; the baseline cannot be named."""
     if len(case.services) == 2:
         first, second = case.services
-        return [case.case_id, _normal(f"{first}+*"), _normal(f"{second}+*"), f"{ANY}+{ANY}"]
+        return [case.case_id, normal_form(f"{first}+*"), normal_form(f"{second}+*"), f"{ANY}+{ANY}"]
     return [case.case_id] if case.services else []
 
 
@@ -81,7 +81,8 @@ def _is_needed(name: str, usable: Iterable[str], on_purpose: PlanExclusions) -> 
     )
 
 
-def _normal(case: str) -> str:
+def normal_form(case: str) -> str:
+    """A case as a plan names it, its services in order."""
     return case_id(case.split("+"))
 
 
@@ -120,7 +121,7 @@ def _listed(place: str, listed: object, names: list[str], forms: set[str], field
         path = f"{place}[{position}]" + (f".{field}" if isinstance(one, dict) else "")
         problems = list(_unknown(path, case, names, nearest))
         yield from problems
-        earlier = seen.setdefault(_normal(case), position)
+        earlier = seen.setdefault(normal_form(case), position)
         if not problems and earlier != position:
             done = "excluded" if place == "exclude" else "named"
             yield Problem(path=path, message=f"{shown(case)} is {done} already", hint=f"see {place}[{earlier}]")
@@ -153,7 +154,7 @@ def _nothing_left(excluded: set[str], names: list[str]) -> Iterator[Problem]:
     distinct = sorted(set(names))
     if len(distinct) > MOST_COMPARED or not excluded:
         return
-    wild = {name for name in distinct if _normal(f"{name}+*") in excluded}
+    wild = {name for name in distinct if normal_form(f"{name}+*") in excluded}
     partners: defaultdict[str, set[str]] = defaultdict(set)
     for form in excluded:
         first, _, second = form.partition("+")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from math import ceil
 
+from workflows.contracts.comparison import Control
 from workflows.contracts.exchange import Measurement, RequestSample
+from workflows.logic.samples import Taken
 
 _MICROSECONDS_PER_MS = 1_000
 
@@ -20,11 +21,6 @@ def nearest_rank(ordered: Sequence[int], percentile: float) -> int:
     return ordered[max(0, ceil(round(percentile * len(ordered), 9)) - 1)]
 
 
-def is_error(sample: RequestSample) -> bool:
-    """No HTTP answer, or a status outside 200 to 399. A redirect is an answer."""
-    return sample.status is None or not 200 <= sample.status < 400
-
-
 def error_rate(errors: int, requests: int) -> float:
     """Percent with two decimals, half up, over at least one request."""
     share = Decimal(errors * 100) / Decimal(max(1, requests))
@@ -34,24 +30,42 @@ def error_rate(errors: int, requests: int) -> float:
 def measure(
     samples: Sequence[RequestSample], *, duration_us: int, last_status: int | None, last_body: str
 ) -> Measurement:
+    """As `measured`, of samples that were taken in one block."""
+    return measured(Taken([samples]), duration_us=duration_us, last_status=last_status, last_body=last_body)
+
+
+def measured(taken: Taken, *, duration_us: int, last_status: int | None, last_body: str) -> Measurement:
     """Both definitions side by side: errors mixed into latency in whole milliseconds, and successes in microseconds."""
-    peers = sorted(sample.latency_us // _MICROSECONDS_PER_MS for sample in samples)
-    ours = sorted(sample.latency_us for sample in samples if not is_error(sample))
-    errors = Counter(sample.error_kind or f"status {sample.status}" for sample in samples if is_error(sample))
+    peers = sorted(latency // _MICROSECONDS_PER_MS for latency in taken.latencies_us)
+    ours = taken.successes()
     return Measurement(
         p50_ms=nearest_rank(peers, 0.50),
         p95_ms=nearest_rank(peers, 0.95),
         p99_ms=nearest_rank(peers, 0.99),
-        error_rate=error_rate(errors.total(), len(samples)),
+        error_rate=error_rate(taken.failures, taken.requests),
         success_p50_us=nearest_rank(ours, 0.50) if ours else None,
         success_p95_us=nearest_rank(ours, 0.95) if ours else None,
         success_p99_us=nearest_rank(ours, 0.99) if ours else None,
         success_max_us=ours[-1] if ours else None,
-        requests=len(samples),
+        requests=taken.requests,
         successes=len(ours),
-        errors=errors.total(),
-        errors_by_kind=dict(sorted(errors.items())),
+        errors=taken.failures,
+        errors_by_kind=dict(sorted(taken.kinds.items())),
         duration_us=duration_us,
         response_code=last_status,
         response_body=last_body,
+        late_starts=taken.late,
+    )
+
+
+def control_of(taken: Taken) -> Control:
+    """The baseline beside a group of cases."""
+    found = taken.successes()
+    return Control(
+        requests=taken.requests,
+        successes=len(found),
+        success_p50_us=nearest_rank(found, 0.50) if found else None,
+        success_p95_us=nearest_rank(found, 0.95) if found else None,
+        success_p99_us=nearest_rank(found, 0.99) if found else None,
+        success_max_us=found[-1] if found else None,
     )

@@ -12,7 +12,7 @@ from workflows.logic.verdicts import broken_limits
 
 def baseline_reason(measurement: Measurement, limits: BaselineStop) -> str:
     """Why the load test must not go on after this baseline; empty when it may."""
-    broken = broken_limits(measurement, limits, None)
+    broken = broken_limits(measurement, limits)
     return f"stop.baseline: {'; '.join(broken)}" if broken else ""
 
 

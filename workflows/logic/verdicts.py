@@ -2,69 +2,122 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 
+from workflows.contracts.comparison import Comparison, Control, Finding
 from workflows.contracts.exchange import Measurement
 from workflows.contracts.execution import CaseCounts, Verdict
 from workflows.contracts.plan import Coverage
-from workflows.contracts.slo import Limits, Slo
+from workflows.contracts.slo import Limits, Percentile, RelativeLimits
 from workflows.contracts.units import format_duration
+from workflows.logic.statistics.support import supported
+from workflows.logic.thresholds import Thresholds
 
-_PERCENTILES = ("p50", "p95", "p99")
 
-
-def success_latency(measurement: Measurement, percentile: str) -> timedelta | None:
+def success_latency(measurement: Measurement | Control, percentile: str) -> timedelta | None:
     """A percentile (`p50`, `p95`, `p99`) of the successful requests; None without a success."""
     microseconds: int | None = getattr(measurement, f"success_{percentile}_us")
     return None if microseconds is None else timedelta(microseconds=microseconds)
 
 
-def broken_limits(measurement: Measurement, slo: Limits, baseline: Measurement | None) -> list[str]:
-    """Every threshold that the case misses, in words; empty when it meets the SLO.
+def shown_latency(measurement: Measurement, percentile: Percentile) -> timedelta | None:
+    """The same where there are successes enough to say anything about it: what people may be shown."""
+    enough = supported(measurement.successes, percentile.share)
+    return success_latency(measurement, percentile) if enough else None
 
-    A latency threshold cannot be met without a single success. A relative one needs a measured baseline; without one
-    it cannot be judged and counts as missed, because nothing unmeasured may pass.
+
+def broken_limits(measurement: Measurement, limits: Limits) -> list[str]:
+    """Every absolute threshold that is missed, in words; empty when all are met.
+
+    A latency threshold cannot be met without a single success.
     """
     broken = []
-    if slo.error_rate is not None and measurement.error_rate > slo.error_rate:
-        broken.append(f"error rate {measurement.error_rate:g}% > {slo.error_rate:g}%")
-    for name in _PERCENTILES:
-        broken += _broken_latency(name, measurement, slo, baseline)
+    if limits.error_rate is not None and measurement.error_rate > limits.error_rate:
+        broken.append(f"error rate {measurement.error_rate:g}% > {limits.error_rate:g}%")
+    for percentile in Percentile:
+        broken += _over(measurement, percentile, getattr(limits, percentile), "")
     return broken
 
 
-def _broken_latency(name: str, measurement: Measurement, slo: Limits, baseline: Measurement | None) -> list[str]:
-    broken = []
-    found = success_latency(measurement, name)
-    limit: timedelta | None = getattr(slo, name)
-    if limit is not None:
-        if found is None:
-            broken.append(f"{name} not measurable: no request succeeded")
-        elif found > limit:
-            broken.append(f"{name} {_ms(found)} > {format_duration(limit)}")
-    relative = slo.relative_to_baseline if isinstance(slo, Slo) else None
-    share: float | None = getattr(relative, name) if relative else None
-    if share is not None:
-        normal = success_latency(baseline, name) if baseline else None
-        if normal is None or found is None:
-            broken.append(f"{name} not comparable: no successful request in " + ("baseline" if found else "this case"))
-        elif found > normal * share / 100:
-            broken.append(f"{name} {_ms(found)} > {share:g}% of baseline {_ms(normal)}")
-    return broken
+def _over(measurement: Measurement, percentile: Percentile, limit: timedelta | None, what: str) -> Iterator[str]:
+    """Why a percentile is above its limit, when it is; `what` says which limit that is."""
+    if limit is None:
+        return
+    found = success_latency(measurement, percentile)
+    if found is None:
+        yield f"{percentile} not measurable: no request succeeded"
+    elif found > limit:
+        yield f"{percentile} {_ms(found)} > {what}{format_duration(limit)}{_of_few(measurement, percentile)}"
+
+
+def _of_few(measurement: Measurement, percentile: Percentile) -> str:
+    """What is judged of so few successful requests that it says little, says so."""
+    few = not supported(measurement.successes, percentile.share)
+    return f" (n = {measurement.successes})" if few else ""
+
+
+def _broken_relative(
+    measurement: Measurement, relative: RelativeLimits, normal: Measurement | Control | None
+) -> Iterator[str]:
+    """Against the baseline beside the case. Without a success on a side nothing can be said, which counts as missed."""
+    for percentile in Percentile:
+        share: float | None = getattr(relative, percentile)
+        if share is None:
+            continue
+        found, usual = success_latency(measurement, percentile), success_latency(normal, percentile) if normal else None
+        if usual is None or found is None:
+            where = "baseline" if found else "this case"
+            yield f"{percentile} not comparable: no successful request in {where}"
+        elif found > usual * share / 100:
+            few = _of_few(measurement, percentile)
+            yield f"{percentile} {_ms(found)} > {share:g}% of baseline {_ms(usual)}{few}"
 
 
 def _ms(value: timedelta) -> str:
     return f"{value / timedelta(milliseconds=1):.1f}ms"
 
 
-def case_verdict(measurement: Measurement, slo: Slo, baseline: Measurement | None) -> tuple[Verdict, str]:
-    """A measured case's verdict and its reason (empty when passed)."""
-    broken = broken_limits(measurement, slo, baseline)
-    return (Verdict.FAILED, "; ".join(broken)) if broken else (Verdict.PASSED, "")
+def case_verdict(
+    measurement: Measurement, meets: Thresholds, baseline: Measurement | None, *, confirmed: bool = True
+) -> tuple[Verdict, str]:
+    """A measured case's verdict and its reason (empty when passed).
+
+    The baseline beside the case counts, where there is one; else the run's. `confirmed`: whether a regression is still
+    one when all cases of the run are considered.
+    """
+    broken = broken_limits(measurement, meets.limits)
+    if meets.relative is not None:
+        broken += _broken_relative(measurement, meets.relative, measurement.control or baseline)
+    broken += _over(measurement, meets.budget_percentile, meets.budget, "budget of ")
+    verdict, why = Verdict.PASSED, ""
+    if meets.regression is not None and measurement.comparison is not None:
+        verdict, why = _compared(measurement.comparison, confirmed=confirmed)
+    if broken or verdict is Verdict.FAILED:
+        return Verdict.FAILED, "; ".join([*broken, *([why] if verdict is Verdict.FAILED else [])])
+    return verdict, why
+
+
+def _compared(found: Comparison, *, confirmed: bool) -> tuple[Verdict, str]:
+    """What a comparison makes of its case."""
+    allowed = f"{found.limit:.2f} allowed"
+    if found.finding is Finding.EQUIVALENT:
+        return Verdict.PASSED, ""
+    if found.ratio is None or found.low is None or found.high is None:
+        more = f": {found.more_requests} more are needed" if found.more_requests else ""
+        return Verdict.INCONCLUSIVE, f"{found.percentile} cannot be compared: too few requests succeeded{more}"
+    between = f"({found.low:.2f} to {found.high:.2f})"
+    seen = f"{found.percentile} is {found.ratio:.2f} times the baseline's {between}, {allowed}"
+    if found.finding is Finding.REGRESSION and confirmed:
+        return Verdict.FAILED, f"regression: {seen}"
+    if found.finding is Finding.REGRESSION:
+        return Verdict.INCONCLUSIVE, f"{seen}: may be chance among so many cases"
+    more = f": about {found.more_requests} more requests would decide" if found.more_requests else ""
+    return Verdict.INCONCLUSIVE, f"{seen}{more}"
 
 
 def run_verdict(counts: CaseCounts, coverage: Coverage) -> Verdict:
-    """Failed when any case failed; else inconclusive unless enough cases were measured; else passed.
+    """Failed when any case failed; else inconclusive unless enough cases were measured, and all passed; else passed.
 
     Enough is every one, or what the plan's `coverage` says. Cases that the plan leaves out are not missed.
     """

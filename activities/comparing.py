@@ -1,0 +1,58 @@
+"""Cases held against the baseline beside them: after every round, to end early, and when all is measured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from activities.arms import ArmRun
+from workflows.contracts.comparison import Comparison, Finding
+from workflows.contracts.plan import Plan
+from workflows.contracts.slo import Regression
+from workflows.logic.blocks import seed_of
+from workflows.logic.cases import case_count
+from workflows.logic.samples import Taken
+from workflows.logic.statistics.regression import RegressionSpec, compare
+from workflows.logic.statistics.resampling import Blocks
+from workflows.logic.statistics.stopping import Wald, look, thresholds
+
+
+def look_at(plan: Plan, cases: Sequence[ArmRun], control: ArmRun) -> None:
+    """Note for each case what its requests say so far; those that are decided keep their decision.
+
+    The plan's share of false alarms is for the whole run: each of its cases gets an equal part of it.
+    """
+    open_cases = [(arm, arm.meets.regression) for arm in cases if arm.needs_more and arm.meets and arm.meets.regression]
+    if not open_cases:
+        return
+    _, regression = open_cases[0]
+    beside = thresholds(_blocks(control.taken), RegressionSpec.of(regression))
+    wald = Wald(
+        percentile=regression.percentile.share,
+        alpha=regression.false_alarms / 100 / max(1, case_count(len(plan.services)) - 1),
+        beta=regression.misses / 100,
+    )
+    for arm, _ in open_cases:
+        arm.look = look(_blocks(arm.taken), beside, wald)
+
+
+def compared(arm: ArmRun, control: ArmRun, regression: Regression, seed: int) -> Comparison:
+    """What the case's requests say, all of them. The same samples and seed give the same answer."""
+    found = compare(
+        _blocks(arm.taken), _blocks(control.taken), RegressionSpec.of(regression), seed_of(seed, arm.position)
+    )
+    if arm.look is None:
+        return found
+    # The test that looked after every round has spent the chance of a false alarm: nothing else may decide.
+    return found.model_copy(
+        update={
+            "finding": arm.look.decision or Finding.INCONCLUSIVE,
+            "more_requests": arm.look.more_requests,
+            "sequential": True,
+        }
+    )
+
+
+def _blocks(taken: Taken) -> Blocks:
+    return [np.asarray(block, dtype=np.float64) for block in taken.success_blocks]

@@ -1,0 +1,162 @@
+"""Measuring one group of cases: blocks of all its arms in random order, round by round, until each has enough."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from activities.arms import ArmRun
+from activities.toolbox import Subject, Toolbox
+from clients.load.pace import Closed, Open, Pace
+from clients.load.warming import WarmUp
+from clients.requests import PreparedRequest, prepare
+from clients.secrets import Redactor
+from clients.store.read_models import CaseResult, StoredSamples
+from workflows.contracts.exchange import Measurement
+from workflows.contracts.load import Case, CaseOutcome
+from workflows.logic.blocks import arrival_seed, blocks_of, has_control, seed_of, shuffled
+from workflows.logic.lateness import lateness_reason
+from workflows.logic.percentiles import control_of, measured
+from workflows.logic.thresholds import PlanThresholds
+from workflows.logic.tokens import baggage_of
+
+_NS_PER_US = 1_000
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a group gave: stored as a whole, or not at all."""
+
+    results: list[CaseResult]
+    samples: list[StoredSamples]
+    warm_up: WarmUp | None
+    """None where none was asked for."""
+
+
+class GroupRun:
+    """A group of cases, and the baseline beside them where the plan compares with it.
+
+    Nothing of it is stored before all of it is measured: when the worker dies, the whole group is measured again, in
+    the same order, because that follows from the seed.
+    """
+
+    def __init__(self, tools: Toolbox, subject: Subject, group: Sequence[Case], tokens: dict[str, str]) -> None:
+        """Prepare the requests.
+
+        Raises:
+            HoldfastError: SECRET_MISSING, when a reference has no value.
+        """
+        self._tools = tools
+        self._plan = subject.plan
+        self._seed = seed_of(subject.execution.execution_id, group[0].index)
+        # Without a control, the cases are counted as beside one: their arrivals do not depend on it.
+        control = ArmRun(position=0, request=self._request(None, tokens))
+        self._control = control if has_control(subject.plan, group) else None
+        meets = PlanThresholds(subject.plan)
+        self._cases = [
+            ArmRun(position=position, request=self._request(case, tokens), case=case, meets=meets.of(case))
+            for position, case in enumerate(group, 1)
+        ]
+
+    def _request(self, case: Case | None, tokens: dict[str, str]) -> PreparedRequest:
+        # A case without its header would measure the healthy system: baggage_of raises rather than leave a token out.
+        baggage = baggage_of(case.services, tokens) if case and case.services else None
+        return prepare(self._plan.request, self._tools.secrets, baggage)
+
+    async def measure(self, redactor: Redactor) -> Measured:
+        """Warm up, send every block, and say what they gave.
+
+        Raises:
+            HoldfastError: as `LoadGenerator.block`.
+        """
+        warm_up = await self._warm_up()
+        began_ns = time.perf_counter_ns()
+        for round_, size in enumerate(blocks_of(self._plan)):
+            arms = [arm for arm in self._arms() if arm.needs_more]
+            if all(arm.case is None for arm in arms):
+                break
+            for arm in shuffled(arms, self._seed, round_):
+                await self._block(arm, round_, size, began_ns)
+            if self._plan.load.max_requests is not None:
+                await asyncio.to_thread(self._look)
+        # Sorting and resampling a million samples takes seconds, in which heartbeats must go on.
+        return await asyncio.to_thread(self._measured, redactor, warm_up)
+
+    def _arms(self) -> list[ArmRun]:
+        return [*([self._control] if self._control else []), *self._cases]
+
+    async def _warm_up(self) -> WarmUp | None:
+        if not self._plan.warm_up:
+            return None
+        arm = self._control or self._cases[0]
+        return await self._tools.load.warm_up(arm.request, self._pace(arm, -1), self._plan.warm_up)
+
+    async def _block(self, arm: ArmRun, round_: int, size: int, began_ns: int) -> None:
+        started_ns = time.perf_counter_ns()
+        block = await self._tools.load.block(
+            arm.request, self._pace(arm, round_), size, last=arm.last, began_ns=began_ns
+        )
+        arm.add(block, time.perf_counter_ns() - started_ns)
+
+    def _pace(self, arm: ArmRun, round_: int) -> Pace:
+        load = self._plan.load
+        if load.rate is None:
+            return Closed(load.concurrency)
+        return Open(load.rate, load.arrivals, arrival_seed(self._seed, round_, arm.position))
+
+    def _look(self) -> None:
+        """See who has enough: what is decided, and what has failed whatever follows."""
+        from activities.comparing import look_at  # noqa: PLC0415 - numpy takes half a second, and few plans need it
+
+        most = self._plan.load.most_requests
+        for arm in self._cases:
+            allowed = arm.meets.limits.error_rate if arm.meets else None
+            arm.hopeless = allowed is not None and 100 * arm.taken.failures > allowed * most
+        if self._control:
+            look_at(self._plan, self._cases, self._control)
+
+    def _measured(self, redactor: Redactor, warm_up: WarmUp | None) -> Measured:
+        first = next(arm.case.index for arm in self._cases if arm.case)
+        return Measured(
+            results=[self._result(arm, redactor) for arm in self._cases],
+            samples=[arm.stored(first) for arm in self._arms()],
+            warm_up=warm_up,
+        )
+
+    def _result(self, arm: ArmRun, redactor: Redactor) -> CaseResult:
+        if arm.case is None:
+            raise ValueError("the control has no result of its own")
+        found = self._measurement(arm, redactor)
+        reason = lateness_reason(found.late_starts, found.requests)
+        if self._control and not reason:
+            beside = lateness_reason(self._control.taken.late, self._control.taken.requests)
+            reason = f"of the baseline beside it, {beside}" if beside else ""
+        return CaseResult(
+            case_index=arm.case.index,
+            case_id=arm.case.case_id,
+            case_type=arm.case.case_type,
+            outcome=CaseOutcome.INVALID if reason else CaseOutcome.MEASURED,
+            reason=reason,
+            measurement=found,
+            request_url=redactor.url(self._plan.request.url),
+            request_method=str(self._plan.request.method),
+        )
+
+    def _measurement(self, arm: ArmRun, redactor: Redactor) -> Measurement:
+        found = measured(
+            arm.taken,
+            duration_us=arm.busy_ns // _NS_PER_US,
+            last_status=arm.last.status,
+            last_body=redactor.body(arm.last.text),
+        )
+        beside: dict[str, object] = {"planned": self._plan.load.most_requests, "seed": self._seed}
+        if self._control is None:
+            return found.model_copy(update=beside)
+        beside |= {"control": control_of(self._control.taken)}
+        if arm.meets and arm.meets.regression:
+            from activities.comparing import compared  # noqa: PLC0415 - as above
+
+            beside |= {"comparison": compared(arm, self._control, arm.meets.regression, self._seed)}
+        return found.model_copy(update=beside)
