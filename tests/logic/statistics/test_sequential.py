@@ -79,7 +79,7 @@ def test_thresholds_are_the_limits_by_both_bounds_of_the_control() -> None:
     assert many.regression_us
     assert few.equivalent_us < many.equivalent_us < 1.1 * P95_US < many.regression_us < few.regression_us
     assert many.regression_us / many.equivalent_us < 1.06
-    assert many.control == 20_000
+    assert few.lacking == many.lacking == 0
 
 
 def test_the_least_time_counts_in_thresholds_too() -> None:
@@ -143,6 +143,8 @@ def test_before_the_control_bounds_its_percentile_nothing_is_decided() -> None:
     rng = np.random.default_rng(1)
     seen = look(arm(rng, 1_000, 9.0), thresholds(arm(rng, 40), SPEC), Wald(0.95, 0.001, 0.1))
     assert seen == Look(None, 19)
+    strict = RegressionSpec(confidence=0.99)
+    assert look([], thresholds(arm(rng, 40), strict), Wald(0.95, 0.001, 0.1)) == Look(None, 50)
     assert look([], thresholds([], SPEC), Wald(0.95, 0.001, 0.1)) == Look(None, 59)
 
 

@@ -114,8 +114,8 @@ class Thresholds:
     """The limit by the upper confidence bound of the control's percentile."""
     equivalent_us: float | None
     """The limit by its lower confidence bound."""
-    control: int
-    """Successes they were made of."""
+    lacking: int
+    """Successes that the control lacks for both of them; 0 when it has enough."""
     weight: float
     """How much each request of the control counted (`discount`)."""
 
@@ -143,10 +143,11 @@ def thresholds(control: Blocks, spec: RegressionSpec) -> Thresholds:
     weight = discount(control)
     independent = floor(weight * ordered.size)
     share = spec.percentile.share
+    least = ceil(least_successes(share, spec.confidence) / weight)
     return Thresholds(
         regression_us=_limit_at(upper_rank(independent, share, spec.confidence), independent, ordered, spec),
         equivalent_us=_limit_at(lower_rank(independent, share, spec.confidence), independent, ordered, spec),
-        control=ordered.size,
+        lacking=max(0, least - ordered.size),
         weight=weight,
     )
 
@@ -168,7 +169,7 @@ def look(case: Blocks, beside: Thresholds, wald: Wald) -> Look:
         wald: the error rates.
     """
     if beside.regression_us is None or beside.equivalent_us is None:
-        return Look(None, max(1, least_successes(wald.percentile) - beside.control))
+        return Look(None, max(1, beside.lacking))
     latencies = pooled(case)
     weight = discount(case)
     up = weight * wald.evidence(latencies.size, int(np.count_nonzero(latencies > beside.regression_us)))
