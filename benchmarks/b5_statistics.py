@@ -191,7 +191,8 @@ def _saved(early: Counts, fixed: Counts, size: int, power: float) -> Iterator[Ro
         aim,
         cases >= 4,
         note=f"in runs with five defects. A fixed size that finds {power:.1%} of them needs {size} in each arm, by "
-        f"simulation of the same judgement; early stopping sends at most {MOST}",
+        f"simulation of the same judgement (in steps of 5 %, so the ratio may be as much too good); early stopping "
+        f"sends at most {MOST}",
     )
     yield Row(
         "early: requests of a case, and its part of the control",

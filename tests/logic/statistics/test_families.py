@@ -57,6 +57,7 @@ def test_the_order_of_the_cases_does_not_matter(p_values: list[float], random: o
 
 def test_many_cases_are_judged_by_the_rule_for_many() -> None:
     """Up to 100 by Holm, above by the share of false alarms."""
+    assert HOLM_UP_TO == 100
     few = [0.0004] * 3 + [0.04] * (HOLM_UP_TO - 3)
     assert confirmed(few, 0.05) == holm(few, 0.05) == [True] * 3 + [False] * (HOLM_UP_TO - 3)
     many = [*few, 0.04]

@@ -8,7 +8,7 @@ from workflows.contracts.comparison import Comparison, Finding
 from workflows.contracts.slo import Percentile, Regression
 from workflows.logic.load_rules import LEAST_SUCCESSES
 from workflows.logic.percentiles import nearest_rank
-from workflows.logic.statistics.regression import LEAST_BLOCKS, RegressionSpec, compare
+from workflows.logic.statistics.regression import LEAST_BLOCKS, RegressionSpec, _Resampled, compare
 from workflows.logic.statistics.resampling import Blocks
 
 SPEC = RegressionSpec()
@@ -169,6 +169,15 @@ def test_rounds_of_both_arms_stay_together() -> None:
     assert apart.low is not None
     assert apart.high is not None
     assert together.high / together.low < 0.7 * apart.high / apart.low
+
+
+@pytest.mark.parametrize(("blocks", "cut"), [(None, 0.05), (5, 0.0086), (20, 0.0380), (100, 0.0476)])
+def test_few_blocks_make_wider_intervals(blocks: int | None, cut: float) -> None:
+    """By Student's t and sqrt(n/(n-1)): of five blocks 2.13 x 1.118 standard errors, not 1.64."""
+    resampled = _Resampled(np.linspace(0.5, 1.5, 2_000), blocks)
+    assert resampled._level(0.05) == pytest.approx(cut, abs=1e-4)
+    assert resampled.bounds(0.05)[0] == pytest.approx(0.5 + cut, abs=1e-3)
+    assert resampled.p_value(1.0, 0.5 + cut) == pytest.approx(0.05, abs=2e-3)
 
 
 def test_few_blocks_that_depend_on_each_other_say_nothing() -> None:

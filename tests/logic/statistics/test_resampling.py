@@ -23,12 +23,13 @@ def arrays(blocks: list[list[int]]) -> Blocks:
     return [np.array(block, dtype=np.int64) for block in blocks]
 
 
-def test_requests_are_resampled_as_if_each_were_drawn() -> None:
+@pytest.mark.parametrize(("requests", "percentile", "rank"), [(200, 0.95, 189), (12, 0.5, 5), (7, 0.99, 6)])
+def test_requests_are_resampled_as_if_each_were_drawn(requests: int, percentile: float, rank: int) -> None:
     """The ranks that Beta gives have the distribution of percentiles of samples that were really drawn."""
     rng = np.random.default_rng(11)
-    ordered = np.arange(200, dtype=np.float64)
-    quick = requests_resampled(ordered, 0.95, 20_000, rng)
-    drawn = np.sort(rng.integers(0, 200, (20_000, 200)), axis=1)[:, 189]
+    ordered = np.arange(requests, dtype=np.float64)
+    quick = requests_resampled(ordered, percentile, 20_000, rng)
+    drawn = np.sort(rng.integers(0, requests, (20_000, requests)), axis=1)[:, rank]
     assert abs(quick.mean() - drawn.mean()) < 0.1
     assert abs(quick.std() - drawn.std()) < 0.1
     assert np.quantile(quick, [0.05, 0.95]).tolist() == pytest.approx(np.quantile(drawn, [0.05, 0.95]), abs=1)

@@ -176,6 +176,16 @@ def test_an_undecided_case_says_how_many_more() -> None:
     assert look(case(20, 200, between), control, wald) == Look(None, None)
 
 
+def test_requests_that_were_slow_together_count_for_less() -> None:
+    """Twenty in a row are one event, twenty spread over the rounds are twenty."""
+    beside, wald = thresholds(arm(np.random.default_rng(1), 50_000), SPEC), Wald(0.95, 0.001, 0.1)
+    slow = np.zeros(100, dtype=bool)
+    slow[:20] = True
+    spread = np.random.default_rng(4).permutation(slow)
+    assert look([np.where(spread, 10**6, 50_000)], beside, wald).decision is Finding.REGRESSION
+    assert look([np.where(slow, 10**6, 50_000)], beside, wald).decision is None
+
+
 def test_drift_makes_no_alarms() -> None:
     """A system that is twice as slow in some rounds, in both arms."""
     found = [measured(1.0, seed, 1_000, drift=0.5)[0].decision for seed in range(20)]

@@ -8,7 +8,8 @@ After each request the evidence for one against the other is added up, and measu
 known: it is the control's percentile and the margin, and the control is measured beside the case. So `look`, after each
 round, asks twice: a case is a regression when it is slow by the *upper* bound of the control's percentile, and
 equivalent when it is not slow by the *lower* one. With one threshold for both, the upper, a case that is 30 % slower
-passed in 30 of 100 runs beside a control of 5,000 requests, and in 76 beside one of 600 (docs/performance.md).
+passes 3 times in 10 beside a control of 5,000 requests, and 7 times beside one of 600; with two, once in 50, beside a
+control no larger than the case (docs/performance.md).
 """
 
 from __future__ import annotations
