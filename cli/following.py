@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any, TypeVar, cast
 
-from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
+from temporalio.client import Client, WorkflowFailureError, WorkflowHandle, WorkflowQueryFailedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from cli.exit_codes import RunOutcome
@@ -80,7 +80,8 @@ async def mention_missing_worker(client: Client, run: Run, queue: str, say: Say)
 
 async def look(run: Run) -> RunState | None:
     """The run's state; None while it cannot be asked."""
-    with contextlib.suppress(RPCError):
+    # A worker that is short of processor time fails a query, and answers the next one.
+    with contextlib.suppress(RPCError, WorkflowQueryFailedError):
         return cast("RunState", await run.query(STATUS_QUERY, result_type=RunState, rpc_timeout=QUERY_PATIENCE))
     return None
 
