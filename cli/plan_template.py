@@ -11,6 +11,7 @@ import re
 import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import urljoin
 
 import yaml
 from pydantic import BaseModel
@@ -180,6 +181,13 @@ def _examples(document: Mapping[str, Any]) -> dict[Path, Any]:
         ("request", "json"): {"quantity": 1},
         ("request", "form"): {"quantity": 1},
         ("request", "raw"): "quantity 1",
+        ("request", "connect_timeout"): "1s",
+        ("request", "read_timeout"): "5s",
+        ("request", "login"): {
+            "url": urljoin(document["request"]["url"], "/login"),
+            "json": {"user": "me", "password": "${env:MY_PASSWORD}"},
+            "token": "access_token",
+        },
         ("slo", "p50"): "200ms",
         ("slo", "p95"): "500ms",
         ("slo", "p99"): "1s",

@@ -196,10 +196,10 @@ def test_every_field_of_the_model_is_in_it() -> None:
 
 
 def fields_of(model: Any) -> Iterator[tuple[str, Any]]:
-    """Of a plan and its sections. Those of a fault, an exclusion and an override are written on one line."""
+    """Of a plan and its sections. Those of a fault, exclusion, override or login are written on one line."""
     for name, field in model.model_fields.items():
         yield field.alias or name, field
-        if name not in ("fault", "exclude", "overrides"):
+        if name not in ("fault", "exclude", "overrides", "login"):
             for inner in models_in(field.annotation):
                 yield from fields_of(inner)
 
