@@ -1,22 +1,20 @@
 """The composition root: settings -> clients -> activities -> workers. Run it with `holdfast worker`.
 
-Two workers in one process: control on `holdfast`, load on `holdfast-load`. Any number of processes may run; they are
-stateless, everything lives in Temporal and in the store.
+Two workers: control on `holdfast`, load on `holdfast-load`, in a process of its own so that measuring never delays what
+puts back. Any number of either may run; they are stateless, everything lives in Temporal and in the store.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
-import signal
 import sys
-import tempfile
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, TypeVar
+from enum import StrEnum
+from typing import Any
 
 from temporalio.client import Client
 from temporalio.worker import Worker
@@ -39,8 +37,7 @@ from clients.runs import RunDirectory
 from clients.schedules import ensure_sweeper
 from clients.settings import Settings
 from clients.store.store import Store
-from clients.temporal import connect_patiently, ensure_search_attributes
-from workflows.contracts.errors import HoldfastError
+from clients.temporal import ensure_search_attributes
 from workflows.contracts.guardrails import Guardrails
 from workflows.contracts.timing import Timing
 from workflows.logic.guardrails import described
@@ -77,13 +74,21 @@ it guards them. Without this list a workflow takes hundreds of milliseconds to p
 (`benchmarks/workflow_prepare.py`).
 """
 
-SERVER_PATIENCE = timedelta(seconds=60)
-"""For the Temporal server to come up: machines, compose files and people start both at once, in any order."""
-
 logger = logging.getLogger("holdfast.worker")
 
 Activity = Callable[..., Any]
-T = TypeVar("T")
+
+
+class Part(StrEnum):
+    """What a worker serves."""
+
+    CONTROL = "control"
+    """Workflows and their short activities."""
+    LOAD = "load"
+    """Batches of the load test."""
+
+
+EVERYTHING = tuple(Part)
 
 
 @dataclass(frozen=True)
@@ -139,101 +144,62 @@ def build_activities(
     )
 
 
-@contextmanager
-def kept_bytecode() -> Iterator[None]:
-    """Let Python keep compiled workflow modules, somewhere private, where the environment says not to write any.
-
-    Container images often set PYTHONDONTWRITEBYTECODE. The sandbox imports the workflows' modules anew for every run,
-    and would compile them each time: three times the cost of starting a workflow (`benchmarks/workflow_prepare.py`).
-    """
-    if not sys.dont_write_bytecode:
-        yield
-        return
-    with tempfile.TemporaryDirectory(prefix="holdfast-bytecode-", ignore_cleanup_errors=True) as folder:
-        sys.pycache_prefix, sys.dont_write_bytecode = folder, False
-        try:
-            yield
-        finally:
-            sys.pycache_prefix, sys.dont_write_bytecode = None, True
-
-
 def sandbox() -> SandboxedWorkflowRunner:
     """The runner of all workflows."""
     return SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH))
 
 
 @asynccontextmanager
-async def running(client: Client, settings: Settings) -> AsyncIterator[None]:
-    """Both workers, running inside the block."""
+async def running(client: Client, settings: Settings, parts: Collection[Part] = EVERYTHING) -> AsyncIterator[None]:
+    """The workers of these parts, running in this process inside the block."""
     timing = settings.intervals
-    search_attributes = await ensure_search_attributes(client)
+    controls = Part.CONTROL in parts
+    search_attributes = controls and await ensure_search_attributes(client)
     rails = settings.guardrails(client.service_client.config.target_host)
-    async with opened_toolbox(await Store.open(settings.database_url), os.environ) as tools:
+    async with opened_toolbox(await Store.open(settings.database_url), os.environ) as tools, AsyncExitStack() as stack:
         activities = build_activities(tools, client, timing, rails, search_attributes=search_attributes)
-        # Cancels reach an activity with its heartbeats, so these must not be throttled to the default of 30 s.
-        beat = min(timedelta(seconds=1), timing.heartbeat_timeout / 10)
-        control = Worker(
-            client,
-            task_queue=settings.task_queue,
-            workflows=WORKFLOWS,
-            activities=activities.control,
-            workflow_runner=sandbox(),
-            max_heartbeat_throttle_interval=beat,
-            default_heartbeat_throttle_interval=beat,
-        )
-        load = Worker(
-            client,
-            task_queue=load_queue(settings.task_queue),
-            activities=activities.load,
-            max_heartbeat_throttle_interval=beat,
-            default_heartbeat_throttle_interval=beat,
-        )
-        async with control, load:
+        if controls:
+            await stack.enter_async_context(_control(client, settings, activities))
+        if Part.LOAD in parts:
+            await stack.enter_async_context(_load(client, settings, activities))
+        if controls:
             if settings.sweeper:
                 await ensure_sweeper(client, settings.task_queue, timing.sweep_every)
             logger.info("%s", described(rails))
-            yield
+        yield
 
 
-async def interruptible(work: Coroutine[Any, Any, T], stop: asyncio.Event) -> T | None:
-    """The result of some work, or None when `stop` was set before it was done."""
-    doing, stopping = asyncio.create_task(work), asyncio.create_task(stop.wait())
-    try:
-        await asyncio.wait((doing, stopping), return_when=asyncio.FIRST_COMPLETED)
-        return None if stop.is_set() and not doing.done() else await doing
-    finally:
-        doing.cancel()
-        stopping.cancel()
+def _control(client: Client, settings: Settings, activities: Activities) -> Worker:
+    beat = _beat(settings)
+    return Worker(
+        client,
+        task_queue=settings.task_queue,
+        workflows=WORKFLOWS,
+        activities=activities.control,
+        workflow_runner=sandbox(),
+        max_heartbeat_throttle_interval=beat,
+        default_heartbeat_throttle_interval=beat,
+    )
 
 
-async def serve() -> None:
-    """Run until SIGINT or SIGTERM."""
-    settings = Settings.from_environment(os.environ)
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    client = await interruptible(connect_patiently(SERVER_PATIENCE), stop)
-    if client is None:
-        return
-    async with running(client, settings):
-        logger.info("worker ready on queues %s and %s", settings.task_queue, load_queue(settings.task_queue))
-        await stop.wait()
-    logger.info("worker stopped")
+def _load(client: Client, settings: Settings, activities: Activities) -> Worker:
+    beat = _beat(settings)
+    return Worker(
+        client,
+        task_queue=load_queue(settings.task_queue),
+        activities=activities.load,
+        max_concurrent_activities=settings.load_at_once,
+        max_heartbeat_throttle_interval=beat,
+        default_heartbeat_throttle_interval=beat,
+    )
 
 
-def main() -> int:
-    """Entry point; 3 when the worker could not start."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
-    try:
-        with kept_bytecode():
-            asyncio.run(serve())
-    except HoldfastError as error:
-        logger.error("%s", error)  # noqa: TRY400 - one sentence and a hint, never a traceback
-        return 3
-    return 0
+def _beat(settings: Settings) -> timedelta:
+    """Cancels reach an activity with its heartbeats, so these must not be throttled to the default of 30 s."""
+    return min(timedelta(seconds=1), settings.intervals.heartbeat_timeout / 10)
 
 
 if __name__ == "__main__":
+    from cli.working import main
+
     sys.exit(main())

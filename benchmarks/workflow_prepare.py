@@ -19,7 +19,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 from temporalio.workflow import _Definition
 
-from worker import WORKFLOWS, kept_bytecode, sandbox
+from cli.working import kept_bytecode
+from worker import WORKFLOWS, sandbox
 
 ROUNDS = 20
 

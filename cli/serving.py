@@ -197,9 +197,13 @@ def _port(url: str) -> int:
 
 
 @click.command()
+@click.option("--only", type=click.Choice(["control", "load"]),
+              help="One part: control (runs) or load (measuring). Default: both, a process each.")  # fmt: skip
 @clear_errors
-def worker() -> None:
+def worker(only: str | None) -> None:
     """Run a worker on both queues until Ctrl-C. Configured by TEMPORAL_* and HOLDFAST_* variables."""
-    from worker import main  # noqa: PLC0415 - the worker's imports take a second that other commands do not need
+    # The worker's imports take a second that other commands do not need.
+    from cli.working import main  # noqa: PLC0415
+    from worker import Part  # noqa: PLC0415
 
-    raise SystemExit(main())
+    raise SystemExit(main(Part(only) if only else None))

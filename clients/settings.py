@@ -60,6 +60,8 @@ class Settings(BaseModel):
     """`production`, or `fast` for tests and the demo."""
     task_queue: Annotated[str, Field(alias="HOLDFAST_TASK_QUEUE", min_length=1)] = TASK_QUEUE
     """Control queue; load runs on the same name with `-load`."""
+    load_at_once: Annotated[int, Field(alias="HOLDFAST_LOAD_AT_ONCE", ge=1, le=100)] = 16
+    """Batches, of all runs together, that one load worker measures at once; others wait for it or go to another one."""
     sweeper: Annotated[bool, Field(alias="HOLDFAST_SWEEPER")] = True
     """Whether the worker creates the sweeper's schedule when there is none."""
     allowed_namespaces: Annotated[Names | None, Field(alias=ALLOWED_NAMESPACES)] = None

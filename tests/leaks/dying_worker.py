@@ -18,6 +18,7 @@ from temporalio import activity
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor, Worker
 
 import worker
+from cli.working import finished, serve
 from tests.leaks.places import Moment, Place
 
 INTO_THE_WORK = 0.3
@@ -92,7 +93,8 @@ def main() -> int:
         interceptors=[death],
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=1),
     )
-    return worker.main()
+    # In one process, whose death is that of everything.
+    return finished(serve(worker.EVERYTHING))
 
 
 if __name__ == "__main__":

@@ -19,10 +19,10 @@ from time import monotonic
 
 from temporalio.client import Client
 
+from cli.working import kept_bytecode
 from tests.e2e.conftest import embedded_server
 from tests.leaks.judged import Tried, tried
 from tests.leaks.sequences import Sequence, drawn, repeated_by
-from worker import kept_bytecode
 from workflows.contracts.units import parse_duration
 from workflows.logic.percentiles import nearest_rank
 

@@ -1,0 +1,114 @@
+"""A worker as a process: both parts, load in a process beside it, or one part alone; from its start to its end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Collection, Coroutine, Iterator
+from contextlib import AsyncExitStack, contextmanager
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from cli.load_process import ControlProcess, LoadProcess
+from clients.settings import Settings
+from clients.temporal import connect_patiently
+from worker import Part, running
+from workflows.contracts.errors import HoldfastError
+from workflows.names import load_queue
+
+SERVER_PATIENCE = timedelta(seconds=60)
+"""For the Temporal server to come up: machines, compose files and people start both at once, in any order."""
+
+logger = logging.getLogger("holdfast.worker")
+
+T = TypeVar("T")
+
+
+@contextmanager
+def kept_bytecode() -> Iterator[None]:
+    """Let Python keep compiled workflow modules, somewhere private, where the environment says not to write any.
+
+    Container images often set PYTHONDONTWRITEBYTECODE. The sandbox imports the workflows' modules anew for every run,
+    and would compile them each time: three times the cost of starting a workflow (`benchmarks/workflow_prepare.py`).
+    """
+    if not sys.dont_write_bytecode:
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="holdfast-bytecode-", ignore_cleanup_errors=True) as folder:
+        sys.pycache_prefix, sys.dont_write_bytecode = folder, False
+        try:
+            yield
+        finally:
+            sys.pycache_prefix, sys.dont_write_bytecode = None, True
+
+
+async def interruptible(work: Coroutine[Any, Any, T], stop: asyncio.Event) -> T | None:
+    """The result of some work, or None when `stop` was set before it was done."""
+    doing, stopping = asyncio.create_task(work), asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait((doing, stopping), return_when=asyncio.FIRST_COMPLETED)
+        return None if stop.is_set() and not doing.done() else await doing
+    finally:
+        doing.cancel()
+        stopping.cancel()
+
+
+async def serve(parts: Collection[Part], *, load_apart: bool = False) -> None:
+    """Serve these parts in this process until SIGINT or SIGTERM; `load_apart`: load as well, in a process beside it.
+
+    Raises:
+        HoldfastError: a setting is wrong, no server answers, the store cannot be used, or load does not come up.
+    """
+    control = ControlProcess.of_this_process()
+    control.end_with_it()
+    settings = Settings.from_environment(os.environ)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    client = await interruptible(connect_patiently(SERVER_PATIENCE), stop)
+    if client is None:
+        return
+    async with AsyncExitStack() as stack:
+        load = await stack.enter_async_context(LoadProcess()) if load_apart else None
+        await stack.enter_async_context(running(client, settings, parts))
+        if load is not None:
+            await interruptible(load.ready(), stop)
+        if not stop.is_set():
+            _tell_ready(settings, parts, load)
+            control.tell_ready()
+        await stop.wait()
+        if load is not None:
+            await load.ask_to_end()
+    logger.info("worker stopped")
+
+
+def _tell_ready(settings: Settings, parts: Collection[Part], load: LoadProcess | None) -> None:
+    control_queue, queue = settings.task_queue, load_queue(settings.task_queue)
+    if load is not None:
+        logger.info("worker ready on queues %s and, in process %s, %s", control_queue, load.pid, queue)
+    else:
+        queues = {Part.CONTROL: control_queue, Part.LOAD: queue}
+        logger.info("worker ready on %s", " and ".join(queues[part] for part in Part if part in parts))
+
+
+def main(only: Part | None = None) -> int:
+    """Entry point; 3 when the worker could not start. Both parts, load in a process of its own, unless told `only`."""
+    return finished(serve([only]) if only else serve([Part.CONTROL], load_apart=True))
+
+
+def finished(serving: Coroutine[Any, Any, None]) -> int:
+    """Run a worker to its end; its exit code."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    try:
+        with kept_bytecode():
+            asyncio.run(serving)
+    except HoldfastError as error:
+        logger.error("%s", error)  # noqa: TRY400 - one sentence and a hint, never a traceback
+        return 3
+    return 0
