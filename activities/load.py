@@ -66,7 +66,7 @@ class LoadActivities:
         The store says what is finished, because heartbeats lag behind. Afterwards the rules must still be seen to act:
         if they are not, what was measured is marked invalid (`peer-contract` property 21).
         """
-        subject = await self._tools.subject(order.execution_id)
+        subject = await self._tools.subject(order.execution_id, order.share)
         tokens = await self._tools.store.tokens(order.execution_id)
         finished = await self._tools.store.finished_cases(order.execution_id, order.cases.first, order.cases.end)
         cases = await self._tools.store.cases(order.execution_id, order.cases.first, order.cases.end)

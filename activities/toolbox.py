@@ -18,8 +18,10 @@ from clients.secrets import Redactor, Secrets, redactor_for
 from clients.stability import HttpStabilityClient, StabilityClient
 from clients.store.store import Store
 from workflows.contracts.execution import Execution
+from workflows.contracts.load import LoadShare
 from workflows.contracts.plan import Plan
 from workflows.contracts.system import KubernetesStability
+from workflows.logic.sharing import shared
 
 
 @dataclass(frozen=True)
@@ -48,9 +50,10 @@ class Toolbox:
     _proxies: dict[str, ProxyClient] = field(default_factory=dict)
     _faults: dict[str, FaultClient] = field(default_factory=dict)
 
-    async def subject(self, execution_id: int) -> Subject:
-        """The execution and its plan, from the store."""
-        subject = Subject(await self.store.execution(execution_id), await self.store.plan(execution_id))
+    async def subject(self, execution_id: int, share: LoadShare | None = None) -> Subject:
+        """The execution and its plan, from the store; with a share, the plan as a batch that has it measures it."""
+        plan = shared(await self.store.plan(execution_id), share)
+        subject = Subject(await self.store.execution(execution_id), plan)
         self.secrets.know(json.dumps(subject.plan.request.model_dump(mode="json", by_alias=True)))
         return subject
 

@@ -257,6 +257,7 @@ class ResilienceTest(RunShell):
             case_count=total,
             batch_seconds=durations.batch_bound(self._plan).total_seconds(),
             ttl_seconds=int(ttl),
+            batches_at_once=self._plan.load.batches_at_once,
         )
 
 

@@ -1,4 +1,4 @@
-"""The load worker beside its control worker: there when it should be, gone when it should be, and missed when it dies."""
+"""The load worker beside its control worker: there when it should be, and gone; and missed when it dies."""
 
 from __future__ import annotations
 

@@ -175,13 +175,13 @@ class Bench:
         """Events of one workflow."""
         return len([event async for event in handle.fetch_history_events()])
 
-    async def worker(self, **environment: str) -> asyncio.subprocess.Process:
-        """A worker process of this bench."""
+    async def worker(self, *, only: str = "", **environment: str) -> asyncio.subprocess.Process:
+        """A worker process of this bench: with its load in a child of its own, or one part alone."""
         target = self.temporal.service_client.config.target_host
         with (self.folder / "worker.log").open("ab") as log:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
-                str(ROOT / "worker.py"),
+                *([str(ROOT / "starter.py"), "worker", "--only", only] if only else [str(ROOT / "worker.py")]),
                 cwd=self.folder,
                 env=os.environ
                 | {

@@ -57,6 +57,15 @@ class CaseRange(Contract):
     end: int
 
 
+class LoadShare(Contract):
+    """Which part of the plan's load a batch may send, while others are measured beside it."""
+
+    lane: int
+    """From 0 up to, not including, `of`: no two batches that are measured at once have the same."""
+    of: int
+    """Batches that are measured at once, at most."""
+
+
 class PageInput(Contract):
     """One page of batches: the work of one `LoadPage`."""
 
@@ -66,6 +75,8 @@ class PageInput(Contract):
     batch_seconds: float
     """Upper bound on one batch's time: requests x timeout / concurrency, and room to spare."""
     paused: bool = False
+    at_once: int = 1
+    """Batches that are measured at once, at most."""
 
 
 class BatchOrder(Contract):
@@ -73,6 +84,8 @@ class BatchOrder(Contract):
 
     execution_id: int
     cases: CaseRange
+    share: LoadShare | None = None
+    """None: all of the plan's load."""
 
 
 class BatchReport(Contract):

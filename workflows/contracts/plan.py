@@ -72,6 +72,9 @@ class Load(StrictModel):
     warm_up: int | None = Field(default=None, ge=0, le=100_000)
     """Requests at most that are sent before anything is measured, until two blocks of them agree. Default: 1000 when
     the plan compares with the baseline, else none."""
+    batches_at_once: int = Field(default=1, ge=1, le=16)
+    """Batches of cases that are measured at once, by several load workers or by one. They share `concurrency` or
+    `rate`: the system never sees more of a run than these say. The first batch, with the baseline, is alone."""
 
     @property
     def most_requests(self) -> int:

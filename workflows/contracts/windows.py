@@ -186,6 +186,7 @@ class RulesWindowInput(WindowInput):
     """Upper bound on one batch's time."""
     ttl_seconds: int
     """Life of the rules at the proxy: longer than everything this window does."""
+    batches_at_once: int = 1
 
 
 class Closing(Contract):

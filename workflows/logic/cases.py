@@ -16,6 +16,9 @@ MOST_PAGES = 50
 MOST_BATCHES_PER_PAGE = 1_000
 """Keeps the history of one page under 10,000 events: a batch costs about six."""
 
+LEAST_ROUNDS = 3
+"""How often all lanes of a page are filled, where several batches are measured at once."""
+
 BASELINE_ID = "baseline"
 
 
@@ -79,8 +82,23 @@ def batches_in(cases: CaseRange, batch_size: int) -> list[CaseRange]:
     ]
 
 
-def pages_of(case_total: int, batch_size: int) -> list[CaseRange]:
-    """All cases cut into pages of whole batches: about fifty of them, more only for very many cases."""
+def pages_of(case_total: int, batch_size: int, at_once: int = 1) -> list[CaseRange]:
+    """All cases cut into pages of whole batches: about fifty of them, more only for very many cases.
+
+    A page ends when its last batch does. So where several batches are measured `at_once`, a page has several rounds of
+    them: what some are waiting for is little beside the whole.
+    """
     batches = -(-case_total // batch_size)
-    per_page = min(MOST_BATCHES_PER_PAGE, max(1, -(-batches // MOST_PAGES)))
-    return batches_in(CaseRange(first=0, end=case_total), per_page * batch_size)
+    per_page = max(1, -(-batches // MOST_PAGES))
+    if at_once > 1:
+        per_page = at_once * max(LEAST_ROUNDS, -(-per_page // at_once))
+    return batches_in(CaseRange(first=0, end=case_total), min(MOST_BATCHES_PER_PAGE, per_page) * batch_size)
+
+
+def rounds_of_batches(case_total: int, batch_size: int, at_once: int) -> int:
+    """In how many rounds all batches are measured at most, each round as long as its longest batch.
+
+    The first batch is alone; pages follow one another.
+    """
+    pages = [len(batches_in(page, batch_size)) for page in pages_of(case_total, batch_size, at_once)]
+    return sum(-(-(batches - (page == 0)) // at_once) for page, batches in enumerate(pages)) + 1

@@ -11,7 +11,8 @@ from workflows.contracts.plan import Plan, Timeouts
 from workflows.contracts.timing import Timing
 from workflows.contracts.windows import WindowKind
 from workflows.logic.blocks import GROUP_SIZE, WARM_UP_BLOCK, blocks_of, longest_span, rounds_of
-from workflows.logic.cases import BATCH_SIZE
+from workflows.logic.cases import BATCH_SIZE, rounds_of_batches
+from workflows.logic.sharing import largest_share, least_share
 
 Moment = TypeVar("Moment", timedelta, datetime)
 """A time of its own, or one that is counted from something."""
@@ -44,6 +45,11 @@ def least_case_time(plan: Plan, assumed: timedelta) -> timedelta:
     return assumed * sum(rounds_of(size, plan.load.concurrency) for size in sizes)
 
 
+def least_load_time(plan: Plan, arms: int, assumed: timedelta) -> timedelta:
+    """What so many arms take when each request takes `assumed`, as many batches at once as there may be."""
+    return least_case_time(largest_share(plan), assumed) * arms / plan.load.batches_at_once
+
+
 def group_bound(plan: Plan, cases: int) -> timedelta:
     """Upper bound on one group of so many cases beside a control, where the plan compares, with its warm-up."""
     whole, rest = divmod(plan.warm_up, WARM_UP_BLOCK)
@@ -60,7 +66,11 @@ def _blocks_bound(plan: Plan, sizes: Sequence[int]) -> timedelta:
 
 
 def batch_bound(plan: Plan) -> timedelta:
-    """Upper bound on one batch, with room for the store and for seeing that the rules still act."""
+    """Upper bound on one batch, with room for the store and for seeing that the rules still act.
+
+    Of those that are measured at once, on the one that may send least.
+    """
+    plan = least_share(plan)
     # The baseline is a group of its own.
     compared = [1] + [GROUP_SIZE] * -(-BATCH_SIZE // GROUP_SIZE)
     groups = compared if plan.slo.compares else [1] * BATCH_SIZE
@@ -70,8 +80,8 @@ def batch_bound(plan: Plan) -> timedelta:
 def rules_ttl(plan: Plan, case_total: int) -> timedelta:
     """Life of the rules: longer than the waits after the upsert and the whole load test, at least `rules_ttl`."""
     waits = plan.timeouts.rules_ready * 2 + plan.timeouts.stability
-    batches = -(-case_total // BATCH_SIZE)
-    needed = waits + batch_bound(plan) * batches
+    rounds = rounds_of_batches(case_total, BATCH_SIZE, plan.load.batches_at_once)
+    needed = waits + batch_bound(plan) * rounds
     return min(max(plan.timeouts.rules_ttl, needed), LONGEST_RULES_TTL)
 
 

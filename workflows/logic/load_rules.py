@@ -30,6 +30,7 @@ def load_rules(document: Raw) -> Iterator[Problem]:
     load, slo = _mapping(document.get("load")), document.get("slo")
     yield from _instead(load)
     yield from _too_long(load, document)
+    yield from _shares(load)
     if isinstance(slo, dict):
         yield from _some_threshold(slo)
         yield from _stopping(load, slo)
@@ -70,6 +71,18 @@ def _too_long(load: Raw, document: Raw) -> Iterator[Problem]:
             path=f"load.{place}",
             message=f"{requests} requests for each of {cases} cases may take more than 10 years {when}",
             hint=f"lower load.{place}, {lower}, or test fewer services in one plan",
+        )
+
+
+def _shares(load: Raw) -> Iterator[Problem]:
+    """In the closed model every batch that is measured has at least one request in flight."""
+    at_once, concurrency = load.get("batches_at_once"), load.get("concurrency", Load().concurrency)
+    known = isinstance(at_once, int) and isinstance(concurrency, int) and load.get("rate") is None
+    if known and 1 <= concurrency < at_once:
+        yield Problem(
+            path="load.batches_at_once",
+            message=f"{at_once} batches cannot share {concurrency} requests in flight (load.concurrency)",
+            hint=f"write at most {concurrency}: the system is never sent more at once than load.concurrency says",
         )
 
 

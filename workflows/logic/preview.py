@@ -81,7 +81,7 @@ def _cases(plan: Plan) -> CasesPreview:
         left_out=left_out,
         batch_size=BATCH_SIZE,
         batches=len(batches_in(everything, BATCH_SIZE)),
-        pages=len(pages_of(everything.end, BATCH_SIZE)),
+        pages=len(pages_of(everything.end, BATCH_SIZE, plan.load.batches_at_once)),
     )
 
 

@@ -16,7 +16,7 @@ from workflows.logic.durations import (
     due_after,
     fault_hold,
     fault_ttl,
-    least_case_time,
+    least_load_time,
     most_at_once,
     recording_hold,
     recording_ttl,
@@ -38,7 +38,7 @@ def stages(plan: Plan, timing: Timing, arms: int, assumed: timedelta) -> list[St
     asked = plan.steady_state.requests if plan.steady_state.check else 0
     steady, again = assumed * asked, limits.stability * 2 if asked else _NOTHING
     closing = limits.recovery + timing.settle + limits.stability
-    load = least_case_time(plan, assumed) * arms
+    load = least_load_time(plan, arms, assumed)
     rules = rules_ttl(plan, case_count(services)) + closing
     recording = recording_hold(plan, timing.analyze_dedupe) + closing
     together = most_at_once(plan)

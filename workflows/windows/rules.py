@@ -51,8 +51,8 @@ class RulesWindow:
             await self._switch_on()
         await self._holding.opened(rules=self._report.rules)
         await self._enter_load_phase()
-        started = workflow.now()
-        for page, cases in enumerate(pages_of(self._order.case_count, BATCH_SIZE)):
+        started, at_once = workflow.now(), self._order.batches_at_once
+        for page, cases in enumerate(pages_of(self._order.case_count, BATCH_SIZE, at_once)):
             await workflow.wait_condition(lambda: not self._paused)
             await self._measure(page, cases)
         seconds = (workflow.now() - started) / timedelta(seconds=1)
@@ -122,6 +122,7 @@ class RulesWindow:
             batch_size=BATCH_SIZE,
             batch_seconds=self._order.batch_seconds,
             paused=self._paused,
+            at_once=self._order.batches_at_once,
         )
         self._page = await workflow.start_child_workflow(
             LoadPage.run,
