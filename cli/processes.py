@@ -90,6 +90,11 @@ class Child:
         return HoldfastError(ErrorCode.PEER_UNREACHABLE, f"the {self.name} {what}{end}")
 
     @property
+    def pid(self) -> int:
+        """Of the process, while it is there."""
+        return self._process.pid
+
+    @property
     def ended(self) -> bool:
         """Whether it has ended."""
         return self._process.returncode is not None

@@ -24,13 +24,14 @@ from workflows.contracts.faults import FaultReport
 from workflows.contracts.load import ExclusionOrder
 from workflows.contracts.steady import SteadyMoment
 from workflows.contracts.timing import Timing
-from workflows.contracts.windows import LockInput, RulesWindowInput
+from workflows.contracts.windows import LockInput, RulesWindowInput, WindowInput
 from workflows.injecting import break_each
 from workflows.locking import take_lock
 from workflows.logic import coverage, durations, exclusions
 from workflows.logic.canonical import canonical_json
 from workflows.logic.cases import case_count
 from workflows.logic.validation import check_input
+from workflows.logic.window_rows import TERSE_FROM, told_for
 from workflows.names import (
     WorkflowType,
     fault_workflow_id,
@@ -181,19 +182,33 @@ class ResilienceTest(RunShell):
 
     async def _break(self, service: str) -> FaultReport:
         await self._unpaused()
+        order = self._fault_input(service)
+        window_id = fault_workflow_id(self.execution, service)
+        if order.terse:
+            self._board.window_changed(told_for(order, window_id, workflow.now()), workflow.now())
         report = await workflow.execute_child_workflow(
             FaultWindow.run,
-            self._window_input(durations.fault_hold(self._plan).total_seconds(), service),
-            id=fault_workflow_id(self.execution, service),
+            order,
+            id=window_id,
             static_summary=f"Break {service} and see how it fails",
             **policies.WINDOW,
         )
+        if order.terse:
+            self._board.window_changed(told_for(order, window_id, workflow.now(), report), workflow.now())
         self._ensure_going_on()
         self._board.injected(report)
         self._publish()
         if not report.recovery_verified:
             raise StageError(ErrorCode.RECOVERY_UNVERIFIED, f"{service} was not seen to recover: {report.error}")
         return report
+
+    def _fault_input(self, service: str) -> WindowInput:
+        """Of very many windows, each costs the run's history no more than it must."""
+        order = self._window_input(durations.fault_hold(self._plan).total_seconds(), service)
+        if len(self._plan.services) < TERSE_FROM:
+            return order
+        brief = self.execution.model_copy(update={"services": [service]})
+        return order.model_copy(update={"terse": True, "execution": brief})
 
     async def _load_test_every_case(self) -> None:
         """RULES_READY, then LOAD_TEST_BASELINE once the rules are seen to act: every case is measured."""

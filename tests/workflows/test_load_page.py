@@ -1,4 +1,4 @@
-"""A page of batches, several at once: the first alone, never more than allowed, all of them, and none after an error."""
+"""A page of batches, several at once: the first alone, no more than allowed, all of them, none after an error."""
 
 from __future__ import annotations
 

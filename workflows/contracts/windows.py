@@ -156,6 +156,8 @@ class WindowInput(Contract):
     """How long this window may stay open before it closes itself."""
     service: str = ""
     """The one service of a fault window."""
+    terse: bool = False
+    """Whether the run keeps this window's row itself, and is signalled only what it cannot tell from its result."""
 
 
 class LockInput(WindowInput):

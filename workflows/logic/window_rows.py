@@ -4,10 +4,33 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 from workflows.contracts.execution import Recovery
+from workflows.contracts.faults import FaultReport
 from workflows.contracts.status import InjectionRow, WindowRow
-from workflows.contracts.windows import WindowChanged, WindowKind, WindowState
+from workflows.contracts.windows import WindowChanged, WindowInput, WindowKind, WindowState
+
+TERSE_FROM = 300
+"""Services from which on fault windows are terse. Each signal costs the run four events of its history, and its windows
+send four: with a thousand services they alone would be more than the 10,000 that a history should have.
+"""
+
+
+def told_for(order: WindowInput, window_id: str, now: datetime, report: FaultReport | None = None) -> WindowChanged:
+    """What a terse fault window would have told its run: when it begins, and with a report when it has ended."""
+    state = WindowState.OPENING
+    if report is not None:
+        state = WindowState.CLOSED if report.recovery_verified else WindowState.UNVERIFIED
+    return WindowChanged(
+        window_id=window_id,
+        kind=WindowKind.FAULT,
+        state=state,
+        service=order.service,
+        peer_name=report.fault_name if report else "",
+        detail="" if report is None or report.recovery_verified else report.error,
+        at=now,
+    )
 
 
 def moved(rows: Sequence[WindowRow], change: WindowChanged) -> list[WindowRow]:

@@ -103,7 +103,12 @@ class Holding:
         await self.tell(WindowState.OPEN, detail=detail, **facts)
 
     async def tell(self, state: WindowState, **facts: Any) -> None:
-        """Signal the run. A run that is gone is no trouble: its windows close all the same."""
+        """Signal the run. A run that is gone is no trouble: its windows close all the same.
+
+        A terse window is silent unless something is wrong: its result says the rest. A cancelled one has no result.
+        """
+        if self.order.terse and state is not WindowState.UNVERIFIED and workflow.cancellation_reason() is None:
+            return
         change = WindowChanged(
             window_id=workflow.info().workflow_id,
             kind=self.kind,

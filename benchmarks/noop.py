@@ -1,0 +1,160 @@
+"""Activities that do nothing: what a run costs Temporal and its workers when no peer and no store takes any time."""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from temporalio import activity
+
+from activities.toolbox import Toolbox
+from worker import Activities, build_activities
+from workflows.contracts.execution import (
+    CaseCounts,
+    CaseVerdict,
+    Ending,
+    Execution,
+    Judgement,
+    NewExecution,
+    Phase,
+    Recovery,
+    RunStatus,
+    Verdict,
+)
+from workflows.contracts.faults import CapturedFailure, FaultOrder, FaultRunning
+from workflows.contracts.guardrails import Guardrails
+from workflows.contracts.load import BatchOrder, BatchReport, CaseOutcome, GeneratedCases, RulesOrder, RulesUpserted
+from workflows.contracts.metrics import LoadMetrics
+from workflows.contracts.plan import Plan
+from workflows.contracts.steady import SteadyReport
+from workflows.contracts.stop import Tripped
+from workflows.contracts.timing import Timing, TimingPreset
+from workflows.contracts.traffic import AnalysisStarted, RecordedService, RecordedServices
+from workflows.contracts.windows import (
+    Closing,
+    LockHolder,
+    OpenWindows,
+    PreflightReport,
+    RunRef,
+    ServiceStability,
+    StabilityOrder,
+    StabilityReport,
+)
+from workflows.logic.cases import cases_in
+from workflows.logic.metrics import metrics_of
+from workflows.names import record_id
+
+EXECUTION_ID = 2**53 - 1
+"""The largest, whose names are the longest."""
+
+
+class Pretending:
+    """Answers every activity of a run of this plan at once, and in full: payloads are as large as they can be."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.names = plan.service_names
+        self.seen = bytearray(len(self.names) * (len(self.names) + 1) // 2 + 1)
+        """How often each case was measured, by index."""
+
+    def measure_batch(self, order: BatchOrder) -> BatchReport:
+        """Compute every case of the batch by its index, and count it."""
+        cases = list(cases_in(self.names, order.cases))
+        for case in cases:
+            self.seen[case.index] += 1
+        lines = [
+            CaseVerdict(case_id=case.case_id, outcome=CaseOutcome.MEASURED, verdict=None, p50_ms=123.456,
+                        p95_ms=1234.567, p99_ms=12345.678, error_rate=12.345, requests=1_000, reason="")
+            for case in cases
+        ]  # fmt: skip
+        return BatchReport(measured=len(cases), metrics=metrics_of(lines))
+
+    def create_execution(self, new: NewExecution) -> Execution:
+        """The record."""
+        assert new.plan_json
+        return Execution(
+            execution_id=EXECUTION_ID, task_id=1, req_def_id=1, record_id=record_id(EXECUTION_ID), plan_sha256="0" * 64,
+            environment=self.plan.environment, namespace=self.plan.system.namespace, services=self.names,
+            timing=Timing.of(TimingPreset.FAST), started_at=datetime.now(UTC),
+        )  # fmt: skip
+
+    def await_stability(self, order: StabilityOrder) -> StabilityReport:
+        """All are stable."""
+        return StabilityReport(
+            services=[ServiceStability(service=one, stable=True, waited_seconds=1.234) for one in order.services]
+        )
+
+    def replay_and_capture(self, order: FaultOrder) -> CapturedFailure:
+        """It failed."""
+        return CapturedFailure(service=order.service, responses=3, status=503)
+
+    def upsert_rules(self, order: RulesOrder) -> RulesUpserted:
+        """All rules are in."""
+        return RulesUpserted(record_id=record_id(order.execution_id), rules=len(order.services) * 3,
+                             services=order.services, ttl_seconds=order.ttl_seconds,
+                             expires_at=datetime.now(UTC) + timedelta(seconds=order.ttl_seconds))  # fmt: skip
+
+    def judge(self, _order: Any) -> Judgement:
+        """All passed, and fifty are told of as if they had not."""
+        counts = CaseCounts(total=len(self.seen), measured=len(self.seen), passed=len(self.seen))
+        return Judgement(verdict=Verdict.PASSED, cases=counts, failed_cases=[])
+
+    def constant(self, result: type) -> Any:
+        """What the others answer, by its type."""
+        recorded = [RecordedService(service=one, patterns=3, baggage_forwarded=True) for one in self.names]
+        pairs = len(self.names) * (len(self.names) - 1) // 2
+        answers: dict[type, Any] = {
+            GeneratedCases: GeneratedCases(baseline=1, single=len(self.names), dual=pairs, tokens=len(self.names)),
+            FaultRunning: FaultRunning(fault_name="hf-1", waited_seconds=1),
+            Closing: Closing(verified=True),
+            LockHolder: LockHolder(),
+            PreflightReport: PreflightReport(),
+            OpenWindows: OpenWindows(),
+            AnalysisStarted: AnalysisStarted(task_id="task"),
+            RecordedServices: RecordedServices(services=recorded),
+            SteadyReport: SteadyReport(met=True),
+            BatchReport: BatchReport(metrics=LoadMetrics()),
+        }
+        return answers.get(result)
+
+
+def noop_activities(plan: Plan) -> tuple[Activities, Pretending]:
+    """One for each activity of the real worker, under its name."""
+    nothing: Any = None
+    tools = Toolbox(store=nothing, secrets=nothing, load=nothing, canary=nothing)
+    real = build_activities(tools, nothing, Timing(), Guardrails(), search_attributes=False)
+    pretending = Pretending(plan)
+    return Activities(
+        control=[_noop(one, pretending) for one in real.control], load=[_noop(one, pretending) for one in real.load]
+    ), pretending
+
+
+def _noop(real: Callable[..., Any], pretending: Pretending) -> Callable[..., Any]:
+    definition = activity._Definition.must_from_callable(real)
+    kinds = typing.get_type_hints(real)
+    (taken,) = [kind for name, kind in kinds.items() if name != "return"]
+    result = _not_none(kinds["return"])
+    answer = getattr(pretending, str(definition.name), None)
+
+    async def noop(order: Any) -> Any:
+        if result is Tripped:
+            raise AssertionError("the plan watches nothing")
+        if result is Ending:
+            return _ending(order)
+        return answer(order) if answer else pretending.constant(result)
+
+    noop.__annotations__ = {"order": taken, "return": kinds["return"]}
+    return activity.defn(name=definition.name)(noop)
+
+
+def _not_none(kind: Any) -> Any:
+    given = [one for one in typing.get_args(kind) if one is not type(None)]
+    return given[0] if given and type(None) in typing.get_args(kind) else kind
+
+
+def _ending(run: RunRef) -> Ending:
+    return Ending(
+        execution_id=run.execution_id, status=RunStatus.COMPLETED, phase=Phase.DONE, recovery=Recovery.VERIFIED
+    )

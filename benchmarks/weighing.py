@@ -1,0 +1,68 @@
+"""What a run leaves in Temporal: events, bytes and payloads of each of its workflows, by the server's word."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import Message
+from temporalio.api.common.v1 import Payload
+from temporalio.client import Client, WorkflowHandle
+
+Run = WorkflowHandle[Any, Any]
+
+MOST_EVENTS = 10_000
+"""Of one workflow: the server warns a little above it."""
+
+LARGEST_PAYLOAD = 256 * 1024
+"""Bytes. The server and the SDK warn from twice that on."""
+
+
+@dataclass(frozen=True)
+class Weight:
+    """One workflow's history."""
+
+    kind: str
+    workflow_id: str
+    events: int
+    size: int
+    """Bytes of all events."""
+    largest_payload: int
+    """Bytes."""
+
+
+async def weighed(client: Client, run: Run, kind: str = "ResilienceTest") -> AsyncIterator[Weight]:
+    """A run and every workflow that it, or one of these, has started."""
+    events, size, largest = 0, 0, 0
+    children: list[tuple[str, Run]] = []
+    async for event in run.fetch_history_events():
+        events += 1
+        size += event.ByteSize()
+        largest = max([largest, *(payload.ByteSize() for payload in payloads_in(event))])
+        started = event.child_workflow_execution_started_event_attributes
+        if started.workflow_execution.workflow_id:
+            child = started.workflow_execution
+            handle = client.get_workflow_handle(child.workflow_id, run_id=child.run_id)
+            children.append((started.workflow_type.name, handle))
+    yield Weight(kind, run.id, events, size, largest)
+    for child_kind, handle in children:
+        async for weight in weighed(client, handle, child_kind):
+            yield weight
+
+
+def payloads_in(message: Message) -> Iterator[Payload]:
+    """Every payload in an event, however deep."""
+    if isinstance(message, Payload):
+        yield message
+        return
+    for field, value in message.ListFields():
+        if field.type != FieldDescriptor.TYPE_MESSAGE:
+            continue
+        if field.message_type.GetOptions().map_entry:
+            inner = [one for one in value.values() if isinstance(one, Message)]
+        else:
+            inner = list(value) if field.is_repeated else [value]
+        for one in inner:
+            yield from payloads_in(one)

@@ -1,0 +1,53 @@
+"""A hundred services, 4,951 cases: a run from beginning to end, and what it leaves in Temporal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from temporalio.client import Client
+
+from benchmarks.weighing import LARGEST_PAYLOAD, MOST_EVENTS, weighed
+from lab import Lab, PortChoice
+from lab.generate import generate_topology
+from lab.graphs import Shape
+from lab.plan_for import plan_for
+from tests.e2e.bench import Bench
+from tests.e2e.conftest import QUICK
+from workflows.contracts.execution import Recovery
+from workflows.names import WorkflowType
+
+SERVICES = 99
+"""That fail; the entry is the hundredth."""
+
+LONGEST_HISTORY = MOST_EVENTS // 2
+"""Events of any workflow of this run: ten times as many services must still fit (`benchmarks/b4_*.py` has these)."""
+
+
+@pytest.mark.exhaustive
+@pytest.mark.timeout(3 * 60 * 60)
+async def test_a_hundred_services_end_to_end(temporal: Client, tmp_path: Path) -> None:
+    """Every case is measured, by two load workers; nothing stays on; histories and payloads keep their bounds."""
+    topology, _ = generate_topology(Shape.LAYERED, SERVICES + 1, seed=5, weaknesses=0)
+    async with Lab(topology, settings=QUICK, ports=PortChoice.FREE) as lab:
+        bench = Bench(temporal, lab, tmp_path)
+        plan = plan_for(topology, lab.addresses) | {"name": bench.name}
+        plan["system"]["environment"] = bench.name
+        plan["services"] = [{"name": one["name"], "fault": "error"} for one in plan["services"]]
+        plan["load"] = {"requests": 1, "concurrency": 4, "batches_at_once": 4}
+        plan["slo"] = {"error_rate": "1%"}
+        async with bench:
+            await bench.worker(only="control")
+            for _ in range(2):
+                await bench.worker(only="load", HOLDFAST_LOAD_AT_ONCE="2")
+            run = await bench.start(plan)
+            summary = await run.result()
+            await bench.lock_ended(run)
+            results = await bench.store.results(summary.execution_id)
+            weights = [weight async for weight in weighed(temporal, run)]
+        assert lab.state().clean
+    assert summary.cases.measured == len(results) == 1 + SERVICES + SERVICES * (SERVICES - 1) // 2
+    assert summary.recovery is Recovery.VERIFIED
+    assert {WorkflowType.RULES_WINDOW, WorkflowType.LOAD_PAGE} < {one.kind for one in weights}
+    assert max(weight.events for weight in weights) < LONGEST_HISTORY
+    assert max(weight.largest_payload for weight in weights) < LARGEST_PAYLOAD // 10

@@ -1,0 +1,71 @@
+"""Fault windows of a very large run: they cost its history little, and the run knows as much of them as it must."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from temporalio.client import WorkflowFailureError, WorkflowHandle
+
+from tests.e2e.bench import Bench, until
+from tests.leaks.stages import workflows_of
+from workflows.contracts.execution import Recovery
+from workflows.contracts.windows import WindowKind, WindowState
+from workflows.names import WorkflowType
+
+
+@pytest.fixture(autouse=True)
+def _every_run_is_very_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Logic is passed through the sandbox: every run takes it as it stands here.
+    monkeypatch.setattr("workflows.logic.window_rows.TERSE_FROM", 1)
+
+
+async def signals_sent(bench: Bench, run: WorkflowHandle[Any, Any]) -> list[int]:
+    """By each fault window."""
+    found = []
+    async for kind, window in workflows_of(bench.temporal, run):
+        if kind == WorkflowType.FAULT_WINDOW:
+            events = [event async for event in window.fetch_history_events()]
+            found.append(
+                sum(event.HasField("external_workflow_execution_signaled_event_attributes") for event in events)
+            )
+    return found
+
+
+async def test_a_run_knows_of_its_windows_without_a_signal(bench: Bench) -> None:
+    """Begun, ended, under which name, and that all is off."""
+    run = await bench.start(bench.small_plan())
+    summary = await run.result()
+    await bench.lock_ended(run)
+    assert summary.recovery is Recovery.VERIFIED
+    assert summary.cases.measured == 4
+    state = await bench.status(run)
+    assert state is not None
+    faults = [row for row in state.windows if row.kind is WindowKind.FAULT]
+    assert [(row.service, row.state) for row in faults] == [
+        ("reviews", WindowState.CLOSED),
+        ("shipping", WindowState.CLOSED),
+    ]
+    assert all(row.peer_name.startswith("hf-") and row.began_at and row.ended_at for row in faults)
+    assert await signals_sent(bench, run) == [0, 0]
+
+
+async def test_a_cancelled_one_is_told_what_its_result_cannot_tell(bench: Bench) -> None:
+    """A cancelled window has no result: the run learns by signal that it has closed."""
+    run = await bench.start(bench.small_plan())
+
+    async def fault_on() -> bool:
+        return bool(bench.lab.state().faults)
+
+    await until(fault_on, "a fault")
+    await run.cancel()
+    with pytest.raises(WorkflowFailureError):
+        await run.result()
+    report = await bench.lock_ended(run)
+    assert report is not None
+    assert report.recovery_verified
+    state = await bench.status(run)
+    assert state is not None
+    assert {row.state for row in state.windows if row.kind is WindowKind.FAULT} == {WindowState.CLOSED}
+    assert state.recovery is Recovery.VERIFIED
+    assert bench.lab.state().clean
