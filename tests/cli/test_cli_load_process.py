@@ -84,13 +84,13 @@ async def test_one_that_is_ended_on_purpose_is_not_replaced(caplog: pytest.LogCa
 async def test_the_worker_has_its_load_in_a_process_of_its_own(holdfast: Start, server: RunningServer) -> None:
     """Ended with it when asked, replaced when it dies alone, and gone with it when it is killed."""
     worker = await holdfast("worker")
-    first = load_of(await worker.until("worker ready", patience=60))
+    first = load_of(await worker.until("in process", patience=60))
     os.kill(first, signal.SIGKILL)
     await worker.until("ended by itself with -9")
     worker.signal(signal.SIGTERM)
     assert await worker.end() == 0
     again = await holdfast("worker")
-    second = load_of(await again.until("worker ready", patience=60))
+    second = load_of(await again.until("in process", patience=60))
     again.signal(signal.SIGKILL)
     assert await again.end() == -signal.SIGKILL
     await until_gone(second)

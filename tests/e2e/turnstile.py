@@ -23,6 +23,11 @@ class Turnstile:
         """Requests that were in flight at once, at most."""
         self.begun: Counter[str] = Counter()
         """Requests by their baggage header."""
+        self.holding: set[str] = set()
+        """Baggage headers whose requests are kept inside until it opens."""
+        self.held: Counter[str] = Counter()
+        """Requests that are, or were, kept so."""
+        self.opened = asyncio.Event()
         self._entry = entry
         self._inside = 0
 
@@ -30,8 +35,12 @@ class Turnstile:
         """One request."""
         self._inside += 1
         self.most = max(self.most, self._inside)
-        self.begun[request.headers.get("baggage", "")] += 1
+        baggage = request.headers.get("baggage", "")
+        self.begun[baggage] += 1
         try:
+            if baggage in self.holding:
+                self.held[baggage] += 1
+                await self.opened.wait()
             async with aiohttp.ClientSession(trust_env=False) as client:
                 headers = {name: value for name, value in request.headers.items() if name.lower() != "host"}
                 address = self._entry + request.path_qs
