@@ -60,7 +60,8 @@ class LoadPage:
                 if task.done():
                     task.result()
         except (Exception, asyncio.CancelledError):
-            # Not `finally`: see `Holding.hold`.
+            # Not `finally`: see `Holding.hold`. A batch that ends normally although cancelled must not be followed.
+            self._left.clear()
             await despite_cancel(close_all(tasks))
             raise
 
