@@ -283,3 +283,31 @@ async def test_a_bad_baseline_ends_the_load_test_before_any_group(bench: Bench) 
     with pytest.raises(Exception, match=r"stop.baseline: error rate 100% > 1%"):
         await bench.measure(load)
     assert set(load.sent) == {""}
+
+
+@pytest.mark.parametrize(
+    ("p_value", "sequential", "verdict"),
+    [
+        (0.03, False, Verdict.INCONCLUSIVE),
+        (0.003, False, Verdict.FAILED),
+        # The test that looks after every round has its share of the false alarms already.
+        (0.03, True, Verdict.FAILED),
+    ],
+)
+async def test_a_regression_must_stand_among_all_cases_of_the_run(
+    bench: Bench, p_value: float, sequential: bool, verdict: Verdict
+) -> None:
+    """With fifteen comparisons one of them says so by chance often enough: 5 % of false alarms are for the run."""
+    await bench.prepare(*COMPARING)
+    await bench.measure(Scripted(lambda _, number: steady(FAST_US, number)))
+    results = await bench.store.results(bench.run)
+    first = results[1].measurement
+    assert first is not None
+    assert first.comparison is not None
+    facts = {"finding": Finding.REGRESSION, "p_value": p_value, "sequential": sequential, "ratio": 1.2}
+    found = first.model_copy(update={"comparison": first.comparison.model_copy(update=facts)})
+    await bench.store.save_group(bench.run, [results[1].model_copy(update={"measurement": found})], [])
+    judgement = await bench.judge()
+    assert judgement.verdict is verdict
+    (case,) = judgement.failed_cases + judgement.inconclusive_cases
+    assert case.case_id == results[1].case_id
