@@ -7,34 +7,24 @@ test over the plan's concurrency: what it would take if nothing but sending them
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
-import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from temporalio.client import Client
 from temporalio.service import RPCError
 
 from benchmarks.frame import Row
+from benchmarks.site import PATIENCE, Site, family, peak, site
 from benchmarks.weighing import Weight, weighed
-from cli.connection import connected
-from cli.processes import Child
 from clients.store.packing import unpacked
 from clients.store.store import Store
-from lab import LabAddresses
-from lab.generate import Generated, generate_topology
-from lab.graphs import Shape
-from lab.plan_for import plan_for
 from workflows.contracts.execution import Phase, RunSummary
 from workflows.contracts.status import RunState
 from workflows.contracts.windows import LockReport
 from workflows.logic.percentiles import nearest_rank
-from workflows.names import STATUS_QUERY, WorkflowType, lock_workflow_id
+from workflows.names import PAUSE_UPDATE, STATUS_QUERY
 
 TITLE = "What a run costs beside its requests"
 
@@ -44,35 +34,7 @@ REQUESTS = {5: 50, 20: 5, 100: 1}
 CONCURRENCY = 2
 RUNNING, STARTS = 50, 100
 START_AIM = 0.025
-PATIENCE = 120.0
 _MIB = 1024 * 1024
-_SEED = 3
-
-
-@dataclass(frozen=True)
-class Site:
-    """Server, lab and worker, running."""
-
-    client: Client
-    plan: dict[str, Any]
-    store: Store
-    queue: str
-    worker: Child
-
-    async def start(self, workflow_id: str, **more: Any) -> Any:
-        """A run of the plan."""
-        return await self.client.start_workflow(
-            WorkflowType.RESILIENCE_TEST,
-            {"plan": self.plan} | more,
-            id=workflow_id,
-            task_queue=self.queue,
-            result_type=RunSummary,
-        )
-
-    @property
-    def lock_id(self) -> str:
-        """Of its namespace."""
-        return lock_workflow_id(self.plan["system"]["environment"], self.plan["system"]["namespace"])
 
 
 def main(sizes: dict[int, int] = REQUESTS) -> list[Row]:
@@ -81,52 +43,6 @@ def main(sizes: dict[int, int] = REQUESTS) -> list[Row]:
     for services, requests in sizes.items():
         rows += asyncio.run(_measured(services, requests))
     return rows + asyncio.run(_starts())
-
-
-@asynccontextmanager
-async def site(services: int, load: dict[str, Any]) -> AsyncIterator[Site]:
-    """A generated system with so many services behind its entry."""
-    system = generate_topology(Shape.LAYERED, services + 1, _SEED, weaknesses=0)
-    async with AsyncExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="holdfast-bench-")))
-        environment = _environment(folder)
-
-        async def start(name: str, *arguments: str) -> Child:
-            child = await Child.start(name, *arguments, folder=folder, environment=environment)
-            stack.push_async_callback(child.stop)
-            return child
-
-        server = await start("server", "server", "--json", "--no-ui", "--database", str(folder / "temporal.db"))
-        shape = f"{Shape.LAYERED.value}:{services + 1}"
-        made = ("--generate", shape, "--seed", str(_SEED), "--weaknesses", "0")
-        lab = await start("lab", "lab", "--json", "--free-ports", *made)
-        environment["TEMPORAL_ADDRESS"] = (await server.ready(PATIENCE))["address"]
-        addresses = LabAddresses.model_validate(await lab.ready(PATIENCE))
-        store = await Store.open(environment["HOLDFAST_DATABASE_URL"])
-        stack.push_async_callback(store.close)
-        client = await connected(environment["TEMPORAL_ADDRESS"])
-        worker = await start("worker", "worker")
-        plan = _plan(system, addresses, load)
-        yield Site(client, plan, store, environment["HOLDFAST_TASK_QUEUE"], worker)
-
-
-def _environment(folder: Path) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("TEMPORAL_", "HOLDFAST_"))}
-    (folder / "temporal.toml").touch()
-    return kept | {
-        "TEMPORAL_CONFIG_FILE": str(folder / "temporal.toml"),
-        "HOLDFAST_DATABASE_URL": f"sqlite+aiosqlite:///{folder / 'holdfast.db'}",
-        "HOLDFAST_TIMING": "fast",
-        "HOLDFAST_TASK_QUEUE": "holdfast-bench",
-        "HOLDFAST_SWEEPER": "false",
-    }
-
-
-def _plan(system: Generated, addresses: LabAddresses, load: dict[str, Any]) -> dict[str, Any]:
-    plan = plan_for(system.topology, addresses)
-    # A delay would be waited for at each injection: it is no cost of ours.
-    plan["services"] = [{"name": one["name"], "fault": "error"} for one in plan["services"]]
-    return plan | {"load": load}
 
 
 @dataclass(frozen=True)
@@ -165,7 +81,7 @@ async def _measured(services: int, requests: int) -> list[Row]:
             load=_load_seconds(await run.query(STATUS_QUERY, result_type=RunState)),
             ideal=await _request_seconds(at.store, summary.execution_id, cases) / CONCURRENCY,
             weights=[weight async for weight in weighed(at.client, run)],
-            memory=[_peak(pid) for pid in _family(at.worker.pid)],
+            memory=[peak(pid) for pid in family(at.worker.pid)],
         )
     return _rows(found)
 
@@ -200,9 +116,11 @@ def _rows(found: Found) -> list[Row]:
 
 async def _starts() -> list[Row]:
     """Runs that wait for a namespace are running, too: one holds it, the others have come that far."""
-    async with site(5, {"requests": 1_000_000, "concurrency": 1}) as at:
+    async with site(5, {"requests": 1, "concurrency": 1}) as at:
         runs = [await at.start("bench/0")]
         await _until_held(at)
+        # What is measured is the start, not the load of another run.
+        await runs[0].execute_update(PAUSE_UPDATE)
         runs += [await at.start(f"bench/{number}", if_busy="wait") for number in range(1, RUNNING)]
         for run in runs[1:]:
             await _until_waiting(run)
@@ -251,18 +169,6 @@ async def _until(look: Callable[[], Awaitable[bool]]) -> None:
     async with asyncio.timeout(PATIENCE):
         while not await look():  # noqa: ASYNC110 - what another process does has no event
             await asyncio.sleep(0.05)
-
-
-def _family(pid: int) -> list[int]:
-    """A process and its children; on Linux, where the figures are taken."""
-    children = Path(f"/proc/{pid}/task/{pid}/children")
-    return [pid, *(int(one) for one in (children.read_text().split() if children.exists() else []))]
-
-
-def _peak(pid: int) -> int:
-    """Bytes that a process ever had in memory."""
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
 
 
 if __name__ == "__main__":

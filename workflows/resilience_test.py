@@ -24,14 +24,14 @@ from workflows.contracts.faults import FaultReport
 from workflows.contracts.load import ExclusionOrder
 from workflows.contracts.steady import SteadyMoment
 from workflows.contracts.timing import Timing
-from workflows.contracts.windows import LockInput, RulesWindowInput, WindowInput
+from workflows.contracts.windows import LockInput, RulesWindowInput
 from workflows.injecting import break_each
 from workflows.locking import take_lock
 from workflows.logic import coverage, durations, exclusions
 from workflows.logic.canonical import canonical_json
 from workflows.logic.cases import case_count
 from workflows.logic.validation import check_input
-from workflows.logic.window_rows import TERSE_FROM, told_for
+from workflows.logic.window_rows import told_for
 from workflows.names import (
     WorkflowType,
     fault_workflow_id,
@@ -201,14 +201,6 @@ class ResilienceTest(RunShell):
         if not report.recovery_verified:
             raise StageError(ErrorCode.RECOVERY_UNVERIFIED, f"{service} was not seen to recover: {report.error}")
         return report
-
-    def _fault_input(self, service: str) -> WindowInput:
-        """Of very many windows, each costs the run's history no more than it must."""
-        order = self._window_input(durations.fault_hold(self._plan).total_seconds(), service)
-        if len(self._plan.services) < TERSE_FROM:
-            return order
-        brief = self.execution.model_copy(update={"services": [service]})
-        return order.model_copy(update={"terse": True, "execution": brief})
 
     async def _load_test_every_case(self) -> None:
         """RULES_READY, then LOAD_TEST_BASELINE once the rules are seen to act: every case is measured."""

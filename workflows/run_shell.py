@@ -30,8 +30,10 @@ from workflows.contracts.status import RunState
 from workflows.contracts.steady import SteadyMoment, SteadyOrder, SteadyReport
 from workflows.contracts.windows import WindowChanged, WindowInput, WindowKind, WindowState
 from workflows.early_end import EarlyEnd
+from workflows.logic import durations
 from workflows.logic.board import Board
 from workflows.logic.details import progress_table
+from workflows.logic.window_rows import TERSE_FROM
 from workflows.names import ABORT_UPDATE, PAUSE_UPDATE, RESUME_UPDATE, STATUS_QUERY, WINDOW_SIGNAL
 from workflows.run_failures import StageError, failure_of
 from workflows.search_attributes import publish
@@ -81,6 +83,14 @@ class RunShell:
             hold_seconds=hold_seconds,
             service=service,
         )
+
+    def _fault_input(self, service: str) -> WindowInput:
+        """Of very many windows, each costs the run's history no more than it must."""
+        order = self._window_input(durations.fault_hold(self._plan).total_seconds(), service)
+        if len(self._plan.services) < TERSE_FROM:
+            return order
+        brief = self.execution.model_copy(update={"services": [service]})
+        return order.model_copy(update={"terse": True, "execution": brief})
 
     async def _enter(self, phase: Phase) -> None:
         self._board.enter(phase, workflow.now())

@@ -1,0 +1,110 @@
+"""Server, lab and worker for a benchmark: processes of their own, as in production, and what they take."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from temporalio.client import Client
+
+from cli.connection import connected
+from cli.processes import Child
+from clients.store.store import Store
+from lab import LabAddresses
+from lab.generate import Generated, generate_topology
+from lab.graphs import Shape
+from lab.plan_for import plan_for
+from workflows.contracts.execution import RunSummary
+from workflows.names import WorkflowType, lock_workflow_id
+
+PATIENCE = 120.0
+_SEED = 3
+
+
+@dataclass(frozen=True)
+class Site:
+    """Server, lab and worker, running."""
+
+    client: Client
+    plan: dict[str, Any]
+    store: Store
+    queue: str
+    worker: Child
+
+    async def start(self, workflow_id: str, **more: Any) -> Any:
+        """A run of the plan."""
+        return await self.client.start_workflow(
+            WorkflowType.RESILIENCE_TEST,
+            {"plan": self.plan} | more,
+            id=workflow_id,
+            task_queue=self.queue,
+            result_type=RunSummary,
+        )
+
+    @property
+    def lock_id(self) -> str:
+        """Of its namespace."""
+        return lock_workflow_id(self.plan["system"]["environment"], self.plan["system"]["namespace"])
+
+
+@asynccontextmanager
+async def site(services: int, load: dict[str, Any]) -> AsyncIterator[Site]:
+    """A generated system with so many services behind its entry."""
+    system = generate_topology(Shape.LAYERED, services + 1, _SEED, weaknesses=0)
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="holdfast-bench-")))
+        environment = _environment(folder)
+
+        async def start(name: str, *arguments: str) -> Child:
+            child = await Child.start(name, *arguments, folder=folder, environment=environment)
+            stack.push_async_callback(child.stop)
+            return child
+
+        server = await start("server", "server", "--json", "--no-ui", "--database", str(folder / "temporal.db"))
+        shape = f"{Shape.LAYERED.value}:{services + 1}"
+        made = ("--generate", shape, "--seed", str(_SEED), "--weaknesses", "0")
+        lab = await start("lab", "lab", "--json", "--free-ports", *made)
+        environment["TEMPORAL_ADDRESS"] = (await server.ready(PATIENCE))["address"]
+        addresses = LabAddresses.model_validate(await lab.ready(PATIENCE))
+        store = await Store.open(environment["HOLDFAST_DATABASE_URL"])
+        stack.push_async_callback(store.close)
+        client = await connected(environment["TEMPORAL_ADDRESS"])
+        worker = await start("worker", "worker")
+        plan = _plan(system, addresses, load)
+        yield Site(client, plan, store, environment["HOLDFAST_TASK_QUEUE"], worker)
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("TEMPORAL_", "HOLDFAST_"))}
+    (folder / "temporal.toml").touch()
+    return kept | {
+        "TEMPORAL_CONFIG_FILE": str(folder / "temporal.toml"),
+        "HOLDFAST_DATABASE_URL": f"sqlite+aiosqlite:///{folder / 'holdfast.db'}",
+        "HOLDFAST_TIMING": "fast",
+        "HOLDFAST_TASK_QUEUE": "holdfast-bench",
+        "HOLDFAST_SWEEPER": "false",
+    }
+
+
+def _plan(system: Generated, addresses: LabAddresses, load: dict[str, Any]) -> dict[str, Any]:
+    plan = plan_for(system.topology, addresses)
+    # A delay would be waited for at each injection: it is no cost of ours.
+    plan["services"] = [{"name": one["name"], "fault": "error"} for one in plan["services"]]
+    return plan | {"load": load}
+
+
+def family(pid: int) -> list[int]:
+    """A process and its children; on Linux, where the figures are taken."""
+    children = Path(f"/proc/{pid}/task/{pid}/children")
+    return [pid, *(int(one) for one in (children.read_text().split() if children.exists() else []))]
+
+
+def peak(pid: int) -> int:
+    """Bytes that a process ever had in memory."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
