@@ -14,7 +14,7 @@ from temporalio.client import Client, WorkflowFailureError
 
 from tests.leaks.aftermath import Ending, duo, held_at, left_by, untrue, working
 from tests.leaks.conftest import Undisturbed
-from tests.leaks.duo import Duo
+from tests.leaks.duo import PATIENT, Duo
 from tests.leaks.stages import INJECTING, MEASURING, STAGES, UPSERTING, Run, Stage
 from tests.leaks.troubles import both, cancelled, cancelled_twice, terminated
 from worker import running
@@ -64,7 +64,7 @@ async def held_or_over(bench: Duo, run: Run, stage: Stage) -> None:
 
 async def ended(temporal: Client, folder: Path, stage: Stage, end: End, *, down: bool, limit: timedelta) -> list[str]:
     """A run that ends so at that stage: what is wrong afterwards."""
-    async with duo(temporal, folder, stage) as bench, AsyncExitStack() as stack:
+    async with duo(temporal, folder, stage, PATIENT) as bench, AsyncExitStack() as stack:
         worker = await stack.enter_async_context(working(bench, down=down))
         by_itself = end.how is timed_out
         run = await bench.start_limited(bench.plan(**stage.changes()), limit if by_itself else None)

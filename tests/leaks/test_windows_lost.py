@@ -15,7 +15,7 @@ from tests.e2e.bench import until
 from tests.e2e.conftest import TEMPORAL
 from tests.leaks import checker
 from tests.leaks.aftermath import duo, held_at, left_by, sweeping, untrue, working
-from tests.leaks.duo import Duo
+from tests.leaks.duo import PATIENT, Duo
 from tests.leaks.limits import off_by_limits, with_short_limits
 from tests.leaks.places import KIND_OF
 from tests.leaks.stages import BROKEN, INJECTING, LOCKING, MEASURING, RECORDING, UPSERTING, Run, Stage, reached
@@ -38,7 +38,7 @@ async def was_on(bench: Duo, stage: Stage) -> bool:
 
 async def window_ended(temporal: Client, folder: Path, stage: Stage, code: ErrorCode, *, down: bool) -> list[str]:
     """Somebody ends the window of this stage: what is wrong when its run has ended and the sweeper has been."""
-    async with duo(temporal, folder, stage) as bench, AsyncExitStack() as stack:
+    async with duo(temporal, folder, stage, PATIENT) as bench, AsyncExitStack() as stack:
         worker = await stack.enter_async_context(working(bench, down=down))
         run = await bench.start(bench.plan(**stage.changes()))
         window = await held_at(bench, run, stage)
@@ -140,7 +140,7 @@ async def test_without_any_worker_the_peers_time_limits_end_everything(
     temporal: Client, tmp_path: Path, stage: Stage
 ) -> None:
     """Killed and not replaced: all is off within the limit plus 30 s. A worker that comes later ends the run truly."""
-    async with duo(temporal, tmp_path / "lab", stage) as bench, AsyncExitStack() as stack:
+    async with duo(temporal, tmp_path / "lab", stage, PATIENT) as bench, AsyncExitStack() as stack:
         plan = with_short_limits(bench.plan())
         worker = await stack.enter_async_context(working(bench, down=True))
         assert worker is not None
