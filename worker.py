@@ -26,6 +26,7 @@ from activities.judging import JudgingActivities
 from activities.ledger import LedgerActivities
 from activities.load import LoadActivities
 from activities.lock import LockActivities
+from activities.pairs import PairActivities
 from activities.rules import RulesActivities
 from activities.stability import StabilityActivities
 from activities.steady import SteadyActivities
@@ -47,6 +48,7 @@ from workflows.sweeper import Sweeper
 from workflows.windows.fault import FaultWindow
 from workflows.windows.load_page import LoadPage
 from workflows.windows.lock import EnvironmentLock
+from workflows.windows.pairs import PairsWindow
 from workflows.windows.recording import RecordingWindow
 from workflows.windows.rules import RulesWindow
 
@@ -57,6 +59,7 @@ WORKFLOWS: list[type] = [
     FaultWindow,
     RulesWindow,
     LoadPage,
+    PairsWindow,
     Sweeper,
 ]
 
@@ -106,6 +109,7 @@ def build_activities(
     runs = RunDirectory(client)
     executions = ExecutionActivities(tools, timing, rails, search_attributes=search_attributes)
     faults, rules, traffic = FaultActivities(tools), RulesActivities(tools), TrafficActivities(tools)
+    pairs = PairActivities(tools)
     ledger, lock, load = LedgerActivities(tools), LockActivities(tools, runs), LoadActivities(tools)
     return Activities(
         control=[
@@ -139,8 +143,11 @@ def build_activities(
             StopActivities(tools).watch,
             SweepActivities(tools, runs).sweep,
             load.exclude,
+            pairs.choose,
+            pairs.unchecked,
+            pairs.conclude,
         ],
-        load=[load.measure_batch],
+        load=[load.measure_batch, pairs.compare],
     )
 
 

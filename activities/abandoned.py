@@ -122,11 +122,11 @@ async def _held_by_another(runs: RunDirectory, subject: Subject) -> bool:
 async def _close(tools: Toolbox, subject: Subject, row: LedgerEntry, end: datetime, settled: timedelta) -> Closing:
     """Close whatever a ledger row stands for, by the names in it alone, until it has been off for `settled`."""
     match row.kind:
-        case WindowKind.FAULT:
+        case WindowKind.FAULT | WindowKind.PAIR_FAULT:
             return await close_fault(tools, subject, row.peer_name, end, settled)
         case WindowKind.RECORDING:
             return await close_recordings(tools, subject, end, settled, await analysis_of(tools, subject))
         case WindowKind.RULES:
             return await close_rules(tools, subject, subject.plan.service_names, end, settled)
-        case WindowKind.LOCK:
+        case WindowKind.LOCK | WindowKind.PAIRS:
             return Closing(verified=True)

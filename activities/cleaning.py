@@ -122,7 +122,8 @@ class Cleaner:
         other = await self._tools.subject(row.execution_id)
         if await quiet_from(self._runs, other, row) > datetime.now(UTC):
             return False
-        return row.kind is WindowKind.FAULT or set(other.plan.service_names) <= set(self._subject.plan.service_names)
+        alone = row.kind in (WindowKind.FAULT, WindowKind.PAIR_FAULT)
+        return alone or set(other.plan.service_names) <= set(self._subject.plan.service_names)
 
     def _refuse_what_stayed(self, cleared: Cleared) -> None:
         stayed = [closing.detail for _, closing in cleared if not closing.verified]

@@ -17,7 +17,7 @@ from workflows.contracts.plan import Plan
 from workflows.contracts.timing import Timing
 from workflows.logic.cases import case_count, cases_in
 from workflows.logic.faults import expand, faults_json
-from workflows.logic.guardrails import outside
+from workflows.logic.guardrails import outside, too_few_for_pairs
 from workflows.logic.tokens import overlapping, token_of
 from workflows.logic.wording import in_one_sentence
 
@@ -44,15 +44,15 @@ class ExecutionActivities:
                 the plan names.
         """
         plan = Plan.model_validate_json(new.plan_json)
-        self._refuse_outside_guardrails(plan)
+        self._refuse_outside_guardrails(plan, verify_pairs=new.verify_pairs)
         self._refuse_missing_secrets(plan)
         execution = await self._tools.store.create_execution(new, plan, self._timing)
         message = f"plan {plan.name}: {len(plan.services)} services, {case_count(len(plan.services))} cases"
         await self._tools.store.log(execution.execution_id, "created", LogLevel.INFO, message)
         return execution.model_copy(update={"search_attributes": self._search_attributes})
 
-    def _refuse_outside_guardrails(self, plan: Plan) -> None:
-        problems = outside(plan, self._rails)
+    def _refuse_outside_guardrails(self, plan: Plan, *, verify_pairs: bool) -> None:
+        problems = outside(plan, self._rails) + (too_few_for_pairs(self._rails) if verify_pairs else [])
         if problems:
             message = f"the worker does not allow this plan, {in_one_sentence(problems)}"
             raise HoldfastError(ErrorCode.OUTSIDE_GUARDRAILS, message, hint="nothing was touched", problems=problems)

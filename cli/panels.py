@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 
+from cli.pairs import fidelity_lines
 from workflows.contracts.execution import CaseVerdict
 from workflows.contracts.slo import Percentile
 from workflows.contracts.status import InjectionRow, LoadPanel, RunState
@@ -31,7 +32,8 @@ _RULES_NOT_READY: dict[WindowState | None, str] = {
 
 def panel_lines(state: RunState) -> list[str]:
     """Every panel, as far as the run has come."""
-    return [*_header(state), *_analysis(state), *_cases(state), *_injections(state), *_rules(state), *_load(state)]
+    panels = [_header, _analysis, _cases, _injections, _rules, _load, _pairs]
+    return [line for panel in panels for line in panel(state)]
 
 
 class Panels:
@@ -154,6 +156,11 @@ def _worst(panel: LoadPanel) -> tuple[str, str]:
     if panel.worst_p95_ms is None:
         return ("none" if panel.worst_max_ms is None else TOO_SMALL), slowest
     return f"{panel.worst_p95_ms:.0f} ms ({panel.worst_p95_case})", slowest
+
+
+def _pairs(state: RunState) -> Iterator[str]:
+    if state.pairs is not None:
+        yield from fidelity_lines(state.pairs)
 
 
 def _outcomes(state: RunState) -> Iterator[str]:

@@ -28,7 +28,12 @@ _EXPLAINED = {
 }
 _ENDS = {Phase.DONE, Phase.FAILED, Phase.CANCELLED}
 
-_WINDOW_NAMES = {WindowKind.RECORDING: "recording", WindowKind.FAULT: "fault in", WindowKind.RULES: "rules"}
+_WINDOW_NAMES = {
+    WindowKind.RECORDING: "recording",
+    WindowKind.FAULT: "fault in",
+    WindowKind.RULES: "rules",
+    WindowKind.PAIR_FAULT: "pair's fault in",
+}
 
 
 class Progress:
@@ -127,9 +132,22 @@ def _load(state: RunState) -> Iterator[Fact]:
         batches = f"batch {load.batches_done} of {load.batches_total}"
         yield f"load {load.cases_done}", f"  {load.cases_done} of {load.cases_total} cases measured ({batches}){eta}"
     yield from _closings(state, WindowKind.RULES)
+    yield from _pairs(state)
     if state.steady_after:
         met, why = state.steady_after.met, state.steady_after.detail
         yield "steady after", "  steady state met again" if met else f"!! steady state NOT met again: {why}"
+
+
+def _pairs(state: RunState) -> Iterator[Fact]:
+    found = state.pairs
+    if found is None:
+        return
+    begun = f"  {found.chosen} of {found.measured} measured pairs run with two real faults as well"
+    yield "pairs", begun
+    done = found.compared + found.unchecked
+    if done:
+        yield f"pairs {done}", f"  {done} of {found.chosen} pairs: {found.agreed} agree with the rules"
+    yield from _closings(state, WindowKind.PAIR_FAULT)
 
 
 _STAGES = {

@@ -13,6 +13,7 @@ from sqlalchemy.exc import ArgumentError
 
 from cli.console import complain, say
 from cli.exit_codes import ExitCode, RunOutcome
+from cli.pairs import fidelity_lines
 from cli.verdict_table import as_shown, conclusion, table
 from clients.settings import Settings
 from clients.store.store import Store
@@ -85,6 +86,9 @@ async def show_outcome(outcome: RunOutcome, database_url: str | None = None) -> 
     say(first, bold=True, colour=_COLOURS.get(outcome.exit_code, "red"))
     for line in rest:
         say(line)
+    if outcome.summary and outcome.summary.pairs:
+        for line in fidelity_lines(outcome.summary.pairs):
+            say(line)
 
 
 async def _cases(summary: RunSummary, database_url: str | None) -> Sequence[str]:

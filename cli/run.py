@@ -16,6 +16,7 @@ from cli.exit_codes import ExitCode, RunOutcome
 from cli.following import Detached, Follower, Run, mention_missing_worker
 from cli.interrupts import Interrupts
 from cli.next_steps import after_run
+from cli.pairs import PairShare, pairs_promise
 from cli.plans import PLAN, PlanFile, confirm, valid_plan
 from cli.preview import preview_of, show_preview
 from cli.results import show_outcome
@@ -43,6 +44,9 @@ _CLEANING = (
 @click.option("--force", is_flag=True, help="When another run holds the namespace: have it cancelled and cleaned up.")
 @click.option("--clean", is_flag=True,
               help="When something is on in the plan's services: remove it first, whoever left it.")  # fmt: skip
+@click.option("--verify-pairs", type=PairShare(), is_flag=False, flag_value="100%", metavar="[SHARE]",
+              help="Run pairs with two real faults as well, all or a share such as 25%, and tell whether those made of "
+              "rules agree. No part of the verdict.")  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Show what the run would do, as `holdfast preview` does, and end.")
 @clear_errors
 def run(
@@ -54,6 +58,7 @@ def run(
     wait: bool,
     force: bool,
     clean: bool,
+    verify_pairs: float | None,
     dry_run: bool,
 ) -> None:
     """Run a plan and wait for its verdict.
@@ -74,14 +79,19 @@ def run(
     wishes = Wishes(
         if_busy=IfBusy.WAIT if wait else IfBusy.REPLACE if force else IfBusy.REFUSE,
         leftovers=Leftovers.CLEAN if clean else Leftovers.REFUSE,
+        verify_pairs=verify_pairs,
     )
     file = valid_plan(plan)
+    also = [_CLEANING.format(plan=file.plan)] if clean else []
+    also += [pairs_promise(file.plan, verify_pairs)] if verify_pairs is not None else []
     if dry_run:
         found = preview_of(file.plan)
         show_preview(found, plan)
+        for line in also:
+            say(line)
         _write(json_file, found.model_dump(mode="json"))
         return
-    confirm(file, yes=yes, also=_CLEANING.format(plan=file.plan) if clean else "")
+    confirm(file, yes=yes, also=" ".join(also))
     try:
         code = asyncio.run(_run(file, wishes, json_file, detach=detach))
     except HoldfastError as error:

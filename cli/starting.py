@@ -21,6 +21,7 @@ from clients.embedded import DevServerSettings
 from clients.settings import Settings
 from workflows.contracts.errors import ErrorCode, HoldfastError
 from workflows.contracts.execution import IfBusy, Leftovers, RunSummary
+from workflows.contracts.units import format_percent
 from workflows.names import WorkflowType, run_workflow_id
 
 
@@ -31,14 +32,18 @@ def task_queue() -> str:
 
 @dataclass(frozen=True)
 class Wishes:
-    """What whoever starts a run wants done about what is in its way."""
+    """What whoever starts a run wants beside its plan: about what is in its way, and of its pairs."""
 
     if_busy: IfBusy = IfBusy.REFUSE
     leftovers: Leftovers = Leftovers.REFUSE
+    verify_pairs: float | None = None
+    """Percent of the measured pairs that also run with two real faults."""
 
     def as_input(self) -> dict[str, str]:
         """As the run's input has them. What is not asked for is not named: a worker may be older than this."""
         asked = {"leftovers": self.leftovers.value} if self.leftovers is not Leftovers.REFUSE else {}
+        if self.verify_pairs is not None:
+            asked["verify_pairs"] = format_percent(self.verify_pairs)
         return {"if_busy": self.if_busy.value} | asked
 
 

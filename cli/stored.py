@@ -14,7 +14,8 @@ from clients.store.store import Store
 from workflows.contracts.exchange import CapturedAnswer
 from workflows.contracts.execution import RunStatus, Verdict
 from workflows.contracts.faults import InjectionState
-from workflows.contracts.load import CaseOutcome, CaseRange
+from workflows.contracts.fidelity import PairFidelity
+from workflows.contracts.load import CaseOutcome, CaseRange, CaseType
 from workflows.contracts.plan import Plan
 from workflows.contracts.status import (
     AnalysisPanel,
@@ -28,6 +29,7 @@ from workflows.contracts.status import (
 from workflows.contracts.steady import SteadyReport
 from workflows.contracts.traffic import RecordedService
 from workflows.contracts.windows import SETTLED, LedgerEntry, LedgerState, WindowKind, WindowState
+from workflows.logic import fidelity
 from workflows.logic.board import SHOWN_TOKENS
 from workflows.logic.capture import build_rules, has_effect
 from workflows.logic.cases import BATCH_SIZE, batches_in, case_count
@@ -79,6 +81,7 @@ async def stored_state(store: Store, row: ExecutionRow) -> RunState:
             "cases": counts,
             "rules": _rules(plan, ledger, captured, injections, tokens),
             "load": load,
+            "pairs": await _pairs(store, run, results),
             "windows": [_window(one) for one in ledger],
             "failed_cases": [one for one in load.cases if one.verdict is Verdict.FAILED],
             "inconclusive_cases": [one for one in load.cases if one.verdict is Verdict.INCONCLUSIVE],
@@ -218,6 +221,17 @@ def _load(total: int, results: Sequence[CaseResult], *, begun: bool) -> LoadPane
             "cases": found.cases[:SHOWN_CASES],
         }
     )
+
+
+async def _pairs(store: Store, run: int, results: Sequence[CaseResult]) -> PairFidelity | None:
+    """Of the pairs that are stored; the share that was asked for is not, so it is made of them."""
+    pairs = await store.pairs(run)
+    if not pairs:
+        return None
+    measured = sum(one.case_type is CaseType.DUAL and one.outcome is CaseOutcome.MEASURED for one in results)
+    share = 100 * len(pairs) / measured if measured else 100
+    blank = PairFidelity(share=min(share, 100), measured=max(measured, len(pairs)), chosen=len(pairs))
+    return fidelity.counted(blank, [one.finding for one in pairs])
 
 
 def _window(row: LedgerEntry) -> WindowRow:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from temporalio import workflow
@@ -12,6 +12,7 @@ from workflows.contracts.faults import FaultReport
 from workflows.contracts.plan import Plan
 from workflows.logic.call_paths import CallPaths, may_begin
 from workflows.windows.cancellation import despite_cancel
+from workflows.windows.together import close_all, going_on
 
 Break = Callable[[str], Coroutine[Any, Any, FaultReport]]
 """Breaks one service, sees how it fails, and returns when its window has closed; raises when the run cannot go on."""
@@ -37,27 +38,10 @@ async def _several_at_once(services: Sequence[str], most: int, paths: CallPaths,
             waiting = [service for service in services if service not in begun]
             for service in may_begin(waiting, begun.keys() - ended.keys(), most, paths):
                 begun[service] = asyncio.create_task(break_one(service))
-            await workflow.wait(_going_on(begun.values()), return_when=asyncio.FIRST_COMPLETED)
+            await workflow.wait(going_on(begun.values()), return_when=asyncio.FIRST_COMPLETED)
             ended = {service: task.result() for service, task in begun.items() if task.done()}
     except (Exception, asyncio.CancelledError):
         # Not `finally`: see `Holding.hold`.
-        await despite_cancel(_close(begun.values()))
+        await despite_cancel(close_all(begun.values()))
         raise
     return [ended[service] for service in services]
-
-
-async def _close(tasks: Iterable[asyncio.Task[FaultReport]]) -> None:
-    """Ask every window that is open to close, and wait until all have. One error is enough: theirs are only told."""
-    going_on = _going_on(tasks)
-    for task in going_on:
-        task.cancel()
-    if going_on:
-        await workflow.wait(going_on)
-    for task in going_on:
-        error = None if task.cancelled() else task.exception()
-        if error is not None:
-            workflow.logger.info("closed along with another one that went wrong: %s", error)
-
-
-def _going_on(tasks: Iterable[asyncio.Task[FaultReport]]) -> list[asyncio.Task[FaultReport]]:
-    return [task for task in tasks if not task.done()]

@@ -32,6 +32,7 @@ class WorkflowType(StrEnum):
     FAULT_WINDOW = "FaultWindow"
     RULES_WINDOW = "RulesWindow"
     LOAD_PAGE = "LoadPage"
+    PAIRS_WINDOW = "PairsWindow"
     SWEEPER = "Sweeper"
 
 
@@ -52,6 +53,7 @@ ABORT_UPDATE = "abort"
 WINDOW_SIGNAL = "window_changed"
 PAUSE_SIGNAL = "pause"
 RESUME_SIGNAL = "resume"
+RELEASE_SIGNAL = "release"
 
 MEMO_HOLDER = "holder"
 """Memo key of a lock: who holds it, a `LockHolder`."""
@@ -95,6 +97,16 @@ def page_workflow_id(execution: Execution, page: int) -> str:
     return f"load/{execution.execution_id}/{page}"
 
 
+def pairs_workflow_id(execution: Execution, page: int) -> str:
+    """One page of the pairs that a run verifies with two real faults."""
+    return f"pairs/{execution.execution_id}/{page}"
+
+
+def pair_fault_workflow_id(execution: Execution, case_index: int, service: str) -> str:
+    """The window of one of the two real faults of a pair."""
+    return f"pair/{execution.execution_id}/{case_index}/{service}"
+
+
 _BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
@@ -121,7 +133,8 @@ def fault_name(execution_id: int, service: str, window_run_id: str, attempt: int
 
     The window's run id makes it new after a reset, the attempt after a retry: a name used twice would be deleted by
     the first one's TTL timer (`peer-contract` section 2.5). The last hex digits are taken because run ids are UUIDs of
-    version 7, whose first digits are the time and equal for all windows of the same minute.
+    version 7, whose first digits are the time and equal for all windows of the same minute. A service's own fault is
+    attempt 1; the attempt of a pair's fault is the index of its case, which is never below 3.
     """
     head = f"hf-{base36(execution_id)}-"
     tail = f"-{window_run_id.replace('-', '')[-8:]}-{attempt}"
@@ -147,8 +160,8 @@ class NamedFault(Contract):
         return service == self.service or (len(self.service) >= _KEPT and service.startswith(self.service))
 
 
-_KEPT = 36
-"""Characters of a service's name that `fault_name` always keeps."""
+_KEPT = 32
+"""Characters of a service's name that `fault_name` always keeps: attempts have at most six digits."""
 
 
 def named_fault(name: str) -> NamedFault | None:

@@ -39,7 +39,7 @@ from workflows.names import (
     rules_workflow_id,
 )
 from workflows.run_failures import StageError, raise_as, refused_input
-from workflows.run_shell import RunShell
+from workflows.verifying import VerifyingRun
 from workflows.windows.fault import FaultWindow
 from workflows.windows.recording import RecordingWindow
 from workflows.windows.rules import RulesWindow
@@ -51,7 +51,7 @@ with workflow.unsafe.imports_passed_through():
 
 
 @workflow.defn(name=WorkflowType.RESILIENCE_TEST, failure_exception_types=[Exception])
-class ResilienceTest(RunShell):
+class ResilienceTest(VerifyingRun):
     """One run."""
 
     @workflow.run
@@ -88,6 +88,7 @@ class ResilienceTest(RunShell):
         await self._generate_cases()
         await self._inject_and_replay()
         await self._load_test_every_case()
+        await self._verify_pairs()
         await self._early.unwatch()
         return await self._judge()
 
@@ -111,6 +112,7 @@ class ResilienceTest(RunShell):
             workflow_id=info.workflow_id,
             run_id=info.run_id,
             requested_by=self._input.requested_by,
+            verify_pairs=self._input.verify_pairs is not None,
         )
         self._execution = await workflow.execute_activity_method(
             ExecutionActivities.create, new, summary="Store plan and record", **policies.quick(Timing())
@@ -250,6 +252,7 @@ class ResilienceTest(RunShell):
             failed_cases=judgement.failed_cases,
             inconclusive_cases=judgement.inconclusive_cases,
             requests_saved=judgement.requests_saved,
+            pairs=state.pairs,
             started_at=state.started_at or workflow.now(),
             finished_at=workflow.now(),
         )

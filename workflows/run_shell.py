@@ -38,6 +38,7 @@ from workflows.names import ABORT_UPDATE, PAUSE_UPDATE, RESUME_UPDATE, STATUS_QU
 from workflows.run_failures import StageError, failure_of
 from workflows.search_attributes import publish
 from workflows.windows.cancellation import ensure_not_cancelled, text_of
+from workflows.windows.pairs import PairsWindow
 from workflows.windows.rules import RulesWindow
 
 with workflow.unsafe.imports_passed_through():
@@ -58,6 +59,7 @@ class RunShell:
         self._paused = False
         self._early = EarlyEnd(lambda: self._board.state.phase)
         self._rules: workflow.ChildWorkflowHandle[RulesWindow, Any] | None = None
+        self._pairs: workflow.ChildWorkflowHandle[PairsWindow, Any] | None = None
         self._excluded: list[Exclusion] = []
         self._needless: set[str] = set()
         """Services that are not broken because no case is left that needs it."""
@@ -218,6 +220,17 @@ class RunShell:
         self._paused = paused
         self._board.paused(paused)
         await self._tell_rules()
+        if paused:
+            await self._tell_pairs()
+
+    async def _tell_pairs(self) -> None:
+        """No pair after the present one: its window ends early, and the others are begun when the run is resumed."""
+        if self._pairs is None or self._pairs.done():
+            return
+        try:
+            await self._pairs.signal(PairsWindow.pause)
+        except FailureError as error:
+            workflow.logger.info("the pairs window did not take the pause: %s", error)
 
     async def _tell_rules(self) -> None:
         """Pass the pause on to the load test, if it runs; one that has just ended is no trouble."""

@@ -9,6 +9,7 @@ from workflows.contracts.base import Contract
 from workflows.contracts.errors import ErrorClass, ErrorCode
 from workflows.contracts.exchange import Measurement
 from workflows.contracts.execution import AnyPhase, Recovery, RunStatus, Verdict
+from workflows.contracts.fidelity import PairFinding
 from workflows.contracts.load import Case, CaseOutcome, CaseType
 
 
@@ -79,6 +80,16 @@ class StoredSamples(Contract):
     """All of them, as `clients/load/histograms.py` encodes them: successes only."""
     raw: bytes | None
     """One by one, errors included (`clients/store/packing.py`). None where there were too many."""
+
+
+class CheckedPair(Contract):
+    """What came of one pair with two real faults. On reading its finding has the case's id."""
+
+    case_index: int
+    finding: PairFinding
+    verdict: Verdict | None = None
+    """By the limits of the SLO; None where nothing was measured."""
+    measurement: Measurement | None = None
 
 
 class ExecutionRow(Contract):

@@ -14,7 +14,17 @@ from clients.store.halting import Halting
 from clients.store.ledger import LedgerRows
 from clients.store.logs import Logs
 from clients.store.migrating import migrate
-from clients.store.read_models import CaseResult, ExecutionRow, Halt, LogEntry, LogLevel, StoredCase, StoredSamples
+from clients.store.pair_checks import PairChecks
+from clients.store.read_models import (
+    CaseResult,
+    CheckedPair,
+    ExecutionRow,
+    Halt,
+    LogEntry,
+    LogLevel,
+    StoredCase,
+    StoredSamples,
+)
 from clients.store.results import Results
 from clients.store.samples import Samples
 from clients.store.traffic import Traffic
@@ -44,6 +54,7 @@ class Store:
         self._cases = Cases(engine)
         self._results = Results(engine)
         self._samples = Samples(engine)
+        self._pairs = PairChecks(engine)
 
     @classmethod
     async def open(cls, url: str) -> Self:
@@ -220,3 +231,11 @@ class Store:
     async def save_case_verdicts(self, execution_id: int, verdicts: dict[int, tuple[Verdict, str]]) -> None:
         """Store verdict and reason of measured cases, by case index. See `Results.save_verdicts`."""
         await self._results.save_verdicts(execution_id, verdicts)
+
+    async def save_pair(self, execution_id: int, pair: CheckedPair) -> None:
+        """Store what came of a pair with two real faults; the first one stays. See `PairChecks.save`."""
+        await self._pairs.save(execution_id, pair)
+
+    async def pairs(self, execution_id: int, case_index: int | None = None) -> list[CheckedPair]:
+        """The pairs of a run with two real faults, or that of one case. See `PairChecks.of`."""
+        return await self._pairs.of(execution_id, case_index)

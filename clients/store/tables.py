@@ -25,6 +25,7 @@ from clients.store.columns import (
 )
 from clients.store.definition_tables import HttpReqDef, PlanSnapshot, Row
 from clients.store.operator_tables import OperatorFlag
+from clients.store.pair_tables import PairCheck
 from clients.store.sample_tables import CaseSamples
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "InterceptReplayResult",
     "Ledger",
     "OperatorFlag",
+    "PairCheck",
     "PlanSnapshot",
     "RecordedService",
     "RequestPattern",

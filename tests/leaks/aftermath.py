@@ -84,13 +84,16 @@ async def sweeping(bench: Duo) -> AsyncIterator[None]:
             await task
 
 
-async def left_by(bench: Duo, *runs: Run, held: bool = True, spare_rules: int = 0) -> list[str]:
-    """What the lab's log says against these runs, all of them over. `held`: nobody took a window away from them."""
+async def left_by(bench: Duo, *runs: Run, held: bool = True, spare_rules: int = 0, pairs: bool = False) -> list[str]:
+    """What the lab's log says against these runs, all of them over.
+
+    `held`: nobody took a window away from them. `pairs`: they verified their pair with two real faults, once.
+    """
     seen = await checker.look(bench.lab.addresses.admin)
     found = [
         *checker.still_on(seen),
-        *checker.at_once(seen.log),
-        *checker.done_twice(seen, runs=len(runs), spare_rules=spare_rules),
+        *checker.at_once(seen.log, faults=2 if pairs else 1),
+        *checker.done_twice(seen, runs=len(runs), spare_rules=spare_rules, spare_faults=int(pairs)),
     ]
     found += checker.by_itself(seen.log)
     if held:

@@ -96,12 +96,14 @@ def most_faults_at_once(log: list[LogEntry]) -> int:
     return max((sum(_is_on(one, at.on_at.monotonic) for one in on) for at in on), default=0)
 
 
-def done_twice(seen: Seen, *, runs: int = 1, spare_rules: int = 0, spare_recordings: int = 0) -> list[str]:
+def done_twice(
+    seen: Seen, *, runs: int = 1, spare_rules: int = 0, spare_recordings: int = 0, spare_faults: int = 0
+) -> list[str]:
     """A fault was injected, or rules or recordings came on, more often than in so many undisturbed runs.
 
-    `spare_rules`, `spare_recordings`: how often these may have come on beyond that.
+    `spare_rules`, `spare_recordings`, `spare_faults`: how often these may have come on beyond that, in one service.
     """
-    spare = {Kind.RULES: spare_rules, Kind.RECORDING: spare_recordings}
+    spare = {Kind.RULES: spare_rules, Kind.RECORDING: spare_recordings, Kind.FAULT: spare_faults}
     found = [f"fault {name} was injected {times} times" for name, times in seen.counters.executes.items() if times > 1]
     on: defaultdict[tuple[Kind, str], list[str]] = defaultdict(list)
     for one in seen.log:
@@ -113,7 +115,8 @@ def done_twice(seen: Seen, *, runs: int = 1, spare_rules: int = 0, spare_recordi
     named: defaultdict[str, list[str]] = defaultdict(list)
     for name in seen.counters.executes:
         named[_FAULT_TAIL.sub("", name)].append(name)
-    return found + [f"a fault under more than {runs} names: {', '.join(n)}" for n in named.values() if len(n) > runs]
+    most = runs + spare_faults
+    return found + [f"a fault under more than {most} names: {', '.join(n)}" for n in named.values() if len(n) > most]
 
 
 def measured_otherwise(counters: Counters, wanted: Mapping[str, int], *, spare: int = 0) -> list[str]:

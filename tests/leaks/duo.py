@@ -6,14 +6,15 @@ import asyncio
 import os
 import sys
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
-from temporalio.client import WorkflowHandle
+from temporalio.client import Client, WorkflowHandle
 
-from lab import LabSettings, Topology
+from lab import Lab, LabSettings, Topology
 from tests.e2e.bench import ROOT, Bench, until
 from workflows.contracts.execution import RunSummary
 from workflows.names import WorkflowType
@@ -61,8 +62,16 @@ Of no use where a second run is to follow at once.
 """
 
 
+PAIR = "3"
+"""The index of its pair, at the end of the names of that pair's real faults."""
+
+
 class Duo(Bench):
-    """A bench for it."""
+    """A bench for it, whose workers allow a pair with two real faults."""
+
+    def __init__(self, temporal: Client, lab: Lab, folder: Path) -> None:
+        super().__init__(temporal, lab, folder)
+        self.settings = self.settings.model_copy(update={"max_active_faults": 2})
 
     def plan(self, **changes: Any) -> dict[str, Any]:
         """Both services, one broken by removal and one by errors. No case is judged by how long it takes."""
@@ -113,6 +122,7 @@ class Duo(Bench):
                     "HOLDFAST_TIMING": "fast",
                     "HOLDFAST_TASK_QUEUE": self.settings.task_queue,
                     "HOLDFAST_SWEEPER": "false",
+                    "HOLDFAST_MAX_ACTIVE_FAULTS": str(self.settings.max_active_faults),
                     # Many of them are started, so what they compile is kept, also where the environment says not to.
                     "PYTHONDONTWRITEBYTECODE": "",
                     "PYTHONPYCACHEPREFIX": sys.pycache_prefix or "",

@@ -43,7 +43,7 @@ SENT_AGAIN = {
 STORE_ONLY = {"record_intent", "update_ledger", "change_phase"}
 """Activities that ask no peer."""
 
-WORKFLOWS = [name for name in WorkflowType if name != WorkflowType.SWEEPER]
+WORKFLOWS = [name for name in WorkflowType if name not in (WorkflowType.SWEEPER, WorkflowType.PAIRS_WINDOW)]
 WINDOWS = [*KIND_OF, WorkflowType.LOAD_PAGE]
 
 
@@ -109,6 +109,7 @@ async def test_a_worker_killed_while_something_comes_on_costs_nothing(
 
 
 ELSEWHERE = {"describe_holder", "await_lock_free", "finish_execution", "exclude_cases", "sweep"}
+ELSEWHERE |= {"choose_pairs", "compare_pair", "note_unchecked_pair", "conclude_pairs"}
 """Not part of an undisturbed run: `test_kills_elsewhere.py`."""
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from temporalio.client import Client, WorkflowFailureError
 
-from lab import Misbehaviour
+from lab import Action, Endpoint, Instruction, Misbehaviour
 from tests.leaks.aftermath import duo, left_by, untrue
-from tests.leaks.duo import BRISK, PATIENCE, Duo
+from tests.leaks.duo import BRISK, PAIR, PATIENCE, Duo
 from tests.leaks.places import Moment
 from tests.leaks.stages import BROKEN, LOCKING, RECORDING, Run, Stage, reached
 from worker import running
@@ -42,11 +42,30 @@ async def one_is_refused(bench: Duo) -> list[Run]:
     return [first, await bench.start(bench.plan(name="other"), workflow_id=f"other/{bench.name}")]
 
 
+async def pair_verified(bench: Duo) -> list[Run]:
+    return [await bench.start(verify_pairs="100%")]
+
+
+async def pair_unchecked(bench: Duo) -> list[Run]:
+    error = {"success": True, "data": {"phase": "Error", "status": {"phase": "Error", "expStatuses": []}}}
+    never_runs = Instruction(
+        endpoint=Endpoint.FAULT_STATUS, action=Action.REPLACE, body=error, contains=f"-{PAIR}/status", nth=1
+    )
+    bench.lab.misbehave(Misbehaviour(instructions=[never_runs]))
+    return await pair_verified(bench)
+
+
+VERIFYING = (pair_verified, pair_unchecked)
+
 KILLS: list[tuple[str, Callable[[Duo], Awaitable[list[Run]]]]] = [
     ("exclude_cases", cases_left_out),
     ("describe_holder", one_waits),
     ("await_lock_free", one_waits),
     ("finish_execution", one_is_refused),
+    ("choose_pairs", pair_verified),
+    ("compare_pair", pair_verified),
+    ("conclude_pairs", pair_verified),
+    ("note_unchecked_pair", pair_unchecked),
 ]
 
 
@@ -68,7 +87,7 @@ async def test_a_worker_killed_there_costs_nothing(
                     await run.result()
                 await bench.lock_ended(run)
             refused = (RunStatus.FAILED, ErrorCode.EXECUTION_ALREADY_RUNNING)
-            found = await left_by(bench, *runs)
+            found = await left_by(bench, *runs, pairs=begin in VERIFYING)
             for run in runs:
                 ending = refused if begin is one_is_refused and run is not runs[0] else COMPLETED
                 found += await untrue(bench, run, ending, alone=len(runs) == 1)

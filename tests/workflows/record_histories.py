@@ -49,9 +49,13 @@ HALF_OPEN = {
     "rules-open": (WorkflowType.RULES_WINDOW, WorkflowType.LOAD_PAGE),
     "rules-closing": (WorkflowType.RULES_WINDOW, "remove_rules"),
     "page-open": (WorkflowType.LOAD_PAGE, "measure_batch"),
+    "pairs-open": (WorkflowType.PAIRS_WINDOW, "compare_pair"),
     "run-open": (WorkflowType.RESILIENCE_TEST, WorkflowType.RULES_WINDOW),
 }
 """Whose history is taken, and what is under way in it at that moment."""
+
+KEPT_OF_VERIFIED = (WorkflowType.RESILIENCE_TEST, WorkflowType.PAIRS_WINDOW)
+"""Of a run that verifies pairs; its other windows do as those of a finished one."""
 
 KEPT_OF_UNFINISHED = (WorkflowType.RESILIENCE_TEST, WorkflowType.ENVIRONMENT_LOCK, WorkflowType.RULES_WINDOW)
 """The windows that were over before a run failed or was cancelled have the histories of a finished one."""
@@ -80,6 +84,7 @@ async def main() -> None:
         await record_failed(server.client)
         await record_cancelled(server.client)
         await record_several(server.client)
+        await record_verified(server.client)
         await record_half_open(server.client)
 
 
@@ -101,7 +106,7 @@ async def record_finished(client: Client) -> None:
     async with shop(client) as bench:
         handle = await bench.start(bench.small_plan(load={"requests": 1}))
         await handle.result()
-        await keep_all(bench, handle, "finished", tuple(WorkflowType))
+        await keep_all(bench, handle, "finished", tuple(set(WorkflowType) - {WorkflowType.PAIRS_WINDOW}))
 
 
 async def record_failed(client: Client) -> None:
@@ -136,10 +141,18 @@ async def record_several(client: Client) -> None:
         await keep_all(bench, handle, "several", (WorkflowType.RESILIENCE_TEST,))
 
 
+async def record_verified(client: Client) -> None:
+    """A pair with two real faults."""
+    async with shop(client) as bench:
+        handle = await bench.start(bench.small_plan(load={"requests": 1}), verify_pairs="100%")
+        await handle.result()
+        await keep_all(bench, handle, "verified", KEPT_OF_VERIFIED)
+
+
 async def record_half_open(client: Client) -> None:
     """Every window while it holds something open, and while it closes it."""
     async with shop(client) as bench:
-        handle = await bench.start(bench.small_plan(load={"requests": 10, "concurrency": 1}))
+        handle = await bench.start(bench.small_plan(load={"requests": 10, "concurrency": 1}), verify_pairs="100%")
         workflow_ids = await ids_of(bench, handle)
         await asyncio.gather(
             keep_held_lock(client, workflow_ids),
@@ -166,6 +179,7 @@ async def ids_of(bench: Bench, handle: WorkflowHandle[Any, Any]) -> dict[Workflo
         WorkflowType.FAULT_WINDOW: names.fault_workflow_id(execution, SERVICE),
         WorkflowType.RULES_WINDOW: names.rules_workflow_id(execution),
         WorkflowType.LOAD_PAGE: names.page_workflow_id(execution, 0),
+        WorkflowType.PAIRS_WINDOW: names.pairs_workflow_id(execution, 0),
     }
 
 

@@ -78,7 +78,8 @@ def test_windows_hold_from_their_first_statement(kind: Any) -> None:
 
 
 @pytest.mark.parametrize("module", ["resilience_test", "injecting", "windows.holding", "windows.recording",
-                                    "windows.fault", "windows.rules", "windows.lock", "windows.load_page"])  # fmt: skip
+                                    "windows.fault", "windows.rules", "windows.lock", "windows.load_page",
+                                    "windows.pairs", "windows.together", "verifying"])  # fmt: skip
 def test_workflows_have_no_finally(module: str) -> None:
     """It would run when Python drops a cached workflow, outside of any event loop and inside whatever runs then."""
     assert "finally:" not in (ROOT / "workflows" / f"{module.replace('.', '/')}.py").read_text()

@@ -8,7 +8,9 @@ from typing import Any
 
 from workflows.contracts.base import Contract, StrictModel
 from workflows.contracts.errors import ErrorClass, ErrorCode, Problem
+from workflows.contracts.fidelity import PairFidelity
 from workflows.contracts.timing import Timing
+from workflows.contracts.units import ShareOfSome
 
 
 class Phase(StrEnum):
@@ -86,6 +88,8 @@ class RunInput(StrictModel):
     plan: dict[str, Any]
     if_busy: IfBusy = IfBusy.REFUSE
     leftovers: Leftovers = Leftovers.REFUSE
+    verify_pairs: ShareOfSome | None = None
+    """Share of the measured pairs that also run with two real faults, such as `"100%"`; None: none do."""
     requested_by: str = ""
 
 
@@ -97,6 +101,8 @@ class NewExecution(Contract):
     workflow_id: str
     run_id: str
     requested_by: str = ""
+    verify_pairs: bool = False
+    """Whether pairs run with two real faults, which the worker must allow."""
 
 
 class Execution(Contract):
@@ -222,6 +228,8 @@ class RunSummary(Contract):
     """The same of those of which too few requests say anything."""
     requests_saved: int = 0
     """Of what `load.max_requests` allowed the measured cases, not sent because they were decided earlier."""
+    pairs: PairFidelity | None = None
+    """How well pairs made of rules stand for two real faults; None when nobody asked. No part of the verdict."""
     started_at: datetime
     finished_at: datetime
 

@@ -8,6 +8,7 @@ from workflows.contracts.base import Contract
 from workflows.contracts.errors import ErrorCode
 from workflows.contracts.execution import CaseCounts, CaseVerdict, Phase, Recovery, RunStatus, Verdict
 from workflows.contracts.faults import InjectionState
+from workflows.contracts.fidelity import PairFidelity
 from workflows.contracts.steady import SteadyReport
 from workflows.contracts.traffic import RecordedService
 from workflows.contracts.windows import ServiceStability, WindowKind, WindowState
@@ -147,6 +148,8 @@ class RunState(Contract):
     load: LoadPanel = LoadPanel()
     steady_before: SteadyReport | None = None
     steady_after: SteadyReport | None = None
+    pairs: PairFidelity | None = None
+    """Pairs with two real faults, as far as they have come; None when they were not asked for."""
     windows: list[WindowRow] = []
     failed_cases: list[CaseVerdict] = []
     inconclusive_cases: list[CaseVerdict] = []

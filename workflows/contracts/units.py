@@ -172,6 +172,12 @@ def _a_second_at_least(value: timedelta) -> timedelta:
     return value
 
 
+def _more_than_none(value: float) -> float:
+    if value <= 0:
+        raise UnfitError("must be more than 0%", "write a number above 0 and a percent sign, for example '100%'")
+    return value
+
+
 def _at_most_all(value: float) -> float:
     if value > 100:
         raise UnfitError(f"{format_percent(value)} is more than all", "a share of requests is at most 100%")
@@ -210,3 +216,6 @@ Ttl = Annotated[Duration, AfterValidator(_a_second_at_least)]
 
 Share = Annotated[Percent, AfterValidator(_at_most_all)]
 """A share of a whole, 0% to 100%."""
+
+ShareOfSome = Annotated[Share, AfterValidator(_more_than_none)]
+"""A share of a whole that is not nothing."""

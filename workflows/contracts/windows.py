@@ -19,6 +19,10 @@ class WindowKind(StrEnum):
     RECORDING = "recording"
     FAULT = "fault"
     RULES = "rules"
+    PAIRS = "pairs"
+    """Nothing of its own: its pairs' faults have windows of theirs."""
+    PAIR_FAULT = "pair_fault"
+    """One of the two real faults of a pair."""
 
 
 class WindowState(StrEnum):
@@ -144,6 +148,15 @@ class StabilityOrder(Contract):
     services: list[str]
 
 
+class PairHold(Contract):
+    """Makes a fault window one half of a pair: it holds its fault until it is released, and captures nothing."""
+
+    case_index: int
+    window_id: str
+    """Workflow id of the pairs window, which is told that the fault is on."""
+    run_id: str
+
+
 class WindowInput(Contract):
     """What every window is started with."""
 
@@ -158,6 +171,8 @@ class WindowInput(Contract):
     """The one service of a fault window."""
     terse: bool = False
     """Whether the run keeps this window's row itself, and is signalled only what it cannot tell from its result."""
+    pair: PairHold | None = None
+    """Of a fault window: the pair that it is for. None: its service's own fault, to be captured."""
 
 
 class LockInput(WindowInput):

@@ -5,12 +5,14 @@ Pure: time comes from the caller, so that a replay gives the same board.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from workflows.contracts.errors import ErrorCode
 from workflows.contracts.execution import CaseCounts, Execution, Judgement, Phase, Recovery, RunStatus
 from workflows.contracts.faults import FaultReport, InjectionState
+from workflows.contracts.fidelity import PairFidelity, PairFinding
 from workflows.contracts.load import GeneratedCases
 from workflows.contracts.metrics import LoadMetrics
 from workflows.contracts.plan import Plan
@@ -18,6 +20,7 @@ from workflows.contracts.status import CasesPanel, InjectionRow, LoadPanel, Phas
 from workflows.contracts.steady import SteadyMoment, SteadyReport
 from workflows.contracts.traffic import AnalysisReport
 from workflows.contracts.windows import WindowChanged, WindowKind, WindowState
+from workflows.logic import fidelity
 from workflows.logic.cases import BATCH_SIZE
 from workflows.logic.endings import counted, over
 from workflows.logic.metrics import SHOWN_CASES, merged
@@ -91,7 +94,7 @@ class Board:
                 self._fault_changed(change)
             case WindowKind.RULES:
                 self._rules_changed(change)
-            case WindowKind.LOCK:
+            case WindowKind.LOCK | WindowKind.PAIRS | WindowKind.PAIR_FAULT:
                 pass
 
     def _recording_changed(self, change: WindowChanged) -> None:
@@ -186,6 +189,15 @@ class Board:
     def rules_planned(self, ttl_seconds: int) -> None:
         """The rules' life is settled."""
         self._set(rules=self.state.rules.model_copy(update={"ttl_seconds": ttl_seconds}))
+
+    def pairs_chosen(self, share: float, measured: int, chosen: int) -> None:
+        """Which pairs are verified with two real faults is settled."""
+        self._set(pairs=PairFidelity(share=share, measured=measured, chosen=chosen))
+
+    def pairs_verified(self, findings: Sequence[PairFinding]) -> None:
+        """Some of them have been."""
+        if self.state.pairs is not None:
+            self._set(pairs=fidelity.counted(self.state.pairs, findings))
 
     def judged(self, judgement: Judgement) -> None:
         """The verdict is in."""

@@ -24,7 +24,12 @@ BASELINE_ID = "baseline"
 
 def case_count(services: int) -> int:
     """All cases of n services: 1 + n + n(n-1)/2."""
-    return 1 + services + services * (services - 1) // 2
+    return 1 + services + pair_count(services)
+
+
+def pair_count(services: int) -> int:
+    """All pairs of n services."""
+    return services * (services - 1) // 2
 
 
 def case_id(services: Sequence[str]) -> str:
@@ -41,7 +46,7 @@ def pair_at(services: int, k: int) -> tuple[int, int]:
     Raises:
         IndexError: when k is not the index of a pair.
     """
-    pairs = services * (services - 1) // 2
+    pairs = pair_count(services)
     if not 0 <= k < pairs:
         raise IndexError(f"pair {k} of {pairs}")
     left = pairs - 1 - k

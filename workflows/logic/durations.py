@@ -20,6 +20,9 @@ Moment = TypeVar("Moment", timedelta, datetime)
 ANALYSIS_SENDS = 3
 """How often the request is sent at most for the analysis, when it fails."""
 
+MOST_PAIR_REQUESTS = 20
+"""A pair with two real faults is asked at most so often: services stay broken for as long as that takes."""
+
 LONGEST_RULES_TTL = timedelta(days=7)
 """The proxy forgets its sessions after this (`peer-contract` section 3.3): a longer life cannot be had."""
 
@@ -108,6 +111,29 @@ def recording_hold(plan: Plan, dedupe: timedelta) -> timedelta:
 def fault_hold(plan: Plan) -> timedelta:
     """How long a fault window may be open: the fault's own TTL is the bound."""
     return min(plan.safety.fault_ttl, plan.timeouts.fault_running + plan.timeouts.replay + timedelta(minutes=1))
+
+
+def pair_requests(plan: Plan) -> int:
+    """How often a pair with two real faults is asked: as often as the load test asks, and not for long."""
+    return min(plan.load.most_requests, MOST_PAIR_REQUESTS)
+
+
+def pair_asking(plan: Plan) -> timedelta:
+    """Upper bound on asking a pair: every request taking its full timeout, and room to look at the faults."""
+    room, requests = timedelta(seconds=30), pair_requests(plan)
+    if plan.load.rate is not None:
+        return timedelta(seconds=requests / plan.load.rate) + plan.request.timeout + room
+    return plan.request.timeout * -(-requests // min(plan.load.concurrency, requests)) + room
+
+
+def pair_fault_hold(plan: Plan) -> timedelta:
+    """How long each of a pair's two fault windows may be open: it may have to wait for the other one to be on."""
+    return min(plan.safety.fault_ttl, plan.timeouts.fault_running + pair_asking(plan) + timedelta(minutes=1))
+
+
+def pairs_hold(plan: Plan, pairs: int) -> timedelta:
+    """How long a window that verifies so many pairs may be open."""
+    return (pair_fault_hold(plan) + plan.timeouts.recovery + plan.timeouts.stability) * pairs + timedelta(minutes=1)
 
 
 def most_at_once(plan: Plan) -> int:

@@ -18,6 +18,7 @@ LONGEST_FAULT = "HOLDFAST_LONGEST_FAULT"
 OWN_NAMESPACES = "HOLDFAST_OWN_NAMESPACES"
 
 _WHERE = "where the worker is started"
+_FAULTS_OF_A_PAIR = 2
 _CLUSTER_NAMES = 3
 """Labels of a Service's name in a cluster, at least: `frontend.temporal.svc`."""
 
@@ -25,6 +26,18 @@ _CLUSTER_NAMES = 3
 def outside(plan: Plan, rails: Guardrails) -> list[Problem]:
     """Everything in a plan that this worker does not allow, with its path and the setting that would allow it."""
     return [*_namespace(plan, rails), *_hosts(plan, rails), *_faults(plan, rails)]
+
+
+def too_few_for_pairs(rails: Guardrails) -> list[Problem]:
+    """A pair with two real faults needs both at once, whatever the plan's own `safety.max_active_faults` says.
+
+    That one keeps captured failures apart, of which there are none here; and the flag asks for two by name.
+    """
+    if rails.max_active_faults >= _FAULTS_OF_A_PAIR:
+        return []
+    message = f"a pair needs {_FAULTS_OF_A_PAIR} faults at once; the worker allows {rails.max_active_faults}"
+    hint = f"run without it, or raise {MAX_ACTIVE_FAULTS} {_WHERE}"
+    return [Problem(path="verify_pairs", message=message, hint=hint)]
 
 
 def _namespace(plan: Plan, rails: Guardrails) -> Iterator[Problem]:

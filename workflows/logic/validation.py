@@ -13,7 +13,10 @@ from workflows.contracts.base import Contract
 from workflows.contracts.errors import Problem
 from workflows.contracts.execution import RunInput
 from workflows.contracts.plan import Plan
+from workflows.contracts.units import format_percent
 from workflows.logic.bounds import bounded
+from workflows.logic.cases import pair_count
+from workflows.logic.fidelity import MOST_PAIRS
 from workflows.logic.fields import purpose
 from workflows.logic.misspelt import Meant
 from workflows.logic.originals import in_our_words
@@ -53,9 +56,21 @@ def check_input(raw: object, extra: Sequence[object] = ()) -> CheckedInput:
     found, run_problems = _run_input(raw)
     plan, plan_problems = check_plan(raw["plan"]) if isinstance(raw.get("plan"), dict) else (None, [])
     problems += run_problems + plan_problems
+    if plan is not None and found is not None and not problems:
+        problems += _too_many_pairs(plan, found)
     if problems or found is None:
         return CheckedInput(problems=problems)
     return CheckedInput(input=found.model_copy(update={"plan": raw["plan"]}), plan=plan)
+
+
+def _too_many_pairs(plan: Plan, wishes: RunInput) -> list[Problem]:
+    """Pairs with two real faults take their time, each of them."""
+    share = wishes.verify_pairs or 0
+    pairs = pair_count(len(plan.services))
+    if pairs * share / 100 <= MOST_PAIRS:
+        return []
+    message = f"{format_percent(share)} of {pairs:,} pairs are more than the {MOST_PAIRS:,} that a run verifies"
+    return [Problem(path="verify_pairs", message=message, hint="ask for a smaller share")]
 
 
 def _run_input(raw: dict[object, object]) -> tuple[RunInput | None, list[Problem]]:

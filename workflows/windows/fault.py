@@ -1,5 +1,7 @@
 """`FaultWindow`: one real fault in one service; replay and capture inside; recovered and stable after.
 
+As one half of a pair it captures nothing: it holds its fault until its pairs window releases it.
+
 Trouble with the fault or the replay is a result, not an error: one service's trouble stays its own.
 """
 
@@ -11,7 +13,7 @@ from temporalio.exceptions import FailureError
 from workflows import policies
 from workflows.contracts.faults import CapturedFailure, FaultOrder, FaultReport, InjectionState
 from workflows.contracts.windows import Closing, WindowInput, WindowKind
-from workflows.names import WorkflowType, fault_name
+from workflows.names import RELEASE_SIGNAL, WorkflowType, fault_name
 from workflows.windows.cancellation import text_of
 from workflows.windows.holding import Holding
 
@@ -27,15 +29,18 @@ class FaultWindow:
     def __init__(self, order: WindowInput) -> None:
         """Take the order, and the fault's name, which is new for every run of a window."""
         self._order = order
-        name = fault_name(order.execution.execution_id, order.service, workflow.info().run_id, attempt=1)
+        attempt = order.pair.case_index if order.pair else 1
+        name = fault_name(order.execution.execution_id, order.service, workflow.info().run_id, attempt)
         self._fault = FaultOrder(execution_id=order.execution.execution_id, service=order.service, fault_name=name)
-        self._holding = Holding(order, WindowKind.FAULT, peer_name=name)
+        kind = WindowKind.PAIR_FAULT if order.pair else WindowKind.FAULT
+        self._holding = Holding(order, kind, peer_name=name)
         self._injected = False
+        self._released = False
 
     @workflow.run
     async def run(self, order: WindowInput) -> FaultReport:
         """Inject, capture, and recover whatever happens."""
-        held = await self._holding.hold(self._inject_and_capture(), self._recover, [order.service])
+        held = await self._holding.hold(self._work(), self._recover, [order.service])
         captured, trouble, closing = None, "", held.closing
         try:
             captured = held.get()
@@ -44,14 +49,22 @@ class FaultWindow:
         return FaultReport(
             service=order.service,
             fault_name=self._fault.fault_name,
-            state=InjectionState.RECOVERED if captured and closing.verified else InjectionState.FAILED,
+            state=InjectionState.FAILED if trouble or not closing.verified else InjectionState.RECOVERED,
             captured=captured,
             error=trouble or closing.detail,
             recovery_verified=closing.verified,
             stable_after=all(one.stable for one in closing.stability) if closing.stability else None,
         )
 
-    async def _inject_and_capture(self) -> CapturedFailure:
+    async def _work(self) -> CapturedFailure | None:
+        await self._inject()
+        if self._order.pair is None:
+            return await self._capture()
+        await workflow.wait_condition(lambda: self._released)
+        self._holding.ensure_open()
+        return None
+
+    async def _inject(self) -> None:
         timing, timeouts = self._order.execution.timing, self._order.timeouts
         service = self._order.service
         await self._holding.intend()
@@ -68,11 +81,13 @@ class FaultWindow:
         )
         self._holding.ensure_open()
         await self._holding.opened()
+
+    async def _capture(self) -> CapturedFailure:
         captured: CapturedFailure = await workflow.execute_activity_method(
             FaultActivities.replay,
             self._fault,
-            summary=f"Replay against {service} and capture how it fails",
-            **policies.waiting(timing, timeouts.replay),
+            summary=f"Replay against {self._order.service} and capture how it fails",
+            **policies.waiting(self._order.execution.timing, self._order.timeouts.replay),
         )
         self._holding.ensure_open()
         return captured
@@ -84,3 +99,8 @@ class FaultWindow:
             summary=f"Remove the fault from {self._order.service} and verify it",
             **policies.closing(self._order.execution.timing, self._order.timeouts.recovery),
         )
+
+    @workflow.signal(name=RELEASE_SIGNAL)
+    def release(self) -> None:
+        """Of one half of a pair: what its fault was needed for is done."""
+        self._released = True

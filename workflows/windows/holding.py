@@ -107,7 +107,8 @@ class Holding:
 
         A terse window is silent unless something is wrong: its result says the rest. A cancelled one has no result.
         """
-        if self.order.terse and state is not WindowState.UNVERIFIED and workflow.cancellation_reason() is None:
+        told = self._told(state)
+        if not told:
             return
         change = WindowChanged(
             window_id=workflow.info().workflow_id,
@@ -118,11 +119,24 @@ class Holding:
             execution_id=self.order.execution.execution_id,
             **facts,
         )
-        run = workflow.get_external_workflow_handle(self.order.parent_workflow_id, run_id=self.order.parent_run_id)
-        try:
-            await run.signal(WINDOW_SIGNAL, change)
-        except FailureError as error:
-            workflow.logger.info("the run did not take %s: %s", state, error)
+        for workflow_id, run_id in told:
+            try:
+                await workflow.get_external_workflow_handle(workflow_id, run_id=run_id).signal(WINDOW_SIGNAL, change)
+            except FailureError as error:
+                workflow.logger.info("%s did not take %s: %s", workflow_id, state, error)
+
+    def _told(self, state: WindowState) -> list[tuple[str, str]]:
+        """Whom to signal. A pair's fault tells its pairs window that it is on, and the run only what it must know.
+
+        There may be thousands of pairs, and every signal is in the history of whoever gets it.
+        """
+        run, pair = (self.order.parent_workflow_id, self.order.parent_run_id), self.order.pair
+        if state is WindowState.UNVERIFIED:
+            return [run]
+        if pair is not None:
+            return [(pair.window_id, pair.run_id)] if state is WindowState.OPEN else []
+        silent = self.order.terse and workflow.cancellation_reason() is None
+        return [] if silent else [run]
 
     async def within_time(self, work: Coroutine[Any, Any, T]) -> T:
         """Do the work that needs the window open, but not beyond the window's time.

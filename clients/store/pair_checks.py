@@ -1,0 +1,93 @@
+"""What pairs with two real faults answered."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlmodel import col
+
+from clients.store.columns import utc_now
+from clients.store.engine import reading, writing
+from clients.store.pair_tables import PairCheck
+from clients.store.read_models import CheckedPair
+from clients.store.tables import TestCase
+from clients.store.unbroken import unbroken
+from clients.store.upsert import insert_missing
+from workflows.contracts.errors import ErrorCode, HoldfastError
+from workflows.contracts.exchange import Measurement
+from workflows.contracts.execution import Verdict
+from workflows.contracts.fidelity import PairFinding, PairOutcome
+
+
+class PairChecks:
+    """Repository of verified pairs: one row a pair, and the first one stays. Reading an unknown run is empty."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    @unbroken
+    async def save(self, execution_id: int, pair: CheckedPair) -> None:
+        """Store what came of a pair, unless that is known already; on the disk when this returns.
+
+        Raises:
+            HoldfastError: NOT_FOUND for an unknown run or case index.
+        """
+        case = select(col(TestCase.id)).where(
+            col(TestCase.execution_id) == execution_id, col(TestCase.case_index) == pair.case_index
+        )
+        async with writing(self._engine) as work:
+            case_id = (await work.execute(case)).scalar_one_or_none()
+            if case_id is None:
+                raise HoldfastError(ErrorCode.NOT_FOUND, f"execution {execution_id} has no case {pair.case_index}")
+            row = {"execution_id": execution_id, "test_case_id": case_id} | _row(pair)
+            await insert_missing(work, PairCheck, [row], "execution_id", "test_case_id")
+
+    @unbroken
+    async def of(self, execution_id: int, case_index: int | None = None) -> list[CheckedPair]:
+        """Every pair of a run that was verified or could not be, or only that of one case, by case index."""
+        index = col(TestCase.case_index)
+        wanted = (
+            select(PairCheck, index, col(TestCase.case_id))
+            .join(TestCase, col(PairCheck.test_case_id) == col(TestCase.id))
+            .where(col(PairCheck.execution_id) == execution_id, *([] if case_index is None else [index == case_index]))
+            .order_by(index)
+        )
+        async with reading(self._engine) as work:
+            return [_pair(row, number, case_id) for row, number, case_id in await work.execute(wanted)]
+
+
+def _row(pair: CheckedPair) -> dict[str, Any]:
+    finding, found = pair.finding, pair.measurement
+    return {
+        "outcome": finding.outcome.value,
+        "reason": finding.reason,
+        "status_agrees": finding.status_agrees,
+        "body_agrees": finding.body_agrees,
+        "verdict_agrees": finding.verdict_agrees,
+        "differs": finding.differs,
+        "verdict": pair.verdict.value if pair.verdict else None,
+        "response_code": found.response_code if found else None,
+        "response_body": found.response_body if found else "",
+        "measurement": found.model_dump(mode="json", exclude={"response_code", "response_body"}) if found else None,
+        "created_at": utc_now(),
+    }
+
+
+def _pair(row: PairCheck, index: int, case_id: str) -> CheckedPair:
+    answered = {"response_code": row.response_code, "response_body": row.response_body}
+    return CheckedPair(
+        case_index=index,
+        finding=PairFinding(
+            case_id=case_id,
+            outcome=PairOutcome(row.outcome),
+            status_agrees=row.status_agrees,
+            body_agrees=row.body_agrees,
+            verdict_agrees=row.verdict_agrees,
+            differs=row.differs,
+            reason=row.reason,
+        ),
+        verdict=Verdict(row.verdict) if row.verdict else None,
+        measurement=Measurement.model_validate(row.measurement | answered) if row.measurement is not None else None,
+    )

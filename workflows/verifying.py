@@ -1,0 +1,77 @@
+"""A stage that only runs when asked for: pairs also with two real faults, compared with those made of rules.
+
+It begins when the rules are off. What it finds is no part of the verdict: that is about the system, this about us.
+"""
+
+from __future__ import annotations
+
+from temporalio import workflow
+
+from workflows import policies
+from workflows.contracts.errors import ErrorCode
+from workflows.contracts.pairs import PairsReport, PairsWindowInput, PairsWish
+from workflows.logic import durations
+from workflows.logic.fidelity import per_page
+from workflows.names import pairs_workflow_id
+from workflows.run_failures import StageError
+from workflows.run_shell import RunShell
+from workflows.windows.pairs import PairsWindow
+
+with workflow.unsafe.imports_passed_through():
+    from activities.pairs import PairActivities
+
+
+class VerifyingRun(RunShell):
+    """A run that may verify its pairs."""
+
+    async def _verify_pairs(self) -> None:
+        """Still LOAD_TEST_BASELINE: a page of pairs after the other, each pair with its own two fault windows."""
+        share = self._input.verify_pairs
+        if share is None:
+            return
+        timing = self.execution.timing
+        chosen = await workflow.execute_activity_method(
+            PairActivities.choose,
+            PairsWish(execution_id=self.execution.execution_id, share=share),
+            summary="Choose the pairs that run with two real faults",
+            **policies.bookkeeping(timing),
+        )
+        self._ensure_going_on()
+        self._board.pairs_chosen(share, chosen.measured, len(chosen.cases))
+        self._publish()
+        left, page, size = chosen.cases, 0, per_page(len(chosen.cases))
+        while left:
+            await self._unpaused()
+            report = await self._verify_page(page, left[:size])
+            left, page = left[report.done :], page + 1
+        await workflow.execute_activity_method(
+            PairActivities.conclude,
+            self._ref,
+            summary="Log how many pairs agree",
+            **policies.bookkeeping(timing),
+        )
+        self._ensure_going_on()
+
+    async def _verify_page(self, page: int, cases: list[int]) -> PairsReport:
+        order = PairsWindowInput(
+            **self._window_input(durations.pairs_hold(self._plan, len(cases)).total_seconds()).model_dump(),
+            cases=cases,
+            fault_seconds=durations.pair_fault_hold(self._plan).total_seconds(),
+            request_seconds=durations.pair_asking(self._plan).total_seconds(),
+        )
+        self._pairs = await workflow.start_child_workflow(
+            PairsWindow.run,
+            order,
+            id=pairs_workflow_id(self.execution, page),
+            static_summary=f"Pairs with two real faults, {len(cases)} of them",
+            **policies.WINDOW,
+        )
+        if self._paused:
+            await self._tell_pairs()
+        report: PairsReport = await self._pairs
+        self._ensure_going_on()
+        self._board.pairs_verified(report.findings)
+        self._publish()
+        if report.trouble:
+            raise StageError(ErrorCode.RECOVERY_UNVERIFIED, report.trouble)
+        return report
