@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import httpx
+import pytest
 
 from clients.store.packing import unpacked
 from clients.store.read_models import Arm
@@ -13,7 +14,10 @@ from workflows.contracts.comparison import Finding
 from workflows.contracts.execution import Recovery, Verdict
 from workflows.logic.blocks import seed_of
 
-REQUESTS = 60
+REQUESTS = 100
+"""Five blocks: requests that are slow together cannot be compared in fewer."""
+FEW = 48
+"""Two blocks, where nothing depends on what is found."""
 TOKENS = {
     "bestsellers": "chaos.bestsellers.error=1",
     "inventory": "chaos.inventory.delay=1",
@@ -21,8 +25,8 @@ TOKENS = {
     "reviews": "chaos.reviews.remove=1",
     "shipping": "chaos.shipping.error=1",
 }
-# A backoff costs 300 ms: less than two of them in a row, and more than a busy machine.
-REGRESSION: dict[str, Any] = {"percentile": "p95", "at_least": "200ms"}
+# A backoff costs 300 ms: less than two of them in a row. The median, because a busy machine stalls some requests.
+REGRESSION: dict[str, Any] = {"percentile": "p50", "at_least": "200ms"}
 
 
 async def sent(bench: Bench) -> dict[str, int]:
@@ -41,16 +45,17 @@ def comparing(bench: Bench, *services: str, load: dict[str, Any], **slo: Any) ->
     return plan | {"slo": {"regression": REGRESSION} | slo}
 
 
+@pytest.mark.timeout(300)
 async def test_the_planted_pair_is_a_regression_and_what_is_designed_is_none(bench: Bench) -> None:
     """Each retry is within its budget, the fallback costs nothing, and both retries in a row are too slow."""
     budgets = [{"for": name, "budget": "600ms"} for name in ("reviews", "shipping")]
     plan = comparing(bench, "bestsellers", "reviews", "shipping", load={"requests": REQUESTS}, overrides=budgets)
     summary = await bench.run(plan | {"exclude": ["bestsellers+*"]})
 
-    assert summary.verdict is Verdict.FAILED
+    assert summary.verdict is Verdict.FAILED, (summary.failed_cases, summary.inconclusive_cases)
     (failed,) = summary.failed_cases
     assert failed.case_id == "reviews+shipping"
-    assert failed.reason.startswith("regression: p95 is ")
+    assert failed.reason.startswith("regression: p50 is ")
     results = {one.case_id: one for one in await bench.store.results(summary.execution_id)}
     equal = results["bestsellers"].measurement
     assert equal is not None
@@ -81,13 +86,15 @@ async def test_a_case_of_which_nothing_succeeds_is_inconclusive(bench: Bench) ->
     assert "too few requests succeeded" in unsure.reason
 
 
+@pytest.mark.timeout(300)
 async def test_decisions_end_cases_early_and_the_lab_counts_as_many_as_are_stored(bench: Bench) -> None:
     """At most so many requests; what was saved is said in the result."""
     most = 1_000
-    plan = comparing(bench, load={"max_requests": most})
+    plan = comparing(bench, "bestsellers", "shipping", load={"max_requests": most})
     summary = await bench.run(plan)
 
-    assert {one.case_id for one in summary.failed_cases} == {"reviews", "shipping", "reviews+shipping"}
+    assert {one.case_id for one in summary.failed_cases} == {"shipping", "bestsellers+shipping"}
+    assert summary.cases.passed == 2
     results = {one.case_id: one.measurement for one in await bench.store.results(summary.execution_id)}
     counted = await sent(bench)
     for case_id, found in results.items():
@@ -99,18 +106,19 @@ async def test_decisions_end_cases_early_and_the_lab_counts_as_many_as_are_store
     assert summary.requests_saved == sum(most - found.requests for found in results.values() if found)
 
 
+@pytest.mark.timeout(300)
 async def test_a_worker_killed_amid_a_group_is_replaced(idle_bench: Bench) -> None:
     """What is stored is not measured again; the group that was under way is, from its beginning and in its order."""
     bench = idle_bench
     first = await bench.worker()
-    plan = comparing(bench, *TOKENS, load={"requests": REQUESTS})
+    plan = comparing(bench, *TOKENS, load={"requests": FEW})
     handle = await bench.start(plan)
     amid = token("bestsellers+recommendations")
 
     async def second_group_under_way() -> bool:
         return (await sent(bench)).get(amid, 0) >= 4
 
-    await until(second_group_under_way, "the second group")
+    await until(second_group_under_way, "the second group", patience=200)
     first.kill()
     await first.wait()
     before = await sent(bench)
@@ -125,11 +133,11 @@ async def test_a_worker_killed_amid_a_group_is_replaced(idle_bench: Bench) -> No
     for case_id, group in groups.items():
         if case_id != "baseline":
             lost = before.get(token(case_id), 0) if group == 2 else 0
-            assert after[token(case_id)] == REQUESTS + lost, case_id
+            assert after[token(case_id)] == FEW + lost, case_id
     steady_before = 3
     # The baseline alone, and beside the first group; the rest of what had been sent was lost.
-    lost = before[""] - 2 * REQUESTS - steady_before
-    assert after[""] == 4 * REQUESTS + STEADY_REQUESTS + lost
+    lost = before[""] - 2 * FEW - steady_before
+    assert after[""] == 4 * FEW + STEADY_REQUESTS + lost
     seeds = [one.measurement.seed for one in results if one.measurement]
     firsts = {0: 0, 1: 1, 2: 7, 3: 13}
     assert seeds == [seed_of(summary.execution_id, firsts[groups[one.case_id]]) for one in results]

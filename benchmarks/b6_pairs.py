@@ -1,0 +1,135 @@
+"""Pair fidelity: every pair of both lab topologies with two real faults, against its twin that is made of rules.
+
+The agreement is counted by `run --verify-pairs` itself. Whatever disagrees is named, with the reason that the plan
+gives: a rule answers at once, so a pair with a delay may only differ in how long it takes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import tempfile
+import uuid
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import yaml
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.testing import WorkflowEnvironment
+
+from benchmarks.frame import Row
+from cli.pointing import point_at
+from clients.settings import Settings
+from clients.store.store import Store
+from clients.temporal import ensure_search_attributes
+from lab import Lab, LabSettings, PortChoice, load_topology
+from worker import running
+from workflows.contracts.execution import RunSummary
+from workflows.contracts.fidelity import PairFidelity, PairFinding, PairOutcome
+from workflows.contracts.timing import TimingPreset
+from workflows.names import WorkflowType
+
+TITLE = "Pair fidelity: two real faults against the pair made of rules"
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+TEMPORAL = Path(sys.executable).with_name("temporal")
+AIM = 0.99
+QUICK = LabSettings(
+    rollout=0.1, fault_start=0.1, fault_stop=0.1, execute_wait=0.02, collect=2, collect_quiet=0.3, replay_timeout=1
+)
+"""A lab that wastes no time: what it answers is the same."""
+
+REQUESTS = {"requests": int(os.environ.get("BENCH_PAIR_REQUESTS", "4")), "concurrency": 2}
+"""Per case and pair: enough that p95 is not one request's luck, and 153 pairs end within the hour."""
+
+
+def main() -> list[Row]:
+    """Both topologies, one after the other."""
+    return asyncio.run(_measured())
+
+
+async def _measured() -> list[Row]:
+    path = str(TEMPORAL) if TEMPORAL.exists() else None
+    async with await WorkflowEnvironment.start_local(
+        data_converter=pydantic_data_converter, dev_server_existing_path=path, dev_server_log_level="error"
+    ) as server:
+        await ensure_search_attributes(server.client)
+        return [row for name in ("shop", "train-ticket") for row in await _rows(server.client, name)]
+
+
+async def _rows(client: Any, name: str) -> list[Row]:
+    """One topology."""
+    async with Lab(load_topology(EXAMPLES / f"{name}-topology.yaml"), settings=QUICK, ports=PortChoice.FREE) as lab:
+        with tempfile.TemporaryDirectory() as folder:
+            plan = _plan(name, lab)
+            settings = Settings(
+                database_url=f"sqlite+aiosqlite:///{folder}/holdfast.db",
+                timing=TimingPreset.FAST,
+                task_queue=f"bench-{uuid.uuid4().hex}",
+                sweeper=False,
+                max_active_faults=2,
+            )
+            async with running(client, settings):
+                summary = await client.execute_workflow(
+                    WorkflowType.RESILIENCE_TEST,
+                    {"plan": plan, "verify_pairs": "100%"},
+                    id=f"bench/{settings.task_queue}",
+                    task_queue=settings.task_queue,
+                    result_type=RunSummary,
+                )
+            store = await Store.open(settings.database_url)
+            try:
+                findings = [pair.finding for pair in await store.pairs(summary.execution_id)]
+            finally:
+                await store.close()
+    delayed = {one["name"] for one in plan["services"] if isinstance(one["fault"], dict) and "delay" in one["fault"]}
+    assert summary.pairs is not None
+    return _told(name, summary.pairs, findings, delayed)
+
+
+def _plan(name: str, lab: Lab) -> dict[str, Any]:
+    """The example's plan, pointed at this lab. Each example says what its request may take."""
+    plan: dict[str, Any] = point_at(yaml.safe_load((EXAMPLES / f"{name}.yaml").read_text()), lab.addresses)
+    plan["system"]["environment"] = f"bench-{uuid.uuid4().hex[:8]}"
+    plan["load"] = REQUESTS
+    return plan
+
+
+def _told(name: str, found: PairFidelity, findings: list[PairFinding], delayed: set[str]) -> list[Row]:
+    compared = max(found.compared, 1)
+    ratio = found.agreed / compared
+    rows = [
+        Row(
+            name=f"{name}: status, body and verdict",
+            value=f"{found.agreed} of {found.compared}",
+            ratio=ratio,
+            aim="99 % agree",
+            met=ratio >= AIM and found.unchecked == 0,
+            note=_why(findings, delayed),
+        )
+    ]
+    for part, agreed in (
+        ("status", found.status_agreed),
+        ("body", found.body_agreed),
+        ("verdict", found.verdict_agreed),
+    ):
+        rows.append(Row(name=f"{name}: {part}", value=f"{agreed} of {found.compared}", ratio=agreed / compared))
+    return rows
+
+
+def _why(findings: list[PairFinding], delayed: set[str]) -> str:
+    """Every pair that disagrees or is unchecked, by what differs and whether a service of it is slow."""
+    kinds: Counter[str] = Counter()
+    named: dict[str, list[str]] = {}
+    for one in findings:
+        if one.outcome is PairOutcome.AGREED:
+            continue
+        slow = delayed & set(one.case_id.split("+"))
+        parts = [word for word, same in (("status", one.status_agrees), ("body", one.body_agrees),
+                                         ("verdict", one.verdict_agrees)) if same is False]  # fmt: skip
+        what = f"{' and '.join(parts) or one.reason}{', with a delayed service' if slow else ''}"
+        kinds[what] += 1
+        named.setdefault(what, []).append(f"{one.case_id} ({'; '.join(one.differs) or one.reason})")
+    return " ".join(f"{number} differ in {what}: {', '.join(named[what])}." for what, number in kinds.most_common())
