@@ -14,9 +14,10 @@ from sqlalchemy.exc import ArgumentError
 from cli.console import complain, say
 from cli.exit_codes import ExitCode, RunOutcome
 from cli.pairs import fidelity_lines
-from cli.verdict_table import as_shown, conclusion, table
+from cli.verdict_table import conclusion, table
 from clients.settings import Settings
 from clients.store.store import Store
+from reports.shown_cases import as_shown
 from workflows.contracts.errors import ErrorCode, HoldfastError
 from workflows.contracts.execution import RunSummary
 

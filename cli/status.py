@@ -17,11 +17,11 @@ from cli.looking import RUN_ID, known, possible_ids
 from cli.next_steps import after_error
 from cli.panels import panel_lines
 from cli.results import ask_store
-from cli.stored import MOST_CASES, stored_state
 from clients.runs import RunDirectory, RunEnd
 from clients.store.read_models import ExecutionRow
 from clients.store.store import Store
 from clients.temporal import lock_of_run
+from reports.stored import MOST_CASES, stored_state
 from workflows.contracts.errors import ErrorCode, HoldfastError
 from workflows.contracts.execution import Phase, Recovery, RunStatus
 from workflows.contracts.faults import InjectionState

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cli.exit_codes import RunOutcome
-from clients.store.read_models import CaseResult
 from workflows.contracts.execution import CaseVerdict, Recovery, RunStatus, Verdict
-from workflows.contracts.load import CaseOutcome
 from workflows.contracts.slo import Percentile
-from workflows.logic.case_lines import case_line, percentile_text
+from workflows.logic.case_lines import percentile_text
 
 MOST_ROWS = 60
 """Rows shown; the rest are passed cases, and in the database."""
@@ -30,12 +28,6 @@ def table(cases: Sequence[CaseVerdict]) -> list[str]:
     if len(ordered) > MOST_ROWS:
         lines.append(f"... and {len(ordered) - MOST_ROWS} more")
     return lines
-
-
-def as_shown(result: CaseResult) -> CaseVerdict:
-    """A stored result as the table takes it; numbers of cases that do not count are left out."""
-    found = result.measurement if result.outcome is CaseOutcome.MEASURED else None
-    return case_line(result.case_id, result.outcome, found, result.verdict if found else None, result.reason)
 
 
 def _rank(case: CaseVerdict) -> int:

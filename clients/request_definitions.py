@@ -10,13 +10,13 @@ import json
 import re
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
 from clients.requests import JSON_TYPE, TEXT_TYPE
 from clients.secrets import REDACTED, Redactor
 from workflows.contracts.base import Contract
 from workflows.contracts.plan import Plan
-from workflows.contracts.request import Method, Request
+from workflows.contracts.request import Login, Method, Request
 from workflows.logic.canonical import canonical_request, content_id, sha256
 from workflows.logic.request_rules import FORM_TYPE
 
@@ -25,6 +25,7 @@ _REFERENCES = re.compile(r"\s*((bearer|basic|token)\s+)?(\$\{env:[A-Za-z_][A-Za-
 _LONGEST_NAME = 128
 
 Fields = dict[str, str | list[str]]
+R = TypeVar("R", Request, Login)
 
 
 class BodyMode(StrEnum):
@@ -87,16 +88,7 @@ class DefinitionRedactor(Redactor):
 def definition_of(plan: Plan) -> RequestDefinition:
     """What is stored of a plan's request."""
     request, redactor = plan.request, DefinitionRedactor(plan.redact)
-    stored = request.model_copy(
-        update={
-            "url": redactor.url(request.url),
-            "headers": redactor.headers(request.headers),
-            "query": redactor.fields(request.query),
-            "json_body": redactor.json_value(request.json_body),
-            "form": None if request.form is None else redactor.fields(request.form),
-            "raw": None if request.raw is None else redactor.body(request.raw, request.headers),
-        }
-    )
+    stored = _redacted(request, redactor)
     content = _content(request, stored)
     mode = _mode(stored)
     return RequestDefinition(
@@ -114,6 +106,27 @@ def definition_of(plan: Plan) -> RequestDefinition:
         timeout_us=round(stored.timeout.total_seconds() * 1_000_000),
         repeatable=stored.repeatable,
     )
+
+
+def without_secrets(plan: Plan) -> Request:
+    """A plan's request, and the one that logs in, as they may be shown to anybody who may see the plan."""
+    redactor = DefinitionRedactor(plan.redact)
+    shown, login = _redacted(plan.request, redactor), plan.request.login
+    return shown if login is None else shown.model_copy(update={"login": _redacted(login, redactor)})
+
+
+def _redacted(request: R, redactor: DefinitionRedactor) -> R:
+    """With the values of secret names replaced, wherever they stand in it."""
+    changes: dict[str, Any] = {
+        "url": redactor.url(request.url),
+        "headers": redactor.headers(request.headers),
+        "json_body": redactor.json_value(request.json_body),
+        "form": None if request.form is None else redactor.fields(request.form),
+    }
+    if isinstance(request, Request):
+        changes["query"] = redactor.fields(request.query)
+        changes["raw"] = None if request.raw is None else redactor.body(request.raw, request.headers)
+    return request.model_copy(update=changes)
 
 
 def _content(request: Request, stored: Request) -> str:

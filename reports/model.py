@@ -7,163 +7,23 @@ one, or takes one away, needs another `version`. Times are UTC. Latencies are of
 from __future__ import annotations
 
 from datetime import datetime
-from enum import StrEnum
 from typing import Literal
 
-from pydantic import ConfigDict
-
-from workflows.contracts.base import Contract
-from workflows.contracts.comparison import Finding
+from reports.case_parts import CaseReport, CaseState, ControlReport, Interaction, PairCell, Part, Ratio
 from workflows.contracts.execution import Phase
 from workflows.contracts.faults import InjectionState
-from workflows.contracts.fidelity import PairOutcome
-from workflows.contracts.load import CaseOutcome, CaseType
 from workflows.contracts.slo import Percentile
 from workflows.contracts.status import RunState
 from workflows.contracts.windows import WindowKind, WindowState
 
+__all__ = [
+    "CapturedReport", "CaseReport", "CaseState", "ControlReport", "CoverageReport", "EnvironmentReport", "Interaction",
+    "Notice", "PairCell", "Part", "PhaseSpan", "Ratio", "ReasonCount", "Report", "ServiceReport", "Timeline",
+    "WindowSpan",
+]  # fmt: skip
+
 REPORT_VERSION: Literal[1] = 1
 """The version of the report that this code writes."""
-
-
-class Part(Contract):
-    """A part of the report; what its fields mean is in its schema as well."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True, use_attribute_docstrings=True)
-
-
-class CaseState(StrEnum):
-    """What became of a case, in one word: what a cell of the matrix shows."""
-
-    PASSED = "passed"
-    FAILED = "failed"
-    INCONCLUSIVE = "inconclusive"
-    """Measured, and the requests do not suffice to say."""
-    UNJUDGED = "unjudged"
-    """Measured, but the run ended before it was judged."""
-    INVALID = "invalid"
-    SKIPPED = "skipped"
-    EXCLUDED = "excluded"
-    """Skipped because the plan leaves it out."""
-    MISSING = "missing"
-    """The run ended before it came to this case."""
-
-
-class Ratio(Part):
-    """A percentile of a case over the same of the baseline."""
-
-    percentile: Percentile
-    value: float | None = None
-    """1.0 for equally slow. None without enough successes on both sides."""
-    low: float | None = None
-    """Lower bound of the true ratio, with the plan's confidence; None where there is no bound."""
-    high: float | None = None
-    """Upper bound of the true ratio."""
-    limit: float | None = None
-    """The ratio that is just allowed by `slo.regression`; None where the plan does not compare so."""
-    beside: bool = False
-    """Whether the baseline's requests were sent among those of the case, and not before."""
-
-
-class CaseReport(Part):
-    """One case: what became of it, why, and what was measured. Numbers are None where nothing counts as measured."""
-
-    index: int
-    case_id: str
-    """`baseline`, or the sorted names of the failing services joined with `+`."""
-    case_type: CaseType
-    services: list[str]
-    """The failing services: none, one or two."""
-    state: CaseState
-    outcome: CaseOutcome | None = None
-    """As it is stored; None for a case that the run did not come to."""
-    reason: str = ""
-    requests: int = 0
-    successes: int = 0
-    error_rate: float | None = None
-    """Percent of requests, 0 to 100."""
-    errors_by_kind: dict[str, int] = {}
-    """`status 503`, `timeout`, `connect`, ...: how many of each."""
-    p50_ms: float | None = None
-    p95_ms: float | None = None
-    p99_ms: float | None = None
-    """Percentiles only where the sample supports them: p50 needs 5 successes, p95 59, p99 299."""
-    max_ms: float | None = None
-    """The slowest successful request."""
-    unsupported: list[Percentile] = []
-    """The percentiles that are None because so few requests succeeded. Empty when none succeeded."""
-    per_second: float | None = None
-    """Requests per second of the time in which they were sent."""
-    p50_ratio: float | None = None
-    p95_ratio: float | None = None
-    """Over the baseline's, where both are supported; that of `ratio` where that is of the same percentile."""
-    ratio: Ratio | None = None
-    """With its interval, where the plan compares with the baseline (`slo.regression`)."""
-    finding: Finding | None = None
-    """What that comparison says of this case alone."""
-    answer_status: int | None = None
-    """Status of the last answer."""
-    answer_body: str = ""
-    """Body of the last answer, redacted and cut."""
-    histogram: list[tuple[int, int]] | None = None
-    """Upper bound of a latency in microseconds, and how many successful requests lie between the bound before and this
-    one. All cases share the same bounds, twenty to each power of ten; empty ones are left out. None without samples."""
-    control: int | None = None
-    """The place in `controls` of the baseline's requests beside this case; None: it stands against case 0."""
-
-
-class ControlReport(Part):
-    """The baseline's requests that were sent among those of a group of cases."""
-
-    first_case: int
-    """Index of the first case of its group."""
-    requests: int = 0
-    successes: int = 0
-    p50_ms: float | None = None
-    p95_ms: float | None = None
-    p99_ms: float | None = None
-    histogram: list[tuple[int, int]] | None = None
-    """As in a case."""
-
-
-class Interaction(Part):
-    """Whether a pair is worse than its two singles together."""
-
-    error_points: float | None = None
-    """Percentage points by which the pair's error rate is above the larger of its two singles'."""
-    expected_error_rate: float | None = None
-    """Percent that would fail if the two failures had nothing to do with each other: 1 - (1-a)(1-b)."""
-    error_points_unexpected: float | None = None
-    """Percentage points by which the pair's error rate is above that."""
-    percentile: Percentile | None = None
-    """The percentile of the latencies below: p95 where baseline, both singles and the pair support it, else p50."""
-    expected_ms: float | None = None
-    """The baseline's, and what each single takes more than that: as slow as the pair is if delays add up."""
-    excess_ms: float | None = None
-    """Milliseconds that the pair takes more than expected; below zero when it takes less."""
-    times_expected: float | None = None
-    """The pair's latency over the expected one."""
-    worse: bool = False
-    """Whether the pair fails although both singles pass, or is clearly above what is expected of it
-    (`reports/interactions.py` says what is clear)."""
-
-
-class PairCell(Part):
-    """One cell of the matrix: two services that fail together. Worst interaction first in `pairs`."""
-
-    first: str
-    second: str
-    """The later one by name."""
-    case_index: int
-    state: CaseState
-    error_rate: float | None = None
-    """Percent, as in the case."""
-    p50_ratio: float | None = None
-    p95_ratio: float | None = None
-    interaction: Interaction | None = None
-    """None where the pair, or one of its singles, was not measured."""
-    verified: PairOutcome | None = None
-    """With two real faults, where that was asked for."""
 
 
 class CapturedReport(Part):
@@ -265,6 +125,8 @@ class Timeline(Part):
     """More of them, all closed, which are in the store."""
     notices: list[Notice] = []
     """Warnings and errors, in order; at most 200."""
+    notices_left_out: int = 0
+    """More of them, which are in the store."""
 
 
 class ReasonCount(Part):

@@ -46,6 +46,11 @@ class Histogram:
         rank = max(1, ceil(round(percentile * self.count, 9)))
         return int(self._counts.get_value_at_percentile(100 * rank / self.count))
 
+    def counted(self) -> list[tuple[int, int]]:
+        """Each value in microseconds that was recorded, within a thousandth, and how often; ascending."""
+        value = self._counts.get_value_from_index
+        return [(int(value(index)), int(count)) for index, count in enumerate(self._counts.counts) if count]
+
     def encode(self) -> bytes:
         """As it is stored."""
         return bytes(self._counts.encode())

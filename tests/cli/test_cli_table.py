@@ -9,9 +9,10 @@ import pytest
 
 from cli.exit_codes import RunOutcome
 from cli.results import show_outcome
-from cli.verdict_table import as_shown, conclusion, table
+from cli.verdict_table import conclusion, table
 from clients.store.read_models import CaseResult
 from clients.store.store import Store
+from reports.shown_cases import as_shown
 from workflows.contracts.exchange import Measurement
 from workflows.contracts.execution import CaseCounts, CaseVerdict, Recovery, RunStatus, RunSummary, Verdict
 from workflows.contracts.load import CaseOutcome

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 
-from cli.stored import stored_state
 from lab import Action, Endpoint, Instruction, Kind, Lab, LogEntry, Misbehaviour, PortChoice, Topology
+from reports.stored import stored_state
 from tests.e2e.bench import Bench, until
 from tests.e2e.conftest import QUICK
 from tests.leaks import checker

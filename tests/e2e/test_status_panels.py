@@ -11,8 +11,8 @@ import pytest
 from temporalio.client import Client, WorkflowFailureError
 
 from cli.panels import panel_lines
-from cli.stored import stored_state
 from lab import Lab, Misbehaviour, PortChoice, load_topology
+from reports.stored import stored_state
 from tests.cli.terminal import Terminal
 from tests.e2e.bench import PATIENCE, Bench
 from tests.e2e.conftest import QUICK, ROOT

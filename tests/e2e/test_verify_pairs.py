@@ -15,8 +15,8 @@ from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ApplicationError
 
 from cli.exit_codes import ExitCode, code_for
-from cli.stored import stored_state
 from lab import Action, Endpoint, Instruction, Kind, Lab, LogEntry, Misbehaviour, PortChoice, Topology
+from reports.stored import stored_state
 from tests.e2e.bench import Bench, until
 from tests.e2e.conftest import QUICK
 from tests.leaks import checker

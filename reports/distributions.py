@@ -1,0 +1,42 @@
+"""How latencies are distributed, on bounds that all cases share, so that one can be laid over another."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable
+
+from clients.load.histograms import Histogram
+from clients.store.packing import unpacked
+from clients.store.read_models import StoredSamples
+
+STEPS = 20
+"""Bounds to each power of ten: neighbours are 12 % apart, finer than an eye tells in a chart."""
+
+_POWERS = 12
+"""Powers of ten of a microsecond: the last bound is 11 days, longer than any request may take."""
+
+BOUNDS_US = sorted({round(10 ** (step / STEPS)) for step in range(_POWERS * STEPS + 1)})
+"""Upper bounds in microseconds, ascending."""
+
+
+def distribution(latencies: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Latencies in microseconds with how often each was seen, as upper bounds with how many lie up to each.
+
+    A value lies up to the first bound that is not below it; bounds without one are left out.
+    """
+    found: Counter[int] = Counter()
+    for latency_us, count in latencies:
+        found[BOUNDS_US[min(bisect_left(BOUNDS_US, latency_us), len(BOUNDS_US) - 1)]] += count
+    return sorted(found.items())
+
+
+def distribution_of(samples: StoredSamples) -> list[tuple[int, int]] | None:
+    """That of an arm's successful requests; None for what cannot be read."""
+    try:
+        if samples.raw is not None:
+            # Much faster than the histogram, which is the same but for a thousandth.
+            return distribution((latency, 1) for latency, failed in unpacked(samples.raw) if not failed)
+        return distribution(Histogram.decode(samples.histogram).counted())
+    except ValueError:
+        return None

@@ -1,0 +1,76 @@
+"""The plan in a report: in full, in words where that is shorter, and without any secret.
+
+Secrets are named in plans (`${env:NAME}`) and never resolved here. One that stands in a plan itself, under a name that
+`redact` has or that always is redacted, is replaced: a report is handed around more than the store is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import yaml
+
+from clients.request_definitions import without_secrets
+from workflows.contracts.plan import Plan
+from workflows.contracts.slo import Limits, Percentile
+from workflows.contracts.units import format_duration, format_percent, format_rate
+
+
+def plan_yaml(plan: Plan) -> str:
+    """Every setting of it, in the order of the schema; those that are not given at all are left out."""
+    shown = plan.model_copy(update={"request": without_secrets(plan)})
+    document: Any = shown.model_dump(mode="json", by_alias=True, exclude_none=True)
+    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120)
+
+
+def request_in_words(plan: Plan) -> str:
+    """Method and address, without the query."""
+    parts = urlsplit(plan.request.url)
+    return f"{plan.request.method} {urlunsplit((parts.scheme, parts.netloc, parts.path, '', ''))}"
+
+
+def load_in_words(plan: Plan) -> str:
+    """How much was sent for each case, and how."""
+    load = plan.load
+    many = f"up to {load.max_requests}" if load.max_requests is not None else str(load.requests)
+    if load.rate is not None:
+        how = f"{format_rate(load.rate)}, {load.arrivals} arrivals"
+    else:
+        how = f"{load.concurrency} in flight"
+    several = f", {load.batches_at_once} batches at once" if load.batches_at_once > 1 else ""
+    warm = f", warmed up by up to {plan.warm_up}" if plan.warm_up else ""
+    return f"{many} requests a case, {how}{warm}{several}"
+
+
+def slo_in_words(plan: Plan) -> list[str]:
+    """What a case must meet, a line for each threshold."""
+    slo = plan.slo
+    lines = list(_limits(slo))
+    if slo.relative_to_baseline is not None:
+        for percentile in Percentile:
+            share = getattr(slo.relative_to_baseline, percentile)
+            lines += [f"{percentile} at most {format_percent(share)} of the baseline's"] if share is not None else []
+    if slo.regression is not None:
+        one = slo.regression
+        least = f", no less than {format_duration(one.at_least)}" if one.at_least > timedelta(0) else ""
+        lines.append(
+            f"{one.percentile} at most {format_percent(one.margin)} slower than the baseline beside it{least} "
+            f"(confidence {format_percent(one.confidence)})"
+        )
+    for override in slo.overrides:
+        limits = list(_limits(override))
+        limits += [f"budget of {format_duration(override.budget)}"] if override.budget is not None else []
+        lines.append(f"{override.case}: {', '.join(limits)}")
+    return lines
+
+
+def _limits(limits: Limits) -> Iterator[str]:
+    if limits.error_rate is not None:
+        yield f"error rate at most {format_percent(limits.error_rate)}"
+    for percentile in Percentile:
+        limit: timedelta | None = getattr(limits, percentile)
+        if limit is not None:
+            yield f"{percentile} at most {format_duration(limit)}"

@@ -1,0 +1,106 @@
+"""Everything that the store knows of a run, read once; all else in `reports` is made of it.
+
+Results of very large runs (a thousand services are half a million cases) are read in chunks, and only those kept that
+somebody will look at: the baseline, the cases of one service, and the worst of the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+
+from clients.store.read_models import CaseResult, CheckedPair, ExecutionRow, LogEntry
+from clients.store.store import Store
+from reports.shown_cases import as_shown
+from workflows.contracts.exchange import CapturedAnswer, RecordedExchange
+from workflows.contracts.execution import Verdict
+from workflows.contracts.load import CaseOutcome, CaseType
+from workflows.contracts.metrics import LoadMetrics
+from workflows.contracts.plan import Plan
+from workflows.contracts.windows import LedgerEntry
+from workflows.logic.metrics import SHOWN_CASES, merged, metrics_of, worst_first
+
+CHUNK = 5_000
+"""Cases of which results are read at once."""
+
+
+@dataclass
+class Results:
+    """What became of the cases."""
+
+    found: dict[int, tuple[CaseOutcome, Verdict | None]] = field(default_factory=dict)
+    """Of every case that has a result, by its index."""
+    metrics: LoadMetrics = field(default_factory=LoadMetrics)
+    """Of all of them."""
+    kept: list[CaseResult] = field(default_factory=list)
+    """By index: all, or, of more than were asked for, those worth looking at."""
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """A run as it is stored."""
+
+    row: ExecutionRow
+    plan: Plan
+    ledger: Sequence[LedgerEntry]
+    log: Sequence[LogEntry]
+    captured: dict[str, list[CapturedAnswer]]
+    """How services failed, by service."""
+    exchanges: dict[str, list[RecordedExchange]]
+    """What was recorded of them when healthy; empty before the analysis was over."""
+    propagation: dict[str, bool]
+    """Which services the baggage marker reached; empty before the analysis was over."""
+    tokens: dict[str, str]
+    kinds: dict[CaseType, int]
+    """Cases that were generated, by type."""
+    results: Results
+    checked: list[CheckedPair]
+    """Pairs with two real faults."""
+
+    @property
+    def total(self) -> int:
+        """Cases that were generated."""
+        return sum(self.kinds.values())
+
+
+async def read_run(store: Store, row: ExecutionRow, *, most_cases: int, worst_of_more: bool) -> StoredRun:
+    """Read all that is stored of a run, and the results of at most so many cases.
+
+    With more cases than that: none of their results, or with `worst_of_more` all of them, of which the worst are kept.
+    """
+    run = row.execution_id
+    plan = await store.plan(run)
+    kinds, propagation = await store.case_counts(run), await store.propagation(run)
+    answers = sorted(await store.captured(run), key=lambda one: (one.service, one.position))
+    total = sum(kinds.values())
+    return StoredRun(
+        row=row,
+        plan=plan,
+        ledger=await store.ledger_of(run),
+        log=await store.log_entries(run),
+        captured={name: list(found) for name, found in groupby(answers, key=lambda one: one.service)},
+        exchanges={name: await store.exchanges(run, name) for name in (plan.service_names if propagation else [])},
+        propagation=propagation,
+        tokens=await store.tokens(run),
+        kinds=kinds,
+        results=await _results(store, run, total, most_cases) if worst_of_more or total <= most_cases else Results(),
+        checked=await store.pairs(run),
+    )
+
+
+async def _results(store: Store, run: int, total: int, most: int) -> Results:
+    read = Results()
+    for first in range(0, total, CHUNK):
+        chunk = await store.results_in(run, first, min(first + CHUNK, total))
+        read.found |= {one.case_index: (one.outcome, one.verdict) for one in chunk}
+        read.metrics = merged(read.metrics, metrics_of([as_shown(one) for one in chunk]), SHOWN_CASES)
+        read.kept = _worth_keeping([*read.kept, *chunk], most)
+    return read
+
+
+def _worth_keeping(results: list[CaseResult], most: int) -> list[CaseResult]:
+    if len(results) <= most:
+        return results
+    ranked = sorted(results, key=lambda one: (one.case_type is CaseType.DUAL, worst_first(as_shown(one))))
+    return sorted(ranked[:most], key=lambda one: one.case_index)

@@ -1,0 +1,14 @@
+"""A stored result as everybody is shown it."""
+
+from __future__ import annotations
+
+from clients.store.read_models import CaseResult
+from workflows.contracts.execution import CaseVerdict
+from workflows.contracts.load import CaseOutcome
+from workflows.logic.case_lines import case_line
+
+
+def as_shown(result: CaseResult) -> CaseVerdict:
+    """One line of a result; numbers of cases that do not count are left out."""
+    found = result.measurement if result.outcome is CaseOutcome.MEASURED else None
+    return case_line(result.case_id, result.outcome, found, result.verdict if found else None, result.reason)
