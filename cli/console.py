@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import tempfile
 import traceback
@@ -25,6 +26,8 @@ from workflows.contracts.errors import ErrorCode, HoldfastError, Problem
 P = ParamSpec("P")
 R = TypeVar("R")
 
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+"""Control characters, but for tabs and ends of lines."""
 
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="As JSON.")
 """For commands that print facts: JSON, and nothing else, on standard output. An error is JSON there as well, and a
@@ -36,8 +39,22 @@ def coloured() -> bool:
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
 
 
+def live() -> bool:
+    """Whether a view that redraws itself can be shown: in a terminal that can move its cursor."""
+    return sys.stdout.isatty() and os.environ.get("TERM", "") not in ("", "dumb", "unknown")
+
+
+def printable(text: str) -> str:
+    """Text without control characters: what peers and services say must not steer a terminal, nor soil a file.
+
+    They are told as JSON tells them, so that JSON stays what it was.
+    """
+    return _CONTROL.sub(lambda found: f"\\u{ord(found.group()):04x}", text)
+
+
 def say(text: str = "", *, bold: bool = False, colour: str | None = None, end: str = "\n") -> None:
     """One line, shown at once also when it is piped."""
+    text = printable(text)
     styled = click.style(text, bold=bold, fg=colour) if (bold or colour) and coloured() else text
     click.echo(styled + end, nl=False, color=coloured())
     sys.stdout.flush()
@@ -45,7 +62,7 @@ def say(text: str = "", *, bold: bool = False, colour: str | None = None, end: s
 
 def complain(text: str) -> None:
     """One line on standard error."""
-    click.echo(text, err=True, color=False)
+    click.echo(printable(text), err=True, color=False)
 
 
 def write_file(path: Path, text: str, *, overwrite: bool, hint: str = "") -> None:

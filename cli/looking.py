@@ -1,4 +1,4 @@
-"""`holdfast watch` and `cancel`, and how a run that somebody has started is found."""
+"""`holdfast cancel`, and how a run that somebody has started is found."""
 
 from __future__ import annotations
 
@@ -11,15 +11,13 @@ from temporalio.service import RPCError, RPCStatusCode
 from cli.connection import connected
 from cli.console import AS_JSON, clear_errors, complain, say, say_json
 from cli.exit_codes import ExitCode, RunOutcome
-from cli.following import Detached, Follower, Run, ask_to_end, end_of
+from cli.following import Run, ask_to_end, end_of
 from cli.interrupts import Interrupts
 from cli.next_steps import after_error, after_run
-from cli.panels import Panels
 from cli.results import show_outcome
 from clients.temporal import server_error
 from workflows.contracts.errors import ErrorCode, HoldfastError
 from workflows.contracts.execution import RunSummary
-from workflows.contracts.status import RunState
 from workflows.names import run_workflow_id
 
 RUN_ID = click.argument("run_id", metavar="ID")
@@ -46,50 +44,6 @@ async def known(client: Client, given: str) -> Run:
             return client.get_workflow_handle(workflow_id, run_id=described.run_id, result_type=RunSummary)
     message = f"the Temporal server has no run {' or '.join(possible_ids(given))}"
     raise HoldfastError(ErrorCode.NOT_FOUND, message, hint=after_error(ErrorCode.NOT_FOUND))
-
-
-@click.command()
-@RUN_ID
-@AS_JSON
-@clear_errors
-def watch(run_id: str, *, as_json: bool) -> None:
-    """Show a run's progress until its end. ID is a plan's name or a workflow id.
-
-    With --json, a line for the run's state whenever it has changed, and one for the outcome at the end. Ctrl-C stops
-    watching; the run goes on. Exit codes are those of `holdfast run`.
-    """
-    raise SystemExit(asyncio.run(_watch(run_id, as_json=as_json)))
-
-
-class _JsonLines:
-    """Says a state as one line of JSON, when a person would be told something new as well."""
-
-    def __init__(self) -> None:
-        self._panels = Panels()
-
-    def lines(self, state: RunState) -> list[str]:
-        if self._panels.lines(state):
-            say(state.model_dump_json())
-        return []
-
-
-async def _watch(run_id: str, *, as_json: bool) -> int:
-    remark, tell = (complain, _JsonLines().lines) if as_json else (say, Panels().lines)
-    with Interrupts() as interrupts:
-        client = await interrupts.during(connected())
-        handle = await interrupts.during(known(client, run_id))
-        remark(f"{handle.id}, run {handle.run_id}")
-        try:
-            outcome = await Follower(client, handle, remark, tell).follow(interrupts, cancel_first=False)
-        except Detached as why:
-            remark(f"{why}. To end it: `holdfast cancel {run_id}`")
-            return ExitCode.CANCELLED
-    if as_json:
-        say(outcome.model_dump_json())
-        return outcome.exit_code
-    await show_outcome(outcome)
-    say(f"next: {after_run(outcome, run_id)}")
-    return outcome.exit_code
 
 
 @click.command()

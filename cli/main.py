@@ -15,13 +15,14 @@ from cli.faults import faults
 from cli.halting import halt, unhalt
 from cli.init import init
 from cli.listing import list_runs
-from cli.looking import cancel, watch
+from cli.looking import cancel
 from cli.preview import preview_plan
 from cli.processes import end_with_parent
 from cli.recover import recover
 from cli.run import run
 from cli.serving import lab, server, worker
 from cli.status import status
+from cli.watch import watch
 
 
 @click.group("holdfast", context_settings={"help_option_names": ["-h", "--help"]})

@@ -6,11 +6,11 @@ Their fields are those of the original's dashboard (`stages` section 3); a test 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 
 from cli.pairs import fidelity_lines
-from workflows.contracts.execution import CaseVerdict
+from workflows.contracts.execution import CaseVerdict, Phase
 from workflows.contracts.slo import Percentile
 from workflows.contracts.status import InjectionRow, LoadPanel, RunState
 from workflows.contracts.steady import SteadyReport
@@ -32,8 +32,18 @@ _RULES_NOT_READY: dict[WindowState | None, str] = {
 
 def panel_lines(state: RunState) -> list[str]:
     """Every panel, as far as the run has come."""
-    panels = [_header, _analysis, _cases, _injections, _rules, _load, _pairs]
-    return [line for panel in panels for line in panel(state)]
+    return [*header_lines(state), *(line for _, lines in stage_panels(state) for line in lines)]
+
+
+def header_lines(state: RunState) -> list[str]:
+    """Which run it is, and how it stands."""
+    return list(_header(state))
+
+
+def stage_panels(state: RunState) -> list[tuple[Phase, list[str]]]:
+    """Each panel under its stage, in their order: its first line sums it up, the others have two blanks before them."""
+    found = [(phase, list(panel(state))) for phase, panel in _STAGES]
+    return [(phase, lines) for phase, lines in found if lines]
 
 
 class Panels:
@@ -161,6 +171,16 @@ def _worst(panel: LoadPanel) -> tuple[str, str]:
 def _pairs(state: RunState) -> Iterator[str]:
     if state.pairs is not None:
         yield from fidelity_lines(state.pairs)
+
+
+_STAGES: tuple[tuple[Phase, Callable[[RunState], Iterator[str]]], ...] = (
+    (Phase.ANALYZING_PATTERNS, _analysis),
+    (Phase.ANALYZING_PATTERNS, _cases),
+    (Phase.INJECTING_AND_REPLAYING, _injections),
+    (Phase.RULES_READY, _rules),
+    (Phase.LOAD_TEST_BASELINE, _load),
+    (Phase.LOAD_TEST_BASELINE, _pairs),
+)
 
 
 def _outcomes(state: RunState) -> Iterator[str]:

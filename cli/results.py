@@ -83,6 +83,11 @@ async def show_outcome(outcome: RunOutcome, database_url: str | None = None) -> 
         for line in await _cases(outcome.summary, database_url):
             say(line, colour="red" if " FAILED " in line else None)
         say()
+    show_conclusion(outcome)
+
+
+def show_conclusion(outcome: RunOutcome) -> None:
+    """What came of the run, without its cases."""
     first, *rest = conclusion(outcome)
     say(first, bold=True, colour=_COLOURS.get(outcome.exit_code, "red"))
     for line in rest:

@@ -64,5 +64,20 @@ class Logs:
             .order_by(col(TaskExecutionLog.ts), col(TaskExecutionLog.id))
         )
         async with reading(self._engine) as work:
-            rows = (await work.execute(lines)).scalars()
-            return [LogEntry(ts=row.ts, level=LogLevel(row.level), message=row.message) for row in rows]
+            return [_entry(row) for row in (await work.execute(lines)).scalars()]
+
+    @unbroken
+    async def newest(self, execution_id: int, limit: int) -> list[LogEntry]:
+        """The newest lines of a run's log, in order, at most `limit` of them."""
+        lines = (
+            select(TaskExecutionLog)
+            .where(col(TaskExecutionLog.execution_id) == execution_id)
+            .order_by(col(TaskExecutionLog.ts).desc(), col(TaskExecutionLog.id).desc())
+            .limit(limit)
+        )
+        async with reading(self._engine) as work:
+            return [_entry(row) for row in (await work.execute(lines)).scalars()][::-1]
+
+
+def _entry(row: TaskExecutionLog) -> LogEntry:
+    return LogEntry(ts=row.ts, level=LogLevel(row.level), message=row.message)

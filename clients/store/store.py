@@ -136,6 +136,10 @@ class Store:
         """A run's log, in order. See `Logs.of`."""
         return await self._logs.of(execution_id)
 
+    async def newest_log_entries(self, execution_id: int, limit: int) -> list[LogEntry]:
+        """The newest lines of a run's log, in order. See `Logs.newest`."""
+        return await self._logs.newest(execution_id, limit)
+
     async def ledger_intent(self, entry: LedgerEntry) -> None:
         """Write that a window is about to open; never reopens a settled one. See `LedgerRows.intent`."""
         await self._ledger.intent(entry)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from temporalio.client import Client, WorkflowFailureError
 
+from cli.live_frame import Moment, frame
+from cli.live_lines import symbols
 from cli.panels import panel_lines
 from lab import Lab, Misbehaviour, PortChoice, load_topology
 from reports.stored import stored_state
@@ -31,6 +34,13 @@ class Seen:
     watch: str
     stored: RunState
     """The same run, from the store."""
+
+    @property
+    def pictures(self) -> str:
+        """What the live view would have shown of each of the query's answers, on a terminal that is large enough."""
+        moments = [Moment(state, [], False, datetime.now(UTC), "") for state in self.snapshots]
+        lines = [line.plain for one in moments for line in frame(one, 250, 200, symbols("utf-8"))]
+        return "\n".join(lines)
 
     @property
     def last(self) -> RunState:
@@ -151,11 +161,12 @@ WATCHED = {"pending": "reviews                  Pending", "running": "Running", 
 
 @pytest.mark.parametrize("field", FIELDS)
 async def test_every_field_is_told(seen: Seen, field: str) -> None:
-    """By the query while it is so, by `status` afterwards, and by `watch` when it changes."""
+    """By the query while it is so, by `status` afterwards, and by `watch` when it changes, as lines and as a view."""
     of_state, words = FIELDS[field]
     assert any(of_state(state) for state in seen.snapshots), "the query never had it"
     assert words(seen.last) in seen.status
     assert WATCHED.get(field, words(seen.last)) in seen.watch
+    assert WATCHED.get(field, words(seen.last)) in seen.pictures
 
 
 async def test_metrics_of_every_case_are_told(seen: Seen) -> None:

@@ -1,0 +1,88 @@
+"""`watch` as a live view: a screen of its own that redraws itself, and is given back when the run has ended."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console, Group
+from rich.live import Live
+
+from cli.console import coloured
+from cli.live_frame import Moment, frame
+from cli.live_lines import symbols
+from cli.live_log import LogReader, RunLog
+from clients.store.read_models import LogEntry, LogLevel
+from workflows.contracts.status import RunState
+
+DRAW_EVERY = 0.5
+"""Seconds between two pictures when nothing happens: clocks go on, and the terminal may have another size."""
+
+
+class LiveView:
+    """Shows a run on the whole terminal. What is left to say when it is over stands below, on the ordinary screen."""
+
+    def __init__(self, footer: str) -> None:
+        """Show `footer` in the last line."""
+        self._footer = footer
+        self._console = Console(
+            file=sys.stdout, force_terminal=True, no_color=not coloured(), highlight=False, markup=False, emoji=False
+        )
+        # It draws when we say so, and from no other thread; nothing else writes while it is there.
+        self._live = Live(
+            console=self._console, screen=True, auto_refresh=False, redirect_stdout=False, redirect_stderr=False
+        )
+        self._marks = symbols(self._console.encoding)
+        self._state: RunState | None = None
+        self._log = RunLog()
+        self._reader = LogReader(self._log)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._reading = False
+
+    async def __aenter__(self) -> Self:
+        self._live.start()
+        self._tasks.append(asyncio.create_task(self._redraw()))
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._state is not None and self._state.execution_id is not None:
+            await self._reader.read(self._state.execution_id)  # What was logged last tells why it ended.
+        await self._reader.close()
+        self._live.stop()
+
+    def say(self, text: str) -> None:
+        """A remark that is no news of the run itself."""
+        self._log.remark(text)
+        self._draw()
+
+    def lines(self, state: RunState) -> list[str]:
+        """Show a state. There is nothing left to be said in lines."""
+        self._state = state
+        self._log.state(state)
+        if state.execution_id is not None and not self._reading:
+            self._reading = True
+            self._tasks.append(asyncio.create_task(self._reader.again_and_again(state.execution_id)))
+        self._draw()
+        return []
+
+    def troubles(self) -> list[LogEntry]:
+        """Warnings and errors of the log, which were on a screen that is gone."""
+        return [one for one in self._log.entries() if one.level >= LogLevel.WARN]
+
+    async def _redraw(self) -> None:
+        while True:
+            self._draw()
+            await asyncio.sleep(DRAW_EVERY)
+
+    def _draw(self) -> None:
+        moment = Moment(self._state, self._log.entries(), self._log.of_store, datetime.now(UTC), self._footer)
+        size = self._console.size
+        self._live.update(Group(*frame(moment, size.width, size.height, self._marks)), refresh=True)

@@ -1,0 +1,166 @@
+"""One picture of the live view: which lines stand on a terminal of a given size. Pure: time and size come from outside.
+
+The stage that is under way shows all that it has; the others what there is room for, and at least the line that sums
+them up. The log takes the rest.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from rich.text import Text
+
+from cli.live_lines import FAINT, bar, highlighted, log_lines, milestones, on_now, packed
+from cli.panels import header_lines, stage_panels
+from clients.store.read_models import LogEntry
+from workflows.contracts.execution import Phase
+from workflows.contracts.faults import InjectionState
+from workflows.contracts.status import RunState
+
+_LEAST_LOG = 4
+"""Lines of the log that are shown before a panel may show more than its first line."""
+
+_LOG_SHARE = 5
+"""One of so many lines is the log's, on a large terminal."""
+
+_LOW = 30
+"""Lines of a terminal on which what matters less is left out, and short lines share one."""
+
+_MATTERS_LESS = ("execution ", "started ", "steady state before the run: met", "steady state after the run: met")
+"""Lines of the header that a low terminal does without."""
+
+_WORTH_A_CUT = 4
+"""Rows of a panel that are worth showing when there are more of them, and another stage is under way."""
+
+_COLUMN = re.compile(r"^(  \S+)(  +)(?=\S)")
+"""The first column of a panel's row, and the blanks after it."""
+
+_URGENCY = {InjectionState.RUNNING: 0, InjectionState.FAILED: 1, InjectionState.RECOVERED: 2, InjectionState.PENDING: 3}
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What there is to show."""
+
+    state: RunState | None
+    """None before the run's first answer."""
+    log: Sequence[LogEntry]
+    log_of_store: bool
+    now: datetime
+    """UTC."""
+    footer: str
+
+
+def frame(moment: Moment, width: int, height: int, marks: Mapping[str, str]) -> list[Text]:
+    """The lines of one picture, `height` at most."""
+    foot = [Text(moment.footer, FAINT)]
+    state = moment.state
+    if state is None:
+        middle = [Text("waiting for the run's first answer", "bold")]
+    else:
+        low = height < _LOW
+        top = _top(state, moment.now, width, marks, low=low)
+        least = max(_LEAST_LOG, height // _LOG_SHARE)
+        middle = top + _panels(state, width, height - len(top) - len(foot) - 1 - least, low=low)
+    left = height - len(middle) - len(foot) - 1
+    lines = (middle + _log(moment, width, left))[: height - 1] + foot
+    for line in lines:
+        line.truncate(width, overflow="ellipsis")
+    return lines
+
+
+def _top(state: RunState, now: datetime, width: int, marks: Mapping[str, str], *, low: bool) -> list[Text]:
+    header = [line for line in header_lines(state) if not (low and line.startswith(_MATTERS_LESS))]
+    return [
+        *packed([highlighted(line) for line in header], width, " | "),
+        *packed(milestones(state, now, marks), width, "  "),
+        *bar(state, width, marks),
+        *packed(on_now(state, now), width, " "),
+    ]
+
+
+def _log(moment: Moment, width: int, height: int) -> list[Text]:
+    if height < 1:
+        return []
+    whose = "from the store" if moment.log_of_store else "from the run itself"
+    title = f"log, {whose}, times in UTC "
+    head = Text(title + "-" * max(0, width - len(title)), "bold")
+    return [head, *log_lines(moment.log, width, height)]
+
+
+def _panels(state: RunState, width: int, room: int, *, low: bool) -> list[Text]:
+    """Each panel's first line, and of the others as many as fit: those of the stage that is under way come first."""
+    panels = stage_panels(state)
+    titles = [highlighted(lines[0]) for _, lines in panels]
+    for title in titles:
+        title.stylize("bold")
+    spare = max(0, room - len(packed(titles, width, " | ") if low else titles))
+    shown: dict[int, list[str]] = {}
+    current = _stage_of(state)
+    for index in _by_interest([phase for phase, _ in panels], current):
+        rows = panels[index][1][1:]
+        if len(rows) > spare:
+            worth = panels[index][0] is current or spare >= _WORTH_A_CUT
+            rows = _cut(stage_panels(_busiest_first(state))[index][1][1:], spare) if worth else []
+        shown[index] = rows
+        spare -= len(rows)
+    return _joined(titles, shown, width, low=low)
+
+
+def _joined(titles: Sequence[Text], shown: Mapping[int, list[str]], width: int, *, low: bool) -> list[Text]:
+    """Titles with their rows below them; on a low terminal, titles without any side by side."""
+    lines: list[Text] = []
+    alone: list[Text] = []
+    for index, title in enumerate(titles):
+        alone.append(title)
+        if shown[index] or not low or index == len(titles) - 1:
+            lines += packed(alone, width, " | ") if low else alone
+            lines += [highlighted(row) for row in _narrowed(shown[index], width)]
+            alone = []
+    return lines
+
+
+def _stage_of(state: RunState) -> Phase:
+    """The stage that is under way, or was when the run ended."""
+    entered = [one.phase for one in state.phases if one.phase in _ORDER]
+    return entered[-1] if entered else Phase.GENERATING_CASES
+
+
+_ORDER = list(Phase)
+
+
+def _by_interest(phases: Sequence[Phase], current: Phase) -> list[int]:
+    """Indices of panels: the current stage's, those before it, the newest first, and then those to come."""
+
+    def rank(index: int) -> tuple[int, int]:
+        distance = _ORDER.index(current) - _ORDER.index(phases[index])
+        return (0, distance) if distance >= 0 else (1, -distance)
+
+    return sorted(range(len(phases)), key=rank)
+
+
+def _busiest_first(state: RunState) -> RunState:
+    """For when not every service can be shown: those of which there is something to see."""
+    rows = sorted(state.injections, key=lambda row: _URGENCY[row.state])
+    return state.model_copy(update={"injections": rows})
+
+
+def _cut(rows: list[str], room: int) -> list[str]:
+    if room < 1:
+        return []
+    return [*rows[: room - 1], f"  ... and {len(rows) - room + 1} more lines"]
+
+
+def _narrowed(rows: list[str], width: int) -> list[str]:
+    """The same with a first column that is no wider than its names, where the lines are longer than the terminal."""
+    if not any(len(row) > width for row in rows):
+        return rows
+    columns = [_COLUMN.match(row) for row in rows]
+    widest = max((len(column[1]) for column in columns if column), default=0)
+    return [
+        f"{column[1]:<{widest}}  {row[column.end() :]}" if column else row
+        for row, column in zip(rows, columns, strict=True)
+    ]

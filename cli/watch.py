@@ -1,0 +1,114 @@
+"""`holdfast watch`: a run's progress until its end, as a live view, as lines, as JSON, or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import click
+
+from cli.connection import connected
+from cli.console import AS_JSON, clear_errors, complain, live, say
+from cli.exit_codes import ExitCode, RunOutcome
+from cli.following import Detached, Follower, Say, Tell
+from cli.interrupts import Interrupts
+from cli.live import LiveView
+from cli.looking import RUN_ID, known
+from cli.next_steps import after_run
+from cli.panels import Panels
+from cli.results import show_conclusion, show_outcome
+from workflows.contracts.status import RunState
+
+QUIET = click.option("--quiet", "-q", is_flag=True, help="No progress: only what came of it.")
+
+MOST_TROUBLES = 20
+"""Warnings and errors that are told again when the live view is gone."""
+
+
+@click.command()
+@RUN_ID
+@QUIET
+@AS_JSON
+@clear_errors
+def watch(run_id: str, *, quiet: bool, as_json: bool) -> None:
+    """Show a run's progress until its end. ID is a plan's name or a workflow id.
+
+    In a terminal it is a view that redraws itself: stages and how long they took, what is on now, the panels of
+    `status`, and the log (the store's where it can be read; HOLDFAST_DATABASE_URL must be the worker's). Elsewhere it
+    is a line for whatever has changed.
+
+    With --json, a line for the run's state whenever it has changed, and one for the outcome at the end. Ctrl-C stops
+    watching; the run goes on. Exit codes are those of `holdfast run`.
+    """
+    raise SystemExit(asyncio.run(_watch(run_id, quiet=quiet, as_json=as_json)))
+
+
+async def _watch(run_id: str, *, quiet: bool, as_json: bool) -> int:
+    remark = complain if as_json or quiet else say
+    with Interrupts() as interrupts:
+        client = await interrupts.during(connected())
+        handle = await interrupts.during(known(client, run_id))
+        if not quiet:
+            remark(f"{handle.id}, run {handle.run_id}")
+        try:
+            async with _shown(run_id, quiet=quiet, as_json=as_json) as (told, tell):
+                outcome = await Follower(client, handle, told, tell).follow(interrupts, cancel_first=False)
+        except Detached as why:
+            remark(f"{why}. To end it: `holdfast cancel {run_id}`")
+            return ExitCode.CANCELLED
+    await _tell_outcome(outcome, run_id, quiet=quiet, as_json=as_json)
+    return outcome.exit_code
+
+
+async def _tell_outcome(outcome: RunOutcome, run_id: str, *, quiet: bool, as_json: bool) -> None:
+    if as_json:
+        say(outcome.model_dump_json())
+    elif quiet:
+        show_conclusion(outcome)
+    else:
+        await show_outcome(outcome)
+        say(f"next: {after_run(outcome, run_id)}")
+
+
+@asynccontextmanager
+async def _shown(run_id: str, *, quiet: bool, as_json: bool) -> AsyncIterator[tuple[Say, Tell]]:
+    """How the run is shown: who says remarks, and who tells states. Remarks are no facts: not on standard output."""
+    if quiet:
+        yield complain, _nothing
+    elif as_json:
+        yield complain, _JsonLines().lines
+    elif not live():
+        yield say, Panels().lines
+    else:
+        view = LiveView(f"Ctrl-C stops watching, the run goes on. `holdfast status {run_id}` shows every line of this")
+        try:
+            async with view:
+                yield view.say, view.lines
+        finally:
+            _repeat(view)
+
+
+def _repeat(view: LiveView) -> None:
+    """What nobody may have seen before the screen was gone."""
+    troubles = view.troubles()
+    if len(troubles) > MOST_TROUBLES:
+        say(f"the newest {MOST_TROUBLES} of {len(troubles)} warnings and errors in the log:")
+    for one in troubles[-MOST_TROUBLES:]:
+        say(f"{one.ts:%H:%M:%S}  {one.level.name:<5}  {one.message}")
+
+
+class _JsonLines:
+    """Says a state as one line of JSON, when a person would be told something new as well."""
+
+    def __init__(self) -> None:
+        self._panels = Panels()
+
+    def lines(self, state: RunState) -> list[str]:
+        if self._panels.lines(state):
+            say(state.model_dump_json())
+        return []
+
+
+def _nothing(_state: RunState) -> list[str]:
+    return []
