@@ -1,0 +1,87 @@
+"""The report as one HTML file that needs nothing else: no network, no fonts, no other file.
+
+What a service answered is somebody else's text. It is escaped wherever it stands, and the page's own policy lets no
+script run but ours and nothing be loaded at all, so that a report can be opened, mailed and published as it is.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from reports.html import words
+from reports.html.data import page_data
+from reports.html.matrix import ERROR_LEGEND, RATIO_LEGEND, matrix
+from reports.html.tables import case_rows, interaction_rows, rules_stand
+from reports.html.timeline import chart
+from reports.model import Report
+
+_HERE: Final = Path(__file__).parent / "html"
+
+
+def render(report: Report) -> str:
+    """The whole page. It depends on the report alone: the same one always gives the same page."""
+    script = _asset("script.js")
+    return (
+        _environment()
+        .get_template("page.html.j2")
+        .render(
+            report=report,
+            run=report.run,
+            matrix=matrix(report),
+            chart=chart(report),
+            cases=case_rows(report),
+            interactions=interaction_rows(report),
+            rules_stand=rules_stand(report),
+            error_legend=ERROR_LEGEND,
+            ratio_legend=RATIO_LEGEND,
+            style=_asset("style.css"),
+            script=script,
+            policy=_policy(script),
+            data=Markup(page_data(report)),  # noqa: S704 - it has no `<`: see there
+        )
+    )
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(_HERE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "percent": words.percent,
+        "points": words.points,
+        "times": words.times,
+        "ms": words.milliseconds,
+        "more_ms": words.more_milliseconds,
+        "seconds": words.seconds,
+        "moment": words.moment,
+        "clock": words.clock,
+        "state": words.state,
+        "together": words.together,
+    }
+    environment.globals |= {"count": words.count, "interval": words.interval, "NONE": words.NONE, "FEW": words.FEW}
+    return environment
+
+
+@cache
+def _asset(name: str) -> Markup:
+    return Markup((_HERE / name).read_text())  # noqa: S704 - a file of ours
+
+
+def _policy(script: str) -> str:
+    """The page's Content-Security-Policy: our script by its hash, styles, and nothing from anywhere."""
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return (
+        f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'"
+    )
