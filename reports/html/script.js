@@ -63,7 +63,9 @@
       event.preventDefault();
       const [row, column] = step(...place(cell));
       const next = rows[row]?.[column];
-      if (next) next.focus();
+      if (!next) return;
+      next.tabIndex = -1; // without one it takes no focus
+      next.focus();
     });
     heat.addEventListener("focusin", (event) => {
       const cell = event.target.closest("tbody td");
@@ -190,7 +192,8 @@
     byId("explorer").scrollIntoView();
     picker.focus({ preventScroll: true });
   });
-  if (data.cases.length) show(data.cases.find((one) => one.figures)?.i ?? data.cases[0].i);
+  // The first that has something to draw beside the baseline.
+  if (data.cases.length) show((data.cases.find((one) => one.histogram && one.i) ?? data.cases[0]).i);
 
   // What is folded on the screen belongs on paper.
   let folded = [];
