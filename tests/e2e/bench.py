@@ -27,7 +27,7 @@ from workflows.contracts.windows import LockReport
 from workflows.names import STATUS_QUERY, WorkflowType
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 60.0
+PATIENCE = 150.0
 """Seconds until a condition counts as never coming true."""
 
 
