@@ -125,7 +125,7 @@ async def test_what_a_dead_worker_left_on_is_closed_without_one(idle_bench: Benc
     assert (again.code, again.facts["rows"]) == (0, [])
     assert (await holdfast(bench, "faults")).code == 0
     await bench.worker()
-    report = await bench.lock_ended(handle)
+    report = await bench.lock_ended(handle, patience=400)
     assert report is not None
     assert report.recovery_verified
     assert (await handle.describe()).status is WorkflowExecutionStatus.CANCELED
