@@ -132,7 +132,7 @@ async def _starts() -> list[Row]:
             await run.query(STATUS_QUERY, result_type=RunState)
             begun.append((time.perf_counter_ns() - started) // 1000)
             await run.terminate()
-    took, first = (nearest_rank(sorted(times), 95) / 1e6 for times in (accepted, begun))
+    took, first = (nearest_rank(sorted(times), 0.95) / 1e6 for times in (accepted, begun))
     return [
         Row(f"start of a run with {RUNNING} running, p95", f"{took * 1000:.1f} ms", took / START_AIM,
             f"{START_AIM * 1000:.0f} ms", took <= START_AIM, f"of {STARTS}: until the server has taken it"),

@@ -35,11 +35,12 @@ class PlanFile:
         """One line."""
         plan, numbers = self.plan, self.numbers()
         where = f"namespace {plan.system.namespace} of {plan.environment}"
-        counted = ", ".join(f"{numbers[what]} {what}" for what in ("services", "cases", "requests"))
+        up_to = "up to " if plan.load.max_requests is not None else ""
+        counted = f"{numbers['services']} services, {numbers['cases']} cases, {up_to}{numbers['requests']} requests"
         return f"plan {plan.name}: {counted}, {where}"
 
     def numbers(self) -> dict[str, Any]:
-        """The same for programs."""
+        """The same for programs; `requests` are those of the cases, at most."""
         plan = self.plan
         cases = case_count(len(plan.services))
         return {
@@ -48,7 +49,7 @@ class PlanFile:
             "environment": plan.environment,
             "services": len(plan.services),
             "cases": cases,
-            "requests": cases * plan.load.requests,
+            "requests": cases * plan.load.most_requests,
         }
 
 

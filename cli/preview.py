@@ -110,6 +110,8 @@ def _requests(found: Preview) -> Iterator[str]:
     ]
     width = len(str(sent.total))
     yield from (f"  {count:>{width}}  {what}" for count, what in rows)
+    if found.login:
+        yield f"  and {found.login} for the token: once by each process that sends, again when it is answered with 401"
     if sent.watched_every_seconds is not None:
         every = format_duration(timedelta(seconds=sent.watched_every_seconds))
         yield f"  and one every {every}, from before the recording until all is off (stop.request)"

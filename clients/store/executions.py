@@ -189,7 +189,7 @@ def _new_row(new: NewExecution, plan: Plan, timing: Timing) -> dict[str, Any]:
         "id": new_execution_id(),
         "task_id": content_id(canonical_json(plan)),
         "namespace": plan.system.namespace,
-        "request_num": plan.load.requests,
+        "request_num": plan.load.most_requests,
         "status": Phase.GENERATING_CASES.value,
         "started_at": now,
         "created_at": now,

@@ -11,7 +11,7 @@ from typing import Any, Self
 import yaml
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Seconds until a line counts as never coming."""
 
 

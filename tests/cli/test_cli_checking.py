@@ -29,6 +29,15 @@ def test_a_valid_plan_as_json() -> None:
     assert (facts["plan"], facts["services"], facts["cases"], facts["requests"]) == ("shop", 5, 16, 192)
 
 
+def test_requests_are_told_at_most(tmp_path: Path) -> None:
+    """Where cases may end earlier, as `up to`."""
+    path = tmp_path / "plan.yaml"
+    slo = {"regression": {}}
+    path.write_text(yaml.safe_dump(plan_document("shop") | {"load": {"max_requests": 500}, "slo": slo}))
+    assert facts_of(path)[1]["requests"] == 16 * 500
+    assert "16 cases, up to 8000 requests" in CliRunner().invoke(cli, ["validate", str(path)]).output
+
+
 def test_every_problem_as_json(tmp_path: Path) -> None:
     """With the file, the path in it, the message and the hint; the exit code is the same as without --json."""
     document = plan_document("shop")

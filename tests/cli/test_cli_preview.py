@@ -125,6 +125,16 @@ def test_what_ends_a_run_early_is_told(tmp_path: Path) -> None:
     assert "stop." not in plain
 
 
+def test_a_login_is_told_without_its_query(tmp_path: Path) -> None:
+    """It is a request that somebody's system gets, too."""
+    login = {"url": "http://127.0.0.1:18080/login?key=planted", "json": {"user": "planted"}}
+    path = plan_file(tmp_path, request=plan_document("shop")["request"] | {"login": login})
+    output = CliRunner().invoke(cli, ["preview", path]).output
+    assert "and POST http://127.0.0.1:18080/login for the token: once by each process" in output
+    assert "planted" not in output
+    assert "for the token" not in CliRunner().invoke(cli, ["preview", plan_file(tmp_path)]).output
+
+
 def test_no_secret_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     """Even where this environment has it."""
     monkeypatch.setenv("CHECKOUT_TOKEN", PLANTED)

@@ -13,15 +13,15 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
 from clients.temporal import ensure_search_attributes
-from lab import Lab, LabSettings, PortChoice, load_topology
-from tests.e2e.bench import Bench
+from lab import Lab, LabSettings, PortChoice
+from tests.e2e.bench import Bench, unhurried_example
 from worker import running
 
 ROOT = Path(__file__).parents[2]
 TEMPORAL = Path(sys.executable).with_name("temporal")
 
 QUICK = LabSettings(
-    rollout=0.1, fault_start=0.1, fault_stop=0.1, execute_wait=0.02, collect=2, collect_quiet=0.3, replay_timeout=1
+    rollout=0.1, fault_start=0.1, fault_stop=0.1, execute_wait=0.02, collect=2, collect_quiet=0.3, replay_timeout=4
 )
 """A lab that wastes no time, and still takes some for everything, so that a test can look in between."""
 
@@ -48,9 +48,7 @@ async def temporal() -> AsyncIterator[Client]:
 @pytest.fixture
 async def bench(temporal: Client, tmp_path: Path) -> AsyncIterator[Bench]:
     """A shop, a store, and a worker in this process."""
-    async with Lab(
-        load_topology(ROOT / "examples" / "shop-topology.yaml"), settings=QUICK, ports=PortChoice.FREE
-    ) as lab:
+    async with Lab(unhurried_example("shop"), settings=QUICK, ports=PortChoice.FREE) as lab:
         bench = Bench(temporal, lab, tmp_path)
         async with running(temporal, bench.settings), bench:
             yield bench
@@ -59,9 +57,7 @@ async def bench(temporal: Client, tmp_path: Path) -> AsyncIterator[Bench]:
 @pytest.fixture
 async def idle_bench(temporal: Client, tmp_path: Path) -> AsyncIterator[Bench]:
     """A shop and a store without a worker: the test starts and kills its own processes."""
-    async with Lab(
-        load_topology(ROOT / "examples" / "shop-topology.yaml"), settings=QUICK, ports=PortChoice.FREE
-    ) as lab:
+    async with Lab(unhurried_example("shop"), settings=QUICK, ports=PortChoice.FREE) as lab:
         bench = Bench(temporal, lab, tmp_path)
         async with bench:
             yield bench

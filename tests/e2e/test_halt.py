@@ -13,9 +13,9 @@ from cli.halting import _halt
 from clients.runs import RunDirectory
 from clients.store.read_models import Halt
 from clients.store.store import Store
-from lab import Lab, PortChoice, load_topology
-from tests.e2e.bench import Bench, until
-from tests.e2e.conftest import QUICK, ROOT
+from lab import Lab, PortChoice
+from tests.e2e.bench import Bench, unhurried_example, until
+from tests.e2e.conftest import QUICK
 from tests.e2e.hand import holdfast
 from tests.e2e.test_endings import LONG_LOAD
 from workflows.contracts.errors import ErrorCode
@@ -37,8 +37,7 @@ async def refused(bench: Bench) -> RunFailure:
 
 async def test_halting_ends_every_run_and_refuses_new_ones(bench: Bench) -> None:
     """Two runs on two systems, and one that waits for the first one's lock: all are cancelled, all is off."""
-    topology = load_topology(ROOT / "examples" / "shop-topology.yaml")
-    async with Lab(topology, settings=QUICK, ports=PortChoice.FREE) as other:
+    async with Lab(unhurried_example("shop"), settings=QUICK, ports=PortChoice.FREE) as other:
         second = Bench(bench.temporal, other, bench.folder)
         one = await bench.start(bench.small_plan(load=LONG_LOAD))
         plan = second.small_plan(load=LONG_LOAD)

@@ -110,7 +110,7 @@ async def test_a_silent_peer_with_something_unsettled_is_told_and_counts_as_on(b
     await bench.lock_ended(handle)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("kind", list(KINDS))
 async def test_what_a_dead_worker_left_on_is_closed_without_one(idle_bench: Bench, kind: str) -> None:
     """From here, verified; a second time there is nothing to do; and the worker that comes back finds all in order."""
@@ -125,7 +125,7 @@ async def test_what_a_dead_worker_left_on_is_closed_without_one(idle_bench: Benc
     assert (again.code, again.facts["rows"]) == (0, [])
     assert (await holdfast(bench, "faults")).code == 0
     await bench.worker()
-    report = await bench.lock_ended(handle)
+    report = await bench.lock_ended(handle, patience=400)
     assert report is not None
     assert report.recovery_verified
     assert (await handle.describe()).status is WorkflowExecutionStatus.CANCELED

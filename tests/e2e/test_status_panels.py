@@ -14,11 +14,11 @@ from temporalio.client import Client, WorkflowFailureError
 from cli.live_frame import Moment, frame
 from cli.live_lines import symbols
 from cli.panels import panel_lines
-from lab import Lab, Misbehaviour, PortChoice, load_topology
+from lab import Lab, Misbehaviour, PortChoice
 from reports.stored import stored_state
 from tests.cli.terminal import Terminal
-from tests.e2e.bench import PATIENCE, Bench
-from tests.e2e.conftest import QUICK, ROOT
+from tests.e2e.bench import PATIENCE, Bench, unhurried_example
+from tests.e2e.conftest import QUICK
 from worker import running
 from workflows.contracts.execution import RunStatus
 from workflows.contracts.status import InjectionRow, RunState
@@ -89,8 +89,7 @@ async def _command(bench: Bench, name: str) -> Terminal:
 @pytest.fixture(scope="module")
 async def seen(temporal: Client, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Seen]:
     """A run that completes, with failing cases."""
-    topology = load_topology(ROOT / "examples" / "shop-topology.yaml")
-    async with Lab(topology, settings=QUICK, ports=PortChoice.FREE) as lab:
+    async with Lab(unhurried_example("shop"), settings=QUICK, ports=PortChoice.FREE) as lab:
         bench = Bench(temporal, lab, tmp_path_factory.mktemp("panels"))
         async with running(temporal, bench.settings), bench:
             yield await _seen(bench, bench.plan(load={"requests": 2, "concurrency": 2}))

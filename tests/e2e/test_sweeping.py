@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from temporalio.client import Client, WorkflowHandle
 
-from lab import Lab, Misbehaviour, PortChoice, load_topology
+from lab import Lab, Misbehaviour, PortChoice
 from lab.misbehave import Action, Instruction
 from lab.names import Endpoint
-from tests.e2e.bench import Bench, until
-from tests.e2e.conftest import QUICK, ROOT
+from tests.e2e.bench import Bench, unhurried_example, until
+from tests.e2e.conftest import QUICK
 from tests.leaks import checker
 from worker import running
 from workflows.contracts.windows import LedgerEntry, LedgerState, WindowKind
@@ -46,8 +46,7 @@ async def test_a_terminated_window_is_swept(bench: Bench) -> None:
 
 async def test_the_schedule_sweeps_by_itself(temporal: Client, tmp_path: Path) -> None:
     """The worker creates the schedule, and what no workflow holds any more is closed without anybody asking."""
-    topology = load_topology(ROOT / "examples" / "shop-topology.yaml")
-    async with Lab(topology, settings=QUICK, ports=PortChoice.FREE) as lab:
+    async with Lab(unhurried_example("shop"), settings=QUICK, ports=PortChoice.FREE) as lab:
         bench = Bench(temporal, lab, tmp_path)
         async with running(temporal, bench.settings.model_copy(update={"sweeper": True})), bench:
             lab.misbehave(Misbehaviour(instructions=[Instruction(endpoint=Endpoint.REPLAY, action=Action.HANG)]))

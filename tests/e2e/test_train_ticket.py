@@ -12,8 +12,8 @@ import yaml
 from temporalio.client import Client
 
 from cli.pointing import point_at
-from lab import Lab, PortChoice, load_topology
-from tests.e2e.bench import ROOT, Bench
+from lab import Lab, PortChoice
+from tests.e2e.bench import ROOT, Bench, unhurried_example
 from tests.e2e.conftest import QUICK
 from tests.lab.planted import FATAL, PAIRS, failing_cases
 from worker import running
@@ -24,8 +24,7 @@ from workflows.contracts.load import CaseOutcome
 @pytest.fixture
 async def train_ticket(temporal: Client, tmp_path: Path) -> AsyncIterator[Bench]:
     """Train-ticket, a store, and a worker in this process."""
-    topology = load_topology(ROOT / "examples" / "train-ticket-topology.yaml")
-    async with Lab(topology, settings=QUICK, ports=PortChoice.FREE) as lab:
+    async with Lab(unhurried_example("train-ticket"), settings=QUICK, ports=PortChoice.FREE) as lab:
         bench = Bench(temporal, lab, tmp_path)
         async with running(temporal, bench.settings), bench:
             yield bench
@@ -44,8 +43,8 @@ def plan_for(bench: Bench) -> dict[str, Any]:
 async def test_every_verdict_is_as_planted(train_ticket: Bench) -> None:
     """Eighteen real faults and 172 measured cases: those fail that were planted, no other, and nothing is left on."""
     plan = plan_for(train_ticket)
-    # Just under what two back-offs cost: one, of half of it, must not cross the limit on a busy machine either.
-    plan["slo"]["p95"] = "1150ms"
+    # Just under what two of the unhurried back-offs cost.
+    plan["slo"]["p95"] = "3500ms"
     summary = await train_ticket.run(plan)
 
     results = {one.case_id: one for one in await train_ticket.store.results(summary.execution_id)}

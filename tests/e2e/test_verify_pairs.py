@@ -273,7 +273,7 @@ async def test_after_a_fault_that_cannot_be_closed_no_pair_begins(trio: Trio) ->
     """The run ends, and says so."""
     lie = Instruction(endpoint=Endpoint.FAULT_DELETE, action=Action.LIE, contains=f"-{LEFT_RIGHT}")
     trio.lab.misbehave(Misbehaviour(instructions=[lie]))
-    handle = await trio.verify(timeouts={"recovery": "1s", "stability": "5s"})
+    handle = await trio.verify(timeouts={"recovery": "8s", "stability": "10s"})
     with pytest.raises(WorkflowFailureError):
         await handle.result()
     report = await trio.lock_ended(handle)

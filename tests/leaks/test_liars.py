@@ -15,7 +15,7 @@ import worker
 from lab import Action, Endpoint, Instruction, Lab, Misbehaviour, PortChoice
 from tests.e2e.bench import until
 from tests.leaks import checker
-from tests.leaks.duo import BRISK, LEFT, RIGHT, TOPOLOGY, Duo
+from tests.leaks.duo import LEFT, PATIENT, RIGHT, TOPOLOGY, Duo
 from tests.leaks.told import HALF_RUNNING, IN_ERROR, OF_ANOTHER, UNKNOWN, first
 from workflows.contracts.errors import ErrorCode
 from workflows.contracts.execution import Phase, Recovery, RunFailure, RunSummary, Verdict
@@ -26,7 +26,7 @@ from workflows.contracts.windows import LedgerState
 @pytest.fixture
 async def duo(temporal: Client, tmp_path: Path) -> AsyncIterator[Duo]:
     """The two-service lab, a store and a worker."""
-    async with Lab(TOPOLOGY, settings=BRISK, ports=PortChoice.FREE) as lab:
+    async with Lab(TOPOLOGY, settings=PATIENT, ports=PortChoice.FREE) as lab:
         bench = Duo(temporal, lab, tmp_path)
         async with worker.running(temporal, bench.settings), bench:
             yield bench

@@ -18,7 +18,7 @@ import worker
 from clients.store.read_models import CaseResult
 from lab import Action, Endpoint, Instruction, Lab, Misbehaviour, PortChoice
 from tests.leaks import checker
-from tests.leaks.duo import BRISK, REQUESTS, TOKENS, TOPOLOGY, Duo
+from tests.leaks.duo import PATIENT, REQUESTS, TOKENS, TOPOLOGY, Duo
 from tests.leaks.places import windows_of
 from workflows.contracts.errors import ErrorCode
 from workflows.contracts.execution import Recovery, RunFailure, RunSummary, Verdict
@@ -39,7 +39,7 @@ ONCE = {Endpoint.ANALYZE, Endpoint.EXECUTE, Endpoint.REPLAY, Endpoint.UPSERT, En
 async def calls_of_a_run(temporal: Client, folder: Path) -> Counter[str]:
     """How often an undisturbed run calls each endpoint."""
     folder.mkdir()
-    async with Lab(TOPOLOGY, settings=BRISK, ports=PortChoice.FREE) as lab:
+    async with Lab(TOPOLOGY, settings=PATIENT, ports=PortChoice.FREE) as lab:
         bench = Duo(temporal, lab, folder)
         async with worker.running(temporal, bench.settings), bench:
             handle = await bench.start()
@@ -51,7 +51,7 @@ async def calls_of_a_run(temporal: Client, folder: Path) -> Counter[str]:
 async def lost(temporal: Client, folder: Path, action: Action, endpoint: Endpoint, nth: int) -> list[str]:
     """A run that loses one response: what is wrong with it in the end."""
     folder.mkdir()
-    async with Lab(TOPOLOGY, settings=BRISK, ports=PortChoice.FREE) as lab:
+    async with Lab(TOPOLOGY, settings=PATIENT, ports=PortChoice.FREE) as lab:
         lab.misbehave(Misbehaviour(instructions=[Instruction(endpoint=endpoint, action=action, nth=nth)]))
         bench = Duo(temporal, lab, folder)
         async with worker.running(temporal, bench.settings), bench:

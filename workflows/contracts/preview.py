@@ -147,6 +147,8 @@ class Preview(Contract):
     method: str
     url: str
     """Without query, which may hold what is not to be shown."""
+    login: str = ""
+    """Method and address of the plan's `request.login`, shown in the same way. Empty when there is none."""
     timing: TimingPreset
     """Whose intervals are meant: a worker with other ones takes another time."""
     requests_per_case: int

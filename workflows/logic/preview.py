@@ -43,6 +43,7 @@ def preview(plan: Plan, timing: Timing, assumed: timedelta = ASSUMED) -> Preview
         environment=plan.environment,
         method=plan.request.method,
         url=_shown(plan.request.url),
+        login=_login(plan),
         timing=timing.preset,
         requests_per_case=plan.load.most_requests,
         cases=cases,
@@ -137,6 +138,11 @@ def _rules(plan: Plan) -> RulesPreview:
         per_service_at_least=canaries + 1,
         ttl_seconds=int(rules_ttl(plan, case_count(len(plan.services))).total_seconds()),
     )
+
+
+def _login(plan: Plan) -> str:
+    login = plan.request.login
+    return f"{login.method} {_shown(login.url)}" if login else ""
 
 
 def _shown(url: str) -> str:
