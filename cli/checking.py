@@ -10,6 +10,7 @@ import click
 from cli.console import AS_JSON, clear_errors, say, say_json, write_file
 from cli.exit_codes import ExitCode
 from cli.plans import PLAN, checked, valid_plan
+from reports.as_json import report_schema
 from workflows.logic.plan_schema import plan_schema
 
 
@@ -29,17 +30,20 @@ def validate(plan: Path, *, as_json: bool) -> None:
 
 @click.command()
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Write it to this file.")
+@click.option("--report", is_flag=True, help="The schema of what `holdfast report --json` writes, instead.")
 @clear_errors
-def schema(output: Path | None) -> None:
+def schema(output: Path | None, *, report: bool) -> None:
     """Print the JSON Schema of plans, for editors that complete and check what is written.
 
     A plan names it in its first line: `# yaml-language-server: $schema=plan.schema.json`.
     """
-    text = json.dumps(plan_schema(), indent=2) + "\n"
+    text = json.dumps(report_schema() if report else plan_schema(), indent=2) + "\n"
     if output is None:
         say(text, end="")
         return
     write_file(output, text, overwrite=True)
     say(f"written: {output}")
+    if report:
+        return
     first = f"# yaml-language-server: $schema={output.name}"
     say(f"next: a plan beside it whose first line is `{first}` is checked as you type")

@@ -33,6 +33,9 @@ AS_JSON = click.option("--json", "as_json", is_flag=True, help="As JSON.")
 """For commands that print facts: JSON, and nothing else, on standard output. An error is JSON there as well, and a
 sentence on standard error; wrong use of the command line is the sentence alone, because nothing has begun."""
 
+STANDARD_OUTPUT = Path("-")
+"""Stands for standard output where an option takes a file."""
+
 
 def coloured() -> bool:
     """Whether to colour: in a terminal, unless NO_COLOR says otherwise."""
@@ -93,6 +96,9 @@ def clear_errors(command: Callable[P, R]) -> Callable[P, R]:
     Every sentence ends with what to do next. A command that was asked for JSON gives the same as JSON.
     """
 
+    def as_json(options: dict[str, Any]) -> bool:
+        return options.get("as_json") is True or options.get("json_file") == STANDARD_OUTPUT
+
     @wraps(command)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
@@ -101,13 +107,13 @@ def clear_errors(command: Callable[P, R]) -> Callable[P, R]:
             raise
         except (KeyboardInterrupt, click.Abort, Interrupted):
             ended = HoldfastError(ErrorCode.CANCELLED, "ended on request")
-            if kwargs.get("as_json") is True:
+            if as_json(kwargs):
                 say(json.dumps(error_facts(ended)))
             raise SystemExit(code_for(ended.code)) from None
         except Exception as error:
             known = understood(error)
             complain(f"error: {known}")
-            if kwargs.get("as_json") is True:
+            if as_json(kwargs):
                 say(json.dumps(error_facts(known)))
             raise SystemExit(code_for(known.code)) from None
 

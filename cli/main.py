@@ -19,6 +19,7 @@ from cli.looking import cancel
 from cli.preview import preview_plan
 from cli.processes import end_with_parent
 from cli.recover import recover
+from cli.report import report
 from cli.run import run
 from cli.serving import lab, server, worker
 from cli.status import status
@@ -32,7 +33,7 @@ def cli() -> None:
 
 
 _COMMANDS = (
-    *(demo, init, validate, preview_plan, run, status, watch, cancel),
+    *(demo, init, validate, preview_plan, run, status, watch, cancel, report),
     *(list_runs, faults, recover, halt, unhalt, schema, server, lab, worker),
 )
 for command in _COMMANDS:

@@ -50,7 +50,7 @@ def after_run(outcome: RunOutcome, plan: str) -> str:
         return f"docs/errors.md explains {code}; the worker's log has the details"
     if outcome.summary is None:
         return f"`holdfast status {plan}` shows how far it came"
-    shown = f"`holdfast status {plan}` shows it again, `holdfast list` every run"
+    shown = f"`holdfast status {plan}` shows it again, `holdfast report {plan} --html report.html` all of it"
     return f"{shown}; each case is in the store (test_result, execution {outcome.summary.execution_id})"
 
 

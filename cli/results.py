@@ -32,14 +32,16 @@ LARGEST_TABLE = 5_000
 _COLOURS = {ExitCode.PASSED: "green", ExitCode.INCONCLUSIVE: "yellow"}
 
 
-async def ask_store(question: Callable[[Store], Awaitable[T]], database_url: str | None = None) -> T:
+async def ask_store(
+    question: Callable[[Store], Awaitable[T]], database_url: str | None = None, patience: float = STORE_PATIENCE
+) -> T:
     """Ask the store one thing. One that is not there is not created: an empty one would answer that all is well.
 
     Raises:
         HoldfastError: STORE_UNAVAILABLE.
     """
     try:
-        async with asyncio.timeout(STORE_PATIENCE):
+        async with asyncio.timeout(patience):
             store = await existing_store(database_url)
             try:
                 return await question(store)

@@ -11,7 +11,7 @@ import click
 from temporalio.client import Client
 
 from cli.connection import connected
-from cli.console import clear_errors, error_facts, say, understood, write_file
+from cli.console import clear_errors, complain, error_facts, say, understood, write_file
 from cli.exit_codes import ExitCode, RunOutcome
 from cli.following import Detached, Follower, Run, mention_missing_worker
 from cli.interrupts import Interrupts
@@ -19,7 +19,9 @@ from cli.next_steps import after_run
 from cli.pairs import PairShare, pairs_promise
 from cli.plans import PLAN, PlanFile, confirm, valid_plan
 from cli.preview import preview_of, show_preview
+from cli.report_files import HTML, JUNIT, MARKDOWN, ReportFiles, report_options
 from cli.results import show_outcome
+from cli.run_report import write_report
 from cli.starting import Wishes, start, task_queue, web_ui_page
 from workflows.contracts.errors import HoldfastError
 from workflows.contracts.execution import IfBusy, Leftovers
@@ -39,6 +41,7 @@ _CLEANING = (
     type=click.Path(path_type=Path, dir_okay=False),
     help="Write the outcome to this file, as JSON.",
 )
+@report_options(HTML, MARKDOWN, JUNIT)
 @click.option("--yes", is_flag=True, help="Do not ask before touching a system that is not on this machine.")
 @click.option("--wait", is_flag=True, help="When another run holds the namespace: wait for its end.")
 @click.option("--force", is_flag=True, help="When another run holds the namespace: have it cancelled and cleaned up.")
@@ -60,12 +63,16 @@ def run(
     clean: bool,
     verify_pairs: float | None,
     dry_run: bool,
+    files: ReportFiles,
 ) -> None:
     """Run a plan and wait for its verdict.
 
     While another run holds the namespace this one is refused, unless --wait or --force says otherwise. So it is while
     something is on in the plan's services; with --clean that is removed first: every recording and rule, whoever made
     it, and the faults of Holdfast.
+
+    --html, --markdown and --junit write the report of the run when it has ended, in whatever way. --json is its outcome
+    alone; `holdfast report ID --json` is the report as JSON.
 
     Ctrl-C cancels the run and waits until everything is off; a second Ctrl-C lets go of it.
 
@@ -74,6 +81,7 @@ def run(
     """
     if json_file and not json_file.parent.is_dir():
         raise click.UsageError(f"--json: there is no folder {json_file.parent}")
+    _check(files, follows=not (detach or dry_run))
     if wait and force:
         raise click.UsageError("--wait and --force exclude each other: wait for the other run, or have it cancelled")
     wishes = Wishes(
@@ -93,14 +101,22 @@ def run(
         return
     confirm(file, yes=yes, also=" ".join(also))
     try:
-        code = asyncio.run(_run(file, wishes, json_file, detach=detach))
+        code = asyncio.run(_run(file, wishes, json_file, files, detach=detach))
     except HoldfastError as error:
         _write(json_file, error_facts(understood(error)))
         raise
     raise SystemExit(code)
 
 
-async def _run(file: PlanFile, wishes: Wishes, json_file: Path | None, *, detach: bool) -> ExitCode:
+def _check(files: ReportFiles, *, follows: bool) -> None:
+    files.check()
+    if files and not follows:
+        raise click.UsageError("a report is written when the run has ended: `holdfast report ID` writes it then")
+    if files.to_standard_output:
+        raise click.UsageError("standard output shows how the run goes on: give the report a file")
+
+
+async def _run(file: PlanFile, wishes: Wishes, json_file: Path | None, files: ReportFiles, *, detach: bool) -> ExitCode:
     queue = task_queue()
     with Interrupts() as interrupts:
         client = await interrupts.during(connected())
@@ -120,11 +136,13 @@ async def _run(file: PlanFile, wishes: Wishes, json_file: Path | None, *, detach
             outcome = None
     if outcome is None:
         _write(json_file, facts | {"exit_code": ExitCode.CANCELLED})
+        if files:
+            complain(f"no report: the run goes on. `holdfast report {file.plan.name}` writes one")
         return ExitCode.CANCELLED
     await show_outcome(outcome)
     say(f"next: {after_run(outcome, file.plan.name)}")
     _write(json_file, outcome.model_dump(mode="json"))
-    return outcome.exit_code
+    return await write_report(files, file.plan, outcome)
 
 
 def announce(client: Client, handle: Run, ui: str = "") -> None:

@@ -53,6 +53,11 @@ class Stage:
         return self.folder / "temporal.db"
 
     @property
+    def report(self) -> Path:
+        """What came of the run, as a page."""
+        return self.folder / "report.html"
+
+    @property
     def plan(self) -> Path:
         """The plan as it was run."""
         return self.folder / "shop.yaml"

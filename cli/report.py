@@ -1,0 +1,95 @@
+"""`holdfast report`: everything that is known of a run, in a form to look at, to attach, or to count."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from cli.console import clear_errors, complain, say
+from cli.looking import RUN_ID, possible_ids
+from cli.next_steps import after_error
+from cli.report_files import HTML, JSON, JUNIT, MARKDOWN, ReportFiles, report_options
+from cli.results import ask_store
+from clients.store.store import Store
+from reports.figures import interaction_in_words, notable, percent
+from reports.gather import gather
+from reports.model import Report
+from workflows.contracts.errors import ErrorCode, HoldfastError
+
+PATIENCE = 300.0
+"""Seconds for reading a run: half a million cases take a while."""
+
+MOST_PAIRS = 10
+"""Pairs that are told in words."""
+
+
+@click.command()
+@RUN_ID
+@report_options(HTML, JSON, MARKDOWN, JUNIT)
+@clear_errors
+def report(run_id: str, json_file: Path | None, *, files: ReportFiles) -> None:
+    """Write the report of a run, however it ended, or as it stands: verdict, matrix, timeline, coverage, recovery.
+
+    ID is a plan's name, a workflow id, or the number of an execution, as `holdfast list` shows it. FILE may be `-`, for
+    standard output. Without a file, a short text is printed.
+
+    Only the store is asked; HOLDFAST_DATABASE_URL must be the worker's.
+    """
+    files.check()
+    found = asyncio.run(stored_report(run_id))
+    written = files.write(found)
+    tell = complain if files.to_standard_output else say
+    for path in written:
+        tell(f"written: {path}")
+    if not files:
+        for line in short_text(found):
+            say(line)
+        say(f"next: `holdfast report {run_id} --html report.html` shows all of it")
+
+
+async def stored_report(run_id: str, database_url: str | None = None) -> Report:
+    """The report of the newest run under an ID.
+
+    Raises:
+        HoldfastError: NOT_FOUND, STORE_UNAVAILABLE.
+    """
+
+    async def found(store: Store) -> Report:
+        return await gather(store, await _execution_id(store, run_id))
+
+    return await ask_store(found, database_url, PATIENCE)
+
+
+async def _execution_id(store: Store, run_id: str) -> int:
+    """A number is an execution, unless a plan is called so; all else is an id as in `status`."""
+    for workflow_id in possible_ids(run_id):
+        row = await store.latest_execution_of(workflow_id)
+        if row is not None:
+            return row.execution_id
+    if run_id.isdecimal():
+        return int(run_id)
+    message = f"the store has no run of {run_id}"
+    raise HoldfastError(ErrorCode.NOT_FOUND, message, hint=after_error(ErrorCode.NOT_FOUND))
+
+
+def short_text(found: Report) -> Iterator[str]:
+    """What somebody wants first."""
+    yield f"{found.title}, execution {found.run.execution_id}"
+    yield found.verdict_sentence
+    yield found.recovery_sentence
+    coverage = found.coverage
+    yield (
+        f"coverage: {coverage.measured} of {coverage.total} cases measured, {percent(coverage.share)} of the wanted "
+        f"ones; {coverage.invalid} invalid, {coverage.skipped} skipped, {coverage.excluded} excluded, "
+        f"{coverage.missing} not reached"
+    )
+    pairs = notable(found.pairs)
+    if pairs:
+        yield "pairs that show what no single failure does:"
+    for one in pairs[:MOST_PAIRS]:
+        yield f"  {f'{one.first}+{one.second}':<32} {interaction_in_words(one.interaction)}"
+    if len(pairs) > MOST_PAIRS:
+        yield f"  ... and {len(pairs) - MOST_PAIRS} more"

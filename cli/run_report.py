@@ -1,0 +1,82 @@
+"""The report of a run that this process has followed: from the store, or else from what the run's result tells."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cli.console import complain, say, understood
+from cli.exit_codes import ExitCode, RunOutcome, code_for
+from cli.report import PATIENCE
+from cli.report_files import ReportFiles
+from cli.results import ask_store
+from reports.gather import gather
+from reports.model import Report
+from reports.without_store import report_of
+from workflows.contracts.errors import HoldfastError
+from workflows.contracts.execution import Phase, RunStatus
+from workflows.contracts.plan import Plan
+from workflows.contracts.status import RunState
+
+_PHASES = {RunStatus.COMPLETED: Phase.DONE, RunStatus.CANCELLED: Phase.CANCELLED}
+
+
+async def write_report(files: ReportFiles, plan: Plan, outcome: RunOutcome) -> ExitCode:
+    """Write what is wanted of it; the run's exit code, also when that fails, unless it would be 0."""
+    if not files:
+        return outcome.exit_code
+    try:
+        told(files.write(await report_on(plan, outcome)))
+    except HoldfastError as error:
+        known = understood(error)
+        complain(f"the report could not be written: {known}")
+        return outcome.exit_code or code_for(known.code)
+    return outcome.exit_code
+
+
+def told(written: list[Path]) -> None:
+    """Say which files there are now."""
+    for path in written:
+        say(f"report: {path}")
+
+
+async def report_on(plan: Plan, outcome: RunOutcome, database_url: str | None = None) -> Report:
+    """What the store knows of the run; where it cannot be read, what the result tells."""
+    execution_id = _execution_id(outcome)
+    if execution_id is not None:
+        try:
+            return await ask_store(lambda store: gather(store, execution_id), database_url, PATIENCE)
+        except HoldfastError as error:
+            complain(
+                f"the store cannot be read here, so the report has what the run's result tells: counts, and the cases "
+                f"that failed or are inconclusive ({error.message})"
+            )
+    return report_of(plan, _state(plan, outcome), outcome.workflow_id, outcome.run_id)
+
+
+def _execution_id(outcome: RunOutcome) -> int | None:
+    """None for a run that ended before it had a record."""
+    known = (outcome.summary, outcome.failure, outcome.lock)
+    return next((one.execution_id for one in known if one is not None and one.execution_id is not None), None)
+
+
+def _state(plan: Plan, outcome: RunOutcome) -> RunState:
+    facts = {
+        "execution_id": _execution_id(outcome),
+        "plan": plan.name,
+        "environment": plan.environment,
+        "namespace": plan.system.namespace,
+        "status": outcome.status,
+        "phase": _PHASES.get(outcome.status, Phase.FAILED),
+        "recovery": outcome.recovery,
+        "error_message": outcome.message,
+    }
+    if outcome.failure is not None:
+        facts |= {"error_code": outcome.failure.code, "error_message": outcome.failure.message}
+    if outcome.summary is not None:
+        facts |= {
+            name: getattr(outcome.summary, name)
+            for name in (
+                "verdict", "cases", "failed_cases", "inconclusive_cases", "pairs", "started_at", "finished_at",
+            )
+        }  # fmt: skip
+    return RunState().model_copy(update=facts)

@@ -1,0 +1,76 @@
+"""Figures as people read them: the same spelling in every form of a report."""
+
+from __future__ import annotations
+
+from reports.model import CaseReport, CaseState, Interaction, PairCell
+from workflows.contracts.slo import Percentile
+from workflows.logic.case_lines import TOO_SMALL
+
+NOTHING = "-"
+"""Stands where nothing was measured."""
+
+
+def percent(value: float | None) -> str:
+    """Of requests, or of cases."""
+    return NOTHING if value is None else f"{value:g}%"
+
+
+def milliseconds(value: float | None) -> str:
+    """A latency."""
+    return NOTHING if value is None else f"{value:.0f} ms"
+
+
+def seconds(value: float | None) -> str:
+    """How long something took."""
+    return NOTHING if value is None else f"{value:.1f} s"
+
+
+def times(value: float | None) -> str:
+    """A ratio."""
+    return NOTHING if value is None else f"x {value:.2f}"
+
+
+def latency(case: CaseReport, percentile: Percentile) -> str:
+    """A case's percentile; that its sample is too small for one; or that there is none."""
+    value: float | None = getattr(case, f"{percentile}_ms")
+    return TOO_SMALL if value is None and percentile in case.unsupported else milliseconds(value)
+
+
+def ratio(cell: PairCell | CaseReport, percentile: Percentile) -> float | None:
+    """The ratio to the baseline that a matrix shows."""
+    return cell.p50_ratio if percentile is Percentile.P50 else cell.p95_ratio
+
+
+def interaction_in_words(found: Interaction | None) -> str:
+    """What a pair adds to its singles, in one clause."""
+    if found is None:
+        return "not known: one of the three was not measured"
+    parts = []
+    if found.only_together:
+        parts.append("fails only together")
+    if found.error_points_unexpected and found.error_points_unexpected > 0:
+        parts.append(f"{found.error_points_unexpected:g} points more errors than expected")
+    if found.percentile is not None and found.excess_ms is not None:
+        sum_of_both = f"the {found.expected_ms:.0f} ms that both add up to"
+        off = f"{abs(found.excess_ms):.0f}"
+        more = "more" if found.excess_ms > 0 else "less"
+        how = f"{off} ms {more} than {sum_of_both}" if off != "0" else f"exactly {sum_of_both}"
+        parts.append(f"{found.percentile} {how}")
+    return ", ".join(parts) or "no more than its singles"
+
+
+def notable(pairs: list[PairCell]) -> list[PairCell]:
+    """Pairs that say what their singles do not, the worst first."""
+    return [one for one in pairs if one.interaction and (one.interaction.worse or one.interaction.only_together)]
+
+
+STATE_WORDS = {
+    CaseState.PASSED: "passed",
+    CaseState.FAILED: "FAILED",
+    CaseState.INCONCLUSIVE: "inconclusive",
+    CaseState.UNJUDGED: "not judged",
+    CaseState.INVALID: "invalid",
+    CaseState.SKIPPED: "skipped",
+    CaseState.EXCLUDED: "excluded",
+    CaseState.MISSING: "not measured",
+}

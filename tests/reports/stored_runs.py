@@ -1,0 +1,158 @@
+"""Runs in a store, as runs leave them: what reports are gathered from."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from clients.load.histograms import Histogram
+from clients.store.packing import packed
+from clients.store.read_models import Arm, CaseResult, LogLevel, StoredCase, StoredSamples
+from clients.store.store import Store
+from tests.store.samples import FAST, MOMENT, answer, exchange, measurement, shop_plan
+from workflows.contracts.exchange import Measurement
+from workflows.contracts.execution import Ending, NewExecution, Phase, PhaseChange, Recovery, RunStatus, Verdict
+from workflows.contracts.load import CaseOutcome
+from workflows.contracts.plan import Plan
+from workflows.contracts.windows import LedgerEntry, LedgerState, LedgerUpdate, WindowKind
+from workflows.logic.canonical import canonical_json
+from workflows.logic.cases import case_at, case_count
+from workflows.logic.percentiles import nearest_rank
+
+SERVICES = ("alpha", "beta", "gamma")
+REQUESTS = 100
+US = 1_000
+
+
+def small_plan(**changes: Any) -> Plan:
+    """Three services of the shop's kind."""
+    document = shop_plan().model_dump(mode="json", by_alias=True)
+    document["name"] = "small"
+    document["system"]["services"] = {name: f"http://127.0.0.1:1/{name}" for name in SERVICES}
+    document["services"] = [{"name": name, "fault": "remove"} for name in SERVICES]
+    document["slo"] = {"error_rate": "1%", "p95": "250ms"}
+    return Plan.model_validate(document | changes)
+
+
+def taken(latency_ms: float, failing: int = 0, requests: int = REQUESTS) -> list[tuple[int, bool]]:
+    """Requests of which the first ones fail, and the others take as long as this, a microsecond more each."""
+    return [(round(latency_ms * US) + number, number < failing) for number in range(requests)]
+
+
+def measured(samples: list[tuple[int, bool]], **changes: Any) -> Measurement:
+    good = sorted(latency for latency, failed in samples if not failed)
+    errors = len(samples) - len(good)
+    facts = {f"success_p{p}_us": nearest_rank(good, p / 100) if good else None for p in (50, 95, 99)}
+    more = {
+        "requests": len(samples),
+        "successes": len(good),
+        "errors": errors,
+        "error_rate": 100 * errors / len(samples),
+        "errors_by_kind": {"status 503": errors} if errors else {},
+        "success_max_us": good[-1] if good else None,
+    }
+    return measurement(**facts, **more, **changes)
+
+
+class StoredRun:
+    """Writes what a run would; `end` is the last thing that it does."""
+
+    def __init__(self, store: Store, plan: Plan, execution_id: int) -> None:
+        self.store, self.plan, self.execution_id = store, plan, execution_id
+
+    @classmethod
+    async def begin(cls, store: Store, plan: Plan | None = None, name: str = "small") -> StoredRun:
+        plan = plan or small_plan()
+        new = NewExecution(
+            plan_json=canonical_json(plan), workflow_id=f"resilience-test/{name}", run_id=f"run-{name}",
+            requested_by="somebody",
+        )  # fmt: skip
+        execution = await store.create_execution(new, plan, FAST)
+        return cls(store, plan, execution.execution_id)
+
+    async def generate(self) -> None:
+        names = self.plan.service_names
+        cases = [case_at(names, index) for index in range(case_count(len(names)))]
+        await self.store.save_cases(
+            self.execution_id, [StoredCase(**one.model_dump(), faults_json="[]") for one in cases]
+        )
+        await self.store.save_tokens(self.execution_id, {name: f"chaos.{name}.remove=1" for name in names})
+
+    async def enter(self, phase: Phase) -> None:
+        await self.store.change_phase(PhaseChange(execution_id=self.execution_id, phase=phase))
+        await self.store.log(self.execution_id, f"phase:{phase}", LogLevel.INFO, f"phase {phase}")
+
+    async def window(self, kind: WindowKind, service: str = "", state: LedgerState = LedgerState.CLOSED) -> None:
+        """A window of two seconds."""
+        row = LedgerEntry(
+            window_id=f"{kind}/{self.execution_id}/{service}", run_id="w", execution_id=self.execution_id,
+            parent_workflow_id="p", parent_run_id="p", kind=kind, service=service, peer_name=f"hf-{kind}-{service}",
+            close_by=MOMENT, created_at=MOMENT, updated_at=MOMENT,
+        )  # fmt: skip
+        await self.store.ledger_intent(row)
+        later = MOMENT + timedelta(seconds=2)
+        await self.store.ledger_update(LedgerUpdate(window_id=row.window_id, run_id="w", state=state, at=later))
+
+    async def record_and_break(self, *services: str) -> None:
+        """Each is recorded, broken and captured."""
+        await self.window(WindowKind.RECORDING)
+        exchanges = [exchange(name) for name in self.plan.service_names]
+        await self.store.save_exchanges(self.execution_id, exchanges)
+        await self.store.save_propagation(self.execution_id, dict.fromkeys(self.plan.service_names, True))
+        for name in services or self.plan.service_names:
+            await self.window(WindowKind.FAULT, name)
+            await self.store.save_captured(self.execution_id, "remove", [answer(name)])
+
+    async def measure(self, index: int, samples: list[tuple[int, bool]], verdict: Verdict | None, reason: str = "",
+                      beside: list[tuple[int, bool]] | None = None, **changes: Any) -> None:  # fmt: skip
+        result = CaseResult(case_index=index, outcome=CaseOutcome.MEASURED, measurement=measured(samples, **changes))
+        stored = [_stored(index, Arm.CASE, samples)] + ([_stored(index, Arm.CONTROL, beside)] if beside else [])
+        await self.store.save_group(self.execution_id, [result], stored)
+        if verdict is not None:
+            await self.store.save_case_verdicts(self.execution_id, {index: (verdict, reason)})
+
+    async def leave_out(self, index: int, outcome: CaseOutcome, reason: str) -> None:
+        result = CaseResult(case_index=index, outcome=outcome, reason=reason)
+        await self.store.save_unmeasured(self.execution_id, [result])
+
+    async def end(self, status: RunStatus = RunStatus.COMPLETED, verdict: Verdict | None = None,
+                  recovery: Recovery = Recovery.VERIFIED, **more: Any) -> None:  # fmt: skip
+        phases = {RunStatus.COMPLETED: Phase.DONE, RunStatus.CANCELLED: Phase.CANCELLED}
+        facts = {"phase": phases.get(status, Phase.FAILED), "status": status, "verdict": verdict, "recovery": recovery}
+        await self.store.finish(Ending.model_validate({"execution_id": self.execution_id} | facts | more))
+
+
+def _stored(index: int, arm: Arm, samples: list[tuple[int, bool]]) -> StoredSamples:
+    good = Histogram(latency for latency, failed in samples if not failed)
+    return StoredSamples(case_index=index, arm=arm, histogram=good.encode(), raw=packed(samples))
+
+
+async def finished_run(store: Store) -> int:
+    """A run with a pair that fails only together (alpha+beta) and one that is slower than both (alpha+gamma)."""
+    run = await StoredRun.begin(store)
+    await run.generate()
+    await run.record_and_break()
+    await run.enter(Phase.LOAD_TEST_BASELINE)
+    await run.window(WindowKind.RULES)
+    for index in range(4):
+        await run.measure(index, taken(100 if index == 0 else 120), Verdict.PASSED)
+    await run.measure(4, taken(120, failing=REQUESTS), Verdict.FAILED, "error rate 100% > 1%")
+    await run.measure(5, taken(280), Verdict.FAILED, "p95 280.1ms > 250ms")
+    await run.measure(6, taken(139), Verdict.PASSED)
+    await run.end(verdict=Verdict.FAILED)
+    return run.execution_id
+
+
+async def aborted_run(store: Store) -> int:
+    """A run that was ended while a fault of beta was on, after two cases had been left out; beta was not seen off."""
+    run = await StoredRun.begin(store)
+    await run.generate()
+    await run.record_and_break("alpha")
+    await run.window(WindowKind.FAULT, "beta", LedgerState.UNVERIFIED)
+    await run.leave_out(3, CaseOutcome.SKIPPED, "no traffic of gamma was recorded")
+    await run.leave_out(2, CaseOutcome.INVALID, "baggage lost: beta")
+    await run.store.log(run.execution_id, "stop", LogLevel.ERROR, "asked to | stop <now>")
+    await run.end(
+        RunStatus.FAILED, recovery=Recovery.UNVERIFIED, error_code="ABORTED", error_message="an operator said so"
+    )
+    return run.execution_id

@@ -1,0 +1,92 @@
+"""When a pair counts as worse than its two singles together."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from reports.interactions import interaction
+from reports.model import CaseReport, CaseState, Interaction
+from workflows.contracts.load import CaseType
+from workflows.contracts.slo import Percentile, Regression
+
+NORMAL = {index: {Percentile.P50: 10.0, Percentile.P95: 100.0, Percentile.P99: None} for index in (1, 2, 3)}
+
+
+def case(index: int, errors: int = 0, requests: int = 1000, **changes: Any) -> CaseReport:
+    facts = {"p95_ms": 100.0, "p50_ms": 10.0, "requests": requests, "successes": requests - errors}
+    facts |= {"error_rate": 100 * errors / requests}
+    return CaseReport(
+        index=index, case_id=str(index), case_type=CaseType.SINGLE, services=[], state=CaseState.PASSED
+    ).model_copy(update=facts | changes)
+
+
+def found(pair: CaseReport, *singles: CaseReport, normal: Any = NORMAL) -> Interaction:
+    result = interaction(pair, list(singles), normal, Regression())
+    assert result is not None
+    return result
+
+
+def test_errors_that_have_nothing_to_do_with_each_other_are_no_interaction() -> None:
+    """Half of the requests and half of the others: three quarters are expected."""
+    one = found(case(1, 750), case(2, 500), case(3, 500))
+    assert (one.error_points, one.expected_error_rate, one.error_points_unexpected) == (25, 75, 0)
+    assert not one.worse
+
+
+def test_errors_beyond_that_are_one() -> None:
+    """Six points more, of a thousand requests each."""
+    assert found(case(1, 60), case(2), case(3)).worse
+    assert found(case(1, 750 + 100), case(2, 500), case(3, 500)).worse
+
+
+def test_less_than_five_points_are_not_worth_a_look() -> None:
+    """However sure they are."""
+    assert not found(case(1, 4900, 100_000), case(2, 0, 100_000), case(3, 0, 100_000)).worse
+
+
+@pytest.mark.parametrize(("errors", "worse"), [(1, False), (2, False), (12, True)])
+def test_few_requests_say_little(errors: int, worse: bool) -> None:
+    """One of 12 may fail by chance; all of them do not."""
+    assert found(case(1, errors, 12), case(2, 0, 12), case(3, 0, 12)).worse is worse
+
+
+def test_delays_that_add_up_are_no_interaction() -> None:
+    """What each single takes more than the baseline beside it."""
+    one = found(case(1, p95_ms=160.0), case(2, p95_ms=120.0), case(3, p95_ms=140.0))
+    assert (one.percentile, one.expected_ms, one.excess_ms, one.times_expected) == ("p95", 160, 0, 1)
+    assert not one.worse
+    assert found(case(1, p95_ms=180.0), case(2, p95_ms=120.0), case(3, p95_ms=140.0)).worse
+
+
+def test_the_median_stands_in_where_the_samples_are_small() -> None:
+    """Of all or of none: percentiles of different kinds say nothing together."""
+    one = found(case(1, p50_ms=35.0), case(2, p95_ms=None, p50_ms=15.0), case(3, p50_ms=20.0))
+    assert (one.percentile, one.expected_ms, one.excess_ms) == ("p50", 25, 10)
+
+
+def test_without_latencies_errors_are_told_all_the_same() -> None:
+    """All requests of the pair failed."""
+    one = found(case(1, 1000, p50_ms=None, p95_ms=None), case(2), case(3))
+    assert (one.percentile, one.expected_ms, one.worse) == (None, None, True)
+
+
+def test_a_baseline_that_grew_slower_is_no_interaction() -> None:
+    """Each case is held against the one beside it."""
+    normal = NORMAL | {1: {Percentile.P50: 10.0, Percentile.P95: 200.0, Percentile.P99: None}}
+    assert found(case(1, p95_ms=200.0), case(2), case(3), normal=normal).excess_ms == 0
+
+
+def test_a_pair_that_fails_although_both_singles_pass_is_told() -> None:
+    """Also where delays do nothing but add up: no single failure shows that."""
+    pair = case(1, state=CaseState.FAILED)
+    assert found(pair, case(2), case(3)).only_together
+    assert not found(pair, case(2, state=CaseState.FAILED), case(3)).only_together
+
+
+def test_nothing_is_said_where_one_of_the_three_is_missing() -> None:
+    """Neither good nor bad."""
+    assert interaction(case(1), [case(2)], NORMAL, Regression()) is None
+    assert interaction(case(1), [case(2), case(3, error_rate=None)], NORMAL, Regression()) is None
+    assert interaction(case(1, error_rate=None), [case(2), case(3)], NORMAL, Regression()) is None
