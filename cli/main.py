@@ -15,6 +15,7 @@ from cli.faults import faults
 from cli.halting import halt, unhalt
 from cli.init import init
 from cli.listing import list_runs
+from cli.logs import logs
 from cli.looking import cancel
 from cli.preview import preview_plan
 from cli.processes import end_with_parent
@@ -32,7 +33,7 @@ def cli() -> None:
 
 
 _COMMANDS = (
-    *(demo, init, validate, preview_plan, run, status, watch, cancel),
+    *(demo, init, validate, preview_plan, run, status, watch, logs, cancel),
     *(list_runs, faults, recover, halt, unhalt, schema, server, lab, worker),
 )
 for command in _COMMANDS:
