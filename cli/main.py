@@ -10,6 +10,7 @@ from typing import NoReturn
 import click
 
 from cli.checking import schema, validate
+from cli.compare import compare
 from cli.demo import demo
 from cli.faults import faults
 from cli.halting import halt, unhalt
@@ -34,7 +35,7 @@ def cli() -> None:
 
 _COMMANDS = (
     *(demo, init, validate, preview_plan, run, status, watch, logs, cancel),
-    *(list_runs, faults, recover, halt, unhalt, schema, server, lab, worker),
+    *(list_runs, compare, faults, recover, halt, unhalt, schema, server, lab, worker),
 )
 for command in _COMMANDS:
     cli.add_command(command)

@@ -130,6 +130,7 @@ ERRORS: list[tuple[str, ...]] = [
     ("unhalt",),
     ("status", "nobody"),
     ("logs", "nobody"),
+    ("compare", "shop", "nobody"),
     ("watch", "nobody"),
     ("cancel", "nobody"),
     ("server", "--config", "there.yaml"),
