@@ -24,10 +24,11 @@ async def write_ending(tools: Toolbox, runs: RunDirectory, run: RunRef) -> Endin
         await asyncio.sleep(SERVER_POLL)
         end = await runs.end_of(run.workflow_id, run.run_id)
     ending = _ending(run, end)
-    await tools.store.finish(ending)
     level = LogLevel.ERROR if ending.error_code or ending.recovery is Recovery.UNVERIFIED else LogLevel.INFO
     message = f"{ending.status}, recovery {ending.recovery}. {ending.error_message}".strip()
+    # First the log: whoever follows it stops when the end is written, and shall have read everything then.
     await tools.store.log(run.execution_id, "finished", level, message)
+    await tools.store.finish(ending)
     return ending
 
 

@@ -85,10 +85,11 @@ class ExecutionActivities:
     @step
     async def finish(self, ending: Ending) -> None:
         """Write how a run ended that never held its lock."""
-        await self._tools.store.finish(ending)
         level = LogLevel.ERROR if ending.error_code else LogLevel.INFO
         message = f"{ending.status}: {ending.error_message or ending.phase}"
+        # First the log, as in `endings.write_ending`.
         await self._tools.store.log(ending.execution_id, "finished", level, message)
+        await self._tools.store.finish(ending)
 
     @activity.defn(name="generate_cases")
     @step

@@ -120,9 +120,9 @@ def clear_errors(command: Callable[P, R]) -> Callable[P, R]:
     return guarded
 
 
-def say_json(facts: Any) -> None:
-    """Facts, as JSON on standard output."""
-    say(json.dumps(facts, indent=2))
+def say_json(facts: Any, indent: int | None = 2) -> None:
+    """Facts, as JSON on standard output; without an indent on one line."""
+    say(json.dumps(facts, indent=indent))
 
 
 def error_facts(error: HoldfastError) -> dict[str, Any]:

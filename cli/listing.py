@@ -3,51 +3,108 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any
 
 import click
 
 from cli.columns import aligned
 from cli.console import AS_JSON, clear_errors, say, say_json
 from cli.halting import mention_halt
+from cli.moments import moment
 from cli.results import ask_store
 from cli.spans import in_words
 from clients.store.executions import MOST_LISTED
-from clients.store.read_models import ExecutionRow
-from workflows.contracts.execution import RunStatus
+from clients.store.read_models import ExecutionRow, RunFilter
+from clients.store.store import Store
+from workflows.contracts.execution import Recovery, RunStatus, Verdict
 from workflows.names import run_workflow_id
 
 _HEADINGS = ("execution", "plan", "namespace", "status", "verdict", "recovery", "started", "took")
 _RIGHT = {0, 7}
 
 
+def _several(kind: type[StrEnum]) -> click.Choice[str]:
+    return click.Choice([one.value for one in kind])
+
+
 @click.command("list")
 @click.option("--plan", metavar="NAME", help="Only runs of this plan.")
+@click.option("--namespace", metavar="NAME", help="Only runs on this namespace.")
+@click.option("--status", "statuses", type=_several(RunStatus), multiple=True, help="Only with this status.")
+@click.option("--verdict", "verdicts", type=_several(Verdict), multiple=True, help="Only with this verdict.")
+@click.option("--recovery", "recoveries", type=_several(Recovery), multiple=True, help="Only with this recovery.")
+@click.option("--since", type=moment, metavar="WHEN", help="Only started since: 2h or 7d ago, or 2026-11-20T18:30Z.")
 @click.option("--limit", type=click.IntRange(1, MOST_LISTED), default=20, show_default=True, help="So many at most.")
+@click.option("--before", type=click.IntRange(0), metavar="EXECUTION", help="The page after the one that ended so.")
 @AS_JSON
 @clear_errors
-def list_runs(plan: str | None, limit: int, *, as_json: bool) -> None:
+def list_runs(limit: int, *, as_json: bool, **only: Any) -> None:
     """List runs, newest first: how they stand or ended, and whether everything is off.
 
-    Only the store is asked; HOLDFAST_DATABASE_URL must be the worker's.
+    --status, --verdict and --recovery may be said several times: one of them must hold. Only the store is asked;
+    HOLDFAST_DATABASE_URL must be the worker's.
     """
-    rows = asyncio.run(_rows(limit, plan))
+    wanted = RunFilter.model_validate(only)
+    rows = asyncio.run(_rows(limit, wanted))
     now = datetime.now(UTC)
+    shown, more = rows[:limit], len(rows) > limit
     if as_json:
-        say_json([_facts(row, now) for row in rows])
+        say_json([_facts(row, now) for row in shown])
         return
-    if not rows:
-        say(f"the store has no run of {plan}" if plan else "the store has no run")
+    if not shown:
+        _say_none(wanted)
+        return
+    for line in aligned(_HEADINGS, [cells(row, now) for row in shown], _RIGHT):
+        say(line)
+    if more:
+        say(f"there are older ones: `{_next_page(limit, wanted, shown[-1])}`")
+    say(f"next: `holdfast status {_known_as(shown[0])}` shows the newest one in full")
+
+
+async def _rows(limit: int, only: RunFilter) -> list[ExecutionRow]:
+    """One more than asked for, where there are more.
+
+    Raises:
+        HoldfastError: NOT_FOUND for a page after a run that the store does not have.
+    """
+
+    async def question(store: Store) -> list[ExecutionRow]:
+        if only.before is not None:
+            await store.execution_row(only.before)
+        return await store.latest_executions(limit + 1, only)
+
+    await mention_halt()
+    return await ask_store(question)
+
+
+def _say_none(only: RunFilter) -> None:
+    if only == RunFilter():
+        say("the store has no run")
         say("next: `holdfast run PLAN` makes one")
         return
-    for line in aligned(_HEADINGS, [cells(row, now) for row in rows], _RIGHT):
-        say(line)
-    say(f"next: `holdfast status {_known_as(rows[0])}` shows the newest one in full")
+    if only == RunFilter(plan=only.plan):
+        say(f"the store has no run of {only.plan}")
+    else:
+        say(f"the store has no {'older ' if only.before else ''}run that is asked for so")
+    say("next: `holdfast list` shows the newest of all")
 
 
-async def _rows(limit: int, plan: str | None) -> list[ExecutionRow]:
-    await mention_halt()
-    return await ask_store(lambda store: store.latest_executions(limit, plan))
+def _next_page(limit: int, only: RunFilter, last: ExecutionRow) -> str:
+    """The command that goes on where this one ended, with the same filters."""
+    several = {"status": only.statuses, "verdict": only.verdicts, "recovery": only.recoveries}
+    one = {
+        "plan": only.plan,
+        "namespace": only.namespace,
+        "since": only.since and f"{only.since:%Y-%m-%dT%H:%M:%S.%fZ}",
+        "limit": limit,
+        "before": last.execution_id,
+    }
+    words = [f"--{name} {shlex.quote(str(value))}" for name, value in one.items() if value is not None]
+    words = [f"--{name} {value}" for name, values in several.items() for value in values] + words
+    return " ".join(["holdfast list", *words])
 
 
 def cells(row: ExecutionRow, now: datetime) -> tuple[str, ...]:

@@ -10,11 +10,13 @@ from typing import NoReturn
 import click
 
 from cli.checking import schema, validate
+from cli.compare import compare
 from cli.demo import demo
 from cli.faults import faults
 from cli.halting import halt, unhalt
 from cli.init import init
 from cli.listing import list_runs
+from cli.logs import logs
 from cli.looking import cancel
 from cli.preview import preview_plan
 from cli.processes import end_with_parent
@@ -33,8 +35,8 @@ def cli() -> None:
 
 
 _COMMANDS = (
-    *(demo, init, validate, preview_plan, run, status, watch, cancel, report),
-    *(list_runs, faults, recover, halt, unhalt, schema, server, lab, worker),
+    *(demo, init, validate, preview_plan, run, status, watch, logs, cancel, report),
+    *(list_runs, compare, faults, recover, halt, unhalt, schema, server, lab, worker),
 )
 for command in _COMMANDS:
     cli.add_command(command)

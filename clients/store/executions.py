@@ -14,7 +14,8 @@ from clients.request_definitions import definition_of
 from clients.store.columns import utc_now
 from clients.store.definitions import save_definition
 from clients.store.engine import reading, writing
-from clients.store.read_models import ExecutionRow
+from clients.store.listing import NEWEST_FIRST, narrowed
+from clients.store.read_models import ExecutionRow, RunFilter
 from clients.store.tables import PlanSnapshot, TaskExecution
 from clients.store.unbroken import unbroken
 from clients.store.upsert import insert_missing, insert_under_own_id
@@ -28,14 +29,7 @@ from workflows.names import record_id
 _RANDOM_BITS = 21
 
 MOST_LISTED = 1_000
-"""Runs that are read at once."""
-
-
-_NEWEST_FIRST = (
-    select(TaskExecution, col(PlanSnapshot.name))
-    .join(PlanSnapshot, col(TaskExecution.task_id) == col(PlanSnapshot.id))
-    .order_by(col(TaskExecution.created_at).desc(), col(TaskExecution.id).desc())
-)
+"""Runs that are listed at once."""
 
 
 def new_execution_id() -> int:
@@ -146,17 +140,16 @@ class Executions:
             found = (await work.execute(newest)).first()
         return _read(found[0], found[1].name) if found else None
 
-    async def newest(self, limit: int, plan: str | None = None) -> list[ExecutionRow]:
-        """The newest runs, of all plans or of those with this name, the newest first; at most `MOST_LISTED`.
+    async def newest(self, limit: int, only: RunFilter) -> list[ExecutionRow]:
+        """The newest runs that the filter lets through, the newest first.
 
-        Their plans' texts, which may be long, are not read.
+        At most `MOST_LISTED` and one more, which tells that there are others.
         """
-        wanted = _NEWEST_FIRST.limit(min(limit, MOST_LISTED))
-        return await self._listed(wanted if plan is None else wanted.where(col(PlanSnapshot.name) == plan))
+        return await self._listed(narrowed(NEWEST_FIRST, only).limit(min(limit, MOST_LISTED + 1)))
 
     async def unfinished(self) -> list[ExecutionRow]:
         """Every run whose end is not written, the newest first: under way, or ended with nobody to write it."""
-        return await self._listed(_NEWEST_FIRST.where(col(TaskExecution.finished_at).is_(None)))
+        return await self._listed(NEWEST_FIRST.where(col(TaskExecution.finished_at).is_(None)))
 
     @unbroken
     async def _listed(self, wanted: Select[TaskExecution, str]) -> list[ExecutionRow]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import secrets
 import time
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
@@ -56,13 +57,15 @@ class Logs:
             await insert_under_own_id(work, TaskExecutionLog, row, line)
 
     @unbroken
-    async def of(self, execution_id: int) -> list[LogEntry]:
-        """A run's log, in order; empty for an unknown run."""
+    async def of(self, execution_id: int, since: datetime | None = None) -> list[LogEntry]:
+        """A run's log, all of it or from a moment on, in order; empty for an unknown run."""
         lines = (
             select(TaskExecutionLog)
             .where(col(TaskExecutionLog.execution_id) == execution_id)
             .order_by(col(TaskExecutionLog.ts), col(TaskExecutionLog.id))
         )
+        if since is not None:
+            lines = lines.where(col(TaskExecutionLog.ts) >= since)
         async with reading(self._engine) as work:
             return [_entry(row) for row in (await work.execute(lines)).scalars()]
 
@@ -80,4 +83,4 @@ class Logs:
 
 
 def _entry(row: TaskExecutionLog) -> LogEntry:
-    return LogEntry(ts=row.ts, level=LogLevel(row.level), message=row.message)
+    return LogEntry(ts=row.ts, level=LogLevel(row.level), message=row.message, entry_id=row.id)

@@ -28,6 +28,8 @@ class LogEntry(Contract):
     ts: datetime
     level: LogLevel
     message: str
+    entry_id: int = 0
+    """Tells a line from all others; lines of the same moment are in its order. 0 for one that is not stored."""
 
 
 class Halt(Contract):
@@ -120,3 +122,19 @@ class ExecutionRow(Contract):
     """The proxy's name of the analysis."""
     intercept_record_id: str | None = None
     """The rules' record id at the proxy."""
+
+
+class RunFilter(Contract):
+    """Which runs are asked for: those that fulfil all of it. What is None or empty asks for nothing."""
+
+    plan: str | None = None
+    """The plan's name."""
+    namespace: str | None = None
+    statuses: tuple[RunStatus, ...] = ()
+    """One of these."""
+    verdicts: tuple[Verdict, ...] = ()
+    recoveries: tuple[Recovery, ...] = ()
+    since: datetime | None = None
+    """Started then, or later."""
+    before: int | None = None
+    """Created before this execution: the next page after one that ended with it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Self
 
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -22,6 +23,7 @@ from clients.store.read_models import (
     Halt,
     LogEntry,
     LogLevel,
+    RunFilter,
     StoredCase,
     StoredSamples,
 )
@@ -108,9 +110,9 @@ class Store:
         """The newest run of a workflow id. See `Executions.latest_of`."""
         return await self._executions.latest_of(workflow_id)
 
-    async def latest_executions(self, limit: int, plan: str | None = None) -> list[ExecutionRow]:
-        """The newest runs, newest first. See `Executions.newest`."""
-        return await self._executions.newest(limit, plan)
+    async def latest_executions(self, limit: int, only: RunFilter | None = None) -> list[ExecutionRow]:
+        """The newest runs, of all or of those that a filter lets through, newest first. See `Executions.newest`."""
+        return await self._executions.newest(limit, only or RunFilter())
 
     async def unfinished_executions(self) -> list[ExecutionRow]:
         """Every run whose end is not written, newest first. See `Executions.unfinished`."""
@@ -132,9 +134,9 @@ class Store:
         """Append a line to a run's log; one key is one line. See `Logs.add`."""
         await self._logs.add(execution_id, key, level, message)
 
-    async def log_entries(self, execution_id: int) -> list[LogEntry]:
+    async def log_entries(self, execution_id: int, since: datetime | None = None) -> list[LogEntry]:
         """A run's log, in order. See `Logs.of`."""
-        return await self._logs.of(execution_id)
+        return await self._logs.of(execution_id, since)
 
     async def newest_log_entries(self, execution_id: int, limit: int) -> list[LogEntry]:
         """The newest lines of a run's log, in order. See `Logs.newest`."""

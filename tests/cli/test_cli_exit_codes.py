@@ -23,6 +23,7 @@ EXPECTED = dict.fromkeys(ErrorCode, 3) | {
     ErrorCode.VALIDATION_ERROR: 2,
     ErrorCode.SECRET_MISSING: 2,
     ErrorCode.OUTSIDE_GUARDRAILS: 2,
+    ErrorCode.NOT_COMPARABLE: 2,
     ErrorCode.STOP_CONDITION: 4,
     ErrorCode.STEADY_STATE_NOT_MET: 4,
     ErrorCode.ABORTED: 4,

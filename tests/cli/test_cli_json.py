@@ -103,6 +103,7 @@ FACTS: list[tuple[str, ...]] = [
     ("faults",),
     ("unhalt",),
     ("status", "shop"),
+    ("logs", "shop"),
     ("server", "--no-ui", "--database", "temporal.db", "--config", "server.yaml"),
     ("lab", "--free-ports"),
 ]
@@ -128,6 +129,8 @@ ERRORS: list[tuple[str, ...]] = [
     ("halt", "--reason", "a fire"),
     ("unhalt",),
     ("status", "nobody"),
+    ("logs", "nobody"),
+    ("compare", "shop", "nobody"),
     ("watch", "nobody"),
     ("cancel", "nobody"),
     ("server", "--config", "there.yaml"),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from datetime import timedelta
+import shlex
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ from click.testing import CliRunner
 
 from cli.listing import cells
 from cli.main import cli
+from clients.store.engine import writing
 from clients.store.store import Store
+from clients.store.tables import TaskExecution
 from tests.cli.terminal import plan_document
 from workflows.contracts.errors import ErrorCode
 from workflows.contracts.execution import Ending, NewExecution, Phase, Recovery, RunStatus, Verdict
@@ -90,3 +93,70 @@ def test_a_list_without_a_database_is_an_error(tmp_path: Path, monkeypatch: pyte
     result = CliRunner().invoke(cli, ["list"])
     assert result.exit_code == 3
     assert "there is no database" in result.output
+
+
+async def test_runs_are_listed_by_what_became_of_them(store: Store) -> None:
+    """Each filter alone, several values of one, and two filters together; wrong words are wrong use."""
+    passed, failed, stopped, going_on = [await run_of(store, name, name) for name in ("shop", "cart", "till", "desk")]
+    completed = Ending(execution_id=passed, status=RunStatus.COMPLETED, phase=Phase.DONE, recovery=Recovery.VERIFIED)
+    await store.finish(completed.model_copy(update={"verdict": Verdict.PASSED}))
+    await store.finish(completed.model_copy(update={"execution_id": failed, "verdict": Verdict.FAILED}))
+    untold = {"execution_id": stopped, "status": RunStatus.CANCELLED, "recovery": Recovery.UNVERIFIED}
+    await store.finish(completed.model_copy(update=untold))
+    for arguments, expected in {
+        ("--status", "completed"): [failed, passed],
+        ("--status", "completed", "--status", "running"): [going_on, failed, passed],
+        ("--verdict", "failed"): [failed],
+        ("--recovery", "unverified"): [stopped],
+        ("--status", "completed", "--verdict", "passed"): [passed],
+        ("--status", "cancelled", "--verdict", "passed"): [],
+        ("--namespace", "shop", "--limit", "2"): [going_on, stopped],
+        ("--namespace", "elsewhere"): [],
+        ("--plan", "till", "--namespace", "shop"): [stopped],
+    }.items():
+        said = await invoke("--json", *arguments)
+        assert [row["execution_id"] for row in json.loads(said.stdout)] == expected, arguments
+    for wrong in (("--status", "done"), ("--verdict", "green"), ("--limit", "0"), ("--since", "yesterday")):
+        assert (await invoke(*wrong)).exit_code == 2, wrong
+    assert "the store has no run that is asked for so" in (await invoke("--namespace", "elsewhere")).output
+
+
+async def test_runs_are_listed_since_a_moment(store: Store) -> None:
+    """By how long ago, or by date and time, UTC unless it says otherwise."""
+    old, young = await run_of(store, "shop", "1"), await run_of(store, "shop", "2")
+    now = datetime.now(UTC).replace(microsecond=0)
+    async with writing(store.engine) as work:
+        (await work.get_one(TaskExecution, old)).started_at = now - timedelta(days=2)
+    here = timezone(timedelta(hours=5))
+    for since, expected in {
+        "1d": [young],
+        "3d": [young, old],
+        "47h": [young],
+        "49h": [young, old],
+        (now - timedelta(days=2)).strftime("%Y-%m-%dT%H:%M:%SZ"): [young, old],
+        (now - timedelta(days=2, seconds=-1)).strftime("%Y-%m-%dT%H:%M:%S"): [young],
+        (now - timedelta(days=2)).astimezone(here).isoformat(): [young, old],
+        "2020-01-01": [young, old],
+        "2100-01-01": [],
+    }.items():
+        said = await invoke("--json", "--since", since)
+        assert [row["execution_id"] for row in json.loads(said.stdout)] == expected, since
+    for wrong in ("999999d", "0001-01-01T00:00+05:00", "2026-13-01", "2"):
+        assert (await invoke("--since", wrong)).exit_code == 2, wrong
+
+
+async def test_every_run_is_on_one_page_and_on_one_only(store: Store) -> None:
+    """Each page names the command of the next one, filters included; runs that come meanwhile change no later page."""
+    runs = [await run_of(store, "shop", str(number)) for number in range(5)]
+    await run_of(store, "other", "other")
+    arguments, seen = ["--plan", "shop", "--status", "running", "--since", "1d", "--limit", "2"], []
+    for _ in range(3):
+        lines = (await invoke(*arguments)).output.splitlines()
+        seen.append([int(line.split()[0]) for line in lines if line[0].isdigit()])
+        arguments = next((shlex.split(line.split("`")[1])[2:] for line in lines if "older ones" in line), [])
+        await run_of(store, "shop", f"new-{len(seen)}")
+    assert seen == [runs[:2:-1], runs[2:0:-1], runs[:1]]
+    assert arguments == []
+    nowhere = await invoke("--before", "1")
+    assert nowhere.exit_code == 3
+    assert "no execution 1" in nowhere.output

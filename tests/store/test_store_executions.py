@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from clients.store import executions, logs
 from clients.store.engine import writing
-from clients.store.read_models import LogLevel
+from clients.store.read_models import LogLevel, RunFilter
 from clients.store.store import Store
 from tests.store.counting import row_counts
 from tests.store.samples import FAST, new_execution, shop_plan
@@ -191,15 +191,15 @@ async def test_runs_are_listed_newest_first(store: Store) -> None:
     ids.append((await store.create_execution(new, other, FAST)).execution_id)
     assert [row.execution_id for row in await store.latest_executions(10)] == ids[::-1]
     assert [row.execution_id for row in await store.latest_executions(2)] == ids[:-3:-1]
-    assert [row.plan for row in await store.latest_executions(10, "other")] == ["other"]
-    assert [row.execution_id for row in await store.latest_executions(3, "shop")] == ids[4:1:-1]
-    assert await store.latest_executions(10, "nobody's") == []
+    assert [row.plan for row in await store.latest_executions(10, RunFilter(plan="other"))] == ["other"]
+    assert [row.execution_id for row in await store.latest_executions(3, RunFilter(plan="shop"))] == ids[4:1:-1]
+    assert await store.latest_executions(10, RunFilter(plan="nobody's")) == []
     assert (await store.latest_executions(1))[0] == await store.execution_row(ids[-1])
 
 
 async def test_no_more_runs_are_listed_than_can_be_shown(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever a caller asks for."""
     monkeypatch.setattr(executions, "MOST_LISTED", 2)
-    for number in range(3):
+    for number in range(4):
         await new_execution(store, f"run-{number}")
-    assert len(await store.latest_executions(1_000_000)) == 2
+    assert len(await store.latest_executions(1_000_000)) == 3

@@ -57,6 +57,7 @@ class ErrorCode(StrEnum):
     STORE_UNAVAILABLE = "STORE_UNAVAILABLE"
     STORE_CONFLICT = "STORE_CONFLICT"
     NOT_FOUND = "NOT_FOUND"
+    NOT_COMPARABLE = "NOT_COMPARABLE"
     STOP_CONDITION = "STOP_CONDITION"
     ABORTED = "ABORTED"
     DEADLINE_EXCEEDED = "DEADLINE_EXCEEDED"
@@ -109,6 +110,7 @@ ERRORS: dict[ErrorCode, ErrorKind] = {
     ErrorCode.STORE_UNAVAILABLE: _kind(ErrorClass.DATABASE, retryable=True),
     ErrorCode.STORE_CONFLICT: _kind(ErrorClass.DATABASE),
     ErrorCode.NOT_FOUND: _kind(ErrorClass.DATABASE),
+    ErrorCode.NOT_COMPARABLE: _kind(ErrorClass.VALIDATION, touched_nothing=True),
     ErrorCode.STOP_CONDITION: _kind(ErrorClass.EXECUTION),
     ErrorCode.ABORTED: _kind(ErrorClass.CANCELLED),
     ErrorCode.DEADLINE_EXCEEDED: _kind(ErrorClass.TIMEOUT),

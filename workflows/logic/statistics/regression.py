@@ -113,7 +113,9 @@ class _Resampled:
         return float(stdtr(self.blocks - 1, narrower * ndtri(share)))
 
 
-def compare(case: Blocks, control: Blocks, spec: RegressionSpec, rng_seed: int) -> Comparison:
+def compare(
+    case: Blocks, control: Blocks, spec: RegressionSpec, rng_seed: int, *, same_rounds: bool = True
+) -> Comparison:
     """One case against its control; the same answer for the same seed.
 
     Args:
@@ -121,6 +123,7 @@ def compare(case: Blocks, control: Blocks, spec: RegressionSpec, rng_seed: int) 
         control: the baseline's, measured between the case's blocks; block i of the same round as the case's block i.
         spec: the percentile, the margin and the confidence.
         rng_seed: of the resampling.
+        same_rounds: whether block i of both was measured in the same round; not so of two runs.
     """
     share = spec.percentile.share
     ours, theirs = np.sort(pooled(case)), np.sort(pooled(control))
@@ -135,7 +138,7 @@ def compare(case: Blocks, control: Blocks, spec: RegressionSpec, rng_seed: int) 
         if lacking > 0:
             size = max(ours.size / max(1, _filled(case)), theirs.size / max(1, _filled(control)))
             return _nothing_to_say(spec, limit, ratio, ceil(lacking * size))
-        resampled = _by_blocks(case, control, share, np.random.default_rng(rng_seed))
+        resampled = _by_blocks(case, control, share, np.random.default_rng(rng_seed), same_rounds=same_rounds)
     else:
         resampled = _by_requests(ours, theirs, share, np.random.default_rng(rng_seed))
     return _judged(spec, ratio, limit, resampled, min(ours.size, theirs.size))
@@ -163,11 +166,13 @@ def _by_requests(case: Latencies, control: Latencies, share: float, rng: np.rand
     return _Resampled(np.sort(ours / requests_resampled(control, share, ROUNDS, rng)), None)
 
 
-def _by_blocks(case: Blocks, control: Blocks, share: float, rng: np.random.Generator) -> _Resampled:
+def _by_blocks(
+    case: Blocks, control: Blocks, share: float, rng: np.random.Generator, *, same_rounds: bool
+) -> _Resampled:
     ours, theirs = ([block for block in joined(arm) if block.size] for arm in (case, control))
     weights = block_weights(len(ours), ROUNDS, rng)
     # As many blocks as the other arm, and none left out: they are rounds.
-    paired = len(ours) == len(theirs) and len(case) == len(control)
+    paired = same_rounds and len(ours) == len(theirs) and len(case) == len(control)
     other: npt.NDArray[np.int64] = weights if paired else block_weights(len(theirs), ROUNDS, rng)
     ratios = blocks_resampled(ours, share, weights) / blocks_resampled(theirs, share, other)
     return _Resampled(np.sort(ratios), min(len(ours), len(theirs)))

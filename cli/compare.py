@@ -1,0 +1,89 @@
+"""`holdfast compare`: a later run held against an earlier one, as a gate for pipelines."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from cli.console import AS_JSON, clear_errors, say, say_json
+from cli.exit_codes import ExitCode
+from cli.finding import found_run
+from cli.results import existing_store
+from reports.comparison import Conclusion, RunComparison
+from workflows.contracts.base import UnfitError
+from workflows.contracts.slo import Percentile
+from workflows.contracts.units import parse_duration, parse_percent
+
+CODES = {
+    Conclusion.NO_REGRESSION: ExitCode.PASSED,
+    Conclusion.REGRESSION: ExitCode.VERDICT_FAILED,
+    Conclusion.UNCERTAIN: ExitCode.INCONCLUSIVE,
+}
+
+
+def _share(least: float, most: float) -> Callable[[str], float]:
+    """`5%` as a number of percent between the two, both left out; anything else is wrong use of the command line."""
+
+    def convert(text: str) -> float:
+        try:
+            found = parse_percent(text)
+        except UnfitError as error:
+            raise click.BadParameter(str(error)) from error
+        if not least < found < most:
+            raise click.BadParameter(f"must be more than {least:g}% and less than {most:g}%")
+        return found
+
+    return convert
+
+
+def _milliseconds(text: str) -> float:
+    """`5ms` as a number of milliseconds."""
+    try:
+        return parse_duration(text).total_seconds() * 1_000
+    except UnfitError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+@click.command()
+@click.argument("before", metavar="A")
+@click.argument("after", metavar="B")
+@click.option("--percentile", type=click.Choice([one.value for one in Percentile]), help="Which one is compared.")
+@click.option("--slower", type=_share(0, 1_000), metavar="SHARE", help="How much slower is no regression: 10%.")
+@click.option("--at-least", "at_least_ms", type=_milliseconds, metavar="TIME", help="But no less than this: 5ms.")
+@click.option("--errors", type=_share(0, 100), metavar="POINTS", help="By how much errors may rise: 5%.")
+@click.option("--confidence", type=_share(50, 100), metavar="SHARE", help="With which each bound holds: 95%.")
+@AS_JSON
+@clear_errors
+def compare(before: str, after: str, *, as_json: bool, **given: Any) -> None:
+    """Tell what has changed from run A to run B, and how sure that is.
+
+    Each is an execution id (`holdfast list` shows them), or a plan's name or a workflow id: then its newest run. What
+    counts as slower is what B's plan says in slo.regression, or else the defaults of that. Exit codes: 0 no case is
+    worse; 1 a case is surely worse; 6 it cannot be told, because the requests are too few or a case was not measured;
+    2 the two cannot be compared, and why. Only the store is asked.
+    """
+    wanted = {name: value for name, value in given.items() if value is not None}
+    found = asyncio.run(_compared(before, after, wanted))
+    code = CODES[found.conclusion]
+    if as_json:
+        say_json(found.model_dump(mode="json") | {"exit_code": code})
+        raise SystemExit(code)
+    from cli.comparison_table import lines  # noqa: PLC0415
+
+    for line in lines(found):
+        say(line)
+    raise SystemExit(code)
+
+
+async def _compared(before: str, after: str, wanted: dict[str, Any]) -> RunComparison:
+    from reports.comparing import compared  # noqa: PLC0415 - numpy takes half a second that no other command needs
+
+    store = await existing_store()
+    try:
+        rows = await found_run(store, before), await found_run(store, after)
+        return await compared(store, *rows, wanted)
+    finally:
+        await store.close()

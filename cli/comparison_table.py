@@ -1,0 +1,104 @@
+"""Two runs held against each other, for people: what changed, a line each, and what that means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC
+
+from cli.columns import aligned
+from reports.comparison import CaseSide, Change, ComparedCase, ComparedRun, Conclusion, RunComparison
+from workflows.contracts.execution import Verdict
+from workflows.contracts.slo import Percentile
+
+MOST_ROWS = 60
+"""Rows shown; `--json` has every case."""
+
+_RIGHT = {3, 4}
+_QUIET = {Change.SAME, Change.UNMEASURED, Change.EXCLUDED}
+"""Cases of which a person need not be told, unless their verdict is another one."""
+_WORDS = {Change.SAME: "the same", Change.UNMEASURED: "measured in neither run"}
+
+
+def lines(found: RunComparison) -> Iterator[str]:
+    """All of it; the last but one line is the conclusion."""
+    yield f"A: {_run(found.before)}"
+    yield f"B: {_run(found.after)}"
+    yield from (f"note: {remark}" for remark in found.remarks)
+    yield ""
+    changed = [one for one in found.cases if one.change not in _QUIET or _verdicts(one)]
+    if changed:
+        headings = ("case", "change", "verdict", "errors", found.margins.percentile.value, "why")
+        rows = [_row(one) for one in changed[:MOST_ROWS]]
+        yield from aligned(headings, rows, _RIGHT)
+        if len(changed) > MOST_ROWS:
+            yield f"... and {len(changed) - MOST_ROWS} more; `--json` has every case"
+        yield ""
+    counted = (f"{count} {_WORDS.get(change, change)}" for change, count in found.counts.items() if count)
+    yield f"{len(found.cases)} cases: {', '.join(counted)}"
+    yield _margins(found)
+    yield _conclusion(found)
+    yield f"next: {_next(found)}"
+
+
+def _run(run: ComparedRun) -> str:
+    verdict = run.verdict.upper() if run.verdict is Verdict.FAILED else run.verdict or run.status
+    when = f"{run.started_at.astimezone(UTC):%Y-%m-%d %H:%M:%SZ}"
+    return f"execution {run.execution_id} of plan {run.plan}, {when}: {verdict}, {run.measured} of {run.cases} measured"
+
+
+def _row(case: ComparedCase) -> tuple[str, ...]:
+    change = case.change.upper() if case.change is Change.WORSE else case.change.value
+    return (
+        case.case_id,
+        change,
+        _verdicts(case),
+        _two(_errors(case.before), _errors(case.after)),
+        _two(_latency(case.before), _latency(case.after)),
+        case.why,
+    )
+
+
+def _verdicts(case: ComparedCase) -> str:
+    """Empty when it is the same."""
+    before, after = (str(side.verdict or side.outcome or "missing") for side in (case.before, case.after))
+    return "" if before == after else f"{before} -> {after}"
+
+
+def _two(before: str, after: str) -> str:
+    return before if before == after else f"{before or '?'} -> {after or '?'}"
+
+
+def _errors(side: CaseSide) -> str:
+    return "" if side.error_rate is None else f"{side.error_rate:g}%"
+
+
+def _latency(side: CaseSide) -> str:
+    return "" if side.percentile_ms is None else f"{side.percentile_ms:.0f} ms"
+
+
+def _margins(found: RunComparison) -> str:
+    by = found.margins
+    return (
+        f"allowed: {by.percentile} slower by {by.slower:g}% (at least {by.at_least_ms:g} ms), errors up by "
+        f"{by.errors:g} points; bounds hold with {by.confidence:g}%, false alarms over all cases {by.false_alarms:g}%"
+    )
+
+
+def _conclusion(found: RunComparison) -> str:
+    counts = found.counts
+    if found.conclusion is Conclusion.REGRESSION:
+        return f"REGRESSION: {counts[Change.WORSE]} of {len(found.cases)} cases are worse"
+    if found.conclusion is Conclusion.NO_REGRESSION:
+        return "no regression: no case is worse"
+    if counts[Change.UNCERTAIN]:
+        return f"CANNOT BE TOLD: no case is surely worse, {counts[Change.UNCERTAIN]} may be"
+    return "CANNOT BE TOLD: no case was measured in both runs"
+
+
+def _next(found: RunComparison) -> str:
+    more = [one.more_requests for one in found.cases if one.more_requests is not None]
+    if found.conclusion is not Conclusion.UNCERTAIN or not more:
+        return f"`holdfast status {found.after.plan}` shows the newest run of the plan, `--json` here every case"
+    told = f"about {max(more):,} more requests per case (`load.requests`) in both runs would decide"
+    lower = found.margins.percentile is not Percentile.P50
+    return told + (", or fewer with `--percentile p50`" if lower else "")

@@ -1,0 +1,157 @@
+"""`holdfast logs`: what happened in a run, line by line, as the store has it; with --follow, until its end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import click
+
+from cli.console import AS_JSON, clear_errors, complain, printable, say, say_json
+from cli.finding import found_run
+from cli.interrupts import Interrupts
+from cli.looking import RUN_ID
+from cli.results import ask_store, existing_store
+from clients.store.read_models import ExecutionRow, LogEntry, LogLevel
+from clients.store.store import Store
+from workflows.contracts.errors import ErrorCode, HoldfastError
+
+LOOK_EVERY = 1.0
+"""Seconds between two looks at the log of a run that is followed."""
+
+LATE_LINES = timedelta(minutes=1)
+"""Each look reads so much again: a line is written under its worker's clock, and two workers' clocks, or a line that
+waited for its turn to be written, may come in another order than they are read."""
+
+SILENCE = timedelta(minutes=2)
+"""How long a store that does not answer is asked again, once there was an answer."""
+
+_COLOURS = {LogLevel.WARN: "yellow", LogLevel.ERROR: "red"}
+_LEVELS = [level.name.lower() for level in LogLevel]
+
+Tell = Callable[[list[LogEntry]], None]
+
+
+@click.command()
+@RUN_ID
+@click.option("--follow", "-f", is_flag=True, help="Show what is added, until the run has ended.")
+@click.option(
+    "--level",
+    type=click.Choice(_LEVELS, case_sensitive=False),
+    default=LogLevel.INFO.name.lower(),
+    show_default=True,
+    help="Only lines of this level, or a graver one.",
+)
+@AS_JSON
+@clear_errors
+def logs(run_id: str, level: str, *, follow: bool, as_json: bool) -> None:
+    """Show a run's log, oldest line first. ID is a plan's name, a workflow id, or an execution id.
+
+    Times are UTC. Only the store is asked; HOLDFAST_DATABASE_URL must be the worker's. With --follow and --json, a line
+    of JSON for each line of the log. Exit code 0 whatever the run came to; Ctrl-C ends following with 130.
+    """
+    least = LogLevel[level.upper()]
+    asyncio.run(_follow(run_id, least, as_json=as_json) if follow else _show(run_id, least, as_json=as_json))
+
+
+async def _show(run_id: str, least: LogLevel, *, as_json: bool) -> None:
+    async def question(store: Store) -> tuple[ExecutionRow, list[LogEntry]]:
+        row = await found_run(store, run_id)
+        return row, await store.log_entries(row.execution_id)
+
+    row, lines = await ask_store(question)
+    wanted = [line for line in lines if line.level >= least]
+    if as_json:
+        say_json([_facts(line) for line in wanted])
+        return
+    _tell_people(wanted)
+    complain(_summary(row, len(lines), len(wanted)))
+
+
+def _summary(row: ExecutionRow, lines: int, shown: int) -> str:
+    whole = f"{shown} lines" if shown == lines else f"{shown} of {lines} lines, `--level debug` shows all"
+    following = f". next: `holdfast logs {row.execution_id} --follow` goes on" if row.finished_at is None else ""
+    return f"(execution {row.execution_id} of plan {row.plan}: {whole}{following})"
+
+
+async def _follow(run_id: str, least: LogLevel, *, as_json: bool) -> None:
+    tell: Tell = _tell_programs if as_json else _tell_people
+    with Interrupts() as interrupts:
+        store = await interrupts.during(existing_store())
+        try:
+            row = await interrupts.during(found_run(store, run_id))
+            await interrupts.during(Following(store, row.execution_id, least, tell).to_the_end())
+        finally:
+            await store.close()
+
+
+class Following:
+    """Tells each line of a run's log once, as they come."""
+
+    def __init__(self, store: Store, execution_id: int, least: LogLevel, tell: Tell) -> None:
+        self._store = store
+        self._execution_id = execution_id
+        self._least = least
+        self._tell = tell
+        self._newest: datetime | None = None
+        self._told: set[int] = set()
+
+    async def to_the_end(self) -> None:
+        """Until the run's end is written, which is after its last line (`activities/endings.py`)."""
+        while True:
+            ended = await self._patiently()
+            if ended:
+                return
+            await asyncio.sleep(LOOK_EVERY)
+
+    async def _patiently(self) -> bool:
+        """One look; a store that is away for a while is asked again.
+
+        Raises:
+            HoldfastError: as the store, when it has been away for too long.
+        """
+        clock = asyncio.get_running_loop().time
+        since = clock()
+        while True:
+            try:
+                return await self._look()
+            except HoldfastError as error:
+                if error.code is not ErrorCode.STORE_UNAVAILABLE or clock() - since > SILENCE.total_seconds():
+                    raise
+                complain(f"({error.message}: trying again)")
+                await asyncio.sleep(LOOK_EVERY)
+
+    async def _look(self) -> bool:
+        """Tell what is new; whether the run had ended before."""
+        row = await self._store.execution_row(self._execution_id)
+        since = self._newest - LATE_LINES if self._newest else None
+        lines = await self._store.log_entries(self._execution_id, since)
+        fresh = [line for line in lines if line.entry_id not in self._told]
+        # Older lines are not read again, so they need not be remembered.
+        self._told = {line.entry_id for line in lines}
+        self._newest = max((line.ts for line in lines), default=self._newest)
+        self._tell([line for line in fresh if line.level >= self._least])
+        return row.finished_at is not None
+
+
+def _tell_people(lines: list[LogEntry]) -> None:
+    for line in lines:
+        say(line_text(line), colour=_COLOURS.get(line.level))
+
+
+def _tell_programs(lines: list[LogEntry]) -> None:
+    for line in lines:
+        say_json(_facts(line), indent=None)
+
+
+def line_text(line: LogEntry) -> str:
+    """One line of a log for people, on one line whatever a peer has said."""
+    moment = f"{line.ts.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}"[:-3]
+    message = " ".join(line.message.expandtabs(1).splitlines())
+    return f"{moment}Z  {line.level.name:<5}  {printable(message)}"
+
+
+def _facts(line: LogEntry) -> dict[str, Any]:
+    return line.model_dump(mode="json", include={"ts", "message"}) | {"level": line.level.name}

@@ -1,0 +1,37 @@
+"""Moments on the command line: a day, a time, or how long ago."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+import click
+
+from workflows.contracts.base import UnfitError
+from workflows.contracts.units import parse_duration
+
+_DAYS = re.compile(r"(\d{1,5})d")
+
+
+def moment(text: str) -> datetime:
+    """`2h` or `7d` ago, or a date or time as in ISO 8601, UTC unless it says otherwise.
+
+    Raises:
+        click.BadParameter: for anything else, also a moment that no calendar has.
+    """
+    try:
+        found = _ago(text) or datetime.fromisoformat(text)
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        hint = "write '2h', '7d', '2026-11-20' or '2026-11-20T18:30Z'"
+        raise click.BadParameter(f"'{text}' is no moment: {hint}") from error
+
+
+def _ago(text: str) -> datetime | None:
+    """The moment so long before now; None for what is no length of time."""
+    if days := _DAYS.fullmatch(text):
+        return datetime.now(UTC) - timedelta(days=int(days[1]))
+    try:
+        return datetime.now(UTC) - parse_duration(text)
+    except UnfitError:
+        return None

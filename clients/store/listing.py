@@ -1,0 +1,46 @@
+"""Which runs are listed: a query of runs, narrowed to those that somebody asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Select, and_, or_, select
+from sqlmodel import col
+
+from clients.store.read_models import RunFilter
+from clients.store.tables import PlanSnapshot, TaskExecution
+
+NEWEST_FIRST = (
+    select(TaskExecution, col(PlanSnapshot.name))
+    .join(PlanSnapshot, col(TaskExecution.task_id) == col(PlanSnapshot.id))
+    .order_by(col(TaskExecution.created_at).desc(), col(TaskExecution.id).desc())
+)
+"""Every run with its plan's name; the plan's text, which may be long, is not read."""
+
+
+def narrowed(runs: Select[TaskExecution, str], only: RunFilter) -> Select[TaskExecution, str]:
+    """Those of `NEWEST_FIRST` that a filter lets through."""
+    if only.plan is not None:
+        runs = runs.where(col(PlanSnapshot.name) == only.plan)
+    if only.namespace is not None:
+        runs = runs.where(col(TaskExecution.namespace) == only.namespace)
+    among: list[tuple[Any, Sequence[StrEnum]]] = [
+        (TaskExecution.run_status, only.statuses),
+        (TaskExecution.verdict, only.verdicts),
+        (TaskExecution.recovery, only.recoveries),
+    ]
+    for column, values in among:
+        if values:
+            runs = runs.where(col(column).in_([value.value for value in values]))
+    if only.since is not None:
+        runs = runs.where(col(TaskExecution.started_at) >= only.since)
+    return runs if only.before is None else _before(runs, only.before)
+
+
+def _before(runs: Select[TaskExecution, str], execution_id: int) -> Select[TaskExecution, str]:
+    """Older than a run: pages that begin so stay what they are while new runs come."""
+    created, number = col(TaskExecution.created_at), col(TaskExecution.id)
+    then = select(created).where(number == execution_id).scalar_subquery()
+    return runs.where(or_(created < then, and_(created == then, number < execution_id)))
