@@ -20,10 +20,13 @@ class StabilityActivities:
     @activity.defn(name="await_stability")
     @step
     async def await_stability(self, order: StabilityOrder) -> StabilityReport:
-        """Wait for each service, all at once, at most the plan's `timeouts.stability`; report every one."""
+        """Wait for each service, all at once, at most the plan's `timeouts.stability`; report and store every one."""
         subject = await self._tools.subject(order.execution_id)
         client = self._tools.stability(subject.plan)
         left = time_left(closing_deadline(subject.plan.timeouts.stability, subject.execution.timing.call_timeout))
         every = subject.execution.timing.stability_poll
         waits = (client.wait_until_stable(service, longest=left, every=every) for service in order.services)
-        return StabilityReport(services=list(await asyncio.gather(*waits)))
+        found = list(await asyncio.gather(*waits))
+        if order.moment is not None:
+            await self._tools.store.save_stability(order.execution_id, order.moment, found)
+        return StabilityReport(services=found)

@@ -55,7 +55,7 @@ class Moment:
 
 
 def frame(moment: Moment, width: int, height: int, marks: Mapping[str, str]) -> list[Text]:
-    """The lines of one picture, `height` at most."""
+    """The lines of one picture: exactly `height`, so that the way out is always in the last one."""
     foot = [Text(moment.footer, FAINT)]
     state = moment.state
     if state is None:
@@ -66,7 +66,8 @@ def frame(moment: Moment, width: int, height: int, marks: Mapping[str, str]) -> 
         least = max(_LEAST_LOG, height // _LOG_SHARE)
         middle = top + _panels(state, width, height - len(top) - len(foot) - 1 - least, low=low)
     left = height - len(middle) - len(foot) - 1
-    lines = (middle + _log(moment, width, left))[: height - 1] + foot
+    lines = (middle + _log(moment, width, left))[: height - 1]
+    lines += [Text()] * (height - 1 - len(lines)) + foot
     for line in lines:
         line.truncate(width, overflow="ellipsis")
     return lines

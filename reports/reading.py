@@ -18,7 +18,7 @@ from workflows.contracts.execution import Verdict
 from workflows.contracts.load import CaseOutcome, CaseType
 from workflows.contracts.metrics import LoadMetrics
 from workflows.contracts.plan import Plan
-from workflows.contracts.windows import LedgerEntry
+from workflows.contracts.windows import LedgerEntry, ServiceStability, StabilityMoment
 from workflows.logic.metrics import SHOWN_CASES, merged, metrics_of, worst_first
 
 CHUNK = 5_000
@@ -57,6 +57,8 @@ class StoredRun:
     results: Results
     checked: list[CheckedPair]
     """Pairs with two real faults."""
+    stability: dict[StabilityMoment, list[ServiceStability]]
+    """How long services took to be stable."""
 
     @property
     def total(self) -> int:
@@ -86,6 +88,7 @@ async def read_run(store: Store, row: ExecutionRow, *, most_cases: int, worst_of
         kinds=kinds,
         results=await _results(store, run, total, most_cases) if worst_of_more or total <= most_cases else Results(),
         checked=await store.pairs(run),
+        stability=await store.stability(run),
     )
 
 

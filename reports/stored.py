@@ -1,7 +1,4 @@
-"""A run's state as the store tells it: of a run that cannot be asked, or that the Temporal server has forgotten.
-
-How long services took to be stable is not in the store; all else of the panels is.
-"""
+"""A run's state as the store tells it: of a run that cannot be asked, or that the Temporal server has forgotten."""
 
 from __future__ import annotations
 
@@ -27,7 +24,7 @@ from workflows.contracts.status import (
 )
 from workflows.contracts.steady import SteadyReport
 from workflows.contracts.traffic import RecordedService
-from workflows.contracts.windows import LedgerState, WindowKind
+from workflows.contracts.windows import LedgerState, StabilityMoment, WindowKind
 from workflows.logic import fidelity
 from workflows.logic.board import SHOWN_TOKENS
 from workflows.logic.capture import build_rules, has_effect
@@ -131,6 +128,7 @@ def _analysis(run: StoredRun) -> AnalysisPanel:
         analyze_task_id=row.analyze_task_id or "",
         record_id=record_id(row.execution_id),
         recorded=recorded,
+        stability=run.stability.get(StabilityMoment.AFTER_ANALYSIS, []),
     )
 
 
@@ -158,6 +156,7 @@ def _rules(run: StoredRun, rows: Sequence[InjectionRow]) -> RulesPanel:
         rules=len(rules),
         ready=window.state is LedgerState.OPEN,
         ttl_seconds=int(rules_ttl(run.plan, case_count(len(run.plan.services))).total_seconds()),
+        stability=run.stability.get(StabilityMoment.WITH_RULES, []),
     )
 
 

@@ -9,7 +9,7 @@ from workflows.contracts.exchange import CapturedAnswer
 from workflows.contracts.faults import InjectionState
 from workflows.contracts.load import CaseOutcome
 from workflows.contracts.status import InjectionRow, WindowRow
-from workflows.contracts.windows import SETTLED, LedgerEntry, LedgerState, WindowKind, WindowState
+from workflows.contracts.windows import SETTLED, LedgerEntry, LedgerState, StabilityMoment, WindowKind, WindowState
 from workflows.logic.capture import has_effect
 from workflows.logic.exclusions import ON_PURPOSE
 from workflows.logic.window_rows import with_overlaps
@@ -28,8 +28,11 @@ def injections(run: StoredRun) -> list[InjectionRow]:
     """Each service of the plan, by name."""
     windows = {one.service: one for one in run.ledger if one.kind is WindowKind.FAULT}
     reasons = {one.case_id: one.reason for one in run.results.kept if one.outcome is not CaseOutcome.MEASURED}
+    stable = {one.service: one.stable for one in run.stability.get(StabilityMoment.AFTER_FAULT, [])}
     rows = [
-        _injection(name, windows.get(name), run.captured.get(name, []), reasons.get(name, ""))
+        _injection(name, windows.get(name), run.captured.get(name, []), reasons.get(name, "")).model_copy(
+            update={"stable": stable.get(name)}
+        )
         for name in run.plan.service_names
     ]
     several = run.plan.safety.max_active_faults > 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Self
 
@@ -29,13 +29,14 @@ from clients.store.read_models import (
 )
 from clients.store.results import Results
 from clients.store.samples import Samples
+from clients.store.stability import StabilityRows
 from clients.store.traffic import Traffic
 from workflows.contracts.exchange import CapturedAnswer, RecordedExchange
 from workflows.contracts.execution import Ending, Execution, NewExecution, PhaseChange, Verdict
 from workflows.contracts.load import Case, CaseOutcome, CaseType
 from workflows.contracts.plan import Plan
 from workflows.contracts.timing import Timing
-from workflows.contracts.windows import LedgerEntry, LedgerUpdate
+from workflows.contracts.windows import LedgerEntry, LedgerUpdate, ServiceStability, StabilityMoment
 
 
 class Store:
@@ -57,6 +58,7 @@ class Store:
         self._results = Results(engine)
         self._samples = Samples(engine)
         self._pairs = PairChecks(engine)
+        self._stability = StabilityRows(engine)
 
     @classmethod
     async def open(cls, url: str) -> Self:
@@ -245,3 +247,13 @@ class Store:
     async def pairs(self, execution_id: int, case_index: int | None = None) -> list[CheckedPair]:
         """The pairs of a run with two real faults, or that of one case. See `PairChecks.of`."""
         return await self._pairs.of(execution_id, case_index)
+
+    async def save_stability(
+        self, execution_id: int, moment: StabilityMoment, found: Sequence[ServiceStability]
+    ) -> None:
+        """Store how long services took to be stable. See `StabilityRows.save`."""
+        await self._stability.save(execution_id, moment, found)
+
+    async def stability(self, execution_id: int) -> dict[StabilityMoment, list[ServiceStability]]:
+        """How long services took to be stable, each time that the run waited for them. See `StabilityRows.of`."""
+        return await self._stability.of(execution_id)

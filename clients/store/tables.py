@@ -27,6 +27,7 @@ from clients.store.definition_tables import HttpReqDef, PlanSnapshot, Row
 from clients.store.operator_tables import OperatorFlag
 from clients.store.pair_tables import PairCheck
 from clients.store.sample_tables import CaseSamples
+from clients.store.stability_tables import StabilityRow
 
 __all__ = [
     "BaggageMap",
@@ -40,6 +41,7 @@ __all__ = [
     "RecordedService",
     "RequestPattern",
     "Row",
+    "StabilityRow",
     "TaskExecution",
     "TaskExecutionLog",
     "TestCase",

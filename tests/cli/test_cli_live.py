@@ -86,7 +86,7 @@ def test_a_picture_fits_its_terminal(shown: RunState | None, size: tuple[int, in
     """Never a line too many, which would scroll, nor one too wide; the way out is always there."""
     width, height = size
     lines = drawn(shown, width, height, LOG)
-    assert len(lines) <= height
+    assert len(lines) == height
     assert all(cell_len(line) <= width for line in lines)
     assert lines[-1] == "the footer"
 

@@ -72,9 +72,10 @@ class Tmux:
     async def end(self, patience: float = PATIENCE) -> int:
         """Wait for its end; its exit code."""
         async with asyncio.timeout(patience):
-            while not await self.ended():
+            # tmux knows that it is dead a moment before it knows how it died.
+            while not (status := await self._ask("#{pane_dead_status}")):
                 await asyncio.sleep(0.05)
-        return int(await self._ask("#{pane_dead_status}"))
+        return int(status)
 
     async def on_its_own_screen(self) -> bool:
         """Whether it has taken the terminal for itself."""

@@ -1,11 +1,12 @@
-"""The five panels of a run (`stages` section 3): every field, in the query, in `status` and in `watch`."""
+"""The five panels of a run (`stages` section 3): every field, in the query, `status`, `watch` and the report."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 
 import pytest
@@ -15,13 +16,17 @@ from cli.live_frame import Moment, frame
 from cli.live_lines import symbols
 from cli.panels import panel_lines
 from lab import Lab, Misbehaviour, PortChoice
+from reports import as_html
+from reports.gather import gather
+from reports.model import Report
 from reports.stored import stored_state
 from tests.cli.terminal import Terminal
 from tests.e2e.bench import PATIENCE, Bench, unhurried_example
 from tests.e2e.conftest import QUICK
+from tests.e2e.panel_fields import FIELDS, text_of
 from worker import running
 from workflows.contracts.execution import RunStatus
-from workflows.contracts.status import InjectionRow, RunState
+from workflows.contracts.status import RunState
 from workflows.names import run_workflow_id
 
 
@@ -32,10 +37,19 @@ class Seen:
     snapshots: list[RunState]
     status: str
     watch: str
-    stored: RunState
+    report: Report
     """The same run, from the store."""
 
     @property
+    def stored(self) -> RunState:
+        return self.report.run
+
+    @cached_property
+    def page(self) -> str:
+        """What a reader sees of the report's page."""
+        return text_of(as_html.render(self.report))
+
+    @cached_property
     def pictures(self) -> str:
         """What the live view would have shown of each of the query's answers, on a terminal that is large enough."""
         moments = [Moment(state, [], False, datetime.now(UTC), "") for state in self.snapshots]
@@ -65,7 +79,7 @@ async def _seen(bench: Bench, plan: dict[str, Any]) -> Seen:
     await showing.end(PATIENCE)
     row = await bench.store.latest_execution_of(handle.id)
     assert row is not None
-    return Seen(snapshots, showing.text, watching.text, await stored_state(bench.store, row))
+    return Seen(snapshots, showing.text, watching.text, await gather(bench.store, row.execution_id))
 
 
 async def _ended(handle: Any) -> None:
@@ -95,77 +109,17 @@ async def seen(temporal: Client, tmp_path_factory: pytest.TempPathFactory) -> As
             yield await _seen(bench, bench.plan(load={"requests": 2, "concurrency": 2}))
 
 
-def _worst(state: RunState) -> str:
-    return f"slowest request {state.load.worst_max_ms:.0f} ms ({state.load.worst_max_case})"
-
-
-def _reviews(state: RunState) -> InjectionRow:
-    return next(row for row in state.injections if row.service == "reviews")
-
-
-Field = Callable[[RunState], object]
-FIELDS: dict[str, tuple[Field, Callable[[RunState], str]]] = {
-    # Header.
-    "execution id": (lambda s: s.execution_id, lambda s: f"execution {s.execution_id}"),
-    "task id": (lambda s: s.task_id, lambda s: f"task {s.task_id}"),
-    "request id": (lambda s: s.req_def_id, lambda s: f"request {s.req_def_id}"),
-    "namespace": (lambda s: s.namespace == "shop", lambda s: "namespace shop"),
-    "status": (lambda s: s.status is RunStatus.COMPLETED, lambda s: "status completed"),
-    "phase": (lambda s: s.phase == "LOAD_TEST_BASELINE" or s.finished_at, lambda s: "phase DONE"),
-    "verdict": (lambda s: s.verdict, lambda s: "verdict failed"),
-    "recovery": (lambda s: s.recovery == "verified", lambda s: "recovery verified"),
-    "started": (lambda s: s.started_at, lambda s: f"started {s.started_at:%Y-%m-%d %H:%M:%S}"),
-    "updated": (lambda s: s.updated_at, lambda s: f"updated {s.updated_at:%Y-%m-%d %H:%M:%S}"),
-    "finished": (lambda s: s.finished_at, lambda s: f"finished {s.finished_at:%Y-%m-%d %H:%M:%S}"),
-    "steady state": (lambda s: s.steady_before and s.steady_after, lambda s: "steady state before the run: met"),
-    # ANALYZING_PATTERNS.
-    "services to analyse": (lambda s: s.analysis.services == 5, lambda s: "5 services"),
-    "analysis state": (lambda s: s.analysis.state == "completed", lambda s: "analysis: completed"),
-    "analysis task": (lambda s: s.analysis.analyze_task_id, lambda s: f"analysis {s.analysis.analyze_task_id}"),
-    "record": (lambda s: s.analysis.record_id, lambda s: f"record {s.analysis.record_id}"),
-    "recorded": (lambda s: len(s.analysis.recorded) == 5, lambda s: "1 recorded requests"),
-    "stability after analysis": (lambda s: len(s.analysis.stability) == 5, lambda s: "stable after"),
-    # Cases and baggage.
-    "cases": (lambda s: s.generated.total == 16, lambda s: "cases: 16 (1 baseline, 5 single, 10 pairs)"),
-    "baggage tokens": (lambda s: s.generated.baggage_tokens == 5, lambda s: "5 baggage tokens"),
-    "token of a service": (lambda s: s.generated.tokens.get("reviews"), lambda s: "chaos.reviews.remove=1"),
-    # INJECTING_AND_REPLAYING.
-    "services done": (lambda s: s.injections_completed == 5, lambda s: "5 of 5 services done"),
-    "services running": (lambda s: s.injections_running == 1, lambda s: "0 running"),
-    "pending": (lambda s: _reviews(s).state == "Pending", lambda s: ""),
-    "running": (lambda s: _reviews(s).state == "Running", lambda s: ""),
-    "recovered": (lambda s: _reviews(s).state == "Recovered", lambda s: "reviews                  Recovered"),
-    "fault name": (lambda s: _reviews(s).fault_name, lambda s: f"fault {_reviews(s).fault_name}"),
-    "replay status": (lambda s: _reviews(s).replay_status == 503, lambda s: "replay 503"),
-    "stability after recovery": (lambda s: _reviews(s).stable, lambda s: "stable again"),
-    # RULES_READY.
-    "rules": (lambda s: s.rules.rules == 10, lambda s: "rules: 10"),
-    "rules ready": (lambda s: s.rules.ready, lambda s: ""),
-    "rules off": (lambda s: s.rules.rules and not s.rules.ready, lambda s: "off, and seen to be off"),
-    "rules TTL": (lambda s: s.rules.ttl_seconds == 600, lambda s: "TTL 600 s"),
-    "stability with rules": (lambda s: len(s.rules.stability) == 5, lambda s: "stable after"),
-    # LOAD_TEST_BASELINE.
-    "batches": (lambda s: (s.load.batches_done, s.load.batches_total) == (1, 1), lambda s: "batch 1 of 1"),
-    "batch size": (lambda s: s.load.batch_size == 18, lambda s: "18 cases each"),
-    "cases done": (lambda s: s.load.cases_done == 16, lambda s: "16 of 16 cases done"),
-    "cases with metrics": (lambda s: len(s.load.cases) == 16, lambda s: "baseline "),
-    "worst p95": (lambda s: s.load.cases and s.load.worst_p95_ms is None, lambda s: "worst p95 n too small"),
-    "slowest request": (lambda s: s.load.worst_max_ms, _worst),
-    "mean error rate": (lambda s: s.load.mean_error_rate == 6.25, lambda s: "mean error rate 6.25%"),
-    "failed case": (lambda s: s.failed_cases, lambda s: "errors 100%, p50 none, p95 none, p99 none"),
-}
-WATCHED = {"pending": "reviews                  Pending", "running": "Running", "rules ready": "ready: seen to act"}
-"""True for a moment only: `watch` tells it, the last `status` does not."""
-
-
 @pytest.mark.parametrize("field", FIELDS)
 async def test_every_field_is_told(seen: Seen, field: str) -> None:
-    """By the query while it is so, by `status` afterwards, and by `watch` when it changes, as lines and as a view."""
-    of_state, words = FIELDS[field]
-    assert any(of_state(state) for state in seen.snapshots), "the query never had it"
-    assert words(seen.last) in seen.status
-    assert WATCHED.get(field, words(seen.last)) in seen.watch
-    assert WATCHED.get(field, words(seen.last)) in seen.pictures
+    """By the query while it is so, by `status` afterwards, by `watch` as lines and as a view, and by the report."""
+    one = FIELDS[field]
+    assert any(one.of(state) for state in seen.snapshots), "the query never had it"
+    assert one.words(seen.last) in seen.status
+    assert (one.in_passing or one.words(seen.last)) in seen.watch
+    assert (one.in_passing or one.words(seen.last)) in seen.pictures
+    assert one.words_of_page(seen.report.run) in seen.page
+    if not one.in_passing:
+        assert one.of(seen.report.run), "the report does not have it"
 
 
 async def test_metrics_of_every_case_are_told(seen: Seen) -> None:
@@ -180,15 +134,14 @@ async def test_metrics_of_every_case_are_told(seen: Seen) -> None:
             assert f"p50 {small}, p95 {small}, p99 {small}, max {case.max_ms:.0f} ms" in line
 
 
-def _without_waits(state: RunState) -> list[str]:
-    """How long services took to be stable is not stored; and who finishes a run writes when."""
-    lines = [line for line in panel_lines(state) if " after " not in line and not line.startswith("started ")]
-    return [line.replace(", stable again", "") for line in lines]
+def _without_times(state: RunState) -> list[str]:
+    """Who finishes a run writes when."""
+    return [line for line in panel_lines(state) if not line.startswith("started ")]
 
 
 async def test_the_store_tells_what_the_run_told(seen: Seen) -> None:
     """For when no worker answers, or the Temporal server has forgotten the run."""
-    assert _without_waits(seen.stored) == _without_waits(seen.last)
+    assert _without_times(seen.stored) == _without_times(seen.last)
     assert (seen.stored.started_at, seen.stored.finished_at) > (seen.last.started_at, seen.last.started_at)
 
 
@@ -200,7 +153,7 @@ async def test_a_failed_run_tells_its_error_everywhere(bench: Bench) -> None:
     found = await _seen(bench, plan)
     assert found.last.error_code == "ANALYZE_TIMEOUT"
     assert found.last.analysis.state == "failed"
-    assert _without_waits(found.stored) == _without_waits(found.last)
+    assert _without_times(found.stored) == _without_times(found.last)
     for text in (found.status, found.watch):
         assert "error ANALYZE_TIMEOUT: " in text
         assert "  failed: " in text
@@ -221,7 +174,7 @@ async def test_a_run_that_is_cancelled_during_a_fault_shows_nothing_as_going_on(
     await bench.lock_ended(handle)
     row = await bench.store.latest_execution_of(handle.id)
     assert row is not None
-    assert _without_waits(await stored_state(bench.store, row)) == _without_waits(state)
+    assert _without_times(await stored_state(bench.store, row)) == _without_times(state)
 
 
 async def test_a_run_that_is_cancelled_during_the_analysis_does_not_record_any_more(bench: Bench) -> None:
@@ -237,7 +190,7 @@ async def test_a_run_that_is_cancelled_during_the_analysis_does_not_record_any_m
     await bench.lock_ended(handle)
     row = await bench.store.latest_execution_of(handle.id)
     assert row is not None
-    assert _without_waits(await stored_state(bench.store, row)) == _without_waits(state)
+    assert _without_times(await stored_state(bench.store, row)) == _without_times(state)
 
 
 async def test_input_that_is_refused_is_a_run_that_failed(bench: Bench) -> None:
@@ -263,4 +216,4 @@ async def test_the_store_tells_of_services_without_a_failure_as_the_run_does(ben
     state = await bench.status(handle)
     row = await bench.store.execution_row(summary.execution_id)
     assert state is not None
-    assert _without_waits(await stored_state(bench.store, row)) == _without_waits(state)
+    assert _without_times(await stored_state(bench.store, row)) == _without_times(state)

@@ -167,6 +167,15 @@ def test_a_fault_that_was_ended_with_its_run_is_shown_as_its_window_left_it(
     assert (row.fault_name, state.injections[1].state) == ("hf-1-a", InjectionState.PENDING)
 
 
+def test_a_service_is_known_to_be_stable_again_without_its_report(board: Board) -> None:
+    """A run that is ended during a fault is signalled the end of its window, and gets no report."""
+    board.window_changed(change(WindowKind.FAULT, WindowState.OPEN, service="a", peer_name="hf-1-a"), NOW)
+    assert board.state.injections[0].stable is None
+    again = [ServiceStability(service="a", stable=True, waited_seconds=0.1)]
+    board.window_changed(change(WindowKind.FAULT, WindowState.CLOSED, service="a", stability=again), NOW)
+    assert board.state.injections[0].stable is True
+
+
 def test_how_services_took_the_rules_is_not_how_they_took_their_end(board: Board) -> None:
     """Else a run that failed because of them would show them all stable."""
     taken = [ServiceStability(service="a", stable=False, detail="503")]

@@ -130,6 +130,15 @@ class ServiceStability(Contract):
     detail: str = ""
 
 
+class StabilityMoment(StrEnum):
+    """What services are waited for after, as far as anybody asks later."""
+
+    AFTER_ANALYSIS = "after_analysis"
+    AFTER_FAULT = "after_fault"
+    WITH_RULES = "with_rules"
+    AFTER_RULES = "after_rules"
+
+
 class StabilityReport(Contract):
     """What the waits found, one entry per service."""
 
@@ -146,6 +155,8 @@ class StabilityOrder(Contract):
 
     execution_id: int
     services: list[str]
+    moment: StabilityMoment | None = None
+    """Under which what was found is stored. None: it is not, as in histories from before it was."""
 
 
 class PairHold(Contract):

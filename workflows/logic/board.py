@@ -114,6 +114,9 @@ class Board:
             facts["state"] = InjectionState.RUNNING
         if change.captured_status is not None:
             facts["replay_status"] = change.captured_status
+        if change.stability:
+            # A run that is ended during a fault gets no report of it.
+            facts["stable"] = all(one.stable for one in change.stability)
         self._injection(change.service, facts)
 
     def _rules_changed(self, change: WindowChanged) -> None:

@@ -18,6 +18,7 @@ from workflows.contracts.windows import (
     LedgerEntry,
     LedgerState,
     LedgerUpdate,
+    StabilityMoment,
     StabilityOrder,
     StabilityReport,
     WindowChanged,
@@ -34,6 +35,12 @@ with workflow.unsafe.imports_passed_through():
     from activities.stability import StabilityActivities
 
 T = TypeVar("T")
+
+_WHEN_CLOSED = {
+    WindowKind.RECORDING: StabilityMoment.AFTER_ANALYSIS,
+    WindowKind.FAULT: StabilityMoment.AFTER_FAULT,
+    WindowKind.RULES: StabilityMoment.AFTER_RULES,
+}
 
 SwitchOff = Callable[[], Coroutine[Any, Any, Closing]]
 """Switches one thing off and verifies it."""
@@ -208,7 +215,7 @@ class Holding:
             if not closing.verified:
                 return closing
             timing, stability = self.order.execution.timing, self.order.timeouts.stability
-            report = await self.stability(services, policies.closing(timing, stability))
+            report = await self.stability(services, policies.closing(timing, stability), _WHEN_CLOSED.get(self.kind))
         except ActivityError as error:
             return Closing(verified=False, detail=text_of(error))
         if report.unstable:
@@ -216,11 +223,13 @@ class Holding:
             return Closing(verified=False, detail=f"not stable again: {names}", stability=report.services)
         return Closing(verified=True, stability=report.services)
 
-    async def stability(self, services: list[str], options: policies.ActivityOptions) -> StabilityReport:
-        """Wait until these services are stable; every result is reported."""
+    async def stability(
+        self, services: list[str], options: policies.ActivityOptions, moment: StabilityMoment | None
+    ) -> StabilityReport:
+        """Wait until these services are stable; every result is reported, and stored under the moment."""
         return await workflow.execute_activity_method(
             StabilityActivities.await_stability,
-            StabilityOrder(execution_id=self.order.execution.execution_id, services=services),
+            StabilityOrder(execution_id=self.order.execution.execution_id, services=services, moment=moment),
             summary=f"Wait until {_listed(services)} stable",
             **options,
         )

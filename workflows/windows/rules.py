@@ -11,7 +11,7 @@ from workflows import policies
 from workflows.contracts.errors import ErrorCode
 from workflows.contracts.execution import Phase, PhaseChange
 from workflows.contracts.load import CaseRange, LoadReport, PageInput, PageReport, RulesOrder
-from workflows.contracts.windows import Closing, RulesWindowInput, WindowKind, WindowState
+from workflows.contracts.windows import Closing, RulesWindowInput, StabilityMoment, WindowKind, WindowState
 from workflows.logic.cases import BATCH_SIZE, pages_of
 from workflows.names import PAUSE_SIGNAL, RESUME_SIGNAL, WorkflowType, page_workflow_id
 from workflows.windows.holding import Holding
@@ -104,7 +104,8 @@ class RulesWindow:
 
     async def _stable_with_rules(self) -> None:
         timing, timeouts = self._order.execution.timing, self._order.timeouts
-        report = await self._holding.stability(self._order.services, policies.waiting(timing, timeouts.stability))
+        options = policies.waiting(timing, timeouts.stability)
+        report = await self._holding.stability(self._order.services, options, StabilityMoment.WITH_RULES)
         self._holding.ensure_open()
         await self._holding.tell(WindowState.OPENING, stability=report.services)
         if report.unstable:

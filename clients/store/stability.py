@@ -1,0 +1,61 @@
+"""How long services took to be stable."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlmodel import col
+
+from clients.store.columns import utc_now
+from clients.store.engine import reading, writing
+from clients.store.stability_tables import StabilityRow
+from clients.store.unbroken import unbroken
+from clients.store.upsert import insert_or_replace
+from workflows.contracts.windows import ServiceStability, StabilityMoment
+
+
+class StabilityRows:
+    """Repository of waits: one row for each service and moment of a run, and the last one stays."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    @unbroken
+    async def save(self, execution_id: int, moment: StabilityMoment, found: Sequence[ServiceStability]) -> None:
+        """Store what the waits of a moment found: of a repeated wait what the last one did, as the run was told."""
+        rows = [_row(execution_id, moment, one) for one in found]
+        async with writing(self._engine) as work:
+            await insert_or_replace(work, StabilityRow, rows, "execution_id", "moment", "service_name")
+
+    @unbroken
+    async def of(self, execution_id: int) -> dict[StabilityMoment, list[ServiceStability]]:
+        """Every wait of a run, in the order in which they were stored; empty for an unknown run."""
+        wanted = (
+            select(StabilityRow).where(col(StabilityRow.execution_id) == execution_id).order_by(col(StabilityRow.id))
+        )
+        found: dict[StabilityMoment, list[ServiceStability]] = {}
+        async with reading(self._engine) as work:
+            for row in (await work.execute(wanted)).scalars():
+                found.setdefault(StabilityMoment(row.moment), []).append(_stability(row))
+        return found
+
+
+def _row(execution_id: int, moment: StabilityMoment, found: ServiceStability) -> dict[str, Any]:
+    return {
+        "execution_id": execution_id,
+        "moment": moment.value,
+        "service_name": found.service,
+        "stable": found.stable,
+        "waited_ms": round(found.waited_seconds * 1000),
+        "detail": found.detail,
+        "created_at": utc_now(),
+    }
+
+
+def _stability(row: StabilityRow) -> ServiceStability:
+    return ServiceStability(
+        service=row.service_name, stable=row.stable, waited_seconds=row.waited_ms / 1000, detail=row.detail
+    )
