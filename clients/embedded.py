@@ -1,23 +1,19 @@
 """The embedded Temporal server: the official CLI from its wheel, started through the SDK.
 
-Ports that are taken are no reason to fail; a database file that another server is using is one: SQLite would not stop
-two servers from corrupting each other's tasks. The lock on that file is inherited by the server's own process, so it
-also holds when only that one was left behind by a SIGKILL.
+Ports that are taken are no reason to fail; a database file that another server is using is one.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import fcntl
 import os
 import socket
 import sys
 import sysconfig
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal, TextIO
+from typing import Literal
 
 import yaml
 from google.protobuf.duration_pb2 import Duration
@@ -28,25 +24,20 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
+from clients.embedded_locks import database_lock, turn
 from clients.temporal import ensure_search_attributes
 from workflows.contracts.errors import ErrorCode, HoldfastError
 from workflows.names import SearchAttribute
 
 DEFAULT_FILE = Path(__file__).parents[1] / "temporal-dev.yaml"
 
-LOCK_PATIENCE = 5.0
-"""Seconds in which a server that is just ending gives its database file back."""
-
 START_PATIENCE = timedelta(seconds=20)
 """Until the server answers. It takes half a second, on a machine that has nothing else to do."""
 
 _ATTEMPTS = 3
-"""Between finding a free port and using it somebody else may take it."""
-
-_SQLITE = b"SQLite format 3\0"
+"""Between finding a free port and using it some other program may take it."""
 
 _SETTINGS = f"the server's settings stand in {DEFAULT_FILE.name}, which is read when no other file is given"
-_ANOTHER = "say --database with another file"
 
 
 class DevServerSettings(BaseModel):
@@ -105,8 +96,9 @@ async def embedded_server(settings: DevServerSettings, *, ui: bool = True) -> As
         HoldfastError: PEER_UNREACHABLE when it does not start; EXECUTION_ALREADY_RUNNING when another one uses its
             database file.
     """
-    async with _database_lock(settings.database_file) as lock:
-        environment, port, ui_port = await _start(settings, ui=ui)
+    async with database_lock(settings.database_file) as lock:
+        async with turn(START_PATIENCE):
+            environment, port, ui_port = await _start(settings, ui=ui)
         try:
             address = f"{settings.ip}:{port}"
             lock(address)
@@ -156,63 +148,6 @@ def moved_ports(wanted: Mapping[str, tuple[int | None, int]]) -> list[str]:
         for name, (preferred, used) in wanted.items()
         if preferred and preferred != used
     ]
-
-
-@contextlib.asynccontextmanager
-async def _database_lock(database: str) -> AsyncIterator[Callable[[str], None]]:
-    """Hold the database file; the value writes down who holds it, for the next one's error."""
-    if not database:
-        yield lambda _address: None
-        return
-    with _lock_file(Path(database)) as file:
-        await _locked(file, database)
-        os.set_inheritable(file.fileno(), True)
-        yield lambda address: _write_holder(file, address)
-        _write_holder(file, "")
-
-
-def _lock_file(database: Path) -> TextIO:
-    path = Path(f"{database}.lock")
-    try:
-        if database.exists() and not _is_sqlite(database):
-            raise HoldfastError(ErrorCode.VALIDATION_ERROR, f"{database} is no database of Temporal's", hint=_ANOTHER)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return path.open("a+")
-    except OSError as error:
-        message = f"{path} cannot be written: {error.strerror}"
-        raise HoldfastError(ErrorCode.VALIDATION_ERROR, message, hint=_ANOTHER) from error
-
-
-def _is_sqlite(database: Path) -> bool:
-    with database.open("rb") as file:
-        return file.read(len(_SQLITE)) in (b"", _SQLITE)
-
-
-async def _locked(file: TextIO, database: str) -> None:
-    end = asyncio.get_running_loop().time() + LOCK_PATIENCE
-    while True:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            if asyncio.get_running_loop().time() > end:
-                break
-            await asyncio.sleep(0.1)
-        else:
-            return
-    file.seek(0)
-    holder = file.read().strip()
-    where = f" at {holder}" if holder else ""
-    hint = f"use that one: TEMPORAL_ADDRESS={holder}" if holder else "use that one, or say --database with another file"
-    raise HoldfastError(
-        ErrorCode.EXECUTION_ALREADY_RUNNING, f"an embedded server is already running{where} on {database}", hint=hint
-    )
-
-
-def _write_holder(file: TextIO, address: str) -> None:
-    file.seek(0)
-    file.truncate()
-    file.write(address)
-    file.flush()
 
 
 def _binary() -> str | None:

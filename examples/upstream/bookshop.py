@@ -22,26 +22,27 @@ BOOKS = ["The Left Hand of Darkness", "Invisible Cities", "Kindred", "Solaris"]
 Answer = tuple[int, dict[str, Any]]
 
 
-def ask(url: str, baggage: str) -> Any:
-    """A neighbour's JSON; None when there is none within a second."""
+def ask(url: str, baggage: str, patience: float) -> Any:
+    """A neighbour's JSON; None when there is none within so many seconds."""
     try:
-        with urlopen(Request(url, headers={"baggage": baggage}), timeout=1) as response:  # noqa: S310
+        with urlopen(Request(url, headers={"baggage": baggage}), timeout=patience) as response:  # noqa: S310
             return json.load(response)
     except (OSError, ValueError):
         return None
 
 
-def page(books: str, picks: str, baggage: str) -> Answer:
+def page(books: str, picks: str, baggage: str, patience: float) -> Answer:
     """What a customer sees: all books, and the pick of the week."""
-    shelf, pick = ask(f"{books}/books/books.json?_shape=array", baggage), ask(f"{picks}/pick", baggage)
+    shelf = ask(f"{books}/books/books.json?_shape=array", baggage, patience)
+    pick = ask(f"{picks}/pick", baggage, patience)
     if shelf is None and pick is None:
         return 503, {"error": "nothing to show"}
     return 200, {"books": shelf and [book["title"] for book in shelf], "pick": pick}
 
 
-def picks(books: str, baggage: str) -> Answer:
+def picks(books: str, baggage: str, patience: float) -> Answer:
     """The pick of the week: the second book, or the one that is always there."""
-    found = ask(f"{books}/books/books/2.json?_shape=objects", baggage)
+    found = ask(f"{books}/books/books/2.json?_shape=objects", baggage, patience)
     return 200, {"title": found["rows"][0]["title"] if found else "Moby-Dick"}
 
 
@@ -84,16 +85,22 @@ def main() -> None:
         command = commands.add_parser(name)
         command.add_argument("--port", type=int, required=True)
         command.add_argument("--books", required=True, metavar="URL")
+        command.add_argument("--patience", type=float, default=1.0, metavar="SECONDS", help="for each neighbour")
         command.add_argument("--forget-baggage", action="store_true", help="do what makes a system untestable")
         if name == "page":
             command.add_argument("--picks", required=True, metavar="URL")
     chosen = parser.parse_args()
     if chosen.command == "make-books":
         make_books(chosen.file)
-    elif chosen.command == "page":
-        serve(chosen.port, "/page", lambda it: page(chosen.books, chosen.picks, "" if chosen.forget_baggage else it))
+        return
+
+    def baggage(came: str) -> str:
+        return "" if chosen.forget_baggage else came
+
+    if chosen.command == "page":
+        serve(chosen.port, "/page", lambda it: page(chosen.books, chosen.picks, baggage(it), chosen.patience))
     else:
-        serve(chosen.port, "/pick", lambda it: picks(chosen.books, "" if chosen.forget_baggage else it))
+        serve(chosen.port, "/pick", lambda it: picks(chosen.books, baggage(it), chosen.patience))
 
 
 if __name__ == "__main__":

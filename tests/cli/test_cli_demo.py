@@ -24,8 +24,8 @@ async def test_the_demo_finds_the_planted_pairs_and_leaves_nothing_on(holdfast: 
     assert await terminal.end(100) == 0, terminal.text
     rows = dict(re.findall(r"^(\S+) +(FAILED|passed|invalid|skipped|inconclusive) ", terminal.text, re.MULTILINE))
     assert len(rows) == 16
-    assert {case for case, verdict in rows.items() if verdict == "FAILED"} == PLANTED
-    assert set(rows.values()) == {"FAILED", "passed"}
+    assert {case for case, verdict in rows.items() if verdict == "FAILED"} == PLANTED, terminal.text
+    assert set(rows.values()) == {"FAILED", "passed"}, terminal.text
     assert "the shop itself says: 0 faults, 0 rules, 0 recordings on; 6 of 6 services healthy" in terminal.text
     assert "\x1b" not in terminal.text
     assert (tmp_path / ".holdfast" / "demo" / "1" / "holdfast.db").exists()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Iterator
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,8 +15,8 @@ from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from clients import embedded
-from clients.embedded import DEFAULT_FILE, DevServerSettings, RunningServer, embedded_server
+from clients import embedded, embedded_locks
+from clients.embedded import DEFAULT_FILE, DevServerSettings, RunningServer, embedded_server, free_port
 from clients.temporal import ensure_search_attributes, has_pollers, server_error
 from workflows.contracts.errors import ErrorCode, HoldfastError
 from workflows.names import SearchAttribute, WorkflowType
@@ -40,6 +42,19 @@ async def test_a_taken_port_is_replaced_and_said(taken: int) -> None:
         assert not await has_pollers(server.client, "nobody")
 
 
+async def test_servers_that_start_at_once_have_a_port_each() -> None:
+    """All prefer one that is free; none takes another's server, which answers there first, for its own."""
+    settings = FREE.model_copy(update={"port": free_port(FREE.ip, 0)})
+    async with AsyncExitStack() as stack:
+        starting = (stack.enter_async_context(embedded_server(settings, ui=False)) for _ in range(3))
+        servers = await asyncio.gather(*starting)
+        assert len({server.address for server in servers}) == 3
+        for number, server in enumerate(servers):
+            await server.client.start_workflow(WorkflowType.RESILIENCE_TEST, id=f"of-{number}", task_queue="nobody")
+        for number, server in enumerate(servers):
+            assert [run.id async for run in server.client.list_workflows()] == [f"of-{number}"]
+
+
 async def test_finished_runs_are_kept_for_30_days(server: RunningServer) -> None:
     """The server's own default is shorter, and its command line cannot change it."""
     described = await server.client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace="default"))
@@ -59,7 +74,7 @@ async def test_an_existing_database_is_used_again(tmp_path: Path) -> None:
 
 async def test_two_servers_never_share_a_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The second one is refused and told where the first is; when that has ended, the file is free again."""
-    monkeypatch.setattr(embedded, "LOCK_PATIENCE", 0.2)
+    monkeypatch.setattr(embedded_locks, "LOCK_PATIENCE", 0.2)
     settings = FREE.model_copy(update={"database_file": str(tmp_path / "temporal.db")})
     async with embedded_server(settings, ui=False) as first:
         with pytest.raises(HoldfastError, match=first.address) as refused:

@@ -235,6 +235,7 @@ async def test_a_paused_run_can_be_cancelled(bench: Bench) -> None:
 def _impatient(plan: dict[str, Any]) -> dict[str, Any]:
     """A request may not take longer than the whole analysis."""
     plan["request"]["timeout"] = "1s"
+    plan["slo"] = {"error_rate": "1%"}
     return plan
 
 

@@ -150,6 +150,7 @@ async def test_a_failed_run_tells_its_error_everywhere(bench: Bench) -> None:
     bench.lab.misbehave(Misbehaviour(analysis_stalls=True))
     plan = bench.small_plan(timeouts={"analyze": "2s"})
     plan["request"]["timeout"] = "1s"
+    plan["slo"] = {"error_rate": "1%"}
     found = await _seen(bench, plan)
     assert found.last.error_code == "ANALYZE_TIMEOUT"
     assert found.last.analysis.state == "failed"

@@ -54,7 +54,8 @@ class Bookshop:
         at = self.urls if around_the_lab else lab.services
         for name, neighbours in (("picks", ("books",)), ("page", ("books", "picks"))):
             options = [part for neighbour in neighbours for part in (f"--{neighbour}", at[neighbour])]
-            options += ["--forget-baggage"] if name == forgetful else []
+            # A busy machine is no neighbour that fails.
+            options += ["--patience", "20", *(["--forget-baggage"] if name == forgetful else [])]
             port = self.urls[name].rpartition(":")[2]
             await self._start(name, str(SCRIPT), name, "--port", port, *options, until="http://")
 

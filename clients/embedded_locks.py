@@ -1,0 +1,101 @@
+"""Locks of the embedded server: on its database file, and on the choice of its ports.
+
+SQLite would not stop two servers from corrupting each other's tasks. The lock on the file is inherited by the server's
+own process, so it also holds when only that one was left behind by a SIGKILL.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import TextIO
+
+from workflows.contracts.errors import ErrorCode, HoldfastError
+
+LOCK_PATIENCE = 5.0
+"""Seconds in which a server that is just ending gives its database file back."""
+
+_SQLITE = b"SQLite format 3\0"
+
+_ANOTHER = "say --database with another file"
+
+
+@contextlib.asynccontextmanager
+async def turn(patience: timedelta) -> AsyncIterator[None]:
+    """One start at a time for each user, as long as none takes longer than `patience`.
+
+    Between finding a port free and using it, a second start would find it free as well; the server that comes too late
+    ends, and the first one answers on that port: both would be taken for it.
+    """
+    path = Path(tempfile.gettempdir()) / f"holdfast-{os.getuid()}-start.lock"
+    flags = os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
+    with os.fdopen(os.open(path, flags, 0o600), "a") as file:
+        await _obtained(file, patience.total_seconds())
+        yield
+
+
+async def _obtained(file: TextIO, patience: float) -> bool:
+    """Whether the file could be locked within so many seconds."""
+    end = asyncio.get_running_loop().time() + patience
+    while True:
+        with contextlib.suppress(OSError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        if asyncio.get_running_loop().time() > end:
+            return False
+        await asyncio.sleep(0.1)
+
+
+@contextlib.asynccontextmanager
+async def database_lock(database: str) -> AsyncIterator[Callable[[str], None]]:
+    """Hold the database file; the value writes down who holds it, for the next one's error."""
+    if not database:
+        yield lambda _address: None
+        return
+    with _lock_file(Path(database)) as file:
+        await _locked(file, database)
+        os.set_inheritable(file.fileno(), True)
+        yield lambda address: _write_holder(file, address)
+        _write_holder(file, "")
+
+
+def _lock_file(database: Path) -> TextIO:
+    path = Path(f"{database}.lock")
+    try:
+        if database.exists() and not _is_sqlite(database):
+            raise HoldfastError(ErrorCode.VALIDATION_ERROR, f"{database} is no database of Temporal's", hint=_ANOTHER)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("a+")
+    except OSError as error:
+        message = f"{path} cannot be written: {error.strerror}"
+        raise HoldfastError(ErrorCode.VALIDATION_ERROR, message, hint=_ANOTHER) from error
+
+
+def _is_sqlite(database: Path) -> bool:
+    with database.open("rb") as file:
+        return file.read(len(_SQLITE)) in (b"", _SQLITE)
+
+
+async def _locked(file: TextIO, database: str) -> None:
+    if await _obtained(file, LOCK_PATIENCE):
+        return
+    file.seek(0)
+    holder = file.read().strip()
+    where = f" at {holder}" if holder else ""
+    hint = f"use that one: TEMPORAL_ADDRESS={holder}" if holder else "use that one, or say --database with another file"
+    raise HoldfastError(
+        ErrorCode.EXECUTION_ALREADY_RUNNING, f"an embedded server is already running{where} on {database}", hint=hint
+    )
+
+
+def _write_holder(file: TextIO, address: str) -> None:
+    file.seek(0)
+    file.truncate()
+    file.write(address)
+    file.flush()
