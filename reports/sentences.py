@@ -23,10 +23,19 @@ def verdict_sentence(state: RunState) -> str:
     measured = f"{counts.measured} of {counts.total} cases were measured" if counts.total else "no case was measured"
     if state.status is RunStatus.CANCELLED:
         return f"No verdict: the run was cancelled; {measured}."
-    why = f"{state.error_code or 'no code'}: {state.error_message or 'no reason is known'}".rstrip(".")
+    why = f"{state.error_code or 'no code'}: {_reason(state)}"
     what = "ran out of time" if state.status is RunStatus.TIMED_OUT else "ended early"
     seen = f" What was measured until then: {counts.failed} failed." if counts.failed else ""
     return f"No verdict: the run {what} ({why}); {measured}.{seen}"
+
+
+def _reason(state: RunState) -> str:
+    """The message without the code's own word before it, and without a colon that a peer left nothing behind."""
+    message = state.error_message.rstrip(" :.")
+    own = f"{state.error_code or ''}: "
+    if message[: len(own)].upper() == own.upper():
+        message = message[len(own) :]
+    return message or "no reason is known"
 
 
 def _judged(verdict: Verdict, counts: CaseCounts, failed: Sequence[CaseVerdict]) -> str:
@@ -34,13 +43,19 @@ def _judged(verdict: Verdict, counts: CaseCounts, failed: Sequence[CaseVerdict])
     if verdict is Verdict.PASSED:
         return f"Passed: {_all(counts.measured)} the SLO{rest}."
     if verdict is Verdict.FAILED:
-        named = ", ".join(one.case_id for one in failed[:_NAMED])
+        named = ", ".join(one.case_id for one in _telling_first(failed)[:_NAMED])
         more = counts.failed - min(len(failed), _NAMED)
         names = (f": {named}" + (f" and {more} more" if more > 0 else "")) if named else ""
         misses = "misses" if counts.failed == 1 else "miss"
         return f"Failed: {counts.failed} of {counts.total} cases {misses} the SLO{names}{rest}."
     unsure = f"; of {counts.inconclusive} the requests do not suffice to say" if counts.inconclusive else ""
     return f"Inconclusive: {counts.passed} of {counts.total} cases meet the SLO and none misses it{unsure}{rest}."
+
+
+def _telling_first(failed: Sequence[CaseVerdict]) -> list[CaseVerdict]:
+    """A pair is no news where one of its services fails a case alone."""
+    alone = {one.case_id for one in failed if "+" not in one.case_id}
+    return sorted(failed, key=lambda one: one.case_id not in alone and not alone.isdisjoint(one.case_id.split("+")))
 
 
 def _all(measured: int) -> str:

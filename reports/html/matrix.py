@@ -65,6 +65,8 @@ class Matrix(Part):
     percentile: Percentile
     states: list[CaseState]
     """Those that occur, for the legend."""
+    any_measured: bool
+    """Else there is no number to choose, and no ramp to explain."""
     any_worse: bool
     any_disagreeing: bool
 
@@ -85,6 +87,7 @@ def matrix(report: Report) -> Matrix:
         size="large" if len(names) <= MOST_WITH_TEXT else "small" if len(names) <= MOST_WITH_ROOM else "small tiny",
         percentile=report.shown_percentile,
         states=[state for state in CaseState if state in occurring],
+        any_measured=any(cell.error_step is not None for cell in cells),
         any_worse=any(cell.worse for cell in cells),
         any_disagreeing=any(cell.disagrees for cell in cells),
     )

@@ -122,6 +122,7 @@
   };
 
   const HEIGHT = 240, LEFT = 44, RIGHT = 12, TOP = 12, BOTTOM = 34;
+  const LEAST = Math.LN10 / 2; // half a power of ten: latencies that are all but equal do not look far apart
   const BIN = 10 ** (1 / 20); // twenty bounds to each power of ten (reports/model.py)
   const shares = (arm) => {
     const all = (arm?.histogram ?? []).reduce((sum, [, many]) => sum + many, 0);
@@ -140,10 +141,12 @@
     const both = [...ours, ...theirs];
     if (!ours.length) {
       const why = !one.figures ? "was not measured" : one.successes ? "has no stored samples" : "had no successful request";
-      svg.append(draw("text", { x: width / 2, y: 18, "text-anchor": "middle" }, `${one.name} ${why}, so it has no latencies.`));
+      svg.append(draw("text", { x: width / 2, y: 18, "text-anchor": "middle" }, `This case ${why}.`));
     }
     if (!both.length) return;
-    const low = Math.log(Math.min(...both.map((bin) => bin[0])) / BIN), high = Math.log(Math.max(...both.map((bin) => bin[1])) * BIN);
+    const middle = Math.log(Math.sqrt(Math.min(...both.map((bin) => bin[0])) * Math.max(...both.map((bin) => bin[1]))));
+    const reach = Math.max(Math.log(Math.max(...both.map((bin) => bin[1])) * BIN) - middle, LEAST / 2);
+    const low = middle - reach, high = middle + reach;
     const top = Math.max(...both.map((bin) => bin[2]));
     const x = (us) => LEFT + ((Math.log(us) - low) / (high - low)) * (width - LEFT - RIGHT);
     const y = (share) => HEIGHT - BOTTOM - (share / top) * (HEIGHT - TOP - BOTTOM - (ours.length ? 0 : 20));
@@ -168,13 +171,15 @@
   }).join("");
 
   const axes = (svg, width, x, y, low, high, top) => {
-    const digits = (high - low) / Math.LN10 > (width < 500 ? 1.2 : 2.5) ? [1] : [1, 2, 5];
+    const powers = (high - low) / Math.LN10;
+    const digits = powers > (width < 500 ? 1.2 : 2.5) ? [1] : powers > 0.8 ? [1, 2, 5] : [1, 1.5, 2, 3, 4, 5, 7];
     for (let power = Math.floor(low / Math.LN10); power <= high / Math.LN10; power += 1) {
       for (const digit of digits) {
         const us = digit * 10 ** power;
         if (Math.log(us) < low || Math.log(us) > high) continue;
         svg.append(draw("line", { class: "grid", x1: x(us), x2: x(us), y1: y(top), y2: y(0) }));
-        svg.append(draw("text", { x: x(us), y: HEIGHT - 14, "text-anchor": "middle" }, label(us)));
+        const at = Math.min(Math.max(x(us), 24), width - 28); // not cut off at either side
+        svg.append(draw("text", { x: at, y: HEIGHT - 14, "text-anchor": "middle" }, label(us)));
       }
     }
     for (const share of [0, top / 2, top]) {
@@ -193,7 +198,7 @@
     picker.focus({ preventScroll: true });
   });
   // The first that has something to draw beside the baseline.
-  if (data.cases.length) show((data.cases.find((one) => one.histogram && one.i) ?? data.cases[0]).i);
+  if (data.cases.length) show((data.cases.find((one) => one.histogram?.length && one.i) ?? data.cases[0]).i);
 
   // What is folded on the screen belongs on paper.
   let folded = [];

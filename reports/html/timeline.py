@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from reports.html import words
-from reports.model import Part, Report, WindowSpan
+from reports.model import Part, PhaseSpan, Report, WindowSpan
 from workflows.contracts.windows import WindowKind, WindowState
 
 MOST_TICKS: Final = 6
@@ -63,21 +63,23 @@ class Chart(Part):
 def chart(report: Report) -> Chart:
     """The bars of a report. A run that goes on reaches to when the report was written."""
     scale = _Scale(report)
-    phases = [
-        Bar(
-            label=one.phase,
-            detail="",
-            kind="phase",
-            **scale.place(one.started_at, one.finished_at),
-            began=words.clock(one.started_at),
-            lasted=words.seconds(one.seconds),
-            end="" if one.finished_at else "under way",
-            unfinished=one.finished_at is None,
-        )
-        for one in report.timeline.phases
-    ]
+    phases = [_phase(one, scale, ended=report.timeline.finished_at is not None) for one in report.timeline.phases]
     windows = [_window(one, scale) for one in report.timeline.windows]
     return Chart(phases=phases, windows=windows, ticks=scale.ticks())
+
+
+def _phase(one: PhaseSpan, scale: _Scale, *, ended: bool) -> Bar:
+    """The last phase of a run that ended has no end of its own: it is the end."""
+    return Bar(
+        label=one.phase,
+        detail="",
+        kind="phase",
+        **scale.place(one.started_at, one.finished_at),
+        began=words.clock(one.started_at),
+        lasted=words.seconds(one.seconds),
+        end="" if one.finished_at else "the end" if ended else "under way",
+        unfinished=one.finished_at is None and not ended,
+    )
 
 
 def _window(one: WindowSpan, scale: _Scale) -> Bar:

@@ -74,7 +74,7 @@ async def test_the_report_of_a_whole_run(bench: Bench, browser: Browser) -> None
     async with opened(browser, file) as found:
         shown = await found.page.locator("#cases tr:has(.s-failed) th").all_inner_texts()
         assert {one.replace(" + ", "+") for one in shown} == failed
-        ends = await found.page.locator(".gantt[aria-label=windows] .end").all_inner_texts()
+        ends = await found.page.locator(".gantt[aria-label='switched on'] .end").all_inner_texts()
         assert {*ends} == {"seen to be off", "released"}
         assert await found.page.locator("#services .captured").count() >= len(report.services)
 

@@ -11,11 +11,13 @@ import pytest
 from reports.as_html import render
 from reports.html import words
 from reports.html.matrix import MOST_SERVICES, matrix
-from reports.html.tables import FEW_PAIRS, MOST_CASES, interaction_rows
+from reports.html.tables import FEW_PAIRS, MOST_CASES, MOST_PASSED, by_interest, case_rows, interaction_rows
 from reports.html.timeline import chart
 from reports.model import CaseState, CoverageReport, Report
 from tests.reports.sample_reports import BEGAN, NASTY, sample
 from workflows.contracts.execution import Phase, Recovery, RunStatus
+from workflows.contracts.slo import Percentile
+from workflows.contracts.status import LoadPanel, RulesPanel
 from workflows.contracts.windows import WindowState
 
 _TAG = re.compile(r"<[a-z][^<>]*>", re.IGNORECASE)
@@ -26,6 +28,8 @@ def untouched(report: Report) -> Report:
     """A run that ended before it came to anything."""
     run = report.run.model_copy(
         update={
+            "rules": RulesPanel(),
+            "load": LoadPanel(),
             "status": RunStatus.FAILED,
             "phase": Phase.FAILED,
             "verdict": None,
@@ -85,6 +89,10 @@ def test_a_run_without_anything_still_has_a_page() -> None:
         "the namespace is held by another run",
         "The plan names no service.",
         "No case was generated before the run ended.",
+        "so there is nothing to draw.",
+        "so there is nothing to cover.",
+        "No rule was made.",
+        "No request was sent.",
         "Nothing was switched on.",
         "nothing can be said",
     ):
@@ -103,6 +111,54 @@ def test_windows_that_are_not_seen_to_be_off_stand_out() -> None:
     assert (bar.end, bar.trouble, bar.unfinished) == ("NOT seen to be off", True, True)
     assert bar.start + bar.width == pytest.approx(100, abs=0.01)
     assert "NOT seen to be off: " in render(changed)
+
+
+def test_the_last_phase_of_a_run_that_ended_is_its_end() -> None:
+    """It has no end of its own, and yet nothing is under way."""
+    line = sample(3).timeline
+    last = line.phases[-1].model_copy(update={"finished_at": None, "seconds": None})
+    ended = line.model_copy(update={"phases": [*line.phases[:-1], last]})
+    going = ended.model_copy(update={"finished_at": None})
+    bars = [chart(sample(3).model_copy(update={"timeline": one})).phases[-1] for one in (ended, going)]
+    assert [(bar.end, bar.unfinished) for bar in bars] == [("the end", False), ("under way", True)]
+
+
+def test_cases_that_passed_do_not_bury_the_others() -> None:
+    """Many of them are folded; few stand below those that failed, and no case is in both tables."""
+    report = sample(19)
+    first, rest = case_rows(report).groups
+    assert {one.state for one in rest.rows} <= {CaseState.PASSED, CaseState.EXCLUDED, CaseState.MISSING}
+    assert len(rest.rows) > MOST_PASSED
+    assert {CaseState.FAILED, CaseState.INVALID, CaseState.SKIPPED} <= {one.state for one in first.rows}
+    assert [one.folded for one in (first, rest)] == [False, True]
+    assert f"{sum(one.state is CaseState.PASSED for one in rest.rows)} passed" in rest.title
+    assert sorted(one.index for one in [*first.rows, *rest.rows]) == [one.index for one in report.cases]
+    assert [one.folded for one in case_rows(sample(3)).groups] == [False]
+
+
+def test_pairs_that_fail_with_a_service_that_fails_alone_come_last() -> None:
+    """Of those that failed: they are no news."""
+    report = sample(19)
+    alone = {one.services[0] for one in report.cases if one.state is CaseState.FAILED and len(one.services) == 1}
+    failed = [one for one in by_interest(report) if one.state is CaseState.FAILED]
+    known = [len(one.services) > 1 and bool(alone & {*one.services}) for one in failed]
+    assert known == sorted(known)
+    assert len({*known}) == 2
+
+
+def test_a_percentile_that_no_case_has_is_a_sentence() -> None:
+    """Instead of a column that says so in every row."""
+    report = sample(3)
+    few = [
+        one.model_copy(update={"p95_ms": None, "unsupported": [Percentile.P95, Percentile.P99]})
+        if one.requests
+        else one
+        for one in report.cases
+    ]
+    assert case_rows(report).unsupported == [Percentile.P99]
+    page = render(report.model_copy(update={"cases": few}))
+    assert "to tell its p95, p99." in page
+    assert words.FEW not in page[page.index('id="cases"') : page.index('id="services"')]
 
 
 def test_bars_stand_where_their_times_are() -> None:
