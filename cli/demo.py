@@ -136,15 +136,20 @@ def _where_next(stage: Stage, *, keep: bool) -> None:
     say(f"  report    {stage.report}   open it in a browser")
     say(f"  results   {stage.database} (tables test_result, test_cases, task_execution_log ...)")
     say(f"  logs      {stage.folder}")
+    store = f"HOLDFAST_DATABASE_URL={stage.database_url}"
     if not keep:
+        say("  commands  . .venv/bin/activate")
+        say(f"            export {store}")
+        say("            holdfast report shop      in words; `holdfast list`, `logs shop`, `status shop` as well")
         say(f"  history   holdfast server --database {stage.history}   brings this run's Web UI back")
         say("  Web UI    `make demo KEEP=1` leaves everything up, for looking around")
         say("  your own  `holdfast init` writes a plan; docs/tutorial.md goes on from there")
         return
     say(f"  Web UI    {stage.ui}/namespaces/default/workflows")
     say("  in another terminal")
-    say(f"            export TEMPORAL_ADDRESS={stage.address} HOLDFAST_DATABASE_URL={stage.database_url}")
+    say("            . .venv/bin/activate")
+    say(f"            export TEMPORAL_ADDRESS={stage.address} {store}")
     say(f"            holdfast run {stage.plan}")
-    say("            holdfast status shop")
+    say("            holdfast report shop      or status, list, logs, faults, compare")
     say(f"            curl {stage.lab.admin}/lab/state")
     say("server, worker and lab stay up: Ctrl-C ends them")

@@ -12,12 +12,13 @@ import yaml
 from pydantic import ValidationError
 
 from cli.console import AS_JSON, clear_errors, complain, say, say_json, write_file
-from cli.plan_template import PLACEHOLDER, placeholders, plan_template
+from cli.plan_template import placeholders, plan_template
 from cli.pointing import origin_of
 from clients.plan_yaml import PlanLoader
 from lab import LabAddresses
 from workflows.contracts.errors import ErrorCode, HoldfastError
 from workflows.contracts.plan import PLAN_VERSION
+from workflows.logic.problems import PLACEHOLDER
 from workflows.logic.request_rules import HARMLESS
 from workflows.logic.validation import check_plan
 from workflows.logic.wording import near

@@ -62,6 +62,20 @@ def list_runs(limit: int, *, as_json: bool, **only: Any) -> None:
     if more:
         say(f"there are older ones: `{_next_page(limit, wanted, shown[-1])}`")
     say(f"next: `holdfast status {_known_as(shown[0])}` shows the newest one in full")
+    pair = _comparable(shown)
+    if pair is not None:
+        say(f"      `holdfast compare {pair[0]} {pair[1]}` tells what has changed between two runs")
+
+
+def _comparable(rows: list[ExecutionRow]) -> tuple[int, int] | None:
+    """The newest run that has ended and the one of the same plan before it, the earlier one first."""
+    ended: dict[str, int] = {}
+    for row in rows:
+        if row.run_status is RunStatus.COMPLETED:
+            if row.plan in ended:
+                return row.execution_id, ended[row.plan]
+            ended[row.plan] = row.execution_id
+    return None
 
 
 async def _rows(limit: int, only: RunFilter) -> list[ExecutionRow]:

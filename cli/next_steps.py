@@ -54,6 +54,11 @@ def after_run(outcome: RunOutcome, plan: str) -> str:
     return f"{shown}; each case is in the store (test_result, execution {outcome.summary.execution_id})"
 
 
+def after_end(run_id: str) -> str:
+    """What there is of a run that has ended."""
+    return f"`holdfast report {run_id} --html report.html` shows all of it, `holdfast list` every run"
+
+
 def after_faults(*, anything: bool) -> str:
     """Whether somebody has to act on what the ledger says."""
     if anything:

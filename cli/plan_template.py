@@ -21,9 +21,7 @@ from workflows.contracts.plan import Plan
 from workflows.contracts.slo import Regression
 from workflows.contracts.system import HttpStability, KubernetesStability
 from workflows.logic.fields import models_in
-
-PLACEHOLDER = "REPLACE_ME"
-"""Stands where only the system's owner knows. No field takes it, so that `validate` tells every place."""
+from workflows.logic.problems import PLACEHOLDER
 
 _WIDTH = 110
 _DEEPER = "  "
@@ -33,8 +31,9 @@ _HEAD = """\
 # (`holdfast schema --output plan.schema.json` writes that file: then an editor completes and checks what is written.)
 #
 # A plan for Holdfast. Lines like `#name: value` are settings that are not given: they show their default, or an example
-# where they have none. Take away the # to change one. Quantities carry their unit: ms, s, m, h, %. Lines like
-# `# name: value`, with a space, are settings that need others beside them, as is said there."""
+# where they have none. Take away the # to change one, and that of the line it stands under (`#load:`). Quantities
+# carry their unit: ms, s, m, h, %. Lines like `# name: value`, with a space, are settings that need others beside
+# them, as is said there."""
 
 _TOGETHER: dict[tuple[str, ...], str] = {
     ("load", "max_requests"): "with slo.regression",

@@ -98,11 +98,12 @@ def _requests(found: Preview) -> Iterator[str]:
     sent = found.requests
     yield ""
     most = "up to " if sent.at_most else ""
+    each = "request" if found.requests_per_case == 1 else "requests"
     yield f"real requests: {'up to ' if sent.warm_up else most}{sent.total} times {found.method} {found.url}"
     rows = [
         (sent.steady_before, "steady state, before anything is switched on"),
         (sent.analysis, f"analysis, while the proxy records; up to {sent.analysis_at_most} when it fails"),
-        (sent.load, f"load test: {found.cases.measured} cases, {most}{found.requests_per_case} requests each"),
+        (sent.load, f"load test: {found.cases.measured} cases, {most}{found.requests_per_case} {each} each"),
         *([(sent.control, "load test: baseline requests among those of the cases")] if sent.control else []),
         *([(sent.warm_up, "load test: warm-up, at most; fewer when two blocks agree")] if sent.warm_up else []),
         (sent.steady_after, "steady state, when everything is off; again until it is met"),

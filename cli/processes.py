@@ -87,7 +87,8 @@ class Child:
         """An error with the end of its log."""
         tail = "\n".join(self.log.read_text(errors="replace").splitlines()[-_TAIL:])
         end = f". The end of {self.log}:\n{tail}" if tail else f"; {self.log} is empty"
-        return HoldfastError(ErrorCode.PEER_UNREACHABLE, f"the {self.name} {what}{end}")
+        hint = f"when nothing there says why, the machine was too busy: try again, or `holdfast {self.name}` alone"
+        return HoldfastError(ErrorCode.PEER_UNREACHABLE, f"the {self.name} {what}{end}\n", hint=hint)
 
     @property
     def pid(self) -> int:

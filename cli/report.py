@@ -9,15 +9,14 @@ from pathlib import Path
 import click
 
 from cli.console import clear_errors, complain, say
-from cli.looking import RUN_ID, possible_ids
-from cli.next_steps import after_error
+from cli.finding import found_run
+from cli.looking import RUN_ID
 from cli.report_files import HTML, JSON, JUNIT, MARKDOWN, ReportFiles, report_options
 from cli.results import ask_store
 from clients.store.store import Store
 from reports.figures import interaction_in_words, notable, percent
 from reports.gather import gather
 from reports.model import Report
-from workflows.contracts.errors import ErrorCode, HoldfastError
 
 PATIENCE = 300.0
 """Seconds for reading a run: half a million cases take a while."""
@@ -58,21 +57,9 @@ async def stored_report(run_id: str, database_url: str | None = None) -> Report:
     """
 
     async def found(store: Store) -> Report:
-        return await gather(store, await _execution_id(store, run_id))
+        return await gather(store, (await found_run(store, run_id)).execution_id)
 
     return await ask_store(found, database_url, PATIENCE)
-
-
-async def _execution_id(store: Store, run_id: str) -> int:
-    """A number is an execution, unless a plan is called so; all else is an id as in `status`."""
-    for workflow_id in possible_ids(run_id):
-        row = await store.latest_execution_of(workflow_id)
-        if row is not None:
-            return row.execution_id
-    if run_id.isdecimal():
-        return int(run_id)
-    message = f"the store has no run of {run_id}"
-    raise HoldfastError(ErrorCode.NOT_FOUND, message, hint=after_error(ErrorCode.NOT_FOUND))
 
 
 def short_text(found: Report) -> Iterator[str]:

@@ -22,8 +22,8 @@ from workflows.names import TASK_QUEUE
 
 T = TypeVar("T")
 
-START_PATIENCE = 30.0
-"""Seconds for each of server, worker and lab to come up."""
+START_PATIENCE = 90.0
+"""Seconds for each of server, worker and lab to come up: a second, on a machine that has nothing else to do."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from cli.console import AS_JSON, clear_errors, complain, say
 from cli.following import Run, look, report_of
 from cli.halting import mention_halt
 from cli.looking import RUN_ID, known, possible_ids
-from cli.next_steps import after_error
+from cli.next_steps import after_end, after_error
 from cli.panels import panel_lines
 from cli.results import ask_store
 from clients.runs import RunDirectory, RunEnd
@@ -56,7 +56,8 @@ async def _status(run_id: str, *, as_json: bool) -> None:
         say(state.model_dump_json(indent=2) if as_json else "\n".join(panel_lines(state)))
         complain(f"(from the run itself; last change {_age(state.updated_at)})")
         going_on = state.status in (RunStatus.PENDING, RunStatus.RUNNING)
-        complain(f"next: `holdfast watch {run_id}` follows it" if going_on else "next: `holdfast list` shows every run")
+        follow = f"next: `holdfast watch {run_id}` follows it"
+        complain(follow if going_on else f"next: {after_end(run_id)}")
         return
     row, stored = await _stored(run_id, trouble)
     say(row.model_dump_json(indent=2) if as_json else "\n".join(panel_lines(stored)))

@@ -50,12 +50,9 @@ def interaction_in_words(found: Interaction | None) -> str:
         parts.append("fails only together")
     if found.error_points_unexpected and found.error_points_unexpected > 0:
         parts.append(f"{found.error_points_unexpected:g} points more errors than expected")
-    if found.percentile is not None and found.excess_ms is not None:
-        sum_of_both = f"the {found.expected_ms:.0f} ms that both add up to"
-        off = f"{abs(found.excess_ms):.0f}"
-        more = "more" if found.excess_ms > 0 else "less"
-        how = f"{off} ms {more} than {sum_of_both}" if off != "0" else f"exactly {sum_of_both}"
-        parts.append(f"{found.percentile} {how}")
+    if found.percentile is not None and found.excess_ms is not None and found.expected_ms is not None:
+        took, expected = f"{found.expected_ms + found.excess_ms:.0f}", f"{found.expected_ms:.0f}"
+        parts.append(f"{found.percentile} {took} ms where both add up to {expected} ms")
     return ", ".join(parts) or "no more than its singles"
 
 

@@ -14,12 +14,13 @@ import yaml
 from click.testing import CliRunner, Result
 
 from cli.main import cli
-from cli.plan_template import PLACEHOLDER, placeholders, plan_template
+from cli.plan_template import placeholders, plan_template
 from clients.plan_files import read_plan_file
 from lab import Lab, PortChoice, load_topology
 from tests.cli.terminal import ROOT
 from workflows.contracts.plan import Plan
 from workflows.logic.fields import models_in
+from workflows.logic.problems import PLACEHOLDER
 from workflows.logic.validation import check_plan
 
 ALL = (
@@ -79,7 +80,9 @@ def test_what_is_not_known_is_a_placeholder_and_validate_tells_exactly_these(
     facts = json.loads(init(*given, "--output", str(path), "--json").stdout)
     assert facts["valid"] is False
     assert facts["placeholders"]
-    problems = [problem["path"] for problem in validated(path)["problems"]]
+    told = validated(path)["problems"]
+    assert {problem["message"] for problem in told} == {f"is still {PLACEHOLDER}"}
+    problems = [problem["path"] for problem in told]
     assert set(problems) == set(facts["placeholders"]) == set(placeholders(read_plan_file(path)))
     words = init(*given, "--output", str(path), "--overwrite").output
     assert f"next: replace {PLACEHOLDER} in {', '.join(facts['placeholders'])};" in words

@@ -58,6 +58,17 @@ async def test_runs_are_listed_newest_first_with_what_became_of_them(store: Stor
     assert row["duration_seconds"] >= 0
 
 
+async def test_two_runs_of_a_plan_can_be_compared_by_the_command_that_is_shown(store: Store) -> None:
+    """The newest that has ended and the one before it, the earlier one first; nothing where there is only one."""
+    ended = [await run_of(store, "shop", str(number)) for number in range(3)]
+    for one in ended[:2]:
+        assert "holdfast compare" not in (await invoke()).output
+        await store.finish(
+            Ending(execution_id=one, status=RunStatus.COMPLETED, phase=Phase.DONE, recovery=Recovery.VERIFIED)
+        )
+    assert f"`holdfast compare {ended[0]} {ended[1]}`" in (await invoke()).output
+
+
 async def test_a_failed_run_is_listed_under_its_error(store: Store) -> None:
     """The code is what can be looked up; and how long it took is in words."""
     execution = await run_of(store, "shop", "1")

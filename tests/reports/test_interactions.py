@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from reports.figures import interaction_in_words
 from reports.interactions import interaction
 from reports.model import CaseReport, CaseState, Interaction
 from workflows.contracts.load import CaseType
@@ -81,7 +82,9 @@ def test_a_baseline_that_grew_slower_is_no_interaction() -> None:
 def test_a_pair_that_fails_although_both_singles_pass_is_told() -> None:
     """Also where delays do nothing but add up: no single failure shows that."""
     pair = case(1, state=CaseState.FAILED)
-    assert found(pair, case(2), case(3)).only_together
+    told = found(pair, case(2), case(3))
+    assert told.only_together
+    assert interaction_in_words(told) == "fails only together, p95 100 ms where both add up to 100 ms"
     assert not found(pair, case(2, state=CaseState.FAILED), case(3)).only_together
 
 

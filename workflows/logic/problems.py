@@ -32,6 +32,9 @@ MOST_PROBLEMS = 200
 """Nobody reads more, and a workflow has two seconds of thinking at a time."""
 
 UNKNOWN = "unknown field"
+PLACEHOLDER = "REPLACE_ME"
+"""Stands in plans that `holdfast init` writes, where only the system's owner knows. No field takes it, so that
+`validate` tells every place."""
 _SHORTEN = "make it shorter"
 _FEW = 10
 
@@ -89,10 +92,10 @@ def _problem(detail: ErrorDetails, raw: object, model: type[BaseModel]) -> Probl
     if kind == "extra_forbidden":
         hint = _unknown_hint(str(parts[-1]), model, parts[:-1], raw)
         return Problem(path=path, message=UNKNOWN, hint=hint)
-    if kind == "value_error":
-        return _unfit(path, detail["ctx"]["error"])
     # For a key of a mapping, the key itself is what is wrong.
     value = parts[-1] if of_key else value_at(raw, parts)
+    if value == PLACEHOLDER or kind == "value_error":
+        return _unfit(path, detail, value)
     if kind == "union_tag_not_found" and parts[:2] == ["system", "stability"]:
         given = value.get("kind") if isinstance(value, dict) else value
         hint = suggestion(given, ["http", "kubernetes"])
@@ -102,7 +105,10 @@ def _problem(detail: ErrorDetails, raw: object, model: type[BaseModel]) -> Probl
     return _wrong_value(detail, path, value)
 
 
-def _unfit(path: str, error: Exception) -> Problem:
+def _unfit(path: str, detail: ErrorDetails, value: object) -> Problem:
+    if value == PLACEHOLDER:
+        return Problem(path=path, message=f"is still {PLACEHOLDER}", hint="write what it is in your system")
+    error = detail["ctx"]["error"]
     if isinstance(error, UnfitError):
         return Problem(path=path, message=error.message, hint=error.hint)
     return Problem(path=path, message=str(error))
