@@ -14,7 +14,7 @@ from reports.distributions import distribution_of
 from reports.interactions import pair_cells
 from reports.model import CaseReport, EnvironmentReport, Report
 from reports.plan_texts import load_in_words, plan_yaml, request_in_words, slo_in_words
-from reports.reading import StoredRun, read_run
+from reports.reading import StoredRun, read_run, worth_keeping
 from reports.sentences import recovery_sentence, verdict_sentence
 from reports.service_reports import service_reports
 from reports.stored import state_of
@@ -82,8 +82,8 @@ def title_of(plan: str, started_at: datetime) -> str:
 
 
 async def _distributions(store: Store, run: StoredRun) -> Distributions:
-    """Of the cases that are in the report, as far as there are not too many."""
-    wanted = {one.case_index for one in run.results.kept[:MOST_DISTRIBUTIONS]}
+    """Of the cases that are in the report; of too many, of the worst."""
+    wanted = {one.case_index for one in worth_keeping(run.results.kept, MOST_DISTRIBUTIONS)}
     found: dict[tuple[int, Arm], list[tuple[int, int]] | None] = {}
     for first in range(0, max(wanted, default=-1) + 1, _CHUNK):
         if wanted.isdisjoint(range(first, first + _CHUNK)):

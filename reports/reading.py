@@ -98,11 +98,12 @@ async def _results(store: Store, run: int, total: int, most: int) -> Results:
         chunk = await store.results_in(run, first, min(first + CHUNK, total))
         read.found |= {one.case_index: (one.outcome, one.verdict) for one in chunk}
         read.metrics = merged(read.metrics, metrics_of([as_shown(one) for one in chunk]), SHOWN_CASES)
-        read.kept = _worth_keeping([*read.kept, *chunk], most)
+        read.kept = worth_keeping([*read.kept, *chunk], most)
     return read
 
 
-def _worth_keeping(results: list[CaseResult], most: int) -> list[CaseResult]:
+def worth_keeping(results: list[CaseResult], most: int) -> list[CaseResult]:
+    """At most so many, by index: the baseline, the cases of one service, and the worst of the others."""
     if len(results) <= most:
         return results
     ranked = sorted(results, key=lambda one: (one.case_type is CaseType.DUAL, worst_first(as_shown(one))))

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import pytest
 
+from reports.distributions import distribution
 from reports.figures import interaction_in_words
-from reports.interactions import interaction
+from reports.interactions import Baselines, interaction
 from reports.model import CaseReport, CaseState, Interaction
 from workflows.contracts.load import CaseType
 from workflows.contracts.slo import Percentile, Regression
+from workflows.logic.percentiles import nearest_rank
 
 NORMAL = {index: {Percentile.P50: 10.0, Percentile.P95: 100.0, Percentile.P99: None} for index in (1, 2, 3)}
 
@@ -18,13 +21,20 @@ NORMAL = {index: {Percentile.P50: 10.0, Percentile.P95: 100.0, Percentile.P99: N
 def case(index: int, errors: int = 0, requests: int = 1000, **changes: Any) -> CaseReport:
     facts = {"p95_ms": 100.0, "p50_ms": 10.0, "requests": requests, "successes": requests - errors}
     facts |= {"error_rate": 100 * errors / requests}
+    # As many at p95 as it takes for that to be sure.
+    facts["histogram"] = distribution([(10_000, requests - 100), (round(1000 * (changes.get("p95_ms") or 100)), 100)])
     return CaseReport(
         index=index, case_id=str(index), case_type=CaseType.SINGLE, services=[], state=CaseState.PASSED
     ).model_copy(update=facts | changes)
 
 
-def found(pair: CaseReport, *singles: CaseReport, normal: Any = NORMAL) -> Interaction:
-    result = interaction(pair, list(singles), normal, Regression())
+BASELINES: Baselines = {None: case(0).histogram}
+
+
+def found(
+    pair: CaseReport, *singles: CaseReport, normal: Any = NORMAL, baselines: Baselines = BASELINES
+) -> Interaction:
+    result = interaction(pair, list(singles), normal, Regression(), baselines)
     assert result is not None
     return result
 
@@ -90,6 +100,43 @@ def test_a_pair_that_fails_although_both_singles_pass_is_told() -> None:
 
 def test_nothing_is_said_where_one_of_the_three_is_missing() -> None:
     """Neither good nor bad."""
-    assert interaction(case(1), [case(2)], NORMAL, Regression()) is None
-    assert interaction(case(1), [case(2), case(3, error_rate=None)], NORMAL, Regression()) is None
-    assert interaction(case(1, error_rate=None), [case(2), case(3)], NORMAL, Regression()) is None
+    assert interaction(case(1), [case(2)], NORMAL, Regression(), BASELINES) is None
+    assert interaction(case(1), [case(2), case(3, error_rate=None)], NORMAL, Regression(), BASELINES) is None
+    assert interaction(case(1, error_rate=None), [case(2), case(3)], NORMAL, Regression(), BASELINES) is None
+
+
+def test_a_pair_as_slow_as_the_slower_of_its_two_is_no_interaction() -> None:
+    """The other one being faster than the baseline, as what is left out is, takes nothing off."""
+    one = found(case(1, p95_ms=300.0), case(2, p95_ms=60.0), case(3, p95_ms=300.0))
+    assert (one.expected_ms, one.excess_ms, one.worse) == (300, 0, False)
+
+
+def test_without_samples_a_latency_is_told_but_not_judged() -> None:
+    """How much of it is chance is not known then."""
+    one = found(case(1, p95_ms=900.0, histogram=None), case(2), case(3))
+    assert (one.excess_ms, one.worse) == (800, False)
+    assert not found(case(1, p95_ms=900.0), case(2), case(3), baselines={}).worse
+
+
+def drawn(index: int, rng: random.Random, requests: int, times: float = 1.0) -> CaseReport:
+    """A case of a system whose latencies vary as they do: by a third, around 100 ms."""
+    taken = sorted(round(100_000 * times * rng.lognormvariate(0, 0.33)) for _ in range(requests))
+    p50, p95 = (nearest_rank(taken, share) / 1000 for share in (0.5, 0.95))
+    enough = p95 if requests >= 59 else None
+    return case(index, 0, requests, p50_ms=p50, p95_ms=enough, histogram=distribution((one, 1) for one in taken))
+
+
+@pytest.mark.parametrize("requests", [12, 60, 300])
+def test_a_system_without_any_interaction_has_next_to_none(requests: int) -> None:
+    """However few requests: what chance does to them is nothing to be told of."""
+    rng = random.Random(requests)  # noqa: S311 - the same ones each time
+    worse = slowed = 0
+    for _ in range(200):
+        base, *others = [drawn(index, rng, requests) for index in range(4)]
+        levels = {Percentile.P50: base.p50_ms, Percentile.P95: base.p95_ms}
+        normal, baselines = dict.fromkeys((1, 2, 3), levels), {None: base.histogram}
+        worse += found(*others, normal=normal, baselines=baselines).worse
+        slow = drawn(1, rng, requests, times=4)
+        slowed += found(slow, *others[1:], normal=normal, baselines=baselines).worse
+    assert worse <= 2
+    assert slowed >= 190
