@@ -14,9 +14,10 @@ from cli.looking import RUN_ID
 from cli.report_files import HTML, JSON, JUNIT, MARKDOWN, ReportFiles, report_options
 from cli.results import ask_store
 from clients.store.store import Store
-from reports.figures import interaction_in_words, notable, percent
+from reports.figures import interaction_in_words, notable
 from reports.gather import gather
 from reports.model import Report
+from reports.words import percent
 
 PATIENCE = 300.0
 """Seconds for reading a run: half a million cases take a while."""

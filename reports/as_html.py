@@ -15,7 +15,7 @@ from typing import Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from reports.html import words
+from reports import words
 from reports.html.data import page_data
 from reports.html.matrix import ERROR_LEGEND, RATIO_LEGEND, matrix
 from reports.html.tables import case_rows, interaction_rows, rules_stand
@@ -76,7 +76,7 @@ def _environment() -> Environment:
 
 @cache
 def _asset(name: str) -> Markup:
-    return Markup((_HERE / name).read_text())  # noqa: S704 - a file of ours
+    return Markup((_HERE / name).read_text(encoding="utf-8"))  # noqa: S704 - a file of ours
 
 
 def _policy(script: str) -> str:

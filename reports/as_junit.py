@@ -12,14 +12,15 @@ import re
 from enum import StrEnum
 from xml.etree import ElementTree as Xml
 
-from reports.figures import STATE_WORDS, latency, milliseconds, percent
+from reports.figures import STATE_WORDS, latency
 from reports.model import CaseReport, CaseState, Report
+from reports.words import milliseconds, percent
 from workflows.contracts.execution import Recovery, RunStatus, Verdict
 from workflows.contracts.load import CaseType
 from workflows.contracts.slo import Percentile
 
-_NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""Characters that no XML document may have, however they are written."""
+_NOT_IN_XML = re.compile("[^\t\n\r\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""Characters that no XML document may have, however they are written, or should not have: they steer terminals."""
 
 _SUITES = {CaseType.BASELINE: "baseline", CaseType.SINGLE: "single", CaseType.DUAL: "pairs"}
 

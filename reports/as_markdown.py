@@ -8,19 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from reports.figures import (
-    NOTHING,
-    STATE_WORDS,
-    interaction_in_words,
-    latency,
-    milliseconds,
-    notable,
-    percent,
-    ratio,
-    seconds,
-    times,
-)
+from reports.figures import STATE_WORDS, interaction_in_words, latency, notable, ratio
 from reports.model import CaseReport, CaseState, PairCell, Report
+from reports.words import NONE, milliseconds, percent, seconds, times
 from workflows.contracts.slo import Percentile
 
 MOST_ROWS = 20
@@ -29,9 +19,13 @@ LARGEST_MATRIX = 12
 """Services of a matrix that is still readable as text."""
 _LONGEST_PLAN = 20_000
 _LONGEST_CELL = 300
+_LONGEST_ANSWERS = 600
 
 _SPECIAL = re.compile(r"([\\`*_\[\]|~<>&@])")
 """What Markdown, its tables, HTML within it and mentions are made of, wherever it stands in a line."""
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+"""What steers a terminal: people read Markdown there as well."""
 
 Rows = Iterable[Sequence[str]]
 
@@ -100,7 +94,7 @@ def _matrix(report: Report) -> Iterator[str]:
 
 def _cell(one: PairCell | CaseReport | None, shown: Percentile) -> str:
     if one is None:
-        return NOTHING
+        return NONE
     if one.error_rate is None:
         return f"*{STATE_WORDS[one.state]}*"
     words = f"{percent(one.error_rate)}, {times(ratio(one, shown))}"
@@ -130,12 +124,12 @@ def _services(report: Report) -> Iterator[str]:
     rows = []
     for one in report.services:
         answers = "; ".join(
-            f"{_text(found.method)} {_text(found.path)}: {found.status}"
+            f"{found.method} {found.path}: {found.status}"
             + (f" (healthy: {found.healthy_status})" if found.healthy_status is not None else "")
             + (" stands for no answer" if found.substituted else "")
             for found in one.captured
         )
-        told = answers or _text(one.error)
+        told = _text(answers or one.error, _LONGEST_ANSWERS)
         rows.append((_text(one.service), _text(one.fault), str(one.state), told, seconds(one.broken_seconds)))
     yield from _table(("service", "fault", "state", "answers when broken", "intent to recovery"), rows)
 
@@ -152,8 +146,8 @@ def _timeline(report: Report) -> Iterator[str]:
         [
             (
                 _text(one.kind),
-                _text(one.service or one.peer_name) or NOTHING,
-                f"{one.intent_at:%H:%M:%S}" if one.intent_at else NOTHING,
+                _text(one.service or one.peer_name) or NONE,
+                f"{one.intent_at:%H:%M:%S}" if one.intent_at else NONE,
                 f"{one.recovered_at:%H:%M:%S}" if one.recovered_at else "**not seen**",
                 _text(one.state),
             )
@@ -173,13 +167,13 @@ def _details(report: Report) -> Iterator[str]:
     yield "<details><summary>Environment, plan and versions</summary>"
     yield ""
     facts = {
-        "execution": str(report.run.execution_id or NOTHING),
+        "execution": str(report.run.execution_id or NONE),
         "environment": f"{one.environment}, namespace {one.namespace}",
         "request": one.request,
         "load": one.load,
         "SLO": "; ".join(one.slo),
         "run": f"{one.workflow_id}, {one.workflow_run_id}",
-        "requested by": one.requested_by or NOTHING,
+        "requested by": one.requested_by or NONE,
         "holdfast": f"{report.holdfast_version}, Python {one.python}, {one.platform}",
         "written": f"{report.written_at:%Y-%m-%d %H:%M:%S} UTC",
     }
@@ -214,8 +208,8 @@ def _table(headings: Sequence[str], rows: Rows, more: int = 0) -> Iterator[str]:
         yield ""
 
 
-def _text(text: str) -> str:
+def _text(text: str, longest: int = _LONGEST_CELL) -> str:
     """Text that means nothing to Markdown, on one line, and not too long for a cell."""
-    line = " ".join(text.split())
-    line = line if len(line) <= _LONGEST_CELL else f"{line[:_LONGEST_CELL]} ..."
+    line = _CONTROL.sub("\ufffd", " ".join(text.split()))
+    line = line if len(line) <= longest else f"{line[:longest]} ..."
     return _SPECIAL.sub(r"\\\1", line)

@@ -106,6 +106,8 @@ class ControlReport(Part):
     """Index of the first case of its group."""
     requests: int = 0
     successes: int = 0
+    error_rate: float | None = None
+    """Percent of requests."""
     p50_ms: float | None = None
     p95_ms: float | None = None
     p99_ms: float | None = None

@@ -16,6 +16,7 @@ from workflows.contracts.load import Case, CaseOutcome
 from workflows.contracts.slo import Percentile
 from workflows.logic.cases import case_at
 from workflows.logic.exclusions import PlanExclusions
+from workflows.logic.percentiles import error_rate
 from workflows.logic.statistics.support import supported
 from workflows.logic.verdicts import success_latency
 
@@ -175,6 +176,7 @@ def _controls(
                 first_case=first.case_index,
                 requests=control.requests,
                 successes=control.successes,
+                error_rate=error_rate(control.requests - control.successes, control.requests),
                 p50_ms=levels[Percentile.P50],
                 p95_ms=levels[Percentile.P95],
                 p99_ms=levels[Percentile.P99],

@@ -9,6 +9,7 @@ from reports.model import CaseReport, CaseState, CoverageReport, ReasonCount
 from reports.reading import StoredRun
 from workflows.contracts.execution import CaseCounts
 from workflows.contracts.load import CaseOutcome
+from workflows.contracts.plan import Plan
 from workflows.logic.cases import case_at
 from workflows.logic.exclusions import PlanExclusions
 
@@ -20,22 +21,33 @@ _MEASURED = (CaseState.PASSED, CaseState.FAILED, CaseState.INCONCLUSIVE, CaseSta
 def coverage(run: StoredRun, counts: CaseCounts, cases: list[CaseReport]) -> CoverageReport:
     """Of all cases; the reasons are those of the cases in the report."""
     states = _states(run)
+    return counted_coverage(run.plan, counts).model_copy(
+        update={
+            "invalid": states[CaseState.INVALID],
+            "skipped": states[CaseState.SKIPPED],
+            "excluded": states[CaseState.EXCLUDED],
+            "missing": counts.total - len(run.results.found),
+            "reasons": _reasons(cases),
+        }
+    )
+
+
+def counted_coverage(plan: Plan, counts: CaseCounts) -> CoverageReport:
+    """What the counts of a run that has ended tell, without the cases themselves."""
     wanted = counts.total - counts.excluded - counts.dispensable
     share = 100 * counts.measured / wanted if wanted else 100.0 if counts.total else 0.0
-    at_least = run.plan.coverage.at_least
     return CoverageReport(
         total=counts.total,
         measured=counts.measured,
         wanted=wanted,
         share=round(min(share, 100.0), 2),
-        at_least=at_least,
+        at_least=plan.coverage.at_least,
         # Rounded as `run_verdict` does: 29 of 100 is 29 %, whatever binary fractions make of it.
-        enough=counts.total > 0 and round(share, 9) >= at_least,
-        invalid=states[CaseState.INVALID],
-        skipped=states[CaseState.SKIPPED],
-        excluded=states[CaseState.EXCLUDED],
-        missing=counts.total - len(run.results.found),
-        reasons=_reasons(cases),
+        enough=counts.total > 0 and round(share, 9) >= plan.coverage.at_least,
+        invalid=counts.invalid,
+        skipped=counts.skipped - counts.excluded,
+        excluded=counts.excluded,
+        missing=counts.total - counts.measured - counts.invalid - counts.skipped,
     )
 
 

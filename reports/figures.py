@@ -1,39 +1,16 @@
-"""Figures as people read them: the same spelling in every form of a report."""
+"""What a report's cases and pairs come to, in a few words, for the forms that are text."""
 
 from __future__ import annotations
 
 from reports.model import CaseReport, CaseState, Interaction, PairCell
+from reports.words import FEW, milliseconds
 from workflows.contracts.slo import Percentile
-from workflows.logic.case_lines import TOO_SMALL
-
-NOTHING = "-"
-"""Stands where nothing was measured."""
-
-
-def percent(value: float | None) -> str:
-    """Of requests, or of cases."""
-    return NOTHING if value is None else f"{value:g}%"
-
-
-def milliseconds(value: float | None) -> str:
-    """A latency."""
-    return NOTHING if value is None else f"{value:.0f} ms"
-
-
-def seconds(value: float | None) -> str:
-    """How long something took."""
-    return NOTHING if value is None else f"{value:.1f} s"
-
-
-def times(value: float | None) -> str:
-    """A ratio."""
-    return NOTHING if value is None else f"x {value:.2f}"
 
 
 def latency(case: CaseReport, percentile: Percentile) -> str:
     """A case's percentile; that its sample is too small for one; or that there is none."""
     value: float | None = getattr(case, f"{percentile}_ms")
-    return TOO_SMALL if value is None and percentile in case.unsupported else milliseconds(value)
+    return FEW if value is None and percentile in case.unsupported else milliseconds(value)
 
 
 def ratio(cell: PairCell | CaseReport, percentile: Percentile) -> float | None:
@@ -51,8 +28,8 @@ def interaction_in_words(found: Interaction | None) -> str:
     if found.error_points_unexpected and found.error_points_unexpected > 0:
         parts.append(f"{found.error_points_unexpected:g} points more errors than expected")
     if found.percentile is not None and found.excess_ms is not None and found.expected_ms is not None:
-        took, expected = f"{found.expected_ms + found.excess_ms:.0f}", f"{found.expected_ms:.0f}"
-        parts.append(f"{found.percentile} {took} ms where both add up to {expected} ms")
+        took, expected = milliseconds(found.expected_ms + found.excess_ms), milliseconds(found.expected_ms)
+        parts.append(f"{found.percentile} {took} where both add up to {expected}")
     return ", ".join(parts) or "no more than its singles"
 
 

@@ -13,17 +13,27 @@ from urllib.parse import urlsplit, urlunsplit
 
 import yaml
 
-from clients.request_definitions import without_secrets
+from clients.request_definitions import DefinitionRedactor, without_secrets
 from workflows.contracts.plan import Plan
 from workflows.contracts.slo import Limits, Percentile
+from workflows.contracts.stop import Stop
 from workflows.contracts.units import format_duration, format_percent, format_rate
 
 
 def plan_yaml(plan: Plan) -> str:
     """Every setting of it, in the order of the schema; those that are not given at all are left out."""
-    shown = plan.model_copy(update={"request": without_secrets(plan)})
+    shown = plan.model_copy(update={"request": without_secrets(plan), "stop": _stop(plan)})
     document: Any = shown.model_dump(mode="json", by_alias=True, exclude_none=True)
     return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120)
+
+
+def _stop(plan: Plan) -> Stop:
+    """When the run ends early; the one address there may have a query, like that of the request."""
+    health = plan.stop.health
+    if health.url is None:
+        return plan.stop
+    url = DefinitionRedactor(plan.redact).url(health.url)
+    return plan.stop.model_copy(update={"health": health.model_copy(update={"url": url})})
 
 
 def request_in_words(plan: Plan) -> str:

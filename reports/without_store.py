@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from reports.coverages import counted_coverage
 from reports.gather import environment_of, own_version, title_of
-from reports.model import CaseReport, CaseState, CoverageReport, PairCell, Report, ServiceReport, Timeline
+from reports.model import CaseReport, CaseState, PairCell, Report, ServiceReport, Timeline
 from reports.plan_texts import plan_yaml
 from reports.sentences import recovery_sentence, verdict_sentence
 from reports.service_reports import fault_in_words
-from workflows.contracts.execution import CaseCounts, CaseVerdict, Verdict
+from workflows.contracts.execution import CaseVerdict, Verdict
 from workflows.contracts.load import CaseOutcome
 from workflows.contracts.plan import Plan
 from workflows.contracts.slo import Percentile
@@ -55,7 +56,7 @@ def report_of(plan: Plan, state: RunState, workflow_id: str, workflow_run_id: st
             finished_at=state.finished_at,
             seconds=(state.finished_at - began).total_seconds() if state.finished_at else None,
         ),
-        coverage=_coverage(plan, state.cases),
+        coverage=counted_coverage(plan, state.cases),
         environment=environment_of(plan, workflow_id=workflow_id, workflow_run_id=workflow_run_id),
         plan_yaml=plan_yaml(plan),
     )
@@ -80,20 +81,3 @@ def _case(line: CaseVerdict, plan: Plan, index: int) -> CaseReport:
         outcome=CaseOutcome(line.outcome),
         unsupported=[Percentile(one) for one in line.unsupported],
     ).model_copy(update=facts)
-
-
-def _coverage(plan: Plan, counts: CaseCounts) -> CoverageReport:
-    wanted = counts.total - counts.excluded - counts.dispensable
-    share = 100 * counts.measured / wanted if wanted else 0.0
-    return CoverageReport(
-        total=counts.total,
-        measured=counts.measured,
-        wanted=wanted,
-        share=round(min(share, 100.0), 2),
-        at_least=plan.coverage.at_least,
-        enough=counts.total > 0 and round(share, 9) >= plan.coverage.at_least,
-        invalid=counts.invalid,
-        skipped=counts.skipped - counts.excluded,
-        excluded=counts.excluded,
-        missing=counts.total - counts.measured - counts.invalid - counts.skipped,
-    )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from reports.html import words
+from reports import words
 from reports.html.tables import by_interest
 from reports.model import CaseReport, CaseState, ControlReport, Report
 from workflows.contracts.slo import Percentile
@@ -86,10 +86,9 @@ def _ratio(one: CaseReport, percentile: Percentile) -> str:
 
 
 def _control(one: ControlReport) -> dict[str, Any]:
-    error_rate = 100 * (one.requests - one.successes) / one.requests if one.requests else None
     latencies = [words.milliseconds(value) for value in (one.p50_ms, one.p95_ms, one.p99_ms)]
     return {
-        "figures": [f"{one.requests:,}", words.percent(error_rate), *latencies, words.NONE],
+        "figures": [f"{one.requests:,}", words.percent(one.error_rate), *latencies, words.NONE],
         "p95": one.p95_ms,
         "histogram": one.histogram,
     }

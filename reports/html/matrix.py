@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from typing import Final
 
-from reports.html import words
+from reports import words
 from reports.model import CaseReport, CaseState, PairCell, Part, Report, ServiceReport
 from workflows.contracts.fidelity import PairOutcome
 from workflows.contracts.slo import Percentile

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final
 
-from reports.html import words
+from reports import words
 from reports.model import Part, PhaseSpan, Report, WindowSpan
 from workflows.contracts.windows import WindowKind, WindowState
 

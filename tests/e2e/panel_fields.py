@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from html import unescape
 from re import sub
 
-from reports.html.words import milliseconds
 from reports.sentences import recovery_sentence, verdict_sentence
+from reports.words import milliseconds
 from workflows.contracts.execution import RunStatus
 from workflows.contracts.status import InjectionRow, RunState
 

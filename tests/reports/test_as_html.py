@@ -8,8 +8,8 @@ from datetime import timedelta
 
 import pytest
 
+from reports import words
 from reports.as_html import render
-from reports.html import words
 from reports.html.matrix import MOST_SERVICES, matrix
 from reports.html.tables import FEW_PAIRS, MOST_CASES, MOST_PASSED, by_interest, case_rows, interaction_rows
 from reports.html.timeline import chart

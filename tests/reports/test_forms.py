@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from xml.etree import ElementTree as Xml
 
@@ -16,8 +17,10 @@ from clients.store.store import Store
 from reports import as_json, as_junit, as_markdown
 from reports.as_junit import Inconclusive
 from reports.gather import gather
+from reports.html.data import page_data
 from reports.model import CaseState, Report
 from reports.without_store import report_of
+from reports.words import milliseconds, percent
 from tests.reports.stored_runs import StoredRun, aborted_run, finished_run, small_plan, taken
 from workflows.contracts.execution import CaseCounts, CaseVerdict, Recovery, RunStatus, Verdict
 from workflows.contracts.status import RunState
@@ -25,7 +28,7 @@ from workflows.contracts.status import RunState
 ROOT = Path(__file__).parents[2]
 COMMITTED = ROOT / "docs" / "report.schema.json"
 XSD = xmlschema.XMLSchema(str(Path(__file__).parent / "junit.xsd"))
-HOSTILE = "|<script>alert(1)</script>\n`x` *y* [z](http://evil) @somebody & \x00\x1b[31m \U0001f600 ]]>"
+HOSTILE = "|<script>alert(1)</script>\n`x` *y* [z](http://evil) @somebody & \x00\x1b[31m \x9b2J \U0001f600 ]]>"
 
 
 async def _hostile_run(store: Store) -> int:
@@ -184,16 +187,18 @@ async def test_markdown_fits_a_comment(finished: Report) -> None:
 
 
 async def test_all_forms_tell_the_same_numbers(finished: Report) -> None:
-    """Each case, in JSON, in JUnit XML and, where it failed, in Markdown."""
+    """Each case, in JSON, in JUnit XML, in HTML and, where it failed, in Markdown."""
     facts = {one["case_id"]: one for one in json.loads(as_json.render(finished))["cases"]}
     root = _xml(as_junit.render(finished))
     said = {one.get("name"): one.findtext("system-out", "") for one in root.iter("testcase")}
     rows = next(table for table in Page(as_markdown.render(finished)).tables if table[0][0] == "case")[1:]
     shown = {row[0]: row for row in rows}
+    drawn = {one["i"]: one for one in json.loads(page_data(finished))["cases"]}
     for name, one in facts.items():
-        latencies = ["n too small" if p in one["unsupported"] else "-" if one[f"{p}_ms"] is None
-                     else f"{one[f'{p}_ms']:.0f} ms" for p in ("p50", "p95", "p99")]  # fmt: skip
-        errors = f"{one['error_rate']:g}%"
+        latencies = ["n too small" if p in one["unsupported"] else milliseconds(one[f"{p}_ms"])
+                     for p in ("p50", "p95", "p99")]  # fmt: skip
+        errors = percent(one["error_rate"])
+        assert drawn[one["index"]]["figures"] == [str(one["requests"]), errors, *latencies, milliseconds(one["max_ms"])]
         told = said[name]
         assert told.startswith(f"{one['requests']} requests, errors {errors}")
         assert told.split(", p50 ")[1].startswith(f"{latencies[0]}, p95 {latencies[1]}, p99 {latencies[2]}, max ")
@@ -209,6 +214,20 @@ def test_without_the_store_failed_cases_and_counts_remain() -> None:
     assert [(one.case_id, one.index, one.state) for one in found.cases] == [("alpha+beta", 4, CaseState.FAILED)]
     assert (found.cases_left_out, found.coverage.measured, found.coverage.enough) == (6, 7, True)
     assert _junit(found)["alpha+beta"] == "failure"
+
+
+def test_a_share_of_nothing_is_the_same_with_and_without_the_store() -> None:
+    """All that is wanted was measured, where the plan wants nothing."""
+    counts = CaseCounts(total=7, baseline=1, single=3, dual=3, skipped=7, excluded=7)
+    state = RunState(plan="small", status=RunStatus.COMPLETED, verdict=Verdict.PASSED, cases=counts)
+    found = report_of(small_plan(), state, "resilience-test/small", "run").coverage
+    assert (found.wanted, found.share, found.enough, found.skipped, found.missing) == (0, 100, True, 0, 0)
+
+
+def test_no_form_steers_a_terminal(hostile: Report) -> None:
+    """People read Markdown and XML there as well."""
+    for text in (as_markdown.render(hostile), as_junit.render(hostile), as_json.render(hostile)):
+        assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", text)
 
 
 async def test_a_failed_verdict_is_never_green(finished: Report) -> None:

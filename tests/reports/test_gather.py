@@ -167,13 +167,15 @@ async def test_the_plan_has_no_secret_and_is_a_plan(store: Store) -> None:
         "query": {"token": "s3cret-3"},
         "login": {"url": "http://127.0.0.1:1/login", "form": {"password": "s3cret-4", "user": "me"}},
     }
-    run = await StoredRun.begin(store, small_plan(request=request, redact=["token", "password"]))
+    stop = {"health": {"url": "http://127.0.0.1:1/health?token=s3cret-5&deep=1"}}
+    run = await StoredRun.begin(store, small_plan(request=request, stop=stop, redact=["token", "password"]))
     found = await gather(store, run.execution_id)
     assert "s3cret" not in found.model_dump_json()
     document = yaml.safe_load(found.plan_yaml)
     assert document["request"]["headers"]["x-api-key"] == "${env:KEY}"
     assert document["request"]["headers"]["accept"] == "text/plain"
     assert document["request"]["login"]["form"] == {"password": "[redacted]", "user": "me"}
+    assert document["stop"]["health"]["url"].endswith("&deep=1")
     assert Plan.model_validate(document).services == run.plan.services
 
 

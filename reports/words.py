@@ -1,4 +1,4 @@
-"""Values as people read them on the page: percent, latencies, times. They round and choose units, nothing more."""
+"""Values as people read them, the same in every form: they round and choose units, and compute nothing."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from datetime import UTC, datetime
 from typing import Final
 
 from reports.model import CaseState
+from workflows.logic.case_lines import TOO_SMALL
 
 NONE: Final = "–"
 """Stands where there is no value."""
 
-FEW: Final = "n too small"
+FEW: Final = TOO_SMALL
 """Stands where a percentile would, of which so few requests say nothing."""
 
 STATE_WORDS: Final[dict[CaseState, str]] = {
