@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC
 
 from cli.columns import aligned
+from cli.console import one_line
 from reports.comparison import CaseSide, Change, ComparedCase, ComparedRun, Conclusion, RunComparison
 from workflows.contracts.execution import Verdict
 from workflows.contracts.slo import Percentile
@@ -54,7 +55,7 @@ def _row(case: ComparedCase) -> tuple[str, ...]:
         _verdicts(case),
         _two(_errors(case.before), _errors(case.after)),
         _two(_latency(case.before), _latency(case.after)),
-        case.why,
+        one_line(case.why),
     )
 
 

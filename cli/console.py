@@ -29,6 +29,9 @@ R = TypeVar("R")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 """Control characters, but for tabs and ends of lines."""
 
+_WITHOUT_COLOUR = {"dumb", "unknown"}
+"""What TERM says of a terminal that shows escape sequences instead of following them."""
+
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="As JSON.")
 """For commands that print facts: JSON, and nothing else, on standard output. An error is JSON there as well, and a
 sentence on standard error; wrong use of the command line is the sentence alone, because nothing has begun."""
@@ -38,13 +41,13 @@ STANDARD_OUTPUT = Path("-")
 
 
 def coloured() -> bool:
-    """Whether to colour: in a terminal, unless NO_COLOR says otherwise."""
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    """Whether to colour: in a terminal that can, unless NO_COLOR says otherwise."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") not in _WITHOUT_COLOUR
 
 
 def live() -> bool:
     """Whether a view that redraws itself can be shown: in a terminal that can move its cursor."""
-    return sys.stdout.isatty() and os.environ.get("TERM", "") not in ("", "dumb", "unknown")
+    return sys.stdout.isatty() and os.environ.get("TERM", "") not in {"", *_WITHOUT_COLOUR}
 
 
 def printable(text: str) -> str:
@@ -55,11 +58,22 @@ def printable(text: str) -> str:
     return _CONTROL.sub(lambda found: f"\\u{ord(found.group()):04x}", text)
 
 
+def one_line(text: str) -> str:
+    """The same on one line: what peers say must not look like lines of ours."""
+    return printable(" ".join(text.expandtabs(1).splitlines()))
+
+
 def say(text: str = "", *, bold: bool = False, colour: str | None = None, end: str = "\n") -> None:
     """One line, shown at once also when it is piped."""
     text = printable(text)
     styled = click.style(text, bold=bold, fg=colour) if (bold or colour) and coloured() else text
     click.echo(styled + end, nl=False, color=coloured())
+    sys.stdout.flush()
+
+
+def say_document(text: str) -> None:
+    """A whole document on standard output, in UTF-8 whatever the terminal has: that is what it says of itself."""
+    sys.stdout.buffer.write(printable(text).encode())
     sys.stdout.flush()
 
 
@@ -82,6 +96,22 @@ def write_file(path: Path, text: str, *, overwrite: bool, hint: str = "") -> Non
     except OSError as error:
         words = error.strerror or str(error)
         raise HoldfastError(ErrorCode.VALIDATION_ERROR, f"{path} cannot be written: {words}") from error
+
+
+def assert_writable(path: Path) -> None:
+    """Find out now whether a file can be written later. What is in it stays, and where none was none is left.
+
+    Raises:
+        OSError: when it cannot.
+    """
+    path = path.resolve()  # Of a link that leads to nothing, what it leads to is made, and taken away again.
+    there = path.exists()
+    if there and not path.is_file():
+        return  # A pipe or a device: to open it may wait for somebody, or be seen.
+    with path.open("a", encoding="utf-8"):
+        pass
+    if not there:
+        path.unlink()
 
 
 def show_problems(problems: Iterable[Problem]) -> None:

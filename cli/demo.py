@@ -21,7 +21,7 @@ from cli.pointing import point_at
 from cli.report_files import ReportFiles
 from cli.results import show_outcome
 from cli.run import announce, follow
-from cli.run_report import report_on
+from cli.run_report import written
 from cli.serving import ROOT
 from cli.stage import Stage, next_folder, set_up
 from cli.starting import Wishes, start
@@ -104,7 +104,7 @@ async def _play(stage: Stage, interrupts: Interrupts) -> _Played:
         for limit in limits:
             limit.cancel()
     await show_outcome(outcome, stage.database_url)
-    ReportFiles({"html": stage.report}).write(await report_on(file.plan, outcome, stage.database_url))
+    await written(ReportFiles({"html": stage.report}), file.plan, outcome, stage.database_url)
     return _Played(outcome=outcome, clean=await _look_at_lab(stage))
 
 
@@ -133,7 +133,8 @@ async def _look_at_lab(stage: Stage) -> bool:
 def _where_next(stage: Stage, *, keep: bool) -> None:
     say()
     say("where to look next")
-    say(f"  report    {stage.report}   open it in a browser")
+    if stage.report.is_file():
+        say(f"  report    {stage.report}   open it in a browser")
     say(f"  results   {stage.database} (tables test_result, test_cases, task_execution_log ...)")
     say(f"  logs      {stage.folder}")
     store = f"HOLDFAST_DATABASE_URL={stage.database_url}"

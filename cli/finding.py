@@ -8,7 +8,8 @@ from clients.store.read_models import ExecutionRow
 from clients.store.store import Store
 from workflows.contracts.errors import ErrorCode, HoldfastError
 
-_LARGEST_ID = 2**53 - 1
+LARGEST_ID = 2**53 - 1
+"""Of an execution."""
 
 
 async def found_run(store: Store, given: str) -> ExecutionRow:
@@ -23,7 +24,7 @@ async def found_run(store: Store, given: str) -> ExecutionRow:
         row = await store.latest_execution_of(workflow_id)
         if row is not None:
             return row
-    if given.isascii() and given.isdecimal() and len(given) <= len(str(_LARGEST_ID)):
+    if given.isascii() and given.isdecimal() and len(given) <= len(str(LARGEST_ID)):
         return await _by_number(store, int(given))
     raise _unknown(given)
 

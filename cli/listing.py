@@ -12,6 +12,7 @@ import click
 
 from cli.columns import aligned
 from cli.console import AS_JSON, clear_errors, say, say_json
+from cli.finding import LARGEST_ID
 from cli.halting import mention_halt
 from cli.moments import moment
 from cli.results import ask_store
@@ -38,7 +39,9 @@ def _several(kind: type[StrEnum]) -> click.Choice[str]:
 @click.option("--recovery", "recoveries", type=_several(Recovery), multiple=True, help="Only with this recovery.")
 @click.option("--since", type=moment, metavar="WHEN", help="Only started since: 2h or 7d ago, or 2026-11-20T18:30Z.")
 @click.option("--limit", type=click.IntRange(1, MOST_LISTED), default=20, show_default=True, help="So many at most.")
-@click.option("--before", type=click.IntRange(0), metavar="EXECUTION", help="The page after the one that ended so.")
+@click.option(
+    "--before", type=click.IntRange(0, LARGEST_ID), metavar="EXECUTION", help="The page after the one that ended so."
+)
 @AS_JSON
 @clear_errors
 def list_runs(limit: int, *, as_json: bool, **only: Any) -> None:

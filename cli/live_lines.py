@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from rich.text import Text
 
-from cli.console import printable
+from cli.console import one_line
 from cli.spans import in_words
 from clients.store.read_models import LogEntry, LogLevel
 from workflows.contracts.execution import Phase
@@ -57,7 +57,7 @@ def symbols(encoding: str) -> dict[str, str]:
 
 def highlighted(line: str) -> Text:
     """A line of a panel, with colours for how things stand."""
-    text = Text(printable(line).replace("\n", " "))
+    text = Text(one_line(line))
     for pattern, style in _HIGHLIGHTS:
         text.highlight_regex(pattern, style)
     return text
@@ -131,9 +131,9 @@ def on_now(state: RunState, now: datetime) -> list[Text]:
 def _on(row: WindowRow, now: datetime) -> Text:
     what = f"{_NAMES[row.kind]} {row.service}".strip() + (f" ({row.peer_name})" if row.peer_name else "")
     if row.state is WindowState.UNVERIFIED:
-        return Text(printable(f"{what} NOT seen to be off: {row.detail}"), BAD)
+        return Text(one_line(f"{what} NOT seen to be off: {row.detail}"), BAD)
     since = "" if row.began_at is None else f" {in_words(max(now - row.began_at, timedelta(0)))}"
-    return Text(printable(f"{what} {row.state}{since}"), f"bold {BUSY}")
+    return Text(one_line(f"{what} {row.state}{since}"), f"bold {BUSY}")
 
 
 _LEVELS = {LogLevel.DEBUG: FAINT, LogLevel.INFO: "", LogLevel.WARN: f"bold {BUSY}", LogLevel.ERROR: BAD}
@@ -151,7 +151,7 @@ def log_lines(entries: Sequence[LogEntry], width: int, height: int) -> list[Text
 
 def _log_line(entry: LogEntry, width: int) -> Iterator[Text]:
     head = f"{entry.ts.astimezone(UTC):%H:%M:%S}  {entry.level.name:<5}  "
-    line = head + printable(entry.message).replace("\n", " ")
+    line = head + one_line(entry.message)
     style = _LEVELS[entry.level]
     if entry.level < LogLevel.WARN:
         yield Text(line, style)

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from cli.console import AS_JSON, clear_errors, complain, printable, say, say_json
+from cli.console import AS_JSON, clear_errors, complain, one_line, say, say_json
 from cli.finding import found_run
 from cli.interrupts import Interrupts
 from cli.looking import RUN_ID
@@ -24,6 +24,9 @@ LOOK_EVERY = 1.0
 LATE_LINES = timedelta(minutes=1)
 """Each look reads so much again: a line is written under its worker's clock, and two workers' clocks, or a line that
 waited for its turn to be written, may come in another order than they are read."""
+
+QUIET = timedelta(minutes=5)
+"""How long nothing may be logged until it is said where else to look."""
 
 SILENCE = timedelta(minutes=2)
 """How long a store that does not answer is asked again, once there was an answer."""
@@ -82,7 +85,7 @@ async def _follow(run_id: str, least: LogLevel, *, as_json: bool) -> None:
         store = await interrupts.during(existing_store())
         try:
             row = await interrupts.during(found_run(store, run_id))
-            await interrupts.during(Following(store, row.execution_id, least, tell).to_the_end())
+            await interrupts.during(Following(store, row, least, tell).to_the_end())
         finally:
             await store.close()
 
@@ -90,9 +93,10 @@ async def _follow(run_id: str, least: LogLevel, *, as_json: bool) -> None:
 class Following:
     """Tells each line of a run's log once, as they come."""
 
-    def __init__(self, store: Store, execution_id: int, least: LogLevel, tell: Tell) -> None:
+    def __init__(self, store: Store, run: ExecutionRow, least: LogLevel, tell: Tell) -> None:
         self._store = store
-        self._execution_id = execution_id
+        self._execution_id = run.execution_id
+        self._known_as = run.workflow_id
         self._least = least
         self._tell = tell
         self._newest: datetime | None = None
@@ -100,10 +104,15 @@ class Following:
 
     async def to_the_end(self) -> None:
         """Until the run's end is written, which is after its last line (`activities/endings.py`)."""
-        while True:
-            ended = await self._patiently()
-            if ended:
-                return
+        clock = asyncio.get_running_loop().time
+        newest, since = self._newest, clock()
+        while not await self._patiently():
+            if self._newest != newest:
+                newest, since = self._newest, clock()
+            elif clock() - since > QUIET.total_seconds():
+                # A run whose workers are gone never ends here, and says nothing of it.
+                complain(f"(nothing new for a while: `holdfast status {self._known_as}` tells how the run stands)")
+                since = clock()
             await asyncio.sleep(LOOK_EVERY)
 
     async def _patiently(self) -> bool:
@@ -149,8 +158,7 @@ def _tell_programs(lines: list[LogEntry]) -> None:
 def line_text(line: LogEntry) -> str:
     """One line of a log for people, on one line whatever a peer has said."""
     moment = f"{line.ts.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}"[:-3]
-    message = " ".join(line.message.expandtabs(1).splitlines())
-    return f"{moment}Z  {line.level.name:<5}  {printable(message)}"
+    return f"{moment}Z  {line.level.name:<5}  {one_line(line.message)}"
 
 
 def _facts(line: LogEntry) -> dict[str, Any]:

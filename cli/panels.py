@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import datetime
 
+from cli.console import one_line
 from cli.pairs import fidelity_lines
 from workflows.contracts.execution import CaseVerdict, Phase
 from workflows.contracts.slo import Percentile
@@ -37,12 +38,12 @@ def panel_lines(state: RunState) -> list[str]:
 
 def header_lines(state: RunState) -> list[str]:
     """Which run it is, and how it stands."""
-    return list(_header(state))
+    return [one_line(line) for line in _header(state)]
 
 
 def stage_panels(state: RunState) -> list[tuple[Phase, list[str]]]:
     """Each panel under its stage, in their order: its first line sums it up, the others have two blanks before them."""
-    found = [(phase, list(panel(state))) for phase, panel in _STAGES]
+    found = [(phase, [one_line(line) for line in panel(state)]) for phase, panel in _STAGES]
     return [(phase, lines) for phase, lines in found if lines]
 
 

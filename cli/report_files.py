@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import click
 
-from cli.console import STANDARD_OUTPUT, say, write_file
+from cli.console import STANDARD_OUTPUT, assert_writable, say_document, write_file
 from reports import as_json, as_junit, as_markdown
 from reports.as_junit import Inconclusive
 from reports.model import Report
@@ -46,16 +46,20 @@ class ReportFiles:
         """Whether one of them is to be the only thing on standard output."""
         return STANDARD_OUTPUT in self.wanted.values()
 
-    def check(self) -> None:
+    def check(self, **others: Path | None) -> None:
         """Refuse what could only be found out when everything is done.
 
+        Args:
+            others: files that the command writes beside the report, by their options.
+
         Raises:
-            click.UsageError: for a folder that is not there, one file for two forms, or `-` twice.
+            click.UsageError: for a file that cannot be written, one file for two forms, or `-` twice.
         """
-        for option, path in self.wanted.items():
-            if path != STANDARD_OUTPUT and not path.parent.is_dir():
-                raise click.UsageError(f"--{option}: there is no folder {path.parent}")
-        if len(set(self.wanted.values())) < len(self.wanted):
+        every = {**self.wanted, **{name: path for name, path in others.items() if path is not None}}
+        for option, path in every.items():
+            if path != STANDARD_OUTPUT:
+                _check(option, path)
+        if len({path.resolve() for path in every.values()}) < len(every):
             raise click.UsageError("two forms of the report cannot go to the same place: give each a file of its own")
 
     def write(self, report: Report) -> list[Path]:
@@ -67,7 +71,7 @@ class ReportFiles:
         for option, path in self.wanted.items():
             text = self._rendered(option, report)
             if path == STANDARD_OUTPUT:
-                say(text, end="")
+                say_document(text)
             else:
                 write_file(path, text, overwrite=True)
         return [path for path in self.wanted.values() if path != STANDARD_OUTPUT]
@@ -81,6 +85,15 @@ class ReportFiles:
 
             return as_html.render(report)
         return as_json.render(report) if option == "json" else as_markdown.render(report)
+
+
+def _check(option: str, path: Path) -> None:
+    if not path.parent.is_dir():
+        raise click.UsageError(f"--{option}: there is no folder {path.parent}")
+    try:
+        assert_writable(path)
+    except OSError as error:
+        raise click.UsageError(f"--{option}: {path} cannot be written: {error.strerror or error}") from error
 
 
 def report_options(*options: Option) -> Callable[[Command], Command]:

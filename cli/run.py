@@ -11,7 +11,7 @@ import click
 from temporalio.client import Client
 
 from cli.connection import connected
-from cli.console import clear_errors, complain, error_facts, say, understood, write_file
+from cli.console import STANDARD_OUTPUT, clear_errors, complain, error_facts, say, understood, write_file
 from cli.exit_codes import ExitCode, RunOutcome
 from cli.following import Detached, Follower, Run, mention_missing_worker
 from cli.interrupts import Interrupts
@@ -79,9 +79,7 @@ def run(
     Exit codes: 0 passed, 1 failed, 2 invalid plan, 3 run failed, 4 stopped, 5 recovery unverified, 6 inconclusive,
     7 refused with nothing touched, 130 cancelled.
     """
-    if json_file and not json_file.parent.is_dir():
-        raise click.UsageError(f"--json: there is no folder {json_file.parent}")
-    _check(files, follows=not (detach or dry_run))
+    _check(files, json_file, follows=not (detach or dry_run))
     if wait and force:
         raise click.UsageError("--wait and --force exclude each other: wait for the other run, or have it cancelled")
     wishes = Wishes(
@@ -108,12 +106,13 @@ def run(
     raise SystemExit(code)
 
 
-def _check(files: ReportFiles, *, follows: bool) -> None:
-    files.check()
+def _check(files: ReportFiles, json_file: Path | None, *, follows: bool) -> None:
+    files.check(json=json_file)
     if files and not follows:
         raise click.UsageError("a report is written when the run has ended: `holdfast report ID` writes it then")
-    if files.to_standard_output:
-        raise click.UsageError("standard output shows how the run goes on: give the report a file")
+    if files.to_standard_output or json_file == STANDARD_OUTPUT:
+        what = "report" if files.to_standard_output else "outcome"
+        raise click.UsageError(f"standard output shows how the run goes on: give the {what} a file")
 
 
 async def _run(file: PlanFile, wishes: Wishes, json_file: Path | None, files: ReportFiles, *, detach: bool) -> ExitCode:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from cli.console import complain, say, understood
 from cli.exit_codes import ExitCode, RunOutcome, code_for
 from cli.report import PATIENCE
@@ -24,19 +22,28 @@ async def write_report(files: ReportFiles, plan: Plan, outcome: RunOutcome) -> E
     """Write what is wanted of it; the run's exit code, also when that fails, unless it would be 0."""
     if not files:
         return outcome.exit_code
-    try:
-        told(files.write(await report_on(plan, outcome)))
-    except HoldfastError as error:
-        known = understood(error)
-        complain(f"the report could not be written: {known}")
-        return outcome.exit_code or code_for(known.code)
+    trouble = await written(files, plan, outcome)
+    if trouble is not None:
+        return outcome.exit_code or code_for(trouble.code)
+    for path in files.wanted.values():
+        say(f"report: {path}")
     return outcome.exit_code
 
 
-def told(written: list[Path]) -> None:
-    """Say which files there are now."""
-    for path in written:
-        say(f"report: {path}")
+async def written(
+    files: ReportFiles, plan: Plan, outcome: RunOutcome, database_url: str | None = None
+) -> HoldfastError | None:
+    """Write what is wanted; what kept it from being written has been said, and is handed back.
+
+    No trouble with it may hide what came of the run, least of all that something may still be on.
+    """
+    try:
+        files.write(await report_on(plan, outcome, database_url))
+    except Exception as error:  # also a defect of ours
+        known = understood(error)
+        complain(f"the report could not be written: {known}")
+        return known
+    return None
 
 
 async def report_on(plan: Plan, outcome: RunOutcome, database_url: str | None = None) -> Report:

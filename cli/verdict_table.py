@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from cli.columns import aligned
+from cli.console import one_line
 from cli.exit_codes import RunOutcome
 from workflows.contracts.execution import CaseVerdict, Recovery, RunStatus, Verdict
 from workflows.contracts.slo import Percentile
@@ -22,9 +24,7 @@ def table(cases: Sequence[CaseVerdict]) -> list[str]:
     """All cases as aligned lines: failed first, then inconclusive, then what was not measured, then passed."""
     ordered = sorted(cases, key=_rank)
     rows = [_row(one) for one in ordered[:MOST_ROWS]]
-    widths = [max(len(row[column]) for row in [_HEADINGS, *rows]) for column in range(len(_HEADINGS))]
-    lines = [_line(_HEADINGS, widths), _line(tuple("-" * width for width in widths), widths)]
-    lines += [_line(row, widths) for row in rows]
+    lines = aligned(_HEADINGS, rows, _RIGHT)
     if len(ordered) > MOST_ROWS:
         lines.append(f"... and {len(ordered) - MOST_ROWS} more")
     return lines
@@ -43,16 +43,8 @@ def _row(case: CaseVerdict) -> tuple[str, ...]:
         "" if case.error_rate is None else f"{case.error_rate:g}%",
         *(percentile_text(case, percentile) for percentile in Percentile),
         "" if case.max_ms is None else f"{case.max_ms:.0f} ms",
-        case.reason,
+        one_line(case.reason),
     )
-
-
-def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
-    parts = [
-        cell.rjust(width) if column in _RIGHT else cell.ljust(width)
-        for column, (cell, width) in enumerate(zip(cells, widths, strict=True))
-    ]
-    return "  ".join(parts).rstrip()
 
 
 def conclusion(outcome: RunOutcome) -> list[str]:

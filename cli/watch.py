@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import click
 
 from cli.connection import connected
-from cli.console import AS_JSON, clear_errors, complain, live, say
+from cli.console import AS_JSON, clear_errors, complain, live, one_line, say
 from cli.exit_codes import ExitCode, RunOutcome
 from cli.following import Detached, Follower, Say, Tell
 from cli.interrupts import Interrupts
@@ -95,7 +95,7 @@ def _repeat(view: LiveView) -> None:
     if len(troubles) > MOST_TROUBLES:
         say(f"the newest {MOST_TROUBLES} of {len(troubles)} warnings and errors in the log:")
     for one in troubles[-MOST_TROUBLES:]:
-        say(f"{one.ts:%H:%M:%S}  {one.level.name:<5}  {one.message}")
+        say(f"{one.ts:%H:%M:%S}  {one.level.name:<5}  {one_line(one.message)}")
 
 
 class _JsonLines:

@@ -171,3 +171,9 @@ async def test_every_run_is_on_one_page_and_on_one_only(store: Store) -> None:
     nowhere = await invoke("--before", "1")
     assert nowhere.exit_code == 3
     assert "no execution 1" in nowhere.output
+
+
+async def test_no_run_has_a_number_so_large(store: Store) -> None:
+    """Wrong use, and no question to the store that it cannot understand."""
+    said = await invoke("list", "--before", "9" * 25)
+    assert (said.exit_code, "--before" in said.output) == (2, True)

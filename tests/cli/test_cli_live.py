@@ -10,9 +10,11 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console, Group
 
+from cli.console import coloured
 from cli.live_frame import Moment, frame
 from cli.live_lines import highlighted, symbols
 from cli.live_log import LogReader, RunLog
+from cli.panels import panel_lines
 from clients.store.read_models import LogEntry, LogLevel
 from clients.store.store import Store
 from tests.cli.stored import stored_run
@@ -80,7 +82,7 @@ LONG = "a message that goes on and on " * 20
 LOG = [entry(f"line {number}", seconds=100 - number) for number in range(50)] + [entry(LONG, LogLevel.ERROR)]
 
 
-@pytest.mark.parametrize("size", [(20, 3), (30, 8), (80, 24), (120, 40), (300, 100)], ids=str)
+@pytest.mark.parametrize("size", [(20, 1), (20, 3), (30, 8), (40, 12), (80, 24), (120, 40), (300, 100)], ids=str)
 @pytest.mark.parametrize("shown", [None, RunState(), injecting(), loading()], ids=["nothing", "new", "faults", "load"])
 def test_a_picture_fits_its_terminal(shown: RunState | None, size: tuple[int, int]) -> None:
     """Never a line too many, which would scroll, nor one too wide; the way out is always there."""
@@ -157,11 +159,14 @@ def test_the_newest_lines_of_the_log_are_at_the_bottom() -> None:
 
 def test_what_others_say_does_not_steer_the_terminal() -> None:
     """A name, an error or a log line with an escape sequence in it is shown, and does nothing."""
-    bad = "\x1b[2Jgone\r\nnext\x07\x9b"
+    bad = "\x1b[2Jgone\r\nnext\x07\x9b" + "\t" * 40
     row = InjectionRow(service="cart", state=InjectionState.FAILED, error=bad)
     window = WindowRow(window_id="f", kind=WindowKind.FAULT, state=WindowState.UNVERIFIED, detail=bad, service=bad)
     shown = state(*THREE, Phase.FAILED, injections=[row], windows=[window], error_message=bad, waiting_for=bad)
-    text = "\n".join(drawn(shown, 200, 60, [entry(bad, LogLevel.ERROR), entry(bad)]))
+    lines = drawn(shown, 200, 60, [entry(bad, LogLevel.ERROR), entry(bad)])
+    assert len(lines) == 60
+    assert len(drawn(shown, 40, 20, [entry(bad, LogLevel.ERROR), entry(bad)])) == 20
+    text = "\n".join(lines)
     assert not [one for one in text.replace("\n", "") if not one.isprintable()]
     assert text.count("\\u001b[2Jgone") == 7
 
@@ -227,3 +232,27 @@ async def test_the_newest_lines_of_a_long_log_are_read(store: Store) -> None:
         await store.log(execution.execution_id, f"key {number}", LogLevel.INFO, f"line {number}")
     newest = await store.newest_log_entries(execution.execution_id, 3)
     assert [one.message for one in newest] == ["line 3", "line 4", "line 5"]
+
+
+@pytest.mark.parametrize(
+    ("term", "no_color", "wanted"),
+    [("xterm-256color", "", True), ("xterm-256color", "1", False), ("dumb", "", False), (None, "", True)],
+)
+def test_colour_is_for_terminals_that_know_it(
+    term: str | None, no_color: str, wanted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others show the escape sequences themselves."""
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("NO_COLOR", no_color)
+    monkeypatch.delenv("TERM", raising=False)
+    if term is not None:
+        monkeypatch.setenv("TERM", term)
+    assert coloured() is wanted
+
+
+def test_a_line_of_a_panel_is_one_line() -> None:
+    """What a peer said cannot look like a line of ours, in `status` and in piped `watch` as well."""
+    row = InjectionRow(service="cart", state=InjectionState.FAILED, error="no\nverdict passed\x1b[1m")
+    shown = state(*THREE, Phase.FAILED, injections=[row], error_message="no\r\nrecovery verified")
+    assert all(line.isprintable() for line in panel_lines(shown))
+    assert "recovery verified" not in panel_lines(shown)

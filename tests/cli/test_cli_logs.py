@@ -8,6 +8,7 @@ import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -123,7 +124,7 @@ async def test_following_tells_each_line_once_until_the_end(store: Store, monkey
         for line in lines:
             told.put_nowait(line.message)
 
-    following = asyncio.create_task(Following(store, run, LogLevel.WARN, tell).to_the_end())
+    following = asyncio.create_task(Following(store, await store.execution_row(run), LogLevel.WARN, tell).to_the_end())
     assert [await told.get(), await told.get()] == ["line WARN", "line ERROR"]
     await store.log(run, "quiet", LogLevel.INFO, "not shown")
     await store.log(run, "more", LogLevel.WARN, "one more")
@@ -176,7 +177,26 @@ async def test_a_store_that_is_away_for_a_moment_is_asked_again(
 
     monkeypatch.setattr(Store, "log_entries", sometimes)
     monkeypatch.setattr("cli.logs.LOOK_EVERY", 0.01)
-    await Following(store, run, LogLevel.INFO, told.extend).to_the_end()
+    await Following(store, await store.execution_row(run), LogLevel.INFO, told.extend).to_the_end()
     assert asked == 2
     assert [line.level for line in told] == [LogLevel.INFO, LogLevel.WARN, LogLevel.ERROR]
     assert "trying again" in capsys.readouterr().err
+
+
+async def test_following_a_run_that_says_nothing_any_more_tells_where_else_to_look(
+    store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its workers may be gone, and then nobody writes its end."""
+    run = await run_with_log(store)
+    monkeypatch.setattr("cli.logs.LOOK_EVERY", 0.01)
+    monkeypatch.setattr("cli.logs.QUIET", timedelta(milliseconds=20))
+    following = asyncio.create_task(
+        Following(store, await store.execution_row(run), LogLevel.INFO, lambda _: None).to_the_end()
+    )
+    said = ""
+    while "`holdfast status resilience-test/shop`" not in said:
+        assert not following.done()
+        await asyncio.sleep(0)
+        said += capsys.readouterr().err
+    await store.finish(done(run))
+    await following

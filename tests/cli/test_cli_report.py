@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -9,12 +10,17 @@ from typing import Any
 from xml.etree import ElementTree as Xml
 
 import pytest
+from click.testing import CliRunner
 
+from cli.exit_codes import ExitCode, RunOutcome
+from cli.main import cli
+from cli.report_files import ReportFiles
+from cli.run_report import write_report
 from clients.store.store import Store
 from tests.cli.stored import invoke
 from tests.cli.terminal import Terminal
-from tests.reports.stored_runs import StoredRun, aborted_run, finished_run, taken
-from workflows.contracts.execution import Verdict
+from tests.reports.stored_runs import StoredRun, aborted_run, finished_run, small_plan, taken
+from workflows.contracts.execution import RunStatus, Verdict
 
 Start = Callable[..., Awaitable[Terminal]]
 
@@ -81,9 +87,58 @@ async def test_what_cannot_be_written_is_refused_before_anything_is_read(tmp_pat
     assert (twice.exit_code, "the same place" in twice.output) == (2, True)
 
 
+async def test_a_file_that_cannot_be_written_is_told_before_the_run(
+    here: Path, plan: Callable[..., str], tmp_path: Path
+) -> None:
+    """And not an hour later. What is there stays as it is, and nothing is left behind."""
+    (tmp_path / "old.html").write_text("old")
+    name = f"{plan()}.yaml"
+    long = "x" * 300
+    for option in ("--html", "--markdown", "--junit", "--json"):
+        said = await invoke("run", name, "--markdown", "old.html", "--junit", "new.xml", option, long)
+        assert (said.exit_code, f"{option}: {long} cannot be written" in said.output) == (2, True)
+    assert (await invoke("report", "x", "--json", long)).exit_code == 2
+    assert (tmp_path / "old.html").read_text() == "old"
+    assert not (tmp_path / "new.xml").exists()
+
+
+@pytest.mark.parametrize("same", ["one", "./one", "sub/../one", "link"])
+async def test_one_file_is_not_written_twice(here: Path, plan: Callable[..., str], tmp_path: Path, same: str) -> None:
+    """Under whatever name, and by whichever option."""
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "one")
+    said = await invoke("run", f"{plan()}.yaml", "--json", "one", "--html", same)
+    assert (said.exit_code, "the same place" in said.output) == (2, True)
+
+
+async def test_a_report_that_fails_does_not_hide_what_came_of_the_run(
+    here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever goes wrong with it: that something may still be on is the exit code."""
+
+    async def broken(*_: object) -> None:
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr("cli.run_report.report_on", broken)
+    outcome = RunOutcome(workflow_id="w", run_id="r", status=RunStatus.FAILED, lock_trouble="gone")
+    files = ReportFiles({"html": tmp_path / "report.html"})
+    assert await write_report(files, small_plan(), outcome) == ExitCode.RECOVERY_UNVERIFIED
+    assert "the report could not be written: " in capsys.readouterr().err
+    fine = outcome.model_copy(update={"lock_trouble": "", "summary": None, "status": RunStatus.CANCELLED})
+    assert await write_report(files, small_plan(), fine) == ExitCode.CANCELLED
+
+
+async def test_a_report_on_standard_output_is_what_it_says_it_is(store: Store) -> None:
+    """The page says that it is UTF-8, also where the terminal has another encoding."""
+    await finished_run(store)
+    said = await asyncio.to_thread(CliRunner(charset="ascii").invoke, cli, ["report", "small", "--html", "-"])
+    assert said.exit_code == 0, said.stderr_bytes
+    assert "✗" in said.stdout_bytes.decode()
+
+
 async def test_an_unknown_run_is_an_error(store: Store) -> None:
     """Where JSON was asked for on standard output, as JSON."""
-    for known_as in ("nothing", "12345"):
+    for known_as in ("nothing", "12345", "9" * 25):
         said = await invoke("report", known_as)
         assert said.exit_code == 3
         assert "the store has no" in said.stderr
@@ -116,3 +171,5 @@ async def test_a_run_shows_its_progress_on_standard_output(here: Path, plan: Cal
     """So no report goes there."""
     said: Any = await invoke("run", f"{plan()}.yaml", "--markdown", "-")
     assert (said.exit_code, "give the report a file" in said.output) == (2, True)
+    said = await invoke("run", f"{plan()}.yaml", "--json", "-")
+    assert (said.exit_code, "give the outcome a file" in said.output) == (2, True)
