@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Final
 
-from reports.html import words
+from reports import words
 from reports.model import CaseReport, CaseState, Interaction, PairCell, Part, Report
 from workflows.contracts.load import CaseType
 from workflows.contracts.slo import Percentile
