@@ -37,7 +37,7 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 TEMPORAL = Path(sys.executable).with_name("temporal")
 AIM = 0.99
 QUICK = LabSettings(
-    rollout=0.1, fault_start=0.1, fault_stop=0.1, execute_wait=0.02, collect=2, collect_quiet=0.3, replay_timeout=1
+    rollout=0.1, fault_start=0.1, fault_stop=0.1, execute_wait=0.02, collect=20, collect_quiet=0.8, replay_timeout=1
 )
 """A lab that wastes no time: what it answers is the same."""
 

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 TEMPORAL = Path(sys.executable).with_name("temporal")
 
 QUICK = LabSettings(
-    rollout=0.1, fault_start=0.1, fault_stop=0.1, execute_wait=0.02, collect=2, collect_quiet=0.3, replay_timeout=4
+    rollout=0.1, fault_start=0.1, fault_stop=0.1, execute_wait=0.02, collect=20, collect_quiet=0.8, replay_timeout=4
 )
 """A lab that wastes no time, and still takes some for everything, so that a test can look in between."""
 
