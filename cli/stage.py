@@ -22,7 +22,7 @@ from workflows.names import TASK_QUEUE
 
 T = TypeVar("T")
 
-START_PATIENCE = 30.0
+START_PATIENCE = 60.0
 """Seconds for each of server, worker and lab to come up."""
 
 

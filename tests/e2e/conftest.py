@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from temporalio.testing import WorkflowEnvironment
 
 from clients.temporal import ensure_search_attributes
 from lab import Lab, LabSettings, PortChoice
-from tests.e2e.bench import Bench, unhurried_example
+from tests.e2e.bench import PATIENCE, Bench, unhurried_example
 from worker import running
 
 ROOT = Path(__file__).parents[2]
@@ -33,6 +34,7 @@ async def embedded_server() -> AsyncIterator[Client]:
         data_converter=pydantic_data_converter,
         dev_server_existing_path=str(TEMPORAL) if TEMPORAL.exists() else None,
         dev_server_log_level="error",
+        dev_server_startup_timeout=timedelta(seconds=PATIENCE),
     ) as server:
         assert await ensure_search_attributes(server.client)
         yield server.client
