@@ -1,8 +1,9 @@
 # Everything a newcomer needs: `make demo`, `make test`. Python >= 3.11, pip and make are enough.
 PYTHON ?= python3
-# End-to-end tests mostly wait for a lab of their own, so more of them than cores run side by side.
+# End-to-end tests partly wait for a lab of their own, so more of them than cores run side by side; with four on two
+# cores (94 % of both in use) they wait for a processor instead.
 # Tests take from a millisecond to minutes, so who has none left takes some of another's.
-PARALLEL ?= 4
+PARALLEL ?= 3
 VENV := .venv
 BIN := $(VENV)/bin
 

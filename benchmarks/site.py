@@ -54,8 +54,8 @@ class Site:
 
 @asynccontextmanager
 async def site(services: int, load: dict[str, Any]) -> AsyncIterator[Site]:
-    """A generated system with so many services behind its entry."""
-    system = generate_topology(Shape.LAYERED, services + 1, _SEED, weaknesses=0)
+    """A generated system with so many services behind its entry, each of which is called once by a request."""
+    system = generate_topology(Shape.TREE, services + 1, _SEED, weaknesses=0)
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="holdfast-bench-")))
         environment = _environment(folder)
@@ -66,7 +66,7 @@ async def site(services: int, load: dict[str, Any]) -> AsyncIterator[Site]:
             return child
 
         server = await start("server", "server", "--json", "--no-ui", "--database", str(folder / "temporal.db"))
-        shape = f"{Shape.LAYERED.value}:{services + 1}"
+        shape = f"{Shape.TREE.value}:{services + 1}"
         made = ("--generate", shape, "--seed", str(_SEED), "--weaknesses", "0")
         lab = await start("lab", "lab", "--json", "--free-ports", *made)
         environment["TEMPORAL_ADDRESS"] = (await server.ready(PATIENCE))["address"]

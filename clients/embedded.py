@@ -31,7 +31,7 @@ from workflows.names import SearchAttribute
 
 DEFAULT_FILE = Path(__file__).parents[1] / "temporal-dev.yaml"
 
-START_PATIENCE = timedelta(seconds=20)
+START_PATIENCE = timedelta(seconds=40)
 """Until the server answers. It takes half a second, on a machine that has nothing else to do."""
 
 _ATTEMPTS = 3

@@ -25,9 +25,9 @@ class LabSettings(BaseModel):
     """Equal analyze calls get the first call's task for so long (peer: 60)."""
     initializing: float = Field(default=0.02, ge=0)
     """An analysis rests so long in each of its short states."""
-    collect: float = Field(default=1.5, ge=0)
+    collect: float = Field(default=15, ge=0)
     """An analysis waits at most so long for traffic."""
-    collect_quiet: float = Field(default=0.4, ge=0)
+    collect_quiet: float = Field(default=0.6, ge=0)
     """Once something was recorded, so much silence ends the collection early."""
     replay_timeout: float = Field(default=2, gt=0)
     """Read timeout of a replayed request."""

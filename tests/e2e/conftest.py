@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -14,14 +15,14 @@ from temporalio.testing import WorkflowEnvironment
 
 from clients.temporal import ensure_search_attributes
 from lab import Lab, LabSettings, PortChoice
-from tests.e2e.bench import Bench, unhurried_example
+from tests.e2e.bench import PATIENCE, Bench, unhurried_example
 from worker import running
 
 ROOT = Path(__file__).parents[2]
 TEMPORAL = Path(sys.executable).with_name("temporal")
 
 QUICK = LabSettings(
-    rollout=0.1, fault_start=0.1, fault_stop=0.1, execute_wait=0.02, collect=2, collect_quiet=0.3, replay_timeout=4
+    rollout=0.1, fault_start=0.1, fault_stop=0.1, execute_wait=0.02, collect=20, collect_quiet=0.8, replay_timeout=4
 )
 """A lab that wastes no time, and still takes some for everything, so that a test can look in between."""
 
@@ -33,6 +34,7 @@ async def embedded_server() -> AsyncIterator[Client]:
         data_converter=pydantic_data_converter,
         dev_server_existing_path=str(TEMPORAL) if TEMPORAL.exists() else None,
         dev_server_log_level="error",
+        dev_server_startup_timeout=timedelta(seconds=PATIENCE),
     ) as server:
         assert await ensure_search_attributes(server.client)
         yield server.client

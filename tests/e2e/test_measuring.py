@@ -25,7 +25,7 @@ TOKENS = {
     "reviews": "chaos.reviews.remove=1",
     "shipping": "chaos.shipping.error=1",
 }
-# A backoff costs 300 ms: less than two of them in a row. The median, because a busy machine stalls some requests.
+# A back-off costs 900 ms in an unhurried lab, far more. The median, because a busy machine stalls some requests.
 REGRESSION: dict[str, Any] = {"percentile": "p50", "at_least": "200ms"}
 
 
@@ -47,8 +47,8 @@ def comparing(bench: Bench, *services: str, load: dict[str, Any], **slo: Any) ->
 
 @pytest.mark.timeout(300)
 async def test_the_planted_pair_is_a_regression_and_what_is_designed_is_none(bench: Bench) -> None:
-    """Each retry is within its budget, the fallback costs nothing, and both retries in a row are too slow."""
-    budgets = [{"for": name, "budget": "600ms"} for name in ("reviews", "shipping")]
+    """Each retry, 900 ms, is within its budget, the fallback costs nothing, and both retries in a row are too slow."""
+    budgets = [{"for": name, "budget": "1300ms"} for name in ("reviews", "shipping")]
     plan = comparing(bench, "bestsellers", "reviews", "shipping", load={"requests": REQUESTS}, overrides=budgets)
     summary = await bench.run(plan | {"exclude": ["bestsellers+*"]})
 

@@ -51,7 +51,7 @@ TOKENS = ["", "chaos.left.remove=1", "chaos.right.error=1", "chaos.left.remove=1
 """The baggage headers of its four cases; the first is the baseline's, and that of the steady state."""
 
 BRISK = LabSettings(
-    rollout=0.1, fault_start=0.1, fault_stop=0.1, execute_wait=0.02, collect=30, collect_quiet=0.3, replay_timeout=2
+    rollout=0.1, fault_start=0.1, fault_stop=0.1, execute_wait=0.02, collect=30, collect_quiet=0.8, replay_timeout=2
 )
 """Its proxy waits for traffic longer than anybody needs to notice that a worker has died, as the real one does."""
 

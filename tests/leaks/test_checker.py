@@ -152,6 +152,12 @@ def test_cases_that_are_missing_or_measured_twice_are_told() -> None:
         "0 requests with 'b=1', not 2",
         "1 requests with 'c=1', not 0",
     ]
+    asked = Counters(services={}, entry_baggage={"": 8, "a=1": 5})
+    assert checker.measured_otherwise(asked, {"": 5, "a=1": 5}, question=3) == []
+    assert checker.measured_otherwise(asked, {"": 6, "a=1": 2}, question=3) == [
+        "8 requests with '', not 6",
+        "5 requests with 'a=1', not 2",
+    ]
     twice = Counters(services={}, entry_baggage={"a=1": 3, "b=1": 3})
     assert checker.measured_otherwise(twice, {"a=1": 2, "b=1": 2}, spare=1) == ["3 requests with 'b=1', not 2"]
 

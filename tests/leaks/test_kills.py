@@ -76,7 +76,7 @@ async def killed(temporal: Client, folder: Path, undisturbed: Undisturbed, place
     found = [*checker.still_on(seen), *checker.at_once(seen.log), *checker.done_twice(seen, spare_rules=spare_rules)]
     found += [*checker.unheld(seen.log, windows), *checker.by_itself(seen.log)]
     spare = SENT_AGAIN.get((place.activity, moment), 0)
-    found += checker.measured_otherwise(seen.counters, undisturbed.entry_baggage, spare=spare)
+    found += checker.measured_otherwise(seen.counters, undisturbed.entry_baggage, spare=spare, question=STEADY)
     if (summary.cases, summary.verdict) != (undisturbed.summary.cases, undisturbed.summary.verdict):
         found.append(f"other cases than an undisturbed run: {summary.cases}, {summary.verdict}")
     if summary.recovery is not Recovery.VERIFIED:

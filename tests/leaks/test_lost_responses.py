@@ -24,7 +24,7 @@ from workflows.contracts.errors import ErrorCode
 from workflows.contracts.execution import Recovery, RunFailure, RunSummary, Verdict
 from workflows.contracts.load import CaseOutcome
 
-AT_ONCE = 4
+AT_ONCE = 2
 LOST = (Action.ACT_THEN_DROP, Action.ACT_THEN_500)
 SPOILT = (Action.GARBAGE, Action.ACT_THEN_TRUNCATE, Action.ACT_THEN_FLOOD, Action.HANG)
 PARTS = 4

@@ -60,7 +60,7 @@ KEPT_OF_VERIFIED = (WorkflowType.RESILIENCE_TEST, WorkflowType.PAIRS_WINDOW)
 KEPT_OF_UNFINISHED = (WorkflowType.RESILIENCE_TEST, WorkflowType.ENVIRONMENT_LOCK, WorkflowType.RULES_WINDOW)
 """The windows that were over before a run failed or was cancelled have the histories of a finished one."""
 
-UNHURRIED = LabSettings(rollout=0.4, fault_start=0.4, fault_stop=0.4, collect=2, collect_quiet=0.5, replay_timeout=1)
+UNHURRIED = LabSettings(rollout=0.4, fault_start=0.4, fault_stop=0.4, collect=20, collect_quiet=0.8, replay_timeout=1)
 """A lab in which every step takes long enough to be seen half done."""
 
 _BEGUN = {
