@@ -36,6 +36,8 @@ AS_JSON = click.option("--json", "as_json", is_flag=True, help="As JSON.")
 """For commands that print facts: JSON, and nothing else, on standard output. An error is JSON there as well, and a
 sentence on standard error; wrong use of the command line is the sentence alone, because nothing has begun."""
 
+QUIET = click.option("--quiet", "-q", is_flag=True, help="No progress: only what came of it.")
+
 STANDARD_OUTPUT = Path("-")
 """Stands for standard output where an option takes a file."""
 

@@ -60,6 +60,11 @@ _NO_EVENT_OF_A_WORKER = 2
 """Events of a run that no worker has taken up: started, first task scheduled."""
 
 
+def untold(_state: RunState) -> list[str]:
+    """Nothing is said of how a run goes on."""
+    return []
+
+
 class Detached(Exception):  # noqa: N818 - not an error: the operator let go
     """The operator let go of a run; the text says what becomes of it."""
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console, Group
+from rich.console import Console, ConsoleDimensions, Group
 from rich.live import Live
 
 from cli.console import coloured
@@ -84,5 +85,6 @@ class LiveView:
 
     def _draw(self) -> None:
         moment = Moment(self._state, self._log.entries(), self._log.of_store, datetime.now(UTC), self._footer)
-        size = self._console.size
+        # The terminal itself is asked. LINES and COLUMNS say what it once was, where a shell exports them.
+        size = self._console.size = ConsoleDimensions(*os.get_terminal_size(sys.stdout.fileno()))
         self._live.update(Group(*frame(moment, size.width, size.height, self._marks)), refresh=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cli.console import complain, say, understood
 from cli.exit_codes import ExitCode, RunOutcome, code_for
+from cli.following import Say
 from cli.report import PATIENCE
 from cli.report_files import ReportFiles
 from cli.results import ask_store
@@ -18,7 +19,7 @@ from workflows.contracts.status import RunState
 _PHASES = {RunStatus.COMPLETED: Phase.DONE, RunStatus.CANCELLED: Phase.CANCELLED}
 
 
-async def write_report(files: ReportFiles, plan: Plan, outcome: RunOutcome) -> ExitCode:
+async def write_report(files: ReportFiles, plan: Plan, outcome: RunOutcome, remark: Say = say) -> ExitCode:
     """Write what is wanted of it; the run's exit code, also when that fails, unless it would be 0."""
     if not files:
         return outcome.exit_code
@@ -26,7 +27,7 @@ async def write_report(files: ReportFiles, plan: Plan, outcome: RunOutcome) -> E
     if trouble is not None:
         return outcome.exit_code or code_for(trouble.code)
     for path in files.wanted.values():
-        say(f"report: {path}")
+        remark(f"report: {path}")
     return outcome.exit_code
 
 

@@ -9,9 +9,9 @@ from contextlib import asynccontextmanager
 import click
 
 from cli.connection import connected
-from cli.console import AS_JSON, clear_errors, complain, live, one_line, say
+from cli.console import AS_JSON, QUIET, clear_errors, complain, live, one_line, say
 from cli.exit_codes import ExitCode, RunOutcome
-from cli.following import Detached, Follower, Say, Tell
+from cli.following import Detached, Follower, Say, Tell, untold
 from cli.interrupts import Interrupts
 from cli.live import LiveView
 from cli.looking import RUN_ID, known
@@ -19,8 +19,6 @@ from cli.next_steps import after_run
 from cli.panels import Panels
 from cli.results import show_conclusion, show_outcome
 from workflows.contracts.status import RunState
-
-QUIET = click.option("--quiet", "-q", is_flag=True, help="No progress: only what came of it.")
 
 MOST_TROUBLES = 20
 """Warnings and errors that are told again when the live view is gone."""
@@ -75,7 +73,7 @@ async def _tell_outcome(outcome: RunOutcome, run_id: str, *, quiet: bool, as_jso
 async def _shown(run_id: str, *, quiet: bool, as_json: bool) -> AsyncIterator[tuple[Say, Tell]]:
     """How the run is shown: who says remarks, and who tells states. Remarks are no facts: not on standard output."""
     if quiet:
-        yield complain, _nothing
+        yield complain, untold
     elif as_json:
         yield complain, _JsonLines().lines
     elif not live():
@@ -108,7 +106,3 @@ class _JsonLines:
         if self._panels.lines(state):
             say(state.model_dump_json())
         return []
-
-
-def _nothing(_state: RunState) -> list[str]:
-    return []

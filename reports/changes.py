@@ -118,9 +118,16 @@ def _doubt(what: str, case: Looked, seen: Evidence, words: str, margins: Margins
     if seen.latency is not None and seen.latency.finding is Finding.REGRESSION:
         return f"{words}: may be chance among so many cases"
     if seen.latency is not None and seen.latency.low is None:
-        needed = least_successes(margins.percentile.share, margins.confidence / 100)
-        return f"{margins.percentile} needs {needed} successful requests, {_successes(case)} are there"
+        return f"{margins.percentile} {_lacking(case, seen.latency, margins)}"
     return words
+
+
+def _lacking(case: Looked, latency: Comparison, margins: Margins) -> str:
+    needed = least_successes(margins.percentile.share, margins.confidence / 100)
+    if min(case.before.successes or 0, case.after.successes or 0) < needed:
+        return f"needs {needed} successful requests, {_successes(case)} are there"
+    more = f", about {latency.more_requests} more" if latency.more_requests else ""
+    return f"needs more requests than {_successes(case)}{more}: those that are slow together tell less than others"
 
 
 def _successes(case: Looked) -> str:

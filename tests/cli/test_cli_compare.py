@@ -59,6 +59,10 @@ def failing(share: float) -> Takes:
     return take
 
 
+def slow_together(rng: random.Random, position: int) -> RequestSample:
+    return slower(3 if position // 10 % 2 else 1)(rng, position)
+
+
 class Runs:
     """Writes runs into a store as workers do: cases, results, samples, an end."""
 
@@ -171,6 +175,17 @@ async def test_code_6_it_cannot_be_told(runs: Runs, tmp_path: Path) -> None:
     assert "CANNOT BE TOLD: no case is surely worse, 16 may be" in said
     assert "p95 needs 59 successful requests, 12 are there" in said
     assert "about 47 more requests per case" in said
+
+
+async def test_requests_that_are_slow_together_say_less(runs: Runs) -> None:
+    """As many as the percentile needs are there, yet cannot tell: the reason is not that they are too few for it."""
+    facts = await compared(
+        await runs.add({"reviews": slow_together}, requests=60), await runs.add({"reviews": slow_together}, requests=60)
+    )
+    (case,) = [one for one in facts["cases"] if one["case_id"] == "reviews"]
+    assert case["change"] == "uncertain"
+    assert "p95 needs more requests than 60, about " in case["why"]
+    assert "slow together" in case["why"]
 
 
 async def test_code_2_they_cannot_be_compared(runs: Runs, tmp_path: Path) -> None:

@@ -24,8 +24,8 @@ from workflows.logic.canonical import canonical_json
 from workflows.names import run_workflow_id
 
 SHOP = str(ROOT / "examples" / "shop.yaml")
-NOT_FACTS = {"demo", "run", "worker", "schema"}
-"""A show, a run (whose `--json` names a file beside the progress), a log, and what is JSON anyway."""
+NOT_FACTS = {"demo", "run", "report", "worker", "schema"}
+"""A show, a run and a report (whose `--json` names a file, beside other forms), a log, and what is JSON anyway."""
 
 AWAY = {"TEMPORAL_ADDRESS": "127.0.0.1:1"}
 UNTIL_ASKED = {"server", "lab"}

@@ -17,6 +17,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from cli import following
 from cli.following import Detached, Follower, end_of
 from cli.interrupts import Interrupts
+from tests.cli.locking import until_locked
 from tests.cli.stand_ins import LOCK_BREAKS, NOT_CLEAN, UNVERIFIED, WAITS, WAITS_AND_IS_SLOW
 from tests.cli.terminal import Terminal
 from workflows.contracts.errors import ErrorCode
@@ -54,7 +55,7 @@ async def test_an_outcome_is_the_runs_end_and_its_locks(
 async def test_a_terminated_run_is_failed_and_its_recovery_is_waited_for(client: Client, begin: Begin) -> None:
     """The run itself can say nothing any more; the server and the lock can."""
     run = await begin(WAITS)
-    await _until_locked(client, run)
+    await until_locked(client, run)
     await run.terminate()
     outcome = await end_of(client, run, _nothing)
     assert (outcome.exit_code, outcome.recovery, outcome.message) == (3, Recovery.VERIFIED, "the run was terminated")
@@ -79,6 +80,25 @@ async def test_a_run_prints_its_ids_first_and_its_outcome_last(
     assert "\x1b" not in terminal.text
     facts = json.loads((tmp_path / "out.json").read_text())
     assert (facts["exit_code"], facts["recovery"], facts["workflow_id"]) == (1, "verified", run_workflow_id(name))
+
+
+@pytest.mark.usefixtures("stand_ins")
+async def test_quiet_is_the_outcome_alone(holdfast: Start, plan: WritePlan, tmp_path: Path) -> None:
+    """No progress and no cases; the files that were asked for are written all the same."""
+    terminal = await holdfast("run", f"{plan('failed')}.yaml", "--quiet", "--json", "out.json")
+    assert await terminal.end() == 1
+    first, *_, last = terminal.text.splitlines()
+    assert first.startswith("verdict: FAILED")
+    assert last == "recovery: verified, nothing is left on"
+    assert json.loads((tmp_path / "out.json").read_text())["exit_code"] == 1
+
+
+@pytest.mark.usefixtures("stand_ins")
+async def test_quiet_leaves_standard_output_to_json(holdfast: Start, plan: WritePlan) -> None:
+    """Then a pipe has all of it, and nothing else."""
+    terminal = await holdfast("run", f"{plan('failed')}.yaml", "-q", "--json", "-")
+    assert await terminal.end() == 1
+    assert json.loads(terminal.text)["exit_code"] == 1
 
 
 @pytest.mark.usefixtures("stand_ins")
@@ -157,7 +177,7 @@ async def test_a_second_run_of_a_plan_is_refused_or_replaces_the_first(
 ) -> None:
     """Exit code 7 with nothing touched, and both ways out named; with --force the first is cancelled and waited for."""
     run = await begin(WAITS)
-    await _until_locked(client, run)
+    await until_locked(client, run)
     name = run.id.rpartition("/")[2]
     refused = await holdfast("run", f"{name}.yaml", "--json", "refused.json")
     assert await refused.end() == 7
@@ -175,7 +195,7 @@ async def test_a_second_run_of_a_plan_is_refused_or_replaces_the_first(
 async def test_a_second_run_of_a_plan_waits_for_the_first(holdfast: Start, client: Client, begin: Begin) -> None:
     """With --wait it is started when the first has ended by itself, and not before."""
     run = await begin(WAITS)
-    await _until_locked(client, run)
+    await until_locked(client, run)
     name = run.id.rpartition("/")[2]
     waiting = await holdfast("run", f"{name}.yaml", "--wait", "--detach")
     await waiting.until(f"{run.id} is running: waiting for its end")
@@ -233,18 +253,6 @@ async def test_a_result_that_could_not_be_written_is_refused_at_once(holdfast: S
 
 def _nothing(_line: str) -> None:
     """Says nothing."""
-
-
-async def _until_locked(client: Client, run: Any) -> None:
-    lock = client.get_workflow_handle(f"environment/{run.first_execution_run_id}")
-    end = time.monotonic() + 10
-    while time.monotonic() < end:
-        try:
-            await lock.describe()
-        except RPCError:
-            continue
-        return
-    raise AssertionError("never locked")
 
 
 async def _status(client: Client, name: str) -> WorkflowExecutionStatus | None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from temporalio.client import Client, WorkflowExecutionStatus
 
+from tests.cli.locking import until_locked
 from tests.cli.stand_ins import UNVERIFIED, WAITS
 from tests.cli.terminal import Terminal
 from tests.cli.tmux import Tmux
@@ -50,8 +51,10 @@ async def test_in_a_terminal_it_takes_the_screen_and_gives_it_back(terminal: Ope
     """With stages, what is on and the log while it goes on; afterwards the outcome, below what stood there before."""
     run = await begin(WAITS)
     tmux = await terminal("watch", name_of(run))
-    shown = await tmux.until("▸ GENERATING_CASES")
+    await tmux.until("▸ GENERATING_CASES")
     assert await tmux.on_its_own_screen()
+    # What is read while it draws may be half a picture.
+    shown = await tmux.until(lambda shown: "Ctrl-C stops watching" in shown.splitlines()[-1])
     for words in (
         "plan stand-in",
         "execution 42",
@@ -60,7 +63,6 @@ async def test_in_a_terminal_it_takes_the_screen_and_gives_it_back(terminal: Ope
         "log, from the run itself",
     ):
         assert words in shown
-    assert "Ctrl-C stops watching" in shown.splitlines()[-1]
     assert {31, 32, 33} & colours(await tmux.screen(colours=True))
     await run.cancel()
     assert await tmux.end() == 130
@@ -89,9 +91,9 @@ async def test_ctrl_c_gives_the_terminal_back_and_leaves_the_run_alone(
 
 @pytest.mark.usefixtures("stand_ins")
 async def test_a_terminal_may_change_its_size(terminal: Open, begin: Begin) -> None:
-    """The next picture fits the new one, however small."""
+    """The next picture fits the new one, however small, whatever a shell has exported when it began."""
     run = await begin(WAITS)
-    tmux = await terminal("watch", name_of(run))
+    tmux = await terminal("watch", name_of(run), env={"COLUMNS": "80", "LINES": "24"})
     await tmux.until("▸ GENERATING_CASES")
     for width, height in ((80, 24), (40, 10), (150, 50)):
         await tmux.resize(width, height)
@@ -156,10 +158,11 @@ async def test_quiet_is_the_outcome_alone(holdfast: Start, begin: Begin) -> None
 
 
 @pytest.mark.usefixtures("stand_ins")
-async def test_quiet_takes_no_terminal_for_itself(terminal: Open, begin: Begin) -> None:
+async def test_quiet_takes_no_terminal_for_itself(terminal: Open, client: Client, begin: Begin) -> None:
     """Not even where it could."""
     run = await begin(WAITS)
     tmux = await terminal("watch", name_of(run), "--quiet")
+    await until_locked(client, run)
     await run.cancel()
     assert await tmux.end() == 130
     lines = [line for line in (await tmux.screen(history=True)).splitlines() if line]

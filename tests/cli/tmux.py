@@ -29,6 +29,7 @@ class Tmux:
 
     def __init__(self, folder: Path, work: Path, env: dict[str, str]) -> None:
         self._folder = folder
+        self._code = folder / "code"
         self._work = work
         self._env = clean_environment() | {"LC_ALL": "C.UTF-8", "COLORTERM": ""} | env
         for name in ("NO_COLOR", "TMUX"):
@@ -46,7 +47,10 @@ class Tmux:
         tmux = cls(Path(tempfile.mkdtemp(prefix="hf-tmux-")), folder, env)
         (tmux._folder / "conf").write_text(_CONFIG)
         command = shlex.join([sys.executable, str(ROOT / "starter.py"), *arguments])
-        command = f"exec env TERM={term} {command}" if term else f"exec {command}"
+        command = f"env TERM={term} {command}" if term else command
+        # tmux itself misses an exit code at times: of a process that ends just when its terminal does. The shell must
+        # outlive the Ctrl-C that is meant for the command.
+        command = f"trap : INT; {command}; echo $? >{shlex.quote(str(tmux._code))}"
         await tmux._do("-f", str(tmux._folder / "conf"), "new-session", "-d", f"-x{width}", f"-y{height}", command)
         return tmux
 
@@ -57,25 +61,31 @@ class Tmux:
 
     async def until(self, words: str | Callable[[str], bool], patience: float = PATIENCE) -> str:
         """The first screen that has these words, or is as it should be."""
-        async with asyncio.timeout(patience):
-            while True:
-                shown = await self.screen()
-                if words in shown if isinstance(words, str) else words(shown):
-                    return shown
-                assert not await self.ended(), f"ended before it showed {words!r}:\n{shown}"
-                await asyncio.sleep(0.05)
+        shown = ""
+        try:
+            async with asyncio.timeout(patience):
+                while True:
+                    shown = await self.screen()
+                    if words in shown if isinstance(words, str) else words(shown):
+                        return shown
+                    assert not await self.ended(), f"ended before it showed {words!r}:\n{shown}"
+                    await asyncio.sleep(0.05)
+        except TimeoutError as error:
+            raise AssertionError(f"did not show {words!r}:\n{shown}") from error
 
     async def ended(self) -> bool:
         """Whether the command has."""
-        return await self._ask("#{pane_dead}") == "1"
+        return bool(self._exit_code())
 
     async def end(self, patience: float = PATIENCE) -> int:
         """Wait for its end; its exit code."""
         async with asyncio.timeout(patience):
-            # tmux knows that it is dead a moment before it knows how it died.
-            while not (status := await self._ask("#{pane_dead_status}")):
+            while not (code := self._exit_code()):
                 await asyncio.sleep(0.05)
-        return int(status)
+        return int(code)
+
+    def _exit_code(self) -> str:
+        return self._code.read_text().strip() if self._code.exists() else ""
 
     async def on_its_own_screen(self) -> bool:
         """Whether it has taken the terminal for itself."""
