@@ -49,7 +49,7 @@ FIELDS: dict[str, Field] = {
     "request id": Field(lambda s: s.req_def_id, lambda s: f"request {s.req_def_id}"),
     "namespace": Field(lambda s: s.namespace == "shop", lambda s: "namespace shop"),
     "status": Field(lambda s: s.status is RunStatus.COMPLETED, lambda s: "status completed"),
-    "phase": Field(lambda s: s.finished_at and s.phase == "DONE", lambda s: "phase DONE", lambda s: "completed, DONE"),
+    "phase": Field(lambda s: s.finished_at and s.phase == "DONE", lambda s: "phase DONE", lambda s: "DONE"),
     "verdict": Field(lambda s: s.verdict, lambda s: "verdict failed", verdict_sentence),
     "recovery": Field(lambda s: s.recovery == "verified", lambda s: "recovery verified", recovery_sentence),
     "started": Field(lambda s: s.started_at, lambda s: f"started {s.started_at:%Y-%m-%d %H:%M:%S}"),
@@ -125,7 +125,9 @@ FIELDS: dict[str, Field] = {
     "cases done": Field(lambda s: s.load.cases_done == 16, lambda s: "16 of 16 cases done"),
     "cases with metrics": Field(lambda s: len(s.load.cases) == 16, lambda s: "baseline "),
     "worst p95": Field(
-        lambda s: s.load.cases and s.load.worst_p95_ms is None, lambda s: "worst p95 n too small", lambda s: "Worst p95"
+        lambda s: s.load.cases and s.load.worst_p95_ms is None,
+        lambda s: "worst p95 n too small",
+        lambda s: "No case had requests enough for a p95",
     ),
     "slowest request": Field(
         lambda s: s.load.worst_max_ms,
