@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowFailureError, WorkflowHandle
 
 from tests.e2e.bench import Bench, until
@@ -12,6 +13,9 @@ from tests.leaks.stages import workflows_of
 from workflows.contracts.execution import Recovery
 from workflows.contracts.windows import WindowKind, WindowState
 from workflows.names import WorkflowType
+
+EVENTS_OF_A_WINDOW = 3
+"""In the history of the run that has it."""
 
 
 @pytest.fixture(autouse=True)
@@ -48,6 +52,22 @@ async def test_a_run_knows_of_its_windows_without_a_signal(bench: Bench) -> None
     ]
     assert all(row.peer_name.startswith("hf-") and row.began_at and row.ended_at for row in faults)
     assert await signals_sent(bench, run) == [0, 0]
+
+
+async def events_of_its_own(bench: Bench, services: int) -> int:
+    """Of a run with so many services, its workflow tasks (at most one comes with an event from outside) not counted."""
+    plan = bench.plan(load={"requests": 1, "concurrency": 1})
+    run = await bench.start(plan | {"services": plan["services"][:services]})
+    await run.result()
+    await bench.lock_ended(run)
+    kinds = [EventType.Name(event.event_type) async for event in run.fetch_history_events()]
+    return sum("WORKFLOW_TASK" not in kind for kind in kinds)
+
+
+async def test_a_service_costs_its_run_the_start_and_the_end_of_a_window(bench: Bench) -> None:
+    """Begun, started, ended: with a fourth event for each, a thousand services would not fit into one history."""
+    few, more = [await events_of_its_own(bench, services) for services in (2, 5)]
+    assert more - few <= 3 * EVENTS_OF_A_WINDOW
 
 
 async def test_a_cancelled_one_is_told_what_its_result_cannot_tell(bench: Bench) -> None:
