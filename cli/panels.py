@@ -91,7 +91,7 @@ def _analysis(state: RunState) -> Iterator[str]:
         yield f"  failed: {panel.error}"
     for one in panel.recorded:
         deaf = "" if one.baggage_forwarded or not one.patterns else ", no baggage reaches it"
-        yield f"  {one.service:<24} {one.patterns} recorded requests{deaf}"
+        yield f"  {one.service:<24} {one.patterns} recorded request{'' if one.patterns == 1 else 's'}{deaf}"
     yield from _stability(panel.stability)
 
 

@@ -1,6 +1,7 @@
 """The report as Markdown, for a pull request or the summary of a pipeline's step: GitHub's and GitLab's dialect.
 
-A comment holds 65,536 characters at most, so tables are cut, and say so; the other forms have everything.
+A comment holds 65,536 characters at most, so tables are cut, and say so; where that is not enough, what matters least
+is left out. The other forms have everything.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from reports.model import CaseReport, CaseState, PairCell, Report
 from reports.words import NONE, milliseconds, percent, seconds, times
 from workflows.contracts.slo import Percentile
 
+MOST_CHARACTERS = 65_000
+"""Of all of it: a comment's, less the line that says what is left out."""
 MOST_ROWS = 20
 """Of any table."""
 LARGEST_MATRIX = 12
@@ -32,8 +35,25 @@ Rows = Iterable[Sequence[str]]
 
 def render(report: Report) -> str:
     """Verdict and recovery first; then what failed, and what lies behind it."""
-    parts = [_top, _pairs, _cases, _matrix, _coverage, _services, _timeline, _details]
-    return "\n".join(line for part in parts for line in part(report)).rstrip() + "\n"
+    parts = {
+        "verdict": _top,
+        "pairs": _pairs,
+        "cases": _cases,
+        "matrix": _matrix,
+        "coverage": _coverage,
+        "services": _services,
+        "timeline": _timeline,
+        "plan": _details,
+    }
+    text, left_out = "", []
+    for name, part in parts.items():
+        more = "".join(f"{line}\n" for line in part(report))
+        if len(text) + len(more) > MOST_CHARACTERS:
+            left_out.append(name)
+        else:
+            text += more
+    told = f"Too long for a comment, and so not here: {', '.join(left_out)}.\n" if left_out else ""
+    return f"{text}{told}".rstrip() + "\n"
 
 
 def _top(report: Report) -> Iterator[str]:

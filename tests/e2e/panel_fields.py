@@ -72,9 +72,7 @@ FIELDS: dict[str, Field] = {
     ),
     "analysis task": Field(lambda s: s.analysis.analyze_task_id, lambda s: f"analysis {s.analysis.analyze_task_id}"),
     "record": Field(lambda s: s.analysis.record_id, lambda s: f"record {s.analysis.record_id}"),
-    "recorded": Field(
-        lambda s: len(s.analysis.recorded) == 5, lambda s: "1 recorded requests", lambda s: "1 recorded request"
-    ),
+    "recorded": Field(lambda s: len(s.analysis.recorded) == 5, lambda s: "1 recorded request"),
     "stability after analysis": Field(lambda s: len(s.analysis.stability) == 5, lambda s: "stable after"),
     # Cases and baggage.
     "cases": Field(

@@ -18,7 +18,7 @@ from reports import as_json, as_junit, as_markdown
 from reports.as_junit import Inconclusive
 from reports.gather import gather
 from reports.html.data import page_data
-from reports.model import CaseState, Report
+from reports.model import CaseState, Notice, Report
 from reports.without_store import report_of
 from reports.words import milliseconds, percent
 from tests.reports.stored_runs import StoredRun, aborted_run, finished_run, small_plan, taken
@@ -184,6 +184,18 @@ async def test_markdown_fits_a_comment(finished: Report) -> None:
         update={"cases": cases, "pairs": pairs, "services": services, "plan_yaml": "a: b\n" * 20_000}
     )
     assert len(as_markdown.render(large)) < 65_536
+    # The longest that names and answers may be, all of it characters that Markdown must be kept from reading.
+    answers = [finished.services[0].captured[0].model_copy(update={"path": "/" + "*" * 3_000})] * 20
+    loud = [one.model_copy(update={"fault": "*" * 300, "captured": answers}) for one in services]
+    cases = [one.model_copy(update={"case_id": "_" * 300, "reason": "*" * 5_000}) for one in cases[:20]]
+    windows = [finished.timeline.windows[0].model_copy(update={"peer_name": "_" * 300, "service": ""})] * 500
+    notices = [Notice(at=finished.written_at, level="WARN", message="*" * 5_000)] * 200
+    timeline = finished.timeline.model_copy(update={"windows": windows, "notices": notices})
+    worst = large.model_copy(update={"services": loud, "cases": cases, "timeline": timeline})
+    text = as_markdown.render(worst)
+    assert len(text) < 65_536
+    assert text.endswith("Too long for a comment, and so not here: timeline, plan.\n")
+    assert text.count("<details>") == text.count("</details>")
 
 
 async def test_all_forms_tell_the_same_numbers(finished: Report) -> None:
