@@ -7,6 +7,9 @@ PARALLEL ?= 3
 VENV := .venv
 BIN := $(VENV)/bin
 
+# Workers, and the sandbox of each workflow, import everything again: without compiled files that takes twice as long.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help demo test test-all soak bench check format lock histories clean
 .DEFAULT_GOAL := help
 

@@ -9,6 +9,7 @@ from typing import Self
 
 import httpx
 
+from clients.trust import trusted
 from workflows.contracts.errors import ErrorCode, HoldfastError
 from workflows.logic.capture import canary_body, canary_path
 from workflows.logic.tokens import BAGGAGE_HEADER
@@ -21,7 +22,7 @@ class CanaryClient:
     """Sends canaries to services."""
 
     def __init__(self) -> None:
-        self._client = httpx.AsyncClient(timeout=TIMEOUT, trust_env=False, follow_redirects=False)
+        self._client = httpx.AsyncClient(timeout=TIMEOUT, trust_env=False, follow_redirects=False, verify=trusted())
 
     async def __aenter__(self) -> Self:
         """Use as a context."""

@@ -16,6 +16,7 @@ from urllib.parse import quote
 import httpx
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
+from clients.trust import trusted
 from workflows.contracts.errors import ErrorCode, HoldfastError
 
 CONNECT_TIMEOUT = 5.0
@@ -154,6 +155,7 @@ class PeerHttp:
             timeout=httpx.Timeout(self._total, connect=CONNECT_TIMEOUT),
             follow_redirects=False,
             trust_env=False,
+            verify=trusted(),
         )
 
     async def aclose(self) -> None:

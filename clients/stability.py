@@ -9,6 +9,7 @@ from typing import Protocol
 
 import httpx
 
+from clients.trust import trusted
 from workflows.contracts.system import HttpStability
 from workflows.contracts.windows import ServiceStability
 
@@ -37,7 +38,7 @@ class HttpStabilityClient:
         started = time.monotonic()
         end = started + longest.total_seconds()
         good = 0
-        async with httpx.AsyncClient(timeout=SAMPLE_TIMEOUT, trust_env=False, follow_redirects=False) as client:
+        async with _client(SAMPLE_TIMEOUT) as client:
             while True:
                 seen = await _sample(client, url, SAMPLE_TIMEOUT)
                 good = good + 1 if seen.startswith("2") else 0
@@ -53,8 +54,12 @@ class HttpStabilityClient:
 async def answer_of(url: str, within: timedelta) -> str:
     """Ask an address once: the status, or the name of what went wrong. Redirects are answers."""
     seconds = within.total_seconds()
-    async with httpx.AsyncClient(timeout=seconds, trust_env=False, follow_redirects=False) as client:
+    async with _client(seconds) as client:
         return await _sample(client, url, seconds)
+
+
+def _client(seconds: float) -> httpx.AsyncClient:
+    return httpx.AsyncClient(timeout=seconds, trust_env=False, follow_redirects=False, verify=trusted())
 
 
 async def _sample(client: httpx.AsyncClient, url: str, seconds: float) -> str:
