@@ -1,7 +1,8 @@
 """Cancelling, as it really behaves.
 
 A cancel can be swallowed: an activity or child that ends normally although it was cancelled returns its value, and the
-run would go on and complete. So after every awaited activity or window: `ensure_not_cancelled()`.
+run would go on and complete. So does a signal that is on its way. So after every awaited activity, window or signal:
+`ensure_not_cancelled()`.
 
 And a cancel can hit the clean-up itself: only the first cancel is delivered, into whatever is awaited then. If that is
 the closing of a window, the closing must go on. So every closing runs under `despite_cancel()`.

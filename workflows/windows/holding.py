@@ -107,7 +107,16 @@ class Holding:
         """What was intended is on."""
         await self.settle(LedgerState.OPEN, detail)
         self.ensure_open()
-        await self.tell(WindowState.OPEN, detail=detail, **facts)
+        await self.tell_and_go_on(WindowState.OPEN, detail=detail, **facts)
+
+    async def tell_and_go_on(self, state: WindowState, **facts: Any) -> None:
+        """Signal the run in the midst of the work: a signal that is on its way ends normally although it is cancelled.
+
+        Raises:
+            CancelledError: as `ensure_open`.
+        """
+        await self.tell(state, **facts)
+        self.ensure_open()
 
     async def tell(self, state: WindowState, **facts: Any) -> None:
         """Signal the run. A run that is gone is no trouble: its windows close all the same.
