@@ -32,14 +32,14 @@ PATIENCE = 150.0
 """Seconds until a condition counts as never coming true."""
 
 
-async def until(look: Callable[[], Awaitable[Any]], what: str, patience: float = PATIENCE) -> Any:
-    """Await a condition; fail saying which one never came."""
+async def until(look: Callable[[], Awaitable[Any]], what: str, patience: float = PATIENCE, every: float = 0.02) -> Any:
+    """Await a condition, looked for `every` so many seconds; fail saying which one never came."""
     end = asyncio.get_running_loop().time() + patience
     while asyncio.get_running_loop().time() < end:
         found = await look()
         if found:
             return found
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(every)
     raise AssertionError(f"never happened: {what}")
 
 
@@ -166,7 +166,8 @@ class Bench:
             state = await self.status(handle)
             return state is not None and reached(state)
 
-        await until(look, what)
+        # Each look is a query: asked as often as others they take a tenth of the processor from the run that they ask.
+        await until(look, what, every=0.05)
 
     async def until_phase(self, handle: WorkflowHandle[Any, Any], phase: Phase) -> None:
         """Wait until the run has entered a phase."""

@@ -162,6 +162,7 @@ def overlaps(log: list[LogEntry]) -> set[tuple[str, str]]:
     }
 
 
+@pytest.mark.exhaustive
 @pytest.mark.timeout(300)
 async def test_independent_services_are_broken_at_once_and_fail_as_they_do_alone(town: Town) -> None:
     """Four at once, no two on one path, the same is found; and whoever reads of one is told what was on beside it."""

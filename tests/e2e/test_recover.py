@@ -190,7 +190,9 @@ async def test_what_cannot_be_verified_is_never_called_closed(bench: Bench) -> N
     assert bench.lab.state().clean
 
 
-@pytest.mark.parametrize("kind", list(KINDS))
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=() if kind == "rules" else pytest.mark.exhaustive) for kind in KINDS]
+)
 async def test_without_temporal_and_store_the_names_at_the_peers_are_enough(idle_bench: Bench, kind: str) -> None:
     """Nothing but the peers is asked. Twice does no harm."""
     bench = idle_bench

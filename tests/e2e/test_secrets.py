@@ -36,6 +36,7 @@ async def test_a_planted_secret_is_in_no_file_history_or_log(idle_bench: Bench) 
     await _assert_absent(bench, summary.execution_id, handle.id)
 
 
+@pytest.mark.exhaustive
 async def test_a_named_field_of_a_form_is_in_no_recording(idle_bench: Bench) -> None:
     """The plan says it in clear, and so may be read; what was heard of it on the way may not, nor the request's row."""
     bench = idle_bench

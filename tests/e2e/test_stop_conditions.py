@@ -139,6 +139,7 @@ async def test_a_deadline_closes_everything_first(bench: Bench, paused: bool) ->
     assert (await bench.store.execution_row(found.execution_id)).run_status is RunStatus.TIMED_OUT
 
 
+@pytest.mark.exhaustive
 async def test_a_watch_survives_its_worker(idle_bench: Bench) -> None:
     """Another worker goes on watching, and ends the run."""
     bench = idle_bench

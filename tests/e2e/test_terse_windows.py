@@ -64,6 +64,7 @@ async def events_of_its_own(bench: Bench, services: int) -> int:
     return sum("WORKFLOW_TASK" not in kind for kind in kinds)
 
 
+@pytest.mark.exhaustive
 async def test_a_service_costs_its_run_the_start_and_the_end_of_a_window(bench: Bench) -> None:
     """Begun, started, ended: with a fourth event for each, a thousand services would not fit into one history."""
     few, more = [await events_of_its_own(bench, services) for services in (2, 5)]

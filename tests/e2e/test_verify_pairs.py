@@ -212,7 +212,14 @@ async def test_the_worker_must_allow_two_faults_at_once(idle_trio: Trio) -> None
     assert await idle_trio.log() == []
 
 
-@pytest.mark.parametrize("how", ["cancel", "abort", "terminate"])
+@pytest.mark.parametrize(
+    "how",
+    [
+        pytest.param("cancel", marks=pytest.mark.exhaustive),
+        pytest.param("abort", marks=pytest.mark.exhaustive),
+        "terminate",
+    ],
+)
 async def test_both_faults_are_closed_however_the_run_ends(trio: Trio, how: str) -> None:
     """In the middle of a pair, with both on."""
     trio.hold_pair()
@@ -235,6 +242,7 @@ async def test_both_faults_are_closed_however_the_run_ends(trio: Trio, how: str)
     assert row.run_status is (RunStatus.CANCELLED if how == "cancel" else RunStatus.FAILED)
 
 
+@pytest.mark.exhaustive
 async def test_a_killed_worker_costs_no_pair(idle_trio: Trio) -> None:
     """Another one goes on: nothing is injected twice, and the pair is compared."""
     first = await idle_trio.worker(HOLDFAST_MAX_ACTIVE_FAULTS="2")
@@ -269,6 +277,7 @@ async def test_a_fault_that_is_refused_leaves_its_pair_unchecked(trio: Trio) -> 
     assert summary.verdict is Verdict.FAILED
 
 
+@pytest.mark.exhaustive
 async def test_after_a_fault_that_cannot_be_closed_no_pair_begins(trio: Trio) -> None:
     """The run ends, and says so."""
     lie = Instruction(endpoint=Endpoint.FAULT_DELETE, action=Action.LIE, contains=f"-{LEFT_RIGHT}")
