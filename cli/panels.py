@@ -11,6 +11,7 @@ from datetime import datetime
 
 from cli.console import one_line
 from cli.pairs import fidelity_lines
+from reports.words import count
 from workflows.contracts.execution import CaseVerdict, Phase
 from workflows.contracts.slo import Percentile
 from workflows.contracts.status import InjectionRow, LoadPanel, RunState
@@ -91,7 +92,7 @@ def _analysis(state: RunState) -> Iterator[str]:
         yield f"  failed: {panel.error}"
     for one in panel.recorded:
         deaf = "" if one.baggage_forwarded or not one.patterns else ", no baggage reaches it"
-        yield f"  {one.service:<24} {one.patterns} recorded request{'' if one.patterns == 1 else 's'}{deaf}"
+        yield f"  {one.service:<24} {count(one.patterns, 'recorded request')}{deaf}"
     yield from _stability(panel.stability)
 
 

@@ -10,5 +10,5 @@ import httpx
 
 @cache
 def trusted() -> ssl.SSLContext:
-    """The authorities that come with httpx. What the environment says of others is not asked, as in every client."""
+    """The authorities that come with httpx; what the environment says of others is not asked."""
     return httpx.create_ssl_context(trust_env=False)

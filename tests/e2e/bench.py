@@ -12,9 +12,16 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Self
 
+import pytest
 import yaml
 from temporalio.api.enums.v1 import EventType
-from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle, WorkflowQueryFailedError
+from temporalio.client import (
+    Client,
+    WorkflowExecutionStatus,
+    WorkflowFailureError,
+    WorkflowHandle,
+    WorkflowQueryFailedError,
+)
 from temporalio.service import RPCError
 
 from clients.settings import Settings
@@ -158,13 +165,13 @@ class Bench:
             return None
 
     async def until_state(
-        self, handle: WorkflowHandle[Any, Any], reached: Callable[[RunState], bool], what: str
+        self, handle: WorkflowHandle[Any, Any], reached: Callable[[RunState], object], what: str
     ) -> None:
         """Wait until the run's state is so."""
 
         async def look() -> bool:
             state = await self.status(handle)
-            return state is not None and reached(state)
+            return state is not None and bool(reached(state))
 
         # Each look is a query: asked as often as others they take a tenth of the processor from the run that they ask.
         await until(look, what, every=0.05)
@@ -190,6 +197,17 @@ class Bench:
                 except TimeoutError:
                     raise AssertionError(f"the lock never ended:\n{await self._held_up(handle, lock)}") from None
         return None
+
+    async def cancelled(self, handle: WorkflowHandle[Any, Any]) -> LockReport:
+        """Cancel a run and wait for its end and its lock's: everything must be off, and said to be."""
+        await handle.cancel()
+        with pytest.raises(WorkflowFailureError):
+            await handle.result()
+        report = await self.lock_ended(handle)
+        assert report is not None
+        assert report.recovery_verified
+        assert self.lab.state().clean
+        return report
 
     async def _held_up(self, *handles: WorkflowHandle[Any, Any]) -> str:
         """What workflows wait for, by the server, and how far this bench's worker processes came."""
