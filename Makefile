@@ -4,13 +4,14 @@ PYTHON ?= python3
 # cores (94 % of both in use) they wait for a processor instead.
 # Tests take from a millisecond to minutes, so who has none left takes some of another's.
 PARALLEL ?= 3
+SHARE ?= 15m
 VENV := .venv
 BIN := $(VENV)/bin
 
 # Workers, and the sandbox of each workflow, import everything again: without compiled files that takes twice as long.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test test-all soak bench check format lock histories clean
+.PHONY: help demo test test-all test-share soak bench check format lock histories clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -37,6 +38,9 @@ test: $(BIN)/.dev  ## unit, integration on a real Temporal server, end to end on
 
 test-all: $(BIN)/.dev  ## everything, the exhaustive tests included
 	@$(BIN)/python -m pytest -n $(PARALLEL) --dist worksteal
+
+test-share: $(BIN)/.dev  ## a share of the exhaustive tests, 15 minutes of them (SHARE=30m): touched folders first
+	@$(BIN)/python -m pytest -p tests.share --share $(SHARE) -n $(PARALLEL) --dist load --maxschedchunk 1 -m exhaustive
 
 soak: $(BIN)/.dev  ## random troubles until the time is over (SOAK=10m, SEED=random); ends with figures and what went wrong
 	@$(BIN)/python -m tests.leaks.soak
