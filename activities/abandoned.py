@@ -23,7 +23,7 @@ from workflows.contracts.windows import (
     WindowKind,
 )
 from workflows.logic.durations import acts_after_end, overdue_after
-from workflows.names import lock_workflow_id
+from workflows.names import lock_of
 
 
 async def is_abandoned(tools: Toolbox, runs: RunDirectory, row: LedgerEntry) -> bool:
@@ -115,7 +115,7 @@ async def write_missing_end(tools: Toolbox, runs: RunDirectory, record: Executio
 
 async def _held_by_another(runs: RunDirectory, subject: Subject) -> bool:
     execution = subject.execution
-    holder = await runs.holder(lock_workflow_id(execution.environment, execution.namespace))
+    holder = await runs.holder(lock_of(execution))
     return holder is not None and holder.execution_id != execution.execution_id
 
 

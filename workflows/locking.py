@@ -11,7 +11,7 @@ from workflows.contracts.execution import IfBusy
 from workflows.contracts.plan import Plan
 from workflows.contracts.windows import LockHolder, LockInput, LockReport, LockWait, WindowInput
 from workflows.logic.board import Board
-from workflows.names import MEMO_HOLDER, lock_of_plan
+from workflows.names import MEMO_HOLDER, lock_of
 from workflows.run_failures import StageError
 from workflows.windows.cancellation import ensure_not_cancelled
 from workflows.windows.lock import EnvironmentLock
@@ -29,7 +29,7 @@ async def take_lock(
         StageError: EXECUTION_ALREADY_RUNNING when another run holds it and `if_busy` is `refuse`.
         ChildWorkflowError: ENVIRONMENT_NOT_CLEAN from the lock's pre-flight.
     """
-    lock_id = lock_of_plan(plan)
+    lock_id = lock_of(order.execution)
     holder = LockHolder(
         plan=plan.name,
         workflow_id=order.parent_workflow_id,

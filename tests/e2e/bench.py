@@ -115,7 +115,6 @@ class Bench:
         addresses = self.lab.addresses
         plan["name"] = self.name
         plan["system"] |= {
-            "environment": self.name,
             "proxy": addresses.proxy,
             "faults": addresses.faults,
             "services": addresses.services,
