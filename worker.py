@@ -110,7 +110,7 @@ def build_activities(
     executions = ExecutionActivities(tools, timing, rails, search_attributes=search_attributes)
     faults, rules, traffic = FaultActivities(tools), RulesActivities(tools), TrafficActivities(tools)
     pairs = PairActivities(tools)
-    ledger, lock, load = LedgerActivities(tools), LockActivities(tools, runs), LoadActivities(tools)
+    ledger, lock, load = LedgerActivities(tools), LockActivities(tools, runs, rails), LoadActivities(tools)
     return Activities(
         control=[
             executions.create,
@@ -122,6 +122,8 @@ def build_activities(
             ledger.update_ledger,
             lock.describe_holder,
             lock.await_free,
+            lock.describe_others,
+            lock.await_others,
             lock.await_run_ended,
             lock.preflight,
             lock.await_settled,

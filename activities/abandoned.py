@@ -23,7 +23,7 @@ from workflows.contracts.windows import (
     WindowKind,
 )
 from workflows.logic.durations import acts_after_end, overdue_after
-from workflows.names import lock_workflow_id
+from workflows.names import lock_of
 
 
 async def is_abandoned(tools: Toolbox, runs: RunDirectory, row: LedgerEntry) -> bool:
@@ -58,14 +58,18 @@ async def quiet_from(runs: RunDirectory, subject: Subject, row: LedgerEntry) -> 
     return ended + acts_after_end(row.kind, len(subject.plan.services), subject.execution.timing)
 
 
-async def close_abandoned(tools: Toolbox, runs: RunDirectory, row: LedgerEntry, end: datetime, by: str) -> Closing:
+async def close_abandoned(
+    tools: Toolbox, runs: RunDirectory, row: LedgerEntry, end: datetime, by: str, *, holder: int | None = None
+) -> Closing:
     """Close what an abandoned row stands for, until `end`, and write what came of it; `by` is who does it.
+
+    `holder` is the execution that does it with the lock in hand, and has switched nothing on yet.
 
     A row whose window may still switch something on stays as it is, however off everything is now: that is not
     verified, and to be looked at again.
     """
     subject = await tools.subject(row.execution_id)
-    if row.kind is WindowKind.RECORDING and await _held_by_another(runs, subject):
+    if row.kind is WindowKind.RECORDING and await _held_by_another(runs, subject, holder):
         # Recordings have no names of ours: those that are on now belong to the run that holds the namespace.
         return Closing(verified=False, detail="another run holds the namespace; looked at again later")
     if row.kind is WindowKind.LOCK:
@@ -113,10 +117,9 @@ async def write_missing_end(tools: Toolbox, runs: RunDirectory, record: Executio
     return True
 
 
-async def _held_by_another(runs: RunDirectory, subject: Subject) -> bool:
-    execution = subject.execution
-    holder = await runs.holder(lock_workflow_id(execution.environment, execution.namespace))
-    return holder is not None and holder.execution_id != execution.execution_id
+async def _held_by_another(runs: RunDirectory, subject: Subject, closer: int | None) -> bool:
+    holder = await runs.holder(lock_of(subject.execution))
+    return holder is not None and holder.execution_id not in (subject.execution.execution_id, closer)
 
 
 async def _close(tools: Toolbox, subject: Subject, row: LedgerEntry, end: datetime, settled: timedelta) -> Closing:

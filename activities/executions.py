@@ -16,6 +16,7 @@ from workflows.contracts.load import Case, CaseRange, CaseType, GeneratedCases
 from workflows.contracts.plan import Plan
 from workflows.contracts.timing import Timing
 from workflows.logic.cases import case_count, cases_in
+from workflows.logic.environments import environment_of
 from workflows.logic.faults import expand, faults_json
 from workflows.logic.guardrails import outside, too_few_for_pairs
 from workflows.logic.tokens import overlapping, token_of
@@ -46,7 +47,9 @@ class ExecutionActivities:
         plan = Plan.model_validate_json(new.plan_json)
         self._refuse_outside_guardrails(plan, verify_pairs=new.verify_pairs)
         self._refuse_missing_secrets(plan)
-        execution = await self._tools.store.create_execution(new, plan, self._timing)
+        execution = await self._tools.store.create_execution(
+            new, plan, self._timing, environment_of(plan, self._rails.environments)
+        )
         message = f"plan {plan.name}: {len(plan.services)} services, {case_count(len(plan.services))} cases"
         await self._tools.store.log(execution.execution_id, "created", LogLevel.INFO, message)
         return execution.model_copy(update={"search_attributes": self._search_attributes})

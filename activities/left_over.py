@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from activities.toolbox import Subject, Toolbox
-from workflows.contracts.errors import HoldfastError
+from workflows.contracts.errors import ErrorCode, HoldfastError
 from workflows.names import FAULT_PREFIX
 
 
@@ -28,6 +28,21 @@ async def left_over(tools: Toolbox, subject: Subject, fault_prefix: str) -> list
         if await faults.status(name) is not None and not await is_elsewhere(tools, name, subject):
             left.append(f"fault {name}")
     return left
+
+
+async def refuse_left_over(tools: Toolbox, subject: Subject) -> None:
+    """Look once more, right before the first thing is switched on, for what has come on since pre-flight.
+
+    Raises:
+        HoldfastError: ENVIRONMENT_NOT_CLEAN, naming what is on; a PEER_ code when a peer could not be asked.
+    """
+    left = await left_over(tools, subject, FAULT_PREFIX)
+    if left:
+        raise HoldfastError(
+            ErrorCode.ENVIRONMENT_NOT_CLEAN,
+            f"something has come on in {subject.namespace} since the run began: {'; '.join(left)}",
+            hint="does another installation of Holdfast test this system? Nothing was switched on",
+        )
 
 
 async def is_elsewhere(tools: Toolbox, fault_name: str, subject: Subject) -> bool:

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from datetime import timedelta
 
 from temporalio import activity
 
 from activities.base import closing_deadline, poll, step
+from activities.cleaning import BY as CLEANER
 from activities.cleaning import Cleaner
 from activities.endings import SERVER_POLL, write_ending
 from activities.left_over import left_over
+from activities.others import Others
 from activities.steady import steady_again, was_touched
 from activities.targets import require_targets
 from activities.toolbox import Subject, Toolbox
 from clients.runs import RunDirectory
 from workflows.contracts.errors import ErrorCode, HoldfastError
 from workflows.contracts.execution import Ending, ExecutionRef, Leftovers
+from workflows.contracts.guardrails import Guardrails
 from workflows.contracts.windows import (
     SETTLED,
     Closing,
@@ -25,21 +29,27 @@ from workflows.contracts.windows import (
     LockHolder,
     LockWait,
     OpenWindows,
+    OthersWait,
     PreflightOrder,
     PreflightReport,
     RunRef,
     WindowKind,
 )
 from workflows.logic.durations import settled_within
-from workflows.names import FAULT_PREFIX, base36
+from workflows.logic.environments import ENVIRONMENTS, environment_of
+from workflows.names import FAULT_PREFIX, WorkflowType, base36, lock_of, lock_workflow_id
+
+_APART = 2.0
+"""Seconds, at most, by which runs that waited for each other begin again one after the other."""
 
 
 class LockActivities:
     """Looks at peers, ledger and server before the first and after the last thing a run does."""
 
-    def __init__(self, tools: Toolbox, runs: RunDirectory) -> None:
+    def __init__(self, tools: Toolbox, runs: RunDirectory, rails: Guardrails) -> None:
         self._tools = tools
         self._runs = runs
+        self._rails = rails
 
     @activity.defn(name="describe_holder")
     @step
@@ -56,6 +66,38 @@ class LockActivities:
             await self._runs.cancel(holder.workflow_id, holder.run_id)
         while await self._runs.is_running(wait.lock_id):  # noqa: ASYNC110 - the event is on the server
             await asyncio.sleep(SERVER_POLL)
+
+    @activity.defn(name="describe_others")
+    @step
+    async def describe_others(self, order: ExecutionRef) -> LockHolder:
+        """Which other run acts on the same places under another lock; empty when none does any more."""
+        living = await self._others(await self._tools.subject(order.execution_id)).living()
+        if not living:
+            return LockHolder()
+        row = living[0]
+        other = await self._tools.store.execution_row(row.execution_id)
+        return LockHolder(
+            plan=other.plan,
+            workflow_id=row.parent_workflow_id,
+            run_id=row.parent_run_id,
+            execution_id=row.execution_id,
+        )
+
+    @activity.defn(name="await_others_gone")
+    @step
+    async def await_others(self, wait: OthersWait) -> None:
+        """Wait until no other run acts on the same places; with `cancel`, those that do are asked to end first."""
+        others = self._others(await self._tools.subject(wait.execution_id))
+        living = await others.living()
+        for workflow_id, run_id in {(row.parent_workflow_id, row.parent_run_id) for row in living if wait.cancel}:
+            await self._runs.cancel(workflow_id, run_id)
+        while await others.living():  # noqa: ASYNC110 - the event is on the server and in the store
+            await asyncio.sleep(SERVER_POLL)
+        # Two that wait for each other would otherwise look again at the same moment, for ever.
+        await asyncio.sleep(random.uniform(0, _APART))  # noqa: S311 - not a secret
+
+    def _others(self, subject: Subject) -> Others:
+        return Others(self._tools, self._runs, subject, self._rails.environments)
 
     @activity.defn(name="await_run_ended")
     @step
@@ -75,25 +117,53 @@ class LockActivities:
         knows after the flag is set, so that a run which has read it too early is among them.
 
         Raises:
-            HoldfastError: HALTED, with the operator's reason; VALIDATION_ERROR, naming services without a Deployment;
-                ENVIRONMENT_NOT_CLEAN, naming what is on and how to look at it; after cleaning, SERVICE_NOT_STABLE.
+            HoldfastError: OUTSIDE_GUARDRAILS when the calling lock is not that of the run's places; HALTED, with the
+                operator's reason; VALIDATION_ERROR, naming services without a Deployment; EXECUTION_ALREADY_RUNNING,
+                naming a run on the same places under another lock; ENVIRONMENT_NOT_CLEAN, naming what is on and how to
+                look at it; after cleaning, SERVICE_NOT_STABLE.
         """
         subject = await self._tools.subject(order.execution_id)
+        self._refuse_another_lock(subject)
         halt = await self._tools.store.halted()
         if halt is not None:
             hint = "nothing was touched; `holdfast unhalt` lets runs begin again"
             raise HoldfastError(ErrorCode.HALTED, str(halt), hint=hint)
         await require_targets(self._tools, subject)
+        others = self._others(subject)
+        cleans = order.leftovers is Leftovers.CLEAN
+        if not cleans or await others.living():
+            await others.refuse()
         left = await left_over(self._tools, subject, FAULT_PREFIX)
         cleaned: list[str] = []
-        if left and order.leftovers is Leftovers.CLEAN:
+        if cleans:
             limits = subject.plan.timeouts
             end = closing_deadline(limits.recovery, subject.execution.timing.call_timeout)
-            cleaned = await Cleaner(self._tools, self._runs, subject).clean(end, limits.stability)
+            if left:
+                cleaned = await Cleaner(self._tools, self._runs, subject).clean(end, limits.stability)
+            await others.close_abandoned(end, CLEANER)
+            await others.refuse()
             left = await left_over(self._tools, subject, FAULT_PREFIX)
         if left:
             raise _not_clean(subject, left, cleaned)
         return PreflightReport(cleaned=cleaned)
+
+    def _refuse_another_lock(self, subject: Subject) -> None:
+        """See that the workflow that calls is the lock of what the run touches, by today's settings.
+
+        Whoever reaches Temporal can start an `EnvironmentLock` under any id.
+        """
+        info = activity.info()
+        environment = environment_of(subject.plan, self._rails.environments)
+        due = lock_workflow_id(environment, subject.namespace)
+        if (info.workflow_type, info.workflow_id) != (WorkflowType.ENVIRONMENT_LOCK, due) or (
+            lock_of(subject.execution) != due
+        ):
+            raise HoldfastError(
+                ErrorCode.OUTSIDE_GUARDRAILS,
+                f"this run must hold the lock {due}, and holds {info.workflow_id}",
+                hint=f"{ENVIRONMENTS} of the worker, or its version, has changed since the run began: start it again; "
+                "nothing was touched",
+            )
 
     @activity.defn(name="await_windows_settled")
     @step

@@ -9,6 +9,7 @@ from temporalio import activity
 
 from activities.base import closing_deadline, deadline, poll, step, uncancelled
 from activities.closing import analysis_of, close_recordings
+from activities.left_over import refuse_left_over
 from activities.toolbox import Subject, Toolbox
 from clients.proxy_wire import AnalysisTask
 from clients.requests import prepare
@@ -50,9 +51,13 @@ class TrafficActivities:
         that one.
 
         Raises:
-            HoldfastError: ANALYZE_FAILED when it is refused, or when no time is left to begin again.
+            HoldfastError: ANALYZE_FAILED when it is refused, or when no time is left to begin again;
+                ENVIRONMENT_NOT_CLEAN when something has come on since the lock's pre-flight.
         """
         subject = await self._tools.subject(order.execution_id)
+        if activity.info().attempt == 1:
+            # The first thing that a run switches on. Another installation has no lock and no ledger in common with us.
+            await refuse_left_over(self._tools, subject)
         timing = subject.execution.timing
         age = datetime.now(UTC) - activity.info().scheduled_time
         if activity.info().attempt > 1 and age > timing.analyze_dedupe * _SURELY_REMEMBERED:

@@ -28,7 +28,8 @@ from workflows.contracts.load import CaseRange
 from workflows.contracts.plan import Plan
 from workflows.contracts.windows import LockReport
 from workflows.logic.cases import case_at, case_count, cases_in
-from workflows.names import WorkflowType, load_queue, lock_of_plan
+from workflows.logic.environments import environment_in
+from workflows.names import WorkflowType, load_queue, lock_workflow_id
 
 TITLE = "A thousand services, nothing but orchestration"
 
@@ -106,7 +107,7 @@ async def _run(services: int) -> list[Row]:
 
 
 async def _lock_ended(client: Client, document: dict[str, Any]) -> None:
-    lock_id = lock_of_plan(Plan.model_validate(document))
+    lock_id = lock_workflow_id(environment_in(Plan.model_validate(document)), document["system"]["namespace"])
     await client.get_workflow_handle(lock_id, result_type=LockReport).result()
 
 

@@ -95,7 +95,6 @@ async def _rows(client: Any, name: str) -> list[Row]:
 def _plan(name: str, lab: Lab) -> dict[str, Any]:
     """The example's plan, pointed at this lab. Each example says what its request may take."""
     plan: dict[str, Any] = point_at(yaml.safe_load((EXAMPLES / f"{name}.yaml").read_text()), lab.addresses)
-    plan["system"]["environment"] = f"bench-{uuid.uuid4().hex[:8]}"
     plan["load"] = REQUESTS
     return plan
 

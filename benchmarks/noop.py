@@ -43,6 +43,7 @@ from workflows.contracts.windows import (
     StabilityReport,
 )
 from workflows.logic.cases import cases_in
+from workflows.logic.environments import environment_in
 from workflows.logic.metrics import metrics_of
 from workflows.names import record_id
 
@@ -76,7 +77,7 @@ class Pretending:
         assert new.plan_json
         return Execution(
             execution_id=EXECUTION_ID, task_id=1, req_def_id=1, record_id=record_id(EXECUTION_ID), plan_sha256="0" * 64,
-            environment=self.plan.environment, namespace=self.plan.system.namespace, services=self.names,
+            environment=environment_in(self.plan), namespace=self.plan.system.namespace, services=self.names,
             timing=Timing.of(TimingPreset.FAST), started_at=datetime.now(UTC),
         )  # fmt: skip
 

@@ -20,6 +20,7 @@ from lab.generate import Generated, generate_topology
 from lab.graphs import Shape
 from lab.plan_for import plan_for
 from workflows.contracts.execution import RunSummary
+from workflows.logic.addresses import address_of
 from workflows.names import WorkflowType, lock_workflow_id
 
 PATIENCE = 120.0
@@ -49,7 +50,7 @@ class Site:
     @property
     def lock_id(self) -> str:
         """Of its namespace."""
-        return lock_workflow_id(self.plan["system"]["environment"], self.plan["system"]["namespace"])
+        return lock_workflow_id(str(address_of(self.plan["system"]["faults"])), self.plan["system"]["namespace"])
 
 
 @asynccontextmanager

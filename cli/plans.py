@@ -18,6 +18,7 @@ from workflows.contracts.errors import Problem
 from workflows.contracts.plan import Plan
 from workflows.logic.cases import case_count
 from workflows.logic.durations import most_at_once
+from workflows.logic.environments import environment_in
 from workflows.logic.validation import check_plan
 
 PLAN = click.argument("plan", type=click.Path(path_type=Path, allow_dash=True))
@@ -34,7 +35,7 @@ class PlanFile:
     def summary(self) -> str:
         """One line."""
         plan, numbers = self.plan, self.numbers()
-        where = f"namespace {plan.system.namespace} of {plan.environment}"
+        where = f"namespace {plan.system.namespace} of {environment_in(plan)}"
         up_to = "up to " if plan.load.max_requests is not None else ""
         counted = f"{numbers['services']} services, {numbers['cases']} cases, {up_to}{numbers['requests']} requests"
         return f"plan {plan.name}: {counted}, {where}"
@@ -46,7 +47,7 @@ class PlanFile:
         return {
             "plan": plan.name,
             "namespace": plan.system.namespace,
-            "environment": plan.environment,
+            "environment": environment_in(plan),
             "services": len(plan.services),
             "cases": cases,
             "requests": cases * plan.load.most_requests,

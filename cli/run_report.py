@@ -15,6 +15,7 @@ from workflows.contracts.errors import HoldfastError
 from workflows.contracts.execution import Phase, RunStatus
 from workflows.contracts.plan import Plan
 from workflows.contracts.status import RunState
+from workflows.logic.environments import environment_in
 
 _PHASES = {RunStatus.COMPLETED: Phase.DONE, RunStatus.CANCELLED: Phase.CANCELLED}
 
@@ -71,7 +72,7 @@ def _state(plan: Plan, outcome: RunOutcome) -> RunState:
     facts = {
         "execution_id": _execution_id(outcome),
         "plan": plan.name,
-        "environment": plan.environment,
+        "environment": environment_in(plan),
         "namespace": plan.system.namespace,
         "status": outcome.status,
         "phase": _PHASES.get(outcome.status, Phase.FAILED),

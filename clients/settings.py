@@ -14,6 +14,7 @@ from workflows.contracts.guardrails import LOOPBACK, Guardrails
 from workflows.contracts.system import Name
 from workflows.contracts.timing import Timing, TimingPreset
 from workflows.contracts.units import PositiveDuration
+from workflows.logic.environments import ENVIRONMENTS, parse_environments
 from workflows.logic.guardrails import (
     ALLOWED_HOSTS,
     ALLOWED_NAMESPACES,
@@ -41,6 +42,14 @@ Host = Annotated[
     str, StringConstraints(pattern=r"^((\*\.)?[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)$")
 ]
 """A host alone, without scheme and port; `*.` before it stands for every host below."""
+
+
+def _environments(value: object) -> object:
+    return parse_environments(value) if isinstance(value, str) else value
+
+
+Environments = Annotated[dict[str, str], BeforeValidator(_environments)]
+"""Names of environments, by canonical address of a fault service."""
 
 Hosts = Annotated[list[Host], BeforeValidator(_words)]
 Names = Annotated[list[Name], BeforeValidator(_words)]
@@ -72,6 +81,9 @@ class Settings(BaseModel):
     """Faults of a run that may be on at once, at most."""
     longest_fault: Annotated[PositiveDuration, Field(alias=LONGEST_FAULT)] = timedelta(hours=1)
     """No plan's `safety.fault_ttl` may be longer: `10m`, `1h`."""
+    environments: Annotated[Environments, Field(alias=ENVIRONMENTS)] = {}
+    """Names for systems, by the addresses that their fault service is reached at: `prod=faults.internal:8080`, with
+    commas between. Several addresses with one name are one system, and so one lock; an address has one name."""
     own_namespaces: Annotated[Names, Field(alias=OWN_NAMESPACES)] = []
     """Namespaces in which Temporal and Holdfast run under other names than these: never tested."""
 
@@ -87,6 +99,7 @@ class Settings(BaseModel):
             hosts=self.allowed_hosts,
             max_active_faults=self.max_active_faults,
             longest_fault=self.longest_fault,
+            environments=self.environments,
             own_namespaces=list(dict.fromkeys([*self.own_namespaces, *told])),
         )
 

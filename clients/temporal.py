@@ -148,12 +148,20 @@ async def has_pollers(client: Client, task_queue: str) -> bool:
 
 
 async def lock_of_run(client: Client, workflow_id: str, run_id: str | None) -> WorkflowHandle[Any, LockReport] | None:
-    """The lock that a run has taken, from the run's own history; None when it never took one."""
+    """The lock that a run took last, from the run's own history; None when it never took one.
+
+    A run that waited for another under a different lock has tried before, and those locks never opened.
+    """
     run = client.get_workflow_handle(workflow_id, run_id=run_id)
+    lock = None
     async for event in run.fetch_history_events():
         child = event.child_workflow_execution_started_event_attributes
         if child.workflow_type.name == WorkflowType.ENVIRONMENT_LOCK:
             lock = child.workflow_execution
-            handle = client.get_workflow_handle(lock.workflow_id, run_id=lock.run_id, result_type=LockReport)
-            return cast("WorkflowHandle[Any, LockReport]", handle)
-    return None
+        elif child.workflow_type.name:
+            # Other windows come after the lock: histories are long, and the rest of this one has no lock.
+            break
+    if lock is None:
+        return None
+    handle = client.get_workflow_handle(lock.workflow_id, run_id=lock.run_id, result_type=LockReport)
+    return cast("WorkflowHandle[Any, LockReport]", handle)

@@ -54,7 +54,6 @@ def plan_for(topology: Topology, addresses: LabAddresses) -> dict[str, Any]:
         "holdfast": 1,
         "name": topology.namespace,
         "system": {
-            "environment": "lab",
             "namespace": topology.namespace,
             "proxy": addresses.proxy,
             "faults": addresses.faults,

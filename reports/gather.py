@@ -21,6 +21,7 @@ from reports.stored import state_of
 from reports.timelines import timeline
 from workflows.contracts.plan import Plan
 from workflows.contracts.slo import Percentile
+from workflows.logic.environments import environment_in
 
 MOST_CASES = 20_000
 """Cases in a report: all of two hundred services. A browser would not open many more."""
@@ -102,7 +103,7 @@ def _shown_percentile(cases: list[CaseReport]) -> Percentile:
 def environment_of(plan: Plan, **more: str) -> EnvironmentReport:
     """Where a plan's run takes place, and what writes the report."""
     facts = {
-        "environment": plan.environment,
+        "environment": environment_in(plan),
         "namespace": plan.system.namespace,
         "proxy": plan.system.proxy,
         "fault_service": plan.system.faults,

@@ -3,33 +3,35 @@
 from __future__ import annotations
 
 from temporalio import workflow
-from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.exceptions import ChildWorkflowError, WorkflowAlreadyStartedError
 
 from workflows import policies
 from workflows.contracts.errors import ErrorCode
-from workflows.contracts.execution import IfBusy
+from workflows.contracts.execution import ExecutionRef, IfBusy
 from workflows.contracts.plan import Plan
-from workflows.contracts.windows import LockHolder, LockInput, LockReport, LockWait, WindowInput
+from workflows.contracts.windows import LockHolder, LockInput, LockReport, LockWait, OthersWait, WindowInput
 from workflows.logic.board import Board
-from workflows.names import MEMO_HOLDER, lock_of_plan
+from workflows.names import MEMO_HOLDER, lock_of
 from workflows.run_failures import StageError
-from workflows.windows.cancellation import ensure_not_cancelled
+from workflows.windows.cancellation import cause_of, ensure_not_cancelled
 from workflows.windows.lock import EnvironmentLock
 
 with workflow.unsafe.imports_passed_through():
     from activities.lock import LockActivities
 
 
-async def take_lock(
-    plan: Plan, order: LockInput, if_busy: IfBusy, board: Board
-) -> workflow.ChildWorkflowHandle[EnvironmentLock, LockReport]:
+Lock = workflow.ChildWorkflowHandle[EnvironmentLock, LockReport]
+
+
+async def take_lock(plan: Plan, order: LockInput, if_busy: IfBusy, board: Board) -> Lock:
     """Start the lock's workflow and wait until it says that the namespace is clean and held.
 
     Raises:
         StageError: EXECUTION_ALREADY_RUNNING when another run holds it and `if_busy` is `refuse`.
-        ChildWorkflowError: ENVIRONMENT_NOT_CLEAN from the lock's pre-flight.
+        ChildWorkflowError: ENVIRONMENT_NOT_CLEAN from the lock's pre-flight; EXECUTION_ALREADY_RUNNING from there when
+            another run acts on the same places under another lock and `if_busy` is `refuse`.
     """
-    lock_id = lock_of_plan(plan)
+    lock_id = lock_of(order.execution)
     holder = LockHolder(
         plan=plan.name,
         workflow_id=order.parent_workflow_id,
@@ -46,14 +48,55 @@ async def take_lock(
                 static_summary=f"Hold namespace {plan.system.namespace}",
                 **policies.WINDOW,
             )
-            break
         except WorkflowAlreadyStartedError:
             await _wait_for_holder(plan, order, lock_id, if_busy, board)
+            continue
+        if await _is_taken(lock, lock_id, if_busy, board):
+            return lock
+        await _wait_for_others(order, if_busy, board)
+
+
+async def _is_taken(lock: Lock, lock_id: str, if_busy: IfBusy, board: Board) -> bool:
+    """Wait until the lock is open; False when a run under another lock is in its way, and is to be waited for."""
     await workflow.wait_condition(lambda: board.is_open(lock_id) or lock.done())
     if lock.done():
-        await lock
+        try:
+            await lock
+        except ChildWorkflowError as error:
+            cause = cause_of(error)
+            if cause is None or cause.type != ErrorCode.EXECUTION_ALREADY_RUNNING or if_busy is IfBusy.REFUSE:
+                raise
+            ensure_not_cancelled()
+            return False
     ensure_not_cancelled()
-    return lock
+    return True
+
+
+async def _wait_for_others(order: WindowInput, if_busy: IfBusy, board: Board) -> None:
+    """Wait for runs on the same places that hold another lock: of older versions, or of other settings."""
+    execution = order.execution
+    wait = OthersWait(execution_id=execution.execution_id, cancel=if_busy is IfBusy.REPLACE)
+    holder = await workflow.execute_activity_method(
+        LockActivities.describe_others,
+        ExecutionRef(execution_id=execution.execution_id),
+        summary="See who acts on the same system",
+        **policies.quick(execution.timing),
+    )
+    ensure_not_cancelled()
+    who = _described(holder)
+    board.waiting_for(who)
+    await workflow.execute_activity_method(
+        LockActivities.await_others,
+        wait,
+        summary=f"Wait for {who}",
+        **policies.waiting(execution.timing, policies.LONGEST_WAIT),
+    )
+    ensure_not_cancelled()
+    board.waiting_for("")
+
+
+def _described(holder: LockHolder) -> str:
+    return f"{holder.workflow_id} (execution {holder.execution_id}, plan {holder.plan})"
 
 
 async def _wait_for_holder(plan: Plan, order: WindowInput, lock_id: str, if_busy: IfBusy, board: Board) -> None:
@@ -64,7 +107,7 @@ async def _wait_for_holder(plan: Plan, order: WindowInput, lock_id: str, if_busy
         LockActivities.describe_holder, wait, summary="See who holds the namespace", **policies.quick(timing)
     )
     ensure_not_cancelled()
-    who = f"{holder.workflow_id} (execution {holder.execution_id}, plan {holder.plan})"
+    who = _described(holder)
     if if_busy is IfBusy.REFUSE and holder.workflow_id not in ("", order.parent_workflow_id):
         raise StageError(
             ErrorCode.EXECUTION_ALREADY_RUNNING,

@@ -10,7 +10,6 @@ from enum import StrEnum
 
 from workflows.contracts.base import Contract
 from workflows.contracts.execution import Execution
-from workflows.contracts.plan import Plan
 
 TASK_QUEUE = "holdfast"
 """Control: workflows and their short activities. Recovery never waits behind load."""
@@ -72,9 +71,9 @@ def lock_workflow_id(environment: str, namespace: str) -> str:
     return f"environment/{environment}/{namespace}"
 
 
-def lock_of_plan(plan: Plan) -> str:
-    """The lock that a run of this plan takes."""
-    return lock_workflow_id(plan.environment, plan.system.namespace)
+def lock_of(execution: Execution) -> str:
+    """The lock that a run takes. Its environment was computed from addresses by the worker that made its record."""
+    return lock_workflow_id(execution.environment, execution.namespace)
 
 
 def recording_workflow_id(execution: Execution) -> str:

@@ -49,7 +49,7 @@ class Executions:
         self._engine = engine
 
     @unbroken
-    async def create(self, new: NewExecution, plan: Plan, timing: Timing) -> Execution:
+    async def create(self, new: NewExecution, plan: Plan, timing: Timing, environment: str) -> Execution:
         """Store plan, request and run, in phase GENERATING_CASES. A repetition for the same run id changes nothing.
 
         The answer is made of what is stored: a repetition on a newer worker, which may write the plan in other words,
@@ -62,7 +62,7 @@ class Executions:
                 request = definition_of(plan)
                 await insert_missing(work, PlanSnapshot, [_snapshot(plan)], "id")
                 await save_definition(work, request)
-                facts = {"req_def_id": request.id}
+                facts = {"req_def_id": request.id, "environment": environment}
                 row = await insert_under_own_id(work, TaskExecution, lambda: _new_row(new, plan, timing) | facts, known)
             return _execution(row, await work.get_one(PlanSnapshot, row.task_id))
 
@@ -190,7 +190,6 @@ def _new_row(new: NewExecution, plan: Plan, timing: Timing) -> dict[str, Any]:
         "workflow_id": new.workflow_id,
         "run_id": new.run_id,
         "run_status": RunStatus.RUNNING.value,
-        "environment": plan.environment,
         "requested_by": new.requested_by,
         "timing_json": timing.model_dump_json(),
     }

@@ -37,6 +37,7 @@ from workflows.contracts.load import Case, CaseOutcome, CaseType
 from workflows.contracts.plan import Plan
 from workflows.contracts.timing import Timing
 from workflows.contracts.windows import LedgerEntry, LedgerUpdate, ServiceStability, StabilityMoment
+from workflows.logic.environments import environment_of
 
 
 class Store:
@@ -80,9 +81,14 @@ class Store:
         """Close all connections."""
         await self.engine.dispose()
 
-    async def create_execution(self, new: NewExecution, plan: Plan, timing: Timing) -> Execution:
-        """Store plan, request and run; one run id is one run. See `Executions.create`."""
-        return await self._executions.create(new, plan, timing)
+    async def create_execution(
+        self, new: NewExecution, plan: Plan, timing: Timing, environment: str | None = None
+    ) -> Execution:
+        """Store plan, request and run; one run id is one run. See `Executions.create`.
+
+        Without an environment, the address of the plan's fault service stands for it.
+        """
+        return await self._executions.create(new, plan, timing, environment or environment_of(plan, {}))
 
     async def execution(self, execution_id: int) -> Execution:
         """One run, as workflows know it. See `Executions.get`."""

@@ -20,6 +20,7 @@ from clients.store.store import Store
 from tests.logic.plans import good
 from workflows.contracts.exchange import RequestSample
 from workflows.contracts.execution import Execution, ExecutionRef, NewExecution
+from workflows.contracts.guardrails import Guardrails
 from workflows.contracts.plan import Plan
 from workflows.contracts.steady import SteadyMoment, SteadyOrder
 from workflows.contracts.timing import Timing, TimingPreset
@@ -106,7 +107,7 @@ def scheduled(ago: timedelta) -> ActivityEnvironment:
 async def test_the_lock_waits_for_the_steady_state_however_late_the_peers_were(begin: Begin) -> None:
     """Seeing that nothing is on may take its whole time; the system then still has its own."""
     tools, execution = await begin(Answers(503, 503, 503, 200), timeouts={"stability": "1m"})
-    lock = LockActivities(tools, cast("Any", None))
+    lock = LockActivities(tools, cast("Any", None), Guardrails())
     late = scheduled(timedelta(seconds=61))
     closing = await late.run(lock.verify, ExecutionRef(execution_id=execution.execution_id))
     assert closing.verified, closing.detail
@@ -115,7 +116,7 @@ async def test_the_lock_waits_for_the_steady_state_however_late_the_peers_were(b
 async def test_the_lock_gives_up_a_system_that_stays_ill(begin: Begin) -> None:
     """With what was seen last."""
     tools, execution = await begin(Answers(503), timeouts={"stability": "1m"})
-    lock = LockActivities(tools, cast("Any", None))
+    lock = LockActivities(tools, cast("Any", None), Guardrails())
     over = scheduled(timedelta(minutes=3))
     closing = await over.run(lock.verify, ExecutionRef(execution_id=execution.execution_id))
     assert not closing.verified

@@ -8,13 +8,13 @@ import json
 import os
 import sys
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Self
 
 import pytest
 import yaml
-from temporalio.api.enums.v1 import EventType
 from temporalio.client import (
     Client,
     WorkflowExecutionStatus,
@@ -26,12 +26,15 @@ from temporalio.service import RPCError
 
 from clients.settings import Settings
 from clients.store.store import Store
+from clients.temporal import lock_of_run
 from lab import Lab, Topology, load_topology
 from lab.topology import Call
+from worker import running
 from workflows.contracts.execution import Phase, RunSummary
 from workflows.contracts.status import RunState
 from workflows.contracts.timing import TimingPreset
 from workflows.contracts.windows import LockReport
+from workflows.logic.addresses import address_of
 from workflows.names import STATUS_QUERY, WorkflowType
 
 ROOT = Path(__file__).parents[2]
@@ -115,7 +118,6 @@ class Bench:
         addresses = self.lab.addresses
         plan["name"] = self.name
         plan["system"] |= {
-            "environment": self.name,
             "proxy": addresses.proxy,
             "faults": addresses.faults,
             "services": addresses.services,
@@ -133,16 +135,33 @@ class Bench:
         return plan | changes
 
     async def start(
-        self, plan: dict[str, Any] | None = None, *, workflow_id: str = "", **more: Any
+        self, plan: dict[str, Any] | None = None, *, workflow_id: str = "", queue: str = "", **more: Any
     ) -> WorkflowHandle[Any, Any]:
         """Start a run as any other program would: by name, with one JSON object."""
         return await self.temporal.start_workflow(
             WorkflowType.RESILIENCE_TEST,
             {"plan": plan or self.plan()} | more,
             id=workflow_id or f"test/{self.name}",
-            task_queue=self.settings.task_queue,
+            task_queue=queue or self.settings.task_queue,
             result_type=RunSummary,
         )
+
+    @asynccontextmanager
+    async def other_settings(self, *, own_store: bool) -> AsyncIterator[str]:
+        """A worker that has another name for this lab, and so another lock; its task queue.
+
+        With the same store, it is one that was configured otherwise; with its own, it is another installation.
+        """
+        address = str(address_of(self.lab.addresses.faults))
+        changes: dict[str, Any] = {
+            "task_queue": f"{self.settings.task_queue}-other",
+            "environments": {address: "again"},
+        }
+        if own_store:
+            changes["database_url"] = f"sqlite+aiosqlite:///{self.folder}/other.db"
+        settings = self.settings.model_copy(update=changes)
+        async with running(self.temporal, settings):
+            yield settings.task_queue
 
     async def run(self, plan: dict[str, Any] | None = None) -> RunSummary:
         """A run from beginning to end, its lock's end included."""
@@ -182,21 +201,15 @@ class Bench:
 
     async def lock_ended(self, handle: WorkflowHandle[Any, Any], patience: float = PATIENCE) -> LockReport | None:
         """Wait for the end of a run's lock; None when it never had one."""
-        started = EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_STARTED
-        async for event in handle.fetch_history_events():
-            child = event.child_workflow_execution_started_event_attributes
-            if event.event_type == started and child.workflow_type.name == WorkflowType.ENVIRONMENT_LOCK:
-                lock = self.temporal.get_workflow_handle(
-                    child.workflow_execution.workflow_id,
-                    run_id=child.workflow_execution.run_id,
-                    result_type=LockReport,
-                )
-                try:
-                    async with asyncio.timeout(patience):
-                        return await lock.result()
-                except TimeoutError:
-                    raise AssertionError(f"the lock never ended:\n{await self._held_up(handle, lock)}") from None
-        return None
+        described = await handle.describe()
+        lock = await lock_of_run(self.temporal, handle.id, described.run_id)
+        if lock is None:
+            return None
+        try:
+            async with asyncio.timeout(patience):
+                return await lock.result()
+        except TimeoutError:
+            raise AssertionError(f"the lock never ended:\n{await self._held_up(handle, lock)}") from None
 
     async def cancelled(self, handle: WorkflowHandle[Any, Any]) -> LockReport:
         """Cancel a run and wait for its end and its lock's: everything must be off, and said to be."""

@@ -80,7 +80,6 @@ class Town(Bench):
         return {
             "name": self.name,
             "system": {
-                "environment": self.name,
                 "namespace": "town",
                 "proxy": addresses.proxy,
                 "faults": addresses.faults,

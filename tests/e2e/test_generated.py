@@ -28,7 +28,6 @@ async def test_a_run_finds_what_was_planted(temporal: Client, tmp_path: Path, sh
     async with Lab(topology, settings=QUICK, ports=PortChoice.FREE) as lab:
         bench = Bench(temporal, lab, tmp_path)
         plan = plan_for(topology, lab.addresses) | {"name": bench.name}
-        plan["system"]["environment"] = bench.name
         async with running(temporal, bench.settings), bench:
             summary = await bench.run(plan)
             results = await bench.store.results(summary.execution_id)

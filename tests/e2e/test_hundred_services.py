@@ -33,7 +33,6 @@ async def test_a_hundred_services_end_to_end(temporal: Client, tmp_path: Path) -
     async with Lab(topology, settings=QUICK, ports=PortChoice.FREE) as lab:
         bench = Bench(temporal, lab, tmp_path)
         plan = plan_for(topology, lab.addresses) | {"name": bench.name}
-        plan["system"]["environment"] = bench.name
         plan["services"] = [{"name": one["name"], "fault": "error"} for one in plan["services"]]
         plan["load"] = {"requests": 1, "concurrency": 4, "batches_at_once": 4}
         plan["slo"] = {"error_rate": "1%"}

@@ -76,9 +76,9 @@ async def test_leftovers_of_anyone_are_refused(bench: Bench) -> None:
     """A fault of ours that is still on refuses the next run before it touches anything."""
     first = await bench.start(bench.small_plan())
     await bench.until_state(first, lambda state: any(row.kind == "fault" for row in state.windows), "a fault window")
-    other = bench.small_plan()
-    other["system"]["environment"] = f"{bench.name}-again"
-    found = await failure(bench, await bench.start(other, workflow_id=f"other/{bench.name}"))
+    async with bench.other_settings(own_store=True) as queue:
+        second = await bench.start(bench.small_plan(), workflow_id=f"other/{bench.name}", queue=queue)
+        found = await failure(bench, second)
     assert found.code is ErrorCode.ENVIRONMENT_NOT_CLEAN
     assert found.recovery is Recovery.NOT_NEEDED
     assert "`holdfast run --clean`" in found.message
@@ -138,14 +138,13 @@ async def test_what_may_not_be_touched_keeps_everything_as_it_is(
 
 
 async def test_what_a_living_window_holds_is_not_removed(bench: Bench) -> None:
-    """The same namespace under another environment's name: the lock does not tell, the ledger does."""
+    """The same namespace under another lock: the lock does not tell, the ledger does."""
     first = await fault_on(bench)
-    other = bench.small_plan("reviews")
-    other["system"]["environment"] = f"{bench.name}-again"
-    second = await bench.start(other, workflow_id=f"other/{bench.name}", leftovers="clean")
-    found = await failure(bench, second)
-    assert found.code is ErrorCode.ENVIRONMENT_NOT_CLEAN
-    assert "holds it" in found.message
+    async with bench.other_settings(own_store=False) as queue:
+        order = {"workflow_id": f"other/{bench.name}", "queue": queue, "leftovers": "clean"}
+        found = await failure(bench, await bench.start(bench.small_plan("reviews"), **order))
+    assert found.code is ErrorCode.EXECUTION_ALREADY_RUNNING
+    assert first.id in found.message
     assert bench.lab.state().faults
     bench.lab.misbehave(Misbehaviour())
     await first.cancel()

@@ -52,7 +52,6 @@ async def gate(bench: Bench) -> AsyncIterator[Turnstile]:
 def plan_of(bench: Bench, gate: Turnstile) -> dict[str, Any]:
     """Every service but the entry answers with errors; two batches at once."""
     plan = plan_for(bench.lab.topology, bench.lab.addresses) | {"name": bench.name}
-    plan["system"]["environment"] = bench.name
     plan["services"] = [{"name": one["name"], "fault": "error"} for one in plan["services"]]
     plan["request"]["url"] = plan["request"]["url"].replace(bench.lab.addresses.entry, gate.url)
     plan["load"] = {"requests": REQUESTS, "concurrency": CONCURRENCY, "batches_at_once": 2}

@@ -9,7 +9,7 @@ from tests.e2e.bench import Bench
 from tests.e2e.test_endings import seen_on
 from workflows.contracts.execution import Phase
 from workflows.contracts.windows import WindowChanged, WindowKind, WindowState
-from workflows.names import WINDOW_SIGNAL, lock_workflow_id
+from workflows.names import WINDOW_SIGNAL, lock_of
 
 
 async def test_the_open_lock_of_another_run_opens_nothing(bench: Bench) -> None:
@@ -18,9 +18,9 @@ async def test_the_open_lock_of_another_run_opens_nothing(bench: Bench) -> None:
     bench.lab.misbehave(Misbehaviour(instructions=[cannot_look]))
     handle = await bench.start(bench.small_plan("reviews"))
     await seen_on(bench, handle, "lock", "opening")
-    of_another = WindowChanged(
-        window_id=lock_workflow_id(bench.name, "shop"), kind=WindowKind.LOCK, state=WindowState.OPEN, execution_id=1
-    )
+    (record,) = await bench.store.unfinished_executions()
+    lock_id = lock_of(await bench.store.execution(record.execution_id))
+    of_another = WindowChanged(window_id=lock_id, kind=WindowKind.LOCK, state=WindowState.OPEN, execution_id=1)
     await handle.signal(WINDOW_SIGNAL, of_another)
     state = await bench.status(handle)
     assert state is not None

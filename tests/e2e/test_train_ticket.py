@@ -34,7 +34,6 @@ def plan_for(bench: Bench) -> dict[str, Any]:
     document = yaml.safe_load((ROOT / "examples" / "train-ticket.yaml").read_text())
     plan: dict[str, Any] = point_at(document, bench.lab.addresses)
     plan["name"] = bench.name
-    plan["system"]["environment"] = bench.name
     return plan
 
 

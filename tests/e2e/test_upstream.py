@@ -34,7 +34,6 @@ async def ready(temporal: Client, shop: Bookshop, folder: Path, **how: Any) -> A
         await shop.open(lab.addresses, **how)
         bench = Bench(temporal, lab, folder)
         plan = plan_for(topology, lab.addresses) | {"name": bench.name}
-        plan["system"]["environment"] = bench.name
         plan["slo"] = {"error_rate": "1%"}
         async with running(temporal, bench.settings), bench:
             yield bench, plan

@@ -73,7 +73,6 @@ class Trio(Bench):
         plan: dict[str, Any] = {
             "name": self.name,
             "system": {
-                "environment": self.name,
                 "namespace": "trio",
                 "proxy": addresses.proxy,
                 "faults": addresses.faults,

@@ -79,7 +79,6 @@ class Duo(Bench):
         plan = {
             "name": self.name,
             "system": {
-                "environment": self.name,
                 "namespace": "duo",
                 "proxy": addresses.proxy,
                 "faults": addresses.faults,

@@ -17,6 +17,7 @@ Edit = Callable[[dict[str, Any]], object]
 
 def changed(edit: Edit) -> tuple[Plan, Plan]:
     document = plan_document("shop")
+    document["system"]["environment"] = "lab"
     document["services"] = [one for one in document["services"] if isinstance(one["fault"], str)]
     document["request"] |= {"query": {"a": "1", "b": "2"}, "headers": {"x-tenant": "secret-one"}}
     other = copy.deepcopy(document)

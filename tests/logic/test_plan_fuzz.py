@@ -19,6 +19,7 @@ from tests.logic.plan_mutations import LAUGHS, json_of, mutated_document, mutate
 from workflows.contracts.plan import Plan
 from workflows.logic.canonical import canonical_json
 from workflows.logic.cases import case_at, case_count
+from workflows.logic.environments import environment_in, environment_of, environment_problems
 from workflows.logic.exclusions import PlanExclusions
 from workflows.logic.faults import expand, faults_json
 from workflows.logic.tokens import token_of
@@ -76,7 +77,9 @@ def usable(plan: Plan, document: Any) -> None:
     again, problems = check_plan(json.loads(stored))
     assert (again, problems) == (plan, [])
     definition_of(plan).model_dump_json().encode()
-    assert plan.environment
+    assert environment_of(plan, {})
+    assert environment_in(plan)
+    list(environment_problems(plan, {}))
     exclusions = PlanExclusions(plan)
     for index in range(min(case_count(len(plan.services)), 40)):
         exclusions.reason(case_at(plan.service_names, index))

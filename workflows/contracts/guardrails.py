@@ -24,6 +24,8 @@ class Guardrails(Contract):
     """Faults of a run that may be on at once, at most."""
     longest_fault: timedelta = timedelta(hours=1)
     """No fault may outlive this at the fault service."""
+    environments: dict[str, str] = {}
+    """Names of environments, by canonical address of a fault service (`logic/environments.py`)."""
     own_namespaces: list[str] = []
     """Where Temporal and Holdfast themselves run: refused, beside those that always are."""
 

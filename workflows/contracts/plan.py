@@ -194,13 +194,6 @@ class Plan(StrictModel):
     Set-Cookie and X-Api-Key always are."""
 
     @property
-    def environment(self) -> str:
-        """The environment's name: given, or host and port of the fault service."""
-        if self.system.environment:
-            return self.system.environment
-        return self.system.faults.split("://", 1)[1].split("/", 1)[0]
-
-    @property
     def warm_up(self) -> int:
         """Requests at most that are sent before a group of cases is measured."""
         given = self.load.warm_up

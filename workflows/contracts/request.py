@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 from enum import StrEnum
+from ipaddress import AddressValueError, IPv6Address
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -39,11 +40,19 @@ def _absolute_http_url(value: str) -> str:
         raise UnfitError("must be an absolute http:// or https:// address", _ADDRESS)
     if "@" in parts.netloc:
         raise UnfitError("must not carry a user name or password", "send them as a header with ${env:NAME}")
-    if ":" not in host and not _HOST.fullmatch(host):
+    if not (_is_ipv6(host) if ":" in host else _HOST.fullmatch(host)):
         raise UnfitError("names a host with characters that hosts do not have", _ADDRESS)
     if not value.partition("#")[0].isascii():
         raise UnfitError("has characters beyond ASCII, which cannot be sent", "percent-encode them: %C3%BC for ü")
     return value
+
+
+def _is_ipv6(host: str) -> bool:
+    try:
+        IPv6Address(host.partition("%")[0])
+    except AddressValueError:
+        return False
+    return True
 
 
 def _base_url(value: str) -> str:

@@ -15,7 +15,7 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?
 """A DNS-1123 label, as Kubernetes names services and namespaces: no dots, so tokens built from it are unambiguous."""
 
 EnvironmentName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]*$", max_length=100)]
-"""Part of the lock's workflow id."""
+"""A name that the worker's settings give to a fault service."""
 
 
 class HttpStability(StrictModel):
@@ -59,7 +59,8 @@ class System(StrictModel):
     """The system under test and the peers that act on it."""
 
     environment: EnvironmentName | None = None
-    """Distinguishes clusters that have a namespace of the same name. Default: host and port of `faults`."""
+    """The worker's name for the system behind `faults` (`HOLDFAST_ENVIRONMENTS`), which a plan may repeat and cannot
+    choose. Default: that name, or the address of `faults`. With the namespace it is what a run locks."""
     namespace: Name
     """The Kubernetes namespace, also the unit of locking: one run at a time."""
     proxy: BaseUrl

@@ -241,6 +241,12 @@ class LockWait(Contract):
     cancel_holder: bool = False
 
 
+class OthersWait(ExecutionRef):
+    """Asks to wait for other runs on the places of this one, whatever their locks; with `cancel`, they are ended."""
+
+    cancel: bool = False
+
+
 class RunRef(Contract):
     """One run of a workflow."""
 

@@ -23,6 +23,7 @@ from workflows.contracts.windows import WindowChanged, WindowKind, WindowState
 from workflows.logic import fidelity
 from workflows.logic.cases import BATCH_SIZE
 from workflows.logic.endings import counted, over
+from workflows.logic.environments import environment_in
 from workflows.logic.metrics import SHOWN_CASES, merged
 from workflows.logic.tokens import token_of
 from workflows.logic.window_rows import moved, recovery_of, with_overlaps
@@ -50,7 +51,7 @@ class Board:
         self._several = plan.safety.max_active_faults > 1
         self._set(
             plan=plan.name,
-            environment=plan.environment,
+            environment=environment_in(plan),
             namespace=plan.system.namespace,
             status=RunStatus.RUNNING,
             started_at=now,
@@ -72,6 +73,7 @@ class Board:
             execution_id=execution.execution_id,
             task_id=execution.task_id,
             req_def_id=execution.req_def_id,
+            environment=execution.environment,
             analysis=analysis,
         )
 

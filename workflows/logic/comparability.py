@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from workflows.contracts.plan import Plan, ServiceUnderTest
+from workflows.logic.environments import environment_in
 
 _NOTHING = "nothing"
 _SHOWN = 60
@@ -34,8 +35,9 @@ def other_address(before: Plan, after: Plan) -> bool:
 
 
 def _environments(before: Plan, after: Plan) -> Iterator[str]:
-    if before.environment != after.environment:
-        yield f"different environments: {before.environment}, then {after.environment}"
+    ours, theirs = environment_in(before), environment_in(after)
+    if ours != theirs:
+        yield f"different environments: {ours}, then {theirs}"
     if before.system.namespace != after.system.namespace:
         yield f"different namespaces: {before.system.namespace}, then {after.system.namespace}"
 

@@ -9,6 +9,7 @@ from workflows.contracts.errors import Problem
 from workflows.contracts.guardrails import Guardrails
 from workflows.contracts.plan import Plan
 from workflows.contracts.units import format_duration
+from workflows.logic.environments import environment_problems
 from workflows.logic.wording import inner_path, shown
 
 ALLOWED_NAMESPACES = "HOLDFAST_ALLOWED_NAMESPACES"
@@ -25,7 +26,8 @@ _CLUSTER_NAMES = 3
 
 def outside(plan: Plan, rails: Guardrails) -> list[Problem]:
     """Everything in a plan that this worker does not allow, with its path and the setting that would allow it."""
-    return [*_namespace(plan, rails), *_hosts(plan, rails), *_faults(plan, rails)]
+    environment = environment_problems(plan, rails.environments)
+    return [*_namespace(plan, rails), *environment, *_hosts(plan, rails), *_faults(plan, rails)]
 
 
 def too_few_for_pairs(rails: Guardrails) -> list[Problem]:

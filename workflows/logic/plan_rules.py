@@ -29,7 +29,8 @@ TOLD_APART = 36
 """Characters of a service's name that surely survive in its fault's name at the fault service (`names.fault_name`)."""
 
 _WORK_SLACK = timedelta(seconds=30)
-_LONGEST_ENVIRONMENT = 100
+_LONGEST_HOST = 253
+"""Of a name in DNS (RFC 1035)."""
 _ALLOWED_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?|[0-9A-Fa-f]*:[0-9A-Fa-f:.]*")
 
 Raw = dict[Any, Any]
@@ -155,11 +156,9 @@ def _host(url: object) -> str:
 
 def _environment(system: Raw) -> Iterator[Problem]:
     faults = system.get("faults")
-    if system.get("environment") is None and isinstance(faults, str):
-        default = faults.partition("://")[2].partition("/")[0]
-        if len(default) > _LONGEST_ENVIRONMENT:
-            message = "is missing, and the fault service's host is too long to stand for it"
-            yield Problem(path="system.environment", message=message, hint="give this cluster a short name")
+    if isinstance(faults, str) and len(_host(faults)) > _LONGEST_HOST:
+        message = f"names a host of {len(_host(faults))} characters, of which names have at most {_LONGEST_HOST}"
+        yield Problem(path="system.faults", message=message, hint="it is part of the lock that keeps runs apart")
 
 
 def _ttl(safety: Raw, timeouts: Raw) -> Iterator[Problem]:

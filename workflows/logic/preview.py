@@ -14,6 +14,7 @@ from workflows.logic.blocks import groups_of, has_control
 from workflows.logic.capture import build_rules
 from workflows.logic.cases import BATCH_SIZE, batches_in, case_count, cases_in, pages_of
 from workflows.logic.durations import ANALYSIS_SENDS, fault_ttl, most_at_once, rules_ttl
+from workflows.logic.environments import environment_in
 from workflows.logic.exclusions import PlanExclusions
 from workflows.logic.faults import expand
 from workflows.logic.preview_times import remains_on, stages, worst_recovery
@@ -40,7 +41,7 @@ def preview(plan: Plan, timing: Timing, assumed: timedelta = ASSUMED) -> Preview
     return Preview(
         plan=plan.name,
         namespace=plan.system.namespace,
-        environment=plan.environment,
+        environment=environment_in(plan),
         method=plan.request.method,
         url=_shown(plan.request.url),
         login=_login(plan),

@@ -1,0 +1,95 @@
+"""What other runs have not settled on the places that a run is about to touch, by the ledger alone.
+
+The second net behind the lock. Two runs on one system can hold two locks: one was started by an older version, which
+named locks otherwise, or by a worker with other names for environments. Both have a row in the ledger before either
+looks here, so at least one of them sees the other, whatever their locks are called.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from activities.abandoned import close_abandoned, is_abandoned
+from activities.toolbox import Subject, Toolbox
+from clients.runs import RunDirectory
+from workflows.contracts.errors import ErrorCode, HoldfastError
+from workflows.contracts.windows import LedgerEntry
+from workflows.logic.environments import Named, touched
+
+_SHOWN = 5
+
+
+class Others:
+    """Other runs on the same namespace and peers as one run."""
+
+    def __init__(self, tools: Toolbox, runs: RunDirectory, subject: Subject, named: Named) -> None:
+        self._tools = tools
+        self._runs = runs
+        self._subject = subject
+        self._named = named
+
+    async def unsettled(self) -> list[LedgerEntry]:
+        """Ledger rows of other runs on the same places that are on, or may be; oldest first."""
+        ours = self._subject.execution.execution_id
+        rows = [row for row in await self._tools.store.ledger_unsettled() if row.execution_id != ours]
+        same = {number: await self._is_on_the_same(number) for number in {row.execution_id for row in rows}}
+        return [row for row in rows if same[row.execution_id]]
+
+    async def living(self) -> list[LedgerEntry]:
+        """Those of them whose window, or whose run, goes on."""
+        return [row for row in await self.unsettled() if await self._lives(row)]
+
+    async def refuse(self) -> None:
+        """Refuse to begin beside them.
+
+        Raises:
+            HoldfastError: EXECUTION_ALREADY_RUNNING, naming runs that go on; ENVIRONMENT_NOT_CLEAN, naming windows of
+                runs that are gone, whose end nobody has verified.
+        """
+        rows = await self.unsettled()
+        living = [row for row in rows if await self._lives(row)]
+        namespace = self._subject.namespace
+        if living:
+            whose = sorted({f"{row.parent_workflow_id} (execution {row.execution_id})" for row in living})
+            raise HoldfastError(
+                ErrorCode.EXECUTION_ALREADY_RUNNING,
+                f"namespace {namespace} is in use by {_listed(whose)}, under another lock",
+                hint="wait for it, or start with if_busy wait or replace; nothing was touched",
+            )
+        if rows:
+            what = [f"{row.window_id} of execution {row.execution_id} ({row.state})" for row in rows]
+            raise HoldfastError(
+                ErrorCode.ENVIRONMENT_NOT_CLEAN,
+                f"the ledger has windows on {namespace} that were not seen to be closed: {_listed(what)}",
+                hint="the sweeper closes them, or `holdfast recover` does now; nothing was touched",
+            )
+
+    async def close_abandoned(self, end: datetime, by: str) -> None:
+        """Close what runs that are gone have left in the ledger, as the sweeper does; what does not close stays."""
+        for row in await self.unsettled():
+            if await is_abandoned(self._tools, self._runs, row):
+                holder = self._subject.execution.execution_id
+                await close_abandoned(self._tools, self._runs, row, end, by, holder=holder)
+
+    async def _lives(self, row: LedgerEntry) -> bool:
+        return await self._runs.is_running(row.window_id, row.run_id) or await self._runs.is_running(
+            row.parent_workflow_id, row.parent_run_id
+        )
+
+    async def _is_on_the_same(self, execution_id: int) -> bool:
+        """Whether a run acts on any place that ours acts on. One whose plan cannot be read counts as one that does."""
+        record = await self._tools.store.execution_row(execution_id)
+        if record.namespace != self._subject.namespace:
+            return False
+        if record.environment == self._subject.execution.environment:
+            return True
+        try:
+            plan = await self._tools.store.plan(execution_id)
+            return not touched(plan, self._named).isdisjoint(touched(self._subject.plan, self._named))
+        except ValueError:
+            return True
+
+
+def _listed(names: list[str]) -> str:
+    more = len(names) - _SHOWN
+    return ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,112 @@
+"""Two runs never act on one system at once, however each of them spells or names it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from temporalio.client import WorkflowFailureError
+
+from clients.faults import FaultClient
+from lab import Misbehaviour
+from lab.names import Endpoint
+from tests.e2e.bench import Bench
+from tests.e2e.test_endings import failure
+from tests.e2e.test_recover import REPLAY_HANGS, fault_on
+from workflows.contracts.errors import ErrorCode
+from workflows.contracts.execution import Leftovers
+from workflows.contracts.windows import LedgerState, LockInput, WindowKind
+from workflows.names import WorkflowType, lock_of
+from workflows.windows.cancellation import cause_of
+
+SWITCHING_ON = (Endpoint.EXECUTE, Endpoint.ANALYZE, Endpoint.UPSERT)
+SPELLINGS = ["localhost", "LocalHost"]
+
+
+def spelled(bench: Bench, host: str) -> dict[str, Any]:
+    """The plan with this spelling of its peers' host."""
+    plan = bench.small_plan("reviews")
+    for peer in ("proxy", "faults"):
+        plan["system"][peer] = plan["system"][peer].replace("127.0.0.1", host)
+    plan["safety"] = {"allowed_hosts": ["127.0.0.1", host.lower()]}
+    return plan
+
+
+def switched_on(bench: Bench) -> dict[str, int]:
+    return {endpoint: bench.lab.calls[endpoint] for endpoint in SWITCHING_ON if bench.lab.calls[endpoint]}
+
+
+async def test_no_other_run_begins_beside_one_with_a_fault_on(bench: Bench) -> None:
+    """Another spelling, an environment of the plan's choice, a lock under another id, a worker with other names."""
+    first = await fault_on(bench)
+    # Counts from now on.
+    bench.lab.misbehave(REPLAY_HANGS)
+    for host in SPELLINGS:
+        found = await failure(bench, await bench.start(spelled(bench, host), workflow_id=f"{host}/{bench.name}"))
+        assert (found.code, first.id in found.message) == (ErrorCode.EXECUTION_ALREADY_RUNNING, True), found
+    chosen = bench.small_plan("reviews")
+    chosen["system"]["environment"] = "mine"
+    found = await failure(bench, await bench.start(chosen, workflow_id=f"chosen/{bench.name}"))
+    assert (found.code, found.problems[0].path) == (ErrorCode.OUTSIDE_GUARDRAILS, "system.environment")
+    assert "HOLDFAST_ENVIRONMENTS=mine=localhost:" in found.problems[0].hint
+    await _another_id_is_refused(bench)
+    async with bench.other_settings(own_store=False) as queue:
+        order = {"workflow_id": f"other/{bench.name}", "queue": queue}
+        found = await failure(bench, await bench.start(bench.small_plan("reviews"), **order))
+        assert (found.code, first.id in found.message) == (ErrorCode.EXECUTION_ALREADY_RUNNING, True), found
+        assert switched_on(bench) == {}
+        waiting = await bench.start(bench.small_plan("reviews"), **order, if_busy="wait")
+        await bench.until_state(waiting, lambda state: first.id in (state.waiting_for or ""), "a run that waits")
+        assert switched_on(bench) == {}
+        await first.cancel()
+        bench.lab.misbehave(Misbehaviour())
+        assert (await waiting.result()).cases.measured == 2
+        report = await bench.lock_ended(waiting)
+    assert report is not None
+    assert bench.lab.state().clean
+
+
+async def _another_id_is_refused(bench: Bench) -> None:
+    """A lock started by hand under an id of its own, for the run that is under way."""
+    (lock,) = [row for row in await bench.store.ledger_unsettled() if row.kind is WindowKind.LOCK]
+    execution = await bench.store.execution(lock.execution_id)
+    assert lock.window_id == lock_of(execution)
+    order = LockInput(
+        execution=execution,
+        parent_workflow_id=lock.parent_workflow_id,
+        parent_run_id=lock.parent_run_id,
+        timeouts=(await bench.store.plan(lock.execution_id)).timeouts,
+        hold_seconds=60,
+        leftovers=Leftovers.CLEAN,
+    )
+    by_hand = await bench.temporal.start_workflow(
+        WorkflowType.ENVIRONMENT_LOCK, order, id=f"mine/{bench.name}", task_queue=bench.settings.task_queue
+    )
+    with pytest.raises(WorkflowFailureError) as raised:
+        await by_hand.result()
+    cause = cause_of(raised.value.cause)
+    assert cause is not None
+    assert (cause.type, lock.window_id in cause.message) == (ErrorCode.OUTSIDE_GUARDRAILS, True)
+
+
+async def test_what_a_dead_run_left_unverified_refuses_the_next_one(bench: Bench) -> None:
+    """Nothing is on at the peers any more, but nobody has seen that: the ledger alone says it. --clean settles it."""
+    first = await fault_on(bench)
+    rows = await bench.store.ledger_unsettled()
+    for row in rows:
+        await bench.temporal.get_workflow_handle(row.window_id, run_id=row.run_id).terminate("a test")
+    await first.terminate("a test")
+    async with FaultClient(bench.lab.addresses.faults) as by_hand:
+        for name in bench.lab.state().faults:
+            await by_hand.delete(name)
+    await bench.until_clean()
+    bench.lab.misbehave(Misbehaviour())
+    found = await failure(bench, await bench.start(bench.small_plan("reviews"), workflow_id=f"next/{bench.name}"))
+    assert found.code is ErrorCode.ENVIRONMENT_NOT_CLEAN
+    assert all(row.window_id in found.message for row in rows)
+    assert switched_on(bench) == {}
+    cleaning = await bench.start(bench.small_plan("reviews"), workflow_id=f"next/{bench.name}", leftovers="clean")
+    assert (await cleaning.result()).cases.measured == 2
+    await bench.lock_ended(cleaning)
+    states = {row.state for row in await bench.store.ledger_of(rows[0].execution_id)}
+    assert states <= {LedgerState.CLOSED, LedgerState.NEVER_OPENED}
