@@ -134,7 +134,7 @@ def _run_id(value: str) -> None:
         canonical = str(uuid.UUID(value))
     except ValueError:
         canonical = ""
-    if canonical != value.lower():
+    if not canonical or canonical != value.lower():
         raise UnfitError("is no run id", "the server's run ids are UUIDs")
 
 
