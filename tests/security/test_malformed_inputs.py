@@ -32,7 +32,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from clients.settings import Settings
 from tests.e2e.conftest import temporal
-from tests.workflows.test_histories import NAMES, recorded, type_of
+from tests.workflows.test_histories import NAMES, recorded, replayer, type_of
 from worker import WORKFLOWS, running
 from workflows import intake
 from workflows.contracts import starting
@@ -560,3 +560,13 @@ def test_a_window_under_way_reads_an_order_that_would_not_be_accepted_today() ->
     """What is on must come off, by a worker whose bounds are narrower as well."""
     order = json.loads(ORDERS[Type.FAULT_WINDOW].model_dump_json()) | {"hold_seconds": 1e9, "parent_run_id": "x"}
     assert FaultInput.model_validate_json(json.dumps(order)).hold_seconds == 1e9
+
+
+@pytest.mark.parametrize("name", ["half-fault-open", "half-rules-open", "half-page-open"])
+async def test_a_window_that_has_begun_is_never_refused(name: str) -> None:
+    """Its history goes on under a worker that would not accept its order today: what is on must come off."""
+    history = recorded(name)
+    started = history.events[0].workflow_execution_started_event_attributes.input.payloads[0]
+    order = json.loads(started.data)
+    started.data = json.dumps(order | {"parent_run_id": "x", "batch_seconds": -1.0, "more": "x" * 300_000}).encode()
+    await replayer().replay_workflow(history)
