@@ -17,7 +17,7 @@ from enum import StrEnum
 from typing import Any
 
 from temporalio.client import Client
-from temporalio.worker import Worker
+from temporalio.worker import Worker, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.executions import ExecutionActivities
@@ -34,6 +34,7 @@ from activities.stopping import StopActivities
 from activities.sweeping import SweepActivities
 from activities.toolbox import Toolbox, opened_toolbox
 from activities.traffic import TrafficActivities
+from clients.payloads import without_references
 from clients.runs import RunDirectory
 from clients.schedules import ensure_sweeper
 from clients.settings import Settings
@@ -41,6 +42,7 @@ from clients.store.store import Store
 from clients.temporal import ensure_search_attributes
 from workflows.contracts.guardrails import Guardrails
 from workflows.contracts.timing import Timing
+from workflows.intake import GuardedRunner
 from workflows.logic.guardrails import described
 from workflows.names import load_queue
 from workflows.resilience_test import ResilienceTest
@@ -153,9 +155,10 @@ def build_activities(
     )
 
 
-def sandbox() -> SandboxedWorkflowRunner:
-    """The runner of all workflows."""
-    return SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH))
+def sandbox() -> WorkflowRunner:
+    """The runner of all workflows: in the sandbox, behind the door that refuses what they cannot take."""
+    restrictions = SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH)
+    return GuardedRunner(SandboxedWorkflowRunner(restrictions=restrictions))
 
 
 @asynccontextmanager
@@ -181,7 +184,7 @@ async def running(client: Client, settings: Settings, parts: Collection[Part] = 
 def _control(client: Client, settings: Settings, activities: Activities) -> Worker:
     beat = _beat(settings)
     return Worker(
-        client,
+        without_references(client),
         task_queue=settings.task_queue,
         workflows=WORKFLOWS,
         activities=activities.control,
@@ -194,7 +197,7 @@ def _control(client: Client, settings: Settings, activities: Activities) -> Work
 def _load(client: Client, settings: Settings, activities: Activities) -> Worker:
     beat = _beat(settings)
     return Worker(
-        client,
+        without_references(client),
         task_queue=load_queue(settings.task_queue),
         activities=activities.load,
         max_concurrent_activities=settings.load_at_once,

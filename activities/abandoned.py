@@ -5,8 +5,10 @@ For the sweeper, and for an operator with `holdfast recover`: both mean the same
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+from activities.clocks import Deadline
 from activities.closing import analysis_of, close_fault, close_recordings, close_rules
 from activities.endings import run_of, write_ending
 from activities.toolbox import Subject, Toolbox
@@ -25,8 +27,11 @@ from workflows.contracts.windows import (
 from workflows.logic.durations import acts_after_end, overdue_after
 from workflows.names import lock_of
 
+Clock = Callable[[], datetime]
+"""The server's time, as well as it is known: windows and the server write their rows and ends by it."""
 
-async def is_abandoned(tools: Toolbox, runs: RunDirectory, row: LedgerEntry) -> bool:
+
+async def is_abandoned(tools: Toolbox, runs: RunDirectory, row: LedgerEntry, clock: Clock) -> bool:
     """Whether a row's window is not running any more, or is overdue."""
     if row.kind is WindowKind.LOCK and await runs.is_running(row.parent_workflow_id, row.parent_run_id):
         return False
@@ -35,13 +40,13 @@ async def is_abandoned(tools: Toolbox, runs: RunDirectory, row: LedgerEntry) -> 
     if row.kind is WindowKind.LOCK:
         # A lock holds nothing at the peers, and waits for windows as long as they take.
         return False
-    return await is_overdue(tools, row)
+    return await is_overdue(tools, row, clock)
 
 
-async def is_overdue(tools: Toolbox, row: LedgerEntry) -> bool:
-    """Whether a window had all its time and the grace besides."""
+async def is_overdue(tools: Toolbox, row: LedgerEntry, clock: Clock) -> bool:
+    """Whether a window had all its time and the grace besides. Its row's times are the server's."""
     execution = await tools.store.execution(row.execution_id)
-    return datetime.now(UTC) > overdue_after(row.close_by, execution.timing)
+    return clock() > overdue_after(row.close_by, execution.timing)
 
 
 async def quiet_from(runs: RunDirectory, subject: Subject, row: LedgerEntry) -> datetime:
@@ -59,7 +64,14 @@ async def quiet_from(runs: RunDirectory, subject: Subject, row: LedgerEntry) -> 
 
 
 async def close_abandoned(
-    tools: Toolbox, runs: RunDirectory, row: LedgerEntry, end: datetime, by: str, *, holder: int | None = None
+    tools: Toolbox,
+    runs: RunDirectory,
+    row: LedgerEntry,
+    end: Deadline,
+    by: str,
+    *,
+    clock: Clock,
+    holder: int | None = None,
 ) -> Closing:
     """Close what an abandoned row stands for, until `end`, and write what came of it; `by` is who does it.
 
@@ -68,18 +80,18 @@ async def close_abandoned(
     A row whose window may still switch something on stays as it is, however off everything is now: that is not
     verified, and to be looked at again.
     """
-    subject = await tools.subject(row.execution_id)
+    subject = await tools.closing_subject(row.execution_id)
     if row.kind is WindowKind.RECORDING and await _held_by_another(runs, subject, holder):
         # Recordings have no names of ours: those that are on now belong to the run that holds the namespace.
         return Closing(verified=False, detail="another run holds the namespace; looked at again later")
     if row.kind is WindowKind.LOCK:
         await write_ending(tools, runs, await run_of(tools, row))
     quiet = await quiet_from(runs, subject, row)
-    early = quiet > datetime.now(UTC)
+    early = quiet > clock()
     closing = await _close(tools, subject, row, end, timedelta(0) if early else subject.execution.timing.settle)
     if early and closing.verified:
         detail = f"nothing is on, but a call under way may switch it on until {quiet:%H:%M:%S}Z; looked at again then"
-        await tools.store.log(row.execution_id, f"{by}:{row.window_id}:early", LogLevel.WARN, f"{by}: {detail}")
+        await tools.notes.add(row.execution_id, f"{by}:{row.window_id}:early", LogLevel.WARN, f"{by}: {detail}")
         return Closing(verified=False, detail=detail)
     await settle(tools, row, closing, by)
     return closing
@@ -92,7 +104,7 @@ async def settle(tools: Toolbox, row: LedgerEntry, closing: Closing, by: str) ->
     update = LedgerUpdate(window_id=row.window_id, run_id=row.run_id, state=state, detail=detail)
     await tools.store.ledger_update(update)
     message = f"{by}: {row.window_id} was left {row.state}, now {state}. {closing.detail}".strip()
-    await tools.store.log(row.execution_id, f"{by}:{row.window_id}:{state}", LogLevel.WARN, message)
+    await tools.notes.add(row.execution_id, f"{by}:{row.window_id}:{state}", LogLevel.WARN, message)
 
 
 async def write_missing_end(tools: Toolbox, runs: RunDirectory, record: ExecutionRow) -> bool:
@@ -122,7 +134,7 @@ async def _held_by_another(runs: RunDirectory, subject: Subject, closer: int | N
     return holder is not None and holder.execution_id not in (subject.execution.execution_id, closer)
 
 
-async def _close(tools: Toolbox, subject: Subject, row: LedgerEntry, end: datetime, settled: timedelta) -> Closing:
+async def _close(tools: Toolbox, subject: Subject, row: LedgerEntry, end: Deadline, settled: timedelta) -> Closing:
     """Close whatever a ledger row stands for, by the names in it alone, until it has been off for `settled`."""
     match row.kind:
         case WindowKind.FAULT | WindowKind.PAIR_FAULT:

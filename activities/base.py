@@ -1,4 +1,4 @@
-"""What every activity shares: one place where errors are translated, heartbeats beat, and deadlines are kept.
+"""What every activity shares: one place where errors are translated, heartbeats beat, and looks repeat.
 
 A `HoldfastError` becomes Temporal's application error here and nowhere else. Its cause is logged by the worker and not
 sent: a chain of library errors carries URLs and headers, and history keeps them for ever.
@@ -10,12 +10,13 @@ import asyncio
 import functools
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from activities.clocks import Deadline, mark_beginning
 from activities.toolbox import Toolbox
 from workflows.contracts.errors import ErrorCode, HoldfastError, ValidationReport
 
@@ -66,6 +67,7 @@ def step(
 
     @functools.wraps(work)
     async def body(self: S, *args: P.args, **kwargs: P.kwargs) -> R:
+        mark_beginning()
         try:
             async with heartbeating():
                 return await work(self, *args, **kwargs)
@@ -105,26 +107,8 @@ async def uncancelled(call: Coroutine[Any, Any, T]) -> T:
         raise
 
 
-def deadline(longest: timedelta) -> datetime:
-    """When this activity's time is over, counted from its first scheduling: a repeated attempt gets what is left."""
-    return activity.info().scheduled_time + longest
-
-
-def closing_deadline(longest: timedelta, at_least: timedelta) -> datetime:
-    """As `deadline`, for what closes and verifies: it gets `at_least` so long, however late a worker comes to it.
-
-    That something is off is seen by several looks, and after a worker that came late nobody else would take them.
-    """
-    return max(deadline(longest), datetime.now(UTC) + min(longest, at_least))
-
-
-def time_left(end: datetime) -> timedelta:
-    """Until `end`, never negative."""
-    return max(end - datetime.now(UTC), timedelta(0))
-
-
 async def poll(
-    look: Callable[[], Awaitable[T | None]], *, end: datetime, every: timedelta, stubborn: bool = False
+    look: Callable[[], Awaitable[T | None]], *, end: Deadline, every: timedelta, stubborn: bool = False
 ) -> T | None:
     """Look again and again until there is an answer; None when `end` has passed.
 
@@ -142,6 +126,6 @@ async def poll(
             found = None
         if found is not None:
             return found
-        if datetime.now(UTC) >= end:
+        if end.over:
             return None
-        await asyncio.sleep(min(every, time_left(end)).total_seconds())
+        await asyncio.sleep(min(every, end.left).total_seconds())

@@ -6,10 +6,11 @@ All or nothing as far as that can be known: when anything is on that may not be 
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from activities.abandoned import quiet_from, settle
 from activities.clearing import Cleared, Peers
+from activities.clocks import Deadline, server_now
 from activities.closing import Pace
 from activities.left_over import is_elsewhere
 from activities.toolbox import Subject, Toolbox
@@ -33,7 +34,7 @@ class Cleaner:
         plan = subject.plan
         self._peers = Peers(plan, tools.faults(plan), tools.proxy(plan), tools.canary)
 
-    async def clean(self, end: datetime, stability: timedelta) -> list[str]:
+    async def clean(self, end: Deadline, stability: timedelta) -> list[str]:
         """Switch off what is on in the plan's services, until `end`, and let these become stable; a line for each.
 
         Each is logged by name before it is touched and after it was seen to be off, and its row in the ledger settled.
@@ -120,7 +121,7 @@ class Cleaner:
     async def _nothing_more(self, row: LedgerEntry) -> bool:
         """Whether nothing of a row can come on any more, nor is on beside this plan's services: else the sweeper's."""
         other = await self._tools.subject(row.execution_id)
-        if await quiet_from(self._runs, other, row) > datetime.now(UTC):
+        if await quiet_from(self._runs, other, row) > server_now():
             return False
         alone = row.kind in (WindowKind.FAULT, WindowKind.PAIR_FAULT)
         return alone or set(other.plan.service_names) <= set(self._subject.plan.service_names)

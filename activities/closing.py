@@ -8,11 +8,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from temporalio import activity
 
-from activities.base import poll, time_left
+from activities.base import poll
+from activities.bookkeeping import in_time
+from activities.clocks import Deadline
 from activities.toolbox import Subject, Toolbox
 from clients.canary import CanaryClient
 from clients.faults import FaultClient
@@ -20,6 +22,10 @@ from clients.proxy import CALL_TIMEOUT, STOP_TIMEOUT, ProxyClient
 from workflows.contracts.errors import HoldfastError
 from workflows.contracts.plan import Plan
 from workflows.contracts.windows import Closing
+from workflows.logic.tokens import token_of
+
+UNKNOWN = "?"
+"""Of an analysis that there may be: as long as it may begin, nothing proves that it does not."""
 
 ABSENT_LOOKS = 2
 """Looks in a row that must find a thing absent, at least."""
@@ -31,7 +37,7 @@ Look = Callable[[], Awaitable[bool]]
 class Pace:
     """How long and how often something is tried."""
 
-    end: datetime
+    end: Deadline
     every: timedelta
     settle: timedelta = timedelta(0)
     """How long it must stay absent, where it is not known whether a peer is still switching it on."""
@@ -43,18 +49,17 @@ class _Absence:
     def __init__(self, settle: timedelta) -> None:
         self._settle = settle
         self._looks = 0
-        self._since = datetime.now(UTC)
+        self._long_enough = Deadline.after(settle)
 
     def lasts(self, *, absent: bool, last: bool = False) -> bool:
         """Take one look into account; true once it has been absent often and, unless it was the `last`, long enough."""
-        now = datetime.now(UTC)
         if not absent:
             self._looks = 0
             return False
         if not self._looks:
-            self._since = now
+            self._long_enough = Deadline.after(self._settle)
         self._looks += 1
-        return self._looks >= ABSENT_LOOKS and (last or now - self._since >= self._settle)
+        return self._looks >= ABSENT_LOOKS and (last or self._long_enough.over)
 
 
 async def until_gone(look: Look, pace: Pace, failed: str, *, last: Callable[[], bool] = lambda: False) -> Closing:
@@ -71,7 +76,7 @@ async def until_gone(look: Look, pace: Pace, failed: str, *, last: Callable[[], 
     return Closing(verified=True) if gone else Closing(verified=False, detail=failed)
 
 
-async def close_fault(tools: Toolbox, subject: Subject, fault_name: str, end: datetime, settle: timedelta) -> Closing:
+async def close_fault(tools: Toolbox, subject: Subject, fault_name: str, end: Deadline, settle: timedelta) -> Closing:
     """Remove a fault of an execution: see `fault_gone`."""
     pace = Pace(end, subject.execution.timing.poll, settle)
     return await fault_gone(tools.faults(subject.plan), subject.plan.system.faults, fault_name, pace)
@@ -96,7 +101,7 @@ async def fault_gone(client: FaultClient, address: str, fault_name: str, pace: P
 
 
 async def close_recordings(
-    tools: Toolbox, subject: Subject, end: datetime, settle: timedelta, task_id: str = ""
+    tools: Toolbox, subject: Subject, end: Deadline, settle: timedelta, task_id: str = ""
 ) -> Closing:
     """Stop every recording of an execution's services until none of them is being recorded.
 
@@ -133,6 +138,8 @@ async def _beginning(client: ProxyClient, task_id: str) -> bool:
     """Whether an analysis may go on to record more services; one that the proxy lost in a restart says so for ever."""
     if not task_id:
         return False
+    if task_id == UNKNOWN:
+        return True
     try:
         return (await client.analysis(task_id)).status.beginning
     except HoldfastError as error:
@@ -141,20 +148,26 @@ async def _beginning(client: ProxyClient, task_id: str) -> bool:
 
 
 async def analysis_of(tools: Toolbox, subject: Subject) -> str:
-    """The id of an execution's analysis, empty when none was accepted, as far as is known."""
-    return (await tools.store.execution_row(subject.execution.execution_id)).analyze_task_id or ""
+    """The id of an execution's analysis, empty when none was accepted; `UNKNOWN` when the store cannot be asked."""
+    try:
+        return (await in_time(tools.store.execution_row(subject.execution.execution_id))).analyze_task_id or ""
+    except HoldfastError as error:
+        if not error.kind.retryable:
+            raise
+        activity.logger.warning("which analysis is to be stopped cannot be read: %s", error.code)
+        return UNKNOWN
 
 
-async def stop_recording(client: ProxyClient, recording_id: str, end: datetime) -> None:
+async def stop_recording(client: ProxyClient, recording_id: str, end: Deadline) -> None:
     """Stop one recording; its trouble must not keep the others on, nor its slowness outlast the time for closing."""
     try:
-        await client.stop_recording(recording_id, max(CALL_TIMEOUT, min(STOP_TIMEOUT, time_left(end))))
+        await client.stop_recording(recording_id, max(CALL_TIMEOUT, min(STOP_TIMEOUT, end.left)))
     except HoldfastError as error:
         activity.logger.info("stopping %s: %s", recording_id, error.code)
 
 
 async def close_rules(
-    tools: Toolbox, subject: Subject, services: list[str], end: datetime, settle: timedelta
+    tools: Toolbox, subject: Subject, services: list[str], end: Deadline, settle: timedelta
 ) -> Closing:
     """Remove the rules of an execution: see `rules_gone`."""
     pace = Pace(end, subject.execution.timing.poll, settle)
@@ -198,9 +211,19 @@ async def rules_gone(
 
 async def acting(tools: Toolbox, subject: Subject, services: list[str]) -> set[str]:
     """The services of an execution whose canary answers: see `seen_acting`."""
-    tokens = await tools.store.tokens(subject.execution.execution_id)
+    tokens = await _tokens(tools, subject)
     mine = {name: tokens[name] for name in services}
     return await seen_acting(tools.canary, subject.plan, subject.execution.record_id, mine)
+
+
+async def _tokens(tools: Toolbox, subject: Subject) -> dict[str, str]:
+    """Each service's token, as stored; made of the plan once more while the store cannot be asked."""
+    try:
+        return await in_time(tools.store.tokens(subject.execution.execution_id))
+    except HoldfastError as error:
+        if not error.kind.retryable:
+            raise
+        return {name: token_of(subject.plan, name) for name in subject.plan.service_names}
 
 
 async def seen_acting(canary: CanaryClient, plan: Plan, record_id: str, tokens: dict[str, str]) -> set[str]:

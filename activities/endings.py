@@ -26,6 +26,7 @@ async def write_ending(tools: Toolbox, runs: RunDirectory, run: RunRef) -> Endin
     ending = _ending(run, end)
     level = LogLevel.ERROR if ending.error_code or ending.recovery is Recovery.UNVERIFIED else LogLevel.INFO
     message = f"{ending.status}, recovery {ending.recovery}. {ending.error_message}".strip()
+    await tools.notes.write()
     # First the log: whoever follows it stops when the end is written, and shall have read everything then.
     await tools.store.log(run.execution_id, "finished", level, message)
     await tools.store.finish(ending)

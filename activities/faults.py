@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from temporalio import activity
 
-from activities.base import closing_deadline, deadline, poll, step, time_left, uncancelled
+from activities.base import poll, step, uncancelled
+from activities.clocks import closing_deadline, deadline, elapsed
 from activities.closing import close_fault
 from activities.toolbox import Subject, Toolbox
 from clients.faults import FaultClient, FaultExists, FaultStatus
@@ -70,7 +71,7 @@ class FaultActivities:
         subject = await self._tools.subject(order.execution_id)
         client = self._tools.faults(subject.plan)
         longest = subject.plan.timeouts.fault_running
-        started = datetime.now(UTC)
+        started = elapsed()
         last: FaultStatus | None = None
 
         async def look() -> FaultStatus | None:
@@ -82,7 +83,7 @@ class FaultActivities:
 
         if await poll(look, end=deadline(longest), every=subject.execution.timing.poll) is None:
             raise _not_running(order, last, f"not running after {longest.total_seconds():g} s")
-        waited = (datetime.now(UTC) - started) / timedelta(seconds=1)
+        waited = (elapsed() - started).total_seconds()
         return FaultRunning(fault_name=order.fault_name, waited_seconds=waited)
 
     @activity.defn(name="replay_and_capture")
@@ -95,7 +96,7 @@ class FaultActivities:
                 RULES_REJECTED when no rule made of it could act.
         """
         subject = await self._tools.subject(order.execution_id)
-        longest = time_left(deadline(subject.plan.timeouts.replay))
+        longest = deadline(subject.plan.timeouts.replay).left
         answers = await self._replay(subject, order, longest)
         status = await self._tools.faults(subject.plan).status(order.fault_name)
         if status is None or not status.running:
@@ -165,15 +166,20 @@ class FaultActivities:
     @step
     async def recover(self, order: FaultOrder) -> Closing:
         """Remove the fault and verify that it is gone; unverified after `timeouts.recovery` is a result, no error."""
-        subject = await self._tools.subject(order.execution_id)
+        subject = await self._tools.closing_subject(order.execution_id)
         end = closing_deadline(subject.plan.timeouts.recovery, subject.execution.timing.call_timeout)
         settle = timedelta(0) if order.known_to_exist else subject.execution.timing.settle
         closing = await close_fault(self._tools, subject, order.fault_name, end, settle)
-        await self._log(order, "recovered", closing.detail or f"{order.fault_name} is gone from {order.service}")
+        message = closing.detail or f"{order.fault_name} is gone from {order.service}"
+        await self._tools.notes.add(order.execution_id, _key(order, "recovered"), LogLevel.INFO, message)
         return closing
 
     async def _log(self, order: FaultOrder, key: str, message: str) -> None:
-        await self._tools.store.log(order.execution_id, f"fault:{order.fault_name}:{key}", LogLevel.INFO, message)
+        await self._tools.store.log(order.execution_id, _key(order, key), LogLevel.INFO, message)
+
+
+def _key(order: FaultOrder, moment: str) -> str:
+    return f"fault:{order.fault_name}:{moment}"
 
 
 def _not_running(order: FaultOrder, status: FaultStatus | None, why: str) -> HoldfastError:

@@ -8,9 +8,10 @@ from datetime import timedelta
 
 from temporalio import activity
 
-from activities.base import closing_deadline, poll, step
+from activities.base import poll, step
 from activities.cleaning import BY as CLEANER
 from activities.cleaning import Cleaner
+from activities.clocks import closing_deadline
 from activities.endings import SERVER_POLL, write_ending
 from activities.left_over import left_over
 from activities.others import Others

@@ -7,9 +7,8 @@ looks here, so at least one of them sees the other, whatever their locks are cal
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from activities.abandoned import close_abandoned, is_abandoned
+from activities.clocks import Deadline, server_now
 from activities.toolbox import Subject, Toolbox
 from clients.runs import RunDirectory
 from workflows.contracts.errors import ErrorCode, HoldfastError
@@ -64,12 +63,12 @@ class Others:
                 hint="the sweeper closes them, or `holdfast recover` does now; nothing was touched",
             )
 
-    async def close_abandoned(self, end: datetime, by: str) -> None:
+    async def close_abandoned(self, end: Deadline, by: str) -> None:
         """Close what runs that are gone have left in the ledger, as the sweeper does; what does not close stays."""
         for row in await self.unsettled():
-            if await is_abandoned(self._tools, self._runs, row):
+            if await is_abandoned(self._tools, self._runs, row, server_now):
                 holder = self._subject.execution.execution_id
-                await close_abandoned(self._tools, self._runs, row, end, by, holder=holder)
+                await close_abandoned(self._tools, self._runs, row, end, by, clock=server_now, holder=holder)
 
     async def _lives(self, row: LedgerEntry) -> bool:
         return await self._runs.is_running(row.window_id, row.run_id) or await self._runs.is_running(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from itertools import groupby
 
 from temporalio import activity
 
-from activities.base import closing_deadline, deadline, poll, step, uncancelled
+from activities.base import poll, step, uncancelled
+from activities.clocks import Deadline, closing_deadline, deadline, server_now
 from activities.closing import acting, close_rules
 from activities.toolbox import Subject, Toolbox
 from clients.store.read_models import LogLevel
@@ -59,7 +60,7 @@ class RulesActivities:
 
     async def _remove_earlier(self, subject: Subject, order: RulesOrder) -> None:
         """Remove rules of an attempt whose worker died, until the proxy can no longer be putting them in."""
-        end = datetime.now(UTC) + subject.execution.timing.call_timeout
+        end = Deadline.after(subject.execution.timing.call_timeout)
         closing = await close_rules(self._tools, subject, order.services, end, subject.execution.timing.settle)
         if not closing.verified:
             raise HoldfastError(ErrorCode.RULES_REJECTED, f"an earlier attempt left rules behind: {closing.detail}")
@@ -75,7 +76,7 @@ class RulesActivities:
                     hint=f"see {subject.plan.system.proxy}/api/interceptions/active",
                 )
         rules = await self._rules(subject, order)
-        expires_at = datetime.now(UTC) + timedelta(seconds=order.ttl_seconds)
+        expires_at = server_now() + timedelta(seconds=order.ttl_seconds)
         await uncancelled(
             client.upsert_rules(
                 namespace=subject.namespace,
@@ -159,11 +160,11 @@ class RulesActivities:
     @step
     async def remove(self, order: RulesOrder) -> Closing:
         """Delete the rules and see that they no longer act; unverified after `timeouts.recovery` is a result."""
-        subject = await self._tools.subject(order.execution_id)
+        subject = await self._tools.closing_subject(order.execution_id)
         end = closing_deadline(subject.plan.timeouts.recovery, subject.execution.timing.call_timeout)
         settle = timedelta(0) if order.known_to_be_on else subject.execution.timing.settle
         closing = await close_rules(self._tools, subject, order.services, end, settle)
-        await self._tools.store.log(
+        await self._tools.notes.add(
             order.execution_id, "rules:removed", LogLevel.INFO, closing.detail or "all rules are gone"
         )
         return closing

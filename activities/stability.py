@@ -6,9 +6,13 @@ import asyncio
 
 from temporalio import activity
 
-from activities.base import closing_deadline, step, time_left
+from activities.base import step
+from activities.bookkeeping import in_time
+from activities.clocks import closing_deadline
 from activities.toolbox import Toolbox
-from workflows.contracts.windows import StabilityOrder, StabilityReport
+from clients.store.read_models import LogLevel
+from workflows.contracts.errors import HoldfastError
+from workflows.contracts.windows import ServiceStability, StabilityMoment, StabilityOrder, StabilityReport
 
 
 class StabilityActivities:
@@ -21,12 +25,22 @@ class StabilityActivities:
     @step
     async def await_stability(self, order: StabilityOrder) -> StabilityReport:
         """Wait for each service, all at once, at most the plan's `timeouts.stability`; report and store every one."""
-        subject = await self._tools.subject(order.execution_id)
+        subject = await self._tools.closing_subject(order.execution_id)
         client = self._tools.stability(subject.plan)
-        left = time_left(closing_deadline(subject.plan.timeouts.stability, subject.execution.timing.call_timeout))
+        left = closing_deadline(subject.plan.timeouts.stability, subject.execution.timing.call_timeout).left
         every = subject.execution.timing.stability_poll
         waits = (client.wait_until_stable(service, longest=left, every=every) for service in order.services)
         found = list(await asyncio.gather(*waits))
         if order.moment is not None:
-            await self._tools.store.save_stability(order.execution_id, order.moment, found)
+            await self._save(order.execution_id, order.moment, found)
         return StabilityReport(services=found)
+
+    async def _save(self, execution_id: int, moment: StabilityMoment, found: list[ServiceStability]) -> None:
+        """Store it for the report. The run hears of it in any case, and a full disk must not make it wait again."""
+        try:
+            await in_time(self._tools.store.save_stability(execution_id, moment, found))
+        except HoldfastError as error:
+            if not error.kind.retryable:
+                raise
+            message = f"stability {moment} could not be stored: {error.message}"
+            await self._tools.notes.add(execution_id, f"stability:{moment}:lost", LogLevel.WARN, message)

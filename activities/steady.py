@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime
 
 from temporalio import activity
 
-from activities.base import deadline, poll, step
+from activities.base import poll, step
+from activities.clocks import Deadline, deadline
 from activities.toolbox import Subject, Toolbox
 from clients.requests import prepare
 from clients.store.read_models import LogLevel
@@ -42,7 +42,7 @@ class SteadyActivities:
         return SteadyReport(met=not why, detail=why)
 
 
-async def steady_again(tools: Toolbox, subject: Subject, end: datetime) -> str:
+async def steady_again(tools: Toolbox, subject: Subject, end: Deadline) -> str:
     """Ask until the request meets its tolerance; why not, when `end` has passed."""
     why = ""
 

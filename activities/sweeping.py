@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from temporalio import activity
 
 from activities.abandoned import close_abandoned, is_abandoned, write_missing_end
 from activities.base import step
+from activities.clocks import Deadline, server_now
 from activities.toolbox import Toolbox
 from clients.runs import RunDirectory
 from workflows.contracts.errors import HoldfastError
@@ -36,9 +37,9 @@ class SweepActivities:
         failed: list[str] = []
         for row in await self._tools.store.ledger_unsettled():
             try:
-                if await is_abandoned(self._tools, self._runs, row):
-                    end = datetime.now(UTC) + CLOSE_ATTEMPT
-                    closing = await close_abandoned(self._tools, self._runs, row, end, "sweeper")
+                if await is_abandoned(self._tools, self._runs, row, server_now):
+                    end = Deadline.after(CLOSE_ATTEMPT)
+                    closing = await close_abandoned(self._tools, self._runs, row, end, "sweeper", clock=server_now)
                     (closed if closing.verified else failed).append(row.window_id)
                 elif not await self._runs.is_running(row.parent_workflow_id, row.parent_run_id):
                     # Its run is gone, yet nobody told it: after a reset the server does not (docs/architecture.md).

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from activities.bookkeeping import Memory, Notes
 from clients.canary import CanaryClient
 from clients.faults import FaultClient
 from clients.kubernetes.connection import Cluster
@@ -47,15 +48,29 @@ class Toolbox:
     canary: CanaryClient
     cluster: Cluster = field(default_factory=Cluster)
     """Not opened before a plan asks for it."""
+    notes: Notes = field(init=False)
+    """Lines of logs for what closes: a store that does not take them does not delay it."""
+    _known: Memory[Subject] = field(default_factory=Memory)
     _proxies: dict[str, ProxyClient] = field(default_factory=dict)
     _faults: dict[str, FaultClient] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.notes = Notes(self.store)
+
+    async def closing_subject(self, execution_id: int) -> Subject:
+        """As `subject`, for what closes: a run this worker has worked on is known without the store.
+
+        Raises:
+            HoldfastError: as `subject`, when it is not known.
+        """
+        return await self._known.or_known(execution_id, self.subject(execution_id))
 
     async def subject(self, execution_id: int, share: LoadShare | None = None) -> Subject:
         """The execution and its plan, from the store; with a share, the plan as a batch that has it measures it."""
         plan = shared(await self.store.plan(execution_id), share)
         subject = Subject(await self.store.execution(execution_id), plan)
         self.secrets.know(json.dumps(subject.plan.request.model_dump(mode="json", by_alias=True)))
-        return subject
+        return subject if share else self._known.keep(execution_id, subject)
 
     def proxy(self, plan: Plan) -> ProxyClient:
         """The plan's traffic proxy."""

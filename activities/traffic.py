@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from temporalio import activity
 
-from activities.base import closing_deadline, deadline, poll, step, uncancelled
+from activities.base import poll, step, uncancelled
+from activities.clocks import Deadline, closing_deadline, deadline, elapsed
 from activities.closing import analysis_of, close_recordings
 from activities.left_over import refuse_left_over
 from activities.toolbox import Subject, Toolbox
@@ -59,7 +60,7 @@ class TrafficActivities:
             # The first thing that a run switches on. Another installation has no lock and no ledger in common with us.
             await refuse_left_over(self._tools, subject)
         timing = subject.execution.timing
-        age = datetime.now(UTC) - activity.info().scheduled_time
+        age = elapsed()
         if activity.info().attempt > 1 and age > timing.analyze_dedupe * _SURELY_REMEMBERED:
             await self._give_up_earlier(subject, age)
         try:
@@ -90,7 +91,7 @@ class TrafficActivities:
         await self._stop_earlier(subject)
 
     async def _stop_earlier(self, subject: Subject) -> None:
-        end = datetime.now(UTC) + subject.execution.timing.analyze_dedupe
+        end = Deadline.after(subject.execution.timing.analyze_dedupe)
         closing = await close_recordings(self._tools, subject, end, timedelta(0))
         if not closing.verified:
             raise HoldfastError(ErrorCode.PEER_ERROR, f"an earlier analysis could not be stopped: {closing.detail}")
@@ -189,7 +190,7 @@ class TrafficActivities:
     @step
     async def stop(self, order: RecordingsOrder) -> Closing:
         """Stop recordings of the plan's services and verify it; unverified after `timeouts.recovery` is a result."""
-        subject = await self._tools.subject(order.execution_id)
+        subject = await self._tools.closing_subject(order.execution_id)
         settle = timedelta(0) if order.analysis_over else subject.execution.timing.settle
         end = closing_deadline(subject.plan.timeouts.recovery, subject.execution.timing.call_timeout)
         task_id = "" if order.analysis_over else await analysis_of(self._tools, subject)

@@ -10,11 +10,12 @@ import asyncio
 import os
 from collections.abc import Coroutine
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from activities.clearing import Peers
+from activities.clocks import Deadline
 from activities.closing import Pace
 from cli.console import complain, say, say_json
 from cli.exit_codes import ExitCode
@@ -85,7 +86,7 @@ async def _recover(plan: Plan, within: timedelta, *, everything: bool) -> list[D
             CanaryClient() as canary,
         ):
             peers = Peers(plan, faults, proxy, canary)
-            hand = _Hand(peers, Pace(datetime.now(UTC) + within, every), everything=everything)
+            hand = _Hand(peers, Pace(Deadline.after(within), every), everything=everything)
             return await interrupts.during(hand.close())
 
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from activities.abandoned import close_abandoned, is_overdue, quiet_from, settle
-from activities.base import time_left
+from activities.clocks import Deadline
 from activities.left_over import left_over
 from activities.toolbox import Toolbox
 from cli.attendance import Attendance
@@ -90,21 +90,23 @@ class Recoverer:
         if now.state in SETTLED:
             return _told(row, now.state, "its window has closed it")
         try:
-            closing = await self._close(now, datetime.now(UTC) + self._within)
+            closing = await self._close(now, Deadline.after(self._within))
         except HoldfastError as error:
             closing = Closing(verified=False, detail=str(error))
         return _closed(row, closing, why)
 
-    async def _close(self, row: LedgerEntry, end: datetime) -> Closing:
+    async def _close(self, row: LedgerEntry, end: Deadline) -> Closing:
         """Close, and once more when nothing of it can come on any more, if that is before `end`."""
         quiet = await quiet_from(self._runs, await self._tools.subject(row.execution_id), row)
-        early = datetime.now(UTC) < quiet
-        closing = await close_abandoned(self._tools, self._runs, row, end, BY)
-        if closing.verified or not early or quiet >= end:
+        # By this machine's clock, which may be wrong: the server tells nobody but workers its own.
+        until_quiet = Deadline.after(max(quiet - _now(), timedelta(0)))
+        early = not until_quiet.over
+        closing = await close_abandoned(self._tools, self._runs, row, end, BY, clock=_now)
+        if closing.verified or not early or until_quiet >= end:
             return closing
         self._say(f"{row.window_id}: {closing.detail}")
-        await asyncio.sleep(time_left(quiet).total_seconds())
-        return await close_abandoned(self._tools, self._runs, row, end, BY)
+        await asyncio.sleep(until_quiet.left.total_seconds())
+        return await close_abandoned(self._tools, self._runs, row, end, BY, clock=_now)
 
     async def _lock(self, row: LedgerEntry, *, verified: bool) -> Recovered:
         """A lock holds nothing at a peer: it ends when its run has, after everything else of the run."""
@@ -119,7 +121,9 @@ class Recoverer:
         try:
             closing = await self._peers_clean(row)
             if closing.verified and not await self._runs.is_running(row.parent_workflow_id, row.parent_run_id):
-                closing = await close_abandoned(self._tools, self._runs, now, datetime.now(UTC) + self._within, BY)
+                closing = await close_abandoned(
+                    self._tools, self._runs, now, Deadline.after(self._within), BY, clock=_now
+                )
             elif closing.verified:
                 await settle(self._tools, now, closing, BY)
         except HoldfastError as error:
@@ -138,7 +142,7 @@ class Recoverer:
             watched = [(row.window_id, row.run_id), (row.parent_workflow_id, row.parent_run_id)]
             if await attendance.is_missing(watched):
                 return "no worker carries it out; one that comes back closes it once more, which does no harm"
-            if row.kind is not WindowKind.LOCK and await is_overdue(self._tools, row):
+            if row.kind is not WindowKind.LOCK and await is_overdue(self._tools, row, _now):
                 return "its window is overdue"
             await asyncio.sleep(LOOK_EVERY)
         return "its window is gone"
@@ -146,6 +150,10 @@ class Recoverer:
     async def _now(self, row: LedgerEntry) -> LedgerEntry:
         rows = await self._tools.store.ledger_of(row.execution_id)
         return next(one for one in rows if (one.window_id, one.run_id) == (row.window_id, row.run_id))
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def _closed(row: LedgerEntry, closing: Closing, why: str) -> Recovered:

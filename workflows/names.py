@@ -110,7 +110,13 @@ _BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
 def base36(number: int) -> str:
-    """A non-negative number in base 36, as it appears in names at the peers."""
+    """A non-negative number in base 36, as it appears in names at the peers.
+
+    Raises:
+        ValueError: for a negative number, whose digits would never end.
+    """
+    if number < 0:
+        raise ValueError("a number below 0 has no name at the peers")
     digits = ""
     while number:
         number, rest = divmod(number, 36)

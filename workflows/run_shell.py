@@ -28,7 +28,7 @@ from workflows.contracts.load import Exclusion
 from workflows.contracts.plan import Plan
 from workflows.contracts.status import RunState
 from workflows.contracts.steady import SteadyMoment, SteadyOrder, SteadyReport
-from workflows.contracts.windows import WindowChanged, WindowInput, WindowKind, WindowState
+from workflows.contracts.windows import FaultInput, WindowChanged, WindowInput, WindowKind, WindowState
 from workflows.early_end import EarlyEnd
 from workflows.logic import durations
 from workflows.logic.board import Board
@@ -86,9 +86,10 @@ class RunShell:
             service=service,
         )
 
-    def _fault_input(self, service: str) -> WindowInput:
+    def _fault_input(self, service: str) -> FaultInput:
         """Of very many windows, each costs the run's history no more than it must."""
-        order = self._window_input(durations.fault_hold(self._plan).total_seconds(), service)
+        hold = durations.fault_hold(self._plan).total_seconds()
+        order = FaultInput(**self._window_input(hold, service).model_dump())
         if len(self._plan.services) < TERSE_FROM:
             return order
         brief = self.execution.model_copy(update={"services": [service]})

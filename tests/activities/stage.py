@@ -41,7 +41,8 @@ class Stage:
     ) -> R:
         """An activity, as if it had been scheduled so long ago."""
         environment = ActivityEnvironment()
-        environment.info = replace(environment.info, attempt=attempt, scheduled_time=datetime.now(UTC) - age)
+        now = datetime.now(UTC)
+        environment.info = replace(environment.info, attempt=attempt, scheduled_time=now - age, started_time=now)
         return await environment.run(work, order)
 
     async def counters(self) -> Counters:

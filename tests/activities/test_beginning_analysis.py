@@ -58,7 +58,8 @@ async def test_an_analysis_whose_call_was_cancelled_is_known_all_the_same(slow: 
     answers_late = Instruction(endpoint=Endpoint.ANALYZE, action=Action.SLOW, seconds=0.3)
     slow.lab.misbehave(Misbehaviour(instructions=[answers_late]))
     environment = ActivityEnvironment()
-    environment.info = replace(environment.info, scheduled_time=datetime.now(UTC))
+    now = datetime.now(UTC)
+    environment.info = replace(environment.info, scheduled_time=now, started_time=now)
     call: asyncio.Future[Any] = asyncio.ensure_future(environment.run(slow.traffic.start, slow.ref))
 
     async def asked() -> bool:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any, cast
 
 import pytest
 
 from activities.clearing import Peers
+from activities.clocks import Deadline
 from activities.closing import Pace
 from clients.at_peers import On, OnKind
 from clients.proxy_wire import ActiveSession, SidecarCheck
@@ -58,7 +59,7 @@ async def clear(proxy: Proxy, *services: str) -> dict[str, bool]:
         for name, service in proxy.sessions.items()
         if service in services
     ]
-    pace = Pace(datetime.now(UTC) + SOON, timedelta(milliseconds=1))
+    pace = Pace(Deadline.after(SOON), timedelta(milliseconds=1))
     return {one.name: closing.verified for one, closing in await peers.clear_sessions(on, pace)}
 
 

@@ -13,6 +13,7 @@ from temporalio.client import Client
 from temporalio.testing import ActivityEnvironment
 
 from activities.abandoned import close_abandoned
+from activities.clocks import Deadline
 from activities.faults import FaultActivities
 from activities.rules import RulesActivities
 from activities.stability import StabilityActivities
@@ -55,7 +56,8 @@ class Stage:
     async def late(self, activity: Any, order: Any) -> Any:
         """An activity that was scheduled long ago."""
         environment = ActivityEnvironment()
-        environment.info = replace(environment.info, attempt=2, scheduled_time=datetime.now(UTC) - LATE)
+        now = datetime.now(UTC)
+        environment.info = replace(environment.info, attempt=2, scheduled_time=now - LATE, started_time=now)
         return await environment.run(activity, order)
 
     async def analyze(self) -> None:
@@ -145,10 +147,12 @@ async def test_the_sweeper_too_waits_for_what_was_being_switched_on(stage: Stage
         close_by=datetime.now(UTC),
     )
     await stage.tools.store.ledger_intent(row)
-    end = datetime.now(UTC) + timedelta(seconds=30)
+    end = Deadline.after(timedelta(seconds=30))
 
     async def swept(_: None) -> Closing:
-        return await close_abandoned(stage.tools, cast("RunDirectory", Nobody()), row, end, "a test")
+        return await close_abandoned(
+            stage.tools, cast("RunDirectory", Nobody()), row, end, "a test", clock=lambda: datetime.now(UTC)
+        )
 
     assert await ActivityEnvironment().run(swept, None) == Closing(verified=True)
     await stage.none_left_and_none_to_come()

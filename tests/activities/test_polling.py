@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any, cast
 
 import pytest
@@ -12,6 +12,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from activities.base import poll, step
+from activities.clocks import Deadline
 from activities.toolbox import Toolbox
 from clients.secrets import Secrets
 from workflows.contracts.errors import ErrorCode, HoldfastError, Problem, ValidationReport
@@ -36,11 +37,11 @@ class Looks:
         return found
 
 
-def later() -> datetime:
-    return datetime.now(UTC) + timedelta(minutes=10)
+def later() -> Deadline:
+    return Deadline.after(timedelta(minutes=10))
 
 
-async def polled(looks: Looks, end: datetime, *, stubborn: bool = False) -> Any:
+async def polled(looks: Looks, end: Deadline, *, stubborn: bool = False) -> Any:
     async def polling() -> Any:
         return await poll(looks.look, end=end, every=EVERY, stubborn=stubborn)
 
@@ -61,7 +62,7 @@ async def test_trouble_that_may_pass_is_waited_out() -> None:
 async def test_trouble_that_lasts_ends_with_the_time() -> None:
     """After one look at least, also when the time was over before it."""
     looks = Looks(MAY_PASS)
-    assert await polled(looks, datetime.now(UTC)) is None
+    assert await polled(looks, Deadline.after(timedelta(0))) is None
     assert looks.count == 1
 
 

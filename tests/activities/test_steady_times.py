@@ -100,7 +100,8 @@ async def begin(tmp_path: Path) -> Any:
 def scheduled(ago: timedelta) -> ActivityEnvironment:
     """An activity that was scheduled so long ago."""
     environment = ActivityEnvironment()
-    environment.info = replace(environment.info, scheduled_time=datetime.now(UTC) - ago)
+    now = datetime.now(UTC)
+    environment.info = replace(environment.info, scheduled_time=now - ago, started_time=now)
     return environment
 
 

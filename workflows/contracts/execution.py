@@ -9,6 +9,7 @@ from typing import Any
 from workflows.contracts.base import Contract, StrictModel
 from workflows.contracts.errors import ErrorClass, ErrorCode, Problem
 from workflows.contracts.fidelity import PairFidelity
+from workflows.contracts.starting import ContentId, ExecutionId, Label, RecordId, Services, Text
 from workflows.contracts.timing import Timing
 from workflows.contracts.units import ShareOfSome
 
@@ -108,18 +109,18 @@ class NewExecution(Contract):
 class Execution(Contract):
     """The record of a run, as far as workflows need it."""
 
-    execution_id: int
+    execution_id: ExecutionId
     """53-bit number: epoch seconds x 2^21 + 21 random bits; unique over deleted databases and installations."""
-    task_id: int
+    task_id: ContentId
     """Content id of the stored plan."""
-    req_def_id: int
+    req_def_id: ContentId
     """Content id of the plan's request."""
-    record_id: str
+    record_id: RecordId
     """The rules' record id at the proxy, `hf<id in base 36>x`: none is a prefix of another."""
     plan_sha256: str
-    environment: str
-    namespace: str
-    services: list[str]
+    environment: Text
+    namespace: Label
+    services: Services
     timing: Timing
     started_at: datetime
     search_attributes: bool = False

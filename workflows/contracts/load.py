@@ -4,10 +4,21 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Annotated, Self
 
-from workflows.contracts.base import Contract
+from pydantic import ValidationInfo, model_validator
+
+from workflows.contracts.base import Contract, UnfitError
 from workflows.contracts.execution import Execution
 from workflows.contracts.metrics import LoadMetrics
+from workflows.contracts.starting import (
+    MOST_AT_ONCE,
+    MOST_BATCHES,
+    BatchSeconds,
+    CaseIndex,
+    is_start,
+    number_between,
+)
 
 
 class CaseType(StrEnum):
@@ -53,8 +64,8 @@ class GeneratedCases(Contract):
 class CaseRange(Contract):
     """Case indices from `first` up to, not including, `end`."""
 
-    first: int
-    end: int
+    first: CaseIndex
+    end: CaseIndex
 
 
 class LoadShare(Contract):
@@ -71,12 +82,22 @@ class PageInput(Contract):
 
     execution: Execution
     cases: CaseRange
-    batch_size: int
-    batch_seconds: float
+    batch_size: Annotated[int, number_between(1, MOST_BATCHES)]
+    batch_seconds: BatchSeconds
     """Upper bound on one batch's time: requests x timeout / concurrency, and room to spare."""
     paused: bool = False
-    at_once: int = 1
+    at_once: Annotated[int, number_between(1, MOST_AT_ONCE)] = 1
     """Batches that are measured at once, at most."""
+
+    @model_validator(mode="after")
+    def _is_a_page(self, info: ValidationInfo) -> Self:
+        if not is_start(info):
+            return self
+        if self.cases.first > self.cases.end:
+            raise UnfitError("cases ends before it begins", "first is at most end")
+        if self.cases.end - self.cases.first > self.batch_size * MOST_BATCHES:
+            raise UnfitError("cases is more than a page", f"at most {MOST_BATCHES} batches of batch_size")
+        return self
 
 
 class BatchOrder(Contract):

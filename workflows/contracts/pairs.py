@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
-from workflows.contracts.base import Contract
+from typing import Annotated, Self
+
+from pydantic import ValidationInfo, model_validator
+
+from workflows.contracts.base import Contract, UnfitError
 from workflows.contracts.execution import ExecutionRef
 from workflows.contracts.fidelity import PairFinding
+from workflows.contracts.starting import (
+    LONGEST_HOLD,
+    BatchSeconds,
+    CaseIndex,
+    HoldSeconds,
+    at_most,
+    is_start,
+    seconds_between,
+)
 from workflows.contracts.windows import WindowInput
+
+MOST_PAIRS = 1_000
+"""Of one window: far more than `logic.fidelity.per_page` gives it."""
 
 
 class PairsWish(ExecutionRef):
@@ -27,12 +43,24 @@ class ChosenPairs(Contract):
 class PairsWindowInput(WindowInput):
     """What a pairs window is started with besides."""
 
-    cases: list[int]
+    hold_seconds: Annotated[float, seconds_between(0, MOST_PAIRS * (3 * LONGEST_HOLD))]
+    """It holds nothing itself: for each pair its faults' time, their recovery, and the wait until all is stable."""
+    cases: Annotated[list[CaseIndex], at_most(MOST_PAIRS)]
     """Indices of its pairs."""
-    fault_seconds: float
+    fault_seconds: HoldSeconds
     """How long each of a pair's two fault windows may stay open."""
-    request_seconds: float
+    request_seconds: BatchSeconds
     """Upper bound on a pair's requests."""
+
+    @model_validator(mode="after")
+    def _has_pairs_of_its_run(self, info: ValidationInfo) -> Self:
+        if is_start(info):
+            services = len(self.execution.services)
+            first = 1 + services
+            end = first + services * (services - 1) // 2
+            if not all(first <= index < end for index in self.cases):
+                raise UnfitError("cases has an index that is no pair", f"{first} to {end - 1} of {services} services")
+        return self
 
 
 class PairOrder(ExecutionRef):

@@ -6,6 +6,7 @@ from datetime import timedelta
 from enum import StrEnum
 
 from workflows.contracts.base import Contract
+from workflows.contracts.starting import Interval, Pause
 
 
 class TimingPreset(StrEnum):
@@ -22,33 +23,33 @@ class Timing(Contract):
     """
 
     preset: TimingPreset = TimingPreset.PRODUCTION
-    poll: timedelta = timedelta(seconds=1)
+    poll: Interval = timedelta(seconds=1)
     """Between two looks at a peer; the originals poll every 0.5 to 2 s."""
-    stability_poll: timedelta = timedelta(seconds=2)
+    stability_poll: Interval = timedelta(seconds=2)
     """Between two readiness samples of a service."""
-    heartbeat_timeout: timedelta = timedelta(seconds=15)
+    heartbeat_timeout: Interval = timedelta(seconds=15)
     """An activity that is silent this long is given to another worker."""
-    retry_initial: timedelta = timedelta(seconds=1)
+    retry_initial: Interval = timedelta(seconds=1)
     """First back-off; then doubled: 1, 2, 4 s."""
-    call_timeout: timedelta = timedelta(seconds=30)
+    call_timeout: Interval = timedelta(seconds=30)
     """One quick call to a peer or the store, all its waiting included."""
-    upsert_base: timedelta = timedelta(seconds=60)
-    upsert_per_service: timedelta = timedelta(seconds=40)
+    upsert_base: Interval = timedelta(seconds=60)
+    upsert_per_service: Interval = timedelta(seconds=40)
     """An upsert works through its services one after the other, up to 35 s each (`peer-contract` section 3.3)."""
-    rollout: timedelta = timedelta(seconds=330)
+    rollout: Interval = timedelta(seconds=330)
     """The longest rollout of one service. An analysis that begins may be silent for so long before its next recording
     is seen (`peer-contract` section 3.1)."""
-    analyze_dedupe: timedelta = timedelta(seconds=60)
+    analyze_dedupe: Pause = timedelta(seconds=60)
     """How long the proxy answers an equal analyze call with an earlier one's task (`peer-contract` section 3.1)."""
-    settle: timedelta = timedelta(seconds=40)
+    settle: Pause = timedelta(seconds=40)
     """How long something must stay absent when it is not known whether the peer is still switching it on: an upsert
     works up to 35 s on one service, the next one included (`peer-contract` section 3.3). Longer than anything a slow
     peer of the tests does."""
-    close_grace: timedelta = timedelta(minutes=5)
+    close_grace: Interval = timedelta(minutes=5)
     """Added to a window's own time before it is overdue, and before the sweeper steps in."""
-    sweep_every: timedelta = timedelta(minutes=1)
+    sweep_every: Interval = timedelta(minutes=1)
     """Interval of the sweeper's schedule."""
-    lock_retry: timedelta = timedelta(seconds=2)
+    lock_retry: Interval = timedelta(seconds=2)
     """Between two attempts at a lock that another run holds."""
 
     def upsert(self, services: int) -> timedelta:

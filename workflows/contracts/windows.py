@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 import uuid
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from typing import Annotated, Self
 
-from workflows.contracts.base import Contract
+from pydantic import ValidationInfo, model_validator
+
+from workflows.contracts.base import Contract, UnfitError
 from workflows.contracts.execution import Execution, ExecutionRef, Leftovers, Recovery
 from workflows.contracts.metrics import LoadMetrics
 from workflows.contracts.plan import Timeouts
+from workflows.contracts.starting import (
+    MOST_AT_ONCE,
+    BatchSeconds,
+    CaseIndex,
+    HoldSeconds,
+    LabelOrNone,
+    RunId,
+    Services,
+    Text,
+    is_start,
+    number_between,
+)
+from workflows.contracts.units import LONGEST
 
 
 class WindowKind(StrEnum):
@@ -162,28 +178,38 @@ class StabilityOrder(Contract):
 class PairHold(Contract):
     """Makes a fault window one half of a pair: it holds its fault until it is released, and captures nothing."""
 
-    case_index: int
-    window_id: str
+    case_index: CaseIndex
+    window_id: Text
     """Workflow id of the pairs window, which is told that the fault is on."""
-    run_id: str
+    run_id: RunId
 
 
 class WindowInput(Contract):
     """What every window is started with."""
 
     execution: Execution
-    parent_workflow_id: str
-    parent_run_id: str
+    parent_workflow_id: Text
+    parent_run_id: RunId
     timeouts: Timeouts
     """The plan's."""
-    hold_seconds: float
+    hold_seconds: HoldSeconds
     """How long this window may stay open before it closes itself."""
-    service: str = ""
+    service: LabelOrNone = ""
     """The one service of a fault window."""
     terse: bool = False
     """Whether the run keeps this window's row itself, and is signalled only what it cannot tell from its result."""
     pair: PairHold | None = None
     """Of a fault window: the pair that it is for. None: its service's own fault, to be captured."""
+
+
+class FaultInput(WindowInput):
+    """What a fault window is started with."""
+
+    @model_validator(mode="after")
+    def _breaks_a_service_of_its_run(self, info: ValidationInfo) -> Self:
+        if is_start(info) and self.service not in self.execution.services:
+            raise UnfitError("service must name the service to break", "one of execution.services")
+        return self
 
 
 class LockInput(WindowInput):
@@ -207,14 +233,20 @@ class PreflightReport(Contract):
 class RulesWindowInput(WindowInput):
     """What a rules window is started with besides."""
 
-    services: list[str]
+    services: Services
     """Services that have a captured failure, and so get rules."""
-    case_count: int
-    batch_seconds: float
+    case_count: CaseIndex
+    batch_seconds: BatchSeconds
     """Upper bound on one batch's time."""
-    ttl_seconds: int
+    ttl_seconds: Annotated[int, number_between(1, LONGEST // timedelta(seconds=1))]
     """Life of the rules at the proxy: longer than everything this window does."""
-    batches_at_once: int = 1
+    batches_at_once: Annotated[int, number_between(1, MOST_AT_ONCE)] = 1
+
+    @model_validator(mode="after")
+    def _has_rules_for_services_of_its_run(self, info: ValidationInfo) -> Self:
+        if is_start(info) and not set(self.services) <= set(self.execution.services):
+            raise UnfitError("services has names that are not in its run", "some of execution.services")
+        return self
 
 
 class Closing(Contract):

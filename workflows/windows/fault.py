@@ -12,7 +12,7 @@ from temporalio.exceptions import FailureError
 
 from workflows import policies
 from workflows.contracts.faults import CapturedFailure, FaultOrder, FaultReport, InjectionState
-from workflows.contracts.windows import Closing, WindowInput, WindowKind
+from workflows.contracts.windows import Closing, FaultInput, WindowKind
 from workflows.names import RELEASE_SIGNAL, WorkflowType, fault_name
 from workflows.windows.cancellation import text_of
 from workflows.windows.holding import Holding
@@ -26,7 +26,7 @@ class FaultWindow:
     """Holds one fault."""
 
     @workflow.init
-    def __init__(self, order: WindowInput) -> None:
+    def __init__(self, order: FaultInput) -> None:
         """Take the order, and the fault's name, which is new for every run of a window."""
         self._order = order
         attempt = order.pair.case_index if order.pair else 1
@@ -38,7 +38,7 @@ class FaultWindow:
         self._released = False
 
     @workflow.run
-    async def run(self, order: WindowInput) -> FaultReport:
+    async def run(self, order: FaultInput) -> FaultReport:
         """Inject, capture, and recover whatever happens."""
         held = await self._holding.hold(self._work(), self._recover, [order.service])
         captured, trouble, closing = None, "", held.closing

@@ -18,7 +18,7 @@ from workflows.contracts.faults import FaultReport
 from workflows.contracts.fidelity import PairFinding
 from workflows.contracts.load import Case
 from workflows.contracts.pairs import PairOrder, PairsReport, PairsWindowInput, UncheckedPair
-from workflows.contracts.windows import PairHold, WindowChanged, WindowInput, WindowKind, WindowState
+from workflows.contracts.windows import FaultInput, PairHold, WindowChanged, WindowKind, WindowState
 from workflows.logic.cases import case_at
 from workflows.names import PAUSE_SIGNAL, WINDOW_SIGNAL, WorkflowType, load_queue, pair_fault_workflow_id
 from workflows.windows.cancellation import despite_cancel, text_of
@@ -90,7 +90,7 @@ class PairsWindow:
 
     async def _break(self, case: Case, service: str, window_id: str) -> FaultReport:
         info, order = workflow.info(), self._order
-        half = WindowInput(
+        half = FaultInput(
             # Without the names of a thousand others: it is in the history twice for every pair.
             execution=order.execution.model_copy(update={"services": [service]}),
             parent_workflow_id=order.parent_workflow_id,

@@ -1,0 +1,120 @@
+"""A disk that is full while a fault is on: the fault goes in its time, and what became of it is written later."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from temporalio.client import Client, WorkflowFailureError
+
+from lab import Lab, Misbehaviour, PortChoice
+from lab.misbehave import Action, Instruction
+from lab.names import Endpoint
+from tests.e2e.bench import Bench, unhurried_example, until
+from tests.e2e.conftest import QUICK
+from worker import running
+from workflows.contracts.execution import Phase
+from workflows.contracts.windows import SETTLED, WindowKind
+
+SIZE = "8m"
+BLOCK = 4096
+
+
+@pytest.fixture
+async def small_disk(tmp_path: Path) -> AsyncIterator[Path]:
+    """A disk of its own for the store."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    refusal = await _asked("mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", str(folder))
+    if refusal:
+        pytest.skip(f"this machine lets nobody mount a disk here: {refusal}")
+    try:
+        yield folder
+    finally:
+        assert not await _asked("umount", "--lazy", str(folder))
+
+
+async def _asked(*command: str) -> str:
+    """Run a command; why it failed, empty when it did not."""
+    try:
+        process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)
+    except OSError as error:
+        return str(error)
+    _, words = await process.communicate()
+    return (words.decode().strip() or f"exit {process.returncode}") if process.returncode else ""
+
+
+class Filler:
+    """Everything that is left of a disk."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file = folder / "filler"
+        self._database = folder / "holdfast.db"
+
+    def fill(self) -> None:
+        """Take all of it, also what the database had set aside: its log begins from nothing."""
+        with closing(sqlite3.connect(self._database, timeout=30)) as connection:
+            busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        assert not busy
+        size = BLOCK
+        with self._file.open("wb", buffering=0) as file:
+            while size:
+                try:
+                    file.write(b"x" * size)
+                except OSError:
+                    size //= 2
+        assert os.statvfs(self._file).f_bavail == 0
+
+    def refuses(self) -> bool:
+        """Whether the database refuses a row for want of space."""
+        with closing(sqlite3.connect(self._database, timeout=30)) as connection:
+            try:
+                connection.execute("CREATE TABLE proof (of_it TEXT)")
+            except sqlite3.OperationalError as error:
+                return "full" in str(error) or "I/O" in str(error)
+        return False
+
+    def free(self) -> None:
+        self._file.unlink()
+
+
+async def test_a_full_disk_does_not_delay_the_removal_of_a_fault(temporal: Client, small_disk: Path) -> None:
+    """Removed while nothing can be written; the run's end and the lines about it are written once there is space."""
+    async with Lab(unhurried_example("shop"), settings=QUICK, ports=PortChoice.FREE) as lab:
+        bench = Bench(temporal, lab, small_disk)
+        async with running(temporal, bench.settings), bench:
+            lab.misbehave(Misbehaviour(instructions=[Instruction(endpoint=Endpoint.REPLAY, action=Action.HANG)]))
+            handle = await bench.start(bench.small_plan("reviews"))
+            await bench.until_state(
+                handle,
+                lambda state: any(row.kind == "fault" and row.state == "open" for row in state.windows),
+                "a fault",
+            )
+            filler = Filler(small_disk)
+            await asyncio.to_thread(filler.fill)
+            assert lab.state().faults
+            await handle.cancel()
+
+            async def removed() -> bool:
+                return not lab.state().faults
+
+            await until(removed, "the fault to be gone")
+            rows = [row for row in await bench.store.ledger_unsettled() if row.kind is WindowKind.FAULT]
+            assert [row.state in SETTLED for row in rows] == [False], "the disk was not full"
+            assert await asyncio.to_thread(filler.refuses)
+            filler.free()
+            with pytest.raises(WorkflowFailureError):
+                await handle.result()
+            report = await bench.lock_ended(handle)
+            assert report is not None
+            assert report.recovery_verified
+            row = await bench.store.execution_row(report.execution_id)
+            assert (row.status, row.finished_at is not None) == (Phase.CANCELLED, True)
+            assert await bench.store.ledger_unsettled() == []
+            lines = [entry.message for entry in await bench.store.log_entries(report.execution_id)]
+            assert any("is gone from reviews" in line for line in lines)

@@ -1,0 +1,262 @@
+"""The one door through which input reaches any workflow: what cannot be read is refused there, before code of ours.
+
+By itself Temporal's SDK fails the workflow *task* for input that it cannot decode, and the server repeats the task for
+ever, a stack trace each time. A signal with an argument too many does the same to a window that has something on.
+Workflows cannot mend this themselves, and a new one would forget to. So every workflow runs behind `GuardedRunner`:
+
+* At its first task, input of the wrong number, encoding, shape or size fails the workflow with VALIDATION_ERROR.
+* Signals that their handler cannot take are dropped, with one line in the log; updates are rejected.
+* A workflow that has begun is never failed here. One that this worker cannot read waits for another worker, with the
+  sweeper behind it: it may have something on.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json
+from temporalio.api.common.v1 import Payload
+from temporalio.bridge.proto.workflow_activation import WorkflowActivation, WorkflowActivationJob
+from temporalio.bridge.proto.workflow_completion import WorkflowActivationCompletion
+from temporalio.converter import PayloadConverter, StorageDriverStoreContext
+from temporalio.exceptions import ApplicationError
+from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails, WorkflowRunner
+from temporalio.workflow import Info
+
+from workflows.contracts.errors import ERRORS, ErrorCode, Problem, ValidationReport
+from workflows.contracts.starting import Reading
+from workflows.logic.problems import problems_of
+from workflows.logic.wording import cut, in_one_sentence
+from workflows.names import WorkflowType
+from workflows.run_failures import raise_as, refused_input
+
+logger = logging.getLogger("holdfast.intake")
+
+REFUSED = "refused input"
+"""Patch marker in the history of a workflow whose input was refused: a replay, for a query, must end as it did."""
+
+INPUT = "input"
+"""Where problems with it stand."""
+
+LARGEST_INPUT = 262_144
+"""Bytes. The largest order of a window names a thousand services twice: half as much."""
+
+_MOST_PROBLEMS = 20
+_JSON = "json/plain"
+
+
+class GuardedRunner(WorkflowRunner):
+    """Runs workflows as another runner does, and guards what reaches them."""
+
+    def __init__(self, inner: WorkflowRunner) -> None:
+        self._inner = inner
+
+    def prepare_workflow(self, defn: Any) -> None:
+        """Prepare as the inner runner does."""
+        self._inner.prepare_workflow(defn)
+
+    def set_worker_level_failure_exception_types(self, types: Sequence[type[BaseException]]) -> None:
+        """Pass on."""
+        self._inner.set_worker_level_failure_exception_types(types)
+
+    def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
+        """Put the guard in front of a new instance."""
+        return _Guarded(self._inner.create_instance(det), det)
+
+
+class _Guarded(WorkflowInstance):
+    def __init__(self, inner: WorkflowInstance, details: WorkflowInstanceDetails) -> None:
+        self._inner = inner
+        self._details = details
+        self._converter = details.payload_converter_factory()
+        self._refused = False
+
+    def activate(self, act: WorkflowActivation) -> WorkflowActivationCompletion:
+        """Let through what can be read."""
+        for job in act.jobs:
+            if job.HasField("initialize_workflow"):
+                problems = self._begin(act, job.initialize_workflow.arguments)
+                if problems:
+                    return self._refuse(problems)
+        if self._refused:
+            return self._closed(act)
+        return self._guarded(act)
+
+    def _begin(self, act: WorkflowActivation, arguments: Sequence[Payload]) -> list[Problem]:
+        """The problems that end this workflow before it begins; none once it has begun."""
+        if act.is_replaying:
+            marked = any(job.notify_has_patch.patch_id == REFUSED for job in act.jobs)
+            return [Problem(path=INPUT, message="was refused")] if marked else []
+        return unfit_input(self._details.defn.run_fn, self._details.defn.arg_types, arguments, self._converter)
+
+    def _refuse(self, problems: list[Problem]) -> WorkflowActivationCompletion:
+        self._refused = True
+        info = self._details.info
+        error = refusal(info.workflow_type, problems)
+        logger.warning("%s %s is refused: %s", info.workflow_type, cut(info.workflow_id), error.message)
+        completion = WorkflowActivationCompletion()
+        completion.successful.commands.add().set_patch_marker.patch_id = REFUSED
+        failure = completion.successful.commands.add().fail_workflow_execution.failure
+        self._details.failure_converter_class().to_failure(error, self._converter, failure)
+        return completion
+
+    def _closed(self, act: WorkflowActivation) -> WorkflowActivationCompletion:
+        """Of a workflow that was refused there is nothing to ask."""
+        completion = WorkflowActivationCompletion()
+        completion.successful.SetInParent()
+        for job in act.jobs:
+            if job.HasField("query_workflow"):
+                answer = completion.successful.commands.add().respond_to_query
+                answer.query_id = job.query_workflow.query_id
+                answer.failed.message = "its input was refused: nothing was begun"
+        return completion
+
+    def _guarded(self, act: WorkflowActivation) -> WorkflowActivationCompletion:
+        verdicts = [(job, self._unfit(job)) for job in act.jobs]
+        if not any(problem for _, problem in verdicts):
+            return self._inner.activate(act)
+        let_through = WorkflowActivation()
+        let_through.CopyFrom(act)
+        del let_through.jobs[:]
+        let_through.jobs.extend(job for job, problem in verdicts if not problem)
+        completion = self._inner.activate(let_through)
+        for job, problem in verdicts:
+            if problem:
+                self._answer(job, problem, completion, silent=act.is_replaying)
+        return completion
+
+    def _unfit(self, job: WorkflowActivationJob) -> str:
+        """Why the handler of a signal or an update cannot take it; empty when it can, or there is none.
+
+        Decided by what the history holds and nothing else, so that every replay drops the same ones.
+        """
+        handler: Any = None
+        if job.HasField("signal_workflow"):
+            handler = self._details.defn.signals.get(job.signal_workflow.signal_name)
+            payloads: Sequence[Payload] = job.signal_workflow.input
+        elif job.HasField("do_update") and job.do_update.run_validator:
+            handler = self._details.defn.updates.get(job.do_update.name)
+            payloads = job.do_update.input
+        if handler is None:
+            return ""
+        return unfit_arguments(handler.fn, handler.arg_types, payloads, self._converter)
+
+    def _answer(
+        self, job: WorkflowActivationJob, problem: str, completion: WorkflowActivationCompletion, *, silent: bool
+    ) -> None:
+        """One line for what was dropped; an update's sender hears of it."""
+        info = self._details.info
+        name = job.signal_workflow.signal_name or job.do_update.name
+        if not silent:
+            logger.warning("%s %s: %s is dropped: it %s", info.workflow_type, cut(info.workflow_id), cut(name), problem)
+        if job.HasField("do_update") and not completion.HasField("failed"):
+            answer = completion.successful.commands.add().update_response
+            answer.protocol_instance_id = job.do_update.protocol_instance_id
+            error = ApplicationError(f"{cut(name)} {problem}", type=ErrorCode.VALIDATION_ERROR, non_retryable=True)
+            self._details.failure_converter_class().to_failure(error, self._converter, answer.rejected)
+
+    def get_serialization_context(self, command_info: Any) -> Any:
+        """Ask the workflow."""
+        return self._inner.get_serialization_context(command_info)
+
+    def get_external_store_context(self, command_info: Any) -> StorageDriverStoreContext:
+        """Ask the workflow."""
+        return self._inner.get_external_store_context(command_info)
+
+    def get_info(self) -> Info:
+        """Ask the workflow."""
+        return self._inner.get_info()
+
+    def get_thread_id(self) -> int | None:
+        """Ask the workflow."""
+        return self._inner.get_thread_id()
+
+
+def refusal(workflow_type: str, problems: list[Problem]) -> ApplicationError:
+    """What a workflow with such an input ends with. A run's failure has more to say, to those who read it."""
+    if workflow_type == WorkflowType.RESILIENCE_TEST:
+        return raise_as(refused_input(problems))
+    kind = ERRORS[ErrorCode.VALIDATION_ERROR]
+    return ApplicationError(
+        f"{kind.error_class} {in_one_sentence(problems)}",
+        ValidationReport(problems=problems),
+        type=ErrorCode.VALIDATION_ERROR,
+        non_retryable=True,
+    )
+
+
+def unfit_input(
+    run: Callable[..., Any], hints: Sequence[Any] | None, payloads: Sequence[Payload], converter: PayloadConverter
+) -> list[Problem]:
+    """Every problem with the input of a workflow that is about to begin."""
+    wrong = _wrong_number(run, len(payloads))
+    if wrong:
+        return [Problem(path=INPUT, message=wrong)]
+    problems: list[Problem] = []
+    for number, payload in enumerate(payloads):
+        hint = hints[number] if hints is not None and number < len(hints) else Any
+        problems += _unfit_value(hint, payload, converter)
+    return problems[:_MOST_PROBLEMS]
+
+
+def unfit_arguments(
+    handler: Callable[..., Any], hints: Sequence[Any] | None, payloads: Sequence[Payload], converter: PayloadConverter
+) -> str:
+    """Why a handler cannot take these arguments, in words that follow its name; empty when it can."""
+    wrong = _wrong_number(handler, len(payloads))
+    if wrong:
+        return wrong
+    try:
+        # Decoded once more by the SDK, which drops what it cannot decode with a stack trace.
+        converter.from_payloads(payloads, list(hints) if hints and len(hints) == len(payloads) else None)
+    except Exception as error:
+        return f"cannot be decoded: {type(error).__name__}"
+    return ""
+
+
+def _wrong_number(function: Callable[..., Any], given: int) -> str:
+    """Whether so many arguments are too few or too many, beside `self`."""
+    places = list(inspect.signature(function).parameters.values())[1:]
+    named = [place for place in places if place.kind is not inspect.Parameter.VAR_POSITIONAL]
+    least = sum(place.default is inspect.Parameter.empty for place in named)
+    most = len(named) if len(named) == len(places) else max(given, least)
+    if least <= given <= most:
+        return ""
+    wanted = "no value" if most == 0 else "one value" if least == most == 1 else f"{least} to {most} values"
+    return f"takes {wanted}, not {given}"
+
+
+def _unfit_value(hint: Any, payload: Payload, converter: PayloadConverter) -> list[Problem]:
+    if not (isinstance(hint, type) and issubclass(hint, BaseModel)):
+        try:
+            converter.from_payload(payload, hint)
+        except Exception as error:
+            return [Problem(path=INPUT, message=f"cannot be decoded: {type(error).__name__}")]
+        return []
+    encoding = payload.metadata.get("encoding", b"").decode(errors="replace")
+    if encoding != _JSON:
+        given = "nothing" if encoding == "binary/null" else f"of the encoding '{cut(encoding)}'"
+        return [Problem(path=INPUT, message=f"must be one JSON object, not {given}")]
+    if len(payload.data) > LARGEST_INPUT:
+        return [Problem(path=INPUT, message=f"has {len(payload.data)} bytes; at most {LARGEST_INPUT} are read")]
+    try:
+        hint.model_validate_json(payload.data, context=Reading.AT_START)
+    except ValidationError as error:
+        return [_placed(problem) for problem in problems_of(error, _document(payload.data), hint)]
+    return []
+
+
+def _document(data: bytes) -> Any:
+    try:
+        return from_json(data)
+    except ValueError:
+        return None
+
+
+def _placed(problem: Problem) -> Problem:
+    path = f"{INPUT}.{problem.path}" if problem.path else INPUT
+    return problem.model_copy(update={"path": path})
