@@ -28,7 +28,7 @@ async def write_ending(tools: Toolbox, runs: RunDirectory, run: RunRef) -> Endin
     message = f"{ending.status}, recovery {ending.recovery}. {ending.error_message}".strip()
     # First the log: whoever follows it stops when the end is written, and shall have read everything then.
     await tools.store.log(run.execution_id, "finished", level, message)
-    await tools.store.finish(ending)
+    await tools.store.finish(ending, run.run_id)
     return ending
 
 

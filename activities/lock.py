@@ -7,10 +7,11 @@ from datetime import timedelta
 
 from temporalio import activity
 
-from activities.base import closing_deadline, poll, step
+from activities.base import closing_deadline, poll
 from activities.cleaning import Cleaner
 from activities.endings import SERVER_POLL, write_ending
 from activities.left_over import left_over
+from activities.permit import TAKE_LOCK, Permit, acts, closes, may_ask_again, reads
 from activities.steady import steady_again, was_touched
 from activities.targets import require_targets
 from activities.toolbox import Subject, Toolbox
@@ -42,13 +43,13 @@ class LockActivities:
         self._runs = runs
 
     @activity.defn(name="describe_holder")
-    @step
+    @reads
     async def describe_holder(self, wait: LockWait) -> LockHolder:
         """Who holds the lock; empty when it has just become free."""
         return await self._runs.holder(wait.lock_id) or LockHolder()
 
     @activity.defn(name="await_lock_free")
-    @step
+    @closes
     async def await_free(self, wait: LockWait) -> None:
         """Wait until the lock's workflow has ended; with `cancel_holder`, its run is asked to end first."""
         holder = await self._runs.holder(wait.lock_id)
@@ -58,15 +59,15 @@ class LockActivities:
             await asyncio.sleep(SERVER_POLL)
 
     @activity.defn(name="await_run_ended")
-    @step
+    @reads
     async def await_run_ended(self, run: RunRef) -> None:
         """Wait until the run is closed, by the server's own word."""
         while await self._runs.is_running(run.workflow_id, run.run_id):  # noqa: ASYNC110 - the event is on the server
             await asyncio.sleep(SERVER_POLL)
 
     @activity.defn(name="preflight")
-    @step
-    async def preflight(self, order: PreflightOrder) -> PreflightReport | None:
+    @acts(TAKE_LOCK)
+    async def preflight(self, order: PreflightOrder, permit: Permit) -> PreflightReport | None:
         """See that the services are there, and that nothing is left over from anyone: no sidecar, no fault of ours.
 
         With `leftovers: clean`, what is left over in the plan's services is switched off first, and reported.
@@ -75,10 +76,11 @@ class LockActivities:
         knows after the flag is set, so that a run which has read it too early is among them.
 
         Raises:
-            HoldfastError: HALTED, with the operator's reason; VALIDATION_ERROR, naming services without a Deployment;
-                ENVIRONMENT_NOT_CLEAN, naming what is on and how to look at it; after cleaning, SERVICE_NOT_STABLE.
+            HoldfastError: NO_PERMIT; HALTED, with the operator's reason; VALIDATION_ERROR, naming services without a
+                Deployment; ENVIRONMENT_NOT_CLEAN, naming what is on and how to look at it; after cleaning,
+                SERVICE_NOT_STABLE.
         """
-        subject = await self._tools.subject(order.execution_id)
+        subject = permit.subject
         halt = await self._tools.store.halted()
         if halt is not None:
             hint = "nothing was touched; `holdfast unhalt` lets runs begin again"
@@ -96,7 +98,7 @@ class LockActivities:
         return PreflightReport(cleaned=cleaned)
 
     @activity.defn(name="await_windows_settled")
-    @step
+    @reads
     async def await_settled(self, order: ExecutionRef) -> OpenWindows:
         """Wait until no ledger row of the execution is open; those that are open for too long are reported.
 
@@ -122,7 +124,7 @@ class LockActivities:
         return OpenWindows(windows=[row.window_id for row in rows if row.state not in SETTLED])
 
     @activity.defn(name="verify_environment")
-    @step
+    @closes
     async def verify(self, order: ExecutionRef) -> Closing:
         """See once more, at the peers, that nothing of this execution is on, and that the request is as it was."""
         subject = await self._tools.subject(order.execution_id)
@@ -141,6 +143,10 @@ class LockActivities:
         if not verified:
             return Closing(verified=False, detail="; ".join(left))
         if subject.plan.steady_state.check and await was_touched(self._tools, order.execution_id):
+            if refused := await may_ask_again(self._tools, subject):
+                return Closing(
+                    verified=False, detail=f"nothing is on, but the steady state was not asked for: {refused}"
+                )
             # A time of its own: a system whose peers were late to be clean may still be settling.
             why = await steady_again(self._tools, subject, closing_deadline(longest * 2, at_least))
             return Closing(
@@ -149,7 +155,7 @@ class LockActivities:
         return Closing(verified=True)
 
     @activity.defn(name="finish_from_server")
-    @step
+    @closes
     async def finish_from_server(self, run: RunRef) -> Ending:
         """Write how the run ended, from the server's own description: it alone knows of termination and timeouts."""
         return await write_ending(self._tools, self._runs, run)

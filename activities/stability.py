@@ -6,7 +6,8 @@ import asyncio
 
 from temporalio import activity
 
-from activities.base import closing_deadline, step, time_left
+from activities.base import closing_deadline, time_left
+from activities.permit import reads
 from activities.toolbox import Toolbox
 from workflows.contracts.windows import StabilityOrder, StabilityReport
 
@@ -18,14 +19,16 @@ class StabilityActivities:
         self._tools = tools
 
     @activity.defn(name="await_stability")
-    @step
+    @reads
     async def await_stability(self, order: StabilityOrder) -> StabilityReport:
         """Wait for each service, all at once, at most the plan's `timeouts.stability`; report and store every one."""
         subject = await self._tools.subject(order.execution_id)
         client = self._tools.stability(subject.plan)
         left = time_left(closing_deadline(subject.plan.timeouts.stability, subject.execution.timing.call_timeout))
         every = subject.execution.timing.stability_poll
-        waits = (client.wait_until_stable(service, longest=left, every=every) for service in order.services)
+        # Each once, and only those of the plan: whoever asks, this is no way to reach anything else.
+        services = [one for one in dict.fromkeys(order.services) if one in subject.plan.service_names]
+        waits = (client.wait_until_stable(service, longest=left, every=every) for service in services)
         found = list(await asyncio.gather(*waits))
         if order.moment is not None:
             await self._tools.store.save_stability(order.execution_id, order.moment, found)

@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 from temporalio import activity
 
-from activities.base import closing_deadline, deadline, poll, step, uncancelled
+from activities.base import closing_deadline, deadline, poll, uncancelled
 from activities.closing import analysis_of, close_recordings
+from activities.permit import RECORD, Permit, acts, closes, no_permit
 from activities.toolbox import Subject, Toolbox
 from clients.proxy_wire import AnalysisTask
 from clients.requests import prepare
@@ -24,10 +25,11 @@ from workflows.contracts.traffic import (
     RecordedServices,
     RecordingsOrder,
 )
-from workflows.contracts.windows import Closing
+from workflows.contracts.windows import SETTLED, Closing, WindowKind
 from workflows.logic.durations import ANALYSIS_SENDS, analysis_start, recording_ttl
 from workflows.logic.samples import is_error
 from workflows.logic.tokens import BAGGAGE_HEADER, marker
+from workflows.names import lock_of_plan
 
 _SURELY_REMEMBERED = 5 / 6
 """Of the proxy's time of deduplication (50 of 60 s): so long an identical call is surely answered with the first one's
@@ -41,8 +43,8 @@ class TrafficActivities:
         self._tools = tools
 
     @activity.defn(name="start_analysis")
-    @step
-    async def start(self, order: ExecutionRef) -> AnalysisStarted:
+    @acts(RECORD)
+    async def start(self, order: ExecutionRef, permit: Permit) -> AnalysisStarted:
         """Start the analysis. Within the proxy's 60 s of deduplication a repetition finds the first call's task.
 
         Later it would start a second one beside it, so whatever an earlier attempt started is stopped, seen to be off,
@@ -50,9 +52,9 @@ class TrafficActivities:
         that one.
 
         Raises:
-            HoldfastError: ANALYZE_FAILED when it is refused, or when no time is left to begin again.
+            HoldfastError: NO_PERMIT; ANALYZE_FAILED when it is refused, or when no time is left to begin again.
         """
-        subject = await self._tools.subject(order.execution_id)
+        subject = permit.subject
         timing = subject.execution.timing
         age = datetime.now(UTC) - activity.info().scheduled_time
         if activity.info().attempt > 1 and age > timing.analyze_dedupe * _SURELY_REMEMBERED:
@@ -111,15 +113,18 @@ class TrafficActivities:
         return await uncancelled(begin())
 
     @activity.defn(name="await_patterns")
-    @step
-    async def await_patterns(self, order: AnalysisOrder) -> RecordedServices:
+    @acts(RECORD)
+    async def await_patterns(self, order: AnalysisOrder, permit: Permit) -> RecordedServices:
         """Send the request once the proxy listens, wait for the patterns and store them, redacted.
 
         Raises:
-            HoldfastError: ANALYZE_TIMEOUT after `timeouts.analyze`; ANALYZE_FAILED when the proxy says so, has lost the
-                task, or the request fails while everything is healthy.
+            HoldfastError: NO_PERMIT, also for an analysis that is not the execution's; ANALYZE_TIMEOUT after
+                `timeouts.analyze`; ANALYZE_FAILED when the proxy says so, has lost the task, or the request fails while
+                everything is healthy.
         """
-        subject = await self._tools.subject(order.execution_id)
+        subject = permit.subject
+        if order.task_id != await analysis_of(self._tools, subject):
+            raise no_permit(f"{order.task_id[:100]} is not the analysis of execution {order.execution_id}")
         client = self._tools.proxy(subject.plan)
         longest = subject.plan.timeouts.analyze
         triggered = False
@@ -181,14 +186,35 @@ class TrafficActivities:
         return RecordedServices(services=services)
 
     @activity.defn(name="stop_recordings")
-    @step
+    @closes
     async def stop(self, order: RecordingsOrder) -> Closing:
-        """Stop recordings of the plan's services and verify it; unverified after `timeouts.recovery` is a result."""
+        """Stop recordings of the plan's services and verify it; unverified after `timeouts.recovery` is a result.
+
+        Recordings have no names of ours, so those of others must not be taken for them.
+
+        Raises:
+            HoldfastError: NO_PERMIT for an execution that never recorded, or when another one holds the namespace and
+                the ledger knows this one's recordings to be off.
+        """
         subject = await self._tools.subject(order.execution_id)
+        await self._refuse_foreign(subject)
         settle = timedelta(0) if order.analysis_over else subject.execution.timing.settle
         end = closing_deadline(subject.plan.timeouts.recovery, subject.execution.timing.call_timeout)
         task_id = "" if order.analysis_over else await analysis_of(self._tools, subject)
         return await close_recordings(self._tools, subject, end, settle, task_id)
+
+    async def _refuse_foreign(self, subject: Subject) -> None:
+        execution_id = subject.execution.execution_id
+        rows = [row for row in await self._tools.store.ledger_of(execution_id) if row.kind is WindowKind.RECORDING]
+        if not rows:
+            raise no_permit(f"execution {execution_id} has no recordings in the ledger")
+        if any(row.state not in SETTLED for row in rows):
+            return
+        lock_id = lock_of_plan(subject.plan)
+        for lock in (await self._tools.store.standing(execution_id)).locks:
+            if lock.window_id == lock_id and lock.execution_id != execution_id:
+                why = f"its recordings are off, by the ledger, and execution {lock.execution_id} holds the namespace"
+                raise no_permit(why)
 
 
 def _baggage(exchange: RecordedExchange) -> str:
