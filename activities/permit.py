@@ -238,12 +238,12 @@ async def may_ask_again(tools: Toolbox, subject: Subject) -> str:
 
 
 INJECT = Need(callers=[WorkflowType.FAULT_WINDOW], kinds=[WindowKind.FAULT, WindowKind.PAIR_FAULT])
-REPLAY = Need(callers=[WorkflowType.FAULT_WINDOW], kinds=[WindowKind.FAULT])
+REPLAY = Need(callers=[WorkflowType.FAULT_WINDOW], kinds=[WindowKind.FAULT], states=[LedgerState.OPEN])
 RECORD = Need(callers=[WorkflowType.RECORDING_WINDOW], kinds=[WindowKind.RECORDING])
 UPSERT = Need(callers=[WorkflowType.RULES_WINDOW], kinds=[WindowKind.RULES])
-MEASURE = Need(callers=[WorkflowType.LOAD_PAGE], covered_by=WindowKind.RULES)
+MEASURE = Need(callers=[WorkflowType.LOAD_PAGE], covered_by=WindowKind.RULES, states=[LedgerState.OPEN])
 """A page is a child of the rules window, whose row covers it: it holds nothing itself."""
-COMPARE = Need(callers=[WorkflowType.PAIRS_WINDOW], kinds=[WindowKind.PAIRS])
+COMPARE = Need(callers=[WorkflowType.PAIRS_WINDOW], kinds=[WindowKind.PAIRS], states=[LedgerState.OPEN])
 OF_THE_RUN = Need(callers=[WorkflowType.RESILIENCE_TEST])
 """Steady state and stop conditions: no window but the lock covers them."""
 TAKE_LOCK = Need(

@@ -190,31 +190,30 @@ class TrafficActivities:
     async def stop(self, order: RecordingsOrder) -> Closing:
         """Stop recordings of the plan's services and verify it; unverified after `timeouts.recovery` is a result.
 
-        Recordings have no names of ours, so those of others must not be taken for them.
-
-        Raises:
-            HoldfastError: NO_PERMIT for an execution that never recorded, or when another one holds the namespace and
-                the ledger knows this one's recordings to be off.
+        Recordings have no names of ours, so those of others must not be taken for them: of an execution that never
+        intended any, none is stopped; nor where another one holds the namespace and the ledger has this one's off.
         """
         subject = await self._tools.subject(order.execution_id)
-        await self._refuse_foreign(subject)
+        if why := await self._none_of_ours(subject):
+            return Closing(verified=True, detail=why)
         settle = timedelta(0) if order.analysis_over else subject.execution.timing.settle
         end = closing_deadline(subject.plan.timeouts.recovery, subject.execution.timing.call_timeout)
         task_id = "" if order.analysis_over else await analysis_of(self._tools, subject)
         return await close_recordings(self._tools, subject, end, settle, task_id)
 
-    async def _refuse_foreign(self, subject: Subject) -> None:
+    async def _none_of_ours(self, subject: Subject) -> str:
+        """Why no recording that is on can be the execution's; empty when one may be."""
         execution_id = subject.execution.execution_id
         rows = [row for row in await self._tools.store.ledger_of(execution_id) if row.kind is WindowKind.RECORDING]
         if not rows:
-            raise no_permit(f"execution {execution_id} has no recordings in the ledger")
+            return "nothing was recorded: no intent of it is in the ledger"
         if any(row.state not in SETTLED for row in rows):
-            return
+            return ""
         lock_id = lock_of_plan(subject.plan)
         for lock in (await self._tools.store.standing(execution_id)).locks:
             if lock.window_id == lock_id and lock.execution_id != execution_id:
-                why = f"its recordings are off, by the ledger, and execution {lock.execution_id} holds the namespace"
-                raise no_permit(why)
+                return f"its recordings are off, by the ledger, and execution {lock.execution_id} holds the namespace"
+        return ""
 
 
 def _baggage(exchange: RecordedExchange) -> str:
