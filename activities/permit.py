@@ -171,6 +171,7 @@ def _without_permit(work: Callable[..., Any], permitted: Callable[..., Any]) -> 
     signature = inspect.signature(work)
     kept = [one for one in signature.parameters.values() if one.name != "permit"]
     vars(permitted)["__signature__"] = signature.replace(parameters=kept)
+    permitted.__annotations__ = {name: kind for name, kind in work.__annotations__.items() if name != "permit"}
 
 
 async def ask(tools: Toolbox, need: Need, execution_id: int) -> Permit:
