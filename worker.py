@@ -107,12 +107,13 @@ class Activities:
 def build_activities(
     tools: Toolbox, client: Client, timing: Timing, rails: Guardrails, *, search_attributes: bool
 ) -> Activities:
-    """Give every activity the clients that it acts through."""
+    """Give every activity the clients that it acts through, and the rails that it acts within."""
+    tools.rails = rails
     runs = RunDirectory(client)
     executions = ExecutionActivities(tools, timing, rails, search_attributes=search_attributes)
     faults, rules, traffic = FaultActivities(tools), RulesActivities(tools), TrafficActivities(tools)
     pairs = PairActivities(tools)
-    ledger, lock, load = LedgerActivities(tools), LockActivities(tools, runs, rails), LoadActivities(tools)
+    ledger, lock, load = LedgerActivities(tools, runs), LockActivities(tools, runs), LoadActivities(tools)
     return Activities(
         control=[
             executions.create,

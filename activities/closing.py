@@ -212,7 +212,7 @@ async def rules_gone(
 async def acting(tools: Toolbox, subject: Subject, services: list[str]) -> set[str]:
     """The services of an execution whose canary answers: see `seen_acting`."""
     tokens = await _tokens(tools, subject)
-    mine = {name: tokens[name] for name in services}
+    mine = {name: tokens[name] for name in services if name in tokens}
     return await seen_acting(tools.canary, subject.plan, subject.execution.record_id, mine)
 
 

@@ -29,7 +29,7 @@ async def write_ending(tools: Toolbox, runs: RunDirectory, run: RunRef) -> Endin
     await tools.notes.write()
     # First the log: whoever follows it stops when the end is written, and shall have read everything then.
     await tools.store.log(run.execution_id, "finished", level, message)
-    await tools.store.finish(ending)
+    await tools.store.finish(ending, run.run_id)
     return ending
 
 

@@ -6,7 +6,7 @@ import json
 
 from temporalio import activity
 
-from activities.base import step
+from activities.permit import caller, no_permit, writes, writes_itself
 from activities.toolbox import Subject, Toolbox
 from clients.store.read_models import LogLevel, StoredCase
 from workflows.contracts.errors import ErrorCode, HoldfastError
@@ -20,7 +20,9 @@ from workflows.logic.environments import environment_of
 from workflows.logic.faults import expand, faults_json
 from workflows.logic.guardrails import outside, too_few_for_pairs
 from workflows.logic.tokens import overlapping, token_of
+from workflows.logic.validation import check_plan
 from workflows.logic.wording import in_one_sentence
+from workflows.names import WorkflowType
 
 
 class ExecutionActivities:
@@ -34,17 +36,19 @@ class ExecutionActivities:
         self._search_attributes = search_attributes
 
     @activity.defn(name="create_execution")
-    @step
+    @writes_itself
     async def create(self, new: NewExecution) -> Execution:
         """Store the plan and the run's record; a repetition for the same run id returns the same execution.
 
-        The first thing that a run does, and so the place where a plan is held to what this worker allows.
+        The first thing that a run does, and so the place where a plan is held to every rule, and to what this worker
+        allows. Only a run asks for it, for itself.
 
         Raises:
-            HoldfastError: OUTSIDE_GUARDRAILS, with every problem; SECRET_MISSING when the worker lacks a variable that
-                the plan names.
+            HoldfastError: NO_PERMIT; VALIDATION_ERROR, OUTSIDE_GUARDRAILS, with every problem; SECRET_MISSING when the
+                worker lacks a variable that the plan names.
         """
-        plan = Plan.model_validate_json(new.plan_json)
+        _refuse_others(new)
+        plan = _valid(new.plan_json)
         self._refuse_outside_guardrails(plan, verify_pairs=new.verify_pairs)
         self._refuse_missing_secrets(plan)
         execution = await self._tools.store.create_execution(
@@ -76,7 +80,7 @@ class ExecutionActivities:
             )
 
     @activity.defn(name="change_phase")
-    @step
+    @writes(WorkflowType.RESILIENCE_TEST, WorkflowType.RULES_WINDOW)
     async def change_phase(self, change: PhaseChange) -> None:
         """Move the record to a phase, and log it."""
         await self._tools.store.change_phase(change)
@@ -85,7 +89,7 @@ class ExecutionActivities:
         )
 
     @activity.defn(name="finish_execution")
-    @step
+    @writes(WorkflowType.RESILIENCE_TEST)
     async def finish(self, ending: Ending) -> None:
         """Write how a run ended that never held its lock."""
         level = LogLevel.ERROR if ending.error_code else LogLevel.INFO
@@ -95,7 +99,7 @@ class ExecutionActivities:
         await self._tools.store.finish(ending)
 
     @activity.defn(name="generate_cases")
-    @step
+    @writes(WorkflowType.RESILIENCE_TEST)
     async def generate_cases(self, order: ExecutionRef) -> GeneratedCases:
         """Store every case of the plan and one baggage token per service.
 
@@ -124,6 +128,32 @@ class ExecutionActivities:
         message = f"{generated.total} cases and {generated.tokens} baggage tokens generated"
         await self._tools.store.log(order.execution_id, "cases:generated", LogLevel.INFO, message)
         return generated
+
+
+def _refuse_others(new: NewExecution) -> None:
+    """A record is made by the run that it is of."""
+    asking = caller()
+    if asking.workflow_type != WorkflowType.RESILIENCE_TEST:
+        raise no_permit(f"only a {WorkflowType.RESILIENCE_TEST} may ask for it")
+    if (new.workflow_id, new.run_id) != (asking.workflow_id, asking.run_id):
+        raise no_permit(f"a run makes its own record only, not that of {new.workflow_id[:200]}")
+
+
+def _valid(plan_json: str) -> Plan:
+    """The plan, by every rule.
+
+    Raises:
+        HoldfastError: VALIDATION_ERROR with every problem.
+    """
+    try:
+        document = json.loads(plan_json)
+    except (ValueError, RecursionError) as error:
+        raise HoldfastError(ErrorCode.VALIDATION_ERROR, "the plan is not JSON", hint="nothing was touched") from error
+    plan, problems = check_plan(document)
+    if plan is None:
+        message = f"the plan is not valid, {in_one_sentence(problems)}"
+        raise HoldfastError(ErrorCode.VALIDATION_ERROR, message, hint="nothing was touched", problems=problems)
+    return plan
 
 
 def _experiments(subject: Subject) -> dict[str, tuple[str, str]]:

@@ -6,9 +6,10 @@ from datetime import timedelta
 
 from temporalio import activity
 
-from activities.base import poll, step, uncancelled
+from activities.base import poll, uncancelled
 from activities.clocks import closing_deadline, deadline, elapsed
 from activities.closing import close_fault
+from activities.permit import INJECT, REPLAY, Permit, acts, closes, no_permit, reads
 from activities.toolbox import Subject, Toolbox
 from clients.faults import FaultClient, FaultExists, FaultStatus
 from clients.fixtures import refuse_unsound
@@ -21,6 +22,7 @@ from workflows.logic.capture import build_rules, captured_answers, has_effect, s
 from workflows.logic.durations import fault_ttl
 from workflows.logic.faults import expand
 from workflows.logic.tokens import token_of
+from workflows.names import named_fault
 
 _UNKNOWN_OUTCOME = {ErrorCode.PEER_ERROR, ErrorCode.PEER_TIMEOUT, ErrorCode.PEER_UNREACHABLE, ErrorCode.PEER_GARBAGE}
 """After these the fault may exist or not: only asking for it by name tells (`peer-contract` section 2.2)."""
@@ -33,15 +35,17 @@ class FaultActivities:
         self._tools = tools
 
     @activity.defn(name="inject_fault")
-    @step
-    async def inject(self, order: FaultOrder) -> None:
+    @acts(INJECT)
+    async def inject(self, order: FaultOrder, permit: Permit) -> None:
         """Inject the service's fault, or adopt it when an earlier attempt already did.
 
+        Its name is the window's in the ledger, which follows from execution, service and the window's run.
+
         Raises:
-            HoldfastError: FAULT_REJECTED when the fault service refuses the spec; a PEER_ code when the outcome is
-                unknown and the fault does not exist (the repetition then injects it).
+            HoldfastError: NO_PERMIT; FAULT_REJECTED when the fault service refuses the spec; a PEER_ code when the
+                outcome is unknown and the fault does not exist (the repetition then injects it).
         """
-        subject = await self._tools.subject(order.execution_id)
+        order, subject = _as_in_the_ledger(order, permit), permit.subject
         client = self._tools.faults(subject.plan)
         if activity.info().attempt > 1 and await client.status(order.fault_name) is not None:
             return
@@ -56,12 +60,12 @@ class FaultActivities:
     async def _execute(self, client: FaultClient, subject: Subject, order: FaultOrder) -> None:
         service = subject.plan.service(order.service)
         fault = expand(service.fault, service.name, subject.namespace)
-        ttl = fault_ttl(subject.plan)
+        ttl = min(fault_ttl(subject.plan), self._tools.rails.longest_fault)
         await self._log(order, "injecting", f"injecting {fault.type} into {order.service} as {order.fault_name}")
         await uncancelled(client.execute(order.fault_name, int(ttl.total_seconds()), fault.experiment))
 
     @activity.defn(name="await_fault_running")
-    @step
+    @reads
     async def await_running(self, order: FaultOrder) -> FaultRunning:
         """Wait until the fault runs in all its targets.
 
@@ -87,15 +91,15 @@ class FaultActivities:
         return FaultRunning(fault_name=order.fault_name, waited_seconds=waited)
 
     @activity.defn(name="replay_and_capture")
-    @step
-    async def replay(self, order: FaultOrder) -> CapturedFailure:
+    @acts(REPLAY)
+    async def replay(self, order: FaultOrder, permit: Permit) -> CapturedFailure:
         """Replay the service's recorded requests while its fault is on, and store how it failed.
 
         Raises:
-            HoldfastError: REPLAY_FAILED when nothing was replayed, or the fault was not running all the while;
-                RULES_REJECTED when no rule made of it could act.
+            HoldfastError: NO_PERMIT; REPLAY_FAILED when nothing was replayed, or the fault was not running all the
+                while; RULES_REJECTED when no rule made of it could act.
         """
-        subject = await self._tools.subject(order.execution_id)
+        order, subject = _as_in_the_ledger(order, permit), permit.subject
         longest = deadline(subject.plan.timeouts.replay).left
         answers = await self._replay(subject, order, longest)
         status = await self._tools.faults(subject.plan).status(order.fault_name)
@@ -163,9 +167,14 @@ class FaultActivities:
         return captured
 
     @activity.defn(name="recover_fault")
-    @step
+    @closes
     async def recover(self, order: FaultOrder) -> Closing:
-        """Remove the fault and verify that it is gone; unverified after `timeouts.recovery` is a result, no error."""
+        """Remove the fault and verify that it is gone; unverified after `timeouts.recovery` is a result, no error.
+
+        Raises:
+            HoldfastError: NO_PERMIT for a fault that is not the execution's, by its name or by the ledger.
+        """
+        await self._refuse_foreign(order)
         subject = await self._tools.closing_subject(order.execution_id)
         end = closing_deadline(subject.plan.timeouts.recovery, subject.execution.timing.call_timeout)
         settle = timedelta(0) if order.known_to_exist else subject.execution.timing.settle
@@ -174,12 +183,36 @@ class FaultActivities:
         await self._tools.notes.add(order.execution_id, _key(order, "recovered"), LogLevel.INFO, message)
         return closing
 
+    async def _refuse_foreign(self, order: FaultOrder) -> None:
+        """Others' faults are not ours to delete, whoever asks for it."""
+        named = named_fault(order.fault_name)
+        if named is not None and named.execution_id == order.execution_id:
+            return
+        rows = await self._tools.store.ledger_of(order.execution_id)
+        if not order.fault_name or all(row.peer_name != order.fault_name for row in rows):
+            name = order.fault_name[:100]
+            raise no_permit(f"{name or 'a fault without a name'} is no fault of execution {order.execution_id}")
+
     async def _log(self, order: FaultOrder, key: str, message: str) -> None:
         await self._tools.store.log(order.execution_id, _key(order, key), LogLevel.INFO, message)
 
 
 def _key(order: FaultOrder, moment: str) -> str:
     return f"fault:{order.fault_name}:{moment}"
+
+
+def _as_in_the_ledger(order: FaultOrder, permit: Permit) -> FaultOrder:
+    """The order, about the fault of the window that covers it.
+
+    Raises:
+        HoldfastError: NO_PERMIT when it is about another service or fault.
+    """
+    row = permit.window
+    if order.service != row.service or order.fault_name not in ("", row.peer_name):
+        raise no_permit(
+            f"{order.fault_name[:100] or 'a fault'} in {order.service[:100]} is not that of {row.window_id}"
+        )
+    return order.model_copy(update={"fault_name": row.peer_name})
 
 
 def _not_running(order: FaultOrder, status: FaultStatus | None, why: str) -> HoldfastError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from temporalio import activity
 
-from activities.base import step
+from activities.permit import writes
 from activities.toolbox import Toolbox
 from clients.store.read_models import CaseResult, LogLevel
 from workflows.contracts.execution import CaseVerdict, ExecutionRef, Judgement, Verdict
@@ -16,6 +16,7 @@ from workflows.logic.metrics import worst_first
 from workflows.logic.statistics import families
 from workflows.logic.thresholds import PlanThresholds
 from workflows.logic.verdicts import case_verdict, run_verdict
+from workflows.names import WorkflowType
 
 SHOWN_FAILURES = 50
 """Failing cases, and as many inconclusive ones, that travel with the run's result; all of them are in the store."""
@@ -28,7 +29,7 @@ class JudgingActivities:
         self._tools = tools
 
     @activity.defn(name="judge")
-    @step
+    @writes(WorkflowType.RESILIENCE_TEST)
     async def judge(self, order: ExecutionRef) -> Judgement:
         """Judge every measured case, then the run; cases without a result count as not measured."""
         plan = await self._tools.store.plan(order.execution_id)

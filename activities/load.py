@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 
 from temporalio import activity
 
-from activities.base import step
 from activities.closing import acting
 from activities.judging import one_line
 from activities.measuring import GroupRun
+from activities.permit import MEASURE, Permit, acts, caller, no_permit, writes
 from activities.toolbox import Subject, Toolbox
 from clients.store.read_models import CaseResult, LogLevel
 from workflows.contracts.errors import ErrorCode, HoldfastError
@@ -30,7 +31,9 @@ from workflows.logic.cases import case_count, cases_in
 from workflows.logic.coverage import exclusion_of
 from workflows.logic.exclusions import PlanExclusions
 from workflows.logic.metrics import metrics_of
+from workflows.logic.sharing import shared
 from workflows.logic.stopping import baseline_reason
+from workflows.names import WorkflowType
 
 VANISHED = "the rules had vanished by the end of the batch: what was measured may be the healthy system"
 
@@ -42,7 +45,7 @@ class LoadActivities:
         self._tools = tools
 
     @activity.defn(name="exclude_cases")
-    @step
+    @writes(WorkflowType.RESILIENCE_TEST)
     async def exclude(self, order: ExclusionOrder) -> BatchReport:
         """Store the outcome of every case that cannot be measured, with its reason."""
         plan = await self._tools.store.plan(order.execution_id)
@@ -59,14 +62,18 @@ class LoadActivities:
         return BatchReport(invalid=outcomes[CaseOutcome.INVALID], skipped=outcomes[CaseOutcome.SKIPPED])
 
     @activity.defn(name="measure_batch")
-    @step
-    async def measure_batch(self, order: BatchOrder) -> BatchReport:
+    @acts(MEASURE)
+    async def measure_batch(self, order: BatchOrder, permit: Permit) -> BatchReport:
         """Measure the cases of a batch that have no result yet, group after group; store each before the next.
 
         The store says what is finished, because heartbeats lag behind. Afterwards the rules must still be seen to act:
         if they are not, what was measured is marked invalid (`peer-contract` property 21).
+
+        Raises:
+            HoldfastError: NO_PERMIT, asked for once a batch; STOP_CONDITION when the baseline is not sound.
         """
-        subject = await self._tools.subject(order.execution_id, order.share)
+        _refuse_foreign(order, permit)
+        subject = Subject(permit.subject.execution, shared(permit.subject.plan, order.share))
         tokens = await self._tools.store.tokens(order.execution_id)
         finished = await self._tools.store.finished_cases(order.execution_id, order.cases.first, order.cases.end)
         cases = await self._tools.store.cases(order.execution_id, order.cases.first, order.cases.end)
@@ -115,6 +122,16 @@ class LoadActivities:
     async def _vanished(self, subject: Subject, measured: list[Case]) -> set[str]:
         services = sorted({service for case in measured for service in case.services})
         return set(services) - await acting(self._tools, subject, services)
+
+
+def _refuse_foreign(order: BatchOrder, permit: Permit) -> None:
+    """Only pages of this very execution, and no more of the plan's load at once than all shares together."""
+    page, execution_id = caller().workflow_id, order.execution_id
+    if re.fullmatch(rf"load/{execution_id}/[0-9]{{1,9}}", page) is None:
+        raise no_permit(f"{page[:200]} is no page of execution {execution_id}")
+    share, at_once = order.share, permit.subject.plan.load.batches_at_once
+    if share is not None and not (share.of == at_once and 0 <= share.lane < at_once):
+        raise no_permit(f"share {share.lane} of {share.of} is not one of the plan's {at_once}")
 
 
 def _unmeasured_cases(plan: Plan, exclusions: list[Exclusion]) -> Iterator[CaseResult]:

@@ -8,20 +8,20 @@ from datetime import timedelta
 
 from temporalio import activity
 
-from activities.base import poll, step
+from activities.base import poll
 from activities.cleaning import BY as CLEANER
 from activities.cleaning import Cleaner
 from activities.clocks import closing_deadline
 from activities.endings import SERVER_POLL, write_ending
 from activities.left_over import left_over
 from activities.others import Others
+from activities.permit import TAKE_LOCK, Permit, acts, closes, may_ask_again, reads
 from activities.steady import steady_again, was_touched
 from activities.targets import require_targets
 from activities.toolbox import Subject, Toolbox
 from clients.runs import RunDirectory
 from workflows.contracts.errors import ErrorCode, HoldfastError
 from workflows.contracts.execution import Ending, ExecutionRef, Leftovers
-from workflows.contracts.guardrails import Guardrails
 from workflows.contracts.windows import (
     SETTLED,
     Closing,
@@ -47,19 +47,18 @@ _APART = 2.0
 class LockActivities:
     """Looks at peers, ledger and server before the first and after the last thing a run does."""
 
-    def __init__(self, tools: Toolbox, runs: RunDirectory, rails: Guardrails) -> None:
+    def __init__(self, tools: Toolbox, runs: RunDirectory) -> None:
         self._tools = tools
         self._runs = runs
-        self._rails = rails
 
     @activity.defn(name="describe_holder")
-    @step
+    @reads
     async def describe_holder(self, wait: LockWait) -> LockHolder:
         """Who holds the lock; empty when it has just become free."""
         return await self._runs.holder(wait.lock_id) or LockHolder()
 
     @activity.defn(name="await_lock_free")
-    @step
+    @closes
     async def await_free(self, wait: LockWait) -> None:
         """Wait until the lock's workflow has ended; with `cancel_holder`, its run is asked to end first."""
         holder = await self._runs.holder(wait.lock_id)
@@ -69,7 +68,7 @@ class LockActivities:
             await asyncio.sleep(SERVER_POLL)
 
     @activity.defn(name="describe_others")
-    @step
+    @reads
     async def describe_others(self, order: ExecutionRef) -> LockHolder:
         """Which other run acts on the same places under another lock; empty when none does any more."""
         living = await self._others(await self._tools.subject(order.execution_id)).living()
@@ -85,7 +84,7 @@ class LockActivities:
         )
 
     @activity.defn(name="await_others_gone")
-    @step
+    @reads
     async def await_others(self, wait: OthersWait) -> None:
         """Wait until no other run acts on the same places; with `cancel`, those that do are asked to end first."""
         others = self._others(await self._tools.subject(wait.execution_id))
@@ -98,18 +97,18 @@ class LockActivities:
         await asyncio.sleep(random.uniform(0, _APART))  # noqa: S311 - not a secret
 
     def _others(self, subject: Subject) -> Others:
-        return Others(self._tools, self._runs, subject, self._rails.environments)
+        return Others(self._tools, self._runs, subject, self._tools.rails.environments)
 
     @activity.defn(name="await_run_ended")
-    @step
+    @reads
     async def await_run_ended(self, run: RunRef) -> None:
         """Wait until the run is closed, by the server's own word."""
         while await self._runs.is_running(run.workflow_id, run.run_id):  # noqa: ASYNC110 - the event is on the server
             await asyncio.sleep(SERVER_POLL)
 
     @activity.defn(name="preflight")
-    @step
-    async def preflight(self, order: PreflightOrder) -> PreflightReport | None:
+    @acts(TAKE_LOCK)
+    async def preflight(self, order: PreflightOrder, permit: Permit) -> PreflightReport | None:
         """See that the services are there, and that nothing is left over from anyone: no sidecar, no fault of ours.
 
         With `leftovers: clean`, what is left over in the plan's services is switched off first, and reported.
@@ -118,12 +117,12 @@ class LockActivities:
         knows after the flag is set, so that a run which has read it too early is among them.
 
         Raises:
-            HoldfastError: OUTSIDE_GUARDRAILS when the calling lock is not that of the run's places; HALTED, with the
-                operator's reason; VALIDATION_ERROR, naming services without a Deployment; EXECUTION_ALREADY_RUNNING,
-                naming a run on the same places under another lock; ENVIRONMENT_NOT_CLEAN, naming what is on and how to
-                look at it; after cleaning, SERVICE_NOT_STABLE.
+            HoldfastError: NO_PERMIT; OUTSIDE_GUARDRAILS when the calling lock is not that of the run's places; HALTED,
+                with the operator's reason; VALIDATION_ERROR, naming services without a Deployment;
+                EXECUTION_ALREADY_RUNNING, naming a run on the same places under another lock; ENVIRONMENT_NOT_CLEAN,
+                naming what is on and how to look at it; after cleaning, SERVICE_NOT_STABLE.
         """
-        subject = await self._tools.subject(order.execution_id)
+        subject = permit.subject
         self._refuse_another_lock(subject)
         halt = await self._tools.store.halted()
         if halt is not None:
@@ -154,7 +153,7 @@ class LockActivities:
         Whoever reaches Temporal can start an `EnvironmentLock` under any id.
         """
         info = activity.info()
-        environment = environment_of(subject.plan, self._rails.environments)
+        environment = environment_of(subject.plan, self._tools.rails.environments)
         due = lock_workflow_id(environment, subject.namespace)
         if (info.workflow_type, info.workflow_id) != (WorkflowType.ENVIRONMENT_LOCK, due) or (
             lock_of(subject.execution) != due
@@ -167,7 +166,7 @@ class LockActivities:
             )
 
     @activity.defn(name="await_windows_settled")
-    @step
+    @reads
     async def await_settled(self, order: ExecutionRef) -> OpenWindows:
         """Wait until no ledger row of the execution is open; those that are open for too long are reported.
 
@@ -193,7 +192,7 @@ class LockActivities:
         return OpenWindows(windows=[row.window_id for row in rows if row.state not in SETTLED])
 
     @activity.defn(name="verify_environment")
-    @step
+    @closes
     async def verify(self, order: ExecutionRef) -> Closing:
         """See once more, at the peers, that nothing of this execution is on, and that the request is as it was."""
         subject = await self._tools.subject(order.execution_id)
@@ -212,6 +211,10 @@ class LockActivities:
         if not verified:
             return Closing(verified=False, detail="; ".join(left))
         if subject.plan.steady_state.check and await was_touched(self._tools, order.execution_id):
+            if refused := await may_ask_again(self._tools, subject):
+                return Closing(
+                    verified=False, detail=f"nothing is on, but the steady state was not asked for: {refused}"
+                )
             # A time of its own: a system whose peers were late to be clean may still be settling.
             why = await steady_again(self._tools, subject, closing_deadline(longest * 2, at_least))
             return Closing(
@@ -220,7 +223,7 @@ class LockActivities:
         return Closing(verified=True)
 
     @activity.defn(name="finish_from_server")
-    @step
+    @closes
     async def finish_from_server(self, run: RunRef) -> Ending:
         """Write how the run ended, from the server's own description: it alone knows of termination and timeouts."""
         return await write_ending(self._tools, self._runs, run)

@@ -9,8 +9,9 @@ from dataclasses import replace
 
 from temporalio import activity
 
-from activities.base import step
+from activities.permit import COMPARE, Permit, acts, no_permit, writes
 from activities.toolbox import Subject, Toolbox
+from activities.windows_of import case_index
 from clients.load.sending import KEPT_BODY
 from clients.requests import prepare
 from clients.secrets import Redactor
@@ -21,6 +22,7 @@ from workflows.contracts.execution import ExecutionRef, Verdict
 from workflows.contracts.fidelity import PairFidelity, PairFinding, PairOutcome
 from workflows.contracts.load import CaseOutcome, CaseType
 from workflows.contracts.pairs import ChosenPairs, PairOrder, PairsWish, UncheckedPair
+from workflows.contracts.windows import WindowKind
 from workflows.logic import fidelity
 from workflows.logic.cases import case_at
 from workflows.logic.durations import pair_requests
@@ -28,6 +30,7 @@ from workflows.logic.fidelity import Answer, Side
 from workflows.logic.percentiles import measure
 from workflows.logic.thresholds import PlanThresholds
 from workflows.logic.verdicts import case_verdict
+from workflows.names import WorkflowType
 
 
 class PairActivities:
@@ -37,7 +40,7 @@ class PairActivities:
         self._tools = tools
 
     @activity.defn(name="choose_pairs")
-    @step
+    @writes(WorkflowType.RESILIENCE_TEST)
     async def choose(self, wish: PairsWish) -> ChosenPairs:
         """Choose a share of the pairs that were measured; the same ones whenever it is asked."""
         results = await self._tools.store.results(wish.execution_id)
@@ -48,17 +51,19 @@ class PairActivities:
         return ChosenPairs(measured=len(measured), cases=cases)
 
     @activity.defn(name="compare_pair")
-    @step
-    async def compare(self, order: PairOrder) -> PairFinding:
+    @acts(COMPARE)
+    async def compare(self, order: PairOrder, permit: Permit) -> PairFinding:
         """Send the plan's request while both faults are on, and compare; one that was compared is not asked again.
 
         Raises:
-            HoldfastError: FAULT_NOT_RUNNING when a fault was not running before, or not any more afterwards.
+            HoldfastError: NO_PERMIT, also for faults that the ledger has not for this pair; FAULT_NOT_RUNNING when a
+                fault was not running before, or not any more afterwards.
         """
         known = await self._tools.store.pairs(order.execution_id, order.case_index)
         if known:
             return known[0].finding
-        subject = await self._tools.subject(order.execution_id)
+        subject = permit.subject
+        await self._refuse_foreign(order, subject)
         with_rules = await self._with_rules(order)
         await self._require_running(subject, order.faults, "before the pair was asked")
         answers, measurement = await self._ask(subject)
@@ -68,6 +73,17 @@ class PairActivities:
         pair = CheckedPair(case_index=order.case_index, finding=found, verdict=faults[0], measurement=measurement)
         await self._save(order.execution_id, pair)
         return found
+
+    async def _refuse_foreign(self, order: PairOrder, subject: Subject) -> None:
+        """The pair's faults are those that the ledger has open for its two services, and no others."""
+        rows = (await self._tools.store.standing(order.execution_id)).rows
+        on = {
+            row.service: row.peer_name
+            for row in rows
+            if row.kind is WindowKind.PAIR_FAULT and case_index(row, subject.execution) == order.case_index
+        }
+        if not on or on != order.faults:
+            raise no_permit(f"the ledger has other faults on for pair {order.case_index}")
 
     async def _with_rules(self, order: PairOrder) -> Measurement:
         """What the load test measured of the pair that was made of rules."""
@@ -136,7 +152,7 @@ class PairActivities:
         return answers, measurement
 
     @activity.defn(name="note_unchecked_pair")
-    @step
+    @writes(WorkflowType.PAIRS_WINDOW)
     async def unchecked(self, pair: UncheckedPair) -> PairFinding:
         """Record that a pair could not be verified, and why; what is known of it already stays."""
         (case,) = await self._tools.store.cases(pair.execution_id, pair.case_index, pair.case_index + 1)
@@ -153,7 +169,7 @@ class PairActivities:
         await self._tools.store.log(execution_id, f"pair:{found.case_id}", level, message)
 
     @activity.defn(name="conclude_pairs")
-    @step
+    @writes(WorkflowType.RESILIENCE_TEST)
     async def conclude(self, order: ExecutionRef) -> None:
         """Log how many pairs agree, as the store has them."""
         store = self._tools.store

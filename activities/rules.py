@@ -8,16 +8,20 @@ from itertools import groupby
 
 from temporalio import activity
 
-from activities.base import poll, step, uncancelled
+from activities.base import poll, uncancelled
 from activities.clocks import Deadline, closing_deadline, deadline, server_now
 from activities.closing import acting, close_rules
+from activities.permit import UPSERT, Permit, acts, closes, no_permit, reads
 from activities.toolbox import Subject, Toolbox
 from clients.store.read_models import LogLevel
 from workflows.contracts.errors import ErrorCode, ErrorKind, HoldfastError
 from workflows.contracts.exchange import Rule
 from workflows.contracts.load import RulesOrder, RulesUpserted
+from workflows.contracts.plan import Plan
 from workflows.contracts.windows import Closing
 from workflows.logic.capture import build_rules
+from workflows.logic.cases import case_count
+from workflows.logic.durations import rules_ttl
 
 _Missing = Callable[[], Awaitable[set[str]]]
 
@@ -38,19 +42,22 @@ class RulesActivities:
         self._tools = tools
 
     @activity.defn(name="upsert_rules")
-    @step
-    async def upsert(self, order: RulesOrder) -> RulesUpserted:
+    @acts(UPSERT)
+    async def upsert(self, order: RulesOrder, permit: Permit) -> RulesUpserted:
         """Ask the proxy, once, to answer with the captured failures of these services.
 
         Not repeatable: an upsert on top of an earlier one makes a sidecar forward to itself (`peer-contract` section
         3.3), so every service is asked first whether a sidecar is in place. No trouble with the peer repeats it; only
         when its worker died there is another attempt, and that one removes what the dead one did, or is still doing.
 
+        How long they live is computed from the plan, whatever the order says.
+
         Raises:
-            HoldfastError: RULES_REJECTED when a service is not clean or the proxy refuses; a PEER_ code when the
-                outcome is unknown. None of them is repeated.
+            HoldfastError: NO_PERMIT; RULES_REJECTED when a service is not clean or the proxy refuses; a PEER_ code when
+                the outcome is unknown. None of them is repeated.
         """
-        subject = await self._tools.subject(order.execution_id)
+        subject = permit.subject
+        order = _within_the_plan(order, subject.plan)
         try:
             if activity.info().attempt > 1:
                 await self._remove_earlier(subject, order)
@@ -108,7 +115,7 @@ class RulesActivities:
         return rules
 
     @activity.defn(name="await_rules_registered")
-    @step
+    @reads
     async def await_registered(self, order: RulesOrder) -> None:
         """Wait until the proxy knows a session for every service.
 
@@ -125,7 +132,7 @@ class RulesActivities:
         await self._until_none(subject, missing, "the proxy has no active rules for")
 
     @activity.defn(name="await_rules_acting")
-    @step
+    @reads
     async def await_acting(self, order: RulesOrder) -> None:
         """Wait until every service's rules are seen to act, by their canaries.
 
@@ -157,10 +164,15 @@ class RulesActivities:
             )
 
     @activity.defn(name="remove_rules")
-    @step
+    @closes
     async def remove(self, order: RulesOrder) -> Closing:
-        """Delete the rules and see that they no longer act; unverified after `timeouts.recovery` is a result."""
+        """Delete the rules and see that they no longer act; unverified after `timeouts.recovery` is a result.
+
+        Those of the execution's record id, as the store has it, in services of its plan.
+        """
         subject = await self._tools.closing_subject(order.execution_id)
+        known = [service for service in order.services if service in subject.plan.service_names]
+        order = order.model_copy(update={"services": known})
         end = closing_deadline(subject.plan.timeouts.recovery, subject.execution.timing.call_timeout)
         settle = timedelta(0) if order.known_to_be_on else subject.execution.timing.settle
         closing = await close_rules(self._tools, subject, order.services, end, settle)
@@ -168,3 +180,16 @@ class RulesActivities:
             order.execution_id, "rules:removed", LogLevel.INFO, closing.detail or "all rules are gone"
         )
         return closing
+
+
+def _within_the_plan(order: RulesOrder, plan: Plan) -> RulesOrder:
+    """The order, for services of the plan, with the life that the plan gives to rules.
+
+    Raises:
+        HoldfastError: NO_PERMIT for a service that the plan does not have.
+    """
+    strange = [service for service in order.services if service not in plan.service_names]
+    if strange:
+        raise no_permit(f"{strange[0][:100]} is no service of the plan")
+    ttl = int(rules_ttl(plan, case_count(len(plan.services))).total_seconds())
+    return order.model_copy(update={"ttl_seconds": ttl})

@@ -6,9 +6,9 @@ import asyncio
 
 from temporalio import activity
 
-from activities.base import step
 from activities.bookkeeping import in_time
 from activities.clocks import closing_deadline
+from activities.permit import reads
 from activities.toolbox import Toolbox
 from clients.store.read_models import LogLevel
 from workflows.contracts.errors import HoldfastError
@@ -22,14 +22,16 @@ class StabilityActivities:
         self._tools = tools
 
     @activity.defn(name="await_stability")
-    @step
+    @reads
     async def await_stability(self, order: StabilityOrder) -> StabilityReport:
         """Wait for each service, all at once, at most the plan's `timeouts.stability`; report and store every one."""
         subject = await self._tools.closing_subject(order.execution_id)
         client = self._tools.stability(subject.plan)
         left = closing_deadline(subject.plan.timeouts.stability, subject.execution.timing.call_timeout).left
         every = subject.execution.timing.stability_poll
-        waits = (client.wait_until_stable(service, longest=left, every=every) for service in order.services)
+        # Each once, and only those of the plan: whoever asks, this is no way to reach anything else.
+        services = [one for one in dict.fromkeys(order.services) if one in subject.plan.service_names]
+        waits = (client.wait_until_stable(service, longest=left, every=every) for service in services)
         found = list(await asyncio.gather(*waits))
         if order.moment is not None:
             await self._save(order.execution_id, order.moment, found)

@@ -6,8 +6,9 @@ import asyncio
 
 from temporalio import activity
 
-from activities.base import poll, step
+from activities.base import poll
 from activities.clocks import Deadline, deadline
+from activities.permit import OF_THE_RUN, Permit, acts
 from activities.toolbox import Subject, Toolbox
 from clients.requests import prepare
 from clients.store.read_models import LogLevel
@@ -25,13 +26,16 @@ class SteadyActivities:
         self._tools = tools
 
     @activity.defn(name="check_steady_state")
-    @step
-    async def check(self, order: SteadyOrder) -> SteadyReport:
+    @acts(OF_THE_RUN)
+    async def check(self, order: SteadyOrder, permit: Permit) -> SteadyReport:
         """Send the plan's request as it is; before the run once, after it until it is met or `timeouts.stability` ends.
 
         Before, a system that needs several tries is not in its steady state. After, it may still be settling.
+
+        Raises:
+            HoldfastError: NO_PERMIT.
         """
-        subject = await self._tools.subject(order.execution_id)
+        subject = permit.subject
         if order.moment is SteadyMoment.BEFORE:
             why = await _ask(self._tools, subject)
         else:

@@ -7,8 +7,8 @@ from datetime import timedelta
 from temporalio import activity
 
 from activities.abandoned import close_abandoned, is_abandoned, write_missing_end
-from activities.base import step
 from activities.clocks import Deadline, server_now
+from activities.permit import closes
 from activities.toolbox import Toolbox
 from clients.runs import RunDirectory
 from workflows.contracts.errors import HoldfastError
@@ -26,7 +26,7 @@ class SweepActivities:
         self._runs = runs
 
     @activity.defn(name="sweep")
-    @step
+    @closes
     async def sweep(self, _order: SweepOrder) -> SweepReport:
         """Cancel windows whose run is closed; close rows whose window is not running, or is overdue.
 

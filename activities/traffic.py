@@ -7,10 +7,11 @@ from datetime import timedelta
 
 from temporalio import activity
 
-from activities.base import poll, step, uncancelled
+from activities.base import poll, uncancelled
 from activities.clocks import Deadline, closing_deadline, deadline, elapsed
 from activities.closing import analysis_of, close_recordings
 from activities.left_over import refuse_left_over
+from activities.permit import RECORD, Permit, acts, closes, no_permit
 from activities.toolbox import Subject, Toolbox
 from clients.proxy_wire import AnalysisTask
 from clients.requests import prepare
@@ -26,10 +27,11 @@ from workflows.contracts.traffic import (
     RecordedServices,
     RecordingsOrder,
 )
-from workflows.contracts.windows import Closing
+from workflows.contracts.windows import SETTLED, Closing, WindowKind
 from workflows.logic.durations import ANALYSIS_SENDS, analysis_start, recording_ttl
 from workflows.logic.samples import is_error
 from workflows.logic.tokens import BAGGAGE_HEADER, marker
+from workflows.names import lock_of
 
 _SURELY_REMEMBERED = 5 / 6
 """Of the proxy's time of deduplication (50 of 60 s): so long an identical call is surely answered with the first one's
@@ -43,8 +45,8 @@ class TrafficActivities:
         self._tools = tools
 
     @activity.defn(name="start_analysis")
-    @step
-    async def start(self, order: ExecutionRef) -> AnalysisStarted:
+    @acts(RECORD)
+    async def start(self, order: ExecutionRef, permit: Permit) -> AnalysisStarted:
         """Start the analysis. Within the proxy's 60 s of deduplication a repetition finds the first call's task.
 
         Later it would start a second one beside it, so whatever an earlier attempt started is stopped, seen to be off,
@@ -52,10 +54,10 @@ class TrafficActivities:
         that one.
 
         Raises:
-            HoldfastError: ANALYZE_FAILED when it is refused, or when no time is left to begin again;
+            HoldfastError: NO_PERMIT; ANALYZE_FAILED when it is refused, or when no time is left to begin again;
                 ENVIRONMENT_NOT_CLEAN when something has come on since the lock's pre-flight.
         """
-        subject = await self._tools.subject(order.execution_id)
+        subject = permit.subject
         if activity.info().attempt == 1:
             # The first thing that a run switches on. Another installation has no lock and no ledger in common with us.
             await refuse_left_over(self._tools, subject)
@@ -117,15 +119,18 @@ class TrafficActivities:
         return await uncancelled(begin())
 
     @activity.defn(name="await_patterns")
-    @step
-    async def await_patterns(self, order: AnalysisOrder) -> RecordedServices:
+    @acts(RECORD)
+    async def await_patterns(self, order: AnalysisOrder, permit: Permit) -> RecordedServices:
         """Send the request once the proxy listens, wait for the patterns and store them, redacted.
 
         Raises:
-            HoldfastError: ANALYZE_TIMEOUT after `timeouts.analyze`; ANALYZE_FAILED when the proxy says so, has lost the
-                task, or the request fails while everything is healthy.
+            HoldfastError: NO_PERMIT, also for an analysis that is not the execution's; ANALYZE_TIMEOUT after
+                `timeouts.analyze`; ANALYZE_FAILED when the proxy says so, has lost the task, or the request fails while
+                everything is healthy.
         """
-        subject = await self._tools.subject(order.execution_id)
+        subject = permit.subject
+        if order.task_id != await analysis_of(self._tools, subject):
+            raise no_permit(f"{order.task_id[:100]} is not the analysis of execution {order.execution_id}")
         client = self._tools.proxy(subject.plan)
         longest = subject.plan.timeouts.analyze
         triggered = False
@@ -187,14 +192,34 @@ class TrafficActivities:
         return RecordedServices(services=services)
 
     @activity.defn(name="stop_recordings")
-    @step
+    @closes
     async def stop(self, order: RecordingsOrder) -> Closing:
-        """Stop recordings of the plan's services and verify it; unverified after `timeouts.recovery` is a result."""
+        """Stop recordings of the plan's services and verify it; unverified after `timeouts.recovery` is a result.
+
+        Recordings have no names of ours, so those of others must not be taken for them: of an execution that never
+        intended any, none is stopped; nor where another one holds the namespace and the ledger has this one's off.
+        """
         subject = await self._tools.closing_subject(order.execution_id)
+        if why := await self._none_of_ours(subject):
+            return Closing(verified=True, detail=why)
         settle = timedelta(0) if order.analysis_over else subject.execution.timing.settle
         end = closing_deadline(subject.plan.timeouts.recovery, subject.execution.timing.call_timeout)
         task_id = "" if order.analysis_over else await analysis_of(self._tools, subject)
         return await close_recordings(self._tools, subject, end, settle, task_id)
+
+    async def _none_of_ours(self, subject: Subject) -> str:
+        """Why no recording that is on can be the execution's; empty when one may be."""
+        execution_id = subject.execution.execution_id
+        rows = [row for row in await self._tools.store.ledger_of(execution_id) if row.kind is WindowKind.RECORDING]
+        if not rows:
+            return "nothing was recorded: no intent of it is in the ledger"
+        if any(row.state not in SETTLED for row in rows):
+            return ""
+        lock_id = lock_of(subject.execution)
+        for lock in (await self._tools.store.standing(execution_id)).locks:
+            if lock.window_id == lock_id and lock.execution_id != execution_id:
+                return f"its recordings are off, by the ledger, and execution {lock.execution_id} holds the namespace"
+        return ""
 
 
 def _baggage(exchange: RecordedExchange) -> str:

@@ -50,6 +50,17 @@ class RunDirectory:
                 return False
             raise _unreachable(error) from error
 
+    async def parent_of(self, workflow_id: str, run_id: str) -> tuple[str, str] | None:
+        """Workflow id and run id of the workflow that started this one as a child; None for one that nobody did."""
+        handle = self._client.get_workflow_handle(workflow_id, run_id=run_id)
+        try:
+            described = await handle.describe()
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return None
+            raise _unreachable(error) from error
+        return (described.parent_id, described.parent_run_id or "") if described.parent_id else None
+
     async def closed_at(self, workflow_id: str, run_id: str) -> datetime | None:
         """When a run was closed; None while it is open, and for one that the server does not know."""
         handle = self._client.get_workflow_handle(workflow_id, run_id=run_id)

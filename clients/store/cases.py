@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col
 
 from clients.store.columns import utc_now
+from clients.store.ended import refuse_ended, unknown_execution
 from clients.store.engine import reading, writing
-from clients.store.executions import unknown_execution
 from clients.store.read_models import StoredCase
 from clients.store.tables import BaggageMap, TaskExecution, TestCase
 from clients.store.unbroken import unbroken
@@ -43,6 +43,7 @@ class Cases:
     @unbroken
     async def _save_chunk(self, execution_id: int, chunk: list[StoredCase]) -> None:
         async with writing(self._engine) as work:
+            await refuse_ended(work, execution_id)
             execution = await work.get(TaskExecution, execution_id)
             if execution is None:
                 raise unknown_execution(execution_id)
@@ -82,6 +83,7 @@ class Cases:
             for name, token in tokens.items()
         ]
         async with writing(self._engine) as work:
+            await refuse_ended(work, execution_id)
             await insert_or_replace(work, BaggageMap, rows, "execution_id", "service_name")
 
     @unbroken

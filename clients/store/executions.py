@@ -6,13 +6,14 @@ import secrets
 import time
 from typing import Any
 
-from sqlalchemy import Select, case, select, update
+from sqlalchemy import ColumnElement, Select, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlmodel import col
 
 from clients.request_definitions import definition_of
 from clients.store.columns import utc_now
 from clients.store.definitions import save_definition
+from clients.store.ended import under_way, unknown_execution
 from clients.store.engine import reading, writing
 from clients.store.listing import NEWEST_FIRST, narrowed
 from clients.store.read_models import ExecutionRow, RunFilter
@@ -35,11 +36,6 @@ MOST_LISTED = 1_000
 def new_execution_id() -> int:
     """53 bits: epoch seconds x 2^21 + 21 random bits, unique over deleted databases and second installations."""
     return (int(time.time()) << _RANDOM_BITS) + secrets.randbits(_RANDOM_BITS)
-
-
-def unknown_execution(execution_id: int) -> HoldfastError:
-    """The error for a run that the store does not have."""
-    return HoldfastError(ErrorCode.NOT_FOUND, f"the store has no execution {execution_id}")
 
 
 class Executions:
@@ -80,19 +76,22 @@ class Executions:
         return Plan.model_validate_json(snapshot.canonical_json)
 
     async def change_phase(self, change: PhaseChange) -> None:
-        """Move a run to a phase; ids that are None stay as they are. The last call wins: a run may be reset."""
+        """Move a run to a phase; ids that are None stay as they are. The last call wins; one that has ended stays."""
         ids = {"analyze_task_id": change.analyze_task_id, "intercept_record_id": change.intercept_record_id}
         given = {name: value for name, value in ids.items() if value is not None}
-        await self._update(change.execution_id, {"status": change.phase.value, **given})
+        await self._update(change.execution_id, {"status": change.phase.value, **given}, under_way())
 
-    async def finish(self, ending: Ending) -> None:
-        """Write how a run ended. A repetition is harmless; a later call corrects an earlier one.
+    async def finish(self, ending: Ending, run_id: str | None = None) -> None:
+        """Write how a run ended. The first end stands: a later call with the same status corrects its recovery alone.
 
-        The verdict that judging stored is kept when the ending has none. The time of the end is the first one with
-        this run status.
+        With `run_id`, only the end of that run is written. The verdict that judging stored is kept when the ending has
+        none.
+
+        Raises:
+            HoldfastError: STORE_CONFLICT when the execution is of another run.
         """
-        ended = col(TaskExecution.finished_at)
-        same = ended.is_not(None) & (col(TaskExecution.run_status) == ending.status.value)
+        if run_id is not None and (await self.row(ending.execution_id)).run_id != run_id:
+            raise HoldfastError(ErrorCode.STORE_CONFLICT, f"execution {ending.execution_id} is of another run")
         facts: dict[str, Any] = {
             "status": ending.phase.value,
             "run_status": ending.status.value,
@@ -101,22 +100,25 @@ class Executions:
             "error_class": ERRORS[ending.error_code].error_class.value if ending.error_code else None,
             "error_phase": ending.error_phase.value if ending.error_phase else None,
             "error_msg": ending.error_message or None,
-            "finished_at": case((same, ended), else_=utc_now()),
+            "finished_at": utc_now(),
         }
         if ending.verdict:
             facts["verdict"] = ending.verdict.value
-        await self._update(ending.execution_id, facts)
+        await self._update(ending.execution_id, facts, under_way())
+        same = ~under_way() & (col(TaskExecution.run_status) == ending.status.value)
+        await self._update(ending.execution_id, {"recovery": ending.recovery.value}, same)
 
     async def set_verdict(self, execution_id: int, verdict: Verdict) -> None:
-        """Store what the run found."""
-        await self._update(execution_id, {"verdict": verdict.value})
+        """Store what the run found; of one that has ended it stays what it is."""
+        await self._update(execution_id, {"verdict": verdict.value}, under_way())
 
     @unbroken
-    async def _update(self, execution_id: int, facts: dict[str, Any]) -> None:
-        one = update(TaskExecution).where(col(TaskExecution.id) == execution_id).returning(col(TaskExecution.id))
+    async def _update(self, execution_id: int, facts: dict[str, Any], may_change: ColumnElement[bool]) -> None:
+        """Change a run that may still change so; one that may not stays as it is."""
+        one = update(TaskExecution).where(col(TaskExecution.id) == execution_id, may_change)
         async with writing(self._engine) as work:
-            done = await work.execute(one.values(updated_at=utc_now(), **facts))
-            if done.scalar_one_or_none() is None:
+            await work.execute(one.values(updated_at=utc_now(), **facts))
+            if await work.get(TaskExecution, execution_id) is None:
                 raise unknown_execution(execution_id)
 
     @unbroken

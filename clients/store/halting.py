@@ -42,7 +42,12 @@ class Halting:
     async def halted(self) -> Halt | None:
         """The flag; None when new runs may begin."""
         async with reading(self._engine) as work:
-            return _halt(await _flag(work))
+            return await halt_of(work)
+
+
+async def halt_of(work: AsyncSession) -> Halt | None:
+    """The flag, inside somebody else's transaction."""
+    return _halt(await _flag(work))
 
 
 async def _flag(work: AsyncSession) -> OperatorFlag | None:

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col
 
 from clients.store.columns import utc_now
+from clients.store.ended import has_ended
 from clients.store.engine import reading, writing
 from clients.store.tables import Ledger
 from clients.store.unbroken import unbroken
@@ -39,18 +40,27 @@ class LedgerRows:
         """Write that a window is about to open. A row that is there stays as it is.
 
         Raises:
-            HoldfastError: STORE_CONFLICT when this run of the window is settled, so that its names are used up, or
-                when it is in the ledger under another name at the peer, which nobody would look for.
+            HoldfastError: STORE_CONFLICT when the execution has ended; when this run of the window is settled, so that
+                its names are used up; or when it is in the ledger for another execution or under another name at the
+                peer, which nobody would look for.
         """
         now = entry.created_at or utc_now()
         row = entry.model_dump() | {"kind": entry.kind.value, "state": entry.state.value}
         row |= {"created_at": now, "updated_at": now}
         async with writing(self._engine) as work:
+            if await has_ended(work, entry.execution_id):
+                raise HoldfastError(
+                    ErrorCode.STORE_CONFLICT, f"execution {entry.execution_id} has ended, so no window of it opens"
+                )
             await insert_missing(work, Ledger, [row], "window_id", "run_id")
             found = await work.get_one(Ledger, (entry.window_id, entry.run_id))
             if found.state in _SETTLED:
                 raise HoldfastError(
                     ErrorCode.STORE_CONFLICT, f"window {entry.window_id} is in the ledger already, {found.state}"
+                )
+            if (found.execution_id, found.kind) != (entry.execution_id, entry.kind.value):
+                raise HoldfastError(
+                    ErrorCode.STORE_CONFLICT, f"window {entry.window_id} is in the ledger for another execution"
                 )
             if entry.peer_name and found.peer_name not in ("", entry.peer_name):
                 raise HoldfastError(

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col
 
 from clients.store.columns import utc_now
+from clients.store.ended import refuse_ended
 from clients.store.engine import reading, writing
 from clients.store.pair_tables import PairCheck
 from clients.store.read_models import CheckedPair
@@ -38,6 +39,7 @@ class PairChecks:
             col(TestCase.execution_id) == execution_id, col(TestCase.case_index) == pair.case_index
         )
         async with writing(self._engine) as work:
+            await refuse_ended(work, execution_id)
             case_id = (await work.execute(case)).scalar_one_or_none()
             if case_id is None:
                 raise HoldfastError(ErrorCode.NOT_FOUND, f"execution {execution_id} has no case {pair.case_index}")

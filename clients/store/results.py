@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlmodel import col
 
+from clients.store.ended import refuse_ended
 from clients.store.engine import reading, writing
 from clients.store.measurements import result_of, result_row
 from clients.store.read_models import CaseResult, StoredSamples
@@ -53,6 +54,7 @@ class Results:
         unmeasured = col(TestResult.requests).is_(None)
         standing = col(TestResult.outcome) == CaseOutcome.MEASURED.value
         async with writing(self._engine) as work:
+            await refuse_ended(work, execution_id)
             ids = await _case_ids(work, execution_id, [result.case_index for result in results])
             for result in results:
                 replaced = (unmeasured | standing) if result.measurement else unmeasured
@@ -73,6 +75,7 @@ class Results:
     @unbroken
     async def _save_chunk(self, execution_id: int, results: Sequence[CaseResult]) -> None:
         async with writing(self._engine) as work:
+            await refuse_ended(work, execution_id)
             ids = await _case_ids(work, execution_id, [result.case_index for result in results])
             rows = [
                 {"execution_id": execution_id, "test_case_id": ids[result.case_index]} | result_row(result)
@@ -143,6 +146,7 @@ class Results:
     @unbroken
     async def _change_chunk(self, execution_id: int, facts: Mapping[int, dict[str, Any]]) -> None:
         async with writing(self._engine) as work:
+            await refuse_ended(work, execution_id)
             rows = await _result_ids(work, execution_id, list(facts))
             one = update(TestResult.__table__).where(  # type: ignore[attr-defined]
                 col(TestResult.id) == bindparam("row"), col(TestResult.outcome) == CaseOutcome.MEASURED.value

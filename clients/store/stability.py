@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col
 
 from clients.store.columns import utc_now
+from clients.store.ended import has_ended
 from clients.store.engine import reading, writing
 from clients.store.stability_tables import StabilityRow
 from clients.store.unbroken import unbroken
@@ -25,9 +26,14 @@ class StabilityRows:
 
     @unbroken
     async def save(self, execution_id: int, moment: StabilityMoment, found: Sequence[ServiceStability]) -> None:
-        """Store what the waits of a moment found: of a repeated wait what the last one did, as the run was told."""
+        """Store what the waits of a moment found: of a repeated wait what the last one did, as the run was told.
+
+        Of a run that has ended nothing is stored, and nothing is raised: what closes must not fail by it.
+        """
         rows = [_row(execution_id, moment, one) for one in found]
         async with writing(self._engine) as work:
+            if await has_ended(work, execution_id):
+                return
             await insert_or_replace(work, StabilityRow, rows, "execution_id", "moment", "service_name")
 
     @unbroken

@@ -30,10 +30,12 @@ from clients.store.read_models import (
 from clients.store.results import Results
 from clients.store.samples import Samples
 from clients.store.stability import StabilityRows
+from clients.store.standings import Standings
 from clients.store.traffic import Traffic
 from workflows.contracts.exchange import CapturedAnswer, RecordedExchange
 from workflows.contracts.execution import Ending, Execution, NewExecution, PhaseChange, Verdict
 from workflows.contracts.load import Case, CaseOutcome, CaseType
+from workflows.contracts.permits import Standing
 from workflows.contracts.plan import Plan
 from workflows.contracts.timing import Timing
 from workflows.contracts.windows import LedgerEntry, LedgerUpdate, ServiceStability, StabilityMoment
@@ -60,6 +62,7 @@ class Store:
         self._samples = Samples(engine)
         self._pairs = PairChecks(engine)
         self._stability = StabilityRows(engine)
+        self._standings = Standings(engine)
 
     @classmethod
     async def open(cls, url: str) -> Self:
@@ -102,9 +105,9 @@ class Store:
         """Move a run to a phase. See `Executions.change_phase`."""
         await self._executions.change_phase(change)
 
-    async def finish(self, ending: Ending) -> None:
-        """Write, or correct, how a run ended. See `Executions.finish`."""
-        await self._executions.finish(ending)
+    async def finish(self, ending: Ending, run_id: str | None = None) -> None:
+        """Write how a run ended; the first end stands. See `Executions.finish`."""
+        await self._executions.finish(ending, run_id)
 
     async def set_verdict(self, execution_id: int, verdict: Verdict) -> None:
         """Store what a run found. See `Executions.set_verdict`."""
@@ -125,6 +128,10 @@ class Store:
     async def unfinished_executions(self) -> list[ExecutionRow]:
         """Every run whose end is not written, newest first. See `Executions.unfinished`."""
         return await self._executions.unfinished()
+
+    async def standing(self, execution_id: int) -> Standing:
+        """Whether an execution may act: its windows, locks, and the halt. See `Standings.of`."""
+        return await self._standings.of(execution_id)
 
     async def halt(self, reason: str, by: str) -> Halt:
         """Refuse new runs from now on. See `Halting.halt`."""

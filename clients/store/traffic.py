@@ -9,8 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col
 
 from clients.store.columns import utc_now
+from clients.store.ended import refuse_ended, unknown_execution
 from clients.store.engine import reading, writing
-from clients.store.executions import unknown_execution
 from clients.store.tables import InterceptReplayResult, RecordedService, RequestPattern, TaskExecution
 from clients.store.unbroken import unbroken
 from clients.store.upsert import insert_or_replace
@@ -33,6 +33,7 @@ class Traffic:
         """Store recorded requests; a repetition replaces them, by service and position."""
         rows = [_recorded_row(execution_id, one) for one in exchanges]
         async with writing(self._engine) as work:
+            await refuse_ended(work, execution_id)
             await insert_or_replace(work, RequestPattern, rows, *_KEY)
 
     @unbroken
@@ -54,6 +55,7 @@ class Traffic:
             for name, reached in forwarded.items()
         ]
         async with writing(self._engine) as work:
+            await refuse_ended(work, execution_id)
             await insert_or_replace(work, RecordedService, rows, "execution_id", "service_name")
 
     @unbroken
@@ -71,6 +73,7 @@ class Traffic:
     async def save_captured(self, execution_id: int, fault_type: str, answers: list[CapturedAnswer]) -> None:
         """Store captured failures; a repetition replaces them, by service and position."""
         async with writing(self._engine) as work:
+            await refuse_ended(work, execution_id)
             execution = await work.get(TaskExecution, execution_id)
             if execution is None:
                 raise unknown_execution(execution_id)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 import httpx
-from temporalio.testing import ActivityEnvironment
 
 from activities.faults import FaultActivities
 from activities.toolbox import Toolbox
 from activities.traffic import TrafficActivities
 from lab import Counters, Lab
+from tests.activities.permits import called_by, entitled
 from workflows.contracts.execution import Execution, ExecutionRef
 from workflows.contracts.plan import Plan
 from workflows.contracts.timing import Timing, TimingPreset
@@ -39,10 +38,10 @@ class Stage:
     async def do(
         self, work: Callable[[S], Awaitable[R]], order: S, *, attempt: int = 1, age: timedelta = timedelta(0)
     ) -> R:
-        """An activity, as if it had been scheduled so long ago."""
-        environment = ActivityEnvironment()
+        """An activity, as if it had been scheduled so long ago, by the workflow that may ask for it."""
+        caller = await entitled(self.tools.store, self.execution, self.plan, work, order)
         now = datetime.now(UTC)
-        environment.info = replace(environment.info, attempt=attempt, scheduled_time=now - age, started_time=now)
+        environment = called_by(caller, attempt=attempt, scheduled_time=now - age, started_time=now)
         return await environment.run(work, order)
 
     async def counters(self) -> Counters:

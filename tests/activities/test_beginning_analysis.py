@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from temporalio.testing import ActivityEnvironment
 
 from lab import Action, Endpoint, Instruction, Misbehaviour
+from tests.activities.permits import called_by, entitled, opened, row_of
 from tests.activities.stage import Stage
 from tests.activities.test_late_analysis import recordings
 from tests.e2e.bench import until
 from workflows.contracts.execution import Phase, PhaseChange
 from workflows.contracts.traffic import RecordingsOrder
-from workflows.contracts.windows import Closing
+from workflows.contracts.windows import Closing, WindowKind
 
 STILL_BEGINNING = {"success": True, "data": {"taskId": "t", "status": "APPLYING_RULES"}}
 
@@ -57,9 +55,8 @@ async def test_an_analysis_whose_call_was_cancelled_is_known_all_the_same(slow: 
     """Its answer is waited for, and kept: else nobody could ask whether it still begins."""
     answers_late = Instruction(endpoint=Endpoint.ANALYZE, action=Action.SLOW, seconds=0.3)
     slow.lab.misbehave(Misbehaviour(instructions=[answers_late]))
-    environment = ActivityEnvironment()
-    now = datetime.now(UTC)
-    environment.info = replace(environment.info, scheduled_time=now, started_time=now)
+    caller = await entitled(slow.tools.store, slow.execution, slow.plan, slow.traffic.start, slow.ref)
+    environment = called_by(caller)
     call: asyncio.Future[Any] = asyncio.ensure_future(environment.run(slow.traffic.start, slow.ref))
 
     async def asked() -> bool:
@@ -88,5 +85,6 @@ async def test_a_proxy_that_was_restarted_is_not_waited_for_in_vain(stage: Stage
         execution_id=stage.execution.execution_id, phase=Phase.ANALYZING_PATTERNS, analyze_task_id="task_1"
     )
     await stage.tools.store.change_phase(lost)
+    await opened(stage.tools.store, row_of(WindowKind.RECORDING, stage.execution, stage.plan))
     stage.lab.misbehave(Misbehaviour(instructions=[instruction]))
     assert await stage.do(stage.traffic.stop, stopping(stage)) == Closing(verified=True)

@@ -25,6 +25,7 @@ from clients.runs import RunDirectory
 from clients.secrets import Secrets
 from clients.store.store import Store
 from lab import Lab, PortChoice
+from tests.activities.permits import opened, own_fault_name, row_of
 from tests.e2e.bench import until
 from tests.e2e.conftest import temporal
 from tests.leaks import checker
@@ -61,7 +62,8 @@ class Stage:
         return await environment.run(activity, order)
 
     async def analyze(self) -> None:
-        """Ask for recordings, which come on a while after the answer."""
+        """Ask for recordings, which come on a while after the answer, with the intent of it in the ledger."""
+        await opened(self.tools.store, row_of(WindowKind.RECORDING, self.execution, self.plan))
         await self.tools.proxy(self.plan).analyze(
             req_def_id=self.execution.req_def_id,
             namespace="duo",
@@ -106,8 +108,9 @@ async def stage(temporal: Client, tmp_path: Path) -> AsyncIterator[Stage]:
 async def test_a_fault_is_removed_and_seen_to_be_gone(stage: Stage) -> None:
     """One look is not enough for that."""
     fault = expand(stage.plan.service(LEFT).fault, LEFT, "duo")
-    await stage.tools.faults(stage.plan).execute("hf-1-left", 600, fault.experiment)
-    order = FaultOrder(execution_id=stage.execution.execution_id, service=LEFT, fault_name="hf-1-left")
+    name = own_fault_name(stage.execution, LEFT)
+    await stage.tools.faults(stage.plan).execute(name, 600, fault.experiment)
+    order = FaultOrder(execution_id=stage.execution.execution_id, service=LEFT, fault_name=name)
     closing = await stage.late(FaultActivities(stage.tools).recover, order)
     assert closing == Closing(verified=True)
     assert stage.lab.state().faults == {}

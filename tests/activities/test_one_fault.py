@@ -10,6 +10,7 @@ import pytest
 from temporalio.exceptions import ApplicationError
 
 from lab import Action, Endpoint, Instruction, Misbehaviour
+from tests.activities.permits import own_fault_name
 from tests.activities.stage import Stage
 from tests.store.samples import exchange
 from workflows.contracts.errors import ErrorCode
@@ -26,7 +27,10 @@ ABSENT = {"success": False, "error": {"code": "RESOURCE_NOT_FOUND", "message": "
 
 def order_of(stage: Stage) -> FaultOrder:
     return FaultOrder(
-        execution_id=stage.execution.execution_id, service=SERVICE, fault_name="hf-1-reviews-1", known_to_exist=True
+        execution_id=stage.execution.execution_id,
+        service=SERVICE,
+        fault_name=own_fault_name(stage.execution, SERVICE),
+        known_to_exist=True,
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -17,15 +16,18 @@ from activities.steady import SteadyActivities
 from activities.toolbox import Toolbox
 from clients.secrets import Secrets
 from clients.store.store import Store
+from tests.activities.permits import called_by, opened, row_of
 from tests.logic.plans import good
 from workflows.contracts.exchange import RequestSample
 from workflows.contracts.execution import Execution, ExecutionRef, NewExecution
 from workflows.contracts.guardrails import Guardrails
+from workflows.contracts.permits import Caller
 from workflows.contracts.plan import Plan
 from workflows.contracts.steady import SteadyMoment, SteadyOrder
 from workflows.contracts.timing import Timing, TimingPreset
 from workflows.contracts.windows import LedgerEntry, WindowKind
 from workflows.logic.canonical import canonical_json
+from workflows.names import WorkflowType
 
 
 class Peers:
@@ -90,26 +92,27 @@ async def begin(tmp_path: Path) -> Any:
             )
         )
         nobody = cast("Any", None)
-        return Tools(store, Secrets({}), cast("Any", answers), nobody), execution
+        await opened(store, row_of(WindowKind.LOCK, execution, parsed))
+        return Tools(store, Secrets({}), cast("Any", answers), nobody, Guardrails()), execution
 
     yield stored
     for store in stores:
         await store.close()
 
 
-def scheduled(ago: timedelta) -> ActivityEnvironment:
-    """An activity that was scheduled so long ago."""
-    environment = ActivityEnvironment()
+async def scheduled(tools: Tools, execution: Execution, ago: timedelta) -> ActivityEnvironment:
+    """An activity that the run's lock has scheduled so long ago."""
+    lock = row_of(WindowKind.LOCK, execution, await tools.store.plan(execution.execution_id))
+    caller = Caller(workflow_type=WorkflowType.ENVIRONMENT_LOCK, workflow_id=lock.window_id, run_id=lock.run_id)
     now = datetime.now(UTC)
-    environment.info = replace(environment.info, scheduled_time=now - ago, started_time=now)
-    return environment
+    return called_by(caller, scheduled_time=now - ago, started_time=now)
 
 
 async def test_the_lock_waits_for_the_steady_state_however_late_the_peers_were(begin: Begin) -> None:
     """Seeing that nothing is on may take its whole time; the system then still has its own."""
     tools, execution = await begin(Answers(503, 503, 503, 200), timeouts={"stability": "1m"})
-    lock = LockActivities(tools, cast("Any", None), Guardrails())
-    late = scheduled(timedelta(seconds=61))
+    lock = LockActivities(tools, cast("Any", None))
+    late = await scheduled(tools, execution, timedelta(seconds=61))
     closing = await late.run(lock.verify, ExecutionRef(execution_id=execution.execution_id))
     assert closing.verified, closing.detail
 
@@ -117,8 +120,8 @@ async def test_the_lock_waits_for_the_steady_state_however_late_the_peers_were(b
 async def test_the_lock_gives_up_a_system_that_stays_ill(begin: Begin) -> None:
     """With what was seen last."""
     tools, execution = await begin(Answers(503), timeouts={"stability": "1m"})
-    lock = LockActivities(tools, cast("Any", None), Guardrails())
-    over = scheduled(timedelta(minutes=3))
+    lock = LockActivities(tools, cast("Any", None))
+    over = await scheduled(tools, execution, timedelta(minutes=3))
     closing = await over.run(lock.verify, ExecutionRef(execution_id=execution.execution_id))
     assert not closing.verified
     assert closing.detail == "nothing is on, but the steady state is not met: status 503 (2 of 2); allowed are 0%"
@@ -128,5 +131,6 @@ async def test_requests_that_do_not_fit_into_their_time_are_told_with_its_name(b
     """Each of them may be as slow as the plan lets it, but all of them together have `timeouts.stability`."""
     tools, execution = await begin(Answers(200, takes=30), timeouts={"stability": "1ms"})
     order = SteadyOrder(execution_id=execution.execution_id, moment=SteadyMoment.BEFORE)
-    report = await ActivityEnvironment().run(SteadyActivities(tools).check, order)
+    run = Caller(workflow_type=WorkflowType.RESILIENCE_TEST, workflow_id="w", run_id="1")
+    report = await called_by(run).run(SteadyActivities(tools).check, order)
     assert (report.met, report.detail) == (False, "0 of 2 answers within timeouts.stability, 1ms")

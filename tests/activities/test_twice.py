@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
-from typing import TypeVar
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar, cast
 
 from activities.executions import ExecutionActivities
 from activities.judging import JudgingActivities
 from activities.ledger import LedgerActivities
 from activities.load import LoadActivities
+from clients.runs import RunDirectory
+from tests.activities.permits import WINDOW_RUN, own_fault_name
 from tests.activities.stage import Stage
 from tests.store.counting import row_counts
 from workflows.contracts.execution import Ending, NewExecution, Phase, PhaseChange, Recovery, RunStatus
@@ -24,6 +26,13 @@ S = TypeVar("S")
 R = TypeVar("R")
 
 
+class Started:
+    """The server, which knows every window as a child of the run."""
+
+    async def parent_of(self, *_: str) -> tuple[str, str]:
+        return "w", "1"
+
+
 async def test_whatever_is_done_again_leaves_one_row_each(stage: Stage) -> None:
     """From the run's record to its end, on real peers; the rows are those of an undisturbed run."""
     execution_id, store = stage.execution.execution_id, stage.tools.store
@@ -36,19 +45,19 @@ async def test_whatever_is_done_again_leaves_one_row_each(stage: Stage) -> None:
         return first
 
     records = ExecutionActivities(stage.tools, stage.execution.timing, Guardrails(), search_attributes=False)
-    ledger, load = LedgerActivities(stage.tools), LoadActivities(stage.tools)
+    ledger, load = LedgerActivities(stage.tools, cast("RunDirectory", Started())), LoadActivities(stage.tools)
     new = NewExecution(plan_json=canonical_json(stage.plan), workflow_id="w", run_id="1")
     assert (await twice(records.create, new)).execution_id == execution_id
     entry = LedgerEntry(
         window_id=f"fault/{execution_id}/reviews",
-        run_id="2",
+        run_id=WINDOW_RUN,
         execution_id=execution_id,
         parent_workflow_id="w",
         parent_run_id="1",
         kind=WindowKind.FAULT,
         service="reviews",
-        peer_name="hf-1-reviews-1",
-        close_by=datetime.now(UTC),
+        peer_name=own_fault_name(stage.execution, "reviews"),
+        close_by=datetime.now(UTC) + timedelta(minutes=5),
     )
     await twice(ledger.record_intent, entry)
     # Beginning it twice has tests of its own (`test_late_analysis.py`): what it does depends on how late that is.
@@ -78,7 +87,7 @@ async def test_whatever_is_done_again_leaves_one_row_each(stage: Stage) -> None:
     rows = await row_counts(store, execution_id)
     assert {name: rows[name] for name in ("task_execution", "ledger", "intercept_replay_result")} == {
         "task_execution": 1,
-        "ledger": 1,
+        "ledger": 4,
         "intercept_replay_result": 1,
     }
     assert {name: rows[name] for name in ("test_cases", "test_result", "baggage_map", "request_pattern")} == {

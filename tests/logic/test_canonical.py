@@ -28,7 +28,7 @@ FAULTS = st.one_of(
     st.sampled_from(["remove", "error"]),
     st.integers(1, 119_999).map(lambda number: {"delay": f"{number}ms"}),
     st.sampled_from(["remove", "error"]).map(lambda kind: {kind: {"containers": ["app"]}}),
-    st.dictionaries(st.from_regex(r"[a-z]{1,9}", fullmatch=True), st.just(["x y"]), min_size=1, max_size=3).map(
+    st.dictionaries(st.sampled_from(["time", "path", "size", "mode"]), st.just(["x y"]), min_size=1, max_size=3).map(
         lambda matchers: {
             "type": "t",
             "experiment": {

@@ -4,16 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Coroutine
+from typing import Any
 
 import pytest
 from sqlalchemy import text
 
 from clients.store import executions, logs
 from clients.store.engine import writing
-from clients.store.read_models import LogLevel, RunFilter
+from clients.store.read_models import CheckedPair, LogLevel, RunFilter
 from clients.store.store import Store
 from tests.store.counting import row_counts
-from tests.store.samples import FAST, new_execution, shop_plan
+from tests.store.samples import (
+    FAST,
+    answer,
+    entry,
+    exchange,
+    measured,
+    new_execution,
+    shop_plan,
+    skipped,
+    stored_case,
+)
 from workflows.contracts.errors import ErrorCode, HoldfastError
 from workflows.contracts.execution import (
     Ending,
@@ -25,6 +37,8 @@ from workflows.contracts.execution import (
     RunStatus,
     Verdict,
 )
+from workflows.contracts.fidelity import PairFinding, PairOutcome
+from workflows.contracts.windows import ServiceStability, StabilityMoment
 from workflows.logic.canonical import canonical_json, content_id, sha256
 from workflows.names import record_id
 
@@ -88,34 +102,86 @@ async def test_phases_move_and_ids_stay(store: Store, run: int) -> None:
     assert (row.status, row.analyze_task_id, row.intercept_record_id) == (Phase.RULES_READY, "t-1", "hf1x")
 
 
-async def test_an_ending_may_be_repeated_and_corrected(store: Store, run: int) -> None:
-    """A repeated ending changes nothing but its time of writing; a later one corrects it and keeps the verdict."""
+DONE = {"status": RunStatus.COMPLETED, "phase": Phase.DONE, "recovery": Recovery.VERIFIED}
+FAILED = {
+    "status": RunStatus.FAILED,
+    "phase": Phase.FAILED,
+    "recovery": Recovery.UNVERIFIED,
+    "error_code": ErrorCode.RECOVERY_UNVERIFIED,
+    "error_phase": Phase.RULES_READY,
+    "error_message": "the rules are still on",
+}
+
+
+async def test_a_repeated_ending_changes_nothing(store: Store, run: int) -> None:
+    """But its time of writing; the verdict that judging stored is kept."""
     await store.set_verdict(run, Verdict.PASSED)
-    done = Ending(execution_id=run, status=RunStatus.COMPLETED, phase=Phase.DONE, recovery=Recovery.VERIFIED)
+    done = Ending.model_validate({"execution_id": run} | DONE)
     await store.finish(done)
     first = await store.execution_row(run)
     await store.finish(done)
     again = await store.execution_row(run)
     assert again.model_copy(update={"updated_at": first.updated_at}) == first
     assert (first.verdict, first.recovery) == (Verdict.PASSED, Recovery.VERIFIED)
-    failed = Ending(
-        execution_id=run,
-        status=RunStatus.FAILED,
-        phase=Phase.FAILED,
-        recovery=Recovery.UNVERIFIED,
-        error_code=ErrorCode.RECOVERY_UNVERIFIED,
-        error_phase=Phase.RULES_READY,
-        error_message="the rules are still on",
-    )
-    await store.finish(failed)
-    row = await store.execution_row(run)
-    assert (row.status, row.run_status, row.recovery) == (Phase.FAILED, RunStatus.FAILED, Recovery.UNVERIFIED)
-    assert (row.error_code, row.error_class, row.error_phase) == ("RECOVERY_UNVERIFIED", "E003", Phase.RULES_READY)
-    assert row.error_message == "the rules are still on"
-    assert row.verdict is Verdict.PASSED
-    assert row.finished_at is not None
-    assert first.finished_at is not None
-    assert row.finished_at > first.finished_at
+
+
+@pytest.mark.parametrize(("first", "later"), [(DONE, FAILED), (FAILED, DONE)], ids=["completed", "failed"])
+async def test_an_execution_that_has_ended_stays_as_it_ended(
+    store: Store, run: int, first: dict[str, Any], later: dict[str, Any]
+) -> None:
+    """Status, verdict, error, phase and time; of a later word with the same status only the recovery is taken."""
+    await store.finish(Ending.model_validate({"execution_id": run} | first))
+    ended = await store.execution_row(run)
+    await store.finish(Ending.model_validate({"execution_id": run, "verdict": Verdict.PASSED} | later))
+    await store.set_verdict(run, Verdict.PASSED)
+    await store.change_phase(PhaseChange(execution_id=run, phase=Phase.RULES_READY, analyze_task_id="t"))
+    assert await store.execution_row(run) == ended
+    other = Recovery.UNVERIFIED if first["recovery"] is Recovery.VERIFIED else Recovery.VERIFIED
+    await store.finish(Ending.model_validate({"execution_id": run} | first | {"recovery": other}))
+    corrected = await store.execution_row(run)
+    assert corrected == ended.model_copy(update={"recovery": other, "updated_at": corrected.updated_at})
+
+
+async def test_the_end_of_another_run_is_not_taken(store: Store, run: int) -> None:
+    """The server is asked about a run by its id; a wrong one must not end this execution."""
+    with pytest.raises(HoldfastError) as raised:
+        await store.finish(Ending.model_validate({"execution_id": run} | DONE), "another run")
+    assert raised.value.code is ErrorCode.STORE_CONFLICT
+    assert (await store.execution_row(run)).finished_at is None
+
+
+async def test_results_of_an_ended_execution_stay(store: Store, run: int) -> None:
+    """Whatever a worker still writes that was thought dead, or somebody who calls its activities."""
+    cases = [stored_case(index) for index in range(4)]
+    await store.save_cases(run, cases)
+    await store.save_result(run, measured(0))
+    await store.finish(Ending.model_validate({"execution_id": run} | FAILED))
+    before = await row_counts(store, run)
+    results = await store.results(run)
+    finding = PairFinding(case_id="s0+s1", outcome=PairOutcome.UNCHECKED)
+    writes: list[Coroutine[Any, Any, object]] = [
+        store.save_result(run, measured(0, p50_ms=1)),
+        store.save_group(run, [measured(1)], []),
+        store.save_unmeasured(run, [skipped(2)]),
+        store.invalidate(run, [0], "no"),
+        store.save_case_verdicts(run, {0: (Verdict.PASSED, "")}),
+        store.save_cases(run, cases),
+        store.save_tokens(run, {"reviews": "t"}),
+        store.save_captured(run, "remove", [answer()]),
+        store.save_exchanges(run, [exchange()]),
+        store.save_propagation(run, {"reviews": True}),
+        store.save_pair(run, CheckedPair(case_index=3, finding=finding)),
+        store.ledger_intent(entry(run)),
+    ]
+    for write in writes:
+        with pytest.raises(HoldfastError) as raised:
+            await write
+        assert raised.value.code is ErrorCode.STORE_CONFLICT, write
+    # What closes late must not fail by it.
+    await store.save_stability(run, StabilityMoment.AFTER_RULES, [ServiceStability(service="reviews", stable=True)])
+    assert await row_counts(store, run) == before
+    assert await store.results(run) == results
+    assert await store.stability(run) == {}
 
 
 async def test_the_latest_run_of_a_workflow(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

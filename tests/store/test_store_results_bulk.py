@@ -76,8 +76,8 @@ async def test_an_unknown_case_in_bulk_is_told_and_its_chunk_is_not_written(
 ) -> None:
     """All of a transaction or nothing; what an earlier one has written stays."""
     monkeypatch.setattr(results, "CHUNK", 2)
-    for execution_id, bad in ((run, CASES), (1, 0)):
-        with pytest.raises(HoldfastError, match=f"no case {bad}") as raised:
+    for execution_id, bad, message in ((run, CASES, f"no case {CASES}"), (1, 0, "no execution 1")):
+        with pytest.raises(HoldfastError, match=message) as raised:
             await store.save_unmeasured(execution_id, [skipped(0), skipped(1), skipped(2), skipped(bad)])
         assert raised.value.code is ErrorCode.NOT_FOUND
     assert indices(await store.results(run)) == [0, 1]

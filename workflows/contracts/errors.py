@@ -33,6 +33,7 @@ class ErrorCode(StrEnum):
     SECRET_MISSING = "SECRET_MISSING"  # noqa: S105 - a code, not a secret
     EXECUTION_ALREADY_RUNNING = "EXECUTION_ALREADY_RUNNING"
     HALTED = "HALTED"
+    NO_PERMIT = "NO_PERMIT"
     ENVIRONMENT_NOT_CLEAN = "ENVIRONMENT_NOT_CLEAN"
     STEADY_STATE_NOT_MET = "STEADY_STATE_NOT_MET"
     SERVICE_NOT_STABLE = "SERVICE_NOT_STABLE"
@@ -86,6 +87,7 @@ ERRORS: dict[ErrorCode, ErrorKind] = {
     ErrorCode.SECRET_MISSING: _kind(ErrorClass.VALIDATION, touched_nothing=True),
     ErrorCode.EXECUTION_ALREADY_RUNNING: _kind(ErrorClass.EXECUTION, touched_nothing=True),
     ErrorCode.HALTED: _kind(ErrorClass.EXECUTION, touched_nothing=True),
+    ErrorCode.NO_PERMIT: _kind(ErrorClass.EXECUTION),
     ErrorCode.ENVIRONMENT_NOT_CLEAN: _kind(ErrorClass.EXECUTION, touched_nothing=True),
     ErrorCode.STEADY_STATE_NOT_MET: _kind(ErrorClass.EXECUTION),
     ErrorCode.SERVICE_NOT_STABLE: _kind(ErrorClass.TIMEOUT),

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from workflows.contracts.errors import Problem
+from workflows.logic.experiment_rules import experiment_rules
 from workflows.logic.faults import CONTAINER_SELECTORS
 from workflows.logic.wording import inner_path, shown, suggestion
 
@@ -19,7 +20,7 @@ _UNWRITABLE = re.compile(r"[\"\\\x00-\x1f\x7f\x85\u2028\u2029]")
 Raw = dict[Any, Any]
 
 
-def fault_rules(path: str, fault: object, namespace: object) -> Iterator[Problem]:
+def fault_rules(path: str, fault: object, namespace: object, service: object) -> Iterator[Problem]:
     """Every broken rule of one service's fault; the path is that of the fault."""
     experiment = fault.get("experiment") if isinstance(fault, dict) else None
     matchers = experiment.get("matchers") if isinstance(experiment, dict) else None
@@ -33,6 +34,7 @@ def fault_rules(path: str, fault: object, namespace: object) -> Iterator[Problem
     if isinstance(matchers, dict) and matchers:
         yield from _matchers(f"{path}.matchers", matchers)
         yield from _targets(f"{path}.matchers", scope, matchers, namespace)
+        yield from experiment_rules(f"{path}.matchers", matchers, service)
 
 
 def _matchers(path: str, matchers: Raw) -> Iterator[Problem]:

@@ -71,8 +71,8 @@ def _services(document: Raw, system: Raw) -> Iterator[Problem]:
     nearest = Nearest(addresses)
     for position, service in enumerate(services):
         path = f"services[{position}]"
-        yield from fault_rules(f"{path}.fault", _mapping(service).get("fault"), system.get("namespace"))
         name = _mapping(service).get("name")
+        yield from fault_rules(f"{path}.fault", _mapping(service).get("fault"), system.get("namespace"), name)
         if isinstance(name, str):
             yield from _not_the_first(f"{path}.name", name, first)
             if addresses and name not in addresses:

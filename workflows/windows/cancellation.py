@@ -17,6 +17,8 @@ from typing import Any, TypeVar
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, ChildWorkflowError
 
+from workflows.contracts.errors import ErrorCode
+
 T = TypeVar("T")
 
 
@@ -48,6 +50,12 @@ def cause_of(error: BaseException) -> ApplicationError | None:
     while isinstance(found, (ActivityError, ChildWorkflowError)):
         found = found.cause
     return found if isinstance(found, ApplicationError) else None
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Whether a step was not permitted: the run must end, whatever it was about."""
+    application = cause_of(error)
+    return application is not None and application.type == ErrorCode.NO_PERMIT
 
 
 def text_of(error: BaseException) -> str:

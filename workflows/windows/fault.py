@@ -14,7 +14,7 @@ from workflows import policies
 from workflows.contracts.faults import CapturedFailure, FaultOrder, FaultReport, InjectionState
 from workflows.contracts.windows import Closing, FaultInput, WindowKind
 from workflows.names import RELEASE_SIGNAL, WorkflowType, fault_name
-from workflows.windows.cancellation import text_of
+from workflows.windows.cancellation import is_refusal, text_of
 from workflows.windows.holding import Holding
 
 with workflow.unsafe.imports_passed_through():
@@ -45,6 +45,9 @@ class FaultWindow:
         try:
             captured = held.get()
         except FailureError as error:
+            if is_refusal(error):
+                # What is refused to one service is refused to all: the run ends instead of trying each of them.
+                raise
             trouble = text_of(error)
         return FaultReport(
             service=order.service,

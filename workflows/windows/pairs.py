@@ -21,7 +21,7 @@ from workflows.contracts.pairs import PairOrder, PairsReport, PairsWindowInput, 
 from workflows.contracts.windows import FaultInput, PairHold, WindowChanged, WindowKind, WindowState
 from workflows.logic.cases import case_at
 from workflows.names import PAUSE_SIGNAL, WINDOW_SIGNAL, WorkflowType, load_queue, pair_fault_workflow_id
-from workflows.windows.cancellation import despite_cancel, text_of
+from workflows.windows.cancellation import despite_cancel, is_refusal, text_of
 from workflows.windows.fault import FaultWindow
 from workflows.windows.holding import Holding
 from workflows.windows.together import close_all
@@ -135,6 +135,8 @@ class PairsWindow:
             )
         except ActivityError as error:
             self._holding.ensure_open()
+            if is_refusal(error):
+                raise
             return None, text_of(error)
         self._holding.ensure_open()
         return found, ""

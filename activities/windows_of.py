@@ -1,0 +1,95 @@
+"""Is this row one of that execution's windows? By the names and times that the window itself would compute."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta
+
+from workflows.contracts.execution import Execution
+from workflows.contracts.plan import Plan
+from workflows.contracts.windows import LedgerEntry, WindowKind
+from workflows.logic.cases import case_at, case_count, pair_count
+from workflows.logic.durations import (
+    due_after,
+    fault_hold,
+    pair_fault_hold,
+    pairs_hold,
+    recording_hold,
+    rules_ttl,
+)
+from workflows.logic.fidelity import MOST_PAIRS, per_page
+from workflows.names import (
+    fault_name,
+    fault_workflow_id,
+    lock_of,
+    pair_fault_workflow_id,
+    pairs_workflow_id,
+    recording_workflow_id,
+    rules_workflow_id,
+)
+
+_NUMBER = r"(0|[1-9][0-9]{0,8})"
+
+
+def identity(row: LedgerEntry, execution: Execution, plan: Plan) -> str:
+    """Why this row is none of the execution's windows; empty when it is one, under the names that it must have."""
+    service, name = row.service, ""
+    match row.kind:
+        case WindowKind.LOCK:
+            wanted, service = lock_of(execution), ""
+        case WindowKind.RECORDING:
+            wanted, service = recording_workflow_id(execution), ""
+        case WindowKind.RULES:
+            wanted, service, name = rules_workflow_id(execution), "", execution.record_id
+        case WindowKind.PAIRS:
+            page = re.fullmatch(_NUMBER, row.window_id.rpartition("/")[2])
+            wanted, service = (pairs_workflow_id(execution, int(page[1])) if page else "pairs/..."), ""
+        case WindowKind.FAULT:
+            wanted = fault_workflow_id(execution, service)
+            name = fault_name(execution.execution_id, service, row.run_id, 1)
+        case WindowKind.PAIR_FAULT:
+            index = case_index(row, execution)
+            if index is None or not _has_pair(plan, index, service):
+                return f"{row.window_id[:200]} is no window of a pair of execution {execution.execution_id}"
+            wanted = pair_fault_workflow_id(execution, index, service)
+            name = fault_name(execution.execution_id, service, row.run_id, index)
+    if row.kind in (WindowKind.FAULT, WindowKind.PAIR_FAULT) and service not in plan.service_names:
+        return f"{service[:100]} is no service of the plan"
+    if (row.window_id, row.service, row.peer_name) != (wanted, service, name):
+        given = f"{row.window_id[:200]} of {row.service[:100] or 'no service'} as {row.peer_name[:100] or 'nothing'}"
+        return f"{given} is not the {row.kind} window of execution {execution.execution_id}"
+    return ""
+
+
+def case_index(row: LedgerEntry, execution: Execution) -> int | None:
+    """The pair that a fault's window is half of."""
+    found = re.fullmatch(rf"pair/{execution.execution_id}/{_NUMBER}/.*", row.window_id)
+    return int(found[1]) if found else None
+
+
+def _has_pair(plan: Plan, index: int, service: str) -> bool:
+    names = plan.service_names
+    if not len(names) < index < case_count(len(names)):
+        return False
+    return service in case_at(names, index).services
+
+
+def latest_close(kind: WindowKind, execution: Execution, plan: Plan, now: datetime) -> datetime:
+    """When a window of this kind, begun now, must have closed at the latest, whatever it was started with."""
+    return now + due_after(_longest(kind, execution, plan), plan.timeouts.recovery)
+
+
+def _longest(kind: WindowKind, execution: Execution, plan: Plan) -> timedelta:
+    match kind:
+        case WindowKind.RECORDING:
+            return recording_hold(plan, execution.timing.analyze_dedupe)
+        case WindowKind.FAULT:
+            return fault_hold(plan)
+        case WindowKind.PAIR_FAULT:
+            return pair_fault_hold(plan)
+        case WindowKind.RULES:
+            return rules_ttl(plan, case_count(len(plan.services)))
+        case WindowKind.PAIRS:
+            return pairs_hold(plan, per_page(min(pair_count(len(plan.services)), MOST_PAIRS)))
+        case WindowKind.LOCK:
+            return plan.timeouts.recovery

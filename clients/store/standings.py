@@ -1,0 +1,60 @@
+"""Where an execution stands, read in one transaction: a permit is not put together from two moments."""
+
+from __future__ import annotations
+
+from sqlalchemy import or_, select
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlmodel import col
+
+from clients.store.ended import unknown_execution
+from clients.store.engine import reading
+from clients.store.halting import halt_of
+from clients.store.tables import Ledger, TaskExecution
+from clients.store.unbroken import unbroken
+from workflows.contracts.permits import Standing
+from workflows.contracts.windows import SETTLED, LedgerEntry, LedgerState, WindowKind
+
+_UNSETTLED = [state.value for state in LedgerState if state not in SETTLED]
+"""By name, so that the index on the state finds the few rows among all those of years."""
+
+
+class Standings:
+    """Reads only. Does not need to understand the plan."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    @unbroken
+    async def of(self, execution_id: int) -> Standing:
+        """The execution, its unsettled windows, every unsettled lock, and whether everything is halted.
+
+        Raises:
+            HoldfastError: NOT_FOUND for an unknown execution.
+        """
+        run = select(col(TaskExecution.workflow_id), col(TaskExecution.run_id), col(TaskExecution.finished_at)).where(
+            col(TaskExecution.id) == execution_id
+        )
+        unsettled = (
+            select(Ledger)
+            .where(
+                col(Ledger.state).in_(_UNSETTLED),
+                or_(col(Ledger.execution_id) == execution_id, col(Ledger.kind) == WindowKind.LOCK.value),
+            )
+            .order_by(col(Ledger.created_at), col(Ledger.window_id))
+        )
+        async with reading(self._engine) as work:
+            found = (await work.execute(run)).first()
+            if found is None:
+                raise unknown_execution(execution_id)
+            rows = [LedgerEntry.model_validate(row.model_dump()) for row in (await work.execute(unsettled)).scalars()]
+            halt = await halt_of(work)
+        workflow_id, run_id, finished_at = found
+        return Standing(
+            execution_id=execution_id,
+            workflow_id=workflow_id,
+            run_id=run_id,
+            ended=finished_at is not None,
+            rows=[row for row in rows if row.execution_id == execution_id],
+            locks=[row for row in rows if row.kind is WindowKind.LOCK],
+            halted=str(halt) if halt else "",
+        )
