@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,16 +14,21 @@ from cli.console import complain, say_json, show_problems
 from cli.exit_codes import ExitCode
 from clients import notes
 from clients.plan_files import PlanFileError, read_plan_file
-from workflows.contracts.errors import Problem
+from clients.settings import Settings
+from workflows.contracts.errors import HoldfastError, Problem
 from workflows.contracts.plan import Plan
 from workflows.logic.addresses import address_in, address_of
 from workflows.logic.cases import case_count
 from workflows.logic.durations import most_at_once
+from workflows.logic.guardrails import outside
 from workflows.logic.plan_addresses import addresses_in
 from workflows.logic.validation import check_plan
 
 PLAN = click.argument("plan", type=click.Path(path_type=Path, allow_dash=True))
 """A plan's file; `-` is standard input."""
+
+
+_MOST_MENTIONED = 10
 
 
 @dataclass(frozen=True)
@@ -103,6 +109,22 @@ def is_of_our_lab(plan: Plan) -> bool:
 def is_local(plan: Plan) -> bool:
     """Whether everything the plan touches is on this machine."""
     return all(address_of(str(url)).is_loopback for _, url in addresses_in(plan.model_dump(by_alias=True)))
+
+
+def mention_refusals(plan: Plan) -> None:
+    """Warn of what a worker would refuse that has the settings of this terminal; the worker's own are what counts."""
+    try:
+        rails = Settings.from_environment(os.environ).guardrails(os.environ.get("TEMPORAL_ADDRESS", ""))
+    except HoldfastError as error:
+        complain(f"warning: a worker with this terminal's settings would not start: {error.message}")
+        return
+    problems = outside(plan, rails)
+    if problems:
+        complain("warning: a worker with this terminal's settings would refuse it")
+        for problem in problems[:_MOST_MENTIONED]:
+            complain(f"  {problem}")
+        if len(problems) > _MOST_MENTIONED:
+            complain(f"  ... and {len(problems) - _MOST_MENTIONED} more")
 
 
 def confirm(file: PlanFile, *, unasked: bool, question: str = "", also: str = "") -> None:
