@@ -106,7 +106,8 @@ class Activities:
 def build_activities(
     tools: Toolbox, client: Client, timing: Timing, rails: Guardrails, *, search_attributes: bool
 ) -> Activities:
-    """Give every activity the clients that it acts through."""
+    """Give every activity the clients that it acts through, and the rails that it acts within."""
+    tools.rails = rails
     runs = RunDirectory(client)
     executions = ExecutionActivities(tools, timing, rails, search_attributes=search_attributes)
     faults, rules, traffic = FaultActivities(tools), RulesActivities(tools), TrafficActivities(tools)

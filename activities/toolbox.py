@@ -18,6 +18,7 @@ from clients.secrets import Redactor, Secrets, redactor_for
 from clients.stability import HttpStabilityClient, StabilityClient
 from clients.store.store import Store
 from workflows.contracts.execution import Execution
+from workflows.contracts.guardrails import Guardrails
 from workflows.contracts.load import LoadShare
 from workflows.contracts.plan import Plan
 from workflows.contracts.system import KubernetesStability
@@ -45,6 +46,8 @@ class Toolbox:
     secrets: Secrets
     load: LoadGenerator
     canary: CanaryClient
+    rails: Guardrails = field(default_factory=lambda: Guardrails(namespaces=[], hosts=[]))
+    """What this worker allows plans to touch. Without any, nothing: such a toolbox can only close."""
     cluster: Cluster = field(default_factory=Cluster)
     """Not opened before a plan asks for it."""
     _proxies: dict[str, ProxyClient] = field(default_factory=dict)
