@@ -122,7 +122,8 @@ def mention_refusals(plan: Plan) -> None:
     if problems:
         complain("warning: a worker with this terminal's settings would refuse it")
         for problem in problems[:_MOST_MENTIONED]:
-            complain(f"  {problem}")
+            complain(f"  {problem.path}: {problem.message}")
+            complain(f"    {problem.hint}")
         if len(problems) > _MOST_MENTIONED:
             complain(f"  ... and {len(problems) - _MOST_MENTIONED} more")
 

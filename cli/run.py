@@ -17,7 +17,7 @@ from cli.following import Detached, Follower, Run, Say, mention_missing_worker, 
 from cli.interrupts import Interrupts
 from cli.next_steps import after_run
 from cli.pairs import PairShare, pairs_promise
-from cli.plans import PLAN, PlanFile, confirm, is_of_our_lab, valid_plan
+from cli.plans import PLAN, PlanFile, confirm, is_of_our_lab, mention_refusals, valid_plan
 from cli.preview import preview_of, show_preview
 from cli.report_files import HTML, JUNIT, MARKDOWN, ReportFiles, report_options
 from cli.results import show_conclusion, show_outcome
@@ -97,6 +97,7 @@ def run(
     if dry_run:
         found = preview_of(file.plan)
         show_preview(found, plan)
+        mention_refusals(file.plan)
         for line in also:
             say(line)
         _write(json_file, found.model_dump(mode="json"))

@@ -75,6 +75,8 @@ async def test_every_port_of_the_server_is_known(server: RunningServer) -> None:
     listening = ports_of_server_at(port_of(address))
     assert {port_of(ui), port_of(address)} <= listening
     assert {f"localhost:{port}" for port in listening} <= set(rails.closed_to)
+    # Without a note as well, as of a server that somebody else started.
+    assert {f"localhost:{port}" for port in listening} <= set(rails.never)
     # What answers HTTP there: the Web UI, the HTTP API, metrics.
     async with httpx.AsyncClient(trust_env=False) as client:
         answers = await asyncio.gather(
