@@ -1,7 +1,7 @@
 """Doors that stay shut: seen when a connection stands, before a byte of a request is sent on it.
 
 A plan is held to addresses as it writes them (`logic/guardrails.py`). Where a name leads is known only here, and by no
-earlier question: whoever answers for a name may answer otherwise the next time.
+earlier question: a name server may answer otherwise the next time.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ async def shut(own: Iterable[str]) -> AsyncIterator[None]:
 
 
 async def _resolved(address: Address) -> set[Address]:
-    # Behind one address with a web port there are many hosts, told apart by their names: an ingress.
+    # Behind one address with a web port there are many hosts, which only their names distinguish: an ingress.
     if address.is_loopback or address.port in WEB_PORTS:
         return set()
     with contextlib.suppress(OSError, UnicodeError):
-        told = await asyncio.get_running_loop().getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
-        return {Address.of(str(one[4][0]), address.port) for one in told}
+        answers = await asyncio.get_running_loop().getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+        return {Address.of(str(one[4][0]), address.port) for one in answers}
     return set()
 
 

@@ -126,7 +126,7 @@ class Counting(asyncio.Protocol):
 
 
 async def test_a_name_that_leads_to_a_shut_door_is_sent_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever answers for a name may lead it to this machine, after every check of the plan."""
+    """A name server may lead a name to this machine after every check of the plan."""
     loop = asyncio.get_running_loop()
     listener = await loop.create_server(Counting, "127.0.0.1", 0)
     port = listener.sockets[0].getsockname()[1]
