@@ -34,6 +34,7 @@ from activities.stopping import StopActivities
 from activities.sweeping import SweepActivities
 from activities.toolbox import Toolbox, opened_toolbox
 from activities.traffic import TrafficActivities
+from clients.doors import shut
 from clients.payloads import without_references
 from clients.runs import RunDirectory
 from clients.schedules import ensure_sweeper
@@ -170,6 +171,7 @@ async def running(client: Client, settings: Settings, parts: Collection[Part] = 
     search_attributes = controls and await ensure_search_attributes(client)
     rails = settings.guardrails(client.service_client.config.target_host)
     async with opened_toolbox(await Store.open(settings.database_url), os.environ) as tools, AsyncExitStack() as stack:
+        await stack.enter_async_context(shut(rails.closed_to))
         activities = build_activities(tools, client, timing, rails, search_attributes=search_attributes)
         if controls:
             await stack.enter_async_context(_control(client, settings, activities))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 from temporalio import activity
 
@@ -26,10 +27,12 @@ from workflows.contracts.load import (
     ExclusionOrder,
 )
 from workflows.contracts.plan import Plan
+from workflows.contracts.windows import WindowKind
 from workflows.logic.blocks import groups_of
 from workflows.logic.cases import case_count, cases_in
 from workflows.logic.coverage import exclusion_of
 from workflows.logic.exclusions import PlanExclusions
+from workflows.logic.load_limits import overrun
 from workflows.logic.metrics import metrics_of
 from workflows.logic.sharing import shared
 from workflows.logic.stopping import baseline_reason
@@ -96,7 +99,20 @@ class LoadActivities:
             metrics=metrics_of([one_line(result, None, result.reason) for result in results]),
         )
 
+    async def _require_time(self, subject: Subject) -> None:
+        """See that the worker still allows load for this run: by its own limit, whatever the plan's says.
+
+        Raises:
+            HoldfastError: STOP_CONDITION.
+        """
+        rows = await self._tools.store.ledger_of(subject.execution.execution_id)
+        began = [row.created_at for row in rows if row.kind is WindowKind.RULES and row.created_at is not None]
+        since = datetime.now(UTC) - min(began) if began else timedelta(0)
+        for problem in overrun(subject.plan, self._tools.rails, since):
+            raise HoldfastError(ErrorCode.STOP_CONDITION, problem.message, hint=problem.hint)
+
     async def _measure(self, subject: Subject, group: list[Case], tokens: dict[str, str]) -> None:
+        await self._require_time(subject)
         done = await GroupRun(self._tools, subject, group, tokens).measure(self._tools.redactor(subject.plan))
         execution_id = subject.execution.execution_id
         await self._tools.store.save_group(execution_id, done.results, done.samples)

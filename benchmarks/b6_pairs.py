@@ -68,6 +68,7 @@ async def _rows(client: Any, name: str) -> list[Row]:
         with tempfile.TemporaryDirectory() as folder:
             plan = _plan(name, lab)
             settings = Settings(
+                allowed_hosts=["127.0.0.1:1-65535"],
                 database_url=f"sqlite+aiosqlite:///{folder}/holdfast.db",
                 timing=TimingPreset.FAST,
                 task_queue=f"bench-{uuid.uuid4().hex}",

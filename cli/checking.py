@@ -9,7 +9,7 @@ import click
 
 from cli.console import AS_JSON, clear_errors, say, say_json, write_file
 from cli.exit_codes import ExitCode
-from cli.plans import PLAN, checked, valid_plan
+from cli.plans import PLAN, checked, mention_refusals, valid_plan
 from reports.as_json import report_schema
 from workflows.logic.plan_schema import plan_schema
 
@@ -24,7 +24,9 @@ def validate(plan: Path, *, as_json: bool) -> None:
         _, facts = checked(plan)
         say_json(facts)
         raise SystemExit(ExitCode.PASSED if facts["valid"] else ExitCode.INVALID)
-    say(f"ok: {valid_plan(plan).summary()}")
+    file = valid_plan(plan)
+    say(f"ok: {file.summary()}")
+    mention_refusals(file.plan)
     say(f"next: `holdfast preview {plan}` shows what a run would do, `holdfast run {plan}` does it")
 
 

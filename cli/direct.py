@@ -21,7 +21,7 @@ from cli.console import complain, say, say_json
 from cli.exit_codes import ExitCode
 from cli.interrupts import Interrupts
 from cli.next_steps import after_recovery
-from cli.plans import confirm, valid_plan
+from cli.plans import confirm, is_local, valid_plan
 from clients.at_peers import On
 from clients.canary import CanaryClient
 from clients.faults import FaultClient
@@ -62,7 +62,7 @@ def recover_direct(path: Path, within: timedelta, *, everything: bool, yes: bool
         f"This removes {whose} at {system.faults}, and every recording and rule of the plan's services at "
         f"{system.proxy}, whoever made them. Go on?"
     )
-    confirm(file, yes=yes, question=question)
+    confirm(file, unasked=yes or is_local(file.plan), question=question)
     found = asyncio.run(_recover(file.plan, within, everything=everything))
     code = ExitCode.PASSED if all(one.verified for one in found) else ExitCode.RECOVERY_UNVERIFIED
     if as_json:

@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
-import ipaddress
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import click
 
 from cli.console import complain, say_json, show_problems
 from cli.exit_codes import ExitCode
+from clients import notes
 from clients.plan_files import PlanFileError, read_plan_file
-from workflows.contracts.errors import Problem
+from clients.settings import Settings
+from workflows.contracts.errors import HoldfastError, Problem
 from workflows.contracts.plan import Plan
+from workflows.logic.addresses import address_in, address_of
 from workflows.logic.cases import case_count
 from workflows.logic.durations import most_at_once
 from workflows.logic.environments import environment_in
+from workflows.logic.guardrails import outside
+from workflows.logic.plan_addresses import addresses_in
 from workflows.logic.validation import check_plan
 
 PLAN = click.argument("plan", type=click.Path(path_type=Path, allow_dash=True))
 """A plan's file; `-` is standard input."""
+
+
+_MOST_MENTIONED = 10
 
 
 @dataclass(frozen=True)
@@ -91,30 +98,43 @@ def valid_document(document: object, where: str) -> PlanFile:
     return PlanFile(plan=plan, document=document)
 
 
+def is_of_our_lab(plan: Plan) -> bool:
+    """Whether everything the plan touches is a lab of this user that runs on this machine.
+
+    That an address is of this machine says little: behind it may be a `kubectl port-forward`.
+    """
+    ours = {address_in(one) for one in notes.addresses_of(notes.Kind.LAB)}
+    return all(address_of(str(url)) in ours for _, url in addresses_in(plan.model_dump(by_alias=True)))
+
+
 def is_local(plan: Plan) -> bool:
     """Whether everything the plan touches is on this machine."""
-    system = plan.system
-    login = [plan.request.login.url] if plan.request.login else []
-    urls = (system.proxy, system.faults, plan.request.url, *login, *system.services.values())
-    return all(_loopback(url) for url in urls)
+    return all(address_of(str(url)).is_loopback for _, url in addresses_in(plan.model_dump(by_alias=True)))
 
 
-def _loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    if host == "localhost":
-        return True
+def mention_refusals(plan: Plan) -> None:
+    """Warn of what a worker would refuse that has the settings of this terminal; the worker's own are what counts."""
     try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+        rails = Settings.from_environment(os.environ).guardrails(os.environ.get("TEMPORAL_ADDRESS", ""))
+    except HoldfastError as error:
+        complain(f"warning: a worker with this terminal's settings would not start: {error.message}")
+        return
+    problems = outside(plan, rails)
+    if problems:
+        complain("warning: a worker with this terminal's settings would refuse it")
+        for problem in problems[:_MOST_MENTIONED]:
+            complain(f"  {problem.path}: {problem.message}")
+            complain(f"    {problem.hint}")
+        if len(problems) > _MOST_MENTIONED:
+            complain(f"  ... and {len(problems) - _MOST_MENTIONED} more")
 
 
-def confirm(file: PlanFile, *, yes: bool, question: str = "", also: str = "") -> None:
-    """Ask once before touching a system that is not on this machine; without a terminal only `--yes` answers.
+def confirm(file: PlanFile, *, unasked: bool, question: str = "", also: str = "") -> None:
+    """Ask once before a system is touched, unless that needs no question; without a terminal only `--yes` answers.
 
     `also` is what the run does beside breaking services.
     """
-    if yes or is_local(file.plan):
+    if unasked:
         return
     names = ", ".join(file.plan.service_names)
     most = most_at_once(file.plan)

@@ -12,7 +12,7 @@ import click
 
 from cli.columns import aligned
 from cli.console import AS_JSON, clear_errors, say
-from cli.plans import PLAN, valid_plan
+from cli.plans import PLAN, mention_refusals, valid_plan
 from cli.spans import in_words
 from clients.settings import Settings
 from workflows.contracts.plan import Plan
@@ -51,11 +51,13 @@ def preview_plan(plan: Path, assume: timedelta, *, as_json: bool) -> None:
 
     The intervals are those of HOLDFAST_TIMING, which must be the worker's.
     """
-    found = preview_of(valid_plan(plan, as_json=as_json).plan, assume)
+    file = valid_plan(plan, as_json=as_json)
+    found = preview_of(file.plan, assume)
     if as_json:
         say(found.model_dump_json(indent=2))
         return
     show_preview(found, plan)
+    mention_refusals(file.plan)
 
 
 def show_preview(found: Preview, plan: Path) -> None:

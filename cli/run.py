@@ -17,7 +17,7 @@ from cli.following import Detached, Follower, Run, Say, mention_missing_worker, 
 from cli.interrupts import Interrupts
 from cli.next_steps import after_run
 from cli.pairs import PairShare, pairs_promise
-from cli.plans import PLAN, PlanFile, confirm, valid_plan
+from cli.plans import PLAN, PlanFile, confirm, is_of_our_lab, mention_refusals, valid_plan
 from cli.preview import preview_of, show_preview
 from cli.report_files import HTML, JUNIT, MARKDOWN, ReportFiles, report_options
 from cli.results import show_conclusion, show_outcome
@@ -43,7 +43,7 @@ _CLEANING = (
 )
 @report_options(HTML, MARKDOWN, JUNIT)
 @QUIET
-@click.option("--yes", is_flag=True, help="Do not ask before touching a system that is not on this machine.")
+@click.option("--yes", is_flag=True, help="Do not ask before touching anything but a lab of this machine.")
 @click.option("--wait", is_flag=True, help="When another run holds the namespace: wait for its end.")
 @click.option("--force", is_flag=True, help="When another run holds the namespace: have it cancelled and cleaned up.")
 @click.option("--clean", is_flag=True,
@@ -97,11 +97,12 @@ def run(
     if dry_run:
         found = preview_of(file.plan)
         show_preview(found, plan)
+        mention_refusals(file.plan)
         for line in also:
             say(line)
         _write(json_file, found.model_dump(mode="json"))
         return
-    confirm(file, yes=yes, also=" ".join(also))
+    confirm(file, unasked=yes or is_of_our_lab(file.plan), also=" ".join(also))
     try:
         code = asyncio.run(_run(file, wishes, json_file, files, detach=detach, quiet=quiet))
     except HoldfastError as error:

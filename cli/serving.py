@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import click
 import yaml
@@ -15,11 +17,13 @@ from cli.connection import quieten
 from cli.console import clear_errors, complain, say
 from cli.interrupts import Interrupts
 from clients.embedded import DEFAULT_FILE, DevServerSettings, embedded_server, moved_ports
+from clients.notes import Kind, noted
 from lab import Lab, LabAddresses, PortChoice, Topology, load_topology
 from lab.generate import Generated, generate_topology, parse_shape
 from lab.plan_for import plan_text, preferred_addresses
 from lab.written import topology_text
 from workflows.contracts.errors import ErrorCode, HoldfastError
+from workflows.logic.guardrails import ALLOWED_HOSTS
 
 ROOT = Path(__file__).parents[1]
 SHOP_TOPOLOGY = ROOT / "examples" / "shop-topology.yaml"
@@ -104,8 +108,12 @@ def lab(
 async def _lab(chosen: Generated, plan: Path | None, remarks: list[str], *, free_ports: bool, as_json: bool) -> None:
     topology = chosen.topology
     with Interrupts() as interrupts:
-        async with Lab(topology, ports=PortChoice.FREE if free_ports else PortChoice.PREFERRED) as simulated:
+        async with (
+            Lab(topology, ports=PortChoice.FREE if free_ports else PortChoice.PREFERRED) as simulated,
+            AsyncExitStack() as stack,
+        ):
             addresses = simulated.addresses
+            _note(stack, addresses)
             if plan is not None:
                 _write_plan(plan, topology, lambda _: addresses, remarks, quiet=as_json)
             if as_json:
@@ -124,6 +132,16 @@ async def _lab(chosen: Generated, plan: Path | None, remarks: list[str], *, free
             for name, url in (await simulated.not_answering()).items():
                 complain(f"warning: {name} is not ready: {url} gives no answer below 500")
             await interrupts.next()
+
+
+def _note(stack: AsyncExitStack, addresses: LabAddresses) -> None:
+    """Let the workers of this user reach the lab, for as long as it runs. Its admin address is none that plans need."""
+    touched = [urlsplit(url).netloc for url in (addresses.proxy, addresses.faults, *addresses.services.values())]
+    try:
+        stack.enter_context(noted(Kind.LAB, touched))
+    except OSError as error:
+        complain(f"warning: the lab's ports cannot be noted for workers ({error})")
+        complain(f"  start them with {ALLOWED_HOSTS}={','.join(touched)}")
 
 
 def _generated(shape: str, seed: int, weaknesses: int) -> Generated:

@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from temporalio.client import Client
 
@@ -18,6 +19,7 @@ from cli.processes import Child
 from cli.serving import SHOP_TOPOLOGY, moved_lab_ports, read_topology
 from clients.temporal import has_pollers
 from lab import LabAddresses
+from workflows.logic.guardrails import ALLOWED_HOSTS
 from workflows.names import TASK_QUEUE
 
 T = TypeVar("T")
@@ -107,6 +109,9 @@ async def set_up(stack: AsyncExitStack, folder: Path) -> Stage:
     for moved in [*server_says["moved"], *moved_lab_ports(read_topology(SHOP_TOPOLOGY), addresses)]:
         say(f"  {moved}")
     environment["TEMPORAL_ADDRESS"] = server_says["address"]
+    # By name, so that the demo also works where the lab can leave no note.
+    touched = (addresses.proxy, addresses.faults, *addresses.services.values())
+    environment[ALLOWED_HOSTS] = ",".join(urlsplit(url).netloc for url in touched)
     worker = await _start(stack, "worker", "worker", folder=folder, env=environment)
     client = await connected(server_says["address"])
     await _until_polling(client, worker)

@@ -25,6 +25,8 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
 from clients.embedded_locks import database_lock, turn
+from clients.listening import ports_of_server_at
+from clients.notes import Kind, noted
 from clients.temporal import ensure_search_attributes
 from workflows.contracts.errors import ErrorCode, HoldfastError
 from workflows.names import SearchAttribute
@@ -96,12 +98,15 @@ async def embedded_server(settings: DevServerSettings, *, ui: bool = True) -> As
         HoldfastError: PEER_UNREACHABLE when it does not start; EXECUTION_ALREADY_RUNNING when another one uses its
             database file.
     """
-    async with database_lock(settings.database_file) as lock:
+    async with database_lock(settings.database_file) as lock, contextlib.AsyncExitStack() as stack:
         async with turn(START_PATIENCE):
             environment, port, ui_port = await _start(settings, ui=ui)
         try:
             address = f"{settings.ip}:{port}"
             lock(address)
+            with contextlib.suppress(OSError):
+                # Where no note can be kept, a worker knows the server that it uses all the same (`own_addresses.py`).
+                stack.enter_context(noted(Kind.SERVER, _open_ports(settings.ip, port, ui_port if ui else port)))
             await _keep_for(environment.client, timedelta(days=settings.retention_days))
             await ensure_search_attributes(environment.client)
             yield RunningServer(
@@ -112,6 +117,11 @@ async def embedded_server(settings: DevServerSettings, *, ui: bool = True) -> As
             )
         finally:
             await environment.shutdown()
+
+
+def _open_ports(ip: str, *ports: int) -> list[str]:
+    """Addresses of a server that runs: those that it was given, and whichever it took beside them."""
+    return [f"{ip}:{one}" for one in sorted({*ports, *ports_of_server_at(ports[0])})]
 
 
 async def _start(settings: DevServerSettings, *, ui: bool) -> tuple[WorkflowEnvironment, int, int]:

@@ -7,13 +7,16 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from clients.own_addresses import own_addresses
+from clients.rails import WorkerRails
 from workflows.contracts.errors import ErrorCode, HoldfastError
-from workflows.contracts.guardrails import LOOPBACK, Guardrails
+from workflows.contracts.guardrails import Guardrails
 from workflows.contracts.system import Name
 from workflows.contracts.timing import Timing, TimingPreset
-from workflows.contracts.units import PositiveDuration
+from workflows.contracts.units import PositiveDuration, Rate
+from workflows.logic.allowed import entry_of
 from workflows.logic.environments import ENVIRONMENTS, parse_environments
 from workflows.logic.guardrails import (
     ALLOWED_HOSTS,
@@ -23,6 +26,8 @@ from workflows.logic.guardrails import (
     OWN_NAMESPACES,
     namespace_of,
 )
+from workflows.logic.load_limits import MAX_IN_FLIGHT, MAX_LOAD_DURATION, MAX_RATE, MAX_REQUESTS
+from workflows.logic.wording import shown
 from workflows.names import TASK_QUEUE
 
 DEFAULT_DATABASE_URL = "sqlite+aiosqlite:///.holdfast/holdfast.db"
@@ -38,10 +43,17 @@ def _words(value: object) -> object:
     return value.replace(",", " ").split() if isinstance(value, str) else value
 
 
-Host = Annotated[
-    str, StringConstraints(pattern=r"^((\*\.)?[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)$")
-]
-"""A host alone, without scheme and port; `*.` before it stands for every host below."""
+def _entry(value: str) -> str:
+    try:
+        entry_of(value)
+    except ValueError as error:
+        raise ValueError(f"{shown(value)} {error}") from error
+    return value
+
+
+Host = Annotated[str, AfterValidator(_entry)]
+"""`host` (its ports 80 and 443), `host:port` or `host:low-high`, without scheme; IPv6 in brackets where a port follows.
+`*.` before a domain stands for every host below it."""
 
 
 def _environments(value: object) -> object:
@@ -75,8 +87,10 @@ class Settings(BaseModel):
     """Whether the worker creates the sweeper's schedule when there is none."""
     allowed_namespaces: Annotated[Names | None, Field(alias=ALLOWED_NAMESPACES)] = None
     """Namespaces that plans may name, with commas between; unset: any but the refused ones."""
-    allowed_hosts: Annotated[Hosts, Field(alias=ALLOWED_HOSTS)] = list(LOOPBACK)
-    """Hosts that plans may send anything to, with commas between; unset: this machine only."""
+    allowed_hosts: Annotated[Hosts | None, Field(alias=ALLOWED_HOSTS)] = None
+    """Addresses that plans may send anything to, with commas between: `cart.internal:8080`, `*.shop.internal:80-8099`.
+    A host alone is its ports 80 and 443. Unset: the ports of a lab that runs on this machine, else none. Temporal, its
+    Web UI and the store are never reached, whatever is written here."""
     max_active_faults: Annotated[int, Field(alias=MAX_ACTIVE_FAULTS, ge=1)] = 1
     """Faults of a run that may be on at once, at most."""
     longest_fault: Annotated[PositiveDuration, Field(alias=LONGEST_FAULT)] = timedelta(hours=1)
@@ -84,22 +98,36 @@ class Settings(BaseModel):
     environments: Annotated[Environments, Field(alias=ENVIRONMENTS)] = {}
     """Names for systems, by the addresses that their fault service is reached at: `prod=faults.internal:8080`, with
     commas between. Several addresses with one name are one system, and so one lock; an address has one name."""
+    max_rate: Annotated[Rate, Field(alias=MAX_RATE)] = Guardrails().max_rate
+    """Requests a second that a plan may ask for (`load.rate`, `stop.*.every`), at most: `200/s`, `90/m`."""
+    max_in_flight: Annotated[int, Field(alias=MAX_IN_FLIGHT, ge=1)] = Guardrails().max_in_flight
+    """Requests of a run's load that may be under way at once, at most; with a rate as many as its timeout may hold."""
+    max_requests: Annotated[int, Field(alias=MAX_REQUESTS, ge=1)] = Guardrails().max_requests
+    """Requests of one run, at most: of its cases, their controls and warm-up, the analysis and the steady state."""
+    max_load_duration: Annotated[PositiveDuration, Field(alias=MAX_LOAD_DURATION)] = Guardrails().max_load_duration
+    """No run may send load for longer: `30m`, `24h`."""
     own_namespaces: Annotated[Names, Field(alias=OWN_NAMESPACES)] = []
     """Namespaces in which Temporal and Holdfast run under other names than these: never tested."""
 
-    def guardrails(self, temporal_address: str = "", pod_namespace: Path = POD_NAMESPACE) -> Guardrails:
+    def guardrails(self, temporal_address: str = "", pod_namespace: Path = POD_NAMESPACE) -> WorkerRails:
         """What plans may do. Our own namespaces are also those that our surroundings tell: the pod's, the server's."""
         try:
             pod = pod_namespace.read_text().strip()
         except OSError:
             pod = ""
         told = [one for one in (pod, namespace_of(temporal_address)) if one]
-        return Guardrails(
+        return WorkerRails(
             namespaces=self.allowed_namespaces,
-            hosts=self.allowed_hosts,
+            hosts=self.allowed_hosts or [],
+            follows_lab=self.allowed_hosts is None,
+            never=own_addresses(temporal_address, self.database_url),
             max_active_faults=self.max_active_faults,
             longest_fault=self.longest_fault,
             environments=self.environments,
+            max_rate=self.max_rate,
+            max_in_flight=self.max_in_flight,
+            max_requests=self.max_requests,
+            max_load_duration=self.max_load_duration,
             own_namespaces=list(dict.fromkeys([*self.own_namespaces, *told])),
         )
 

@@ -8,10 +8,9 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-CONSTANT = "constant"
-IN_FLIGHT = 1_000
-"""Requests of an open model that may be under way at once: each has a socket, and a process has few thousand."""
+from workflows.logic.load_limits import IN_FLIGHT
 
+CONSTANT = "constant"
 _NS = 1_000_000_000
 _COARSE_NS = 2_000_000
 """The loop's timers are good to a millisecond or two. The rest is waited for awake, or every latency would hold it."""

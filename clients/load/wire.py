@@ -8,6 +8,7 @@ import ssl
 import time
 from typing import NamedTuple
 
+from clients.doors import is_shut
 from clients.load.connection import TIMEOUT, Connection, NoAnswerError
 from clients.load.encoding import Encoded, Origin
 
@@ -95,12 +96,15 @@ class Wire:
         refused: OSError | None = None
         for address in await self._resolved(origin):
             try:
-                _, connection = await self._loop.create_connection(
+                transport, connection = await self._loop.create_connection(
                     Connection, address, origin.port, ssl=context, server_hostname=name
                 )
             except OSError as error:
                 refused = refused or error
             else:
+                if is_shut(transport.get_extra_info("peername"), transport.get_extra_info("sockname")):
+                    connection.close()
+                    raise OSError(f"{origin.host} is where Temporal or the store is")
                 return connection
         # As one that is no TimeoutError, which the kernel's own patience may be: that one is of our limits.
         raise OSError(f"{origin.host} cannot be connected to") from refused

@@ -17,8 +17,8 @@ from clients.store.store import Store
 from lab import Lab, LabSettings, PortChoice, load_topology
 from tests.activities.stage import TIMING, Stage
 from tests.cli.terminal import ROOT
+from tests.e2e.bench import RAILS
 from workflows.contracts.execution import NewExecution
-from workflows.contracts.guardrails import Guardrails
 from workflows.contracts.plan import Plan
 from workflows.logic.canonical import canonical_json
 
@@ -39,6 +39,6 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
         store = await Store.open(f"sqlite+aiosqlite:///{tmp_path}/holdfast.db")
         new = NewExecution(plan_json=canonical_json(plan), workflow_id="w", run_id="1")
         execution = await store.create_execution(new, plan, TIMING)
-        tools = Toolbox(store=store, secrets=Secrets({}), load=load, canary=canary, rails=Guardrails())
+        tools = Toolbox(store=store, secrets=Secrets({}), load=load, canary=canary, rails=RAILS)
         yield Stage(lab, tools, plan, execution)
         await tools.close()

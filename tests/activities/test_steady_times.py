@@ -17,10 +17,10 @@ from activities.toolbox import Toolbox
 from clients.secrets import Secrets
 from clients.store.store import Store
 from tests.activities.permits import called_by, opened, row_of
+from tests.e2e.bench import RAILS
 from tests.logic.plans import good
 from workflows.contracts.exchange import RequestSample
 from workflows.contracts.execution import Execution, ExecutionRef, NewExecution
-from workflows.contracts.guardrails import Guardrails
 from workflows.contracts.permits import Caller
 from workflows.contracts.plan import Plan
 from workflows.contracts.steady import SteadyMoment, SteadyOrder
@@ -93,7 +93,7 @@ async def begin(tmp_path: Path) -> Any:
         )
         nobody = cast("Any", None)
         await opened(store, row_of(WindowKind.LOCK, execution, parsed))
-        return Tools(store, Secrets({}), cast("Any", answers), nobody, Guardrails()), execution
+        return Tools(store, Secrets({}), cast("Any", answers), nobody, RAILS), execution
 
     yield stored
     for store in stores:

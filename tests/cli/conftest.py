@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -16,9 +17,11 @@ from temporalio.service import RPCError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from clients.embedded import DevServerSettings, RunningServer, embedded_server
+from clients.notes import Kind, noted
 from clients.store.store import Store
 from tests.cli.stand_ins import StandInLock, StandInRun
 from tests.cli.terminal import Terminal, clean_environment, plan_document
+from workflows.logic.plan_addresses import addresses_in
 from workflows.names import WorkflowType, run_workflow_id
 
 Start = Callable[..., Awaitable[Terminal]]
@@ -53,14 +56,20 @@ async def stand_ins(client: Client, queue: str) -> AsyncIterator[None]:
 
 
 @pytest.fixture
-def environment(server: RunningServer, queue: str, tmp_path: Path) -> dict[str, str]:
-    """What a command is configured with."""
+def environment(
+    server: RunningServer, queue: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[dict[str, str]]:
+    """What a command is configured with. The shop of the example plan is noted as a lab, about which nobody asks."""
     (tmp_path / "temporal.toml").touch()
-    return {
-        "TEMPORAL_ADDRESS": server.address,
-        "TEMPORAL_CONFIG_FILE": str(tmp_path / "temporal.toml"),
-        "HOLDFAST_TASK_QUEUE": queue,
-    }
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    shop = {urlsplit(str(url)).netloc for _, url in addresses_in(plan_document("shop"))}
+    with noted(Kind.LAB, shop):
+        yield {
+            "TEMPORAL_ADDRESS": server.address,
+            "TEMPORAL_CONFIG_FILE": str(tmp_path / "temporal.toml"),
+            "HOLDFAST_TASK_QUEUE": queue,
+            "XDG_STATE_HOME": str(tmp_path / "state"),
+        }
 
 
 @pytest.fixture

@@ -168,7 +168,8 @@ async def test_a_server_that_is_away_is_answered_with_how_to_start_one(here: Pat
     import sys  # noqa: PLC0415
 
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, str(ROOT / "starter.py"), command, "shop.yaml" if command == "run" else "shop"),
+        *(sys.executable, str(ROOT / "starter.py"), command),
+        *(("shop.yaml", "--yes") if command == "run" else ("shop",)),
         cwd=here,
         stderr=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,

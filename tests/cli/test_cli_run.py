@@ -244,6 +244,18 @@ async def test_a_system_elsewhere_is_not_touched_without_a_yes(holdfast: Start, 
     assert "started" not in terminal.text
 
 
+async def test_this_machine_is_not_touched_without_a_yes_unless_it_is_our_lab(holdfast: Start, plan: WritePlan) -> None:
+    """Behind a port of it may be a cluster: `kubectl port-forward`. With --yes nobody is asked."""
+    name = plan(request={"url": "http://127.0.0.1:28080/api/home"})
+    terminal = await holdfast("run", f"{name}.yaml")
+    assert await terminal.end() == 2
+    assert "--yes" in terminal.text
+    assert "started" not in terminal.text
+    agreed = await holdfast("run", f"{name}.yaml", "--yes", "--detach")
+    assert await agreed.end() == 0
+    assert "started" in agreed.text
+
+
 async def test_a_result_that_could_not_be_written_is_refused_at_once(holdfast: Start, plan: WritePlan) -> None:
     """Not after the run."""
     terminal = await holdfast("run", f"{plan()}.yaml", "--json", "missing/out.json")

@@ -31,6 +31,7 @@ from lab import Lab, Topology, load_topology
 from lab.topology import Call
 from worker import running
 from workflows.contracts.execution import Phase, RunSummary
+from workflows.contracts.guardrails import Guardrails
 from workflows.contracts.status import RunState
 from workflows.contracts.timing import TimingPreset
 from workflows.contracts.windows import LockReport
@@ -38,6 +39,10 @@ from workflows.logic.addresses import address_of
 from workflows.names import STATUS_QUERY, WorkflowType
 
 ROOT = Path(__file__).parents[2]
+THIS_MACHINE = "127.0.0.1:1-65535"
+"""Every port of it: labs in this process are not noted for workers. Those of Temporal are refused all the same."""
+RAILS = Guardrails(hosts=[THIS_MACHINE])
+
 PATIENCE = 150.0
 """Seconds until a condition counts as never coming true."""
 
@@ -92,6 +97,7 @@ class Bench:
             timing=TimingPreset.FAST,
             task_queue=f"holdfast-{self.name}",
             sweeper=False,
+            allowed_hosts=[THIS_MACHINE],
         )
         self._store: Store | None = None
         self._workers: list[asyncio.subprocess.Process] = []
@@ -262,6 +268,7 @@ class Bench:
                     "HOLDFAST_TIMING": "fast",
                     "HOLDFAST_TASK_QUEUE": self.settings.task_queue,
                     "HOLDFAST_SWEEPER": "false",
+                    "HOLDFAST_ALLOWED_HOSTS": THIS_MACHINE,
                 }
                 | environment,
                 stderr=log,

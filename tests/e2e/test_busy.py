@@ -37,7 +37,7 @@ async def holdfast_run(bench: Bench, plan: dict[str, Any], *options: str) -> Ter
         "HOLDFAST_DATABASE_URL": bench.settings.database_url,
         "HOLDFAST_TASK_QUEUE": bench.settings.task_queue,
     }
-    return await Terminal.start("run", str(path), *options, folder=bench.folder, env=environment)
+    return await Terminal.start("run", str(path), "--yes", *options, folder=bench.folder, env=environment)
 
 
 async def first_ended(bench: Bench, first: Run, *, replaced: bool) -> None:

@@ -30,6 +30,6 @@ async def test_a_plan_cannot_widen_what_the_worker_allows(idle_bench: Bench) -> 
     assert "HOLDFAST_ALLOWED_HOSTS" in failure.message
     assert await bench.store.latest_executions(1) == []
     assert bench.lab.state().clean
-    assert "namespaces books; hosts elsewhere.test; at most 1 fault at once, none longer than 1m" in (
-        (bench.folder / "worker.log").read_text()
-    )
+    log = (bench.folder / "worker.log").read_text()
+    assert "namespaces books; hosts elsewhere.test, never localhost:" in log
+    assert "; at most 1 fault at once, none longer than 1m; at most 10000/s, " in log

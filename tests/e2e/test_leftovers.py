@@ -204,10 +204,10 @@ async def test_the_command_says_what_it_removed(bench: Bench) -> None:
     """Refused with the way out named; with --clean the line before the lock's, and the same as JSON."""
     await leave_fault(bench, OURS, removal("reviews"))
     path = str(bench.write_input(bench.small_plan("reviews")))
-    refused = await holdfast(bench, "run", path)
+    refused = await holdfast(bench, "run", path, "--yes")
     assert refused.code == 7, refused
     assert "`holdfast run --clean`" in refused.out
-    said = await holdfast(bench, "run", path, "--clean", "--json", "out.json")
+    said = await holdfast(bench, "run", path, "--yes", "--clean", "--json", "out.json")
     assert said.code == 0, said
     line = f"fault {OURS} in reviews of execution 35"
     assert f"removed first: {line}" in said.out

@@ -15,7 +15,7 @@ from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client, WorkflowHandle
 
 from lab import Lab, LabSettings, Topology
-from tests.e2e.bench import ROOT, Bench, until
+from tests.e2e.bench import ROOT, THIS_MACHINE, Bench, until
 from workflows.contracts.execution import RunSummary
 from workflows.names import WorkflowType
 
@@ -121,6 +121,7 @@ class Duo(Bench):
                     "HOLDFAST_TIMING": "fast",
                     "HOLDFAST_TASK_QUEUE": self.settings.task_queue,
                     "HOLDFAST_SWEEPER": "false",
+                    "HOLDFAST_ALLOWED_HOSTS": THIS_MACHINE,
                     "HOLDFAST_MAX_ACTIVE_FAULTS": str(self.settings.max_active_faults),
                     # Many of them are started, so what they compile is kept, also where the environment says not to.
                     "PYTHONDONTWRITEBYTECODE": "",

@@ -103,8 +103,8 @@ def test_the_worker_must_allow_the_logins_host() -> None:
     document = with_login(url="http://auth.example/login")
     document["safety"] = {"allowed_hosts": ["127.0.0.1", "auth.example"]}
     plan = valid(document)
-    assert [problem.path for problem in outside(plan, Guardrails())] == ["request.login.url"]
-    assert outside(plan, Guardrails(hosts=["127.0.0.1", "auth.example"])) == []
+    assert [problem.path for problem in outside(plan, Guardrails(hosts=["127.0.0.1:1-65535"]))] == ["request.login.url"]
+    assert outside(plan, Guardrails(hosts=["127.0.0.1:1-65535", "auth.example"])) == []
 
 
 def test_a_login_is_sent_in_the_order_in_which_it_is_written() -> None:

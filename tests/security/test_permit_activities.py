@@ -24,7 +24,7 @@ from clients.store.store import Store
 from tests.activities.conftest import stage
 from tests.activities.permits import called_by, entitled, opened, own_fault_name, row_of
 from tests.activities.stage import Stage
-from tests.e2e.bench import until
+from tests.e2e.bench import RAILS, until
 from tests.store.counting import row_counts
 from workflows.contracts.errors import ErrorCode
 from workflows.contracts.execution import Ending, Execution, NewExecution, Phase, Recovery, RunStatus, Verdict
@@ -106,10 +106,10 @@ async def test_an_activity_that_acts_refuses_every_wrong_circumstance(stage: Sta
     await refused(stage, work, order, mine.model_copy(update={"workflow_type": "Evil"}))
     if not cast("Any", work).need.covered_by:
         await refused(stage, work, order, mine.model_copy(update={"run_id": "another"}))
-    for rails in (Guardrails(namespaces=["books"]), Guardrails(hosts=["shop.example"])):
+    for rails in (RAILS.model_copy(update={"namespaces": ["books"]}), Guardrails(hosts=["shop.example"])):
         tools.rails = rails
         assert "does not allow this plan any more" in (await refused(stage, work, order, mine)).message
-    tools.rails = Guardrails()
+    tools.rails = RAILS
     await store.halt("a fire", "a test")
     assert "a fire" in (await refused(stage, work, order, mine)).message
     await store.unhalt()
@@ -164,7 +164,7 @@ async def test_a_plan_that_only_parses_is_not_stored(stage: Stage) -> None:
     """`create_execution` validates in full itself, and only for the run that asks."""
     document = json.loads(canonical_json(stage.plan))
     document["services"][0]["fault"] = experiment(scope="node")
-    records = ExecutionActivities(stage.tools, stage.execution.timing, Guardrails(), search_attributes=False)
+    records = ExecutionActivities(stage.tools, stage.execution.timing, RAILS, search_attributes=False)
     new = NewExecution(plan_json=json.dumps(document), workflow_id="evil", run_id="9")
     run = Caller(workflow_type=WorkflowType.RESILIENCE_TEST, workflow_id="evil", run_id="9")
     with pytest.raises(ApplicationError) as raised:
@@ -322,7 +322,7 @@ async def test_recordings_of_others_are_not_stopped(stage: Stage) -> None:
 
 async def test_a_failed_run_cannot_be_made_a_passed_one(stage: Stage) -> None:
     """Neither by a stranger nor, once it has ended, by its own run."""
-    records = ExecutionActivities(stage.tools, stage.execution.timing, Guardrails(), search_attributes=False)
+    records = ExecutionActivities(stage.tools, stage.execution.timing, RAILS, search_attributes=False)
     run = stage.execution.execution_id
     facts = {"status": RunStatus.COMPLETED, "phase": Phase.DONE, "recovery": Recovery.VERIFIED}
     passed = Ending.model_validate({"execution_id": run, "verdict": Verdict.PASSED} | facts)

@@ -101,7 +101,8 @@ class Safety(StrictModel):
     allowed_namespaces: list[Name] | None = None
     """Namespaces this plan may touch. Default: its own namespace only."""
     allowed_hosts: list[str] = ["127.0.0.1", "localhost", "::1"]
-    """Hosts this plan may send anything to. Default: this machine only."""
+    """Addresses this plan may send anything to: `host` for whichever ports the plan names, `host:port`,
+    `host:low-high`. Default: this machine only. The worker must allow them as well, with their ports."""
 
 
 class SteadyState(StrictModel):

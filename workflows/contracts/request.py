@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from ipaddress import AddressValueError, IPv6Address
@@ -61,7 +62,12 @@ def _base_url(value: str) -> str:
     return value
 
 
-HttpUrl = Annotated[str, StringConstraints(max_length=2048), AfterValidator(_absolute_http_url)]
+@dataclass(frozen=True)
+class IsAddress:
+    """Marks a field's type: something is sent there, and `logic/plan_addresses.py` finds it by this."""
+
+
+HttpUrl = Annotated[str, StringConstraints(max_length=2048), AfterValidator(_absolute_http_url), IsAddress()]
 """An absolute http(s) URL, kept as text exactly as written."""
 
 BaseUrl = Annotated[HttpUrl, AfterValidator(_base_url)]

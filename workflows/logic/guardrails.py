@@ -8,9 +8,13 @@ from urllib.parse import urlsplit
 from workflows.contracts.errors import Problem
 from workflows.contracts.guardrails import Guardrails
 from workflows.contracts.plan import Plan
-from workflows.contracts.units import format_duration
+from workflows.contracts.units import format_duration, format_rate
+from workflows.logic.addresses import Address, address_in, address_of
+from workflows.logic.allowed import allowed_by_worker
 from workflows.logic.environments import environment_problems
-from workflows.logic.wording import inner_path, shown
+from workflows.logic.load_limits import load_problems
+from workflows.logic.plan_addresses import addresses_in
+from workflows.logic.wording import shown
 
 ALLOWED_NAMESPACES = "HOLDFAST_ALLOWED_NAMESPACES"
 ALLOWED_HOSTS = "HOLDFAST_ALLOWED_HOSTS"
@@ -20,6 +24,7 @@ OWN_NAMESPACES = "HOLDFAST_OWN_NAMESPACES"
 
 _WHERE = "where the worker is started"
 _FAULTS_OF_A_PAIR = 2
+_MOST_SHOWN = 20
 _CLUSTER_NAMES = 3
 """Labels of a Service's name in a cluster, at least: `frontend.temporal.svc`."""
 
@@ -27,7 +32,8 @@ _CLUSTER_NAMES = 3
 def outside(plan: Plan, rails: Guardrails) -> list[Problem]:
     """Everything in a plan that this worker does not allow, with its path and the setting that would allow it."""
     environment = environment_problems(plan, rails.environments)
-    return [*_namespace(plan, rails), *environment, *_hosts(plan, rails), *_faults(plan, rails)]
+    addresses, load = _addresses(plan, rails), load_problems(plan, rails)
+    return [*_namespace(plan, rails), *environment, *addresses, *_faults(plan, rails), *load]
 
 
 def too_few_for_pairs(rails: Guardrails) -> list[Problem]:
@@ -58,27 +64,39 @@ def _namespace(plan: Plan, rails: Guardrails) -> Iterator[Problem]:
         )
 
 
-def _hosts(plan: Plan, rails: Guardrails) -> Iterator[Problem]:
-    places = {"system.proxy": plan.system.proxy, "system.faults": plan.system.faults}
-    places |= {inner_path("system.services", name): url for name, url in plan.system.services.items()}
-    places["request.url"] = plan.request.url
-    if plan.request.login is not None:
-        places["request.login.url"] = plan.request.login.url
-    if plan.stop.health.url is not None:
-        places["stop.health.url"] = plan.stop.health.url
-    for path, url in places.items():
-        host = (urlsplit(url).hostname or "").lower()
-        if not any(_is_allowed(host, one.lower()) for one in rails.hosts):
+def _addresses(plan: Plan, rails: Guardrails) -> Iterator[Problem]:
+    allowed, never = allowed_by_worker(tuple(rails.open_to)), frozenset(map(address_in, rails.closed_to))
+    for path, url in addresses_in(plan.model_dump(by_alias=True)):
+        try:
+            address = address_of(str(url))
+        except ValueError as error:
+            # Nothing that cannot be judged is allowed, whatever a client would make of it.
+            hint = "write it whole, for example http://127.0.0.1:8080"
+            yield Problem(path=path, message=f"is not an address that can be checked: {error}", hint=hint)
+            continue
+        if address in never:
             yield Problem(
                 path=path,
-                message=f"the worker does not allow host {shown(host)}",
-                hint=f"when you mean it, add it to {ALLOWED_HOSTS} {_WHERE}",
+                message=f"{as_entry(str(url))} is never reached: Temporal, its Web UI or the store is there",
+                hint="name the address of your own service; no setting allows this one",
+            )
+        elif not allowed.allows(address):
+            yield Problem(
+                path=path,
+                message=f"the worker does not allow {shown(as_entry(str(url)))}",
+                hint=f"when you mean it, add {as_entry(str(url))} to {ALLOWED_HOSTS} {_WHERE}",
             )
 
 
-def _is_allowed(host: str, allowed: str) -> bool:
-    # With its dot, so that `*.shop.internal` does not let `evil-shop.internal` pass.
-    return host.endswith(allowed[1:]) if allowed.startswith("*.") else host == allowed
+def as_entry(url: str) -> str:
+    """The entry of a setting or plan that allows this URL and nothing else: host as it is written, and port.
+
+    Raises:
+        ValueError: the URL names no address.
+    """
+    host, address = (urlsplit(url).hostname or "").lower(), address_of(url)
+    # With a zone, as with anything odd, only the canonical spelling is an entry.
+    return str(address) if "%" in host else str(Address(host, address.port))
 
 
 def _faults(plan: Plan, rails: Guardrails) -> Iterator[Problem]:
@@ -105,9 +123,18 @@ def described(rails: Guardrails) -> str:
         namespaces = f"namespaces {', '.join(allowed)}" if allowed else "no namespace"
     faults = "1 fault" if rails.max_active_faults == 1 else f"{rails.max_active_faults} faults"
     return (
-        f"plans may touch {namespaces}; hosts {', '.join(rails.hosts) or 'none'}; "
-        f"at most {faults} at once, none longer than {format_duration(rails.longest_fault)}"
+        f"plans may touch {namespaces}; hosts {_few(rails.open_to)}, never {_few(rails.closed_to)}; "
+        f"at most {faults} at once, none longer than {format_duration(rails.longest_fault)}; "
+        f"at most {format_rate(rails.max_rate)}, {rails.max_in_flight} requests under way, "
+        f"{rails.max_requests} a run, {format_duration(rails.max_load_duration)} of load"
     )
+
+
+def _few(entries: list[str]) -> str:
+    """Entries, or those of the beginning and how many more: a lab may have hundreds."""
+    if len(entries) <= _MOST_SHOWN:
+        return ", ".join(entries) or "none"
+    return f"{', '.join(entries[:_MOST_SHOWN])} and {len(entries) - _MOST_SHOWN} more"
 
 
 def namespace_of(address: str) -> str:

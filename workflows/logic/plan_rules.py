@@ -5,7 +5,6 @@ They work on the raw document, tolerant of broken parts, so that they are report
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -15,14 +14,18 @@ from workflows.contracts.errors import Problem
 from workflows.contracts.guardrails import ALWAYS_REFUSED
 from workflows.contracts.plan import Plan, Safety, Timeouts
 from workflows.contracts.units import format_duration, parse_duration
+from workflows.logic.addresses import Address, address_of
+from workflows.logic.allowed import allowed_by_plan, entry_of
 from workflows.logic.call_rules import call_rules
 from workflows.logic.combination_rules import combination_rules
 from workflows.logic.exclusions import exclusion_rules
 from workflows.logic.fault_rules import fault_rules
+from workflows.logic.guardrails import as_entry
 from workflows.logic.load_rules import load_rules
 from workflows.logic.login_rules import login_rules
+from workflows.logic.plan_addresses import addresses_in
 from workflows.logic.request_rules import reference_rules, request_rules
-from workflows.logic.wording import Nearest, cut, did_you_mean, inner_path, near, shown
+from workflows.logic.wording import Nearest, cut, did_you_mean, near, shown
 
 MOST_SERVICES = 1_000
 TOLD_APART = 36
@@ -31,7 +34,6 @@ TOLD_APART = 36
 _WORK_SLACK = timedelta(seconds=30)
 _LONGEST_HOST = 253
 """Of a name in DNS (RFC 1035)."""
-_ALLOWED_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?|[0-9A-Fa-f]*:[0-9A-Fa-f:.]*")
 
 Raw = dict[Any, Any]
 
@@ -109,49 +111,55 @@ def _namespace(system: Raw, safety: Raw) -> Iterator[Problem]:
         )
 
 
-def _places(document: Raw) -> Iterator[tuple[str, object]]:
-    """Every address in the plan that something is sent to."""
-    system = _mapping(document.get("system"))
-    for name in ("proxy", "faults"):
-        yield f"system.{name}", system.get(name)
-    for name, url in _mapping(system.get("services")).items():
-        yield inner_path("system.services", name), url
-    request = _mapping(document.get("request"))
-    yield "request.url", request.get("url")
-    yield "request.login.url", _mapping(request.get("login")).get("url")
-    yield "stop.health.url", _mapping(_mapping(document.get("stop")).get("health")).get("url")
-
-
 def _hosts(document: Raw, safety: Raw) -> Iterator[Problem]:
-    allowed = safety.get("allowed_hosts", Safety().allowed_hosts)
-    if not isinstance(allowed, list):
+    written = safety.get("allowed_hosts", Safety().allowed_hosts)
+    if not isinstance(written, list):
         return
-    for position, host in enumerate(allowed):
-        if isinstance(host, str) and not _ALLOWED_HOST.fullmatch(host):
+    texts = [one for one in written if isinstance(one, str)]
+    for position, host in enumerate(written):
+        if isinstance(host, str) and not _is_entry(host):
             yield Problem(
                 path=f"safety.allowed_hosts[{position}]",
                 message=f"{shown(host)} is not a host",
-                hint="write the host alone, without http://, port or wildcard",
+                hint="write the host alone or as host:port or host:low-high, without http:// or wildcard",
             )
     given = "" if "allowed_hosts" in safety else "; by default a plan reaches this machine only"
-    hosts = {one.lower() for one in allowed if isinstance(one, str)}
-    for path, url in _places(document):
-        host = _host(url)
-        if host and host not in hosts:
-            yield Problem(
-                path=path,
-                message=f"host {shown(host)} is not in safety.allowed_hosts",
-                hint="when you mean it, add the host there" + given,
-            )
+    allowed, hosts = allowed_by_plan(filter(_is_entry, texts)), allowed_by_plan(map(_alone, filter(_is_entry, texts)))
+    for path, url in addresses_in(document):
+        address = _address(url)
+        if address is None or allowed.allows(address):
+            continue
+        if hosts.allows(address):
+            message, hint = f"{shown(as_entry(str(url)))} is not in safety.allowed_hosts", "this port"
+        else:
+            message, hint = f"host {shown(_host(str(url)))} is not in safety.allowed_hosts", "the host"
+        yield Problem(path=path, message=message, hint=f"when you mean it, add {hint} there{given}")
 
 
-def _host(url: object) -> str:
-    if not isinstance(url, str) or "${" in url.partition("://")[2].partition("/")[0]:
-        return ""
+def _is_entry(text: str) -> bool:
     try:
-        return (urlsplit(url).hostname or "").lower()
+        return not entry_of(text).below and not text.startswith("*")
     except ValueError:
-        return ""
+        return False
+
+
+def _alone(text: str) -> str:
+    host = entry_of(text).host
+    return f"[{host}]" if ":" in host else host
+
+
+def _host(url: str) -> str:
+    return (urlsplit(url).hostname or "").lower()
+
+
+def _address(url: object) -> Address | None:
+    """None for what is no address: other rules say that."""
+    if not isinstance(url, str) or "${" in url.partition("://")[2].partition("/")[0]:
+        return None
+    try:
+        return address_of(url)
+    except ValueError:
+        return None
 
 
 def _environment(system: Raw) -> Iterator[Problem]:

@@ -10,13 +10,13 @@ from workflows.contracts.load import CaseRange, CaseType
 from workflows.contracts.plan import Plan
 from workflows.contracts.preview import CasesPreview, EntryRequests, FaultPreview, LeftOut, Preview, RulesPreview
 from workflows.contracts.timing import Timing
-from workflows.logic.blocks import groups_of, has_control
 from workflows.logic.capture import build_rules
 from workflows.logic.cases import BATCH_SIZE, batches_in, case_count, cases_in, pages_of
 from workflows.logic.durations import ANALYSIS_SENDS, fault_ttl, most_at_once, rules_ttl
 from workflows.logic.environments import environment_in
 from workflows.logic.exclusions import PlanExclusions
 from workflows.logic.faults import expand
+from workflows.logic.load_limits import groups_and_controls
 from workflows.logic.preview_times import remains_on, stages, worst_recovery
 from workflows.logic.preview_workloads import STEPS
 from workflows.logic.tokens import token_of
@@ -36,7 +36,7 @@ def preview(plan: Plan, timing: Timing, assumed: timedelta = ASSUMED) -> Preview
     What only the recording can tell, as the number of requests that a service receives, is given as the least.
     """
     cases = _cases(plan)
-    groups, controls = _groups(plan)
+    groups, controls = groups_and_controls(plan)
     on = remains_on(plan, timing)
     return Preview(
         plan=plan.name,
@@ -85,17 +85,6 @@ def _cases(plan: Plan) -> CasesPreview:
         batches=len(batches_in(everything, BATCH_SIZE)),
         pages=len(pages_of(everything.end, BATCH_SIZE, plan.load.batches_at_once)),
     )
-
-
-def _groups(plan: Plan) -> tuple[int, int]:
-    """How many groups of cases there are, and how many have a control."""
-    on_purpose, groups, controls = PlanExclusions(plan), 0, 0
-    for batch in batches_in(CaseRange(first=0, end=case_count(len(plan.services))), BATCH_SIZE):
-        cases = [case for case in cases_in(plan.service_names, batch) if on_purpose.reason(case) is None]
-        found = groups_of(plan, cases)
-        groups += len(found)
-        controls += sum(has_control(plan, group) for group in found)
-    return groups, controls
 
 
 def _requests(plan: Plan, measured: int, groups: int, controls: int) -> EntryRequests:

@@ -1,0 +1,70 @@
+"""Where Temporal, its Web UI and the store are: what no plan may reach, whatever a worker allows."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from clients.embedded import DevServerSettings
+from clients.listening import ports_of_server_at
+from workflows.contracts.errors import HoldfastError
+from workflows.logic.addresses import LOOPBACK_HOST, Address, address_in
+
+POSTGRESQL_PORT = 5432
+"""Where a URL names none (libpq)."""
+
+
+def own_addresses(temporal: str, database_url: str) -> list[str]:
+    """Every address, `host:port`, that belongs to Temporal or the store, in canonical spelling and sorted."""
+    found = {*_of_temporal(temporal), *_of_embedded(), *_of_store(database_url)}
+    for address in list(found):
+        if address.is_loopback:
+            found |= {Address(LOOPBACK_HOST, port) for port in ports_of_server_at(address.port)}
+    return sorted(map(str, found))
+
+
+def _of_temporal(target: str) -> Iterator[Address]:
+    if not target:
+        return
+    try:
+        yield address_in(target)
+    except ValueError:
+        # Without a port a client takes that of its scheme.
+        for port in ("80", "443"):
+            with contextlib.suppress(ValueError):
+                yield address_in(f"{target}:{port}")
+
+
+def _of_embedded() -> Iterator[Address]:
+    """As `holdfast server` would start it here, and `temporal server start-dev` likewise."""
+    with contextlib.suppress(HoldfastError):
+        settings = DevServerSettings.load()
+        for port in (settings.port, settings.ui_port):
+            if port:
+                yield Address.of(settings.ip, port)
+
+
+def _of_store(database_url: str) -> Iterator[Address]:
+    try:
+        url = make_url(database_url)
+    except ArgumentError:
+        return  # Opening the store says what is wrong with it.
+    if not url.drivername.startswith("postgresql"):
+        return
+    # As asyncpg reads it: several hosts with commas between, in the query as well as before the path.
+    written = [url.host, *_values(url.query.get("host")), os.environ.get("PGHOST")]
+    ports = [url.port, *_values(url.query.get("port")), os.environ.get("PGPORT"), POSTGRESQL_PORT]
+    hosts = [one for text in written if text for one in text.split(",")] or [LOOPBACK_HOST]
+    for host in hosts:
+        name, _, own = host.rpartition(":") if host.count(":") == 1 else (host, "", "")
+        for port in [own, *ports]:
+            with contextlib.suppress(ValueError):
+                yield Address.of(name, int(str(port).partition(",")[0]))
+
+
+def _values(found: str | tuple[str, ...] | None) -> tuple[str, ...]:
+    return (found,) if isinstance(found, str) else found or ()

@@ -1,0 +1,41 @@
+"""A run that has sent load for as long as the worker allows gets no further group of cases."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from activities.load import LoadActivities
+from activities.toolbox import Subject
+from tests.activities.stage import Stage
+from workflows.contracts.errors import ErrorCode, HoldfastError
+from workflows.contracts.guardrails import Guardrails
+from workflows.contracts.windows import LedgerEntry, WindowKind
+
+
+async def test_no_group_is_measured_after_the_workers_longest_load(stage: Stage) -> None:
+    """Counted from when the rules came, by the ledger; nothing is sent, and the run ends as stopped."""
+    now = datetime.now(UTC)
+    row = LedgerEntry(
+        window_id=f"rules/{stage.execution.execution_id}",
+        run_id=str(uuid.uuid4()),
+        execution_id=stage.execution.execution_id,
+        parent_workflow_id="w",
+        parent_run_id="1",
+        kind=WindowKind.RULES,
+        close_by=now + timedelta(hours=1),
+        created_at=now - timedelta(minutes=31),
+    )
+    await stage.tools.store.ledger_intent(row)
+    stage.tools.rails = Guardrails(max_load_duration=timedelta(minutes=30))
+    activities = LoadActivities(stage.tools)
+    subject = Subject(stage.execution, stage.plan)
+    with pytest.raises(HoldfastError, match="longer than the 30m that the worker allows") as raised:
+        await activities._measure(subject, [], {})
+    assert raised.value.code is ErrorCode.STOP_CONDITION
+    assert "HOLDFAST_MAX_LOAD_DURATION" in raised.value.hint
+    assert not stage.lab.counters.entry_baggage
+    stage.tools.rails = Guardrails(max_load_duration=timedelta(minutes=32))
+    await activities._require_time(subject)
