@@ -161,7 +161,7 @@ class Bench:
         address = str(address_of(self.lab.addresses.faults))
         changes: dict[str, Any] = {
             "task_queue": f"{self.settings.task_queue}-other",
-            "environments": {address: "again"},
+            "environments": {address: f"again-{self.name}"},
         }
         if own_store:
             changes["database_url"] = f"sqlite+aiosqlite:///{self.folder}/other.db"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import Any
 
@@ -73,16 +72,16 @@ async def warnings(bench: Bench, execution_id: int) -> list[str]:
 
 
 async def test_leftovers_of_anyone_are_refused(bench: Bench) -> None:
-    """A fault of ours that is still on refuses the next run before it touches anything."""
-    first = await bench.start(bench.small_plan())
-    await bench.until_state(first, lambda state: any(row.kind == "fault" for row in state.windows), "a fault window")
+    """A fault that another installation has on refuses the next run before it touches anything."""
+    first = await fault_on(bench)
     async with bench.other_settings(own_store=True) as queue:
         second = await bench.start(bench.small_plan(), workflow_id=f"other/{bench.name}", queue=queue)
         found = await failure(bench, second)
     assert found.code is ErrorCode.ENVIRONMENT_NOT_CLEAN
     assert found.recovery is Recovery.NOT_NEEDED
     assert "`holdfast run --clean`" in found.message
-    await asyncio.wait_for(first.result(), 60)
+    bench.lab.misbehave(Misbehaviour())
+    await bench.cancelled(first)
 
 
 async def test_what_anyone_left_is_removed_when_asked_and_nothing_else(bench: Bench) -> None:
