@@ -64,7 +64,7 @@ async def close_abandoned(tools: Toolbox, runs: RunDirectory, row: LedgerEntry, 
     A row whose window may still switch something on stays as it is, however off everything is now: that is not
     verified, and to be looked at again.
     """
-    subject = await tools.subject(row.execution_id)
+    subject = await tools.subject_for_closing(row.execution_id)
     if row.kind is WindowKind.RECORDING and await _held_by_another(runs, subject):
         # Recordings have no names of ours: those that are on now belong to the run that holds the namespace.
         return Closing(verified=False, detail="another run holds the namespace; looked at again later")

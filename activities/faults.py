@@ -165,7 +165,7 @@ class FaultActivities:
     @step
     async def recover(self, order: FaultOrder) -> Closing:
         """Remove the fault and verify that it is gone; unverified after `timeouts.recovery` is a result, no error."""
-        subject = await self._tools.subject(order.execution_id)
+        subject = await self._tools.subject_for_closing(order.execution_id)
         end = closing_deadline(subject.plan.timeouts.recovery, subject.execution.timing.call_timeout)
         settle = timedelta(0) if order.known_to_exist else subject.execution.timing.settle
         closing = await close_fault(self._tools, subject, order.fault_name, end, settle)

@@ -159,7 +159,7 @@ class RulesActivities:
     @step
     async def remove(self, order: RulesOrder) -> Closing:
         """Delete the rules and see that they no longer act; unverified after `timeouts.recovery` is a result."""
-        subject = await self._tools.subject(order.execution_id)
+        subject = await self._tools.subject_for_closing(order.execution_id)
         end = closing_deadline(subject.plan.timeouts.recovery, subject.execution.timing.call_timeout)
         settle = timedelta(0) if order.known_to_be_on else subject.execution.timing.settle
         closing = await close_rules(self._tools, subject, order.services, end, settle)

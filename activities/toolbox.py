@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -22,6 +23,8 @@ from workflows.contracts.load import LoadShare
 from workflows.contracts.plan import Plan
 from workflows.contracts.system import KubernetesStability
 from workflows.logic.sharing import shared
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,18 @@ class Toolbox:
         """The execution and its plan, from the store; with a share, the plan as a batch that has it measures it."""
         plan = shared(await self.store.plan(execution_id), share)
         subject = Subject(await self.store.execution(execution_id), plan)
+        self.secrets.know(json.dumps(subject.plan.request.model_dump(mode="json", by_alias=True)))
+        return subject
+
+    async def subject_for_closing(self, execution_id: int) -> Subject:
+        """As `subject`, with what is legible of the plan: nothing unreadable keeps a thing from being switched off.
+
+        For closing, recovering and looking only; whatever switches on or sends load reads strictly.
+        """
+        read = await self.store.plan_for_closing(execution_id)
+        if read.trouble:
+            logger.warning("the plan of execution %d is read in part: %s", execution_id, read.trouble)
+        subject = Subject(await self.store.execution(execution_id), read.plan)
         self.secrets.know(json.dumps(subject.plan.request.model_dump(mode="json", by_alias=True)))
         return subject
 

@@ -184,7 +184,7 @@ class TrafficActivities:
     @step
     async def stop(self, order: RecordingsOrder) -> Closing:
         """Stop recordings of the plan's services and verify it; unverified after `timeouts.recovery` is a result."""
-        subject = await self._tools.subject(order.execution_id)
+        subject = await self._tools.subject_for_closing(order.execution_id)
         settle = timedelta(0) if order.analysis_over else subject.execution.timing.settle
         end = closing_deadline(subject.plan.timeouts.recovery, subject.execution.timing.call_timeout)
         task_id = "" if order.analysis_over else await analysis_of(self._tools, subject)

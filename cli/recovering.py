@@ -97,7 +97,7 @@ class Recoverer:
 
     async def _close(self, row: LedgerEntry, end: datetime) -> Closing:
         """Close, and once more when nothing of it can come on any more, if that is before `end`."""
-        quiet = await quiet_from(self._runs, await self._tools.subject(row.execution_id), row)
+        quiet = await quiet_from(self._runs, await self._tools.subject_for_closing(row.execution_id), row)
         early = datetime.now(UTC) < quiet
         closing = await close_abandoned(self._tools, self._runs, row, end, BY)
         if closing.verified or not early or quiet >= end:
@@ -127,7 +127,7 @@ class Recoverer:
         return _closed(row, closing, why)
 
     async def _peers_clean(self, row: LedgerEntry) -> Closing:
-        subject = await self._tools.subject(row.execution_id)
+        subject = await self._tools.subject_for_closing(row.execution_id)
         left = await left_over(self._tools, subject, f"{FAULT_PREFIX}{base36(row.execution_id)}-")
         return Closing(verified=not left, detail="; ".join(left))
 

@@ -111,7 +111,13 @@ _BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
 def base36(number: int) -> str:
-    """A non-negative number in base 36, as it appears in names at the peers."""
+    """A non-negative number in base 36, as it appears in names at the peers.
+
+    Raises:
+        ValueError: the number is negative, which would never end.
+    """
+    if number < 0:
+        raise ValueError(f"{number} is negative: no execution has such an id")
     digits = ""
     while number:
         number, rest = divmod(number, 36)

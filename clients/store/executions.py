@@ -24,6 +24,7 @@ from workflows.contracts.execution import Ending, Execution, NewExecution, Phase
 from workflows.contracts.plan import Plan
 from workflows.contracts.timing import Timing
 from workflows.logic.canonical import canonical_json, content_id, sha256
+from workflows.logic.lenient_plans import LenientPlan, read_leniently
 from workflows.names import record_id
 
 _RANDOM_BITS = 21
@@ -77,7 +78,19 @@ class Executions:
         """The plan that a run was started with."""
         async with reading(self._engine) as work:
             _, snapshot = await _with_plan(work, execution_id)
-        return Plan.model_validate_json(snapshot.canonical_json)
+        try:
+            return Plan.model_validate_json(snapshot.canonical_json)
+        except ValueError as error:
+            raise _illegible(execution_id, snapshot) from error
+
+    @unbroken
+    async def plan_for_closing(self, execution_id: int) -> LenientPlan:
+        """The plan as far as it can be read: enough to close and to report, never to start."""
+        async with reading(self._engine) as work:
+            row = await work.get(TaskExecution, execution_id)
+            if row is None:
+                raise unknown_execution(execution_id)
+            return _lenient(row, await work.get(PlanSnapshot, row.task_id))
 
     async def change_phase(self, change: PhaseChange) -> None:
         """Move a run to a phase; ids that are None stay as they are. The last call wins: a run may be reset."""
@@ -205,9 +218,30 @@ def _execution(row: TaskExecution, snapshot: PlanSnapshot) -> Execution:
         plan_sha256=snapshot.sha256,
         environment=row.environment,
         namespace=row.namespace,
-        services=Plan.model_validate_json(snapshot.canonical_json).service_names,
-        timing=Timing.model_validate_json(row.timing_json),
+        services=_lenient(row, snapshot).plan.service_names,
+        timing=_timing(row.timing_json),
         started_at=row.started_at,
+    )
+
+
+def _timing(text: str) -> Timing:
+    """The stored intervals; those of production, which wait longest, where they cannot be read."""
+    try:
+        return Timing.model_validate_json(text)
+    except ValueError:
+        return Timing()
+
+
+def _lenient(row: TaskExecution, snapshot: PlanSnapshot | None) -> LenientPlan:
+    text, name = (snapshot.canonical_json, snapshot.name) if snapshot else ("", "")
+    return read_leniently(text, name=name or "unreadable", namespace=row.namespace)
+
+
+def _illegible(execution_id: int, snapshot: PlanSnapshot) -> HoldfastError:
+    return HoldfastError(
+        ErrorCode.STORE_CONFLICT,
+        f"the stored plan of execution {execution_id} (plan_snapshot {snapshot.id}) cannot be read by this version",
+        hint="start a new run from the plan's file; closing and reporting go on with what is legible",
     )
 
 

@@ -37,6 +37,7 @@ from workflows.contracts.load import Case, CaseOutcome, CaseType
 from workflows.contracts.plan import Plan
 from workflows.contracts.timing import Timing
 from workflows.contracts.windows import LedgerEntry, LedgerUpdate, ServiceStability, StabilityMoment
+from workflows.logic.lenient_plans import LenientPlan
 
 
 class Store:
@@ -89,8 +90,12 @@ class Store:
         return await self._executions.get(execution_id)
 
     async def plan(self, execution_id: int) -> Plan:
-        """The plan that a run was started with. See `Executions.plan`."""
+        """The plan that a run was started with, strictly read: for starting. See `Executions.plan`."""
         return await self._executions.plan(execution_id)
+
+    async def plan_for_closing(self, execution_id: int) -> LenientPlan:
+        """What is legible of a run's plan, for closing and reporting. See `Executions.plan_for_closing`."""
+        return await self._executions.plan_for_closing(execution_id)
 
     async def change_phase(self, change: PhaseChange) -> None:
         """Move a run to a phase. See `Executions.change_phase`."""
