@@ -11,7 +11,7 @@ from activities.closing import analysis_of, close_fault, close_recordings, close
 from activities.endings import run_of, write_ending
 from activities.toolbox import Subject, Toolbox
 from clients.runs import RunDirectory
-from clients.store.read_models import ExecutionRow, LogLevel
+from clients.store.read_models import LogLevel, UnfinishedRun
 from workflows.contracts.execution import Recovery
 from workflows.contracts.windows import (
     SETTLED,
@@ -91,7 +91,7 @@ async def settle(tools: Toolbox, row: LedgerEntry, closing: Closing, by: str) ->
     await tools.store.log(row.execution_id, f"{by}:{row.window_id}:{state}", LogLevel.WARN, message)
 
 
-async def write_missing_end(tools: Toolbox, runs: RunDirectory, record: ExecutionRow) -> bool:
+async def write_missing_end(tools: Toolbox, runs: RunDirectory, record: UnfinishedRun) -> bool:
     """Write how a run ended that was ended before it had a lock, which else writes it; whether it was this one's turn.
 
     A lock writes the end before it settles its own row. So once every row is settled nobody else is going to.
