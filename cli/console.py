@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -37,6 +38,12 @@ _WITHOUT_COLOUR = {"dumb", "unknown"}
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="As JSON.")
 """For commands that print facts: JSON, and nothing else, on standard output. An error is JSON there as well, and a
 sentence on standard error; wrong use of the command line is the sentence alone, because nothing has begun."""
+
+_SURROUNDINGS = {
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOENT, errno.ENOTDIR, errno.EISDIR),
+    *(errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP, errno.EMFILE, errno.ENFILE),
+}
+"""Trouble with files and folders: no defect of ours, and for a person to mend."""
 
 QUIET = click.option("--quiet", "-q", is_flag=True, help="No progress: only what came of it.")
 
@@ -276,12 +283,22 @@ def understood(error: Exception) -> HoldfastError:
         error = server_error(error)
     if isinstance(error, HoldfastError):
         return error if error.hint else HoldfastError(error.code, error.message, hint=after_error(error.code))
+    if isinstance(error, OSError) and error.errno in _SURROUNDINGS:
+        what = str(error.filename) if error.filename is not None else "the current folder, or what is in it,"
+        message = f"{what} cannot be used: {error.strerror}"
+        return HoldfastError(ErrorCode.VALIDATION_ERROR, message, hint="mend that, or go to another folder")
     message = f"unexpected {type(error).__name__}. Details: {_keep_traceback()}"
     return HoldfastError(ErrorCode.UNEXPECTED, message, hint=after_error(ErrorCode.UNEXPECTED))
 
 
 def _keep_traceback() -> Path:
     """Write the traceback under `.holdfast`, or, where that cannot be, where temporary files go."""
+    with contextlib.suppress(OSError):
+        return _written_details()
+    return Path("(there is no folder to write them to)")
+
+
+def _written_details() -> Path:
     name = f"error-{datetime.now().astimezone():%Y%m%d-%H%M%S}-{os.getpid()}.txt"
     text = traceback.format_exc()
     try:

@@ -13,7 +13,7 @@ from click.utils import PacifyFlushWrapper
 
 from cli.checking import schema, validate
 from cli.compare import compare
-from cli.console import complain
+from cli.console import UNWRITABLE, complain
 from cli.demo import demo
 from cli.exit_codes import ExitCode
 from cli.faults import faults
@@ -71,11 +71,11 @@ def main() -> NoReturn:
         cli(prog_name="holdfast")
     except SystemExit as end:
         # What click itself writes (help, usage) meets a broken pipe there, and calls that 1: «verdict failed».
-        code = ExitCode.OUTPUT_LOST if isinstance(sys.stdout, PacifyFlushWrapper) else end.code
+        code = ExitCode.OUTPUT_LOST if type(sys.stdout) is PacifyFlushWrapper else end.code
     except OSError as error:
         complain(f"error: standard output cannot be written: {error.strerror or error}")
         code = ExitCode.OUTPUT_LOST
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(*UNWRITABLE):
             stream.flush()
     os._exit(code if isinstance(code, int) else 0 if code is None else 1)
