@@ -6,10 +6,9 @@ import contextlib
 import io
 import os
 import sys
-from typing import NoReturn
+from typing import NoReturn, cast
 
 import click
-from click.utils import PacifyFlushWrapper
 
 from cli.checking import schema, validate
 from cli.compare import compare
@@ -66,12 +65,13 @@ def main() -> NoReturn:
     short script). Everything of ours is closed by then, and the streams are flushed here.
     """
     _secure_standard_streams()
-    code: object = 0
+    output, code = sys.stdout, cast("object", 0)
     try:
         cli(prog_name="holdfast")
     except SystemExit as end:
-        # What click itself writes (help, usage) meets a broken pipe there, and calls that 1: «verdict failed».
-        code = ExitCode.OUTPUT_LOST if type(sys.stdout) is PacifyFlushWrapper else end.code
+        # Where what click itself writes (help) meets a broken pipe, it replaces the stream, and calls that 1: «verdict
+        # failed».
+        code = end.code if sys.stdout is output else ExitCode.OUTPUT_LOST
     except OSError as error:
         complain(f"error: standard output cannot be written: {error.strerror or error}")
         code = ExitCode.OUTPUT_LOST
