@@ -148,5 +148,5 @@ def _trouble(error: Exception) -> str:
     if not isinstance(error, ValidationError):
         return f"{type(error).__name__}: {_short(str(error))}"
     first = error.errors(include_url=False, include_context=False)[0]
-    where = ".".join(str(part) for part in first["loc"]) or "the row"
+    where = str(first["loc"][0]) if first["loc"] else "the row"
     return f"{where} is {_short(first['input'])}: {first['msg'][:200]}"
