@@ -7,6 +7,7 @@ PARALLEL ?= 3
 SHARE ?= 15m
 VENV := .venv
 BIN := $(VENV)/bin
+UPGRADE ?= --upgrade
 
 # Workers, and the sandbox of each workflow, import everything again: without compiled files that takes twice as long.
 unexport PYTHONDONTWRITEBYTECODE
@@ -17,17 +18,21 @@ unexport PYTHONDONTWRITEBYTECODE
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
 
-# The lock file serves as constraints, so that every fresh clone installs the same versions.
-$(BIN)/.app: pyproject.toml requirements-dev.lock
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+# Every fresh clone installs the same files: pip refuses what is not in the lock files, or has another hash. The project
+# itself has none, so it is installed apart, without dependencies, built with the setuptools of the lock file.
+$(BIN)/.app: pyproject.toml requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit("Holdfast needs Python 3.11 or newer, this is " + sys.version.split()[0] + "; try: make PYTHON=python3.12 ...") if sys.version_info < (3, 11) else None'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing Holdfast into $(VENV) ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements-dev.lock -e .
+	@$(PIP) --require-hashes -r requirements.lock
+	@$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
 
-$(BIN)/.dev: $(BIN)/.app
+$(BIN)/.dev: $(BIN)/.app requirements-dev.lock
 	@echo "installing the test tools into $(VENV) ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements-dev.lock -e '.[dev]'
+	@$(PIP) --require-hashes -r requirements-dev.lock
 	@touch $@
 
 demo: $(BIN)/.app  ## break a small shop service by service and see which pair takes it down (KEEP=1: leave it up)
@@ -58,9 +63,12 @@ format: $(BIN)/.dev  ## let the formatter and the linter's fixes rewrite the cod
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-lock: $(BIN)/.dev  ## resolve requirements-dev.lock again
+LOCK := uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-package holdfast --extra build
+
+lock: $(BIN)/.dev  ## resolve the lock files again (UPGRADE= : keep versions where they still fit)
 	@$(BIN)/python -m pip install --quiet uv
-	@$(BIN)/uv pip compile --quiet --universal --upgrade --python-version 3.11 --extra dev --no-emit-package holdfast pyproject.toml -o requirements-dev.lock
+	@$(BIN)/$(LOCK) $(UPGRADE) pyproject.toml -o requirements.lock
+	@$(BIN)/$(LOCK) $(UPGRADE) --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 
 histories: $(BIN)/.dev  ## record the histories that tests replay again (docs/architecture.md, "Changing a workflow")
 	@$(BIN)/python -m tests.workflows.record_histories

@@ -13,7 +13,7 @@ from activities.closing import analysis_of, close_fault, close_recordings, close
 from activities.endings import run_of, write_ending
 from activities.toolbox import Subject, Toolbox
 from clients.runs import RunDirectory
-from clients.store.read_models import ExecutionRow, LogLevel
+from clients.store.read_models import LogLevel, UnfinishedRun
 from workflows.contracts.execution import Recovery
 from workflows.contracts.windows import (
     SETTLED,
@@ -80,7 +80,7 @@ async def close_abandoned(
     A row whose window may still switch something on stays as it is, however off everything is now: that is not
     verified, and to be looked at again.
     """
-    subject = await tools.closing_subject(row.execution_id)
+    subject = await tools.subject_for_closing(row.execution_id)
     if row.kind is WindowKind.RECORDING and await _held_by_another(runs, subject, holder):
         # Recordings have no names of ours: those that are on now belong to the run that holds the namespace.
         return Closing(verified=False, detail="another run holds the namespace; looked at again later")
@@ -107,7 +107,7 @@ async def settle(tools: Toolbox, row: LedgerEntry, closing: Closing, by: str) ->
     await tools.notes.add(row.execution_id, f"{by}:{row.window_id}:{state}", LogLevel.WARN, message)
 
 
-async def write_missing_end(tools: Toolbox, runs: RunDirectory, record: ExecutionRow) -> bool:
+async def write_missing_end(tools: Toolbox, runs: RunDirectory, record: UnfinishedRun) -> bool:
     """Write how a run ended that was ended before it had a lock, which else writes it; whether it was this one's turn.
 
     A lock writes the end before it settles its own row. So once every row is settled nobody else is going to.

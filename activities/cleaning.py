@@ -90,7 +90,7 @@ class Cleaner:
         """Whether a window holds it. Recordings have no names of ours: those of its services count as its own."""
         if row.kind is not WindowKind.RECORDING or one.kind is not OnKind.RECORDING:
             return bool(row.peer_name) and row.peer_name in (one.name, one.record_id)
-        other = await self._tools.subject(row.execution_id)
+        other = await self._tools.subject_for_closing(row.execution_id)
         return other.namespace == one.namespace and one.service in other.plan.service_names
 
     async def _why_not_ours(self, one: On) -> str:
@@ -120,7 +120,7 @@ class Cleaner:
 
     async def _nothing_more(self, row: LedgerEntry) -> bool:
         """Whether nothing of a row can come on any more, nor is on beside this plan's services: else the sweeper's."""
-        other = await self._tools.subject(row.execution_id)
+        other = await self._tools.subject_for_closing(row.execution_id)
         if await quiet_from(self._runs, other, row) > server_now():
             return False
         alone = row.kind in (WindowKind.FAULT, WindowKind.PAIR_FAULT)

@@ -212,6 +212,7 @@ async def rules_gone(
 async def acting(tools: Toolbox, subject: Subject, services: list[str]) -> set[str]:
     """The services of an execution whose canary answers: see `seen_acting`."""
     tokens = await _tokens(tools, subject)
+    # A token that the store does not have selects nothing; closing then relies on sessions and sidecars.
     mine = {name: tokens[name] for name in services if name in tokens}
     return await seen_acting(tools.canary, subject.plan, subject.execution.record_id, mine)
 
@@ -229,5 +230,8 @@ async def _tokens(tools: Toolbox, subject: Subject) -> dict[str, str]:
 async def seen_acting(canary: CanaryClient, plan: Plan, record_id: str, tokens: dict[str, str]) -> set[str]:
     """The services whose canary answers to their token: rules are seen to act, without a real business request."""
     addresses = plan.system.services
-    asked = (canary.intercepted(addresses[name], record_id, name, token) for name, token in tokens.items())
-    return {name for name, answered in zip(tokens, await asyncio.gather(*asked), strict=True) if answered}
+    asked = {name: token for name, token in tokens.items() if name in addresses}
+    answers = await asyncio.gather(
+        *(canary.intercepted(addresses[name], record_id, name, token) for name, token in asked.items())
+    )
+    return {name for name, answered in zip(asked, answers, strict=True) if answered}

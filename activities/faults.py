@@ -175,7 +175,7 @@ class FaultActivities:
             HoldfastError: NO_PERMIT for a fault that is not the execution's, by its name or by the ledger.
         """
         await self._refuse_foreign(order)
-        subject = await self._tools.closing_subject(order.execution_id)
+        subject = await self._tools.subject_for_closing(order.execution_id)
         end = closing_deadline(subject.plan.timeouts.recovery, subject.execution.timing.call_timeout)
         settle = timedelta(0) if order.known_to_exist else subject.execution.timing.settle
         closing = await close_fault(self._tools, subject, order.fault_name, end, settle)

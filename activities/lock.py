@@ -172,7 +172,7 @@ class LockActivities:
 
         A row left unverified is not waited for: its window has already used its time.
         """
-        subject = await self._tools.subject(order.execution_id)
+        subject = await self._tools.subject_for_closing(order.execution_id)
         over = (*SETTLED, LedgerState.UNVERIFIED)
         rows: list[LedgerEntry] = []
 
@@ -195,7 +195,7 @@ class LockActivities:
     @closes
     async def verify(self, order: ExecutionRef) -> Closing:
         """See once more, at the peers, that nothing of this execution is on, and that the request is as it was."""
-        subject = await self._tools.subject(order.execution_id)
+        subject = await self._tools.subject_for_closing(order.execution_id)
         ours = f"{FAULT_PREFIX}{base36(order.execution_id)}-"
 
         left = ["the peers could not be asked whether everything is off"]

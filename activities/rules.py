@@ -170,7 +170,7 @@ class RulesActivities:
 
         Those of the execution's record id, as the store has it, in services of its plan.
         """
-        subject = await self._tools.closing_subject(order.execution_id)
+        subject = await self._tools.subject_for_closing(order.execution_id)
         known = [service for service in order.services if service in subject.plan.service_names]
         order = order.model_copy(update={"services": known})
         end = closing_deadline(subject.plan.timeouts.recovery, subject.execution.timing.call_timeout)

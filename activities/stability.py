@@ -25,7 +25,7 @@ class StabilityActivities:
     @reads
     async def await_stability(self, order: StabilityOrder) -> StabilityReport:
         """Wait for each service, all at once, at most the plan's `timeouts.stability`; report and store every one."""
-        subject = await self._tools.closing_subject(order.execution_id)
+        subject = await self._tools.subject_for_closing(order.execution_id)
         client = self._tools.stability(subject.plan)
         left = closing_deadline(subject.plan.timeouts.stability, subject.execution.timing.call_timeout).left
         every = subject.execution.timing.stability_poll

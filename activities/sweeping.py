@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from temporalio import activity
 
@@ -11,6 +12,7 @@ from activities.clocks import Deadline, server_now
 from activities.permit import closes
 from activities.toolbox import Toolbox
 from clients.runs import RunDirectory
+from clients.store.decoding import Rows
 from workflows.contracts.errors import HoldfastError
 from workflows.contracts.sweeping import SweepOrder, SweepReport
 
@@ -35,7 +37,9 @@ class SweepActivities:
         closed: list[str] = []
         cancelled: list[str] = []
         failed: list[str] = []
-        for row in await self._tools.store.ledger_unsettled():
+        rows = await self._tools.store.ledger_unsettled()
+        failed += _named(rows)
+        for row in rows:
             try:
                 if await is_abandoned(self._tools, self._runs, row, server_now):
                     end = Deadline.after(CLOSE_ATTEMPT)
@@ -45,17 +49,31 @@ class SweepActivities:
                     # Its run is gone, yet nobody told it: after a reset the server does not (docs/architecture.md).
                     await self._runs.cancel(row.window_id, row.run_id)
                     cancelled.append(row.window_id)
-            except HoldfastError as error:
-                activity.logger.warning("could not sweep %s: %s", row.window_id, error)
+            except Exception as error:
+                activity.logger.warning("could not sweep %s: %s", row.window_id, _words(error))
                 failed.append(row.window_id)
         return SweepReport(closed=closed, cancelled=cancelled, failed=failed, ended=await self._write_missing_ends())
 
     async def _write_missing_ends(self) -> list[str]:
         ended = []
-        for record in await self._tools.store.unfinished_executions():
+        records = await self._tools.store.unfinished_executions()
+        _named(records)
+        for record in records:
             try:
                 if await write_missing_end(self._tools, self._runs, record):
                     ended.append(record.workflow_id)
-            except HoldfastError as error:
-                activity.logger.warning("could not tell how %s ended: %s", record.workflow_id, error)
+            except Exception as error:
+                activity.logger.warning("could not write how %s ended: %s", record.workflow_id, _words(error))
         return ended
+
+
+def _named(rows: Rows[Any]) -> list[str]:
+    """Log the rows that could not be read; their names."""
+    for damaged in rows.damaged:
+        activity.logger.error("%s", damaged)
+    return [f"{damaged.table}, {damaged.row}" for damaged in rows.damaged if damaged.table == "ledger"]
+
+
+def _words(error: Exception) -> str:
+    # The text of a defect may quote anything, so only its name is logged.
+    return str(error) if isinstance(error, HoldfastError) else f"unexpected {type(error).__name__}"

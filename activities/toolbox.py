@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -24,6 +25,8 @@ from workflows.contracts.load import LoadShare
 from workflows.contracts.plan import Plan
 from workflows.contracts.system import KubernetesStability
 from workflows.logic.sharing import shared
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -60,20 +63,30 @@ class Toolbox:
     def __post_init__(self) -> None:
         self.notes = Notes(self.store)
 
-    async def closing_subject(self, execution_id: int) -> Subject:
-        """As `subject`, for what closes: a run this worker has worked on is known without the store.
-
-        Raises:
-            HoldfastError: as `subject`, when it is not known.
-        """
-        return await self._known.or_known(execution_id, self.subject(execution_id))
-
     async def subject(self, execution_id: int, share: LoadShare | None = None) -> Subject:
         """The execution and its plan, from the store; with a share, the plan as a batch that has it measures it."""
         plan = shared(await self.store.plan(execution_id), share)
         subject = Subject(await self.store.execution(execution_id), plan)
         self.secrets.know(json.dumps(subject.plan.request.model_dump(mode="json", by_alias=True)))
         return subject if share else self._known.keep(execution_id, subject)
+
+    async def subject_for_closing(self, execution_id: int) -> Subject:
+        """As `subject`, for what closes: nothing unreadable keeps a thing from being switched off.
+
+        Of a plan, what is legible. Of a store that cannot be read now, what it last had of this run.
+
+        Raises:
+            HoldfastError: as `subject`, when nothing is known of the run.
+        """
+        return await self._known.or_known(execution_id, self._legible(execution_id))
+
+    async def _legible(self, execution_id: int) -> Subject:
+        read = await self.store.plan_for_closing(execution_id)
+        if read.trouble:
+            logger.warning("the plan of execution %d is read in part: %s", execution_id, read.trouble)
+        subject = Subject(await self.store.execution(execution_id), read.plan)
+        self.secrets.know(json.dumps(subject.plan.request.model_dump(mode="json", by_alias=True)))
+        return subject if read.trouble else self._known.keep(execution_id, subject)
 
     def proxy(self, plan: Plan) -> ProxyClient:
         """The plan's traffic proxy."""

@@ -199,7 +199,7 @@ class TrafficActivities:
         Recordings have no names of ours, so those of others must not be taken for them: of an execution that never
         intended any, none is stopped; nor where another one holds the namespace and the ledger has this one's off.
         """
-        subject = await self._tools.closing_subject(order.execution_id)
+        subject = await self._tools.subject_for_closing(order.execution_id)
         if why := await self._none_of_ours(subject):
             return Closing(verified=True, detail=why)
         settle = timedelta(0) if order.analysis_over else subject.execution.timing.settle

@@ -12,7 +12,7 @@ import click
 import httpx
 import yaml
 
-from cli.console import clear_errors, say
+from cli.console import acts, clear_errors, say
 from cli.exit_codes import ExitCode, RunOutcome
 from cli.following import Detached
 from cli.interrupts import Interrupts
@@ -42,6 +42,7 @@ RECOVERY_PATIENCE = 60.0
 @click.command()
 @click.option("--keep", is_flag=True, help="Leave server, worker and lab up until Ctrl-C, for looking around.")
 @clear_errors
+@acts
 def demo(*, keep: bool) -> None:
     """Break a small shop service by service and see which pair of failures takes it down.
 

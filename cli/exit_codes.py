@@ -27,6 +27,8 @@ class ExitCode(IntEnum):
     INCONCLUSIVE = 6
     REFUSED = 7
     """Refused with nothing touched: locked, already running, not clean."""
+    OUTPUT_LOST = 8
+    """Standard output cannot be written: closed, full, or nobody reads it. Only 5 wins over it."""
     CANCELLED = 130
 
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import click
 
 from cli.console import AS_JSON, clear_errors, say, say_json
+from cli.damage import damage_facts, damaged, with_damage
 from cli.exit_codes import ExitCode
 from cli.next_steps import after_faults
 from cli.peer_looks import PeerLook, Peers, ask_peers, peers_of
@@ -36,10 +37,11 @@ async def _faults(*, as_json: bool) -> ExitCode:
     entries, halt, peers = await ask_store(_ledger)
     looks = await ask_peers(peers)
     anything = bool(entries) or any(look.may_be_on for look in looks)
-    code = ExitCode.RECOVERY_UNVERIFIED if anything else ExitCode.PASSED
+    code = with_damage(ExitCode.RECOVERY_UNVERIFIED if anything else ExitCode.PASSED)
     if as_json:
         facts = {"halted": halt.model_dump(mode="json") if halt else None, "ledger": [_facts(one) for one in entries]}
-        say_json(facts | {"peers": [_told(look, entries) for look in looks], "exit_code": code})
+        told = [_told(look, entries) for look in looks]
+        say_json(facts | {"peers": told, "damaged": damage_facts(), "exit_code": code})
         return code
     if halt:
         say(str(halt), bold=True)
@@ -48,7 +50,7 @@ async def _faults(*, as_json: bool) -> ExitCode:
     for look in looks:
         for line in _peer_lines(look, entries):
             say(line)
-    if not anything:
+    if not anything and not damaged():
         say("nothing is on")
     say(f"next: {after_faults(anything=anything)}")
     return code

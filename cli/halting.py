@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from contextlib import suppress
 
 import click
@@ -11,7 +12,8 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from cli.attendance import Attendance
 from cli.connection import connected
-from cli.console import AS_JSON, clear_errors, complain, say, say_json
+from cli.console import AS_JSON, acts, clear_errors, complain, say, say_json, understood
+from cli.damage import damage_facts, note, with_damage
 from cli.exit_codes import ExitCode, RunOutcome
 from cli.following import Run, Say, ask_to_end, end_of
 from cli.interrupts import Interrupts
@@ -21,7 +23,7 @@ from cli.starting import task_queue, who
 from clients.runs import RunDirectory
 from clients.store.read_models import Halt
 from clients.temporal import server_error
-from workflows.contracts.errors import HoldfastError
+from workflows.contracts.errors import ErrorCode, HoldfastError
 from workflows.contracts.execution import Recovery, RunSummary
 
 MENTION_PATIENCE = 2.0
@@ -44,6 +46,7 @@ async def mention_halt() -> Halt | None:
 @click.option("--no-wait", is_flag=True, help="Do not wait until everything is off.")
 @AS_JSON
 @clear_errors
+@acts
 def halt(reason: str, *, no_wait: bool, as_json: bool) -> None:
     """Cancel all runs, wait until everything is off, and refuse new ones until `holdfast unhalt`.
 
@@ -61,17 +64,18 @@ async def _halt(reason: str, *, wait: bool, as_json: bool) -> ExitCode:
         flag = await ask_store(lambda store: store.halt(reason, who()))
         remark(f"{flag}. New runs are refused until `holdfast unhalt`")
         client = await interrupts.during(connected())
-        runs = await interrupts.during(_under_way(client))
-        for run in runs:
-            await ask_to_end(run)
-            remark(f"asked {run.id} to end")
-        ends = await interrupts.during(_ends(client, runs, remark)) if wait else []
-    verified = all(end.recovery is not Recovery.UNVERIFIED for end in ends)
-    code = ExitCode.PASSED if verified else ExitCode.RECOVERY_UNVERIFIED
+        runs, troubles = await interrupts.during(_asked_to_end(client, remark))
+        ends, missed = await interrupts.during(_ends(client, runs, remark)) if wait else ([], [])
+    troubles += missed
+    for trouble in troubles:
+        complain(f"error: {trouble}")
+    verified = not troubles and all(end.recovery is not Recovery.UNVERIFIED for end in ends)
+    code = with_damage(ExitCode.PASSED if verified else ExitCode.RECOVERY_UNVERIFIED)
     if as_json:
         told = [end.model_dump(mode="json") for end in ends]
         asked = [{"workflow_id": run.id, "run_id": run.run_id} for run in runs]
-        say_json({"halt": flag.model_dump(mode="json"), "asked_to_end": asked, "ended": told, "exit_code": code})
+        facts = {"halt": flag.model_dump(mode="json"), "asked_to_end": asked, "ended": told, "troubles": troubles}
+        say_json(facts | {"damaged": damage_facts(), "exit_code": code})
         return code
     for end in ends:
         say(f"{end.workflow_id}: {end.status}, recovery {end.recovery}")
@@ -79,31 +83,99 @@ async def _halt(reason: str, *, wait: bool, as_json: bool) -> ExitCode:
     return code
 
 
-async def _under_way(client: Client) -> list[Run]:
-    """Every run whose end is not written, by the store, and every one that the server lists; each once."""
-    stored = await ask_store(lambda store: store.unfinished_executions())
-    listed = await RunDirectory(client).open_runs(task_queue())
-    keys = dict.fromkeys([*((row.workflow_id, row.run_id) for row in stored), *listed])
-    handles = [client.get_workflow_handle(one, run_id=run_id, result_type=RunSummary) for one, run_id in keys]
-    return [handle for handle in handles if await _is_known(handle)]
+async def _asked_to_end(client: Client, remark: Say) -> tuple[list[Run], list[str]]:
+    """Ask every run to end: those that the server lists, and those whose end is not written in the store.
+
+    Each by itself, and the server's first: whatever is wrong with one run, or with the store, all others are asked.
+    Also returns a sentence for each that could not be asked.
+
+    Raises:
+        HoldfastError: nothing could be asked at all.
+    """
+    troubles: list[HoldfastError] = []
+    asked: dict[tuple[str, str], Run] = {}
+    for source in (_listed(client), _stored(client)):
+        try:
+            runs = await source
+        except HoldfastError as error:
+            troubles.append(error)
+            continue
+        for run in runs:
+            key = (run.id, run.run_id or "")
+            if key in asked:
+                continue
+            try:
+                await ask_to_end(run)
+            except Exception as error:
+                troubles.append(_not_asked(run, error))
+                continue
+            asked[key] = run
+            remark(f"asked {run.id} to end")
+    if troubles and not asked and all(one.code is ErrorCode.PEER_UNREACHABLE for one in troubles):
+        raise troubles[0]
+    return list(asked.values()), [str(one) for one in troubles]
 
 
-async def _is_known(run: Run) -> bool:
-    """Whether the server still knows a run; one that it has forgotten ended long ago."""
+async def _listed(client: Client) -> list[Run]:
+    return [_handle(client, *key) for key in await RunDirectory(client).open_runs(task_queue())]
+
+
+async def _stored(client: Client) -> list[Run]:
+    """Runs whose end is not written, as far as the server knows them; one that it has forgotten ended long ago."""
+    found = []
+    for row in await ask_store(lambda store: store.unfinished_executions()):
+        run_id: str | None = row.run_id
+        if not _is_uuid(row.run_id):
+            trouble = f"run_id is {row.run_id[:60]!r}, which is no run's: the newest run of {row.workflow_id} is meant"
+            note("task_execution", f"id={row.execution_id}", trouble, may_be_on=True)
+            run_id = None
+        run = _handle(client, row.workflow_id, run_id)
+        try:
+            described = await run.describe()
+        except RPCError as error:
+            if error.status in (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT):
+                continue
+            # It is asked all the same, and what then goes wrong is named.
+            found.append(run)
+        else:
+            found.append(_handle(client, row.workflow_id, described.run_id))
+    return found
+
+
+def _is_uuid(text: str) -> bool:
     try:
-        await run.describe()
-    except RPCError as error:
-        if error.status is RPCStatusCode.NOT_FOUND:
-            return False
-        raise server_error(error) from error
-    return True
+        return str(uuid.UUID(text)) == text.lower()
+    except ValueError:
+        return False
 
 
-async def _ends(client: Client, runs: list[Run], remark: Say) -> list[RunOutcome]:
-    """How they ended, their locks' last looks included."""
+def _handle(client: Client, workflow_id: str, run_id: str | None) -> Run:
+    return client.get_workflow_handle(workflow_id, run_id=run_id, result_type=RunSummary)
+
+
+def _not_asked(run: Run, error: Exception) -> HoldfastError:
+    known = server_error(error) if isinstance(error, RPCError) else None
+    code = known.code if known else ErrorCode.UNEXPECTED
+    why = known.message if known else f"unexpected {type(error).__name__}"
+    hint = "`holdfast recover` closes what is on"
+    return HoldfastError(code, f"{run.id} could not be asked to end: {why}", hint=hint)
+
+
+async def _ends(client: Client, runs: list[Run], remark: Say) -> tuple[list[RunOutcome], list[str]]:
+    """How they ended, their locks' last looks included; and a sentence for each of which that is not known."""
     reminding = asyncio.create_task(_mention_absence(client, runs, remark))
+    ends: list[RunOutcome] = []
+    missed = []
     try:
-        return await asyncio.gather(*(end_of(client, run, remark) for run in runs))
+        found = await asyncio.gather(*(end_of(client, run, remark) for run in runs), return_exceptions=True)
+        for run, end in zip(runs, found, strict=True):
+            if isinstance(end, RunOutcome):
+                ends.append(end)
+            elif isinstance(end, Exception):
+                missed.append(f"how {run.id} ended is not known: {understood(end)}")
+            else:
+                raise end
+        return ends, missed
     finally:
         reminding.cancel()
         await asyncio.gather(reminding, return_exceptions=True)
@@ -122,6 +194,7 @@ async def _mention_absence(client: Client, runs: list[Run], remark: Say) -> None
 @click.command()
 @AS_JSON
 @clear_errors
+@acts
 def unhalt(*, as_json: bool) -> None:
     """Let runs begin again after `holdfast halt`."""
     was = asyncio.run(ask_store(lambda store: store.unhalt()))

@@ -1,4 +1,7 @@
-"""SIGINT and SIGTERM as events: from the first moment on none of them is lost and none of them kills us half-way."""
+"""Requests to end as events, from the first moment on: none is lost, and none ends the process half-way.
+
+SIGINT and SIGTERM, SIGHUP (a closed terminal) and SIGQUIT mean the same.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,13 @@ from typing import Any, Self, TypeVar
 
 T = TypeVar("T")
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+"""Each would end the process half-way by itself."""
+
+
+def handled() -> list[signal.Signals]:
+    """The signals that ask to end here: all of them but those that our parent has us ignore (`nohup`)."""
+    return [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
 
 
 class Interrupted(Exception):  # noqa: N818 - not an error: somebody asked us to end
@@ -22,10 +31,12 @@ class Interrupts:
 
     def __init__(self) -> None:
         self._pending: asyncio.Queue[None] = asyncio.Queue()
+        self._handled: list[signal.Signals] = []
 
     def __enter__(self) -> Self:
         loop = asyncio.get_running_loop()
-        for number in _SIGNALS:
+        self._handled = handled()
+        for number in self._handled:
             loop.add_signal_handler(number, self.push)
         return self
 
@@ -33,7 +44,7 @@ class Interrupts:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         loop = asyncio.get_running_loop()
-        for number in _SIGNALS:
+        for number in self._handled:
             loop.remove_signal_handler(number)
 
     def push(self) -> None:

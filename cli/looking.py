@@ -9,7 +9,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from cli.connection import connected
-from cli.console import AS_JSON, clear_errors, complain, say, say_json
+from cli.console import AS_JSON, acts, clear_errors, complain, say, say_json
 from cli.exit_codes import ExitCode, RunOutcome
 from cli.following import Run, ask_to_end, end_of
 from cli.interrupts import Interrupts
@@ -51,6 +51,7 @@ async def known(client: Client, given: str) -> Run:
 @click.option("--no-wait", is_flag=True, help="Do not wait until everything is off.")
 @AS_JSON
 @clear_errors
+@acts
 def cancel(run_id: str, *, no_wait: bool, as_json: bool) -> None:
     """Cancel a run and wait until everything is off. ID is a plan's name or a workflow id.
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import sys
-from typing import NoReturn
+from typing import NoReturn, cast
 
 import click
 
 from cli.checking import schema, validate
 from cli.compare import compare
+from cli.console import UNWRITABLE, complain
 from cli.demo import demo
+from cli.exit_codes import ExitCode
 from cli.faults import faults
 from cli.halting import halt, unhalt
 from cli.init import init
@@ -42,6 +45,18 @@ for command in _COMMANDS:
     cli.add_command(command)
 
 
+def _secure_standard_streams() -> None:
+    """Fill closed descriptors, which files that we open (a database) would get; let any text be written."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def main() -> NoReturn:
     """Entry point of `holdfast`. Never returns.
 
@@ -49,12 +64,18 @@ def main() -> NoReturn:
     the process with 134 or 139 instead of the exit code (temporalio/sdk-python issue 300; seen in every second run of a
     short script). Everything of ours is closed by then, and the streams are flushed here.
     """
-    code: object = 0
+    _secure_standard_streams()
+    output, code = sys.stdout, cast("object", 0)
     try:
         cli(prog_name="holdfast")
     except SystemExit as end:
-        code = end.code
+        # Where what click itself writes (help) meets a broken pipe, it replaces the stream, and calls that 1: «verdict
+        # failed».
+        code = end.code if sys.stdout is output else ExitCode.OUTPUT_LOST
+    except OSError as error:
+        complain(f"error: standard output cannot be written: {error.strerror or error}")
+        code = ExitCode.OUTPUT_LOST
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(*UNWRITABLE):
             stream.flush()
     os._exit(code if isinstance(code, int) else 0 if code is None else 1)

@@ -7,12 +7,13 @@ from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from cli.damage import note
 from clients.at_peers import On, faults_on, sessions_on
 from clients.faults import FaultClient
 from clients.proxy import ProxyClient
 from clients.store.store import Store
 from workflows.contracts.base import Contract
-from workflows.contracts.errors import HoldfastError
+from workflows.contracts.errors import ErrorCode, HoldfastError
 from workflows.contracts.plan import Plan
 from workflows.contracts.windows import LedgerEntry
 
@@ -66,11 +67,23 @@ async def peers_of(store: Store, unsettled: Sequence[LedgerEntry]) -> Peers:
     """The peers that unsettled and recent runs name."""
     peers = Peers()
     for execution_id in {entry.execution_id for entry in unsettled}:
-        peers.add(await store.plan(execution_id), expected=True)
+        await _add(peers, store, execution_id, expected=True)
     # The same plan is the same peers, however often it was run.
     for row in {row.task_id: row for row in await store.latest_executions(RECENT)}.values():
-        peers.add(await store.plan(row.execution_id), expected=False)
+        await _add(peers, store, row.execution_id, expected=False)
     return peers
+
+
+async def _add(peers: Peers, store: Store, execution_id: int, *, expected: bool) -> None:
+    try:
+        read = await store.plan_for_closing(execution_id)
+    except HoldfastError as error:
+        if error.code is not ErrorCode.NOT_FOUND:
+            raise
+        # Its rows in the ledger are listed all the same.
+        note("ledger", f"execution_id={execution_id}", "task_execution does not have this run", may_be_on=expected)
+        return
+    peers.add(read.plan, expected=expected)
 
 
 async def ask_peers(peers: Peers) -> list[PeerLook]:

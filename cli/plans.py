@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from cli.console import complain, say_json, show_problems
+from cli.console import complain, on_terminal, say_json, show_problems
 from cli.exit_codes import ExitCode
 from clients import notes
 from clients.plan_files import PlanFileError, read_plan_file
@@ -141,7 +141,7 @@ def confirm(file: PlanFile, *, unasked: bool, question: str = "", also: str = ""
     together = "one at a time" if most == 1 else f"up to {most} at once"
     breaks = f"This really breaks {names} in {file.plan.system.namespace}, {together}."
     question = question or " ".join(part for part in (breaks, also, "Go on?") if part)
-    if not sys.stdin.isatty():
+    if not on_terminal(sys.stdin):
         complain(f"error: {question} There is no terminal to ask on: say --yes")
         raise SystemExit(ExitCode.INVALID)
     if not click.confirm(question, default=False):

@@ -14,12 +14,13 @@ import click
 
 from activities.toolbox import Toolbox, opened_toolbox
 from cli.connection import connected
-from cli.console import AS_JSON, clear_errors, complain, say, say_json
+from cli.console import AS_JSON, acts, clear_errors, complain, say, say_json
+from cli.damage import damage_facts, damaged, with_damage
 from cli.direct import recover_direct
 from cli.exit_codes import ExitCode
 from cli.interrupts import Interrupts
 from cli.next_steps import after_recovery
-from cli.recovering import Recovered, Recoverer
+from cli.recovering import Recovered, Recoverer, unverified
 from cli.results import existing_store
 from clients.runs import RunDirectory
 from workflows.contracts.errors import ErrorCode, HoldfastError
@@ -53,6 +54,7 @@ class _Duration(click.ParamType[timedelta]):
 @click.option("--yes", is_flag=True, help="With --direct: do not ask before touching what is not on this machine.")
 @AS_JSON
 @clear_errors
+@acts
 def recover(
     *, everything: bool, execution_id: int | None, direct: Path | None, within: timedelta, yes: bool, as_json: bool
 ) -> None:
@@ -91,11 +93,11 @@ async def _recover(execution_id: int | None, within: timedelta, *, everything: b
                 raise
             raise HoldfastError(error.code, error.message, hint=f"{error.hint}; {_ELSE}".lstrip("; ")) from error
     verified = not left and all(one.verified for one in found)
-    code = ExitCode.PASSED if verified else ExitCode.RECOVERY_UNVERIFIED
+    code = with_damage(ExitCode.PASSED if verified else ExitCode.RECOVERY_UNVERIFIED)
     if as_json:
         told = [one.model_dump(mode="json") for one in found]
         kept = [row.model_dump(mode="json") for row in left]
-        say_json({"rows": told, "under_way": kept, "exit_code": code})
+        say_json({"rows": told, "under_way": kept, "damaged": damage_facts(), "exit_code": code})
         return code
     _tell(found, left)
     say(f"next: {after_recovery(verified=verified)}")
@@ -110,7 +112,11 @@ async def _chosen(tools: Toolbox, execution_id: int | None) -> list[LedgerEntry]
     """
     if execution_id is None:
         return await tools.store.ledger_unsettled()
-    await tools.store.execution_row(execution_id)
+    try:
+        await tools.store.execution_row(execution_id)
+    except HoldfastError as error:
+        if error.code is not ErrorCode.STORE_CONFLICT:
+            raise  # A damaged record says so at the end; what is on is closed by its rows in the ledger.
     return [row for row in await tools.store.ledger_of(execution_id) if row.state not in SETTLED]
 
 
@@ -123,9 +129,16 @@ async def _under_way(runs: RunDirectory, rows: Sequence[LedgerEntry]) -> list[Le
 
 async def _each_execution(recoverer: Recoverer, rows: Sequence[LedgerEntry]) -> list[Recovered]:
     by_execution = groupby(sorted(rows, key=lambda row: row.execution_id), key=lambda row: row.execution_id)
+    groups = [list(group) for _, group in by_execution]
     found: list[Recovered] = []
-    for one in await asyncio.gather(*(recoverer.recover(list(group)) for _, group in by_execution)):
-        found += one
+    ends = await asyncio.gather(*(recoverer.recover(group) for group in groups), return_exceptions=True)
+    for group, end in zip(groups, ends, strict=True):
+        if isinstance(end, HoldfastError) and end.code not in _GONE:
+            found += [unverified(row, str(end)) for row in group]
+        elif isinstance(end, BaseException):
+            raise end
+        else:
+            found += end
     return found
 
 
@@ -135,5 +148,5 @@ def _tell(found: Sequence[Recovered], left: Sequence[LedgerEntry]) -> None:
         say(f"{one.kind:<10} {what or one.window_id}: {one.done}", colour=None if one.verified else "red")
     for row in left:
         say(f"{row.kind:<10} {row.window_id}: left on, its run is under way; --execution {row.execution_id} ends it")
-    if not found and not left:
+    if not found and not left and not damaged():
         say("nothing is on")

@@ -64,7 +64,12 @@ class Recoverer:
         Raises:
             HoldfastError: server or store cannot be asked. Trouble at a peer is in the result.
         """
-        await self._ask_to_end(rows)
+        try:
+            await self._ask_to_end(rows)
+        except HoldfastError:
+            raise
+        except Exception as error:
+            self._say(f"{rows[0].parent_workflow_id} could not be asked to end: unexpected {type(error).__name__}")
         windows = [row for row in rows if row.kind is not WindowKind.LOCK]
         locks = [row for row in rows if row.kind is WindowKind.LOCK]
         found = list(await asyncio.gather(*(self._window(row) for row in windows)))
@@ -85,6 +90,14 @@ class Recoverer:
                     await self._runs.cancel(row.window_id, row.run_id)
 
     async def _window(self, row: LedgerEntry) -> Recovered:
+        try:
+            return await self._window_closed(row)
+        except HoldfastError:
+            raise
+        except Exception as error:
+            return _closed(row, _unexpected(error), "")
+
+    async def _window_closed(self, row: LedgerEntry) -> Recovered:
         why = await self._until_ours(row)
         now = await self._now(row)
         if now.state in SETTLED:
@@ -97,7 +110,7 @@ class Recoverer:
 
     async def _close(self, row: LedgerEntry, end: Deadline) -> Closing:
         """Close, and once more when nothing of it can come on any more, if that is before `end`."""
-        quiet = await quiet_from(self._runs, await self._tools.subject(row.execution_id), row)
+        quiet = await quiet_from(self._runs, await self._tools.subject_for_closing(row.execution_id), row)
         # By this machine's clock, which may be wrong: the server tells nobody but workers its own.
         until_quiet = Deadline.after(max(quiet - _now(), timedelta(0)))
         early = not until_quiet.over
@@ -128,10 +141,12 @@ class Recoverer:
                 await settle(self._tools, now, closing, BY)
         except HoldfastError as error:
             closing = Closing(verified=False, detail=str(error))
+        except Exception as error:
+            closing = _unexpected(error)
         return _closed(row, closing, why)
 
     async def _peers_clean(self, row: LedgerEntry) -> Closing:
-        subject = await self._tools.subject(row.execution_id)
+        subject = await self._tools.subject_for_closing(row.execution_id)
         left = await left_over(self._tools, subject, f"{FAULT_PREFIX}{base36(row.execution_id)}-")
         return Closing(verified=not left, detail="; ".join(left))
 
@@ -149,7 +164,13 @@ class Recoverer:
 
     async def _now(self, row: LedgerEntry) -> LedgerEntry:
         rows = await self._tools.store.ledger_of(row.execution_id)
-        return next(one for one in rows if (one.window_id, one.run_id) == (row.window_id, row.run_id))
+        return next((one for one in rows if (one.window_id, one.run_id) == (row.window_id, row.run_id)), row)
+
+
+def _unexpected(error: Exception) -> Closing:
+    # The text of a defect may quote anything, so only its name is shown.
+    detail = f"unexpected {type(error).__name__}; `holdfast recover --direct PLAN` closes by name"
+    return Closing(verified=False, detail=detail)
 
 
 def _now() -> datetime:
@@ -160,6 +181,11 @@ def _closed(row: LedgerEntry, closing: Closing, why: str) -> Recovered:
     if closing.verified:
         return _told(row, LedgerState.CLOSED, f"closed from here and seen to be off: {why}")
     return _told(row, LedgerState.UNVERIFIED, f"not verified: {closing.detail}")
+
+
+def unverified(row: LedgerEntry, why: str) -> Recovered:
+    """A row that could not be dealt with."""
+    return _told(row, LedgerState.UNVERIFIED, f"not verified: {why}")
 
 
 def _told(row: LedgerEntry, state: LedgerState, done: str) -> Recovered:

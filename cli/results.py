@@ -12,6 +12,7 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from cli.console import complain, say
+from cli.damage import watched
 from cli.exit_codes import ExitCode, RunOutcome
 from cli.pairs import fidelity_lines
 from cli.verdict_table import conclusion, table
@@ -61,7 +62,7 @@ async def existing_store(database_url: str | None = None) -> Store:
     """
     url = database_url or Settings.from_environment(os.environ).database_url
     _must_exist(url)
-    return await Store.open(url)
+    return watched(await Store.open(url))
 
 
 def _must_exist(url: str) -> None:

@@ -11,7 +11,7 @@ import click
 from temporalio.client import Client
 
 from cli.connection import connected
-from cli.console import QUIET, STANDARD_OUTPUT, clear_errors, complain, error_facts, say, understood, write_file
+from cli.console import QUIET, STANDARD_OUTPUT, acts, clear_errors, complain, error_facts, say, understood, write_file
 from cli.exit_codes import ExitCode, RunOutcome
 from cli.following import Detached, Follower, Run, Say, mention_missing_worker, untold
 from cli.interrupts import Interrupts
@@ -53,6 +53,7 @@ _CLEANING = (
               "rules agree. No part of the verdict.")  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Show what the run would do, as `holdfast preview` does, and end.")
 @clear_errors
+@acts
 def run(
     plan: Path,
     json_file: Path | None,

@@ -14,7 +14,7 @@ import yaml
 from pydantic import ValidationError
 
 from cli.connection import quieten
-from cli.console import clear_errors, complain, say
+from cli.console import acts, clear_errors, complain, say
 from cli.interrupts import Interrupts
 from clients.embedded import DEFAULT_FILE, DevServerSettings, embedded_server, moved_ports
 from clients.notes import Kind, noted
@@ -37,6 +37,7 @@ JSON_READY = click.option("--json", "as_json", is_flag=True, help="Say where it 
 @click.option("--ui/--no-ui", default=True, show_default=True, help="With the Web UI.")
 @JSON_READY
 @clear_errors
+@acts
 def server(config: Path, database: Path | None, *, ui: bool, as_json: bool) -> None:
     """Run the embedded Temporal server with its Web UI until Ctrl-C."""
     settings = DevServerSettings.load(config)
@@ -77,6 +78,7 @@ async def _server(settings: DevServerSettings, *, ui: bool, as_json: bool) -> No
 @click.option("--free-ports", is_flag=True, help="Take free ports instead of the topology's.")
 @JSON_READY
 @clear_errors
+@acts
 def lab(
     *,
     topology: Path | None,
@@ -218,6 +220,7 @@ def _port(url: str) -> int:
 @click.option("--only", type=click.Choice(["control", "load"]),
               help="One part: control (runs) or load (measuring). Default: both, a process each.")  # fmt: skip
 @clear_errors
+@acts
 def worker(only: str | None) -> None:
     """Run a worker on both queues until Ctrl-C. Configured by TEMPORAL_* and HOLDFAST_* variables."""
     # The worker's imports take a second that other commands do not need.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import signal
 import sys
 import tempfile
 from collections.abc import Collection, Coroutine, Iterator
@@ -13,6 +12,7 @@ from contextlib import AsyncExitStack, contextmanager
 from datetime import timedelta
 from typing import Any, TypeVar
 
+from cli.interrupts import handled
 from cli.load_process import ControlProcess, LoadProcess
 from clients.settings import Settings
 from clients.temporal import connect_patiently
@@ -58,7 +58,7 @@ async def interruptible(work: Coroutine[Any, Any, T], stop: asyncio.Event) -> T 
 
 
 async def serve(parts: Collection[Part], *, load_apart: bool = False) -> None:
-    """Serve these parts in this process until SIGINT or SIGTERM; `load_apart`: load as well, in a process beside it.
+    """Serve these parts in this process until a signal asks to end; `load_apart`: load as well, in a process beside it.
 
     Raises:
         HoldfastError: a setting is wrong, no server answers, the store cannot be used, or load does not come up.
@@ -68,7 +68,7 @@ async def serve(parts: Collection[Part], *, load_apart: bool = False) -> None:
     settings = Settings.from_environment(os.environ)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in handled():
         loop.add_signal_handler(number, stop.set)
     client = await interruptible(connect_patiently(SERVER_PATIENCE), stop)
     if client is None:

@@ -63,7 +63,7 @@ def read_plan_file(path: Path) -> object:
 
 def _text(path: Path, file: str) -> str:
     try:
-        raw = sys.stdin.buffer.read(LARGEST_FILE + 1) if str(path) == _STDIN else _first_bytes(path)
+        raw = _standard_input() if str(path) == _STDIN else _first_bytes(path)
     except OSError as error:
         hint = "give the path of a YAML or JSON file, or - for standard input"
         raise PlanFileError(file, f"cannot be read: {error.strerror or error}", hint=hint) from error
@@ -77,6 +77,12 @@ def _text(path: Path, file: str) -> str:
         line = raw.count(b"\n", 0, error.start) + 1
         hint = "save it as UTF-8, without any other encoding"
         raise PlanFileError(file, f"is not UTF-8 text at byte {error.start}", line=line, hint=hint) from error
+
+
+def _standard_input() -> bytes:
+    if sys.stdin is None or sys.stdin.closed:
+        raise OSError("it is closed")
+    return sys.stdin.buffer.read(LARGEST_FILE + 1)
 
 
 def _first_bytes(path: Path) -> bytes:

@@ -17,6 +17,9 @@ from workflows.contracts.execution import RunFailure, RunStatus, RunSummary
 from workflows.contracts.windows import LockHolder
 from workflows.names import MEMO_HOLDER, WorkflowType
 
+_NOT_KNOWN = (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT)
+"""The server does not know a run: it has forgotten it, or no run can have this id (not a UUID, too long)."""
+
 
 class RunEnd(Contract):
     """How a closed run ended, from the server's own description."""
@@ -46,7 +49,7 @@ class RunDirectory:
         try:
             return (await handle.describe()).status is WorkflowExecutionStatus.RUNNING
         except RPCError as error:
-            if error.status is RPCStatusCode.NOT_FOUND:
+            if error.status in _NOT_KNOWN:
                 return False
             raise _unreachable(error) from error
 
@@ -67,7 +70,7 @@ class RunDirectory:
         try:
             return (await handle.describe()).close_time
         except RPCError as error:
-            if error.status is RPCStatusCode.NOT_FOUND:
+            if error.status in _NOT_KNOWN:
                 return None
             raise _unreachable(error) from error
 
@@ -77,7 +80,7 @@ class RunDirectory:
         try:
             described = (await handle.describe()).raw_description
         except RPCError as error:
-            if error.status is RPCStatusCode.NOT_FOUND:
+            if error.status in _NOT_KNOWN:
                 return False
             raise _unreachable(error) from error
         task = described.pending_workflow_task
@@ -99,7 +102,7 @@ class RunDirectory:
         try:
             await self._client.get_workflow_handle(workflow_id, run_id=run_id).cancel()
         except RPCError as error:
-            if error.status is not RPCStatusCode.NOT_FOUND:
+            if error.status not in _NOT_KNOWN:
                 raise _unreachable(error) from error
 
     async def holder(self, lock_id: str) -> LockHolder | None:
@@ -107,7 +110,7 @@ class RunDirectory:
         try:
             description = await self._client.get_workflow_handle(lock_id).describe()
         except RPCError as error:
-            if error.status is RPCStatusCode.NOT_FOUND:
+            if error.status in _NOT_KNOWN:
                 return None
             raise _unreachable(error) from error
         if description.status is not WorkflowExecutionStatus.RUNNING:
@@ -121,7 +124,7 @@ class RunDirectory:
         try:
             described = await handle.describe()
         except RPCError as error:
-            if error.status is RPCStatusCode.NOT_FOUND:
+            if error.status in _NOT_KNOWN:
                 return RunEnd(status=RunStatus.FAILED, message="the server no longer knows this run")
             raise _unreachable(error) from error
         if described.status is WorkflowExecutionStatus.RUNNING:

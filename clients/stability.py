@@ -34,7 +34,11 @@ class HttpStabilityClient:
 
     async def wait_until_stable(self, service: str, *, longest: timedelta, every: timedelta) -> ServiceStability:
         """Ask until the answers are good, tolerating whatever goes wrong meanwhile."""
-        url = self._addresses[service].rstrip("/") + self._spec.path
+        address = self._addresses.get(service)
+        if address is None:
+            # Of a stored plan that is read in part.
+            return ServiceStability(service=service, stable=False, detail="the plan has no address for it")
+        url = address.rstrip("/") + self._spec.path
         started = time.monotonic()
         end = started + longest.total_seconds()
         good = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from datetime import timedelta
 from typing import Any, cast
 
@@ -39,6 +40,20 @@ def _configuration() -> dict[str, Any]:
         ) from error
 
 
+_ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_][A-Za-z0-9._-]*)(?::([0-9]{1,5}))?")
+_LARGEST_PORT = 65_535
+
+
+def _require_address(address: str) -> None:
+    found = _ADDRESS.fullmatch(address)
+    if found is None or int(found[2] or 1) not in range(1, _LARGEST_PORT + 1):
+        raise HoldfastError(
+            ErrorCode.VALIDATION_ERROR,
+            f"the Temporal server's address {address[:100]!r} cannot be used",
+            hint="set TEMPORAL_ADDRESS to host:port, like 127.0.0.1:7233 or [::1]:7233, without http://",
+        )
+
+
 async def connect(address: str | None = None) -> Client:
     """Connect as configured; with an address, to the embedded server there, whatever the configuration says.
 
@@ -47,10 +62,11 @@ async def connect(address: str | None = None) -> Client:
     """
     configuration = {"target_host": address} if address else _configuration()
     address = configuration.setdefault("target_host", DEFAULT_ADDRESS)
+    _require_address(address)
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT):
             return await Client.connect(**configuration, data_converter=pydantic_data_converter)
-    except (RuntimeError, RPCError, TimeoutError) as error:
+    except (RuntimeError, RPCError, TimeoutError, ValueError) as error:
         raise HoldfastError(
             ErrorCode.PEER_UNREACHABLE,
             f"no Temporal server answers at {address}",

@@ -72,7 +72,7 @@ async def read_run(store: Store, row: ExecutionRow, *, most_cases: int, worst_of
     With more cases than that: none of their results, or with `worst_of_more` all of them, of which the worst are kept.
     """
     run = row.execution_id
-    plan = await store.plan(run)
+    plan = (await store.plan_for_closing(run)).plan
     kinds, propagation = await store.case_counts(run), await store.propagation(run)
     answers = sorted(await store.captured(run), key=lambda one: (one.service, one.position))
     total = sum(kinds.values())

@@ -6,11 +6,13 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Any
 
+from pydantic import TypeAdapter
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col
 
 from clients.store.columns import utc_now
+from clients.store.decoding import Damage, Rows
 from clients.store.ended import refuse_ended, unknown_execution
 from clients.store.engine import reading, writing
 from clients.store.read_models import StoredCase
@@ -26,8 +28,9 @@ CHUNK = 1000
 class Cases:
     """Repository of cases. They are never held all at once: written in chunks, read by index."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, damage: Damage) -> None:
         self._engine = engine
+        self._damage = damage
 
     async def save(self, execution_id: int, cases: Iterable[StoredCase]) -> None:
         """Store cases, a transaction per chunk. Those that are there stay as they are, so a repetition completes them.
@@ -51,17 +54,14 @@ class Cases:
             await insert_missing(work, TestCase, rows, "execution_id", "case_index")
 
     @unbroken
-    async def range(self, execution_id: int, first: int, end: int) -> list[Case]:
+    async def range(self, execution_id: int, first: int, end: int) -> Rows[Case]:
         """The cases with first <= index < end, in order; empty for an unknown run."""
         index = col(TestCase.case_index)
         mine = col(TestCase.execution_id) == execution_id
         columns = (index, col(TestCase.case_id), col(TestCase.case_type), col(TestCase.services))
         async with reading(self._engine) as work:
             rows = await work.execute(select(*columns).where(mine, index >= first, index < end).order_by(index))
-            return [
-                Case(index=number, case_id=case_id, case_type=CaseType(kind), services=services)
-                for number, case_id, kind, services in rows
-            ]
+            return self._damage.all(rows, _case, label=lambda row: f"case {row[0]} of execution {execution_id}")
 
     @unbroken
     async def counts(self, execution_id: int) -> dict[CaseType, int]:
@@ -69,7 +69,13 @@ class Cases:
         kind = col(TestCase.case_type)
         wanted = select(kind, func.count()).where(col(TestCase.execution_id) == execution_id).group_by(kind)
         async with reading(self._engine) as work:
-            return {CaseType(name): count for name, count in await work.execute(wanted)}
+            return dict(
+                self._damage.all(
+                    await work.execute(wanted),
+                    lambda row: (CaseType(row[0]), int(row[1])),
+                    label=lambda row: f"cases of type {str(row[0])[:40]!r} of execution {execution_id}",
+                )
+            )
 
     @unbroken
     async def save_tokens(self, execution_id: int, tokens: dict[str, str]) -> None:
@@ -90,12 +96,21 @@ class Cases:
     async def tokens(self, execution_id: int) -> dict[str, str]:
         """The baggage token of each service, by name; empty for an unknown run."""
         wanted = (
-            select(col(BaggageMap.service_name), col(BaggageMap.value))
+            select(BaggageMap)
             .where(col(BaggageMap.execution_id) == execution_id)
             .order_by(col(BaggageMap.service_name))
         )
         async with reading(self._engine) as work:
-            return dict((await work.execute(wanted)).all())
+            return dict(self._damage.all((await work.execute(wanted)).scalars(), _token))
+
+
+def _case(row: Any) -> Case:
+    number, case_id, kind, services = row
+    return Case(index=number, case_id=case_id, case_type=CaseType(kind), services=services)
+
+
+def _token(row: BaggageMap) -> tuple[str, str]:
+    return TypeAdapter(tuple[str, str]).validate_python((row.service_name, row.value))
 
 
 def _row(execution_id: int, task_id: int, case: StoredCase) -> dict[str, Any]:

@@ -2,15 +2,65 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, DateTime, ForeignKey, Integer, Text
+from sqlalchemy import JSON, BigInteger, Column, DateTime, ForeignKey, Integer, LargeBinary, Numeric, Text
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
 
 
-class UtcDateTime(TypeDecorator[datetime]):
+class Undecodable:
+    """A stored value that is not of its column's kind. No model accepts it, so the row that has it is named."""
+
+    def __init__(self, stored: object) -> None:
+        self._stored = stored
+
+    def __repr__(self) -> str:
+        return f"undecodable {str(self._stored)[:40]!r}"
+
+
+class _Lenient:
+    """Mixed into a column's type: a value that cannot be decoded spoils itself, and not the reading of all rows."""
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any] | None:
+        """Decode one stored value, or yield `Undecodable`."""
+        decode = super().result_processor(dialect, coltype)  # type: ignore[misc]
+        if decode is None:
+            return None
+
+        def leniently(value: Any) -> Any:
+            try:
+                return decode(value)
+            except Exception:
+                return Undecodable(value)
+
+        return leniently
+
+
+class AnyJson(_Lenient, TypeDecorator[Any]):
+    """A JSON document."""
+
+    impl = JSON
+    cache_ok = True
+
+
+class Binary(_Lenient, TypeDecorator[bytes]):
+    """Bytes."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+
+class Hundredths(_Lenient, TypeDecorator[Any]):
+    """A number with two places."""
+
+    impl = Numeric(5, 2)
+    cache_ok = True
+
+
+class UtcDateTime(_Lenient, TypeDecorator[datetime]):
     """A time zone aware UTC time with microseconds. SQLite stores no zone, so it is put back on reading."""
 
     impl = DateTime(timezone=True)

@@ -8,10 +8,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Column, MetaData, String
+from sqlalchemy import BigInteger, Column, MetaData, String
 from sqlmodel import Field, SQLModel
 
-from clients.store.columns import given_key, text_column, time_column, utc_now
+from clients.store.columns import AnyJson, given_key, text_column, time_column, utc_now
 
 
 class Row(SQLModel):
@@ -54,11 +54,11 @@ class HttpReqDef(Row, table=True):
     name: str = Field(sa_column=text_column())
     method: str = Field(max_length=16)
     url_template: str = Field(sa_column=text_column())
-    headers: dict[str, str] = Field(sa_column=Column(JSON, nullable=False))
-    query_params: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
+    headers: dict[str, str] = Field(sa_column=Column(AnyJson, nullable=False))
+    query_params: dict[str, Any] = Field(sa_column=Column(AnyJson, nullable=False))
     body_mode: str = Field(max_length=8)
     content_type: str | None = Field(default=None, sa_column=text_column(nullable=True))
-    body_template: Any = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
+    body_template: Any = Field(default=None, sa_column=Column(AnyJson(none_as_null=True)))
     raw_body: str | None = Field(default=None, sa_column=text_column(nullable=True))
     created_at: datetime = Field(default_factory=utc_now, sa_column=time_column())
     updated_at: datetime = Field(default_factory=utc_now, sa_column=time_column())

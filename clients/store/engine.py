@@ -85,10 +85,16 @@ def _is_sqlite(url: URL) -> bool:
 
 def _configure_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None
+    # Text that is not UTF-8 is damage in one value; by itself the driver would fail for all rows at once.
+    connection.driver_connection.text_factory = _text
     cursor = connection.cursor()
     for pragma in _PRAGMAS:
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _text(stored: bytes) -> str:
+    return stored.decode("utf-8", "replace")
 
 
 def _begin_sqlite(connection: Connection) -> None:

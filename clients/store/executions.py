@@ -12,11 +12,12 @@ from sqlmodel import col
 
 from clients.request_definitions import definition_of
 from clients.store.columns import utc_now
+from clients.store.decoding import Damage, DamagedRow, Rows, facts_of
 from clients.store.definitions import save_definition
 from clients.store.ended import under_way, unknown_execution
 from clients.store.engine import reading, writing
 from clients.store.listing import NEWEST_FIRST, narrowed
-from clients.store.read_models import ExecutionRow, RunFilter
+from clients.store.read_models import ExecutionRow, RunFilter, UnfinishedRun
 from clients.store.tables import PlanSnapshot, TaskExecution
 from clients.store.unbroken import unbroken
 from clients.store.upsert import insert_missing, insert_under_own_id
@@ -25,12 +26,17 @@ from workflows.contracts.execution import Ending, Execution, NewExecution, Phase
 from workflows.contracts.plan import Plan
 from workflows.contracts.timing import Timing
 from workflows.logic.canonical import canonical_json, content_id, sha256
+from workflows.logic.lenient_plans import LenientPlan, read_leniently
 from workflows.names import record_id
 
 _RANDOM_BITS = 21
 
 MOST_LISTED = 1_000
 """Runs that are listed at once."""
+
+
+_NO_PLAN = "unreadable"
+"""Stands for the name of a plan that is not in the store."""
 
 
 def new_execution_id() -> int:
@@ -41,8 +47,9 @@ def new_execution_id() -> int:
 class Executions:
     """Repository of runs and their plans. NOT_FOUND for an unknown run, other codes from `translated`."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, damage: Damage) -> None:
         self._engine = engine
+        self._damage = damage
 
     @unbroken
     async def create(self, new: NewExecution, plan: Plan, timing: Timing, environment: str) -> Execution:
@@ -66,14 +73,31 @@ class Executions:
     async def get(self, execution_id: int) -> Execution:
         """One run, as workflows know it."""
         async with reading(self._engine) as work:
-            return _execution(*await _with_plan(work, execution_id))
+            row, snapshot = await _with_plan(work, execution_id)
+            return self._damage.one(row, lambda found: _execution(found, snapshot))
 
     @unbroken
     async def plan(self, execution_id: int) -> Plan:
         """The plan that a run was started with."""
         async with reading(self._engine) as work:
             _, snapshot = await _with_plan(work, execution_id)
-        return Plan.model_validate_json(snapshot.canonical_json)
+        try:
+            return Plan.model_validate_json(snapshot.canonical_json if snapshot else "")
+        except ValueError as error:
+            raise _illegible(execution_id) from error
+
+    @unbroken
+    async def plan_for_closing(self, execution_id: int) -> LenientPlan:
+        """The plan as far as it can be read: enough to close and to report, never to start."""
+        async with reading(self._engine) as work:
+            row = await work.get(TaskExecution, execution_id)
+            if row is None:
+                raise unknown_execution(execution_id)
+            snapshot = await work.get(PlanSnapshot, row.task_id)
+            read = _lenient(row, snapshot)
+        if read.trouble:
+            self._damage.note(_damaged_plan(row, snapshot, read.trouble))
+        return read
 
     async def change_phase(self, change: PhaseChange) -> None:
         """Move a run to a phase; ids that are None stay as they are. The last call wins; one that has ended stays."""
@@ -126,44 +150,47 @@ class Executions:
         """The record, as people read it. Does not need to understand the plan."""
         async with reading(self._engine) as work:
             row, snapshot = await _with_plan(work, execution_id)
-            return _read(row, snapshot.name)
+            return self._damage.one(row, lambda found: _read(found, snapshot.name if snapshot else None))
 
     @unbroken
     async def latest_of(self, workflow_id: str) -> ExecutionRow | None:
         """The newest run of a workflow id; None when there is none."""
         newest = (
-            select(TaskExecution, PlanSnapshot)
-            .join(PlanSnapshot, col(TaskExecution.task_id) == col(PlanSnapshot.id))
+            select(TaskExecution, col(PlanSnapshot.name))
+            .join(PlanSnapshot, col(TaskExecution.task_id) == col(PlanSnapshot.id), isouter=True)
             .where(col(TaskExecution.workflow_id) == workflow_id)
             .order_by(col(TaskExecution.created_at).desc(), col(TaskExecution.id).desc())
             .limit(1)
         )
         async with reading(self._engine) as work:
             found = (await work.execute(newest)).first()
-        return _read(found[0], found[1].name) if found else None
+        return self._damage.one(found, lambda row: _read(*row)) if found else None
 
-    async def newest(self, limit: int, only: RunFilter) -> list[ExecutionRow]:
+    async def newest(self, limit: int, only: RunFilter) -> Rows[ExecutionRow]:
         """The newest runs that the filter lets through, the newest first.
 
         At most `MOST_LISTED` and one more, which tells that there are others.
         """
         return await self._listed(narrowed(NEWEST_FIRST, only).limit(min(limit, MOST_LISTED + 1)))
 
-    async def unfinished(self) -> list[ExecutionRow]:
+    @unbroken
+    async def unfinished(self) -> Rows[UnfinishedRun]:
         """Every run whose end is not written, the newest first: under way, or ended with nobody to write it."""
-        return await self._listed(NEWEST_FIRST.where(col(TaskExecution.finished_at).is_(None)))
+        wanted = NEWEST_FIRST.where(col(TaskExecution.finished_at).is_(None))
+        async with reading(self._engine) as work:
+            return self._damage.all(await work.execute(wanted), _unfinished, may_be_on=True)
 
     @unbroken
-    async def _listed(self, wanted: Select[TaskExecution, str]) -> list[ExecutionRow]:
+    async def _listed(self, wanted: Select[TaskExecution, str]) -> Rows[ExecutionRow]:
         async with reading(self._engine) as work:
-            return [_read(row, name) for row, name in await work.execute(wanted)]
+            return self._damage.all(await work.execute(wanted), lambda found: _read(*found))
 
 
-async def _with_plan(work: AsyncSession, execution_id: int) -> tuple[TaskExecution, PlanSnapshot]:
+async def _with_plan(work: AsyncSession, execution_id: int) -> tuple[TaskExecution, PlanSnapshot | None]:
     row = await work.get(TaskExecution, execution_id)
     if row is None:
         raise unknown_execution(execution_id)
-    return row, await work.get_one(PlanSnapshot, row.task_id)
+    return row, await work.get(PlanSnapshot, row.task_id)
 
 
 def _snapshot(plan: Plan) -> dict[str, Any]:
@@ -197,21 +224,53 @@ def _new_row(new: NewExecution, plan: Plan, timing: Timing) -> dict[str, Any]:
     }
 
 
-def _execution(row: TaskExecution, snapshot: PlanSnapshot) -> Execution:
+def _execution(row: TaskExecution, snapshot: PlanSnapshot | None) -> Execution:
     return Execution(
         execution_id=row.id,
         task_id=row.task_id,
         req_def_id=row.req_def_id,
         record_id=record_id(row.id),
-        plan_sha256=snapshot.sha256,
+        plan_sha256=snapshot.sha256 if snapshot else "",
         environment=row.environment,
         namespace=row.namespace,
-        services=Plan.model_validate_json(snapshot.canonical_json).service_names,
-        timing=Timing.model_validate_json(row.timing_json),
+        services=_lenient(row, snapshot).plan.service_names,
+        timing=_timing(row.timing_json),
         started_at=row.started_at,
     )
 
 
-def _read(row: TaskExecution, plan: str) -> ExecutionRow:
-    named = {"execution_id": row.id, "plan": plan, "error_message": row.error_msg or ""}
-    return ExecutionRow.model_validate(row.model_dump() | named)
+def _timing(text: str) -> Timing:
+    """The stored intervals; those of production, which wait longest, where they cannot be read."""
+    try:
+        return Timing.model_validate_json(text)
+    except ValueError:
+        return Timing()
+
+
+def _lenient(row: TaskExecution, snapshot: PlanSnapshot | None) -> LenientPlan:
+    text, name = (snapshot.canonical_json, snapshot.name) if snapshot else ("", "")
+    return read_leniently(text, name=name or _NO_PLAN, namespace=row.namespace)
+
+
+def _damaged_plan(row: TaskExecution, snapshot: PlanSnapshot | None, trouble: str) -> DamagedRow:
+    if snapshot is None:
+        return DamagedRow(table="task_execution", row=f"id={row.id}", trouble="its plan is not in plan_snapshot")
+    return DamagedRow(table="plan_snapshot", row=f"id={snapshot.id}", trouble=f"read in part: {trouble}")
+
+
+def _illegible(execution_id: int) -> HoldfastError:
+    return HoldfastError(
+        ErrorCode.STORE_CONFLICT,
+        f"the stored plan of execution {execution_id} cannot be read by this version",
+        hint="start a new run from the plan's file; closing and reporting go on with what is legible",
+    )
+
+
+def _read(row: TaskExecution, plan: str | None) -> ExecutionRow:
+    named = {"execution_id": row.id, "plan": _NO_PLAN if plan is None else plan, "error_message": row.error_msg or ""}
+    return ExecutionRow.model_validate(facts_of(row) | named)
+
+
+def _unfinished(found: Any) -> UnfinishedRun:
+    row = found[0]
+    return UnfinishedRun(execution_id=row.id, workflow_id=row.workflow_id, run_id=row.run_id)

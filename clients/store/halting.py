@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlmodel import col
 
 from clients.store.columns import utc_now
+from clients.store.decoding import Damage
 from clients.store.engine import reading, writing
 from clients.store.operator_tables import OperatorFlag
 from clients.store.read_models import Halt
@@ -19,8 +22,9 @@ _HALTED = "halted"
 class Halting:
     """Repository of the flag."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, damage: Damage) -> None:
         self._engine = engine
+        self._damage = damage
 
     @unbroken
     async def halt(self, reason: str, by: str) -> Halt:
@@ -28,13 +32,13 @@ class Halting:
         row = {"name": _HALTED, "reason": reason, "set_by": by, "created_at": utc_now()}
         async with writing(self._engine) as work:
             await insert_or_replace(work, OperatorFlag, [row], "name")
-            return _halt(await _flag(work)) or Halt(reason=reason, by=by, since=utc_now())
+            return self._halt(await _flag(work)) or Halt(reason=reason, by=by, since=utc_now())
 
     @unbroken
     async def unhalt(self) -> Halt | None:
         """Take it back, and say what it was; None when it was not set."""
         async with writing(self._engine) as work:
-            was = _halt(await _flag(work))
+            was = self._halt(await _flag(work))
             await work.execute(delete(OperatorFlag).where(col(OperatorFlag.name) == _HALTED))
             return was
 
@@ -42,18 +46,31 @@ class Halting:
     async def halted(self) -> Halt | None:
         """The flag; None when new runs may begin."""
         async with reading(self._engine) as work:
-            return await halt_of(work)
+            return await halt_of(work, self._damage)
+
+    def _halt(self, row: OperatorFlag | None) -> Halt | None:
+        return _halt(row, self._damage)
 
 
-async def halt_of(work: AsyncSession) -> Halt | None:
+async def halt_of(work: AsyncSession, damage: Damage) -> Halt | None:
     """The flag, inside somebody else's transaction."""
-    return _halt(await _flag(work))
+    return _halt(await _flag(work), damage)
+
+
+def _halt(row: OperatorFlag | None, damage: Damage) -> Halt | None:
+    # A damaged flag is still one: it refuses new runs.
+    return damage.decode(row, _read, salvage=_legible)[0] if row else None
+
+
+def _read(row: OperatorFlag) -> Halt:
+    return Halt(reason=row.reason, by=row.set_by, since=row.created_at)
+
+
+def _legible(row: OperatorFlag) -> Halt:
+    reason, by = (one if isinstance(one, str) else "unreadable" for one in (row.reason, row.set_by))
+    return Halt(reason=reason, by=by, since=row.created_at if isinstance(row.created_at, datetime) else utc_now())
 
 
 async def _flag(work: AsyncSession) -> OperatorFlag | None:
     wanted = select(OperatorFlag).where(col(OperatorFlag.name) == _HALTED)
     return (await work.execute(wanted)).scalar_one_or_none()
-
-
-def _halt(row: OperatorFlag | None) -> Halt | None:
-    return Halt(reason=row.reason, by=row.set_by, since=row.created_at) if row else None

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any
 
+from pydantic import TypeAdapter
 from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col
 
 from clients.store.columns import utc_now
+from clients.store.decoding import Damage, Rows, facts_of
 from clients.store.ended import has_ended
 from clients.store.engine import reading, writing
 from clients.store.tables import Ledger
 from clients.store.unbroken import unbroken
 from clients.store.upsert import insert_missing
 from workflows.contracts.errors import ErrorCode, HoldfastError
-from workflows.contracts.windows import SETTLED, LedgerEntry, LedgerState, LedgerUpdate
+from workflows.contracts.windows import SETTLED, LedgerEntry, LedgerState, LedgerUpdate, WindowKind
+from workflows.names import named_fault
 
 _SETTLED = [state.value for state in SETTLED]
 _ORDER = {
@@ -29,11 +34,25 @@ _ORDER = {
 """Forward: a call that was delayed must not take a row back."""
 
 
+_KINDS = {
+    "environment": WindowKind.LOCK,
+    "recording": WindowKind.RECORDING,
+    "fault": WindowKind.FAULT,
+    "rules": WindowKind.RULES,
+    "pairs": WindowKind.PAIRS,
+    "pair": WindowKind.PAIR_FAULT,
+}
+"""What a window's id begins with (`workflows/names.py`)."""
+
+_FAR = datetime(9000, 1, 1, tzinfo=UTC)
+
+
 class LedgerRows:
     """Repository of windows."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, damage: Damage) -> None:
         self._engine = engine
+        self._damage = damage
 
     @unbroken
     async def intent(self, entry: LedgerEntry) -> None:
@@ -84,7 +103,8 @@ class LedgerRows:
         open_row = update(Ledger).where(
             col(Ledger.window_id) == change.window_id,
             col(Ledger.run_id) == change.run_id,
-            col(Ledger.state).in_(reached),
+            # A state that is none of ours is damage: whatever is known to be true replaces it.
+            col(Ledger.state).in_(reached) | col(Ledger.state).not_in(list(LedgerState)),
             col(Ledger.state).not_in(_SETTLED),
         )
         async with writing(self._engine) as work:
@@ -94,17 +114,62 @@ class LedgerRows:
                     ErrorCode.NOT_FOUND, f"the ledger has no window {change.window_id}, run {change.run_id}"
                 )
 
-    async def of(self, execution_id: int) -> list[LedgerEntry]:
+    async def of(self, execution_id: int) -> Rows[LedgerEntry]:
         """All windows of a run, oldest first; empty for an unknown run."""
         return await self._select(col(Ledger.execution_id) == execution_id)
 
-    async def unsettled(self) -> list[LedgerEntry]:
+    async def unsettled(self) -> Rows[LedgerEntry]:
         """Everything that is on, or may be, oldest first."""
-        return await self._select(col(Ledger.state).not_in(_SETTLED))
+        return await self._select(col(Ledger.state).is_(None) | col(Ledger.state).not_in(_SETTLED), may_be_on=True)
 
     @unbroken
-    async def _select(self, condition: ColumnElement[bool]) -> list[LedgerEntry]:
+    async def _select(self, condition: ColumnElement[bool], *, may_be_on: bool = False) -> Rows[LedgerEntry]:
         wanted = select(Ledger).where(condition).order_by(col(Ledger.created_at), col(Ledger.window_id))
         async with reading(self._engine) as work:
             rows = (await work.execute(wanted)).scalars()
-            return [LedgerEntry.model_validate(row.model_dump()) for row in rows]
+            return entries_in(rows, self._damage, may_be_on=may_be_on)
+
+
+def entries_in(rows: Iterable[Ledger], damage: Damage, *, may_be_on: bool = False) -> Rows[LedgerEntry]:
+    """Ledger rows as windows; of a damaged one what closing needs."""
+    return damage.all(rows, _entry, salvage=_salvaged, may_be_on=may_be_on)
+
+
+def _entry(row: Ledger) -> LedgerEntry:
+    return LedgerEntry.model_validate(facts_of(row))
+
+
+def _salvaged(row: Ledger) -> LedgerEntry:
+    """What closing needs of a damaged row: whose window it was, what it held, under which name; the rest is guessed.
+
+    Raises:
+        ValueError: not even that is legible; a person has to look.
+    """
+    facts = facts_of(row)
+    legible = {name: value for name, value in facts.items() if _is_legible(name, value)}
+    guessed = {
+        "kind": _kind_of(row.window_id, facts["peer_name"]),
+        "state": LedgerState.UNVERIFIED,
+        # Never overdue: a window that lives is not disturbed, and one that is gone is abandoned whatever its time.
+        "close_by": _FAR,
+        "parent_workflow_id": "unreadable",
+        "parent_run_id": "unreadable",
+    }
+    return LedgerEntry.model_validate(guessed | legible)
+
+
+def _is_legible(name: str, value: Any) -> bool:
+    kind: Any = LedgerEntry.model_fields[name].annotation
+    try:
+        TypeAdapter(kind).validate_python(value)
+    except ValueError:
+        return False
+    return True
+
+
+def _kind_of(window_id: str, peer_name: Any) -> WindowKind | None:
+    """What a window holds, by its id, else by the name at the peer."""
+    kind = _KINDS.get(window_id.split("/", 1)[0])
+    if kind is None and isinstance(peer_name, str) and named_fault(peer_name):
+        return WindowKind.FAULT
+    return kind

@@ -14,7 +14,7 @@ from clients.store.tables import PlanSnapshot, TaskExecution
 
 NEWEST_FIRST = (
     select(TaskExecution, col(PlanSnapshot.name))
-    .join(PlanSnapshot, col(TaskExecution.task_id) == col(PlanSnapshot.id))
+    .join(PlanSnapshot, col(TaskExecution.task_id) == col(PlanSnapshot.id), isouter=True)
     .order_by(col(TaskExecution.created_at).desc(), col(TaskExecution.id).desc())
 )
 """Every run with its plan's name; the plan's text, which may be long, is not read."""

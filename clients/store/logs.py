@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col
 
 from clients.store.columns import utc_now
+from clients.store.decoding import Damage, Rows
 from clients.store.engine import reading, writing
 from clients.store.read_models import LogEntry, LogLevel
 from clients.store.tables import TaskExecutionLog
@@ -31,8 +32,9 @@ def new_log_id() -> int:
 class Logs:
     """Repository of log lines."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, damage: Damage) -> None:
         self._engine = engine
+        self._damage = damage
 
     @unbroken
     async def add(self, execution_id: int, key: str, level: LogLevel, message: str) -> None:
@@ -57,7 +59,7 @@ class Logs:
             await insert_under_own_id(work, TaskExecutionLog, row, line)
 
     @unbroken
-    async def of(self, execution_id: int, since: datetime | None = None) -> list[LogEntry]:
+    async def of(self, execution_id: int, since: datetime | None = None) -> Rows[LogEntry]:
         """A run's log, all of it or from a moment on, in order; empty for an unknown run."""
         lines = (
             select(TaskExecutionLog)
@@ -67,10 +69,10 @@ class Logs:
         if since is not None:
             lines = lines.where(col(TaskExecutionLog.ts) >= since)
         async with reading(self._engine) as work:
-            return [_entry(row) for row in (await work.execute(lines)).scalars()]
+            return self._damage.all((await work.execute(lines)).scalars(), _entry)
 
     @unbroken
-    async def newest(self, execution_id: int, limit: int) -> list[LogEntry]:
+    async def newest(self, execution_id: int, limit: int) -> Rows[LogEntry]:
         """The newest lines of a run's log, in order, at most `limit` of them."""
         lines = (
             select(TaskExecutionLog)
@@ -79,7 +81,9 @@ class Logs:
             .limit(limit)
         )
         async with reading(self._engine) as work:
-            return [_entry(row) for row in (await work.execute(lines)).scalars()][::-1]
+            newest = self._damage.all((await work.execute(lines)).scalars(), _entry)
+        newest.reverse()
+        return newest
 
 
 def _entry(row: TaskExecutionLog) -> LogEntry:

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col
 
 from clients.store.columns import utc_now
+from clients.store.decoding import Damage, Rows
 from clients.store.ended import refuse_ended
 from clients.store.engine import reading, writing
 from clients.store.pair_tables import PairCheck
@@ -25,8 +26,9 @@ from workflows.contracts.fidelity import PairFinding, PairOutcome
 class PairChecks:
     """Repository of verified pairs: one row a pair, and the first one stays. Reading an unknown run is empty."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, damage: Damage) -> None:
         self._engine = engine
+        self._damage = damage
 
     @unbroken
     async def save(self, execution_id: int, pair: CheckedPair) -> None:
@@ -47,7 +49,7 @@ class PairChecks:
             await insert_missing(work, PairCheck, [row], "execution_id", "test_case_id")
 
     @unbroken
-    async def of(self, execution_id: int, case_index: int | None = None) -> list[CheckedPair]:
+    async def of(self, execution_id: int, case_index: int | None = None) -> Rows[CheckedPair]:
         """Every pair of a run that was verified or could not be, or only that of one case, by case index."""
         index = col(TestCase.case_index)
         wanted = (
@@ -57,7 +59,7 @@ class PairChecks:
             .order_by(index)
         )
         async with reading(self._engine) as work:
-            return [_pair(row, number, case_id) for row, number, case_id in await work.execute(wanted)]
+            return self._damage.all(await work.execute(wanted), lambda found: _pair(*found))
 
 
 def _row(pair: CheckedPair) -> dict[str, Any]:

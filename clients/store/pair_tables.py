@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import JSON, Column, UniqueConstraint
+from sqlalchemy import Column, UniqueConstraint
 from sqlmodel import Field
 
-from clients.store.columns import case_column, counted_key, execution_column, text_column, time_column, utc_now
+from clients.store.columns import AnyJson, case_column, counted_key, execution_column, text_column, time_column, utc_now
 from clients.store.definition_tables import Row
 
 
@@ -26,9 +26,9 @@ class PairCheck(Row, table=True):
     status_agrees: bool | None = None
     body_agrees: bool | None = None
     verdict_agrees: bool | None = None
-    differs: list[str] = Field(sa_column=Column(JSON, nullable=False))
+    differs: list[str] = Field(sa_column=Column(AnyJson, nullable=False))
     verdict: str | None = Field(default=None, max_length=16)
     response_code: int | None = None
     response_body: str = Field(default="", sa_column=text_column())
-    measurement: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
+    measurement: dict[str, Any] | None = Field(default=None, sa_column=Column(AnyJson(none_as_null=True)))
     created_at: datetime = Field(default_factory=utc_now, sa_column=time_column())

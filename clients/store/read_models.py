@@ -124,6 +124,14 @@ class ExecutionRow(Contract):
     """The rules' record id at the proxy."""
 
 
+class UnfinishedRun(Contract):
+    """A run whose end is not written: as much of its record as ending it takes."""
+
+    execution_id: int
+    workflow_id: str
+    run_id: str
+
+
 class RunFilter(Contract):
     """Which runs are asked for: those that fulfil all of it. What is None or empty asks for nothing."""
 

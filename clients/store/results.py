@@ -6,7 +6,7 @@ was taken back (`invalidate`) stays taken back, whatever a worker that was thoug
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlmodel import col
 
+from clients.store.decoding import Damage, Rows
 from clients.store.ended import refuse_ended
 from clients.store.engine import reading, writing
 from clients.store.measurements import result_of, result_row
@@ -33,8 +34,9 @@ CHUNK = 1000
 class Results:
     """Repository of results: one row a case. Reading an unknown run is empty."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, damage: Damage) -> None:
         self._engine = engine
+        self._damage = damage
 
     async def save(self, execution_id: int, result: CaseResult) -> None:
         """As `save_group`, for one case without samples."""
@@ -95,14 +97,14 @@ class Results:
             .order_by(index)
         )
         async with reading(self._engine) as work:
-            return {number: CaseOutcome(outcome) for number, outcome in await work.execute(wanted)}
+            return dict(self._damage.all(await work.execute(wanted), _outcome, label=_label_of(execution_id)))
 
-    async def all(self, execution_id: int) -> list[CaseResult]:
+    async def all(self, execution_id: int) -> Rows[CaseResult]:
         """Every result of a run, by case index."""
         return await self.between(execution_id, 0, None)
 
     @unbroken
-    async def between(self, execution_id: int, first: int, end: int | None) -> list[CaseResult]:
+    async def between(self, execution_id: int, first: int, end: int | None) -> Rows[CaseResult]:
         """The results of the cases with first <= index < end; without `end`, up to the last."""
         index = col(TestCase.case_index)
         wanted = (
@@ -114,7 +116,7 @@ class Results:
             .order_by(index)
         )
         async with reading(self._engine) as work:
-            return [result_of(row, number, case_id, kind) for row, number, case_id, kind in await work.execute(wanted)]
+            return self._damage.all(await work.execute(wanted), lambda found: result_of(*found))
 
     async def invalidate(self, execution_id: int, indices: list[int], reason: str) -> None:
         """Take back what was measured: the outcome is invalid, the numbers stay for whoever wants to know.
@@ -157,6 +159,15 @@ class Results:
                 for index, changed in facts.items()
             ]
             await work.execute(one.values(names), values)
+
+
+def _outcome(found: Any) -> tuple[int, CaseOutcome]:
+    number, outcome = found
+    return int(number), CaseOutcome(outcome)
+
+
+def _label_of(execution_id: int) -> Callable[[Any], str]:
+    return lambda found: f"result of case {found[0]} of execution {execution_id}"
 
 
 async def _case_ids(work: AsyncSession, execution_id: int, indices: list[int]) -> dict[int, int | None]:

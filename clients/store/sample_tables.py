@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import Column, LargeBinary, UniqueConstraint
+from sqlalchemy import Column, UniqueConstraint
 from sqlmodel import Field
 
-from clients.store.columns import case_column, counted_key, execution_column, time_column, utc_now
+from clients.store.columns import Binary, case_column, counted_key, execution_column, time_column, utc_now
 from clients.store.definition_tables import Row
 
 
@@ -22,6 +22,6 @@ class CaseSamples(Row, table=True):
     execution_id: int = Field(sa_column=execution_column())
     test_case_id: int = Field(sa_column=case_column())
     arm: str = Field(max_length=8)
-    histogram: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
-    raw: bytes | None = Field(default=None, sa_column=Column(LargeBinary))
+    histogram: bytes = Field(sa_column=Column(Binary, nullable=False))
+    raw: bytes | None = Field(default=None, sa_column=Column(Binary))
     created_at: datetime = Field(default_factory=utc_now, sa_column=time_column())

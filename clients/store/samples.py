@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlmodel import col
 
 from clients.store.columns import utc_now
+from clients.store.decoding import Damage, Rows
 from clients.store.engine import reading
 from clients.store.read_models import Arm, StoredSamples
 from clients.store.tables import CaseSamples, TestCase
@@ -37,11 +39,12 @@ async def write_samples(
 class Samples:
     """Repository of samples. Reading an unknown run is empty."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, damage: Damage) -> None:
         self._engine = engine
+        self._damage = damage
 
     @unbroken
-    async def between(self, execution_id: int, first: int, end: int) -> list[StoredSamples]:
+    async def between(self, execution_id: int, first: int, end: int) -> Rows[StoredSamples]:
         """The samples of the cases with first <= index < end, by case index; a control after its case."""
         index = col(TestCase.case_index)
         wanted = (
@@ -51,7 +54,9 @@ class Samples:
             .order_by(index, col(CaseSamples.arm))
         )
         async with reading(self._engine) as work:
-            return [
-                StoredSamples(case_index=number, arm=Arm(row.arm), histogram=row.histogram, raw=row.raw)
-                for row, number in await work.execute(wanted)
-            ]
+            return self._damage.all(await work.execute(wanted), _samples)
+
+
+def _samples(found: Any) -> StoredSamples:
+    row, number = found
+    return StoredSamples(case_index=number, arm=Arm(row.arm), histogram=row.histogram, raw=row.raw)

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col
 
 from clients.store.columns import utc_now
+from clients.store.decoding import Damage
 from clients.store.ended import has_ended
 from clients.store.engine import reading, writing
 from clients.store.stability_tables import StabilityRow
@@ -21,8 +22,9 @@ from workflows.contracts.windows import ServiceStability, StabilityMoment
 class StabilityRows:
     """Repository of waits: one row for each service and moment of a run, and the last one stays."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, damage: Damage) -> None:
         self._engine = engine
+        self._damage = damage
 
     @unbroken
     async def save(self, execution_id: int, moment: StabilityMoment, found: Sequence[ServiceStability]) -> None:
@@ -44,8 +46,9 @@ class StabilityRows:
         )
         found: dict[StabilityMoment, list[ServiceStability]] = {}
         async with reading(self._engine) as work:
-            for row in (await work.execute(wanted)).scalars():
-                found.setdefault(StabilityMoment(row.moment), []).append(_stability(row))
+            rows = self._damage.all((await work.execute(wanted)).scalars(), _moment)
+        for moment, one in rows:
+            found.setdefault(moment, []).append(one)
         return found
 
 
@@ -59,6 +62,10 @@ def _row(execution_id: int, moment: StabilityMoment, found: ServiceStability) ->
         "detail": found.detail,
         "created_at": utc_now(),
     }
+
+
+def _moment(row: StabilityRow) -> tuple[StabilityMoment, ServiceStability]:
+    return StabilityMoment(row.moment), _stability(row)
 
 
 def _stability(row: StabilityRow) -> ServiceStability:

@@ -6,13 +6,15 @@ from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col
 
+from clients.store.decoding import Damage
 from clients.store.ended import unknown_execution
 from clients.store.engine import reading
 from clients.store.halting import halt_of
+from clients.store.ledger import entries_in
 from clients.store.tables import Ledger, TaskExecution
 from clients.store.unbroken import unbroken
 from workflows.contracts.permits import Standing
-from workflows.contracts.windows import SETTLED, LedgerEntry, LedgerState, WindowKind
+from workflows.contracts.windows import SETTLED, LedgerState, WindowKind
 
 _UNSETTLED = [state.value for state in LedgerState if state not in SETTLED]
 """By name, so that the index on the state finds the few rows among all those of years."""
@@ -21,8 +23,9 @@ _UNSETTLED = [state.value for state in LedgerState if state not in SETTLED]
 class Standings:
     """Reads only. Does not need to understand the plan."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, damage: Damage) -> None:
         self._engine = engine
+        self._damage = damage
 
     @unbroken
     async def of(self, execution_id: int) -> Standing:
@@ -46,8 +49,8 @@ class Standings:
             found = (await work.execute(run)).first()
             if found is None:
                 raise unknown_execution(execution_id)
-            rows = [LedgerEntry.model_validate(row.model_dump()) for row in (await work.execute(unsettled)).scalars()]
-            halt = await halt_of(work)
+            rows = entries_in((await work.execute(unsettled)).scalars(), self._damage, may_be_on=True)
+            halt = await halt_of(work, self._damage)
         workflow_id, run_id, finished_at = found
         return Standing(
             execution_id=execution_id,

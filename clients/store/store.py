@@ -9,6 +9,7 @@ from typing import Self
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from clients.store.cases import Cases
+from clients.store.decoding import Damage, DamagedRow, Rows
 from clients.store.engine import create_engine
 from clients.store.executions import Executions
 from clients.store.halting import Halting
@@ -26,6 +27,7 @@ from clients.store.read_models import (
     RunFilter,
     StoredCase,
     StoredSamples,
+    UnfinishedRun,
 )
 from clients.store.results import Results
 from clients.store.samples import Samples
@@ -40,6 +42,7 @@ from workflows.contracts.plan import Plan
 from workflows.contracts.timing import Timing
 from workflows.contracts.windows import LedgerEntry, LedgerUpdate, ServiceStability, StabilityMoment
 from workflows.logic.environments import environment_of
+from workflows.logic.lenient_plans import LenientPlan
 
 
 class Store:
@@ -52,17 +55,18 @@ class Store:
     def __init__(self, engine: AsyncEngine) -> None:
         """Use `open`, which also migrates."""
         self.engine = engine
-        self._executions = Executions(engine)
-        self._logs = Logs(engine)
-        self._ledger = LedgerRows(engine)
-        self._halting = Halting(engine)
-        self._traffic = Traffic(engine)
-        self._cases = Cases(engine)
-        self._results = Results(engine)
-        self._samples = Samples(engine)
-        self._pairs = PairChecks(engine)
-        self._stability = StabilityRows(engine)
-        self._standings = Standings(engine)
+        self._damage = Damage()
+        self._executions = Executions(engine, self._damage)
+        self._logs = Logs(engine, self._damage)
+        self._ledger = LedgerRows(engine, self._damage)
+        self._halting = Halting(engine, self._damage)
+        self._traffic = Traffic(engine, self._damage)
+        self._cases = Cases(engine, self._damage)
+        self._results = Results(engine, self._damage)
+        self._samples = Samples(engine, self._damage)
+        self._pairs = PairChecks(engine, self._damage)
+        self._stability = StabilityRows(engine, self._damage)
+        self._standings = Standings(engine, self._damage)
 
     @classmethod
     async def open(cls, url: str) -> Self:
@@ -84,6 +88,11 @@ class Store:
         """Close all connections."""
         await self.engine.dispose()
 
+    @property
+    def damaged(self) -> list[DamagedRow]:
+        """Rows that could not be read, of everything that was asked so far, once each: for naming them."""
+        return self._damage.rows
+
     async def create_execution(
         self, new: NewExecution, plan: Plan, timing: Timing, environment: str | None = None
     ) -> Execution:
@@ -98,8 +107,12 @@ class Store:
         return await self._executions.get(execution_id)
 
     async def plan(self, execution_id: int) -> Plan:
-        """The plan that a run was started with. See `Executions.plan`."""
+        """The plan that a run was started with, strictly read: for starting. See `Executions.plan`."""
         return await self._executions.plan(execution_id)
+
+    async def plan_for_closing(self, execution_id: int) -> LenientPlan:
+        """What is legible of a run's plan, for closing and reporting. See `Executions.plan_for_closing`."""
+        return await self._executions.plan_for_closing(execution_id)
 
     async def change_phase(self, change: PhaseChange) -> None:
         """Move a run to a phase. See `Executions.change_phase`."""
@@ -121,11 +134,11 @@ class Store:
         """The newest run of a workflow id. See `Executions.latest_of`."""
         return await self._executions.latest_of(workflow_id)
 
-    async def latest_executions(self, limit: int, only: RunFilter | None = None) -> list[ExecutionRow]:
+    async def latest_executions(self, limit: int, only: RunFilter | None = None) -> Rows[ExecutionRow]:
         """The newest runs, of all or of those that a filter lets through, newest first. See `Executions.newest`."""
         return await self._executions.newest(limit, only or RunFilter())
 
-    async def unfinished_executions(self) -> list[ExecutionRow]:
+    async def unfinished_executions(self) -> Rows[UnfinishedRun]:
         """Every run whose end is not written, newest first. See `Executions.unfinished`."""
         return await self._executions.unfinished()
 
@@ -149,11 +162,11 @@ class Store:
         """Append a line to a run's log; one key is one line. See `Logs.add`."""
         await self._logs.add(execution_id, key, level, message)
 
-    async def log_entries(self, execution_id: int, since: datetime | None = None) -> list[LogEntry]:
+    async def log_entries(self, execution_id: int, since: datetime | None = None) -> Rows[LogEntry]:
         """A run's log, in order. See `Logs.of`."""
         return await self._logs.of(execution_id, since)
 
-    async def newest_log_entries(self, execution_id: int, limit: int) -> list[LogEntry]:
+    async def newest_log_entries(self, execution_id: int, limit: int) -> Rows[LogEntry]:
         """The newest lines of a run's log, in order. See `Logs.newest`."""
         return await self._logs.newest(execution_id, limit)
 
@@ -165,11 +178,11 @@ class Store:
         """Move a window forward; a settled one stays settled. See `LedgerRows.update`."""
         await self._ledger.update(update)
 
-    async def ledger_of(self, execution_id: int) -> list[LedgerEntry]:
+    async def ledger_of(self, execution_id: int) -> Rows[LedgerEntry]:
         """All windows of a run, oldest first. See `LedgerRows.of`."""
         return await self._ledger.of(execution_id)
 
-    async def ledger_unsettled(self) -> list[LedgerEntry]:
+    async def ledger_unsettled(self) -> Rows[LedgerEntry]:
         """Every window of all runs that is on, or may be. See `LedgerRows.unsettled`."""
         return await self._ledger.unsettled()
 
@@ -177,7 +190,7 @@ class Store:
         """Store recorded requests and their healthy answers. See `Traffic.save_exchanges`."""
         await self._traffic.save_exchanges(execution_id, exchanges)
 
-    async def exchanges(self, execution_id: int, service: str) -> list[RecordedExchange]:
+    async def exchanges(self, execution_id: int, service: str) -> Rows[RecordedExchange]:
         """A service's recorded requests, by position. See `Traffic.exchanges`."""
         return await self._traffic.exchanges(execution_id, service)
 
@@ -193,7 +206,7 @@ class Store:
         """Store how services answered while broken. See `Traffic.save_captured`."""
         await self._traffic.save_captured(execution_id, fault_type, answers)
 
-    async def captured(self, execution_id: int) -> list[CapturedAnswer]:
+    async def captured(self, execution_id: int) -> Rows[CapturedAnswer]:
         """All captured failures, by service and position. See `Traffic.captured`."""
         return await self._traffic.captured(execution_id)
 
@@ -201,7 +214,7 @@ class Store:
         """Store cases, in chunks; those that are there stay. See `Cases.save`."""
         await self._cases.save(execution_id, cases)
 
-    async def cases(self, execution_id: int, first: int, end: int) -> list[Case]:
+    async def cases(self, execution_id: int, first: int, end: int) -> Rows[Case]:
         """The cases with first <= index < end. See `Cases.range`."""
         return await self._cases.range(execution_id, first, end)
 
@@ -225,7 +238,7 @@ class Store:
         """Store what was measured together, all or none, with its samples. See `Results.save_group`."""
         await self._results.save_group(execution_id, results, samples)
 
-    async def samples_in(self, execution_id: int, first: int, end: int) -> list[StoredSamples]:
+    async def samples_in(self, execution_id: int, first: int, end: int) -> Rows[StoredSamples]:
         """The samples of the cases with first <= index < end. See `Samples.between`."""
         return await self._samples.between(execution_id, first, end)
 
@@ -237,11 +250,11 @@ class Store:
         """Outcomes of the cases with first <= index < end that have one. See `Results.finished`."""
         return await self._results.finished(execution_id, first, end)
 
-    async def results(self, execution_id: int) -> list[CaseResult]:
+    async def results(self, execution_id: int) -> Rows[CaseResult]:
         """Every result of a run, by case index. See `Results.all`."""
         return await self._results.all(execution_id)
 
-    async def results_in(self, execution_id: int, first: int, end: int) -> list[CaseResult]:
+    async def results_in(self, execution_id: int, first: int, end: int) -> Rows[CaseResult]:
         """The results of the cases with first <= index < end. See `Results.between`."""
         return await self._results.between(execution_id, first, end)
 
@@ -257,7 +270,7 @@ class Store:
         """Store what came of a pair with two real faults; the first one stays. See `PairChecks.save`."""
         await self._pairs.save(execution_id, pair)
 
-    async def pairs(self, execution_id: int, case_index: int | None = None) -> list[CheckedPair]:
+    async def pairs(self, execution_id: int, case_index: int | None = None) -> Rows[CheckedPair]:
         """The pairs of a run with two real faults, or that of one case. See `PairChecks.of`."""
         return await self._pairs.of(execution_id, case_index)
 

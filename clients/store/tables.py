@@ -10,10 +10,12 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, ClassVar
 
-from sqlalchemy import JSON, BigInteger, Column, Index, Numeric, String, UniqueConstraint
+from sqlalchemy import BigInteger, Column, Index, String, UniqueConstraint
 from sqlmodel import Field
 
 from clients.store.columns import (
+    AnyJson,
+    Hundredths,
     case_column,
     counted_key,
     execution_column,
@@ -113,7 +115,7 @@ class TestCase(Row, table=True):
     execution_id: int = Field(sa_column=execution_column())
     case_index: int
     case_id: str = Field(sa_column=text_column())
-    services: list[str] = Field(sa_column=Column(JSON, nullable=False))
+    services: list[str] = Field(sa_column=Column(AnyJson, nullable=False))
 
 
 class BaggageMap(Row, table=True):
@@ -155,10 +157,10 @@ class RequestPattern(Row, table=True):
     request_url: str = Field(sa_column=text_column())
     request_method: str = Field(sa_column=text_column())
     raw_path: str = Field(sa_column=text_column())
-    request_headers: dict[str, str] = Field(sa_column=Column(JSON, nullable=False))
+    request_headers: dict[str, str] = Field(sa_column=Column(AnyJson, nullable=False))
     request_body: str = Field(sa_column=text_column())
     response_status: int
-    response_headers: dict[str, str] = Field(sa_column=Column(JSON, nullable=False))
+    response_headers: dict[str, str] = Field(sa_column=Column(AnyJson, nullable=False))
     response_body: str = Field(sa_column=text_column())
     created_at: datetime = Field(default_factory=utc_now, sa_column=time_column())
 
@@ -176,10 +178,10 @@ class InterceptReplayResult(Row, table=True):
     fault_type: str = Field(max_length=128)
     request_url: str = Field(sa_column=text_column())
     request_method: str = Field(sa_column=text_column())
-    request_headers: dict[str, str] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
+    request_headers: dict[str, str] | None = Field(default=None, sa_column=Column(AnyJson(none_as_null=True)))
     request_body: str | None = Field(default=None, sa_column=text_column(nullable=True))
     response_status: int
-    response_headers: dict[str, str] = Field(sa_column=Column(JSON, nullable=False))
+    response_headers: dict[str, str] = Field(sa_column=Column(AnyJson, nullable=False))
     response_body: str = Field(sa_column=text_column())
     created_at: datetime = Field(default_factory=utc_now, sa_column=time_column())
     # Ours. The request itself is not repeated: it is in `request_pattern`.
@@ -203,7 +205,7 @@ class TestResult(Row, table=True):
     p50: int | None = None
     p95: int | None = None
     p99: int | None = None
-    err_rate: Decimal | None = Field(default=None, sa_column=Column(Numeric(5, 2)))
+    err_rate: Decimal | None = Field(default=None, sa_column=Column(Hundredths))
     request_url: str = Field(default="", sa_column=text_column())
     request_method: str = Field(default="", max_length=10)
     response_code: int | None = None
@@ -220,13 +222,13 @@ class TestResult(Row, table=True):
     requests: int | None = None
     successes: int | None = None
     errors: int | None = None
-    errors_by_kind: dict[str, int] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
+    errors_by_kind: dict[str, int] | None = Field(default=None, sa_column=Column(AnyJson(none_as_null=True)))
     duration_us: int | None = Field(default=None, sa_column=Column(BigInteger))
     late_starts: int | None = None
     planned: int | None = None
     seed: int | None = Field(default=None, sa_column=Column(BigInteger))
-    control: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
-    comparison: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
+    control: dict[str, Any] | None = Field(default=None, sa_column=Column(AnyJson(none_as_null=True)))
+    comparison: dict[str, Any] | None = Field(default=None, sa_column=Column(AnyJson(none_as_null=True)))
 
 
 class Ledger(Row, table=True):

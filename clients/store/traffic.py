@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import TypeAdapter
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col
 
 from clients.store.columns import utc_now
+from clients.store.decoding import Damage, Rows
 from clients.store.ended import refuse_ended, unknown_execution
 from clients.store.engine import reading, writing
 from clients.store.tables import InterceptReplayResult, RecordedService, RequestPattern, TaskExecution
@@ -25,8 +27,9 @@ class Traffic:
     Writing is NOT_FOUND for an unknown run, reading is empty.
     """
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, damage: Damage) -> None:
         self._engine = engine
+        self._damage = damage
 
     @unbroken
     async def save_exchanges(self, execution_id: int, exchanges: list[RecordedExchange]) -> None:
@@ -37,7 +40,7 @@ class Traffic:
             await insert_or_replace(work, RequestPattern, rows, *_KEY)
 
     @unbroken
-    async def exchanges(self, execution_id: int, service: str) -> list[RecordedExchange]:
+    async def exchanges(self, execution_id: int, service: str) -> Rows[RecordedExchange]:
         """A service's recorded requests, by position."""
         wanted = (
             select(RequestPattern)
@@ -45,7 +48,7 @@ class Traffic:
             .order_by(col(RequestPattern.position))
         )
         async with reading(self._engine) as work:
-            return [_recorded(row) for row in (await work.execute(wanted)).scalars()]
+            return self._damage.all((await work.execute(wanted)).scalars(), _recorded)
 
     @unbroken
     async def save_propagation(self, execution_id: int, forwarded: dict[str, bool]) -> None:
@@ -62,12 +65,12 @@ class Traffic:
     async def propagation(self, execution_id: int) -> dict[str, bool]:
         """Whether the marker reached each service, by name."""
         wanted = (
-            select(col(RecordedService.service_name), col(RecordedService.baggage_forwarded))
+            select(RecordedService)
             .where(col(RecordedService.execution_id) == execution_id)
             .order_by(col(RecordedService.service_name))
         )
         async with reading(self._engine) as work:
-            return dict((await work.execute(wanted)).all())
+            return dict(self._damage.all((await work.execute(wanted)).scalars(), _reached))
 
     @unbroken
     async def save_captured(self, execution_id: int, fault_type: str, answers: list[CapturedAnswer]) -> None:
@@ -82,7 +85,7 @@ class Traffic:
             await insert_or_replace(work, InterceptReplayResult, rows, *_KEY)
 
     @unbroken
-    async def captured(self, execution_id: int) -> list[CapturedAnswer]:
+    async def captured(self, execution_id: int) -> Rows[CapturedAnswer]:
         """All captured failures of a run, by service and position."""
         wanted = (
             select(InterceptReplayResult)
@@ -90,7 +93,11 @@ class Traffic:
             .order_by(col(InterceptReplayResult.service_name), col(InterceptReplayResult.position))
         )
         async with reading(self._engine) as work:
-            return [_captured(row) for row in (await work.execute(wanted)).scalars()]
+            return self._damage.all((await work.execute(wanted)).scalars(), _captured)
+
+
+def _reached(row: RecordedService) -> tuple[str, bool]:
+    return TypeAdapter(tuple[str, bool]).validate_python((row.service_name, row.baggage_forwarded))
 
 
 def _recorded_row(execution_id: int, one: RecordedExchange) -> dict[str, Any]:
