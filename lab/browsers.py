@@ -45,7 +45,7 @@ def _name_in(host: str) -> str:
     """The name in a Host header, without its port; empty when it cannot be read."""
     try:
         parts = urlsplit(f"//{host}")
-        # A netloc that is more than a name and a port names somebody else, or nobody.
-        return (parts.hostname or "") if parts.netloc == host and "@" not in host else ""
     except ValueError:
         return ""
+    # What is more than a name and a port names somebody else, or nobody.
+    return (parts.hostname or "") if parts.netloc == host and "@" not in host else ""

@@ -16,11 +16,11 @@ def progress_table(state: RunState) -> str:
         "",
         "| step | state |",
         "| --- | --- |",
-        f"| analysis | {state.analysis.state} |",
+        f"| analysis | {_cell(state.analysis.state)} |",
         f"| cases | {state.cases.total}, {state.generated.baggage_tokens} baggage tokens |",
     ]
     lines += [
-        f"| fault in {row.service} | {row.state}{_replayed(row.replay_status)}{_because(row.error)} |"
+        f"| fault in {_cell(row.service)} | {row.state}{_replayed(row.replay_status)}{_because(row.error)} |"
         for row in state.injections[:_MOST_ROWS]
     ]
     lines += [
@@ -31,7 +31,8 @@ def progress_table(state: RunState) -> str:
     ]
     if state.error_message:
         lines += ["", f"**{state.error_code}**: {_cell(state.error_message)}"]
-    return "\n".join(lines)
+    # Each of ours is one line, whatever is in it.
+    return "\n".join(visible_line(line) for line in lines)
 
 
 _MOST_ROWS = 30
