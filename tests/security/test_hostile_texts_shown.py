@@ -136,7 +136,7 @@ def test_a_record_of_the_worker_is_one_entry_whatever_is_in_it() -> None:
     logger = logging.Logger("a test")
     logger.addHandler(handler)
     try:
-        raise ValueError(FORGED + HOSTILE)
+        int(FORGED + HOSTILE)
     except ValueError:
         logger.exception("the peer answered %s", FORGED + HOSTILE)
     first, *others = stream.getvalue().rstrip("\n").split("\n")
