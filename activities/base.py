@@ -19,6 +19,7 @@ from temporalio.exceptions import ApplicationError
 from activities.clocks import Deadline, mark_beginning
 from activities.toolbox import Toolbox
 from workflows.contracts.errors import ErrorCode, HoldfastError, ValidationReport
+from workflows.logic.steering import visible
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -72,7 +73,8 @@ def step(
             async with heartbeating():
                 return await work(self, *args, **kwargs)
         except HoldfastError as error:
-            text = self._tools.secrets.redact(str(error))
+            # History, the Web UI and every reader of them show it: spelt out once, here.
+            text = visible(self._tools.secrets.redact(str(error)))
             activity.logger.warning("%s: %s", error.code, text)
             details = [ValidationReport(problems=error.problems)] if error.problems else []
             raise ApplicationError(text, *details, type=error.code, non_retryable=not error.kind.retryable) from None

@@ -6,7 +6,6 @@ import contextlib
 import errno
 import json
 import os
-import re
 import sys
 import tempfile
 import traceback
@@ -25,12 +24,10 @@ from cli.interrupts import Interrupted
 from cli.next_steps import after_error
 from clients.temporal import server_error
 from workflows.contracts.errors import ErrorCode, HoldfastError, Problem
+from workflows.logic.steering import visible
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-"""Control characters, but for tabs and ends of lines."""
 
 _WITHOUT_COLOUR = {"dumb", "unknown"}
 """What TERM says of a terminal that shows escape sequences instead of following them."""
@@ -70,11 +67,8 @@ def live() -> bool:
 
 
 def printable(text: str) -> str:
-    """Text without control characters: what peers and services say must not steer a terminal, nor soil a file.
-
-    They are told as JSON tells them, so that JSON stays what it was.
-    """
-    return _CONTROL.sub(lambda found: f"\\u{ord(found.group()):04x}", text)
+    """Text that steers no terminal and soils no file, whatever peers and services have put into it; JSON stays JSON."""
+    return visible(text)
 
 
 def one_line(text: str) -> str:
@@ -300,7 +294,7 @@ def _keep_traceback() -> Path:
 
 def _written_details() -> Path:
     name = f"error-{datetime.now().astimezone():%Y%m%d-%H%M%S}-{os.getpid()}.txt"
-    text = traceback.format_exc()
+    text = printable(traceback.format_exc())
     try:
         path = Path(".holdfast") / name
         path.parent.mkdir(exist_ok=True)

@@ -19,6 +19,7 @@ from clients.store.read_models import LogEntry
 from workflows.contracts.execution import Phase
 from workflows.contracts.faults import InjectionState
 from workflows.contracts.status import RunState
+from workflows.logic.steering import visible_line
 
 _LEAST_LOG = 4
 """Lines of the log that are shown before a panel may show more than its first line."""
@@ -68,9 +69,16 @@ def frame(moment: Moment, width: int, height: int, marks: Mapping[str, str]) -> 
     left = height - len(middle) - len(foot) - 1
     lines = (middle + _log(moment, width, left))[: height - 1]
     lines += [Text()] * (height - 1 - len(lines)) + foot
+    lines = [_harmless(line) for line in lines]
     for line in lines:
         line.truncate(width, overflow="ellipsis")
     return lines
+
+
+def _harmless(line: Text) -> Text:
+    """The line as it is, or, with anything in it that steers a terminal, spelt out and without its colours."""
+    plain = visible_line(line.plain)
+    return line if plain == line.plain else Text(plain)
 
 
 def _top(state: RunState, now: datetime, width: int, marks: Mapping[str, str], *, low: bool) -> list[Text]:

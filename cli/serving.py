@@ -10,7 +10,6 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import click
-import yaml
 from pydantic import ValidationError
 
 from cli.connection import quieten
@@ -194,10 +193,6 @@ def read_topology(path: Path) -> Topology:
         place = ".".join(str(part) for part in first["loc"])
         message = f"{path}: {place or 'topology'}: {first['msg'].removeprefix('Value error, ')}"
         raise HoldfastError(ErrorCode.VALIDATION_ERROR, message, hint=f"see {SHOP_TOPOLOGY}") from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        words = " ".join(str(error).split())
-        hint = f"{SHOP_TOPOLOGY} is one; `holdfast lab` without --topology simulates it"
-        raise HoldfastError(ErrorCode.VALIDATION_ERROR, f"{path} cannot be read: {words}", hint=hint) from error
 
 
 def moved_lab_ports(topology: Topology, addresses: LabAddresses) -> list[str]:

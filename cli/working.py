@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from cli.interrupts import handled
 from cli.load_process import ControlProcess, LoadProcess
+from cli.log_lines import log_to_stderr
 from clients.settings import Settings
 from clients.temporal import connect_patiently
 from worker import Part, running
@@ -103,7 +104,7 @@ def main(only: Part | None = None) -> int:
 
 def finished(serving: Coroutine[Any, Any, None]) -> int:
     """Run a worker to its end; its exit code."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    log_to_stderr()
     logging.getLogger("httpx").setLevel(logging.WARNING)
     try:
         with kept_bytecode():

@@ -44,7 +44,7 @@ class CanaryClient:
         try:
             async with asyncio.timeout(TIMEOUT):
                 answer = await self._client.get(url, headers={BAGGAGE_HEADER: token})
-        except (httpx.HTTPError, TimeoutError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, OSError, ValueError) as error:
             raise HoldfastError(
                 ErrorCode.PEER_UNREACHABLE, f"{service} does not answer at {address} ({type(error).__name__})"
             ) from error

@@ -15,7 +15,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
-import yaml
 from google.protobuf.duration_pb2 import Duration
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from temporalio.api.namespace.v1 import NamespaceConfig
@@ -27,6 +26,7 @@ from temporalio.testing import WorkflowEnvironment
 from clients.embedded_locks import database_lock, turn
 from clients.listening import ports_of_server_at
 from clients.notes import Kind, noted
+from clients.plan_files import read_document
 from clients.temporal import ensure_search_attributes
 from workflows.contracts.errors import ErrorCode, HoldfastError
 from workflows.names import SearchAttribute
@@ -66,14 +66,12 @@ class DevServerSettings(BaseModel):
             HoldfastError: VALIDATION_ERROR naming the file and the field.
         """
         try:
-            return cls.model_validate(yaml.safe_load(path.read_text()) or {})
+            document = read_document(path, _SETTINGS)
+            return cls.model_validate({} if document is None else document)
         except ValidationError as error:
             first = error.errors()[0]
             place = ".".join(str(part) for part in first["loc"])
-            message = f"{path}: {place}: {first['msg']}"
-            raise HoldfastError(ErrorCode.VALIDATION_ERROR, message, hint=_SETTINGS) from error
-        except (OSError, yaml.YAMLError) as error:
-            message = f"{path} cannot be read: {' '.join(str(error).split())}"
+            message = f"{path}: {place or 'settings'}: {first['msg']}"
             raise HoldfastError(ErrorCode.VALIDATION_ERROR, message, hint=_SETTINGS) from error
 
 

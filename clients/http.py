@@ -181,8 +181,14 @@ class PeerHttp:
         seconds = self._total if total is None else total.total_seconds()
         timeout = httpx.Timeout(seconds, connect=min(CONNECT_TIMEOUT, seconds))
         try:
+            request = self._client.build_request(method, path, params=params, json=body, timeout=timeout)
+        except Exception as error:
+            # Nothing was sent, and nothing ever can be: what a library makes of hostile text is not ours to list.
+            raise HoldfastError(
+                ErrorCode.PEER_REJECTED, f"{where[:_SHOWN]}: no request can be built for it ({type(error).__name__})"
+            ) from error
+        try:
             async with asyncio.timeout(seconds):
-                request = self._client.build_request(method, path, params=params, json=body, timeout=timeout)
                 answer = await self._client.send(request, stream=True)
                 try:
                     content = await _read(answer, where)

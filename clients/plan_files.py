@@ -40,6 +40,24 @@ class PlanFileError(HoldfastError):
         self.column = column
 
 
+class EmptyFileError(PlanFileError):
+    """A file with nothing in it, or nothing but comments."""
+
+
+def read_document(path: Path, hint: str) -> object:
+    """The document in a file that is no plan, within the bounds of one; None for an empty file.
+
+    Raises:
+        HoldfastError: VALIDATION_ERROR as `read_plan_file`, with `hint` for a plan's hints.
+    """
+    try:
+        return read_plan_file(path)
+    except EmptyFileError:
+        return None
+    except PlanFileError as error:
+        raise HoldfastError(error.code, error.message, hint=hint) from error
+
+
 def read_plan_file(path: Path) -> object:
     """The document in a file, by its suffix, or else by how it begins; `-` reads standard input.
 
@@ -49,7 +67,7 @@ def read_plan_file(path: Path) -> object:
     file = "standard input" if str(path) == _STDIN else str(path)
     text = _text(path, file)
     if not text.strip():
-        raise PlanFileError(file, "the file is empty", hint="see examples/minimal.yaml")
+        raise EmptyFileError(file, "the file is empty", hint="see examples/minimal.yaml")
     suffix = path.suffix.lower()
     if suffix == ".json":
         document = _json(text, file)
@@ -174,9 +192,11 @@ def _yaml(text: str, file: str) -> object:
         what = "nested too deeply" if isinstance(error, RecursionError) else type(error).__name__
         raise PlanFileError(file, f"is not YAML that can be read: {what}") from error
     if len(documents) > 1:
-        raise PlanFileError(file, f"holds {len(documents)} documents, and a plan is one", hint="remove the lines ---")
+        raise PlanFileError(
+            file, f"holds {len(documents)} documents, where one is expected", hint="remove the lines ---"
+        )
     if not documents or documents[0] is None:
-        raise PlanFileError(file, "the file is empty", hint="it has nothing but comments; see examples/minimal.yaml")
+        raise EmptyFileError(file, "the file is empty", hint="it has nothing but comments; see examples/minimal.yaml")
     return documents[0]
 
 

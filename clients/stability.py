@@ -39,6 +39,10 @@ class HttpStabilityClient:
             # Of a stored plan that is read in part.
             return ServiceStability(service=service, stable=False, detail="the plan has no address for it")
         url = address.rstrip("/") + self._spec.path
+        unaskable = _why_unaskable(url)
+        if unaskable:
+            detail = f"its readiness address cannot be asked ({unaskable})"
+            return ServiceStability(service=service, stable=False, unaskable=True, detail=detail)
         started = time.monotonic()
         end = started + longest.total_seconds()
         good = 0
@@ -62,6 +66,15 @@ async def answer_of(url: str, within: timedelta) -> str:
         return await _sample(client, url, seconds)
 
 
+def _why_unaskable(url: str) -> str:
+    """Why no request can be built for an address, however often it is tried; empty when one can."""
+    try:
+        httpx.Request("GET", url)
+    except Exception as error:  # what a library makes of a hostile address is not ours to list
+        return type(error).__name__
+    return ""
+
+
 def _client(seconds: float) -> httpx.AsyncClient:
     return httpx.AsyncClient(timeout=seconds, trust_env=False, follow_redirects=False, verify=trusted())
 
@@ -71,5 +84,5 @@ async def _sample(client: httpx.AsyncClient, url: str, seconds: float) -> str:
     try:
         async with asyncio.timeout(seconds), client.stream("GET", url) as answer:
             return str(answer.status_code)
-    except (httpx.HTTPError, TimeoutError) as error:
+    except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, OSError, ValueError) as error:
         return type(error).__name__

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from lab.addresses import LabAddresses, LabState
 from lab.admin import Admin
+from lab.browsers import only_programs
 from lab.cluster import Cluster
 from lab.faults.server import FaultService
 from lab.journal import Counters
@@ -141,6 +142,8 @@ class Lab:
         return f"http://{HOST}:{sock.getsockname()[1]}"
 
     async def _run(self, app: web.Application, sock: socket.socket) -> None:
+        # Here, where every endpoint of the lab's own passes: a new one cannot be without it.
+        app.middlewares.insert(0, only_programs)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
         self._runners.append(runner)

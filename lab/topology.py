@@ -6,7 +6,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Self
 
-import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -18,6 +17,8 @@ from pydantic import (
     model_validator,
 )
 from yarl import URL
+
+from clients.plan_files import read_document
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m)")
 _THIS_MACHINE = {"127.0.0.1", "localhost"}
@@ -210,5 +211,12 @@ class Topology(Model):
 
 
 def load_topology(path: str | Path) -> Topology:
-    """Read and check a topology file."""
-    return Topology.model_validate(yaml.safe_load(Path(path).read_text(encoding="utf-8")))
+    """Read and check a topology file, within the bounds of a plan file.
+
+    Raises:
+        HoldfastError: VALIDATION_ERROR naming the file and the place; it cannot be read as one document.
+        ValidationError: it is no topology.
+    """
+    return Topology.model_validate(
+        read_document(Path(path), "see examples/shop-topology.yaml, which `holdfast lab` simulates without --topology")
+    )

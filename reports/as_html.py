@@ -21,6 +21,7 @@ from reports.html.matrix import ERROR_LEGEND, RATIO_LEGEND, matrix
 from reports.html.tables import case_rows, interaction_rows, rules_stand
 from reports.html.timeline import chart
 from reports.model import Report
+from workflows.logic.steering import visible
 
 _HERE: Final = Path(__file__).parent / "html"
 
@@ -28,7 +29,7 @@ _HERE: Final = Path(__file__).parent / "html"
 def render(report: Report) -> str:
     """The whole page. It depends on the report alone: the same one always gives the same page."""
     script = _asset("script.js")
-    return (
+    page = (
         _environment()
         .get_template("page.html.j2")
         .render(
@@ -47,6 +48,7 @@ def render(report: Report) -> str:
             data=Markup(page_data(report)),  # noqa: S704 - it has no `<`: see there
         )
     )
+    return visible(page)
 
 
 @cache

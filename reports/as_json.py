@@ -5,21 +5,18 @@ The committed copy of the schema is `docs/report.schema.json`; a test keeps it c
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from reports.model import Report
-
-_CONTROL = re.compile(r"[\x7f-\x9f]")
+from workflows.logic.steering import visible
 
 SCHEMA_ID = "https://holdfast.invalid/report.schema.json"
 """Names the schema; nothing is fetched from there."""
 
 
 def render(report: Report) -> str:
-    """The model as it stands, without what steers a terminal: of that JSON itself only escapes the half."""
-    text = report.model_dump_json(indent=2)
-    return _CONTROL.sub(lambda found: f"\\u{ord(found.group()):04x}", text) + "\n"
+    """The model as it stands; what steers a display is escaped, of which JSON itself escapes only a part."""
+    return visible(report.model_dump_json(indent=2)) + "\n"
 
 
 def report_schema() -> dict[str, Any]:

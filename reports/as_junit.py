@@ -18,6 +18,7 @@ from reports.words import milliseconds, percent
 from workflows.contracts.execution import Recovery, RunStatus, Verdict
 from workflows.contracts.load import CaseType
 from workflows.contracts.slo import Percentile
+from workflows.logic.steering import visible
 
 _NOT_IN_XML = re.compile("[^\t\n\r\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that no XML document may have, however they are written, or should not have: they steer terminals."""
@@ -47,7 +48,7 @@ def render(report: Report, inconclusive: Inconclusive = Inconclusive.FAILURE) ->
     root = Xml.Element("testsuites", {"name": "holdfast", "time": time} | totals)
     root.append(suite)
     Xml.indent(root)
-    return '<?xml version="1.0" encoding="UTF-8"?>\n' + Xml.tostring(root, encoding="unicode") + "\n"
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + visible(Xml.tostring(root, encoding="unicode")) + "\n"
 
 
 def _properties(suite: Xml.Element, report: Report) -> None:

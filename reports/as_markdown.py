@@ -13,6 +13,7 @@ from reports.figures import STATE_WORDS, interaction_in_words, latency, notable,
 from reports.model import CaseReport, CaseState, PairCell, Report
 from reports.words import NONE, milliseconds, percent, seconds, times
 from workflows.contracts.slo import Percentile
+from workflows.logic.steering import visible
 
 MOST_CHARACTERS = 65_000
 """Of all of it: a comment's, less the line that says what is left out."""
@@ -53,7 +54,7 @@ def render(report: Report) -> str:
         else:
             text += more
     told = f"Too long for a comment, and so not here: {', '.join(left_out)}.\n" if left_out else ""
-    return f"{text}{told}".rstrip() + "\n"
+    return visible(f"{text}{told}".rstrip()) + "\n"
 
 
 def _top(report: Report) -> Iterator[str]:

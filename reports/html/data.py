@@ -13,6 +13,7 @@ from reports import words
 from reports.html.tables import by_interest
 from reports.model import CaseReport, CaseState, ControlReport, Report
 from workflows.contracts.slo import Percentile
+from workflows.logic.steering import visible
 
 MOST_OF_BODY: Final = 600
 """Characters of the last answer's body that the page shows; the JSON report has what is stored."""
@@ -33,8 +34,19 @@ def page_data(report: Report) -> str:
         # Thousands of cases have few different answers between them.
         "bodies": list(bodies),
     }
-    text = json.dumps(found, ensure_ascii=True, separators=(",", ":"))
+    # Shown by the script, which would undo what JSON escapes: spelt out before, as the page itself is.
+    text = json.dumps(_spelt_out(found), ensure_ascii=True, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _spelt_out(value: Any) -> Any:
+    if isinstance(value, str):
+        return visible(value)
+    if isinstance(value, dict):
+        return {name: _spelt_out(inner) for name, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_spelt_out(inner) for inner in value]
+    return value
 
 
 def _case(one: CaseReport, percentile: Percentile, bodies: dict[str, int]) -> dict[str, Any]:

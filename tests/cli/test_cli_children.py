@@ -51,7 +51,7 @@ async def test_children_of_a_killed_parent_end_themselves(tmp_path: Path) -> Non
 async def test_a_child_that_does_not_come_up_shows_the_end_of_its_log(tmp_path: Path) -> None:
     """Not «did not start» and a search for the reason."""
     child = await Child.start("lab", "lab", "--json", "--topology", "nowhere.yaml", folder=tmp_path, environment=_env())
-    with pytest.raises(HoldfastError, match=r"the lab did not start(.|\n)*nowhere.yaml cannot be read") as failed:
+    with pytest.raises(HoldfastError, match=r"the lab did not start(.|\n)*nowhere.yaml: cannot be read") as failed:
         await child.ready(20)
     assert failed.value.code is ErrorCode.PEER_UNREACHABLE
     await child.stop()

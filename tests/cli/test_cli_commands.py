@@ -214,7 +214,13 @@ async def test_the_exit_code_survives_the_end_of_the_process(holdfast: Start) ->
 def test_a_wrong_topology_is_one_sentence(tmp_path: Path) -> None:
     """Whether it is no YAML or no topology."""
     path = tmp_path / "topology.yaml"
-    for text, words in (("a: [", "cannot be read"), ("namespace: shop", "entry"), ("[]", "topology")):
+    for text, words in (
+        ("a: [", "topology.yaml:1:"),
+        ("a: 1\na: 2", "twice"),
+        ("#" * 2_000_000, "larger"),
+        ("namespace: shop", "entry"),
+        ("[]", "topology"),
+    ):
         path.write_text(text)
         result = CliRunner().invoke(cli, ["lab", "--topology", str(path)])
         assert result.exit_code == 2, result.output

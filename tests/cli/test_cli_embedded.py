@@ -137,7 +137,16 @@ def test_the_file_in_the_repository_is_what_the_design_says() -> None:
     [
         ("prot: 1", "prot"),
         ("port: many", "port"),
-        ("port: [", "cannot be read"),
+        ("port: [", "dev.yaml:1:"),
+        ("port: 1\nport: 2", "dev.yaml:2:.*twice"),
+        ("ip: !!python/name:os.system x", "tag"),
+        ("[" * 900, "nested"),
+        (
+            "a: &a [x,x,x,x,x,x,x,x,x,x]\n"
+            + "".join(f"a{n}: &{chr(98 + n)} [0{(',*' + chr(97 + n)) * 9}]\n" for n in range(6)),
+            "expands",
+        ),
+        ("# " + "x" * 2_000_000, "larger"),
         ("retention_days: 0", "retention_days"),
     ],
 )

@@ -48,6 +48,15 @@ async def test_a_service_that_is_away_is_not_stable() -> None:
     assert (found.stable, "ConnectError" in found.detail) == (False, True)
 
 
+@pytest.mark.parametrize("path", ["/a\x01b", "/" + "a" * 70_000, "/\ud800"])
+async def test_a_path_that_cannot_be_asked_is_reported_at_once_and_by_its_own_words(path: str) -> None:
+    """Plans of older versions may have one; asking again would never help."""
+    client = HttpStabilityClient({"a": "http://127.0.0.1:9"}, HttpStability.model_construct(path=path, consecutive=3))
+    found = await client.wait_until_stable("a", longest=timedelta(minutes=5), every=EVERY)
+    assert (found.stable, found.unaskable) == (False, True)
+    assert "cannot be asked" in found.detail
+
+
 @pytest.mark.parametrize(
     ("answer", "intercepted"),
     [

@@ -55,3 +55,19 @@ async def test_nothing_goes_on_beside_a_service_that_is_not_stable(
     assert sum(one.measurement is not None for one in results) == measured
     await bench.lock_ended(handle)
     assert bench.lab.state().clean
+
+
+async def test_a_readiness_path_that_nobody_can_ask_is_not_something_left_on(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Older versions took such plans: everything is closed and seen to be, and the run ends by its own words."""
+    monkeypatch.setattr("workflows.logic.validation.text_rules", lambda _: iter(()))
+    plan = bench.small_plan("reviews")
+    plan["system"]["stability"] = {"path": "/health\x01"}
+    handle = await bench.start(plan)
+    found = await failure(bench, handle)
+    assert (found.code, found.recovery) == (ErrorCode.SERVICE_NOT_STABLE, Recovery.VERIFIED)
+    assert found.phase is Phase.ANALYZING_PATTERNS
+    assert "cannot be asked" in found.message
+    await bench.lock_ended(handle)
+    assert bench.lab.state().clean

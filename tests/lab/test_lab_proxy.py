@@ -281,7 +281,7 @@ async def test_health_endpoints(driver: Driver) -> None:
 async def test_unreadable_json(driver: Driver) -> None:
     """The proxy tells unreadable JSON with a 400 envelope, the fault service with a 500."""
     for path in ("/api/request-patterns/analyze", "/api/request-patterns/replay", "/api/fixtures/upsert"):
-        answer = await driver.proxy("POST", path, data="{")
+        answer = await driver.proxy("POST", path, data="{", headers={"content-type": "application/json"})
         assert (answer.status, answer.json["error"]["code"]) == (400, "400")
-    answer = await driver.faults("POST", "/execute", data="{")
+    answer = await driver.faults("POST", "/execute", data="{", headers={"content-type": "application/json"})
     assert (answer.status, answer.json["error"]) == (500, {"code": "RUNTIME_ERROR", "message": "Internal server error"})

@@ -144,6 +144,8 @@ class ServiceStability(Contract):
     stable: bool
     waited_seconds: float = 0
     detail: str = ""
+    unaskable: bool = False
+    """Whether it cannot be asked at all, whatever the service does: no request can be built for its address."""
 
 
 class StabilityMoment(StrEnum):
@@ -164,6 +166,11 @@ class StabilityReport(Contract):
     def unstable(self) -> list[ServiceStability]:
         """The services that were not stable in time."""
         return [service for service in self.services if not service.stable]
+
+    @property
+    def unaskable(self) -> list[ServiceStability]:
+        """Those of them that nobody can ask."""
+        return [service for service in self.services if service.unaskable]
 
 
 class StabilityOrder(Contract):

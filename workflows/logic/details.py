@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import re
+
 from workflows.contracts.status import RunState
+from workflows.logic.steering import visible_line
 
 
 def progress_table(state: RunState) -> str:
     """What a person looking at the run wants first."""
     load = state.load
     lines = [
-        f"**{state.plan or 'input refused'}** in `{state.namespace}`: {state.phase}",
+        f"**{_cell(state.plan) or 'input refused'}** in `{_cell(state.namespace)}`: {state.phase}",
         "",
         "| step | state |",
         "| --- | --- |",
-        f"| analysis | {state.analysis.state} |",
+        f"| analysis | {_cell(state.analysis.state)} |",
         f"| cases | {state.cases.total}, {state.generated.baggage_tokens} baggage tokens |",
     ]
     lines += [
-        f"| fault in {row.service} | {row.state}{_replayed(row.replay_status)}{': ' + row.error if row.error else ''} |"
+        f"| fault in {_cell(row.service)} | {row.state}{_replayed(row.replay_status)}{_because(row.error)} |"
         for row in state.injections[:_MOST_ROWS]
     ]
     lines += [
@@ -27,12 +30,28 @@ def progress_table(state: RunState) -> str:
         f"| recovery | {state.recovery or 'something is on'} |",
     ]
     if state.error_message:
-        lines += ["", f"**{state.error_code}**: {state.error_message}"]
-    return "\n".join(lines)
+        lines += ["", f"**{state.error_code}**: {_cell(state.error_message)}"]
+    # Each of ours is one line, whatever is in it.
+    return "\n".join(visible_line(line) for line in lines)
 
 
 _MOST_ROWS = 30
 """Services shown; the query `status` has them all."""
+
+
+_MARKUP = re.compile(r"([\\`*_\[\]|~<>&])")
+_LONGEST_CELL = 1_000
+
+
+def _cell(text: str) -> str:
+    """Somebody else's text within Markdown: one line, bounded, and none of it markup."""
+    line = visible_line(text[: _LONGEST_CELL + 1])
+    cut = line if len(text) <= _LONGEST_CELL else f"{line[:_LONGEST_CELL]}..."
+    return _MARKUP.sub(r"\\\1", cut)
+
+
+def _because(error: str) -> str:
+    return f": {_cell(error)}" if error else ""
 
 
 def _replayed(status: int | None) -> str:

@@ -22,6 +22,7 @@ from workflows.logic.misspelt import Meant
 from workflows.logic.originals import in_our_words
 from workflows.logic.plan_rules import FIELD_ORDER, broken_rules
 from workflows.logic.problems import MOST_PROBLEMS, UNKNOWN, misspelt_fields, problems_of
+from workflows.logic.text_rules import label_rules, text_rules
 from workflows.logic.wording import kind_of
 
 _EXAMPLE = 'start with --input-file run.json, which holds {"plan": {...}}'
@@ -81,6 +82,7 @@ def _run_input(raw: dict[object, object]) -> tuple[RunInput | None, list[Problem
     if around.text is None:
         return None, problems
     document = around.document | ({"plan": {} if isinstance(plan, dict) else plan} if "plan" in raw else {})
+    problems += islice(label_rules({name: given for name, given in document.items() if name != "plan"}), MOST_PROBLEMS)
     try:
         return RunInput.model_validate(document), problems
     except ValidationError as error:
@@ -130,7 +132,9 @@ def _all_problems(error: ValidationError, document: dict[str, Any]) -> list[Prob
 
 
 def _broken_rules(document: dict[str, Any]) -> list[Problem]:
-    return list(islice(broken_rules(document), MOST_PROBLEMS))
+    problems = list(islice(broken_rules(document), MOST_PROBLEMS))
+    # A narrower rule of the same place says more than that a character is not wanted.
+    return problems + _new(problems, list(islice(text_rules(document), MOST_PROBLEMS)))
 
 
 def _told(problems: list[Problem]) -> list[Problem]:

@@ -18,6 +18,7 @@ from workflows.contracts.windows import (
     LedgerEntry,
     LedgerState,
     LedgerUpdate,
+    ServiceStability,
     StabilityMoment,
     StabilityOrder,
     StabilityReport,
@@ -203,6 +204,14 @@ class Holding:
             # GeneratorExit, outside of any event loop. Nothing may be done then; another worker goes on from history.
             done = Held(error=error)
         done.closing = await despite_cancel(self._close(switch_off, services))
+        unaskable = StabilityReport(services=done.closing.stability).unaskable
+        if unaskable and done.error is None:
+            # Nothing is left on; but nothing may be begun in a system that cannot be seen to be calm.
+            done.error = ApplicationError(
+                f"whether services are stable cannot be told: {_details(unaskable)}",
+                type=ErrorCode.SERVICE_NOT_STABLE,
+                non_retryable=True,
+            )
         return done
 
     async def _close(self, switch_off: SwitchOff | None, services: list[str]) -> Closing:
@@ -219,17 +228,23 @@ class Holding:
     async def _switch_off(self, switch_off: SwitchOff | None, services: list[str]) -> Closing:
         if switch_off is None:
             return Closing(verified=True)
+        off = False
         try:
             closing = await switch_off()
-            if not closing.verified:
+            off = closing.verified
+            if not off:
                 return closing
             timing, stability = self.order.execution.timing, self.order.timeouts.stability
             report = await self.stability(services, policies.closing(timing, stability), _WHEN_CLOSED.get(self.kind))
         except ActivityError as error:
-            return Closing(verified=False, detail=text_of(error))
-        if report.unstable:
-            names = ", ".join(f"{one.service} ({one.detail})" for one in report.unstable)
-            return Closing(verified=False, detail=f"not stable again: {names}", stability=report.services)
+            where = "it is off and was seen to be, but whether its services are stable is not known: " if off else ""
+            return Closing(verified=False, detail=f"{where}{text_of(error)}")
+        if any(not service.unaskable for service in report.unstable):
+            detail = f"not stable again: {_details(report.unstable)}"
+            return Closing(verified=False, detail=detail, stability=report.services)
+        if report.unaskable:
+            detail = f"it is off and was seen to be; its services: {_details(report.unaskable)}"
+            return Closing(verified=True, detail=detail, stability=report.services)
         return Closing(verified=True, stability=report.services)
 
     async def stability(
@@ -255,6 +270,10 @@ class Holding:
             # The only lasting trouble: the row is not there, because the intent was never written. Nothing to settle.
             workflow.logger.warning("the ledger did not take %s: %s", state, text_of(error))
         return now
+
+
+def _details(services: list[ServiceStability]) -> str:
+    return ", ".join(f"{service.service} ({service.detail})" for service in services)
 
 
 def _listed(services: list[str]) -> str:
