@@ -32,8 +32,11 @@ SMALL_BODY = 64 * 1024
 _FRAMING = 4
 """Bytes on the wire for each byte of a body that is allowed. In chunks of one byte each takes six: nobody does that."""
 
-_READ = 16 * 1024
-"""Bytes at once: between two reads everything else on the loop has its turn."""
+_MOST_PARTS = 50_000
+"""Chunks of one body, of which each costs time whatever its length."""
+
+_READ_HEAD, _READ = 4 * 1024, 16 * 1024
+"""Bytes at once: between two reads everything else on the loop has its turn, and heads take longer to parse."""
 
 Params = Mapping[str, str | int]
 
@@ -195,10 +198,11 @@ async def _read(chunks: AsyncIterable[bytes], headers: Iterable[tuple[bytes, byt
     # The parser has refused lengths that are no number, or of more than twenty digits.
     if any(int(size) > longest for size in _values(headers, b"content-length")):
         raise NoAnswerError(Trouble.TOO_LONG, "LongAnswer")
-    content = bytearray()
+    content, parts = bytearray(), 0
     async for chunk in chunks:
         content += chunk
-        if len(content) > longest:
+        parts += 1
+        if len(content) > longest or parts > _MOST_PARTS:
             raise NoAnswerError(Trouble.TOO_LONG, "LongAnswer")
     return bytes(content)
 
@@ -223,7 +227,7 @@ class _Stream(httpcore.AsyncNetworkStream):
         counted = self.counted
         if counted.total >= (HEAD_LIMIT if counted.in_head else counted.longest):
             raise NoAnswerError(Trouble.TOO_LONG, "LongHead" if counted.in_head else "LongAnswer")
-        data = await self.inner.read(min(max_bytes, _READ), timeout)
+        data = await self.inner.read(min(max_bytes, _READ_HEAD if counted.in_head else _READ), timeout)
         counted.total += len(data)
         return data
 

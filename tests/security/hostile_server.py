@@ -16,9 +16,11 @@ ENOUGH = 2 << 30
 
 
 def _bomb(layers: int) -> bytes:
-    """Zeros in layers of gzip: some 1 GB after one layer, in a few kilobytes after two."""
-    squeezer = zlib.compressobj(9, zlib.DEFLATED, 31)
-    data = b"".join(squeezer.compress(bytes(1 << 20)) for _ in range(1024)) + squeezer.flush()
+    """Zeros in layers of gzip: 1 GB in a megabyte of one layer, in some kilobytes of two."""
+    squeezer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    piece = squeezer.compress(bytes(1 << 20)) + squeezer.flush(zlib.Z_FULL_FLUSH)
+    # Its checksum is wrong, which nobody finds out who has not made a gigabyte of it first.
+    data = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03" + piece * 1024 + squeezer.flush() + bytes(8)
     for _ in range(layers - 1):
         data = gzip.compress(data)
     return data
@@ -186,7 +188,19 @@ def _bodies() -> dict[str, Answer]:
 
 
 def _encodings() -> dict[str, Answer]:
-    names = ["gzip", "x-gzip", "GZIP", "deflate", "br", "zstd", "compress", "nonsense", "identity, gzip", "gzip,,", "\xff"]
+    names = [
+        "gzip",
+        "x-gzip",
+        "GZIP",
+        "deflate",
+        "br",
+        "zstd",
+        "compress",
+        "nonsense",
+        "identity, gzip",
+        "gzip,,",
+        "\xff",
+    ]
     found = {f"encoding-{i}": plain(whole(JSON_OK, f"Content-Encoding: {name}")) for i, name in enumerate(names)}
     for layers, name in ((1, "gzip"), (2, "gzip, gzip"), (3, "gzip, gzip, gzip")):
         for status in ("200 OK", "500 Oops"):
@@ -204,7 +218,18 @@ def _encodings() -> dict[str, Answer]:
 
 def _charsets() -> dict[str, Answer]:
     names = ["zlib", "idna", "utf-7", "utf-16", "rot13", "hex", "base64", "bz2", "punycode", "unicode_escape", "mbcs"]
-    names += ["undefined", "nothing", "", "x" * 10_000, "../../etc/passwd", "\xff", "utf-8; charset=zlib", '"zlib"', "0"]
+    names += [
+        "undefined",
+        "nothing",
+        "",
+        "x" * 10_000,
+        "../../etc/passwd",
+        "\xff",
+        "utf-8; charset=zlib",
+        '"zlib"',
+        "0",
+    ]
+    names.append("0")
     made = zlib.compress(bytes(100_000))
     return {
         f"charset-{i}": plain(whole(made, f"Content-Type: application/json; charset={name}"))
@@ -230,7 +255,12 @@ def _json() -> dict[str, Answer]:
         b'{"success":true,"success":false,"data":1,"data":{}}',
         b'{"success":true,"data":{"taskId":{"a":[1]},"status":[],"requestPatterns":{}}}',
         b'{"success":true,"data":[{"statusCode":1' + b"0" * 300 + b"}]}",
-        b'{"success":true,"data":[{"statusCode":1' + b"0" * 300 + b',"responseBody":{"a":' + b"[" * 90 + b"]" * 90 + b"}}]}",
+        b'{"success":true,"data":[{"statusCode":1'
+        + b"0" * 300
+        + b',"responseBody":{"a":'
+        + b"[" * 90
+        + b"]" * 90
+        + b"}}]}",
         b'{"success":true,"data":{"phase":{"a":1},"status":{"expStatuses":[[[]],1,null]}}}',
         b'{"success":true,"data":{"recordings":{"a":1}}}',
         b'{"success":true,"data":{"isRecording":"yes","recordingId":[1,2]}}',
@@ -268,7 +298,9 @@ def _others() -> dict[str, Answer]:
         "asks-for-credentials": plain(whole(b"{}", "WWW-Authenticate: Digest realm=x", status="401 X")),
         "retry-later": plain(whole(b"{}", "Retry-After: 999999999", status="429 X")),
     }
-    return found | {f"status-{status}": plain(whole(b"{}", status=f"{status} X")) for status in (418, 451, 500, 503, 599)}
+    return found | {
+        f"status-{status}": plain(whole(b"{}", status=f"{status} X")) for status in (418, 451, 500, 503, 599)
+    }
 
 
 ANSWERS: dict[str, Answer] = _heads() | _lengths() | _bodies() | _encodings() | _charsets() | _json() | _others()
@@ -284,7 +316,12 @@ async def hostile_server() -> AsyncIterator[str]:
             name = asked.split(b"/")[2].split(b" ")[0].decode()
             await ANSWERS[name](writer)
         writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
 
+    # Made before somebody waits for them.
+    for layers in (1, 2, 3):
+        bomb(layers)
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     try:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"

@@ -17,7 +17,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from clients import canary
+from clients import canary, fixtures
 from clients.at_peers import faults_on, sessions_on
 from clients.canary import CanaryClient
 from clients.faults import FaultClient
@@ -74,7 +74,7 @@ def calls(address: str, kubeconfig: str) -> dict[str, Callable[[], Awaitable[obj
             return sample.status, text[:50]
 
     async def logged_in() -> object:
-        login = {"url": address, "json": {}, "token": "access_token", "timeout": f"{SECONDS}s"}
+        login = {"url": address, "json": {}, "token": "access_token"}
         made = Request.model_validate({"url": address, "login": login, "timeout": f"{SECONDS}s"})
         async with LoadGenerator() as load:
             return (await load.send_once(prepare(made, Secrets({}), None))).error_kind
@@ -121,7 +121,7 @@ async def outcome(call: Callable[[], Awaitable[object]]) -> str:
         return f"value {await call()!r}"[:200]
     except HoldfastError as error:
         return str(error.code)
-    except Exception as error:  # noqa: BLE001 - the finding
+    except Exception as error:
         return f"stranger {type(error).__name__}: {error}"[:300]
 
 
@@ -157,15 +157,22 @@ def limit_memory() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (longest, longest))
 
 
+def report(probed: Probed) -> None:
+    """Hand it to the test at once: the next answer may be the end of this process."""
+    sys.stdout.write(probed.model_dump_json() + "\n")
+    sys.stdout.flush()
+
+
 async def main(address: str, names: list[str]) -> None:
     """Print what became of each."""
-    canary._LIMITS = Limits(seconds=SECONDS, body=canary._LIMITS.body)  # noqa: SLF001
+    canary._LIMITS = Limits(seconds=SECONDS, body=canary._LIMITS.body)
+    fixtures.DELETE_TIMEOUT = SHORT
     with TemporaryDirectory() as folder:
         # Everything that is imported late, and every thread, is there before memory becomes scarce.
-        print((await probe(address, names[0], Path(folder) / "config")).model_dump_json(), flush=True)
+        report(await probe(address, names[0], Path(folder) / "config"))
         limit_memory()
         for name in names[1:]:
-            print((await probe(address, name, Path(folder) / "config")).model_dump_json(), flush=True)
+            report(await probe(address, name, Path(folder) / "config"))
 
 
 if __name__ == "__main__":
