@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from tests.security.hostile_server import ANSWERS
 
-LOGIN = b'HTTP/1.1 200 OK\r\nContent-Length: 22\r\n\r\n{"access_token":"abcd"}'
+LOGIN = b'HTTP/1.1 200 OK\r\nContent-Length: 23\r\nConnection: close\r\n\r\n{"access_token":"abcd"}'
 
 
 def always(_: bytes) -> bool:

@@ -86,6 +86,8 @@ async def test_a_window_closes_while_everything_answers_hostilely(temporal: Clie
         handle = await duo.start(plan)
 
         async def rules_are_on() -> bool:
+            state = await duo.status(handle)
+            assert state is None or state.error_code is None, state.error_message
             return (await checker.look(at.admin)).counters.upserts > 0 and any(
                 row.kind == "rules" and row.state is LedgerState.OPEN for row in await duo.store.unsettled()
             )
