@@ -113,10 +113,6 @@ class Toolbox:
 
     async def close(self) -> None:
         """Close every connection."""
-        for proxy in self._proxies.values():
-            await proxy.aclose()
-        for faults in self._faults.values():
-            await faults.aclose()
         await self.cluster.aclose()
         await self.store.close()
 

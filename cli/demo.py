@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import httpx
 import yaml
 
 from cli.console import acts, clear_errors, say
@@ -25,7 +24,10 @@ from cli.run_report import written
 from cli.serving import ROOT
 from cli.stage import Stage, next_folder, set_up
 from cli.starting import Wishes, start
+from clients.bounded_json import parse
+from clients.http import LARGEST_ANSWER
 from clients.plan_files import read_plan_file
+from clients.reader import Limits, NoAnswerError, fetch
 from lab import LabState
 from workflows.contracts.errors import ErrorCode, HoldfastError
 from workflows.names import TASK_QUEUE
@@ -119,10 +121,9 @@ def _plan_for(stage: Stage) -> PlanFile:
 async def _look_at_lab(stage: Stage) -> bool:
     """Ask the lab itself, not our own records, whether anything is still on."""
     try:
-        async with httpx.AsyncClient(trust_env=False, timeout=10) as client:
-            answer = await client.get(f"{stage.lab.admin}/lab/state")
-        state = LabState.model_validate({**answer.json()})
-    except httpx.HTTPError as error:
+        answer = await fetch("GET", f"{stage.lab.admin}/lab/state", Limits(seconds=10, body=LARGEST_ANSWER))
+        state = LabState.model_validate(parse(answer.text))
+    except (NoAnswerError, ValueError) as error:
         message = f"the lab does not answer: {type(error).__name__}"
         raise HoldfastError(ErrorCode.PEER_UNREACHABLE, message, hint=f"see {stage.folder}/lab.log") from error
     on = f"{len(state.faults)} faults, {len(state.rules)} rules, {len(state.recordings)} recordings"

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import click
-import httpx
 import yaml
 from pydantic import ValidationError
 
 from cli.console import AS_JSON, clear_errors, complain, say, say_json, write_file
 from cli.plan_template import placeholders, plan_template
 from cli.pointing import origin_of
+from clients.http import LARGEST_ANSWER
 from clients.plan_yaml import PlanLoader
+from clients.reader import Limits, NoAnswerError, fetch
 from lab import LabAddresses
 from workflows.contracts.errors import ErrorCode, HoldfastError
 from workflows.contracts.plan import PLAN_VERSION
@@ -156,10 +159,14 @@ def _of_lab(admin: str) -> dict[str, Any]:
     url = admin.rstrip("/").removesuffix("/lab/state") + "/lab/addresses"
     hint = "`holdfast lab` starts one, and says its admin address"
     try:
-        answer = httpx.get(url, timeout=LAB_PATIENCE, trust_env=False).raise_for_status()
-        found = LabAddresses.model_validate_json(answer.content)
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        message = f"no lab answers at {url}: {type(error).__name__}"
+        answer = asyncio.run(fetch("GET", url, Limits(seconds=LAB_PATIENCE, body=LARGEST_ANSWER)))
+        if answer.status != HTTPStatus.OK:
+            raise HoldfastError(
+                ErrorCode.PEER_UNREACHABLE, f"no lab answers at {url}: status {answer.status}", hint=hint
+            )
+        found = LabAddresses.model_validate_json(answer.body)
+    except NoAnswerError as error:
+        message = f"no lab answers at {url}: {error.name}"
         raise HoldfastError(ErrorCode.PEER_UNREACHABLE, message, hint=hint) from error
     except ValidationError as error:
         raise HoldfastError(ErrorCode.PEER_GARBAGE, f"what answers at {url} is no lab", hint=hint) from error

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from types import TracebackType
 from typing import Self
 
-import httpx
-
-from clients.trust import trusted
+from clients.bounded_json import parse
+from clients.http import translate
+from clients.reader import SMALL_BODY, Limits, NoAnswerError, Trouble, fetch
 from workflows.contracts.errors import ErrorCode, HoldfastError
 from workflows.logic.capture import canary_body, canary_path
 from workflows.logic.tokens import BAGGAGE_HEADER
@@ -17,12 +16,11 @@ from workflows.logic.tokens import BAGGAGE_HEADER
 TIMEOUT = 3.0
 """Seconds for one canary."""
 
+_LIMITS = Limits(seconds=TIMEOUT, body=SMALL_BODY)
+
 
 class CanaryClient:
     """Sends canaries to services."""
-
-    def __init__(self) -> None:
-        self._client = httpx.AsyncClient(timeout=TIMEOUT, trust_env=False, follow_redirects=False, verify=trusted())
 
     async def __aenter__(self) -> Self:
         """Use as a context."""
@@ -31,28 +29,32 @@ class CanaryClient:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close all connections."""
-        await self._client.aclose()
+        """Leave it; no connection outlives its call."""
 
     async def intercepted(self, address: str, record_id: str, service: str, token: str) -> bool:
         """Whether this service's rules answer for this token now.
 
         Raises:
-            HoldfastError: PEER_UNREACHABLE when the service does not answer at all, which tells nothing.
+            HoldfastError: PEER_UNREACHABLE when the service does not answer at all, PEER_GARBAGE when its answer is
+                encoded: both show nothing.
         """
         url = address.rstrip("/") + canary_path(record_id)
         try:
-            async with asyncio.timeout(TIMEOUT):
-                answer = await self._client.get(url, headers={BAGGAGE_HEADER: token})
-        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, OSError, ValueError) as error:
+            answer = await fetch("GET", url, _LIMITS, headers={BAGGAGE_HEADER: token})
+        except NoAnswerError as error:
+            if error.trouble is Trouble.TOO_LONG:
+                # Whatever it is, it is not ours, which is never that long.
+                return False
+            if error.trouble is Trouble.ENCODED:
+                raise translate(error, f"{service} GET {canary_path(record_id)}", address, _LIMITS) from error
             raise HoldfastError(
-                ErrorCode.PEER_UNREACHABLE, f"{service} does not answer at {address} ({type(error).__name__})"
+                ErrorCode.PEER_UNREACHABLE, f"{service} does not answer at {address} ({error.name})"
             ) from error
-        return answer.status_code == 200 and _same(answer.text, canary_body(record_id, service))
+        return answer.status == 200 and _same(answer.text, canary_body(record_id, service))
 
 
 def _same(body: str, expected: str) -> bool:
     try:
-        return bool(json.loads(body) == json.loads(expected))
-    except (ValueError, RecursionError):
+        return bool(parse(body) == json.loads(expected))
+    except ValueError:
         return False

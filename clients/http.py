@@ -6,28 +6,25 @@ peers send even with status 200 (`peer-contract` section 1). Never «data, else 
 
 from __future__ import annotations
 
-import asyncio
 import json
 from datetime import timedelta
 from types import TracebackType
 from typing import Annotated, Any, Self, TypeVar
 from urllib.parse import quote
 
-import httpx
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
-from clients.trust import trusted
+from clients.bounded_json import parse
+from clients.reader import HEAD_LIMIT, Limits, NoAnswerError, Params, Trouble, fetch
+from clients.requests import JSON_TYPE
 from workflows.contracts.errors import ErrorCode, HoldfastError
 
-CONNECT_TIMEOUT = 5.0
-"""Seconds until a connection must stand."""
-
-LARGEST_ANSWER = 32 * 1024 * 1024
-"""Bytes; a longer answer is refused instead of filling the worker's memory."""
+LARGEST_ANSWER = 16 * 1024 * 1024
+"""Bytes; a longer answer is refused instead of filling the worker's memory. Recordings hold whole bodies: the longest
+answers are those about them.
+"""
 
 _SHOWN = 300
-
-Params = dict[str, str | int]
 
 
 def _as_text(value: object) -> object:
@@ -72,11 +69,11 @@ class PeerAnswer:
             HoldfastError: PEER_GARBAGE.
         """
         try:
-            value = json.loads(self.text)
+            value = parse(self.text)
             if "\\ud" in self.text.lower():
                 # Half of an escaped character is legal JSON, and no database or socket would take it later.
                 value = json.loads(json.dumps(value, ensure_ascii=False).encode(errors="replace"))
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             raise self.error(
                 ErrorCode.PEER_GARBAGE, "answered something that is not JSON", "is something else at this address?"
             ) from error
@@ -96,9 +93,9 @@ class PeerAnswer:
     def peer_error(self) -> tuple[str, str]:
         """Code and message of the envelope's error; empty where there is none."""
         try:
-            error = json.loads(self.text).get("error")
+            error = parse(self.text).get("error")
             return (str(error.get("code", "")), str(error.get("message", ""))) if isinstance(error, dict) else ("", "")
-        except (ValueError, AttributeError, RecursionError):
+        except (ValueError, AttributeError):
             return "", ""
 
     def read(self, model: type[W], data: Any) -> W:
@@ -149,18 +146,8 @@ class PeerHttp:
     def __init__(self, peer: str, base_url: str, call_timeout: timedelta) -> None:
         """Name the peer as people know it; `call_timeout` bounds a whole call unless one says otherwise."""
         self._peer = peer
+        self._base_url = base_url.rstrip("/")
         self._total = call_timeout.total_seconds()
-        self._client = httpx.AsyncClient(
-            base_url=base_url.rstrip("/"),
-            timeout=httpx.Timeout(self._total, connect=CONNECT_TIMEOUT),
-            follow_redirects=False,
-            trust_env=False,
-            verify=trusted(),
-        )
-
-    async def aclose(self) -> None:
-        """Close all connections."""
-        await self._client.aclose()
 
     async def call(
         self,
@@ -179,28 +166,23 @@ class PeerHttp:
         """
         where = f"{self._peer} {method} {path}"
         seconds = self._total if total is None else total.total_seconds()
-        timeout = httpx.Timeout(seconds, connect=min(CONNECT_TIMEOUT, seconds))
         try:
-            request = self._client.build_request(method, path, params=params, json=body, timeout=timeout)
-        except Exception as error:
-            # Nothing was sent, and nothing ever can be: what a library makes of hostile text is not ours to list.
-            raise HoldfastError(
-                ErrorCode.PEER_REJECTED, f"{where[:_SHOWN]}: no request can be built for it ({type(error).__name__})"
-            ) from error
+            sent = None if body is None else json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+        except ValueError as error:
+            # Half a character, for example. Nothing was sent, and nothing ever can be.
+            why = f"{where[:_SHOWN]}: no request can be built for it ({type(error).__name__})"
+            raise HoldfastError(ErrorCode.PEER_REJECTED, why) from error
+        headers = {"Accept": JSON_TYPE} | ({} if sent is None else {"Content-Type": JSON_TYPE})
+        limits = Limits(seconds=seconds, body=LARGEST_ANSWER)
         try:
-            async with asyncio.timeout(seconds):
-                answer = await self._client.send(request, stream=True)
-                try:
-                    content = await _read(answer, where)
-                finally:
-                    await answer.aclose()
-        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, TimeoutError, OSError) as error:
-            raise translate(error, where, str(self._client.base_url), seconds) from error
-        return PeerAnswer(answer.status_code, content.decode(errors="replace"), where)
+            answer = await fetch(method, self._base_url + path, limits, params=params, headers=headers, body=sent)
+        except NoAnswerError as error:
+            raise translate(error, where, self._base_url, limits) from error
+        return PeerAnswer(answer.status, answer.text, where)
 
 
 class PeerClient:
-    """What the clients of the peers share: one `PeerHttp`, closed with the client."""
+    """What the clients of the peers share: one `PeerHttp`. Nothing of it stays open between calls."""
 
     def __init__(self, http: PeerHttp) -> None:
         self._http = http
@@ -212,35 +194,27 @@ class PeerClient:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close."""
-        await self.aclose()
-
-    async def aclose(self) -> None:
-        """Close all connections."""
-        await self._http.aclose()
+        """Leave it."""
 
 
-async def _read(answer: httpx.Response, where: str) -> bytes:
-    content = bytearray()
-    async for chunk in answer.aiter_bytes():
-        content += chunk
-        if len(content) > LARGEST_ANSWER:
-            raise HoldfastError(ErrorCode.PEER_GARBAGE, f"{where} answered more than {LARGEST_ANSWER >> 20} MiB")
-    return bytes(content)
-
-
-def translate(error: Exception, where: str, base_url: str, seconds: float) -> HoldfastError:
-    """What the HTTP library raised, in our codes. The library's text is left out where it may quote the request."""
-    name = type(error).__name__
-    if isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout)):
-        return HoldfastError(
-            ErrorCode.PEER_UNREACHABLE, f"{where}: nothing answers at {base_url} ({name})", hint="is it running there?"
-        )
-    if isinstance(error, (httpx.TimeoutException, TimeoutError)):
-        return HoldfastError(ErrorCode.PEER_TIMEOUT, f"{where}: no whole answer within {seconds:g} s")
-    if isinstance(error, (httpx.InvalidURL, httpx.UnsupportedProtocol)):
-        return HoldfastError(ErrorCode.PEER_REJECTED, f"{where}: {base_url} is no usable address ({name})")
-    if isinstance(error, (httpx.NetworkError, httpx.DecodingError, httpx.RemoteProtocolError, httpx.TooManyRedirects)):
+def translate(error: NoAnswerError, where: str, base_url: str, limits: Limits) -> HoldfastError:
+    """Why there is no answer, in our codes."""
+    longest = "nothing" if limits.body is None else f"{limits.body / (1 << 20):g} MiB"
+    code, what, hint = {
+        Trouble.ADDRESS: (ErrorCode.PEER_REJECTED, f"{base_url} is no usable address", ""),
+        Trouble.CONNECT: (ErrorCode.PEER_UNREACHABLE, f"nothing answers at {base_url}", "is it running there?"),
+        Trouble.TIMEOUT: (ErrorCode.PEER_TIMEOUT, f"no whole answer within {limits.seconds:g} s", ""),
         # The connection stood: whether the request arrived, and what it did, is not known.
-        return HoldfastError(ErrorCode.PEER_GARBAGE, f"{where}: the answer was broken or cut off ({name})")
-    return HoldfastError(ErrorCode.PEER_UNREACHABLE, f"{where}: the connection to {base_url} failed ({name})")
+        Trouble.BROKEN: (ErrorCode.PEER_GARBAGE, "the answer was broken or cut off", ""),
+        Trouble.ENCODED: (
+            ErrorCode.PEER_GARBAGE,
+            "the answer is compressed or otherwise encoded, although it was asked for as it is",
+            "let neither the peer nor what stands before it compress answers whose request does not accept that",
+        ),
+        Trouble.TOO_LONG: (
+            ErrorCode.PEER_GARBAGE,
+            f"the answer is longer than is read: {longest} of body, {HEAD_LIMIT >> 10} KiB of headers",
+            "is something else at this address?",
+        ),
+    }[error.trouble]
+    return HoldfastError(code, f"{where}: {what} ({error.name})", hint=hint)

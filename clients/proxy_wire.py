@@ -11,6 +11,9 @@ from clients.http import Text, Wire
 from workflows.contracts.exchange import RecordedExchange, ReplayedAnswer
 from workflows.logic.capture import raw_path
 
+_LARGEST = (1 << 31) - 1
+"""Of a status: JSON has integers of any length, databases do not."""
+
 
 class AnalysisStatus(StrEnum):
     """States of an analysis; they are not monotonic."""
@@ -93,7 +96,7 @@ class WireMode(Wire):
     request_body: Text = Field(None, alias="requestBody")
     response_headers: dict[str, Any] | None = Field(None, alias="responseHeaders")
     response_body: Text = Field(None, alias="responseBody")
-    response_status: int | None = Field(None, alias="responseStatus")
+    response_status: int | None = Field(None, alias="responseStatus", ge=-_LARGEST, le=_LARGEST)
 
 
 class WirePattern(Wire):
@@ -119,7 +122,7 @@ class WireReplayed(Wire):
 
     url: str | None = None
     method: str | None = None
-    status: int | None = Field(None, alias="statusCode")
+    status: int | None = Field(None, alias="statusCode", ge=-_LARGEST, le=_LARGEST)
     headers: dict[str, Any] | None = Field(None, alias="responseHeaders")
     body: Text = Field(None, alias="responseBody")
     error: Text = Field(None, alias="errorMessage")

@@ -7,9 +7,8 @@ import time
 from datetime import timedelta
 from typing import Protocol
 
-import httpx
-
-from clients.trust import trusted
+from clients.reader import Limits, NoAnswerError, fetch
+from clients.reader import address as usable_address
 from workflows.contracts.system import HttpStability
 from workflows.contracts.windows import ServiceStability
 
@@ -46,43 +45,35 @@ class HttpStabilityClient:
         started = time.monotonic()
         end = started + longest.total_seconds()
         good = 0
-        async with _client(SAMPLE_TIMEOUT) as client:
-            while True:
-                seen = await _sample(client, url, SAMPLE_TIMEOUT)
-                good = good + 1 if seen.startswith("2") else 0
-                waited = round(time.monotonic() - started, 3)
-                if good >= self._spec.consecutive:
-                    return ServiceStability(service=service, stable=True, waited_seconds=waited, detail=seen)
-                if time.monotonic() >= end:
-                    detail = f"{self._spec.path}: {seen}"
-                    return ServiceStability(service=service, stable=False, waited_seconds=waited, detail=detail)
-                await asyncio.sleep(min(every.total_seconds(), max(0.0, end - time.monotonic())))
+        while True:
+            seen = await _sample(url, SAMPLE_TIMEOUT)
+            good = good + 1 if seen.startswith("2") else 0
+            waited = round(time.monotonic() - started, 3)
+            if good >= self._spec.consecutive:
+                return ServiceStability(service=service, stable=True, waited_seconds=waited, detail=seen)
+            if time.monotonic() >= end:
+                detail = f"{self._spec.path}: {seen}"
+                return ServiceStability(service=service, stable=False, waited_seconds=waited, detail=detail)
+            await asyncio.sleep(min(every.total_seconds(), max(0.0, end - time.monotonic())))
 
 
 async def answer_of(url: str, within: timedelta) -> str:
     """Ask an address once: the status, or the name of what went wrong. Redirects are answers."""
-    seconds = within.total_seconds()
-    async with _client(seconds) as client:
-        return await _sample(client, url, seconds)
+    return await _sample(url, within.total_seconds())
 
 
 def _why_unaskable(url: str) -> str:
     """Why no request can be built for an address, however often it is tried; empty when one can."""
     try:
-        httpx.Request("GET", url)
-    except Exception as error:  # what a library makes of a hostile address is not ours to list
-        return type(error).__name__
+        usable_address(url)
+    except NoAnswerError as error:
+        return error.name
     return ""
 
 
-def _client(seconds: float) -> httpx.AsyncClient:
-    return httpx.AsyncClient(timeout=seconds, trust_env=False, follow_redirects=False, verify=trusted())
-
-
-async def _sample(client: httpx.AsyncClient, url: str, seconds: float) -> str:
-    """The status, or why there is none."""
+async def _sample(url: str, seconds: float) -> str:
+    """The status, or why there is none. The status is all that is asked: no body is read."""
     try:
-        async with asyncio.timeout(seconds), client.stream("GET", url) as answer:
-            return str(answer.status_code)
-    except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, OSError, ValueError) as error:
-        return type(error).__name__
+        return str((await fetch("GET", url, Limits(seconds=seconds, body=None))).status)
+    except NoAnswerError as error:
+        return error.name

@@ -11,7 +11,6 @@ tokens included.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import os
 from collections.abc import Awaitable, Callable, Mapping
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 
+from clients.bounded_json import parse
 from clients.http import LARGEST_ANSWER, PeerAnswer
 from workflows.contracts.errors import ErrorCode, HoldfastError
 
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 CALL_TIMEOUT = 10.0
 """Seconds for one call, with reading the settings and opening the connection. A stalled cluster is asked again."""
+
+_READ_AHEAD = 65_536
+"""Bytes that come before somebody has read the earlier ones."""
 
 SETTINGS_HINT = "does `kubectl get deployments` work where the worker runs?"
 RIGHTS_HINT = "docs/kubernetes.md lists the rights that the worker needs"
@@ -121,6 +124,13 @@ async def _open(environ: Mapping[str, str]) -> Apis:
 
     settings = Configuration()
     await _load(settings, environ)
+    # Nothing is decoded: a few bytes may stand for gigabytes. `_read` refuses what is encoded all the same.
+    settings.client_session_kwargs = {
+        "auto_decompress": False,
+        "headers": {"Accept-Encoding": "identity"},
+        "cookie_jar": aiohttp.DummyCookieJar(),
+        "read_bufsize": _READ_AHEAD,
+    }
     try:
         client = ApiClient(settings)
     except (OSError, ValueError) as error:
@@ -179,6 +189,9 @@ def _token(apis: Apis) -> str:
 async def _read(answer: aiohttp.ClientResponse, where: str) -> PeerAnswer:
     content = bytearray()
     async with answer:
+        encodings = ",".join(answer.headers.getall("Content-Encoding", [])).lower().split(",")
+        if any(encoding.strip() not in ("", "identity") for encoding in encodings):
+            raise HoldfastError(ErrorCode.PEER_GARBAGE, f"{where}: the answer is encoded, which was not asked for")
         async for chunk in answer.content.iter_any():
             content += chunk
             if len(content) > LARGEST_ANSWER:
@@ -206,8 +219,8 @@ def _translate(error: Exception, where: str, seconds: float) -> HoldfastError:
 def status_of(answer: PeerAnswer) -> tuple[str, str]:
     """Reason and message of the API's `Status`; empty where the body is none, as that of an unknown path."""
     try:
-        body = json.loads(answer.text)
-    except (ValueError, RecursionError):
+        body = parse(answer.text)
+    except ValueError:
         return "", ""
     is_status = isinstance(body, dict) and body.get("kind") == "Status"
     return (str(body.get("reason") or ""), str(body.get("message") or "")) if is_status else ("", "")

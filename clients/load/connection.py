@@ -19,11 +19,29 @@ TIMEOUT = "timeout"
 READ_TIMEOUT = "read timeout"
 OTHER = "other"
 
+HEAD_LIMIT = 64 * 1024
+"""Bytes of status line and headers, with all interim answers before them."""
+INTERIM_LIMIT = 100
+"""Answers 1xx before the answer."""
+
 _SWITCHED, _FINAL = 101, 200
 """Statuses below 200 come before an answer; but for 101, which is one: the connection speaks no HTTP after it."""
 _FRAMED = re.compile(rb"\r\n(content-length|transfer-encoding:[^\r]*chunked)[ \t]*(:|\r)", re.IGNORECASE)
 """Headers that say where a body ends."""
+_ENCODED = re.compile(rb"\r\ncontent-encoding[ \t]*:([^\r\n]*)", re.IGNORECASE)
 _INTERIM = re.compile(rb"HTTP/1\.[01] 1(?!01)")
+
+
+def encoding_of(head: bytes) -> str:
+    """The encodings of a body by its answer's headers, `gzip, br`; empty where it came as it is."""
+    found = b",".join(_ENCODED.findall(_answer_head(head))).decode("ascii", "replace").lower()
+    return ", ".join(one for part in found.split(",") if (one := part.strip()) not in ("", "identity"))
+
+
+def _answer_head(head: bytes | bytearray) -> bytes:
+    """The head of the answer itself, without those of interim answers."""
+    heads = (one for one in bytes(head).split(b"\r\n\r\n", INTERIM_LIMIT + 1) if not _INTERIM.match(one))
+    return next(heads, b"") + b"\r"
 
 
 class NoAnswerError(Exception):
@@ -47,12 +65,15 @@ class Connection(asyncio.Protocol):
         self._keep = 0
         self._reusable = True
         self._begun = False
-        self._head = b""
+        self._head: bytes | bytearray = b""
+        """What came until the answer had begun. Its first part is taken as it is: nearly always it is the only one."""
+        self._interim = 0
         self._watch: asyncio.TimerHandle | None = None
         self._deadline = self._last_read = 0.0
         self.status = 0
-        self.body = b""
-        """The beginning of it, as far as somebody wants to keep it."""
+        self._kept: bytes | bytearray = b""
+        self.received = 0
+        """Bytes of the body, kept or not."""
         self.ended_ns = 0
         """When the last byte of the answer had come, by the clock of `time.perf_counter_ns`."""
         self.idle_since = 0.0
@@ -66,7 +87,8 @@ class Connection(asyncio.Protocol):
         if self._transport is None or self._transport.is_closing():
             self.ended_ns = time.perf_counter_ns()
             raise NoAnswerError(DISCONNECTED)
-        self._request, self._keep, self.body, self._head, self._begun = request, keep, b"", b"", False
+        self._request, self._keep, self._kept, self._head, self._begun = request, keep, b"", b"", False
+        self.received = self._interim = 0
         waiting = self._waiting = self._loop.create_future()
         self._deadline, self._last_read = deadline, deadline - request.timeout
         due = self._due()
@@ -80,6 +102,16 @@ class Connection(asyncio.Protocol):
             # Of whatever is still to come on it nobody could say to which request it belongs.
             self.close()
             raise
+
+    @property
+    def body(self) -> bytes:
+        """The beginning of the body, as far as somebody wants to keep it."""
+        return bytes(self._kept)
+
+    @property
+    def head(self) -> bytes:
+        """What came until the answer had begun, for `encoding_of`; perhaps with the beginning of its body."""
+        return bytes(self._head[:HEAD_LIMIT]) if len(self._head) > HEAD_LIMIT else bytes(self._head)
 
     @property
     def usable(self) -> bool:
@@ -110,7 +142,7 @@ class Connection(asyncio.Protocol):
             self.close()
             return
         if not self._begun:
-            self._head = self._head + data if self._head else data
+            self._gather(data)
         self._last_read = self._loop.time()
         try:
             self._parser.feed_data(data)
@@ -119,6 +151,8 @@ class Connection(asyncio.Protocol):
             self._complete()
         except httptools.HttpParserError:
             self._reusable = False
+            self._fail(OTHER)
+        if self._waiting is not None and not self._begun and len(self._head) > HEAD_LIMIT:
             self._fail(OTHER)
         if self._waiting is None and self._request is not None and self._request.has_no_body:
             # The parser still waits for the body that a HEAD's headers tell of.
@@ -143,10 +177,27 @@ class Connection(asyncio.Protocol):
         else:
             self._fail(DISCONNECTED)
 
+    def _gather(self, data: bytes) -> None:
+        """Keep what may belong to the head. Growing in place: parts of one byte must not be copied again and again."""
+        if not self._head:
+            self._head = data
+        elif isinstance(self._head, bytearray):
+            self._head += data
+        else:
+            self._head = bytearray(self._head) + data
+
     def _framed(self) -> bool:
         """Whether the answer said where it ends, so that the end of the connection is not it."""
-        heads = (head for head in self._head.split(b"\r\n\r\n") if not _INTERIM.match(head))
-        return _FRAMED.search(next(heads, b"") + b"\r") is not None
+        return _FRAMED.search(_answer_head(self._head)) is not None
+
+    def _head_too_long(self) -> bool:
+        """Whether all heads so far are too long. In one read there may be more of them than the limit."""
+        if len(self._head) <= HEAD_LIMIT:
+            return False
+        end = 0
+        for _ in range(self._interim + 1):
+            end = self._head.find(b"\r\n\r\n", end) + 4
+        return end > HEAD_LIMIT
 
     # What the parser calls.
 
@@ -161,14 +212,34 @@ class Connection(asyncio.Protocol):
             return
         self.status = self._parser.get_status_code()
         self._begun = self.status >= _FINAL or self.status == _SWITCHED
-        if self._request.has_no_body and self._begun:
+        if not self._begun:
+            self._interim += 1
+            if self._interim > INTERIM_LIMIT:
+                self._fail(OTHER)
+            return
+        if self._head_too_long():
+            self._fail(OTHER)
+            return
+        if self._request.has_no_body:
             self._reusable = self._parser.should_keep_alive()
             self._complete()
 
     def on_body(self, chunk: bytes) -> None:
-        """Keep the beginning."""
-        if len(self.body) < self._keep and self._waiting is not None:
-            self.body = (self.body + chunk)[: self._keep] if self.body else chunk[: self._keep]
+        """Count, and keep the beginning."""
+        if self._waiting is None:
+            # Of an answer that has none, as that to a HEAD, or after one that was given up.
+            self._reusable = False
+            return
+        self.received += len(chunk)
+        room = self._keep - len(self._kept)
+        if room <= 0:
+            return
+        if not self._kept:
+            self._kept = chunk[:room]
+        elif isinstance(self._kept, bytearray):
+            self._kept += chunk[:room]
+        else:
+            self._kept = bytearray(self._kept) + chunk[:room]
 
     def on_message_complete(self) -> None:
         """The last byte of the answer, or of what came before it."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from clients.bounded_json import parse
 from clients.load.encoding import encode
 from clients.load.wire import Wire
 from clients.requests import PreparedLogin
@@ -103,8 +103,8 @@ class Logins:
 def _found(body: bytes, path: str) -> str | None:
     """The text at a dotted path of a JSON answer, if it can be sent in a header."""
     try:
-        value: Any = json.loads(body)
-    except (ValueError, RecursionError):
+        value: Any = parse(body.decode())
+    except ValueError:
         return None
     for part in path.split("."):
         if isinstance(value, list) and part.isdecimal() and int(part) < len(value):

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from clients.load.connection import OTHER
+from clients.load.connection import OTHER, encoding_of
 from clients.load.encoding import encode
 from clients.load.logins import UNAUTHORIZED, Logins, Token
 from clients.load.wire import Answer, Wire
@@ -16,6 +16,8 @@ from workflows.contracts.exchange import RequestSample
 KEPT_BODY = 4_096
 """Bytes of the last answer's body that are kept."""
 
+_SHOWN = 40
+
 
 @dataclass
 class LastAnswer:
@@ -24,10 +26,17 @@ class LastAnswer:
     keep: int = KEPT_BODY
     status: int | None = None
     body: bytes = b""
+    head: bytes = b""
+    received: int = 0
 
     @property
     def text(self) -> str:
-        """The beginning of its body."""
+        """The beginning of its body. Nothing is decoded for show: of an encoded one only its length is reported.
+
+        No secret can be looked for in it either, and a few bytes of it may stand for gigabytes.
+        """
+        if self.body and (encoding := encoding_of(self.head)):
+            return f"[encoded body ({encoding[:_SHOWN]}) of {self.received} bytes]"
         return self.body.decode(errors="replace")
 
 
@@ -84,7 +93,8 @@ class Sending:
             renewed_ns = time.perf_counter_ns() - started_ns
             answer = await self._exchange()
         if answer.status is not None:
-            self._last.status, self._last.body = answer.status, answer.body
+            last = self._last
+            last.status, last.body, last.head, last.received = answer.status, answer.body, answer.head, answer.received
         good = answer.status is not None and 200 <= answer.status < 400
         return Seen(
             # An answer whose body broke off is no answer: its kind is an error and it has no status.

@@ -32,6 +32,10 @@ class Answer(NamedTuple):
     """Empty where there is a status."""
     ended_ns: int
     """By `time.perf_counter_ns`."""
+    head: bytes = b""
+    """For `encoding_of`."""
+    received: int = 0
+    """Bytes of the body, kept or not."""
 
 
 class Wire:
@@ -57,7 +61,7 @@ class Wire:
             self._free.setdefault(request.origin, []).append(connection)
         else:
             connection.close()
-        return Answer(connection.status, connection.body, "", connection.ended_ns)
+        return Answer(connection.status, connection.body, "", connection.ended_ns, connection.head, connection.received)
 
     def close(self) -> None:
         """Drop every connection that is kept."""

@@ -13,12 +13,12 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-import httpx
 from temporalio import activity
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor, Worker
 
 import worker
 from cli.working import finished, serve
+from clients import http, reader
 from tests.leaks.places import Moment, Place
 
 INTO_THE_WORK = 0.3
@@ -72,14 +72,14 @@ class _Dying(ActivityInboundInterceptor):
 
 def last_words(death: Dying) -> None:
     """Let an armed worker die while a peer works on what it was asked for, however long the way there has been."""
-    send = httpx.AsyncClient.send
+    fetch = reader.fetch
 
-    async def and_die(self: httpx.AsyncClient, request: httpx.Request, **more: Any) -> httpx.Response:
-        if death.armed and request.method != "GET":
+    async def and_die(method: str, *where: Any, **more: Any) -> reader.Fetched:
+        if death.armed and method != "GET":
             asyncio.get_running_loop().call_later(INTO_THE_WORK, die)
-        return await send(self, request, **more)
+        return await fetch(method, *where, **more)
 
-    httpx.AsyncClient.send = and_die  # type: ignore[method-assign,assignment]
+    http.fetch = and_die
 
 
 def main() -> int:
