@@ -17,6 +17,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.toolbox import Toolbox
+from clients.kept_out import without_secrets
 from workflows.contracts.errors import ErrorCode, HoldfastError, ValidationReport
 
 P = ParamSpec("P")
@@ -68,11 +69,13 @@ def step(
     async def body(self: S, *args: P.args, **kwargs: P.kwargs) -> R:
         try:
             async with heartbeating():
-                return await work(self, *args, **kwargs)
+                # What peers say is quoted in results as well, and history keeps them for ever.
+                return without_secrets(await work(self, *args, **kwargs), self._tools.secrets)
         except HoldfastError as error:
-            text = self._tools.secrets.redact(str(error))
+            text = self._tools.secrets.shown(str(error), _LONGEST_ERROR)
             activity.logger.warning("%s: %s", error.code, text)
-            details = [ValidationReport(problems=error.problems)] if error.problems else []
+            problems = without_secrets(error.problems, self._tools.secrets)
+            details = [ValidationReport(problems=problems)] if problems else []
             raise ApplicationError(text, *details, type=error.code, non_retryable=not error.kind.retryable) from None
         except ApplicationError:
             raise
@@ -85,6 +88,9 @@ def step(
 
     return cast("Callable[Concatenate[S, P], Coroutine[Any, Any, R]]", body)
 
+
+_LONGEST_ERROR = 4_000
+"""Characters of an error that leave the worker: it may quote a peer, and history keeps it."""
 
 _UNEXPECTED_ATTEMPTS = 3
 """A defect is tried again twice, in case it was the moment's; then it ends the activity."""

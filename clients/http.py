@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from datetime import timedelta
 from types import TracebackType
 from typing import Annotated, Any, Self, TypeVar
@@ -28,6 +29,14 @@ LARGEST_ANSWER = 32 * 1024 * 1024
 _SHOWN = 300
 
 Params = dict[str, str | int]
+
+Shown = Callable[[str, int], str]
+"""What an error may quote of a peer's words: so many characters. The worker's removes secrets before it cuts."""
+
+
+def cut_short(words: str, longest: int) -> str:
+    """The beginning: where no secret is known, as on the command line."""
+    return words[:longest]
 
 
 def _as_text(value: object) -> object:
@@ -55,10 +64,11 @@ def segment(text: str) -> str:
 class PeerAnswer:
     """A whole HTTP answer of a peer."""
 
-    def __init__(self, status: int, text: str, where: str) -> None:
+    def __init__(self, status: int, text: str, where: str, shown: Shown = cut_short) -> None:
         self.status = status
         self.text = text
         self.where = where
+        self._shown = shown
 
     @property
     def ok(self) -> bool:
@@ -117,8 +127,8 @@ class PeerAnswer:
     def error(self, code: ErrorCode, what: str, hint: str = "") -> HoldfastError:
         """An error that says where, what, the status and the peer's own words."""
         words = self.peer_error()[1] or self.text
-        said = f": {words[:_SHOWN]}" if words else ""
-        return HoldfastError(code, f"{self.where} {what} (status {self.status}){said}", hint=hint)
+        quoted = f": {self._shown(words, _SHOWN)}" if words else ""
+        return HoldfastError(code, f"{self.where} {what} (status {self.status}){quoted}", hint=hint)
 
     def require_ok(self) -> None:
         """Refuse any status but 2xx: 5xx may pass, 4xx will not."""
@@ -146,9 +156,10 @@ class PeerAnswer:
 class PeerHttp:
     """One peer."""
 
-    def __init__(self, peer: str, base_url: str, call_timeout: timedelta) -> None:
+    def __init__(self, peer: str, base_url: str, call_timeout: timedelta, shown: Shown = cut_short) -> None:
         """Name the peer as people know it; `call_timeout` bounds a whole call unless one says otherwise."""
         self._peer = peer
+        self._shown = shown
         self._total = call_timeout.total_seconds()
         self._client = httpx.AsyncClient(
             base_url=base_url.rstrip("/"),
@@ -190,7 +201,7 @@ class PeerHttp:
                     await answer.aclose()
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, TimeoutError, OSError) as error:
             raise translate(error, where, str(self._client.base_url), seconds) from error
-        return PeerAnswer(answer.status_code, content.decode(errors="replace"), where)
+        return PeerAnswer(answer.status_code, content.decode(errors="replace"), where, self._shown)
 
 
 class PeerClient:

@@ -1,0 +1,142 @@
+"""Where known secrets stand in a text, however they are spelt.
+
+Both are brought to the same reading: escapes are undone layer by layer in the text and in the secrets, and after each
+layer they are compared; what may be base64 or hex is unpacked, at every place where a byte may begin, and looked
+through in the same way. The work is bounded: so many layers, so many packings inside each other, and so many bytes in all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import NamedTuple
+
+from clients.encodings import Form, Packed, Unpacker, layers, without_cut_escape
+
+SHORTEST_SECRET = 4
+"""Characters. A shorter value would be found everywhere by accident: it is no secret that can be kept out by value."""
+MOST_PACKINGS = 3
+"""Base64 and hex inside each other."""
+_WORK_PER_BYTE = 64
+_WORK_AT_LEAST = 1 << 20
+_REPEATED = 256
+"""Bytes of a secret up to which occurrences that overlap are looked for."""
+_CUT_AT_LEAST = 3
+"""Bytes at the end of something unpacked that must begin a secret before they count as a part of one."""
+
+
+class Span(NamedTuple):
+    """A stretch of a text."""
+
+    start: int
+    end: int
+
+
+class TooDeepError(Exception):
+    """The text has more layers, or costs more, than is looked through."""
+
+
+class Finder:
+    """Finds a set of secrets."""
+
+    def __init__(self, values: Iterable[str]) -> None:
+        """Take the values; those shorter than `SHORTEST_SECRET` characters are left out."""
+        needles: set[bytes] = set()
+        for value in values:
+            for text in {value, value.strip()}:
+                if len(text) >= SHORTEST_SECRET:
+                    needles |= _readings(text)
+        self._needles = sorted(needles, key=lambda one: (-len(one), one))
+        self._unpacker = Unpacker(len(self._needles[-1])) if self._needles else None
+        self.work = 0
+        """Bytes that the last search looked through."""
+        self._most = 0
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to find."""
+        return bool(self._needles)
+
+    def spans(self, forms: list[Form], *, cut: bool = False) -> list[Span]:
+        """Every stretch that spells a secret, in the text as it is written; `forms` are its layers.
+
+        With `cut`, the text may have been cut within a secret: what begins one at the end counts as well.
+
+        Raises:
+            TooDeepError: when the work exceeds its bound.
+        """
+        if not self._needles:
+            return []
+        written = len(forms[0].data)
+        self.work, self._most = 0, _WORK_PER_BYTE * written + _WORK_AT_LEAST
+        return list(self._in_forms(forms, written, MOST_PACKINGS, cut=cut))
+
+    def _in_forms(self, forms: list[Form], written: int, packings: int, *, cut: bool) -> list[Span]:
+        found: list[Span] = []
+        known: set[bytes] = set()
+        for form in forms:
+            found += [Span(form.began(start), form.ended(end)) for start, end in self._in(form.data)]
+            if cut and (begun := self._begun(without_cut_escape(form.data), 1)) is not None:
+                found.append(Span(form.began(begun), written))
+            if packings and self._unpacker:
+                for packed in self._unpacker.unpacked(form.data, known):
+                    found += self._in_packed(packed, form, written, packings - 1, cut=cut)
+        return found
+
+    def _in_packed(self, packed: Packed, around: Form, written: int, packings: int, *, cut: bool) -> list[Span]:
+        reading = layers(packed.data)
+        found = []
+        for start, end in self._in_forms(reading.forms, len(packed.data), packings, cut=False):
+            first, last = packed.began(start), packed.ended(end)
+            while around.data[last : last + 1] == b"=":  # the padding belongs to it
+                last += 1
+            found.append(Span(around.began(first), around.ended(last)))
+        if cut and packed.data and packed.ended(len(packed.data)) >= len(around.data.rstrip(b"=")) - 3:
+            begun = self._begun(packed.data, _CUT_AT_LEAST)
+            if begun is not None:
+                found.append(Span(around.began(packed.began(begun)), written))
+        return found
+
+    def _in(self, data: bytes) -> list[Span]:
+        """Every occurrence of a secret, compared as forms are: a plus is a space."""
+        self.work += len(data)
+        if self.work > self._most:
+            raise TooDeepError
+        folded = data.replace(b"+", b" ")
+        return [span for needle in self._needles for span in _occurrences(folded, needle)]
+
+    def _begun(self, data: bytes, at_least: int) -> int | None:
+        """Where the longest beginning of a secret stands with which a text ends."""
+        folded = data[-len(self._needles[0]) :].replace(b"+", b" ")
+        longest = 0
+        for needle in self._needles:
+            length = min(len(needle) - 1, len(folded))
+            # From one place where the last byte of the text stands in the secret to the one before it.
+            while length > max(longest, at_least - 1):
+                length = needle.rfind(folded[-1:], 0, length) + 1
+                if length > max(longest, at_least - 1) and folded.endswith(needle[:length]):
+                    longest = length
+                    break
+                length -= 1
+        return len(data) - longest if longest else None
+
+
+def _readings(value: str) -> set[bytes]:
+    """A secret as written and with its own escapes undone, in UTF-8, and in Latin-1 where that has its characters."""
+    found = {form.data for form in layers(value.encode(errors="surrogatepass")).forms}
+    if not value.isascii():
+        with suppress(UnicodeEncodeError):
+            found.add(value.encode("latin-1"))
+    return {one.replace(b"+", b" ") for one in found if len(one) >= SHORTEST_SECRET}
+
+
+def _occurrences(data: bytes, needle: bytes) -> list[Span]:
+    found, size = [], len(needle)
+    start = data.find(needle)
+    while start >= 0:
+        end = start + size
+        found.append(Span(start, end))
+        while size <= _REPEATED and (again := data.rfind(needle, start + 1, end + size - 1)) >= 0:
+            start, end = again, again + size
+            found.append(Span(start, end))
+        start = data.find(needle, end)
+    return found
