@@ -1,7 +1,7 @@
 """Text as it reads once its escapes are undone, with the way back to how it was written.
 
-Services spell one value in many ways: percent-encoded, with JSON's escapes, as HTML entities, in base64 or hex, and each
-of these inside the others. Listing the spellings of a secret misses some; undoing one layer after the other, until
+Services spell one value in many ways: percent-encoded, with JSON's escapes, as HTML entities, in base64 or hex, and
+each of these inside the others. Listing the spellings of a secret misses some; undoing one layer after the other, until
 nothing changes any more, meets every mixture.
 """
 
@@ -33,6 +33,8 @@ _PERCENT = {f"%{code:02x}".encode(): bytes([code]) for code in range(256)}
 _CUT_UNIT = re.compile(rb"(?:%[0-9A-Fa-fu]{0,4}|\\[uUx]?[0-9A-Fa-f{\\uU]{0,11}|&#?[A-Za-z0-9]{0,30})\Z")
 
 _BASE64_ALPHABET = rb"[A-Za-z0-9+/_-]"
+_LAST_BASE64 = re.compile(rb"([A-Za-z0-9+/_-]{3,})=?\Z")
+_LAST_HEX = re.compile(rb"[0-9A-Fa-f]{4,}\Z")
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
 _BREAKS = re.compile(rb"\r?\n")
 
@@ -114,9 +116,15 @@ def layers(data: bytes) -> Reading:
     return Reading(forms, deeper=forms[-1].undone() is not None)
 
 
-def without_cut_escape(data: bytes) -> bytes:
-    """Without the beginning of an escape at the end of a text that was cut."""
-    return _CUT_UNIT.sub(b"", data)
+def cut_layers(data: bytes) -> Iterator[Form]:
+    """The layers of a text that was cut, each without the beginning of an escape with which it may end."""
+    form: Form | None = Form(data, len(data))
+    for _ in range(MOST_LAYERS + 1):
+        if form is None:
+            return
+        form.data = _CUT_UNIT.sub(b"", form.data)
+        yield form
+        form = form.undone()
 
 
 def _meaning(unit: bytes) -> bytes | None:
@@ -147,6 +155,10 @@ def _escaped(unit: bytes) -> bytes | None:
 
 def _character(code: int) -> bytes | None:
     return chr(code).encode(errors="surrogatepass") if code < 0x110000 else None
+
+
+Known = set[tuple[re.Pattern[bytes], bytes]]
+"""Runs that were read already, each by its alphabet."""
 
 
 class Packed(NamedTuple):
@@ -182,7 +194,20 @@ class Unpacker:
         self._base64 = re.compile(rb"%s{%d,}(?:\r?\n%s+)*" % (_BASE64_ALPHABET, least, _BASE64_ALPHABET))
         self._hex = re.compile(rb"[0-9A-Fa-f]{%d,}" % max(8, 2 * shortest))
 
-    def unpacked(self, data: bytes, known: set[bytes]) -> Iterator[Packed]:
+    def last(self, data: bytes) -> Iterator[Packed]:
+        """Every reading of the run with which a text that was cut ends, however short it is."""
+        if (run := _LAST_BASE64.search(data)) is not None:
+            letters = run[1].translate(_URL_SAFE)
+            for shift in range(min(4, len(letters))):
+                rest = letters[shift:]
+                read = binascii.a2b_base64(rest + b"A" * (-len(rest) % 4))
+                yield Packed(read[: len(rest) * 6 // 8], [0], [run.start()], shift, 6)
+        if (run := _LAST_HEX.search(data)) is not None:
+            for shift in range(2):
+                rest = run[0][shift:]
+                yield Packed(bytes.fromhex(rest[: len(rest) // 2 * 2].decode()), [0], [run.start()], shift, 4)
+
+    def unpacked(self, data: bytes, known: Known) -> Iterator[Packed]:
         """Every reading of the runs that are not `known` yet; they are then. A byte may begin at any letter."""
         letters, runs, places = _letters(self._base64, data, known)
         letters = letters.translate(_URL_SAFE)
@@ -197,13 +222,13 @@ class Unpacker:
             yield Packed(bytes.fromhex(rest[: len(rest) // 2 * 2].decode()), runs, places, shift, 4)
 
 
-def _letters(run: re.Pattern[bytes], data: bytes, known: set[bytes]) -> tuple[bytes, list[int], list[int]]:
+def _letters(run: re.Pattern[bytes], data: bytes, known: Known) -> tuple[bytes, list[int], list[int]]:
     """All new runs one after the other, lines joined; where each piece begins there, and where it does in `data`."""
     found, begins, places, length = [], [], [], 0
     for match in run.finditer(data):
-        if match[0] in known:
+        if (run, match[0]) in known:
             continue
-        known.add(match[0])
+        known.add((run, match[0]))
         start = match.start()
         for line in _pieces(match[0]):
             begins.append(length)

@@ -1,7 +1,7 @@
 """Paths that hold secrets: kept with a reference in the secret's place, and written as they were when a rule needs it.
 
-A rule acts on the path exactly as it is on the wire, and the store must not have it. So what is kept names the secret and
-how it was spelt: `/t/${env:SHOP_TOKEN}/x`, or `${env:SHOP_TOKEN|component}` where it was percent-encoded. Only
+A rule acts on the path exactly as it is on the wire, and the store must not have it. Therefore what is kept names the
+secret and how it was spelt: `/t/${env:SHOP_TOKEN}/x`, `${env:SHOP_TOKEN|component}` where it was percent-encoded. Only
 spellings that some encoder gives from the value alone are kept like this: any other would say something of the value.
 """
 

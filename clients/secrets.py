@@ -36,7 +36,7 @@ LARGEST_FILE = 65_536
 
 _REFERENCE = re.compile(r"\$\{(env):([A-Za-z_][A-Za-z0-9_]*)\}|\$\{(file):([A-Za-z0-9_][A-Za-z0-9._-]{0,252})\}")
 _OURS = ("HOLDFAST_", "TEMPORAL_")
-"""Prefixes of variables that configure the worker and its way to Temporal: no plan names them, whatever the list says."""
+"""Variables that configure the worker and its way to Temporal: no plan names them, whatever the list says."""
 _MOST_LEARNED = 1_000
 _MOST_LEARNED_CHARACTERS = 4 * 1024 * 1024
 """Tokens and files that are kept out of what is stored: a worker that runs for months is given many."""

@@ -2,7 +2,7 @@
 
 Both are brought to the same reading: escapes are undone layer by layer in the text and in the secrets, and after each
 layer they are compared; what may be base64 or hex is unpacked, at every place where a byte may begin, and looked
-through in the same way. The work is bounded: so many layers, so many packings inside each other, and so many bytes in all.
+through in the same way. The work is bounded: in layers, in packings inside each other, and in bytes.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import NamedTuple
 
-from clients.encodings import Form, Packed, Unpacker, layers, without_cut_escape
+from clients.encodings import Form, Known, Packed, Unpacker, cut_layers, layers
 
 SHORTEST_SECRET = 4
 """Characters. A shorter value would be found everywhere by accident: it is no secret that can be kept out by value."""
@@ -21,6 +21,9 @@ _WORK_PER_BYTE = 64
 _WORK_AT_LEAST = 1 << 20
 _REPEATED = 256
 """Bytes of a secret up to which occurrences that overlap are looked for."""
+_SPELT_LONGER = 12
+"""How many times longer than a secret its spelling at a cut may be: percent twice, of UTF-8, of a letter."""
+_CUT_MARGIN = 64
 _CUT_AT_LEAST = 3
 """Bytes at the end of something unpacked that must begin a secret before they count as a part of one."""
 
@@ -68,33 +71,43 @@ class Finder:
             return []
         written = len(forms[0].data)
         self.work, self._most = 0, _WORK_PER_BYTE * written + _WORK_AT_LEAST
-        return list(self._in_forms(forms, written, MOST_PACKINGS, cut=cut))
-
-    def _in_forms(self, forms: list[Form], written: int, packings: int, *, cut: bool) -> list[Span]:
-        found: list[Span] = []
-        known: set[bytes] = set()
-        for form in forms:
-            found += [Span(form.began(start), form.ended(end)) for start, end in self._in(form.data)]
-            if cut and (begun := self._begun(without_cut_escape(form.data), 1)) is not None:
-                found.append(Span(form.began(begun), written))
-            if packings and self._unpacker:
-                for packed in self._unpacker.unpacked(form.data, known):
-                    found += self._in_packed(packed, form, written, packings - 1, cut=cut)
+        found = self._in_forms(forms, MOST_PACKINGS)
+        if cut and (begun := self._cut_at(forms[0].data, MOST_PACKINGS, 1)) is not None:
+            found.append(Span(begun, written))
         return found
 
-    def _in_packed(self, packed: Packed, around: Form, written: int, packings: int, *, cut: bool) -> list[Span]:
-        reading = layers(packed.data)
+    def _in_forms(self, forms: list[Form], packings: int) -> list[Span]:
+        found: list[Span] = []
+        known: Known = set()
+        for form in forms:
+            found += [Span(form.began(start), form.ended(end)) for start, end in self._in(form.data)]
+            if packings and self._unpacker:
+                for packed in self._unpacker.unpacked(form.data, known):
+                    found += self._in_packed(packed, form, packings - 1)
+        return found
+
+    def _in_packed(self, packed: Packed, around: Form, packings: int) -> list[Span]:
         found = []
-        for start, end in self._in_forms(reading.forms, len(packed.data), packings, cut=False):
+        for start, end in self._in_forms(layers(packed.data).forms, packings):
             first, last = packed.began(start), packed.ended(end)
             while around.data[last : last + 1] == b"=":  # the padding belongs to it
                 last += 1
             found.append(Span(around.began(first), around.ended(last)))
-        if cut and packed.data and packed.ended(len(packed.data)) >= len(around.data.rstrip(b"=")) - 3:
-            begun = self._begun(packed.data, _CUT_AT_LEAST)
-            if begun is not None:
-                found.append(Span(around.began(packed.began(begun)), written))
         return found
+
+    def _cut_at(self, data: bytes, packings: int, at_least: int) -> int | None:
+        """From where on a text that was cut may spell the beginning of a secret, to its end."""
+        before = max(0, len(data) - _SPELT_LONGER * len(self._needles[0]) - _CUT_MARGIN)
+        places = []
+        for form in cut_layers(data[before:]):
+            begun = self._begun(form.data, at_least)
+            if begun is not None:
+                places.append(form.began(begun))
+            for packed in self._unpacker.last(form.data) if packings and self._unpacker else ():
+                inside = self._cut_at(packed.data, packings - 1, _CUT_AT_LEAST)
+                if inside is not None:
+                    places.append(form.began(packed.began(inside)))
+        return before + min(places) if places else None
 
     def _in(self, data: bytes) -> list[Span]:
         """Every occurrence of a secret, compared as forms are: a plus is a space."""
