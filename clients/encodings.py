@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import binascii
 import re
+import string
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
@@ -33,8 +34,8 @@ _PERCENT = {f"%{code:02x}".encode(): bytes([code]) for code in range(256)}
 _CUT_UNIT = re.compile(rb"(?:%[0-9A-Fa-fu]{0,4}|\\[uUx]?[0-9A-Fa-f{\\uU]{0,11}|&#?[A-Za-z0-9]{0,30})\Z")
 
 _BASE64_ALPHABET = rb"[A-Za-z0-9+/_-]"
-_LAST_BASE64 = re.compile(rb"([A-Za-z0-9+/_-]{3,})=?\Z")
-_LAST_HEX = re.compile(rb"[0-9A-Fa-f]{4,}\Z")
+_HEX_LETTERS = b"0123456789abcdefABCDEF"
+_BASE64_LETTERS = (string.ascii_letters + string.digits + "+/_-").encode()
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
 _BREAKS = re.compile(rb"\r?\n")
 
@@ -196,16 +197,16 @@ class Unpacker:
 
     def last(self, data: bytes) -> Iterator[Packed]:
         """Every reading of the run with which a text that was cut ends, however short it is."""
-        if (run := _LAST_BASE64.search(data)) is not None:
-            letters = run[1].translate(_URL_SAFE)
-            for shift in range(min(4, len(letters))):
-                rest = letters[shift:]
-                read = binascii.a2b_base64(rest + b"A" * (-len(rest) % 4))
-                yield Packed(read[: len(rest) * 6 // 8], [0], [run.start()], shift, 6)
-        if (run := _LAST_HEX.search(data)) is not None:
-            for shift in range(2):
-                rest = run[0][shift:]
-                yield Packed(bytes.fromhex(rest[: len(rest) // 2 * 2].decode()), [0], [run.start()], shift, 4)
+        whole = data.rstrip(b"=")
+        start = len(whole.rstrip(_BASE64_LETTERS))
+        for shift in range(min(4, len(whole) - start)):
+            rest = whole[start + shift :].translate(_URL_SAFE)
+            read = binascii.a2b_base64(rest + b"A" * (-len(rest) % 4))
+            yield Packed(read[: len(rest) * 6 // 8], [0], [start], shift, 6)
+        start = len(data.rstrip(_HEX_LETTERS))
+        for shift in range(min(2, len(data) - start)):
+            rest = data[start + shift :]
+            yield Packed(bytes.fromhex(rest[: len(rest) // 2 * 2].decode()), [0], [start], shift, 4)
 
     def unpacked(self, data: bytes, known: Known) -> Iterator[Packed]:
         """Every reading of the runs that are not `known` yet; they are then. A byte may begin at any letter."""
