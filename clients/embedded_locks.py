@@ -71,7 +71,8 @@ def _lock_file(database: Path) -> TextIO:
     try:
         if database.exists() and not _is_sqlite(database):
             raise HoldfastError(ErrorCode.VALIDATION_ERROR, f"{database} is no database of Temporal's", hint=_ANOTHER)
-        private_database(database)
+        # Temporal takes an empty file for a database that has its tables, so the server makes its own.
+        private_database(database, create=False)
         return open(path, "a+", opener=opener)
     except OSError as error:
         message = f"{path} cannot be written: {error.strerror}"

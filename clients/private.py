@@ -8,8 +8,8 @@ from __future__ import annotations
 import logging
 import os
 import stat
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 FOLDER_MODE = 0o700
@@ -65,8 +65,10 @@ def private_file(path: Path) -> int:
     return opened
 
 
-def private_database(path: Path) -> None:
+def private_database(path: Path, *, create: bool = True) -> None:
     """Make a database of SQLite, and what SQLite writes beside it, private: new files beside it take its mode.
+
+    Without `create`, one that is not there is left to who makes it, as under `private_umask`.
 
     Raises:
         OSError: when its folder cannot be made.
@@ -74,12 +76,22 @@ def private_database(path: Path) -> None:
     private_folder(path.parent)
     for suffix in _SQLITE_BESIDE:
         beside = path.with_name(path.name + suffix)
-        if suffix:
+        if suffix or not create:
             _tighten(beside, FILE_MODE)
         else:
             # Where it cannot be opened, SQLite says in its own words what is wrong with it.
             with suppress(OSError):
                 os.close(private_file(beside))
+
+
+@contextmanager
+def private_umask() -> Iterator[None]:
+    """Have files that this process and the ones it starts inside the block make be private."""
+    before = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 def _tighten(path: Path, mode: int) -> None:

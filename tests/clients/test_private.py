@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cli.stage import next_folder
-from clients.embedded_locks import database_lock
+from clients.embedded import DevServerSettings, embedded_server
 from clients.private import private_folder
 from clients.store.store import Store
 
@@ -54,13 +54,15 @@ async def test_a_store_that_others_could_read_is_made_private(tmp_path: Path) ->
 
 
 async def test_the_embedded_servers_database_and_lock_are_private(tmp_path: Path) -> None:
-    """Before the server makes them its own way."""
+    """The server makes its own files, and so takes our umask with it."""
     path = tmp_path / ".holdfast" / "temporal.db"
-    async with database_lock(str(path)):
-        assert {one.name: mode(one) for one in path.parent.iterdir()} == {
-            "temporal.db": 0o600,
-            "temporal.db.lock": 0o600,
-        }
+    settings = DevServerSettings(port=0, ui_port=0, database_file=str(path))
+    async with embedded_server(settings, ui=False):
+        found = {one.name: mode(one) for one in path.parent.iterdir()}
+        assert {"temporal.db", "temporal.db.lock"} <= found.keys()
+        assert set(found.values()) == {0o600}
+        assert mode(path.parent) == 0o700
+    assert stat.S_IMODE(os.umask(0o022)) in (0o000, 0o022)
 
 
 def test_the_folder_of_a_demo_is_private(tmp_path: Path) -> None:
