@@ -18,6 +18,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.clocks import Deadline, mark_beginning
 from activities.toolbox import Toolbox
+from clients.kept_out import without_secrets
 from workflows.contracts.errors import ErrorCode, HoldfastError, ValidationReport
 from workflows.logic.steering import visible
 
@@ -71,12 +72,14 @@ def step(
         mark_beginning()
         try:
             async with heartbeating():
-                return await work(self, *args, **kwargs)
+                # What peers say is quoted in results as well, and history keeps them for ever.
+                return without_secrets(await work(self, *args, **kwargs), self._tools.secrets)
         except HoldfastError as error:
             # History, the Web UI and every reader of them show it: spelt out once, here.
-            text = visible(self._tools.secrets.redact(str(error)))
+            text = visible(self._tools.secrets.shown(str(error), _LONGEST_ERROR))
             activity.logger.warning("%s: %s", error.code, text)
-            details = [ValidationReport(problems=error.problems)] if error.problems else []
+            problems = without_secrets(error.problems, self._tools.secrets)
+            details = [ValidationReport(problems=problems)] if problems else []
             raise ApplicationError(text, *details, type=error.code, non_retryable=not error.kind.retryable) from None
         except ApplicationError:
             raise
@@ -89,6 +92,9 @@ def step(
 
     return cast("Callable[Concatenate[S, P], Coroutine[Any, Any, R]]", body)
 
+
+_LONGEST_ERROR = 4_000
+"""Characters of an error that leave the worker: it may quote a peer, and history keeps it."""
 
 _UNEXPECTED_ATTEMPTS = 3
 """A defect is tried again twice, in case it was the moment's; then it ends the activity."""

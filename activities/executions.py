@@ -66,17 +66,15 @@ class ExecutionActivities:
 
     def _refuse_missing_secrets(self, plan: Plan) -> None:
         text = json.dumps(plan.request.model_dump(mode="json", by_alias=True))
-        missing = []
-        for name in self._tools.secrets.references(text):
+        missing: dict[str, str] = {}
+        for reference in self._tools.secrets.references(text):
             try:
-                self._tools.secrets.resolve("${env:" + name + "}")
-            except HoldfastError:
-                missing.append(name)
+                self._tools.secrets.resolve(reference)
+            except HoldfastError as error:
+                missing[error.message] = error.hint
         if missing:
             raise HoldfastError(
-                ErrorCode.SECRET_MISSING,
-                f"the worker has no environment variable {', '.join(sorted(set(missing)))}, which the plan names",
-                hint="set it where the worker is started",
+                ErrorCode.SECRET_MISSING, "; ".join(sorted(missing)), hint="; ".join(sorted(set(missing.values())))
             )
 
     @activity.defn(name="change_phase")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 
 from temporalio import activity
@@ -13,6 +14,7 @@ from activities.permit import INJECT, REPLAY, Permit, acts, closes, no_permit, r
 from activities.toolbox import Subject, Toolbox
 from clients.faults import FaultClient, FaultExists, FaultStatus
 from clients.fixtures import refuse_unsound
+from clients.secrets import Redactor
 from clients.store.read_models import LogLevel
 from workflows.contracts.errors import ErrorCode, HoldfastError
 from workflows.contracts.exchange import CapturedAnswer, ReplayedAnswer
@@ -150,20 +152,18 @@ class FaultActivities:
         self, subject: Subject, order: FaultOrder, answers: list[ReplayedAnswer]
     ) -> list[CapturedAnswer]:
         service = subject.plan.service(order.service)
-        recorded = await self._tools.store.exchanges(order.execution_id, order.service)
-        redactor = self._tools.redactor(subject.plan)
-        captured = [
-            answer.model_copy(
-                update={
-                    "headers": redactor.headers(answer.headers),
-                    "body": redactor.body(answer.body, answer.headers),
-                    "error_message": redactor.text(answer.error_message),
-                }
-            )
-            for answer in captured_answers(order.service, answers, recorded, service.substitute_status)
+        secrets = self._tools.secrets
+        recorded = [
+            one.model_copy(update={"path": secrets.path_on_the_wire(one.path)})
+            for one in await self._tools.store.exchanges(order.execution_id, order.service)
         ]
+        # Redacted before it is compared: the healthy answer in the store is so as well. And in a thread, as it may be
+        # megabytes, while heartbeats and closing go on.
+        redacted = await asyncio.to_thread(_redacted, answers, self._tools.redactor(subject.plan))
+        captured = captured_answers(order.service, redacted, recorded, service.substitute_status)
+        kept = [one.model_copy(update={"path": secrets.kept_path(one.path)}) for one in captured]
         kind = expand(service.fault, service.name, subject.namespace).type
-        await self._tools.store.save_captured(order.execution_id, kind, captured)
+        await self._tools.store.save_captured(order.execution_id, kind, kept)
         return captured
 
     @activity.defn(name="recover_fault")
@@ -213,6 +213,25 @@ def _as_in_the_ledger(order: FaultOrder, permit: Permit) -> FaultOrder:
             f"{order.fault_name[:100] or 'a fault'} in {order.service[:100]} is not that of {row.window_id}"
         )
     return order.model_copy(update={"fault_name": row.peer_name})
+
+
+def _redacted(answers: list[ReplayedAnswer], redactor: Redactor) -> list[ReplayedAnswer]:
+    """All but the address, by which an answer finds its request, and which is not kept."""
+    return [
+        answer.model_copy(
+            update={
+                "headers": {
+                    name: [redacted for value in values for redacted in redactor.headers({name: value}).values()]
+                    for name, values in answer.headers.items()
+                },
+                "body": redactor.body(
+                    answer.body, {name: values[0] for name, values in answer.headers.items() if values}
+                ),
+                "error_message": redactor.text(answer.error_message),
+            }
+        )
+        for answer in answers
+    ]
 
 
 def _not_running(order: FaultOrder, status: FaultStatus | None, why: str) -> HoldfastError:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from activities.arms import ArmRun
 from activities.toolbox import Subject, Toolbox
 from clients.load.pace import Closed, Open, Pace
+from clients.load.sending import was_cut
 from clients.load.warming import WarmUp
 from clients.requests import PreparedRequest, prepare
 from clients.secrets import Redactor
@@ -149,7 +150,7 @@ class GroupRun:
             arm.taken,
             duration_us=arm.busy_ns // _NS_PER_US,
             last_status=arm.last.status,
-            last_body=redactor.body(arm.last.text),
+            last_body=redactor.body(arm.last.text, cut=was_cut(arm.last.body)),
         )
         beside: dict[str, object] = {"planned": self._plan.load.most_requests, "seed": self._seed}
         if self._control is None:

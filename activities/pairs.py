@@ -12,7 +12,7 @@ from temporalio import activity
 from activities.permit import COMPARE, Permit, acts, no_permit, writes
 from activities.toolbox import Subject, Toolbox
 from activities.windows_of import case_index
-from clients.load.sending import KEPT_BODY
+from clients.load.sending import KEPT_BODY, was_cut
 from clients.requests import prepare
 from clients.secrets import Redactor
 from clients.store.read_models import CaseResult, CheckedPair, LogLevel
@@ -186,8 +186,9 @@ def _measured_pair(result: CaseResult) -> bool:
 
 def _answer(sample: RequestSample, body: str, redactor: Redactor) -> Answer:
     """Cut as the load test cuts what it keeps, and then redacted: so the two are cut at the same place."""
-    kept = body.encode()[:KEPT_BODY].decode(errors="replace")
-    return Answer(sample.status, redactor.body(kept) if sample.status is not None else "", sample.error_kind)
+    kept = body.encode()[:KEPT_BODY]
+    redacted = redactor.body(kept.decode(errors="replace"), cut=was_cut(kept)) if sample.status is not None else ""
+    return Answer(sample.status, redacted, sample.error_kind)
 
 
 def _kept(measurement: Measurement) -> Answer:

@@ -105,13 +105,15 @@ class RulesActivities:
 
     async def _rules(self, subject: Subject, order: RulesOrder) -> list[Rule]:
         tokens = await self._tools.store.tokens(order.execution_id)
+        kept = await self._tools.store.captured(order.execution_id)
+        wire = self._tools.secrets.path_on_the_wire
         captured = sorted(
-            await self._tools.store.captured(order.execution_id), key=lambda one: (one.service, one.position)
+            (one.model_copy(update={"path": wire(one.path)}) for one in kept if one.service in order.services),
+            key=lambda one: (one.service, one.position),
         )
         rules = []
         for service, answers in groupby(captured, key=lambda one: one.service):
-            if service in order.services:
-                rules += build_rules(subject.execution.record_id, service, tokens[service], list(answers))
+            rules += build_rules(subject.execution.record_id, service, tokens[service], list(answers))
         return rules
 
     @activity.defn(name="await_rules_registered")

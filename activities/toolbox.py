@@ -90,11 +90,13 @@ class Toolbox:
 
     def proxy(self, plan: Plan) -> ProxyClient:
         """The plan's traffic proxy."""
-        return self._proxies.setdefault(plan.system.proxy, ProxyClient(plan.system.proxy))
+        shown = self.secrets.shown
+        return self._proxies.setdefault(plan.system.proxy, ProxyClient(plan.system.proxy, shown=shown))
 
     def faults(self, plan: Plan) -> FaultClient:
         """The plan's fault service."""
-        return self._faults.setdefault(plan.system.faults, FaultClient(plan.system.faults))
+        shown = self.secrets.shown
+        return self._faults.setdefault(plan.system.faults, FaultClient(plan.system.faults, shown=shown))
 
     def stability(self, plan: Plan) -> StabilityClient:
         """How the plan tells stability."""
@@ -108,7 +110,7 @@ class Toolbox:
         return Workloads(self.cluster, plan.system.namespace)
 
     def redactor(self, plan: Plan) -> Redactor:
-        """Removes the plan's secrets from whatever is about to be stored."""
+        """Removes secrets from whatever is about to be stored: all that are known when it does, not only by now."""
         return redactor_for(plan, self.secrets)
 
     async def close(self) -> None:
@@ -121,6 +123,7 @@ class Toolbox:
 async def opened_toolbox(store: Store, environ: Mapping[str, str]) -> AsyncIterator[Toolbox]:
     """A toolbox on this store, with secrets from this environment; closed at the end, the store as well."""
     secrets = Secrets(environ)
+    store.keep_out(secrets.redact)
     async with LoadGenerator(secrets.learn) as load, CanaryClient() as canary:
         tools = Toolbox(store=store, secrets=secrets, load=load, canary=canary)
         try:

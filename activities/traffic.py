@@ -15,7 +15,7 @@ from activities.permit import RECORD, Permit, acts, closes, no_permit
 from activities.toolbox import Subject, Toolbox
 from clients.proxy_wire import AnalysisTask
 from clients.requests import prepare
-from clients.secrets import Redactor
+from clients.secrets import Redactor, Secrets
 from clients.store.read_models import LogLevel
 from workflows.contracts.errors import ErrorCode, HoldfastError
 from workflows.contracts.exchange import RecordedExchange
@@ -181,7 +181,8 @@ class TrafficActivities:
             recorded = found.get(name, [])
             forwarded = bool(recorded) and all(mark in _baggage(one) for one in recorded)
             services.append(RecordedService(service=name, patterns=len(recorded), baggage_forwarded=forwarded))
-            exchanges += [_redacted(one, redactor) for one in recorded]
+            # In a thread: it may be megabytes, and heartbeats and closing go on meanwhile.
+            exchanges += await asyncio.to_thread(_redacted, recorded, redactor, self._tools.secrets)
         execution_id = subject.execution.execution_id
         await self._tools.store.save_exchanges(execution_id, exchanges)
         await self._tools.store.save_propagation(execution_id, {one.service: one.baggage_forwarded for one in services})
@@ -226,13 +227,17 @@ def _baggage(exchange: RecordedExchange) -> str:
     return ",".join(value for name, value in exchange.request_headers.items() if name.lower() == BAGGAGE_HEADER)
 
 
-def _redacted(exchange: RecordedExchange, redactor: Redactor) -> RecordedExchange:
-    return exchange.model_copy(
-        update={
-            "url": redactor.url(exchange.url),
-            "request_headers": redactor.headers(exchange.request_headers),
-            "request_body": redactor.body(exchange.request_body, exchange.request_headers),
-            "response_headers": redactor.headers(exchange.response_headers),
-            "response_body": redactor.body(exchange.response_body, exchange.response_headers),
-        }
-    )
+def _redacted(exchanges: list[RecordedExchange], redactor: Redactor, secrets: Secrets) -> list[RecordedExchange]:
+    return [
+        one.model_copy(
+            update={
+                "url": redactor.url(one.url),
+                "path": secrets.kept_path(one.path),
+                "request_headers": redactor.headers(one.request_headers),
+                "request_body": redactor.body(one.request_body, one.request_headers),
+                "response_headers": redactor.headers(one.response_headers),
+                "response_body": redactor.body(one.response_body, one.response_headers),
+            }
+        )
+        for one in exchanges
+    ]

@@ -22,6 +22,7 @@ from cli.damage import damaged, forget, with_damage
 from cli.exit_codes import ExitCode, code_for
 from cli.interrupts import Interrupted
 from cli.next_steps import after_error
+from clients.private import opener, opener_in, private_folder
 from clients.temporal import server_error
 from workflows.contracts.errors import ErrorCode, HoldfastError, Problem
 from workflows.logic.steering import visible
@@ -161,6 +162,12 @@ def complain(text: str) -> None:
         click.echo(printable(text), err=True, color=False)
 
 
+def _write_new(path: Path, text: str) -> None:
+    """A file that was not there, for its user alone: not what somebody else has put in its place."""
+    with open(path, "x", encoding="utf-8", opener=opener) as opened:
+        opened.write(text)
+
+
 def write_file(path: Path, text: str, *, overwrite: bool, hint: str = "") -> None:
     """Write a file that somebody asked for; one that is there already only with `overwrite`.
 
@@ -168,7 +175,8 @@ def write_file(path: Path, text: str, *, overwrite: bool, hint: str = "") -> Non
         HoldfastError: VALIDATION_ERROR when it is there, or cannot be written.
     """
     try:
-        with path.open("w" if overwrite else "x", encoding="utf-8") as opened:
+        mode = "w" if overwrite else "x"
+        with open(path, mode, encoding="utf-8", opener=opener_in(path)) as opened:
             opened.write(text)
     except FileExistsError as error:
         raise HoldfastError(ErrorCode.VALIDATION_ERROR, f"{path} is there already", hint=hint) from error
@@ -297,9 +305,9 @@ def _written_details() -> Path:
     text = printable(traceback.format_exc())
     try:
         path = Path(".holdfast") / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(text)
+        private_folder(path.parent)
+        _write_new(path, text)
     except OSError:
         path = Path(tempfile.gettempdir()) / f"holdfast-{name}"
-        path.write_text(text)
+        _write_new(path, text)
     return path

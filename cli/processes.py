@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from clients.private import opener
 from workflows.contracts.errors import ErrorCode, HoldfastError
 
 STARTER = Path(__file__).parents[1] / "starter.py"
@@ -53,7 +54,7 @@ class Child:
     async def start(cls, name: str, *arguments: str, folder: Path, environment: Mapping[str, str]) -> Child:
         """Start it. A session of its own, so that Ctrl-C reaches only us and we choose the order of ending."""
         log = folder / f"{name}.log"
-        with log.open("wb") as file:
+        with open(log, "wb", opener=opener) as file:  # noqa: ASYNC230 - a local file, made at once
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 str(STARTER),

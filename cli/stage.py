@@ -17,6 +17,7 @@ from cli.connection import connected
 from cli.console import say
 from cli.processes import Child
 from cli.serving import SHOP_TOPOLOGY, moved_lab_ports, read_topology
+from clients.private import FOLDER_MODE, private_folder
 from clients.temporal import has_pollers
 from lab import LabAddresses
 from workflows.logic.guardrails import ALLOWED_HOSTS
@@ -86,12 +87,12 @@ class Stage:
 
 def next_folder(parent: Path) -> Path:
     """A new folder `<parent>/<n>`, n counting up; absolute."""
-    parent.mkdir(parents=True, exist_ok=True)
+    private_folder(parent)
     number = 1 + max((int(one.name) for one in parent.iterdir() if one.name.isdecimal()), default=0)
     while True:
         folder = parent.absolute() / str(number)
         try:
-            folder.mkdir()
+            folder.mkdir(FOLDER_MODE)
         except FileExistsError:
             number += 1
         else:

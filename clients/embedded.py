@@ -27,6 +27,7 @@ from clients.embedded_locks import database_lock, turn
 from clients.listening import ports_of_server_at
 from clients.notes import Kind, noted
 from clients.plan_files import read_document
+from clients.private import private_umask
 from clients.temporal import ensure_search_attributes
 from workflows.contracts.errors import ErrorCode, HoldfastError
 from workflows.names import SearchAttribute
@@ -127,7 +128,7 @@ async def _start(settings: DevServerSettings, *, ui: bool) -> tuple[WorkflowEnvi
         port = free_port(settings.ip, 0 if attempt else settings.port)
         ui_port = free_port(settings.ip, 0 if attempt else settings.ui_port) if ui else settings.ui_port
         try:
-            with _quiet():
+            with _quiet(), private_umask():
                 environment = await WorkflowEnvironment.start_local(
                     namespace=settings.namespace,
                     data_converter=pydantic_data_converter,

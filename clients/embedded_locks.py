@@ -16,6 +16,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TextIO
 
+from clients.private import opener, private_database
 from workflows.contracts.errors import ErrorCode, HoldfastError
 
 LOCK_PATIENCE = 5.0
@@ -70,8 +71,9 @@ def _lock_file(database: Path) -> TextIO:
     try:
         if database.exists() and not _is_sqlite(database):
             raise HoldfastError(ErrorCode.VALIDATION_ERROR, f"{database} is no database of Temporal's", hint=_ANOTHER)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return path.open("a+")
+        # Temporal takes an empty file for a database that has its tables, so the server makes its own.
+        private_database(database, create=False)
+        return open(path, "a+", opener=opener)
     except OSError as error:
         message = f"{path} cannot be written: {error.strerror}"
         raise HoldfastError(ErrorCode.VALIDATION_ERROR, message, hint=_ANOTHER) from error

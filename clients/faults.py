@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from clients.http import PeerAnswer, PeerClient, PeerHttp, segment
+from clients.http import PeerAnswer, PeerClient, PeerHttp, Shown, cut_short, segment
 from workflows.contracts.errors import ErrorCode, HoldfastError
 from workflows.contracts.faults import Experiment
 from workflows.logic.faults import experiment_spec
@@ -66,8 +66,8 @@ class FaultStatus(BaseModel):
 class FaultClient(PeerClient):
     """Calls one fault service. Errors are `HoldfastError`: the PEER_ codes of `clients/http.py` and those below."""
 
-    def __init__(self, base_url: str, *, call_timeout: timedelta = CALL_TIMEOUT) -> None:
-        super().__init__(PeerHttp("fault service", base_url, call_timeout))
+    def __init__(self, base_url: str, *, call_timeout: timedelta = CALL_TIMEOUT, shown: Shown = cut_short) -> None:
+        super().__init__(PeerHttp("fault service", base_url, call_timeout, shown))
 
     async def execute(self, name: str, ttl_seconds: int, experiment: Experiment) -> None:
         """Inject, always under our own name and with a time to live.

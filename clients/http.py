@@ -7,6 +7,7 @@ peers send even with status 200 (`peer-contract` section 1). Never «data, else 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import timedelta
 from types import TracebackType
 from typing import Annotated, Any, Self, TypeVar
@@ -25,6 +26,15 @@ answers are those about them.
 """
 
 _SHOWN = 300
+
+
+Shown = Callable[[str, int], str]
+"""What an error may quote of a peer's words: so many characters. The worker's removes secrets before it cuts."""
+
+
+def cut_short(words: str, longest: int) -> str:
+    """The beginning: where no secret is known, as on the command line."""
+    return words[:longest]
 
 
 def _as_text(value: object) -> object:
@@ -52,10 +62,11 @@ def segment(text: str) -> str:
 class PeerAnswer:
     """A whole HTTP answer of a peer."""
 
-    def __init__(self, status: int, text: str, where: str) -> None:
+    def __init__(self, status: int, text: str, where: str, shown: Shown = cut_short) -> None:
         self.status = status
         self.text = text
         self.where = where
+        self._shown = shown
 
     @property
     def ok(self) -> bool:
@@ -114,8 +125,8 @@ class PeerAnswer:
     def error(self, code: ErrorCode, what: str, hint: str = "") -> HoldfastError:
         """An error that says where, what, the status and the peer's own words."""
         words = self.peer_error()[1] or self.text
-        said = f": {words[:_SHOWN]}" if words else ""
-        return HoldfastError(code, f"{self.where} {what} (status {self.status}){said}", hint=hint)
+        quoted = f": {self._shown(words, _SHOWN)}" if words else ""
+        return HoldfastError(code, f"{self.where} {what} (status {self.status}){quoted}", hint=hint)
 
     def require_ok(self) -> None:
         """Refuse any status but 2xx: 5xx may pass, 4xx will not."""
@@ -143,10 +154,11 @@ class PeerAnswer:
 class PeerHttp:
     """One peer."""
 
-    def __init__(self, peer: str, base_url: str, call_timeout: timedelta) -> None:
+    def __init__(self, peer: str, base_url: str, call_timeout: timedelta, shown: Shown = cut_short) -> None:
         """Name the peer as people know it; `call_timeout` bounds a whole call unless one says otherwise."""
         self._peer = peer
         self._base_url = base_url.rstrip("/")
+        self._shown = shown
         self._total = call_timeout.total_seconds()
 
     async def call(
@@ -178,7 +190,7 @@ class PeerHttp:
             answer = await fetch(method, self._base_url + path, limits, params=params, headers=headers, body=sent)
         except NoAnswerError as error:
             raise translate(error, where, self._base_url, limits) from error
-        return PeerAnswer(answer.status, answer.text, where)
+        return PeerAnswer(answer.status, answer.text, where, self._shown)
 
 
 class PeerClient:

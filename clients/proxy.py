@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from clients.fixtures import Fixtures
-from clients.http import PeerClient, PeerHttp, segment
+from clients.http import PeerClient, PeerHttp, Shown, cut_short, segment
 from clients.proxy_wire import (
     ActiveSession,
     AnalysisTask,
@@ -28,8 +28,8 @@ STOP_TIMEOUT = timedelta(seconds=330)
 class ProxyClient(PeerClient):
     """Calls one proxy. Errors are `HoldfastError`: the PEER_ codes of `clients/http.py` and the ones named below."""
 
-    def __init__(self, base_url: str, *, call_timeout: timedelta = CALL_TIMEOUT) -> None:
-        super().__init__(PeerHttp("proxy", base_url, call_timeout))
+    def __init__(self, base_url: str, *, call_timeout: timedelta = CALL_TIMEOUT, shown: Shown = cut_short) -> None:
+        super().__init__(PeerHttp("proxy", base_url, call_timeout, shown))
         self._fixtures = Fixtures(self._http)
 
     async def analyze(

@@ -20,7 +20,10 @@ from workflows.contracts.request import Login, Method, Request
 from workflows.logic.canonical import canonical_request, content_id, sha256
 from workflows.logic.request_rules import FORM_TYPE
 
-_REFERENCES = re.compile(r"\s*((bearer|basic|token)\s+)?(\$\{env:[A-Za-z_][A-Za-z0-9_]*\})+\s*", re.IGNORECASE)
+_REFERENCES = re.compile(
+    r"\s*((bearer|basic|token)\s+)?(\$\{(?:env:[A-Za-z_][A-Za-z0-9_]*|file:[A-Za-z0-9_][A-Za-z0-9._-]{0,252})\})+\s*",
+    re.IGNORECASE,
+)
 """A value that says nothing until references are resolved, with the word before it in an Authorization header."""
 _LONGEST_NAME = 128
 

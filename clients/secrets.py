@@ -1,64 +1,73 @@
-"""Secrets: named in plans, resolved at the moment of use, and removed from everything that is kept."""
+"""Secrets: named in plans, resolved at the moment of use, and removed from everything that is kept.
+
+Which ones plans may name is the worker's to say, and is asked where a value is handed out: nobody gets around it. What
+is handed out is known from that moment on to whatever redacts, and so is every token that a login gives.
+"""
 
 from __future__ import annotations
 
-import base64
 import json
+import os
 import re
+import stat
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Any
-from urllib.parse import quote, quote_plus
 
-from clients.form_bodies import is_form, redacted_pairs, redacted_parts
+from clients.named_fields import REDACTED
+from clients.redaction import ALWAYS_REDACTED, KnownValues, Redactor
+from clients.secret_paths import kept_path, path_on_the_wire
+from clients.spellings import SHORTEST_SECRET
 from workflows.contracts.errors import ErrorCode, HoldfastError
 from workflows.contracts.plan import Plan
 
-REDACTED = "[redacted]"
-ALWAYS_REDACTED = frozenset({"authorization", "cookie", "set-cookie", "x-api-key", "proxy-authorization"})
-_REFERENCE = re.compile(r"\$\{env:([A-Za-z_][A-Za-z0-9_]*)\}")
-_MOST_LEARNED = 100
-"""Tokens that are kept out of what is stored: a worker that runs for months is given many."""
-_SHORTEST_SECRET = 4
-"""A shorter value would be found everywhere by accident."""
-_SHORTEST_FRAGMENT = 8
-"""The same for what a value leaves inside the base64 of something longer."""
-_ESCAPES_LEFT_BY_SOME = ("/", "!'()*", "!'()*/")
-"""Characters that some writers of URLs do not percent-encode."""
-_HEX = re.compile("%[0-9A-F]{2}")
+__all__ = ["ALWAYS_REDACTED", "REDACTED", "Redactor", "Secrets", "redactor_for"]
+
+NAMES = "HOLDFAST_SECRETS"
+"""Variables that plans may name, with commas or spaces between; `*` stands for any characters."""
+FOLDER = "HOLDFAST_SECRETS_FOLDER"
+"""The folder below which `${file:NAME}` is read."""
+DEFAULT_NAMES = "HOLDFAST_SECRET_*"
+DEFAULT_FOLDER = "/run/secrets/holdfast"
+LARGEST_FILE = 65_536
+"""Bytes of a secret in a file, as Kubernetes would mount it."""
+
+_REFERENCE = re.compile(r"\$\{(env):([A-Za-z_][A-Za-z0-9_]*)\}|\$\{(file):([A-Za-z0-9_][A-Za-z0-9._-]{0,252})\}")
+_OURS = ("HOLDFAST_", "TEMPORAL_")
+"""Variables that configure the worker and its way to Temporal: no plan names them, whatever the list says."""
+_MOST_LEARNED = 1_000
+_MOST_LEARNED_CHARACTERS = 4 * 1024 * 1024
+"""Tokens and files that are kept out of what is stored: a worker that runs for months is given many."""
 
 
 class Secrets:
-    """The worker's environment, as far as plans name it."""
+    """What plans may name of the worker's environment and of its folder of secrets."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
-        """Take the variables; they are read at each use."""
+        """Take the variables; they and the files are read at each use."""
         self._environ = environ
-        self._known: set[str] = set()
-        self._learned: deque[str] = deque(maxlen=_MOST_LEARNED)
+        allowed = environ.get(NAMES)
+        self._allowed = (DEFAULT_NAMES if allowed is None else allowed).replace(",", " ").split()
+        self._folder = Path(environ.get(FOLDER) or DEFAULT_FOLDER)
+        self._learned: deque[str] = deque()
+        self._named: dict[str, str] = {}
+        self.known = KnownValues()
+        """Every value that this worker has handed out or been given."""
+        self._redactor = Redactor([], self.known)
 
     def references(self, text: str) -> list[str]:
-        """The names in `${env:NAME}` references."""
-        return _REFERENCE.findall(text)
+        """The references in a text, as they are written."""
+        return [found[0] for found in _REFERENCE.finditer(text)]
 
     def resolve(self, text: str) -> str:
-        """Put the values in.
+        """Put the values in; from then on they are known.
 
         Raises:
-            HoldfastError: SECRET_MISSING naming the variable.
+            HoldfastError: SECRET_MISSING naming the variable or file.
         """
-
-        def value(match: re.Match[str]) -> str:
-            found = self._environ.get(match[1])
-            if found is None:
-                raise HoldfastError(
-                    ErrorCode.SECRET_MISSING,
-                    f"the worker has no environment variable {match[1]}",
-                    hint="set it where the worker is started",
-                )
-            return found
-
-        return _REFERENCE.sub(value, text)
+        return _REFERENCE.sub(self._value, text)
 
     def resolve_json(self, value: Any) -> Any:
         """Resolve every text in a JSON value."""
@@ -71,128 +80,115 @@ class Secrets:
         return value
 
     def learn(self, value: str) -> None:
-        """Remember a value that no plan names, such as the token of a login."""
-        self._known.add(value)
+        """Remember a value that no plan names, such as the token of a login; the oldest ones are forgotten."""
+        if value in self._learned:
+            return
+        self.known.add(value)
         self._learned.append(value)
-
-    @property
-    def learned(self) -> list[str]:
-        """The latest values of this kind; those before them are not valid any more."""
-        return list(self._learned)
+        while len(self._learned) > _MOST_LEARNED or sum(map(len, self._learned)) > _MOST_LEARNED_CHARACTERS:
+            oldest = self._learned.popleft()
+            if not self._named.pop(oldest, "file:").startswith("env:"):
+                self.known.forget(oldest)
 
     def know(self, text: str) -> None:
-        """Remember the values of the references in a text, to keep them out of whatever leaves the worker."""
-        self._known.update(self.values(text))
+        """Remember the values of the references in a text, those that can be had."""
+        for reference in self.references(text):
+            try:
+                self.resolve(reference)
+            except HoldfastError:
+                continue
 
     def redact(self, text: str) -> str:
         """Without any value that is known, however it is spelt: for errors, which may quote a peer."""
-        return Redactor([], self._known).text(text)
+        return self._redactor.text(text)
 
-    def values(self, text: str) -> list[str]:
-        """The values of the references in a text, those that are set."""
-        return [self._environ[name] for name in self.references(text) if name in self._environ]
+    def shown(self, text: str, longest: int) -> str:
+        """The same, and then cut: a value at the cut is gone as a whole."""
+        return self._redactor.shown(text, longest)
 
+    def kept_path(self, path: str) -> str:
+        """A path as it may be stored: references in the place of values."""
+        named = {value: name for value, name in self._named.items() if len(value) >= SHORTEST_SECRET}
+        return kept_path(path, named, self.known.finder)
 
-class Redactor:
-    """Replaces secrets by `[redacted]`: by field name, and known values wherever and however they are spelt."""
+    def path_on_the_wire(self, kept: str) -> str:
+        """A stored path as it was: what a rule needs.
 
-    def __init__(self, field_names: Iterable[str], secret_values: Iterable[str]) -> None:
-        """Field names are compared without case; values shorter than four characters are left to the field names."""
-        self._names = ALWAYS_REDACTED | {name.lower() for name in field_names}
-        spellings = {form for value in secret_values if len(value) >= _SHORTEST_SECRET for form in _spellings(value)}
-        # In one pass, the longest first: no spelling is broken by a shorter one inside it, no placeholder is searched.
-        longest_first = sorted(spellings, key=lambda form: (-len(form), form))
-        self._known = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
-
-    def hides(self, name: str, value: object) -> bool:
-        """Whether the value of a header or field is replaced: by its name, whatever it is."""
-        return name.lower() in self._names
-
-    def text(self, text: str) -> str:
-        """Without any known secret value."""
-        return self._known.sub(REDACTED, text) if self._known else text
-
-    def headers(self, headers: Mapping[str, str]) -> dict[str, str]:
-        """Header values by name, then by value."""
-        return {name: REDACTED if self.hides(name, value) else self.text(value) for name, value in headers.items()}
-
-    def body(self, body: str, headers: Mapping[str, str] | None = None) -> str:
-        """A JSON body field by field, at any depth, its texts as they read without escapes; forms field by field too.
-
-        Any other by value. Without a content type in its headers, a form is known by its shape. A body in which
-        nothing is found stays byte for byte.
+        Raises:
+            HoldfastError: SECRET_MISSING; RULES_REJECTED for what has no name, such as a login's token.
         """
-        named = False
+        return path_on_the_wire(kept, self.resolve)
 
-        def by_name(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-            # Sees every pair, also one that a later one of the same name replaces.
-            nonlocal named
-            named = named or any(self.hides(name, value) for name, value in pairs)
-            return {name: REDACTED if self.hides(name, value) else value for name, value in pairs}
-
-        try:
-            parsed = json.loads(body, object_pairs_hook=by_name)
-            cleaned = self._by_value(parsed)
-        except RecursionError:
-            return REDACTED  # too deep to be looked through
-        except ValueError:
-            kinds = (value for name, value in (headers or {}).items() if name.lower() == "content-type")
-            return self._no_json(body, next(kinds, ""))
-        return self.text(json.dumps(cleaned, separators=(",", ":")) if named or cleaned != parsed else body)
-
-    def _no_json(self, body: str, content_type: str) -> str:
-        if is_form(body, content_type):
-            return self.text(redacted_pairs(body, self.hides, quote(REDACTED)))
-        return self.text(redacted_parts(body, self.hides, REDACTED))
-
-    def url(self, url: str) -> str:
-        """Query values by name, then everything by value. All else stays byte for byte."""
-        before, mark, query = url.partition("?")
-        return self.text(before + mark + redacted_pairs(query, self.hides, quote(REDACTED)))
-
-    def _by_value(self, value: Any) -> Any:
-        if isinstance(value, str):
-            return self.text(value)
-        if isinstance(value, list):
-            return [self._by_value(one) for one in value]
-        if isinstance(value, dict):
-            return {self.text(name): self._by_value(one) for name, one in value.items()}
+    def _value(self, match: re.Match[str]) -> str:
+        if match[1]:
+            value = self._variable(match[2])
+            self.known.add(value)
+        else:
+            value = self._file(match[4])
+            self.learn(value)
+        self._named.setdefault(value, match[0][2:-1])
         return value
 
+    def _variable(self, name: str) -> str:
+        if not self._may_name(name):
+            # The same words whether there is one: else plans could find out what the worker holds.
+            raise HoldfastError(
+                ErrorCode.SECRET_MISSING,
+                f"plans may not name the environment variable {name}",
+                hint=f"where the worker is started, list it in {NAMES} and set it",
+            )
+        found = self._environ.get(name)
+        if found is None:
+            raise HoldfastError(
+                ErrorCode.SECRET_MISSING,
+                f"the worker has no environment variable {name}",
+                hint="set it where the worker is started",
+            )
+        return found
 
-def _spellings(value: str) -> set[str]:
-    """A value as it may appear on the wire: plain, percent-encoded, JSON-escaped, base64 alone or within more."""
-    forms = {value, *_percent_encoded(value), *_base64(value.encode(errors="replace"))}
-    for ascii_only in (True, False):
-        escaped = json.dumps(value, ensure_ascii=ascii_only)[1:-1]
-        forms |= {escaped, escaped.replace("/", "\\/")}
-    return {form for form in forms if form}
+    def _may_name(self, name: str) -> bool:
+        if name.upper().startswith(_OURS) and not name.startswith(DEFAULT_NAMES[:-1]):
+            return False
+        return any(fnmatchcase(name, pattern) for pattern in self._allowed)
+
+    def _file(self, name: str) -> str:
+        try:
+            return _read(self._folder, name)
+        except (OSError, ValueError) as error:
+            raise HoldfastError(
+                ErrorCode.SECRET_MISSING,
+                f"the worker cannot read a secret from the file {name} in its folder of secrets",
+                hint=f"a text file of at most {LARGEST_FILE // 1024} KiB in the folder that {FOLDER} names",
+            ) from error
 
 
-def _percent_encoded(value: str) -> Iterator[str]:
-    safe = {quote(value, safe=left, errors="replace") for left in ("", *_ESCAPES_LEFT_BY_SOME)}
-    for form in {*safe, quote_plus(value, errors="replace")}:
-        yield form
-        yield _HEX.sub(lambda code: code[0].lower(), form)
+def _read(folder: Path, name: str) -> str:
+    """A regular file in the folder, or where its links lead as long as that is inside; without the last line's end.
 
-
-def _base64(value: bytes) -> Iterator[str]:
-    """In both alphabets: alone, and the part that is certain whatever stands around it, as in `Basic` user:password."""
-    for encode in (base64.b64encode, base64.urlsafe_b64encode):
-        alone = encode(value).decode()
-        yield from (alone, alone.rstrip("="))
-        for shift, unsure in ((0, 0), (1, 2), (2, 3)):
-            fragment = encode(bytes(shift) + value).decode()[unsure : (shift + len(value)) * 8 // 6]
-            if len(fragment) >= _SHORTEST_FRAGMENT:
-                yield fragment
+    Kubernetes mounts each file as a link to `..data/NAME`, and `..data` as a link to a folder beside it.
+    """
+    base = folder.resolve(strict=True)
+    path = (base / name).resolve(strict=True)
+    if not path.is_relative_to(base):
+        raise ValueError("leads out of the folder")
+    # Links were followed above, and not once more here; a pipe must not be waited for.
+    opened = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(opened, "rb") as file:
+        if not stat.S_ISREG(os.fstat(opened).st_mode):
+            raise ValueError("is no file")
+        content = file.read(LARGEST_FILE + 1)
+    if len(content) > LARGEST_FILE:
+        raise ValueError("is too large")
+    text = content.decode()
+    return text[:-2] if text.endswith("\r\n") else text.removesuffix("\n")
 
 
 def redactor_for(plan: Plan, secrets: Secrets) -> Redactor:
-    """A plan's redactor: its `redact` names, and the values of every reference in its request.
+    """A plan's redactor: its `redact` names, and every value that is known when it is used.
 
-    Of a login also the tokens, and the field in which they come: another worker's are not known here.
+    Of a login also the field in which its token comes: tokens of other workers are not known here.
     """
-    text = json.dumps(plan.request.model_dump(mode="json", by_alias=True))
+    secrets.know(json.dumps(plan.request.model_dump(mode="json", by_alias=True)))
     login = plan.request.login
     fields = plan.redact if login is None else [*plan.redact, login.token.rpartition(".")[2]]
-    return Redactor(fields, [*secrets.values(text), *secrets.learned])
+    return Redactor(fields, secrets.known)

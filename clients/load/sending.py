@@ -19,6 +19,11 @@ KEPT_BODY = 4_096
 _SHOWN = 40
 
 
+def was_cut(body: bytes, keep: int = KEPT_BODY) -> bool:
+    """Whether more of a body may have come than was kept."""
+    return len(body) >= keep
+
+
 @dataclass
 class LastAnswer:
     """The last answer seen, and how much of a body is kept."""

@@ -17,6 +17,7 @@ from sqlalchemy import URL, Connection, event, make_url
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
+from clients.private import private_database
 from clients.store.translation import translated
 from workflows.contracts.errors import ErrorCode, HoldfastError
 
@@ -75,7 +76,7 @@ def _understand(url: str) -> URL:
     if _is_sqlite(parsed):
         if parsed.database in (None, "", ":memory:"):
             raise ValueError("a store in memory would be lost with its process")
-        Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
+        private_database(Path(str(parsed.database)))
     return parsed
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Self
 
@@ -55,6 +55,7 @@ class Store:
     def __init__(self, engine: AsyncEngine) -> None:
         """Use `open`, which also migrates."""
         self.engine = engine
+        self._cleaned: Callable[[str], str] = str
         self._damage = Damage()
         self._executions = Executions(engine, self._damage)
         self._logs = Logs(engine, self._damage)
@@ -83,6 +84,10 @@ class Store:
             await engine.dispose()
             raise
         return cls(engine)
+
+    def keep_out(self, cleaned: Callable[[str], str]) -> None:
+        """Have every sentence that is stored from now on, of the log and of how a run ended, go through this first."""
+        self._cleaned = cleaned
 
     async def close(self) -> None:
         """Close all connections."""
@@ -120,7 +125,8 @@ class Store:
 
     async def finish(self, ending: Ending, run_id: str | None = None) -> None:
         """Write how a run ended; the first end stands. See `Executions.finish`."""
-        await self._executions.finish(ending, run_id)
+        cleaned = {"error_message": self._cleaned(ending.error_message)}
+        await self._executions.finish(ending.model_copy(update=cleaned), run_id)
 
     async def set_verdict(self, execution_id: int, verdict: Verdict) -> None:
         """Store what a run found. See `Executions.set_verdict`."""
@@ -160,7 +166,7 @@ class Store:
 
     async def log(self, execution_id: int, key: str, level: LogLevel, message: str) -> None:
         """Append a line to a run's log; one key is one line. See `Logs.add`."""
-        await self._logs.add(execution_id, key, level, message)
+        await self._logs.add(execution_id, key, level, self._cleaned(message))
 
     async def log_entries(self, execution_id: int, since: datetime | None = None) -> Rows[LogEntry]:
         """A run's log, in order. See `Logs.of`."""

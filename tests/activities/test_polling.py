@@ -96,7 +96,9 @@ class Steps:
 
     def __init__(self) -> None:
         nobody = cast("Any", None)
-        self._tools = Toolbox(store=nobody, secrets=Secrets({"KEY": "pl4nted"}), load=nobody, canary=nobody)
+        self._tools = Toolbox(
+            store=nobody, secrets=Secrets({"KEY": "pl4nted", "HOLDFAST_SECRETS": "KEY"}), load=nobody, canary=nobody
+        )
         self._tools.secrets.know("${env:KEY}")
 
     @step

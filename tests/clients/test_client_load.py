@@ -100,7 +100,7 @@ async def test_the_request_of_the_plan_on_the_wire(peer: Peer) -> None:
             "repeatable": True,
         }
     )
-    secrets = Secrets({"TOKEN": "s3cret"})
+    secrets = Secrets({"TOKEN": "s3cret", "HOLDFAST_SECRETS": "TOKEN"})
     peer.answers["POST /x"] = {}
     async with LoadGenerator() as load:
         await load.send_once(prepare(plan, secrets, "chaos.a.remove=1"))

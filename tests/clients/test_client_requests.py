@@ -147,7 +147,11 @@ async def test_bodies_on_the_wire(peer: Peer, parts: dict[str, object], body: by
     plan = Request.model_validate({"method": "POST", "url": f"{peer.url}/x", "repeatable": True} | parts)
     async with LoadGenerator() as load:
         for token in (None, "chaos.a.remove=1"):
-            done = await load.measure(prepare(plan, Secrets({"TOKEN": "t k&="}), token), requests=2, concurrency=1)
+            done = await load.measure(
+                prepare(plan, Secrets({"TOKEN": "t k&=", "HOLDFAST_SECRETS": "TOKEN"}), token),
+                requests=2,
+                concurrency=1,
+            )
             assert [sample.status for sample in done.samples] == [200, 200]
     assert [seen[3] for seen in peer.seen] == [body] * 4
     for method, _, headers, _ in peer.seen:
@@ -170,7 +174,7 @@ async def test_queries_on_the_wire(peer: Peer, query: dict[str, object], sent: s
     """Lists as fields given several times, in their order; encoded once."""
     plan = Request.model_validate({"url": f"{peer.url}/x", "query": query})
     async with LoadGenerator() as load:
-        await load.send_once(prepare(plan, Secrets({"TOKEN": "t k&="}), None))
+        await load.send_once(prepare(plan, Secrets({"TOKEN": "t k&=", "HOLDFAST_SECRETS": "TOKEN"}), None))
     assert peer.seen[0][1] == sent
 
 
@@ -179,7 +183,7 @@ async def test_headers_on_the_wire(peer: Peer) -> None:
     headers = {"X-Number": 3, "x-flag": True, "Accept": "a/b;q=0.5, */*", "Authorization": "Bearer ${env:TOKEN}"}
     plan = Request.model_validate({"url": f"{peer.url}/x", "headers": headers | {"Host": "shop.example"}})
     async with LoadGenerator() as load:
-        await load.send_once(prepare(plan, Secrets({"TOKEN": "t-k"}), "chaos.a.remove=1"))
+        await load.send_once(prepare(plan, Secrets({"TOKEN": "t-k", "HOLDFAST_SECRETS": "TOKEN"}), "chaos.a.remove=1"))
     seen = {name: value for name, value in peer.seen[0][2].items() if name != "User-Agent"}
     assert seen == {
         "X-Number": "3",

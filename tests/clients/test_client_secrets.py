@@ -26,7 +26,7 @@ def test_a_missing_variable_is_named() -> None:
 
 def test_references_are_resolved_everywhere_in_json() -> None:
     """Keys are left alone, values at any depth are not."""
-    secrets = Secrets({"A": "1", "B": "2"})
+    secrets = Secrets({"A": "1", "B": "2", "HOLDFAST_SECRETS": "*"})
     assert secrets.resolve_json({"x": ["${env:A}-${env:B}", 3, {"y": "${env:A}"}]}) == {"x": ["1-2", 3, {"y": "1"}]}
 
 

@@ -25,7 +25,7 @@ from workflows.logic.tokens import marker
 from workflows.logic.validation import check_plan
 
 PASSWORD = "correct-horse-77"  # noqa: S105 - what is looked for
-SECRETS = {"PASSWORD": PASSWORD}
+SECRETS = {"PASSWORD": PASSWORD, "HOLDFAST_SECRETS": "PASSWORD"}
 HOUR_US = 3_600_000_000
 
 

@@ -17,7 +17,7 @@ FIELD = "f1eld-s3cret-Wkp"
 async def test_a_planted_secret_is_in_no_file_history_or_log(idle_bench: Bench) -> None:
     """Searched as bytes, plain and in base64, in the database, every history of the run, and the worker's log."""
     bench = idle_bench
-    await bench.worker(CHECKOUT_TOKEN=SECRET)
+    await bench.worker(CHECKOUT_TOKEN=SECRET, HOLDFAST_SECRETS="CHECKOUT_TOKEN")
     plan = bench.small_plan()
     plan["request"] |= {
         "method": "GET",
@@ -40,7 +40,7 @@ async def test_a_planted_secret_is_in_no_file_history_or_log(idle_bench: Bench) 
 async def test_a_named_field_of_a_form_is_in_no_recording(idle_bench: Bench) -> None:
     """The plan says it in clear, and so may be read; what was heard of it on the way may not, nor the request's row."""
     bench = idle_bench
-    await bench.worker(CHECKOUT_TOKEN=SECRET)
+    await bench.worker(CHECKOUT_TOKEN=SECRET, HOLDFAST_SECRETS="CHECKOUT_TOKEN")
     plan = bench.small_plan() | {"redact": ["PassWord"]}
     plan["request"] |= {"method": "GET", "form": {"a": "1", "password": FIELD, "again": "${env:CHECKOUT_TOKEN}"}}
     plan["services"].append({"name": "storefront", "fault": "error"})

@@ -77,21 +77,21 @@ async def test_a_steady_state_that_cannot_be_asked_for_afterwards_costs_no_verdi
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Here because the worker has lost a secret: every case was measured, and recovery is unverified."""
-    monkeypatch.setenv("HOLDFAST_TEST_TOKEN", "t0ken")
+    monkeypatch.setenv("HOLDFAST_SECRET_TEST", "t0ken")
     plan = bench.small_plan(timeouts={"stability": "3s"})
-    plan["request"]["headers"] = {"Authorization": "Bearer ${env:HOLDFAST_TEST_TOKEN}"}
+    plan["request"]["headers"] = {"Authorization": "Bearer ${env:HOLDFAST_SECRET_TEST}"}
     slow = Instruction(endpoint=Endpoint.FIXTURE_DELETE, action=Action.SLOW, seconds=1.5)
     bench.lab.misbehave(Misbehaviour(instructions=[slow]))
     handle = await bench.start(plan)
     await bench.until_state(handle, lambda state: state.load.cases_done == 4, "every case measured")
-    monkeypatch.delenv("HOLDFAST_TEST_TOKEN")
+    monkeypatch.delenv("HOLDFAST_SECRET_TEST")
     summary = await handle.result()
     assert (summary.cases.measured, summary.recovery) == (4, Recovery.UNVERIFIED)
     state = await bench.status(handle)
     assert state is not None
     assert state.steady_after is not None
     assert "it could not be asked for" in state.steady_after.detail
-    assert "HOLDFAST_TEST_TOKEN" in state.steady_after.detail
+    assert "HOLDFAST_SECRET_TEST" in state.steady_after.detail
     report = await bench.lock_ended(handle)
     assert report is not None
     assert not report.recovery_verified

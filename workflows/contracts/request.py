@@ -136,11 +136,11 @@ class Login(StrictModel):
     url: HttpUrl
     """Absolute; its host must be allowed as any other."""
     headers: dict[str, ScalarText] = {}
-    """Sent as they are; secrets as `${env:NAME}`."""
+    """Sent as they are; secrets as `${env:NAME}` or `${file:NAME}`."""
     json_body: Any = Field(default=None, alias="json")
-    """A JSON body; secrets as `${env:NAME}`."""
+    """A JSON body; secrets as `${env:NAME}` or `${file:NAME}`."""
     form: dict[str, FieldValue] | None = None
-    """A form instead; secrets as `${env:NAME}`."""
+    """A form instead; secrets as `${env:NAME}` or `${file:NAME}`."""
     token: Annotated[str, StringConstraints(min_length=1, max_length=256), AfterValidator(_path_into_json)] = (
         "access_token"  # noqa: S105 - a field's name
     )
@@ -155,7 +155,7 @@ class Request(StrictModel):
     url: HttpUrl
     """Absolute. A query that it has comes before `query`."""
     headers: dict[str, ScalarText] = {}
-    """Sent as they are; secrets as `${env:NAME}`. `baggage` is ours."""
+    """Sent as they are; secrets as `${env:NAME}` or `${file:NAME}`. `baggage` is ours."""
     query: dict[str, FieldValue] = {}
     """Fields that are appended to the URL, percent-encoded, in this order."""
     json_body: Any = Field(default=None, alias="json")

@@ -22,9 +22,15 @@ OWN_HEADERS = {
 HARMLESS = ("GET", "HEAD")
 FORM_TYPE = "application/x-www-form-urlencoded"
 
-REFERENCE = re.compile(r"\$\{env:[A-Za-z_][A-Za-z0-9_]*\}")
-_MEANT = re.compile(r"\$\{\s*env\b|\$env:", re.IGNORECASE)
+REFERENCE = re.compile(r"\$\{(?:env:[A-Za-z_][A-Za-z0-9_]*|file:[A-Za-z0-9_][A-Za-z0-9._-]{0,252})\}")
+"""What stands for a secret: a variable of the worker, or a file in its folder of secrets."""
+_MEANT = re.compile(r"\$\{\s*(?:env\b|file\s*[:.])|\$(?:env|file):", re.IGNORECASE)
 """What looks as if it should have been a reference, in bodies that may use `${...}` for themselves."""
+_FILE = re.compile(r"\$\{?\s*file\s*[:.]", re.IGNORECASE)
+_NO_REFERENCE = {
+    False: "holds a reference that is not ${env:NAME}",
+    True: "holds a reference that is not ${file:NAME}",
+}
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _NOT_IN_VALUES = re.compile(r"[\r\n\x00]")
 _CONTROL = re.compile(r"[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]")
@@ -121,14 +127,14 @@ def reference_rules(document: Raw) -> Iterator[Problem]:
     for path, text in _texts(document, ""):
         inside = path.startswith(tuple(f"request.{part}" for part in _INSIDE))
         rest = REFERENCE.sub("", text)
-        if not inside and (rest != text or "${env" in text):
+        if not inside and (rest != text or "${env" in text or "${file:" in text):
             yield Problem(
                 path=path,
                 message="${env:NAME} is resolved in the request only, and would be taken literally here",
                 hint="it may stand in request.url, headers, query, json, form and raw, and in request.login",
             )
         elif inside and (_MEANT.search(rest) or ("${" in rest and path.startswith(_IN_HEADERS))):
-            yield Problem(path=path, message="holds a reference that is not ${env:NAME}", hint=_how(rest))
+            yield Problem(path=path, message=_NO_REFERENCE[_FILE.search(rest) is not None], hint=_how(rest))
     for part in ("query", "form", "json", "login.form", "login.json"):
         for path, name in _in_names(_given(document, part), f"request.{part}"):
             message = f"{shown(name)} is the name of a field, in which ${{env:NAME}} would be sent as it is"
@@ -157,6 +163,8 @@ def _in_names(value: Any, path: str) -> Iterator[tuple[str, str]]:
 
 def _how(text: str) -> str:
     """The likely spelling, when the name can be told."""
+    if _FILE.search(text):
+        return "write ${file:NAME}, with NAME a file in the worker's folder of secrets: letters, digits, . _ and -"
     found = re.search(r"\$\{?\s*(?:env\s*[:.]\s*)?([A-Za-z_][A-Za-z0-9_]*)\s*\}", text, re.IGNORECASE)
     if found is None or near(found[1], ["env"]):
         return _HOW

@@ -1,0 +1,247 @@
+"""Text as it reads once its escapes are undone, with the way back to how it was written.
+
+Services spell one value in many ways: percent-encoded, with JSON's escapes, as HTML entities, in base64 or hex, and
+each of these inside the others. Listing the spellings of a secret misses some; undoing one layer after the other, until
+nothing changes any more, meets every mixture.
+"""
+
+from __future__ import annotations
+
+import binascii
+import re
+import string
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
+from html.entities import html5
+from typing import NamedTuple
+
+MOST_LAYERS = 10
+"""Layers of escapes that are undone. What has more is not looked through, and therefore not kept."""
+
+_UNIT = re.compile(
+    rb"%u[0-9A-Fa-f]{4}|%[0-9A-Fa-f]{2}"
+    rb"|\\u[dD][89abAB][0-9A-Fa-f]{2}\\u[dD][c-fC-F][0-9A-Fa-f]{2}"
+    rb"|\\u[0-9A-Fa-f]{4}|\\u\{[0-9A-Fa-f]{1,6}\}|\\U[0-9A-Fa-f]{8}|\\x[0-9A-Fa-f]{2}|\\[0-3][0-7]{2}"
+    rb"|\\[\"'\\/bfnrt]"
+    rb"|&#[0-9]{1,7};?|&#[xX][0-9A-Fa-f]{1,6};?|&[A-Za-z][A-Za-z0-9]{1,30};"
+)
+_PLAIN_ESCAPES = {
+    b"\\b": b"\b", b"\\f": b"\f", b"\\n": b"\n", b"\\r": b"\r", b"\\t": b"\t",
+    b'\\"': b'"', b"\\'": b"'", b"\\\\": b"\\", b"\\/": b"/",
+}  # fmt: skip
+_PERCENT = {f"%{code:02x}".encode(): bytes([code]) for code in range(256)}
+_CUT_UNIT = re.compile(rb"(?:%[0-9A-Fa-fu]{0,4}|\\[uUx]?[0-9A-Fa-f{\\uU]{0,11}|&#?[A-Za-z0-9]{0,30})\Z")
+
+_BASE64_ALPHABET = rb"[A-Za-z0-9+/_-]"
+_HEX_LETTERS = b"0123456789abcdefABCDEF"
+_BASE64_LETTERS = (string.ascii_letters + string.digits + "+/_-").encode()
+_URL_SAFE = bytes.maketrans(b"-_", b"+/")
+_BREAKS = re.compile(rb"\r?\n")
+
+
+class Form:
+    """One reading of a text: its bytes, and where in the text as written each of them began."""
+
+    def __init__(self, data: bytes, written: int, at: array[int] | None = None) -> None:
+        """`written`: the length of the text as written, bytes. Without `at`, this is that text."""
+        self.data = data
+        self._written = written
+        self._at = at
+
+    def began(self, index: int) -> int:
+        """Where in the text as written the byte at `index` begins, or the escape that it came from."""
+        if self._at is None:
+            return index
+        return self._at[index] if index < len(self._at) else self._written
+
+    def ended(self, index: int) -> int:
+        """Where the byte before `index` ends, or its escape."""
+        if self._at is None or index == 0:
+            return index
+        following = bisect_right(self._at, self._at[index - 1], lo=index - 1)
+        return self._at[following] if following < len(self._at) else self._written
+
+    def index_of(self, place: int) -> int:
+        """The first byte of this reading that comes from `place` of the text as written, or from behind it."""
+        return place if self._at is None else bisect_left(self._at, place)
+
+    def widened(self, start: int, end: int) -> tuple[int, int]:
+        """A stretch of the text as written, made so wide that it cuts no escape and no character of this reading."""
+        if self._at is None:
+            return start, end
+        first = bisect_right(self._at, start) - 1
+        last = bisect_left(self._at, end)
+        return (self._at[first] if first >= 0 else start), (self._at[last] if last < len(self._at) else self._written)
+
+    def undone(self) -> Form | None:
+        """With one layer of escapes undone; None when there is none."""
+        data, out, at, last = self.data, bytearray(), array("I"), 0
+        for unit in _UNIT.finditer(data):
+            meaning = _meaning(unit[0])
+            if meaning is None:
+                continue
+            start = unit.start()
+            out += data[last:start]
+            at.extend(self._places(last, start))
+            out += meaning
+            at.extend([self.began(start)] * len(meaning))
+            last = unit.end()
+        if not last:
+            return None
+        out += data[last:]
+        at.extend(self._places(last, len(data)))
+        return Form(bytes(out), self._written, at)
+
+    def _places(self, start: int, end: int) -> array[int] | range:
+        return range(start, end) if self._at is None else self._at[start:end]
+
+
+class Reading(NamedTuple):
+    """Every layer of a text."""
+
+    forms: list[Form]
+    """The text as it is written, and after each layer that was undone."""
+    deeper: bool
+    """Whether there are more layers than are undone."""
+
+
+def layers(data: bytes) -> Reading:
+    """The text as written, with one layer of escapes undone, with two, and on until nothing changes."""
+    forms = [Form(data, len(data))]
+    while len(forms) <= MOST_LAYERS:
+        undone = forms[-1].undone()
+        if undone is None:
+            return Reading(forms, deeper=False)
+        forms.append(undone)
+    return Reading(forms, deeper=forms[-1].undone() is not None)
+
+
+def cut_layers(data: bytes) -> Iterator[Form]:
+    """The layers of a text that was cut, each without the beginning of an escape with which it may end."""
+    form: Form | None = Form(data, len(data))
+    for _ in range(MOST_LAYERS + 1):
+        if form is None:
+            return
+        form.data = _CUT_UNIT.sub(b"", form.data)
+        yield form
+        form = form.undone()
+
+
+def _meaning(unit: bytes) -> bytes | None:
+    """What an escape stands for; None when it only looks like one."""
+    first, second = unit[:1], unit[1:2]
+    if first == b"%":
+        return _PERCENT[unit.lower()] if second != b"u" else _character(int(unit[2:], 16))
+    if first == b"\\":
+        plain = _PLAIN_ESCAPES.get(unit)
+        return plain if plain is not None else _escaped(unit)
+    if second == b"#":
+        digits = unit[2:].rstrip(b";")
+        return _character(int(digits[1:], 16) if digits[:1] in b"xX" else int(digits))
+    named = html5.get(unit[1:].decode())
+    return None if named is None else named.encode()
+
+
+def _escaped(unit: bytes) -> bytes | None:
+    kind = unit[1:2]
+    if kind == b"x":
+        return bytes([int(unit[2:], 16)])
+    if kind in b"0123":
+        return bytes([int(unit[1:], 8)])
+    if len(unit) == 12:  # two halves of one character
+        return bytes.fromhex(unit[2:6].decode() + unit[8:].decode()).decode("utf-16-be").encode()
+    return _character(int(unit[2:].strip(b"{}"), 16))
+
+
+def _character(code: int) -> bytes | None:
+    return chr(code).encode(errors="surrogatepass") if code < 0x110000 else None
+
+
+Known = set[tuple[re.Pattern[bytes], bytes]]
+"""Runs that were read already, each by its alphabet."""
+
+
+class Packed(NamedTuple):
+    """Bytes that were written in base64 or hex, read from one of the places at which a byte may begin."""
+
+    data: bytes
+    runs: list[int]
+    """Where each run of the alphabet begins among the letters."""
+    places: list[int]
+    """Where it begins in the text around."""
+    shift: int
+    bits: int
+
+    def began(self, index: int) -> int:
+        """Where in the text around the byte at `index` begins."""
+        return self._place(self.shift + index * 8 // self.bits)
+
+    def ended(self, index: int) -> int:
+        """Where the byte before `index` ends."""
+        return self._place(self.shift - (-index * 8 // self.bits) - 1) + 1
+
+    def _place(self, letter: int) -> int:
+        run = bisect_right(self.runs, letter) - 1
+        return self.places[run] + letter - self.runs[run]
+
+
+class Unpacker:
+    """Reads what is written in base64 and hex: every run of letters that is long enough to hold a secret."""
+
+    def __init__(self, shortest: int) -> None:
+        """Take the length of the shortest secret, bytes."""
+        least = max(4, -(-shortest * 8 // 6))
+        self._base64 = re.compile(rb"%s{%d,}(?:\r?\n%s+)*" % (_BASE64_ALPHABET, least, _BASE64_ALPHABET))
+        self._hex = re.compile(rb"[0-9A-Fa-f]{%d,}" % max(8, 2 * shortest))
+
+    def last(self, data: bytes) -> Iterator[Packed]:
+        """Every reading of the run with which a text that was cut ends, however short it is."""
+        whole = data.rstrip(b"=")
+        start = len(whole.rstrip(_BASE64_LETTERS))
+        for shift in range(min(4, len(whole) - start)):
+            rest = whole[start + shift :].translate(_URL_SAFE)
+            read = binascii.a2b_base64(rest + b"A" * (-len(rest) % 4))
+            yield Packed(read[: len(rest) * 6 // 8], [0], [start], shift, 6)
+        start = len(data.rstrip(_HEX_LETTERS))
+        for shift in range(min(2, len(data) - start)):
+            rest = data[start + shift :]
+            yield Packed(bytes.fromhex(rest[: len(rest) // 2 * 2].decode()), [0], [start], shift, 4)
+
+    def unpacked(self, data: bytes, known: Known) -> Iterator[Packed]:
+        """Every reading of the runs that are not `known` yet; they are then. A byte may begin at any letter."""
+        letters, runs, places = _letters(self._base64, data, known)
+        letters = letters.translate(_URL_SAFE)
+        for shift in range(4) if letters else ():
+            rest = letters[shift:]
+            short = -len(rest) % 4
+            read = binascii.a2b_base64(rest + b"A" * short)
+            yield Packed(read[: len(rest) * 6 // 8], runs, places, shift, 6)
+        letters, runs, places = _letters(self._hex, data, known)
+        for shift in range(2) if letters else ():
+            rest = letters[shift:]
+            yield Packed(bytes.fromhex(rest[: len(rest) // 2 * 2].decode()), runs, places, shift, 4)
+
+
+def _letters(run: re.Pattern[bytes], data: bytes, known: Known) -> tuple[bytes, list[int], list[int]]:
+    """All new runs one after the other, lines joined; where each piece begins there, and where it does in `data`."""
+    found, begins, places, length = [], [], [], 0
+    for match in run.finditer(data):
+        if (run, match[0]) in known:
+            continue
+        known.add((run, match[0]))
+        start = match.start()
+        for line in _pieces(match[0]):
+            begins.append(length)
+            places.append(start + line[0])
+            found.append(line[1])
+            length += len(line[1])
+    return b"".join(found), begins, places
+
+
+def _pieces(run: bytes) -> Iterator[tuple[int, bytes]]:
+    last = 0
+    for gap in _BREAKS.finditer(run):
+        yield last, run[last : gap.start()]
+        last = gap.end()
+    yield last, run[last:]

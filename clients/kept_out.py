@@ -1,0 +1,52 @@
+"""Removes secrets from sentences in whatever is handed on: results of activities, and what is logged."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+
+from clients.secrets import Secrets
+
+T = TypeVar("T")
+
+
+def without_secrets(value: T, secrets: Secrets) -> T:
+    """The same value, its sentences without secrets.
+
+    Sentences are texts with a space in them: they may quote a peer. Names, ids and tokens have none, and must stay what
+    they are whatever a secret's value is: by them things are switched off.
+    """
+    sentences = _sentences(value)
+    # One search for all of them: nearly always there is nothing to replace.
+    if not sentences or (whole := "\n\n".join(sentences)) == secrets.redact(whole):
+        return value
+    cleaned: T = _cleaned(value, secrets)
+    return cleaned
+
+
+def _sentences(value: Any) -> list[str]:
+    if isinstance(value, str):
+        return [value] if " " in value else []
+    if isinstance(value, BaseModel):
+        return [text for name in type(value).model_fields for text in _sentences(getattr(value, name))]
+    if isinstance(value, dict):
+        return [text for one in value.values() for text in _sentences(one)]
+    if isinstance(value, (list, tuple)):
+        return [text for one in value for text in _sentences(one)]
+    return []
+
+
+def _cleaned(value: Any, secrets: Secrets) -> Any:
+    if isinstance(value, str):
+        return secrets.redact(value) if " " in value else value
+    if isinstance(value, BaseModel):
+        changed = {name: _cleaned(getattr(value, name), secrets) for name in type(value).model_fields}
+        return value.model_copy(update=changed)
+    if isinstance(value, dict):
+        return {name: _cleaned(one, secrets) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_cleaned(one, secrets) for one in value]
+    if isinstance(value, tuple) and not hasattr(value, "_fields"):
+        return tuple(_cleaned(one, secrets) for one in value)
+    return value

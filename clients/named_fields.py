@@ -1,0 +1,174 @@
+"""Fields that are hidden by their name, wherever a text holds them: whole documents, parts of one, and what is neither.
+
+Bodies are seldom what their type says: a line of JSON for each event, a prefix before it, a callback around it, the
+first four kilobytes of it. Therefore nothing is parsed here. A field is its name, what follows a name in JSON, XML, a
+query or a header, and a value that ends where such values end, or with the text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+from urllib.parse import quote
+
+from clients.encodings import Form
+
+REDACTED = "[redacted]"
+
+Hides = Callable[[str, str], bool]
+"""Whether the value of a field must not be kept, by name and value."""
+
+_TAG = re.compile(rb"<[^<>]*>?")
+_USER_INFO = re.compile(rb"://([^/?#\s\"'<>@\\]{0,512}@)")
+_IN_STRING = {quote: re.compile(rb"\\.|" + quote, re.DOTALL) for quote in (b'"', b"'")}
+_BRACKETS = re.compile(rb"[\[\]{}\"']")
+_BARE = re.compile(rb"[^,}\]\r\n\"'<]*")
+
+
+class Hidden(NamedTuple):
+    """A stretch of the text as it is written, and what stands in its place."""
+
+    start: int
+    end: int
+    instead: bytes
+
+
+class NamedFields:
+    """Finds the values of some fields."""
+
+    def __init__(self, names: Iterable[str], hides: Hides) -> None:
+        """Take the names, of any case, and what decides about each field that has one of them."""
+        spelt = sorted({form for name in names for form in (name, name.lower(), name.upper()) if name}, key=len)
+        any_name = b"(" + b"|".join(re.escape(name.encode(errors="replace")) for name in reversed(spelt)) + b")"
+
+        def pattern(text: bytes) -> re.Pattern[bytes]:
+            return re.compile(text.replace(b"NAME", any_name), re.IGNORECASE | re.MULTILINE)
+
+        self._hides = hides
+        self._any = pattern(rb"NAME")
+        self._quoted = pattern(rb"([\"'])\s{0,8}NAME\s{0,8}\1\s*(?::|=>)\s*")
+        self._bare = pattern(rb"(?:(?<=[{,(\s])|^)NAME\s{0,8}:\s*(?=[\"'{\[])")
+        self._line = pattern(rb"^[ \t>|*-]{0,16}NAME[ \t]{0,8}:[ \t]*([^\r\n]+)")
+        self._pair = pattern(rb"(?<=[?&;#])NAME=([^&;#\s\"'<>\\]*)")
+        self._element = pattern(rb"<(?:[\w.-]{1,64}:)?NAME(?:\s[^<>]*)?>")
+        self._element_ends = pattern(rb"</(?:[\w.-]{1,64}:)?NAME\s*>")
+        self._attribute = pattern(rb"(?:(?<=[\s\"'<:])|^)NAME\s{0,8}=\s{0,8}(?=[\"'])")
+        self._naming = pattern(rb"\b(?:name|key|id)\s{0,8}=\s{0,8}([\"']?)NAME\1(?=[\s/>])")
+        self._value = pattern(rb"\bvalue\s{0,8}=\s{0,8}(?=[\"'])")
+
+    def in_question(self, text: bytes) -> bool:
+        """Whether a text may hold one of the fields, in whichever spelling."""
+        return b"\\" in text or b"%" in text or b"&" in text or b"@" in text or self._any.search(text) is not None
+
+    def hidden(self, forms: list[Form]) -> list[Hidden]:
+        """Every value to hide, in the text as written, whose layers these are."""
+        return [found for form in forms for found in self._in(form, forms[0])]
+
+    def _in(self, form: Form, written: Form) -> Iterator[Hidden]:
+        for user in _USER_INFO.finditer(form.data):
+            start, end = user.span(1)
+            yield Hidden(form.began(start), form.ended(end), REDACTED.encode() + b"@")
+        if self._any.search(form.data) is None:
+            return
+        look = _Look(form, written, self._hides)
+        for match in self._quoted.finditer(form.data):
+            yield from look.value(match[2], match.end(), match.start(1))
+        for pattern in (self._bare, self._attribute):
+            look = _Look(form, written, self._hides)
+            for match in pattern.finditer(form.data):
+                yield from look.value(match[1], match.end(), None)
+        for match in self._pair.finditer(form.data):
+            yield from look.stretch(match[1], *match.span(2), quote(REDACTED).encode())
+        for match in self._line.finditer(form.data):
+            # Behind an escape that was undone, the line may stand in a string that must not be broken.
+            end = match.end(2) if form is written else form.data.find(b'"', *match.span(2))
+            yield from look.stretch(match[1], match.start(2), match.end(2) if end < 0 else end, REDACTED.encode())
+        yield from self._in_markup(form, look)
+
+    def _in_markup(self, form: Form, look: _Look) -> Iterator[Hidden]:
+        last = 0
+        for match in self._element.finditer(form.data):
+            if match.start() < last or match[0].endswith(b"/>"):
+                continue
+            closing = self._element_ends.search(form.data, match.end())
+            last = closing.start() if closing else len(form.data)
+            yield from look.stretch(match[1], match.end(), last, REDACTED.encode())
+        for tag in _TAG.finditer(form.data):
+            naming = self._naming.search(form.data, *tag.span())
+            if naming is None:
+                continue
+            value = self._value.search(form.data, *tag.span())
+            if value is not None:
+                yield from _Look(form, look.written, self._hides).value(naming[2], value.end(), None)
+            after = form.data.find(b"<", tag.end())
+            content = form.data[tag.end() : after if after >= 0 else len(form.data)]
+            if tag[0].endswith(b">") and not tag[0].endswith(b"/>") and content.strip():
+                yield from look.stretch(naming[2], tag.end(), tag.end() + len(content), REDACTED.encode())
+
+
+class _Look:
+    """One reading of a text, looked through from the front; what is hidden already is not looked at again."""
+
+    def __init__(self, form: Form, written: Form, hides: Hides) -> None:
+        self._form = form
+        self.written = written
+        self._hides = hides
+        self._through = 0
+
+    def stretch(self, name: bytes, start: int, end: int, instead: bytes) -> Iterator[Hidden]:
+        """What stands from here to there."""
+        data = self._form.data
+        if end > start and self._hides(name.decode(errors="replace"), data[start:end].decode(errors="replace")):
+            yield Hidden(self._form.began(start), self._form.ended(end), instead)
+
+    def value(self, name: bytes, start: int, quoted_at: int | None) -> Iterator[Hidden]:
+        """The value that begins here: a string, what brackets hold, or a word. `quoted_at`: the quote of the name."""
+        data = self._form.data
+        if start < self._through or start >= len(data):
+            return
+        first = data[start : start + 1]
+        if first in (b'"', b"'"):
+            end = self._string_end(start)
+            self._through = end
+            # An empty string is hidden as well: that it is empty is a part of the secret.
+            if self._hides(name.decode(errors="replace"), data[start + 1 : end].decode(errors="replace")):
+                yield Hidden(self._form.ended(start + 1), self._form.began(end), REDACTED.encode())
+            return
+        mark = b'"' if quoted_at is None else self._spelling(quoted_at)
+        if first in (b"{", b"["):
+            end = self._bracket_end(start, None if quoted_at is None else mark)
+            self._through = end
+        else:
+            found = _BARE.match(data, start)
+            end = start + len(found[0].rstrip()) if found else start
+        yield from self.stretch(name, start, end, mark + REDACTED.encode() + mark)
+
+    def _spelling(self, index: int) -> bytes:
+        """How a byte is written in the text as written."""
+        return self.written.data[self._form.began(index) : self._form.ended(index + 1)]
+
+    def _string_end(self, start: int) -> int:
+        """The quote that ends the string: one that is written as the first one is, and not escaped."""
+        data, mark = self._form.data, self._spelling(start)
+        for found in _IN_STRING[data[start : start + 1]].finditer(data, start + 1):
+            if len(found[0]) == 1 and self._spelling(found.start()) == mark:
+                return found.start()
+        return len(data)
+
+    def _bracket_end(self, start: int, mark: bytes | None) -> int:
+        """Behind the bracket that closes the one here, brackets in strings left out."""
+        data, depth, at = self._form.data, 0, start
+        while (found := _BRACKETS.search(data, at)) is not None:
+            at = found.end()
+            sign = found[0]
+            if sign in (b'"', b"'"):
+                spelling = self._spelling(found.start())
+                mark = spelling if mark is None and sign == b'"' else mark
+                if spelling == mark:
+                    at = self._string_end(found.start()) + 1
+                continue
+            depth += 1 if sign in (b"{", b"[") else -1
+            if depth == 0:
+                return at
+        return len(data)

@@ -1,0 +1,226 @@
+"""Removes secrets from what is about to be kept: values that are known, however spelt, and fields by their name."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import quote
+
+from clients.encodings import layers
+from clients.form_bodies import is_form, redacted_pairs, redacted_parts
+from clients.named_fields import REDACTED, Hidden, NamedFields
+from clients.spellings import Finder, TooDeepError
+
+ALWAYS_REDACTED = frozenset({"authorization", "cookie", "set-cookie", "x-api-key", "proxy-authorization"})
+LONGEST_TEXT = 4 * 1024 * 1024
+"""Bytes. A longer text is not looked through, and therefore not kept."""
+
+_TOO_LONG = "…"
+
+
+class KnownValues:
+    """Every secret that is known by now. Whatever redacts asks here when it does: a secret learned later counts."""
+
+    def __init__(self, values: Iterable[str] = ()) -> None:
+        self._values = dict.fromkeys(values)
+        self._finder: Finder | None = None
+        self._lock = threading.Lock()
+
+    def add(self, value: str) -> None:
+        """One more."""
+        with self._lock:
+            if value not in self._values:
+                self._values[value] = None
+                self._finder = None
+
+    def forget(self, value: str) -> None:
+        """One that is not valid any more."""
+        with self._lock:
+            self._values.pop(value, None)
+            self._finder = None
+
+    @property
+    def finder(self) -> Finder:
+        """Finds all of them."""
+        with self._lock:
+            if self._finder is None:
+                self._finder = Finder(self._values)
+            return self._finder
+
+
+class Redactor:
+    """Replaces secrets by `[redacted]`: by field name, and known values wherever and however they are spelt."""
+
+    def __init__(self, field_names: Iterable[str], secret_values: Iterable[str] | KnownValues) -> None:
+        """Field names are compared without case; values shorter than four characters are left to the field names."""
+        self._names = ALWAYS_REDACTED | {name.lower() for name in field_names}
+        self._known = secret_values if isinstance(secret_values, KnownValues) else KnownValues(secret_values)
+        self._fields = NamedFields(self._names, self.hides)
+
+    def hides(self, name: str, value: object) -> bool:
+        """Whether the value of a header or field is replaced: by its name, whatever it is."""
+        return name.lower() in self._names
+
+    def text(self, text: str, *, cut: bool = False) -> str:
+        """Without any known secret value; with `cut`, also without the beginning of one at the end."""
+        return self._looked_through(text, by_name=False, cut=cut)
+
+    def shown(self, text: str, longest: int) -> str:
+        """Without any known secret value, and then cut to so many characters."""
+        cleaned = self.text(text)
+        return cleaned if len(cleaned) <= longest else cleaned[:longest] + _TOO_LONG
+
+    def headers(self, headers: Mapping[str, str]) -> dict[str, str]:
+        """Header values by name, then as other text, in which fields have names as well (`Location: /?token=x`)."""
+        return {
+            self.text(name): REDACTED
+            if self.hides(name, value)
+            else self._looked_through(value, by_name=True, cut=False)
+            for name, value in headers.items()
+        }
+
+    def body(self, body: str, headers: Mapping[str, str] | None = None, *, cut: bool = False) -> str:
+        """A JSON body field by field, at any depth, also of JSON in its texts; any other by what its fields look like.
+
+        Without a content type in its headers, a form is known by its shape. A body in which nothing is found stays byte
+        for byte; one that is too long or too deep to be looked through is replaced as a whole. With `cut`, it is only
+        the beginning of a body, and what begins a secret at its end is dropped.
+        """
+        if len(body) > LONGEST_TEXT:
+            return REDACTED
+        try:
+            return self._json(body, cut=cut)
+        except RecursionError:
+            return REDACTED  # too deep to be looked through
+        except ValueError:
+            kinds = (value for name, value in (headers or {}).items() if name.lower() == "content-type")
+            return self._no_json(body, next(kinds, ""), cut=cut)
+
+    def url(self, url: str) -> str:
+        """Query and fragment by name, then everything by value. All else stays byte for byte."""
+        before, fragment, behind = url.partition("#")
+        before, mark, query = before.partition("?")
+        query = redacted_pairs(query, self.hides, quote(REDACTED))
+        behind = redacted_pairs(behind, self.hides, quote(REDACTED))
+        return self._looked_through(before + mark + query + fragment + behind, by_name=True, cut=False)
+
+    def _json(self, body: str, *, cut: bool) -> str:
+        named = False
+
+        def by_name(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+            # Sees every pair, also one that a later one of the same name replaces.
+            nonlocal named
+            named = named or any(self.hides(name, value) for name, value in pairs)
+            return {name: REDACTED if self.hides(name, value) else value for name, value in pairs}
+
+        parsed = json.loads(body, object_pairs_hook=by_name)
+        inside = self._by_name_inside(parsed)
+        written = _dumped(inside) if named or inside != parsed else body
+        cleaned = self.text(written, cut=cut)
+        if cleaned != written and not cut and not _is_json(cleaned):
+            # A number, or a text across fields: now value by value, so that JSON stays JSON.
+            return self.text(_dumped(self._by_value(inside)))
+        return cleaned
+
+    def _by_name_inside(self, value: Any) -> Any:
+        """With the fields that texts hold, such as JSON in JSON, replaced by name."""
+        if isinstance(value, str):
+            if not self._fields.in_question(value.encode(errors="surrogatepass")):
+                return value
+            return self._inner(value)
+        if isinstance(value, list):
+            return [self._by_name_inside(one) for one in value]
+        if isinstance(value, dict):
+            return {name: self._by_name_inside(one) for name, one in value.items()}
+        return value
+
+    def _inner(self, text: str) -> str:
+        if text.lstrip()[:1] in ("{", "["):
+            try:
+                return self._json(text, cut=False)
+            except ValueError:
+                pass
+        return self._looked_through(text, by_name=True, cut=False)
+
+    def _by_value(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            return value if self.text(json.dumps(value)) == json.dumps(value) else REDACTED
+        if isinstance(value, list):
+            return [self._by_value(one) for one in value]
+        if isinstance(value, dict):
+            return {self.text(name): self._by_value(one) for name, one in value.items()}
+        return value
+
+    def _no_json(self, body: str, content_type: str, *, cut: bool) -> str:
+        if is_form(body, content_type):
+            body = redacted_pairs(body, self.hides, quote(REDACTED))
+            return self._looked_through(body, by_name=False, cut=cut)
+        body = redacted_parts(body, self.hides, REDACTED)
+        return self._looked_through(body, by_name=True, cut=cut)
+
+    def _looked_through(self, text: str, *, by_name: bool, cut: bool) -> str:
+        """Once over everything: no spelling is broken by a shorter one inside it, no placeholder is searched."""
+        finder = self._known.finder
+        if cut:
+            text = text.rstrip("\ufffd")  # half of a character
+        if not text or not (by_name or finder):
+            return text
+        data = text.encode(errors="surrogatepass")
+        if len(data) > LONGEST_TEXT:
+            return REDACTED
+        if by_name and not finder and not self._fields.in_question(data):
+            return text
+        reading = layers(data)
+        if reading.deeper:
+            return REDACTED
+        hidden = self._fields.hidden(reading.forms) if by_name else []
+        try:
+            found = finder.spans(reading.forms, cut=cut)
+        except TooDeepError:
+            return REDACTED
+        inner = reading.forms[min(1, len(reading.forms) - 1)]
+        placeholder = REDACTED.encode()
+        hidden += [Hidden(*_whole(data, *inner.widened(*span)), placeholder) for span in found]
+        return _replaced(data, hidden).decode(errors="surrogatepass") if hidden else text
+
+
+def _whole(data: bytes, start: int, end: int) -> tuple[int, int]:
+    """A stretch that begins and ends between two characters."""
+    while start > 0 and data[start] & 0xC0 == 0x80:
+        start -= 1
+    while end < len(data) and data[end] & 0xC0 == 0x80:
+        end += 1
+    return start, end
+
+
+def _replaced(data: bytes, hidden: list[Hidden]) -> bytes:
+    """Every stretch replaced; those that overlap as one, by what stands for the one that holds the others."""
+    out, last = bytearray(), 0
+    hidden.sort(key=lambda one: (one.start, -one.end))
+    at = 0
+    while at < len(hidden):
+        start, end, instead = hidden[at]
+        at += 1
+        while at < len(hidden) and hidden[at].start < end:
+            if hidden[at].end > end:
+                end, instead = hidden[at].end, REDACTED.encode()
+            at += 1
+        out += data[last:start] + instead
+        last = end
+    return bytes(out + data[last:])
+
+
+def _dumped(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,130 @@
+"""Paths that hold secrets: kept with a reference in the secret's place, and written as they were when a rule needs it.
+
+A rule acts on the path exactly as it is on the wire, and the store must not have it. Therefore what is kept names the
+secret and how it was spelt: `/t/${env:SHOP_TOKEN}/x`, `${env:SHOP_TOKEN|component}` where it was percent-encoded. Only
+spellings that some encoder gives from the value alone are kept like this: any other would say something of the value.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Callable, Mapping
+from functools import partial
+from urllib.parse import quote, quote_plus
+
+from clients.encodings import layers
+from clients.spellings import Finder, TooDeepError
+from workflows.contracts.errors import ErrorCode, HoldfastError
+
+HIDDEN = "${hidden}"
+"""In place of a secret that has no name, such as a login's token, or that is spelt as no encoder does."""
+_LITERAL = "${literal}"
+"""In place of `${`, which a path may have of its own."""
+_KEPT = re.compile(r"\$\{(literal|hidden|(?:env|file):[A-Za-z0-9_][A-Za-z0-9._-]*)(?:\|([a-z0-9-]+))?\}")
+_PERCENT = re.compile("%[0-9A-F]{2}")
+
+
+Writer = Callable[[str], str]
+
+
+def _percent(safe: str) -> Writer:
+    return partial(quote, safe=safe, errors="replace")
+
+
+_PERCENT_WRITERS: dict[str, Writer] = {
+    "component": _percent(""),
+    "segments": _percent("/"),
+    "js-component": _percent("!'()*"),
+    "js-uri": _percent(";,/?:@&=+$!*'()#"),
+    "go-segment": _percent("$&+:=@"),
+    "go-path": _percent("$&+,/:;=@"),
+    "rfc-segment": _percent("!$&'()*+,;=:@"),
+    "rfc-path": _percent("!$&'()*+,;=:@/"),
+    "plus": partial(quote_plus, errors="replace"),
+}
+"""By names that stay: stored paths have them."""
+
+
+def _lower(text: str) -> str:
+    return _PERCENT.sub(lambda code: code[0].lower(), text)
+
+
+def _then(first: Writer, second: Writer) -> Writer:
+    return lambda value: second(first(value))
+
+
+def _base64(value: str) -> str:
+    return base64.b64encode(value.encode(errors="replace")).decode()
+
+
+def _base64_url(value: str) -> str:
+    return base64.urlsafe_b64encode(value.encode(errors="replace")).decode()
+
+
+_WRITERS: dict[str, Writer] = {
+    "plain": str,
+    **_PERCENT_WRITERS,
+    **{f"{name}-lower": _then(write, _lower) for name, write in _PERCENT_WRITERS.items()},
+    **{f"{name}-twice": _then(write, _percent("")) for name, write in _PERCENT_WRITERS.items()},
+    "base64": _base64,
+    "base64-url": _base64_url,
+    "base64-url-bare": lambda value: _base64_url(value).rstrip("="),
+    "hex": lambda value: value.encode(errors="replace").hex(),
+}
+
+
+def kept_path(path: str, named: Mapping[str, str], everything: Finder) -> str:
+    """The path as it may be kept. `named`: references by their values; `everything` finds those without a name too."""
+    data = path.encode(errors="surrogatepass")
+    reading = layers(data)
+    try:
+        if reading.deeper:
+            return HIDDEN
+        spans = sorted(everything.spans(reading.forms), key=lambda one: (one.start, -one.end))
+    except TooDeepError:
+        return HIDDEN
+    out, last = "", 0
+    for span in spans:
+        if span.start < last:
+            if span.end > last:
+                # Secrets across each other: no reference stands for this.
+                return HIDDEN
+            continue
+        out += _own(data[last : span.start]) + _reference(data[span.start : span.end], named)
+        last = span.end
+    return out + _own(data[last:])
+
+
+def _own(data: bytes) -> str:
+    return data.decode(errors="replace").replace("${", _LITERAL)
+
+
+def _reference(spelling: bytes, named: Mapping[str, str]) -> str:
+    written = spelling.decode(errors="replace")
+    for value, reference in named.items():
+        for name, write in _WRITERS.items():
+            if write(value) == written:
+                return f"${{{reference}}}" if name == "plain" else f"${{{reference}|{name}}}"
+    return HIDDEN
+
+
+def path_on_the_wire(kept: str, resolve: Callable[[str], str]) -> str:
+    """The path that was kept, as it is on the wire.
+
+    Raises:
+        HoldfastError: RULES_REJECTED when it holds a secret that has no name; as `resolve` does.
+    """
+
+    def value(match: re.Match[str]) -> str:
+        if match[1] == "literal":
+            return "${"
+        if match[1] == "hidden" or (match[2] and match[2] not in _WRITERS):
+            raise HoldfastError(
+                ErrorCode.RULES_REJECTED,
+                "the path of a recorded request holds a secret that cannot be put back, such as the token of a login",
+                hint="send it in a header, or leave the service out",
+            )
+        return _WRITERS[match[2] or "plain"](resolve(f"${{{match[1]}}}"))
+
+    return _KEPT.sub(value, kept)

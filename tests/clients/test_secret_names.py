@@ -1,0 +1,132 @@
+"""Which secrets plans may name: variables on a list, files in one folder, and what became of paths that hold one."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from clients.secret_paths import HIDDEN
+from clients.secrets import LARGEST_FILE, Secrets
+from workflows.contracts.errors import ErrorCode, HoldfastError
+
+
+def refusal(secrets: Secrets, reference: str) -> str:
+    with pytest.raises(HoldfastError) as raised:
+        secrets.resolve(reference)
+    assert raised.value.code is ErrorCode.SECRET_MISSING
+    return str(raised.value)
+
+
+@pytest.mark.parametrize("listed", ["*", "SHOP_*,AWS_*", "SHOP_*", "", None])
+@pytest.mark.parametrize(
+    "name", ["HOLDFAST_DATABASE_URL", "TEMPORAL_API_KEY", "HOLDFAST_SECRETS", "HOLDFAST_SECRETS_FOLDER", "temporal_x"]
+)
+def test_no_list_gives_a_plan_what_configures_the_worker(name: str, listed: str | None) -> None:
+    """Whatever it says."""
+    environ = {name: "v4lue"} | ({} if listed is None else {"HOLDFAST_SECRETS": listed})
+    assert "may not name" in refusal(Secrets(environ), f"${{env:{name}}}")
+
+
+def test_without_a_list_only_names_that_say_what_they_are_may_be_named() -> None:
+    """A list replaces this."""
+    environ = {"HOLDFAST_SECRET_A": "one", "AWS_SECRET_ACCESS_KEY": "two", "SHOP_TOKEN": "three"}
+    assert Secrets(environ).resolve("${env:HOLDFAST_SECRET_A}") == "one"
+    refusal(Secrets(environ), "${env:AWS_SECRET_ACCESS_KEY}")
+    listed = Secrets(environ | {"HOLDFAST_SECRETS": "CHECKOUT_TOKEN, SHOP_*"})
+    assert listed.resolve("${env:SHOP_TOKEN}") == "three"
+    refusal(listed, "${env:HOLDFAST_SECRET_A}")
+
+
+def test_a_refusal_does_not_say_which_variables_exist() -> None:
+    """Set or not, the words are the same."""
+    reference = "${env:AWS_SECRET_ACCESS_KEY}"
+    assert refusal(Secrets({}), reference) == refusal(Secrets({"AWS_SECRET_ACCESS_KEY": "x"}), reference)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """As Kubernetes mounts a secret: links to links, and everything in a folder of its own."""
+    mounted = tmp_path / "secrets"
+    data = mounted / "..2026_11_29"
+    data.mkdir(parents=True)
+    (data / "shop-token").write_text("from-a-file\n")
+    (data / "large").write_bytes(b"x" * (LARGEST_FILE + 1))
+    (data / "binary").write_bytes(b"\xff\xfe")
+    (mounted / "..data").symlink_to(data.name)
+    for name in ("shop-token", "large", "binary"):
+        (mounted / name).symlink_to(f"..data/{name}")
+    (tmp_path / "outside").write_text("0utside")
+    (mounted / "leads-out").symlink_to("../outside")
+    (mounted / "a-folder").mkdir()
+    os.mkfifo(mounted / "a-pipe")
+    return mounted
+
+
+def test_a_file_is_read_as_kubernetes_mounts_it(folder: Path) -> None:
+    """Through its links, without the end of its line, and kept out of what is stored from then on."""
+    secrets = Secrets({"HOLDFAST_SECRETS_FOLDER": str(folder)})
+    assert secrets.resolve("Bearer ${file:shop-token}") == "Bearer from-a-file"
+    assert secrets.redact("a from-a-file b") == "a [redacted] b"
+
+
+@pytest.mark.parametrize("name", ["leads-out", "large", "binary", "a-folder", "a-pipe", "missing"])
+def test_nothing_but_a_text_file_in_the_folder_is_read(folder: Path, name: str) -> None:
+    """All in the same words: what is there is nobody's to find out."""
+    words = refusal(Secrets({"HOLDFAST_SECRETS_FOLDER": str(folder)}), f"${{file:{name}}}")
+    assert words.replace(name, "x") == refusal(Secrets({}), "${file:nothing}").replace("nothing", "x")
+    assert "0utside" not in words
+
+
+@pytest.mark.parametrize("text", ["${file:../outside}", "${file:/etc/passwd}", "${file:..data}", "${file:a/b}"])
+def test_a_name_of_a_file_leads_nowhere(folder: Path, text: str) -> None:
+    """It is no reference at all, and stays as it is."""
+    assert Secrets({"HOLDFAST_SECRETS_FOLDER": str(folder)}).resolve(text) == text
+
+
+SECRET = "p4th/s3cret &=ü+x"  # noqa: S105 - the point of the test
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        "p4th/s3cret &=ü+x",
+        "p4th%2Fs3cret%20%26%3D%C3%BC%2Bx",
+        "p4th%2fs3cret%20%26%3d%c3%bc%2bx",
+        "p4th%2Fs3cret%20&=%C3%BC+x",
+        "p4th/s3cret%20&=%C3%BC+x",
+        "p4th%252Fs3cret%2520%2526%253D%25C3%25BC%252Bx",
+        "cDR0aC9zM2NyZXQgJj3DvCt4",
+        "703474682f73336372657420263dc3bc2b78",
+    ],
+)
+def test_a_path_is_kept_without_its_secret_and_written_again_as_it_was(spelling: str) -> None:
+    """Byte for byte: a rule acts on nothing else."""
+    secrets = Secrets({"HOLDFAST_SECRET_P": SECRET})
+    secrets.know("${env:HOLDFAST_SECRET_P}")
+    path = f"/a%20b/${{env:HOME}}/{spelling}/x"
+    kept = secrets.kept_path(path)
+    assert spelling not in kept
+    assert "HOLDFAST_SECRET_P" in kept
+    assert secrets.path_on_the_wire(kept) == path
+
+
+def test_a_path_with_a_token_of_a_login_gives_no_rule() -> None:
+    """It has no name by which it could be put back; and an odd spelling would say something of the value."""
+    secrets = Secrets({"HOLDFAST_SECRET_P": SECRET})
+    secrets.know("${env:HOLDFAST_SECRET_P}")
+    secrets.learn("t0ken-of-a-login")
+    for path in ("/x/t0ken-of-a-login", "/x/%704th/s3cret &=ü+x"):
+        kept = secrets.kept_path(path)
+        assert kept == f"/x/{HIDDEN}"
+        with pytest.raises(HoldfastError) as raised:
+            secrets.path_on_the_wire(kept)
+        assert raised.value.code is ErrorCode.RULES_REJECTED
+
+
+def test_a_path_of_somebody_else_cannot_ask_for_a_secret() -> None:
+    """What looks like a reference in a recorded path is a path."""
+    secrets = Secrets({"HOLDFAST_SECRET_P": SECRET})
+    for path in ("/x/${env:HOLDFAST_SECRET_P}", "/x/${hidden}", "/x/${literal}y"):
+        assert secrets.path_on_the_wire(secrets.kept_path(path)) == path
