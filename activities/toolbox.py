@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
 from activities.bookkeeping import Memory, Notes
 from clients.canary import CanaryClient
 from clients.faults import FaultClient
+from clients.kept_out import kept_out_of_logs
 from clients.kubernetes.connection import Cluster
 from clients.kubernetes.stability import KubernetesStabilityClient
 from clients.kubernetes.workloads import Workloads
@@ -124,7 +125,11 @@ async def opened_toolbox(store: Store, environ: Mapping[str, str]) -> AsyncItera
     """A toolbox on this store, with secrets from this environment; closed at the end, the store as well."""
     secrets = Secrets(environ)
     store.keep_out(secrets.redact)
-    async with LoadGenerator(secrets.learn) as load, CanaryClient() as canary:
+    # The log first: it is the last to be closed, and has what goes wrong meanwhile.
+    async with AsyncExitStack() as stack:
+        stack.enter_context(kept_out_of_logs(secrets))
+        load = await stack.enter_async_context(LoadGenerator(secrets.learn))
+        canary = await stack.enter_async_context(CanaryClient())
         tools = Toolbox(store=store, secrets=secrets, load=load, canary=canary)
         try:
             yield tools

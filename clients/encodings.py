@@ -158,8 +158,8 @@ def _character(code: int) -> bytes | None:
     return chr(code).encode(errors="surrogatepass") if code < 0x110000 else None
 
 
-Known = set[tuple[re.Pattern[bytes], bytes]]
-"""Runs that were read already, each by its alphabet."""
+Known = set[tuple[re.Pattern[bytes], int, bytes]]
+"""Runs that were read already, each by its alphabet and its place in the text as written."""
 
 
 class Packed(NamedTuple):
@@ -208,29 +208,31 @@ class Unpacker:
             rest = data[start + shift :]
             yield Packed(bytes.fromhex(rest[: len(rest) // 2 * 2].decode()), [0], [start], shift, 4)
 
-    def unpacked(self, data: bytes, known: Known) -> Iterator[Packed]:
+    def unpacked(self, form: Form, known: Known) -> Iterator[Packed]:
         """Every reading of the runs that are not `known` yet; they are then. A byte may begin at any letter."""
-        letters, runs, places = _letters(self._base64, data, known)
+        letters, runs, places = _letters(self._base64, form, known)
         letters = letters.translate(_URL_SAFE)
         for shift in range(4) if letters else ():
             rest = letters[shift:]
             short = -len(rest) % 4
             read = binascii.a2b_base64(rest + b"A" * short)
             yield Packed(read[: len(rest) * 6 // 8], runs, places, shift, 6)
-        letters, runs, places = _letters(self._hex, data, known)
+        letters, runs, places = _letters(self._hex, form, known)
         for shift in range(2) if letters else ():
             rest = letters[shift:]
             yield Packed(bytes.fromhex(rest[: len(rest) // 2 * 2].decode()), runs, places, shift, 4)
 
 
-def _letters(run: re.Pattern[bytes], data: bytes, known: Known) -> tuple[bytes, list[int], list[int]]:
-    """All new runs one after the other, lines joined; where each piece begins there, and where it does in `data`."""
+def _letters(run: re.Pattern[bytes], form: Form, known: Known) -> tuple[bytes, list[int], list[int]]:
+    """All new runs one after the other, lines joined; where each piece begins there, and where it does in the form."""
     found, begins, places, length = [], [], [], 0
-    for match in run.finditer(data):
-        if (run, match[0]) in known:
-            continue
-        known.add((run, match[0]))
+    for match in run.finditer(form.data):
         start = match.start()
+        # The same letters at another place are another occurrence of whatever they hold.
+        key = (run, form.began(start), match[0])
+        if key in known:
+            continue
+        known.add(key)
         for line in _pieces(match[0]):
             begins.append(length)
             places.append(start + line[0])

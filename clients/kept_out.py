@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
@@ -50,3 +53,28 @@ def _cleaned(value: Any, secrets: Secrets) -> Any:
     if isinstance(value, tuple) and not hasattr(value, "_fields"):
         return tuple(_cleaned(one, secrets) for one in value)
     return value
+
+
+class _Redacting(logging.Formatter):
+    """Another formatter's lines, tracebacks included, without secrets."""
+
+    def __init__(self, inner: logging.Formatter, secrets: Secrets) -> None:
+        super().__init__()
+        self.inner = inner
+        self._secrets = secrets
+
+    def format(self, record: logging.LogRecord) -> str:
+        return self._secrets.redact(self.inner.format(record))
+
+
+@contextmanager
+def kept_out_of_logs(secrets: Secrets) -> Iterator[None]:
+    """Have whatever this process logs inside the block go through the secrets first: errors quote what they fail at."""
+    changed = [(handler, handler.formatter) for handler in logging.getLogger().handlers]
+    for handler, formatter in changed:
+        handler.setFormatter(_Redacting(formatter or logging.Formatter(), secrets))
+    try:
+        yield
+    finally:
+        for handler, formatter in changed:
+            handler.setFormatter(formatter)

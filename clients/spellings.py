@@ -82,7 +82,7 @@ class Finder:
         for form in forms:
             found += [Span(form.began(start), form.ended(end)) for start, end in self._in(form.data)]
             if packings and self._unpacker:
-                for packed in self._unpacker.unpacked(form.data, known):
+                for packed in self._unpacker.unpacked(form, known):
                     found += self._in_packed(packed, form, packings - 1)
         return found
 

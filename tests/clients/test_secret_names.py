@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
+from clients.kept_out import kept_out_of_logs
 from clients.secret_paths import HIDDEN
 from clients.secrets import LARGEST_FILE, Secrets
 from workflows.contracts.errors import ErrorCode, HoldfastError
@@ -83,6 +86,25 @@ def test_nothing_but_a_text_file_in_the_folder_is_read(folder: Path, name: str) 
 def test_a_name_of_a_file_leads_nowhere(folder: Path, text: str) -> None:
     """It is no reference at all, and stays as it is."""
     assert Secrets({"HOLDFAST_SECRETS_FOLDER": str(folder)}).resolve(text) == text
+
+
+def test_a_traceback_in_the_log_has_no_secret(capsys: pytest.CaptureFixture[str]) -> None:
+    """An error of a library quotes what it failed at."""
+    handler = logging.StreamHandler(sys.stderr)
+    logging.getLogger().addHandler(handler)
+    secrets = Secrets({})
+    try:
+        with kept_out_of_logs(secrets):
+            secrets.learn("t0ken-of-a-login")
+            try:
+                raise ValueError("cannot send Bearer t0ken-of-a-login")  # noqa: TRY301
+            except ValueError:
+                logging.getLogger("holdfast").exception("failed with %s", "t0ken-of-a-login")
+    finally:
+        logging.getLogger().removeHandler(handler)
+    printed = capsys.readouterr().err
+    assert "cannot send Bearer [redacted]" in printed
+    assert "t0ken" not in printed
 
 
 SECRET = "p4th/s3cret &=ü+x"  # noqa: S105 - the point of the test

@@ -153,6 +153,17 @@ def test_no_spelling_survives_in_any_shape(shape: str) -> None:
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
+def test_a_secret_is_removed_as_often_as_it_is_there(spelling: str) -> None:
+    """The same letters twice, and plainly as well as escaped once more: none of them hides another one."""
+    secret = a_secret(spelling)
+    written = SPELLINGS[spelling](secret)
+    body = json.dumps({"one": written, "two": [written, quote(written, safe="")], "three": html.escape(written)})
+    for cleaned in (Redactor([], [secret]).body(body), Redactor([], [secret]).text(body)):
+        assert cleaned.count(REDACTED) >= 4
+        assert not holds(cleaned, secret)
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
 def test_what_stands_around_a_secret_stays(spelling: str) -> None:
     """Only the secret is gone: what a body says besides is what a rule answers with."""
     secret = a_secret(spelling)
