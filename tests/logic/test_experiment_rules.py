@@ -15,7 +15,10 @@ WIDER: list[dict[str, list[str]]] = [
     {"names": ["reviewsx-0"]},
     {"names": ["reviews-0,shipping-0"]},
     {"names": ["Reviews-0"]},
+    {"names": ["reviews-db-0"]},
     {"labels": ["="]},
+    {"labels": ["app=reviews-db"]},
+    {"labels": ["team=reviews"]},
     {"labels": ["app"]},
     {"labels": ["app=reviews", "app=shipping"]},
     {"labels": ["app!=reviews"]},
@@ -51,7 +54,7 @@ def test_a_scope_beyond_the_namespace_is_refused(scope: str) -> None:
 @pytest.mark.parametrize(
     "matchers",
     [
-        {"names": ["reviews-0", "reviews-7d9c-x2x"]},
+        {"names": ["reviews-0", "reviews-7d9c5b8f6d-x2xk9"]},
         {"labels": ["app=reviews"], "evict-count": ["1"]},
         {"labels": ["app.kubernetes.io/name=reviews,tier=web"], "percent": ["50"], "interface": ["eth0"]},
         {"names": ["reviews"], "namespace": ["shop"], "cpu-percent": ["80"], "timeout": ["60"]},

@@ -35,7 +35,10 @@ PARAMETERS = (
 )  # fmt: skip
 """Matchers that say how. None of them selects a pod beyond those that `AIMING` selects, or leads out of the cluster."""
 
-_POD = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
+_POD_OF = r"{service}(-\d{{1,5}}|-[a-z0-9]{{5,10}}-[a-z0-9]{{5}})?"
+"""Names of a service's pods: of a StatefulSet, of a Deployment, or bare. `cart-db-0` is none of `cart`."""
+IDENTIFYING = ("app", "app.kubernetes.io/name", "app.kubernetes.io/component", "k8s-app", "component", "service", "name")
+"""Labels that name a service by convention. Another one, such as `team`, may be shared by many."""
 _LABEL = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_./]*[A-Za-z0-9])?=[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?")
 _COUNT = re.compile(r"[1-9][0-9]{0,5}")
 
@@ -57,7 +60,7 @@ def experiment_rules(path: str, matchers: dict[Any, Any], service: object) -> It
 
 
 def _value(path: str, name: str, value: str, service: str) -> Iterator[Problem]:
-    if name == "names" and not (_POD.fullmatch(value) and _is_of(value, service)):
+    if name == "names" and not re.fullmatch(_POD_OF.format(service=re.escape(service)), value):
         message = f"{shown(value)} is not a pod of {service}"
         yield Problem(path=path, message=message, hint=f"leave it out, or name one pod, such as {service}-0")
     if name == "labels" and not _selects_only(value, service):
@@ -70,10 +73,5 @@ def _value(path: str, name: str, value: str, service: str) -> Iterator[Problem]:
 def _selects_only(selector: str, service: str) -> bool:
     # The operator takes several list entries as alternatives, and what a comma joins within one all together.
     pairs = [pair.strip() for pair in selector.split(",")]
-    return all(_LABEL.fullmatch(pair) for pair in pairs) and any(
-        _is_of(pair.partition("=")[2], service) for pair in pairs
-    )
-
-
-def _is_of(name: str, service: str) -> bool:
-    return name == service or name.startswith(f"{service}-")
+    named = {f"{label}={service}" for label in IDENTIFYING}
+    return all(_LABEL.fullmatch(pair) for pair in pairs) and not named.isdisjoint(pairs)
