@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from temporalio import activity
 
+from activities.clocks import server_now
 from activities.closing import acting
 from activities.judging import one_line
 from activities.measuring import GroupRun
@@ -107,7 +108,7 @@ class LoadActivities:
         """
         rows = await self._tools.store.ledger_of(subject.execution.execution_id)
         began = [row.created_at for row in rows if row.kind is WindowKind.RULES and row.created_at is not None]
-        since = datetime.now(UTC) - min(began) if began else timedelta(0)
+        since = server_now() - min(began) if began else timedelta(0)
         for problem in overrun(subject.plan, self._tools.rails, since):
             raise HoldfastError(ErrorCode.STOP_CONDITION, problem.message, hint=problem.hint)
 

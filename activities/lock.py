@@ -84,7 +84,7 @@ class LockActivities:
         )
 
     @activity.defn(name="await_others_gone")
-    @reads
+    @closes
     async def await_others(self, wait: OthersWait) -> None:
         """Wait until no other run acts on the same places; with `cancel`, those that do are asked to end first."""
         others = self._others(await self._tools.subject(wait.execution_id))

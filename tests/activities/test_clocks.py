@@ -16,6 +16,8 @@ from activities import clocks
 from activities.base import step
 from activities.clocks import Deadline, closing_deadline, deadline, elapsed, server_now
 from activities.faults import FaultActivities
+from clients.secrets import Secrets
+from tests.activities.permits import own_fault_name
 from tests.activities.stage import Stage
 from tests.cli.terminal import ROOT
 from workflows.contracts.faults import FaultOrder
@@ -39,7 +41,7 @@ def wrong_server(by: timedelta, *, earlier: timedelta = timedelta(0)) -> Activit
 class Timed:
     """An activity that only looks at its clocks."""
 
-    _tools: Any = None
+    _tools: Any = SimpleNamespace(secrets=Secrets({}))
 
     @step
     async def look(self, what: Any) -> Any:
@@ -91,7 +93,11 @@ def test_a_deadline_cannot_be_compared_with_a_time_of_day() -> None:
 async def test_a_fault_runs_and_is_removed_with_a_worker_whose_clock_is_wrong(stage: Stage, by: timedelta) -> None:
     """A worker 40 s ahead called every fault «not running after 30 s»."""
     service = stage.plan.services[0]
-    order = FaultOrder(execution_id=stage.execution.execution_id, service=service.name, fault_name="hf-1-clock")
+    order = FaultOrder(
+        execution_id=stage.execution.execution_id,
+        service=service.name,
+        fault_name=own_fault_name(stage.execution, service.name),
+    )
     fault = expand(service.fault, service.name, stage.plan.system.namespace)
     await stage.tools.faults(stage.plan).execute(order.fault_name, 600, fault.experiment)
     faults = FaultActivities(stage.tools)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from temporalio.testing import ActivityEnvironment
 
 from activities.load import LoadActivities
 from activities.toolbox import Subject
@@ -13,6 +15,14 @@ from tests.activities.stage import Stage
 from workflows.contracts.errors import ErrorCode, HoldfastError
 from workflows.contracts.guardrails import Guardrails
 from workflows.contracts.windows import LedgerEntry, WindowKind
+
+
+def environment() -> ActivityEnvironment:
+    """The server's clock and the worker's agree."""
+    found = ActivityEnvironment()
+    now = datetime.now(UTC)
+    found.info = replace(found.info, scheduled_time=now, started_time=now)
+    return found
 
 
 async def test_no_group_is_measured_after_the_workers_longest_load(stage: Stage) -> None:
@@ -33,9 +43,9 @@ async def test_no_group_is_measured_after_the_workers_longest_load(stage: Stage)
     activities = LoadActivities(stage.tools)
     subject = Subject(stage.execution, stage.plan)
     with pytest.raises(HoldfastError, match="longer than the 30m that the worker allows") as raised:
-        await activities._measure(subject, [], {})
+        await environment().run(activities._measure, subject, [], {})
     assert raised.value.code is ErrorCode.STOP_CONDITION
     assert "HOLDFAST_MAX_LOAD_DURATION" in raised.value.hint
     assert not stage.lab.counters.entry_baggage
     stage.tools.rails = Guardrails(max_load_duration=timedelta(minutes=32))
-    await activities._require_time(subject)
+    await environment().run(activities._require_time, subject)

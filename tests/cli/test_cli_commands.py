@@ -45,7 +45,8 @@ def test_a_valid_plan_is_ok_in_one_line_and_the_next_step_in_another(example: st
     assert result.exit_code == 0
     assert result.output.startswith("ok: plan ")
     assert " cases, " in result.output
-    (_, following) = result.output.splitlines()
+    # What a worker of this terminal would refuse stands on standard error.
+    (_, following) = result.stdout.splitlines()
     assert f"next: `holdfast preview {ROOT / 'examples' / example}`" in following
 
 

@@ -67,7 +67,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("schema --output s.json", "next: a plan beside it"),
         ("init --output plan.yaml", "next: replace REPLACE_ME in name, system.namespace"),
         ("init --output shop.yaml", "--overwrite replaces it"),
-        ("lab --topology nowhere.yaml", "`holdfast lab` without --topology"),
+        ("lab --topology nowhere.yaml", "`holdfast lab` simulates without --topology"),
         ("lab --generate ring:3", "layered:20"),
         ("lab --topology shop.yaml --generate chain:5", "give one"),
         ("server --config nowhere.yaml", "temporal-dev.yaml"),

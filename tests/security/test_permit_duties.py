@@ -18,12 +18,12 @@ from workflows.contracts.guardrails import Guardrails
 from workflows.contracts.timing import Timing
 
 CLOSERS = {
-    "await_lock_free", "finish_from_server", "recover_fault", "remove_rules", "stop_recordings", "sweep",
-    "verify_environment",
+    "await_lock_free", "await_others_gone", "finish_from_server", "recover_fault", "remove_rules", "stop_recordings",
+    "sweep", "verify_environment",
 }  # fmt: skip
 READERS = {
     "await_fault_running", "await_rules_acting", "await_rules_registered", "await_run_ended", "await_stability",
-    "await_windows_settled", "describe_holder",
+    "await_windows_settled", "describe_holder", "describe_others",
 }  # fmt: skip
 
 

@@ -37,7 +37,15 @@ PARAMETERS = (
 
 _POD_OF = r"{service}(-\d{{1,5}}|-[a-z0-9]{{5,10}}-[a-z0-9]{{5}})?"
 """Names of a service's pods: of a StatefulSet, of a Deployment, or bare. `cart-db-0` is none of `cart`."""
-IDENTIFYING = ("app", "app.kubernetes.io/name", "app.kubernetes.io/component", "k8s-app", "component", "service", "name")
+IDENTIFYING = (
+    "app",
+    "app.kubernetes.io/name",
+    "app.kubernetes.io/component",
+    "k8s-app",
+    "component",
+    "service",
+    "name",
+)
 """Labels that name a service by convention. Another one, such as `team`, may be shared by many."""
 _LABEL = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_./]*[A-Za-z0-9])?=[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?")
 _COUNT = re.compile(r"[1-9][0-9]{0,5}")
