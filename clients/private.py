@@ -52,21 +52,12 @@ def opener_in(folder: Path) -> Callable[[str, int], int] | None:
     return opener if OUR_FOLDER in folder.absolute().parts else None
 
 
-def private_file(path: Path) -> int:
-    """Open a file to append to, made private when it is new and made so again when it is ours; a file descriptor.
-
-    Raises:
-        OSError: when it cannot be opened.
-    """
-    opened = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, FILE_MODE)
-    found = os.fstat(opened)
-    if stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid() and stat.S_IMODE(found.st_mode) != FILE_MODE:
-        os.fchmod(opened, FILE_MODE)
-    return opened
-
-
 def private_database(path: Path, *, create: bool = True) -> None:
     """Make a database of SQLite, and what SQLite writes beside it, private: new files beside it take its mode.
+
+    One that is there is never opened here. Closing a file gives up every lock that this process has on it, those of
+    SQLite included: another process would then take the database for its own, and remove the log that this one's
+    connections go on reading and writing.
 
     Without `create`, one that is not there is left to who makes it, as under `private_umask`.
 
@@ -74,14 +65,12 @@ def private_database(path: Path, *, create: bool = True) -> None:
         OSError: when its folder cannot be made.
     """
     private_folder(path.parent)
+    if create:
+        # Where it cannot be made, SQLite says in its own words what is wrong with it.
+        with suppress(OSError):
+            os.close(os.open(path.resolve(), os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, FILE_MODE))
     for suffix in _SQLITE_BESIDE:
-        beside = path.with_name(path.name + suffix)
-        if suffix or not create:
-            _tighten(beside, FILE_MODE)
-        else:
-            # Where it cannot be opened, SQLite says in its own words what is wrong with it.
-            with suppress(OSError):
-                os.close(private_file(beside))
+        _tighten(path.with_name(path.name + suffix), FILE_MODE)
 
 
 @contextmanager

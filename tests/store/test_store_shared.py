@@ -1,0 +1,43 @@
+"""Processes that share a store see each other's rows, however often each of them opens it."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+from clients.store.store import Store
+
+UNHALT = """
+import asyncio, sys
+from clients.store.store import Store
+
+async def main():
+    store = await Store.open(sys.argv[1])
+    halt = await store.unhalt()
+    await store.close()
+    print(halt.reason if halt else "")
+
+asyncio.run(main())
+"""
+
+
+async def unhalted_elsewhere(url: str) -> str:
+    """Take the halt back in a process of its own; the reason that it found."""
+    other = await asyncio.create_subprocess_exec(sys.executable, "-c", UNHALT, url, stdout=asyncio.subprocess.PIPE)
+    said, _ = await other.communicate()
+    return said.decode().strip()
+
+
+async def test_a_store_opened_twice_shares_its_rows_with_other_processes(sqlite_url: str) -> None:
+    """Opening must not give up SQLite's locks: another process would then remove the log that is still in use."""
+    first = await Store.open(sqlite_url)
+    await first.halt("a fire", "somebody")
+    second = await Store.open(sqlite_url)
+    try:
+        for reason in ("one", "two", "three"):
+            await first.halt(reason, "somebody")
+            assert await unhalted_elsewhere(sqlite_url) == reason
+            assert (await first.halted(), await second.halted()) == (None, None)
+    finally:
+        await first.close()
+        await second.close()
