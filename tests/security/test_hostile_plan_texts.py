@@ -42,7 +42,7 @@ HOSTILE = {
 FREE = ("request.json", "request.form", "request.raw", "request.query", "request.login.json", "request.login.form",
         "steady_state.body_contains")  # fmt: skip
 """Content, sent or looked for byte by byte: the only places where an invisible character may stand."""
-SECRETS = {"CHECKOUT_TOKEN": "t", "KEY": "k", "USER_NAME": "u", "CLIENT": "c", "PASSWORD": "p"}
+SECRETS = {"CHECKOUT_TOKEN": "t", "KEY": "k", "USER_NAME": "u", "CLIENT": "c", "PASSWORD": "p", "HOLDFAST_SECRETS": "*"}
 
 Place = tuple[str | int, ...]
 

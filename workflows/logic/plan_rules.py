@@ -149,7 +149,11 @@ def _alone(text: str) -> str:
 
 
 def _host(url: str) -> str:
-    return (urlsplit(url).hostname or "").lower()
+    """Empty where the URL cannot be read: other rules say that."""
+    try:
+        return (urlsplit(url).hostname or "").lower()
+    except ValueError:
+        return ""
 
 
 def _address(url: object) -> Address | None:
