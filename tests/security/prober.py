@@ -146,8 +146,16 @@ async def probe(address: str, name: str, kubeconfig: Path) -> Probed:
     found = await asyncio.gather(*(outcome(call) for call in made.values()))
     took = loop.time() - began
     ticking.cancel()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return Probed(name=name, outcomes=dict(zip(made, found, strict=True)), ticks=ticks, seconds=took, peak=peak)
+    return Probed(name=name, outcomes=dict(zip(made, found, strict=True)), ticks=ticks, seconds=took, peak=peak())
+
+
+def peak() -> int:
+    """Bytes of memory that this process has had at most.
+
+    Not `ru_maxrss`: a process that was started by a larger one has that one's, from before its own program began.
+    """
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
 
 
 def limit_memory() -> None:
