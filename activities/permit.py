@@ -229,9 +229,11 @@ async def may_ask_again(tools: Toolbox, subject: Subject) -> str:
     Neither a halt nor a broken rule keeps it from that: only that somebody else asks, or that the request would go
     where this worker no longer sends anything.
     """
-    standing, asking = await tools.store.standing(subject.execution.execution_id), caller()
+    asking = caller()
     mine = (asking.workflow_id, asking.run_id)
-    if not any((row.window_id, row.run_id) == mine for row in standing.rows if row.kind is WindowKind.LOCK):
+    # Settled rows count as well: `recover` or the sweeper may have settled the lock's before its worker came back.
+    rows = [row for row in await tools.store.ledger_of(subject.execution.execution_id) if row.kind is WindowKind.LOCK]
+    if not any((row.window_id, row.run_id) == mine for row in rows):
         return "it was not asked for by the run's lock"
     where = ("system.namespace", "request.")
     problems = [one for one in outside(subject.plan, tools.rails) if one.path.startswith(where)]
