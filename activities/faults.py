@@ -8,6 +8,7 @@ from datetime import timedelta
 from temporalio import activity
 
 from activities.base import poll, uncancelled
+from activities.bookkeeping import in_time
 from activities.clocks import closing_deadline, deadline, elapsed
 from activities.closing import close_fault
 from activities.permit import INJECT, REPLAY, Permit, acts, closes, no_permit, reads
@@ -184,11 +185,14 @@ class FaultActivities:
         return closing
 
     async def _refuse_foreign(self, order: FaultOrder) -> None:
-        """Others' faults are not ours to delete, whoever asks for it."""
+        """Others' faults are not ours to delete, whoever asks for it; a name of ours needs no store to be known by.
+
+        Any other name is refused, to be asked for again, while the store cannot be read.
+        """
         named = named_fault(order.fault_name)
         if named is not None and named.execution_id == order.execution_id:
             return
-        rows = await self._tools.store.ledger_of(order.execution_id)
+        rows = await in_time(self._tools.store.ledger_of(order.execution_id))
         if not order.fault_name or all(row.peer_name != order.fault_name for row in rows):
             name = order.fault_name[:100]
             raise no_permit(f"{name or 'a fault without a name'} is no fault of execution {order.execution_id}")

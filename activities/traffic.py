@@ -8,6 +8,7 @@ from datetime import timedelta
 from temporalio import activity
 
 from activities.base import poll, uncancelled
+from activities.bookkeeping import in_time
 from activities.clocks import Deadline, closing_deadline, deadline, elapsed
 from activities.closing import analysis_of, close_recordings
 from activities.left_over import refuse_left_over
@@ -199,9 +200,17 @@ class TrafficActivities:
 
         Recordings have no names of ours, so those of others must not be taken for them: of an execution that never
         intended any, none is stopped; nor where another one holds the namespace and the ledger has this one's off.
+        While the store cannot be asked about that, they are stopped: what is on must not stay on for its sake.
         """
         subject = await self._tools.subject_for_closing(order.execution_id)
-        if why := await self._none_of_ours(subject):
+        try:
+            why = await in_time(self._none_of_ours(subject))
+        except HoldfastError as error:
+            if not error.kind.retryable:
+                raise
+            activity.logger.warning("whose recordings are on cannot be read: %s", error.code)
+            why = ""
+        if why:
             return Closing(verified=True, detail=why)
         settle = timedelta(0) if order.analysis_over else subject.execution.timing.settle
         end = closing_deadline(subject.plan.timeouts.recovery, subject.execution.timing.call_timeout)

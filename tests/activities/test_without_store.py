@@ -9,11 +9,13 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from temporalio.exceptions import ApplicationError
 
 from activities import bookkeeping
 from activities.bookkeeping import Memory, Notes, in_time
 from activities.rules import RulesActivities
 from clients.store.read_models import LogLevel
+from tests.activities.permits import own_fault_name
 from tests.activities.stage import Stage
 from workflows.contracts.errors import ErrorCode, HoldfastError
 from workflows.contracts.faults import FaultOrder
@@ -57,9 +59,10 @@ async def away(stage: Stage, *, silent: bool) -> AsyncIterator[None]:
         stage.tools.notes._store = real
 
 
-def known_fault(stage: Stage, name: str) -> FaultOrder:
-    """Asks to remove a fault that was seen to be on."""
+def known_fault(stage: Stage, name: str = "") -> FaultOrder:
+    """Asks to remove a fault that was seen to be on; without a name, the one of the run's own window."""
     service = stage.plan.services[0].name
+    name = name or own_fault_name(stage.execution, service)
     return FaultOrder(execution_id=stage.execution.execution_id, service=service, fault_name=name, known_to_exist=True)
 
 
@@ -71,16 +74,27 @@ def silent(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> b
 
 async def test_a_fault_is_removed_without_the_store(stage: Stage, silent: bool) -> None:
     service = stage.plan.services[0]
-    name = "hf-1-away"
+    name = own_fault_name(stage.execution, service.name)
     fault = expand(service.fault, service.name, stage.plan.system.namespace)
     await stage.tools.faults(stage.plan).execute(name, 600, fault.experiment)
-    order = known_fault(stage, name)
+    order = known_fault(stage)
     async with away(stage, silent=silent):
         assert await stage.do(stage.faults.recover, order) == Closing(verified=True)
         assert stage.lab.state().faults == {}
     await stage.tools.notes.write()
     lines = [entry.message for entry in await stage.tools.store.log_entries(stage.execution.execution_id)]
     assert lines == [f"{name} is gone from {service.name}"]
+
+
+async def test_another_s_fault_is_not_removed_because_the_store_is_away(stage: Stage, silent: bool) -> None:
+    """Only the ledger could say that a name which does not tell it is the run's: asked for again, within the time."""
+    fault = expand(stage.plan.services[0].fault, stage.plan.services[0].name, stage.plan.system.namespace)
+    await stage.tools.faults(stage.plan).execute("hf-1-another", 600, fault.experiment)
+    async with away(stage, silent=silent):
+        with pytest.raises(ApplicationError) as caught:
+            await stage.do(stage.faults.recover, known_fault(stage, "hf-1-another"))
+    assert (caught.value.type, caught.value.non_retryable) == (ErrorCode.STORE_UNAVAILABLE, False)
+    assert set(stage.lab.state().faults) == {"hf-1-another"}
 
 
 async def test_recordings_are_stopped_without_the_store(stage: Stage, silent: bool) -> None:
@@ -100,7 +114,7 @@ async def test_rules_are_removed_and_seen_to_be_gone_without_the_store(stage: St
 async def test_a_database_that_another_process_keeps_locked_does_not_delay_it(stage: Stage) -> None:
     """A real lock of SQLite: readers go on, the log's line waits until it is gone."""
     await stage.tools.subject(stage.execution.execution_id)
-    order = known_fault(stage, "hf-1-locked")
+    order = known_fault(stage)
     connection = sqlite3.connect(str(stage.tools.store.engine.url.database), isolation_level=None)
     connection.execute("BEGIN IMMEDIATE")
     try:
