@@ -8,10 +8,12 @@ would leave a database that no later one could finish.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import URL, Connection, event, make_url
 from sqlalchemy.exc import SQLAlchemyError
@@ -115,7 +117,7 @@ async def reading(engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
     Raises:
         HoldfastError: as `translated` says.
     """
-    with translated():
+    with translated(), _noted(engine):
         async with AsyncSession(engine, expire_on_commit=False) as work, work.begin():
             yield work
 
@@ -127,6 +129,42 @@ async def writing(engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
     Raises:
         HoldfastError: as `translated` says.
     """
-    with translated():
+    with translated(), _noted(engine):
         async with AsyncSession(for_writing(engine), expire_on_commit=False) as work, work.begin():
             yield work
+
+
+_under_way: WeakKeyDictionary[AsyncEngine, set[asyncio.Task[Any]]] = WeakKeyDictionary()
+"""The tasks that have a transaction of an engine under way."""
+
+
+@contextmanager
+def _noted(engine: AsyncEngine) -> Iterator[None]:
+    task, tasks = asyncio.current_task(), _under_way.setdefault(engine, set())
+    if task is None or task in tasks:
+        yield
+        return
+    tasks.add(task)
+    try:
+        yield
+    finally:
+        tasks.discard(task)
+
+
+async def close(engine: AsyncEngine) -> None:
+    """Close every connection, once the transactions under way have ended: each is bounded by itself.
+
+    Callers that did not wait for theirs may have left some. A connection that is in use when its pool is closed would
+    never be closed, and keep its locks until the process ends.
+    """
+    await _begun()
+    while tasks := _under_way.get(engine):
+        await asyncio.wait(set(tasks))
+        await _begun()
+    await engine.dispose()
+
+
+async def _begun() -> None:
+    """Let everything begin that has been asked for: a caller's task, the method's, and that of its transaction."""
+    for _ in range(3):
+        await asyncio.sleep(0)

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from clients.store.cases import Cases
 from clients.store.decoding import Damage, DamagedRow, Rows
-from clients.store.engine import create_engine
+from clients.store.engine import close, create_engine
 from clients.store.executions import Executions
 from clients.store.halting import Halting
 from clients.store.ledger import LedgerRows
@@ -90,8 +90,8 @@ class Store:
         self._cleaned = cleaned
 
     async def close(self) -> None:
-        """Close all connections."""
-        await self.engine.dispose()
+        """Close all connections, once what was asked has been done. See `engine.close`."""
+        await close(self.engine)
 
     @property
     def damaged(self) -> list[DamagedRow]:

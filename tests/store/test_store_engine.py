@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
 import re
 import sqlite3
@@ -110,6 +111,20 @@ async def test_many_cancelled_writes_leave_the_store_usable(store: Store, run: i
     assert all(one is None or isinstance(one, asyncio.CancelledError) for one in ended)
     assert len(await store.log_entries(run)) >= sum(one is None for one in ended)
     await asyncio.gather(*(store.log(run, f"after-{number}", LogLevel.INFO, "line") for number in range(30)))
+
+
+async def test_a_store_that_is_closed_first_ends_what_nobody_waits_for(sqlite_url: str) -> None:
+    """Its connections would otherwise stay open, and locked, for as long as the process lives."""
+    store = await Store.open(sqlite_url)
+    behind = [asyncio.create_task(store.halt(f"reason {number}", "somebody")) for number in range(3)]
+    await store.close()
+    assert len(await asyncio.gather(*behind)) == 3
+    again = await Store.open(sqlite_url)
+    halt = await again.halted()
+    await again.close()
+    assert halt is not None
+    del store, again, behind
+    gc.collect()  # A connection that was left open warns here, which pytest makes an error.
 
 
 def test_no_transaction_can_be_broken_off() -> None:
