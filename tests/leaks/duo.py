@@ -105,6 +105,22 @@ class Duo(Bench):
             result_type=RunSummary,
         )
 
+    @property
+    def worker_environment(self) -> dict[str, str]:
+        """Of a worker in a process of its own, with the bench's settings."""
+        return os.environ | {
+            "TEMPORAL_ADDRESS": self.temporal.service_client.config.target_host,
+            "HOLDFAST_DATABASE_URL": self.settings.database_url,
+            "HOLDFAST_TIMING": "fast",
+            "HOLDFAST_TASK_QUEUE": self.settings.task_queue,
+            "HOLDFAST_SWEEPER": "false",
+            "HOLDFAST_ALLOWED_HOSTS": THIS_MACHINE,
+            "HOLDFAST_MAX_ACTIVE_FAULTS": str(self.settings.max_active_faults),
+            # Many of them are started, so what they compile is kept, also where the environment says not to.
+            "PYTHONDONTWRITEBYTECODE": "",
+            "PYTHONPYCACHEPREFIX": sys.pycache_prefix or "",
+        }
+
     async def dying_worker(self, *where: str) -> asyncio.subprocess.Process:
         """A worker process that kills itself at a place (`dying_worker.py`)."""
         with (self.folder / "dying.log").open("ab") as log:
@@ -114,19 +130,7 @@ class Duo(Bench):
                 "tests.leaks.dying_worker",
                 *where,
                 cwd=ROOT,
-                env=os.environ
-                | {
-                    "TEMPORAL_ADDRESS": self.temporal.service_client.config.target_host,
-                    "HOLDFAST_DATABASE_URL": self.settings.database_url,
-                    "HOLDFAST_TIMING": "fast",
-                    "HOLDFAST_TASK_QUEUE": self.settings.task_queue,
-                    "HOLDFAST_SWEEPER": "false",
-                    "HOLDFAST_ALLOWED_HOSTS": THIS_MACHINE,
-                    "HOLDFAST_MAX_ACTIVE_FAULTS": str(self.settings.max_active_faults),
-                    # Many of them are started, so what they compile is kept, also where the environment says not to.
-                    "PYTHONDONTWRITEBYTECODE": "",
-                    "PYTHONPYCACHEPREFIX": sys.pycache_prefix or "",
-                },
+                env=self.worker_environment,
                 stderr=log,
             )
         self._workers.append(process)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -46,16 +45,7 @@ async def small_worker(duo: Duo) -> asyncio.subprocess.Process:
         "-m",
         "tests.security.small_worker",
         cwd=ROOT,
-        env=os.environ
-        | {
-            "TEMPORAL_ADDRESS": duo.temporal.service_client.config.target_host,
-            "HOLDFAST_DATABASE_URL": duo.settings.database_url,
-            "HOLDFAST_TIMING": "fast",
-            "HOLDFAST_TASK_QUEUE": duo.settings.task_queue,
-            "HOLDFAST_SWEEPER": "false",
-            "PYTHONPYCACHEPREFIX": sys.pycache_prefix or "",
-            "MALLOC_ARENA_MAX": "2",
-        },
+        env=duo.worker_environment | {"MALLOC_ARENA_MAX": "2"},
     )
 
 
