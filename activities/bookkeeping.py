@@ -57,7 +57,7 @@ class _Line:
 
 
 class Notes:
-    """Lines of runs' logs that must not delay whoever writes them. Those the store refuses are tried again later."""
+    """Log lines that must not delay the activity that writes them; those that the store refuses are retried later."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -85,7 +85,7 @@ class Notes:
 
 
 class Memory(Generic[T]):
-    """What the store said last of each of the latest runs."""
+    """The latest value that the store gave for each recent run."""
 
     def __init__(self) -> None:
         self._known: OrderedDict[int, T] = OrderedDict()
@@ -99,10 +99,10 @@ class Memory(Generic[T]):
         return value
 
     async def or_known(self, execution_id: int, asked: Coroutine[Any, Any, T]) -> T:
-        """What the store says; what it said last when it cannot be asked now.
+        """Ask the store; give its latest answer when it cannot be asked now.
 
         Raises:
-            HoldfastError: when it cannot be asked and nothing is known, or when it says no.
+            HoldfastError: when it cannot be asked and nothing is known, or when it refuses.
         """
         try:
             return await in_time(asked)

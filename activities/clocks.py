@@ -1,8 +1,8 @@
 """Time in activities: the server's clock and the worker's are never compared.
 
-A worker's wall clock may be wrong by minutes. What a deadline needs of the past, the server tells by its own clock
-alone: how long earlier attempts took. From the start of the attempt on, this process's monotonic clock counts. Nothing
-in `activities` reads the wall clock (`tests/activities/test_clocks.py` looks).
+A worker's wall clock may be wrong by minutes. A deadline needs only one thing of the past, how long earlier attempts
+took, and the server's clock alone gives that. From the start of the attempt on, this process's monotonic clock counts.
+Nothing in `activities` reads the wall clock (`tests/activities/test_clocks.py` looks).
 """
 
 from __future__ import annotations

@@ -185,9 +185,9 @@ class FaultActivities:
         return closing
 
     async def _refuse_foreign(self, order: FaultOrder) -> None:
-        """Others' faults are not ours to delete, whoever asks for it; a name of ours needs no store to be known by.
+        """Refuse to delete a fault that is not the execution's, by its name or by the ledger.
 
-        Any other name is refused, to be asked for again, while the store cannot be read.
+        While the store cannot be read, a name of ours passes; any other raises STORE_UNAVAILABLE, which is retried.
         """
         named = named_fault(order.fault_name)
         if named is not None and named.execution_id == order.execution_id:

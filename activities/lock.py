@@ -150,7 +150,7 @@ class LockActivities:
     def _refuse_another_lock(self, subject: Subject) -> None:
         """See that the workflow that calls is the lock of what the run touches, by today's settings.
 
-        Whoever reaches Temporal can start an `EnvironmentLock` under any id.
+        Anyone who reaches Temporal can start an `EnvironmentLock` under any id.
         """
         info = activity.info()
         environment = environment_of(subject.plan, self._tools.rails.environments)

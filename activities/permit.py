@@ -7,8 +7,8 @@ Every activity carries its duty, and `tests/security/test_permit_duties.py` dema
 * `closes`: switches off. Asks nothing, because closing must always work, and acts only on names that are ours.
 * `reads`: looks.
 
-A permit is asked for at the moment of acting, because whoever reaches Temporal can call an activity, or start a window,
-without going through a run; and because rails, locks and halts change while a run is under way.
+A permit is asked for at the moment of acting, because anyone who reaches Temporal can call an activity, or start a
+window, without going through a run; and because rails, locks and halts change while a run is under way.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Duty(StrEnum):
 
 
 class OfExecution(Protocol):
-    """An order that says of which execution it is."""
+    """An order that names its execution."""
 
     @property
     def execution_id(self) -> int:

@@ -29,7 +29,7 @@ class StabilityActivities:
         client = self._tools.stability(subject.plan)
         left = closing_deadline(subject.plan.timeouts.stability, subject.execution.timing.call_timeout).left
         every = subject.execution.timing.stability_poll
-        # Each once, and only those of the plan: whoever asks, this is no way to reach anything else.
+        # Each once, and only services of the plan: an order must not make the worker reach anything else.
         services = [one for one in dict.fromkeys(order.services) if one in subject.plan.service_names]
         waits = (client.wait_until_stable(service, longest=left, every=every) for service in services)
         found = list(await asyncio.gather(*waits))

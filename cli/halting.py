@@ -162,7 +162,7 @@ def _not_asked(run: Run, error: Exception) -> HoldfastError:
 
 
 async def _ends(client: Client, runs: list[Run], remark: Say) -> tuple[list[RunOutcome], list[str]]:
-    """How they ended, their locks' last looks included; and a sentence for each of which that is not known."""
+    """How the runs and their locks ended, and a sentence for each run whose end is not known."""
     reminding = asyncio.create_task(_mention_absence(client, runs, remark))
     ends: list[RunOutcome] = []
     missed = []

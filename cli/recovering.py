@@ -111,7 +111,7 @@ class Recoverer:
     async def _close(self, row: LedgerEntry, end: Deadline) -> Closing:
         """Close, and once more when nothing of it can come on any more, if that is before `end`."""
         quiet = await quiet_from(self._runs, await self._tools.subject_for_closing(row.execution_id), row)
-        # By this machine's clock, which may be wrong: the server tells nobody but workers its own.
+        # By this machine's clock, which may be wrong: only workers get the server's time.
         until_quiet = Deadline.after(max(quiet - _now(), timedelta(0)))
         early = not until_quiet.over
         closing = await close_abandoned(self._tools, self._runs, row, end, BY, clock=_now)

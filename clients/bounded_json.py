@@ -12,7 +12,7 @@ from itertools import accumulate
 from typing import Any
 
 DEEPEST = 100
-"""Levels of arrays and objects. Recursive code has to get through, of which Python allows a thousand frames."""
+"""Levels of arrays and objects, far below the thousand frames that Python allows recursive code."""
 
 MOST_VALUES = 500_000
 """Values and names in one text, at most: some 50 MB as objects."""

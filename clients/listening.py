@@ -1,4 +1,4 @@
-"""On which ports a Temporal server of this machine listens, as Linux tells it."""
+"""Ports on which a Temporal server of this machine listens (Linux: from /proc)."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ _PROCESSES = Path("/proc")
 def ports_of_server_at(port: int) -> set[int]:
     """Every port on which the Temporal server listens that has this one: its Web UI, HTTP API and metrics included.
 
-    Linux tells it of processes of the same user. Empty where it cannot be known, or where another program has the port:
-    an `ssh -L` may have Temporal's beside those of the services under test.
+    Linux shows them for processes of the same user. Empty where it cannot be known, or where another program has the
+    port: an `ssh -L` may have Temporal's beside those of the services under test.
     """
     listeners = _listeners()
     for process in _PROCESSES.glob("[0-9]*"):

@@ -28,13 +28,13 @@ HEAD_LIMIT = 64 * 1024
 """Bytes of status line and headers, with all interim answers (100 Continue) before them."""
 
 SMALL_BODY = 64 * 1024
-"""Bytes of a body of which little is expected: canaries, address lists."""
+"""Bytes of a body that should be short: canaries, address lists."""
 
 _FRAMING = 4
 """Bytes on the wire for each byte of a body that is allowed. In chunks of one byte each takes six: nobody does that."""
 
 _MOST_PARTS = 50_000
-"""Chunks of one body, of which each costs time whatever its length."""
+"""Chunks of one body: each costs time, however short it is."""
 
 _READ_HEAD, _READ = 4 * 1024, 16 * 1024
 """Bytes at once: between two reads everything else on the loop has its turn, and heads take longer to parse."""

@@ -15,7 +15,7 @@ SCHEMA_ID = "https://holdfast.invalid/report.schema.json"
 
 
 def render(report: Report) -> str:
-    """The model as it stands; what steers a display is escaped, of which JSON itself escapes only a part."""
+    """The model as it stands, with everything escaped that steers a display; JSON by itself escapes only some of it."""
     return visible(report.model_dump_json(indent=2)) + "\n"
 
 

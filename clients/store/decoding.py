@@ -19,7 +19,7 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 MOST_KEPT = 1_000
-"""Damaged rows that a store remembers: whoever opened it names them."""
+"""Damaged rows that a store remembers, for the command that opened it to name."""
 
 _SHOWN = 60
 _ADVICE = "mend or delete it by hand; everything else was read"
@@ -54,7 +54,7 @@ class Rows(list[T]):
 
 
 class Damage:
-    """Decodes rows, and remembers what could not be read for whoever opened the store."""
+    """Decodes rows, and remembers what could not be read, for the command that opened the store."""
 
     def __init__(self) -> None:
         self._seen: dict[tuple[str, str], DamagedRow] = {}

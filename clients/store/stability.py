@@ -28,9 +28,9 @@ class StabilityRows:
 
     @unbroken
     async def save(self, execution_id: int, moment: StabilityMoment, found: Sequence[ServiceStability]) -> None:
-        """Store what the waits of a moment found: of a repeated wait what the last one did, as the run was told.
+        """Store what the waits of a moment found; a repeated wait replaces the earlier result, as in the run's status.
 
-        Of a run that has ended nothing is stored, and nothing is raised: what closes must not fail by it.
+        Nothing is stored for a run that has ended, and nothing is raised: closing must not fail by it.
         """
         rows = [_row(execution_id, moment, one) for one in found]
         async with writing(self._engine) as work:

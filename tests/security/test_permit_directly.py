@@ -1,4 +1,4 @@
-"""Whoever reaches Temporal: activities called by themselves, windows started by hand, other people's workflows.
+"""Anyone who reaches Temporal: activities called by themselves, windows started by hand, other people's workflows.
 
 On a real server with a real worker. The lab's own record says what came on.
 """

@@ -1,7 +1,7 @@
 """May this caller switch something on, send load, or write results, as things stand now? Decided without I/O.
 
-Asked by every activity that acts, at the moment when it acts (`activities/permit.py`), because whoever reaches Temporal
-can call an activity, or start a window, without going through a run.
+Asked by every activity that acts, at the moment when it acts (`activities/permit.py`), because anyone who reaches
+Temporal can call an activity, or start a window, without going through a run.
 """
 
 from __future__ import annotations

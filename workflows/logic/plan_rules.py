@@ -169,7 +169,7 @@ def _address(url: object) -> Address | None:
 def _environment(system: Raw) -> Iterator[Problem]:
     faults = system.get("faults")
     if isinstance(faults, str) and len(_host(faults)) > _LONGEST_HOST:
-        message = f"names a host of {len(_host(faults))} characters, of which names have at most {_LONGEST_HOST}"
+        message = f"names a host of {len(_host(faults))} characters; a name has at most {_LONGEST_HOST}"
         yield Problem(path="system.faults", message=message, hint="it is part of the lock that keeps runs apart")
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from workflows.contracts.errors import Problem
 from workflows.contracts.request import Method
+from workflows.logic.text_rules import texts_in
 from workflows.logic.wording import inner_path, near, shown
 
 SECRET_HEADERS = ("authorization", "proxy-authorization", "cookie", "x-api-key")
@@ -124,7 +125,7 @@ def _header_value(path: str, value: str, *, secret: bool) -> Iterator[Problem]:
 
 def reference_rules(document: Raw) -> Iterator[Problem]:
     """References to secrets: well-formed, and only where they are resolved."""
-    for path, text in _texts(document, ""):
+    for path, text in texts_in(document, ""):
         inside = path.startswith(tuple(f"request.{part}" for part in _INSIDE))
         rest = REFERENCE.sub("", text)
         if not inside and (rest != text or "${env" in text or "${file:" in text):
@@ -169,14 +170,3 @@ def _how(text: str) -> str:
     if found is None or near(found[1], ["env"]):
         return _HOW
     return f"did you mean ${{env:{found[1][:40]}}}?"
-
-
-def _texts(value: Any, path: str) -> Iterator[tuple[str, str]]:
-    if isinstance(value, str):
-        yield path, value
-    elif isinstance(value, dict):
-        for name, one in value.items():
-            yield from _texts(one, inner_path(path, name))
-    elif isinstance(value, list):
-        for position, one in enumerate(value):
-            yield from _texts(one, inner_path(path, position))

@@ -81,7 +81,7 @@ _RULES: tuple[tuple[str, _Rule], ...] = (
 
 def text_rules(document: dict[Any, Any]) -> Iterator[Problem]:
     """Every text that is too long for its place, or holds what its place cannot."""
-    for path, text in _texts(document, ""):
+    for path, text in texts_in(document, ""):
         problem = _problem(path, text, _rule(path))
         if problem is not None:
             yield problem
@@ -96,7 +96,7 @@ def text_rules(document: dict[Any, Any]) -> Iterator[Problem]:
 
 def label_rules(document: dict[Any, Any]) -> Iterator[Problem]:
     """The same for what stands around a plan, where every text is a label."""
-    for path, text in _texts(document, ""):
+    for path, text in texts_in(document, ""):
         problem = _problem(path, text, _LABEL)
         if problem is not None:
             yield problem
@@ -131,7 +131,7 @@ def _stability_path(document: dict[Any, Any]) -> Iterator[Problem]:
 
 def _query(document: dict[Any, Any]) -> Iterator[Problem]:
     query = _mapping(_inner(document, "request.query"))
-    size = sum(len(name) for name in query if isinstance(name, str)) + sum(len(text) for _, text in _texts(query, ""))
+    size = sum(len(name) for name in query if isinstance(name, str)) + sum(len(text) for _, text in texts_in(query, ""))
     if size > LONGEST_QUERY:
         message = f"has {size} characters in all; at most {LONGEST_QUERY} fit into an address"
         yield Problem(path="request.query", message=message, hint="send it as a body")
@@ -148,12 +148,13 @@ def _mapping(value: Any) -> dict[Any, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _texts(value: Any, path: str) -> Iterator[tuple[str, str]]:
+def texts_in(value: Any, path: str) -> Iterator[tuple[str, str]]:
+    """Every text of a document, with its path."""
     if isinstance(value, str):
         yield path, value
     elif isinstance(value, dict):
         for name, inner in value.items():
-            yield from _texts(inner, inner_path(path, name))
+            yield from texts_in(inner, inner_path(path, name))
     elif isinstance(value, list):
         for position, inner in enumerate(value):
-            yield from _texts(inner, inner_path(path, position))
+            yield from texts_in(inner, inner_path(path, position))

@@ -208,7 +208,7 @@ class Holding:
         if unaskable and done.error is None:
             # Nothing is left on; but nothing may be begun in a system that cannot be seen to be calm.
             done.error = ApplicationError(
-                f"whether services are stable cannot be told: {_details(unaskable)}",
+                f"it cannot be seen whether services are stable: {_details(unaskable)}",
                 type=ErrorCode.SERVICE_NOT_STABLE,
                 non_retryable=True,
             )
