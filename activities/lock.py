@@ -38,7 +38,7 @@ from workflows.contracts.windows import (
 )
 from workflows.logic.durations import settled_within
 from workflows.logic.environments import ENVIRONMENTS, environment_of
-from workflows.names import FAULT_PREFIX, WorkflowType, base36, lock_of, lock_workflow_id
+from workflows.names import FAULT_PREFIX, base36, lock_of, lock_workflow_id
 
 _APART = 2.0
 """Seconds, at most, by which runs that waited for each other begin again one after the other."""
@@ -148,19 +148,16 @@ class LockActivities:
         return PreflightReport(cleaned=cleaned)
 
     def _refuse_another_lock(self, subject: Subject) -> None:
-        """See that the workflow that calls is the lock of what the run touches, by today's settings.
+        """See that the run's lock is that of what it touches by this worker's settings.
 
-        Anyone who reaches Temporal can start an `EnvironmentLock` under any id.
+        That the caller is the run's lock is the permit's to see; the record may be of a worker with other settings.
         """
-        info = activity.info()
         environment = environment_of(subject.plan, self._tools.rails.environments)
-        due = lock_workflow_id(environment, subject.namespace)
-        if (info.workflow_type, info.workflow_id) != (WorkflowType.ENVIRONMENT_LOCK, due) or (
-            lock_of(subject.execution) != due
-        ):
+        due, held = lock_workflow_id(environment, subject.namespace), lock_of(subject.execution)
+        if held != due:
             raise HoldfastError(
                 ErrorCode.OUTSIDE_GUARDRAILS,
-                f"this run must hold the lock {due}, and holds {info.workflow_id}",
+                f"this run must hold the lock {due}, and holds {held}",
                 hint=f"{ENVIRONMENTS} of the worker, or its version, has changed since the run began: start it again; "
                 "nothing was touched",
             )

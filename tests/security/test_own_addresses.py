@@ -19,6 +19,7 @@ from clients.listening import ports_of_server_at
 from clients.load.engine import LoadGenerator
 from clients.notes import Kind, addresses_of
 from clients.own_addresses import own_addresses
+from clients.reader import Limits, NoAnswerError, Trouble, fetch
 from clients.requests import PreparedRequest
 from clients.settings import Settings
 from lab import Lab, PortChoice
@@ -126,14 +127,15 @@ class Counting(asyncio.Protocol):
 
 
 async def test_a_name_that_leads_to_a_shut_door_is_sent_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A name server may lead a name to this machine after every check of the plan."""
+    """A name server may lead a name to this machine after every check of the plan. Load and control calls alike."""
     loop = asyncio.get_running_loop()
     listener = await loop.create_server(Counting, "127.0.0.1", 0)
     port = listener.sockets[0].getsockname()[1]
     resolve = loop.getaddrinfo
 
-    async def rebound(host: str, *arguments: Any, **more: Any) -> Any:
-        return await resolve("127.0.0.1" if host == "cart.shop.internal" else host, *arguments, **more)
+    async def rebound(host: str | bytes, *arguments: Any, **more: Any) -> Any:
+        name = host if isinstance(host, str) else host.decode()
+        return await resolve("127.0.0.1" if name == "cart.shop.internal" else host, *arguments, **more)
 
     monkeypatch.setattr(loop, "getaddrinfo", rebound)
     request = PreparedRequest(
@@ -142,10 +144,18 @@ async def test_a_name_that_leads_to_a_shut_door_is_sent_nothing(monkeypatch: pyt
     async with listener, LoadGenerator() as load:
         async with shut([f"localhost:{port}"]):
             assert (await load.send_once(request)).error_kind == "connect"
+            with pytest.raises(NoAnswerError, match="ShutDoor") as raised:
+                await fetch("POST", request.url, Limits(seconds=0.5), body=b"x")
+            assert raised.value.trouble is Trouble.CONNECT
         assert Counting.received == 0
         # The same way is open when the door is not shut.
         assert (await load.send_once(request)).error_kind == "timeout"
-        assert Counting.received > 0
+        sent = Counting.received
+        assert sent > 0
+        with pytest.raises(NoAnswerError) as raised:
+            await fetch("POST", request.url, Limits(seconds=0.5), body=b"x")
+        assert raised.value.trouble is Trouble.TIMEOUT
+        assert Counting.received > sent
 
 
 async def test_a_door_is_shut_by_what_a_socket_says_of_itself() -> None:

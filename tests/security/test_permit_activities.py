@@ -290,6 +290,21 @@ async def test_faults_of_others_are_not_deleted(stage: Stage, name: str) -> None
     assert "is no fault of execution" in error.message
 
 
+async def test_a_lock_by_other_settings_is_refused(stage: Stage) -> None:
+    """Its record was made by a worker that had no name for this fault service."""
+    tools = stage.tools
+    order = PreflightOrder(execution_id=stage.execution.execution_id)
+    preflight = LockActivities(tools, cast("RunDirectory", None)).preflight
+    lock = row_of(WindowKind.LOCK, stage.execution, stage.plan)
+    await tools.store.ledger_intent(lock)
+    mine = Caller(workflow_type=WorkflowType.ENVIRONMENT_LOCK, workflow_id=lock.window_id, run_id=lock.run_id)
+    tools.rails = RAILS.model_copy(update={"environments": {stage.execution.environment: "prod"}})
+    with pytest.raises(ApplicationError, match=r"must hold the lock environment/prod/") as raised:
+        await called_by(mine).run(preflight, order)
+    assert raised.value.type == ErrorCode.OUTSIDE_GUARDRAILS
+    assert stage.lab.state().clean
+
+
 async def test_closing_works_when_nothing_else_is_permitted(stage: Stage) -> None:
     """Halted, outside the rails, without a lock, after the end: what is on goes off."""
     order = FaultOrder(execution_id=stage.execution.execution_id, service=SERVICE)
