@@ -121,7 +121,8 @@ def strange(order: bytes) -> Iterator[Shape]:
         [payload(b"{}", b"json/protobuf", messageType=b"temporal.api.sdk.v1.ExternalStorageReference")],
     )
     yield Shape("garbage as JSON", [payload(b"\xff\xfe\x00garbage")])
-    yield Shape("half a character", [payload(order.replace(b'"shop"', b'"\\ud800"'))] if b'"shop"' in order else [])
+    if b'"shop"' in order:
+        yield Shape("half a character", [payload(order.replace(b'"shop"', b'"\\ud800"'))])
     yield Shape("half of it", [payload(order[: len(order) // 2])])
     yield Shape("empty JSON", [payload(b"")])
     yield Shape("deep lists", [payload(b"[" * 100_000 + b"]" * 100_000)])
@@ -393,13 +394,14 @@ async def test_nothing_was_begun_and_no_task_failed(served: Served, refused: Ref
         assert "activity_task_scheduled_event_attributes" not in kinds, shape.name
 
 
-async def test_the_log_has_one_line_for_each_and_no_stack_trace(refused: Refused) -> None:
+async def test_the_log_has_a_line_for_each_and_no_stack_trace(refused: Refused) -> None:
     traces = [
         record.getMessage() for record in refused.log.records if record.exc_info or "Traceback" in record.getMessage()
     ]
     assert traces == []
     lines = [record for record in refused.log.records if record.levelno >= logging.WARNING]
-    assert len(lines) <= len(refused.ends)
+    # A task whose answer the server got too late is given out once more; one that is retried for ever fills the log.
+    assert len(lines) <= 2 * len(refused.ends)
     assert all(len(record.getMessage()) < 3_000 for record in lines)
 
 

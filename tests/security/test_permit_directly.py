@@ -63,6 +63,7 @@ def order_for(kind: type, execution: Execution) -> dict[str, Any]:
         "PreflightOrder": {"leftovers": "clean"},
         "RunRef": {"workflow_id": "evil", "run_id": "1"},
         "LockWait": {"lock_id": "nobody's"},
+        "OthersWait": {"cancel": True},
     }  # fmt: skip
     assert kind.__name__ in facts or kind.__name__ in ("ExecutionRef", "RecordingsOrder", "SweepOrder"), kind
     return {"execution_id": run} | facts.get(kind.__name__, {})
