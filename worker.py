@@ -41,7 +41,6 @@ from clients.schedules import ensure_sweeper
 from clients.settings import Settings
 from clients.store.store import Store
 from clients.temporal import ensure_search_attributes
-from workflows.contracts.guardrails import Guardrails
 from workflows.contracts.timing import Timing
 from workflows.intake import GuardedRunner
 from workflows.logic.guardrails import described
@@ -105,13 +104,10 @@ class Activities:
     load: list[Activity]
 
 
-def build_activities(
-    tools: Toolbox, client: Client, timing: Timing, rails: Guardrails, *, search_attributes: bool
-) -> Activities:
+def build_activities(tools: Toolbox, client: Client, timing: Timing, *, search_attributes: bool) -> Activities:
     """Give every activity the clients that it acts through, and the rails that it acts within."""
-    tools.rails = rails
     runs = RunDirectory(client)
-    executions = ExecutionActivities(tools, timing, rails, search_attributes=search_attributes)
+    executions = ExecutionActivities(tools, timing, search_attributes=search_attributes)
     faults, rules, traffic = FaultActivities(tools), RulesActivities(tools), TrafficActivities(tools)
     pairs = PairActivities(tools)
     ledger, lock, load = LedgerActivities(tools, runs), LockActivities(tools, runs), LoadActivities(tools)
@@ -170,9 +166,12 @@ async def running(client: Client, settings: Settings, parts: Collection[Part] = 
     controls = Part.CONTROL in parts
     search_attributes = controls and await ensure_search_attributes(client)
     rails = settings.guardrails(client.service_client.config.target_host)
-    async with opened_toolbox(await Store.open(settings.database_url), os.environ) as tools, AsyncExitStack() as stack:
+    async with (
+        opened_toolbox(await Store.open(settings.database_url), os.environ, rails) as tools,
+        AsyncExitStack() as stack,
+    ):
         await stack.enter_async_context(shut(rails.closed_to))
-        activities = build_activities(tools, client, timing, rails, search_attributes=search_attributes)
+        activities = build_activities(tools, client, timing, search_attributes=search_attributes)
         if controls:
             await stack.enter_async_context(_control(client, settings, activities))
         if Part.LOAD in parts:

@@ -11,7 +11,6 @@ from activities.toolbox import Subject, Toolbox
 from clients.store.read_models import LogLevel, StoredCase
 from workflows.contracts.errors import ErrorCode, HoldfastError
 from workflows.contracts.execution import Ending, Execution, ExecutionRef, NewExecution, PhaseChange
-from workflows.contracts.guardrails import Guardrails
 from workflows.contracts.load import Case, CaseRange, CaseType, GeneratedCases
 from workflows.contracts.plan import Plan
 from workflows.contracts.timing import Timing
@@ -28,10 +27,9 @@ from workflows.names import WorkflowType
 class ExecutionActivities:
     """Writes the record of a run."""
 
-    def __init__(self, tools: Toolbox, timing: Timing, rails: Guardrails, *, search_attributes: bool) -> None:
-        """Take the worker's timing, which a new run keeps, its guardrails, and whether the server has our names."""
+    def __init__(self, tools: Toolbox, timing: Timing, *, search_attributes: bool) -> None:
+        """Take the worker's timing, which a new run keeps, and whether the server has our names."""
         self._tools = tools
-        self._rails = rails
         self._timing = timing
         self._search_attributes = search_attributes
 
@@ -52,14 +50,14 @@ class ExecutionActivities:
         self._refuse_outside_guardrails(plan, verify_pairs=new.verify_pairs)
         self._refuse_missing_secrets(plan)
         execution = await self._tools.store.create_execution(
-            new, plan, self._timing, environment_of(plan, self._rails.environments)
+            new, plan, self._timing, environment_of(plan, self._tools.rails.environments)
         )
         message = f"plan {plan.name}: {len(plan.services)} services, {case_count(len(plan.services))} cases"
         await self._tools.store.log(execution.execution_id, "created", LogLevel.INFO, message)
         return execution.model_copy(update={"search_attributes": self._search_attributes})
 
     def _refuse_outside_guardrails(self, plan: Plan, *, verify_pairs: bool) -> None:
-        problems = outside(plan, self._rails) + (too_few_for_pairs(self._rails) if verify_pairs else [])
+        problems = outside(plan, self._tools.rails) + (too_few_for_pairs(self._tools.rails) if verify_pairs else [])
         if problems:
             message = f"the worker does not allow this plan, {in_one_sentence(problems)}"
             raise HoldfastError(ErrorCode.OUTSIDE_GUARDRAILS, message, hint="nothing was touched", problems=problems)

@@ -1,4 +1,4 @@
-"""The clients that activities act through. Built once by the worker; one client per peer address is shared."""
+"""The clients that activities act through. Built once by the worker."""
 
 from __future__ import annotations
 
@@ -43,6 +43,9 @@ class Subject:
         return self.plan.system.namespace
 
 
+NOTHING_ALLOWED = Guardrails(namespaces=[], hosts=[])
+
+
 @dataclass
 class Toolbox:
     """Store, secrets and peers."""
@@ -51,15 +54,13 @@ class Toolbox:
     secrets: Secrets
     load: LoadGenerator
     canary: CanaryClient
-    rails: Guardrails = field(default_factory=lambda: Guardrails(namespaces=[], hosts=[]))
+    rails: Guardrails = NOTHING_ALLOWED
     """What this worker allows plans to touch. Without any, nothing: such a toolbox can only close."""
     cluster: Cluster = field(default_factory=Cluster)
     """Not opened before a plan asks for it."""
     notes: Notes = field(init=False)
     """Lines of logs for what closes: a store that does not take them does not delay it."""
     _known: Memory[Subject] = field(default_factory=Memory)
-    _proxies: dict[str, ProxyClient] = field(default_factory=dict)
-    _faults: dict[str, FaultClient] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.notes = Notes(self.store)
@@ -91,13 +92,11 @@ class Toolbox:
 
     def proxy(self, plan: Plan) -> ProxyClient:
         """The plan's traffic proxy."""
-        shown = self.secrets.shown
-        return self._proxies.setdefault(plan.system.proxy, ProxyClient(plan.system.proxy, shown=shown))
+        return ProxyClient(plan.system.proxy, shown=self.secrets.shown)
 
     def faults(self, plan: Plan) -> FaultClient:
         """The plan's fault service."""
-        shown = self.secrets.shown
-        return self._faults.setdefault(plan.system.faults, FaultClient(plan.system.faults, shown=shown))
+        return FaultClient(plan.system.faults, shown=self.secrets.shown)
 
     def stability(self, plan: Plan) -> StabilityClient:
         """How the plan tells stability."""
@@ -121,7 +120,9 @@ class Toolbox:
 
 
 @asynccontextmanager
-async def opened_toolbox(store: Store, environ: Mapping[str, str]) -> AsyncIterator[Toolbox]:
+async def opened_toolbox(
+    store: Store, environ: Mapping[str, str], rails: Guardrails = NOTHING_ALLOWED
+) -> AsyncIterator[Toolbox]:
     """A toolbox on this store, with secrets from this environment; closed at the end, the store as well."""
     secrets = Secrets(environ)
     store.keep_out(secrets.redact)
@@ -129,8 +130,7 @@ async def opened_toolbox(store: Store, environ: Mapping[str, str]) -> AsyncItera
     async with AsyncExitStack() as stack:
         stack.enter_context(kept_out_of_logs(secrets))
         load = await stack.enter_async_context(LoadGenerator(secrets.learn))
-        canary = await stack.enter_async_context(CanaryClient())
-        tools = Toolbox(store=store, secrets=secrets, load=load, canary=canary)
+        tools = Toolbox(store=store, secrets=secrets, load=load, canary=CanaryClient(), rails=rails)
         try:
             yield tools
         finally:

@@ -24,7 +24,6 @@ from workflows.contracts.execution import (
     Verdict,
 )
 from workflows.contracts.faults import CapturedFailure, FaultOrder, FaultRunning
-from workflows.contracts.guardrails import Guardrails
 from workflows.contracts.load import BatchOrder, BatchReport, CaseOutcome, GeneratedCases, RulesOrder, RulesUpserted
 from workflows.contracts.metrics import LoadMetrics
 from workflows.contracts.plan import Plan
@@ -125,7 +124,7 @@ def noop_activities(plan: Plan) -> tuple[Activities, Pretending]:
     """One for each activity of the real worker, under its name."""
     nothing: Any = None
     tools = Toolbox(store=nothing, secrets=nothing, load=nothing, canary=nothing)
-    real = build_activities(tools, nothing, Timing(), Guardrails(hosts=["127.0.0.1:1-65535"]), search_attributes=False)
+    real = build_activities(tools, nothing, Timing(), search_attributes=False)
     pretending = Pretending(plan)
     return Activities(
         control=[_noop(one, pretending) for one in real.control], load=[_noop(one, pretending) for one in real.load]

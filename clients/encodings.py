@@ -62,10 +62,6 @@ class Form:
         following = bisect_right(self._at, self._at[index - 1], lo=index - 1)
         return self._at[following] if following < len(self._at) else self._written
 
-    def index_of(self, place: int) -> int:
-        """The first byte of this reading that comes from `place` of the text as written, or from behind it."""
-        return place if self._at is None else bisect_left(self._at, place)
-
     def widened(self, start: int, end: int) -> tuple[int, int]:
         """A stretch of the text as written, made so wide that it cuts no escape and no character of this reading."""
         if self._at is None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
 from temporalio import workflow
 from temporalio.exceptions import ChildWorkflowError, WorkflowAlreadyStartedError
 
@@ -9,6 +12,7 @@ from workflows import policies
 from workflows.contracts.errors import ErrorCode
 from workflows.contracts.execution import ExecutionRef, IfBusy
 from workflows.contracts.plan import Plan
+from workflows.contracts.timing import Timing
 from workflows.contracts.windows import LockHolder, LockInput, LockReport, LockWait, OthersWait, WindowInput
 from workflows.logic.board import Board
 from workflows.names import MEMO_HOLDER, lock_of
@@ -19,6 +23,8 @@ from workflows.windows.lock import EnvironmentLock
 with workflow.unsafe.imports_passed_through():
     from activities.lock import LockActivities
 
+
+W = TypeVar("W", LockWait, OthersWait)
 
 Lock = workflow.ChildWorkflowHandle[EnvironmentLock, LockReport]
 
@@ -84,15 +90,7 @@ async def _wait_for_others(order: WindowInput, if_busy: IfBusy, board: Board) ->
     )
     ensure_not_cancelled()
     who = _described(holder)
-    board.waiting_for(who)
-    await workflow.execute_activity_method(
-        LockActivities.await_others,
-        wait,
-        summary=f"Wait for {who}",
-        **policies.waiting(execution.timing, policies.LONGEST_WAIT),
-    )
-    ensure_not_cancelled()
-    board.waiting_for("")
+    await _wait(board, who, LockActivities.await_others, wait, execution.timing)
 
 
 def _described(holder: LockHolder) -> str:
@@ -113,12 +111,15 @@ async def _wait_for_holder(plan: Plan, order: WindowInput, lock_id: str, if_busy
             ErrorCode.EXECUTION_ALREADY_RUNNING,
             f"namespace {plan.system.namespace} is held by {who}. Wait for it, or start with if_busy wait or replace",
         )
+    await _wait(board, who, LockActivities.await_free, wait, timing)
+
+
+async def _wait(
+    board: Board, who: str, until_gone: Callable[[LockActivities, W], Awaitable[None]], order: W, timing: Timing
+) -> None:
+    """Wait until somebody is gone, and show meanwhile who it is."""
     board.waiting_for(who)
-    await workflow.execute_activity_method(
-        LockActivities.await_free,
-        wait,
-        summary=f"Wait for {who}",
-        **policies.waiting(timing, policies.LONGEST_WAIT),
-    )
+    options = policies.waiting(timing, policies.LONGEST_WAIT)
+    await workflow.execute_activity_method(until_gone, order, summary=f"Wait for {who}", **options)
     ensure_not_cancelled()
     board.waiting_for("")

@@ -19,7 +19,6 @@ from clients.requests import PreparedRequest
 from clients.store.packing import unpacked
 from clients.store.read_models import Arm, LogLevel
 from tests.activities.stage import Stage
-from tests.e2e.bench import RAILS
 from workflows.contracts.comparison import Finding
 from workflows.contracts.exchange import RequestSample
 from workflows.contracts.execution import Judgement, Verdict
@@ -88,7 +87,7 @@ class Bench:
         self._patch.setattr(self.store, "plan", changed)
         self._patch.setattr(LoadActivities, "_vanished", none_vanished)
         stage = self._stage
-        records = ExecutionActivities(stage.tools, stage.execution.timing, RAILS, search_attributes=False)
+        records = ExecutionActivities(stage.tools, stage.execution.timing, search_attributes=False)
         await stage.do(records.generate_cases, stage.ref)
 
     async def measure(self, load: LoadGenerator) -> BatchReport:

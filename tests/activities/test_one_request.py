@@ -11,7 +11,6 @@ from activities.steady import SteadyActivities
 from clients.load.engine import LoadGenerator
 from clients.requests import PreparedRequest
 from tests.activities.stage import Stage
-from tests.e2e.bench import RAILS
 from workflows.contracts.load import BatchOrder, CaseRange
 from workflows.contracts.plan import Plan
 from workflows.contracts.request import Request
@@ -62,7 +61,7 @@ async def test_analysis_steady_state_and_every_case_send_the_same(stage: Stage, 
         started = await stage.do(stage.traffic.start, stage.ref)
         order = AnalysisOrder(execution_id=execution_id, task_id=started.task_id)
         await stage.do(stage.traffic.await_patterns, order)
-        records = ExecutionActivities(stage.tools, stage.execution.timing, RAILS, search_attributes=False)
+        records = ExecutionActivities(stage.tools, stage.execution.timing, search_attributes=False)
         await stage.do(records.generate_cases, stage.ref)
         steady = SteadyOrder(execution_id=execution_id, moment=SteadyMoment.BEFORE)
         await stage.do(SteadyActivities(stage.tools).check, steady)

@@ -13,7 +13,6 @@ from activities.load import LoadActivities
 from clients.runs import RunDirectory
 from tests.activities.permits import WINDOW_RUN, own_fault_name
 from tests.activities.stage import Stage
-from tests.e2e.bench import RAILS
 from tests.store.counting import row_counts
 from workflows.contracts.execution import Ending, NewExecution, Phase, PhaseChange, Recovery, RunStatus
 from workflows.contracts.faults import FaultOrder
@@ -44,7 +43,7 @@ async def test_whatever_is_done_again_leaves_one_row_each(stage: Stage) -> None:
         assert await row_counts(store, execution_id) == once, work
         return first
 
-    records = ExecutionActivities(stage.tools, stage.execution.timing, RAILS, search_attributes=False)
+    records = ExecutionActivities(stage.tools, stage.execution.timing, search_attributes=False)
     ledger, load = LedgerActivities(stage.tools, cast("RunDirectory", Started())), LoadActivities(stage.tools)
     new = NewExecution(plan_json=canonical_json(stage.plan), workflow_id="w", run_id="1")
     assert (await twice(records.create, new)).execution_id == execution_id

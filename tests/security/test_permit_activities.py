@@ -19,6 +19,7 @@ from activities.rules import RulesActivities
 from activities.steady import SteadyActivities
 from activities.stopping import StopActivities
 from activities.toolbox import Toolbox
+from clients.proxy import ProxyClient
 from clients.runs import RunDirectory
 from clients.store.store import Store
 from tests.activities.conftest import stage
@@ -164,7 +165,7 @@ async def test_a_plan_that_only_parses_is_not_stored(stage: Stage) -> None:
     """`create_execution` validates in full itself, and only for the run that asks."""
     document = json.loads(canonical_json(stage.plan))
     document["services"][0]["fault"] = experiment(scope="node")
-    records = ExecutionActivities(stage.tools, stage.execution.timing, RAILS, search_attributes=False)
+    records = ExecutionActivities(stage.tools, stage.execution.timing, search_attributes=False)
     new = NewExecution(plan_json=json.dumps(document), workflow_id="evil", run_id="9")
     run = Caller(workflow_type=WorkflowType.RESILIENCE_TEST, workflow_id="evil", run_id="9")
     with pytest.raises(ApplicationError) as raised:
@@ -198,10 +199,10 @@ async def test_rules_live_as_long_as_the_plan_says(stage: Stage, monkeypatch: py
     rules = RulesActivities(stage.tools)
     given: list[int] = []
 
-    async def noted(**facts: Any) -> None:
+    async def noted(_client: ProxyClient, **facts: Any) -> None:
         given.append(facts["ttl_seconds"])
 
-    monkeypatch.setattr(stage.tools.proxy(stage.plan), "upsert_rules", noted)
+    monkeypatch.setattr(ProxyClient, "upsert_rules", noted)
     for ttl in (315_360_000, 0, -1):
         order = RulesOrder(execution_id=stage.execution.execution_id, services=[SERVICE], ttl_seconds=ttl)
         await stage.do(rules.upsert, order)
@@ -337,7 +338,7 @@ async def test_recordings_of_others_are_not_stopped(stage: Stage) -> None:
 
 async def test_a_failed_run_cannot_be_made_a_passed_one(stage: Stage) -> None:
     """Neither by a stranger nor, once it has ended, by its own run."""
-    records = ExecutionActivities(stage.tools, stage.execution.timing, RAILS, search_attributes=False)
+    records = ExecutionActivities(stage.tools, stage.execution.timing, search_attributes=False)
     run = stage.execution.execution_id
     facts = {"status": RunStatus.COMPLETED, "phase": Phase.DONE, "recovery": Recovery.VERIFIED}
     passed = Ending.model_validate({"execution_id": run, "verdict": Verdict.PASSED} | facts)

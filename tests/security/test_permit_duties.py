@@ -14,7 +14,6 @@ import activities
 from activities.permit import Duty
 from activities.toolbox import Toolbox
 from worker import build_activities
-from workflows.contracts.guardrails import Guardrails
 from workflows.contracts.timing import Timing
 
 CLOSERS = {
@@ -30,7 +29,7 @@ READERS = {
 def offered() -> list[Any]:
     nothing: Any = None
     tools = Toolbox(store=nothing, secrets=nothing, load=nothing, canary=nothing)
-    built = build_activities(tools, nothing, Timing(), Guardrails(), search_attributes=False)
+    built = build_activities(tools, nothing, Timing(), search_attributes=False)
     return [*built.control, *built.load]
 
 

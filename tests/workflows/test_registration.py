@@ -14,7 +14,6 @@ from temporalio import activity, workflow
 import activities
 from activities.toolbox import Toolbox
 from worker import WORKFLOWS, build_activities
-from workflows.contracts.guardrails import Guardrails
 from workflows.contracts.timing import Timing
 from workflows.names import WorkflowType
 from workflows.windows.fault import FaultWindow
@@ -42,7 +41,7 @@ def test_every_activity_is_registered_once() -> None:
     """An activity that no worker offers hangs the run that asks for it."""
     nothing: Any = None
     tools = Toolbox(store=nothing, secrets=nothing, load=nothing, canary=nothing)
-    offered = build_activities(tools, nothing, Timing(), Guardrails(), search_attributes=False)
+    offered = build_activities(tools, nothing, Timing(), search_attributes=False)
     names = [activity._Definition.must_from_callable(one).name for one in [*offered.control, *offered.load]]
     assert sorted(str(name) for name in names) == sorted(defined_activities())
 
