@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from clients.load import wire as wire_module
+from clients.load.connection import HEAD_LIMIT, INTERIM_LIMIT, OTHER
 from clients.load.engine import LoadGenerator
 from clients.load.pace import Closed
 from clients.requests import PreparedRequest
@@ -270,3 +271,21 @@ async def test_a_cancelled_request_leaves_no_connection_behind() -> None:
         server.answers = [OK]
         assert told(await load.send_once(request(server.url))) == (200, "")
         assert server.connections == 2
+
+
+INTERIM = b"HTTP/1.1 103 Early Hints\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (INTERIM * INTERIM_LIMIT + OK, ""),
+        (INTERIM * (INTERIM_LIMIT + 1) + OK, OTHER),
+        (b"HTTP/1.1 200 OK\r\nX: " + b"x" * (HEAD_LIMIT - 100) + b"\r\nContent-Length: 2\r\n\r\nok", ""),
+        (b"HTTP/1.1 200 OK\r\nX: " + b"x" * HEAD_LIMIT + b"\r\nContent-Length: 2\r\n\r\nok", OTHER),
+    ],
+    ids=["100 interim", "101 interim", "long head", "too long a head"],
+)
+async def test_heads_and_interim_answers_have_limits(answer: bytes, kind: str) -> None:
+    async with raw_server(answer) as server, LoadGenerator() as load:
+        assert (await load.send_once(request(server.url))).error_kind == kind
