@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from sqlalchemy import text
 from temporalio.client import Client
 from temporalio.testing import ActivityEnvironment
 
@@ -17,12 +18,14 @@ from activities.clocks import Deadline
 from activities.faults import FaultActivities
 from activities.rules import RulesActivities
 from activities.stability import StabilityActivities
+from activities.sweeping import SweepActivities
 from activities.toolbox import Toolbox
 from activities.traffic import TrafficActivities
 from clients.canary import CanaryClient
 from clients.load.engine import LoadGenerator
 from clients.runs import RunDirectory
 from clients.secrets import Secrets
+from clients.store.engine import writing
 from clients.store.store import Store
 from lab import Lab, PortChoice
 from tests.activities.permits import opened, own_fault_name, row_of
@@ -36,6 +39,7 @@ from workflows.contracts.execution import Execution, NewExecution
 from workflows.contracts.faults import FaultOrder
 from workflows.contracts.load import RulesOrder
 from workflows.contracts.plan import Plan
+from workflows.contracts.sweeping import SweepOrder
 from workflows.contracts.timing import Timing, TimingPreset
 from workflows.contracts.traffic import RecordingsOrder
 from workflows.contracts.windows import Closing, LedgerEntry, StabilityOrder, WindowKind
@@ -82,6 +86,9 @@ class Nobody:
 
     async def holder(self, _: str) -> None:
         return None
+
+    async def is_running(self, *_: str) -> bool:
+        return False
 
     async def closed_at(self, *_: str) -> datetime:
         """So long ago that no call of it is under way any more."""
@@ -159,6 +166,29 @@ async def test_the_sweeper_too_waits_for_what_was_being_switched_on(stage: Stage
 
     assert await ActivityEnvironment().run(swept, None) == Closing(verified=True)
     await stage.none_left_and_none_to_come()
+
+
+@pytest.mark.parametrize(
+    "damage", ["kind = 'invented', window_id = 'nothing legible', peer_name = ''", "close_by = 'x'"]
+)
+async def test_the_sweeper_closes_the_rest_beside_a_damaged_row(stage: Stage, damage: str) -> None:
+    """Oldest first, so that the damaged one comes before the other. What is legible of it is closed as well."""
+    store, tools = stage.tools.store, stage.tools
+    left = [row_of(WindowKind.FAULT, stage.execution, stage.plan, service) for service in (LEFT, RIGHT)]
+    for row in left:
+        await store.ledger_intent(row)
+        fault = expand(stage.plan.service(row.service).fault, row.service, "duo")
+        await tools.faults(stage.plan).execute(row.peer_name, 600, fault.experiment)
+    async with writing(store.engine) as work:
+        await work.execute(text(f"UPDATE ledger SET {damage} WHERE service = '{LEFT}'"))  # noqa: S608 - ours
+    report = await stage.late(SweepActivities(tools, cast("RunDirectory", Nobody())).sweep, SweepOrder())
+    assert left[1].window_id in report.closed
+    still_on = set(stage.lab.state().faults)
+    assert left[1].peer_name not in still_on
+    if "close_by" in damage:
+        assert (left[0].window_id in report.closed, still_on) == (True, set())
+    else:
+        assert (len(report.failed), still_on) == (1, {left[0].peer_name})
 
 
 async def test_rules_are_removed_and_seen_not_to_act(stage: Stage) -> None:
