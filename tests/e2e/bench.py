@@ -9,7 +9,7 @@ import os
 import sys
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -84,6 +84,10 @@ STEADY_REQUESTS = 9
 """Requests without a baggage header beside the baseline's: three before the run, three after, three by the lock."""
 
 
+OTHER = "-other"
+"""What the task queue of a bench's second worker has at its end."""
+
+
 class Bench:
     """One lab with everything around it. The task queue is its own, so that benches do not share workers."""
 
@@ -111,7 +115,17 @@ class Bench:
             if process.returncode is None:
                 process.terminate()
                 await process.wait()
+        await self._end_what_is_left()
         await self.store.close()
+
+    async def _end_what_is_left(self) -> None:
+        """No workflow outlives its bench: the lock bears the lab's address, and a later lab may get the same port."""
+        queues = ", ".join(f"'{self.settings.task_queue}{other}'" for other in ("", OTHER))
+        # The server may be gone by now, and a workflow may have ended since it was listed.
+        with suppress(RPCError):
+            async for one in self.temporal.list_workflows(f"TaskQueue IN ({queues}) AND ExecutionStatus = 'Running'"):
+                with suppress(RPCError):
+                    await self.temporal.get_workflow_handle(one.id, run_id=one.run_id).terminate("the bench is gone")
 
     @property
     def store(self) -> Store:
@@ -160,7 +174,7 @@ class Bench:
         """
         address = str(address_of(self.lab.addresses.faults))
         changes: dict[str, Any] = {
-            "task_queue": f"{self.settings.task_queue}-other",
+            "task_queue": f"{self.settings.task_queue}{OTHER}",
             "environments": {address: f"again-{self.name}"},
         }
         if own_store:
@@ -192,14 +206,20 @@ class Bench:
     async def until_state(
         self, handle: WorkflowHandle[Any, Any], reached: Callable[[RunState], object], what: str
     ) -> None:
-        """Wait until the run's state is so."""
+        """Wait until the run's state is so; fail saying what it was instead, and what everything waits for."""
+        seen: RunState | None = None
 
         async def look() -> bool:
-            state = await self.status(handle)
-            return state is not None and bool(reached(state))
+            nonlocal seen
+            seen = await self.status(handle)
+            return seen is not None and bool(reached(seen))
 
-        # Each look is a query: asked as often as others they take a tenth of the processor from the run that they ask.
-        await until(look, what, every=0.05)
+        try:
+            # Each look is a query: asked as often as others they take a tenth of the processor from the run they ask.
+            await until(look, what, every=0.05)
+        except AssertionError as error:
+            state = seen.model_dump_json(exclude_defaults=True) if seen else "no state"
+            raise AssertionError(f"{error}\n{state}\n{await self._held_up(handle)}") from None
 
     async def until_phase(self, handle: WorkflowHandle[Any, Any], phase: Phase) -> None:
         """Wait until the run has entered a phase."""

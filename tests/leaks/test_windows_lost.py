@@ -19,7 +19,7 @@ from tests.leaks.duo import PATIENT, Duo
 from tests.leaks.limits import off_by_limits, with_short_limits
 from tests.leaks.places import KIND_OF
 from tests.leaks.stages import BROKEN, INJECTING, LOCKING, MEASURING, RECORDING, UPSERTING, Run, Stage, reached
-from tests.leaks.troubles import lock_of, reset
+from tests.leaks.troubles import lock_taken, reset
 from worker import running
 from workflows.contracts.errors import ErrorCode
 from workflows.contracts.execution import RunStatus
@@ -29,6 +29,10 @@ async def other_run(bench: Duo, **changes: Any) -> Run:
     """A second run on the same namespace, under an id of its own, which waits its turn."""
     plan = bench.plan(name="other", load={"requests": 2}, **changes)
     return await bench.start(plan, workflow_id=f"other/{bench.name}", if_busy="wait")
+
+
+async def settled(bench: Duo) -> bool:
+    return not await bench.store.ledger_unsettled()
 
 
 async def was_on(bench: Duo, stage: Stage) -> bool:
@@ -81,11 +85,13 @@ async def test_a_run_that_loses_its_lock_ends(temporal: Client, tmp_path: Path, 
     async with duo(temporal, tmp_path / "lab", stage) as bench, running(temporal, bench.settings):
         run = await bench.start(bench.plan(**stage.changes()))
         await reached(temporal, run, stage)
-        await temporal.get_workflow_handle(lock_of(bench)).terminate("a test")
+        await (await lock_taken(temporal, run)).terminate("a test")
         async with sweeping(bench):
             with pytest.raises(WorkflowFailureError):
                 await run.result()
             await bench.until_clean()
+            # Until the sweeper has seen that the dead lock left nothing on, its row refuses every other run.
+            await until(lambda: settled(bench), "a settled ledger")
             found = await untrue(bench, run, (RunStatus.FAILED, ErrorCode.TERMINATED))
             bench.lab.misbehave(LOCKING.holding)
             other = await other_run(bench)

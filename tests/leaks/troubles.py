@@ -6,6 +6,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
+from temporalio.client import Client
+
+from clients.temporal import lock_of_run
 from tests.e2e.test_temporal_cli import temporal as command
 from tests.leaks.duo import Duo
 from tests.leaks.places import KIND_OF
@@ -93,8 +96,12 @@ def _again(if_busy: IfBusy) -> Act:
     return act
 
 
-async def _without_lock(trial: Trial) -> None:
-    await trial.bench.temporal.get_workflow_handle(lock_of(trial.bench)).terminate("a test")
+async def _without_lock(trial: Trial) -> bool:
+    lock = await lock_of_run(trial.bench.temporal, trial.run.id, None)
+    if lock is None:
+        return False
+    await lock.terminate("a test")
+    return True
 
 
 async def _peers_restarted(trial: Trial) -> None:
@@ -109,8 +116,11 @@ async def _nothing(_trial: Trial) -> None:
     """That a worker dies or ends, the sweeper comes, a time limit was set, is the trial's business."""
 
 
-def lock_of(bench: Duo) -> str:
-    return f"environment/{bench.name}/duo"
+async def lock_taken(temporal: Client, run: Run) -> Run:
+    """The lock that a run holds."""
+    lock = await lock_of_run(temporal, run.id, None)
+    assert lock is not None, "the run has taken no lock"
+    return lock
 
 
 ACTS: dict[str, Act] = {
