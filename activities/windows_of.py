@@ -7,9 +7,10 @@ from datetime import datetime, timedelta
 
 from workflows.contracts.execution import Execution
 from workflows.contracts.plan import Plan
-from workflows.contracts.windows import LedgerEntry, WindowKind
+from workflows.contracts.windows import MOST_ROUNDS, LedgerEntry, WindowKind
 from workflows.logic.cases import case_at, case_count, pair_count
 from workflows.logic.durations import (
+    calls_hold,
     due_after,
     fault_hold,
     pair_fault_hold,
@@ -19,6 +20,7 @@ from workflows.logic.durations import (
 )
 from workflows.logic.fidelity import MOST_PAIRS, per_page
 from workflows.names import (
+    calls_workflow_id,
     fault_name,
     fault_workflow_id,
     lock_of,
@@ -39,14 +41,17 @@ def identity(row: LedgerEntry, execution: Execution, plan: Plan) -> str:
             wanted, service = lock_of(execution), ""
         case WindowKind.RECORDING:
             wanted, service = recording_workflow_id(execution), ""
+        case WindowKind.CALLS:
+            wanted, service = calls_workflow_id(execution), ""
         case WindowKind.RULES:
             wanted, service, name = rules_workflow_id(execution), "", execution.record_id
         case WindowKind.PAIRS:
             page = re.fullmatch(_NUMBER, row.window_id.rpartition("/")[2])
             wanted, service = (pairs_workflow_id(execution, int(page[1])) if page else "pairs/..."), ""
         case WindowKind.FAULT:
-            wanted = fault_workflow_id(execution, service)
-            name = fault_name(execution.execution_id, service, row.run_id, 1)
+            number = _discovery_round(row.window_id)
+            wanted = fault_workflow_id(execution, service, number)
+            name = fault_name(execution.execution_id, service, row.run_id, number)
         case WindowKind.PAIR_FAULT:
             index = case_index(row, execution)
             if index is None or not _has_pair(plan, index, service):
@@ -59,6 +64,12 @@ def identity(row: LedgerEntry, execution: Execution, plan: Plan) -> str:
         given = f"{row.window_id[:200]} of {row.service[:100] or 'no service'} as {row.peer_name[:100] or 'nothing'}"
         return f"{given} is not the {row.kind} window of execution {execution.execution_id}"
     return ""
+
+
+def _discovery_round(window_id: str) -> int:
+    """Of a fault's window. Services are DNS labels, so nothing else ends like this."""
+    later = re.fullmatch(rf"fault/[0-9]+/[^/]+/([2-{MOST_ROUNDS}])", window_id)
+    return int(later[1]) if later else 1
 
 
 def case_index(row: LedgerEntry, execution: Execution) -> int | None:
@@ -83,6 +94,8 @@ def _longest(kind: WindowKind, execution: Execution, plan: Plan) -> timedelta:
     match kind:
         case WindowKind.RECORDING:
             return recording_hold(plan, execution.timing.analyze_dedupe)
+        case WindowKind.CALLS:
+            return calls_hold(plan)
         case WindowKind.FAULT:
             return fault_hold(plan)
         case WindowKind.PAIR_FAULT:

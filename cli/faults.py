@@ -80,7 +80,7 @@ def _peer_lines(look: PeerLook, entries: list[LedgerEntry]) -> Iterator[str]:
 def _in_ledger(one: On, entries: list[LedgerEntry]) -> bool:
     """Whether an unsettled row stands for it: by its name; for recordings, which have none, any recording's row."""
     if one.kind is OnKind.RECORDING:
-        return any(entry.kind is WindowKind.RECORDING for entry in entries)
+        return any(entry.kind in RECORDINGS for entry in entries)
     return any(entry.peer_name in (one.name, one.record_id) for entry in entries if entry.peer_name)
 
 

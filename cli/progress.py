@@ -30,6 +30,7 @@ _ENDS = {Phase.DONE, Phase.FAILED, Phase.CANCELLED}
 
 _WINDOW_NAMES = {
     WindowKind.RECORDING: "recording",
+    WindowKind.CALLS: "recording of calls",
     WindowKind.FAULT: "fault in",
     WindowKind.RULES: "rules",
     WindowKind.PAIR_FAULT: "pair's fault in",

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from workflows.contracts.base import Contract
 from workflows.contracts.exchange import Measurement
+from workflows.contracts.execution import ExecutionRef
 
 
 class Call(Contract):
@@ -83,3 +84,35 @@ class Doubt(Contract):
     kind: DoubtKind
     reason: str
     """A sentence: service, method and path included."""
+
+
+class CallsOrder(ExecutionRef):
+    """Asks to read which calls failures have caused."""
+
+    round: int
+
+
+class CallsFound(Contract):
+    """What a round of discovery found, in summary; the calls are in the store."""
+
+    complete: bool = True
+    new: int = 0
+    """Calls that the analysis had not recorded."""
+    to_capture: list[str] = []
+    """Services whose failure has to be captured for some of them."""
+    pairs: list[int] = []
+    """Case indices of pairs to break for real, because one failure adds calls to the other service."""
+
+
+class AskOrder(ExecutionRef):
+    """Asks to send the plan's request while the services of a case are really broken."""
+
+    case_index: int
+    faults: dict[str, str]
+    """The name of the fault in each of them."""
+
+
+class CallsReport(Contract):
+    """The result of a calls window."""
+
+    recovery_verified: bool = True

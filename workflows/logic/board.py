@@ -96,7 +96,7 @@ class Board:
                 self._fault_changed(change)
             case WindowKind.RULES:
                 self._rules_changed(change)
-            case WindowKind.LOCK | WindowKind.PAIRS | WindowKind.PAIR_FAULT:
+            case WindowKind.LOCK | WindowKind.CALLS | WindowKind.PAIRS | WindowKind.PAIR_FAULT:
                 pass
 
     def _recording_changed(self, change: WindowChanged) -> None:
@@ -186,6 +186,10 @@ class Board:
                 "error": report.error,
             },
         )
+
+    def injected_again(self, report: FaultReport) -> None:
+        """A further fault window of a service has ended, in which discovery captured how more of its calls fail."""
+        self._injection(report.service, {"state": report.state, "stable": report.stable_after})
 
     def uninjected(self, service: str, reason: str) -> None:
         """A service gets no fault, because its cases could not be measured."""

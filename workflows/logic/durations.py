@@ -9,9 +9,9 @@ from typing import TypeVar
 from workflows.contracts.execution import Leftovers
 from workflows.contracts.plan import Plan, Timeouts
 from workflows.contracts.timing import Timing
-from workflows.contracts.windows import WindowKind
+from workflows.contracts.windows import MOST_ROUNDS, WindowKind
 from workflows.logic.blocks import GROUP_SIZE, WARM_UP_BLOCK, blocks_of, longest_span, rounds_of
-from workflows.logic.cases import BATCH_SIZE, rounds_of_batches
+from workflows.logic.cases import BATCH_SIZE, pair_count, rounds_of_batches
 from workflows.logic.sharing import largest_share, least_share
 
 Moment = TypeVar("Moment", timedelta, datetime)
@@ -19,6 +19,15 @@ Moment = TypeVar("Moment", timedelta, datetime)
 
 ANALYSIS_SENDS = 3
 """How often the request is sent at most for the analysis, when it fails."""
+
+MOST_SINGLE_REQUESTS = 4
+"""A service that is really broken alone is asked at most so often."""
+
+MOST_DISCOVERY_PAIRS = 200
+"""Pairs that discovery breaks for real at most, of one run."""
+
+MOST_CAPTURES = 200
+"""Services whose failure discovery captures once more at most, of one run: each costs the run's history some events."""
 
 MOST_PAIR_REQUESTS = 20
 """A pair with two real faults is asked at most so often: services stay broken for as long as that takes."""
@@ -108,9 +117,32 @@ def recording_hold(plan: Plan, dedupe: timedelta) -> timedelta:
     return plan.timeouts.analyze + analysis_start(dedupe) + timedelta(minutes=1)
 
 
+def single_requests(plan: Plan) -> int:
+    """How often a service that is really broken is asked: once at once, as often as the load test would ask at once."""
+    return min(plan.load.most_requests, plan.load.concurrency, MOST_SINGLE_REQUESTS)
+
+
+def single_asking(plan: Plan) -> timedelta:
+    """Upper bound on asking a service that is really broken, and room to look at the fault."""
+    return plan.request.timeout + timedelta(seconds=30)
+
+
+def calls_hold(plan: Plan) -> timedelta:
+    """How long recordings of calls may be open: for each service two faults, and each pair of two rounds at most.
+
+    A bound for what never ends, not an estimate: everything inside has bounds of its own.
+    """
+    each = fault_hold(plan) + plan.timeouts.recovery + plan.timeouts.stability
+    faults = each * len(plan.services) * 2
+    pairs = pairs_hold(plan, min(MOST_DISCOVERY_PAIRS, pair_count(len(plan.services))))
+    reading = plan.timeouts.analyze * MOST_ROUNDS
+    return min(plan.timeouts.stability * 2 + faults + pairs + reading, LONGEST_RULES_TTL)
+
+
 def fault_hold(plan: Plan) -> timedelta:
     """How long a fault window may be open: the fault's own TTL is the bound."""
-    return min(plan.safety.fault_ttl, plan.timeouts.fault_running + plan.timeouts.replay + timedelta(minutes=1))
+    needed = plan.timeouts.fault_running + plan.timeouts.replay + single_asking(plan) + timedelta(minutes=1)
+    return min(plan.safety.fault_ttl, needed)
 
 
 def pair_requests(plan: Plan) -> int:

@@ -13,6 +13,7 @@ from workflows.contracts.timing import Timing
 from workflows.contracts.windows import WindowKind
 from workflows.logic.cases import case_count
 from workflows.logic.durations import (
+    calls_hold,
     due_after,
     fault_hold,
     fault_ttl,
@@ -79,6 +80,7 @@ def remains_on(plan: Plan, timing: Timing) -> list[OnPreview]:
     rules = rules_ttl(plan, case_count(len(plan.services)))
     bounds = {
         WindowKind.RECORDING: (recording_ttl(plan), recording_hold(plan, timing.analyze_dedupe)),
+        WindowKind.CALLS: (calls_hold(plan), calls_hold(plan)),
         WindowKind.FAULT: (fault_ttl(plan), fault_hold(plan)),
         WindowKind.RULES: (rules, rules),
     }
