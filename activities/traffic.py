@@ -28,7 +28,7 @@ from workflows.contracts.traffic import (
     RecordedServices,
     RecordingsOrder,
 )
-from workflows.contracts.windows import RECORDINGS, SETTLED, Closing
+from workflows.contracts.windows import RECORDINGS, SETTLED, Closing, WindowKind
 from workflows.logic.durations import ANALYSIS_SENDS, analysis_start, recording_ttl
 from workflows.logic.samples import is_error
 from workflows.logic.tokens import BAGGAGE_HEADER, marker
@@ -214,8 +214,20 @@ class TrafficActivities:
             return Closing(verified=True, detail=why)
         settle = timedelta(0) if order.analysis_over else subject.execution.timing.settle
         end = closing_deadline(subject.plan.timeouts.recovery, subject.execution.timing.call_timeout)
-        task_id = "" if order.analysis_over else await analysis_of(self._tools, subject)
+        task_id = "" if order.analysis_over else await self._may_begin(subject)
         return await close_recordings(self._tools, subject, end, settle, task_id)
+
+    async def _may_begin(self, subject: Subject) -> str:
+        """The analysis that may still begin; `UNKNOWN` for recordings of calls, which no analysis stands for."""
+        try:
+            rows = await in_time(self._tools.store.ledger_of(subject.execution.execution_id))
+        except HoldfastError as error:
+            if not error.kind.retryable:
+                raise
+            return UNKNOWN
+        if any(row.kind is WindowKind.CALLS and row.state not in SETTLED for row in rows):
+            return UNKNOWN
+        return await analysis_of(self._tools, subject)
 
     async def _none_of_ours(self, subject: Subject) -> str:
         """Why no recording that is on can be the execution's; empty when one may be."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from workflows.contracts.execution import Execution
@@ -37,17 +38,10 @@ def identity(row: LedgerEntry, execution: Execution, plan: Plan) -> str:
     """Why this row is none of the execution's windows; empty when it is one, under the names that it must have."""
     service, name = row.service, ""
     match row.kind:
-        case WindowKind.LOCK:
-            wanted, service = lock_of(execution), ""
-        case WindowKind.RECORDING:
-            wanted, service = recording_workflow_id(execution), ""
-        case WindowKind.CALLS:
-            wanted, service = calls_workflow_id(execution), ""
         case WindowKind.RULES:
             wanted, service, name = rules_workflow_id(execution), "", execution.record_id
-        case WindowKind.PAIRS:
-            page = re.fullmatch(_NUMBER, row.window_id.rpartition("/")[2])
-            wanted, service = (pairs_workflow_id(execution, int(page[1])) if page else "pairs/..."), ""
+        case WindowKind.LOCK | WindowKind.RECORDING | WindowKind.CALLS | WindowKind.PAIRS:
+            wanted, service = _of_all_services(row, execution), ""
         case WindowKind.FAULT:
             number = _discovery_round(row.window_id)
             wanted = fault_workflow_id(execution, service, number)
@@ -64,6 +58,19 @@ def identity(row: LedgerEntry, execution: Execution, plan: Plan) -> str:
         given = f"{row.window_id[:200]} of {row.service[:100] or 'no service'} as {row.peer_name[:100] or 'nothing'}"
         return f"{given} is not the {row.kind} window of execution {execution.execution_id}"
     return ""
+
+
+def _of_all_services(row: LedgerEntry, execution: Execution) -> str:
+    """The id of a window that is of no single service and has no name at a peer."""
+    match row.kind:
+        case WindowKind.LOCK:
+            return lock_of(execution)
+        case WindowKind.RECORDING:
+            return recording_workflow_id(execution)
+        case WindowKind.CALLS:
+            return calls_workflow_id(execution)
+    page = re.fullmatch(_NUMBER, row.window_id.rpartition("/")[2])
+    return pairs_workflow_id(execution, int(page[1])) if page else "pairs/..."
 
 
 def _discovery_round(window_id: str) -> int:
@@ -91,18 +98,13 @@ def latest_close(kind: WindowKind, execution: Execution, plan: Plan, now: dateti
 
 
 def _longest(kind: WindowKind, execution: Execution, plan: Plan) -> timedelta:
-    match kind:
-        case WindowKind.RECORDING:
-            return recording_hold(plan, execution.timing.analyze_dedupe)
-        case WindowKind.CALLS:
-            return calls_hold(plan)
-        case WindowKind.FAULT:
-            return fault_hold(plan)
-        case WindowKind.PAIR_FAULT:
-            return pair_fault_hold(plan)
-        case WindowKind.RULES:
-            return rules_ttl(plan, case_count(len(plan.services)))
-        case WindowKind.PAIRS:
-            return pairs_hold(plan, per_page(min(pair_count(len(plan.services)), MOST_PAIRS)))
-        case WindowKind.LOCK:
-            return plan.timeouts.recovery
+    bounds: dict[WindowKind, Callable[[], timedelta]] = {
+        WindowKind.RECORDING: lambda: recording_hold(plan, execution.timing.analyze_dedupe),
+        WindowKind.CALLS: lambda: calls_hold(plan),
+        WindowKind.FAULT: lambda: fault_hold(plan),
+        WindowKind.PAIR_FAULT: lambda: pair_fault_hold(plan),
+        WindowKind.RULES: lambda: rules_ttl(plan, case_count(len(plan.services))),
+        WindowKind.PAIRS: lambda: pairs_hold(plan, per_page(min(pair_count(len(plan.services)), MOST_PAIRS))),
+        WindowKind.LOCK: lambda: plan.timeouts.recovery,
+    }
+    return bounds[kind]()

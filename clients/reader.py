@@ -33,6 +33,9 @@ SMALL_BODY = 64 * 1024
 _FRAMING = 4
 """Bytes on the wire for each byte of a body that is allowed. In chunks of one byte each takes six: nobody does that."""
 
+_LONGEST_KIND = 200
+"""Characters of a content type that are kept."""
+
 _MOST_PARTS = 50_000
 """Chunks of one body: each costs time, however short it is."""
 
@@ -84,6 +87,8 @@ class Fetched:
 
     status: int
     body: bytes = b""
+    content_type: str = ""
+    """As sent; cut to what any real one has."""
 
     @property
     def text(self) -> str:
@@ -162,7 +167,8 @@ async def _fetch(
         _refuse_encoded(answer.headers)
         # A connection that has just answered streams what follows; httpcore's type covers requests as well.
         stream: Any = answer.stream
-        return Fetched(answer.status, await _read(stream, answer.headers, limits.body))
+        kind = b",".join(_values(answer.headers, b"content-type"))[:_LONGEST_KIND].decode("latin-1")
+        return Fetched(answer.status, await _read(stream, answer.headers, limits.body), kind)
     finally:
         await connection.aclose()
 

@@ -221,8 +221,10 @@ class WindowInput(Contract):
 class FaultInput(WindowInput):
     """What a fault window is started with."""
 
-    asks: bool = False
-    """Whether the plan's request is sent as well while the fault is on, and what it gets is kept."""
+    asks_case: CaseIndex | None = None
+    """The service's own case, when the plan's request is sent as well while the fault is on. None: it is not."""
+    request_seconds: BatchSeconds = 60
+    """Upper bound on those requests."""
     discovery_round: Annotated[int, number_between(1, MOST_ROUNDS)] = 1
     """From the second on, what is captured is the failure of calls that other failures cause."""
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from workflows.contracts.calls import CallsFound
 from workflows.contracts.errors import ErrorCode
 from workflows.contracts.execution import CaseCounts, Execution, Judgement, Phase, Recovery, RunStatus
 from workflows.contracts.faults import FaultReport, InjectionState
@@ -191,6 +192,10 @@ class Board:
         """A further fault window of a service has ended, in which discovery captured how more of its calls fail."""
         self._injection(report.service, {"state": report.state, "stable": report.stable_after})
 
+    def calls_read(self, found: CallsFound) -> None:
+        """A round of discovery is over."""
+        self._set(fallback_calls=found.new)
+
     def uninjected(self, service: str, reason: str) -> None:
         """A service gets no fault, because its cases could not be measured."""
         self._injection(service, {"state": InjectionState.FAILED, "error": reason})
@@ -199,9 +204,9 @@ class Board:
         """The rules' life is settled."""
         self._set(rules=self.state.rules.model_copy(update={"ttl_seconds": ttl_seconds}))
 
-    def pairs_chosen(self, share: float, measured: int, chosen: int) -> None:
+    def pairs_chosen(self, share: float | None, measured: int, chosen: int) -> None:
         """Which pairs are verified with two real faults is settled."""
-        self._set(pairs=PairFidelity(share=share, measured=measured, chosen=chosen))
+        self._set(pairs=PairFidelity(share=share or 0, measured=measured, chosen=chosen, asked_for=share is not None))
 
     def pairs_verified(self, findings: Sequence[PairFinding]) -> None:
         """Some of them have been."""

@@ -117,6 +117,11 @@ def recording_hold(plan: Plan, dedupe: timedelta) -> timedelta:
     return plan.timeouts.analyze + analysis_start(dedupe) + timedelta(minutes=1)
 
 
+def recordings_start(services: int) -> timedelta:
+    """How long it may take until recordings are on: the proxy answers when the rollout is over, after 5 min at most."""
+    return timedelta(minutes=5, seconds=30) * -(-services // 8)
+
+
 def single_requests(plan: Plan) -> int:
     """How often a service that is really broken is asked: once at once, as often as the load test would ask at once."""
     return min(plan.load.most_requests, plan.load.concurrency, MOST_SINGLE_REQUESTS)

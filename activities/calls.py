@@ -1,0 +1,251 @@
+"""Discovery of fallback calls: which requests services make each other only while something is broken.
+
+Recordings of the traffic proxy are on meanwhile. Each request of the plan carries a marker that names its case, so
+that what it causes is recognised among all other traffic.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+from temporalio import activity
+
+from activities.asking import ask, require_running
+from activities.base import poll, uncancelled
+from activities.clocks import Deadline, deadline
+from activities.closing import UNKNOWN, close_recordings
+from activities.pairs import refuse_foreign
+from activities.permit import ASK, READ_CALLS, RECORD_CALLS, Permit, acts, no_permit
+from activities.recorded_calls import RecordedCalls
+from activities.toolbox import Subject, Toolbox
+from clients.proxy import STOP_TIMEOUT, ProxyClient
+from clients.requests import prepare
+from clients.store.read_models import LogLevel
+from workflows.contracts.calls import (
+    AskOrder,
+    CallRound,
+    CallsFound,
+    CallsOrder,
+    FallbackCall,
+    RealAnswer,
+    RealCase,
+)
+from workflows.contracts.errors import ErrorCode, HoldfastError
+from workflows.contracts.execution import ExecutionRef
+from workflows.contracts.windows import WindowKind
+from workflows.logic import calls as logic
+from workflows.logic.cases import case_at
+from workflows.logic.durations import ANALYSIS_SENDS, MOST_DISCOVERY_PAIRS, calls_hold, pair_requests, single_requests
+from workflows.logic.exclusions import PlanExclusions
+from workflows.logic.guardrails import too_few_for_pairs
+from workflows.logic.samples import is_error
+from workflows.logic.tokens import calls_marker
+
+_AT_ONCE = 8
+"""Recordings that the proxy is asked to start at once: each call lasts as long as a rollout."""
+
+
+class CallActivities:
+    """Acts on the proxy's recordings, and sends the plan's request while they are on."""
+
+    def __init__(self, tools: Toolbox) -> None:
+        self._tools = tools
+
+    @activity.defn(name="start_recordings")
+    @acts(RECORD_CALLS)
+    async def start(self, order: ExecutionRef, permit: Permit) -> None:
+        """Record every service of the plan.
+
+        A service that is being recorded already is never recorded again: the proxy would make its sidecar forward to
+        itself (`peer-contract` section 3.3). After the death of a worker, what its attempt began is stopped first.
+
+        Raises:
+            HoldfastError: NO_PERMIT; ENVIRONMENT_NOT_CLEAN when something has come on since the look of the lock;
+                ANALYZE_FAILED when a service that the request reaches cannot be recorded.
+        """
+        subject = permit.subject
+        if activity.info().attempt > 1:
+            await self._stop_earlier(subject)
+        needed = await self._reached(subject)
+        await self._refuse_recorded(subject)
+        await uncancelled(self._start_all(subject, needed))
+        services = len(subject.plan.services)
+        await self._log(order.execution_id, "calls:recording", f"recording the calls of {services} services")
+
+    async def _stop_earlier(self, subject: Subject) -> None:
+        timing = subject.execution.timing
+        closing = await close_recordings(self._tools, subject, Deadline.after(timing.rollout), timing.settle, UNKNOWN)
+        if not closing.verified:
+            raise HoldfastError(ErrorCode.PEER_ERROR, f"earlier recordings could not be stopped: {closing.detail}")
+
+    async def _reached(self, subject: Subject) -> set[str]:
+        """Services that the analysis recorded."""
+        found = await self._tools.store.propagation(subject.execution.execution_id)
+        reached = set()
+        for service in found:
+            if await self._tools.store.exchanges(subject.execution.execution_id, service):
+                reached.add(service)
+        return reached
+
+    async def _refuse_recorded(self, subject: Subject) -> None:
+        client = self._tools.proxy(subject.plan)
+        for service in subject.plan.service_names:
+            check = await client.check(namespace=subject.namespace, service=service)
+            if check.recording:
+                raise HoldfastError(
+                    ErrorCode.ENVIRONMENT_NOT_CLEAN,
+                    f"{service} has a sidecar of the proxy's already: {check.recording_id or 'of an unknown session'}",
+                    hint="`holdfast faults` shows whose it is",
+                )
+
+    async def _start_all(self, subject: Subject, needed: set[str]) -> None:
+        client, gate = self._tools.proxy(subject.plan), asyncio.Semaphore(_AT_ONCE)
+
+        async def start(service: str) -> None:
+            async with gate:
+                await self._start_one(client, subject, service, needed=service in needed)
+
+        found = await asyncio.gather(*(start(name) for name in subject.plan.service_names), return_exceptions=True)
+        # All of them have ended before the first error is raised: nothing is switched on after that.
+        for error in found:
+            if error is not None:
+                raise error
+
+    async def _start_one(self, client: ProxyClient, subject: Subject, service: str, *, needed: bool) -> None:
+        try:
+            await client.start_recording(
+                namespace=subject.namespace,
+                service=service,
+                duration_seconds=int(calls_hold(subject.plan).total_seconds()),
+                longest=STOP_TIMEOUT,
+            )
+        except HoldfastError as error:
+            if needed:
+                raise HoldfastError(
+                    ErrorCode.ANALYZE_FAILED, f"{service} cannot be recorded: {error.message}", hint=error.hint
+                ) from error
+            # The plan's request does not reach it while all is healthy, and the analysis has not recorded it either.
+            activity.logger.info("%s cannot be recorded: %s", service, error.code)
+
+    @activity.defn(name="send_healthy")
+    @acts(RECORD_CALLS)
+    async def send_healthy(self, order: ExecutionRef, permit: Permit) -> None:
+        """Send the plan's request while nothing is broken: its calls are what all others are compared with.
+
+        Raises:
+            HoldfastError: NO_PERMIT; ANALYZE_FAILED when it fails.
+        """
+        await self._send(permit.subject, activity.info().attempt)
+
+    async def _send(self, subject: Subject, number: int) -> None:
+        mark = calls_marker(subject.execution.record_id, 0, number)
+        request = prepare(subject.plan.request, self._tools.secrets, mark)
+        what = ""
+        for attempt in range(ANALYSIS_SENDS):
+            sample = await self._tools.load.send_once(request)
+            if not is_error(sample):
+                return
+            what = sample.error_kind or f"status {sample.status}"
+            await asyncio.sleep(subject.execution.timing.poll.total_seconds() * attempt)
+        raise HoldfastError(
+            ErrorCode.ANALYZE_FAILED,
+            f"the plan's request fails while nothing is broken: {what}",
+            hint="did the system recover from the last fault? see the report's timeline",
+        )
+
+    @activity.defn(name="ask_broken")
+    @acts(ASK)
+    async def ask_broken(self, order: AskOrder, permit: Permit) -> None:
+        """Send the plan's request while a case's services are really broken, and keep what it gets.
+
+        Raises:
+            HoldfastError: NO_PERMIT, also for faults that the ledger has not for this case; FAULT_NOT_RUNNING when a
+                fault was not running before, or not any more afterwards.
+        """
+        subject, case = permit.subject, case_at(permit.subject.plan.service_names, order.case_index)
+        window = permit.window
+        if window.kind is WindowKind.PAIRS:
+            await refuse_foreign(self._tools, order, subject)
+        elif order.faults != {window.service: window.peer_name} or case.services != [window.service]:
+            raise no_permit(f"case {order.case_index} is not that of {window.window_id}")
+        known = await self._tools.store.real_cases(order.execution_id)
+        if any(one.case_index == order.case_index for one in known):
+            return
+        plan = subject.plan
+        wanted = single_requests(plan) if len(case.services) == 1 else pair_requests(plan)
+        mark = calls_marker(subject.execution.record_id, order.case_index, activity.info().attempt)
+        await require_running(self._tools, subject, order.faults, "before the plan's request was sent")
+        answers, measurement = await ask(self._tools, subject, wanted, mark)
+        await require_running(self._tools, subject, order.faults, "by the end of the requests, which prove nothing")
+        kept = [RealAnswer(status=one.status, body=one.body, error=one.error) for one in answers]
+        real = RealCase(case_index=order.case_index, answers=kept, measurement=measurement)
+        await self._tools.store.save_real_case(order.execution_id, real)
+
+    @activity.defn(name="read_calls")
+    @acts(READ_CALLS)
+    async def read(self, order: CallsOrder, permit: Permit) -> CallsFound:
+        """Read which calls each failure has caused so far, and store those that healthy traffic does not cause.
+
+        A healthy request is sent first. When its calls are in the recordings everything before it is, too. What does
+        not come in time makes the round incomplete, which is a result.
+
+        Raises:
+            HoldfastError: NO_PERMIT; ANALYZE_FAILED when the healthy request fails.
+        """
+        subject, number = permit.subject, order.round * 1_000 + activity.info().attempt
+        await self._send(subject, number)
+        recorded = RecordedCalls(self._tools, subject)
+        detail = await self._read_up_to(recorded, subject, number)
+        found = await self._store_round(order, subject, recorded, detail)
+        await self._tools.store.save_call_round(
+            order.execution_id, CallRound(round=order.round, complete=not detail, detail=detail)
+        )
+        message = f"round {order.round} of discovery: {found.new} calls that healthy traffic does not cause"
+        await self._log(order.execution_id, f"calls:{order.round}", message + (f"; {detail}" if detail else ""))
+        return found
+
+    async def _read_up_to(self, recorded: RecordedCalls, subject: Subject, number: int) -> str:
+        """Read until the calls of this healthy request are there and nothing follows; why they never were, else."""
+        settled = 0
+
+        async def look() -> bool | None:
+            nonlocal settled
+            grown = await recorded.read()
+            settled = settled + 1 if not grown and not recorded.missing(number) else 0
+            return True if settled > 1 or recorded.overflowed else None
+
+        every = max(subject.execution.timing.poll, timedelta(milliseconds=50))
+        end = deadline(subject.plan.timeouts.analyze)
+        if await poll(look, end=end, every=every) is None:
+            late = ", ".join(recorded.missing(number)[:5]) or "a service"
+            return f"the recordings of {late} did not show the last request"
+        return recorded.overflowed
+
+    async def _store_round(
+        self, order: CallsOrder, subject: Subject, recorded: RecordedCalls, detail: str
+    ) -> CallsFound:
+        known = await recorded.known()
+        calls = list(recorded.fallback_calls(order.round, known))
+        await self._tools.store.save_calls(order.execution_id, calls)
+        captured = {(one.service, one.method, one.path) for one in await self._tools.store.captured(order.execution_id)}
+        wanted = logic.to_capture(calls, subject.plan.service_names, captured)
+        for service, keys in wanted.items():
+            await self._tools.store.add_exchanges(order.execution_id, service, await recorded.exchanges(service, keys))
+        new = len({(one.service, one.method, one.path) for one in calls if one.new})
+        pairs = await self._pairs(order, subject, calls)
+        return CallsFound(complete=not detail, new=new, to_capture=sorted(wanted), pairs=pairs)
+
+    async def _pairs(self, order: CallsOrder, subject: Subject, calls: list[FallbackCall]) -> list[int]:
+        """Pairs to break for real, in the first round, where the worker allows two faults at once."""
+        if order.round > 1 or too_few_for_pairs(self._tools.rails):
+            return []
+        names, on_purpose = subject.plan.service_names, PlanExclusions(subject.plan)
+        asked = {one.case_index for one in await self._tools.store.real_cases(order.execution_id)}
+        found = logic.pairs_to_break(calls, names)
+        return [one for one in found if one not in asked and on_purpose.reason(case_at(names, one)) is None][
+            :MOST_DISCOVERY_PAIRS
+        ]
+
+    async def _log(self, execution_id: int, key: str, message: str) -> None:
+        await self._tools.store.log(execution_id, key, LogLevel.INFO, message)

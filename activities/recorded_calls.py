@@ -1,0 +1,194 @@
+"""What the recordings of calls show: which case's request made services receive which calls, and the requests."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator
+
+from activities.toolbox import Subject, Toolbox
+from clients.proxy import ProxyClient
+from clients.proxy_wire import RecordedEntry
+from workflows.contracts.calls import FallbackCall
+from workflows.contracts.exchange import RecordedExchange
+from workflows.contracts.windows import WindowKind
+from workflows.logic import calls as logic
+from workflows.logic.calls import CallKey
+from workflows.logic.tokens import BAGGAGE_HEADER, case_of_marker
+from workflows.names import record_of_session
+
+PAGE = 500
+"""Entries that are asked for at once."""
+
+MOST_ENTRIES = 100_000
+"""Entries that one reading looks at: other people's traffic is recorded as well."""
+
+MOST_REQUESTS = 2_000
+"""Different calls whose request is kept."""
+
+_AT_ONCE = 8
+
+
+async def sessions_of(client: ProxyClient, subject: Subject) -> dict[str, str]:
+    """The recordings that are on in services of the plan, by service. Rules are sessions as well; these are not."""
+    return {
+        one.service: one.session_id
+        for one in await client.active_sessions()
+        if one.namespace == subject.namespace
+        and one.service in subject.plan.service_names
+        and record_of_session(one.session_id) is None
+    }
+
+
+class RecordedCalls:
+    """Reads the entries of a run's recordings, and counts those that its own requests have caused."""
+
+    def __init__(self, tools: Toolbox, subject: Subject) -> None:
+        self._tools = tools
+        self._subject = subject
+        self._client = tools.proxy(subject.plan)
+        self._sessions: dict[str, str] | None = None
+        self._offsets: Counter[str] = Counter()
+        self._counts: defaultdict[int, defaultdict[int, Counter[CallKey]]] = defaultdict(lambda: defaultdict(Counter))
+        """By case, and by the number of its request."""
+        self._entries: dict[CallKey, RecordedEntry] = {}
+        self.overflowed = ""
+        """Why not everything could be looked at; empty when it could."""
+
+    async def read(self) -> bool:
+        """Read what has come since; whether there was anything.
+
+        Raises:
+            HoldfastError: as the proxy client.
+        """
+        if self._sessions is None:
+            self._sessions = await sessions_of(self._client, self._subject)
+        gate = asyncio.Semaphore(_AT_ONCE)
+
+        async def one(service: str, session_id: str) -> bool:
+            async with gate:
+                return await self._read_service(service, session_id)
+
+        return any(await asyncio.gather(*(one(*session) for session in self._sessions.items())))
+
+    async def _read_service(self, service: str, session_id: str) -> bool:
+        grown = False
+        while not self.overflowed:
+            page = await self._client.recorded(session_id, self._offsets[service], PAGE)
+            self._offsets[service] += len(page)
+            if self._offsets.total() > MOST_ENTRIES:
+                self.overflowed = f"more than {MOST_ENTRIES} requests were recorded, and the others were not looked at"
+            for entry in page:
+                self._count(service, entry)
+            grown = grown or bool(page)
+            if len(page) < PAGE:
+                break
+        return grown
+
+    def _count(self, service: str, entry: RecordedEntry) -> None:
+        of = case_of_marker(self._subject.execution.record_id, entry.request_headers.get(BAGGAGE_HEADER, ""))
+        if of is None:
+            return
+        key = CallKey(service, entry.method, self._tools.secrets.kept_path(entry.path))
+        self._counts[of.case_index][of.number][key] += 1
+        kept = self._entries.get(key)
+        if (kept is None and len(self._entries) < MOST_REQUESTS) or (kept is not None and kept.request_truncated):
+            self._entries[key] = entry
+
+    def missing(self, number: int) -> list[str]:
+        """Services that the first healthy request has reached, and this one, as far as is known, has not."""
+        healthy = self._counts[0]
+        first = healthy[min(healthy)] if healthy else Counter[CallKey]()
+        reached = {key.service for key in healthy[number]}
+        return sorted({key.service for key in first} - reached) or ([] if reached else self._subject.plan.service_names)
+
+    async def known(self) -> set[CallKey]:
+        """The calls that the analysis has recorded, and those that were added since."""
+        found = set()
+        for service in self._subject.plan.service_names:
+            for one in await self._tools.store.exchanges(self._subject.execution.execution_id, service):
+                found.add(CallKey(service, one.method, one.path))
+        return found
+
+    def fallback_calls(self, number: int, known: Collection[CallKey]) -> Iterator[FallbackCall]:
+        """Every call that a failure adds, and every healthy one that the analysis did not have; by case."""
+        healthy, asks = logic.most(self._counts[0].values()), self._counts[0]
+        first, last = asks[min(asks)], asks[max(asks)]
+        never = logic.never_ruled(first, last, known)
+        for key in sorted(healthy.keys() - set(known)):
+            yield self._call(key, 0, number, (healthy[key], healthy[key]), never, new=True)
+        for case_index in sorted(self._counts.keys() - {0}):
+            broken = logic.most(self._counts[case_index].values())
+            never_here = never | logic.never_ruled(broken, broken, known)
+            for key in sorted(logic.added(healthy, broken)):
+                times = (broken[key], healthy[key])
+                yield self._call(key, case_index, number, times, never_here, new=key not in known)
+
+    def _call(
+        self,
+        key: CallKey,
+        case_index: int,
+        number: int,
+        times: tuple[int, int],
+        never: dict[CallKey, str],
+        *,
+        new: bool,
+    ) -> FallbackCall:
+        return FallbackCall(
+            service=key.service,
+            method=key.method,
+            path=key.path,
+            case_index=case_index,
+            times=times[0],
+            healthy_times=times[1],
+            new=new,
+            round=number,
+            reason=(never.get(key) or self._why_not(key)) if new else "",
+        )
+
+    def _why_not(self, key: CallKey) -> str:
+        """Why the failure of a call cannot be captured; empty when it can."""
+        if key.service not in self._subject.plan.system.services:
+            return f"system.services has no address of {key.service}, to which the request could be sent again"
+        entry = self._entries.get(key)
+        if entry is None:
+            return f"more than {MOST_REQUESTS} different calls were recorded"
+        return "its body was recorded in part only" if entry.request_truncated else ""
+
+    def request(self, key: CallKey) -> RecordedEntry | None:
+        """The recorded request of a call, its secrets included: never store or log it."""
+        return self._entries.get(key)
+
+    async def exchanges(self, service: str, keys: Collection[CallKey]) -> list[RecordedExchange]:
+        """The requests of these calls and their answers, redacted, as the analysis would have stored them."""
+        redactor = self._tools.redactor(self._subject.plan)
+
+        def redacted() -> list[RecordedExchange]:
+            found = []
+            for position, key in enumerate(sorted(keys)):
+                entry = self._entries[key]
+                url = redactor.url(f"http://{service}{entry.target}")
+                found.append(
+                    RecordedExchange(
+                        service=service,
+                        position=position,
+                        method=key.method,
+                        url=url,
+                        path=key.path,
+                        request_headers=redactor.headers(entry.request_headers),
+                        request_body=redactor.body(entry.request_body, entry.request_headers),
+                        response_status=entry.status or 0,
+                        response_headers=redactor.headers(entry.response_headers),
+                        response_body=redactor.body(entry.response_body, entry.response_headers),
+                    )
+                )
+            return found
+
+        # In a thread: bodies may be long, and heartbeats go on meanwhile.
+        return await asyncio.to_thread(redacted)
+
+
+async def recording_is_on(tools: Toolbox, execution_id: int) -> bool:
+    """Whether a run's recordings of calls are on, so that its services have sidecars."""
+    rows = (await tools.store.standing(execution_id)).rows
+    return any(row.kind is WindowKind.CALLS for row in rows)
