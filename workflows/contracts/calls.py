@@ -64,6 +64,14 @@ class CallRound(Contract):
     """Why not."""
 
 
+class FoundBy(StrEnum):
+    """What a case's verdict rests on."""
+
+    RULES = "rules"
+    REAL_FAULTS = "real_faults"
+    """Its services were really broken, and answered otherwise than their rules."""
+
+
 class DoubtKind(StrEnum):
     """Why a case that is made of rules may not stand for really broken services."""
 
