@@ -40,7 +40,7 @@ class PairActivities:
         """Choose a share of the pairs that were measured; the same ones whenever it is asked."""
         results = await self._tools.store.results(wish.execution_id)
         measured = [one.case_index for one in results if _measured_pair(one)]
-        cases = fidelity.chosen(measured, wish.share)
+        cases = [] if wish.share is None else fidelity.chosen(measured, wish.share)
         message = f"{len(cases)} of {len(measured)} measured pairs run with two real faults"
         await self._tools.store.log(wish.execution_id, "pairs:chosen", LogLevel.INFO, message)
         return ChosenPairs(measured=len(measured), cases=cases)

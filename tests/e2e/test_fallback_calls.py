@@ -1,0 +1,94 @@
+"""A call that is made only while something is broken is found, captured, and answered by a rule."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from temporalio.client import Client
+
+from lab import Lab, LabSettings, PortChoice, Topology
+from tests.e2e.bench import Bench
+from worker import running
+from workflows.contracts.execution import Verdict
+from workflows.contracts.load import CaseOutcome
+
+SHOP = Topology.model_validate(
+    {
+        "namespace": "listing",
+        "entry": "page",
+        "services": [
+            {
+                "name": "page",
+                "routes": [{"path": "/api/page", "body": {"page": 1}}],
+                "calls": [
+                    {
+                        "service": "prices",
+                        "path": "/api/prices/1",
+                        "fallback_service": "catalog",
+                        "fallback_path": "/api/listprices/1",
+                    },
+                    {"service": "catalog", "path": "/api/items/1", "fallback": {"items": []}},
+                    {"service": "reviews", "path": "/api/reviews/1", "fallback": {"reviews": []}},
+                ],
+                "needs_one_of": [["prices"]],
+            },
+            {
+                "name": "catalog",
+                "routes": [
+                    {"path": "/api/items/1", "body": {"items": [1]}},
+                    {"path": "/api/listprices/1", "body": {"price": 2}},
+                ],
+            },
+            {"name": "prices", "routes": [{"path": "/api/prices/1", "body": {"price": 1}}]},
+            {"name": "reviews", "routes": [{"path": "/api/reviews/1", "body": {"reviews": [5]}}]},
+        ],
+    }
+)
+"""Without prices the page asks the catalog for list prices, under a path that healthy traffic never uses."""
+
+QUICK = LabSettings(rollout=0.1, fault_start=0.1, fault_stop=0.1, execute_wait=0.02, collect_every=0.05)
+
+
+def plan_for(bench: Bench, **changes: Any) -> dict[str, Any]:
+    addresses = bench.lab.addresses
+    return {
+        "name": bench.name,
+        "system": {
+            "namespace": SHOP.namespace,
+            "proxy": addresses.proxy,
+            "faults": addresses.faults,
+            "services": addresses.services,
+        },
+        "request": {"url": f"{addresses.entry}/api/page", "timeout": "9s"},
+        "services": [
+            {"name": "catalog", "fault": "remove"},
+            {"name": "prices", "fault": "error"},
+            {"name": "reviews", "fault": "remove"},
+        ],
+        "load": {"requests": 2, "concurrency": 2},
+        "slo": {"error_rate": "1%"},
+    } | changes
+
+
+@pytest.fixture
+async def listing(temporal: Client, tmp_path: Path) -> AsyncIterator[Bench]:
+    async with Lab(SHOP, settings=QUICK, ports=PortChoice.FREE) as lab, Bench(temporal, lab, tmp_path) as bench:
+        async with running(temporal, bench.settings):
+            yield bench
+
+
+async def test_a_fallback_call_is_found_and_its_pair_fails(listing: Bench) -> None:
+    """Rules alone, with one fault at a time: what the README promises."""
+    summary = await listing.run(plan_for(listing))
+    store = listing.store
+    calls = {(one.case_index, one.service, one.path): one for one in await store.calls(summary.execution_id)}
+    assert calls.keys() == {(2, "catalog", "/api/listprices/1")}
+    results = {one.case_id: one for one in await store.results(summary.execution_id)}
+    assert results["catalog+prices"].verdict is Verdict.FAILED
+    assert results["catalog+prices"].outcome is CaseOutcome.MEASURED
+    assert {name for name, one in results.items() if one.verdict is Verdict.FAILED} == {"catalog+prices"}
+    assert {one.case_index for one in await store.real_cases(summary.execution_id)} == {1, 2, 3}
+    assert listing.lab.state().clean
