@@ -55,12 +55,6 @@ def pair_at(services: int, k: int) -> tuple[int, int]:
     return first, services - 1 - (left - row * (row + 1) // 2)
 
 
-def pair_index(services: int, first: int, second: int) -> int:
-    """The case index of a pair, from the positions of its services, the lower one first."""
-    before = first * (2 * services - first - 1) // 2
-    return 1 + services + before + (second - first - 1)
-
-
 def case_at(services: Sequence[str], index: int) -> Case:
     """The case of an index: baseline first, then singles, then pairs, over the sorted service names.
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from math import ceil
 from typing import Any, NamedTuple
 
 from workflows.contracts.execution import Verdict
 from workflows.contracts.fidelity import PairFidelity, PairFinding, PairOutcome
-from workflows.logic.volatile import VOLATILE
 
 MOST_PAIRS = 10_000
 """Pairs that one run verifies: with more, the history of the run would grow beyond its bound."""
@@ -25,6 +25,15 @@ SHOWN = 50
 
 _PLACES = 5
 """Places of a body that are named."""
+
+_VOLATILE = (
+    (re.compile(r"\b[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\b"), "<uuid>"),
+    (re.compile(r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?: ?Z|[+-]\d\d:?\d\d)?"), "<time>"),
+    (re.compile(r"\b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT\b"), "<time>"),
+    (re.compile(r"\b(?=[0-9a-fA-F]*[0-9])[0-9a-fA-F]{16,}\b"), "<id>"),
+    (re.compile(r"\b1\d{9}(?:\d{3}|\d{6}|\d{9})?\b"), "<epoch>"),
+)
+"""What differs between two answers of a service that does the same: ids, trace ids and times, by their shape."""
 
 
 class Answer(NamedTuple):
@@ -160,7 +169,7 @@ def _plain(value: Any) -> Any:
 
 
 def _settled(text: str) -> str:
-    for pattern, word in VOLATILE:
+    for pattern, word in _VOLATILE:
         text = pattern.sub(word, text)
     return text
 

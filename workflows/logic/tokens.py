@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from itertools import permutations
-from typing import NamedTuple
 
 from workflows.contracts.plan import Plan
 from workflows.logic.faults import fault_type
@@ -37,39 +35,8 @@ def marker(record_id: str) -> str:
 
 
 def is_marker(baggage: str) -> bool:
-    """Whether a header selects no failure, but marks a request as one whose traffic is recorded."""
-    return baggage.startswith((_MARKER, _CALLS))
-
-
-class MarkedCase(NamedTuple):
-    """Whose calls a request's are."""
-
-    case_index: int
-    number: int
-    """Of the request: a case is asked again when a worker died, and the baseline several times."""
-
-
-_CALLS = "holdfast.calls="
-_OURS = "holdfast."
-
-
-def calls_marker(record_id: str, case_index: int, number: int) -> str:
-    """The member that a request carries whose calls are recorded. It selects no failure."""
-    return f"{_CALLS}{record_id}.{case_index}.{number}"
-
-
-def case_of_marker(record_id: str, header: str) -> MarkedCase | None:
-    """The case that a baggage header marks; None when it is no request of this run's discovery."""
-    found = re.search(
-        rf"(?:^|,)\s*{re.escape(_CALLS + record_id)}\.([0-9]{{1,7}})\.([0-9]{{1,7}})\s*(?=[,;]|$)", header
-    )
-    return MarkedCase(int(found[1]), int(found[2])) if found else None
-
-
-def without_markers(header: str) -> str:
-    """A baggage header without members of ours that only mark a request."""
-    members = (member.strip() for member in header.split(","))
-    return ",".join(member for member in members if member and not member.startswith(_OURS))
+    """Whether a header selects no failure, but is the analysis request's."""
+    return baggage.startswith(_MARKER)
 
 
 def baggage_of(services: Iterable[str], tokens: Mapping[str, str]) -> str:
