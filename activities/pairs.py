@@ -26,7 +26,7 @@ from workflows.contracts.windows import WindowKind
 from workflows.logic import fidelity
 from workflows.logic.cases import case_at
 from workflows.logic.durations import pair_requests
-from workflows.logic.fidelity import Answer, Side
+from workflows.logic.fidelity import Answer, Side, last_answer
 from workflows.logic.percentiles import measure
 from workflows.logic.thresholds import PlanThresholds
 from workflows.logic.verdicts import case_verdict
@@ -69,7 +69,7 @@ class PairActivities:
         answers, measurement = await self._ask(subject)
         await self._require_running(subject, order.faults, "by the end of the pair's requests, which so prove nothing")
         rules, faults = await self._judged(subject, order, with_rules, measurement)
-        found = fidelity.compared(order.case_id, Side([_kept(with_rules)], *rules), Side(answers, *faults))
+        found = fidelity.compared(order.case_id, Side([last_answer(with_rules)], *rules), Side(answers, *faults))
         pair = CheckedPair(case_index=order.case_index, finding=found, verdict=faults[0], measurement=measurement)
         await self._save(order.execution_id, pair)
         return found
@@ -189,8 +189,3 @@ def _answer(sample: RequestSample, body: str, redactor: Redactor) -> Answer:
     kept = body.encode()[:KEPT_BODY]
     redacted = redactor.body(kept.decode(errors="replace"), cut=was_cut(kept)) if sample.status is not None else ""
     return Answer(sample.status, redacted, sample.error_kind)
-
-
-def _kept(measurement: Measurement) -> Answer:
-    kinds = ", ".join(measurement.errors_by_kind)
-    return Answer(measurement.response_code, measurement.response_body, kinds)

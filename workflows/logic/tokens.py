@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from itertools import permutations
+from urllib.parse import unquote
 
 from workflows.contracts.plan import Plan
 from workflows.logic.faults import fault_type
@@ -27,6 +29,8 @@ def token_of(plan: Plan, service: str) -> str:
 
 
 _MARKER = "holdfast.analysis="
+_CALLS = "holdfast.calls"
+_CASE = re.compile(r"\A(.+)\.([0-9]{1,9})\Z")
 
 
 def marker(record_id: str) -> str:
@@ -35,8 +39,27 @@ def marker(record_id: str) -> str:
 
 
 def is_marker(baggage: str) -> bool:
-    """Whether a header selects no failure, but is the analysis request's."""
+    """Whether a header is the analysis request's.
+
+    Not that of `calls_marker`: a login is none of the calls that the plan's request causes, so it goes unmarked.
+    """
     return baggage.startswith(_MARKER)
+
+
+def calls_marker(record_id: str, case_index: int) -> str:
+    """The member by which the calls of one request are recognised, sent while the services of a case are broken."""
+    return f"{_CALLS}={record_id}.{case_index}"
+
+
+def case_of_marker(record_id: str, baggage_header: str) -> int | None:
+    """The case whose marker a received header has among its members; None without one of this record id."""
+    for member in baggage_header.split(","):
+        # Behind a semicolon are properties; a propagator may encode a value, and put spaces around anything.
+        name, _, value = member.partition(";")[0].partition("=")
+        found = _CASE.match(unquote(value.strip())) if name.strip() == _CALLS else None
+        if found and found[1] == record_id:
+            return int(found[2])
+    return None
 
 
 def baggage_of(services: Iterable[str], tokens: Mapping[str, str]) -> str:
