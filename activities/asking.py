@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from activities.toolbox import Subject, Toolbox
 from clients.load.sending import KEPT_BODY, was_cut
@@ -34,19 +34,18 @@ async def require_running(tools: Toolbox, subject: Subject, faults: Mapping[str,
 
 
 async def ask(
-    tools: Toolbox, subject: Subject, wanted: int, first_baggage: str | None = None
+    tools: Toolbox, subject: Subject, wanted: int, marks: Sequence[str] = ()
 ) -> tuple[list[Answer], Measurement]:
     """Send the plan's request as the load test does: each answer, redacted, and what the requests measured.
 
-    As many at once, or at the plan's rate, evenly: a few requests need no chance between them. The first one carries
-    `first_baggage`, so that its calls can be recognised in recordings; the others carry none.
+    As many at once, or at the plan's rate, evenly: a few requests need no chance between them. Each carries its own of
+    `marks` as baggage, by which its calls are recognised in recordings; without any, they carry none.
     """
-    plain = prepare(subject.plan.request, tools.secrets, None)
-    marked = prepare(subject.plan.request, tools.secrets, first_baggage)
+    baggage: Sequence[str | None] = marks or [None] * wanted
     redactor, load = tools.redactor(subject.plan), subject.plan.load
     samples: list[RequestSample] = []
     answers: list[Answer] = []
-    left = iter([marked] + [plain] * (wanted - 1))
+    left = iter([prepare(subject.plan.request, tools.secrets, one) for one in baggage[:wanted]])
 
     async def work(after: float) -> None:
         await asyncio.sleep(after)

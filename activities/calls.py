@@ -46,6 +46,10 @@ _AT_ONCE = 8
 """Recordings that the proxy is asked to start at once: each call lasts as long as a rollout."""
 
 
+_APART = 1_000
+"""Between the numbers of requests of different attempts, or rounds: more than either has requests."""
+
+
 class CallActivities:
     """Acts on the proxy's recordings, and sends the plan's request while they are on."""
 
@@ -174,9 +178,10 @@ class CallActivities:
             return
         plan = subject.plan
         wanted = single_requests(plan) if len(case.services) == 1 else pair_requests(plan)
-        mark = calls_marker(subject.execution.record_id, order.case_index, activity.info().attempt)
+        first, record_id = activity.info().attempt * _APART, subject.execution.record_id
+        marks = [calls_marker(record_id, order.case_index, first + number) for number in range(wanted)]
         await require_running(self._tools, subject, order.faults, "before the plan's request was sent")
-        answers, measurement = await ask(self._tools, subject, wanted, mark)
+        answers, measurement = await ask(self._tools, subject, wanted, marks)
         await require_running(self._tools, subject, order.faults, "by the end of the requests, which prove nothing")
         kept = [RealAnswer(status=one.status, body=one.body, error=one.error) for one in answers]
         real = RealCase(case_index=order.case_index, answers=kept, measurement=measurement)
@@ -193,14 +198,14 @@ class CallActivities:
         Raises:
             HoldfastError: NO_PERMIT; ANALYZE_FAILED when the healthy request fails.
         """
-        subject, number = permit.subject, order.round * 1_000 + activity.info().attempt
+        subject, number = permit.subject, order.round * _APART + activity.info().attempt
         await self._send(subject, number)
         recorded = RecordedCalls(self._tools, subject)
         detail = await self._read_up_to(recorded, subject, number)
         found = await self._store_round(order, subject, recorded, detail)
-        await self._tools.store.save_call_round(
-            order.execution_id, CallRound(round=order.round, complete=not detail, detail=detail)
-        )
+        unread = await self._unread(order) if order.round == 1 and not detail else []
+        kept = CallRound(round=order.round, complete=not detail and not unread, detail=detail, unread=unread)
+        await self._tools.store.save_call_round(order.execution_id, kept)
         message = f"round {order.round} of discovery: {found.new} calls that healthy traffic does not cause"
         await self._log(order.execution_id, f"calls:{order.round}", message + (f"; {detail}" if detail else ""))
         return found
@@ -222,17 +227,27 @@ class CallActivities:
             return f"the recordings of {late} did not show the last request"
         return recorded.overflowed
 
+    async def _unread(self, order: CallsOrder) -> list[str]:
+        """Services that were broken, but whose failure the plan's request was not sent to in the end."""
+        asked = {one.case_index for one in await self._tools.store.real_cases(order.execution_id)}
+        broken = {one.service for one in await self._tools.store.captured(order.execution_id)}
+        names = (await self._tools.subject(order.execution_id)).plan.service_names
+        return [name for index, name in enumerate(names, start=1) if name in broken and index not in asked]
+
     async def _store_round(
         self, order: CallsOrder, subject: Subject, recorded: RecordedCalls, detail: str
     ) -> CallsFound:
         known = await recorded.known()
-        calls = list(recorded.fallback_calls(order.round, known))
+        calls = recorded.fallback_calls(order.round, known)
         await self._tools.store.save_calls(order.execution_id, calls)
-        captured = {(one.service, one.method, one.path) for one in await self._tools.store.captured(order.execution_id)}
+        captured = {
+            logic.CallKey(one.service, one.method, one.path)
+            for one in await self._tools.store.captured(order.execution_id)
+        }
         wanted = logic.to_capture(calls, subject.plan.service_names, captured)
         for service, keys in wanted.items():
             await self._tools.store.add_exchanges(order.execution_id, service, await recorded.exchanges(service, keys))
-        new = len({(one.service, one.method, one.path) for one in calls if one.new})
+        new = len({logic.key_of(one) for one in calls if one.new})
         pairs = await self._pairs(order, subject, calls)
         return CallsFound(complete=not detail, new=new, to_capture=sorted(wanted), pairs=pairs)
 

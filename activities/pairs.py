@@ -22,7 +22,7 @@ from workflows.contracts.windows import WindowKind
 from workflows.logic import fidelity
 from workflows.logic.cases import case_at
 from workflows.logic.durations import pair_requests
-from workflows.logic.fidelity import Answer, Side
+from workflows.logic.fidelity import Side, last_answer
 from workflows.logic.thresholds import PlanThresholds
 from workflows.logic.verdicts import case_verdict
 from workflows.names import WorkflowType
@@ -64,7 +64,7 @@ class PairActivities:
         answers, measurement = await ask(self._tools, subject, pair_requests(subject.plan))
         await require_running(self._tools, subject, order.faults, "by the end of its requests: they prove nothing")
         rules, faults = await self._judged(subject, order, with_rules, measurement)
-        found = fidelity.compared(order.case_id, Side([_kept(with_rules)], *rules), Side(answers, *faults))
+        found = fidelity.compared(order.case_id, Side([last_answer(with_rules)], *rules), Side(answers, *faults))
         pair = CheckedPair(case_index=order.case_index, finding=found, verdict=faults[0], measurement=measurement)
         await self._save(order.execution_id, pair)
         return found
@@ -137,8 +137,3 @@ async def refuse_foreign(tools: Toolbox, order: PairOrder | AskOrder, subject: S
 
 def _measured_pair(result: CaseResult) -> bool:
     return result.case_type is CaseType.DUAL and result.outcome is CaseOutcome.MEASURED
-
-
-def _kept(measurement: Measurement) -> Answer:
-    kinds = ", ".join(measurement.errors_by_kind)
-    return Answer(measurement.response_code, measurement.response_body, kinds)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Mapping
 
 from activities.toolbox import Subject, Toolbox
 from clients.proxy import ProxyClient
@@ -14,6 +14,7 @@ from workflows.contracts.exchange import RecordedExchange
 from workflows.contracts.windows import WindowKind
 from workflows.logic import calls as logic
 from workflows.logic.calls import CallKey
+from workflows.logic.cases import places_of
 from workflows.logic.tokens import BAGGAGE_HEADER, case_of_marker
 from workflows.names import record_of_session
 
@@ -27,6 +28,9 @@ MOST_REQUESTS = 2_000
 """Different calls whose request is kept."""
 
 _AT_ONCE = 8
+
+_ENOUGH = 2
+"""Requests of a case from which on a path that all of them cause counts as one that does not change."""
 
 
 async def sessions_of(client: ProxyClient, subject: Subject) -> dict[str, str]:
@@ -110,41 +114,29 @@ class RecordedCalls:
                 found.add(CallKey(service, one.method, one.path))
         return found
 
-    def fallback_calls(self, number: int, known: Collection[CallKey]) -> Iterator[FallbackCall]:
+    def fallback_calls(self, number: int, known: Collection[CallKey]) -> list[FallbackCall]:
         """Every call that a failure adds, and every healthy one that the analysis did not have; by case."""
-        healthy, asks = logic.most(self._counts[0].values()), self._counts[0]
-        first, last = asks[min(asks)], asks[max(asks)]
-        never = logic.never_ruled(first, last, known)
-        for key in sorted(healthy.keys() - set(known)):
-            yield self._call(key, 0, number, (healthy[key], healthy[key]), never, new=True)
-        for case_index in sorted(self._counts.keys() - {0}):
-            broken = logic.most(self._counts[case_index].values())
-            never_here = never | logic.never_ruled(broken, broken, known)
-            for key in sorted(logic.added(healthy, broken)):
-                times = (broken[key], healthy[key])
-                yield self._call(key, case_index, number, times, never_here, new=key not in known)
+        services, asks = len(self._subject.plan.services), self._counts[0]
+        healthy, first, last = logic.most(asks.values()), asks[min(asks)], asks[max(asks)]
+        cases = {index: logic.most(found.values()) for index, found in sorted(self._counts.items()) if index}
+        others = {key for index in cases for key in self._changing(index)}
+        never = logic.never_ruled(first, last, known, others, self._subject.plan.request.url)
+        unrecorded = logic.Calls({key: times for key, times in healthy.items() if key not in known})
+        calls = logic.fallback_calls(0, number, [], unrecorded, known)
+        for index, broken in cases.items():
+            alone = [cases.get(1 + place, logic.Calls()) for place in places_of(services, index) if index > services]
+            calls += logic.fallback_calls(index, number, [healthy, *alone], broken, known)
+        return [self._with_reason(call, never) for call in calls]
 
-    def _call(
-        self,
-        key: CallKey,
-        case_index: int,
-        number: int,
-        times: tuple[int, int],
-        never: dict[CallKey, str],
-        *,
-        new: bool,
-    ) -> FallbackCall:
-        return FallbackCall(
-            service=key.service,
-            method=key.method,
-            path=key.path,
-            case_index=case_index,
-            times=times[0],
-            healthy_times=times[1],
-            new=new,
-            round=number,
-            reason=(never.get(key) or self._why_not(key)) if new else "",
-        )
+    def _changing(self, case_index: int) -> set[CallKey]:
+        """The calls of a case of which it is not known that every request makes the same ones."""
+        asks = list(self._counts[case_index].values())
+        made = {key for ask in asks for key in ask}
+        return made if len(asks) < _ENOUGH else {key for key in made if any(key not in ask for ask in asks)}
+
+    def _with_reason(self, call: FallbackCall, never: Mapping[CallKey, str]) -> FallbackCall:
+        key = logic.key_of(call)
+        return call.model_copy(update={"reason": never.get(key) or self._why_not(key)}) if call.new else call
 
     def _why_not(self, key: CallKey) -> str:
         """Why the failure of a call cannot be captured; empty when it can."""

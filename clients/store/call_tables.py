@@ -59,4 +59,5 @@ class CallRoundRow(Row, table=True):
     round_number: int
     complete: bool
     detail: str = Field(default="", sa_column=text_column())
+    unread: list[str] = Field(sa_column=Column(AnyJson, nullable=False))
     created_at: datetime = Field(default_factory=utc_now, sa_column=time_column())

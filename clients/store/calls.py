@@ -98,6 +98,7 @@ class Calls:
             "round_number": found.round,
             "complete": found.complete,
             "detail": found.detail,
+            "unread": found.unread,
             "created_at": utc_now(),
         }
         async with writing(self._engine) as work:
@@ -151,4 +152,4 @@ def _real_case(row: RealCaseRow, index: int) -> RealCase:
 
 
 def _round(row: CallRoundRow) -> CallRound:
-    return CallRound(round=row.round_number, complete=row.complete, detail=row.detail)
+    return CallRound(round=row.round_number, complete=row.complete, detail=row.detail, unread=row.unread)

@@ -75,9 +75,12 @@ def plan_for(bench: Bench, **changes: Any) -> dict[str, Any]:
 
 @pytest.fixture
 async def listing(temporal: Client, tmp_path: Path) -> AsyncIterator[Bench]:
-    async with Lab(SHOP, settings=QUICK, ports=PortChoice.FREE) as lab, Bench(temporal, lab, tmp_path) as bench:
-        async with running(temporal, bench.settings):
-            yield bench
+    async with (
+        Lab(SHOP, settings=QUICK, ports=PortChoice.FREE) as lab,
+        Bench(temporal, lab, tmp_path) as bench,
+        running(temporal, bench.settings),
+    ):
+        yield bench
 
 
 async def test_a_fallback_call_is_found_and_its_pair_fails(listing: Bench) -> None:

@@ -66,10 +66,11 @@ async def test_real_answers_of_no_case_are_refused(store: Store, run: int) -> No
 
 
 async def test_a_round_that_is_repeated_replaces_the_earlier_one(store: Store, run: int) -> None:
-    await store.save_call_round(run, CallRound(round=2, complete=True))
-    await store.save_call_round(run, CallRound(round=1, complete=False, detail="the proxy was gone"))
+    second = CallRound(round=2, complete=False, detail="the proxy was gone", unread=["cart", "reviews"])
+    await store.save_call_round(run, second)
+    await store.save_call_round(run, CallRound(round=1, complete=False, detail="it began"))
     await store.save_call_round(run, CallRound(round=1, complete=True))
-    assert await store.call_rounds(run) == [CallRound(round=1, complete=True), CallRound(round=2, complete=True)]
+    assert await store.call_rounds(run) == [CallRound(round=1, complete=True), second]
 
 
 async def test_runs_have_calls_of_their_own(store: Store, run: int) -> None:

@@ -62,6 +62,8 @@ class CallRound(Contract):
     """Whether the recordings showed everything up to the end of the round."""
     detail: str = ""
     """Why not."""
+    unread: list[str] = []
+    """Services whose calls, or under whose failure calls, could not be read. Not complete without any: all."""
 
 
 class FoundBy(StrEnum):

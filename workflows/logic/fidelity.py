@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Sequence
 from math import ceil
 from typing import Any, NamedTuple
 
+from workflows.contracts.calls import RealAnswer
+from workflows.contracts.exchange import Measurement
 from workflows.contracts.execution import Verdict
 from workflows.contracts.fidelity import PairFidelity, PairFinding, PairOutcome
+from workflows.logic.volatile import masked
 
 MOST_PAIRS = 10_000
 """Pairs that one run verifies: with more, the history of the run would grow beyond its bound."""
@@ -25,15 +27,6 @@ SHOWN = 50
 
 _PLACES = 5
 """Places of a body that are named."""
-
-_VOLATILE = (
-    (re.compile(r"\b[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\b"), "<uuid>"),
-    (re.compile(r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?: ?Z|[+-]\d\d:?\d\d)?"), "<time>"),
-    (re.compile(r"\b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT\b"), "<time>"),
-    (re.compile(r"\b(?=[0-9a-fA-F]*[0-9])[0-9a-fA-F]{16,}\b"), "<id>"),
-    (re.compile(r"\b1\d{9}(?:\d{3}|\d{6}|\d{9})?\b"), "<epoch>"),
-)
-"""What differs between two answers of a service that does the same: ids, trace ids and times, by their shape."""
 
 
 class Answer(NamedTuple):
@@ -53,6 +46,12 @@ class Side(NamedTuple):
     """With rules the last one, which is what the store keeps; with faults all of them."""
     verdict: Verdict
     reason: str
+
+
+def last_answer(measurement: Measurement) -> Answer:
+    """The answer that the load test keeps of a case."""
+    kinds = ", ".join(measurement.errors_by_kind)
+    return Answer(measurement.response_code, measurement.response_body, kinds)
 
 
 def how_many(pairs: int, share: float) -> int:
@@ -103,6 +102,15 @@ def compared(case_id: str, rules: Side, faults: Side) -> PairFinding:
     )
 
 
+def differences(rules: Measurement, real: Sequence[RealAnswer]) -> list[str]:
+    """What differs, in status and body alone, between the answer by rules and those of really broken services."""
+    if not real:
+        return []
+    faults = [Answer(one.status, one.body, one.error) for one in real]
+    verdict = Verdict.INCONCLUSIVE
+    return compared("", Side([last_answer(rules)], verdict, ""), Side(faults, verdict, "")).differs
+
+
 def _status(answer: Answer) -> str:
     return str(answer.status) if answer.status is not None else f"no answer ({answer.error})"
 
@@ -142,14 +150,14 @@ def _leaves(body: str) -> dict[str, Any]:
     try:
         parsed = json.loads(body)
     except (ValueError, RecursionError):
-        return {"text": _settled(body)}
+        return {"text": masked(body)}
     found: dict[str, Any] = {}
     ahead: list[tuple[str, Any]] = [("$", parsed)]
     while ahead:
         place, value = ahead.pop()
         inside: Iterable[tuple[str, Any]] = ()
         if isinstance(value, dict):
-            inside = ((f"{place}.{_settled(name)}", one) for name, one in value.items())
+            inside = ((f"{place}.{masked(name)}", one) for name, one in value.items())
         elif isinstance(value, list):
             inside = ((f"{place}[{number}]", one) for number, one in enumerate(value))
         if value and isinstance(value, (dict, list)):
@@ -161,17 +169,11 @@ def _leaves(body: str) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, str):
-        return str, _settled(value)
-    if isinstance(value, int) and not isinstance(value, bool) and _settled(str(value)) == "<epoch>":
+        return str, masked(value)
+    if isinstance(value, int) and not isinstance(value, bool) and masked(str(value)) == "<epoch>":
         return "<epoch>"
     # With its kind: Python takes true for 1, and text may read like anything.
     return value if isinstance(value, (int, float)) and not isinstance(value, bool) else (type(value), str(value))
-
-
-def _settled(text: str) -> str:
-    for pattern, word in _VOLATILE:
-        text = pattern.sub(word, text)
-    return text
 
 
 def counted(before: PairFidelity, findings: Iterable[PairFinding]) -> PairFidelity:

@@ -54,6 +54,7 @@ def upgrade() -> None:
         sa.Column("round_number", sa.Integer(), nullable=False),
         sa.Column("complete", sa.Boolean(), nullable=False),
         sa.Column("detail", sa.Text(), nullable=False),
+        sa.Column("unread", sa.JSON(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
             ["execution_id"], ["task_execution.id"], name=op.f("fk_call_round_execution_id"), ondelete="CASCADE"

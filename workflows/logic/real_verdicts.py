@@ -1,0 +1,80 @@
+"""What becomes of a case: the verdict by its rules, unless really broken services differ, or it is in doubt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from workflows.contracts.calls import Doubt, DoubtKind, FoundBy
+from workflows.contracts.exchange import Measurement
+from workflows.contracts.execution import Verdict
+from workflows.contracts.load import CaseOutcome
+from workflows.logic.thresholds import Thresholds
+from workflows.logic.verdicts import case_verdict
+
+ALLOW_TWO = "allow two faults at once (HOLDFAST_MAX_ACTIVE_FAULTS=2) to see such pairs really broken"
+"""The hint where the worker allows only one."""
+
+
+class Real(NamedTuple):
+    """What a case did while its services were really broken."""
+
+    differs: Sequence[str]
+    """In what its answers differ, in status or body, from the one by rules; empty when they agree."""
+    verdict: Verdict
+    reason: str
+
+
+class Settled(NamedTuple):
+    """What became of a measured case."""
+
+    outcome: CaseOutcome
+    verdict: Verdict | None
+    reason: str
+    found_by: FoundBy | None
+
+
+def real_verdict(
+    real: Measurement, rules: Measurement, meets: Thresholds, baseline: Measurement | None
+) -> tuple[Verdict, str]:
+    """The verdict of what was measured with real faults, by the limits of its case.
+
+    Not by `slo.regression`: that takes more requests than anybody wants to send to broken services.
+    """
+    return case_verdict(real.model_copy(update={"control": rules.control}), replace(meets, regression=None), baseline)
+
+
+def settled(
+    rules: tuple[Verdict, str],
+    by_limits: Verdict,
+    reals: Sequence[Real] = (),
+    doubt: Doubt | None = None,
+    hint: str = "",
+) -> Settled:
+    """Settle a measured case.
+
+    `rules`: verdict and reason by its rules; `by_limits`: the same without `slo.regression`, as the real ones are
+    judged. A real verdict counts only where status or body differ: a rule answers at once, a broken service may not.
+    """
+    verdict, reason = rules
+    others = [real for real in reals if real.differs]
+    failing = next((real for real in others if real.verdict is Verdict.FAILED), None)
+    if failing is not None and verdict is not Verdict.FAILED:
+        return _really(failing)
+    if reals and len(others) == len(reals) and failing is None and by_limits is Verdict.FAILED:
+        return _really(others[0])
+    if reals or doubt is None:
+        return Settled(CaseOutcome.MEASURED, verdict, reason, FoundBy.RULES)
+    if doubt.kind is DoubtKind.UNANSWERED:
+        return Settled(CaseOutcome.INVALID, None, doubt.reason, None)
+    if verdict is Verdict.PASSED:
+        why = f"{doubt.reason}; {hint}" if hint else doubt.reason
+        return Settled(CaseOutcome.MEASURED, Verdict.INCONCLUSIVE, why, FoundBy.RULES)
+    return Settled(CaseOutcome.MEASURED, verdict, reason, FoundBy.RULES)
+
+
+def _really(real: Real) -> Settled:
+    found = f"found with real faults: {', '.join(real.differs)}"
+    reason = f"{real.reason}; {found}" if real.reason else found
+    return Settled(CaseOutcome.MEASURED, real.verdict, reason, FoundBy.REAL_FAULTS)
