@@ -27,8 +27,8 @@ MOST_PAIRS = 1_000
 class PairsWish(ExecutionRef):
     """Asks which pairs are to be verified."""
 
-    share: float
-    """Percent of the measured pairs."""
+    share: float | None = None
+    """Percent of the measured pairs. None: only those that rules leave in doubt."""
 
 
 class ChosenPairs(Contract):
