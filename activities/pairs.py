@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from temporalio import activity
 
 from activities.asking import ask, require_running
+from activities.evidence import evidence_of, measured_of
 from activities.permit import COMPARE, Permit, acts, no_permit, writes
 from activities.toolbox import Subject, Toolbox
 from activities.windows_of import case_index
@@ -21,10 +20,12 @@ from workflows.contracts.pairs import ChosenPairs, PairOrder, PairsWish, Uncheck
 from workflows.contracts.windows import WindowKind
 from workflows.logic import fidelity
 from workflows.logic.cases import case_at
+from workflows.logic.doubts import doubted_pairs
 from workflows.logic.durations import pair_requests
 from workflows.logic.fidelity import Side, last_answer
+from workflows.logic.guardrails import FAULTS_OF_A_PAIR
+from workflows.logic.real_verdicts import real_verdict
 from workflows.logic.thresholds import PlanThresholds
-from workflows.logic.verdicts import case_verdict
 from workflows.names import WorkflowType
 
 
@@ -37,13 +38,30 @@ class PairActivities:
     @activity.defn(name="choose_pairs")
     @writes(WorkflowType.RESILIENCE_TEST)
     async def choose(self, wish: PairsWish) -> ChosenPairs:
-        """Choose a share of the pairs that were measured; the same ones whenever it is asked."""
+        """Choose a share of the measured pairs, and those in doubt; the same ones whenever it is asked.
+
+        None where the worker allows no two faults at once.
+        """
         results = await self._tools.store.results(wish.execution_id)
         measured = [one.case_index for one in results if _measured_pair(one)]
-        cases = [] if wish.share is None else fidelity.chosen(measured, wish.share)
+        cases: list[int] = []
+        if self._tools.rails.max_active_faults >= FAULTS_OF_A_PAIR:
+            asked = fidelity.chosen(measured, wish.share) if wish.share is not None else []
+            doubted = await self._doubted(wish.execution_id, results, measured)
+            cases = sorted(list(dict.fromkeys([*asked, *doubted]))[: fidelity.MOST_PAIRS])
         message = f"{len(cases)} of {len(measured)} measured pairs run with two real faults"
         await self._tools.store.log(wish.execution_id, "pairs:chosen", LogLevel.INFO, message)
         return ChosenPairs(measured=len(measured), cases=cases)
+
+    async def _doubted(self, execution_id: int, results: list[CaseResult], measured: list[int]) -> list[int]:
+        """The pairs that rules leave in doubt. Not by pairs that were asked since: a repetition would choose others."""
+        plan = await self._tools.store.plan(execution_id)
+        evidence = await evidence_of(self._tools.store, execution_id, plan, measured_of(results))
+        if evidence is None:
+            return []
+        return await asyncio.to_thread(
+            doubted_pairs, evidence.doubts, plan.service_names, set(measured), evidence.real, evidence.substituted
+        )
 
     @activity.defn(name="compare_pair")
     @acts(COMPARE)
@@ -79,16 +97,12 @@ class PairActivities:
     async def _judged(
         self, subject: Subject, order: PairOrder, with_rules: Measurement, with_faults: Measurement
     ) -> tuple[tuple[Verdict, str], tuple[Verdict, str]]:
-        """Both sides by the same thresholds, against the same baseline.
-
-        Not by `slo.regression`: that takes more requests than anybody wants to send to two broken services.
-        """
+        """Both sides by the same thresholds, against the same baseline."""
         results = await self._tools.store.results_in(order.execution_id, 0, 1)
         baseline = results[0].measurement if results else None
         meets = PlanThresholds(subject.plan).of(case_at(subject.plan.service_names, order.case_index))
-        alone = replace(meets, regression=None)
-        beside = with_faults.model_copy(update={"control": with_rules.control})
-        return case_verdict(with_rules, alone, baseline), case_verdict(beside, alone, baseline)
+        rules = real_verdict(with_rules, with_rules, meets, baseline)
+        return rules, real_verdict(with_faults, with_rules, meets, baseline)
 
     @activity.defn(name="note_unchecked_pair")
     @writes(WorkflowType.PAIRS_WINDOW)

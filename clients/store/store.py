@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Self
 
@@ -45,6 +45,7 @@ from workflows.contracts.timing import Timing
 from workflows.contracts.windows import LedgerEntry, LedgerUpdate, ServiceStability, StabilityMoment
 from workflows.logic.environments import environment_of
 from workflows.logic.lenient_plans import LenientPlan
+from workflows.logic.real_verdicts import Settled
 
 
 class Store:
@@ -282,6 +283,10 @@ class Store:
     async def save_case_verdicts(self, execution_id: int, verdicts: dict[int, tuple[Verdict, str]]) -> None:
         """Store verdict and reason of measured cases, by case index. See `Results.save_verdicts`."""
         await self._results.save_verdicts(execution_id, verdicts)
+
+    async def settle_cases(self, execution_id: int, settled: Mapping[int, Settled]) -> None:
+        """Store what becomes of measured cases, by case index. See `Results.settle`."""
+        await self._results.settle(execution_id, settled)
 
     async def save_pair(self, execution_id: int, pair: CheckedPair) -> None:
         """Store what came of a pair with two real faults; the first one stays. See `PairChecks.save`."""

@@ -172,3 +172,9 @@ def test_a_pair_s_fault_has_a_name_of_its_own() -> None:
     told = named_fault(pair)
     assert told is not None
     assert told.is_in(service)
+
+
+def test_no_pair_is_explained_by_what_was_measured() -> None:
+    """Pairs in doubt are chosen among the measured ones, and there may be none."""
+    assert in_words(PairFidelity(share=100)).endswith("none, because no pair was measured")
+    assert in_words(PairFidelity(share=100, measured=3)).endswith("none, because none was chosen")

@@ -28,7 +28,7 @@ class PairsWish(ExecutionRef):
     """Asks which pairs are to be verified."""
 
     share: float | None = None
-    """Percent of the measured pairs; None: only those whose result is in doubt."""
+    """Percent of the measured pairs. None: only those that rules leave in doubt."""
 
 
 class ChosenPairs(Contract):

@@ -201,7 +201,8 @@ def counted(before: PairFidelity, findings: Iterable[PairFinding]) -> PairFideli
 def in_words(found: PairFidelity) -> str:
     """One sentence: how many pairs agree, and in what."""
     if not found.chosen:
-        return "pairs with two real faults: none, because no pair was measured"
+        why = "none was chosen" if found.measured else "no pair was measured"
+        return f"pairs with two real faults: none, because {why}"
     of = (
         f"{found.chosen} of {found.measured} measured pairs"
         if found.chosen < found.measured
