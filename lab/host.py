@@ -161,10 +161,10 @@ class Host:
         if effect.restarts:
             self._background.later(self._settings.restart_time, partial(self.lift, fault))
 
-    async def lift(self, fault: str) -> None:
+    async def lift(self, fault: str, *, rollout: bool = True) -> None:
         """End a fault's effect; what had to be started again needs a rollout to be ready."""
         effect = self.effects.pop(fault, None)
-        if effect is not None and (effect.restarts or effect.kind is EffectKind.REMOVED):
+        if rollout and effect is not None and (effect.restarts or effect.kind is EffectKind.REMOVED):
             self.begin_rollout()
         await self._sync()
 
