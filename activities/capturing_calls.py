@@ -15,7 +15,7 @@ from activities.recorded_calls import RecordedCalls
 from activities.toolbox import Subject, Toolbox
 from clients.fixtures import refuse_unsound
 from clients.proxy_wire import RecordedEntry
-from clients.reader import Limits, NoAnswerError, fetch
+from clients.reader import SHUT_DOOR, Limits, NoAnswerError, Trouble, fetch
 from clients.store.read_models import LogLevel
 from workflows.contracts.errors import ErrorCode, HoldfastError
 from workflows.contracts.exchange import CapturedAnswer, RecordedExchange, ReplayedAnswer
@@ -32,6 +32,9 @@ LONGEST_ANSWER = 1 << 20
 """Bytes of an answer that are captured, as the proxy's replays may have."""
 
 _LONGEST_REQUEST = timedelta(seconds=30)
+
+_OF_THE_SERVICE = (Trouble.CONNECT, Trouble.TIMEOUT, Trouble.BROKEN)
+"""What a broken service does. Anything else is trouble with the request, or with reading: no failure of the service."""
 
 _NOT_SENT_AGAIN = frozenset(
     ("host", "content-length", "connection", "transfer-encoding", "accept-encoding", "expect", "keep-alive", "te",
@@ -146,6 +149,11 @@ async def _answer(address: str, request: RecordedEntry, limits: Limits) -> Repla
     try:
         answer = await fetch(request.method, url, limits, headers=headers, body=body)
     except NoAnswerError as error:
+        if error.trouble not in _OF_THE_SERVICE or error.name == SHUT_DOOR:
+            raise HoldfastError(
+                ErrorCode.REPLAY_FAILED,
+                f"no answer to {request.method} {request.path[:200]} can be had: {error.trouble} ({error.name})",
+            ) from error
         return ReplayedAnswer(url=url, method=request.method, status=0, error_message=error.name)
     kind = {"content-type": [answer.content_type]} if answer.content_type else {}
     return ReplayedAnswer(url=url, method=request.method, status=answer.status, headers=kind, body=answer.text)

@@ -115,3 +115,22 @@ def test_json_may_have_as_many_values_as_its_limit_and_no_more() -> None:
 def test_numbers_that_json_or_python_cannot_hold_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"not JSON|bounds|digits"):
         parse(text)
+
+
+async def test_no_header_is_sent_twice_whatever_its_case() -> None:
+    """Recorded requests bring lower-case names of headers that we would send ourselves."""
+    async with raw_server(sized(0, b"")) as server:
+        await fetch("GET", server.url, LIMITS, headers={"user-agent": "a shop", "ACCEPT": "text/html"})
+    lines = server.heads[0].decode().splitlines()
+    names = [line.partition(":")[0].lower() for line in lines[1:] if line]
+    assert len(names) == len(set(names))
+    assert "user-agent: a shop" in lines
+    assert "ACCEPT: text/html" in lines
+
+
+async def test_the_kind_of_an_answer_is_kept_and_cut() -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nContent-Type: text/html" + b"x" * 5_000 + END
+    async with raw_server(head) as server:
+        kind = (await fetch("GET", server.url, LIMITS)).content_type
+    assert kind.startswith("text/html")
+    assert len(kind) == 200
