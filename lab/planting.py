@@ -184,10 +184,10 @@ def _fallback_chain(draft: Draft, site: Site, chance: random.Random) -> list[Pla
 def _retry_path(draft: Draft, site: Site, _chance: random.Random) -> list[Planted]:
     """Either of two suffices; one alone is required."""
     called = [site.free.pop() for _ in range(min(2, len(site.free) if site.caller == 0 else 1))]
-    for one in called:
-        again = {"retries": 1, "retry_path": draft.rare_path(one, "again")}
-        draft.special[site.caller, one] = again | ({"required": True} if len(called) == 1 else {})
-    names = tuple(sorted(draft.names[one] for one in called))
+    for number in called:
+        again = {"retries": 1, "retry_path": draft.rare_path(number, "again")}
+        draft.special[site.caller, number] = again | ({"required": True} if len(called) == 1 else {})
+    names = tuple(sorted(draft.names[number] for number in called))
     if len(called) > 1:
         draft.needs_one_of[site.caller].append(names)
     return [Planted(Weakness.RETRY_PATH, (names,))]

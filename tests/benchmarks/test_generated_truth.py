@@ -38,7 +38,10 @@ def test_a_pass_of_what_really_fails_is_false(truth: RealOutcome) -> None:
     """An error, no answer, or an answer that is slower than the plan allows."""
     found = rows(case(truth, Verdict.PASSED), case(WELL, Verdict.PASSED))
     assert (found["false passes"].value, found["false passes"].met) == ("1 of 2", False)
-    assert "planted as fallback_path 1; `holdfast lab --generate chain:6 --seed 0" in found["false passes"].note
+    assert (
+        "planted as fallback_path 1; in 1 of the systems: `holdfast lab --generate chain:6 --seed 0"
+        in found["false passes"].note
+    )
     assert "a+b: passed (why), really" in found["false passes"].note
     assert found["false alarms"].value == found["invalid or inconclusive"].value == "0 of 2"
     assert found["cases that really fail"].value == "1 of 2"
@@ -80,8 +83,8 @@ def test_systems_are_of_all_shapes_sizes_and_weaknesses() -> None:
     assert {system.services for system in systems} == set(range(6, 13))
     assert {(system.shape, system.services) for system in systems} == {(s, n) for s in Shape for n in range(6, 13)}
     made = [system.made() for system in systems]
-    assert {weakness.kind for one in made for weakness in one.planted} == set(Weakness)
-    assert len({one.topology.namespace for one in made}) == 200
+    assert {weakness.kind for system in made for weakness in system.planted} == set(Weakness)
+    assert len({system.topology.namespace for system in made}) == 200
     assert wanted(0).ways(["a", "b"]) == {"a": Broken.ERROR, "b": Broken.REMOVE}
     assert wanted(1).ways(["a", "b"]) == {"a": Broken.REMOVE, "b": Broken.ERROR}
 

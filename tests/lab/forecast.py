@@ -23,7 +23,7 @@ class _Result(NamedTuple):
     ok: bool
     waiting: float
     failure: FailureKind = FailureKind.STATUS
-    """If it is one."""
+    """Of what kind, if it is not ok."""
 
 
 class Forecast:

@@ -71,7 +71,9 @@ def test_rare_weaknesses_are_all_that_is_weak(
     ways = dict(zip(names_of(generated), cycle([first, *set(Broken) - {first}]), strict=False))
     forecast = Forecast(generated.topology, [name for name, way in ways.items() if way is Broken.REMOVE])
     failing = forecast.failing_cases(ways, patience(generated))
-    expected = {"+".join(case) for case in cases(ways) if reported(generated.planted, {one: ways[one] for one in case})}
+    expected = {
+        "+".join(case) for case in cases(ways) if reported(generated.planted, {name: ways[name] for name in case})
+    }
     assert failing == expected
     assert {planted.kind for planted in generated.planted} <= kinds | {Weakness.FATAL}
 
