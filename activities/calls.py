@@ -12,7 +12,7 @@ from datetime import timedelta
 from temporalio import activity
 
 from activities.asking import ask, require_running
-from activities.base import poll, uncancelled
+from activities.base import NotRepeatedError, poll, uncancelled
 from activities.clocks import Deadline, deadline
 from activities.closing import UNKNOWN, close_recordings
 from activities.pairs import refuse_foreign
@@ -36,7 +36,7 @@ from workflows.contracts.execution import ExecutionRef
 from workflows.contracts.windows import WindowKind
 from workflows.logic import calls as logic
 from workflows.logic.cases import case_at
-from workflows.logic.durations import ANALYSIS_SENDS, MOST_DISCOVERY_PAIRS, calls_hold, pair_requests, single_requests
+from workflows.logic.durations import MOST_DISCOVERY_PAIRS, calls_hold, pair_requests, single_requests
 from workflows.logic.exclusions import PlanExclusions
 from workflows.logic.guardrails import too_few_for_pairs
 from workflows.logic.samples import is_error
@@ -45,6 +45,10 @@ from workflows.logic.tokens import calls_marker
 _AT_ONCE = 8
 """Recordings that the proxy is asked to start at once: each call lasts as long as a rollout."""
 
+
+_LOOKS = 2
+"""Healthy requests at the end of a round. The proxy collects what it has recorded from time to time: when the second one
+is there, a whole collection has begun after everything before the first one."""
 
 _APART = 1_000
 """Between the numbers of requests of different attempts, or rounds: more than either has requests."""
@@ -69,11 +73,15 @@ class CallActivities:
                 ANALYZE_FAILED when a service that the request reaches cannot be recorded.
         """
         subject = permit.subject
-        if activity.info().attempt > 1:
-            await self._stop_earlier(subject)
-        needed = await self._reached(subject)
-        await self._refuse_recorded(subject)
-        await uncancelled(self._start_all(subject, needed))
+        try:
+            if activity.info().attempt > 1:
+                await self._stop_earlier(subject)
+            needed = await self._reached(subject)
+            await self._refuse_recorded(subject)
+            await uncancelled(self._start_all(subject, needed))
+        except HoldfastError as error:
+            # Only the death of a worker is answered with another attempt: this one has told what is wrong.
+            raise NotRepeatedError(error.code, error.message, hint=error.hint) from error
         services = len(subject.plan.services)
         await self._log(order.execution_id, "calls:recording", f"recording the calls of {services} services")
 
@@ -146,17 +154,21 @@ class CallActivities:
         mark = calls_marker(subject.execution.record_id, 0, number)
         request = prepare(subject.plan.request, self._tools.secrets, mark)
         what = ""
-        for attempt in range(ANALYSIS_SENDS):
+
+        async def send() -> bool | None:
+            nonlocal what
             sample = await self._tools.load.send_once(request)
-            if not is_error(sample):
-                return
             what = sample.error_kind or f"status {sample.status}"
-            await asyncio.sleep(subject.execution.timing.poll.total_seconds() * attempt)
-        raise HoldfastError(
-            ErrorCode.ANALYZE_FAILED,
-            f"the plan's request fails while nothing is broken: {what}",
-            hint="did the system recover from the last fault? see the report's timeline",
-        )
+            return None if is_error(sample) else True
+
+        # Callers may go on without a service for a while after it is back.
+        end = deadline(subject.plan.timeouts.stability)
+        if await poll(send, end=end, every=subject.execution.timing.poll) is None:
+            raise HoldfastError(
+                ErrorCode.ANALYZE_FAILED,
+                f"the plan's request fails while nothing is broken: {what}",
+                hint="did the system recover from the last fault? see the report's timeline",
+            )
 
     @activity.defn(name="ask_broken")
     @acts(ASK)
@@ -198,10 +210,12 @@ class CallActivities:
         Raises:
             HoldfastError: NO_PERMIT; ANALYZE_FAILED when the healthy request fails.
         """
-        subject, number = permit.subject, order.round * _APART + activity.info().attempt
-        await self._send(subject, number)
-        recorded = RecordedCalls(self._tools, subject)
-        detail = await self._read_up_to(recorded, subject, number)
+        subject, recorded = permit.subject, RecordedCalls(self._tools, permit.subject)
+        detail, number = "", order.round * _APART + activity.info().attempt * _LOOKS
+        end = deadline(subject.plan.timeouts.analyze)
+        for look in range(_LOOKS):
+            await self._send(subject, number + look)
+            detail = detail or await self._read_up_to(recorded, subject, number + look, end)
         found = await self._store_round(order, subject, recorded, detail)
         unread = await self._unread(order) if order.round == 1 and not detail else []
         kept = CallRound(round=order.round, complete=not detail and not unread, detail=detail, unread=unread)
@@ -210,7 +224,7 @@ class CallActivities:
         await self._log(order.execution_id, f"calls:{order.round}", message + (f"; {detail}" if detail else ""))
         return found
 
-    async def _read_up_to(self, recorded: RecordedCalls, subject: Subject, number: int) -> str:
+    async def _read_up_to(self, recorded: RecordedCalls, subject: Subject, number: int, end: Deadline) -> str:
         """Read until the calls of this healthy request are there and nothing follows; why they never were, else."""
         settled = 0
 
@@ -221,7 +235,6 @@ class CallActivities:
             return True if settled > 1 or recorded.overflowed else None
 
         every = max(subject.execution.timing.poll, timedelta(milliseconds=50))
-        end = deadline(subject.plan.timeouts.analyze)
         if await poll(look, end=end, every=every) is None:
             late = ", ".join(recorded.missing(number)[:5]) or "a service"
             return f"the recordings of {late} did not show the last request"

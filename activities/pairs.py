@@ -51,8 +51,9 @@ class PairActivities:
             asked = fidelity.chosen(measured, wish.share) if wish.share is not None else []
             doubted = await self._doubted(wish.execution_id, results, measured)
             cases = sorted(list(dict.fromkeys([*asked, *doubted]))[: fidelity.MOST_PAIRS])
-        message = f"{len(cases)} of {len(measured)} measured pairs run with two real faults"
-        await self._tools.store.log(wish.execution_id, "pairs:chosen", LogLevel.INFO, message)
+        if wish.share is not None or cases:
+            message = f"{len(cases)} of {len(measured)} measured pairs run with two real faults"
+            await self._tools.store.log(wish.execution_id, "pairs:chosen", LogLevel.INFO, message)
         return ChosenPairs(measured=len(measured), cases=cases)
 
     async def _doubted(self, execution_id: int, results: list[CaseResult], measured: list[int]) -> list[int]:

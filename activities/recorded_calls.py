@@ -101,10 +101,9 @@ class RecordedCalls:
 
     def missing(self, number: int) -> list[str]:
         """Services that the first healthy request has reached, and this one, as far as is known, has not."""
-        healthy = self._counts[0]
-        first = healthy[min(healthy)] if healthy else Counter[CallKey]()
-        reached = {key.service for key in healthy[number]}
-        return sorted({key.service for key in first} - reached) or ([] if reached else self._subject.plan.service_names)
+        reached = {key.service for key in self._counts[0][number]}
+        late = {key.service for key in self._first} - reached
+        return sorted(late) if reached else self._subject.plan.service_names
 
     async def known(self) -> set[CallKey]:
         """The calls that the analysis has recorded, and those that were added since."""
@@ -116,17 +115,38 @@ class RecordedCalls:
 
     def fallback_calls(self, number: int, known: Collection[CallKey]) -> list[FallbackCall]:
         """Every call that a failure adds, and every healthy one that the analysis did not have; by case."""
-        services, asks = len(self._subject.plan.services), self._counts[0]
-        healthy, first, last = logic.most(asks.values()), asks[min(asks)], asks[max(asks)]
+        services = len(self._subject.plan.services)
         cases = {index: logic.most(found.values()) for index, found in sorted(self._counts.items()) if index}
+        under_failures = {key for calls in cases.values() for key in calls}
+        healthy, last = self._healthy(under_failures)
         others = {key for index in cases for key in self._changing(index)}
-        never = logic.never_ruled(first, last, known, others, self._subject.plan.request.url)
+        never = logic.never_ruled(self._first, last, known, others, self._subject.plan.request.url)
         unrecorded = logic.Calls({key: times for key, times in healthy.items() if key not in known})
         calls = logic.fallback_calls(0, number, [], unrecorded, known)
         for index, broken in cases.items():
             alone = [cases.get(1 + place, logic.Calls()) for place in places_of(services, index) if index > services]
             calls += logic.fallback_calls(index, number, [healthy, *alone], broken, known)
         return [self._with_reason(call, never) for call in calls]
+
+    @property
+    def _first(self) -> logic.Calls:
+        """The calls of the first healthy request, before anything was broken."""
+        asks = self._counts[0]
+        return asks[min(asks)] if asks else logic.Calls()
+
+    def _healthy(self, under_failures: Collection[CallKey]) -> tuple[logic.Calls, logic.Calls]:
+        """The calls of healthy requests, and those of the last one.
+
+        Callers may go on without a service for a while after it is back. So later requests count for calls that no
+        failure causes only, and how often a call is made is what the first request says.
+        """
+        asks = self._counts[0]
+        later = [logic.Calls({key: n for key, n in ask.items() if key not in under_failures}) for ask in asks.values()]
+        healthy = logic.Calls(self._first)
+        for key, times in logic.most(later).items():
+            healthy.setdefault(key, times)
+        last = asks[max(asks)] if asks else logic.Calls()
+        return healthy, logic.Calls({key: n for key, n in last.items() if key in healthy})
 
     def _changing(self, case_index: int) -> set[CallKey]:
         """The calls of a case of which it is not known that every request makes the same ones."""

@@ -19,7 +19,7 @@ from workflows.contracts.faults import FaultReport
 from workflows.contracts.pairs import PairsReport, PairsWindowInput
 from workflows.contracts.windows import MOST_ROUNDS, FaultInput
 from workflows.injecting import Break, break_each
-from workflows.logic import durations
+from workflows.logic import coverage, durations
 from workflows.logic.fidelity import per_page
 from workflows.logic.window_rows import told_for
 from workflows.names import calls_workflow_id, fault_workflow_id
@@ -113,7 +113,9 @@ class DiscoveringRun(VerifyingRun):
     async def _capture_again(self, services: Sequence[str], number: int) -> list[FaultReport]:
         """One more fault in each of these services, in which the calls that were found are sent to it."""
         reports = []
-        for service in services[: durations.MOST_CAPTURES]:
+        # What is excluded for another reason than that healthy traffic does not reach it stays excluded.
+        lost = {one.service for one in self._excluded if one != coverage.no_traffic(one.service)} | self._needless
+        for service in [name for name in services if name not in lost][: durations.MOST_CAPTURES]:
             await self._unpaused()
             order = self._fault_input(service).model_copy(update={"discovery_round": number})
             reports.append(await self._capture_calls_of(service, order))
