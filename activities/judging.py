@@ -90,13 +90,13 @@ def _settled(
     meets, baseline = PlanThresholds(plan), measured.get(0)
     found = {}
     for index, verdict in verdicts.items():
+        asked = evidence.real.get(index)
+        if not asked:
+            found[index] = settled(verdict, verdict[0], [], evidence.doubts.doubt_of(index), hint)
+            continue
         rules, limits = measured[index], meets.of(case_at(plan.service_names, index))
-        reals = [
-            Real(one.differs, *real_verdict(one.measurement, rules, limits, baseline))
-            for one in evidence.real.get(index, ())
-        ]
-        by_limits = real_verdict(rules, rules, limits, baseline)[0] if reals else verdict[0]
-        found[index] = settled(verdict, by_limits, reals, evidence.doubts.doubt_of(index), hint)
+        reals = [Real(one.differs, *real_verdict(one.measurement, rules, limits, baseline)) for one in asked]
+        found[index] = settled(verdict, real_verdict(rules, rules, limits, baseline)[0], reals)
     return found
 
 

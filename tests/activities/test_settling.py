@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from activities.evidence import evidence_of
 from activities.executions import ExecutionActivities
 from activities.judging import JudgingActivities
 from activities.pairs import PairActivities
@@ -218,6 +219,20 @@ async def test_a_verified_pair_leaves_no_doubt_and_an_unchecked_one_does(judged:
     await judged.judge()
     assert (await judged.result("bestsellers", "reviews")).verdict is PASSED
     assert (await judged.result("inventory", "reviews")).outcome is CaseOutcome.INVALID
+
+
+async def test_cases_with_real_answers_are_in_no_doubt(judged: Judged) -> None:
+    """Whether they were asked for discovery or verified since, and whatever became of them by rules."""
+    await judged.read(complete=False)
+    await judged.measured()
+    await judged.really("bestsellers", "reviews")
+    await judged.checked("inventory", "reviews", differs=[], found=measurement(**FINE))
+    pairs = await judged.store.pairs(judged.run)
+    evidence = await evidence_of(judged.store, judged.run, judged.stage.plan, {}, pairs)
+    assert evidence is not None
+    in_doubt = evidence.doubts.among(judged.cases)
+    assert len(in_doubt) == 8
+    assert not {judged.index("bestsellers", "reviews"), judged.index("inventory", "reviews")} & in_doubt.keys()
 
 
 async def test_a_run_that_looked_for_no_calls_is_judged_as_before(judged: Judged) -> None:

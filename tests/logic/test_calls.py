@@ -73,6 +73,8 @@ def test_of_a_pair_only_what_neither_failure_alone_adds_is_new() -> None:
     first = healthy + Counter({get("catalog", "/list"): 2})
     second = healthy + Counter({get("catalog", "/list"): 1, get("page", "/again"): 1})
     both = healthy + Counter({get("catalog", "/list"): 2, get("page", "/again"): 1, get("prices", "/old"): 1})
+    more = healthy + Counter({get("catalog", "/list"): 3})
+    assert [one.healthy_times for one in fallback_calls(9, 2, [healthy, first, second], more, set())] == [2]
     found = fallback_calls(9, 2, [healthy, first, second], both, set())
     assert [key_of(one) for one in found] == [get("prices", "/old")]
 
