@@ -47,8 +47,8 @@ _AT_ONCE = 8
 
 
 _LOOKS = 2
-"""Healthy requests at the end of a round. The proxy collects what it has recorded from time to time: when the second one
-is there, a whole collection has begun after everything before the first one."""
+"""Healthy requests at the end of a round. The proxy collects what it has recorded from time to time: when the second
+one is there, a whole collection has begun after everything before the first one."""
 
 _APART = 1_000
 """Between the numbers of requests of different attempts, or rounds: more than either has requests."""
@@ -76,7 +76,10 @@ class CallActivities:
         try:
             if activity.info().attempt > 1:
                 await self._stop_earlier(subject)
-            needed = await self._reached(subject)
+            # Until the first round has been read, nothing is known of the calls under any failure.
+            unread = CallRound(round=1, complete=False, detail="the recordings were never read")
+            await self._tools.store.save_call_round(order.execution_id, unread)
+            needed = {one.service for one in await self._tools.store.recorded_calls(order.execution_id)}
             await self._refuse_recorded(subject)
             await uncancelled(self._start_all(subject, needed))
         except HoldfastError as error:
@@ -90,15 +93,6 @@ class CallActivities:
         closing = await close_recordings(self._tools, subject, Deadline.after(timing.rollout), timing.settle, UNKNOWN)
         if not closing.verified:
             raise HoldfastError(ErrorCode.PEER_ERROR, f"earlier recordings could not be stopped: {closing.detail}")
-
-    async def _reached(self, subject: Subject) -> set[str]:
-        """Services that the analysis recorded."""
-        found = await self._tools.store.propagation(subject.execution.execution_id)
-        reached = set()
-        for service in found:
-            if await self._tools.store.exchanges(subject.execution.execution_id, service):
-                reached.add(service)
-        return reached
 
     async def _refuse_recorded(self, subject: Subject) -> None:
         client = self._tools.proxy(subject.plan)

@@ -107,11 +107,8 @@ class RecordedCalls:
 
     async def known(self) -> set[CallKey]:
         """The calls that the analysis has recorded, and those that were added since."""
-        found = set()
-        for service in self._subject.plan.service_names:
-            for one in await self._tools.store.exchanges(self._subject.execution.execution_id, service):
-                found.add(CallKey(service, one.method, one.path))
-        return found
+        stored = await self._tools.store.recorded_calls(self._subject.execution.execution_id)
+        return {logic.key_of(one) for one in stored}
 
     def fallback_calls(self, number: int, known: Collection[CallKey]) -> list[FallbackCall]:
         """Every call that a failure adds, and every healthy one that the analysis did not have; by case."""
@@ -120,7 +117,8 @@ class RecordedCalls:
         under_failures = {key for calls in cases.values() for key in calls}
         healthy, last = self._healthy(under_failures)
         others = {key for index in cases for key in self._changing(index)}
-        never = logic.never_ruled(self._first, last, known, others, self._subject.plan.request.url)
+        given = self._subject.plan.request.model_dump_json(by_alias=True)
+        never = logic.never_ruled(self._first, last, known, others, given)
         unrecorded = logic.Calls({key: times for key, times in healthy.items() if key not in known})
         calls = logic.fallback_calls(0, number, [], unrecorded, known)
         for index, broken in cases.items():

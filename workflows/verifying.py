@@ -1,6 +1,6 @@
-"""A stage that only runs when asked for: pairs also with two real faults, compared with those made of rules.
+"""Pairs with two real faults, compared with those made of rules: those asked for, and those whose result is in doubt.
 
-It begins when the rules are off. What it finds is no part of the verdict: that is about the system, this about us.
+It begins when the rules are off. Where the answers differ, what really broken services did is the case's verdict.
 """
 
 from __future__ import annotations
