@@ -96,6 +96,15 @@ def test_a_page_is_covered_by_open_rules_alone(state: LedgerState | None) -> Non
     assert allowed is (state is LedgerState.OPEN)
 
 
+@pytest.mark.parametrize("changes", [{}, {"run_id": "2"}, {"workflow_id": "x"}])
+def test_only_the_run_itself_reads_calls_while_they_are_recorded(changes: dict[str, str]) -> None:
+    need = Need(callers=["ResilienceTest"], covered_by=WindowKind.CALLS, states=[LedgerState.OPEN], of_the_run=True)
+    asking = RUN.model_copy(update=changes)
+    recorded = standing(lock(), row(window_id="calls/1", kind=WindowKind.CALLS, state=LedgerState.OPEN))
+    assert bool(decide(need, asking, recorded, LOCK_ID, NOW).refused) is bool(changes)
+    assert "no unsettled calls window" in decide(need, RUN, standing(), LOCK_ID, NOW).refused
+
+
 def test_no_more_faults_are_on_than_may_be() -> None:
     two = standing(lock(), row(), row(window_id="fault/1/b", service="b"))
     assert too_many_faults(two, row(), 1)
