@@ -123,13 +123,13 @@ def recordings_start(services: int) -> timedelta:
 
 
 def single_requests(plan: Plan) -> int:
-    """How often a service that is really broken is asked: once at once, as often as the load test would ask at once."""
+    """How often a service that is really broken alone is asked: as often as the load test asks at once."""
     return min(plan.load.most_requests, plan.load.concurrency, MOST_SINGLE_REQUESTS)
 
 
 def single_asking(plan: Plan) -> timedelta:
-    """Upper bound on asking a service that is really broken, and room to look at the fault."""
-    return plan.request.timeout + timedelta(seconds=30)
+    """Upper bound on asking a service that is really broken, as `pair_asking`."""
+    return _asking(plan, single_requests(plan))
 
 
 def calls_hold(plan: Plan) -> timedelta:
@@ -157,7 +157,11 @@ def pair_requests(plan: Plan) -> int:
 
 def pair_asking(plan: Plan) -> timedelta:
     """Upper bound on asking a pair: every request taking its full timeout, and room to look at the faults."""
-    room, requests = timedelta(seconds=30), pair_requests(plan)
+    return _asking(plan, pair_requests(plan))
+
+
+def _asking(plan: Plan, requests: int) -> timedelta:
+    room = timedelta(seconds=30)
     if plan.load.rate is not None:
         return timedelta(seconds=requests / plan.load.rate) + plan.request.timeout + room
     return plan.request.timeout * -(-requests // min(plan.load.concurrency, requests)) + room
