@@ -6,6 +6,7 @@ import asyncio
 import faulthandler
 import functools
 import inspect
+import signal
 from collections.abc import Awaitable, Callable, Generator
 from typing import Any
 
@@ -15,6 +16,16 @@ from hypothesis import HealthCheck, settings
 # Tests assert no timings, and a machine may be busy: how long one example takes proves nothing.
 settings.register_profile("holdfast", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("holdfast")
+
+for _number, _usual in (
+    (signal.SIGINT, signal.default_int_handler),
+    (signal.SIGHUP, signal.SIG_DFL),
+    (signal.SIGQUIT, signal.SIG_DFL),
+):
+    # Tests that run in the background (`nohup make test-all &`) inherit that these are ignored, and so would every
+    # process that a test starts and signals.
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _usual)
 
 OF_ITS_TIME = 0.9
 """A test that hangs is cancelled after this share of its time limit: then everything it opened is closed in order.
