@@ -87,7 +87,7 @@ async def test_services_behind_a_forgetful_one_are_invalid_and_not_passed(
 ) -> None:
     """It does not forward baggage: its neighbours are broken once, but their failures cannot be selected by request.
 
-    Nor do recordings show which request caused a call: if all of them lack the header, nobody waits for one that has it.
+    Nor do recordings show which request caused a call: if all lack the header, nobody waits for one that has it.
     """
     async with ready(temporal, shop, tmp_path, forgetful=forgetful) as (bench, plan):
         summary = await bench.run(plan)
