@@ -204,6 +204,10 @@ class CallActivities:
         Raises:
             HoldfastError: NO_PERMIT; ANALYZE_FAILED when the healthy request fails.
         """
+        forwarded = await self._tools.store.propagation(order.execution_id)
+        if not any(forwarded.values()):
+            # Not one recorded call would bear a marker, however long we waited. Cases of these services are invalid.
+            return await self._unreadable(order)
         subject, recorded = permit.subject, RecordedCalls(self._tools, permit.subject)
         detail, number = "", order.round * _APART + activity.info().attempt * _LOOKS
         end = deadline(subject.plan.timeouts.analyze)
@@ -217,6 +221,14 @@ class CallActivities:
         message = f"round {order.round} of discovery: {found.new} calls that healthy traffic does not cause"
         await self._log(order.execution_id, f"calls:{order.round}", message + (f"; {detail}" if detail else ""))
         return found
+
+    async def _unreadable(self, order: CallsOrder) -> CallsFound:
+        detail = "the header baggage reaches no service of the plan, so nothing shows which request caused a call"
+        await self._tools.store.save_call_round(
+            order.execution_id, CallRound(round=order.round, complete=False, detail=detail)
+        )
+        await self._log(order.execution_id, f"calls:{order.round}", detail)
+        return CallsFound(complete=False)
 
     async def _read_up_to(self, recorded: RecordedCalls, subject: Subject, number: int, end: Deadline) -> str:
         """Read until the calls of this healthy request are there and nothing follows; why they never were, else."""
@@ -245,13 +257,15 @@ class CallActivities:
         self, order: CallsOrder, subject: Subject, recorded: RecordedCalls, detail: str
     ) -> CallsFound:
         known = await recorded.known()
-        calls = recorded.fallback_calls(order.round, known)
+        found = recorded.fallback_calls(order.round, known)
+        # What an earlier round found is known by now, but still no call that the analysis recorded.
+        calls = logic.as_first_found(found, await self._tools.store.calls(order.execution_id))
         await self._tools.store.save_calls(order.execution_id, calls)
         captured = {
             logic.CallKey(one.service, one.method, one.path)
             for one in await self._tools.store.captured(order.execution_id)
         }
-        wanted = logic.to_capture(calls, subject.plan.service_names, captured)
+        wanted = logic.to_capture(found, subject.plan.service_names, captured)
         for service, keys in wanted.items():
             await self._tools.store.add_exchanges(order.execution_id, service, await recorded.exchanges(service, keys))
         new = len({logic.key_of(one) for one in calls if one.new})

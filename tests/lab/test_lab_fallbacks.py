@@ -173,11 +173,12 @@ async def test_a_truth_that_is_given_up_leaves_nothing_broken() -> None:
 
 
 async def test_the_shop_and_its_truth_agree() -> None:
-    """The two planted pairs, and no other, fail or are slow when they are really broken."""
+    """The planted pairs, and no other, fail or are slow when they are really broken."""
     async with Lab(load_topology(EXAMPLES / "shop-topology.yaml"), settings=SETTINGS, ports=PortChoice.FREE) as lab:
         behind = [name for name in lab.addresses.services if name != lab.addresses.entry_service]
         found = {}
         for pair in combinations(sorted(behind), 2):
             found[pair] = await lab.truth(dict.fromkeys(pair, Broken.REMOVE))
-    assert [pair for pair, outcome in found.items() if outcome.status != 200] == [("bestsellers", "recommendations")]
+    failing = {pair for pair, outcome in found.items() if outcome.status != 200}
+    assert failing == {("bestsellers", "recommendations"), ("bestsellers", "reviews")}
     assert max(found, key=lambda pair: found[pair].seconds) == ("reviews", "shipping")

@@ -15,6 +15,7 @@ from workflows.logic.calls import (
     VARIES,
     CallKey,
     added,
+    as_first_found,
     fallback_calls,
     in_words,
     key_of,
@@ -77,6 +78,18 @@ def test_of_a_pair_only_what_neither_failure_alone_adds_is_new() -> None:
     assert [one.healthy_times for one in fallback_calls(9, 2, [healthy, first, second], more, set())] == [2]
     found = fallback_calls(9, 2, [healthy, first, second], both, set())
     assert [key_of(one) for one in found] == [get("prices", "/old")]
+
+
+def test_a_later_round_does_not_make_a_call_known_to_the_analysis() -> None:
+    """Its request was added to the recorded ones meanwhile. Under another failure it is found by that later round."""
+    earlier = [call("catalog", "/a", 3)]
+    later = [
+        call("catalog", "/a", 3).model_copy(update={"new": False, "round": 2, "times": 2}),
+        call("catalog", "/a", 4).model_copy(update={"new": False, "round": 2}),
+        call("catalog", "/known", 4).model_copy(update={"new": False, "round": 2}),
+    ]
+    found = [(one.case_index, one.path, one.new, one.round, one.times) for one in as_first_found(later, earlier)]
+    assert found == [(3, "/a", True, 1, 2), (4, "/a", True, 2, 1), (4, "/known", False, 2, 1)]
 
 
 @pytest.mark.parametrize(

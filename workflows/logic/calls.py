@@ -83,6 +83,21 @@ def fallback_calls(
     ]
 
 
+def as_first_found(calls: Iterable[FallbackCall], earlier: Collection[FallbackCall]) -> list[FallbackCall]:
+    """Calls of a later round, each as new, and of the round, as when it was first found."""
+    rounds = {(call.case_index, key_of(call)): call.round for call in earlier}
+    new = {key_of(call) for call in earlier if call.new}
+    return [
+        call.model_copy(
+            update={
+                "new": call.new or key_of(call) in new,
+                "round": rounds.get((call.case_index, key_of(call)), call.round),
+            }
+        )
+        for call in calls
+    ]
+
+
 def shape_of(path: str) -> tuple[str, ...]:
     """A path's segments, in which words stand for ids, times and longer numbers."""
     return tuple(_shape(segment) for segment in path.split("/"))
