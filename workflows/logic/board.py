@@ -189,8 +189,23 @@ class Board:
         )
 
     def injected_again(self, report: FaultReport) -> None:
-        """A further fault window of a service has ended, in which discovery captured how more of its calls fail."""
-        self._injection(report.service, {"state": report.state, "stable": report.stable_after})
+        """A further fault window of a service has ended, in which discovery captured how more of its calls fail.
+
+        Trouble with it takes nothing away from what was captured before.
+        """
+        before = next(row for row in self.state.injections if row.service == report.service)
+        captured, known = report.captured, before.replay_status is not None
+        facts: dict[str, Any] = {"stable": report.stable_after, "fault_name": report.fault_name}
+        if not report.recovery_verified:
+            facts |= {"state": InjectionState.FAILED, "error": report.error}
+        elif captured is None and not known:
+            facts |= {"state": InjectionState.FAILED, "error": before.error or report.error}
+        else:
+            facts |= {"state": InjectionState.RECOVERED, "error": ""}
+        if captured is not None:
+            facts["no_effect"] = captured.no_effect and (before.no_effect or not known)
+            facts["replay_status"] = before.replay_status if known else captured.status
+        self._injection(report.service, facts)
 
     def calls_read(self, found: CallsFound) -> None:
         """A round of discovery is over."""
