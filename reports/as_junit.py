@@ -28,7 +28,7 @@ _SUITES = {CaseType.BASELINE: "baseline", CaseType.SINGLE: "single", CaseType.DU
 
 
 class Inconclusive(StrEnum):
-    """What a case counts as whose requests do not suffice to say."""
+    """What a case counts as of which nothing can be said for sure."""
 
     FAILURE = "failure"
     SKIPPED = "skipped"

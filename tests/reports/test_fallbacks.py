@@ -9,6 +9,7 @@ import pytest
 
 from cli.report import short_text
 from clients.store.decoding import DamagedRow
+from clients.store.read_models import LogLevel
 from clients.store.store import Store
 from reports import as_html, as_junit, as_markdown
 from reports.call_words import DEFINITION, call_in_words, found_in_words, grounds_in_words, real_in_words
@@ -23,6 +24,7 @@ from tests.e2e.panel_fields import text_of
 from tests.reports.stored_runs import StoredRun, call, finished_run, run_with_fallbacks, small_plan
 from workflows.contracts.calls import CallRound, FoundBy
 from workflows.contracts.status import RunState
+from workflows.logic.fidelity import choice_in_words
 
 OPEN = "OPEN: no rule answers it"
 ASKED = "3 of them asked with real faults as well."
@@ -216,3 +218,17 @@ def test_without_the_store_only_the_count_is_known() -> None:
     report = report_of(small_plan(), RunState(plan="small", fallback_calls=2), "resilience-test/small", "run")
     assert found_in_words(fallback(report)) == "2 calls found: 2 different ones that healthy traffic never makes."
     assert "2 more calls in the store." in forms(report)["html"]
+
+
+async def test_pairs_in_doubt_are_read_from_the_store_as_such(store: Store) -> None:
+    """They were not asked for, so no share of them was."""
+    execution = await run_with_fallbacks(store)
+    row = await store.execution_row(execution)
+    asked = (await stored_state(store, row)).pairs
+    assert asked is not None
+    assert asked.asked_for
+    await store.log(execution, "pairs:chosen", LogLevel.INFO, choice_in_words(1, 3, asked_for=False))
+    report = await gather(store, execution)
+    assert report.run.pairs is not None
+    assert (report.run.pairs.share, report.run.pairs.asked_for, report.run.pairs.measured) == (0, False, 3)
+    assert "1 of 3 measured pairs, because what rules say of them was in doubt. 0 agreed" in forms(report)["html"]
