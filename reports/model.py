@@ -70,7 +70,7 @@ class ServiceReport(Part):
     overlapped: list[str] = []
     """Services that were broken at the same time."""
     broken_seconds: float | None = None
-    """From the intent to inject until the fault was seen to be gone."""
+    """From the intent to inject until the fault was seen to be gone; of all of its own faults together."""
     case_index: int | None = None
     """The case of this service alone."""
     captured: list[CapturedReport] = []

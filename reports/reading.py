@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import groupby
 
 from clients.store.decoding import Rows
@@ -21,6 +22,7 @@ from workflows.contracts.load import CaseOutcome, CaseType
 from workflows.contracts.metrics import LoadMetrics
 from workflows.contracts.plan import Plan
 from workflows.contracts.windows import LedgerEntry, ServiceStability, StabilityMoment
+from workflows.logic.calls import CallKey, key_of, only_when_broken
 from workflows.logic.metrics import SHOWN_CASES, merged, metrics_of, worst_first
 
 CHUNK = 5_000
@@ -52,7 +54,7 @@ class StoredRun:
     captured: dict[str, list[CapturedAnswer]]
     """How services failed, by service."""
     exchanges: dict[str, list[RecordedExchange]]
-    """What was recorded of them when healthy; empty before the analysis was over."""
+    """What was recorded of them, and what discovery has added; empty before the analysis was over."""
     propagation: dict[str, bool]
     """Which services the baggage marker reached; empty before the analysis was over."""
     tokens: dict[str, str]
@@ -69,6 +71,15 @@ class StoredRun:
     """Of looking for them; empty where nobody has looked."""
     real: list[RealCase] = field(default_factory=list)
     """Cases that were asked while their services were really broken."""
+
+    @cached_property
+    def analyzed(self) -> dict[str, int]:
+        """How many different requests the analysis recorded of each service, without those that discovery added."""
+        added = only_when_broken(self.calls) | {key_of(one) for one in self.calls if not one.case_index}
+        return {
+            name: sum(CallKey(name, one.method, one.path) not in added for one in found)
+            for name, found in self.exchanges.items()
+        }
 
     @property
     def total(self) -> int:

@@ -120,8 +120,8 @@ def _analysis(run: StoredRun) -> AnalysisPanel:
     begun = any(one.kind is WindowKind.RECORDING for one in run.ledger)
     state = "completed" if reached else _unfinished(row.run_status) if begun else "pending"
     recorded = [
-        RecordedService(service=name, patterns=len(found), baggage_forwarded=reached.get(name, False))
-        for name, found in run.exchanges.items()
+        RecordedService(service=name, patterns=patterns, baggage_forwarded=reached.get(name, False))
+        for name, patterns in run.analyzed.items()
     ]
     return AnalysisPanel(
         services=len(run.plan.services),

@@ -11,11 +11,11 @@ from typing import Any
 
 from workflows.contracts.calls import CallsFound
 from workflows.contracts.errors import ErrorCode
-from workflows.contracts.execution import CaseCounts, Execution, Judgement, Phase, Recovery, RunStatus
+from workflows.contracts.execution import CaseCounts, Execution, Phase, Recovery, RunStatus
 from workflows.contracts.faults import FaultReport, InjectionState
 from workflows.contracts.fidelity import PairFidelity, PairFinding
 from workflows.contracts.load import GeneratedCases
-from workflows.contracts.metrics import LoadMetrics
+from workflows.contracts.metrics import JudgedCases, LoadMetrics
 from workflows.contracts.plan import Plan
 from workflows.contracts.status import CasesPanel, InjectionRow, LoadPanel, PhaseTime, RunState
 from workflows.contracts.steady import SteadyMoment, SteadyReport
@@ -140,9 +140,11 @@ class Board:
     def _measured(self, change: WindowChanged) -> None:
         """A page of the load test is done."""
         self._metrics = merged(self._metrics, change.metrics or LoadMetrics(), SHOWN_CASES)
-        facts = {
-            "batches_done": change.batches_done,
-            "cases_done": change.cases_done,
+        self._load(batches_done=change.batches_done, cases_done=change.cases_done)
+
+    def _load(self, **facts: Any) -> None:
+        """Show the metrics as they are now."""
+        facts |= {
             "worst_p95_ms": self._metrics.worst_p95_ms,
             "worst_p95_case": self._metrics.worst_p95_case,
             "worst_max_ms": self._metrics.worst_max_ms,
@@ -228,8 +230,11 @@ class Board:
         if self.state.pairs is not None:
             self._set(pairs=fidelity.counted(self.state.pairs, findings))
 
-    def judged(self, judgement: Judgement) -> None:
-        """The verdict is in."""
+    def judged(self, judgement: JudgedCases) -> None:
+        """The verdict is in, and some measured cases may have become invalid."""
+        if judgement.load is not None:
+            self._metrics = judgement.load
+            self._load()
         cases = {"failed_cases": judgement.failed_cases, "inconclusive_cases": judgement.inconclusive_cases}
         self._set(verdict=judgement.verdict, cases=judgement.cases, **cases)
 
