@@ -28,7 +28,7 @@ _SUITES = {CaseType.BASELINE: "baseline", CaseType.SINGLE: "single", CaseType.DU
 
 
 class Inconclusive(StrEnum):
-    """What a case counts as of which nothing can be said for sure."""
+    """What an inconclusive case counts as."""
 
     FAILURE = "failure"
     SKIPPED = "skipped"

@@ -54,7 +54,7 @@ def often(call: FallbackCallReport) -> str:
     times = f"{call.times:,}×"
     if call.under == BASELINE_ID:
         return f"{times}, and the analysis had not recorded it"
-    return f"{times}, when healthy {f'{call.healthy_times:,}×' if call.healthy_times else 'never'}"
+    return f"{times}, {f'{call.healthy_times:,}×' if call.healthy_times else 'never'} when healthy"
 
 
 def standing(call: FallbackCallReport) -> str:

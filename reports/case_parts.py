@@ -26,7 +26,7 @@ class CaseState(StrEnum):
     PASSED = "passed"
     FAILED = "failed"
     INCONCLUSIVE = "inconclusive"
-    """Measured, but whether it passes cannot be said: too few requests, or a doubt that `reason` names."""
+    """Measured, but whether it passes is not known: too few requests, or a doubt that `reason` names."""
     UNJUDGED = "unjudged"
     """Measured, but the run ended before it was judged."""
     INVALID = "invalid"

@@ -146,7 +146,7 @@ def test_the_end_is_the_last_line() -> None:
     assert Progress().lines(failed)[-1] == "FAILED                   ANALYZE_TIMEOUT"
 
 
-def test_the_recording_of_calls_is_told_with_what_it_found() -> None:
+def test_the_recording_of_calls_has_lines_of_its_own() -> None:
     """When it is on, what it has found so far, and that it is off."""
     progress = Progress()
     progress.lines(state(*THREE))
@@ -162,7 +162,7 @@ def test_the_recording_of_calls_is_told_with_what_it_found() -> None:
     ]
 
 
-def test_pairs_in_doubt_say_why_they_run() -> None:
+def test_pairs_in_doubt_have_their_reason() -> None:
     found = PairFidelity(share=0, measured=9, chosen=2, asked_for=False)
     lines = Progress().lines(state(*THREE, Phase.LOAD_TEST_BASELINE, pairs=found))
     line = "  2 of 9 measured pairs run with two real faults as well, because their results are in doubt"

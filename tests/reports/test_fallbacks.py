@@ -62,12 +62,12 @@ def test_each_call_reads_as_a_sentence(found: Report) -> None:
     """A pair's call is as frequent as its single's, and healthy traffic makes neither."""
     assert [call_in_words(one) for one in fallback(found).calls] == [
         f"nothing broken: GET /missed at alpha (2×, and the analysis had not recorded it); {OPEN}: {UNCAPTURED}",
-        f"alpha: GET /open/1 at gamma (1×, when healthy never); {OPEN}: its body was recorded in part only",
-        "alpha + gamma: GET /list/1 at beta (2×, when healthy never); a rule answers it",
-        "alpha: GET /list/1 at beta (1×, when healthy never); a rule answers it",
-        "alpha + beta: GET /third at gamma (1×, when healthy never); needs no rule: no case breaks so many services",
-        "alpha: GET /api/a%20b at beta (2×, when healthy 1×); a rule answers it",
-        "alpha: GET /api/a%20b at alpha, which is broken itself (3×, when healthy 1×); a rule answers it",
+        f"alpha: GET /open/1 at gamma (1×, never when healthy); {OPEN}: its body was recorded in part only",
+        "alpha + gamma: GET /list/1 at beta (2×, never when healthy); a rule answers it",
+        "alpha: GET /list/1 at beta (1×, never when healthy); a rule answers it",
+        "alpha + beta: GET /third at gamma (1×, never when healthy); needs no rule: no case breaks so many services",
+        "alpha: GET /api/a%20b at beta (2×, 1× when healthy); a rule answers it",
+        "alpha: GET /api/a%20b at alpha, which is broken itself (3×, 1× when healthy); a rule answers it",
     ]
 
 
@@ -133,12 +133,12 @@ def test_every_form_lists_the_calls(found: Report) -> None:
         assert "the proxy was gone" in text, form
     assert DEFINITION in texts["html"]
     assert DEFINITION in texts["markdown"]
-    assert "| alpha + gamma | beta | GET /list/1 | 2×, when healthy never | a rule answers it |" in (
+    assert "| alpha + gamma | beta | GET /list/1 | 2×, never when healthy | a rule answers it |" in (
         texts["markdown"].replace("\\", "")
     )
-    assert "alpha beta GET /list/1 1×, when healthy never a rule answers it in alpha + beta" in texts["html"]
+    assert "alpha beta GET /list/1 1×, never when healthy a rule answers it in alpha + beta" in texts["html"]
     lines = texts["text"].splitlines()
-    assert "  alpha: GET /list/1 at beta (1×, when healthy never); a rule answers it" in lines
+    assert "  alpha: GET /list/1 at beta (1×, never when healthy); a rule answers it" in lines
     assert "1 verdict was found by real faults, all others by rules." in lines
 
 
@@ -165,7 +165,7 @@ def test_every_form_shows_what_really_broken_services_answer(found: Report) -> N
     assert "grounds" not in drawn["baseline"]
 
 
-async def test_a_run_that_found_none_says_so(store: Store) -> None:
+async def test_a_run_that_found_none_has_a_sentence_for_it(store: Store) -> None:
     run = await StoredRun.begin(store)
     await run.store.save_call_round(run.execution_id, CallRound(round=1, complete=True))
     report = await gather(store, run.execution_id)
@@ -174,7 +174,7 @@ async def test_a_run_that_found_none_says_so(store: Store) -> None:
         assert "None was found." in text, form
 
 
-async def test_nothing_is_said_of_calls_where_nobody_looked(store: Store) -> None:
+async def test_a_run_in_which_nobody_looked_has_no_section(store: Store) -> None:
     """As in runs of before."""
     report = await gather(store, await finished_run(store))
     assert (report.fallback, report.grounds, report.run.fallback_calls) == (None, None, None)
