@@ -268,7 +268,8 @@ class CallActivities:
         wanted = logic.to_capture(found, subject.plan.service_names, captured)
         for service, keys in wanted.items():
             await self._tools.store.add_exchanges(order.execution_id, service, await recorded.exchanges(service, keys))
-        new = len({logic.key_of(one) for one in calls if one.new})
+        # Of all rounds: what was captured since counts as known by now, and is a fallback call all the same.
+        new = len(logic.only_when_broken(await self._tools.store.calls(order.execution_id)))
         pairs = await self._pairs(order, subject, calls)
         return CallsFound(complete=not detail, new=new, to_capture=sorted(wanted), pairs=pairs)
 

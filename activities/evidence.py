@@ -11,12 +11,12 @@ from clients.store.read_models import CaseResult, CheckedPair
 from clients.store.store import Store
 from workflows.contracts.calls import CallRound, RealCase
 from workflows.contracts.exchange import CapturedAnswer, Measurement
-from workflows.contracts.fidelity import PairFinding, PairOutcome
+from workflows.contracts.fidelity import PairOutcome
 from workflows.contracts.load import CaseOutcome
 from workflows.contracts.plan import Plan
 from workflows.logic.calls import CallKey
 from workflows.logic.doubts import Doubts, disagreeing, doubts
-from workflows.logic.fidelity import differences
+from workflows.logic.fidelity import differences, in_status_or_body
 
 _DAMAGED = CallRound(round=1, complete=False, detail="stored rows of it are damaged")
 
@@ -89,14 +89,10 @@ def _real(
             found.setdefault(case.case_index, []).append(real)
     for pair in checked:
         if pair.finding.outcome is not PairOutcome.UNCHECKED and pair.measurement is not None:
-            real = RealMeasurement(_differs(pair.finding), pair.measurement)
+            # Its verdict is judged anew.
+            real = RealMeasurement(in_status_or_body(pair.finding), pair.measurement)
             found.setdefault(pair.case_index, []).append(real)
     return found
-
-
-def _differs(finding: PairFinding) -> list[str]:
-    """In what a pair's answers differ; its verdict is judged anew."""
-    return [one for one in finding.differs if not one.startswith("verdict ")]
 
 
 def _key(answer: CapturedAnswer) -> CallKey:

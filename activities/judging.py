@@ -13,14 +13,15 @@ from activities.toolbox import Toolbox
 from clients.store.read_models import CaseResult, LogLevel
 from workflows.contracts.calls import FoundBy
 from workflows.contracts.exchange import Measurement
-from workflows.contracts.execution import CaseVerdict, ExecutionRef, Judgement, Verdict
+from workflows.contracts.execution import CaseVerdict, ExecutionRef, Verdict
 from workflows.contracts.load import Case, CaseOutcome, CaseType
+from workflows.contracts.metrics import JudgedCases, LoadMetrics
 from workflows.contracts.plan import Plan
 from workflows.logic.case_lines import case_line
 from workflows.logic.cases import case_at
 from workflows.logic.counting import count_cases
 from workflows.logic.guardrails import FAULTS_OF_A_PAIR
-from workflows.logic.metrics import worst_first
+from workflows.logic.metrics import SHOWN_CASES, merged, metrics_of, worst_first
 from workflows.logic.real_verdicts import ALLOW_TWO, Real, Settled, real_verdict, settled
 from workflows.logic.statistics import families
 from workflows.logic.thresholds import PlanThresholds
@@ -39,7 +40,7 @@ class JudgingActivities:
 
     @activity.defn(name="judge")
     @writes(WorkflowType.RESILIENCE_TEST)
-    async def judge(self, order: ExecutionRef) -> Judgement:
+    async def judge(self, order: ExecutionRef) -> JudgedCases:
         """Judge every measured case, then the run; cases without a result count as not measured."""
         plan = await self._tools.store.plan(order.execution_id)
         results = await self._tools.store.results(order.execution_id)
@@ -59,12 +60,13 @@ class JudgingActivities:
         message += f"; {saved} requests saved by early decisions" if saved else ""
         message += _beside_rules(settled.values())
         await self._tools.store.log(order.execution_id, "judged", LogLevel.INFO, message)
-        return Judgement(
+        return JudgedCases(
             verdict=verdict,
             cases=counts,
             failed_cases=_worst(after, verdicts, Verdict.FAILED),
             inconclusive_cases=_worst(after, verdicts, Verdict.INCONCLUSIVE),
             requests_saved=saved,
+            load=_metrics(after, verdicts),
         )
 
     async def _settle(self, execution_id: int, plan: Plan, results: list[CaseResult]) -> dict[int, Settled]:
@@ -78,6 +80,20 @@ class JudgingActivities:
         settled = await asyncio.to_thread(_settled, plan, measured, verdicts, evidence, hint)
         await store.settle_cases(execution_id, settled)
         return settled
+
+
+def _metrics(after: list[CaseResult], verdicts: Mapping[int, tuple[Verdict, str]]) -> LoadMetrics | None:
+    """The load test's metrics without the cases that judging has made invalid; None where there are none."""
+    counts = [one.outcome is CaseOutcome.MEASURED for one in after]
+    if not any(one.measurement and not measured for one, measured in zip(after, counts, strict=True)):
+        return None
+    lines = [
+        case_line(one.case_id, one.outcome, one.measurement, *verdicts.get(one.case_index, (None, one.reason)))
+        if measured
+        else case_line(one.case_id, one.outcome, None, None, one.reason)
+        for one, measured in zip(after, counts, strict=True)
+    ]
+    return merged(metrics_of(lines), LoadMetrics(), SHOWN_CASES)
 
 
 def _settled(

@@ -52,7 +52,7 @@ class PairActivities:
             doubted = await self._doubted(wish.execution_id, results, measured)
             cases = sorted(list(dict.fromkeys([*asked, *doubted]))[: fidelity.MOST_PAIRS])
         if wish.share is not None or cases:
-            message = f"{len(cases)} of {len(measured)} measured pairs run with two real faults"
+            message = fidelity.choice_in_words(len(cases), len(measured), asked_for=wish.share is not None)
             await self._tools.store.log(wish.execution_id, "pairs:chosen", LogLevel.INFO, message)
         return ChosenPairs(measured=len(measured), cases=cases)
 

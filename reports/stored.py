@@ -27,6 +27,7 @@ from workflows.contracts.traffic import RecordedService
 from workflows.contracts.windows import LedgerState, StabilityMoment, WindowKind
 from workflows.logic import fidelity
 from workflows.logic.board import SHOWN_TOKENS
+from workflows.logic.calls import only_when_broken
 from workflows.logic.capture import build_rules, has_effect
 from workflows.logic.cases import BATCH_SIZE, batches_in, case_count, pair_count
 from workflows.logic.counting import count_cases
@@ -66,6 +67,7 @@ def state_of(run: StoredRun) -> RunState:
             "rules": _rules(run, rows),
             "load": load,
             "pairs": _pairs(run),
+            "fallback_calls": len(only_when_broken(run.calls)) if run.rounds else None,
             "windows": [window_row(one) for one in run.ledger],
             "failed_cases": [one for one in load.cases if one.verdict is Verdict.FAILED],
             "inconclusive_cases": [one for one in load.cases if one.verdict is Verdict.INCONCLUSIVE],
@@ -118,8 +120,8 @@ def _analysis(run: StoredRun) -> AnalysisPanel:
     begun = any(one.kind is WindowKind.RECORDING for one in run.ledger)
     state = "completed" if reached else _unfinished(row.run_status) if begun else "pending"
     recorded = [
-        RecordedService(service=name, patterns=len(found), baggage_forwarded=reached.get(name, False))
-        for name, found in run.exchanges.items()
+        RecordedService(service=name, patterns=patterns, baggage_forwarded=reached.get(name, False))
+        for name, patterns in run.analyzed.items()
     ]
     return AnalysisPanel(
         services=len(run.plan.services),
@@ -184,6 +186,10 @@ def _pairs(run: StoredRun) -> PairFidelity | None:
     """Of the pairs that are stored; the share that was asked for is not, so it is made of them."""
     if not run.checked:
         return None
+    in_doubt = next((found for one in run.log if (found := fidelity.measured_in_doubt(one.message)) is not None), None)
+    if in_doubt is not None:
+        blank = PairFidelity(share=0, measured=in_doubt, chosen=len(run.checked), asked_for=False)
+        return fidelity.counted(blank, [one.finding for one in run.checked])
     first_pair = case_count(len(run.plan.services)) - pair_count(len(run.plan.services))
     measured = sum(
         index >= first_pair and outcome is CaseOutcome.MEASURED for index, (outcome, _) in run.results.found.items()

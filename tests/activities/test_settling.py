@@ -15,13 +15,15 @@ from activities.executions import ExecutionActivities
 from activities.judging import JudgingActivities
 from activities.pairs import PairActivities
 from clients.store.read_models import CaseResult, CheckedPair
+from reports.reading import read_run
 from tests.activities.stage import Stage
 from tests.store.samples import answer, measurement
 from workflows.contracts.calls import CallRound, FallbackCall, FoundBy, RealAnswer, RealCase
 from workflows.contracts.exchange import Measurement
-from workflows.contracts.execution import Judgement, Verdict
+from workflows.contracts.execution import Verdict
 from workflows.contracts.fidelity import PairFinding, PairOutcome
 from workflows.contracts.load import CaseOutcome
+from workflows.contracts.metrics import JudgedCases
 from workflows.contracts.pairs import PairsWish
 from workflows.logic.cases import case_at, case_count, pair_case
 from workflows.logic.real_verdicts import ALLOW_TWO
@@ -78,7 +80,7 @@ class Judged:
         pair = CheckedPair(case_index=self.index(*broken), finding=finding, measurement=found)
         await self.store.save_pair(self.run, pair)
 
-    async def judge(self) -> Judgement:
+    async def judge(self) -> JudgedCases:
         return await self.stage.do(JudgingActivities(self.stage.tools).judge, self.stage.ref)
 
     async def result(self, *names: str) -> CaseResult:
@@ -286,3 +288,17 @@ async def test_a_run_that_looked_for_no_calls_has_only_the_pairs_that_were_asked
     judged.allow(2)
     assert await judged.choose() == []
     assert len(await judged.choose(50)) == 5
+
+
+async def test_the_panel_of_a_judged_run_is_that_of_the_store(judged: Judged) -> None:
+    """Where a measured case became invalid; else nothing is sent once more."""
+    await judged.measured(reviews_shipping=BAD)
+    await judged.read()
+    assert (await judged.judge()).load is None
+    await judged.called("shipping", "/list/1", "reviews")
+    found = (await judged.judge()).load
+    assert found is not None
+    assert found.mean_error_rate == 0
+    row = await judged.store.execution_row(judged.run)
+    stored = await read_run(judged.store, row, most_cases=100, worst_of_more=False)
+    assert found == stored.results.metrics

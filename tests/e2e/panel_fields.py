@@ -8,9 +8,10 @@ from html import unescape
 from re import sub
 
 from reports.sentences import recovery_sentence, verdict_sentence
-from reports.words import milliseconds
+from reports.words import count, milliseconds
 from workflows.contracts.execution import RunStatus
 from workflows.contracts.status import InjectionRow, RunState
+from workflows.contracts.windows import WindowKind, WindowState
 
 Words = Callable[[RunState], str]
 
@@ -40,6 +41,10 @@ def text_of(page: str) -> str:
 
 def _reviews(state: RunState) -> InjectionRow:
     return next(row for row in state.injections if row.service == "reviews")
+
+
+def _fallback_calls(state: RunState) -> str:
+    return count(state.fallback_calls, "fallback call") if state.fallback_calls else "no fallback calls"
 
 
 FIELDS: dict[str, Field] = {
@@ -106,6 +111,16 @@ FIELDS: dict[str, Field] = {
     ),
     "stability after recovery": Field(
         lambda s: _reviews(s).stable, lambda s: "stable again", lambda s: "503 stable again"
+    ),
+    "recording of calls": Field(
+        lambda s: any(one.kind is WindowKind.CALLS and one.state is WindowState.OPEN for one in s.windows),
+        lambda s: "",
+        in_passing="calls recorded while services are broken: on",
+    ),
+    "fallback calls": Field(
+        lambda s: s.fallback_calls is not None,
+        lambda s: f"off, and seen to be off; {_fallback_calls(s)} found",
+        lambda s: f"recorded meanwhile: {_fallback_calls(s)} found",
     ),
     # RULES_READY.
     "rules": Field(lambda s: s.rules.rules == 10, lambda s: "rules: 10", lambda s: "10 rules"),

@@ -9,11 +9,16 @@ from typing import Any
 import pytest
 from temporalio.client import Client
 
+from cli.panels import panel_lines
 from lab import Lab, LabSettings, PortChoice, Topology
+from reports.call_parts import CallStanding
+from reports.gather import gather
+from reports.stored import stored_state
 from tests.e2e.bench import Bench
 from worker import running
 from workflows.contracts.execution import Verdict
 from workflows.contracts.load import CaseOutcome
+from workflows.contracts.status import RunState
 
 SHOP = Topology.model_validate(
     {
@@ -84,8 +89,10 @@ async def listing(temporal: Client, tmp_path: Path) -> AsyncIterator[Bench]:
 
 
 async def test_a_fallback_call_is_found_and_its_pair_fails(listing: Bench) -> None:
-    """Rules alone, with one fault at a time: what the README promises."""
-    summary = await listing.run(plan_for(listing))
+    """Rules alone, with one fault at a time: what the README promises. The store shows the run as it showed itself."""
+    handle = await listing.start(plan_for(listing))
+    summary = await handle.result()
+    await listing.lock_ended(handle)
     store = listing.store
     calls = {(one.case_index, one.service, one.path): one for one in await store.calls(summary.execution_id)}
     assert calls.keys() == {(2, "catalog", "/api/listprices/1")}
@@ -95,3 +102,18 @@ async def test_a_fallback_call_is_found_and_its_pair_fails(listing: Bench) -> No
     assert {name for name, one in results.items() if one.verdict is Verdict.FAILED} == {"catalog+prices"}
     assert {one.case_index for one in await store.real_cases(summary.execution_id)} == {1, 2, 3}
     assert listing.lab.state().clean
+    state, row = await listing.status(handle), await store.latest_execution_of(handle.id)
+    assert state is not None
+    assert row is not None
+    lines = ["\n".join(shown_lines(one)) for one in (await stored_state(store, row), state)]
+    assert lines[0] == lines[1]
+    assert "  calls recorded while services are broken: off, and seen to be off; 1 fallback call found" in lines[0]
+    report = await gather(store, summary.execution_id)
+    assert report.fallback is not None
+    (call,) = report.fallback.calls
+    assert (call.under, call.decides, call.standing) == ("prices", "catalog+prices", CallStanding.RULED)
+
+
+def shown_lines(state: RunState) -> list[str]:
+    """The panels, without times: who finishes a run writes when."""
+    return [line for line in panel_lines(state) if not line.startswith("started ")]

@@ -17,10 +17,12 @@ from workflows.logic.calls import (
     added,
     as_first_found,
     fallback_calls,
+    healthy_calls,
     in_words,
     key_of,
     most,
     never_ruled,
+    only_when_broken,
     pairs_to_break,
     same_shape,
     to_capture,
@@ -180,3 +182,17 @@ def test_a_hostile_path_is_shown_on_one_short_line() -> None:
     shown = in_words(get("catalog", "/\x1b[2J\n" + "x" * 10_000))
     assert shown.isprintable()
     assert len(shown) < 200
+
+
+def test_calls_that_only_failures_cause_are_counted_once() -> None:
+    """However many failures cause them, and also when a pair's is held against that of its single."""
+    calls = [
+        FallbackCall(service=service, method="GET", path=path, case_index=case, times=2, healthy_times=healthy,
+                     new=False, round=2)
+        for service, path, case, healthy in (
+            ("a", "/list", 1, 0), ("a", "/list", 4, 1), ("a", "/usual", 1, 1), ("b", "/missed", 0, 0),
+            ("b", "/missed", 1, 1),
+        )
+    ]  # fmt: skip
+    assert only_when_broken(calls) == {CallKey("a", "GET", "/list")}
+    assert healthy_calls(calls)[CallKey("a", "GET", "/usual")] == 1

@@ -107,7 +107,7 @@ class CallsFound(Contract):
 
     complete: bool = True
     new: int = 0
-    """Calls that the analysis had not recorded."""
+    """Different calls so far that only failures cause."""
     to_capture: list[str] = []
     """Services whose failure has to be captured for some of them."""
     pairs: list[int] = []

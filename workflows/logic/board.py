@@ -11,11 +11,11 @@ from typing import Any
 
 from workflows.contracts.calls import CallsFound
 from workflows.contracts.errors import ErrorCode
-from workflows.contracts.execution import CaseCounts, Execution, Judgement, Phase, Recovery, RunStatus
+from workflows.contracts.execution import CaseCounts, Execution, Phase, Recovery, RunStatus
 from workflows.contracts.faults import FaultReport, InjectionState
 from workflows.contracts.fidelity import PairFidelity, PairFinding
 from workflows.contracts.load import GeneratedCases
-from workflows.contracts.metrics import LoadMetrics
+from workflows.contracts.metrics import JudgedCases, LoadMetrics
 from workflows.contracts.plan import Plan
 from workflows.contracts.status import CasesPanel, InjectionRow, LoadPanel, PhaseTime, RunState
 from workflows.contracts.steady import SteadyMoment, SteadyReport
@@ -140,9 +140,11 @@ class Board:
     def _measured(self, change: WindowChanged) -> None:
         """A page of the load test is done."""
         self._metrics = merged(self._metrics, change.metrics or LoadMetrics(), SHOWN_CASES)
-        facts = {
-            "batches_done": change.batches_done,
-            "cases_done": change.cases_done,
+        self._load(batches_done=change.batches_done, cases_done=change.cases_done)
+
+    def _load(self, **facts: Any) -> None:
+        """Show the metrics as they are now."""
+        facts |= {
             "worst_p95_ms": self._metrics.worst_p95_ms,
             "worst_p95_case": self._metrics.worst_p95_case,
             "worst_max_ms": self._metrics.worst_max_ms,
@@ -189,8 +191,23 @@ class Board:
         )
 
     def injected_again(self, report: FaultReport) -> None:
-        """A further fault window of a service has ended, in which discovery captured how more of its calls fail."""
-        self._injection(report.service, {"state": report.state, "stable": report.stable_after})
+        """A further fault window of a service has ended, in which discovery captured how more of its calls fail.
+
+        Trouble with it takes nothing away from what was captured before.
+        """
+        before = next(row for row in self.state.injections if row.service == report.service)
+        captured, known = report.captured, before.replay_status is not None
+        facts: dict[str, Any] = {"stable": report.stable_after, "fault_name": report.fault_name}
+        if not report.recovery_verified:
+            facts |= {"state": InjectionState.FAILED, "error": report.error}
+        elif captured is None and not known:
+            facts |= {"state": InjectionState.FAILED, "error": before.error or report.error}
+        else:
+            facts |= {"state": InjectionState.RECOVERED, "error": ""}
+        if captured is not None:
+            facts["no_effect"] = captured.no_effect and (before.no_effect or not known)
+            facts["replay_status"] = before.replay_status if known else captured.status
+        self._injection(report.service, facts)
 
     def calls_read(self, found: CallsFound) -> None:
         """A round of discovery is over."""
@@ -213,8 +230,11 @@ class Board:
         if self.state.pairs is not None:
             self._set(pairs=fidelity.counted(self.state.pairs, findings))
 
-    def judged(self, judgement: Judgement) -> None:
-        """The verdict is in."""
+    def judged(self, judgement: JudgedCases) -> None:
+        """The verdict is in, and some measured cases may have become invalid."""
+        if judgement.load is not None:
+            self._metrics = judgement.load
+            self._load()
         cases = {"failed_cases": judgement.failed_cases, "inconclusive_cases": judgement.inconclusive_cases}
         self._set(verdict=judgement.verdict, cases=judgement.cases, **cases)
 

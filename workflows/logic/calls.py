@@ -98,6 +98,21 @@ def as_first_found(calls: Iterable[FallbackCall], earlier: Collection[FallbackCa
     ]
 
 
+def healthy_calls(calls: Iterable[FallbackCall]) -> Calls:
+    """How often one request causes each of some calls while everything is healthy, as far as these calls say it."""
+    found: dict[CallKey, int] = {}
+    for call in calls:
+        # A pair's call is held against those of its singles as well, so the least of its numbers is the healthy one.
+        times = call.healthy_times if call.case_index else call.times
+        found[key_of(call)] = min(times, found.get(key_of(call), times))
+    return Calls(found)
+
+
+def only_when_broken(calls: Iterable[FallbackCall]) -> set[CallKey]:
+    """The different calls that failures cause and healthy traffic never does."""
+    return {key for key, times in healthy_calls(calls).items() if not times}
+
+
 def shape_of(path: str) -> tuple[str, ...]:
     """A path's segments, in which words stand for ids, times and longer numbers."""
     return tuple(_shape(segment) for segment in path.split("/"))

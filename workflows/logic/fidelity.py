@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from math import ceil
 from typing import Any, NamedTuple
@@ -21,6 +22,9 @@ PAGES = 50
 
 MOST_PER_PAGE = 80
 """Keeps the history of a page under 10,000 events: a pair costs about 70."""
+
+_IN_DOUBT = ", because their results are in doubt"
+_CHOICE = re.compile(rf"[0-9]{{1,9}} of ([0-9]{{1,9}}) measured pairs run with two real faults{_IN_DOUBT}")
 
 SHOWN = 50
 """Findings that travel with the run's result."""
@@ -68,6 +72,18 @@ def chosen(measured: Sequence[int], share: float) -> list[int]:
     return [measured[number * len(measured) // wanted] for number in range(wanted)]
 
 
+def choice_in_words(pairs: int, measured: int, *, asked_for: bool) -> str:
+    """What the log of a run has of the pairs that run with two real faults."""
+    why = "" if asked_for else _IN_DOUBT
+    return f"{pairs} of {measured} measured pairs run with two real faults{why}"
+
+
+def measured_in_doubt(line: str) -> int | None:
+    """How many pairs were measured, by a line of the log that has pairs in doubt chosen; None for any other line."""
+    found = _CHOICE.fullmatch(line)
+    return int(found[1]) if found else None
+
+
 def per_page(pairs: int) -> int:
     """How many pairs one window verifies."""
     return min(MOST_PER_PAGE, max(1, ceil(pairs / PAGES)))
@@ -109,6 +125,11 @@ def differences(rules: Measurement, real: Sequence[RealAnswer]) -> list[str]:
     faults = [Answer(one.status, one.body, one.error) for one in real]
     verdict = Verdict.INCONCLUSIVE
     return compared("", Side([last_answer(rules)], verdict, ""), Side(faults, verdict, "")).differs
+
+
+def in_status_or_body(finding: PairFinding) -> list[str]:
+    """What of a pair's differences is in status or body, and not in its verdict."""
+    return [one for one in finding.differs if not one.startswith("verdict ")]
 
 
 def _status(answer: Answer) -> str:
@@ -208,6 +229,8 @@ def in_words(found: PairFidelity) -> str:
         if found.chosen < found.measured
         else f"{found.chosen} pairs"
     )
+    if not found.asked_for:
+        of += " whose results were in doubt"
     if not found.compared:
         return f"pairs with two real faults: none of {of} could be compared with the rules' answers"
     parts = {"status": found.status_agreed, "body": found.body_agreed, "verdict": found.verdict_agreed}
