@@ -16,6 +16,7 @@ from workflows.contracts.plan import Plan
 from workflows.contracts.windows import LedgerEntry, LedgerState, LedgerUpdate, WindowKind
 from workflows.names import (
     WorkflowType,
+    calls_workflow_id,
     fault_name,
     fault_workflow_id,
     lock_of,
@@ -38,6 +39,7 @@ def row_of(kind: WindowKind, execution: Execution, plan: Plan, service: str = ""
     ids = {
         WindowKind.LOCK: lock_of(execution),
         WindowKind.RECORDING: recording_workflow_id(execution),
+        WindowKind.CALLS: calls_workflow_id(execution),
         WindowKind.RULES: rules_workflow_id(execution),
         WindowKind.PAIRS: pairs_workflow_id(execution, 0),
         WindowKind.FAULT: fault_workflow_id(execution, service),
