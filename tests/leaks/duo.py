@@ -1,7 +1,7 @@
 """The smallest system with a pair in it: an entry and two services, small enough to enumerate everything.
 
-Without the left service the entry asks the right one under a path that healthy traffic never uses, and without both the
-left one again under another path: so that a run has three rounds of discovery, and two real faults at once.
+Without the left service the entry asks the right one under a path that healthy traffic never uses, and when that fails
+as well under one more: so that a run has three rounds of discovery, and two real faults at once.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ TOPOLOGY = Topology.model_validate(
                         "timeout": "3s",
                         "fallbacks": [
                             {"service": RIGHT, "path": "/api/spare"},
-                            {"service": LEFT, "path": "/api/last"},
+                            {"service": RIGHT, "path": "/api/last"},
                         ],
                     },
                     {"service": RIGHT, "path": "/api/right", "timeout": "3s", "fallback": {"source": "fallback"}},
@@ -53,18 +53,13 @@ TOPOLOGY = Topology.model_validate(
                 # Planted: each is optional, but not both.
                 "needs_one_of": [[LEFT, RIGHT]],
             },
-            {
-                "name": LEFT,
-                "routes": [
-                    {"path": "/api/left", "body": {"side": LEFT}},
-                    {"path": "/api/last", "body": {"side": LEFT}},
-                ],
-            },
+            {"name": LEFT, "routes": [{"path": "/api/left", "body": {"side": LEFT}}]},
             {
                 "name": RIGHT,
                 "routes": [
                     {"path": "/api/right", "body": {"side": RIGHT}},
                     {"path": "/api/spare", "body": {"side": RIGHT}},
+                    {"path": "/api/last", "body": {"side": RIGHT}},
                 ],
             },
         ],
@@ -74,9 +69,9 @@ TOPOLOGY = Topology.model_validate(
 FAULTS = 2
 """At once: those of its pair, which discovery breaks for real."""
 
-ONCE = {Kind.RECORDING: 2, Kind.FAULT: 3}
+ONCE = {Kind.RECORDING: 2, Kind.FAULT: 4}
 """How often something comes on in one of its services: its own fault, that of the pair, and one more for the calls that
-only these showed."""
+each of these showed."""
 
 TOKENS = ["", "chaos.left.remove=1", "chaos.right.error=1", "chaos.left.remove=1,chaos.right.error=1"]
 """The baggage headers of its four cases; the first is the baseline's, and that of the steady state."""

@@ -46,7 +46,7 @@ STORE_ONLY = {"record_intent", "update_ledger", "change_phase"}
 
 WORKFLOWS = [name for name in WorkflowType if name is not WorkflowType.SWEEPER]
 WINDOWS = [*KIND_OF, WorkflowType.LOAD_PAGE, WorkflowType.PAIRS_WINDOW]
-FAULT_WINDOWS = [LEFT, RIGHT, f"{RIGHT}/2", f"{PAIR}/{LEFT}", f"{PAIR}/{RIGHT}", f"{LEFT}/3"]
+FAULT_WINDOWS = [LEFT, RIGHT, f"{RIGHT}/2", f"{PAIR}/{LEFT}", f"{PAIR}/{RIGHT}", f"{RIGHT}/3"]
 """Each service alone, what the left one's failure calls, the pair, and what only that called."""
 
 
