@@ -125,7 +125,8 @@ class CallActivities:
                 longest=STOP_TIMEOUT,
             )
         except HoldfastError as error:
-            if needed:
+            if needed or error.code is not ErrorCode.PEER_ERROR:
+                # What may still come on must not be taken for what the proxy has refused.
                 raise HoldfastError(
                     ErrorCode.ANALYZE_FAILED, f"{service} cannot be recorded: {error.message}", hint=error.hint
                 ) from error
@@ -203,7 +204,9 @@ class CallActivities:
         recorded = RecordedCalls(self._tools, subject)
         detail = await self._read_up_to(recorded, subject, number)
         found = await self._store_round(order, subject, recorded, detail)
-        unread = await self._unread(order) if order.round == 1 and not detail else []
+        unread = [] if detail else recorded.unrecorded()
+        if order.round == 1 and not detail:
+            unread += [name for name in await self._unread(order) if name not in unread]
         kept = CallRound(round=order.round, complete=not detail and not unread, detail=detail, unread=unread)
         await self._tools.store.save_call_round(order.execution_id, kept)
         message = f"round {order.round} of discovery: {found.new} calls that healthy traffic does not cause"

@@ -11,11 +11,11 @@ from temporalio import activity
 from activities.clocks import deadline
 from activities.faults import as_in_the_ledger, redacted_answers, summary_of
 from activities.permit import REPLAY, Permit, acts
-from activities.recorded_calls import RecordedCalls
+from activities.recorded_calls import RecordedCalls, is_askable
 from activities.toolbox import Subject, Toolbox
 from clients.fixtures import refuse_unsound
 from clients.proxy_wire import RecordedEntry
-from clients.reader import Limits, NoAnswerError, fetch
+from clients.reader import Limits, NoAnswerError, Trouble, fetch
 from clients.store.read_models import LogLevel
 from workflows.contracts.errors import ErrorCode, HoldfastError
 from workflows.contracts.exchange import CapturedAnswer, RecordedExchange, ReplayedAnswer
@@ -89,7 +89,7 @@ class CaptureActivities:
         seen = RecordedCalls(self._tools, subject)
         await seen.read()
         found = [seen.request(CallKey(order.service, one.method, one.path)) for one in recorded]
-        requests = [one for one in found if one is not None]
+        requests = [one for one in found if one is not None and is_askable(one)]
         if not requests or len(requests) < len(found):
             raise HoldfastError(
                 ErrorCode.REPLAY_FAILED,
@@ -146,6 +146,11 @@ async def _answer(address: str, request: RecordedEntry, limits: Limits) -> Repla
     try:
         answer = await fetch(request.method, url, limits, headers=headers, body=body)
     except NoAnswerError as error:
+        if error.trouble is Trouble.ADDRESS:
+            # Nothing was sent, so how the service fails was not seen.
+            raise HoldfastError(
+                ErrorCode.REPLAY_FAILED, f"a recorded request of {request.service} cannot be sent again: {error.name}"
+            ) from error
         return ReplayedAnswer(url=url, method=request.method, status=0, error_message=error.name)
     kind = {"content-type": [answer.content_type]} if answer.content_type else {}
     return ReplayedAnswer(url=url, method=request.method, status=answer.status, headers=kind, body=answer.text)

@@ -244,7 +244,9 @@ INJECT = Need(callers=[WorkflowType.FAULT_WINDOW], kinds=[WindowKind.FAULT, Wind
 REPLAY = Need(callers=[WorkflowType.FAULT_WINDOW], kinds=[WindowKind.FAULT], states=[LedgerState.OPEN])
 RECORD = Need(callers=[WorkflowType.RECORDING_WINDOW], kinds=[WindowKind.RECORDING])
 RECORD_CALLS = Need(callers=[WorkflowType.CALLS_WINDOW], kinds=[WindowKind.CALLS])
-READ_CALLS = Need(callers=[WorkflowType.RESILIENCE_TEST], covered_by=WindowKind.CALLS, states=[LedgerState.OPEN])
+READ_CALLS = Need(
+    callers=[WorkflowType.RESILIENCE_TEST], covered_by=WindowKind.CALLS, states=[LedgerState.OPEN], of_the_run=True
+)
 """The run reads while the window holds recordings open, and sends one more healthy request to see that all is there."""
 ASK = Need(
     callers=[WorkflowType.FAULT_WINDOW, WorkflowType.PAIRS_WINDOW],

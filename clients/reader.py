@@ -177,8 +177,11 @@ def _request(
     method: str, url: httpx.URL, limits: Limits, headers: Mapping[str, str], body: bytes | None
 ) -> httpcore.Request:
     ours = {"Accept": "*/*", "Accept-Encoding": "identity", "Connection": "close", "User-Agent": "holdfast"}
+    given = {name.lower() for name in headers}
     lines = [(b"Host", url.netloc)]
-    lines += [(name.encode(), value.encode()) for name, value in {**ours, **headers}.items()]
+    # A name twice, in whatever case, is refused by many servers, and none would be right to choose.
+    lines += [(name.encode(), value.encode()) for name, value in ours.items() if name.lower() not in given]
+    lines += [(name.encode(), value.encode()) for name, value in headers.items()]
     if body is not None:
         lines.append((b"Content-Length", str(len(body)).encode()))
     seconds = limits.seconds

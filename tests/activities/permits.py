@@ -83,6 +83,8 @@ async def entitled(store: Store, execution: Execution, plan: Plan, work: Callabl
     if kind is None:
         return Caller(workflow_type=need.callers[0], workflow_id="w", run_id="1")
     row = await opened(store, row_of(kind, execution, plan, getattr(order, "service", "")))
+    if need.of_the_run:
+        return Caller(workflow_type=need.callers[0], workflow_id="w", run_id="1")
     window_id = f"load/{execution.execution_id}/0" if need.covered_by else row.window_id
     return Caller(workflow_type=need.callers[0], workflow_id=window_id, run_id=WINDOW_RUN)
 

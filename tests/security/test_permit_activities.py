@@ -125,7 +125,7 @@ async def test_an_activity_that_acts_refuses_every_wrong_circumstance(stage: Sta
         return
     mine = await entitled(store, stage.execution, stage.plan, work, order)
     await refused(stage, work, order, mine.model_copy(update={"workflow_type": "Evil"}))
-    if not cast("Any", work).need.covered_by:
+    if not cast("Any", work).need.covered_by or cast("Any", work).need.of_the_run:
         await refused(stage, work, order, mine.model_copy(update={"run_id": "another"}))
     for rails in (RAILS.model_copy(update={"namespaces": ["books"]}), Guardrails(hosts=["shop.example"])):
         tools.rails = rails

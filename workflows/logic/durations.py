@@ -133,15 +133,16 @@ def single_asking(plan: Plan) -> timedelta:
 
 
 def calls_hold(plan: Plan) -> timedelta:
-    """How long recordings of calls may be open: for each service two faults, and each pair of two rounds at most.
+    """How long recordings of calls may be open: with a fault in each service in every round, and all pairs.
 
     A bound for what never ends, not an estimate: everything inside has bounds of its own.
     """
     each = fault_hold(plan) + plan.timeouts.recovery + plan.timeouts.stability
-    faults = each * len(plan.services) * 2
-    pairs = pairs_hold(plan, min(MOST_DISCOVERY_PAIRS, pair_count(len(plan.services))))
+    services = len(plan.services)
+    faults = each * services * MOST_ROUNDS
+    pairs = pairs_hold(plan, min(MOST_DISCOVERY_PAIRS, pair_count(services)))
     reading = plan.timeouts.analyze * MOST_ROUNDS
-    return min(plan.timeouts.stability * 2 + faults + pairs + reading, LONGEST_RULES_TTL)
+    return min(recordings_start(services) + plan.timeouts.stability * 2 + faults + pairs + reading, LONGEST_RULES_TTL)
 
 
 def fault_hold(plan: Plan) -> timedelta:
