@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -189,3 +190,31 @@ async def test_a_capture_whose_recording_is_gone_proves_nothing(recorded: Stage)
     assert raised.value.type == ErrorCode.REPLAY_FAILED
     assert not [one for one in await recorded.tools.store.captured(run) if one.service == ANSWERING]
     assert (await recorded.do(recorded.faults.recover, order)).verified
+
+
+async def test_secrets_of_a_call_are_kept_nowhere(recorded: Stage, tmp_path: Path) -> None:
+    """In its path, query, headers and body: only the request that is sent again has them."""
+    secret, cookie_value = "t0ken-s3cret-Qvb", "c00kie-s3cret-Wkp"
+    recorded.tools.secrets.learn(secret)
+    marked = {
+        "baggage": calls_marker(recorded.execution.record_id, 1, 1),
+        "authorization": f"Bearer {secret}",
+        "cookie": f"session={cookie_value}",
+        "content-type": "application/json",
+    }
+    hostile = entry(
+        method="POST",
+        path=f"/api/x/{secret}?key={secret}",
+        requestHeaders=marked,
+        requestBody=f'{{"echo": "{secret}"}}',
+        responseHeaders={"set-cookie": f"session={cookie_value}"},
+        responseBody=f'{{"echo": "{secret}"}}',
+    )
+    recorded.lab.misbehave(entries([hostile], contains="offset=0"))
+    await read(recorded)
+    calls = await recorded.tools.store.calls(recorded.execution.execution_id)
+    assert [one.method for one in calls if one.case_index == 1] == ["POST"] * len(recorded.plan.services)
+    stored = b"".join(one.read_bytes() for one in tmp_path.glob("holdfast.db*"))
+    assert b"/api/x/" in stored
+    for value in (secret, cookie_value):
+        assert value.encode() not in stored
