@@ -200,7 +200,9 @@ def acts_after_end(kind: WindowKind, services: int, timing: Timing) -> timedelta
     Its worker hears of the end with a heartbeat, and may begin a call until then; the call takes all its time; and
     the peer goes on working after its caller has given up.
     """
-    call = timing.upsert(services) if kind is WindowKind.RULES else timing.call_timeout
+    # Starting a recording of calls answers when the rollout is over.
+    longest = {WindowKind.RULES: timing.upsert(services), WindowKind.CALLS: max(timing.rollout, timing.call_timeout)}
+    call = longest.get(kind, timing.call_timeout)
     return timing.heartbeat_timeout + call + timing.settle
 
 
@@ -209,4 +211,5 @@ def settled_within(recovery: timedelta, services: int, timing: Timing) -> timede
 
     For those that close late, and for those that the sweeper keeps open because a call of them may still act.
     """
-    return overdue_after(recovery, timing) + acts_after_end(WindowKind.RULES, services, timing)
+    longest = max(acts_after_end(kind, services, timing) for kind in (WindowKind.RULES, WindowKind.CALLS))
+    return overdue_after(recovery, timing) + longest
