@@ -108,6 +108,9 @@ class CallActivities:
 
         async def start(service: str) -> None:
             async with gate:
+                if activity.is_cancelled():
+                    # What has begun is waited for; nothing more is.
+                    return
                 await self._start_one(client, subject, service, needed=service in needed)
 
         found = await asyncio.gather(*(start(name) for name in subject.plan.service_names), return_exceptions=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,14 @@ import pytest
 from pydantic import JsonValue
 from temporalio.exceptions import ApplicationError
 
-from activities import recorded_calls
+from activities import calls, recorded_calls
 from activities.calls import CallActivities
 from activities.capturing_calls import CaptureActivities
 from lab import Action, Endpoint, Instruction, Misbehaviour
 from tests.activities.conftest import stage
-from tests.activities.permits import own_fault_name
+from tests.activities.permits import called_by, entitled, own_fault_name
 from tests.activities.stage import Stage
+from tests.e2e.bench import until
 from workflows.contracts.calls import CallRound, CallsFound, CallsOrder
 from workflows.contracts.errors import ErrorCode
 from workflows.contracts.faults import FaultOrder
@@ -35,9 +37,9 @@ ANSWERING = "shipping"
 @pytest.fixture
 async def recorded(stage: Stage) -> Stage:
     """A stage whose services are recorded, after one healthy request."""
-    calls = CallActivities(stage.tools)
-    await stage.do(calls.start, stage.ref)
-    await stage.do(calls.send_healthy, stage.ref)
+    work = CallActivities(stage.tools)
+    await stage.do(work.start, stage.ref)
+    await stage.do(work.send_healthy, stage.ref)
     return stage
 
 
@@ -81,9 +83,9 @@ async def test_a_marker_of_no_case_is_nobodys(recorded: Stage, index: int) -> No
         await client.get(f"{recorded.lab.addresses.services[ANSWERING]}/api/forged", headers={"baggage": forged})
     _, kept = await read(recorded)
     assert kept.detail == ""
-    calls = await recorded.tools.store.calls(recorded.execution.execution_id)
-    assert {one.case_index for one in calls} == {0}
-    assert not [one for one in calls if one.path == "/api/forged"]
+    seen = await recorded.tools.store.calls(recorded.execution.execution_id)
+    assert {one.case_index for one in seen} == {0}
+    assert not [one for one in seen if one.path == "/api/forged"]
 
 
 @pytest.mark.parametrize(
@@ -136,9 +138,9 @@ async def test_a_path_that_leads_elsewhere_is_never_asked(recorded: Stage, targe
     mark = {"baggage": calls_marker(recorded.execution.record_id, 1, 1)}
     recorded.lab.misbehave(entries([entry(path=target, requestHeaders=mark)], contains="offset=0"))
     await read(recorded)
-    calls = [one for one in await recorded.tools.store.calls(recorded.execution.execution_id) if one.case_index == 1]
-    assert calls
-    assert all("none under which a service can be asked" in one.reason for one in calls)
+    seen = [one for one in await recorded.tools.store.calls(recorded.execution.execution_id) if one.case_index == 1]
+    assert seen
+    assert all("none under which a service can be asked" in one.reason for one in seen)
 
 
 async def test_a_refused_recording_of_a_service_that_is_not_reached_costs_nothing(stage: Stage) -> None:
@@ -157,6 +159,27 @@ async def test_a_recording_of_which_nobody_knows_is_not_taken_for_a_refused_one(
         await stage.do(CallActivities(stage.tools).start, stage.ref)
     assert raised.value.type == ErrorCode.ANALYZE_FAILED
     stage.lab.misbehave(Misbehaviour())
+    assert (await stopped(stage)).verified
+    assert stage.lab.state().clean
+
+
+async def test_after_a_cancel_no_further_recording_is_begun(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What has begun is awaited; a thousand services would be recorded one after the other for hours."""
+    monkeypatch.setattr(calls, "_AT_ONCE", 1)
+    slow = Instruction(endpoint=Endpoint.RECORDING_START, action=Action.SLOW, seconds=0.5)
+    stage.lab.misbehave(Misbehaviour(instructions=[slow]))
+    start = CallActivities(stage.tools).start
+    environment = called_by(await entitled(stage.tools.store, stage.execution, stage.plan, start, stage.ref))
+    begun = asyncio.create_task(environment.run(start, stage.ref))
+
+    async def asked() -> bool:
+        return stage.lab.calls[Endpoint.RECORDING_START] > 0
+
+    await until(asked, "the first start")
+    environment.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await begun
+    assert stage.lab.calls[Endpoint.RECORDING_START] == 1
     assert (await stopped(stage)).verified
     assert stage.lab.state().clean
 
@@ -212,8 +235,8 @@ async def test_secrets_of_a_call_are_kept_nowhere(recorded: Stage, tmp_path: Pat
     )
     recorded.lab.misbehave(entries([hostile], contains="offset=0"))
     await read(recorded)
-    calls = await recorded.tools.store.calls(recorded.execution.execution_id)
-    assert [one.method for one in calls if one.case_index == 1] == ["POST"] * len(recorded.plan.services)
+    seen = await recorded.tools.store.calls(recorded.execution.execution_id)
+    assert [one.method for one in seen if one.case_index == 1] == ["POST"] * len(recorded.plan.services)
     stored = b"".join(one.read_bytes() for one in tmp_path.glob("holdfast.db*"))
     assert b"/api/x/" in stored
     for value in (secret, cookie_value):
