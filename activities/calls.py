@@ -110,6 +110,9 @@ class CallActivities:
 
         async def start(service: str) -> None:
             async with gate:
+                if activity.is_cancelled():
+                    # What has begun is waited for; nothing more is.
+                    return
                 await self._start_one(client, subject, service, needed=service in needed)
 
         found = await asyncio.gather(*(start(name) for name in subject.plan.service_names), return_exceptions=True)
@@ -127,7 +130,8 @@ class CallActivities:
                 longest=STOP_TIMEOUT,
             )
         except HoldfastError as error:
-            if needed:
+            if needed or error.code is not ErrorCode.PEER_ERROR:
+                # What may still come on must not be taken for what the proxy has refused.
                 raise HoldfastError(
                     ErrorCode.ANALYZE_FAILED, f"{service} cannot be recorded: {error.message}", hint=error.hint
                 ) from error
@@ -215,7 +219,9 @@ class CallActivities:
             await self._send(subject, number + look)
             detail = detail or await self._read_up_to(recorded, subject, number + look, end)
         found = await self._store_round(order, subject, recorded, detail)
-        unread = await self._unread(order) if order.round == 1 and not detail else []
+        unread = [] if detail else recorded.unrecorded()
+        if order.round == 1 and not detail:
+            unread += [name for name in await self._unread(order) if name not in unread]
         kept = CallRound(round=order.round, complete=not detail and not unread, detail=detail, unread=unread)
         await self._tools.store.save_call_round(order.execution_id, kept)
         message = f"round {order.round} of discovery: {found.new} calls that healthy traffic does not cause"

@@ -11,7 +11,7 @@ from temporalio import activity
 from activities.clocks import deadline
 from activities.faults import as_in_the_ledger, redacted_answers, summary_of
 from activities.permit import REPLAY, Permit, acts
-from activities.recorded_calls import RecordedCalls
+from activities.recorded_calls import RecordedCalls, is_askable
 from activities.toolbox import Subject, Toolbox
 from clients.fixtures import refuse_unsound
 from clients.proxy_wire import RecordedEntry
@@ -92,7 +92,7 @@ class CaptureActivities:
         seen = RecordedCalls(self._tools, subject)
         await seen.read()
         found = [seen.request(CallKey(order.service, one.method, one.path)) for one in recorded]
-        requests = [one for one in found if one is not None]
+        requests = [one for one in found if one is not None and is_askable(one)]
         if not requests or len(requests) < len(found):
             raise HoldfastError(
                 ErrorCode.REPLAY_FAILED,

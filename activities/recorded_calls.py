@@ -14,7 +14,7 @@ from workflows.contracts.exchange import RecordedExchange
 from workflows.contracts.windows import WindowKind
 from workflows.logic import calls as logic
 from workflows.logic.calls import CallKey
-from workflows.logic.cases import places_of
+from workflows.logic.cases import case_count, places_of
 from workflows.logic.tokens import BAGGAGE_HEADER, case_of_marker
 from workflows.names import record_of_session
 
@@ -51,6 +51,7 @@ class RecordedCalls:
         self._tools = tools
         self._subject = subject
         self._client = tools.proxy(subject.plan)
+        self._cases = case_count(len(subject.plan.services))
         self._sessions: dict[str, str] | None = None
         self._offsets: Counter[str] = Counter()
         self._counts: defaultdict[int, defaultdict[int, Counter[CallKey]]] = defaultdict(lambda: defaultdict(Counter))
@@ -91,7 +92,8 @@ class RecordedCalls:
 
     def _count(self, service: str, entry: RecordedEntry) -> None:
         of = case_of_marker(self._subject.execution.record_id, entry.request_headers.get(BAGGAGE_HEADER, ""))
-        if of is None:
+        if of is None or not 0 <= of.case_index < self._cases:
+            # Whoever has seen a marker can write another one.
             return
         key = CallKey(service, entry.method, self._tools.secrets.kept_path(entry.path))
         self._counts[of.case_index][of.number][key] += 1
@@ -104,6 +106,10 @@ class RecordedCalls:
         reached = {key.service for key in self._counts[0][number]}
         late = {key.service for key in self._first} - reached
         return sorted(late) if reached else self._subject.plan.service_names
+
+    def unrecorded(self) -> list[str]:
+        """Services of the plan of which no recording is on (any more): whatever they receive is not seen."""
+        return [name for name in self._subject.plan.service_names if name not in (self._sessions or {})]
 
     async def known(self) -> set[CallKey]:
         """The calls that the analysis has recorded, and those that were added since."""
@@ -163,6 +169,8 @@ class RecordedCalls:
         entry = self._entries.get(key)
         if entry is None:
             return f"more than {MOST_REQUESTS} different calls were recorded"
+        if not is_askable(entry):
+            return "its path is none under which a service can be asked"
         return "its body was recorded in part only" if entry.request_truncated else ""
 
     def request(self, key: CallKey) -> RecordedEntry | None:
@@ -196,6 +204,11 @@ class RecordedCalls:
 
         # In a thread: bodies may be long, and heartbeats go on meanwhile.
         return await asyncio.to_thread(redacted)
+
+
+def is_askable(entry: RecordedEntry) -> bool:
+    """Whether path and query can stand behind an address without changing where it leads."""
+    return entry.target.startswith("/")
 
 
 async def recording_is_on(tools: Toolbox, execution_id: int) -> bool:

@@ -37,6 +37,17 @@ async def trouble(answer: bytes, limits: Limits = LIMITS) -> tuple[Trouble, str]
     return None
 
 
+async def test_a_given_header_takes_the_place_of_ours_in_any_case() -> None:
+    """A name twice is refused by many servers, and what is sent again was recorded in lower case."""
+    async with raw_server(sized(0, b"")) as server:
+        await fetch("GET", server.url, LIMITS, headers={"user-agent": "a browser", "accept": "text/html"})
+        (head,) = server.heads
+    names = [line.partition(b":")[0].lower() for line in head.split(b"\r\n")[1:] if line]
+    assert len(names) == len(set(names))
+    assert b"a browser" in head
+    assert b"holdfast" not in head
+
+
 async def test_a_head_may_be_as_long_as_its_limit_and_no_longer() -> None:
     assert await trouble(with_head_of(HEAD_LIMIT)) is None
     # Read in pieces, so the refusal may come up to one piece late.

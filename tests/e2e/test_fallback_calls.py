@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowFailureError
 
 from cli.panels import panel_lines
-from lab import Lab, LabSettings, PortChoice, Topology
+from lab import Action, Endpoint, Instruction, Lab, LabSettings, Misbehaviour, PortChoice, Topology
 from reports.call_parts import CallStanding
 from reports.gather import gather
 from reports.stored import stored_state
@@ -117,3 +117,80 @@ async def test_a_fallback_call_is_found_and_its_pair_fails(listing: Bench) -> No
 def shown_lines(state: RunState) -> list[str]:
     """The panels, without times: who finishes a run writes when."""
     return [line for line in panel_lines(state) if not line.startswith("started ")]
+
+
+JOINED = Topology.model_validate(
+    {
+        "namespace": "listing",
+        "entry": "page",
+        "services": [
+            {
+                "name": "page",
+                "routes": [{"path": "/api/page", "body": {"page": 1}}],
+                "calls": [
+                    {
+                        "service": "prices",
+                        "path": "/api/prices/1",
+                        "fallback_service": "backup",
+                        "fallback_path": "/api/backup/1",
+                    }
+                ],
+                "needs_one_of": [["prices"]],
+            },
+            {"name": "prices", "routes": [{"path": "/api/prices/1", "body": {"price": 1}}]},
+            {"name": "backup", "routes": [{"path": "/api/backup/1", "body": {"price": 2}}]},
+        ],
+    }
+)
+"""Nobody asks the backup while all is well."""
+
+PAIR = "backup+prices"
+
+
+@pytest.fixture
+async def joined(temporal: Client, tmp_path: Path) -> AsyncIterator[Bench]:
+    async with (
+        Lab(JOINED, settings=QUICK, ports=PortChoice.FREE) as lab,
+        Bench(temporal, lab, tmp_path) as bench,
+        running(temporal, bench.settings),
+    ):
+        yield bench
+
+
+def two_broken(bench: Bench, **changes: Any) -> dict[str, Any]:
+    services = [{"name": "backup", "fault": "error"}, {"name": "prices", "fault": "error"}]
+    return plan_for(bench, services=services, **changes)
+
+
+async def outcomes(bench: Bench, execution_id: int) -> dict[str, tuple[CaseOutcome, Verdict | None]]:
+    return {one.case_id: (one.outcome, one.verdict) for one in await bench.store.results(execution_id)}
+
+
+async def test_a_service_that_only_failures_call_joins_and_its_cases_are_measured(joined: Bench) -> None:
+    summary = await joined.run(two_broken(joined))
+    found = await outcomes(joined, summary.execution_id)
+    assert found["backup"] == (CaseOutcome.MEASURED, Verdict.PASSED)
+    assert found["prices"] == (CaseOutcome.MEASURED, Verdict.PASSED)
+    assert found[PAIR] == (CaseOutcome.MEASURED, Verdict.FAILED)
+    assert joined.lab.state().clean
+
+
+@pytest.mark.parametrize("endpoint", [Endpoint.RECORDING_ENTRIES, Endpoint.RECORDING_START])
+async def test_a_pair_is_not_passed_when_its_calls_cannot_be_seen(listing: Bench, endpoint: Endpoint) -> None:
+    """The proxy has forgotten its recordings, or begins none: no verdict, or none that says passed."""
+    listing.lab.misbehave(Misbehaviour(instructions=[Instruction(endpoint=endpoint, action=Action.REFUSE_500)]))
+    plan = plan_for(listing, timeouts={"analyze": "12s"})
+    handle = await listing.start(plan)
+    try:
+        summary = await handle.result()
+    except WorkflowFailureError:
+        summary = None
+    await listing.lock_ended(handle)
+    assert listing.lab.state().clean
+    if summary is None:
+        (row,) = await listing.store.latest_executions(1)
+        assert row.verdict is None
+        return
+    pairs = [verdict for case, (_, verdict) in (await outcomes(listing, summary.execution_id)).items() if "+" in case]
+    assert pairs
+    assert Verdict.PASSED not in pairs

@@ -133,15 +133,16 @@ def single_asking(plan: Plan) -> timedelta:
 
 
 def calls_hold(plan: Plan) -> timedelta:
-    """How long recordings of calls may be open: for each service two faults, and each pair of two rounds at most.
+    """How long recordings of calls may be open: with a fault in each service in every round, and all pairs.
 
     A bound for what never ends, not an estimate: everything inside has bounds of its own.
     """
     each = fault_hold(plan) + plan.timeouts.recovery + plan.timeouts.stability
-    faults = each * len(plan.services) * 2
-    pairs = pairs_hold(plan, min(MOST_DISCOVERY_PAIRS, pair_count(len(plan.services))))
+    services = len(plan.services)
+    faults = each * services * MOST_ROUNDS
+    pairs = pairs_hold(plan, min(MOST_DISCOVERY_PAIRS, pair_count(services)))
     reading = plan.timeouts.analyze * MOST_ROUNDS
-    return min(plan.timeouts.stability * 2 + faults + pairs + reading, LONGEST_RULES_TTL)
+    return min(recordings_start(services) + plan.timeouts.stability * 2 + faults + pairs + reading, LONGEST_RULES_TTL)
 
 
 def fault_hold(plan: Plan) -> timedelta:
@@ -203,7 +204,9 @@ def acts_after_end(kind: WindowKind, services: int, timing: Timing) -> timedelta
     Its worker hears of the end with a heartbeat, and may begin a call until then; the call takes all its time; and
     the peer goes on working after its caller has given up.
     """
-    call = timing.upsert(services) if kind is WindowKind.RULES else timing.call_timeout
+    # Starting a recording of calls answers when the rollout is over.
+    longest = {WindowKind.RULES: timing.upsert(services), WindowKind.CALLS: max(timing.rollout, timing.call_timeout)}
+    call = longest.get(kind, timing.call_timeout)
     return timing.heartbeat_timeout + call + timing.settle
 
 
@@ -212,4 +215,5 @@ def settled_within(recovery: timedelta, services: int, timing: Timing) -> timede
 
     For those that close late, and for those that the sweeper keeps open because a call of them may still act.
     """
-    return overdue_after(recovery, timing) + acts_after_end(WindowKind.RULES, services, timing)
+    longest = max(acts_after_end(kind, services, timing) for kind in (WindowKind.RULES, WindowKind.CALLS))
+    return overdue_after(recovery, timing) + longest

@@ -28,6 +28,8 @@ class Need(Contract):
     """Instead of a row of the caller's own: one of its execution, of this kind."""
     states: list[LedgerState] = list(UNDER_WAY)
     """Where that row must be."""
+    of_the_run: bool = False
+    """Whether the caller must be the run itself, although a window covers it."""
     under_lock: bool = True
     """Whether the lock must be open. Not for the look with which the lock itself is taken."""
     of_the_run: bool = False
