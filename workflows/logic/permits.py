@@ -32,8 +32,6 @@ class Need(Contract):
     """Whether the caller must be the run itself, although a window covers it."""
     under_lock: bool = True
     """Whether the lock must be open. Not for the look with which the lock itself is taken."""
-    of_the_run: bool = False
-    """Whether the caller is the run itself, although a window's row covers what it asks for."""
     halt_is_its_own: bool = False
     """Whether the activity looks for a halt itself."""
 
