@@ -40,6 +40,8 @@ async def recorded(stage: Stage) -> Stage:
     work = CallActivities(stage.tools)
     await stage.do(work.start, stage.ref)
     await stage.do(work.send_healthy, stage.ref)
+    forwarded = dict.fromkeys(stage.plan.service_names, True)
+    await stage.tools.store.save_propagation(stage.execution.execution_id, forwarded)
     return stage
 
 
