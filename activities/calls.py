@@ -17,7 +17,7 @@ from activities.clocks import Deadline, deadline
 from activities.closing import UNKNOWN, close_recordings
 from activities.pairs import refuse_foreign
 from activities.permit import ASK, READ_CALLS, RECORD_CALLS, Permit, acts, no_permit
-from activities.recorded_calls import RecordedCalls
+from activities.recorded_calls import AGAIN, APART, RecordedCalls
 from activities.toolbox import Subject, Toolbox
 from clients.proxy import STOP_TIMEOUT, ProxyClient
 from clients.requests import prepare
@@ -36,7 +36,7 @@ from workflows.contracts.execution import ExecutionRef
 from workflows.contracts.windows import WindowKind
 from workflows.logic import calls as logic
 from workflows.logic.cases import case_at
-from workflows.logic.durations import MOST_DISCOVERY_PAIRS, calls_hold, pair_requests, single_requests
+from workflows.logic.durations import MOST_DISCOVERY_PAIRS, calls_ttl, pair_requests, single_requests
 from workflows.logic.exclusions import PlanExclusions
 from workflows.logic.guardrails import too_few_for_pairs
 from workflows.logic.samples import is_error
@@ -49,9 +49,6 @@ _AT_ONCE = 8
 _LOOKS = 2
 """Healthy requests at the end of a round. The proxy collects what it has recorded from time to time: when the second
 one is there, a whole collection has begun after everything before the first one."""
-
-_APART = 1_000
-"""Between the numbers of requests of different attempts, or rounds: more than either has requests."""
 
 
 class CallActivities:
@@ -126,7 +123,7 @@ class CallActivities:
             await client.start_recording(
                 namespace=subject.namespace,
                 service=service,
-                duration_seconds=int(calls_hold(subject.plan).total_seconds()),
+                duration_seconds=int(calls_ttl(subject.plan).total_seconds()),
                 longest=STOP_TIMEOUT,
             )
         except HoldfastError as error:
@@ -148,16 +145,18 @@ class CallActivities:
         """
         await self._send(permit.subject, activity.info().attempt)
 
-    async def _send(self, subject: Subject, number: int) -> None:
-        mark = calls_marker(subject.execution.record_id, 0, number)
-        request = prepare(subject.plan.request, self._tools.secrets, mark)
-        what = ""
+    async def _send(self, subject: Subject, number: int) -> int:
+        """Send the plan's request until it succeeds; its number. Each has its own, because a failed one says less."""
+        sent, what = number, ""
 
         async def send() -> bool | None:
-            nonlocal what
-            sample = await self._tools.load.send_once(request)
-            what = sample.error_kind or f"status {sample.status}"
-            return None if is_error(sample) else True
+            nonlocal sent, what
+            mark = calls_marker(subject.execution.record_id, 0, sent)
+            sample = await self._tools.load.send_once(prepare(subject.plan.request, self._tools.secrets, mark))
+            if not is_error(sample):
+                return True
+            sent, what = sent + AGAIN, sample.error_kind or f"status {sample.status}"
+            return None
 
         # Callers may go on without a service for a while after it is back.
         end = deadline(subject.plan.timeouts.stability)
@@ -167,6 +166,7 @@ class CallActivities:
                 f"the plan's request fails while nothing is broken: {what}",
                 hint="did the system recover from the last fault? see the report's timeline",
             )
+        return sent
 
     @activity.defn(name="ask_broken")
     @acts(ASK)
@@ -188,7 +188,7 @@ class CallActivities:
             return
         plan = subject.plan
         wanted = single_requests(plan) if len(case.services) == 1 else pair_requests(plan)
-        first, record_id = activity.info().attempt * _APART, subject.execution.record_id
+        first, record_id = activity.info().attempt * APART, subject.execution.record_id
         marks = [calls_marker(record_id, order.case_index, first + number) for number in range(wanted)]
         await require_running(self._tools, subject, order.faults, "before the plan's request was sent")
         answers, measurement = await ask(self._tools, subject, wanted, marks)
@@ -213,11 +213,11 @@ class CallActivities:
             # Not one recorded call would bear a marker, however long we waited. Cases of these services are invalid.
             return await self._unreadable(order)
         subject, recorded = permit.subject, RecordedCalls(self._tools, permit.subject)
-        detail, number = "", order.round * _APART + activity.info().attempt * _LOOKS
+        detail, number = "", order.round * APART + activity.info().attempt * _LOOKS
         end = deadline(subject.plan.timeouts.analyze)
         for look in range(_LOOKS):
-            await self._send(subject, number + look)
-            detail = detail or await self._read_up_to(recorded, subject, number + look, end)
+            sent = await self._send(subject, number + look)
+            detail = detail or await self._read_up_to(recorded, subject, sent, end)
         found = await self._store_round(order, subject, recorded, detail)
         unread = [] if detail else recorded.unrecorded()
         if order.round == 1 and not detail:

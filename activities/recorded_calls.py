@@ -27,6 +27,12 @@ MOST_ENTRIES = 100_000
 MOST_REQUESTS = 2_000
 """Different calls whose request is kept."""
 
+APART = 1_000
+"""Between the numbers of requests of different attempts and rounds: more than either has requests."""
+
+AGAIN = 1_000_000
+"""Between the numbers of one request and of those that repeat it because it failed."""
+
 _AT_ONCE = 8
 
 _ENOUGH = 2
@@ -134,9 +140,8 @@ class RecordedCalls:
 
     @property
     def _first(self) -> logic.Calls:
-        """The calls of the first healthy request, before anything was broken."""
-        asks = self._counts[0]
-        return asks[min(asks)] if asks else logic.Calls()
+        """The calls of one healthy request, before anything was broken."""
+        return logic.most(ask for number, ask in self._counts[0].items() if number % AGAIN < APART)
 
     def _healthy(self, under_failures: Collection[CallKey]) -> tuple[logic.Calls, logic.Calls]:
         """The calls of healthy requests, and those of the last one.

@@ -9,7 +9,7 @@ from lab import Kind
 from tests.e2e.bench import Bench, until
 from tests.leaks import checker
 from workflows.contracts.plan import Plan
-from workflows.logic.durations import calls_hold, fault_ttl, recording_ttl, rules_ttl
+from workflows.logic.durations import calls_ttl, fault_ttl, recording_ttl, rules_ttl
 
 BY_THE_PROMISE = timedelta(seconds=30)
 """After the peers' own time limit, at the latest, everything is off: without any worker."""
@@ -41,6 +41,6 @@ def _limit_of(kind: Kind, plan: dict[str, Any]) -> timedelta:
     """The time limit that a run gives to what it switches on."""
     checked = Plan.model_validate(plan)
     # The log does not say which recordings are of the analysis: these are the longer ones.
-    recordings = max(recording_ttl(checked), calls_hold(checked))
+    recordings = max(recording_ttl(checked), calls_ttl(checked))
     limits = {Kind.RECORDING: recordings, Kind.FAULT: fault_ttl(checked), Kind.RULES: rules_ttl(checked, 4)}
     return limits[kind]

@@ -89,7 +89,7 @@ def test_what_may_remain_on_is_what_bounds_the_windows(preset: TimingPreset) -> 
         assert one.ttl_seconds <= one.window_seconds < one.swept_seconds
     longest = max(one.ttl_seconds for one in found.remains_on)
     assert found.worst_recovery_seconds == longest + timing.sweep_every.total_seconds()
-    assert on[WindowKind.CALLS].ttl_seconds == longest == int(durations.calls_hold(PLAN).total_seconds())
+    assert on[WindowKind.CALLS].ttl_seconds == longest == durations.calls_ttl(PLAN).total_seconds() == 80 * 60
     assert found.worst_failing_seconds == max(300, rules) + timing.sweep_every.total_seconds()
 
 

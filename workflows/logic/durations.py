@@ -145,6 +145,16 @@ def calls_hold(plan: Plan) -> timedelta:
     return min(recordings_start(services) + plan.timeouts.stability * 2 + faults + pairs + reading, LONGEST_RULES_TTL)
 
 
+def calls_ttl(plan: Plan) -> timedelta:
+    """Life of recordings of calls at the proxy: what ends them when no worker is left.
+
+    Not the bound of everything inside, which is hours: where a run takes longer than this, what is missing makes its
+    round of discovery incomplete, and pairs inconclusive.
+    """
+    usual = timedelta(minutes=30) + timedelta(minutes=10) * len(plan.services)
+    return timedelta(seconds=int(min(calls_hold(plan), usual).total_seconds()))
+
+
 def fault_hold(plan: Plan) -> timedelta:
     """How long a fault window may be open: the fault's own TTL is the bound."""
     needed = plan.timeouts.fault_running + plan.timeouts.replay + single_asking(plan) + timedelta(minutes=1)

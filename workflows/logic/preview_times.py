@@ -15,6 +15,7 @@ from workflows.logic.cases import case_count
 from workflows.logic.durations import (
     ANALYSIS_SENDS,
     calls_hold,
+    calls_ttl,
     due_after,
     fault_hold,
     fault_ttl,
@@ -120,7 +121,7 @@ def remains_on(plan: Plan, timing: Timing, discovery: DiscoveryPreview) -> list[
     rules = rules_ttl(plan, case_count(len(plan.services)))
     bounds = {
         WindowKind.RECORDING: (recording_ttl(plan), recording_hold(plan, timing.analyze_dedupe)),
-        WindowKind.CALLS: (calls_hold(plan), calls_hold(plan)),
+        WindowKind.CALLS: (calls_ttl(plan), calls_hold(plan)),
         WindowKind.FAULT: (fault_ttl(plan), fault_hold(plan)),
         WindowKind.RULES: (rules, rules),
     }
