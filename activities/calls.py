@@ -149,7 +149,7 @@ class CallActivities:
         """Send the plan's request until it succeeds; its number. Each has its own, because a failed one says less."""
         sent, what = number, ""
 
-        async def send() -> bool | None:
+        async def once() -> bool | None:
             nonlocal sent, what
             mark = calls_marker(subject.execution.record_id, 0, sent)
             sample = await self._tools.load.send_once(prepare(subject.plan.request, self._tools.secrets, mark))
@@ -160,7 +160,7 @@ class CallActivities:
 
         # Callers may go on without a service for a while after it is back.
         end = deadline(subject.plan.timeouts.stability)
-        if await poll(send, end=end, every=subject.execution.timing.poll) is None:
+        if await poll(once, end=end, every=subject.execution.timing.poll) is None:
             raise HoldfastError(
                 ErrorCode.ANALYZE_FAILED,
                 f"the plan's request fails while nothing is broken: {what}",

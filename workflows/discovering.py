@@ -51,11 +51,11 @@ class DiscoveringRun(VerifyingRun):
         try:
             reports = await break_each(services, self._plan, break_one)
             later = await self._follow_calls(window)
+            await self._stop_recording_calls(window)
         except (Exception, asyncio.CancelledError):
             # Not `finally`: see `Holding.hold`.
             await despite_cancel(close_all([window]))
             raise
-        await self._stop_recording_calls(window)
         return reports, later
 
     async def _recording_calls(self) -> CallsTask:
@@ -165,11 +165,7 @@ class DiscoveringRun(VerifyingRun):
             await handle.signal(CallsWindow.release)
         except FailureError as error:
             workflow.logger.info("the window of calls did not take its release: %s", error)
-        try:
-            report = await window
-        except asyncio.CancelledError:
-            await despite_cancel(close_all([window]))
-            raise
+        report = await window
         self._ensure_going_on()
         if not report.recovery_verified:
             raise StageError(ErrorCode.RECOVERY_UNVERIFIED, "the recordings of calls were not seen to end")

@@ -163,7 +163,7 @@ async def test_every_pair_is_broken_for_real_and_what_differs_is_told(trio: Trio
     summary: RunSummary = await handle.result()
     await trio.closed_by(handle)
     assert summary.verdict is Verdict.FAILED
-    assert [one.case_id for one in summary.failed_cases] == [("left", "right")]
+    assert [one.case_id for one in summary.failed_cases] == ["left+right"]
     found = summary.pairs
     assert found is not None
     assert (found.chosen, found.agreed, found.disagreed, found.unchecked) == (3, 1, 2, 0)
@@ -193,7 +193,7 @@ async def test_only_pairs_in_doubt_run_unasked(trio: Trio) -> None:
     summary = await trio.run(trio.plan(exclude=["*+slow"]))
     assert summary.pairs is not None
     assert (summary.pairs.asked_for, summary.pairs.chosen, summary.pairs.agreed) == (False, 1, 1)
-    assert together([one for one in await trio.log() if one.kind is Kind.FAULT]) == ["left+right"]
+    assert together([one for one in await trio.log() if one.kind is Kind.FAULT]) == [("left", "right")]
 
 
 async def test_the_worker_must_allow_two_faults_at_once(idle_trio: Trio) -> None:
