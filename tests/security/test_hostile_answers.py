@@ -20,7 +20,7 @@ MEMORY = 500 << 20
 """Bytes that the process may have had at most; a worker without connections has 150 MB."""
 
 HELD = 2.0
-"""Seconds of processor for which the loop may come to nothing else, while all clients read one answer; 0.6 seen."""
+"""Seconds for which the loop may come to nothing else, while all clients read one answer; 0.6 of computing seen."""
 
 ONE_OF_A_KIND = [
     "header-without-end",
