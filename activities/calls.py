@@ -23,6 +23,7 @@ from clients.proxy import STOP_TIMEOUT, ProxyClient
 from clients.requests import prepare
 from clients.store.read_models import LogLevel
 from workflows.contracts.calls import (
+    NEVER_READ,
     AskOrder,
     CallRound,
     CallsFound,
@@ -36,7 +37,7 @@ from workflows.contracts.execution import ExecutionRef
 from workflows.contracts.windows import WindowKind
 from workflows.logic import calls as logic
 from workflows.logic.cases import case_at
-from workflows.logic.durations import MOST_DISCOVERY_PAIRS, calls_ttl, pair_requests, single_requests
+from workflows.logic.durations import CALL_LOOKS, MOST_DISCOVERY_PAIRS, calls_ttl, pair_requests, single_requests
 from workflows.logic.exclusions import PlanExclusions
 from workflows.logic.guardrails import too_few_for_pairs
 from workflows.logic.samples import is_error
@@ -44,11 +45,6 @@ from workflows.logic.tokens import calls_marker
 
 _AT_ONCE = 8
 """Recordings that the proxy is asked to start at once: each call lasts as long as a rollout."""
-
-
-_LOOKS = 2
-"""Healthy requests at the end of a round. The proxy collects what it has recorded from time to time: when the second
-one is there, a whole collection has begun after everything before the first one."""
 
 
 class CallActivities:
@@ -74,7 +70,7 @@ class CallActivities:
             if activity.info().attempt > 1:
                 await self._stop_earlier(subject)
             # Until the first round has been read, nothing is known of the calls under any failure.
-            unread = CallRound(round=1, complete=False, detail="the recordings were never read")
+            unread = CallRound(round=1, complete=False, detail=NEVER_READ)
             await self._tools.store.save_call_round(order.execution_id, unread)
             needed = {one.service for one in await self._tools.store.recorded_calls(order.execution_id)}
             await self._refuse_recorded(subject)
@@ -208,14 +204,13 @@ class CallActivities:
         Raises:
             HoldfastError: NO_PERMIT; ANALYZE_FAILED when the healthy request fails.
         """
-        forwarded = await self._tools.store.propagation(order.execution_id)
-        if not any(forwarded.values()):
+        if await self._deaf(order):
             # Not one recorded call would bear a marker, however long we waited. Cases of these services are invalid.
             return await self._unreadable(order)
         subject, recorded = permit.subject, RecordedCalls(self._tools, permit.subject)
-        detail, number = "", order.round * APART + activity.info().attempt * _LOOKS
+        detail, number = "", order.round * APART + activity.info().attempt * CALL_LOOKS
         end = deadline(subject.plan.timeouts.analyze)
-        for look in range(_LOOKS):
+        for look in range(CALL_LOOKS):
             sent = await self._send(subject, number + look)
             detail = detail or await self._read_up_to(recorded, subject, sent, end)
         found = await self._store_round(order, subject, recorded, detail)
@@ -227,6 +222,11 @@ class CallActivities:
         message = f"round {order.round} of discovery: {found.new} calls that healthy traffic does not cause"
         await self._log(order.execution_id, f"calls:{order.round}", message + (f"; {detail}" if detail else ""))
         return found
+
+    async def _deaf(self, order: CallsOrder) -> bool:
+        """Whether services were reached by the analysis' request, and its marker by none of them."""
+        reached = await self._tools.store.propagation(order.execution_id)
+        return not any(reached.values()) and bool(await self._tools.store.recorded_calls(order.execution_id))
 
     async def _unreadable(self, order: CallsOrder) -> CallsFound:
         detail = "the header baggage reaches no service of the plan, so nothing shows which request caused a call"

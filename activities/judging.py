@@ -14,13 +14,13 @@ from clients.store.read_models import CaseResult, LogLevel
 from workflows.contracts.calls import FoundBy
 from workflows.contracts.exchange import Measurement
 from workflows.contracts.execution import CaseVerdict, ExecutionRef, Verdict
+from workflows.contracts.guardrails import FAULTS_OF_A_PAIR
 from workflows.contracts.load import Case, CaseOutcome, CaseType
 from workflows.contracts.metrics import JudgedCases, LoadMetrics
 from workflows.contracts.plan import Plan
 from workflows.logic.case_lines import case_line
 from workflows.logic.cases import case_at
 from workflows.logic.counting import count_cases
-from workflows.logic.guardrails import FAULTS_OF_A_PAIR
 from workflows.logic.metrics import SHOWN_CASES, merged, metrics_of, worst_first
 from workflows.logic.real_verdicts import ALLOW_TWO, Real, Settled, real_verdict, settled
 from workflows.logic.statistics import families

@@ -17,6 +17,7 @@ from workflows.contracts.errors import ErrorCode, HoldfastError
 from workflows.contracts.exchange import Measurement
 from workflows.contracts.execution import ExecutionRef, Verdict
 from workflows.contracts.fidelity import PairFidelity, PairFinding, PairOutcome
+from workflows.contracts.guardrails import FAULTS_OF_A_PAIR
 from workflows.contracts.load import CaseOutcome, CaseType
 from workflows.contracts.pairs import ChosenPairs, PairOrder, PairsWish, UncheckedPair
 from workflows.contracts.windows import WindowKind
@@ -25,7 +26,6 @@ from workflows.logic.cases import case_at
 from workflows.logic.doubts import doubted_pairs
 from workflows.logic.durations import pair_requests
 from workflows.logic.fidelity import Side, last_answer
-from workflows.logic.guardrails import FAULTS_OF_A_PAIR
 from workflows.logic.real_verdicts import real_verdict
 from workflows.logic.thresholds import PlanThresholds
 from workflows.names import WorkflowType

@@ -11,6 +11,7 @@ from temporalio import activity
 
 from activities.toolbox import Toolbox
 from worker import Activities, build_activities
+from workflows.contracts.calls import CallsFound
 from workflows.contracts.execution import (
     CaseCounts,
     CaseVerdict,
@@ -100,6 +101,10 @@ class Pretending:
         """All passed, and fifty are told of as if they had not."""
         counts = CaseCounts(total=len(self.seen), measured=len(self.seen), passed=len(self.seen))
         return Judgement(verdict=Verdict.PASSED, cases=counts, failed_cases=[])
+
+    def read_calls(self, _order: Any) -> CallsFound:
+        """Every round finds that every service receives more calls: as many faults once more as a run has."""
+        return CallsFound(new=len(self.names), to_capture=self.names)
 
     def constant(self, result: type) -> Any:
         """What the others answer, by its type."""

@@ -111,7 +111,7 @@ def _requests(found: Preview) -> Iterator[str]:
     rows = [
         (sent.steady_before, "steady state, before anything is switched on"),
         (sent.analysis, f"analysis, while the proxy records; up to {sent.analysis_at_most} when it fails"),
-        (sent.calls, f"while calls are recorded, healthy; up to {sent.calls_at_most} when it fails or more is found"),
+        (sent.calls, f"while calls are recorded, healthy; up to {sent.calls_in_all_rounds} when more is found"),
         (sent.broken, f"while each service is broken, {_times(found)}: what does it call then?"),
         (sent.load, f"load test: {found.cases.measured} cases, {most}{found.requests_per_case} {each} each"),
         *([(sent.control, "load test: baseline requests among those of the cases")] if sent.control else []),

@@ -9,6 +9,7 @@ from clients.store.read_models import ExecutionRow, LogEntry
 from clients.store.store import Store
 from reports.reading import CHUNK, StoredRun, read_run
 from reports.stored_faults import injections, window_row
+from workflows.contracts.calls import NEVER_READ
 from workflows.contracts.execution import Phase, RunStatus, Verdict
 from workflows.contracts.faults import InjectionState
 from workflows.contracts.fidelity import PairFidelity
@@ -67,13 +68,18 @@ def state_of(run: StoredRun) -> RunState:
             "rules": _rules(run, rows),
             "load": load,
             "pairs": _pairs(run),
-            "fallback_calls": len(only_when_broken(run.calls)) if run.rounds else None,
+            "fallback_calls": _fallback_calls(run),
             "windows": [window_row(one) for one in run.ledger],
             "failed_cases": [one for one in load.cases if one.verdict is Verdict.FAILED],
             "inconclusive_cases": [one for one in load.cases if one.verdict is Verdict.INCONCLUSIVE],
         }
     )
     return state.model_copy(update=counted(rows))
+
+
+def _fallback_calls(run: StoredRun) -> int | None:
+    read = any(one.detail != NEVER_READ for one in run.rounds)
+    return len(only_when_broken(run.calls)) if read else None
 
 
 def _header(run: StoredRun) -> RunState:

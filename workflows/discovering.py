@@ -115,7 +115,8 @@ class DiscoveringRun(VerifyingRun):
         reports = []
         # What is excluded for another reason than that healthy traffic does not reach it stays excluded.
         lost = {one.service for one in self._excluded if one != coverage.no_traffic(one.service)} | self._needless
-        for service in [name for name in services if name not in lost][: durations.MOST_CAPTURES]:
+        most = durations.most_captures(len(self._plan.services))
+        for service in [name for name in services if name not in lost][:most]:
             await self._unpaused()
             order = self._fault_input(service).model_copy(update={"discovery_round": number})
             reports.append(await self._capture_calls_of(service, order))

@@ -123,7 +123,7 @@ FIELDS: dict[str, Field] = {
         lambda s: f"recorded meanwhile: {_fallback_calls(s)} found",
     ),
     # RULES_READY.
-    "rules": Field(lambda s: s.rules.rules == 10, lambda s: "rules: 10", lambda s: "10 rules"),
+    "rules": Field(lambda s: s.rules.rules == 11, lambda s: "rules: 11", lambda s: "11 rules"),
     "rules ready": Field(lambda s: s.rules.ready, lambda s: "", in_passing="ready: seen to act"),
     "rules off": Field(lambda s: s.rules.rules and not s.rules.ready, lambda s: "off, and seen to be off"),
     "rules TTL": Field(lambda s: s.rules.ttl_seconds == 600, lambda s: "TTL 600 s", lambda s: "time to live 600 s"),
@@ -147,7 +147,7 @@ FIELDS: dict[str, Field] = {
         lambda s: f"slowest request {s.load.worst_max_ms:.0f} ms ({s.load.worst_max_case})",
         lambda s: f"slowest request {milliseconds(s.load.worst_max_ms)} ({s.load.worst_max_case})",
     ),
-    "mean error rate": Field(lambda s: s.load.mean_error_rate == 6.25, lambda s: "mean error rate 6.25%"),
+    "mean error rate": Field(lambda s: s.load.mean_error_rate == 12.5, lambda s: "mean error rate 12.5%"),
     "failed case": Field(
         lambda s: s.failed_cases,
         lambda s: "errors 100%, p50 none, p95 none, p99 none",

@@ -138,7 +138,7 @@ async def test_a_window_that_still_works_is_not_closed_behind_its_back(bench: Be
     handle = await fault_on(bench)
     left = await holdfast(bench, "recover", "--json")
     assert (left.code, left.facts["rows"]) == (5, [])
-    assert {row["kind"] for row in left.facts["under_way"]} == {"lock", "fault"}
+    assert {row["kind"] for row in left.facts["under_way"]} == {"lock", "calls", "fault"}
     assert bench.lab.state().faults
     execution_id = left.facts["under_way"][0]["execution_id"]
     bench.lab.misbehave(Misbehaviour())
@@ -146,6 +146,7 @@ async def test_a_window_that_still_works_is_not_closed_behind_its_back(bench: Be
     assert said.code == 0, said
     assert what_was_done(said) == {
         "fault": "its window has closed it",
+        "calls": "its window has closed it",
         "lock": "it has let go of the namespace",
     }
     with pytest.raises(WorkflowFailureError):

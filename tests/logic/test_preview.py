@@ -41,7 +41,7 @@ def test_cases_and_requests_add_up(services: int, requests: int, check: bool) ->
     asked = 2 if check else 0
     assert found.requests.steady_before == found.requests.steady_after == found.requests.steady_at_end == asked
     assert found.requests.broken == services * min(requests, 4)
-    assert found.requests.total == 3 * asked + 1 + 2 + found.requests.broken + case_count(services) * requests
+    assert found.requests.total == 3 * asked + 1 + 3 + found.requests.broken + case_count(services) * requests
     assert found.rules.at_least == 2 * services
 
 
@@ -169,7 +169,7 @@ def test_what_is_sent_beside_the_cases_is_counted() -> None:
     slo = PLAN.slo.model_copy(update={"regression": Regression()})
     found = preview(changed(slo=slo, load=Load(requests=100)), TIMING).requests
     assert (found.load, found.control, found.warm_up, found.at_most) == (1_600, 300, 4_000, False)
-    assert found.total == 3 * PLAN.steady_state.requests + 1 + 2 + 5 * 4 + 1_600 + 300 + 4_000
+    assert found.total == 3 * PLAN.steady_state.requests + 1 + 3 + 5 * 4 + 1_600 + 300 + 4_000
     found = preview(changed(slo=slo, load=Load(max_requests=500, warm_up=50)), TIMING).requests
     assert (found.load, found.control, found.warm_up, found.at_most) == (8_000, 1_500, 200, True)
 

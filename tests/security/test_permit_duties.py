@@ -80,7 +80,7 @@ CALLED_FROM = {
     ("steady", "_ask"),
     ("stopping", "send"),
     ("calls", "_start_one"),
-    ("calls", "_send"),
+    ("calls", "once"),
     ("capturing_calls", "_answer"),
     ("asking", "work"),
     ("measuring", "*"),

@@ -54,6 +54,10 @@ class RealCase(Contract):
     measurement: Measurement
 
 
+NEVER_READ = "the recordings were never read"
+"""What a round says of itself until it is read, so that one that never is counts as incomplete."""
+
+
 class CallRound(Contract):
     """One round of discovery."""
 

@@ -53,9 +53,10 @@ class EntryRequests(Contract):
     """While the proxy records. Sent again, up to `analysis_at_most` times, when it fails."""
     analysis_at_most: int
     calls: int = 0
-    """While calls are recorded and nothing is broken: before the first fault, and at the end of the first round. Sent
-    again, up to `calls_at_most` times in all rounds, when it fails or calls have to be read again."""
-    calls_at_most: int = 0
+    """While calls are recorded and nothing is broken: before the first fault, and at the end of the first round. Each
+    is sent again while it fails, for `timeouts.stability`."""
+    calls_in_all_rounds: int = 0
+    """The same, when every round finds more."""
     broken: int = 0
     """While each service is really broken, alone."""
     load: int

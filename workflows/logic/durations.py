@@ -17,6 +17,10 @@ from workflows.logic.sharing import largest_share, least_share
 Moment = TypeVar("Moment", timedelta, datetime)
 """A time of its own, or one that is counted from something."""
 
+CALL_LOOKS = 2
+"""Healthy requests at the end of a round of discovery. The proxy collects what it has recorded from time to time: when
+the second one is there, a whole collection has begun after everything before the first one."""
+
 ANALYSIS_SENDS = 3
 """How often the request is sent at most for the analysis, when it fails."""
 
@@ -26,8 +30,7 @@ MOST_SINGLE_REQUESTS = 4
 MOST_DISCOVERY_PAIRS = 200
 """Pairs that discovery breaks for real at most, of one run."""
 
-MOST_CAPTURES = 200
-"""Services whose failure discovery captures once more at most, of one run: each costs the run's history some events."""
+_MOST_CAPTURES = 200
 
 MOST_PAIR_REQUESTS = 20
 """A pair with two real faults is asked at most so often: services stay broken for as long as that takes."""
@@ -120,6 +123,15 @@ def recording_hold(plan: Plan, dedupe: timedelta) -> timedelta:
 def recordings_start(services: int) -> timedelta:
     """How long it may take until recordings are on: the proxy answers when the rollout is over, after 5 min at most."""
     return timedelta(minutes=5, seconds=30) * -(-services // 8)
+
+
+def most_captures(services: int) -> int:
+    """Services whose failure discovery captures once more at most, in each round, of a plan with so many.
+
+    Each fault window costs the run's history some nine events, of which the server warns from ten thousand on; a
+    thousand services leave room for fifty (`benchmarks/b4_thousand_services.py`).
+    """
+    return min(_MOST_CAPTURES, max(0, 1_100 - services) // (MOST_ROUNDS - 1))
 
 
 def single_requests(plan: Plan) -> int:

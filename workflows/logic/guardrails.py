@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from workflows.contracts.errors import Problem
-from workflows.contracts.guardrails import Guardrails
+from workflows.contracts.guardrails import FAULTS_OF_A_PAIR, Guardrails
 from workflows.contracts.plan import Plan
 from workflows.contracts.units import format_duration, format_rate
 from workflows.logic.addresses import Address, address_in, address_of
@@ -23,7 +23,6 @@ LONGEST_FAULT = "HOLDFAST_LONGEST_FAULT"
 OWN_NAMESPACES = "HOLDFAST_OWN_NAMESPACES"
 
 _WHERE = "where the worker is started"
-FAULTS_OF_A_PAIR = 2
 _MOST_SHOWN = 20
 _CLUSTER_NAMES = 3
 """Labels of a Service's name in a cluster, at least: `frontend.temporal.svc`."""

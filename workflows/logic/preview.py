@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from datetime import timedelta
 
+from workflows.contracts.guardrails import FAULTS_OF_A_PAIR
 from workflows.contracts.load import CaseRange, CaseType
 from workflows.contracts.plan import Plan
 from workflows.contracts.preview import (
@@ -23,10 +24,11 @@ from workflows.logic.capture import build_rules
 from workflows.logic.cases import BATCH_SIZE, batches_in, case_count, cases_in, pages_of, pair_count
 from workflows.logic.durations import (
     ANALYSIS_SENDS,
-    MOST_CAPTURES,
+    CALL_LOOKS,
     MOST_DISCOVERY_PAIRS,
     fault_ttl,
     most_at_once,
+    most_captures,
     pair_requests,
     rules_ttl,
     single_requests,
@@ -35,7 +37,6 @@ from workflows.logic.environments import environment_in
 from workflows.logic.exclusions import PlanExclusions
 from workflows.logic.faults import expand
 from workflows.logic.fidelity import MOST_PAIRS
-from workflows.logic.guardrails import FAULTS_OF_A_PAIR
 from workflows.logic.load_limits import groups_and_controls
 from workflows.logic.preview_times import remains_on, stages, worst_recovery
 from workflows.logic.preview_workloads import STEPS
@@ -117,8 +118,8 @@ def _requests(plan: Plan, measured: int, groups: int, controls: int) -> EntryReq
         steady_before=steady,
         analysis=1,
         analysis_at_most=ANALYSIS_SENDS,
-        calls=2,
-        calls_at_most=(1 + MOST_ROUNDS) * ANALYSIS_SENDS,
+        calls=1 + CALL_LOOKS,
+        calls_in_all_rounds=1 + CALL_LOOKS * MOST_ROUNDS,
         broken=len(plan.services) * single_requests(plan),
         load=measured * plan.load.most_requests,
         control=controls * plan.load.most_requests,
@@ -136,7 +137,7 @@ def _discovery(plan: Plan, faults_allowed: int) -> DiscoveryPreview:
     return DiscoveryPreview(
         requests_each=single_requests(plan),
         rounds=MOST_ROUNDS,
-        more_faults=min(services, MOST_CAPTURES) * (MOST_ROUNDS - 1),
+        more_faults=min(services, most_captures(services)) * (MOST_ROUNDS - 1),
         two_faults=two,
         pairs_calling=min(pairs, MOST_DISCOVERY_PAIRS),
         pairs_in_doubt=min(pairs, MOST_PAIRS),
