@@ -27,6 +27,7 @@ from workflows.contracts.execution import (
 from workflows.contracts.faults import CapturedFailure, FaultOrder, FaultRunning
 from workflows.contracts.load import BatchOrder, BatchReport, CaseOutcome, GeneratedCases, RulesOrder, RulesUpserted
 from workflows.contracts.metrics import LoadMetrics
+from workflows.contracts.pairs import ChosenPairs
 from workflows.contracts.plan import Plan
 from workflows.contracts.steady import SteadyReport
 from workflows.contracts.stop import Tripped
@@ -120,6 +121,7 @@ class Pretending:
             AnalysisStarted: AnalysisStarted(task_id="task"),
             RecordedServices: RecordedServices(services=recorded),
             SteadyReport: SteadyReport(met=True),
+            ChosenPairs: ChosenPairs(measured=pairs),
             BatchReport: BatchReport(metrics=LoadMetrics()),
         }
         return answers.get(result)
