@@ -26,6 +26,7 @@ from workflows.logic.durations import (
     calls_hold,
     case_bound,
     fault_hold,
+    most_captures,
     overdue_after,
     preflight_bound,
     recordings_start,
@@ -135,3 +136,9 @@ def test_a_plan_that_compares_nothing_has_the_bounds_it_always_had() -> None:
     """Its requests at their timeout, and half a minute."""
     rounds = -(-PLAN.load.requests // PLAN.load.concurrency)
     assert batch_bound(PLAN) == PLAN.request.timeout * rounds * BATCH_SIZE + timedelta(seconds=30)
+
+
+def test_a_run_of_many_services_has_room_for_fewer_faults_once_more() -> None:
+    """Of its history: ten thousand events, nine of which each fault costs, in every round."""
+    assert [most_captures(services) for services in (6, 700, 900, 1_000)] == [200, 200, 100, 50]
+    assert all(9 * (services + 2 * most_captures(services)) < 10_000 for services in range(1_001))
