@@ -129,9 +129,9 @@ def most_captures(services: int) -> int:
     """Services whose failure discovery captures once more at most, in each round, of a plan with so many.
 
     Each fault window costs the run's history some nine events, of which the server warns from ten thousand on; a
-    thousand services leave room for fifty (`benchmarks/b4_thousand_services.py`).
+    thousand services leave room for 25 (`benchmarks/b4_thousand_services.py`).
     """
-    return min(_MOST_CAPTURES, max(0, 1_100 - services) // (MOST_ROUNDS - 1))
+    return min(_MOST_CAPTURES, max(0, 1_050 - services) // (MOST_ROUNDS - 1))
 
 
 def single_requests(plan: Plan) -> int:
