@@ -47,6 +47,9 @@ _AT_ONCE = 8
 """Recordings that the proxy is asked to start at once: each call lasts as long as a rollout."""
 
 
+_TOGETHER = "with safety.max_active_faults above 1 services are broken together, and none is asked alone"
+
+
 class CallActivities:
     """Acts on the proxy's recordings, and sends the plan's request while they are on."""
 
@@ -217,7 +220,8 @@ class CallActivities:
         unread = [] if detail else recorded.unrecorded()
         if order.round == 1 and not detail:
             unread += [name for name in await self._unread(order) if name not in unread]
-        kept = CallRound(round=order.round, complete=not detail and not unread, detail=detail, unread=unread)
+        why = detail or (_TOGETHER if unread and not single_requests(subject.plan) else "")
+        kept = CallRound(round=order.round, complete=not detail and not unread, detail=why, unread=unread)
         await self._tools.store.save_call_round(order.execution_id, kept)
         message = f"round {order.round} of discovery: {found.new} calls that healthy traffic does not cause"
         await self._log(order.execution_id, f"calls:{order.round}", message + (f"; {detail}" if detail else ""))

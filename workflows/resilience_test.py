@@ -191,7 +191,7 @@ class ResilienceTest(DiscoveringRun):
     async def _break(self, service: str) -> FaultReport:
         await self._unpaused()
         order = self._fault_input(service)
-        if self._discovered:
+        if self._discovered and durations.single_requests(self._plan):
             asked = {
                 "asks_case": 1 + self._plan.service_names.index(service),
                 "request_seconds": durations.single_asking(self._plan).total_seconds(),

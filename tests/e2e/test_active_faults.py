@@ -181,6 +181,11 @@ async def test_independent_services_are_broken_at_once_and_fail_as_they_do_alone
     assert {(one, other) for one in told for other in told[one] if one < other} >= overlaps(seen.log)
     assert not any(other in CALLS[one] for one in told for other in told[one])
 
+    # A request would have got the failures of all four, so none was sent, and pairs are not taken for known.
+    assert await town.store.real_cases(several.execution_id) == []
+    (calls,) = await town.store.call_rounds(several.execution_id)
+    assert (calls.complete, sorted(calls.unread)) == (False, sorted(CALLS))
+
     alone = await town.run(town.plan(safety={"max_active_faults": 1}))
     assert checker.at_once((await town.log())[len(seen.log) :]) == []
     assert await found_by(town, several) == await found_by(town, alone)

@@ -135,13 +135,19 @@ def most_captures(services: int) -> int:
 
 
 def single_requests(plan: Plan) -> int:
-    """How often a service that is really broken alone is asked: as often as the load test asks at once."""
+    """How often a service that is really broken alone is asked: as often as the load test asks at once.
+
+    Not at all where several services are broken at once: what a request gets then is no single failure's doing.
+    """
+    if plan.safety.max_active_faults > 1:
+        return 0
     return min(plan.load.most_requests, plan.load.concurrency, MOST_SINGLE_REQUESTS)
 
 
 def single_asking(plan: Plan) -> timedelta:
     """Upper bound on asking a service that is really broken, as `pair_asking`."""
-    return _asking(plan, single_requests(plan))
+    requests = single_requests(plan)
+    return _asking(plan, requests) if requests else timedelta(0)
 
 
 def calls_hold(plan: Plan) -> timedelta:

@@ -91,8 +91,10 @@ def _recording_calls(plan: Plan) -> timedelta:
 
 def _least_asking(plan: Plan, assumed: timedelta) -> timedelta:
     """What asking a broken service takes: all at once, or at the plan's rate."""
-    rate = plan.load.rate
-    return assumed if rate is None else assumed + timedelta(seconds=(single_requests(plan) - 1) / rate)
+    rate, requests = plan.load.rate, single_requests(plan)
+    if not requests:
+        return timedelta(0)
+    return assumed if rate is None else assumed + timedelta(seconds=(requests - 1) / rate)
 
 
 def _pairs_in_doubt(plan: Plan, discovery: DiscoveryPreview) -> list[StagePreview]:
