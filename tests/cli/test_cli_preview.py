@@ -45,7 +45,7 @@ def test_everything_is_told_in_one_page(arguments: tuple[str, ...]) -> None:
     assert result.exit_code == 0, result.output
     for words in (
         "cases: 16 (1 baseline, 5 single, 10 pairs), 16 measured, 0 excluded",
-        "real requests: 224 times GET http://127.0.0.1:18080/api/home",
+        "real requests: 225 times GET http://127.0.0.1:18080/api/home",
         "faults: 5, one at a time, each gone by itself after 5:00 min",
         "inventory: delay, which is pod-network delay",
         "time=5000; interface=eth0; namespace=shop; labels=app=inventory",
@@ -90,7 +90,7 @@ def test_as_json_it_is_the_contract(tmp_path: Path) -> None:
     path = plan_file(tmp_path)
     printed = CliRunner().invoke(cli, ["preview", "--json", path])
     found = Preview.model_validate_json(printed.stdout)
-    assert (found.requests.total, found.cases.measured) == (224, 16)
+    assert (found.requests.total, found.cases.measured) == (225, 16)
     written = CliRunner().invoke(cli, ["run", path, "--dry-run", "--json", str(tmp_path / "found.json")])
     assert written.exit_code == 0
     assert json.loads((tmp_path / "found.json").read_text()) == json.loads(printed.stdout)

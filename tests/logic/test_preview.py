@@ -133,16 +133,21 @@ def test_the_least_time_follows_what_is_assumed() -> None:
 def test_more_faults_at_once_take_less_time_at_least_and_none_at_most(
     most: int, together: int, rounds: int, what: str
 ) -> None:
-    """However they hang together: in the worst case each has to wait for every other. Nothing stays on for longer."""
+    """However they hang together: in the worst case each has to wait for every other. Nothing stays on for longer.
+
+    Services that are broken together are not asked, which takes a tenth of a second at least.
+    """
     safety = PLAN.safety.model_copy(update={"max_active_faults": most})
     found, alone = preview(changed(safety=safety), TIMING), preview(PLAN, TIMING)
     assert found.faults_at_once == together
     stage, before = (next(one for one in two.stages if "faults" in one.what) for two in (found, alone))
     assert stage.what == what
-    assert stage.at_least_seconds == pytest.approx(before.at_least_seconds * rounds / 5)
-    assert stage.at_most_seconds == before.at_most_seconds
-    assert found.worst_recovery_seconds == alone.worst_recovery_seconds
-    assert found.remains_on == alone.remains_on
+    assert stage.at_least_seconds == pytest.approx((before.at_least_seconds / 5 - 0.1 * (most > 1)) * rounds)
+    assert (found.requests.broken == 0) == (most > 1)
+    assert stage.at_most_seconds <= before.at_most_seconds
+    assert found.worst_recovery_seconds <= alone.worst_recovery_seconds
+    for one, other in zip(found.remains_on, alone.remains_on, strict=True):
+        assert (one.kind, one.window_seconds <= other.window_seconds) == (other.kind, True)
 
 
 def test_no_secret_is_shown() -> None:
@@ -192,7 +197,7 @@ def test_the_least_time_is_less_than_the_most_in_every_model(load: dict[str, Any
     assert 0 < stage.at_least_seconds < stage.at_most_seconds
 
 
-@pytest.mark.parametrize(("services", "more"), [(5, 10), (1_000, 400)])
+@pytest.mark.parametrize(("services", "more"), [(5, 10), (1_000, 50)])
 def test_what_finds_fallback_calls_is_counted_at_most(services: int, more: int) -> None:
     """Each service may be broken in two further rounds; without two faults at once no pair is."""
     under_test = [ServiceUnderTest(name=f"s{number}", fault="remove") for number in range(services)]
