@@ -96,3 +96,7 @@ def test_real_faults_are_judged_by_the_limits_beside_the_same_baseline() -> None
     assert real_verdict(measurement(error_rate=0, success_p95_us=4000), rules, meets, None) == (PASSED, "")
     verdict, reason = real_verdict(measurement(error_rate=50, success_p95_us=4000), rules, meets, None)
     assert (verdict, reason) == (FAILED, "error rate 50% > 1%")
+    # How long it took is no matter, unless nothing succeeded at all.
+    assert real_verdict(measurement(error_rate=0, success_p95_us=9_000), rules, meets, None) == (PASSED, "")
+    only_p95 = Thresholds(Limits.model_construct(error_rate=None, p50=None, p95=timedelta(milliseconds=5), p99=None))
+    assert real_verdict(measurement(success_p95_us=None), rules, only_p95, None)[0] is FAILED

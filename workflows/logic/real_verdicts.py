@@ -10,6 +10,7 @@ from workflows.contracts.calls import Doubt, DoubtKind, FoundBy
 from workflows.contracts.exchange import Measurement
 from workflows.contracts.execution import Verdict
 from workflows.contracts.load import CaseOutcome
+from workflows.contracts.slo import Percentile
 from workflows.logic.thresholds import Thresholds
 from workflows.logic.verdicts import case_verdict
 
@@ -40,9 +41,17 @@ def real_verdict(
 ) -> tuple[Verdict, str]:
     """The verdict of what was measured with real faults, by the limits of its case.
 
-    Not by `slo.regression`: that takes more requests than anybody wants to send to broken services.
+    Not by `slo.regression`: that takes more requests than anybody wants to send to broken services. And by whether
+    requests succeed, not by how long they take: services that have just begun again, under recordings, are slow.
     """
-    return case_verdict(real.model_copy(update={"control": rules.control}), replace(meets, regression=None), baseline)
+    asked = real.model_copy(update={"control": rules.control, **_at_once(real)})
+    return case_verdict(asked, replace(meets, regression=None), baseline)
+
+
+def _at_once(real: Measurement) -> dict[str, int]:
+    """As if successful requests had taken no time; where none succeeded a limit on latency is missed all the same."""
+    names = [f"success_{percentile}_us" for percentile in Percentile]
+    return {name: 0 for name in names if getattr(real, name) is not None}
 
 
 def settled(
