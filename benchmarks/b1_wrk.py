@@ -17,7 +17,7 @@ from collections import defaultdict
 from importlib.util import find_spec
 from statistics import median
 
-from benchmarks.beside import UVLOOP, Found
+from benchmarks.beside import ASYNCIO, OURS, UVLOOP, Found
 from benchmarks.frame import Row
 from benchmarks.nginx import MISSING, found, nginx
 
@@ -27,9 +27,7 @@ CONNECTIONS = (1, 8, 64)
 AIMED = 8
 MOST_P50, LEAST_RATE = 1.5, 0.5
 """At 8 connections: p50 as a multiple of wrk's, and the share of its rate."""
-OURS = f"holdfast{UVLOOP}"
-"""As the load process runs it."""
-OTHERS = ("holdfast", "aiohttp", f"aiohttp{UVLOOP}", "pyreqwest", f"pyreqwest{UVLOOP}", "httpx", "locust")
+OTHERS = (f"{OURS}{ASYNCIO}", "aiohttp", f"aiohttp{UVLOOP}", "pyreqwest", f"pyreqwest{UVLOOP}", "httpx", "locust")
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
 SECONDS = float(os.environ.get("BENCH_SECONDS", "3"))
 """Of one client at one number of connections in one round. For trying it out both can be set to less."""
@@ -88,7 +86,7 @@ def main() -> list[Row]:
     missing = [program for program in ("nginx", "wrk") if found(program) is None]
     if missing:
         return [Row("not measured", "-", note=f"there is no {' and no '.join(missing)} here: {MISSING}")]
-    there = [client for client in OTHERS if client == "holdfast" or find_spec(client.removesuffix(UVLOOP))]
+    there = [one for one in OTHERS if one.startswith(OURS) or find_spec(one.removesuffix(UVLOOP))]
     results = {key: in_the_middle(rounds) for key, rounds in measured(["wrk", OURS, *there]).items()}
     rows = list(_aims(results[OURS, AIMED], results["wrk", AIMED]))
     for connections in CONNECTIONS:

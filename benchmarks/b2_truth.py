@@ -13,9 +13,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-import uvloop
-
 from benchmarks.frame import Row
+from clients.load import loop
 from clients.load.engine import LoadGenerator
 from clients.load.pace import Closed, Open, Pace
 from clients.requests import PreparedRequest
@@ -118,4 +117,4 @@ async def _stall(url: str) -> list[Row]:
 def main() -> list[Row]:
     """Measure on uvloop, as the load process does."""
     with truth_server() as url:
-        return uvloop.run(_all(url))
+        return loop.run(_all(url))

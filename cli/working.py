@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from cli.interrupts import handled
 from cli.load_process import ControlProcess, LoadProcess
 from cli.log_lines import log_to_stderr
+from clients.load import loop as load_loop
 from clients.settings import Settings
 from clients.temporal import connect_patiently
 from worker import Part, running
@@ -99,16 +100,18 @@ def _tell_ready(settings: Settings, parts: Collection[Part], load: LoadProcess |
 
 def main(only: Part | None = None) -> int:
     """Entry point; 3 when the worker could not start. Both parts, load in a process of its own, unless told `only`."""
-    return finished(serve([only]) if only else serve([Part.CONTROL], load_apart=True))
+    if only is None:
+        return finished(serve([Part.CONTROL], load_apart=True))
+    return finished(serve([only]), sends_load=only is Part.LOAD)
 
 
-def finished(serving: Coroutine[Any, Any, None]) -> int:
-    """Run a worker to its end; its exit code."""
+def finished(serving: Coroutine[Any, Any, None], *, sends_load: bool = False) -> int:
+    """Run a worker to its end and return its exit code; `sends_load`: on the loop that load is measured on."""
     log_to_stderr()
     logging.getLogger("httpx").setLevel(logging.WARNING)
     try:
         with kept_bytecode():
-            asyncio.run(serving)
+            (load_loop.run if sends_load else asyncio.run)(serving)
     except HoldfastError as error:
         logger.error("%s", error)  # noqa: TRY400 - one sentence and a hint, never a traceback
         return 3

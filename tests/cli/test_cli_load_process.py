@@ -14,6 +14,7 @@ import pytest
 
 from cli.load_process import LoadProcess
 from clients.embedded import RunningServer
+from clients.load import loop
 from tests.cli.conftest import Start
 from workflows.contracts.errors import HoldfastError
 
@@ -91,6 +92,8 @@ async def test_the_worker_has_its_load_in_a_process_of_its_own(holdfast: Start, 
     assert await worker.end() == 0
     again = await holdfast("worker")
     second = load_of(await again.until("in process", patience=60))
+    # Its figures stand in docs/performance.md for uvloop, which nothing else imports.
+    assert "uvloop" in Path(f"/proc/{second}/maps").read_text()
     again.signal(signal.SIGKILL)
     assert await again.end() == -signal.SIGKILL
     await until_gone(second)
@@ -104,6 +107,16 @@ async def test_each_part_can_be_had_alone(holdfast: Start, server: RunningServer
     control.signal(signal.SIGTERM)
     load.signal(signal.SIGINT)
     assert (await control.end(), await load.end()) == (0, 0)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no uvloop")
+def test_load_is_sent_on_uvloop() -> None:
+    """The loop of the load process and of the benchmarks."""
+
+    async def module() -> str:
+        return type(asyncio.get_running_loop()).__module__
+
+    assert loop.run(module()) == "uvloop"
 
 
 def load_of(text: str) -> int:
