@@ -9,7 +9,7 @@ from itertools import groupby
 from temporalio import activity
 
 from activities.base import NotRepeatedError, poll, uncancelled
-from activities.clocks import Deadline, closing_deadline, deadline, server_now
+from activities.clocks import Deadline, closing_deadline, deadline
 from activities.closing import acting, close_rules
 from activities.permit import UPSERT, Permit, acts, closes, no_permit, reads
 from activities.toolbox import Subject, Toolbox
@@ -74,7 +74,6 @@ class RulesActivities:
                     hint=f"see {subject.plan.system.proxy}/api/interceptions/active",
                 )
         rules = await self._rules(subject, order)
-        expires_at = server_now() + timedelta(seconds=order.ttl_seconds)
         await uncancelled(
             client.upsert_rules(
                 namespace=subject.namespace,
@@ -91,7 +90,6 @@ class RulesActivities:
             rules=len(rules),
             services=order.services,
             ttl_seconds=order.ttl_seconds,
-            expires_at=expires_at,
         )
 
     async def _rules(self, subject: Subject, order: RulesOrder) -> list[Rule]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typing
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from temporalio import activity
@@ -95,8 +95,7 @@ class Pretending:
     def upsert_rules(self, order: RulesOrder) -> RulesUpserted:
         """All rules are in."""
         return RulesUpserted(record_id=record_id(order.execution_id), rules=len(order.services) * 3,
-                             services=order.services, ttl_seconds=order.ttl_seconds,
-                             expires_at=datetime.now(UTC) + timedelta(seconds=order.ttl_seconds))  # fmt: skip
+                             services=order.services, ttl_seconds=order.ttl_seconds)  # fmt: skip
 
     def judge(self, _order: Any) -> Judgement:
         """All passed, and fifty are told of as if they had not."""

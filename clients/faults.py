@@ -58,8 +58,6 @@ class FaultStatus(BaseModel):
     """Running in every target of every experiment: the phase alone says that one of them succeeded."""
     failed: bool
     """It will never run."""
-    partial: bool = False
-    """The phase says running, and some target is not: as good as not running, but worth telling."""
     detail: str = ""
 
 
@@ -155,6 +153,5 @@ def _status(data: dict[str, Any]) -> FaultStatus:
         phase=phase,
         running=phase is FaultPhase.RUNNING and bool(experiments) and not bad,
         failed=phase is FaultPhase.ERROR,
-        partial=phase is FaultPhase.RUNNING and bool(bad),
         detail=f"phase {phase}" + (f": {'; '.join(bad)}" if bad else ""),
     )

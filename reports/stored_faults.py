@@ -19,7 +19,6 @@ _WINDOWS = {
     LedgerState.OPEN: WindowState.OPEN,
     LedgerState.CLOSING: WindowState.CLOSING,
     LedgerState.CLOSED: WindowState.CLOSED,
-    LedgerState.NEVER_OPENED: WindowState.CLOSED,
     LedgerState.UNVERIFIED: WindowState.UNVERIFIED,
 }
 
@@ -55,7 +54,7 @@ def _injection(
     match window.state:
         case LedgerState.CLOSED if captured or not reason:
             return row.model_copy(update={"state": InjectionState.RECOVERED})
-        case LedgerState.CLOSED | LedgerState.NEVER_OPENED:
+        case LedgerState.CLOSED:
             why = f"{service} has no captured failure" if reason.startswith(ON_PURPOSE) else reason or window.detail
             return row.model_copy(update={"state": InjectionState.FAILED, "error": why})
         case LedgerState.UNVERIFIED:

@@ -29,7 +29,6 @@ _ORDER = {
     LedgerState.CLOSING: 2,
     LedgerState.UNVERIFIED: 3,
     LedgerState.CLOSED: 4,
-    LedgerState.NEVER_OPENED: 4,
 }
 """Forward: a call that was delayed must not take a row back."""
 

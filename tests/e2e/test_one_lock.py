@@ -114,4 +114,4 @@ async def test_what_a_dead_run_left_unverified_refuses_the_next_one(bench: Bench
     assert (await cleaning.result()).cases.measured == 2
     await bench.lock_ended(cleaning)
     states = {row.state for row in await bench.store.ledger_of(rows[0].execution_id)}
-    assert states <= {LedgerState.CLOSED, LedgerState.NEVER_OPENED}
+    assert states <= {LedgerState.CLOSED}

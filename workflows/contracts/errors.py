@@ -22,7 +22,6 @@ class ErrorClass(StrEnum):
     CANCELLED = "E004"
     RETRY_EXHAUSTED = "E005"
     DATABASE = "E006"
-    EXPRESSION = "E007"
 
 
 class ErrorCode(StrEnum):
@@ -40,7 +39,6 @@ class ErrorCode(StrEnum):
     ANALYZE_TIMEOUT = "ANALYZE_TIMEOUT"
     ANALYZE_FAILED = "ANALYZE_FAILED"
     ANALYZE_CONFLICT = "ANALYZE_CONFLICT"
-    NO_TRAFFIC_RECORDED = "NO_TRAFFIC_RECORDED"
     FAULT_REJECTED = "FAULT_REJECTED"
     FAULT_NOT_RUNNING = "FAULT_NOT_RUNNING"
     REPLAY_FAILED = "REPLAY_FAILED"
@@ -94,7 +92,6 @@ ERRORS: dict[ErrorCode, ErrorKind] = {
     ErrorCode.ANALYZE_TIMEOUT: _kind(ErrorClass.TIMEOUT),
     ErrorCode.ANALYZE_FAILED: _kind(ErrorClass.EXECUTION),
     ErrorCode.ANALYZE_CONFLICT: _kind(ErrorClass.EXECUTION, retryable=True),
-    ErrorCode.NO_TRAFFIC_RECORDED: _kind(ErrorClass.EXECUTION),
     ErrorCode.FAULT_REJECTED: _kind(ErrorClass.EXECUTION),
     ErrorCode.FAULT_NOT_RUNNING: _kind(ErrorClass.EXECUTION),
     ErrorCode.REPLAY_FAILED: _kind(ErrorClass.EXECUTION),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Self
 
@@ -137,7 +136,6 @@ class LoadReport(Contract):
     measured: int = 0
     invalid: int = 0
     skipped: int = 0
-    load_seconds: float = 0
     recovery_verified: bool = True
 
 
@@ -158,8 +156,6 @@ class RulesUpserted(Contract):
     rules: int
     services: list[str]
     ttl_seconds: int
-    expires_at: datetime
-    """UTC, computed here: the peer's own `expiresAt` is local time in disguise (`peer-contract` section 3.3)."""
 
 
 class Exclusion(Contract):

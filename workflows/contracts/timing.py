@@ -49,8 +49,6 @@ class Timing(Contract):
     """Added to a window's own time before it is overdue, and before the sweeper steps in."""
     sweep_every: Interval = timedelta(minutes=1)
     """Interval of the sweeper's schedule."""
-    lock_retry: Interval = timedelta(seconds=2)
-    """Between two attempts at a lock that another run holds."""
 
     def upsert(self, services: int) -> timedelta:
         """The longest that one upsert for so many services may take."""
@@ -75,5 +73,4 @@ class Timing(Contract):
             settle=timedelta(seconds=7),
             close_grace=timedelta(seconds=20),
             sweep_every=timedelta(seconds=5),
-            lock_retry=timedelta(milliseconds=200),
         )

@@ -58,17 +58,16 @@ class WindowState(StrEnum):
 
 
 class LedgerState(StrEnum):
-    """What the ledger knows of a window. Only `closed` and `never_opened` are ends; all else is on, or may be."""
+    """What the ledger knows of a window. Only `closed` is an end; all else is on, or may be."""
 
     INTENT = "intent"
     OPEN = "open"
     CLOSING = "closing"
     CLOSED = "closed"
-    NEVER_OPENED = "never_opened"
     UNVERIFIED = "unverified"
 
 
-SETTLED = (LedgerState.CLOSED, LedgerState.NEVER_OPENED)
+SETTLED = (LedgerState.CLOSED,)
 """Ledger states that need no more care."""
 
 
@@ -140,7 +139,6 @@ class WindowChanged(Contract):
     detail: str = ""
     rules: int = 0
     stability: list[ServiceStability] = []
-    captured_status: int | None = None
     analyze_task_id: str = ""
     at: datetime | None = None
     """UTC: the time that the ledger has for it, of its beginning and its end."""

@@ -115,8 +115,6 @@ class Board:
         facts: dict[str, Any] = {"fault_name": change.peer_name}
         if change.state in running:
             facts["state"] = InjectionState.RUNNING
-        if change.captured_status is not None:
-            facts["replay_status"] = change.captured_status
         if change.stability:
             # A run that is ended during a fault gets no report of it.
             facts["stable"] = all(one.stable for one in change.stability)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError, FailureError
 
@@ -51,12 +49,10 @@ class RulesWindow:
             await self._switch_on()
         await self._holding.opened(rules=self._report.rules)
         await self._enter_load_phase()
-        started, at_once = workflow.now(), self._order.batches_at_once
+        at_once = self._order.batches_at_once
         for page, cases in enumerate(pages_of(self._order.case_count, BATCH_SIZE, at_once)):
             await workflow.wait_condition(lambda: not self._paused)
             await self._measure(page, cases)
-        seconds = (workflow.now() - started) / timedelta(seconds=1)
-        self._report = self._report.model_copy(update={"load_seconds": seconds})
 
     async def _enter_load_phase(self) -> None:
         """Only now is the load test entered: the run learns it by signal, the record from here."""
