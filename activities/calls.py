@@ -212,13 +212,16 @@ class CallActivities:
             return await self._unreadable(order)
         subject, recorded = permit.subject, RecordedCalls(self._tools, permit.subject)
         detail, number = "", order.round * APART + activity.info().attempt * CALL_LOOKS
-        end = deadline(subject.plan.timeouts.analyze)
+        left = subject.plan.timeouts.analyze
         for look in range(CALL_LOOKS):
             sent = await self._send(subject, number + look)
+            # Callers that recover late cost reading nothing of its time.
+            end = deadline(left)
             detail = detail or await self._read_up_to(recorded, subject, sent, end)
+            left = max(end.left, timedelta(0))
         found = await self._store_round(order, subject, recorded, detail)
         unread = [] if detail else recorded.unrecorded()
-        if order.round == 1 and not detail:
+        if not detail:
             unread += [name for name in await self._unread(order) if name not in unread]
         why = detail or (_TOGETHER if unread and not single_requests(subject.plan) else "")
         kept = CallRound(round=order.round, complete=not detail and not unread, detail=why, unread=unread)
