@@ -24,6 +24,7 @@ from clients.requests import prepare
 from clients.store.read_models import LogLevel
 from workflows.contracts.calls import (
     NEVER_READ,
+    TOGETHER,
     AskOrder,
     CallRound,
     CallsFound,
@@ -45,9 +46,6 @@ from workflows.logic.tokens import calls_marker
 
 _AT_ONCE = 8
 """Recordings that the proxy is asked to start at once: each call lasts as long as a rollout."""
-
-
-_TOGETHER = "with safety.max_active_faults above 1 services are broken together, and none is asked alone"
 
 
 class CallActivities:
@@ -223,7 +221,7 @@ class CallActivities:
         unread = [] if detail else recorded.unrecorded()
         if not detail:
             unread += [name for name in await self._unread(order) if name not in unread]
-        why = detail or (_TOGETHER if unread and not single_requests(subject.plan) else "")
+        why = detail or (TOGETHER if unread and not single_requests(subject.plan) else "")
         kept = CallRound(round=order.round, complete=not detail and not unread, detail=why, unread=unread)
         await self._tools.store.save_call_round(order.execution_id, kept)
         message = f"round {order.round} of discovery: {found.new} calls that healthy traffic does not cause"
