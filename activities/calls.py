@@ -17,7 +17,7 @@ from activities.clocks import Deadline, deadline
 from activities.closing import UNKNOWN, close_recordings
 from activities.pairs import refuse_foreign
 from activities.permit import ASK, READ_CALLS, RECORD_CALLS, Permit, acts, no_permit
-from activities.recorded_calls import AGAIN, APART, RecordedCalls
+from activities.recorded_calls import AGAIN, APART, RecordedCalls, sessions_of
 from activities.toolbox import Subject, Toolbox
 from clients.proxy import STOP_TIMEOUT, ProxyClient
 from clients.requests import prepare
@@ -172,7 +172,7 @@ class CallActivities:
 
         Raises:
             HoldfastError: NO_PERMIT, also for faults that the ledger has not for this case; FAULT_NOT_RUNNING when a
-                fault was not running before, or not any more afterwards.
+                fault was not running before, or not any more afterwards; ANALYZE_FAILED when a recording ended then.
         """
         subject, case = permit.subject, case_at(permit.subject.plan.service_names, order.case_index)
         window = permit.window
@@ -187,9 +187,13 @@ class CallActivities:
         wanted = single_requests(plan) if len(case.services) == 1 else pair_requests(plan)
         first, record_id = activity.info().attempt * APART, subject.execution.record_id
         marks = [calls_marker(record_id, order.case_index, first + number) for number in range(wanted)]
+        sessions = await sessions_of(self._tools.proxy(plan), subject)
         await require_running(self._tools, subject, order.faults, "before the plan's request was sent")
         answers, measurement = await ask(self._tools, subject, wanted, marks)
         await require_running(self._tools, subject, order.faults, "by the end of the requests, which prove nothing")
+        if await sessions_of(self._tools.proxy(plan), subject) != sessions:
+            # Each that ends rolls its service out, which puts a sound pod in the place of the broken one.
+            raise HoldfastError(ErrorCode.ANALYZE_FAILED, "a recording ended during the requests, which prove nothing")
         kept = [RealAnswer(status=one.status, body=one.body, error=one.error) for one in answers]
         real = RealCase(case_index=order.case_index, answers=kept, measurement=measurement)
         await self._tools.store.save_real_case(order.execution_id, real)
