@@ -209,7 +209,8 @@ class CallActivities:
         Raises:
             HoldfastError: NO_PERMIT; ANALYZE_FAILED when the healthy request fails.
         """
-        if await self._deaf(order):
+        # Later on, what discovery itself has added counts as recorded.
+        if order.round == 1 and await self._deaf(order):
             # Not one recorded call would bear a marker, however long we waited. Cases of these services are invalid.
             return await self._unreadable(order)
         subject, recorded = permit.subject, RecordedCalls(self._tools, permit.subject)
