@@ -17,13 +17,14 @@ from activities.clocks import Deadline, deadline
 from activities.closing import UNKNOWN, close_recordings
 from activities.pairs import refuse_foreign
 from activities.permit import ASK, READ_CALLS, RECORD_CALLS, Permit, acts, no_permit
-from activities.recorded_calls import AGAIN, APART, RecordedCalls
+from activities.recorded_calls import AGAIN, APART, RecordedCalls, sessions_of
 from activities.toolbox import Subject, Toolbox
 from clients.proxy import STOP_TIMEOUT, ProxyClient
 from clients.requests import prepare
 from clients.store.read_models import LogLevel
 from workflows.contracts.calls import (
     NEVER_READ,
+    TOGETHER,
     AskOrder,
     CallRound,
     CallsFound,
@@ -45,9 +46,6 @@ from workflows.logic.tokens import calls_marker
 
 _AT_ONCE = 8
 """Recordings that the proxy is asked to start at once: each call lasts as long as a rollout."""
-
-
-_TOGETHER = "with safety.max_active_faults above 1 services are broken together, and none is asked alone"
 
 
 class CallActivities:
@@ -174,7 +172,7 @@ class CallActivities:
 
         Raises:
             HoldfastError: NO_PERMIT, also for faults that the ledger has not for this case; FAULT_NOT_RUNNING when a
-                fault was not running before, or not any more afterwards.
+                fault was not running before, or not any more afterwards; ANALYZE_FAILED when a recording ended then.
         """
         subject, case = permit.subject, case_at(permit.subject.plan.service_names, order.case_index)
         window = permit.window
@@ -189,9 +187,13 @@ class CallActivities:
         wanted = single_requests(plan) if len(case.services) == 1 else pair_requests(plan)
         first, record_id = activity.info().attempt * APART, subject.execution.record_id
         marks = [calls_marker(record_id, order.case_index, first + number) for number in range(wanted)]
+        sessions = await sessions_of(self._tools.proxy(plan), subject)
         await require_running(self._tools, subject, order.faults, "before the plan's request was sent")
         answers, measurement = await ask(self._tools, subject, wanted, marks)
         await require_running(self._tools, subject, order.faults, "by the end of the requests, which prove nothing")
+        if await sessions_of(self._tools.proxy(plan), subject) != sessions:
+            # Each that ends rolls its service out, which puts a sound pod in the place of the broken one.
+            raise HoldfastError(ErrorCode.ANALYZE_FAILED, "a recording ended during the requests, which prove nothing")
         kept = [RealAnswer(status=one.status, body=one.body, error=one.error) for one in answers]
         real = RealCase(case_index=order.case_index, answers=kept, measurement=measurement)
         await self._tools.store.save_real_case(order.execution_id, real)
@@ -207,20 +209,24 @@ class CallActivities:
         Raises:
             HoldfastError: NO_PERMIT; ANALYZE_FAILED when the healthy request fails.
         """
-        if await self._deaf(order):
+        # Later on, what discovery itself has added counts as recorded.
+        if order.round == 1 and await self._deaf(order):
             # Not one recorded call would bear a marker, however long we waited. Cases of these services are invalid.
             return await self._unreadable(order)
         subject, recorded = permit.subject, RecordedCalls(self._tools, permit.subject)
         detail, number = "", order.round * APART + activity.info().attempt * CALL_LOOKS
-        end = deadline(subject.plan.timeouts.analyze)
+        left = subject.plan.timeouts.analyze
         for look in range(CALL_LOOKS):
             sent = await self._send(subject, number + look)
+            # Callers that recover late cost reading nothing of its time.
+            end = deadline(left)
             detail = detail or await self._read_up_to(recorded, subject, sent, end)
+            left = max(end.left, timedelta(0))
         found = await self._store_round(order, subject, recorded, detail)
         unread = [] if detail else recorded.unrecorded()
-        if order.round == 1 and not detail:
+        if not detail:
             unread += [name for name in await self._unread(order) if name not in unread]
-        why = detail or (_TOGETHER if unread and not single_requests(subject.plan) else "")
+        why = detail or (TOGETHER if unread and not single_requests(subject.plan) else "")
         kept = CallRound(round=order.round, complete=not detail and not unread, detail=why, unread=unread)
         await self._tools.store.save_call_round(order.execution_id, kept)
         message = f"round {order.round} of discovery: {found.new} calls that healthy traffic does not cause"

@@ -11,7 +11,7 @@ from temporalio import activity
 from activities.clocks import deadline
 from activities.faults import as_in_the_ledger, redacted_answers, summary_of
 from activities.permit import REPLAY, Permit, acts
-from activities.recorded_calls import RecordedCalls, is_askable
+from activities.recorded_calls import RecordedCalls, is_askable, is_cut
 from activities.toolbox import Subject, Toolbox
 from clients.fixtures import refuse_unsound
 from clients.proxy_wire import RecordedEntry
@@ -71,7 +71,8 @@ class CaptureActivities:
                 f"fault {order.fault_name} was gone by the end, so what was captured proves nothing",
                 hint="is safety.fault_ttl too short, or does the service heal itself?",
             )
-        captured = await self._keep(subject, order, recorded, answers)
+        cut = [is_cut(one) for one in requests]
+        captured = await self._keep(subject, order, recorded, answers, cut)
         return summary_of(order, captured)
 
     async def _uncaptured(self, subject: Subject, order: FaultOrder) -> list[RecordedExchange]:
@@ -114,10 +115,20 @@ class CaptureActivities:
         return answers
 
     async def _keep(
-        self, subject: Subject, order: FaultOrder, recorded: list[RecordedExchange], answers: list[ReplayedAnswer]
+        self,
+        subject: Subject,
+        order: FaultOrder,
+        recorded: list[RecordedExchange],
+        answers: list[ReplayedAnswer],
+        cut: list[bool],
     ) -> list[CapturedAnswer]:
+        """Store what came back. `cut`: whether only the beginning of each healthy answer is known."""
         service, secrets = subject.plan.service(order.service), self._tools.secrets
         redacted = await asyncio.to_thread(redacted_answers, answers, self._tools.redactor(subject.plan))
+        redacted = [
+            _as_long_as(answer, healthy) if short else answer
+            for answer, healthy, short in zip(redacted, recorded, cut, strict=True)
+        ]
         on_wire = [one.model_copy(update={"path": secrets.path_on_the_wire(one.path)}) for one in recorded]
         captured = [
             one.model_copy(update={"position": recorded[one.position].position})
@@ -135,6 +146,12 @@ class CaptureActivities:
         key = f"fault:{order.fault_name}:captured"
         await self._tools.store.log(order.execution_id, key, LogLevel.INFO, message)
         return captured
+
+
+def _as_long_as(answer: ReplayedAnswer, healthy: RecordedExchange) -> ReplayedAnswer:
+    """An answer that begins as the healthy one, of which no more is known, is that one: the fault changed nothing."""
+    begins = bool(healthy.response_body) and answer.body.startswith(healthy.response_body)
+    return answer.model_copy(update={"body": healthy.response_body}) if begins else answer
 
 
 async def _answer(address: str, request: RecordedEntry, limits: Limits) -> ReplayedAnswer:

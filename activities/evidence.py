@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from clients.store.decoding import Rows
 from clients.store.read_models import CaseResult, CheckedPair
 from clients.store.store import Store
 from workflows.contracts.calls import CallRound, RealCase
@@ -53,19 +54,21 @@ def measured_of(results: Iterable[CaseResult]) -> dict[int, Measurement]:
 
 
 async def evidence_of(
-    store: Store, execution_id: int, plan: Plan, measured: Measured, checked: Iterable[CheckedPair] = ()
+    store: Store, execution_id: int, plan: Plan, measured: Measured, checked: Rows[CheckedPair] | None = None
 ) -> Evidence | None:
     """Read the evidence; None for a run that looked for no calls, as those of before. `checked`: pairs asked since."""
     rounds, calls = await store.call_rounds(execution_id), await store.calls(execution_id)
-    # A row that cannot be read may be the very call that no rule answers.
-    known = [*rounds, *([_DAMAGED] if rounds.damaged or calls.damaged else [])]
-    if not known:
+    if not rounds and not rounds.damaged and not calls.damaged:
         return None
+    cases = await store.real_cases(execution_id)
+    # A row that cannot be read may be the very call that no rule answers, or the one case that really failed.
+    damaged = any(rows.damaged for rows in (rounds, calls, cases, Rows() if checked is None else checked))
+    known = [*rounds, *([_DAMAGED] if damaged else [])]
     # Of the baseline nothing is broken, by rules or really.
-    asked = [one for one in await store.real_cases(execution_id) if one.answers and one.case_index]
+    asked = [one for one in cases if one.answers and one.case_index]
     captured = await store.captured(execution_id)
     # In a thread: a thousand services may have many, and heartbeats go on meanwhile.
-    real = await asyncio.to_thread(_real, measured, asked, checked)
+    real = await asyncio.to_thread(_real, measured, asked, checked or ())
     found = doubts(
         plan.service_names,
         calls,

@@ -22,7 +22,7 @@ from workflows.logic.case_lines import case_line
 from workflows.logic.cases import case_at
 from workflows.logic.counting import count_cases
 from workflows.logic.metrics import SHOWN_CASES, merged, metrics_of, worst_first
-from workflows.logic.real_verdicts import ALLOW_TWO, Real, Settled, real_verdict, settled
+from workflows.logic.real_verdicts import ALLOW_TWO, Real, Settled, real_verdict, settled, weakness
 from workflows.logic.statistics import families
 from workflows.logic.thresholds import PlanThresholds
 from workflows.logic.verdicts import case_verdict, run_verdict
@@ -111,7 +111,14 @@ def _settled(
             found[index] = settled(verdict, verdict[0], [], evidence.doubts.doubt_of(index), hint)
             continue
         rules, limits = measured[index], meets.of(case_at(plan.service_names, index))
-        reals = [Real(one.differs, *real_verdict(one.measurement, rules, limits, baseline)) for one in asked]
+        reals = [
+            Real(
+                one.differs,
+                *real_verdict(one.measurement, rules, limits, baseline),
+                weakness(one.measurement, rules, baseline),
+            )
+            for one in asked
+        ]
         found[index] = settled(verdict, real_verdict(rules, rules, limits, baseline)[0], reals)
     return found
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping
+from typing import Any
 
 from activities.toolbox import Subject, Toolbox
 from clients.proxy import ProxyClient
 from clients.proxy_wire import RecordedEntry
+from clients.secrets import Redactor
 from workflows.contracts.calls import FallbackCall
 from workflows.contracts.exchange import RecordedExchange
 from workflows.contracts.windows import WindowKind
@@ -32,6 +34,17 @@ APART = 1_000
 
 AGAIN = 1_000_000
 """Between the numbers of one request and of those that repeat it because it failed."""
+
+LONGEST_RECORDED = 10_240
+"""Characters of a body that the proxy records (`peer-contract` section 3.1)."""
+
+MOST_BYTES = 64 << 20
+"""Of the requests that are kept, headers and bodies included, and of all paths."""
+
+LONGEST_TARGET = 8 << 10
+"""Characters of path and query of a call; services refuse longer ones, and no rule should have one."""
+
+NO_ANSWER: dict[str, Any] = {"response_status": 0}
 
 _AT_ONCE = 8
 
@@ -62,7 +75,9 @@ class RecordedCalls:
         self._offsets: Counter[str] = Counter()
         self._counts: defaultdict[int, defaultdict[int, Counter[CallKey]]] = defaultdict(lambda: defaultdict(Counter))
         """By case, and by the number of its request."""
-        self._entries: dict[CallKey, RecordedEntry] = {}
+        self._entries: dict[CallKey, tuple[RecordedEntry, int]] = {}
+        """A request of each call, and the case that it belongs to."""
+        self._bytes = 0
         self.overflowed = ""
         """Why not everything could be looked at; empty when it could."""
 
@@ -101,11 +116,35 @@ class RecordedCalls:
         if of is None or not 0 <= of.case_index < self._cases:
             # Whoever has seen a marker can write another one.
             return
+        if len(entry.target) > LONGEST_TARGET or self._bytes > MOST_BYTES:
+            self.overflowed = f"the recorded calls are longer than {MOST_BYTES >> 20} MiB, or one of them is garbage"
+            return
         key = CallKey(service, entry.method, self._tools.secrets.kept_path(entry.path))
-        self._counts[of.case_index][of.number][key] += 1
-        kept = self._entries.get(key)
-        if (kept is None and len(self._entries) < MOST_REQUESTS) or (kept is not None and kept.request_truncated):
-            self._entries[key] = entry
+        counts = self._counts[of.case_index][of.number]
+        self._bytes += 0 if key in counts else len(key.path)
+        counts[key] += 1
+        self._keep(key, entry, of.case_index)
+
+    def _keep(self, key: CallKey, entry: RecordedEntry, case_index: int) -> None:
+        """Keep one request of each call: a whole one, and if there is one, of a case in which its service is well."""
+        kept, index = self._entries.get(key, (None, 0))
+        if kept is None and len(self._entries) >= MOST_REQUESTS:
+            return
+        better = kept is None or (kept.request_truncated and not entry.request_truncated)
+        if better or (self._breaks(index, key.service) and not self._breaks(case_index, key.service)):
+            self._bytes += _length(entry)
+            self._entries[key] = entry, case_index
+
+    def _breaks(self, case_index: int, service: str) -> bool:
+        names = self._subject.plan.service_names
+        return service in [names[place] for place in places_of(len(names), case_index)]
+
+    def _sound(self) -> dict[int, logic.Calls]:
+        """The calls of each healthy request, by its number: of those that were repeated the one that succeeded."""
+        found: dict[int, logic.Calls] = {}
+        for number in sorted(self._counts[0]):
+            found[number % AGAIN] = self._counts[0][number]
+        return found
 
     def missing(self, number: int) -> list[str]:
         """Services that the first healthy request has reached, and this one, as far as is known, has not."""
@@ -130,7 +169,7 @@ class RecordedCalls:
         healthy, last = self._healthy(under_failures)
         others = {key for index in cases for key in self._changing(index)}
         given = self._subject.plan.request.model_dump_json(by_alias=True)
-        never = logic.never_ruled(self._first, last, known, others, given)
+        never = logic.never_ruled(self._first, last, known, others, given, between=healthy)
         unrecorded = logic.Calls({key: times for key, times in healthy.items() if key not in known})
         calls = logic.fallback_calls(0, number, [], unrecorded, known)
         for index, broken in cases.items():
@@ -141,7 +180,7 @@ class RecordedCalls:
     @property
     def _first(self) -> logic.Calls:
         """The calls of one healthy request, before anything was broken."""
-        return logic.most(ask for number, ask in self._counts[0].items() if number % AGAIN < APART)
+        return logic.most(ask for number, ask in self._sound().items() if number < APART)
 
     def _healthy(self, under_failures: Collection[CallKey]) -> tuple[logic.Calls, logic.Calls]:
         """The calls of healthy requests, and those of the last one.
@@ -149,7 +188,7 @@ class RecordedCalls:
         Callers may go on without a service for a while after it is back. So later requests count for calls that no
         failure causes only, and how often a call is made is what the first request says.
         """
-        asks = self._counts[0]
+        asks = self._sound()
         later = [logic.Calls({key: n for key, n in ask.items() if key not in under_failures}) for ask in asks.values()]
         healthy = logic.Calls(self._first)
         for key, times in logic.most(later).items():
@@ -171,7 +210,7 @@ class RecordedCalls:
         """Why the failure of a call cannot be captured; empty when it can."""
         if key.service not in self._subject.plan.system.services:
             return f"system.services has no address of {key.service}, to which the request could be sent again"
-        entry = self._entries.get(key)
+        entry = self.request(key)
         if entry is None:
             return f"more than {MOST_REQUESTS} different calls were recorded"
         if not is_askable(entry):
@@ -180,7 +219,7 @@ class RecordedCalls:
 
     def request(self, key: CallKey) -> RecordedEntry | None:
         """The recorded request of a call, its secrets included: never store or log it."""
-        return self._entries.get(key)
+        return self._entries[key][0] if key in self._entries else None
 
     async def exchanges(self, service: str, keys: Collection[CallKey]) -> list[RecordedExchange]:
         """The requests of these calls and their answers, redacted, as the analysis would have stored them."""
@@ -189,26 +228,44 @@ class RecordedCalls:
         def redacted() -> list[RecordedExchange]:
             found = []
             for position, key in enumerate(sorted(keys)):
-                entry = self._entries[key]
-                url = redactor.url(f"http://{service}{entry.target}")
+                entry, case_index = self._entries[key]
                 found.append(
                     RecordedExchange(
                         service=service,
                         position=position,
                         method=key.method,
-                        url=url,
+                        url=redactor.url(f"http://{service}{entry.target}"),
                         path=key.path,
                         request_headers=redactor.headers(entry.request_headers),
                         request_body=redactor.body(entry.request_body, entry.request_headers),
-                        response_status=entry.status or 0,
-                        response_headers=redactor.headers(entry.response_headers),
-                        response_body=redactor.body(entry.response_body, entry.response_headers),
+                        # An answer of the broken service is none that its failure could be compared with.
+                        **(NO_ANSWER if self._breaks(case_index, service) else _healthy_answer(entry, redactor)),
                     )
                 )
             return found
 
         # In a thread: bodies may be long, and heartbeats go on meanwhile.
         return await asyncio.to_thread(redacted)
+
+
+def _length(entry: RecordedEntry) -> int:
+    """Characters, which are what is kept in memory."""
+    headers = [*entry.request_headers.items(), *entry.response_headers.items()]
+    texts = (entry.path, entry.target, entry.request_body, entry.response_body)
+    return sum(map(len, texts)) + sum(len(name) + len(value) for name, value in headers)
+
+
+def _healthy_answer(entry: RecordedEntry, redactor: Redactor) -> dict[str, Any]:
+    return {
+        "response_status": entry.status or 0,
+        "response_headers": redactor.headers(entry.response_headers),
+        "response_body": redactor.body(entry.response_body, entry.response_headers, cut=is_cut(entry)),
+    }
+
+
+def is_cut(entry: RecordedEntry) -> bool:
+    """Whether only the beginning of the answer was recorded. Said or not: no longer one is ever recorded."""
+    return entry.response_truncated or len(entry.response_body) >= LONGEST_RECORDED
 
 
 def is_askable(entry: RecordedEntry) -> bool:

@@ -89,6 +89,7 @@ def _answer(answer: CapturedAnswer, recorded: list[RecordedExchange]) -> Capture
         substituted=answer.substituted,
         no_effect=answer.no_effect,
         error_message=answer.error_message,
-        healthy_status=healthy.response_status if healthy else None,
+        # 0: what was recorded was the answer of the broken service.
+        healthy_status=(healthy.response_status or None) if healthy else None,
         healthy_body=cut(healthy.response_body, LONGEST_BODY) if healthy else "",
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 from temporalio import workflow
 from temporalio.exceptions import FailureError
@@ -58,6 +59,15 @@ class DiscoveringRun(VerifyingRun):
             raise
         return reports, later
 
+    def _asking(self, service: str) -> dict[str, Any]:
+        """Return what a fault window needs to send the plan's request as well; nothing where none is sent."""
+        if not durations.single_requests(self._plan):
+            return {}
+        return {
+            "asks_case": 1 + self._plan.service_names.index(service),
+            "request_seconds": durations.single_asking(self._plan).total_seconds(),
+        }
+
     async def _recording_calls(self) -> CallsTask:
         """Open the recordings, and wait until they are on."""
         await self._unpaused()
@@ -85,14 +95,22 @@ class DiscoveringRun(VerifyingRun):
         """Capture the failure of calls that were found, break pairs of which one failure calls the other service."""
         reports: list[FaultReport] = []
         found = await self._read_calls(window, 1)
-        while found.to_capture or found.pairs:
-            number = 2 if not reports and not self._pair_pages else MOST_ROUNDS
+        for number in range(2, MOST_ROUNDS + 1):
+            known, pages = len(reports), self._pair_pages
+            first = self._never_broken(found.to_capture)
             reports += await self._capture_again(found.to_capture, number)
             await self._ask_pairs(found.pairs)
-            if number == MOST_ROUNDS:
+            if len(reports) == known and self._pair_pages == pages:
+                break
+            if number == MOST_ROUNDS and not first:
+                # Nothing was asked that could show further calls.
                 break
             found = await self._read_calls(window, number)
         return reports
+
+    def _never_broken(self, services: Sequence[str]) -> list[str]:
+        """Return the services that had no fault of their own, because the analysis recorded nothing of them."""
+        return [name for name in services if coverage.no_traffic(name) in self._excluded]
 
     async def _read_calls(self, window: CallsTask, number: int) -> CallsFound:
         if window.done():
@@ -103,7 +121,7 @@ class DiscoveringRun(VerifyingRun):
             CallActivities.read,
             CallsOrder(execution_id=self.execution.execution_id, round=number),
             summary=f"Read which calls failures cause, round {number}",
-            **policies.waiting(self.execution.timing, self._plan.timeouts.analyze + self._plan.request.timeout * 3),
+            **policies.waiting(self.execution.timing, durations.reading_calls(self._plan)),
         )
         self._ensure_going_on()
         self._board.calls_read(found)
@@ -118,7 +136,9 @@ class DiscoveringRun(VerifyingRun):
         most = durations.most_captures(len(self._plan.services))
         for service in [name for name in services if name not in lost][:most]:
             await self._unpaused()
-            order = self._fault_input(service).model_copy(update={"discovery_round": number})
+            # A service that the analysis missed has not been asked for alone: what its failure causes is unknown.
+            asked = self._asking(service) if self._never_broken([service]) else {}
+            order = self._fault_input(service).model_copy(update={"discovery_round": number, **asked})
             reports.append(await self._capture_calls_of(service, order))
         return reports
 

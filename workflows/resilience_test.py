@@ -191,12 +191,8 @@ class ResilienceTest(DiscoveringRun):
     async def _break(self, service: str) -> FaultReport:
         await self._unpaused()
         order = self._fault_input(service)
-        if self._discovered and durations.single_requests(self._plan):
-            asked = {
-                "asks_case": 1 + self._plan.service_names.index(service),
-                "request_seconds": durations.single_asking(self._plan).total_seconds(),
-            }
-            order = order.model_copy(update=asked)
+        if self._discovered:
+            order = order.model_copy(update=self._asking(service))
         window_id = fault_workflow_id(self.execution, service)
         if order.terse:
             self._board.window_changed(told_for(order, window_id, workflow.now()), workflow.now())

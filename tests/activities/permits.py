@@ -82,7 +82,8 @@ async def entitled(store: Store, execution: Execution, plan: Plan, work: Callabl
     kind = need.covered_by or (need.kinds[0] if need.kinds else None)
     if kind is None:
         return Caller(workflow_type=need.callers[0], workflow_id="w", run_id="1")
-    row = await opened(store, row_of(kind, execution, plan, getattr(order, "service", "")))
+    service = getattr(order, "service", "") or next(iter(getattr(order, "faults", ())), "")
+    row = await opened(store, row_of(kind, execution, plan, service))
     if need.of_the_run:
         return Caller(workflow_type=need.callers[0], workflow_id="w", run_id="1")
     window_id = f"load/{execution.execution_id}/0" if need.covered_by else row.window_id

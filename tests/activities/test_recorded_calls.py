@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,13 @@ from temporalio.exceptions import ApplicationError
 from activities import calls, recorded_calls
 from activities.calls import CallActivities
 from activities.capturing_calls import CaptureActivities
+from activities.executions import ExecutionActivities
 from lab import Action, Endpoint, Instruction, Misbehaviour
 from tests.activities.conftest import stage
 from tests.activities.permits import called_by, entitled, own_fault_name
 from tests.activities.stage import Stage
 from tests.e2e.bench import until
-from workflows.contracts.calls import CallRound, CallsFound, CallsOrder
+from workflows.contracts.calls import AskOrder, CallRound, CallsFound, CallsOrder
 from workflows.contracts.errors import ErrorCode
 from workflows.contracts.faults import FaultOrder
 from workflows.contracts.traffic import RecordingsOrder
@@ -143,6 +145,78 @@ async def test_a_path_that_leads_elsewhere_is_never_asked(recorded: Stage, targe
     seen = [one for one in await recorded.tools.store.calls(recorded.execution.execution_id) if one.case_index == 1]
     assert seen
     assert all("none under which a service can be asked" in one.reason for one in seen)
+
+
+def marked(stage: Stage, case_index: int, number: int, path: str, **changes: JsonValue) -> dict[str, JsonValue]:
+    mark = calls_marker(stage.execution.record_id, case_index, number)
+    return entry(path=path, requestHeaders={"baggage": mark}, **changes)
+
+
+async def test_of_a_repeated_healthy_request_only_the_successful_one_counts(recorded: Stage) -> None:
+    """The failed one fell back to what a failure causes."""
+    seen = [
+        marked(recorded, 0, 1, "/api/list"),
+        marked(recorded, 0, 1 + recorded_calls.AGAIN, "/api/items"),
+        marked(recorded, 2, 1_001, "/api/list"),
+    ]
+    recorded.lab.misbehave(entries(seen, contains="offset=0"))
+    await read(recorded)
+    kept = await recorded.tools.store.calls(recorded.execution.execution_id)
+    assert {(one.case_index, one.path, one.healthy_times) for one in kept} == {
+        (0, "/api/items", 0),
+        (2, "/api/list", 0),
+    }
+
+
+async def test_the_failure_of_a_broken_service_is_not_taken_for_its_healthy_answer(recorded: Stage) -> None:
+    """A caller that asks the broken service once more, under another path."""
+    index = 1 + recorded.plan.service_names.index(ANSWERING)
+    broken = marked(recorded, index, 1_001, "/api/v2", status=500, responseBody="boom")
+    recorded.lab.misbehave(entries([broken], contains="offset=0"))
+    await read(recorded)
+    stored = await recorded.tools.store.exchanges(recorded.execution.execution_id, ANSWERING)
+    assert [(one.response_status, one.response_body) for one in stored if one.path == "/api/v2"] == [(0, "")]
+
+
+async def test_calls_of_any_length_are_not_kept(recorded: Stage) -> None:
+    longest = "/" + "x" * recorded_calls.LONGEST_TARGET
+    recorded.lab.misbehave(entries([marked(recorded, 1, 1_001, longest)], contains="offset=0"))
+    _, kept = await read(recorded)
+    assert not kept.complete
+    assert "one of them is garbage" in kept.detail
+    assert not [one for one in await recorded.tools.store.calls(recorded.execution.execution_id) if one.case_index]
+
+
+@pytest.mark.parametrize("lost", [True, False])
+async def test_answers_count_only_if_no_recording_ended_meanwhile(
+    recorded: Stage, monkeypatch: pytest.MonkeyPatch, lost: bool
+) -> None:
+    """Its end replaces the broken pod."""
+    run, real = recorded.execution.execution_id, calls.ask
+    fault = own_fault_name(recorded.execution, ANSWERING)
+    faulty = FaultOrder(execution_id=run, service=ANSWERING, fault_name=fault)
+    order = AskOrder(
+        execution_id=run, case_index=1 + recorded.plan.service_names.index(ANSWERING), faults={ANSWERING: fault}
+    )
+
+    async def asked(*what: Any) -> Any:
+        client = recorded.tools.proxy(recorded.plan)
+        (session,) = [one for one in await client.active_sessions() if one.service == ANSWERING]
+        if lost:
+            await client.stop_recording(session.session_id)
+        return await real(*what)
+
+    monkeypatch.setattr(calls, "ask", asked)
+    records = ExecutionActivities(recorded.tools, recorded.execution.timing, search_attributes=False)
+    await recorded.do(records.generate_cases, recorded.ref)
+    await recorded.do(recorded.faults.inject, faulty)
+    await recorded.do(recorded.faults.await_running, faulty)
+    try:
+        with pytest.raises(ApplicationError, match="a recording ended") if lost else nullcontext():
+            await recorded.do(CallActivities(recorded.tools).ask_broken, order)
+    finally:
+        await recorded.do(recorded.faults.recover, faulty)
+    assert (await recorded.tools.store.real_cases(run) == []) is lost
 
 
 async def test_a_refused_recording_of_a_service_that_is_not_reached_costs_nothing(stage: Stage) -> None:

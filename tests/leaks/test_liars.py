@@ -127,6 +127,9 @@ async def test_what_an_analysis_missed_is_seen_while_calls_are_recorded(duo: Duo
     summary = await duo.run()
     assert summary.verdict is Verdict.FAILED
     assert {outcome for outcome, _ in (await outcomes(duo, summary)).values()} == {CaseOutcome.MEASURED}
+    # Each was asked for alone as well, which else nobody would have been.
+    assert {one.case_index for one in await duo.store.real_cases(summary.execution_id)} >= {1, 2}
+    assert all(one.complete for one in await duo.store.call_rounds(summary.execution_id))
     await nothing_stays(duo)
 
 

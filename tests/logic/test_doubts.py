@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.store.samples import measurement
-from workflows.contracts.calls import CallRound, DoubtKind, FallbackCall, RealAnswer, RealCase
+from workflows.contracts.calls import TOGETHER, CallRound, DoubtKind, FallbackCall, RealAnswer, RealCase
 from workflows.logic.calls import CallKey, key_of
 from workflows.logic.cases import case_at, case_count, pair_case, places_of
 from workflows.logic.doubts import Doubts, disagreeing, doubted_pairs, doubts
@@ -115,17 +115,18 @@ def test_a_single_that_disagrees_with_its_rule_makes_its_pairs_doubtful() -> Non
     assert kinds(doubts(SERVICES, [], set(), READ, real={pair}, disagreeing={pair})) == {}
 
 
-def test_unread_calls_make_pairs_doubtful() -> None:
-    """All of them, or those of the services that are named; singles have their own real answers."""
-    pairs = {case_at(SERVICES, index).case_id for index in ALL if len(places_of(len(SERVICES), index)) == 2}
-    one = {"basket+page", "catalog+page", "page+prices"}
+def test_unread_calls_make_cases_doubtful() -> None:
+    """All of them, or those of the services that are named; alone these stand where services are broken together."""
+    every = {case_at(SERVICES, index).case_id for index in ALL if index}
+    one = {"page", "basket+page", "catalog+page", "page+prices"}
     named = CallRound(round=1, complete=False, detail="no session", unread=["page"])
     for rounds, cases in (
-        ([CallRound(round=1, complete=False, detail="the proxy was gone")], pairs),
+        ([CallRound(round=1, complete=False, detail="the proxy was gone")], every),
         ([named], one),
         ([*READ, named.model_copy(update={"round": 2})], one),
+        ([named.model_copy(update={"detail": TOGETHER})], one - {"page"}),
         ([*READ, CallRound(round=2, complete=False)], set()),
-        ([CallRound(round=2, complete=True)], pairs),
+        ([CallRound(round=2, complete=True)], every),
     ):
         assert kinds(doubts(SERVICES, [], set(), rounds)) == dict.fromkeys(cases, UNREAD)
     doubt = doubts(SERVICES, [], set(), [named]).doubt_of(index_of("basket", "page"))

@@ -58,6 +58,10 @@ NEVER_READ = "the recordings were never read"
 """What a round says of itself until it is read, so that one that never is counts as incomplete."""
 
 
+TOGETHER = "with safety.max_active_faults above 1 services are broken together, and none is asked alone"
+"""Why a round lacks what single failures cause where the plan has it that way: their own cases stand by rules."""
+
+
 class CallRound(Contract):
     """One round of discovery."""
 

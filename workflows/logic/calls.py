@@ -136,11 +136,14 @@ def never_ruled(
     known: Collection[CallKey],
     others: Iterable[CallKey] = (),
     given: str = "",
+    *,
+    between: Iterable[CallKey] = (),
 ) -> dict[CallKey, str]:
     """The calls for which no rule can ever be made, each with the reason.
 
     `first`, `last`: those of two equal requests while everything was healthy; `others`: those under failures. A call
-    that is `known`, because the analysis recorded it, has a rule. `given`: the plan's request, whose ids stay the same.
+    that is `known`, because the analysis recorded it, has a rule. `given`: the plan's request, whose ids stay the same;
+    `between`: calls of healthy requests between these two.
     """
     one, two = set(first), set(last)
     recorded = set(known)
@@ -149,8 +152,9 @@ def never_ruled(
     for key in recorded | (one & two):
         familiar |= volatile_parts(unquote(key.path))
     found: dict[CallKey, str] = {}
-    for key in sorted((one | two | set(others)) - recorded):
-        if key in one ^ two:
+    healthy = one | two | set(between)
+    for key in sorted((healthy | set(others)) - recorded):
+        if key in healthy and key not in one & two:
             found[key] = DIFFERS
         elif _shaped(key) in shapes:
             found[key] = VARIES

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from workflows.contracts.calls import CallRound, Doubt, DoubtKind, FallbackCall, RealCase
+from workflows.contracts.calls import TOGETHER, CallRound, Doubt, DoubtKind, FallbackCall, RealCase
 from workflows.contracts.exchange import Measurement
 from workflows.logic.calls import CallKey, in_words, key_of
 from workflows.logic.cases import case_count, pair_case, places_of
@@ -43,7 +43,7 @@ class Doubts:
         self._of_cases: defaultdict[int, list[Why]] = defaultdict(list)
         self._of_services: defaultdict[int, list[Why]] = defaultdict(list)
         self._of_pairs_of: defaultdict[int, list[Why]] = defaultdict(list)
-        self._of_all_pairs: list[Why] = []
+        self._of_all: list[Why] = []
 
     def of_case(self, index: int, why: Why) -> None:
         """Doubt one case."""
@@ -57,9 +57,9 @@ class Doubts:
         """Doubt every pair of a service."""
         self._of_pairs_of[place].append(why)
 
-    def of_all_pairs(self, why: Why) -> None:
-        """Doubt every pair."""
-        self._of_all_pairs.append(why)
+    def of_all(self, why: Why) -> None:
+        """Doubt every case but the baseline."""
+        self._of_all.append(why)
 
     def doubt_of(self, index: int) -> Doubt | None:
         """The doubt of a case, the gravest where there are several."""
@@ -78,6 +78,7 @@ class Doubts:
 
     def _whys(self, index: int) -> Iterator[Why]:
         yield from self._of_cases.get(index, ())
+        yield from self._of_all
         places = places_of(self._services, index)
         for place in places:
             yield from self._of_services.get(place, ())
@@ -85,7 +86,6 @@ class Doubts:
             return
         for place in places:
             yield from self._of_pairs_of.get(place, ())
-        yield from self._of_all_pairs
 
 
 def doubts(
@@ -179,17 +179,18 @@ def _unread(found: Doubts, services: Sequence[str], rounds: Sequence[CallRound])
     """The calls under single failures are those of the first round; later ones name what they lack."""
     places = {name: place for place, name in enumerate(services)}
     if all(one.round != 1 for one in rounds):
-        found.of_all_pairs(Why(DoubtKind.UNREAD, "what single failures make services call was not read"))
+        found.of_all(Why(DoubtKind.UNREAD, "what single failures make services call was not read"))
     for one in rounds:
         if one.complete:
             continue
         because = f": {cut(one.detail)}" if one.detail else ""
         if one.round == 1 and not one.unread:
-            found.of_all_pairs(Why(DoubtKind.UNREAD, f"the calls under single failures could not be read{because}"))
+            found.of_all(Why(DoubtKind.UNREAD, f"the calls under single failures could not be read{because}"))
+        doubted = found.of_pairs_of if one.detail == TOGETHER else found.of_service
         for name in one.unread:
             if name in places:
                 reason = f"the calls of {cut(name)}, or those without it, could not be read{because}"
-                found.of_pairs_of(places[name], Why(DoubtKind.UNREAD, reason))
+                doubted(places[name], Why(DoubtKind.UNREAD, reason))
 
 
 def disagreeing(measured: Mapping[int, Measurement], real: Iterable[RealCase]) -> set[int]:

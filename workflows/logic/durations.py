@@ -150,6 +150,11 @@ def single_asking(plan: Plan) -> timedelta:
     return _asking(plan, requests) if requests else timedelta(0)
 
 
+def reading_calls(plan: Plan) -> timedelta:
+    """Return the upper bound of one reading: each healthy request may be sent again while callers recover."""
+    return plan.timeouts.analyze + (plan.timeouts.stability + plan.request.timeout) * CALL_LOOKS
+
+
 def calls_hold(plan: Plan) -> timedelta:
     """How long recordings of calls may be open: with a fault in each service in every round, and all pairs.
 
@@ -159,7 +164,7 @@ def calls_hold(plan: Plan) -> timedelta:
     services = len(plan.services)
     faults = each * services * MOST_ROUNDS
     pairs = pairs_hold(plan, min(MOST_DISCOVERY_PAIRS, pair_count(services)))
-    reading = plan.timeouts.analyze * MOST_ROUNDS
+    reading = reading_calls(plan) * MOST_ROUNDS
     return min(recordings_start(services) + plan.timeouts.stability * 2 + faults + pairs + reading, LONGEST_RULES_TTL)
 
 

@@ -13,7 +13,6 @@ from workflows.contracts.timing import Timing
 from workflows.contracts.windows import MOST_ROUNDS, WindowKind
 from workflows.logic.cases import case_count
 from workflows.logic.durations import (
-    ANALYSIS_SENDS,
     calls_hold,
     calls_ttl,
     due_after,
@@ -23,6 +22,7 @@ from workflows.logic.durations import (
     most_at_once,
     pair_fault_hold,
     pairs_hold,
+    reading_calls,
     recording_hold,
     recording_ttl,
     recordings_start,
@@ -85,8 +85,8 @@ def stages(
 
 def _recording_calls(plan: Plan) -> timedelta:
     """At most, until recordings are on and the first healthy request was sent, and for reading in each round."""
-    limits, reading = plan.timeouts, plan.timeouts.analyze + plan.request.timeout * ANALYSIS_SENDS
-    return recordings_start(len(plan.services)) + limits.stability + limits.analyze + reading * MOST_ROUNDS
+    healthy = plan.timeouts.stability * 2 + plan.request.timeout
+    return recordings_start(len(plan.services)) + healthy + reading_calls(plan) * MOST_ROUNDS
 
 
 def _least_asking(plan: Plan, assumed: timedelta) -> timedelta:

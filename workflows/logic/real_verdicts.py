@@ -6,16 +6,21 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from workflows.contracts.calls import Doubt, DoubtKind, FoundBy
+from workflows.contracts.calls import Doubt, DoubtKind, FoundBy, RealAnswer
 from workflows.contracts.exchange import Measurement
 from workflows.contracts.execution import Verdict
 from workflows.contracts.load import CaseOutcome
 from workflows.contracts.slo import Percentile
+from workflows.logic.fidelity import differences, last_answer
 from workflows.logic.thresholds import Thresholds
 from workflows.logic.verdicts import case_verdict
 
 ALLOW_TWO = "allow two faults at once (HOLDFAST_MAX_ACTIVE_FAULTS=2) to see such pairs really broken"
 """The hint where the worker allows only one."""
+
+
+_MOST_LUCK = 0.05
+"""Probability with which all requests may succeed by chance, although as many fail as by rules."""
 
 
 class Real(NamedTuple):
@@ -25,6 +30,8 @@ class Real(NamedTuple):
     """In what its answers differ, in status or body, from the one by rules; empty when they agree."""
     verdict: Verdict
     reason: str
+    weak: str = ""
+    """Why this does not disprove a failure by rules; empty when it does."""
 
 
 class Settled(NamedTuple):
@@ -54,6 +61,15 @@ def _at_once(real: Measurement) -> dict[str, int]:
     return {name: 0 for name in names if getattr(real, name) is not None}
 
 
+def weakness(real: Measurement, rules: Measurement, baseline: Measurement | None) -> str:
+    """Return why requests to broken services, which all succeeded, do not disprove that those by rules failed."""
+    last = last_answer(real)
+    if baseline is not None and not differences(baseline, [RealAnswer(status=last.status, body=last.body)]):
+        return "whose answers are those of a healthy system"
+    lucky = (1 - rules.error_rate / 100) ** real.requests
+    return "of too few requests" if lucky > _MOST_LUCK else ""
+
+
 def settled(
     rules: tuple[Verdict, str],
     by_limits: Verdict,
@@ -64,15 +80,13 @@ def settled(
     """Settle a measured case.
 
     `rules`: verdict and reason by its rules; `by_limits`: the same without `slo.regression`, as the real ones are
-    judged. A real verdict counts only where status or body differ: a rule answers at once, a broken service may not.
+    judged. A real verdict counts where status or body differ; where some requests fail and others are answered as by
+    rules, nothing is decided.
     """
     verdict, reason = rules
-    others = [real for real in reals if real.differs]
-    failing = next((real for real in others if real.verdict is Verdict.FAILED), None)
-    if failing is not None and verdict is not Verdict.FAILED:
-        return _really(failing)
-    if reals and len(others) == len(reals) and failing is None and by_limits is Verdict.FAILED:
-        return _really(others[0])
+    found = _by_real_faults(verdict, reason, by_limits, reals)
+    if found is not None:
+        return found
     if reals or doubt is None:
         return Settled(CaseOutcome.MEASURED, verdict, reason, FoundBy.RULES)
     if doubt.kind is DoubtKind.UNANSWERED:
@@ -81,6 +95,26 @@ def settled(
         why = f"{doubt.reason}; {hint}" if hint else doubt.reason
         return Settled(CaseOutcome.MEASURED, Verdict.INCONCLUSIVE, why, FoundBy.RULES)
     return Settled(CaseOutcome.MEASURED, verdict, reason, FoundBy.RULES)
+
+
+def _by_real_faults(verdict: Verdict, reason: str, by_limits: Verdict, reals: Sequence[Real]) -> Settled | None:
+    """What real faults make of a case; None where it stays as it is."""
+    others = [real for real in reals if real.differs]
+    failing = next((real for real in others if real.verdict is Verdict.FAILED), None)
+    if failing is not None and verdict is not Verdict.FAILED:
+        return _really(failing)
+    if reals and len(others) == len(reals) and failing is None and by_limits is Verdict.FAILED:
+        weak = next((real.weak for real in others if real.weak), "")
+        return _undecided(f"{reason}; not so with real faults, {weak}") if weak else _really(others[0])
+    unsteady = next((real for real in reals if real.verdict is Verdict.FAILED), None)
+    if unsteady is not None and verdict is Verdict.PASSED:
+        # One of its answers is that by rules, so neither is wrong, and neither is the whole truth.
+        return _undecided(f"some requests fail with real faults, and none by rules: {unsteady.reason}")
+    return None
+
+
+def _undecided(reason: str) -> Settled:
+    return Settled(CaseOutcome.MEASURED, Verdict.INCONCLUSIVE, reason, FoundBy.REAL_FAULTS)
 
 
 def _really(real: Real) -> Settled:

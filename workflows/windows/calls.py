@@ -50,7 +50,8 @@ class CallsWindow:
             CallActivities.start,
             self._ref,
             summary=f"Record the calls of {len(services)} services",
-            **policies.carefully(timing, recordings_start(len(services))),
+            # After the death of a worker its recordings are first seen to stay absent for as long as a rollout.
+            **policies.carefully(timing, recordings_start(len(services)) + timing.rollout * 2),
         )
         self._started = True
         self._holding.ensure_open()
