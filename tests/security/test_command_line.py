@@ -108,6 +108,7 @@ def test_one_circumstance_of_each_kind(tmp_path: Path) -> None:
 
 
 @pytest.mark.exhaustive
+@pytest.mark.timeout(900)
 def test_every_other_circumstance(tmp_path: Path) -> None:
     check(OTHERS, tmp_path)
 
