@@ -192,7 +192,9 @@ async def test_independent_services_are_broken_at_once_and_fail_as_they_do_alone
     assert (calls.complete, sorted(calls.unread)) == (False, sorted(CALLS))
 
     alone = await town.run(town.plan(safety={"max_active_faults": 1}))
-    assert checker.at_once((await town.log())[len(seen.log) :]) == []
+    later = (await town.log())[len(seen.log) :]
+    assert checker.at_once(later, faults=2, calls=CALLED) == []
+    assert overlaps(later) == {("mail", "reviews")}
     assert await found_by(town, several) == await found_by(town, alone)
     assert [one.case_id for one in several.failed_cases] == ["mail+reviews"]
     assert several.recovery is Recovery.VERIFIED
