@@ -43,10 +43,10 @@ from clients.schedules import ensure_sweeper
 from clients.settings import Settings
 from clients.store.store import Store
 from clients.temporal import ensure_search_attributes
-from workflows.contracts.timing import Timing
+from domain.guardrails.check import described
+from domain.names import load_queue
+from domain.timing import Timing
 from workflows.intake import GuardedRunner
-from workflows.logic.guardrails import described
-from workflows.names import load_queue
 from workflows.resilience_test import ResilienceTest
 from workflows.sweeper import Sweeper
 from workflows.windows.calls import CallsWindow
@@ -70,9 +70,7 @@ WORKFLOWS: list[type] = [
 ]
 
 PASSED_THROUGH = (
-    "workflows.contracts",
-    "workflows.logic",
-    "workflows.names",
+    "domain",
     "workflows.policies",
     "activities",
     "clients",

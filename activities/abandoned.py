@@ -14,8 +14,8 @@ from activities.endings import run_of, write_ending
 from activities.toolbox import Subject, Toolbox
 from clients.runs import RunDirectory
 from clients.store.read_models import LogLevel, UnfinishedRun
-from workflows.contracts.execution import Recovery
-from workflows.contracts.windows import (
+from domain.executions.execution import Recovery
+from domain.executions.windows import (
     RECORDINGS,
     SETTLED,
     Closing,
@@ -25,8 +25,8 @@ from workflows.contracts.windows import (
     RunRef,
     WindowKind,
 )
-from workflows.logic.durations import acts_after_end, overdue_after
-from workflows.names import lock_of
+from domain.names import lock_of
+from domain.plans.durations import acts_after_end, overdue_after
 
 Clock = Callable[[], datetime]
 """The server's time, as well as it is known: windows and the server write their rows and ends by it."""

@@ -10,14 +10,14 @@ from clients.load.sending import LastAnswer
 from clients.requests import PreparedRequest
 from clients.store.packing import packed
 from clients.store.read_models import Arm, StoredSamples
-from workflows.contracts.exchange import RequestSample
-from workflows.contracts.load import Case
-from workflows.logic.samples import Taken
-from workflows.logic.thresholds import Thresholds
+from domain.cases.thresholds import Thresholds
+from domain.measuring.load import Case
+from domain.measuring.samples import Taken
+from domain.traffic.exchange import RequestSample
 
 if TYPE_CHECKING:
     # It imports numpy, which takes half a second that few plans need.
-    from workflows.logic.statistics.stopping import Look
+    from domain.measuring.statistics.sequential import Look
 
 
 @dataclass

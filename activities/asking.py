@@ -10,10 +10,10 @@ from activities.toolbox import Subject, Toolbox
 from clients.load.sending import KEPT_BODY, was_cut
 from clients.requests import prepare
 from clients.secrets import Redactor
-from workflows.contracts.errors import ErrorCode, HoldfastError
-from workflows.contracts.exchange import Measurement, RequestSample
-from workflows.logic.fidelity import Answer
-from workflows.logic.percentiles import measure
+from domain.errors import ErrorCode, HoldfastError
+from domain.measuring.percentiles import measure
+from domain.pairs.comparing import Answer
+from domain.traffic.exchange import Measurement, RequestSample
 
 
 async def require_running(tools: Toolbox, subject: Subject, faults: Mapping[str, str], when: str) -> None:

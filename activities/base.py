@@ -19,8 +19,8 @@ from temporalio.exceptions import ApplicationError
 from activities.clocks import Deadline, mark_beginning
 from activities.toolbox import Toolbox
 from clients.kept_out import without_secrets
-from workflows.contracts.errors import ErrorCode, ErrorKind, HoldfastError, ValidationReport
-from workflows.logic.steering import visible
+from domain.control_characters import visible
+from domain.errors import ErrorCode, ErrorKind, HoldfastError, ValidationReport
 
 P = ParamSpec("P")
 R = TypeVar("R")

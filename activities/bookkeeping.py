@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 
 from clients.store.read_models import LogLevel
 from clients.store.store import Store
-from workflows.contracts.errors import ErrorCode, HoldfastError
+from domain.errors import ErrorCode, HoldfastError
 
 T = TypeVar("T")
 

@@ -22,7 +22,8 @@ from activities.toolbox import Subject, Toolbox
 from clients.proxy import STOP_TIMEOUT, ProxyClient
 from clients.requests import prepare
 from clients.store.read_models import LogLevel
-from workflows.contracts.calls import (
+from domain.calls import discovery as logic
+from domain.calls.model import (
     NEVER_READ,
     TOGETHER,
     AskOrder,
@@ -33,16 +34,15 @@ from workflows.contracts.calls import (
     RealAnswer,
     RealCase,
 )
-from workflows.contracts.errors import ErrorCode, HoldfastError
-from workflows.contracts.execution import ExecutionRef
-from workflows.contracts.windows import WindowKind
-from workflows.logic import calls as logic
-from workflows.logic.cases import case_at
-from workflows.logic.durations import CALL_LOOKS, MOST_DISCOVERY_PAIRS, calls_ttl, pair_requests, single_requests
-from workflows.logic.exclusions import PlanExclusions
-from workflows.logic.guardrails import too_few_for_pairs
-from workflows.logic.samples import is_error
-from workflows.logic.tokens import calls_marker
+from domain.cases.cases import case_at
+from domain.cases.tokens import calls_marker
+from domain.errors import ErrorCode, HoldfastError
+from domain.executions.execution import ExecutionRef
+from domain.executions.windows import WindowKind
+from domain.guardrails.check import too_few_for_pairs
+from domain.measuring.samples import is_error
+from domain.plans.durations import CALL_LOOKS, MOST_DISCOVERY_PAIRS, calls_ttl, pair_requests, single_requests
+from domain.plans.exclusions import PlanExclusions
 
 _AT_ONCE = 8
 """Recordings that the proxy is asked to start at once: each call lasts as long as a rollout."""

@@ -17,13 +17,13 @@ from clients.fixtures import refuse_unsound
 from clients.proxy_wire import RecordedEntry
 from clients.reader import SHUT_DOOR, Limits, NoAnswerError, Trouble, fetch
 from clients.store.read_models import LogLevel
-from workflows.contracts.errors import ErrorCode, HoldfastError
-from workflows.contracts.exchange import CapturedAnswer, RecordedExchange, ReplayedAnswer
-from workflows.contracts.faults import CapturedFailure, FaultOrder
-from workflows.logic.calls import CallKey
-from workflows.logic.capture import build_rules, captured_answers
-from workflows.logic.faults import expand
-from workflows.logic.tokens import BAGGAGE_HEADER, token_of, without_markers
+from domain.calls.discovery import CallKey
+from domain.cases.tokens import BAGGAGE_HEADER, token_of, without_markers
+from domain.errors import ErrorCode, HoldfastError
+from domain.faults.capture import build_rules, captured_answers
+from domain.faults.experiments import expand
+from domain.faults.model import CapturedFailure, FaultOrder
+from domain.traffic.exchange import CapturedAnswer, RecordedExchange, ReplayedAnswer
 
 MOST_CALLS = 100
 """Of one service in one round."""

@@ -17,9 +17,9 @@ from activities.toolbox import Subject, Toolbox
 from clients.at_peers import On, OnKind
 from clients.runs import RunDirectory
 from clients.store.read_models import LogLevel
-from workflows.contracts.errors import ErrorCode, HoldfastError
-from workflows.contracts.windows import RECORDINGS, Closing, LedgerEntry, WindowKind
-from workflows.names import NamedFault, named_fault
+from domain.errors import ErrorCode, HoldfastError
+from domain.executions.windows import RECORDINGS, Closing, LedgerEntry, WindowKind
+from domain.names import NamedFault, named_fault
 
 BY = "clean"
 

@@ -18,10 +18,10 @@ from clients.canary import CanaryClient
 from clients.faults import FaultClient
 from clients.proxy import ProxyClient
 from clients.proxy_wire import ActiveSession
-from workflows.contracts.errors import HoldfastError
-from workflows.contracts.plan import Plan
-from workflows.contracts.windows import Closing
-from workflows.logic.tokens import token_of
+from domain.cases.tokens import token_of
+from domain.errors import HoldfastError
+from domain.executions.windows import Closing
+from domain.plans.plan import Plan
 
 _RECORDING = "rec-"
 """How the proxy names recordings; whatever else has a session is a rule (`peer-contract` sections 3.3, 3.5)."""

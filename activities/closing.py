@@ -19,10 +19,10 @@ from activities.toolbox import Subject, Toolbox
 from clients.canary import CanaryClient
 from clients.faults import FaultClient
 from clients.proxy import CALL_TIMEOUT, STOP_TIMEOUT, ProxyClient
-from workflows.contracts.errors import HoldfastError
-from workflows.contracts.plan import Plan
-from workflows.contracts.windows import Closing
-from workflows.logic.tokens import token_of
+from domain.cases.tokens import token_of
+from domain.errors import HoldfastError
+from domain.executions.windows import Closing
+from domain.plans.plan import Plan
 
 UNKNOWN = "?"
 """Of an analysis that there may be: as long as it may begin, nothing proves that it does not."""

@@ -7,15 +7,15 @@ from collections.abc import Sequence
 import numpy as np
 
 from activities.arms import ArmRun
-from workflows.contracts.comparison import Comparison, Finding
-from workflows.contracts.plan import Plan
-from workflows.contracts.slo import Regression
-from workflows.logic.blocks import seed_of
-from workflows.logic.cases import case_count
-from workflows.logic.samples import Taken
-from workflows.logic.statistics.regression import RegressionSpec, compare
-from workflows.logic.statistics.resampling import Blocks
-from workflows.logic.statistics.stopping import Wald, look, thresholds
+from domain.cases.cases import case_count
+from domain.measuring.blocks import seed_of
+from domain.measuring.comparison import Comparison, Finding
+from domain.measuring.samples import Taken
+from domain.measuring.statistics.regression import RegressionSpec, compare
+from domain.measuring.statistics.resampling import Blocks
+from domain.measuring.statistics.sequential import Wald, look, thresholds
+from domain.plans.plan import Plan
+from domain.plans.slo import Regression
 
 
 def look_at(plan: Plan, cases: Sequence[ArmRun], control: ArmRun) -> None:

@@ -7,9 +7,9 @@ import asyncio
 from activities.toolbox import Toolbox
 from clients.runs import RunDirectory, RunEnd
 from clients.store.read_models import LogLevel
-from workflows.contracts.errors import ErrorCode
-from workflows.contracts.execution import Ending, Phase, Recovery, RunStatus
-from workflows.contracts.windows import SETTLED, LedgerEntry, RunRef, WindowKind
+from domain.errors import ErrorCode
+from domain.executions.execution import Ending, Phase, Recovery, RunStatus
+from domain.executions.windows import SETTLED, LedgerEntry, RunRef, WindowKind
 
 SERVER_POLL = 0.25
 """Seconds between two looks at the Temporal server, which is ours and near."""

@@ -10,14 +10,14 @@ from typing import NamedTuple
 from clients.store.decoding import Rows
 from clients.store.read_models import CaseResult, CheckedPair
 from clients.store.store import Store
-from workflows.contracts.calls import CallRound, RealCase
-from workflows.contracts.exchange import CapturedAnswer, Measurement
-from workflows.contracts.fidelity import PairOutcome
-from workflows.contracts.load import CaseOutcome
-from workflows.contracts.plan import Plan
-from workflows.logic.calls import CallKey
-from workflows.logic.doubts import Doubts, disagreeing, doubts
-from workflows.logic.fidelity import differences, in_status_or_body
+from domain.calls.discovery import CallKey
+from domain.calls.doubts import Doubts, disagreeing, doubts
+from domain.calls.model import CallRound, RealCase
+from domain.measuring.load import CaseOutcome
+from domain.pairs.comparing import differences, in_status_or_body
+from domain.pairs.fidelity import PairOutcome
+from domain.plans.plan import Plan
+from domain.traffic.exchange import CapturedAnswer, Measurement
 
 _DAMAGED = CallRound(round=1, complete=False, detail="stored rows of it are damaged")
 

@@ -9,19 +9,19 @@ from temporalio import activity
 from activities.permit import caller, no_permit, writes, writes_itself
 from activities.toolbox import Subject, Toolbox
 from clients.store.read_models import LogLevel, StoredCase
-from workflows.contracts.errors import ErrorCode, HoldfastError
-from workflows.contracts.execution import Ending, Execution, ExecutionRef, NewExecution, PhaseChange
-from workflows.contracts.load import Case, CaseRange, CaseType, GeneratedCases
-from workflows.contracts.plan import Plan
-from workflows.contracts.timing import Timing
-from workflows.logic.cases import case_count, cases_in
-from workflows.logic.environments import environment_of
-from workflows.logic.faults import expand, faults_json
-from workflows.logic.guardrails import outside, too_few_for_pairs
-from workflows.logic.tokens import overlapping, token_of
-from workflows.logic.validation import check_plan
-from workflows.logic.wording import in_one_sentence
-from workflows.names import WorkflowType
+from domain.cases.cases import case_count, cases_in
+from domain.cases.tokens import overlapping, token_of
+from domain.errors import ErrorCode, HoldfastError
+from domain.executions.execution import Ending, Execution, ExecutionRef, NewExecution, PhaseChange
+from domain.faults.experiments import expand, faults_json
+from domain.guardrails.check import outside, too_few_for_pairs
+from domain.measuring.load import Case, CaseRange, CaseType, GeneratedCases
+from domain.names import WorkflowType
+from domain.plans.environments import environment_of
+from domain.plans.plan import Plan
+from domain.plans.validation.validate import check_plan
+from domain.plans.validation.wording import in_one_sentence
+from domain.timing import Timing
 
 
 class ExecutionActivities:

@@ -18,15 +18,15 @@ from clients.faults import FaultClient, FaultExists, FaultStatus
 from clients.fixtures import refuse_unsound
 from clients.secrets import Redactor
 from clients.store.read_models import LogLevel
-from workflows.contracts.errors import ErrorCode, HoldfastError
-from workflows.contracts.exchange import CapturedAnswer, ReplayedAnswer
-from workflows.contracts.faults import CapturedFailure, FaultOrder, FaultRunning
-from workflows.contracts.windows import Closing
-from workflows.logic.capture import build_rules, captured_answers, has_effect, says_nothing
-from workflows.logic.durations import fault_ttl
-from workflows.logic.faults import expand, with_sidecar
-from workflows.logic.tokens import token_of
-from workflows.names import named_fault
+from domain.cases.tokens import token_of
+from domain.errors import ErrorCode, HoldfastError
+from domain.executions.windows import Closing
+from domain.faults.capture import build_rules, captured_answers, has_effect, says_nothing
+from domain.faults.experiments import expand, with_sidecar
+from domain.faults.model import CapturedFailure, FaultOrder, FaultRunning
+from domain.names import named_fault
+from domain.plans.durations import fault_ttl
+from domain.traffic.exchange import CapturedAnswer, ReplayedAnswer
 
 _UNKNOWN_OUTCOME = {ErrorCode.PEER_ERROR, ErrorCode.PEER_TIMEOUT, ErrorCode.PEER_UNREACHABLE, ErrorCode.PEER_GARBAGE}
 """After these the fault may exist or not: only asking for it by name tells (`peer-contract` section 2.2)."""

@@ -11,22 +11,22 @@ from activities.evidence import Evidence, evidence_of, measured_of
 from activities.permit import writes
 from activities.toolbox import Toolbox
 from clients.store.read_models import CaseResult, LogLevel
-from workflows.contracts.calls import FoundBy
-from workflows.contracts.exchange import Measurement
-from workflows.contracts.execution import CaseVerdict, ExecutionRef, Verdict
-from workflows.contracts.guardrails import FAULTS_OF_A_PAIR
-from workflows.contracts.load import Case, CaseOutcome, CaseType
-from workflows.contracts.metrics import JudgedCases, LoadMetrics
-from workflows.contracts.plan import Plan
-from workflows.logic.case_lines import case_line
-from workflows.logic.cases import case_at
-from workflows.logic.counting import count_cases
-from workflows.logic.metrics import SHOWN_CASES, merged, metrics_of, worst_first
-from workflows.logic.real_verdicts import ALLOW_TWO, Real, Settled, real_verdict, settled, weakness
-from workflows.logic.statistics import families
-from workflows.logic.thresholds import PlanThresholds
-from workflows.logic.verdicts import case_verdict, run_verdict
-from workflows.names import WorkflowType
+from domain.calls.model import FoundBy
+from domain.cases.cases import case_at
+from domain.cases.counting import count_cases
+from domain.cases.lines import case_line
+from domain.cases.real_verdicts import ALLOW_TWO, Real, Settled, real_verdict, settled, weakness
+from domain.cases.thresholds import PlanThresholds
+from domain.cases.verdicts import case_verdict, run_verdict
+from domain.executions.execution import CaseVerdict, ExecutionRef, Verdict
+from domain.guardrails.model import FAULTS_OF_A_PAIR
+from domain.measuring.load import Case, CaseOutcome, CaseType
+from domain.measuring.merging import SHOWN_CASES, merged, metrics_of, worst_first
+from domain.measuring.metrics import JudgedCases, LoadMetrics
+from domain.measuring.statistics import families
+from domain.names import WorkflowType
+from domain.plans.plan import Plan
+from domain.traffic.exchange import Measurement
 
 SHOWN_FAILURES = 50
 """Failing cases, and as many inconclusive ones, that travel with the run's result; all of them are in the store."""

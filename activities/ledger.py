@@ -12,9 +12,9 @@ from activities.permit import caller, no_permit, writes_itself
 from activities.toolbox import Subject, Toolbox
 from activities.windows_of import identity, latest_close
 from clients.runs import RunDirectory
-from workflows.contracts.permits import Caller, Standing
-from workflows.contracts.windows import LedgerEntry, LedgerState, LedgerUpdate, WindowKind
-from workflows.names import WorkflowType
+from domain.executions.permit_facts import Caller, Standing
+from domain.executions.windows import LedgerEntry, LedgerState, LedgerUpdate, WindowKind
+from domain.names import WorkflowType
 
 _TYPE_OF = {
     WindowKind.LOCK: WorkflowType.ENVIRONMENT_LOCK,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from activities.toolbox import Subject, Toolbox
-from workflows.contracts.errors import ErrorCode, HoldfastError
-from workflows.names import FAULT_PREFIX
+from domain.errors import ErrorCode, HoldfastError
+from domain.names import FAULT_PREFIX
 
 
 async def left_over(tools: Toolbox, subject: Subject, fault_prefix: str) -> list[str]:

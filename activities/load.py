@@ -16,8 +16,13 @@ from activities.measuring import GroupRun
 from activities.permit import MEASURE, Permit, acts, caller, no_permit, writes
 from activities.toolbox import Subject, Toolbox
 from clients.store.read_models import CaseResult, LogLevel
-from workflows.contracts.errors import ErrorCode, HoldfastError
-from workflows.contracts.load import (
+from domain.cases.cases import case_count, cases_in
+from domain.cases.coverage import exclusion_of
+from domain.errors import ErrorCode, HoldfastError
+from domain.executions.windows import WindowKind
+from domain.guardrails.load_limits import overrun
+from domain.measuring.blocks import groups_of
+from domain.measuring.load import (
     BatchOrder,
     BatchReport,
     Case,
@@ -27,17 +32,12 @@ from workflows.contracts.load import (
     Exclusion,
     ExclusionOrder,
 )
-from workflows.contracts.plan import Plan
-from workflows.contracts.windows import WindowKind
-from workflows.logic.blocks import groups_of
-from workflows.logic.cases import case_count, cases_in
-from workflows.logic.coverage import exclusion_of
-from workflows.logic.exclusions import PlanExclusions
-from workflows.logic.load_limits import overrun
-from workflows.logic.metrics import metrics_of
-from workflows.logic.sharing import shared
-from workflows.logic.stopping import baseline_reason
-from workflows.names import WorkflowType
+from domain.measuring.merging import metrics_of
+from domain.measuring.sharing import shared
+from domain.measuring.stop_conditions import baseline_reason
+from domain.names import WorkflowType
+from domain.plans.exclusions import PlanExclusions
+from domain.plans.plan import Plan
 
 VANISHED = "the rules had vanished by the end of the batch: what was measured may be the healthy system"
 

@@ -20,9 +20,9 @@ from activities.steady import steady_again, was_touched
 from activities.targets import require_targets
 from activities.toolbox import Subject, Toolbox
 from clients.runs import RunDirectory
-from workflows.contracts.errors import ErrorCode, HoldfastError
-from workflows.contracts.execution import Ending, ExecutionRef, Leftovers
-from workflows.contracts.windows import (
+from domain.errors import ErrorCode, HoldfastError
+from domain.executions.execution import Ending, ExecutionRef, Leftovers
+from domain.executions.windows import (
     SETTLED,
     Closing,
     LedgerEntry,
@@ -36,9 +36,9 @@ from workflows.contracts.windows import (
     RunRef,
     WindowKind,
 )
-from workflows.logic.durations import settled_within
-from workflows.logic.environments import ENVIRONMENTS, environment_of
-from workflows.names import FAULT_PREFIX, base36, lock_of, lock_workflow_id
+from domain.names import FAULT_PREFIX, base36, lock_of, lock_workflow_id
+from domain.plans.durations import settled_within
+from domain.plans.environments import ENVIRONMENTS, environment_of
 
 _APART = 2.0
 """Seconds, at most, by which runs that waited for each other begin again one after the other."""

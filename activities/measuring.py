@@ -15,13 +15,13 @@ from clients.load.warming import WarmUp
 from clients.requests import PreparedRequest, prepare
 from clients.secrets import Redactor
 from clients.store.read_models import CaseResult, StoredSamples
-from workflows.contracts.exchange import Measurement
-from workflows.contracts.load import Case, CaseOutcome
-from workflows.logic.blocks import arrival_seed, blocks_of, has_control, seed_of, shuffled
-from workflows.logic.lateness import lateness_reason
-from workflows.logic.percentiles import control_of, measured
-from workflows.logic.thresholds import PlanThresholds
-from workflows.logic.tokens import baggage_of
+from domain.cases.thresholds import PlanThresholds
+from domain.cases.tokens import baggage_of
+from domain.measuring.blocks import arrival_seed, blocks_of, has_control, seed_of, shuffled
+from domain.measuring.lateness import lateness_reason
+from domain.measuring.load import Case, CaseOutcome
+from domain.measuring.percentiles import control_of, measured
+from domain.traffic.exchange import Measurement
 
 _NS_PER_US = 1_000
 

@@ -11,9 +11,9 @@ from activities.abandoned import close_abandoned, is_abandoned
 from activities.clocks import Deadline, server_now
 from activities.toolbox import Subject, Toolbox
 from clients.runs import RunDirectory
-from workflows.contracts.errors import ErrorCode, HoldfastError
-from workflows.contracts.windows import LedgerEntry
-from workflows.logic.environments import Named, touched
+from domain.errors import ErrorCode, HoldfastError
+from domain.executions.windows import LedgerEntry
+from domain.plans.environments import Named, touched
 
 _SHOWN = 5
 

@@ -12,23 +12,23 @@ from activities.permit import COMPARE, Permit, acts, no_permit, writes
 from activities.toolbox import Subject, Toolbox
 from activities.windows_of import case_index
 from clients.store.read_models import CaseResult, CheckedPair, LogLevel
-from workflows.contracts.calls import AskOrder
-from workflows.contracts.errors import ErrorCode, HoldfastError
-from workflows.contracts.exchange import Measurement
-from workflows.contracts.execution import ExecutionRef, Verdict
-from workflows.contracts.fidelity import PairFidelity, PairFinding, PairOutcome
-from workflows.contracts.guardrails import FAULTS_OF_A_PAIR
-from workflows.contracts.load import CaseOutcome, CaseType
-from workflows.contracts.pairs import ChosenPairs, PairOrder, PairsWish, UncheckedPair
-from workflows.contracts.windows import WindowKind
-from workflows.logic import fidelity
-from workflows.logic.cases import case_at
-from workflows.logic.doubts import doubted_pairs
-from workflows.logic.durations import pair_requests
-from workflows.logic.fidelity import Side, last_answer
-from workflows.logic.real_verdicts import real_verdict
-from workflows.logic.thresholds import PlanThresholds
-from workflows.names import WorkflowType
+from domain.calls.doubts import doubted_pairs
+from domain.calls.model import AskOrder
+from domain.cases.cases import case_at
+from domain.cases.real_verdicts import real_verdict
+from domain.cases.thresholds import PlanThresholds
+from domain.errors import ErrorCode, HoldfastError
+from domain.executions.execution import ExecutionRef, Verdict
+from domain.executions.windows import WindowKind
+from domain.guardrails.model import FAULTS_OF_A_PAIR
+from domain.measuring.load import CaseOutcome, CaseType
+from domain.names import WorkflowType
+from domain.pairs import comparing as fidelity
+from domain.pairs.comparing import Side, last_answer
+from domain.pairs.fidelity import PairFidelity, PairFinding, PairOutcome
+from domain.pairs.model import ChosenPairs, PairOrder, PairsWish, UncheckedPair
+from domain.plans.durations import pair_requests
+from domain.traffic.exchange import Measurement
 
 
 class PairActivities:

@@ -29,16 +29,16 @@ from activities.base import WithTools, step
 from activities.clocks import server_now
 from activities.toolbox import Subject, Toolbox
 from activities.windows_of import identity
-from workflows.contracts.errors import ErrorCode, HoldfastError, Problem
-from workflows.contracts.permits import Caller, Standing
-from workflows.contracts.plan import Plan
-from workflows.contracts.windows import LedgerEntry, LedgerState, WindowKind
-from workflows.logic.canonical import canonical_json
-from workflows.logic.guardrails import outside, too_few_for_pairs
-from workflows.logic.permits import Decision, Need, decide, stranger, too_many_faults
-from workflows.logic.validation import check_plan
-from workflows.logic.wording import in_one_sentence
-from workflows.names import WorkflowType, lock_of
+from domain.errors import ErrorCode, HoldfastError, Problem
+from domain.executions.permit_facts import Caller, Standing
+from domain.executions.permits import Decision, Need, decide, stranger, too_many_faults
+from domain.executions.windows import LedgerEntry, LedgerState, WindowKind
+from domain.guardrails.check import outside, too_few_for_pairs
+from domain.names import WorkflowType, lock_of
+from domain.plans.canonical import canonical_json
+from domain.plans.plan import Plan
+from domain.plans.validation.validate import check_plan
+from domain.plans.validation.wording import in_one_sentence
 
 
 class Duty(StrEnum):

@@ -11,14 +11,14 @@ from activities.toolbox import Subject, Toolbox
 from clients.proxy import ProxyClient
 from clients.proxy_wire import RecordedEntry
 from clients.secrets import Redactor
-from workflows.contracts.calls import FallbackCall
-from workflows.contracts.exchange import RecordedExchange
-from workflows.contracts.windows import WindowKind
-from workflows.logic import calls as logic
-from workflows.logic.calls import CallKey
-from workflows.logic.cases import case_count, places_of
-from workflows.logic.tokens import BAGGAGE_HEADER, case_of_marker
-from workflows.names import record_of_session
+from domain.calls import discovery as logic
+from domain.calls.discovery import CallKey
+from domain.calls.model import FallbackCall
+from domain.cases.cases import case_count, places_of
+from domain.cases.tokens import BAGGAGE_HEADER, case_of_marker
+from domain.executions.windows import WindowKind
+from domain.names import record_of_session
+from domain.traffic.exchange import RecordedExchange
 
 PAGE = 500
 """Entries that are asked for at once."""

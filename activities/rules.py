@@ -14,14 +14,14 @@ from activities.closing import acting, close_rules
 from activities.permit import UPSERT, Permit, acts, closes, no_permit, reads
 from activities.toolbox import Subject, Toolbox
 from clients.store.read_models import LogLevel
-from workflows.contracts.errors import ErrorCode, HoldfastError
-from workflows.contracts.exchange import Rule
-from workflows.contracts.load import RulesOrder, RulesUpserted
-from workflows.contracts.plan import Plan
-from workflows.contracts.windows import Closing
-from workflows.logic.capture import build_rules
-from workflows.logic.cases import case_count
-from workflows.logic.durations import rules_ttl
+from domain.cases.cases import case_count
+from domain.errors import ErrorCode, HoldfastError
+from domain.executions.windows import Closing
+from domain.faults.capture import build_rules
+from domain.measuring.load import RulesOrder, RulesUpserted
+from domain.plans.durations import rules_ttl
+from domain.plans.plan import Plan
+from domain.traffic.exchange import Rule
 
 _Missing = Callable[[], Awaitable[set[str]]]
 

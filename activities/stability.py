@@ -11,8 +11,8 @@ from activities.clocks import closing_deadline
 from activities.permit import reads
 from activities.toolbox import Toolbox
 from clients.store.read_models import LogLevel
-from workflows.contracts.errors import HoldfastError
-from workflows.contracts.windows import ServiceStability, StabilityMoment, StabilityOrder, StabilityReport
+from domain.errors import HoldfastError
+from domain.executions.windows import ServiceStability, StabilityMoment, StabilityOrder, StabilityReport
 
 
 class StabilityActivities:

@@ -12,11 +12,11 @@ from activities.permit import OF_THE_RUN, Permit, acts
 from activities.toolbox import Subject, Toolbox
 from clients.requests import prepare
 from clients.store.read_models import LogLevel
-from workflows.contracts.exchange import RequestSample
-from workflows.contracts.steady import SteadyMoment, SteadyOrder, SteadyReport
-from workflows.contracts.units import format_duration
-from workflows.contracts.windows import WindowKind
-from workflows.logic.steady import SteadyAnswer, unmet
+from domain.executions.windows import WindowKind
+from domain.measuring.steady_report import SteadyMoment, SteadyOrder, SteadyReport
+from domain.measuring.steady_state import SteadyAnswer, unmet
+from domain.traffic.exchange import RequestSample
+from domain.units import format_duration
 
 
 class SteadyActivities:

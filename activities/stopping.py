@@ -13,11 +13,11 @@ from activities.toolbox import Subject, Toolbox
 from clients.requests import prepare
 from clients.stability import answer_of
 from clients.store.read_models import LogLevel
-from workflows.contracts.execution import ExecutionRef
-from workflows.contracts.stop import Tripped
-from workflows.logic.samples import is_error
-from workflows.logic.stopping import FailingHealth, FailingRequests
-from workflows.logic.tokens import marker
+from domain.cases.tokens import marker
+from domain.executions.execution import ExecutionRef
+from domain.measuring.samples import is_error
+from domain.measuring.stop_conditions import FailingHealth, FailingRequests
+from domain.plans.stop import Tripped
 
 Ask = Callable[[], Awaitable[str]]
 """Asks once: why the answer is a bad one, or nothing."""

@@ -13,8 +13,8 @@ from activities.permit import closes
 from activities.toolbox import Toolbox
 from clients.runs import RunDirectory
 from clients.store.decoding import Rows
-from workflows.contracts.errors import HoldfastError
-from workflows.contracts.sweeping import SweepOrder, SweepReport
+from domain.errors import HoldfastError
+from domain.executions.sweeping import SweepOrder, SweepReport
 
 CLOSE_ATTEMPT = timedelta(seconds=30)
 """For one row, per sweep; what is not closed then is tried again by the next one."""

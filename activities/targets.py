@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from activities.toolbox import Subject, Toolbox
 from clients.kubernetes.workloads import find_targets
-from workflows.contracts.errors import ErrorCode, HoldfastError
-from workflows.contracts.system import KubernetesStability
+from domain.errors import ErrorCode, HoldfastError
+from domain.plans.system import KubernetesStability
 
 
 async def require_targets(tools: Toolbox, subject: Subject) -> None:

@@ -20,12 +20,12 @@ from clients.proxy import ProxyClient
 from clients.secrets import Redactor, Secrets, redactor_for
 from clients.stability import HttpStabilityClient, StabilityClient
 from clients.store.store import Store
-from workflows.contracts.execution import Execution
-from workflows.contracts.guardrails import Guardrails
-from workflows.contracts.load import LoadShare
-from workflows.contracts.plan import Plan
-from workflows.contracts.system import KubernetesStability
-from workflows.logic.sharing import shared
+from domain.executions.execution import Execution
+from domain.guardrails.model import Guardrails
+from domain.measuring.load import LoadShare
+from domain.measuring.sharing import shared
+from domain.plans.plan import Plan
+from domain.plans.system import KubernetesStability
 
 logger = logging.getLogger(__name__)
 

@@ -18,21 +18,21 @@ from clients.proxy_wire import AnalysisTask
 from clients.requests import prepare
 from clients.secrets import Redactor, Secrets
 from clients.store.read_models import LogLevel
-from workflows.contracts.errors import ErrorCode, HoldfastError
-from workflows.contracts.exchange import RecordedExchange
-from workflows.contracts.execution import ExecutionRef, Phase, PhaseChange
-from workflows.contracts.traffic import (
+from domain.cases.tokens import BAGGAGE_HEADER, marker
+from domain.errors import ErrorCode, HoldfastError
+from domain.executions.execution import ExecutionRef, Phase, PhaseChange
+from domain.executions.windows import RECORDINGS, SETTLED, Closing, WindowKind
+from domain.measuring.samples import is_error
+from domain.names import lock_of
+from domain.plans.durations import ANALYSIS_SENDS, analysis_start, recording_ttl
+from domain.traffic.exchange import RecordedExchange
+from domain.traffic.summary import (
     AnalysisOrder,
     AnalysisStarted,
     RecordedService,
     RecordedServices,
     RecordingsOrder,
 )
-from workflows.contracts.windows import RECORDINGS, SETTLED, Closing, WindowKind
-from workflows.logic.durations import ANALYSIS_SENDS, analysis_start, recording_ttl
-from workflows.logic.samples import is_error
-from workflows.logic.tokens import BAGGAGE_HEADER, marker
-from workflows.names import lock_of
 
 _SURELY_REMEMBERED = 5 / 6
 """Of the proxy's time of deduplication (50 of 60 s): so long an identical call is surely answered with the first one's

@@ -6,21 +6,10 @@ import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from workflows.contracts.execution import Execution
-from workflows.contracts.plan import Plan
-from workflows.contracts.windows import MOST_ROUNDS, LedgerEntry, WindowKind
-from workflows.logic.cases import case_at, case_count, pair_count
-from workflows.logic.durations import (
-    calls_hold,
-    due_after,
-    fault_hold,
-    pair_fault_hold,
-    pairs_hold,
-    recording_hold,
-    rules_ttl,
-)
-from workflows.logic.fidelity import MOST_PAIRS, per_page
-from workflows.names import (
+from domain.cases.cases import case_at, case_count, pair_count
+from domain.executions.execution import Execution
+from domain.executions.windows import MOST_ROUNDS, LedgerEntry, WindowKind
+from domain.names import (
     calls_workflow_id,
     fault_name,
     fault_workflow_id,
@@ -30,6 +19,17 @@ from workflows.names import (
     recording_workflow_id,
     rules_workflow_id,
 )
+from domain.pairs.comparing import MOST_PAIRS, per_page
+from domain.plans.durations import (
+    calls_hold,
+    due_after,
+    fault_hold,
+    pair_fault_hold,
+    pairs_hold,
+    recording_hold,
+    rules_ttl,
+)
+from domain.plans.plan import Plan
 
 _NUMBER = r"(0|[1-9][0-9]{0,8})"
 

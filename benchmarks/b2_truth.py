@@ -18,9 +18,9 @@ from clients.load import loop
 from clients.load.engine import LoadGenerator
 from clients.load.pace import Closed, Open, Pace
 from clients.requests import PreparedRequest
-from workflows.contracts.exchange import RequestSample
-from workflows.logic.lateness import late_starts
-from workflows.logic.percentiles import nearest_rank
+from domain.measuring.lateness import late_starts
+from domain.measuring.percentiles import nearest_rank
+from domain.traffic.exchange import RequestSample
 
 TITLE = "Truth: what is measured against what the server really took"
 

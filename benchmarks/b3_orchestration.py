@@ -20,11 +20,11 @@ from benchmarks.site import PATIENCE, Site, family, peak, site
 from benchmarks.weighing import Weight, weighed
 from clients.store.packing import unpacked
 from clients.store.store import Store
-from workflows.contracts.execution import Phase, RunSummary
-from workflows.contracts.status import RunState
-from workflows.contracts.windows import LockReport
-from workflows.logic.percentiles import nearest_rank
-from workflows.names import PAUSE_UPDATE, STATUS_QUERY
+from domain.executions.execution import Phase, RunSummary
+from domain.executions.status import RunState
+from domain.executions.windows import LockReport
+from domain.measuring.percentiles import nearest_rank
+from domain.names import PAUSE_UPDATE, STATUS_QUERY
 
 TITLE = "What a run costs beside its requests"
 

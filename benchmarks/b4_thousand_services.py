@@ -23,13 +23,13 @@ from benchmarks.noop import Pretending, noop_activities
 from benchmarks.weighing import LARGEST_PAYLOAD, MOST_EVENTS, Weight, weighed
 from cli.working import kept_bytecode
 from clients.embedded import DevServerSettings, embedded_server
+from domain.cases.cases import case_at, case_count, cases_in
+from domain.executions.windows import LockReport
+from domain.measuring.load import CaseRange
+from domain.names import WorkflowType, load_queue, lock_workflow_id
+from domain.plans.environments import environment_in
+from domain.plans.plan import Plan
 from worker import WORKFLOWS, sandbox
-from workflows.contracts.load import CaseRange
-from workflows.contracts.plan import Plan
-from workflows.contracts.windows import LockReport
-from workflows.logic.cases import case_at, case_count, cases_in
-from workflows.logic.environments import environment_in
-from workflows.names import WorkflowType, load_queue, lock_workflow_id
 
 TITLE = "A thousand services, nothing but orchestration"
 

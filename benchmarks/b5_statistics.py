@@ -16,12 +16,12 @@ import numpy as np
 
 from benchmarks.campaigns import Counts, simulated
 from benchmarks.frame import Row
-from workflows.contracts.comparison import Comparison, Finding
-from workflows.logic.statistics.families import holm
-from workflows.logic.statistics.regression import RegressionSpec, compare
-from workflows.logic.statistics.resampling import Blocks
-from workflows.logic.statistics.sizes import requests_needed
-from workflows.logic.statistics.stopping import Decision, SequentialTest, Wald, look, thresholds
+from domain.measuring.comparison import Comparison, Finding
+from domain.measuring.statistics.families import holm
+from domain.measuring.statistics.regression import RegressionSpec, compare
+from domain.measuring.statistics.resampling import Blocks
+from domain.measuring.statistics.sequential import Decision, SequentialTest, Wald, look, thresholds
+from domain.measuring.statistics.sizes import requests_needed
 
 TITLE = "Statistics: wrong verdicts, and requests saved"
 

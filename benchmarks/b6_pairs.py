@@ -28,12 +28,12 @@ from cli.pointing import point_at
 from clients.settings import Settings
 from clients.store.store import Store
 from clients.temporal import ensure_search_attributes
+from domain.executions.execution import RunSummary
+from domain.names import WorkflowType
+from domain.pairs.fidelity import PairFidelity, PairFinding, PairOutcome
+from domain.timing import TimingPreset
 from lab import Lab, PortChoice, load_topology
 from worker import running
-from workflows.contracts.execution import RunSummary
-from workflows.contracts.fidelity import PairFidelity, PairFinding, PairOutcome
-from workflows.contracts.timing import TimingPreset
-from workflows.names import WorkflowType
 
 TITLE = "Fidelity: what is found with rules against services that are really broken"
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 
-from workflows.contracts.comparison import Finding
+from domain.measuring.comparison import Finding
 
 
 @dataclass

@@ -30,6 +30,11 @@ from clients.settings import Settings
 from clients.store.read_models import CaseResult
 from clients.store.store import Store
 from clients.temporal import ensure_search_attributes
+from domain.errors import HoldfastError
+from domain.executions.execution import RunSummary, Verdict
+from domain.measuring.load import CaseOutcome
+from domain.names import WorkflowType
+from domain.timing import TimingPreset
 from lab import Broken, Lab, LabSettings, PortChoice, RealOutcome, Topology
 from lab.generate import Generated, generate_topology
 from lab.graphs import Shape
@@ -37,11 +42,6 @@ from lab.plan_for import plan_for
 from lab.planting import Planted, Weakness
 from lab.topology import FailureKind
 from worker import running
-from workflows.contracts.errors import HoldfastError
-from workflows.contracts.execution import RunSummary, Verdict
-from workflows.contracts.load import CaseOutcome
-from workflows.contracts.timing import TimingPreset
-from workflows.names import WorkflowType
 
 SYSTEMS = int(os.environ.get("BENCH_SYSTEMS", "200"))
 AT_ONCE = 3

@@ -10,9 +10,9 @@ from typing import Any
 from temporalio import activity
 
 from activities.toolbox import Toolbox
-from worker import Activities, build_activities
-from workflows.contracts.calls import CallsFound
-from workflows.contracts.execution import (
+from domain.calls.model import CallsFound
+from domain.cases.cases import cases_in
+from domain.executions.execution import (
     CaseCounts,
     CaseVerdict,
     Ending,
@@ -24,16 +24,7 @@ from workflows.contracts.execution import (
     RunStatus,
     Verdict,
 )
-from workflows.contracts.faults import CapturedFailure, FaultOrder, FaultRunning
-from workflows.contracts.load import BatchOrder, BatchReport, CaseOutcome, GeneratedCases, RulesOrder, RulesUpserted
-from workflows.contracts.metrics import LoadMetrics
-from workflows.contracts.pairs import ChosenPairs
-from workflows.contracts.plan import Plan
-from workflows.contracts.steady import SteadyReport
-from workflows.contracts.stop import Tripped
-from workflows.contracts.timing import Timing, TimingPreset
-from workflows.contracts.traffic import AnalysisStarted, RecordedService, RecordedServices
-from workflows.contracts.windows import (
+from domain.executions.windows import (
     Closing,
     LockHolder,
     OpenWindows,
@@ -43,10 +34,19 @@ from workflows.contracts.windows import (
     StabilityOrder,
     StabilityReport,
 )
-from workflows.logic.cases import cases_in
-from workflows.logic.environments import environment_in
-from workflows.logic.metrics import metrics_of
-from workflows.names import record_id
+from domain.faults.model import CapturedFailure, FaultOrder, FaultRunning
+from domain.measuring.load import BatchOrder, BatchReport, CaseOutcome, GeneratedCases, RulesOrder, RulesUpserted
+from domain.measuring.merging import metrics_of
+from domain.measuring.metrics import LoadMetrics
+from domain.measuring.steady_report import SteadyReport
+from domain.names import record_id
+from domain.pairs.model import ChosenPairs
+from domain.plans.environments import environment_in
+from domain.plans.plan import Plan
+from domain.plans.stop import Tripped
+from domain.timing import Timing, TimingPreset
+from domain.traffic.summary import AnalysisStarted, RecordedService, RecordedServices
+from worker import Activities, build_activities
 
 EXECUTION_ID = 2**53 - 1
 """The largest, whose names are the longest."""

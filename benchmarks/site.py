@@ -15,13 +15,13 @@ from temporalio.client import Client
 from cli.connection import connected
 from cli.processes import Child
 from clients.store.store import Store
+from domain.addresses import address_of
+from domain.executions.execution import RunSummary
+from domain.names import WorkflowType, lock_workflow_id
 from lab import LabAddresses
 from lab.generate import Generated, generate_topology
 from lab.graphs import Shape
 from lab.plan_for import plan_for
-from workflows.contracts.execution import RunSummary
-from workflows.logic.addresses import address_of
-from workflows.names import WorkflowType, lock_workflow_id
 
 PATIENCE = 120.0
 _SEED = 3

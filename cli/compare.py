@@ -12,10 +12,10 @@ from cli.console import AS_JSON, clear_errors, say, say_json
 from cli.exit_codes import ExitCode
 from cli.finding import found_run
 from cli.results import existing_store
+from domain.base import UnfitError
+from domain.plans.slo import Percentile
+from domain.units import parse_duration, parse_percent
 from reports.comparison import Conclusion, RunComparison
-from workflows.contracts.base import UnfitError
-from workflows.contracts.slo import Percentile
-from workflows.contracts.units import parse_duration, parse_percent
 
 CODES = {
     Conclusion.NO_REGRESSION: ExitCode.PASSED,

@@ -7,9 +7,9 @@ from datetime import UTC
 
 from cli.columns import aligned
 from cli.console import one_line
+from domain.executions.execution import Verdict
+from domain.plans.slo import Percentile
 from reports.comparison import CaseSide, Change, ComparedCase, ComparedRun, Conclusion, RunComparison
-from workflows.contracts.execution import Verdict
-from workflows.contracts.slo import Percentile
 
 MOST_ROWS = 60
 """Rows shown; `--json` has every case."""

@@ -24,8 +24,8 @@ from cli.interrupts import Interrupted
 from cli.next_steps import after_error
 from clients.private import opener, opener_in, private_folder
 from clients.temporal import server_error
-from workflows.contracts.errors import ErrorCode, HoldfastError, Problem
-from workflows.logic.steering import visible
+from domain.control_characters import visible
+from domain.errors import ErrorCode, HoldfastError, Problem
 
 P = ParamSpec("P")
 R = TypeVar("R")

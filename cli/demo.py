@@ -28,9 +28,9 @@ from clients.bounded_json import parse
 from clients.http import LARGEST_ANSWER
 from clients.plan_files import read_plan_file
 from clients.reader import Limits, NoAnswerError, fetch
+from domain.errors import ErrorCode, HoldfastError
+from domain.names import TASK_QUEUE
 from lab import LabState
-from workflows.contracts.errors import ErrorCode, HoldfastError
-from workflows.names import TASK_QUEUE
 
 PLAN = ROOT / "examples" / "shop.yaml"
 

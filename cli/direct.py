@@ -27,11 +27,11 @@ from clients.canary import CanaryClient
 from clients.faults import FaultClient
 from clients.proxy import ProxyClient
 from clients.settings import Settings
-from workflows.contracts.base import Contract
-from workflows.contracts.errors import HoldfastError
-from workflows.contracts.plan import Plan
-from workflows.contracts.windows import Closing
-from workflows.names import named_fault
+from domain.base import Contract
+from domain.errors import HoldfastError
+from domain.executions.windows import Closing
+from domain.names import named_fault
+from domain.plans.plan import Plan
 
 _WARNING = (
     "warning: whether a run is under way cannot be told without Temporal and store. One that is goes on, and may "

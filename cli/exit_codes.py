@@ -6,10 +6,10 @@ from enum import IntEnum
 
 from pydantic import computed_field
 
-from workflows.contracts.base import Contract
-from workflows.contracts.errors import ERRORS, ErrorClass, ErrorCode
-from workflows.contracts.execution import Recovery, RunFailure, RunStatus, RunSummary, Verdict
-from workflows.contracts.windows import LockReport
+from domain.base import Contract
+from domain.errors import ERRORS, ErrorClass, ErrorCode
+from domain.executions.execution import Recovery, RunFailure, RunStatus, RunSummary, Verdict
+from domain.executions.windows import LockReport
 
 
 class ExitCode(IntEnum):

@@ -17,7 +17,7 @@ from cli.results import ask_store
 from clients.at_peers import On, OnKind
 from clients.store.read_models import Halt
 from clients.store.store import Store
-from workflows.contracts.windows import RECORDINGS, LedgerEntry
+from domain.executions.windows import RECORDINGS, LedgerEntry
 
 
 @click.command()

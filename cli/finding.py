@@ -6,7 +6,7 @@ from cli.looking import possible_ids
 from cli.next_steps import after_error
 from clients.store.read_models import ExecutionRow
 from clients.store.store import Store
-from workflows.contracts.errors import ErrorCode, HoldfastError
+from domain.errors import ErrorCode, HoldfastError
 
 LARGEST_ID = 2**53 - 1
 """Of an execution."""

@@ -16,11 +16,11 @@ from cli.interrupts import Interrupts
 from cli.progress import Progress
 from clients.runs import RunDirectory
 from clients.temporal import has_pollers, lock_of_run, server_error
-from workflows.contracts.errors import ErrorCode, HoldfastError
-from workflows.contracts.execution import RunStatus
-from workflows.contracts.status import RunState
-from workflows.contracts.windows import LockReport
-from workflows.names import STATUS_QUERY
+from domain.errors import ErrorCode, HoldfastError
+from domain.executions.execution import RunStatus
+from domain.executions.status import RunState
+from domain.executions.windows import LockReport
+from domain.names import STATUS_QUERY
 
 T = TypeVar("T")
 Say = Callable[[str], None]

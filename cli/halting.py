@@ -23,8 +23,8 @@ from cli.starting import task_queue, who
 from clients.runs import RunDirectory
 from clients.store.read_models import Halt
 from clients.temporal import server_error
-from workflows.contracts.errors import ErrorCode, HoldfastError
-from workflows.contracts.execution import Recovery, RunSummary
+from domain.errors import ErrorCode, HoldfastError
+from domain.executions.execution import Recovery, RunSummary
 
 MENTION_PATIENCE = 2.0
 """Seconds for a look at the flag beside what was asked for."""

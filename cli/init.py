@@ -18,13 +18,13 @@ from cli.pointing import origin_of
 from clients.http import LARGEST_ANSWER
 from clients.plan_yaml import PlanLoader
 from clients.reader import Limits, NoAnswerError, fetch
+from domain.errors import ErrorCode, HoldfastError
+from domain.plans.plan import PLAN_VERSION
+from domain.plans.validation.problems import PLACEHOLDER
+from domain.plans.validation.request_rules import HARMLESS
+from domain.plans.validation.validate import check_plan
+from domain.plans.validation.wording import near
 from lab import LabAddresses
-from workflows.contracts.errors import ErrorCode, HoldfastError
-from workflows.contracts.plan import PLAN_VERSION
-from workflows.logic.problems import PLACEHOLDER
-from workflows.logic.request_rules import HARMLESS
-from workflows.logic.validation import check_plan
-from workflows.logic.wording import near
 
 LAB_PATIENCE = 10.0
 """Seconds for the lab to say where it is."""

@@ -20,8 +20,8 @@ from cli.spans import in_words
 from clients.store.executions import MOST_LISTED
 from clients.store.read_models import ExecutionRow, RunFilter
 from clients.store.store import Store
-from workflows.contracts.execution import Recovery, RunStatus, Verdict
-from workflows.names import run_workflow_id
+from domain.executions.execution import Recovery, RunStatus, Verdict
+from domain.names import run_workflow_id
 
 _HEADINGS = ("execution", "plan", "namespace", "status", "verdict", "recovery", "started", "took")
 _RIGHT = {0, 7}

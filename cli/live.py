@@ -17,7 +17,7 @@ from cli.live_frame import Moment, frame
 from cli.live_lines import symbols
 from cli.live_log import LogReader, RunLog
 from clients.store.read_models import LogEntry, LogLevel
-from workflows.contracts.status import RunState
+from domain.executions.status import RunState
 
 DRAW_EVERY = 0.5
 """Seconds between two pictures when nothing happens: clocks go on, and the terminal may have another size."""

@@ -16,10 +16,10 @@ from rich.text import Text
 from cli.live_lines import FAINT, bar, highlighted, log_lines, milestones, on_now, packed
 from cli.panels import header_lines, stage_panels
 from clients.store.read_models import LogEntry
-from workflows.contracts.execution import Phase
-from workflows.contracts.faults import InjectionState
-from workflows.contracts.status import RunState
-from workflows.logic.steering import visible_line
+from domain.control_characters import visible_line
+from domain.executions.execution import Phase
+from domain.executions.status import RunState
+from domain.faults.model import InjectionState
 
 _LEAST_LOG = 4
 """Lines of the log that are shown before a panel may show more than its first line."""

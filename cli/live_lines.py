@@ -11,9 +11,9 @@ from rich.text import Text
 from cli.console import one_line
 from cli.spans import in_words
 from clients.store.read_models import LogEntry, LogLevel
-from workflows.contracts.execution import Phase
-from workflows.contracts.status import PhaseTime, RunState, WindowRow
-from workflows.contracts.windows import WindowKind, WindowState
+from domain.executions.execution import Phase
+from domain.executions.status import PhaseTime, RunState, WindowRow
+from domain.executions.windows import WindowKind, WindowState
 
 GOOD, BUSY, BAD, FAINT = "green", "yellow", "bold red", "dim"
 

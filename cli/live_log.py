@@ -10,8 +10,8 @@ from cli.progress import Progress
 from cli.results import existing_store
 from clients.store.read_models import LogEntry, LogLevel
 from clients.store.store import Store
-from workflows.contracts.errors import HoldfastError
-from workflows.contracts.status import RunState
+from domain.errors import HoldfastError
+from domain.executions.status import RunState
 
 SHOWN_LINES = 200
 """Lines of the log that are read: more than any terminal is high."""

@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import Self
 
 from cli.processes import STARTER
-from workflows.contracts.errors import ErrorCode, HoldfastError
+from domain.errors import ErrorCode, HoldfastError
 
 COMMAND = (sys.executable, str(STARTER), "worker", "--only", "load")
 

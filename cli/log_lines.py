@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from workflows.logic.steering import visible
+from domain.control_characters import visible
 
 LINE = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _FURTHER = "\n    "

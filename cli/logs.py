@@ -16,7 +16,7 @@ from cli.looking import RUN_ID
 from cli.results import ask_store, existing_store
 from clients.store.read_models import ExecutionRow, LogEntry, LogLevel
 from clients.store.store import Store
-from workflows.contracts.errors import ErrorCode, HoldfastError
+from domain.errors import ErrorCode, HoldfastError
 
 LOOK_EVERY = 1.0
 """Seconds between two looks at the log of a run that is followed."""

@@ -16,9 +16,9 @@ from cli.interrupts import Interrupts
 from cli.next_steps import after_error, after_run
 from cli.results import show_outcome
 from clients.temporal import server_error
-from workflows.contracts.errors import ErrorCode, HoldfastError
-from workflows.contracts.execution import RunSummary
-from workflows.names import run_workflow_id
+from domain.errors import ErrorCode, HoldfastError
+from domain.executions.execution import RunSummary
+from domain.names import run_workflow_id
 
 RUN_ID = click.argument("run_id", metavar="ID")
 

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import click
 
-from workflows.contracts.base import UnfitError
-from workflows.contracts.units import parse_duration
+from domain.base import UnfitError
+from domain.units import parse_duration
 
 _DAYS = re.compile(r"(\d{1,5})d")
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from cli.exit_codes import ExitCode, RunOutcome
-from workflows.contracts.errors import ErrorCode
-from workflows.logic.real_verdicts import ALLOW_TWO
+from domain.cases.real_verdicts import ALLOW_TWO
+from domain.errors import ErrorCode
 
 _AFTER_ERROR = {
     ErrorCode.VALIDATION_ERROR: "`holdfast --help` lists the commands, and `holdfast COMMAND --help` what each takes",

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import click
 
-from workflows.contracts.fidelity import PairFidelity, PairFinding
-from workflows.contracts.plan import Plan
-from workflows.contracts.units import format_duration, parse_percent
-from workflows.logic.cases import pair_count
-from workflows.logic.durations import pair_fault_hold, pair_requests
-from workflows.logic.fidelity import how_many, in_words
+from domain.cases.cases import pair_count
+from domain.pairs.comparing import how_many, in_words
+from domain.pairs.fidelity import PairFidelity, PairFinding
+from domain.plans.durations import pair_fault_hold, pair_requests
+from domain.plans.plan import Plan
+from domain.units import format_duration, parse_percent
 
 
 class PairShare(click.ParamType[float]):

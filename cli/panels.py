@@ -11,13 +11,13 @@ from datetime import datetime
 
 from cli.console import one_line
 from cli.pairs import fidelity_lines
+from domain.cases.lines import TOO_SMALL, percentile_text
+from domain.executions.execution import CaseVerdict, Phase
+from domain.executions.status import InjectionRow, LoadPanel, RunState
+from domain.executions.windows import ServiceStability, WindowKind, WindowState
+from domain.measuring.steady_report import SteadyReport
+from domain.plans.slo import Percentile
 from reports.words import count
-from workflows.contracts.execution import CaseVerdict, Phase
-from workflows.contracts.slo import Percentile
-from workflows.contracts.status import InjectionRow, LoadPanel, RunState
-from workflows.contracts.steady import SteadyReport
-from workflows.contracts.windows import ServiceStability, WindowKind, WindowState
-from workflows.logic.case_lines import TOO_SMALL, percentile_text
 
 _CLOCK = "started "
 """How the line begins that changes whenever anything does."""

@@ -12,10 +12,10 @@ from clients.at_peers import On, faults_on, sessions_on
 from clients.faults import FaultClient
 from clients.proxy import ProxyClient
 from clients.store.store import Store
-from workflows.contracts.base import Contract
-from workflows.contracts.errors import ErrorCode, HoldfastError
-from workflows.contracts.plan import Plan
-from workflows.contracts.windows import LedgerEntry
+from domain.base import Contract
+from domain.errors import ErrorCode, HoldfastError
+from domain.executions.windows import LedgerEntry
+from domain.plans.plan import Plan
 
 RECENT = 50
 """Runs whose peers are asked, beside those that have something unsettled."""

@@ -17,11 +17,11 @@ import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from workflows.contracts.plan import Plan
-from workflows.contracts.slo import Regression
-from workflows.contracts.system import HttpStability, KubernetesStability
-from workflows.logic.fields import models_in
-from workflows.logic.problems import PLACEHOLDER
+from domain.plans.plan import Plan
+from domain.plans.slo import Regression
+from domain.plans.system import HttpStability, KubernetesStability
+from domain.plans.validation.fields import models_in
+from domain.plans.validation.problems import PLACEHOLDER
 
 _WIDTH = 110
 _DEEPER = "  "

@@ -15,15 +15,15 @@ from cli.exit_codes import ExitCode
 from clients import notes
 from clients.plan_files import PlanFileError, read_plan_file
 from clients.settings import Settings
-from workflows.contracts.errors import HoldfastError, Problem
-from workflows.contracts.plan import Plan
-from workflows.logic.addresses import address_in, address_of
-from workflows.logic.cases import case_count
-from workflows.logic.durations import most_at_once
-from workflows.logic.environments import environment_in
-from workflows.logic.guardrails import MAX_ACTIVE_FAULTS, outside
-from workflows.logic.plan_addresses import addresses_in
-from workflows.logic.validation import check_plan
+from domain.addresses import address_in, address_of
+from domain.cases.cases import case_count
+from domain.errors import HoldfastError, Problem
+from domain.guardrails.check import MAX_ACTIVE_FAULTS, outside
+from domain.plans.addresses import addresses_in
+from domain.plans.durations import most_at_once
+from domain.plans.environments import environment_in
+from domain.plans.plan import Plan
+from domain.plans.validation.validate import check_plan
 
 PLAN = click.argument("plan", type=click.Path(path_type=Path, allow_dash=True))
 """A plan's file; `-` is standard input."""

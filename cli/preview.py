@@ -15,12 +15,12 @@ from cli.console import AS_JSON, clear_errors, say
 from cli.plans import PLAN, mention_refusals, valid_plan
 from cli.spans import in_words
 from clients.settings import Settings
-from workflows.contracts.plan import Plan
-from workflows.contracts.preview import Preview
-from workflows.contracts.units import format_duration, parse_duration
-from workflows.contracts.windows import WindowKind
-from workflows.logic.guardrails import MAX_ACTIVE_FAULTS
-from workflows.logic.preview import ASSUMED, preview
+from domain.executions.windows import WindowKind
+from domain.guardrails.check import MAX_ACTIVE_FAULTS
+from domain.plans.plan import Plan
+from domain.preview.build import ASSUMED, preview
+from domain.preview.model import Preview
+from domain.units import format_duration, parse_duration
 
 _WIDTH = 118
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from clients.private import opener
-from workflows.contracts.errors import ErrorCode, HoldfastError
+from domain.errors import ErrorCode, HoldfastError
 
 STARTER = Path(__file__).parents[1] / "starter.py"
 

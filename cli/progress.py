@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from domain.executions.execution import Phase
+from domain.executions.status import InjectionRow, RunState, WindowRow
+from domain.executions.windows import WindowKind, WindowState
+from domain.faults.model import InjectionState
 from reports.words import count
-from workflows.contracts.execution import Phase
-from workflows.contracts.faults import InjectionState
-from workflows.contracts.status import InjectionRow, RunState, WindowRow
-from workflows.contracts.windows import WindowKind, WindowState
 
 Fact = tuple[str, str]
 """What makes it the same fact again, and its line."""

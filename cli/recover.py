@@ -23,9 +23,9 @@ from cli.next_steps import after_recovery
 from cli.recovering import Recovered, Recoverer, unverified
 from cli.results import existing_store
 from clients.runs import RunDirectory
-from workflows.contracts.errors import ErrorCode, HoldfastError
-from workflows.contracts.units import format_duration, parse_duration
-from workflows.contracts.windows import SETTLED, LedgerEntry
+from domain.errors import ErrorCode, HoldfastError
+from domain.executions.windows import SETTLED, LedgerEntry
+from domain.units import format_duration, parse_duration
 
 WITHIN = timedelta(minutes=2)
 """For the closing of one thing, unless said otherwise."""

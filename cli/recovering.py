@@ -18,10 +18,10 @@ from activities.toolbox import Toolbox
 from cli.attendance import Attendance
 from cli.following import Say
 from clients.runs import RunDirectory
-from workflows.contracts.base import Contract
-from workflows.contracts.errors import HoldfastError
-from workflows.contracts.windows import SETTLED, Closing, LedgerEntry, LedgerState, WindowKind
-from workflows.names import FAULT_PREFIX, base36
+from domain.base import Contract
+from domain.errors import HoldfastError
+from domain.executions.windows import SETTLED, Closing, LedgerEntry, LedgerState, WindowKind
+from domain.names import FAULT_PREFIX, base36
 
 BY = "recover"
 LOOK_EVERY = 0.5

@@ -18,9 +18,9 @@ from cli.pairs import fidelity_lines
 from cli.verdict_table import conclusion, table
 from clients.settings import Settings
 from clients.store.store import Store
+from domain.errors import ErrorCode, HoldfastError
+from domain.executions.execution import RunSummary
 from reports.shown_cases import as_shown
-from workflows.contracts.errors import ErrorCode, HoldfastError
-from workflows.contracts.execution import RunSummary
 
 T = TypeVar("T")
 

@@ -23,8 +23,8 @@ from cli.report_files import HTML, JUNIT, MARKDOWN, ReportFiles, report_options
 from cli.results import show_conclusion, show_outcome
 from cli.run_report import write_report
 from cli.starting import Wishes, start, task_queue, web_ui_page
-from workflows.contracts.errors import HoldfastError
-from workflows.contracts.execution import IfBusy, Leftovers
+from domain.errors import HoldfastError
+from domain.executions.execution import IfBusy, Leftovers
 
 _CLEANING = (
     "First, it removes every recording and rule of these services, whoever made them, and the faults of Holdfast in "

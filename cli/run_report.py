@@ -8,14 +8,14 @@ from cli.following import Say
 from cli.report import PATIENCE
 from cli.report_files import ReportFiles
 from cli.results import ask_store
+from domain.errors import HoldfastError
+from domain.executions.execution import Phase, RunStatus
+from domain.executions.status import RunState
+from domain.plans.environments import environment_in
+from domain.plans.plan import Plan
 from reports.gather import gather
 from reports.model import Report
 from reports.without_store import report_of
-from workflows.contracts.errors import HoldfastError
-from workflows.contracts.execution import Phase, RunStatus
-from workflows.contracts.plan import Plan
-from workflows.contracts.status import RunState
-from workflows.logic.environments import environment_in
 
 _PHASES = {RunStatus.COMPLETED: Phase.DONE, RunStatus.CANCELLED: Phase.CANCELLED}
 

@@ -17,13 +17,13 @@ from cli.console import acts, clear_errors, complain, say
 from cli.interrupts import Interrupts
 from clients.embedded import DEFAULT_FILE, DevServerSettings, embedded_server, moved_ports
 from clients.notes import Kind, noted
+from domain.errors import ErrorCode, HoldfastError
+from domain.guardrails.check import ALLOWED_HOSTS
 from lab import Lab, LabAddresses, PortChoice, Topology, load_topology
 from lab.generate import Generated, generate_topology, parse_kinds, parse_shape
 from lab.plan_for import plan_text, preferred_addresses
 from lab.planting import CLASSIC, Weakness
 from lab.written import topology_text
-from workflows.contracts.errors import ErrorCode, HoldfastError
-from workflows.logic.guardrails import ALLOWED_HOSTS
 
 ROOT = Path(__file__).parents[1]
 SHOP_TOPOLOGY = ROOT / "examples" / "shop-topology.yaml"

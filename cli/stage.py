@@ -19,9 +19,9 @@ from cli.processes import Child
 from cli.serving import SHOP_TOPOLOGY, moved_lab_ports, read_topology
 from clients.private import FOLDER_MODE, private_folder
 from clients.temporal import has_pollers
+from domain.guardrails.check import ALLOWED_HOSTS
+from domain.names import TASK_QUEUE
 from lab import LabAddresses
-from workflows.logic.guardrails import ALLOWED_HOSTS
-from workflows.names import TASK_QUEUE
 
 T = TypeVar("T")
 

@@ -19,10 +19,10 @@ from cli.interrupts import Interrupts
 from cli.plans import PlanFile
 from clients.embedded import DevServerSettings
 from clients.settings import Settings
-from workflows.contracts.errors import ErrorCode, HoldfastError
-from workflows.contracts.execution import IfBusy, Leftovers, RunSummary
-from workflows.contracts.units import format_percent
-from workflows.names import WorkflowType, run_workflow_id
+from domain.errors import ErrorCode, HoldfastError
+from domain.executions.execution import IfBusy, Leftovers, RunSummary
+from domain.names import WorkflowType, run_workflow_id
+from domain.units import format_percent
 
 
 def task_queue() -> str:

@@ -21,13 +21,13 @@ from clients.runs import RunDirectory, RunEnd
 from clients.store.read_models import ExecutionRow
 from clients.store.store import Store
 from clients.temporal import lock_of_run
+from domain.errors import ErrorCode, HoldfastError
+from domain.executions.ended_state import counted, over
+from domain.executions.execution import Phase, Recovery, RunStatus
+from domain.executions.status import RunState
+from domain.executions.windows import WindowState
+from domain.faults.model import InjectionState
 from reports.stored import MOST_CASES, stored_state
-from workflows.contracts.errors import ErrorCode, HoldfastError
-from workflows.contracts.execution import Phase, Recovery, RunStatus
-from workflows.contracts.faults import InjectionState
-from workflows.contracts.status import RunState
-from workflows.contracts.windows import WindowState
-from workflows.logic.endings import counted, over
 
 
 @click.command()

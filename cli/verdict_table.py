@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from cli.columns import aligned
 from cli.console import one_line
 from cli.exit_codes import RunOutcome
-from workflows.contracts.execution import CaseVerdict, Recovery, RunStatus, Verdict
-from workflows.contracts.slo import Percentile
-from workflows.logic.case_lines import percentile_text
+from domain.cases.lines import percentile_text
+from domain.executions.execution import CaseVerdict, Recovery, RunStatus, Verdict
+from domain.plans.slo import Percentile
 
 MOST_ROWS = 60
 """Rows shown; the rest are passed cases, and in the database."""

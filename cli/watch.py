@@ -18,7 +18,7 @@ from cli.looking import RUN_ID, known
 from cli.next_steps import after_run
 from cli.panels import Panels
 from cli.results import show_conclusion, show_outcome
-from workflows.contracts.status import RunState
+from domain.executions.status import RunState
 
 MOST_TROUBLES = 20
 """Warnings and errors that are told again when the live view is gone."""

@@ -18,9 +18,9 @@ from cli.log_lines import log_to_stderr
 from clients.load import loop as load_loop
 from clients.settings import Settings
 from clients.temporal import connect_patiently
+from domain.errors import HoldfastError
+from domain.names import load_queue
 from worker import Part, running
-from workflows.contracts.errors import HoldfastError
-from workflows.names import load_queue
 
 SERVER_PATIENCE = timedelta(seconds=60)
 """For the Temporal server to come up: machines, compose files and people start both at once, in any order."""

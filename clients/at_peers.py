@@ -8,8 +8,8 @@ from enum import StrEnum
 
 from clients.faults import FaultClient
 from clients.proxy import ProxyClient
-from workflows.contracts.base import Contract
-from workflows.names import FAULT_PREFIX, named_fault, record_of_session
+from domain.base import Contract
+from domain.names import FAULT_PREFIX, named_fault, record_of_session
 
 AT_ONCE = 16
 """Questions to one peer at once."""

@@ -9,9 +9,9 @@ from typing import Self
 from clients.bounded_json import parse
 from clients.http import translate
 from clients.reader import SMALL_BODY, Limits, NoAnswerError, Trouble, fetch
-from workflows.contracts.errors import ErrorCode, HoldfastError
-from workflows.logic.capture import canary_body, canary_path
-from workflows.logic.tokens import BAGGAGE_HEADER
+from domain.cases.tokens import BAGGAGE_HEADER
+from domain.errors import ErrorCode, HoldfastError
+from domain.faults.capture import canary_body, canary_path
 
 TIMEOUT = 3.0
 """Seconds for one canary."""

@@ -12,8 +12,8 @@ import socket
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable
 
-from workflows.logic.addresses import LOOPBACK_HOST, Address, address_in
-from workflows.logic.allowed import WEB_PORTS
+from domain.addresses import LOOPBACK_HOST, Address, address_in
+from domain.guardrails.allowed_addresses import WEB_PORTS
 
 _shut: Counter[Address] = Counter()
 """Of this process, by how many workers it runs: connections do not know whose they are."""

@@ -29,8 +29,8 @@ from clients.notes import Kind, noted
 from clients.plan_files import read_document
 from clients.private import private_umask
 from clients.temporal import ensure_search_attributes
-from workflows.contracts.errors import ErrorCode, HoldfastError
-from workflows.names import SearchAttribute
+from domain.errors import ErrorCode, HoldfastError
+from domain.names import SearchAttribute
 
 DEFAULT_FILE = Path(__file__).parents[1] / "temporal-dev.yaml"
 

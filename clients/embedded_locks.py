@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TextIO
 
 from clients.private import opener, private_database
-from workflows.contracts.errors import ErrorCode, HoldfastError
+from domain.errors import ErrorCode, HoldfastError
 
 LOCK_PATIENCE = 5.0
 """Seconds in which a server that is just ending gives its database file back."""

@@ -9,9 +9,9 @@ from typing import Any
 from pydantic import BaseModel
 
 from clients.http import PeerAnswer, PeerClient, PeerHttp, Shown, cut_short, segment
-from workflows.contracts.errors import ErrorCode, HoldfastError
-from workflows.contracts.faults import Experiment
-from workflows.logic.faults import experiment_spec
+from domain.errors import ErrorCode, HoldfastError
+from domain.faults.experiments import experiment_spec
+from domain.faults.model import Experiment
 
 CALL_TIMEOUT = timedelta(seconds=30)
 """`execute` alone sleeps a second and talks to the cluster twice."""

@@ -8,9 +8,9 @@ from datetime import timedelta
 from typing import Any
 
 from clients.http import PeerHttp, segment
-from workflows.contracts.errors import ErrorCode, HoldfastError
-from workflows.contracts.exchange import Rule
-from workflows.logic.tokens import overlapping
+from domain.cases.tokens import overlapping
+from domain.errors import ErrorCode, HoldfastError
+from domain.traffic.exchange import Rule
 
 DELETE_TIMEOUT = timedelta(seconds=60)
 """A delete puts its services back one after the other."""

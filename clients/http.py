@@ -18,7 +18,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from clients.bounded_json import parse
 from clients.reader import HEAD_LIMIT, Limits, NoAnswerError, Params, Trouble, fetch
 from clients.requests import JSON_TYPE
-from workflows.contracts.errors import ErrorCode, HoldfastError
+from domain.errors import ErrorCode, HoldfastError
 
 LARGEST_ANSWER = 16 * 1024 * 1024
 """Bytes; a longer answer is refused instead of filling the worker's memory. Recordings hold whole bodies: the longest

@@ -20,7 +20,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
-from workflows.logic.addresses import address_in
+from domain.addresses import address_in
 
 FOLDER_MODE, FILE_MODE = 0o700, 0o600
 

@@ -11,8 +11,8 @@ from sqlalchemy.exc import ArgumentError
 
 from clients.embedded import DevServerSettings
 from clients.listening import ports_of_server_at
-from workflows.contracts.errors import HoldfastError
-from workflows.logic.addresses import LOOPBACK_HOST, Address, address_in
+from domain.addresses import LOOPBACK_HOST, Address, address_in
+from domain.errors import HoldfastError
 
 POSTGRESQL_PORT = 5432
 """Where a URL names none (libpq)."""

@@ -1,7 +1,7 @@
 """Plan files: YAML or JSON, read so that nothing is silently lost. Every mistake has a file, a line and a hint.
 
 YAML is read by the rules of version 1.2: only `true` and `false` are booleans (not `on`, `yes`, `no`), dates and times
-are text, and a key is there once. What it says is JSON then, and `workflows/logic/validation.py` judges it.
+are text, and a key is there once. What it says is JSON then, and `domain/plans/validation/validate.py` judges it.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Any, NoReturn
 import yaml
 
 from clients.plan_yaml import PlanLoader
-from workflows.contracts.errors import ErrorCode, HoldfastError
-from workflows.logic.wording import printable
+from domain.errors import ErrorCode, HoldfastError
+from domain.plans.validation.wording import printable
 
 LARGEST_FILE = 1_048_576
 """Bytes."""

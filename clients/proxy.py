@@ -21,8 +21,8 @@ from clients.proxy_wire import (
     read_replayed,
     read_task,
 )
-from workflows.contracts.errors import ErrorCode, HoldfastError
-from workflows.contracts.exchange import ReplayedAnswer, Rule
+from domain.errors import ErrorCode, HoldfastError
+from domain.traffic.exchange import ReplayedAnswer, Rule
 
 CALL_TIMEOUT = timedelta(seconds=30)
 RECORDED_METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH")

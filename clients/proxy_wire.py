@@ -8,8 +8,8 @@ from typing import Any
 from pydantic import BaseModel, Field, ValidationError
 
 from clients.http import Text, Wire
-from workflows.contracts.exchange import RecordedExchange, ReplayedAnswer
-from workflows.logic.capture import raw_path
+from domain.faults.capture import raw_path
+from domain.traffic.exchange import RecordedExchange, ReplayedAnswer
 
 _LARGEST = (1 << 31) - 1
 """Of a status: JSON has integers of any length, databases do not."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from clients.notes import Kind, addresses_of
-from workflows.contracts.guardrails import Guardrails
+from domain.guardrails.model import Guardrails
 
 
 class WorkerRails(Guardrails):

@@ -14,11 +14,11 @@ from typing import Any, TypeVar
 
 from clients.requests import JSON_TYPE, TEXT_TYPE
 from clients.secrets import REDACTED, Redactor
-from workflows.contracts.base import Contract
-from workflows.contracts.plan import Plan
-from workflows.contracts.request import Login, Method, Request
-from workflows.logic.canonical import canonical_request, content_id, sha256
-from workflows.logic.request_rules import FORM_TYPE
+from domain.base import Contract
+from domain.plans.canonical import canonical_request, content_id, sha256
+from domain.plans.plan import Plan
+from domain.plans.request import Login, Method, Request
+from domain.plans.validation.request_rules import FORM_TYPE
 
 _REFERENCES = re.compile(
     r"\s*((bearer|basic|token)\s+)?(\$\{(?:env:[A-Za-z_][A-Za-z0-9_]*|file:[A-Za-z0-9_][A-Za-z0-9._-]{0,252})\})+\s*",

@@ -10,9 +10,9 @@ from urllib.parse import urlencode
 from pydantic import BaseModel, ConfigDict
 
 from clients.secrets import Secrets
-from workflows.contracts.request import Login, Request
-from workflows.logic.request_rules import FORM_TYPE
-from workflows.logic.tokens import BAGGAGE_HEADER, is_marker
+from domain.cases.tokens import BAGGAGE_HEADER, is_marker
+from domain.plans.request import Login, Request
+from domain.plans.validation.request_rules import FORM_TYPE
 
 JSON_TYPE = "application/json"
 TEXT_TYPE = "text/plain; charset=utf-8"

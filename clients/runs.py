@@ -11,11 +11,11 @@ from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureEr
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
-from workflows.contracts.base import Contract
-from workflows.contracts.errors import ErrorCode, HoldfastError
-from workflows.contracts.execution import RunFailure, RunStatus, RunSummary
-from workflows.contracts.windows import LockHolder
-from workflows.names import MEMO_HOLDER, WorkflowType
+from domain.base import Contract
+from domain.errors import ErrorCode, HoldfastError
+from domain.executions.execution import RunFailure, RunStatus, RunSummary
+from domain.executions.windows import LockHolder
+from domain.names import MEMO_HOLDER, WorkflowType
 
 _NOT_KNOWN = (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT)
 """The server does not know a run: it has forgotten it, or no run can have this id (not a UUID, too long)."""

@@ -15,7 +15,7 @@ from temporalio.client import (
     ScheduleSpec,
 )
 
-from workflows.names import SWEEPER_SCHEDULE_ID, SWEEPER_WORKFLOW_ID, WorkflowType
+from domain.names import SWEEPER_SCHEDULE_ID, SWEEPER_WORKFLOW_ID, WorkflowType
 
 
 async def ensure_sweeper(client: Client, task_queue: str, every: timedelta) -> bool:

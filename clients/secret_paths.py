@@ -15,7 +15,7 @@ from urllib.parse import quote, quote_plus
 
 from clients.encodings import layers
 from clients.spellings import Finder, TooDeepError
-from workflows.contracts.errors import ErrorCode, HoldfastError
+from domain.errors import ErrorCode, HoldfastError
 
 HIDDEN = "${hidden}"
 """In place of a secret that has no name, such as a login's token, or that is spelt as no encoder does."""

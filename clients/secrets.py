@@ -20,8 +20,8 @@ from clients.named_fields import REDACTED
 from clients.redaction import ALWAYS_REDACTED, KnownValues, Redactor
 from clients.secret_paths import kept_path, path_on_the_wire
 from clients.spellings import SHORTEST_SECRET
-from workflows.contracts.errors import ErrorCode, HoldfastError
-from workflows.contracts.plan import Plan
+from domain.errors import ErrorCode, HoldfastError
+from domain.plans.plan import Plan
 
 __all__ = ["ALWAYS_REDACTED", "REDACTED", "Redactor", "Secrets", "redactor_for"]
 

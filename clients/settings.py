@@ -11,14 +11,9 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from clients.own_addresses import own_addresses
 from clients.rails import WorkerRails
-from workflows.contracts.errors import ErrorCode, HoldfastError
-from workflows.contracts.guardrails import Guardrails
-from workflows.contracts.system import Name
-from workflows.contracts.timing import Timing, TimingPreset
-from workflows.contracts.units import PositiveDuration, Rate
-from workflows.logic.allowed import entry_of
-from workflows.logic.environments import ENVIRONMENTS, parse_environments
-from workflows.logic.guardrails import (
+from domain.errors import ErrorCode, HoldfastError
+from domain.guardrails.allowed_addresses import entry_of
+from domain.guardrails.check import (
     ALLOWED_HOSTS,
     ALLOWED_NAMESPACES,
     LONGEST_FAULT,
@@ -26,9 +21,14 @@ from workflows.logic.guardrails import (
     OWN_NAMESPACES,
     namespace_of,
 )
-from workflows.logic.load_limits import MAX_IN_FLIGHT, MAX_LOAD_DURATION, MAX_RATE, MAX_REQUESTS
-from workflows.logic.wording import shown
-from workflows.names import TASK_QUEUE
+from domain.guardrails.load_limits import MAX_IN_FLIGHT, MAX_LOAD_DURATION, MAX_RATE, MAX_REQUESTS
+from domain.guardrails.model import Guardrails
+from domain.names import TASK_QUEUE
+from domain.plans.environments import ENVIRONMENTS, parse_environments
+from domain.plans.system import Name
+from domain.plans.validation.wording import shown
+from domain.timing import Timing, TimingPreset
+from domain.units import PositiveDuration, Rate
 
 DEFAULT_DATABASE_URL = "sqlite+aiosqlite:///.holdfast/holdfast.db"
 """Beside where the worker is started; the folder is created."""

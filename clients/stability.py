@@ -9,8 +9,8 @@ from typing import Protocol
 
 from clients.reader import Limits, NoAnswerError, fetch
 from clients.reader import address as usable_address
-from workflows.contracts.system import HttpStability
-from workflows.contracts.windows import ServiceStability
+from domain.executions.windows import ServiceStability
+from domain.plans.system import HttpStability
 
 SAMPLE_TIMEOUT = 2.0
 """Seconds for one readiness answer."""

@@ -17,9 +17,9 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
 from temporalio.service import RPCError, RPCStatusCode
 
-from workflows.contracts.errors import ErrorCode, HoldfastError
-from workflows.contracts.windows import LockReport
-from workflows.names import SearchAttribute, WorkflowType
+from domain.errors import ErrorCode, HoldfastError
+from domain.executions.windows import LockReport
+from domain.names import SearchAttribute, WorkflowType
 
 DEFAULT_ADDRESS = "127.0.0.1:7233"
 CONNECT_TIMEOUT = 10.0

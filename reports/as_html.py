@@ -15,13 +15,13 @@ from typing import Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from domain.control_characters import visible
 from reports import call_words, words
 from reports.html.data import page_data
 from reports.html.matrix import ERROR_LEGEND, RATIO_LEGEND, matrix
 from reports.html.tables import case_rows, interaction_rows, rules_stand
 from reports.html.timeline import chart
 from reports.model import Report
-from workflows.logic.steering import visible
 
 MOST_REAL: Final = 50
 """Cases of which the page shows what really broken services answered, where that differs."""

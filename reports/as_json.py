@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from domain.control_characters import visible
 from reports.model import Report
-from workflows.logic.steering import visible
 
 SCHEMA_ID = "https://holdfast.invalid/report.schema.json"
 """Names the schema; nothing is fetched from there."""

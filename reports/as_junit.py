@@ -12,14 +12,14 @@ import re
 from enum import StrEnum
 from xml.etree import ElementTree as Xml
 
+from domain.control_characters import visible
+from domain.executions.execution import Recovery, RunStatus, Verdict
+from domain.measuring.load import CaseType
+from domain.plans.slo import Percentile
 from reports.call_words import call_in_words, found_by, found_in_words, real_in_words
 from reports.figures import STATE_WORDS, latency
 from reports.model import CaseReport, CaseState, Report
 from reports.words import milliseconds, percent
-from workflows.contracts.execution import Recovery, RunStatus, Verdict
-from workflows.contracts.load import CaseType
-from workflows.contracts.slo import Percentile
-from workflows.logic.steering import visible
 
 _NOT_IN_XML = re.compile("[^\t\n\r\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that no XML document may have, however they are written, or should not have: they steer terminals."""

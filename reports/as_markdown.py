@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from domain.control_characters import visible
+from domain.plans.slo import Percentile
 from reports.call_words import (
     DEFINITION,
     found_by,
@@ -22,8 +24,6 @@ from reports.call_words import (
 from reports.figures import STATE_WORDS, interaction_in_words, latency, notable, ratio
 from reports.model import CaseReport, CaseState, PairCell, Report
 from reports.words import NONE, milliseconds, percent, seconds, times
-from workflows.contracts.slo import Percentile
-from workflows.logic.steering import visible
 
 MOST_CHARACTERS = 65_000
 """Of all of it: a comment's, less the line that says what is left out."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from domain.calls.model import FoundBy
+from domain.cases.cases import BASELINE_ID
 from reports.call_parts import CallStanding, FallbackCallReport, FallbackReport, GroundsReport
 from reports.case_parts import CaseReport
 from reports.words import count, together
-from workflows.contracts.calls import FoundBy
-from workflows.logic.cases import BASELINE_ID
 
 DEFINITION: Final = (
     "A fallback call is a request that a service receives only, or more often, while something is broken."

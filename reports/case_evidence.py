@@ -13,13 +13,13 @@ import numpy as np
 from clients.load.histograms import Histogram
 from clients.store.packing import unpacked
 from clients.store.read_models import StoredSamples
+from domain.measuring.comparison import Comparison, Finding
+from domain.measuring.statistics import proportions
+from domain.measuring.statistics.proportions import Failures
+from domain.measuring.statistics.regression import RegressionSpec, compare
+from domain.measuring.statistics.resampling import MOST_BLOCKS, Blocks
+from domain.traffic.exchange import Measurement
 from reports.comparison import ErrorRise, Margins
-from workflows.contracts.comparison import Comparison, Finding
-from workflows.contracts.exchange import Measurement
-from workflows.logic.statistics import proportions
-from workflows.logic.statistics.proportions import Failures
-from workflows.logic.statistics.regression import RegressionSpec, compare
-from workflows.logic.statistics.resampling import MOST_BLOCKS, Blocks
 
 
 @dataclass(frozen=True)

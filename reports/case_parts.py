@@ -6,12 +6,12 @@ from enum import StrEnum
 
 from pydantic import ConfigDict
 
-from workflows.contracts.base import Contract
-from workflows.contracts.calls import FoundBy
-from workflows.contracts.comparison import Finding
-from workflows.contracts.fidelity import PairOutcome
-from workflows.contracts.load import CaseOutcome, CaseType
-from workflows.contracts.slo import Percentile
+from domain.base import Contract
+from domain.calls.model import FoundBy
+from domain.measuring.comparison import Finding
+from domain.measuring.load import CaseOutcome, CaseType
+from domain.pairs.fidelity import PairOutcome
+from domain.plans.slo import Percentile
 
 
 class Part(Contract):

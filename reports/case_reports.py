@@ -6,19 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from clients.store.read_models import Arm, CaseResult
+from domain.cases.cases import case_at
+from domain.cases.verdicts import success_latency
+from domain.executions.execution import Verdict
+from domain.measuring.comparison import Control
+from domain.measuring.load import Case, CaseOutcome
+from domain.measuring.percentiles import error_rate
+from domain.measuring.statistics.support import supported
+from domain.plans.exclusions import PlanExclusions
+from domain.plans.slo import Percentile
+from domain.traffic.exchange import Measurement
 from reports.model import CaseReport, CaseState, ControlReport, Ratio
 from reports.reading import StoredRun
 from reports.shown_cases import as_shown
-from workflows.contracts.comparison import Control
-from workflows.contracts.exchange import Measurement
-from workflows.contracts.execution import Verdict
-from workflows.contracts.load import Case, CaseOutcome
-from workflows.contracts.slo import Percentile
-from workflows.logic.cases import case_at
-from workflows.logic.exclusions import PlanExclusions
-from workflows.logic.percentiles import error_rate
-from workflows.logic.statistics.support import supported
-from workflows.logic.verdicts import success_latency
 
 LONGEST_ANSWER = 1_000
 """Characters of an answer's body."""

@@ -1,7 +1,7 @@
 """What became of every case, of all of them together: among so many, one looks worse by chance alone.
 
 A case is worse when its error rate or its percentile is surely above what the margins allow: in a test that holds the
-chance of a false alarm anywhere among the cases (`workflows/logic/statistics/families.py`). Of one that passed and now
+chance of a false alarm anywhere among the cases (`domain/measuring/statistics/families.py`). Of one that passed and now
 misses the same limits any sure rise counts. It is the same only when it is surely within the margins.
 """
 
@@ -10,15 +10,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from domain.calls.model import FoundBy
+from domain.executions.execution import Verdict
+from domain.measuring.comparison import Comparison, Finding
+from domain.measuring.load import CaseOutcome
+from domain.measuring.statistics import families
+from domain.measuring.statistics.support import least_successes
+from domain.plans.exclusions import ON_PURPOSE
 from reports.case_evidence import Evidence
 from reports.comparison import CaseSide, Change, ComparedCase, Margins
-from workflows.contracts.calls import FoundBy
-from workflows.contracts.comparison import Comparison, Finding
-from workflows.contracts.execution import Verdict
-from workflows.contracts.load import CaseOutcome
-from workflows.logic.exclusions import ON_PURPOSE
-from workflows.logic.statistics import families
-from workflows.logic.statistics.support import least_successes
 
 _ORDER = {change: place for place, change in enumerate(Change)}
 

@@ -7,16 +7,16 @@ from typing import Any
 
 from clients.store.read_models import Arm, CaseResult, ExecutionRow, StoredSamples
 from clients.store.store import Store
+from domain.errors import ErrorCode, HoldfastError
+from domain.measuring import comparability
+from domain.measuring.blocks import block_sizes, seed_of
+from domain.measuring.load import CaseOutcome
+from domain.measuring.statistics.support import supported
+from domain.plans.plan import Plan
+from domain.plans.slo import Percentile, Regression
 from reports.case_evidence import Sampled, evidence, sampled
 from reports.changes import Looked, changes, flipped
 from reports.comparison import CaseSide, ComparedRun, Margins, RunComparison
-from workflows.contracts.errors import ErrorCode, HoldfastError
-from workflows.contracts.load import CaseOutcome
-from workflows.contracts.plan import Plan
-from workflows.contracts.slo import Percentile, Regression
-from workflows.logic import comparability
-from workflows.logic.blocks import block_sizes, seed_of
-from workflows.logic.statistics.support import supported
 
 CHUNK = 200
 """Cases whose samples are held in memory at once: of each run up to half a megabyte a case."""

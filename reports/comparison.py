@@ -13,12 +13,12 @@ from typing import Literal
 
 from pydantic import computed_field
 
+from domain.calls.model import FoundBy
+from domain.executions.execution import AnyPhase, RunStatus, Verdict
+from domain.measuring.comparison import Comparison
+from domain.measuring.load import CaseOutcome
+from domain.plans.slo import Percentile
 from reports.model import Part
-from workflows.contracts.calls import FoundBy
-from workflows.contracts.comparison import Comparison
-from workflows.contracts.execution import AnyPhase, RunStatus, Verdict
-from workflows.contracts.load import CaseOutcome
-from workflows.contracts.slo import Percentile
 
 
 class Change(StrEnum):

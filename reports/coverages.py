@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 
+from domain.cases.cases import case_at
+from domain.executions.execution import CaseCounts
+from domain.measuring.load import CaseOutcome
+from domain.plans.exclusions import PlanExclusions
+from domain.plans.plan import Plan
 from reports.case_reports import case_state
 from reports.model import CaseReport, CaseState, CoverageReport, ReasonCount
 from reports.reading import StoredRun
-from workflows.contracts.execution import CaseCounts
-from workflows.contracts.load import CaseOutcome
-from workflows.contracts.plan import Plan
-from workflows.logic.cases import case_at
-from workflows.logic.exclusions import PlanExclusions
 
 MOST_REASONS = 50
 _EXAMPLES = 5

@@ -6,17 +6,17 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
 from clients.store.read_models import CheckedPair
+from domain.calls.discovery import Calls, healthy_calls, key_of, only_when_broken
+from domain.calls.model import FallbackCall, RealAnswer, RealCase
+from domain.cases.cases import case_at, case_count, pair_case, places_of
+from domain.measuring.load import CaseOutcome
+from domain.pairs.comparing import differences, in_status_or_body, last_answer
+from domain.pairs.fidelity import PairOutcome
+from domain.traffic.exchange import CapturedAnswer, Measurement
 from reports.call_parts import CallStanding, FallbackCallReport, FallbackReport, GroundsReport
 from reports.case_parts import CaseReport, RealReport
 from reports.case_reports import LONGEST_ANSWER, cut
 from reports.reading import StoredRun
-from workflows.contracts.calls import FallbackCall, RealAnswer, RealCase
-from workflows.contracts.exchange import CapturedAnswer, Measurement
-from workflows.contracts.fidelity import PairOutcome
-from workflows.contracts.load import CaseOutcome
-from workflows.logic.calls import Calls, healthy_calls, key_of, only_when_broken
-from workflows.logic.cases import case_at, case_count, pair_case, places_of
-from workflows.logic.fidelity import differences, in_status_or_body, last_answer
 
 MOST_CALLS = 200
 MOST_SERVICES = 50

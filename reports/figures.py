@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from domain.plans.slo import Percentile
 from reports.model import CaseReport, CaseState, Interaction, PairCell
 from reports.words import FEW, milliseconds
-from workflows.contracts.slo import Percentile
 
 
 def latency(case: CaseReport, percentile: Percentile) -> str:

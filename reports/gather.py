@@ -8,6 +8,9 @@ from importlib.metadata import PackageNotFoundError, version
 
 from clients.store.read_models import Arm
 from clients.store.store import Store
+from domain.plans.environments import environment_in
+from domain.plans.plan import Plan
+from domain.plans.slo import Percentile
 from reports.case_reports import Distributions, case_reports
 from reports.coverages import coverage
 from reports.distributions import distribution_of
@@ -20,9 +23,6 @@ from reports.sentences import recovery_sentence, verdict_sentence
 from reports.service_reports import service_reports
 from reports.stored import state_of
 from reports.timelines import timeline
-from workflows.contracts.plan import Plan
-from workflows.contracts.slo import Percentile
-from workflows.logic.environments import environment_in
 
 MOST_CASES = 20_000
 """Cases in a report: all of two hundred services. A browser would not open many more."""

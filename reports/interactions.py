@@ -20,12 +20,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from math import hypot, sqrt
 
+from domain.pairs.fidelity import PairOutcome
+from domain.plans.plan import Plan
+from domain.plans.slo import Percentile, Regression
 from reports.case_reports import Cases
 from reports.model import CaseReport, CaseState, Interaction, PairCell
 from reports.percentile_bounds import Histogram, percentile_bounds
-from workflows.contracts.fidelity import PairOutcome
-from workflows.contracts.plan import Plan
-from workflows.contracts.slo import Percentile, Regression
 
 LEAST_POINTS = 5.0
 """Percentage points of error rate: less is not worth a look, however many requests tell it."""

@@ -9,13 +9,13 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
+from domain.executions.execution import Phase
+from domain.executions.status import RunState
+from domain.executions.windows import WindowKind, WindowState
+from domain.faults.model import InjectionState
+from domain.plans.slo import Percentile
 from reports.call_parts import CallStanding, FallbackCallReport, FallbackReport, GroundsReport
 from reports.case_parts import CaseReport, CaseState, ControlReport, Interaction, PairCell, Part, Ratio, RealReport
-from workflows.contracts.execution import Phase
-from workflows.contracts.faults import InjectionState
-from workflows.contracts.slo import Percentile
-from workflows.contracts.status import RunState
-from workflows.contracts.windows import WindowKind, WindowState
 
 __all__ = [
     "CallStanding", "CapturedReport", "CaseReport", "CaseState", "ControlReport", "CoverageReport", "EnvironmentReport",

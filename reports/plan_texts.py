@@ -14,10 +14,10 @@ from urllib.parse import urlsplit, urlunsplit
 import yaml
 
 from clients.request_definitions import DefinitionRedactor, without_secrets
-from workflows.contracts.plan import Plan
-from workflows.contracts.slo import Limits, Percentile
-from workflows.contracts.stop import Stop
-from workflows.contracts.units import format_duration, format_percent, format_rate
+from domain.plans.plan import Plan
+from domain.plans.slo import Limits, Percentile
+from domain.plans.stop import Stop
+from domain.units import format_duration, format_percent, format_rate
 
 
 def plan_yaml(plan: Plan) -> str:

@@ -14,16 +14,16 @@ from itertools import groupby
 from clients.store.decoding import Rows
 from clients.store.read_models import CaseResult, CheckedPair, ExecutionRow, LogEntry
 from clients.store.store import Store
+from domain.calls.discovery import CallKey, key_of, only_when_broken
+from domain.calls.model import CallRound, FallbackCall, FoundBy, RealCase
+from domain.executions.execution import Verdict
+from domain.executions.windows import LedgerEntry, ServiceStability, StabilityMoment
+from domain.measuring.load import CaseOutcome, CaseType
+from domain.measuring.merging import SHOWN_CASES, merged, metrics_of, worst_first
+from domain.measuring.metrics import LoadMetrics
+from domain.plans.plan import Plan
+from domain.traffic.exchange import CapturedAnswer, RecordedExchange
 from reports.shown_cases import as_shown
-from workflows.contracts.calls import CallRound, FallbackCall, FoundBy, RealCase
-from workflows.contracts.exchange import CapturedAnswer, RecordedExchange
-from workflows.contracts.execution import Verdict
-from workflows.contracts.load import CaseOutcome, CaseType
-from workflows.contracts.metrics import LoadMetrics
-from workflows.contracts.plan import Plan
-from workflows.contracts.windows import LedgerEntry, ServiceStability, StabilityMoment
-from workflows.logic.calls import CallKey, key_of, only_when_broken
-from workflows.logic.metrics import SHOWN_CASES, merged, metrics_of, worst_first
 
 CHUNK = 5_000
 """Cases of which results are read at once."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from workflows.contracts.execution import CaseCounts, CaseVerdict, Recovery, RunStatus, Verdict
-from workflows.contracts.status import RunState
-from workflows.contracts.windows import WindowState
+from domain.executions.execution import CaseCounts, CaseVerdict, Recovery, RunStatus, Verdict
+from domain.executions.status import RunState
+from domain.executions.windows import WindowState
 
 _NAMED = 3
 """Cases, or windows, that a sentence names."""

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from domain.executions.status import InjectionRow, RunState
+from domain.executions.windows import SETTLED, WindowKind
+from domain.faults.experiments import expand
+from domain.faults.model import ContainerFault, DelayFault, ExperimentFault, FaultSpec
+from domain.traffic.exchange import CapturedAnswer, RecordedExchange
+from domain.units import format_duration
 from reports.case_reports import cut
 from reports.model import CapturedReport, ServiceReport
 from reports.reading import StoredRun
-from workflows.contracts.exchange import CapturedAnswer, RecordedExchange
-from workflows.contracts.faults import ContainerFault, DelayFault, ExperimentFault, FaultSpec
-from workflows.contracts.status import InjectionRow, RunState
-from workflows.contracts.units import format_duration
-from workflows.contracts.windows import SETTLED, WindowKind
-from workflows.logic.faults import expand
 
 MOST_ANSWERS = 5
 """Captured answers of one service."""

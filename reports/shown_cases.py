@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from clients.store.read_models import CaseResult
-from workflows.contracts.execution import CaseVerdict
-from workflows.contracts.load import CaseOutcome
-from workflows.logic.case_lines import case_line
+from domain.cases.lines import case_line
+from domain.executions.execution import CaseVerdict
+from domain.measuring.load import CaseOutcome
 
 
 def as_shown(result: CaseResult) -> CaseVerdict:

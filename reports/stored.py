@@ -7,14 +7,14 @@ from itertools import zip_longest
 
 from clients.store.read_models import ExecutionRow, LogEntry
 from clients.store.store import Store
-from reports.reading import CHUNK, StoredRun, read_run
-from reports.stored_faults import injections, window_row
-from workflows.contracts.calls import NEVER_READ
-from workflows.contracts.execution import Phase, RunStatus, Verdict
-from workflows.contracts.faults import InjectionState
-from workflows.contracts.fidelity import PairFidelity
-from workflows.contracts.load import CaseOutcome, CaseRange
-from workflows.contracts.status import (
+from domain.calls.discovery import only_when_broken
+from domain.calls.model import NEVER_READ
+from domain.cases.cases import BATCH_SIZE, batches_in, case_count, pair_count
+from domain.cases.counting import count_cases
+from domain.executions.board import SHOWN_TOKENS
+from domain.executions.ended_state import counted
+from domain.executions.execution import Phase, RunStatus, Verdict
+from domain.executions.status import (
     AnalysisPanel,
     CasesPanel,
     InjectionRow,
@@ -23,18 +23,18 @@ from workflows.contracts.status import (
     RulesPanel,
     RunState,
 )
-from workflows.contracts.steady import SteadyReport
-from workflows.contracts.traffic import RecordedService
-from workflows.contracts.windows import LedgerState, StabilityMoment, WindowKind
-from workflows.logic import fidelity
-from workflows.logic.board import SHOWN_TOKENS
-from workflows.logic.calls import only_when_broken
-from workflows.logic.capture import build_rules, has_effect
-from workflows.logic.cases import BATCH_SIZE, batches_in, case_count, pair_count
-from workflows.logic.counting import count_cases
-from workflows.logic.durations import rules_ttl
-from workflows.logic.endings import counted
-from workflows.names import record_id
+from domain.executions.windows import LedgerState, StabilityMoment, WindowKind
+from domain.faults.capture import build_rules, has_effect
+from domain.faults.model import InjectionState
+from domain.measuring.load import CaseOutcome, CaseRange
+from domain.measuring.steady_report import SteadyReport
+from domain.names import record_id
+from domain.pairs import comparing as fidelity
+from domain.pairs.fidelity import PairFidelity
+from domain.plans.durations import rules_ttl
+from domain.traffic.summary import RecordedService
+from reports.reading import CHUNK, StoredRun, read_run
+from reports.stored_faults import injections, window_row
 
 MOST_CASES = CHUNK
 """Cases of which a state has results: more would take longer than somebody who asks for it waits."""

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from domain.executions.status import InjectionRow, WindowRow
+from domain.executions.window_rows import with_overlaps
+from domain.executions.windows import SETTLED, LedgerEntry, LedgerState, StabilityMoment, WindowKind, WindowState
+from domain.faults.capture import has_effect
+from domain.faults.model import InjectionState
+from domain.measuring.load import CaseOutcome
+from domain.plans.exclusions import ON_PURPOSE
+from domain.traffic.exchange import CapturedAnswer
 from reports.reading import StoredRun
-from workflows.contracts.exchange import CapturedAnswer
-from workflows.contracts.faults import InjectionState
-from workflows.contracts.load import CaseOutcome
-from workflows.contracts.status import InjectionRow, WindowRow
-from workflows.contracts.windows import SETTLED, LedgerEntry, LedgerState, StabilityMoment, WindowKind, WindowState
-from workflows.logic.capture import has_effect
-from workflows.logic.exclusions import ON_PURPOSE
-from workflows.logic.window_rows import with_overlaps
 
 _WINDOWS = {
     LedgerState.INTENT: WindowState.OPENING,

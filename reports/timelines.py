@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 
 from clients.store.read_models import LogLevel
+from domain.executions.status import RunState, WindowRow
+from domain.executions.windows import WindowState
 from reports.model import Notice, PhaseSpan, Timeline, WindowSpan
 from reports.reading import StoredRun
-from workflows.contracts.status import RunState, WindowRow
-from workflows.contracts.windows import WindowState
 
 MOST_WINDOWS = 2_500
 """Windows of a timeline: a run of a thousand services has some more than a thousand, without pairs of real faults."""

@@ -7,18 +7,18 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from domain.cases.cases import case_at, case_count
+from domain.executions.execution import CaseVerdict, Verdict
+from domain.executions.status import RunState
+from domain.measuring.load import CaseOutcome
+from domain.plans.plan import Plan
+from domain.plans.slo import Percentile
 from reports.coverages import counted_coverage
 from reports.gather import environment_of, own_version, title_of
 from reports.model import CaseReport, CaseState, FallbackReport, PairCell, Report, ServiceReport, Timeline
 from reports.plan_texts import plan_yaml
 from reports.sentences import recovery_sentence, verdict_sentence
 from reports.service_reports import fault_in_words
-from workflows.contracts.execution import CaseVerdict, Verdict
-from workflows.contracts.load import CaseOutcome
-from workflows.contracts.plan import Plan
-from workflows.contracts.slo import Percentile
-from workflows.contracts.status import RunState
-from workflows.logic.cases import case_at, case_count
 
 
 def report_of(plan: Plan, state: RunState, workflow_id: str, workflow_run_id: str) -> Report:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Final
 
+from domain.cases.lines import TOO_SMALL
 from reports.model import CaseState
-from workflows.logic.case_lines import TOO_SMALL
 
 NONE: Final = "–"
 """Stands where there is no value."""

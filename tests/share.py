@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from workflows.contracts.units import parse_duration
+from domain.units import parse_duration
 
 ROOT = Path(__file__).parents[1]
 

@@ -13,17 +13,18 @@ from typing import Any
 from temporalio import workflow
 from temporalio.exceptions import FailureError
 
+from domain.calls.model import CallsFound, CallsOrder, CallsReport
+from domain.cases import coverage
+from domain.errors import ErrorCode
+from domain.executions.window_rows import told_for
+from domain.executions.windows import MOST_ROUNDS, FaultInput
+from domain.faults.model import FaultReport
+from domain.names import calls_workflow_id, fault_workflow_id
+from domain.pairs.comparing import per_page
+from domain.pairs.model import PairsReport, PairsWindowInput
+from domain.plans import durations
 from workflows import policies
-from workflows.contracts.calls import CallsFound, CallsOrder, CallsReport
-from workflows.contracts.errors import ErrorCode
-from workflows.contracts.faults import FaultReport
-from workflows.contracts.pairs import PairsReport, PairsWindowInput
-from workflows.contracts.windows import MOST_ROUNDS, FaultInput
 from workflows.injecting import Break, break_each
-from workflows.logic import coverage, durations
-from workflows.logic.fidelity import per_page
-from workflows.logic.window_rows import told_for
-from workflows.names import calls_workflow_id, fault_workflow_id
 from workflows.run_failures import StageError
 from workflows.verifying import VerifyingRun
 from workflows.windows.calls import CallsWindow

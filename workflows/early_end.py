@@ -10,11 +10,11 @@ from typing import Any
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 
+from domain.errors import ErrorCode
+from domain.executions.execution import Execution, ExecutionRef, Phase
+from domain.executions.windows import LockReport
+from domain.units import format_duration
 from workflows import policies
-from workflows.contracts.errors import ErrorCode
-from workflows.contracts.execution import Execution, ExecutionRef, Phase
-from workflows.contracts.units import format_duration
-from workflows.contracts.windows import LockReport
 from workflows.run_failures import StageError
 from workflows.windows.lock import EnvironmentLock
 

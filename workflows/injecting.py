@@ -8,9 +8,9 @@ from typing import Any
 
 from temporalio import workflow
 
-from workflows.contracts.faults import FaultReport
-from workflows.contracts.plan import Plan
-from workflows.logic.call_paths import CallPaths, may_begin
+from domain.faults.call_paths import CallPaths, may_begin
+from domain.faults.model import FaultReport
+from domain.plans.plan import Plan
 from workflows.windows.cancellation import despite_cancel
 from workflows.windows.together import close_all, going_on
 

@@ -27,11 +27,11 @@ from temporalio.exceptions import ApplicationError
 from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails, WorkflowRunner
 from temporalio.workflow import Info
 
-from workflows.contracts.errors import ERRORS, ErrorCode, Problem, ValidationReport
-from workflows.contracts.starting import Reading
-from workflows.logic.problems import problems_of
-from workflows.logic.wording import cut, in_one_sentence
-from workflows.names import WorkflowType
+from domain.errors import ERRORS, ErrorCode, Problem, ValidationReport
+from domain.executions.starting import Reading
+from domain.names import WorkflowType
+from domain.plans.validation.problems import problems_of
+from domain.plans.validation.wording import cut, in_one_sentence
 from workflows.run_failures import raise_as, refused_input
 
 logger = logging.getLogger("holdfast.intake")

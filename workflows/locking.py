@@ -8,14 +8,14 @@ from typing import TypeVar
 from temporalio import workflow
 from temporalio.exceptions import ChildWorkflowError, WorkflowAlreadyStartedError
 
+from domain.errors import ErrorCode
+from domain.executions.board import Board
+from domain.executions.execution import ExecutionRef, IfBusy
+from domain.executions.windows import LockHolder, LockInput, LockReport, LockWait, OthersWait, WindowInput
+from domain.names import MEMO_HOLDER, lock_of
+from domain.plans.plan import Plan
+from domain.timing import Timing
 from workflows import policies
-from workflows.contracts.errors import ErrorCode
-from workflows.contracts.execution import ExecutionRef, IfBusy
-from workflows.contracts.plan import Plan
-from workflows.contracts.timing import Timing
-from workflows.contracts.windows import LockHolder, LockInput, LockReport, LockWait, OthersWait, WindowInput
-from workflows.logic.board import Board
-from workflows.names import MEMO_HOLDER, lock_of
 from workflows.run_failures import StageError
 from workflows.windows.cancellation import cause_of, ensure_not_cancelled
 from workflows.windows.lock import EnvironmentLock

@@ -22,7 +22,7 @@ from typing import TypedDict
 from temporalio.common import RetryPolicy
 from temporalio.workflow import ActivityCancellationType, ChildWorkflowCancellationType, ParentClosePolicy
 
-from workflows.contracts.timing import Timing
+from domain.timing import Timing
 
 _BACKOFF = 2.0
 _QUICK_ATTEMPTS = 4

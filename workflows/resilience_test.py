@@ -11,34 +11,35 @@ from typing import Any
 
 from temporalio import workflow
 
-from workflows import policies
-from workflows.contracts.errors import ErrorCode
-from workflows.contracts.execution import (
+from domain.cases import coverage
+from domain.cases.cases import case_count
+from domain.errors import ErrorCode
+from domain.executions.execution import (
     NewExecution,
     Phase,
     Recovery,
     RunStatus,
     RunSummary,
 )
-from workflows.contracts.faults import FaultReport
-from workflows.contracts.load import ExclusionOrder
-from workflows.contracts.steady import SteadyMoment
-from workflows.contracts.timing import Timing
-from workflows.contracts.windows import LockInput, RulesWindowInput
-from workflows.discovering import DiscoveringRun
-from workflows.injecting import break_each
-from workflows.locking import take_lock
-from workflows.logic import coverage, durations, exclusions
-from workflows.logic.canonical import canonical_json
-from workflows.logic.cases import case_count
-from workflows.logic.validation import check_input
-from workflows.logic.window_rows import told_for
-from workflows.names import (
+from domain.executions.window_rows import told_for
+from domain.executions.windows import LockInput, RulesWindowInput
+from domain.faults.model import FaultReport
+from domain.measuring.load import ExclusionOrder
+from domain.measuring.steady_report import SteadyMoment
+from domain.names import (
     WorkflowType,
     fault_workflow_id,
     recording_workflow_id,
     rules_workflow_id,
 )
+from domain.plans import durations, exclusions
+from domain.plans.canonical import canonical_json
+from domain.plans.validation.validate import check_input
+from domain.timing import Timing
+from workflows import policies
+from workflows.discovering import DiscoveringRun
+from workflows.injecting import break_each
+from workflows.locking import take_lock
 from workflows.run_failures import StageError, raise_as, refused_input
 from workflows.windows.fault import FaultWindow
 from workflows.windows.recording import RecordingWindow

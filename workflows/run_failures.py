@@ -5,9 +5,9 @@ from __future__ import annotations
 from temporalio.exceptions import ActivityError, ApplicationError, CancelledError, ChildWorkflowError, TerminatedError
 from temporalio.exceptions import TimeoutError as TemporalTimeout
 
-from workflows.contracts.errors import ERRORS, ErrorCode, Problem, ValidationReport
-from workflows.contracts.execution import Phase, Recovery, RunFailure
-from workflows.logic.wording import in_one_sentence
+from domain.errors import ERRORS, ErrorCode, Problem, ValidationReport
+from domain.executions.execution import Phase, Recovery, RunFailure
+from domain.plans.validation.wording import in_one_sentence
 from workflows.windows.cancellation import cause_of, text_of
 
 

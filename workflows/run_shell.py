@@ -11,9 +11,9 @@ from typing import Any
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, FailureError, is_cancelled_exception
 
-from workflows import policies
-from workflows.contracts.errors import ErrorCode
-from workflows.contracts.execution import (
+from domain.errors import ErrorCode
+from domain.executions.board import Board
+from domain.executions.execution import (
     Ending,
     Execution,
     ExecutionRef,
@@ -24,17 +24,17 @@ from workflows.contracts.execution import (
     RunInput,
     RunStatus,
 )
-from workflows.contracts.load import Exclusion
-from workflows.contracts.plan import Plan
-from workflows.contracts.status import RunState
-from workflows.contracts.steady import SteadyMoment, SteadyOrder, SteadyReport
-from workflows.contracts.windows import FaultInput, WindowChanged, WindowInput, WindowKind, WindowState
+from domain.executions.status import RunState
+from domain.executions.web_ui_table import progress_table
+from domain.executions.window_rows import TERSE_FROM
+from domain.executions.windows import FaultInput, WindowChanged, WindowInput, WindowKind, WindowState
+from domain.measuring.load import Exclusion
+from domain.measuring.steady_report import SteadyMoment, SteadyOrder, SteadyReport
+from domain.names import ABORT_UPDATE, PAUSE_UPDATE, RESUME_UPDATE, STATUS_QUERY, WINDOW_SIGNAL
+from domain.plans import durations
+from domain.plans.plan import Plan
+from workflows import policies
 from workflows.early_end import EarlyEnd
-from workflows.logic import durations
-from workflows.logic.board import Board
-from workflows.logic.details import progress_table
-from workflows.logic.window_rows import TERSE_FROM
-from workflows.names import ABORT_UPDATE, PAUSE_UPDATE, RESUME_UPDATE, STATUS_QUERY, WINDOW_SIGNAL
 from workflows.run_failures import StageError, failure_of
 from workflows.search_attributes import publish
 from workflows.windows.cancellation import ensure_not_cancelled, text_of

@@ -5,9 +5,9 @@ from __future__ import annotations
 from temporalio import workflow
 from temporalio.common import SearchAttributeKey, SearchAttributeUpdate
 
-from workflows.contracts.execution import Recovery
-from workflows.contracts.status import RunState
-from workflows.names import SearchAttribute
+from domain.executions.execution import Recovery
+from domain.executions.status import RunState
+from domain.names import SearchAttribute
 
 
 def publish(state: RunState) -> None:

@@ -6,10 +6,10 @@ from datetime import timedelta
 
 from temporalio import workflow
 
+from domain.executions.sweeping import SweepOrder, SweepReport
+from domain.names import WorkflowType
+from domain.timing import Timing
 from workflows import policies
-from workflows.contracts.sweeping import SweepOrder, SweepReport
-from workflows.contracts.timing import Timing
-from workflows.names import WorkflowType
 
 with workflow.unsafe.imports_passed_through():
     from activities.sweeping import SweepActivities

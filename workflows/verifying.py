@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from temporalio import workflow
 
+from domain.errors import ErrorCode
+from domain.names import pairs_workflow_id
+from domain.pairs.comparing import per_page
+from domain.pairs.model import PairsReport, PairsWindowInput, PairsWish
+from domain.plans import durations
 from workflows import policies
-from workflows.contracts.errors import ErrorCode
-from workflows.contracts.pairs import PairsReport, PairsWindowInput, PairsWish
-from workflows.logic import durations
-from workflows.logic.fidelity import per_page
-from workflows.names import pairs_workflow_id
 from workflows.run_failures import StageError
 from workflows.run_shell import RunShell
 from workflows.windows.pairs import PairsWindow

@@ -22,7 +22,7 @@ import aiohttp
 
 from clients.bounded_json import parse
 from clients.http import LARGEST_ANSWER, PeerAnswer
-from workflows.contracts.errors import ErrorCode, HoldfastError
+from domain.errors import ErrorCode, HoldfastError
 
 if TYPE_CHECKING:
     from kubernetes.aio.client import ApiClient, AppsV1Api, Configuration, CoreV1Api

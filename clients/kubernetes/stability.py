@@ -7,11 +7,11 @@ import time
 from datetime import timedelta
 
 from clients.kubernetes.workloads import Workloads
-from workflows.contracts.errors import HoldfastError
-from workflows.contracts.system import KubernetesStability
-from workflows.contracts.units import format_duration
-from workflows.contracts.windows import ServiceStability
-from workflows.logic.rollout import Calm, calm_after, held_for, not_rolled_out
+from domain.errors import HoldfastError
+from domain.executions.windows import ServiceStability
+from domain.plans.system import KubernetesStability
+from domain.stability.rollout import Calm, calm_after, held_for, not_rolled_out
+from domain.units import format_duration
 
 CALL_WITHIN = 5.0
 """Seconds for one of the two calls of a look: a look that stalls is worth less than the next one."""

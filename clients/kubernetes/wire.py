@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from clients.http import Wire
-from workflows.logic.rollout import PodFacts, RolloutFacts
+from domain.stability.rollout import PodFacts, RolloutFacts
 
 _SHOWN = 200
 

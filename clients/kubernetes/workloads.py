@@ -15,10 +15,10 @@ from clients.kubernetes.wire import (
     ReplicaSetWire,
     rollout_facts,
 )
-from workflows.contracts.base import Contract
-from workflows.contracts.errors import Problem
-from workflows.logic.rollout import RolloutFacts
-from workflows.logic.wording import suggestion
+from domain.base import Contract
+from domain.errors import Problem
+from domain.plans.validation.wording import suggestion
+from domain.stability.rollout import RolloutFacts
 
 T = TypeVar("T", bound=ClusterWire)
 

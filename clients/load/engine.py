@@ -21,8 +21,8 @@ from clients.load.sending import LastAnswer, Seen, Sending
 from clients.load.warming import WINDOW, WarmUp, agree
 from clients.load.wire import Wire
 from clients.requests import PreparedRequest
-from workflows.contracts.errors import ErrorCode, HoldfastError
-from workflows.contracts.exchange import RequestSample
+from domain.errors import ErrorCode, HoldfastError
+from domain.traffic.exchange import RequestSample
 
 READ_BODY = 1_048_576
 """Bytes of a body that somebody wants to read."""

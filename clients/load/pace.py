@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from workflows.logic.load_limits import IN_FLIGHT
+from domain.guardrails.load_limits import IN_FLIGHT
 
 CONSTANT = "constant"
 _NS = 1_000_000_000

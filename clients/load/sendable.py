@@ -9,7 +9,7 @@ import re
 from urllib.parse import urlsplit
 
 from clients.requests import PreparedRequest
-from workflows.contracts.errors import ErrorCode, HoldfastError
+from domain.errors import ErrorCode, HoldfastError
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _NOT_IN_VALUES = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")

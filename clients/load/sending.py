@@ -11,7 +11,7 @@ from clients.load.encoding import encode
 from clients.load.logins import UNAUTHORIZED, Logins, Token
 from clients.load.wire import Answer, Wire
 from clients.requests import PreparedRequest
-from workflows.contracts.exchange import RequestSample
+from domain.traffic.exchange import RequestSample
 
 KEPT_BODY = 4_096
 """Bytes of the last answer's body that are kept."""

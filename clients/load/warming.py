@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from workflows.contracts.exchange import RequestSample
+from domain.traffic.exchange import RequestSample
 
 WINDOW = 50
 """Requests of a block."""

@@ -19,8 +19,8 @@ from clients.store.engine import reading, writing
 from clients.store.tables import TestCase
 from clients.store.unbroken import unbroken
 from clients.store.upsert import insert_missing, insert_or_replace
-from workflows.contracts.calls import CallRound, FallbackCall, RealCase
-from workflows.contracts.errors import ErrorCode, HoldfastError
+from domain.calls.model import CallRound, FallbackCall, RealCase
+from domain.errors import ErrorCode, HoldfastError
 
 
 class Calls:

@@ -19,7 +19,7 @@ from clients.store.read_models import StoredCase
 from clients.store.tables import BaggageMap, TaskExecution, TestCase
 from clients.store.unbroken import unbroken
 from clients.store.upsert import insert_missing, insert_or_replace
-from workflows.contracts.load import Case, CaseType
+from domain.measuring.load import Case, CaseType
 
 CHUNK = 1000
 """Cases per transaction: a writer beside this one waits for one chunk, not for half a million rows."""

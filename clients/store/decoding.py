@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 from sqlalchemy import inspect
 
-from workflows.contracts.base import Contract
-from workflows.contracts.errors import ErrorCode, HoldfastError
+from domain.base import Contract
+from domain.errors import ErrorCode, HoldfastError
 
 R = TypeVar("R")
 T = TypeVar("T")

@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engin
 
 from clients.private import private_database
 from clients.store.translation import translated
-from workflows.contracts.errors import ErrorCode, HoldfastError
+from domain.errors import ErrorCode, HoldfastError
 
 BUSY_TIMEOUT_MS = 5_000
 """How long a writer of SQLite waits for another one, and anybody for a free connection: less than the shortest

@@ -21,13 +21,13 @@ from clients.store.read_models import ExecutionRow, RunFilter, UnfinishedRun
 from clients.store.tables import PlanSnapshot, TaskExecution
 from clients.store.unbroken import unbroken
 from clients.store.upsert import insert_missing, insert_under_own_id
-from workflows.contracts.errors import ERRORS, ErrorCode, HoldfastError
-from workflows.contracts.execution import Ending, Execution, NewExecution, Phase, PhaseChange, RunStatus, Verdict
-from workflows.contracts.plan import Plan
-from workflows.contracts.timing import Timing
-from workflows.logic.canonical import canonical_json, content_id, sha256
-from workflows.logic.lenient_plans import LenientPlan, read_leniently
-from workflows.names import record_id
+from domain.errors import ERRORS, ErrorCode, HoldfastError
+from domain.executions.execution import Ending, Execution, NewExecution, Phase, PhaseChange, RunStatus, Verdict
+from domain.names import record_id
+from domain.plans.canonical import canonical_json, content_id, sha256
+from domain.plans.lenient import LenientPlan, read_leniently
+from domain.plans.plan import Plan
+from domain.timing import Timing
 
 _RANDOM_BITS = 21
 

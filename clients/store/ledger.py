@@ -18,9 +18,9 @@ from clients.store.engine import reading, writing
 from clients.store.tables import Ledger
 from clients.store.unbroken import unbroken
 from clients.store.upsert import insert_missing
-from workflows.contracts.errors import ErrorCode, HoldfastError
-from workflows.contracts.windows import SETTLED, LedgerEntry, LedgerState, LedgerUpdate, WindowKind
-from workflows.names import named_fault
+from domain.errors import ErrorCode, HoldfastError
+from domain.executions.windows import SETTLED, LedgerEntry, LedgerState, LedgerUpdate, WindowKind
+from domain.names import named_fault
 
 _SETTLED = [state.value for state in SETTLED]
 _ORDER = {
@@ -42,7 +42,7 @@ _KINDS = {
     "pairs": WindowKind.PAIRS,
     "pair": WindowKind.PAIR_FAULT,
 }
-"""What a window's id begins with (`workflows/names.py`)."""
+"""What a window's id begins with (`domain/names.py`)."""
 
 _FAR = datetime(9000, 1, 1, tzinfo=UTC)
 

@@ -8,10 +8,10 @@ from typing import Any
 from clients.store.columns import utc_now
 from clients.store.read_models import CaseResult
 from clients.store.tables import TestResult
-from workflows.contracts.calls import FoundBy
-from workflows.contracts.exchange import Measurement
-from workflows.contracts.execution import Verdict
-from workflows.contracts.load import CaseOutcome, CaseType
+from domain.calls.model import FoundBy
+from domain.executions.execution import Verdict
+from domain.measuring.load import CaseOutcome, CaseType
+from domain.traffic.exchange import Measurement
 
 _COLUMNS = {
     "p50": "p50_ms",

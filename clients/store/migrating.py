@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from clients.store.engine import for_writing
 from clients.store.translation import translated
 from clients.store.unbroken import unbroken
-from workflows.contracts.errors import ErrorCode, HoldfastError
+from domain.errors import ErrorCode, HoldfastError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 

@@ -17,10 +17,10 @@ from clients.store.read_models import CheckedPair
 from clients.store.tables import TestCase
 from clients.store.unbroken import unbroken
 from clients.store.upsert import insert_missing
-from workflows.contracts.errors import ErrorCode, HoldfastError
-from workflows.contracts.exchange import Measurement
-from workflows.contracts.execution import Verdict
-from workflows.contracts.fidelity import PairFinding, PairOutcome
+from domain.errors import ErrorCode, HoldfastError
+from domain.executions.execution import Verdict
+from domain.pairs.fidelity import PairFinding, PairOutcome
+from domain.traffic.exchange import Measurement
 
 
 class PairChecks:

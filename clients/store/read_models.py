@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from enum import IntEnum, StrEnum
 
-from workflows.contracts.base import Contract
-from workflows.contracts.calls import FoundBy
-from workflows.contracts.errors import ErrorClass, ErrorCode
-from workflows.contracts.exchange import Measurement
-from workflows.contracts.execution import AnyPhase, Recovery, RunStatus, Verdict
-from workflows.contracts.fidelity import PairFinding
-from workflows.contracts.load import Case, CaseOutcome, CaseType
+from domain.base import Contract
+from domain.calls.model import FoundBy
+from domain.errors import ErrorClass, ErrorCode
+from domain.executions.execution import AnyPhase, Recovery, RunStatus, Verdict
+from domain.measuring.load import Case, CaseOutcome, CaseType
+from domain.pairs.fidelity import PairFinding
+from domain.traffic.exchange import Measurement
 
 
 class LogLevel(IntEnum):

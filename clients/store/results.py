@@ -23,10 +23,10 @@ from clients.store.samples import write_samples
 from clients.store.tables import TestCase, TestResult
 from clients.store.unbroken import unbroken
 from clients.store.upsert import insert_or_replace
-from workflows.contracts.errors import ErrorCode, HoldfastError
-from workflows.contracts.execution import Verdict
-from workflows.contracts.load import CaseOutcome
-from workflows.logic.real_verdicts import Settled
+from domain.cases.real_verdicts import Settled
+from domain.errors import ErrorCode, HoldfastError
+from domain.executions.execution import Verdict
+from domain.measuring.load import CaseOutcome
 
 CHUNK = 1000
 """Rows per transaction of a change in bulk."""

@@ -16,7 +16,7 @@ from clients.store.engine import reading, writing
 from clients.store.stability_tables import StabilityRow
 from clients.store.unbroken import unbroken
 from clients.store.upsert import insert_or_replace
-from workflows.contracts.windows import ServiceStability, StabilityMoment
+from domain.executions.windows import ServiceStability, StabilityMoment
 
 
 class StabilityRows:

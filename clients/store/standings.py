@@ -13,8 +13,8 @@ from clients.store.halting import halt_of
 from clients.store.ledger import entries_in
 from clients.store.tables import Ledger, TaskExecution
 from clients.store.unbroken import unbroken
-from workflows.contracts.permits import Standing
-from workflows.contracts.windows import SETTLED, LedgerState, WindowKind
+from domain.executions.permit_facts import Standing
+from domain.executions.windows import SETTLED, LedgerState, WindowKind
 
 _UNSETTLED = [state.value for state in LedgerState if state not in SETTLED]
 """By name, so that the index on the state finds the few rows among all those of years."""

@@ -35,17 +35,17 @@ from clients.store.samples import Samples
 from clients.store.stability import StabilityRows
 from clients.store.standings import Standings
 from clients.store.traffic import Traffic
-from workflows.contracts.calls import Call, CallRound, FallbackCall, RealCase
-from workflows.contracts.exchange import CapturedAnswer, RecordedExchange
-from workflows.contracts.execution import Ending, Execution, NewExecution, PhaseChange, Verdict
-from workflows.contracts.load import Case, CaseOutcome, CaseType
-from workflows.contracts.permits import Standing
-from workflows.contracts.plan import Plan
-from workflows.contracts.timing import Timing
-from workflows.contracts.windows import LedgerEntry, LedgerUpdate, ServiceStability, StabilityMoment
-from workflows.logic.environments import environment_of
-from workflows.logic.lenient_plans import LenientPlan
-from workflows.logic.real_verdicts import Settled
+from domain.calls.model import Call, CallRound, FallbackCall, RealCase
+from domain.cases.real_verdicts import Settled
+from domain.executions.execution import Ending, Execution, NewExecution, PhaseChange, Verdict
+from domain.executions.permit_facts import Standing
+from domain.executions.windows import LedgerEntry, LedgerUpdate, ServiceStability, StabilityMoment
+from domain.measuring.load import Case, CaseOutcome, CaseType
+from domain.plans.environments import environment_of
+from domain.plans.lenient import LenientPlan
+from domain.plans.plan import Plan
+from domain.timing import Timing
+from domain.traffic.exchange import CapturedAnswer, RecordedExchange
 
 
 class Store:

@@ -17,8 +17,8 @@ from clients.store.engine import reading, writing
 from clients.store.tables import InterceptReplayResult, RecordedService, RequestPattern, TaskExecution
 from clients.store.unbroken import unbroken
 from clients.store.upsert import insert_missing, insert_or_replace
-from workflows.contracts.calls import Call
-from workflows.contracts.exchange import CapturedAnswer, RecordedExchange
+from domain.calls.model import Call
+from domain.traffic.exchange import CapturedAnswer, RecordedExchange
 
 _KEY = ("execution_id", "service_name", "position")
 

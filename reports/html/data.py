@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
+from domain.control_characters import visible
+from domain.plans.slo import Percentile
 from reports import words
 from reports.call_words import found_by, real_in_words
 from reports.html.tables import by_interest
 from reports.model import CaseReport, CaseState, ControlReport, Report
-from workflows.contracts.slo import Percentile
-from workflows.logic.steering import visible
 
 MOST_OF_BODY: Final = 600
 """Characters of the last answer's body that the page shows; the JSON report has what is stored."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from bisect import bisect_left
 from typing import Final
 
+from domain.pairs.fidelity import PairOutcome
+from domain.plans.slo import Percentile
 from reports import words
 from reports.model import CaseReport, CaseState, PairCell, Part, Report, ServiceReport
-from workflows.contracts.fidelity import PairOutcome
-from workflows.contracts.slo import Percentile
 
 MOST_SERVICES: Final = 100
 """Services that the matrix shows. Of more, those with the worst cases."""

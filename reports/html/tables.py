@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from typing import Final
 
+from domain.executions.windows import WindowKind, WindowState
+from domain.measuring.load import CaseType
+from domain.plans.slo import Percentile
 from reports import words
 from reports.model import CaseReport, CaseState, Interaction, PairCell, Part, Report
-from workflows.contracts.load import CaseType
-from workflows.contracts.slo import Percentile
-from workflows.contracts.windows import WindowKind, WindowState
 
 MOST_CASES: Final = 500
 """Rows of the table of cases. The explorer has every case, and so has the JSON report."""

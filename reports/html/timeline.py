@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final
 
+from domain.executions.windows import WindowKind, WindowState
 from reports import words
 from reports.model import Part, PhaseSpan, Report, WindowSpan
-from workflows.contracts.windows import WindowKind, WindowState
 
 MOST_TICKS: Final = 6
 _TICKS: Final = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400)

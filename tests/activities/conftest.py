@@ -14,13 +14,13 @@ from clients.load.engine import LoadGenerator
 from clients.plan_files import read_plan_file
 from clients.secrets import Secrets
 from clients.store.store import Store
+from domain.executions.execution import NewExecution
+from domain.plans.canonical import canonical_json
+from domain.plans.plan import Plan
 from lab import Lab, LabSettings, PortChoice, load_topology
 from tests.activities.stage import TIMING, Stage
 from tests.cli.terminal import ROOT
 from tests.e2e.bench import RAILS
-from workflows.contracts.execution import NewExecution
-from workflows.contracts.plan import Plan
-from workflows.logic.canonical import canonical_json
 
 
 @pytest.fixture

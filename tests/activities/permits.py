@@ -10,11 +10,10 @@ from typing import Any
 from temporalio.testing import ActivityEnvironment
 
 from clients.store.store import Store
-from workflows.contracts.execution import Execution, NewExecution
-from workflows.contracts.permits import Caller
-from workflows.contracts.plan import Plan
-from workflows.contracts.windows import LedgerEntry, LedgerState, LedgerUpdate, WindowKind
-from workflows.names import (
+from domain.executions.execution import Execution, NewExecution
+from domain.executions.permit_facts import Caller
+from domain.executions.windows import LedgerEntry, LedgerState, LedgerUpdate, WindowKind
+from domain.names import (
     WorkflowType,
     calls_workflow_id,
     fault_name,
@@ -24,6 +23,7 @@ from workflows.names import (
     recording_workflow_id,
     rules_workflow_id,
 )
+from domain.plans.plan import Plan
 
 WINDOW_RUN = "0190aaaa-0000-7000-8000-0000000000f1"
 """Run id of every window of these tests."""

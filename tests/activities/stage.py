@@ -11,11 +11,11 @@ import httpx
 from activities.faults import FaultActivities
 from activities.toolbox import Toolbox
 from activities.traffic import TrafficActivities
+from domain.executions.execution import Execution, ExecutionRef
+from domain.plans.plan import Plan
+from domain.timing import Timing, TimingPreset
 from lab import Counters, Lab
 from tests.activities.permits import called_by, entitled
-from workflows.contracts.execution import Execution, ExecutionRef
-from workflows.contracts.plan import Plan
-from workflows.contracts.timing import Timing, TimingPreset
 
 TIMING = Timing.of(TimingPreset.FAST)
 

@@ -16,12 +16,12 @@ from activities.clocks import Deadline
 from activities.toolbox import Toolbox
 from clients.secrets import Secrets
 from clients.store.store import Store
+from domain.executions.execution import NewExecution
+from domain.executions.windows import Closing, LedgerEntry, LedgerState, LedgerUpdate, WindowKind
+from domain.plans.canonical import canonical_json
+from domain.plans.plan import Plan
+from domain.timing import Timing
 from tests.logic.plans import good
-from workflows.contracts.execution import NewExecution
-from workflows.contracts.plan import Plan
-from workflows.contracts.timing import Timing
-from workflows.contracts.windows import Closing, LedgerEntry, LedgerState, LedgerUpdate, WindowKind
-from workflows.logic.canonical import canonical_json
 
 NOW, LONG_AGO = timedelta(seconds=1), timedelta(hours=1)
 

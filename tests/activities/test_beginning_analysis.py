@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
+from domain.executions.execution import Phase, PhaseChange
+from domain.executions.windows import Closing, WindowKind
+from domain.traffic.summary import RecordingsOrder
 from lab import Action, Endpoint, Instruction, Misbehaviour
 from tests.activities.permits import called_by, entitled, opened, row_of
 from tests.activities.stage import Stage
 from tests.activities.test_late_analysis import recordings
 from tests.e2e.bench import until
-from workflows.contracts.execution import Phase, PhaseChange
-from workflows.contracts.traffic import RecordingsOrder
-from workflows.contracts.windows import Closing, WindowKind
 
 STILL_BEGINNING = {"success": True, "data": {"taskId": "t", "status": "APPLYING_RULES"}}
 

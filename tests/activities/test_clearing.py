@@ -12,8 +12,8 @@ from activities.clocks import Deadline
 from activities.closing import Pace
 from clients.at_peers import On, OnKind
 from clients.proxy_wire import ActiveSession, SidecarCheck
+from domain.plans.plan import Plan
 from tests.logic.plans import good
-from workflows.contracts.plan import Plan
 
 NAMESPACE = Plan.model_validate(good()).system.namespace
 SOON = timedelta(milliseconds=200)

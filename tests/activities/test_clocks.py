@@ -17,12 +17,12 @@ from activities.base import step
 from activities.clocks import Deadline, closing_deadline, deadline, elapsed, server_now
 from activities.faults import FaultActivities
 from clients.secrets import Secrets
+from domain.executions.windows import Closing
+from domain.faults.experiments import expand
+from domain.faults.model import FaultOrder
 from tests.activities.permits import own_fault_name
 from tests.activities.stage import Stage
 from tests.cli.terminal import ROOT
-from workflows.contracts.faults import FaultOrder
-from workflows.contracts.windows import Closing
-from workflows.logic.faults import expand
 
 WRONG_BY = [timedelta(seconds=40), timedelta(seconds=-40), timedelta(hours=1), timedelta(hours=-1)]
 LONGEST = timedelta(seconds=30)

@@ -12,14 +12,14 @@ from activities.arms import ArmRun
 from activities.comparing import look_at
 from clients.plan_files import read_plan_file
 from clients.requests import PreparedRequest
-from workflows.contracts.comparison import Finding
-from workflows.contracts.exchange import RequestSample
-from workflows.contracts.plan import Plan
-from workflows.contracts.slo import Slo
-from workflows.logic.cases import case_at
-from workflows.logic.samples import Taken
-from workflows.logic.statistics.stopping import Look, Wald
-from workflows.logic.thresholds import PlanThresholds
+from domain.cases.cases import case_at
+from domain.cases.thresholds import PlanThresholds
+from domain.measuring.comparison import Finding
+from domain.measuring.samples import Taken
+from domain.measuring.statistics.sequential import Look, Wald
+from domain.plans.plan import Plan
+from domain.plans.slo import Slo
+from domain.traffic.exchange import RequestSample
 
 SHOP = Plan.model_validate(read_plan_file(Path(__file__).parents[2] / "examples" / "shop.yaml"))
 REQUEST = PreparedRequest(method="GET", url="http://127.0.0.1:1/", headers={}, body=None, timeout=1)

@@ -18,14 +18,14 @@ from clients.load.warming import WarmUp
 from clients.requests import PreparedRequest
 from clients.store.packing import unpacked
 from clients.store.read_models import Arm, LogLevel
+from domain.executions.execution import Judgement, Verdict
+from domain.measuring.blocks import seed_of
+from domain.measuring.comparison import Finding
+from domain.measuring.load import BatchOrder, BatchReport, CaseOutcome, CaseRange
+from domain.plans.plan import Load, Plan
+from domain.plans.slo import Slo
+from domain.traffic.exchange import RequestSample
 from tests.activities.stage import Stage
-from workflows.contracts.comparison import Finding
-from workflows.contracts.exchange import RequestSample
-from workflows.contracts.execution import Judgement, Verdict
-from workflows.contracts.load import BatchOrder, BatchReport, CaseOutcome, CaseRange
-from workflows.contracts.plan import Load, Plan
-from workflows.contracts.slo import Slo
-from workflows.logic.blocks import seed_of
 
 REQUESTS = 120
 CASES = 16

@@ -8,12 +8,12 @@ import httpx
 import pytest
 from temporalio.exceptions import ApplicationError
 
+from domain.errors import ErrorCode
+from domain.traffic.summary import AnalysisOrder, RecordingsOrder
 from lab import Kind, Lab, LogEntry, Misbehaviour
 from tests.activities.stage import TIMING, Stage
 from tests.e2e.bench import until
 from tests.leaks.checker import by_itself
-from workflows.contracts.errors import ErrorCode
-from workflows.contracts.traffic import AnalysisOrder, RecordingsOrder
 
 
 async def recordings(lab: Lab) -> list[LogEntry]:

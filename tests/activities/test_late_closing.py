@@ -27,6 +27,17 @@ from clients.runs import RunDirectory
 from clients.secrets import Secrets
 from clients.store.engine import writing
 from clients.store.store import Store
+from domain.executions.execution import Execution, NewExecution
+from domain.executions.sweeping import SweepOrder
+from domain.executions.windows import Closing, LedgerEntry, StabilityOrder, WindowKind
+from domain.faults.experiments import expand
+from domain.faults.model import FaultOrder
+from domain.measuring.load import RulesOrder
+from domain.names import WorkflowType
+from domain.plans.canonical import canonical_json
+from domain.plans.plan import Plan
+from domain.timing import Timing, TimingPreset
+from domain.traffic.summary import RecordingsOrder
 from lab import Lab, PortChoice
 from tests.activities.permits import opened, own_fault_name, row_of
 from tests.e2e.bench import until
@@ -35,17 +46,6 @@ from tests.leaks import checker
 from tests.leaks.duo import BRISK, LEFT, RIGHT, TOPOLOGY, Duo
 from tests.leaks.stages import workflows_of
 from worker import running
-from workflows.contracts.execution import Execution, NewExecution
-from workflows.contracts.faults import FaultOrder
-from workflows.contracts.load import RulesOrder
-from workflows.contracts.plan import Plan
-from workflows.contracts.sweeping import SweepOrder
-from workflows.contracts.timing import Timing, TimingPreset
-from workflows.contracts.traffic import RecordingsOrder
-from workflows.contracts.windows import Closing, LedgerEntry, StabilityOrder, WindowKind
-from workflows.logic.canonical import canonical_json
-from workflows.logic.faults import expand
-from workflows.names import WorkflowType
 
 __all__ = ["temporal"]
 

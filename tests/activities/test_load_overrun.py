@@ -11,10 +11,10 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.load import LoadActivities
 from activities.toolbox import Subject
+from domain.errors import ErrorCode, HoldfastError
+from domain.executions.windows import LedgerEntry, WindowKind
+from domain.guardrails.model import Guardrails
 from tests.activities.stage import Stage
-from workflows.contracts.errors import ErrorCode, HoldfastError
-from workflows.contracts.guardrails import Guardrails
-from workflows.contracts.windows import LedgerEntry, WindowKind
 
 
 def environment() -> ActivityEnvironment:

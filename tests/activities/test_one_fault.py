@@ -9,13 +9,13 @@ import httpx
 import pytest
 from temporalio.exceptions import ApplicationError
 
+from domain.errors import ErrorCode
+from domain.faults.model import FaultOrder
+from domain.plans.durations import fault_hold
 from lab import Action, Endpoint, Instruction, Misbehaviour
 from tests.activities.permits import own_fault_name
 from tests.activities.stage import Stage
 from tests.store.samples import exchange
-from workflows.contracts.errors import ErrorCode
-from workflows.contracts.faults import FaultOrder
-from workflows.logic.durations import fault_hold
 
 SERVICE = "reviews"
 RUNNING = {"success": True, "data": {"phase": "Running", "status": {"expStatuses": [{"success": True}]}}}

@@ -10,13 +10,13 @@ from activities.load import LoadActivities
 from activities.steady import SteadyActivities
 from clients.load.engine import LoadGenerator
 from clients.requests import PreparedRequest
+from domain.cases.cases import case_count
+from domain.measuring.load import BatchOrder, CaseRange
+from domain.measuring.steady_report import SteadyMoment, SteadyOrder
+from domain.plans.plan import Plan
+from domain.plans.request import Request
+from domain.traffic.summary import AnalysisOrder
 from tests.activities.stage import Stage
-from workflows.contracts.load import BatchOrder, CaseRange
-from workflows.contracts.plan import Plan
-from workflows.contracts.request import Request
-from workflows.contracts.steady import SteadyMoment, SteadyOrder
-from workflows.contracts.traffic import AnalysisOrder
-from workflows.logic.cases import case_count
 
 
 class Noting(LoadGenerator):

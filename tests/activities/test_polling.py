@@ -15,7 +15,7 @@ from activities.base import poll, step
 from activities.clocks import Deadline
 from activities.toolbox import Toolbox
 from clients.secrets import Secrets
-from workflows.contracts.errors import ErrorCode, HoldfastError, Problem, ValidationReport
+from domain.errors import ErrorCode, HoldfastError, Problem, ValidationReport
 
 EVERY = timedelta(milliseconds=1)
 

@@ -16,17 +16,17 @@ from activities import calls, recorded_calls
 from activities.calls import CallActivities
 from activities.capturing_calls import CaptureActivities
 from activities.executions import ExecutionActivities
+from domain.calls.model import AskOrder, CallRound, CallsFound, CallsOrder
+from domain.cases.tokens import calls_marker
+from domain.errors import ErrorCode
+from domain.executions.windows import Closing
+from domain.faults.model import FaultOrder
+from domain.traffic.summary import RecordingsOrder
 from lab import Action, Endpoint, Instruction, Misbehaviour
 from tests.activities.conftest import stage
 from tests.activities.permits import called_by, entitled, own_fault_name
 from tests.activities.stage import Stage
 from tests.e2e.bench import until
-from workflows.contracts.calls import AskOrder, CallRound, CallsFound, CallsOrder
-from workflows.contracts.errors import ErrorCode
-from workflows.contracts.faults import FaultOrder
-from workflows.contracts.traffic import RecordingsOrder
-from workflows.contracts.windows import Closing
-from workflows.logic.tokens import calls_marker
 
 __all__ = ["stage"]
 

@@ -6,10 +6,10 @@ import pytest
 from temporalio.exceptions import ApplicationError
 
 from clients.faults import FaultClient
+from domain.errors import ErrorCode
+from domain.faults.model import Experiment
 from lab.names import Endpoint
 from tests.activities.stage import Stage
-from workflows.contracts.errors import ErrorCode
-from workflows.contracts.faults import Experiment
 
 
 async def test_nothing_is_recorded_when_a_fault_of_ours_has_come_on_since(stage: Stage) -> None:

@@ -15,18 +15,18 @@ from activities.executions import ExecutionActivities
 from activities.judging import JudgingActivities
 from activities.pairs import PairActivities
 from clients.store.read_models import CaseResult, CheckedPair
+from domain.calls.model import CallRound, FallbackCall, FoundBy, RealAnswer, RealCase
+from domain.cases.cases import case_at, case_count, pair_case
+from domain.cases.real_verdicts import ALLOW_TWO
+from domain.executions.execution import Verdict
+from domain.measuring.load import CaseOutcome
+from domain.measuring.metrics import JudgedCases
+from domain.pairs.fidelity import PairFinding, PairOutcome
+from domain.pairs.model import PairsWish
+from domain.traffic.exchange import Measurement
 from reports.reading import read_run
 from tests.activities.stage import Stage
 from tests.store.samples import answer, measurement
-from workflows.contracts.calls import CallRound, FallbackCall, FoundBy, RealAnswer, RealCase
-from workflows.contracts.exchange import Measurement
-from workflows.contracts.execution import Verdict
-from workflows.contracts.fidelity import PairFinding, PairOutcome
-from workflows.contracts.load import CaseOutcome
-from workflows.contracts.metrics import JudgedCases
-from workflows.contracts.pairs import PairsWish
-from workflows.logic.cases import case_at, case_count, pair_case
-from workflows.logic.real_verdicts import ALLOW_TWO
 
 PASSED, FAILED, INCONCLUSIVE = Verdict.PASSED, Verdict.FAILED, Verdict.INCONCLUSIVE
 BODY = '{"a":1}'

@@ -16,18 +16,18 @@ from activities.steady import SteadyActivities
 from activities.toolbox import Toolbox
 from clients.secrets import Secrets
 from clients.store.store import Store
+from domain.executions.execution import Execution, ExecutionRef, NewExecution
+from domain.executions.permit_facts import Caller
+from domain.executions.windows import LedgerEntry, WindowKind
+from domain.measuring.steady_report import SteadyMoment, SteadyOrder
+from domain.names import WorkflowType
+from domain.plans.canonical import canonical_json
+from domain.plans.plan import Plan
+from domain.timing import Timing, TimingPreset
+from domain.traffic.exchange import RequestSample
 from tests.activities.permits import called_by, opened, row_of
 from tests.e2e.bench import RAILS
 from tests.logic.plans import good
-from workflows.contracts.exchange import RequestSample
-from workflows.contracts.execution import Execution, ExecutionRef, NewExecution
-from workflows.contracts.permits import Caller
-from workflows.contracts.plan import Plan
-from workflows.contracts.steady import SteadyMoment, SteadyOrder
-from workflows.contracts.timing import Timing, TimingPreset
-from workflows.contracts.windows import LedgerEntry, WindowKind
-from workflows.logic.canonical import canonical_json
-from workflows.names import WorkflowType
 
 
 class Peers:

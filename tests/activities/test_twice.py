@@ -11,15 +11,15 @@ from activities.judging import JudgingActivities
 from activities.ledger import LedgerActivities
 from activities.load import LoadActivities
 from clients.runs import RunDirectory
+from domain.executions.execution import Ending, NewExecution, Phase, PhaseChange, Recovery, RunStatus
+from domain.executions.windows import LedgerEntry, LedgerState, LedgerUpdate, WindowKind
+from domain.faults.model import FaultOrder
+from domain.measuring.load import BatchOrder, CaseOutcome, CaseRange, Exclusion, ExclusionOrder
+from domain.plans.canonical import canonical_json
+from domain.traffic.summary import AnalysisOrder, RecordingsOrder
 from tests.activities.permits import WINDOW_RUN, own_fault_name
 from tests.activities.stage import Stage
 from tests.store.counting import row_counts
-from workflows.contracts.execution import Ending, NewExecution, Phase, PhaseChange, Recovery, RunStatus
-from workflows.contracts.faults import FaultOrder
-from workflows.contracts.load import BatchOrder, CaseOutcome, CaseRange, Exclusion, ExclusionOrder
-from workflows.contracts.traffic import AnalysisOrder, RecordingsOrder
-from workflows.contracts.windows import LedgerEntry, LedgerState, LedgerUpdate, WindowKind
-from workflows.logic.canonical import canonical_json
 
 S = TypeVar("S")
 R = TypeVar("R")

@@ -15,14 +15,14 @@ from activities import bookkeeping
 from activities.bookkeeping import Memory, Notes, in_time
 from activities.rules import RulesActivities
 from clients.store.read_models import LogLevel
+from domain.errors import ErrorCode, HoldfastError
+from domain.executions.windows import Closing
+from domain.faults.experiments import expand
+from domain.faults.model import FaultOrder
+from domain.measuring.load import RulesOrder
+from domain.traffic.summary import RecordingsOrder
 from tests.activities.permits import own_fault_name
 from tests.activities.stage import Stage
-from workflows.contracts.errors import ErrorCode, HoldfastError
-from workflows.contracts.faults import FaultOrder
-from workflows.contracts.load import RulesOrder
-from workflows.contracts.traffic import RecordingsOrder
-from workflows.contracts.windows import Closing
-from workflows.logic.faults import expand
 
 DOWN = HoldfastError(ErrorCode.STORE_UNAVAILABLE, "the database did not answer")
 

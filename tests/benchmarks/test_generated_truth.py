@@ -7,11 +7,11 @@ import pytest
 from benchmarks.frame import Row
 from benchmarks.generated_truth import Checked, Judged, judged, rows_of, wanted
 from clients.store.read_models import CaseResult
+from domain.executions.execution import Verdict
+from domain.measuring.load import CaseOutcome
 from lab import Broken, RealOutcome
 from lab.graphs import Shape
 from lab.planting import Weakness
-from workflows.contracts.execution import Verdict
-from workflows.contracts.load import CaseOutcome
 
 WELL, SLOW, BROKEN, SILENT = (
     RealOutcome(status=200, seconds=0.1, body=""),

@@ -19,10 +19,10 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from clients.embedded import DevServerSettings, RunningServer, embedded_server
 from clients.notes import Kind, noted
 from clients.store.store import Store
+from domain.names import WorkflowType, run_workflow_id
+from domain.plans.addresses import addresses_in
 from tests.cli.stand_ins import StandInLock, StandInRun
 from tests.cli.terminal import Terminal, clean_environment, plan_document
-from workflows.logic.plan_addresses import addresses_in
-from workflows.names import WorkflowType, run_workflow_id
 
 Start = Callable[..., Awaitable[Terminal]]
 

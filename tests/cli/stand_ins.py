@@ -10,8 +10,8 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 from temporalio.workflow import ParentClosePolicy
 
-from workflows.contracts.errors import ERRORS, ErrorCode
-from workflows.contracts.execution import (
+from domain.errors import ERRORS, ErrorCode
+from domain.executions.execution import (
     CaseCounts,
     Phase,
     Recovery,
@@ -20,9 +20,9 @@ from workflows.contracts.execution import (
     RunSummary,
     Verdict,
 )
-from workflows.contracts.status import PhaseTime, RunState
-from workflows.contracts.windows import LockReport
-from workflows.names import STATUS_QUERY, WorkflowType
+from domain.executions.status import PhaseTime, RunState
+from domain.executions.windows import LockReport
+from domain.names import STATUS_QUERY, WorkflowType
 
 WAITS = "waits"
 """Until it is cancelled."""

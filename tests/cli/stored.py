@@ -9,12 +9,12 @@ from click.testing import CliRunner
 
 from cli.main import cli
 from clients.store.store import Store
+from domain.executions.execution import Execution, NewExecution
+from domain.names import run_workflow_id
+from domain.plans.canonical import canonical_json
+from domain.plans.plan import Plan
+from domain.timing import Timing
 from tests.cli.terminal import plan_document
-from workflows.contracts.execution import Execution, NewExecution
-from workflows.contracts.plan import Plan
-from workflows.contracts.timing import Timing
-from workflows.logic.canonical import canonical_json
-from workflows.names import run_workflow_id
 
 RUN_ID = "01a1fae8-64ee-714e-8278-c8dd898c75b9"
 """Of version 7: made at 2026-11-20 21:41:36 UTC."""

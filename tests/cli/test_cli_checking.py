@@ -11,8 +11,8 @@ import yaml
 from click.testing import CliRunner
 
 from cli.main import cli
+from domain.plans.schema import plan_schema
 from tests.cli.terminal import ROOT, plan_document
-from workflows.logic.plan_schema import plan_schema
 
 
 def facts_of(path: Path) -> tuple[int, dict[str, Any]]:

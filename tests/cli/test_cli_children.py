@@ -14,8 +14,8 @@ import pytest
 
 from cli.processes import Child
 from cli.stage import next_folder
+from domain.errors import ErrorCode, HoldfastError
 from tests.cli.terminal import ROOT, clean_environment
-from workflows.contracts.errors import ErrorCode, HoldfastError
 
 PARENT = """
 import asyncio, json, os, sys

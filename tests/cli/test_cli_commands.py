@@ -24,14 +24,14 @@ from cli.main import cli
 from cli.status import ended, switched_off
 from clients.runs import RunEnd
 from clients.store.store import Store
+from domain.errors import ErrorCode
+from domain.executions.execution import Phase, Recovery, RunStatus
+from domain.executions.status import AnalysisPanel, InjectionRow, RulesPanel, RunState, WindowRow
+from domain.executions.windows import WindowKind, WindowState
+from domain.faults.model import InjectionState
 from tests.cli.stand_ins import WAITS
 from tests.cli.stored import stored_run
 from tests.cli.terminal import ROOT, Terminal, plan_document
-from workflows.contracts.errors import ErrorCode
-from workflows.contracts.execution import Phase, Recovery, RunStatus
-from workflows.contracts.faults import InjectionState
-from workflows.contracts.status import AnalysisPanel, InjectionRow, RulesPanel, RunState, WindowRow
-from workflows.contracts.windows import WindowKind, WindowState
 from workflows.run_failures import refused_input
 
 Start = Callable[..., Awaitable[Terminal]]

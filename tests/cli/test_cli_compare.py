@@ -19,20 +19,20 @@ from clients.load.histograms import Histogram
 from clients.store.packing import packed
 from clients.store.read_models import Arm, CaseResult, StoredCase, StoredSamples
 from clients.store.store import Store
+from domain.calls.model import FoundBy
+from domain.cases.cases import case_count, cases_in
+from domain.cases.real_verdicts import Settled
+from domain.executions.execution import Ending, NewExecution, Phase, Recovery, RunStatus, Verdict
+from domain.measuring.load import CaseOutcome, CaseRange
+from domain.measuring.percentiles import measured
+from domain.measuring.samples import Taken
+from domain.names import run_workflow_id
+from domain.plans.canonical import canonical_json
+from domain.plans.plan import Plan
+from domain.timing import Timing
+from domain.traffic.exchange import RequestSample
 from tests.cli.stored import invoke
 from tests.cli.terminal import PATIENCE, ROOT, clean_environment, plan_document
-from workflows.contracts.calls import FoundBy
-from workflows.contracts.exchange import RequestSample
-from workflows.contracts.execution import Ending, NewExecution, Phase, Recovery, RunStatus, Verdict
-from workflows.contracts.load import CaseOutcome, CaseRange
-from workflows.contracts.plan import Plan
-from workflows.contracts.timing import Timing
-from workflows.logic.canonical import canonical_json
-from workflows.logic.cases import case_count, cases_in
-from workflows.logic.percentiles import measured
-from workflows.logic.real_verdicts import Settled
-from workflows.logic.samples import Taken
-from workflows.names import run_workflow_id
 
 REQUESTS = 200
 USUAL_US = 30_000

@@ -18,8 +18,8 @@ from temporalio.service import RPCError, RPCStatusCode
 from clients import embedded, embedded_locks
 from clients.embedded import DEFAULT_FILE, DevServerSettings, RunningServer, embedded_server, free_port
 from clients.temporal import ensure_search_attributes, has_pollers, server_error
-from workflows.contracts.errors import ErrorCode, HoldfastError
-from workflows.names import SearchAttribute, WorkflowType
+from domain.errors import ErrorCode, HoldfastError
+from domain.names import SearchAttribute, WorkflowType
 
 FREE = DevServerSettings(port=0, ui_port=0)
 

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 import pytest
 
 from cli.exit_codes import ExitCode, RunOutcome, code_for
-from workflows.contracts.errors import ERRORS, ErrorCode
-from workflows.contracts.execution import (
+from domain.errors import ERRORS, ErrorCode
+from domain.executions.execution import (
     CaseCounts,
     Phase,
     Recovery,
@@ -17,7 +17,7 @@ from workflows.contracts.execution import (
     RunSummary,
     Verdict,
 )
-from workflows.contracts.windows import LockReport
+from domain.executions.windows import LockReport
 
 EXPECTED = dict.fromkeys(ErrorCode, 3) | {
     ErrorCode.VALIDATION_ERROR: 2,

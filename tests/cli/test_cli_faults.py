@@ -11,8 +11,8 @@ from click.testing import CliRunner
 
 from cli.main import cli
 from clients.store.store import Store
+from domain.executions.windows import LedgerEntry, LedgerState, LedgerUpdate, WindowKind
 from tests.cli.stored import RUN_ID, invoke, stored_run
-from workflows.contracts.windows import LedgerEntry, LedgerState, LedgerUpdate, WindowKind
 
 
 async def test_faults_lists_what_is_on(store: Store) -> None:

@@ -16,12 +16,12 @@ from click.testing import CliRunner, Result
 from cli.main import cli
 from cli.plan_template import placeholders, plan_template
 from clients.plan_files import read_plan_file
+from domain.plans.plan import Plan
+from domain.plans.validation.fields import models_in
+from domain.plans.validation.problems import PLACEHOLDER
+from domain.plans.validation.validate import check_plan
 from lab import Lab, PortChoice, load_topology
 from tests.cli.terminal import ROOT
-from workflows.contracts.plan import Plan
-from workflows.logic.fields import models_in
-from workflows.logic.problems import PLACEHOLDER
-from workflows.logic.validation import check_plan
 
 ALL = (
     "--namespace", "shop", "--proxy", "http://127.0.0.1:18105", "--fault-service", "http://faults.example.internal:8103",

@@ -15,13 +15,13 @@ import pytest
 
 from cli.main import cli
 from clients.store.store import Store
+from domain.executions.execution import NewExecution
+from domain.names import run_workflow_id
+from domain.plans.canonical import canonical_json
+from domain.plans.plan import Plan
+from domain.timing import Timing
 from tests.cli.stand_ins import WAITS
 from tests.cli.terminal import PATIENCE, ROOT, clean_environment, plan_document
-from workflows.contracts.execution import NewExecution
-from workflows.contracts.plan import Plan
-from workflows.contracts.timing import Timing
-from workflows.logic.canonical import canonical_json
-from workflows.names import run_workflow_id
 
 SHOP = str(ROOT / "examples" / "shop.yaml")
 NOT_FACTS = {"demo", "run", "report", "worker", "schema"}

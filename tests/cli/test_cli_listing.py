@@ -17,13 +17,13 @@ from cli.main import cli
 from clients.store.engine import writing
 from clients.store.store import Store
 from clients.store.tables import TaskExecution
+from domain.errors import ErrorCode
+from domain.executions.execution import Ending, NewExecution, Phase, Recovery, RunStatus, Verdict
+from domain.names import run_workflow_id
+from domain.plans.canonical import canonical_json
+from domain.plans.plan import Plan
+from domain.timing import Timing
 from tests.cli.terminal import plan_document
-from workflows.contracts.errors import ErrorCode
-from workflows.contracts.execution import Ending, NewExecution, Phase, Recovery, RunStatus, Verdict
-from workflows.contracts.plan import Plan
-from workflows.contracts.timing import Timing
-from workflows.logic.canonical import canonical_json
-from workflows.names import run_workflow_id
 
 
 async def run_of(store: Store, name: str, run_id: str) -> int:

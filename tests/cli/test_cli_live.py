@@ -17,11 +17,11 @@ from cli.live_log import LogReader, RunLog
 from cli.panels import panel_lines
 from clients.store.read_models import LogEntry, LogLevel
 from clients.store.store import Store
+from domain.executions.execution import CaseVerdict, Phase
+from domain.executions.status import InjectionRow, LoadPanel, PhaseTime, RunState, WindowRow
+from domain.executions.windows import WindowKind, WindowState
+from domain.faults.model import InjectionState
 from tests.cli.stored import stored_run
-from workflows.contracts.execution import CaseVerdict, Phase
-from workflows.contracts.faults import InjectionState
-from workflows.contracts.status import InjectionRow, LoadPanel, PhaseTime, RunState, WindowRow
-from workflows.contracts.windows import WindowKind, WindowState
 
 NOW = datetime(2026, 1, 1, 12, 0, 30, tzinfo=UTC)
 MARKS = symbols("utf-8")

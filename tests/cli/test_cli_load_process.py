@@ -15,8 +15,8 @@ import pytest
 from cli.load_process import LoadProcess
 from clients.embedded import RunningServer
 from clients.load import loop
+from domain.errors import HoldfastError
 from tests.cli.conftest import Start
-from workflows.contracts.errors import HoldfastError
 
 WORKS = "import sys; print('ready', flush=True); sys.stdin.read()"
 FAILS = "import sys; sys.exit(3)"

@@ -20,11 +20,11 @@ from clients.store.engine import writing
 from clients.store.read_models import LogEntry, LogLevel
 from clients.store.store import Store
 from clients.store.tables import TaskExecutionLog
+from domain.errors import ErrorCode, HoldfastError
+from domain.executions.execution import Ending, Phase, Recovery, RunStatus
+from domain.names import run_workflow_id
 from tests.cli.stored import invoke, stored_run
 from tests.cli.terminal import PATIENCE, Terminal
-from workflows.contracts.errors import ErrorCode, HoldfastError
-from workflows.contracts.execution import Ending, Phase, Recovery, RunStatus
-from workflows.names import run_workflow_id
 
 Start = Callable[..., Awaitable[Terminal]]
 

@@ -17,9 +17,9 @@ from cli.console import understood
 from cli.exit_codes import RunOutcome
 from cli.main import cli
 from cli.next_steps import after_error, after_faults, after_run
-from tests.cli.terminal import ROOT, plan_document
-from workflows.contracts.errors import ERRORS, ErrorCode, HoldfastError
-from workflows.contracts.execution import (
+from domain.cases.real_verdicts import ALLOW_TWO
+from domain.errors import ERRORS, ErrorCode, HoldfastError
+from domain.executions.execution import (
     CaseCounts,
     CaseVerdict,
     Phase,
@@ -29,8 +29,8 @@ from workflows.contracts.execution import (
     RunSummary,
     Verdict,
 )
-from workflows.contracts.windows import LockReport
-from workflows.logic.real_verdicts import ALLOW_TWO
+from domain.executions.windows import LockReport
+from tests.cli.terminal import ROOT, plan_document
 
 COMMAND = re.compile(r"`(?:[A-Z_]+=\S+ )?holdfast ([a-z]+)")
 OPTION = re.compile(r"`holdfast ([a-z]+) (--[a-z-]+)")

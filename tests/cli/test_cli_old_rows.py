@@ -10,12 +10,12 @@ from sqlalchemy import text
 
 from clients.store.engine import writing
 from clients.store.store import Store
+from domain.executions.execution import NewExecution, OldPhase
+from domain.names import run_workflow_id
+from domain.plans.canonical import canonical_json
+from domain.plans.plan import Plan
+from domain.timing import Timing
 from tests.cli.terminal import Terminal, plan_document
-from workflows.contracts.execution import NewExecution, OldPhase
-from workflows.contracts.plan import Plan
-from workflows.contracts.timing import Timing
-from workflows.logic.canonical import canonical_json
-from workflows.names import run_workflow_id
 
 
 @pytest.fixture

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from cli.panels import Panels, panel_lines
-from workflows.contracts.execution import CaseCounts, CaseVerdict, Verdict
-from workflows.contracts.fidelity import PairFidelity
-from workflows.contracts.load import CaseOutcome
-from workflows.contracts.status import AnalysisPanel, CasesPanel, LoadPanel, RulesPanel, RunState, WindowRow
-from workflows.contracts.windows import ServiceStability, WindowKind, WindowState
+from domain.executions.execution import CaseCounts, CaseVerdict, Verdict
+from domain.executions.status import AnalysisPanel, CasesPanel, LoadPanel, RulesPanel, RunState, WindowRow
+from domain.executions.windows import ServiceStability, WindowKind, WindowState
+from domain.measuring.load import CaseOutcome
+from domain.pairs.fidelity import PairFidelity
 
 
 def case(name: str, **facts: Any) -> CaseVerdict:

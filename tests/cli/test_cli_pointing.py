@@ -5,9 +5,9 @@ from __future__ import annotations
 import copy
 
 from cli.pointing import point_at
+from domain.plans.validation.validate import check_plan
 from lab import LabAddresses
 from tests.cli.terminal import plan_document
-from workflows.logic.validation import check_plan
 
 SERVICES = ("storefront", "recommendations", "bestsellers", "reviews", "shipping", "inventory")
 LAB = LabAddresses(

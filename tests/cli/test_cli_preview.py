@@ -12,8 +12,8 @@ import yaml
 from click.testing import CliRunner
 
 from cli.main import cli
+from domain.preview.model import Preview
 from tests.cli.terminal import ROOT, plan_document
-from workflows.contracts.preview import Preview
 
 PLANTED = "planted-7f3a"
 

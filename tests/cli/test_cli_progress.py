@@ -5,11 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from cli.progress import Progress
-from workflows.contracts.errors import ErrorCode
-from workflows.contracts.execution import CaseCounts, Phase, RunStatus, Verdict
-from workflows.contracts.faults import InjectionState
-from workflows.contracts.fidelity import PairFidelity
-from workflows.contracts.status import (
+from domain.errors import ErrorCode
+from domain.executions.execution import CaseCounts, Phase, RunStatus, Verdict
+from domain.executions.status import (
     AnalysisPanel,
     InjectionRow,
     LoadPanel,
@@ -18,8 +16,10 @@ from workflows.contracts.status import (
     RunState,
     WindowRow,
 )
-from workflows.contracts.traffic import RecordedService
-from workflows.contracts.windows import WindowKind, WindowState
+from domain.executions.windows import WindowKind, WindowState
+from domain.faults.model import InjectionState
+from domain.pairs.fidelity import PairFidelity
+from domain.traffic.summary import RecordedService
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

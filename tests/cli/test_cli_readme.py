@@ -10,8 +10,8 @@ from click.testing import CliRunner
 
 from cli.exit_codes import ExitCode, code_for
 from cli.main import cli
+from domain.errors import ErrorCode
 from tests.cli.terminal import ROOT
-from workflows.contracts.errors import ErrorCode
 
 README = (ROOT / "README.md").read_text()
 

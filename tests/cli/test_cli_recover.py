@@ -12,10 +12,10 @@ from click.testing import CliRunner
 
 from cli.main import cli
 from clients.store.store import Store
+from domain.names import fault_name, named_fault, record_id, record_of_session
 from tests.cli.conftest import Start
 from tests.cli.stored import invoke, stored_run
 from tests.cli.terminal import plan_document
-from workflows.names import fault_name, named_fault, record_id, record_of_session
 
 
 @pytest.mark.parametrize(

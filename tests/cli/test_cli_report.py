@@ -17,10 +17,10 @@ from cli.main import cli
 from cli.report_files import ReportFiles
 from cli.run_report import write_report
 from clients.store.store import Store
+from domain.executions.execution import RunStatus, Verdict
 from tests.cli.stored import invoke
 from tests.cli.terminal import Terminal
 from tests.reports.stored_runs import StoredRun, aborted_run, finished_run, small_plan, taken
-from workflows.contracts.execution import RunStatus, Verdict
 
 Start = Callable[..., Awaitable[Terminal]]
 

@@ -17,12 +17,12 @@ from temporalio.service import RPCError, RPCStatusCode
 from cli import following
 from cli.following import Detached, Follower, end_of
 from cli.interrupts import Interrupts
+from domain.errors import ErrorCode
+from domain.executions.execution import Recovery
+from domain.names import run_workflow_id
 from tests.cli.locking import until_locked
 from tests.cli.stand_ins import LOCK_BREAKS, NOT_CLEAN, UNVERIFIED, WAITS, WAITS_AND_IS_SLOW
 from tests.cli.terminal import Terminal
-from workflows.contracts.errors import ErrorCode
-from workflows.contracts.execution import Recovery
-from workflows.names import run_workflow_id
 
 Start = Callable[..., Awaitable[Terminal]]
 WritePlan = Callable[..., str]

@@ -12,11 +12,11 @@ from cli.results import show_outcome
 from cli.verdict_table import conclusion, table
 from clients.store.read_models import CaseResult
 from clients.store.store import Store
+from domain.executions.execution import CaseCounts, CaseVerdict, Recovery, RunStatus, RunSummary, Verdict
+from domain.executions.windows import LockReport
+from domain.measuring.load import CaseOutcome
+from domain.traffic.exchange import Measurement
 from reports.shown_cases import as_shown
-from workflows.contracts.exchange import Measurement
-from workflows.contracts.execution import CaseCounts, CaseVerdict, Recovery, RunStatus, RunSummary, Verdict
-from workflows.contracts.load import CaseOutcome
-from workflows.contracts.windows import LockReport
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from aiohttp import web
 
-from workflows.contracts.errors import ErrorCode
+from domain.errors import ErrorCode
 
 Object = dict[str, Any]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse | None]]

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from clients.request_definitions import BodyMode, RequestDefinition, definition_of
 from clients.secrets import REDACTED
+from domain.plans.canonical import canonical_json, canonical_request, content_id
+from domain.plans.plan import Plan
+from domain.plans.validation.request_rules import FORM_TYPE
+from domain.plans.validation.validate import check_plan
 from tests.logic.plans import good
-from workflows.contracts.plan import Plan
-from workflows.logic.canonical import canonical_json, canonical_request, content_id
-from workflows.logic.request_rules import FORM_TYPE
-from workflows.logic.validation import check_plan
 
 SECRET = "hunter2-correct-horse"  # noqa: S105 - what must not be stored
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from clients.faults import FaultClient, FaultExists
+from domain.errors import ErrorCode, HoldfastError
+from domain.faults.model import Experiment
 from tests.clients.conftest import Peer
-from workflows.contracts.errors import ErrorCode, HoldfastError
-from workflows.contracts.faults import Experiment
 
 EXPERIMENT = Experiment(
     scope="pod", target="cpu", action="load", matchers={"cpu-percent": ["80"], "namespace": ["shop"]}

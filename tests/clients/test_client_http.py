@@ -10,8 +10,8 @@ from aiohttp import web
 
 from clients.http import LARGEST_ANSWER, PeerHttp, translate
 from clients.reader import Limits, NoAnswerError, Trouble
+from domain.errors import ErrorCode, HoldfastError
 from tests.clients.conftest import Peer
-from workflows.contracts.errors import ErrorCode, HoldfastError
 
 LIMITS = Limits(seconds=2)
 

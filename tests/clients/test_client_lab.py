@@ -18,15 +18,15 @@ from clients.proxy import ProxyClient
 from clients.proxy_wire import AnalysisTask
 from clients.requests import PreparedRequest
 from clients.stability import HttpStabilityClient
+from domain.errors import ErrorCode, HoldfastError
+from domain.faults.capture import canary_body, canary_path
+from domain.faults.experiments import expand
+from domain.names import record_id
+from domain.plans.system import HttpStability
+from domain.traffic.exchange import Rule
 from lab import Lab, LabSettings, PortChoice, load_topology
 from lab.misbehave import Action, Instruction, Misbehaviour
 from lab.names import Endpoint
-from workflows.contracts.errors import ErrorCode, HoldfastError
-from workflows.contracts.exchange import Rule
-from workflows.contracts.system import HttpStability
-from workflows.logic.capture import canary_body, canary_path
-from workflows.logic.faults import expand
-from workflows.names import record_id
 
 T = TypeVar("T")
 SHOP = Path(__file__).parents[2] / "examples" / "shop-topology.yaml"

@@ -12,9 +12,9 @@ from clients.load.engine import LoadGenerator
 from clients.load.sending import KEPT_BODY
 from clients.requests import PreparedRequest, prepare
 from clients.secrets import Secrets
+from domain.errors import ErrorCode, HoldfastError
+from domain.plans.request import Request
 from tests.clients.conftest import Peer
-from workflows.contracts.errors import ErrorCode, HoldfastError
-from workflows.contracts.request import Request
 
 
 def request(address: str, **changes: object) -> PreparedRequest:

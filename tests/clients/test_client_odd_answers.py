@@ -14,8 +14,8 @@ from clients.faults import FaultClient
 from clients.http import PeerHttp, translate
 from clients.proxy import ProxyClient
 from clients.reader import Limits, NoAnswerError, trouble_of
+from domain.errors import ErrorCode, HoldfastError
 from tests.clients.conftest import Peer
-from workflows.contracts.errors import ErrorCode, HoldfastError
 
 SECONDS = timedelta(seconds=5)
 LIMITS = Limits(seconds=1)

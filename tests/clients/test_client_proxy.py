@@ -12,9 +12,9 @@ import pytest
 from clients.fixtures import refuse_unsound
 from clients.proxy import ProxyClient
 from clients.proxy_wire import AnalysisStatus
+from domain.errors import ErrorCode, HoldfastError
+from domain.traffic.exchange import Rule
 from tests.clients.conftest import Peer
-from workflows.contracts.errors import ErrorCode, HoldfastError
-from workflows.contracts.exchange import Rule
 
 SECONDS = timedelta(seconds=5)
 UPSERT = Path(__file__).parents[2].parent / "shared" / "data" / "train-ticket" / "fixtures-upsert-exec-8.json"

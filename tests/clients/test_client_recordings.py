@@ -13,11 +13,11 @@ import pytest
 
 from clients.proxy import ProxyClient
 from clients.proxy_wire import RecordedEntry
+from domain.errors import ErrorCode, HoldfastError
 from lab import Lab, LabSettings, PortChoice, load_topology
 from lab.misbehave import Action, Instruction, Misbehaviour
 from lab.names import Endpoint
 from tests.clients.conftest import Peer
-from workflows.contracts.errors import ErrorCode, HoldfastError
 
 SECONDS = timedelta(seconds=5)
 SHOP = Path(__file__).parents[2] / "examples" / "shop-topology.yaml"

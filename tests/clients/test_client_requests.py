@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from clients.load.engine import LoadGenerator
 from clients.requests import PreparedRequest, prepare
 from clients.secrets import Secrets
+from domain.errors import ErrorCode, HoldfastError
+from domain.plans.request import Request
+from domain.plans.validation.request_rules import FORM_TYPE
+from domain.plans.validation.validate import check_plan
 from tests.clients.conftest import Peer
 from tests.logic.plans import good
-from workflows.contracts.errors import ErrorCode, HoldfastError
-from workflows.contracts.request import Request
-from workflows.logic.request_rules import FORM_TYPE
-from workflows.logic.validation import check_plan
 
 NAMES = st.text("abcXYZ-", min_size=1, max_size=8) | st.sampled_from(["baggage", "Baggage", "BAGGAGE", "content-TYPE"])
 VALUES = st.text(st.characters(min_codepoint=32, max_codepoint=126, exclude_characters="$"), max_size=12)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clients.secrets import REDACTED, Redactor, Secrets
-from workflows.contracts.errors import ErrorCode, HoldfastError
+from domain.errors import ErrorCode, HoldfastError
 
 SECRET = 'tr1cky "quo\\ted" ü&=/'  # noqa: S105 - the point of the test
 VALUES = st.text(min_size=4, max_size=30).filter(lambda text: text.strip() == text and text not in REDACTED)

@@ -18,10 +18,10 @@ from clients.load.engine import LoadGenerator
 from clients.proxy import ProxyClient
 from clients.requests import PreparedRequest
 from clients.stability import HttpStabilityClient, answer_of
-from workflows.contracts.errors import ErrorCode, HoldfastError
-from workflows.contracts.exchange import Rule
-from workflows.contracts.faults import Experiment
-from workflows.contracts.system import HttpStability
+from domain.errors import ErrorCode, HoldfastError
+from domain.faults.model import Experiment
+from domain.plans.system import HttpStability
+from domain.traffic.exchange import Rule
 
 SHORT = timedelta(milliseconds=200)
 RULE = Rule(service="a", method="GET", path="/x", token="chaos.a.remove=1", status=503)  # noqa: S106 - a baggage token

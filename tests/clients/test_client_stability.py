@@ -9,10 +9,10 @@ from aiohttp import web
 
 from clients.canary import CanaryClient
 from clients.stability import HttpStabilityClient
+from domain.errors import HoldfastError
+from domain.faults.capture import canary_body, canary_path
+from domain.plans.system import HttpStability
 from tests.clients.conftest import Peer
-from workflows.contracts.errors import HoldfastError
-from workflows.contracts.system import HttpStability
-from workflows.logic.capture import canary_body, canary_path
 
 EVERY = timedelta(milliseconds=5)
 

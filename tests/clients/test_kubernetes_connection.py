@@ -13,8 +13,8 @@ from kubernetes.aio.config import incluster_config
 
 from clients.kubernetes.connection import Cluster
 from clients.kubernetes.workloads import Workloads
+from domain.errors import ErrorCode, HoldfastError
 from tests.clients.cluster import TOKEN, StandIn
-from workflows.contracts.errors import ErrorCode, HoldfastError
 
 
 async def test_nobody_there_is_unreachable(tmp_path: Path) -> None:

@@ -17,9 +17,9 @@ from clients.kubernetes.connection import Cluster
 from clients.kubernetes.stability import KubernetesStabilityClient
 from clients.kubernetes.wire import DeploymentWire, PodWire, ReplicaSetWire, rollout_facts
 from clients.kubernetes.workloads import Workloads
+from domain.plans.system import KubernetesStability
+from domain.stability.rollout import Calm, PodFacts, RolloutFacts, calm_after, held_for, not_rolled_out
 from tests.clients.cluster import stand_in
-from workflows.contracts.system import KubernetesStability
-from workflows.logic.rollout import Calm, PodFacts, RolloutFacts, calm_after, held_for, not_rolled_out
 
 FOLDER = Path(__file__).parents[2].parent / "shared" / "data" / "kubernetes"
 HOLD = 3.0

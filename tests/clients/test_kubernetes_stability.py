@@ -11,9 +11,9 @@ from aiohttp import web
 from clients.kubernetes.connection import Cluster
 from clients.kubernetes.stability import KubernetesStabilityClient
 from clients.kubernetes.workloads import Workloads
+from domain.executions.windows import ServiceStability
+from domain.plans.system import KubernetesStability
 from tests.clients.cluster import TROUBLES, StandIn, pod, refusing, status
-from workflows.contracts.system import KubernetesStability
-from workflows.contracts.windows import ServiceStability
 
 EVERY = timedelta(milliseconds=2)
 PATIENCE = timedelta(seconds=20)

@@ -8,8 +8,8 @@ import pytest
 
 from clients.kubernetes.connection import Cluster
 from clients.kubernetes.workloads import Targets, Workloads, find_targets
+from domain.errors import ErrorCode, HoldfastError
 from tests.clients.cluster import TOKEN, TROUBLES, StandIn, pod, saying, silent
-from workflows.contracts.errors import ErrorCode, HoldfastError
 
 
 @pytest.mark.parametrize(("answer", "code", "said"), TROUBLES.values(), ids=TROUBLES.keys())

@@ -14,9 +14,9 @@ from clients.load.engine import LoadGenerator
 from clients.load.pace import Closed, Open, planned
 from clients.load.sending import LastAnswer
 from clients.load.warming import WINDOW
+from domain.measuring.percentiles import nearest_rank
 from tests.clients.conftest import Peer
 from tests.clients.test_load_wire import request
-from workflows.logic.percentiles import nearest_rank
 
 STALL = 1.0
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clients.load.histograms import LONGEST_US, Histogram
-from workflows.logic.percentiles import nearest_rank
+from domain.measuring.percentiles import nearest_rank
 
 LATENCIES = st.lists(st.integers(1, 60_000_000), max_size=60)
 

@@ -17,12 +17,12 @@ from clients.load.engine import LoadGenerator
 from clients.load.pace import Closed, Open
 from clients.requests import PreparedRequest, prepare
 from clients.secrets import REDACTED, Secrets, redactor_for
+from domain.cases.tokens import calls_marker, marker
+from domain.errors import ErrorCode, HoldfastError
+from domain.plans.request import Request
+from domain.plans.validation.validate import check_plan
 from tests.clients.conftest import Peer
 from tests.logic.plans import good
-from workflows.contracts.errors import ErrorCode, HoldfastError
-from workflows.contracts.request import Request
-from workflows.logic.tokens import calls_marker, marker
-from workflows.logic.validation import check_plan
 
 PASSWORD = "correct-horse-77"  # noqa: S105 - what is looked for
 SECRETS = {"PASSWORD": PASSWORD, "HOLDFAST_SECRETS": "PASSWORD"}

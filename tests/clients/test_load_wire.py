@@ -18,8 +18,8 @@ from clients.load.connection import HEAD_LIMIT, INTERIM_LIMIT, OTHER
 from clients.load.engine import LoadGenerator
 from clients.load.pace import Closed
 from clients.requests import PreparedRequest
+from domain.traffic.exchange import RequestSample
 from tests.clients.raw_server import raw_server
-from workflows.contracts.exchange import RequestSample
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 

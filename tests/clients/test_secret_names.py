@@ -12,7 +12,7 @@ import pytest
 from clients.kept_out import kept_out_of_logs
 from clients.secret_paths import HIDDEN
 from clients.secrets import LARGEST_FILE, Secrets
-from workflows.contracts.errors import ErrorCode, HoldfastError
+from domain.errors import ErrorCode, HoldfastError
 
 
 def refusal(secrets: Secrets, reference: str) -> str:

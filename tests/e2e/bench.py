@@ -27,16 +27,16 @@ from temporalio.service import RPCError
 from clients.settings import Settings
 from clients.store.store import Store
 from clients.temporal import lock_of_run
+from domain.addresses import address_of
+from domain.executions.execution import Phase, RunSummary
+from domain.executions.status import RunState
+from domain.executions.windows import LockReport
+from domain.guardrails.model import Guardrails
+from domain.names import STATUS_QUERY, WorkflowType
+from domain.timing import TimingPreset
 from lab import Action, Endpoint, Instruction, Lab, Misbehaviour, Topology, load_topology
 from lab.topology import Call
 from worker import running
-from workflows.contracts.execution import Phase, RunSummary
-from workflows.contracts.guardrails import Guardrails
-from workflows.contracts.status import RunState
-from workflows.contracts.timing import TimingPreset
-from workflows.contracts.windows import LockReport
-from workflows.logic.addresses import address_of
-from workflows.names import STATUS_QUERY, WorkflowType
 
 ROOT = Path(__file__).parents[2]
 THIS_MACHINE = "127.0.0.1:1-65535"

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from html import unescape
 from re import sub
 
+from domain.executions.execution import RunStatus
+from domain.executions.status import InjectionRow, RunState
+from domain.executions.windows import WindowKind, WindowState
 from reports.sentences import recovery_sentence, verdict_sentence
 from reports.words import count, milliseconds
-from workflows.contracts.execution import RunStatus
-from workflows.contracts.status import InjectionRow, RunState
-from workflows.contracts.windows import WindowKind, WindowState
 
 Words = Callable[[RunState], str]
 

@@ -13,17 +13,17 @@ from typing import Any
 import pytest
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 
+from domain.errors import ErrorCode
+from domain.executions.execution import Recovery, RunStatus, RunSummary
+from domain.executions.status import RunState
+from domain.executions.windows import LedgerState, WindowKind
+from domain.names import ABORT_UPDATE, PAUSE_UPDATE, RESUME_UPDATE
 from lab import Action, Endpoint, Instruction, Kind, Lab, LogEntry, Misbehaviour, PortChoice, Topology
 from reports.stored import stored_state
 from tests.e2e.bench import Bench, until
 from tests.e2e.conftest import QUICK
 from tests.leaks import checker
 from worker import running
-from workflows.contracts.errors import ErrorCode
-from workflows.contracts.execution import Recovery, RunStatus, RunSummary
-from workflows.contracts.status import RunState
-from workflows.contracts.windows import LedgerState, WindowKind
-from workflows.names import ABORT_UPDATE, PAUSE_UPDATE, RESUME_UPDATE
 
 MOST = 4
 """Faults that may be on at once."""

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from domain.executions.execution import Verdict
 from tests.e2e.bench import Bench, unseen
-from workflows.contracts.execution import Verdict
 
 
 @pytest.mark.parametrize(

@@ -11,13 +11,13 @@ from temporalio.exceptions import ApplicationError, CancelledError
 
 from clients.proxy import ProxyClient
 from clients.store.store import Store
+from domain.errors import ErrorClass, ErrorCode, HoldfastError
+from domain.executions.execution import Phase, Recovery, RunFailure, RunStatus
+from domain.names import ABORT_UPDATE, PAUSE_UPDATE, RESUME_UPDATE
 from lab import Misbehaviour
 from lab.misbehave import Action, Instruction
 from lab.names import Endpoint
 from tests.e2e.bench import Bench, unseen, until
-from workflows.contracts.errors import ErrorClass, ErrorCode, HoldfastError
-from workflows.contracts.execution import Phase, Recovery, RunFailure, RunStatus
-from workflows.names import ABORT_UPDATE, PAUSE_UPDATE, RESUME_UPDATE
 
 STOPPABLE = [
     Phase.ANALYZING_PATTERNS,

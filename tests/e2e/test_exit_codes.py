@@ -13,13 +13,13 @@ from typing import Any, NamedTuple
 from xml.etree import ElementTree as Xml
 
 from cli.exit_codes import ExitCode
+from domain.executions.execution import Phase
+from domain.names import run_workflow_id
 from lab import Action, Endpoint, Instruction, Misbehaviour
 from tests.e2e.bench import Bench, unseen
 from tests.e2e.hand import Said, holdfast
 from tests.e2e.test_endings import LONG_LOAD
 from tests.e2e.test_steady_state import break_for_good
-from workflows.contracts.execution import Phase
-from workflows.names import run_workflow_id
 
 ERRORS_ONLY = {"error_rate": "1%"}
 """Both services may be missing: the page comes without them."""

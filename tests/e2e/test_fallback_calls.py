@@ -10,15 +10,15 @@ import pytest
 from temporalio.client import Client, WorkflowFailureError
 
 from cli.panels import panel_lines
+from domain.executions.execution import Verdict
+from domain.executions.status import RunState
+from domain.measuring.load import CaseOutcome
 from lab import Action, Endpoint, Instruction, Lab, LabSettings, Misbehaviour, PortChoice, Topology
 from reports.call_parts import CallStanding
 from reports.gather import gather
 from reports.stored import stored_state
 from tests.e2e.bench import Bench
 from worker import running
-from workflows.contracts.execution import Verdict
-from workflows.contracts.load import CaseOutcome
-from workflows.contracts.status import RunState
 
 SHOP = Topology.model_validate(
     {

@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 from temporalio.client import Client, WorkflowFailureError
 
+from domain.executions.execution import Phase
+from domain.executions.windows import SETTLED, WindowKind
 from lab import Lab, Misbehaviour, PortChoice
 from lab.misbehave import Action, Instruction
 from lab.names import Endpoint
 from tests.e2e.bench import Bench, unhurried_example, until
 from tests.e2e.conftest import QUICK
 from worker import running
-from workflows.contracts.execution import Phase
-from workflows.contracts.windows import SETTLED, WindowKind
 
 SIZE = "8m"
 BLOCK = 4096

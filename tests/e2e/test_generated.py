@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from temporalio.client import Client
 
+from domain.executions.execution import Recovery, Verdict
 from lab import Lab, PortChoice
 from lab.generate import generate_topology
 from lab.graphs import Shape
@@ -15,7 +16,6 @@ from lab.plan_for import plan_for
 from tests.e2e.bench import Bench, unhurried
 from tests.e2e.conftest import QUICK
 from worker import running
-from workflows.contracts.execution import Recovery, Verdict
 
 
 @pytest.mark.exhaustive

@@ -7,9 +7,9 @@ from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 
 from cli.exit_codes import ExitCode, code_for
+from domain.errors import ErrorCode
+from domain.executions.execution import Recovery, RunFailure
 from tests.e2e.bench import Bench
-from workflows.contracts.errors import ErrorCode
-from workflows.contracts.execution import Recovery, RunFailure
 
 
 async def test_a_plan_cannot_widen_what_the_worker_allows(idle_bench: Bench) -> None:

@@ -13,13 +13,13 @@ from cli.halting import _halt
 from clients.runs import RunDirectory
 from clients.store.read_models import Halt
 from clients.store.store import Store
+from domain.errors import ErrorCode
+from domain.executions.execution import Phase, Recovery, RunFailure, RunStatus
 from lab import Lab, PortChoice
 from tests.e2e.bench import Bench, unhurried_example, until
 from tests.e2e.conftest import QUICK
 from tests.e2e.hand import holdfast
 from tests.e2e.test_endings import LONG_LOAD
-from workflows.contracts.errors import ErrorCode
-from workflows.contracts.execution import Phase, Recovery, RunFailure, RunStatus
 
 
 async def cause_of_end(handle: WorkflowHandle[Any, Any]) -> BaseException | None:

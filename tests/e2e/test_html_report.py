@@ -10,6 +10,8 @@ import pytest
 from playwright.async_api import Browser
 from temporalio.client import WorkflowFailureError
 
+from domain.executions.execution import Phase
+from domain.names import ABORT_UPDATE
 from reports.as_html import render
 from reports.gather import gather
 from reports.model import CaseState, Report
@@ -22,8 +24,6 @@ from tests.reports.looking import (
     assert_only_the_matrix_scrolls_sideways,
     focused_by_tab,
 )
-from workflows.contracts.execution import Phase
-from workflows.names import ABORT_UPDATE
 
 __all__ = ["train_ticket"]
 """A fixture of other tests."""

@@ -8,14 +8,14 @@ import pytest
 from temporalio.client import Client
 
 from benchmarks.weighing import LARGEST_PAYLOAD, MOST_EVENTS, weighed
+from domain.executions.execution import Recovery
+from domain.names import WorkflowType
 from lab import Lab, PortChoice
 from lab.generate import generate_topology
 from lab.graphs import Shape
 from lab.plan_for import plan_for
 from tests.e2e.bench import Bench
 from tests.e2e.conftest import QUICK
-from workflows.contracts.execution import Recovery
-from workflows.names import WorkflowType
 
 SERVICES = 99
 """That fail; the entry is the hundredth."""

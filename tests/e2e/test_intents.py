@@ -8,8 +8,8 @@ import pytest
 
 from clients.faults import FaultClient
 from clients.proxy import ProxyClient
+from domain.executions.windows import LedgerState, WindowKind
 from tests.e2e.bench import Bench
-from workflows.contracts.windows import LedgerState, WindowKind
 
 OPENING: list[tuple[type[Any], str, WindowKind]] = [
     (ProxyClient, "analyze", WindowKind.RECORDING),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import httpx
 
+from domain.executions.execution import Phase, Recovery
 from tests.e2e.bench import STEADY_REQUESTS, Bench, until
-from workflows.contracts.execution import Phase, Recovery
 
 
 async def counters(bench: Bench) -> dict[str, dict[str, int]]:

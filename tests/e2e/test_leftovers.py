@@ -10,6 +10,11 @@ import pytest
 
 from clients.faults import FaultClient
 from clients.store.read_models import LogLevel
+from domain.errors import ErrorCode
+from domain.executions.execution import Recovery, RunSummary, Verdict
+from domain.executions.windows import LedgerState, WindowKind
+from domain.faults.model import Experiment
+from domain.names import run_workflow_id
 from lab import Misbehaviour
 from lab.misbehave import Action, Instruction
 from lab.names import Endpoint
@@ -17,11 +22,6 @@ from tests.e2e.bench import Bench, until
 from tests.e2e.hand import holdfast
 from tests.e2e.test_endings import failure
 from tests.e2e.test_recover import fault_on
-from workflows.contracts.errors import ErrorCode
-from workflows.contracts.execution import Recovery, RunSummary, Verdict
-from workflows.contracts.faults import Experiment
-from workflows.contracts.windows import LedgerState, WindowKind
-from workflows.names import run_workflow_id
 
 OURS = "hf-z-reviews-00000000-1"
 """A fault of an execution that the store does not know."""

@@ -10,6 +10,10 @@ from typing import Any
 import pytest
 from temporalio.client import Client, WorkflowHandle
 
+from domain.cases.cases import BATCH_SIZE, case_at
+from domain.executions.execution import RunSummary
+from domain.measuring.load import Case
+from domain.names import WorkflowType
 from lab import Lab, PortChoice
 from lab.generate import generate_topology
 from lab.graphs import Shape
@@ -18,10 +22,6 @@ from tests.e2e.bench import STEADY_REQUESTS, Bench, until
 from tests.e2e.conftest import QUICK
 from tests.e2e.turnstile import Turnstile, turnstile
 from tests.leaks.stages import workflows_of
-from workflows.contracts.execution import RunSummary
-from workflows.contracts.load import Case
-from workflows.logic.cases import BATCH_SIZE, case_at
-from workflows.names import WorkflowType
 
 REQUESTS, CONCURRENCY, BEHIND = 6, 2, 9
 CASES = 1 + BEHIND + BEHIND * (BEHIND - 1) // 2

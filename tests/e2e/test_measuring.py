@@ -9,10 +9,10 @@ import pytest
 
 from clients.store.packing import unpacked
 from clients.store.read_models import Arm
+from domain.executions.execution import Recovery, Verdict
+from domain.measuring.blocks import seed_of
+from domain.measuring.comparison import Finding
 from tests.e2e.bench import STEADY_REQUESTS, Bench, until
-from workflows.contracts.comparison import Finding
-from workflows.contracts.execution import Recovery, Verdict
-from workflows.logic.blocks import seed_of
 
 REQUESTS = 100
 """Five blocks: requests that are slow together cannot be compared in fewer."""

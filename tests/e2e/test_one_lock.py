@@ -9,15 +9,15 @@ from temporalio.client import WorkflowFailureError
 
 from clients.faults import FaultClient
 from clients.proxy import ProxyClient
+from domain.errors import ErrorCode
+from domain.executions.execution import Leftovers
+from domain.executions.windows import LedgerState, LockInput, WindowKind
+from domain.names import WorkflowType, lock_of
 from lab import Misbehaviour
 from lab.names import Endpoint
 from tests.e2e.bench import Bench
 from tests.e2e.test_endings import failure
 from tests.e2e.test_recover import REPLAY_HANGS, fault_on
-from workflows.contracts.errors import ErrorCode
-from workflows.contracts.execution import Leftovers
-from workflows.contracts.windows import LedgerState, LockInput, WindowKind
-from workflows.names import WorkflowType, lock_of
 from workflows.windows.cancellation import cause_of
 
 SWITCHING_ON = (Endpoint.EXECUTE, Endpoint.ANALYZE, Endpoint.UPSERT)

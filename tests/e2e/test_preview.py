@@ -13,9 +13,9 @@ import yaml
 from click.testing import CliRunner
 
 from cli.main import cli
+from domain.executions.windows import WindowKind
+from domain.preview.model import Preview
 from tests.e2e.bench import PATIENCE, Bench
-from workflows.contracts.preview import Preview
-from workflows.contracts.windows import WindowKind
 
 
 async def counters(bench: Bench) -> dict[str, Any]:

@@ -12,15 +12,15 @@ from temporalio.client import Client
 
 from cli.pointing import point_at
 from clients.store.read_models import CaseResult
+from domain.calls.model import CallRound, FallbackCall, FoundBy
+from domain.executions.execution import Recovery, RunSummary, Verdict
+from domain.measuring.load import CaseOutcome
+from domain.traffic.exchange import CapturedAnswer
 from lab import Lab, LabState, PortChoice
 from tests.e2e.bench import ROOT, Bench
 from tests.e2e.conftest import QUICK
 from tests.lab.pricelist import Pricelist
 from worker import running
-from workflows.contracts.calls import CallRound, FallbackCall, FoundBy
-from workflows.contracts.exchange import CapturedAnswer
-from workflows.contracts.execution import Recovery, RunSummary, Verdict
-from workflows.contracts.load import CaseOutcome
 
 CATALOG, PAIR, PRICES = 1, 3, 2
 """Indices of the cases: catalog, prices, and both."""

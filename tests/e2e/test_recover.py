@@ -9,15 +9,15 @@ import pytest
 from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
 
 from clients.faults import FaultClient
+from domain.executions.execution import RunStatus
+from domain.executions.windows import LedgerState
+from domain.faults.model import Experiment
 from lab import LabState, Misbehaviour
 from lab.misbehave import Action, Instruction
 from lab.names import Endpoint
 from tests.e2e.bench import Bench, until
 from tests.e2e.hand import Said, holdfast
 from tests.e2e.test_endings import LONG_LOAD, seen_on
-from workflows.contracts.execution import RunStatus
-from workflows.contracts.faults import Experiment
-from workflows.contracts.windows import LedgerState
 
 NOBODY = {"TEMPORAL_ADDRESS": "127.0.0.1:1"}
 REPLAY_HANGS = Misbehaviour(instructions=[Instruction(endpoint=Endpoint.REPLAY, action=Action.HANG)])

@@ -6,12 +6,12 @@ from pathlib import Path
 
 from temporalio.client import Client
 
+from domain.calls.model import FoundBy
+from domain.executions.execution import Verdict
 from lab import Lab, LabSettings, PortChoice, Topology
 from lab.plan_for import plan_for
 from tests.e2e.bench import Bench
 from worker import running
-from workflows.contracts.calls import FoundBy
-from workflows.contracts.execution import Verdict
 
 SYSTEM = Topology.model_validate(
     {

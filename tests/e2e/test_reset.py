@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from domain.executions.execution import Phase
+from domain.executions.windows import WindowChanged, WindowKind, WindowState
+from domain.names import WINDOW_SIGNAL, lock_of
 from lab import Misbehaviour
 from lab.misbehave import Action, Instruction
 from lab.names import Endpoint
 from tests.e2e.bench import Bench
 from tests.e2e.test_endings import seen_on
-from workflows.contracts.execution import Phase
-from workflows.contracts.windows import WindowChanged, WindowKind, WindowState
-from workflows.names import WINDOW_SIGNAL, lock_of
 
 
 async def test_the_open_lock_of_another_run_opens_nothing(bench: Bench) -> None:

@@ -15,6 +15,9 @@ from temporalio.client import Client, WorkflowFailureError
 from cli.live_frame import Moment, frame
 from cli.live_lines import symbols
 from cli.panels import panel_lines
+from domain.executions.execution import RunStatus
+from domain.executions.status import RunState
+from domain.names import run_workflow_id
 from lab import Lab, Misbehaviour, PortChoice
 from reports import as_html
 from reports.gather import gather
@@ -25,9 +28,6 @@ from tests.e2e.bench import PATIENCE, Bench, unhurried_example, unseen
 from tests.e2e.conftest import QUICK
 from tests.e2e.panel_fields import FIELDS, text_of
 from worker import running
-from workflows.contracts.execution import RunStatus
-from workflows.contracts.status import RunState
-from workflows.names import run_workflow_id
 
 
 @dataclass

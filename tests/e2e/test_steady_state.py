@@ -8,11 +8,11 @@ from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 
 from clients.faults import FaultClient
+from domain.errors import ErrorCode
+from domain.executions.execution import Phase, Recovery, RunFailure, Verdict
+from domain.faults.experiments import expand
 from lab import Action, Endpoint, Instruction, Misbehaviour
 from tests.e2e.bench import Bench, unseen
-from workflows.contracts.errors import ErrorCode
-from workflows.contracts.execution import Phase, Recovery, RunFailure, Verdict
-from workflows.logic.faults import expand
 
 NEVER = 3600
 """Seconds that a fault lives which no test waits for."""

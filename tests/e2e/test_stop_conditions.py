@@ -11,11 +11,11 @@ from aiohttp import web
 from temporalio.client import WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ApplicationError
 
+from domain.errors import ErrorCode
+from domain.executions.execution import Phase, Recovery, RunFailure, RunStatus
 from lab import Misbehaviour
 from tests.e2e.bench import Bench, until
 from tests.e2e.test_steady_state import break_for_good
-from workflows.contracts.errors import ErrorCode
-from workflows.contracts.execution import Phase, Recovery, RunFailure, RunStatus
 
 
 async def stopped(bench: Bench, handle: WorkflowHandle[Any, Any]) -> RunFailure:

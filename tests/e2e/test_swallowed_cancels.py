@@ -19,12 +19,12 @@ from temporalio.worker import (
     WorkflowOutboundInterceptor,
 )
 
+from domain.executions.status import RunState
+from domain.executions.windows import WindowChanged, WindowKind, WindowState
 from lab import Lab, Misbehaviour, PortChoice
 from tests.e2e.bench import Bench, unhurried_example
 from tests.e2e.conftest import QUICK
 from worker import running
-from workflows.contracts.status import RunState
-from workflows.contracts.windows import WindowChanged, WindowKind, WindowState
 
 TOLD: dict[str, Callable[[RunState], object]] = {
     "analyze_task_id": lambda run: run.analysis.analyze_task_id,

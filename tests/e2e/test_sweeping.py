@@ -9,6 +9,8 @@ import pytest
 from temporalio.client import Client, WorkflowHandle
 from temporalio.service import RPCError, RPCStatusCode
 
+from domain.executions.windows import LedgerEntry, LedgerState, WindowKind
+from domain.names import SWEEPER_SCHEDULE_ID, WorkflowType
 from lab import Lab, Misbehaviour, PortChoice
 from lab.misbehave import Action, Instruction
 from lab.names import Endpoint
@@ -16,8 +18,6 @@ from tests.e2e.bench import Bench, unhurried_example, until
 from tests.e2e.conftest import QUICK
 from tests.leaks import checker
 from worker import running
-from workflows.contracts.windows import LedgerEntry, LedgerState, WindowKind
-from workflows.names import SWEEPER_SCHEDULE_ID, WorkflowType
 
 
 async def test_a_terminated_window_is_swept(bench: Bench) -> None:

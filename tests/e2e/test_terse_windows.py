@@ -8,11 +8,11 @@ import pytest
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowHandle
 
+from domain.executions.execution import Recovery
+from domain.executions.windows import WindowKind, WindowState
+from domain.names import WorkflowType
 from tests.e2e.bench import Bench, until
 from tests.leaks.stages import workflows_of
-from workflows.contracts.execution import Recovery
-from workflows.contracts.windows import WindowKind, WindowState
-from workflows.names import WorkflowType
 
 EVENTS_OF_A_WINDOW = 3
 """In the history of the run that has it."""
@@ -21,7 +21,7 @@ EVENTS_OF_A_WINDOW = 3
 @pytest.fixture(autouse=True)
 def _every_run_is_very_large(monkeypatch: pytest.MonkeyPatch) -> None:
     # Logic is passed through the sandbox: every run takes it as it stands here.
-    monkeypatch.setattr("workflows.logic.window_rows.TERSE_FROM", 1)
+    monkeypatch.setattr("domain.executions.window_rows.TERSE_FROM", 1)
 
 
 async def signals_sent(bench: Bench, run: WorkflowHandle[Any, Any]) -> list[int]:

@@ -12,13 +12,13 @@ import yaml
 from temporalio.client import Client
 
 from cli.pointing import point_at
+from domain.executions.execution import Recovery, RunStatus, Verdict
+from domain.measuring.load import CaseOutcome
 from lab import Lab, PortChoice
 from tests.e2e.bench import ROOT, Bench, unhurried_example
 from tests.e2e.conftest import QUICK
 from tests.lab.planted import FATAL, PAIRS, failing_cases
 from worker import running
-from workflows.contracts.execution import Recovery, RunStatus, Verdict
-from workflows.contracts.load import CaseOutcome
 
 
 @pytest.fixture

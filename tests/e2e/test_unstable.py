@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from clients.stability import HttpStabilityClient
+from domain.errors import ErrorCode
+from domain.executions.execution import Phase, Recovery
+from domain.executions.windows import ServiceStability
 from tests.e2e.bench import Bench
 from tests.e2e.test_endings import failure
-from workflows.contracts.errors import ErrorCode
-from workflows.contracts.execution import Phase, Recovery
-from workflows.contracts.windows import ServiceStability
 
 UNVERIFIED = (ErrorCode.RECOVERY_UNVERIFIED, Recovery.UNVERIFIED)
 NOT_STABLE = (ErrorCode.SERVICE_NOT_STABLE, Recovery.VERIFIED)
@@ -71,7 +71,7 @@ async def test_a_readiness_path_that_nobody_can_ask_is_not_something_left_on(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Older versions took such plans: everything is closed and seen to be, and the run ends by its own words."""
-    monkeypatch.setattr("workflows.logic.validation.text_rules", lambda _: iter(()))
+    monkeypatch.setattr("domain.plans.validation.validate.text_rules", lambda _: iter(()))
     plan = bench.small_plan("reviews")
     plan["system"]["stability"] = {"path": "/health\x01"}
     handle = await bench.start(plan)

@@ -11,13 +11,13 @@ import aiohttp
 import pytest
 from temporalio.client import Client
 
+from domain.executions.execution import Recovery, Verdict
 from lab import Lab, PortChoice
 from lab.plan_for import plan_for
 from tests.e2e.bench import Bench
 from tests.e2e.conftest import QUICK
 from tests.lab.bookshop import Bookshop
 from worker import running
-from workflows.contracts.execution import Recovery, Verdict
 
 
 @pytest.fixture

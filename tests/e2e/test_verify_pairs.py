@@ -15,17 +15,17 @@ from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ApplicationError
 
 from cli.exit_codes import ExitCode, code_for
+from domain.errors import ErrorCode
+from domain.executions.execution import Recovery, RunFailure, RunStatus, RunSummary, Verdict
+from domain.executions.windows import SETTLED, LedgerState, WindowKind
+from domain.names import ABORT_UPDATE, PAUSE_UPDATE, RESUME_UPDATE
+from domain.pairs.fidelity import PairOutcome
 from lab import Action, Endpoint, Instruction, Kind, Lab, LogEntry, Misbehaviour, PortChoice, Topology
 from reports.stored import stored_state
 from tests.e2e.bench import Bench, until
 from tests.e2e.conftest import QUICK
 from tests.leaks import checker
 from worker import running
-from workflows.contracts.errors import ErrorCode
-from workflows.contracts.execution import Recovery, RunFailure, RunStatus, RunSummary, Verdict
-from workflows.contracts.fidelity import PairOutcome
-from workflows.contracts.windows import SETTLED, LedgerState, WindowKind
-from workflows.names import ABORT_UPDATE, PAUSE_UPDATE, RESUME_UPDATE
 
 pytestmark = pytest.mark.timeout(400)
 

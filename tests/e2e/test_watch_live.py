@@ -6,10 +6,10 @@ import asyncio
 
 from temporalio.client import Client
 
+from domain.names import run_workflow_id
 from tests.cli.tmux import Tmux
 from tests.e2e.bench import PATIENCE, Bench
 from worker import running
-from workflows.names import run_workflow_id
 
 WIDTH, HEIGHT = 150, 60
 

@@ -7,12 +7,12 @@ import itertools
 import httpx
 from temporalio.api.enums.v1 import EventType
 
+from domain.executions.execution import Phase, Recovery, RunStatus, Verdict
+from domain.executions.windows import LedgerState
+from domain.faults.model import InjectionState
+from domain.measuring.load import CaseOutcome
 from tests.e2e.bench import STEADY_REQUESTS, Bench
 from tests.store.counting import row_counts
-from workflows.contracts.execution import Phase, Recovery, RunStatus, Verdict
-from workflows.contracts.faults import InjectionState
-from workflows.contracts.load import CaseOutcome
-from workflows.contracts.windows import LedgerState
 
 PLANTED = {"bestsellers+recommendations", "bestsellers+reviews", "reviews+shipping"}
 

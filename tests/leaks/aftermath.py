@@ -11,6 +11,9 @@ from pathlib import Path
 from temporalio.client import Client
 from temporalio.service import RPCError
 
+from domain.errors import ErrorCode
+from domain.executions.execution import Phase, Recovery, RunStatus
+from domain.names import WorkflowType
 from lab import Lab, LabSettings, PortChoice
 from tests.e2e.bench import until
 from tests.leaks import checker
@@ -18,9 +21,6 @@ from tests.leaks.duo import BRISK, FAULTS, ONCE, PATIENCE, TOPOLOGY, Duo
 from tests.leaks.places import Moment, windows_of
 from tests.leaks.stages import Run, Stage, reached
 from worker import running
-from workflows.contracts.errors import ErrorCode
-from workflows.contracts.execution import Phase, Recovery, RunStatus
-from workflows.names import WorkflowType
 
 AT_ONCE = 2
 """Runs beside each other in one test, each with its own lab: they mostly wait."""

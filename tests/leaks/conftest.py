@@ -11,13 +11,13 @@ import pytest
 from temporalio.client import Client
 
 from cli.working import kept_bytecode
+from domain.executions.execution import RunSummary
 from lab import Lab, PortChoice
 from tests.e2e.conftest import temporal
 from tests.leaks import checker
 from tests.leaks.duo import FAULTS, ONCE, PATIENT, TOPOLOGY, Duo
 from tests.leaks.places import Part, Place, parts_of
 from worker import running
-from workflows.contracts.execution import RunSummary
 
 __all__ = ["temporal", "undisturbed"]
 

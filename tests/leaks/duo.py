@@ -18,10 +18,10 @@ from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client, WorkflowHandle
 
+from domain.executions.execution import RunSummary
+from domain.names import WorkflowType
 from lab import Kind, Lab, LabSettings, Topology
 from tests.e2e.bench import ROOT, THIS_MACHINE, Bench, until
-from workflows.contracts.execution import RunSummary
-from workflows.names import WorkflowType
 
 PATIENCE = 150
 """Seconds until a place counts as never reached: workers are processes, and several are started at once."""

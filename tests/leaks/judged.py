@@ -11,6 +11,10 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 
+from domain.errors import ErrorCode
+from domain.executions.execution import Recovery, RunStatus, Verdict
+from domain.measuring.load import CaseOutcome
+from domain.timing import Timing, TimingPreset
 from lab import Kind, Lab, LogEntry, PortChoice
 from tests.leaks import checker
 from tests.leaks.aftermath import Ending, untrue
@@ -20,10 +24,6 @@ from tests.leaks.places import windows_of
 from tests.leaks.sequences import CALLS, GONE, Sequence, Step
 from tests.leaks.stages import Run
 from tests.leaks.trial import Trial
-from workflows.contracts.errors import ErrorCode
-from workflows.contracts.execution import Recovery, RunStatus, Verdict
-from workflows.contracts.load import CaseOutcome
-from workflows.contracts.timing import Timing, TimingPreset
 
 REMEMBERED = Timing.of(TimingPreset.FAST).analyze_dedupe.total_seconds()
 HASTY = BRISK.model_copy(update={"dedupe_seconds": REMEMBERED, "hang_limit": 3.0})

@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from domain.plans.durations import calls_ttl, fault_ttl, recording_ttl, rules_ttl
+from domain.plans.plan import Plan
 from lab import Kind
 from tests.e2e.bench import Bench, until
 from tests.leaks import checker
-from workflows.contracts.plan import Plan
-from workflows.logic.durations import calls_ttl, fault_ttl, recording_ttl, rules_ttl
 
 BY_THE_PROMISE = timedelta(seconds=30)
 """After the peers' own time limit, at the latest, everything is off: without any worker."""

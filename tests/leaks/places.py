@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 from temporalio.client import Client, WorkflowHandle
 
+from domain.names import WorkflowType
 from lab import Kind
 from tests.leaks.checker import Window
-from workflows.names import WorkflowType
 
 KIND_OF = {
     WorkflowType.RECORDING_WINDOW: Kind.RECORDING,

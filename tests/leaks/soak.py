@@ -20,11 +20,11 @@ from time import monotonic
 from temporalio.client import Client
 
 from cli.working import kept_bytecode
+from domain.measuring.percentiles import nearest_rank
+from domain.units import parse_duration
 from tests.e2e.conftest import embedded_server
 from tests.leaks.judged import Tried, tried
 from tests.leaks.sequences import Sequence, drawn, repeated_by
-from workflows.contracts.units import parse_duration
-from workflows.logic.percentiles import nearest_rank
 
 AT_ONCE = int(os.environ.get("AT_ONCE", "4"))
 """Runs beside each other: they mostly wait."""

@@ -11,11 +11,11 @@ from temporalio.api.enums.v1 import PendingActivityState
 from temporalio.client import Client, WorkflowHandle
 from temporalio.service import RPCError
 
+from domain.executions.execution import Phase
+from domain.names import WorkflowType
 from lab import Action, Endpoint, Instruction, Misbehaviour
 from tests.e2e.bench import until
 from tests.leaks.duo import PAIR, PATIENCE
-from workflows.contracts.execution import Phase
-from workflows.names import WorkflowType
 
 Run = WorkflowHandle[Any, Any]
 

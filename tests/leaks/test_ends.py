@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 from temporalio.client import Client, WorkflowFailureError
 
+from domain.errors import ErrorCode
+from domain.executions.execution import RunStatus
 from tests.leaks.aftermath import Ending, duo, held_at, left_by, untrue, working
 from tests.leaks.conftest import Undisturbed
 from tests.leaks.duo import PATIENT, Duo
 from tests.leaks.stages import INJECTING, MEASURING, STAGES, UPSERTING, Run, Stage
 from tests.leaks.troubles import both, cancelled, cancelled_twice, terminated
 from worker import running
-from workflows.contracts.errors import ErrorCode
-from workflows.contracts.execution import RunStatus
 
 
 async def timed_out(run: Run) -> None:

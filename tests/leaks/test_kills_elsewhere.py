@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 from temporalio.client import Client, WorkflowFailureError
 
+from domain.errors import ErrorCode
+from domain.executions.execution import RunStatus
+from domain.names import WorkflowType
 from lab import Action, Endpoint, Instruction, Misbehaviour
 from tests.leaks.aftermath import duo, left_by, untrue
 from tests.leaks.duo import BRISK, PAIR, PATIENCE, Duo
 from tests.leaks.places import Moment
 from tests.leaks.stages import BROKEN, LOCKING, RECORDING, Run, Stage, reached
 from worker import running
-from workflows.contracts.errors import ErrorCode
-from workflows.contracts.execution import RunStatus
-from workflows.names import WorkflowType
 
 COMPLETED = (RunStatus.COMPLETED, None)
 NOTHING = Stage("nothing", LOCKING.phase, LOCKING.workflow, "")

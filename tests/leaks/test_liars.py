@@ -12,15 +12,15 @@ from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ApplicationError
 
 import worker
+from domain.errors import ErrorCode
+from domain.executions.execution import Phase, Recovery, RunFailure, RunSummary, Verdict
+from domain.executions.windows import LedgerState
+from domain.measuring.load import CaseOutcome
 from lab import Action, Endpoint, Instruction, Lab, Misbehaviour, PortChoice
 from tests.e2e.bench import until
 from tests.leaks import checker
 from tests.leaks.duo import LEFT, PATIENT, RIGHT, TOPOLOGY, Duo
 from tests.leaks.told import HALF_RUNNING, IN_ERROR, OF_ANOTHER, UNKNOWN, first
-from workflows.contracts.errors import ErrorCode
-from workflows.contracts.execution import Phase, Recovery, RunFailure, RunSummary, Verdict
-from workflows.contracts.load import CaseOutcome
-from workflows.contracts.windows import LedgerState
 
 
 @pytest.fixture

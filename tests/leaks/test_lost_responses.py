@@ -16,13 +16,13 @@ from temporalio.exceptions import ApplicationError
 
 import worker
 from clients.store.read_models import CaseResult
+from domain.errors import ErrorCode
+from domain.executions.execution import Recovery, RunFailure, RunSummary, Verdict
+from domain.measuring.load import CaseOutcome
 from lab import Action, Endpoint, Instruction, Lab, Misbehaviour, PortChoice
 from tests.leaks import checker
 from tests.leaks.duo import FAULTS, PATIENT, REQUESTS, TOKENS, TOPOLOGY, Duo
 from tests.leaks.places import windows_of
-from workflows.contracts.errors import ErrorCode
-from workflows.contracts.execution import Recovery, RunFailure, RunSummary, Verdict
-from workflows.contracts.load import CaseOutcome
 
 AT_ONCE = 2
 LOST = (Action.ACT_THEN_DROP, Action.ACT_THEN_500)

@@ -14,6 +14,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError
 
 from clients.temporal import ensure_search_attributes
+from domain.executions.execution import RunStatus
 from lab import Misbehaviour
 from lab.sockets import HOST
 from tests.e2e.bench import until
@@ -34,7 +35,6 @@ from tests.leaks.stages import (
     reached,
 )
 from worker import running
-from workflows.contracts.execution import RunStatus
 
 STEADY = 3
 """Requests that ask for the steady state."""

@@ -10,6 +10,10 @@ from typing import Any
 import pytest
 from temporalio.client import Client, WorkflowFailureError
 
+from domain.errors import ErrorCode
+from domain.executions.execution import RunStatus
+from domain.executions.sweeping import SweepReport
+from domain.names import WorkflowType, run_workflow_id
 from lab import Misbehaviour
 from tests.cli.terminal import Terminal
 from tests.e2e.bench import until
@@ -20,10 +24,6 @@ from tests.leaks.aftermath import AT_ONCE, duo, left_by, untrue
 from tests.leaks.duo import REQUESTS, TOKENS, Duo
 from tests.leaks.stages import BROKEN, LOCKING, RECORDING, RECOVERING, REMOVING, UPSERTING, Run, Stage, reached
 from worker import running
-from workflows.contracts.errors import ErrorCode
-from workflows.contracts.execution import RunStatus
-from workflows.contracts.sweeping import SweepReport
-from workflows.names import WorkflowType, run_workflow_id
 
 EACH = 10
 """Starts by `starter.py`, and as many by the `temporal` command."""

@@ -10,6 +10,8 @@ import pytest
 from temporalio.client import Client, WorkflowFailureError
 from temporalio.service import RPCError
 
+from domain.errors import ErrorCode
+from domain.executions.execution import RunStatus
 from lab import Kind
 from tests.e2e.bench import until
 from tests.e2e.conftest import TEMPORAL
@@ -33,8 +35,6 @@ from tests.leaks.stages import (
 )
 from tests.leaks.troubles import lock_taken, reset
 from worker import running
-from workflows.contracts.errors import ErrorCode
-from workflows.contracts.execution import RunStatus
 
 
 async def other_run(bench: Duo, **changes: Any) -> Run:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from temporalio.client import Client
 
 from clients.temporal import lock_of_run
+from domain.executions.execution import IfBusy, RunSummary
 from tests.e2e.test_temporal_cli import temporal as command
 from tests.leaks.duo import Duo
 from tests.leaks.places import KIND_OF
 from tests.leaks.stages import Run, pending
-from workflows.contracts.execution import IfBusy, RunSummary
 
 if TYPE_CHECKING:
     from tests.leaks.trial import Trial

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from workflows.logic.validation import check_plan
+from domain.plans.validation.validate import check_plan
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SECRET = "hunter2-correct-horse"  # noqa: S105 - what must not be echoed

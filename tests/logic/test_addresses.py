@@ -29,9 +29,9 @@ NOT_CALLED = {
         "https://holdfast.invalid/report.schema.json",
         "https://json-schema.org/draft/2020-12/schema",
     },
-    "workflows/logic/addresses.py": {"localhost.localdomain", "ip6-localhost"},  # Other names of this machine.
-    "workflows/logic/lenient_plans.py": {"http://unreadable.invalid"},  # For an address that a damaged plan lacks.
-    "workflows/logic/plan_schema.py": {
+    "domain/addresses.py": {"localhost.localdomain", "ip6-localhost"},  # Other names of this machine.
+    "domain/plans/lenient.py": {"http://unreadable.invalid"},  # For an address that a damaged plan lacks.
+    "domain/plans/schema.py": {
         "https://holdfast.invalid/plan.schema.json",
         "https://json-schema.org/draft/2020-12/schema",
     },  # Names of schemas.

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from domain.plans.validation.hints import LIST, another_kind
 from tests.logic.plans import good, problems
-from workflows.logic.advice import LIST, another_kind
 
 REVIEWS = ("services", 0)
 WRONG: list[tuple[tuple[str | int, ...], Any, str, str]] = [

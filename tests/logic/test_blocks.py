@@ -8,10 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clients.plan_files import read_plan_file
-from workflows.contracts.load import Case, CaseRange, CaseType
-from workflows.contracts.plan import Load, Plan
-from workflows.contracts.slo import Regression
-from workflows.logic.blocks import (
+from domain.cases.cases import case_at
+from domain.measuring.blocks import (
     GROUP_SIZE,
     MOST_BLOCKS,
     arrival_seed,
@@ -22,7 +20,9 @@ from workflows.logic.blocks import (
     seed_of,
     shuffled,
 )
-from workflows.logic.cases import case_at
+from domain.measuring.load import Case, CaseRange, CaseType
+from domain.plans.plan import Load, Plan
+from domain.plans.slo import Regression
 
 PLAN = Plan.model_validate(read_plan_file(Path(__file__).parents[2] / "examples" / "shop.yaml"))
 COMPARING = PLAN.model_copy(update={"slo": PLAN.slo.model_copy(update={"regression": Regression()})})

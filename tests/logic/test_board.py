@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from workflows.contracts.execution import Phase, Recovery, RunStatus
-from workflows.contracts.faults import CapturedFailure, FaultReport, InjectionState
-from workflows.contracts.load import GeneratedCases
-from workflows.contracts.plan import Plan
-from workflows.contracts.windows import WindowChanged, WindowKind, WindowState
-from workflows.logic.board import Board
-from workflows.logic.details import progress_table
+from domain.executions.board import Board
+from domain.executions.execution import Phase, Recovery, RunStatus
+from domain.executions.web_ui_table import progress_table
+from domain.executions.windows import WindowChanged, WindowKind, WindowState
+from domain.faults.model import CapturedFailure, FaultReport, InjectionState
+from domain.measuring.load import GeneratedCases
+from domain.plans.plan import Plan
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 

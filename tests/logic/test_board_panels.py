@@ -6,16 +6,16 @@ from datetime import timedelta
 
 import pytest
 
+from domain.errors import ErrorCode
+from domain.executions.board import Board
+from domain.executions.execution import CaseCounts, CaseVerdict, Phase, Recovery, RunStatus, Verdict
+from domain.executions.windows import ServiceStability, WindowChanged, WindowKind, WindowState
+from domain.faults.model import InjectionState
+from domain.measuring.load import CaseOutcome, GeneratedCases
+from domain.measuring.merging import SHOWN_CASES, metrics_of
+from domain.measuring.metrics import JudgedCases
+from domain.measuring.steady_report import SteadyMoment, SteadyReport
 from tests.logic.test_board import NOW, board, change
-from workflows.contracts.errors import ErrorCode
-from workflows.contracts.execution import CaseCounts, CaseVerdict, Phase, Recovery, RunStatus, Verdict
-from workflows.contracts.faults import InjectionState
-from workflows.contracts.load import CaseOutcome, GeneratedCases
-from workflows.contracts.metrics import JudgedCases
-from workflows.contracts.steady import SteadyMoment, SteadyReport
-from workflows.contracts.windows import ServiceStability, WindowChanged, WindowKind, WindowState
-from workflows.logic.board import Board
-from workflows.logic.metrics import SHOWN_CASES, metrics_of
 
 __all__ = ["board"]
 """A fixture of the other tests."""

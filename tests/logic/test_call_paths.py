@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain.faults.call_paths import CallPaths, may_begin
+from domain.plans.validation.validate import check_plan
 from tests.logic.plans import good, problems
-from workflows.logic.call_paths import CallPaths, may_begin
-from workflows.logic.validation import check_plan
 
 NAMES = [f"s{number}" for number in range(9)]
 Calls = dict[str, list[str]]

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workflows.contracts.calls import FallbackCall
-from workflows.logic.calls import (
+from domain.calls.discovery import (
     DIFFERS,
     FRESH,
     VARIES,
@@ -27,7 +26,8 @@ from workflows.logic.calls import (
     same_shape,
     to_capture,
 )
-from workflows.logic.cases import case_at, pair_case
+from domain.calls.model import FallbackCall
+from domain.cases.cases import case_at, pair_case
 
 SERVICES = ["basket", "catalog", "page", "prices"]
 UUIDS = ("0b8f3d52-7d8e-4c54-9d0e-0d6a5f0f1a11", "a7b14f6e-2f7c-4f0e-8d5a-5b8f1a2c3d4e")

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clients.plan_files import read_plan_file
-from workflows.contracts.plan import Plan
-from workflows.logic.canonical import canonical_json, content_id, sha256
-from workflows.logic.validation import check_plan
+from domain.plans.canonical import canonical_json, content_id, sha256
+from domain.plans.plan import Plan
+from domain.plans.validation.validate import check_plan
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from workflows.logic.addresses import LOOPBACK_HOST, Address, address_in, address_of, canonical_host
+from domain.addresses import LOOPBACK_HOST, Address, address_in, address_of, canonical_host
 
 LOOPBACK = [
     *("localhost", "LOCALHOST", "LocalHost", "localhost.", "shop.localhost", "a.b.localhost.", "localhost.localdomain"),

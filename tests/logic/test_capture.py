@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from workflows.contracts.exchange import CapturedAnswer, RecordedExchange, ReplayedAnswer
-from workflows.logic.capture import build_rules, captured_answers, has_effect, real_status
+from domain.faults.capture import build_rules, captured_answers, has_effect, real_status
+from domain.traffic.exchange import CapturedAnswer, RecordedExchange, ReplayedAnswer
 
 
 def recorded(path: str = "/api/x%20y", body: str = '{"ok": 1}', position: int = 0) -> RecordedExchange:

@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workflows.contracts.load import CaseRange, CaseType
-from workflows.logic.cases import (
+from domain.cases.cases import (
     batches_in,
     case_at,
     case_count,
@@ -18,6 +17,7 @@ from workflows.logic.cases import (
     pair_case,
     places_of,
 )
+from domain.measuring.load import CaseRange, CaseType
 
 
 @given(st.integers(2, 60))

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from domain.measuring.comparability import differences, other_address, other_limits
+from domain.plans.plan import Plan
 from tests.cli.terminal import plan_document
-from workflows.contracts.plan import Plan
-from workflows.logic.comparability import differences, other_address, other_limits
 
 Edit = Callable[[dict[str, Any]], object]
 

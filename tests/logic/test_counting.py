@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from domain.cases.counting import count_cases
+from domain.executions.execution import CaseCounts, Verdict
+from domain.measuring.load import CaseOutcome, CaseType
+from domain.plans.plan import Plan
+from domain.plans.validation.validate import check_plan
 from tests.logic.plans import good
-from workflows.contracts.execution import CaseCounts, Verdict
-from workflows.contracts.load import CaseOutcome, CaseType
-from workflows.contracts.plan import Plan
-from workflows.logic.counting import count_cases
-from workflows.logic.validation import check_plan
 
 KINDS = {CaseType.BASELINE: 1, CaseType.SINGLE: 2, CaseType.DUAL: 1}
 MEASURED = (CaseOutcome.MEASURED, Verdict.PASSED)

@@ -1,10 +1,10 @@
 """Which cases cannot be measured, and why."""
 
-from workflows.contracts.faults import CapturedFailure, FaultReport, InjectionState
-from workflows.contracts.load import CaseOutcome
-from workflows.contracts.traffic import RecordedService
-from workflows.logic.cases import case_at
-from workflows.logic.coverage import after_injection, baggage_lost, before_injection, exclusion_of
+from domain.cases.cases import case_at
+from domain.cases.coverage import after_injection, baggage_lost, before_injection, exclusion_of
+from domain.faults.model import CapturedFailure, FaultReport, InjectionState
+from domain.measuring.load import CaseOutcome
+from domain.traffic.summary import RecordedService
 
 
 def test_a_service_without_traffic_is_skipped() -> None:

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain.calls.discovery import CallKey, key_of
+from domain.calls.doubts import Doubts, disagreeing, doubted_pairs, doubts
+from domain.calls.model import TOGETHER, CallRound, DoubtKind, FallbackCall, RealAnswer, RealCase
+from domain.cases.cases import case_at, case_count, pair_case, places_of
+from domain.pairs.comparing import MOST_PAIRS
 from tests.store.samples import measurement
-from workflows.contracts.calls import TOGETHER, CallRound, DoubtKind, FallbackCall, RealAnswer, RealCase
-from workflows.logic.calls import CallKey, key_of
-from workflows.logic.cases import case_at, case_count, pair_case, places_of
-from workflows.logic.doubts import Doubts, disagreeing, doubted_pairs, doubts
-from workflows.logic.fidelity import MOST_PAIRS
 
 SERVICES = ["basket", "catalog", "page", "prices"]
 READ = [CallRound(round=1, complete=True)]

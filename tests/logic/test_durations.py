@@ -12,14 +12,11 @@ from hypothesis import strategies as st
 
 from clients import faults, proxy
 from clients.plan_files import read_plan_file
-from workflows.contracts.execution import Leftovers
-from workflows.contracts.plan import Load, Plan
-from workflows.contracts.slo import Regression
-from workflows.contracts.timing import Timing, TimingPreset
-from workflows.contracts.windows import MOST_ROUNDS, WindowKind
-from workflows.logic.blocks import groups_of, has_control, longest_span, rounds_of
-from workflows.logic.cases import BATCH_SIZE, case_at, case_count
-from workflows.logic.durations import (
+from domain.cases.cases import BATCH_SIZE, case_at, case_count
+from domain.executions.execution import Leftovers
+from domain.executions.windows import MOST_ROUNDS, WindowKind
+from domain.measuring.blocks import groups_of, has_control, longest_span, rounds_of
+from domain.plans.durations import (
     LONGEST_RULES_TTL,
     acts_after_end,
     batch_bound,
@@ -34,6 +31,9 @@ from workflows.logic.durations import (
     settled_within,
     swept_after,
 )
+from domain.plans.plan import Load, Plan
+from domain.plans.slo import Regression
+from domain.timing import Timing, TimingPreset
 
 PLAN = Plan.model_validate(read_plan_file(Path(__file__).parents[2] / "examples" / "shop.yaml"))
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from clients.settings import Settings
+from domain.errors import ErrorCode, HoldfastError
+from domain.plans.environments import environment_of, environment_problems, parse_environments, touched
+from domain.plans.plan import Plan
 from tests.cli.terminal import plan_document
-from workflows.contracts.errors import ErrorCode, HoldfastError
-from workflows.contracts.plan import Plan
-from workflows.logic.environments import environment_of, environment_problems, parse_environments, touched
 
 NAMED = parse_environments("prod=faults.internal:8080,prod=[2001:db8::5]:8080 lab=127.1:18103")
 

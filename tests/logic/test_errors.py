@@ -2,7 +2,7 @@
 
 import pytest
 
-from workflows.contracts.errors import ERRORS, ErrorClass, ErrorCode, HoldfastError
+from domain.errors import ERRORS, ErrorClass, ErrorCode, HoldfastError
 
 
 def test_every_code_has_a_kind() -> None:

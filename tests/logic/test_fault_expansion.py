@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from workflows.contracts.faults import Experiment, ExperimentFault, FaultSpec
-from workflows.logic.faults import expand, fault_type, faults_json
+from domain.faults.experiments import expand, fault_type, faults_json
+from domain.faults.model import Experiment, ExperimentFault, FaultSpec
 
 
 def fault(written: Any) -> Any:

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from workflows.contracts.execution import Verdict
-from workflows.contracts.fidelity import PairFidelity, PairFinding, PairOutcome
-from workflows.contracts.guardrails import Guardrails
-from workflows.logic import fidelity
-from workflows.logic.fidelity import Answer, Side, chosen, compared, counted, in_words, per_page
-from workflows.logic.guardrails import too_few_for_pairs
-from workflows.logic.validation import check_input
-from workflows.names import fault_name, named_fault
+from domain.executions.execution import Verdict
+from domain.guardrails.check import too_few_for_pairs
+from domain.guardrails.model import Guardrails
+from domain.names import fault_name, named_fault
+from domain.pairs import comparing as fidelity
+from domain.pairs.comparing import Answer, Side, chosen, compared, counted, in_words, per_page
+from domain.pairs.fidelity import PairFidelity, PairFinding, PairOutcome
+from domain.plans.validation.validate import check_input
 
 PASSED, FAILED = Verdict.PASSED, Verdict.FAILED
 PLAN: dict[str, Any] = {

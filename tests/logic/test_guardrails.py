@@ -11,16 +11,16 @@ import pytest
 from pydantic import BaseModel, Field
 
 from clients.settings import Settings
+from domain.base import StrictModel
+from domain.errors import HoldfastError
+from domain.guardrails.check import described, namespace_of, outside
+from domain.guardrails.model import ALWAYS_REFUSED, Guardrails
+from domain.plans.addresses import EACH, address_places
+from domain.plans.plan import Plan
+from domain.plans.request import BaseUrl, HttpUrl
+from domain.plans.validation.fields import models_in
+from domain.plans.validation.validate import check_plan
 from tests.logic.plans import good
-from workflows.contracts.base import StrictModel
-from workflows.contracts.errors import HoldfastError
-from workflows.contracts.guardrails import ALWAYS_REFUSED, Guardrails
-from workflows.contracts.plan import Plan
-from workflows.contracts.request import BaseUrl, HttpUrl
-from workflows.logic.fields import models_in
-from workflows.logic.guardrails import described, namespace_of, outside
-from workflows.logic.plan_addresses import EACH, address_places
-from workflows.logic.validation import check_plan
 
 THIS_MACHINE = "127.0.0.1:1-65535"
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from workflows.contracts.exchange import RequestSample
-from workflows.logic.lateness import LATE_US, late_starts, lateness_reason, too_late
+from domain.measuring.lateness import LATE_US, late_starts, lateness_reason, too_late
+from domain.traffic.exchange import RequestSample
 
 
 def test_a_start_is_late_above_the_threshold() -> None:

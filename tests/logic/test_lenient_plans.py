@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from domain.plans.canonical import canonical_json
+from domain.plans.lenient import UNREADABLE_ADDRESS, read_leniently
 from tests.store.samples import shop_plan
-from workflows.logic.canonical import canonical_json
-from workflows.logic.lenient_plans import UNREADABLE_ADDRESS, read_leniently
 
 PLAN = shop_plan()
 RAW: dict[str, Any] = json.loads(canonical_json(PLAN))

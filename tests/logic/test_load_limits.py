@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 import yaml
 
+from domain.guardrails.check import outside
+from domain.guardrails.load_limits import _counted_load, _most_load, in_flight, load_problems, overrun
+from domain.guardrails.model import Guardrails
+from domain.plans.plan import Plan
+from domain.plans.validation.validate import check_plan
+from domain.preview.build import preview
+from domain.timing import Timing
 from tests.logic.plans import good
-from workflows.contracts.guardrails import Guardrails
-from workflows.contracts.plan import Plan
-from workflows.contracts.timing import Timing
-from workflows.logic.guardrails import outside
-from workflows.logic.load_limits import _counted_load, _most_load, in_flight, load_problems, overrun
-from workflows.logic.preview import preview
-from workflows.logic.validation import check_plan
 
 ROOT = Path(__file__).parents[2]
 COMPARES = {"relative_to_baseline": {"p95": "150%"}}

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
+from domain.guardrails.check import outside
+from domain.guardrails.model import Guardrails
+from domain.plans.canonical import canonical_json, canonical_request
+from domain.plans.plan import Plan
+from domain.plans.validation.validate import check_plan
 from tests.logic.plans import SECRET, good, problems
-from workflows.contracts.guardrails import Guardrails
-from workflows.contracts.plan import Plan
-from workflows.logic.canonical import canonical_json, canonical_request
-from workflows.logic.guardrails import outside
-from workflows.logic.validation import check_plan
 
 LOGIN: dict[str, Any] = {
     "url": "http://127.0.0.1:18080/login",

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workflows.contracts.execution import CaseVerdict
-from workflows.contracts.load import CaseOutcome
-from workflows.contracts.metrics import LoadMetrics
-from workflows.logic.metrics import merged, metrics_of
+from domain.executions.execution import CaseVerdict
+from domain.measuring.load import CaseOutcome
+from domain.measuring.merging import merged, metrics_of
+from domain.measuring.metrics import LoadMetrics
 
 MANY = 1_000
 

@@ -5,7 +5,7 @@ import re
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from workflows.names import fault_name, record_id
+from domain.names import fault_name, record_id
 
 IDS = st.integers(1, 2**53 - 1)
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workflows.contracts.exchange import RequestSample
-from workflows.logic.percentiles import error_rate, measure, nearest_rank
+from domain.measuring.percentiles import error_rate, measure, nearest_rank
+from domain.traffic.exchange import RequestSample
 
 
 @given(st.lists(st.integers(0, 10**7), min_size=1, max_size=300), st.sampled_from([0.5, 0.95, 0.99]))

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain.cases.cases import case_at, case_count
+from domain.plans.exclusions import PlanExclusions, needless
+from domain.plans.plan import Plan
+from domain.plans.system import HttpStability, KubernetesStability
+from domain.plans.validation.validate import check_plan
 from tests.logic.plans import good, problems
-from workflows.contracts.plan import Plan
-from workflows.contracts.system import HttpStability, KubernetesStability
-from workflows.logic.cases import case_at, case_count
-from workflows.logic.exclusions import PlanExclusions, needless
-from workflows.logic.validation import check_plan
 
 
 def valid(**parts: Any) -> Plan:

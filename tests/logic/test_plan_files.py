@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clients.plan_files import PlanFileError, read_plan_file
-from workflows.contracts.errors import ErrorCode
+from domain.errors import ErrorCode
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 

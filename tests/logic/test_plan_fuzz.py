@@ -15,15 +15,15 @@ from clients.plan_files import PlanFileError, read_plan_file
 from clients.request_definitions import definition_of
 from clients.requests import prepare
 from clients.secrets import Secrets, redactor_for
+from domain.cases.cases import case_at, case_count
+from domain.cases.tokens import token_of
+from domain.faults.experiments import expand, faults_json
+from domain.plans.canonical import canonical_json
+from domain.plans.environments import environment_in, environment_of, environment_problems
+from domain.plans.exclusions import PlanExclusions
+from domain.plans.plan import Plan
+from domain.plans.validation.validate import check_input, check_plan
 from tests.logic.plan_mutations import LAUGHS, json_of, mutated_document, mutated_text
-from workflows.contracts.plan import Plan
-from workflows.logic.canonical import canonical_json
-from workflows.logic.cases import case_at, case_count
-from workflows.logic.environments import environment_in, environment_of, environment_problems
-from workflows.logic.exclusions import PlanExclusions
-from workflows.logic.faults import expand, faults_json
-from workflows.logic.tokens import token_of
-from workflows.logic.validation import check_input, check_plan
 
 QUICK = settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
 LONG = settings(QUICK, max_examples=6_000)

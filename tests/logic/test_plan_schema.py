@@ -10,11 +10,11 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from clients.plan_files import read_plan_file
+from domain.plans.canonical import canonical_json
+from domain.plans.plan import Plan
+from domain.plans.schema import plan_schema
+from domain.plans.validation.validate import check_plan
 from tests.logic.plans import good
-from workflows.contracts.plan import Plan
-from workflows.logic.canonical import canonical_json
-from workflows.logic.plan_schema import plan_schema
-from workflows.logic.validation import check_plan
 
 ROOT = Path(__file__).parents[2]
 COMMITTED = ROOT / "docs" / "plan.schema.json"

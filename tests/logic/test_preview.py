@@ -11,16 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clients.plan_files import read_plan_file
-from workflows.contracts.plan import ExcludedCase, Load, Plan, ServiceUnderTest
-from workflows.contracts.slo import Regression
-from workflows.contracts.system import KubernetesStability
-from workflows.contracts.timing import Timing, TimingPreset
-from workflows.contracts.windows import WindowKind
-from workflows.logic import durations
-from workflows.logic.cases import case_count
-from workflows.logic.faults import expand
-from workflows.logic.preview import MOST_LEFT_OUT, preview
-from workflows.logic.tokens import token_of
+from domain.cases.cases import case_count
+from domain.cases.tokens import token_of
+from domain.executions.windows import WindowKind
+from domain.faults.experiments import expand
+from domain.plans import durations
+from domain.plans.plan import ExcludedCase, Load, Plan, ServiceUnderTest
+from domain.plans.slo import Regression
+from domain.plans.system import KubernetesStability
+from domain.preview.build import MOST_LEFT_OUT, preview
+from domain.timing import Timing, TimingPreset
 
 PLAN = Plan.model_validate(read_plan_file(Path(__file__).parents[2] / "examples" / "shop.yaml"))
 TIMING = Timing()

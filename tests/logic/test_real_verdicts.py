@@ -6,13 +6,13 @@ from datetime import timedelta
 
 import pytest
 
+from domain.calls.model import Doubt, DoubtKind, FoundBy
+from domain.cases.real_verdicts import ALLOW_TWO, Real, real_verdict, settled
+from domain.cases.thresholds import Thresholds
+from domain.executions.execution import Verdict
+from domain.measuring.load import CaseOutcome
+from domain.plans.slo import Limits
 from tests.store.samples import measurement
-from workflows.contracts.calls import Doubt, DoubtKind, FoundBy
-from workflows.contracts.execution import Verdict
-from workflows.contracts.load import CaseOutcome
-from workflows.contracts.slo import Limits
-from workflows.logic.real_verdicts import ALLOW_TWO, Real, real_verdict, settled
-from workflows.logic.thresholds import Thresholds
 
 PASSED, FAILED, INCONCLUSIVE = Verdict.PASSED, Verdict.FAILED, Verdict.INCONCLUSIVE
 STATUS = "status 200 with rules, 500 with faults"

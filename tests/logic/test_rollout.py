@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from workflows.logic.rollout import Calm, PodFacts, RolloutFacts, calm_after, held_for, not_rolled_out
+from domain.stability.rollout import Calm, PodFacts, RolloutFacts, calm_after, held_for, not_rolled_out
 
 
 def pod(name: str, **changes: Any) -> PodFacts:

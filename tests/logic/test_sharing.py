@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain.cases.cases import BATCH_SIZE, batches_in, case_count, pages_of, rounds_of_batches
+from domain.measuring.load import CaseRange, LoadShare
+from domain.measuring.sharing import least_share, shared
+from domain.plans.durations import LONGEST_RULES_TTL, batch_bound, case_bound, least_load_time, rules_ttl
+from domain.plans.plan import Plan
 from tests.logic.plans import good, problems
-from workflows.contracts.load import CaseRange, LoadShare
-from workflows.contracts.plan import Plan
-from workflows.logic.cases import BATCH_SIZE, batches_in, case_count, pages_of, rounds_of_batches
-from workflows.logic.durations import LONGEST_RULES_TTL, batch_bound, case_bound, least_load_time, rules_ttl
-from workflows.logic.sharing import least_share, shared
 
 
 def plan_with(**load: Any) -> Plan:

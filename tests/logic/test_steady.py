@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from domain.measuring.steady_state import SteadyAnswer, unmet
+from domain.plans.plan import Plan
+from domain.plans.validation.validate import check_plan
 from tests.logic.plans import good
-from workflows.contracts.plan import Plan
-from workflows.logic.steady import SteadyAnswer, unmet
-from workflows.logic.validation import check_plan
 
 
 def plan(**steady: Any) -> Plan:

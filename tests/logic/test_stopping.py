@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from domain.measuring.percentiles import measure
+from domain.measuring.stop_conditions import FailingHealth, FailingRequests, baseline_reason
+from domain.plans.stop import BaselineStop, HealthStop, RequestStop, Stop
+from domain.plans.validation.validate import check_plan
+from domain.traffic.exchange import RequestSample
 from tests.logic.plans import good
-from workflows.contracts.exchange import RequestSample
-from workflows.contracts.stop import BaselineStop, HealthStop, RequestStop, Stop
-from workflows.logic.percentiles import measure
-from workflows.logic.stopping import FailingHealth, FailingRequests, baseline_reason
-from workflows.logic.validation import check_plan
 
 
 def answers(watch: FailingRequests | FailingHealth, text: str) -> list[bool]:

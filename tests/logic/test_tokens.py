@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workflows.logic.tokens import (
+from domain.cases.tokens import (
     baggage_of,
     baggage_token,
     calls_marker,
@@ -16,7 +16,7 @@ from workflows.logic.tokens import (
     overlapping,
     without_markers,
 )
-from workflows.names import record_id
+from domain.names import record_id
 
 NAMES = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,20}[a-z0-9])?", fullmatch=True)
 TYPES = st.from_regex(r"[a-z][a-z0-9-]{0,15}", fullmatch=True)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from workflows.contracts.units import (
+from domain.units import (
     LEAST_PER_SECOND,
     LONGEST,
     MOST_PER_SECOND,

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from clients.plan_files import read_plan_file
+from domain.plans.plan import Plan
+from domain.plans.validation.validate import check_plan
 from tests.logic.plans import EXAMPLES, FAULT, FULL, MISSING, SECRET, changed, experiment, good, problems
-from workflows.contracts.plan import Plan
-from workflows.logic.validation import check_plan
 
 WRONG: list[tuple[tuple[str | int, ...], Any, str, str]] = [
     # Shape: missing, unknown, of the wrong kind.

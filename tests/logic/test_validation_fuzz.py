@@ -7,9 +7,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain.errors import Problem
+from domain.plans.validation.validate import check_input, check_plan
 from tests.logic.plans import FULL, good
-from workflows.contracts.errors import Problem
-from workflows.logic.validation import check_input, check_plan
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
+from domain.executions.execution import IfBusy, Leftovers
+from domain.plans.validation.validate import check_input, check_plan
 from tests.logic.plans import changed, good
-from workflows.contracts.execution import IfBusy, Leftovers
-from workflows.logic.validation import check_input, check_plan
 
 INPUTS: list[tuple[Any, tuple[Any, ...], str, str]] = [
     (None, (), "input", "no input was given | start with --input-file"),

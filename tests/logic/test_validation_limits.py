@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from domain.plans.validation.validate import check_input
 from tests.logic.plans import SECRET, changed, good, problems
-from workflows.logic.validation import check_input
 
 
 def test_an_endless_load_test_is_refused() -> None:

@@ -7,16 +7,16 @@ from typing import Any
 import pytest
 
 from clients.plan_files import read_plan_file
-from workflows.contracts.comparison import Comparison, Finding
-from workflows.contracts.exchange import Measurement, RequestSample
-from workflows.contracts.execution import CaseCounts, Verdict
-from workflows.contracts.load import Case, CaseType
-from workflows.contracts.plan import Coverage, Plan
-from workflows.contracts.slo import Percentile, Regression, RelativeLimits, Slo
-from workflows.logic.percentiles import control_of, measure
-from workflows.logic.samples import Taken
-from workflows.logic.thresholds import PlanThresholds, Thresholds
-from workflows.logic.verdicts import case_verdict, run_verdict
+from domain.cases.thresholds import PlanThresholds, Thresholds
+from domain.cases.verdicts import case_verdict, run_verdict
+from domain.executions.execution import CaseCounts, Verdict
+from domain.measuring.comparison import Comparison, Finding
+from domain.measuring.load import Case, CaseType
+from domain.measuring.percentiles import control_of, measure
+from domain.measuring.samples import Taken
+from domain.plans.plan import Coverage, Plan
+from domain.plans.slo import Percentile, Regression, RelativeLimits, Slo
+from domain.traffic.exchange import Measurement, RequestSample
 
 
 def measured(*latencies_ms: float, errors: int = 0) -> Measurement:

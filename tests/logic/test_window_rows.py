@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain.executions.board import Board
+from domain.executions.status import InjectionRow, WindowRow
+from domain.executions.window_rows import moved, with_overlaps
+from domain.executions.windows import WindowChanged, WindowKind, WindowState
+from domain.plans.plan import Plan
 from tests.logic.test_board import NOW, board, change
-from workflows.contracts.plan import Plan
-from workflows.contracts.status import InjectionRow, WindowRow
-from workflows.contracts.windows import WindowChanged, WindowKind, WindowState
-from workflows.logic.board import Board
-from workflows.logic.window_rows import moved, with_overlaps
 
 __all__ = ["board"]
 """A fixture of the other tests."""

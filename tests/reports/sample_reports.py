@@ -8,6 +8,26 @@ from datetime import UTC, datetime, timedelta
 from itertools import combinations
 from random import Random
 
+from domain.calls.model import FoundBy
+from domain.errors import ErrorCode
+from domain.executions.execution import CaseCounts, Phase, Recovery, RunStatus, Verdict
+from domain.executions.status import (
+    AnalysisPanel,
+    CasesPanel,
+    InjectionRow,
+    LoadPanel,
+    PhaseTime,
+    RulesPanel,
+    RunState,
+    WindowRow,
+)
+from domain.executions.windows import ServiceStability, WindowKind, WindowState
+from domain.faults.model import InjectionState
+from domain.measuring.comparison import Finding
+from domain.measuring.load import CaseOutcome, CaseType
+from domain.measuring.steady_report import SteadyReport
+from domain.plans.slo import Percentile
+from domain.traffic.summary import RecordedService
 from reports.model import (
     CallStanding,
     CapturedReport,
@@ -30,26 +50,6 @@ from reports.model import (
     Timeline,
     WindowSpan,
 )
-from workflows.contracts.calls import FoundBy
-from workflows.contracts.comparison import Finding
-from workflows.contracts.errors import ErrorCode
-from workflows.contracts.execution import CaseCounts, Phase, Recovery, RunStatus, Verdict
-from workflows.contracts.faults import InjectionState
-from workflows.contracts.load import CaseOutcome, CaseType
-from workflows.contracts.slo import Percentile
-from workflows.contracts.status import (
-    AnalysisPanel,
-    CasesPanel,
-    InjectionRow,
-    LoadPanel,
-    PhaseTime,
-    RulesPanel,
-    RunState,
-    WindowRow,
-)
-from workflows.contracts.steady import SteadyReport
-from workflows.contracts.traffic import RecordedService
-from workflows.contracts.windows import ServiceStability, WindowKind, WindowState
 
 BEGAN = datetime(2026, 11, 21, 20, 15, 3, tzinfo=UTC)
 NASTY = '</script><script>alert("answered")</script><img src=x onerror=alert(1)>'

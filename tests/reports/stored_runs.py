@@ -9,18 +9,18 @@ from clients.load.histograms import Histogram
 from clients.store.packing import packed
 from clients.store.read_models import Arm, CaseResult, CheckedPair, LogLevel, StoredCase, StoredSamples
 from clients.store.store import Store
+from domain.calls.model import CallRound, FallbackCall, FoundBy, RealAnswer, RealCase
+from domain.cases.cases import case_at, case_count
+from domain.cases.real_verdicts import Settled
+from domain.executions.execution import Ending, NewExecution, Phase, PhaseChange, Recovery, RunStatus, Verdict
+from domain.executions.windows import LedgerEntry, LedgerState, LedgerUpdate, WindowKind
+from domain.measuring.load import CaseOutcome
+from domain.measuring.percentiles import nearest_rank
+from domain.pairs.fidelity import PairFinding, PairOutcome
+from domain.plans.canonical import canonical_json
+from domain.plans.plan import Plan
+from domain.traffic.exchange import Measurement
 from tests.store.samples import FAST, MOMENT, answer, exchange, measurement, shop_plan
-from workflows.contracts.calls import CallRound, FallbackCall, FoundBy, RealAnswer, RealCase
-from workflows.contracts.exchange import Measurement
-from workflows.contracts.execution import Ending, NewExecution, Phase, PhaseChange, Recovery, RunStatus, Verdict
-from workflows.contracts.fidelity import PairFinding, PairOutcome
-from workflows.contracts.load import CaseOutcome
-from workflows.contracts.plan import Plan
-from workflows.contracts.windows import LedgerEntry, LedgerState, LedgerUpdate, WindowKind
-from workflows.logic.canonical import canonical_json
-from workflows.logic.cases import case_at, case_count
-from workflows.logic.percentiles import nearest_rank
-from workflows.logic.real_verdicts import Settled
 
 SERVICES = ("alpha", "beta", "gamma")
 REQUESTS = 100

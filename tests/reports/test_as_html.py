@@ -9,6 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from domain.executions.execution import Phase, Recovery, RunStatus
+from domain.executions.status import LoadPanel, RulesPanel
+from domain.executions.windows import WindowKind, WindowState
+from domain.plans.slo import Percentile
 from reports import words
 from reports.as_html import render
 from reports.html.matrix import MOST_SERVICES, matrix
@@ -16,10 +20,6 @@ from reports.html.tables import FEW_PAIRS, MOST_CASES, MOST_PASSED, by_interest,
 from reports.html.timeline import chart
 from reports.model import CaseState, CoverageReport, Report
 from tests.reports.sample_reports import BEGAN, NASTY, sample
-from workflows.contracts.execution import Phase, Recovery, RunStatus
-from workflows.contracts.slo import Percentile
-from workflows.contracts.status import LoadPanel, RulesPanel
-from workflows.contracts.windows import WindowKind, WindowState
 
 ROOT = Path(__file__).parents[2]
 _TAG = re.compile(r"<[a-z][^<>]*>", re.IGNORECASE)

@@ -11,6 +11,9 @@ from cli.report import short_text
 from clients.store.decoding import DamagedRow
 from clients.store.read_models import LogLevel
 from clients.store.store import Store
+from domain.calls.model import CallRound, FoundBy
+from domain.executions.status import RunState
+from domain.pairs.comparing import choice_in_words
 from reports import as_html, as_junit, as_markdown
 from reports.call_words import DEFINITION, call_in_words, found_in_words, grounds_in_words, real_in_words
 from reports.fallbacks import MOST_CALLS, fallback_report
@@ -22,9 +25,6 @@ from reports.stored import stored_state
 from reports.without_store import report_of
 from tests.e2e.panel_fields import text_of
 from tests.reports.stored_runs import StoredRun, call, finished_run, run_with_fallbacks, small_plan
-from workflows.contracts.calls import CallRound, FoundBy
-from workflows.contracts.status import RunState
-from workflows.logic.fidelity import choice_in_words
 
 OPEN = "OPEN: no rule answers it"
 ASKED = "3 of them asked with real faults as well."

@@ -15,6 +15,10 @@ from markdown_it.tree import SyntaxTreeNode
 
 from cli.report import short_text
 from clients.store.store import Store
+from domain.calls.model import CallRound, RealAnswer, RealCase
+from domain.control_characters import STEERING
+from domain.executions.execution import CaseCounts, CaseVerdict, Recovery, RunStatus, Verdict
+from domain.executions.status import RunState
 from reports import as_html, as_json, as_junit, as_markdown
 from reports.as_junit import Inconclusive
 from reports.gather import gather
@@ -23,10 +27,6 @@ from reports.model import CaseState, Notice, Report
 from reports.without_store import report_of
 from reports.words import milliseconds, percent
 from tests.reports.stored_runs import StoredRun, aborted_run, call, finished_run, measured, small_plan, taken
-from workflows.contracts.calls import CallRound, RealAnswer, RealCase
-from workflows.contracts.execution import CaseCounts, CaseVerdict, Recovery, RunStatus, Verdict
-from workflows.contracts.status import RunState
-from workflows.logic.steering import STEERING
 
 ROOT = Path(__file__).parents[2]
 COMMITTED = ROOT / "docs" / "report.schema.json"

@@ -6,15 +6,15 @@ import pytest
 import yaml
 
 from clients.store.store import Store
+from domain.errors import ErrorCode, HoldfastError
+from domain.executions.execution import Verdict
+from domain.measuring.comparison import Comparison, Control, Finding
+from domain.measuring.load import CaseOutcome
+from domain.plans.plan import Plan
 from reports.distributions import BOUNDS_US, distribution
 from reports.gather import gather
 from reports.model import CaseState, Report
 from tests.reports.stored_runs import REQUESTS, StoredRun, finished_run, small_plan, taken
-from workflows.contracts.comparison import Comparison, Control, Finding
-from workflows.contracts.errors import ErrorCode, HoldfastError
-from workflows.contracts.execution import Verdict
-from workflows.contracts.load import CaseOutcome
-from workflows.contracts.plan import Plan
 
 
 async def test_every_case_is_in_it_with_its_numbers(finished: Report) -> None:

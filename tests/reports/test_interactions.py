@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
+from domain.measuring.load import CaseType
+from domain.measuring.percentiles import nearest_rank
+from domain.plans.slo import Percentile, Regression
 from reports.distributions import distribution
 from reports.figures import interaction_in_words
 from reports.interactions import Baselines, interaction
 from reports.model import CaseReport, CaseState, Interaction
-from workflows.contracts.load import CaseType
-from workflows.contracts.slo import Percentile, Regression
-from workflows.logic.percentiles import nearest_rank
 
 NORMAL = {index: {Percentile.P50: 10.0, Percentile.P95: 100.0, Percentile.P99: None} for index in (1, 2, 3)}
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from domain.errors import ErrorCode
+from domain.executions.execution import CaseCounts, CaseVerdict, RunStatus, Verdict
+from domain.executions.status import RunState
+from domain.measuring.load import CaseOutcome
 from reports.sentences import verdict_sentence
-from workflows.contracts.errors import ErrorCode
-from workflows.contracts.execution import CaseCounts, CaseVerdict, RunStatus, Verdict
-from workflows.contracts.load import CaseOutcome
-from workflows.contracts.status import RunState
 
 
 @pytest.mark.parametrize(

@@ -9,14 +9,14 @@ from typing import Any, NamedTuple
 
 from temporalio.api.common.v1 import Payload
 
-from workflows.contracts.execution import Execution
-from workflows.contracts.load import CaseRange, PageInput
-from workflows.contracts.pairs import PairsWindowInput
-from workflows.contracts.plan import Timeouts
-from workflows.contracts.timing import Timing, TimingPreset
-from workflows.contracts.windows import FaultInput, LockInput, RulesWindowInput, WindowInput
-from workflows.names import WorkflowType as Type
-from workflows.names import record_id
+from domain.executions.execution import Execution
+from domain.executions.windows import FaultInput, LockInput, RulesWindowInput, WindowInput
+from domain.measuring.load import CaseRange, PageInput
+from domain.names import WorkflowType as Type
+from domain.names import record_id
+from domain.pairs.model import PairsWindowInput
+from domain.plans.plan import Timeouts
+from domain.timing import Timing, TimingPreset
 
 ID = 3764930674541492
 RUN = "01a1fdc4-02be-7c15-96da-d0ba950321fb"

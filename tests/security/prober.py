@@ -31,9 +31,9 @@ from clients.reader import Limits
 from clients.requests import prepare
 from clients.secrets import Secrets
 from clients.stability import HttpStabilityClient, answer_of
-from workflows.contracts.errors import HoldfastError
-from workflows.contracts.request import Request
-from workflows.contracts.system import HttpStability
+from domain.errors import HoldfastError
+from domain.plans.request import Request
+from domain.plans.system import HttpStability
 
 SPARE = 600 << 20
 """Bytes of address space beside what the process has before the first answer."""

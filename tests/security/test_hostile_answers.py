@@ -8,10 +8,10 @@ import sys
 
 import pytest
 
+from domain.errors import ErrorCode
 from tests.e2e.bench import ROOT
 from tests.security.hostile_server import ANSWERS, hostile_server
 from tests.security.prober import Probed
-from workflows.contracts.errors import ErrorCode
 
 FIRST = "status-418"
 """Harmless: the answer before memory is limited."""

@@ -17,9 +17,9 @@ from clients.load.sendable import refuse_unsendable
 from clients.plan_files import read_plan_file
 from clients.requests import prepare
 from clients.secrets import Secrets
-from workflows.contracts.plan import Plan
-from workflows.logic.steering import STEERING
-from workflows.logic.validation import check_input, check_plan
+from domain.control_characters import STEERING
+from domain.plans.plan import Plan
+from domain.plans.validation.validate import check_input, check_plan
 
 PLANS = Path(__file__).parents[1] / "plans"
 HOSTILE = {

@@ -15,13 +15,13 @@ import yarl
 
 from clients.load.encoding import encode
 from clients.requests import PreparedRequest
+from domain.addresses import Address, address_of
+from domain.guardrails.check import outside
+from domain.guardrails.model import Guardrails
+from domain.plans.addresses import EACH, Place, address_places
+from domain.plans.plan import Plan
+from domain.plans.validation.validate import check_plan
 from tests.logic.plans import good
-from workflows.contracts.guardrails import Guardrails
-from workflows.contracts.plan import Plan
-from workflows.logic.addresses import Address, address_of
-from workflows.logic.guardrails import outside
-from workflows.logic.plan_addresses import EACH, Place, address_places
-from workflows.logic.validation import check_plan
 
 NEVER = [
     *("localhost:7233", "localhost:8233", "localhost:5432", "localhost:80"),

@@ -30,18 +30,21 @@ from temporalio.service import RPCError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from clients.settings import Settings
+from domain.base import Contract
+from domain.cases import cases
+from domain.executions import starting
+from domain.executions.windows import FaultInput, RulesWindowInput
+from domain.names import WorkflowType as Type
+from domain.pairs import comparing as fidelity
+from domain.pairs.model import MOST_PAIRS
+from domain.plans import durations
+from domain.plans.validation import plan_rules
+from domain.timing import TimingPreset
 from tests.e2e.conftest import temporal
 from tests.security.malformed import EXECUTION, ORDERS, SHAPES, Shape, in_json, payload, some
 from tests.workflows.test_histories import NAMES, recorded, replayer, type_of
 from worker import WORKFLOWS, running
 from workflows import intake
-from workflows.contracts import starting
-from workflows.contracts.base import Contract
-from workflows.contracts.pairs import MOST_PAIRS
-from workflows.contracts.timing import TimingPreset
-from workflows.contracts.windows import FaultInput, RulesWindowInput
-from workflows.logic import cases, durations, fidelity, plan_rules
-from workflows.names import WorkflowType as Type
 
 __all__ = ["temporal"]
 

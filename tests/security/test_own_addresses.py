@@ -22,12 +22,12 @@ from clients.own_addresses import own_addresses
 from clients.reader import Limits, NoAnswerError, Trouble, fetch
 from clients.requests import PreparedRequest
 from clients.settings import Settings
+from domain.errors import ErrorCode
+from domain.executions.execution import Recovery, RunFailure
 from lab import Lab, PortChoice
 from tests.e2e.bench import THIS_MACHINE, Bench, unhurried_example
 from tests.e2e.conftest import QUICK
 from worker import running
-from workflows.contracts.errors import ErrorCode
-from workflows.contracts.execution import Recovery, RunFailure
 
 
 @pytest.fixture(scope="module")

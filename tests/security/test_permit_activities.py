@@ -26,26 +26,26 @@ from activities.toolbox import Toolbox
 from clients.proxy import ProxyClient
 from clients.runs import RunDirectory
 from clients.store.store import Store
+from domain.calls.model import AskOrder, CallsOrder
+from domain.errors import ErrorCode
+from domain.executions.execution import Ending, Execution, NewExecution, Phase, Recovery, RunStatus, Verdict
+from domain.executions.permit_facts import Caller
+from domain.executions.windows import Closing, LedgerState, LedgerUpdate, PreflightOrder, WindowKind
+from domain.faults.model import FaultOrder
+from domain.guardrails.model import Guardrails
+from domain.measuring.load import BatchOrder, CaseRange, LoadShare, RulesOrder
+from domain.measuring.steady_report import SteadyMoment, SteadyOrder
+from domain.names import WorkflowType
+from domain.pairs.model import PairOrder
+from domain.plans.canonical import canonical_json
+from domain.plans.plan import Plan
+from domain.traffic.summary import AnalysisOrder, RecordingsOrder
 from tests.activities.conftest import stage
 from tests.activities.permits import called_by, entitled, opened, own_fault_name, row_of
 from tests.activities.stage import Stage
 from tests.e2e.bench import RAILS, until
 from tests.security.test_permit_duties import name_of, offered
 from tests.store.counting import row_counts
-from workflows.contracts.calls import AskOrder, CallsOrder
-from workflows.contracts.errors import ErrorCode
-from workflows.contracts.execution import Ending, Execution, NewExecution, Phase, Recovery, RunStatus, Verdict
-from workflows.contracts.faults import FaultOrder
-from workflows.contracts.guardrails import Guardrails
-from workflows.contracts.load import BatchOrder, CaseRange, LoadShare, RulesOrder
-from workflows.contracts.pairs import PairOrder
-from workflows.contracts.permits import Caller
-from workflows.contracts.plan import Plan
-from workflows.contracts.steady import SteadyMoment, SteadyOrder
-from workflows.contracts.traffic import AnalysisOrder, RecordingsOrder
-from workflows.contracts.windows import Closing, LedgerState, LedgerUpdate, PreflightOrder, WindowKind
-from workflows.logic.canonical import canonical_json
-from workflows.names import WorkflowType
 
 __all__ = ["stage"]
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from workflows.contracts.permits import Caller, Standing
-from workflows.contracts.windows import LedgerEntry, LedgerState, WindowKind
-from workflows.logic.permits import Need, decide, stranger, too_many_faults
+from domain.executions.permit_facts import Caller, Standing
+from domain.executions.permits import Need, decide, stranger, too_many_faults
+from domain.executions.windows import LedgerEntry, LedgerState, WindowKind
 
 NOW = datetime(2031, 1, 1, tzinfo=UTC)
 LOCK_ID = "environment/lab/shop"

@@ -18,16 +18,16 @@ from temporalio.exceptions import ApplicationError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities.permit import Duty
+from domain.errors import ErrorCode
+from domain.executions.execution import Execution, Phase, RunFailure, Verdict
+from domain.executions.windows import WindowInput
+from domain.names import WorkflowType, calls_workflow_id, fault_workflow_id, load_queue, rules_workflow_id
 from lab import Kind, LogEntry
 from tests.e2e.bench import Bench
 from tests.e2e.conftest import bench, idle_bench, temporal
 from tests.e2e.test_endings import LONG_LOAD
 from tests.security.test_permit_duties import name_of, offered
 from tests.store.counting import row_counts
-from workflows.contracts.errors import ErrorCode
-from workflows.contracts.execution import Execution, Phase, RunFailure, Verdict
-from workflows.contracts.windows import WindowInput
-from workflows.names import WorkflowType, calls_workflow_id, fault_workflow_id, load_queue, rules_workflow_id
 
 __all__ = ["bench", "idle_bench", "temporal"]
 

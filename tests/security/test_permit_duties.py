@@ -13,8 +13,8 @@ from temporalio import activity
 import activities
 from activities.permit import Duty
 from activities.toolbox import Toolbox
+from domain.timing import Timing
 from worker import build_activities
-from workflows.contracts.timing import Timing
 
 CLOSERS = {
     "await_lock_free", "await_others_gone", "finish_from_server", "recover_fault", "remove_rules", "stop_recordings",

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from temporalio.client import Client
 
+from domain.executions.windows import LedgerState
 from lab import Lab, PortChoice
 from tests.e2e.bench import ROOT, until
 from tests.leaks import checker
@@ -17,7 +18,6 @@ from tests.leaks.conftest import temporal
 from tests.leaks.duo import BRISK, LEFT, RIGHT, TOPOLOGY, Duo
 from tests.security.hostile_server import bomb
 from tests.security.relay import Relay, reading, relay
-from workflows.contracts.windows import LedgerState
 
 __all__ = ["temporal"]
 

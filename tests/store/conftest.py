@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from clients.store.store import Store
+from domain.executions.execution import Execution
 from tests.store.databases import SERVER_PACKAGE, SERVER_VARIABLE, fresh_database, has_postgres, postgres_server
 from tests.store.samples import new_execution
-from workflows.contracts.execution import Execution
 
 
 @pytest.fixture(scope="session")

@@ -13,13 +13,13 @@ from clients.store.engine import reading
 from clients.store.read_models import CaseResult, StoredCase
 from clients.store.store import Store
 from clients.store.tables import HttpReqDef
-from workflows.contracts.exchange import CapturedAnswer, Measurement, RecordedExchange
-from workflows.contracts.execution import Execution, NewExecution
-from workflows.contracts.load import CaseOutcome, CaseType
-from workflows.contracts.plan import Plan
-from workflows.contracts.timing import Timing, TimingPreset
-from workflows.contracts.windows import LedgerEntry, LedgerState, LedgerUpdate, WindowKind
-from workflows.logic.canonical import canonical_json
+from domain.executions.execution import Execution, NewExecution
+from domain.executions.windows import LedgerEntry, LedgerState, LedgerUpdate, WindowKind
+from domain.measuring.load import CaseOutcome, CaseType
+from domain.plans.canonical import canonical_json
+from domain.plans.plan import Plan
+from domain.timing import Timing, TimingPreset
+from domain.traffic.exchange import CapturedAnswer, Measurement, RecordedExchange
 
 SHOP = Path(__file__).parents[2] / "examples" / "shop.yaml"
 MOMENT = datetime(2031, 2, 3, 4, 5, 6, 789012, tzinfo=UTC)

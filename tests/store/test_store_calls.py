@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from clients.store.store import Store
+from domain.calls.model import CallRound, FallbackCall, RealAnswer, RealCase
+from domain.errors import ErrorCode, HoldfastError
 from tests.store.counting import row_counts
 from tests.store.samples import measurement, stored_case
-from workflows.contracts.calls import CallRound, FallbackCall, RealAnswer, RealCase
-from workflows.contracts.errors import ErrorCode, HoldfastError
 
 LISTING = FallbackCall(
     case_index=1, service="catalog", method="GET", path="/listprices/1", times=2, healthy_times=1, new=True, round=1

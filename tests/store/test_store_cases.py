@@ -9,10 +9,10 @@ import pytest
 
 from clients.store.read_models import StoredCase
 from clients.store.store import Store
+from domain.errors import ErrorCode, HoldfastError
+from domain.measuring.load import Case, CaseType
 from tests.store.counting import row_counts
 from tests.store.samples import stored_case
-from workflows.contracts.errors import ErrorCode, HoldfastError
-from workflows.contracts.load import Case, CaseType
 
 MANY = 5_000
 

@@ -18,11 +18,11 @@ from clients.store.engine import reading, writing
 from clients.store.read_models import Arm, CheckedPair, LogLevel, StoredSamples
 from clients.store.store import Store
 from clients.store.tables import Row
+from domain.calls.model import CallRound, FallbackCall, RealAnswer, RealCase
+from domain.errors import HoldfastError
+from domain.executions.windows import LedgerState, ServiceStability, StabilityMoment, WindowKind
+from domain.pairs.fidelity import PairFinding, PairOutcome
 from tests.store.samples import answer, entry, exchange, measured, measurement, move, new_execution, stored_case
-from workflows.contracts.calls import CallRound, FallbackCall, RealAnswer, RealCase
-from workflows.contracts.errors import HoldfastError
-from workflows.contracts.fidelity import PairFinding, PairOutcome
-from workflows.contracts.windows import LedgerState, ServiceStability, StabilityMoment, WindowKind
 
 DAMAGE: dict[str, Any] = {
     "not JSON": "{",

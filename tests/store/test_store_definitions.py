@@ -13,10 +13,10 @@ from clients.request_definitions import definition_of
 from clients.store import executions
 from clients.store.engine import reading
 from clients.store.store import Store
+from domain.errors import ErrorCode, HoldfastError
+from domain.executions.execution import Execution, NewExecution
+from domain.plans.canonical import canonical_json
 from tests.store.samples import FAST, new_execution, shop_plan, stored_request
-from workflows.contracts.errors import ErrorCode, HoldfastError
-from workflows.contracts.execution import Execution, NewExecution
-from workflows.logic.canonical import canonical_json
 
 SECRET = "hunter2-correct-horse"  # noqa: S105 - what must not be stored
 

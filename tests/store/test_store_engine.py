@@ -19,8 +19,8 @@ from clients.store.engine import reading, writing
 from clients.store.read_models import LogLevel
 from clients.store.store import Store
 from clients.store.tables import Ledger
+from domain.errors import ErrorClass, ErrorCode, HoldfastError
 from tests.store.samples import MOMENT, entry, exchange, new_execution
-from workflows.contracts.errors import ErrorClass, ErrorCode, HoldfastError
 
 SECRET = "do-not-tell"  # noqa: S105 - what the messages are searched for
 

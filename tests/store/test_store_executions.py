@@ -14,6 +14,22 @@ from clients.store import executions, logs
 from clients.store.engine import writing
 from clients.store.read_models import CheckedPair, LogLevel, RunFilter
 from clients.store.store import Store
+from domain.calls.model import CallRound, FallbackCall, RealCase
+from domain.errors import ErrorCode, HoldfastError
+from domain.executions.execution import (
+    Ending,
+    Execution,
+    NewExecution,
+    Phase,
+    PhaseChange,
+    Recovery,
+    RunStatus,
+    Verdict,
+)
+from domain.executions.windows import ServiceStability, StabilityMoment
+from domain.names import record_id
+from domain.pairs.fidelity import PairFinding, PairOutcome
+from domain.plans.canonical import canonical_json, content_id, sha256
 from tests.store.counting import row_counts
 from tests.store.samples import (
     FAST,
@@ -27,22 +43,6 @@ from tests.store.samples import (
     skipped,
     stored_case,
 )
-from workflows.contracts.calls import CallRound, FallbackCall, RealCase
-from workflows.contracts.errors import ErrorCode, HoldfastError
-from workflows.contracts.execution import (
-    Ending,
-    Execution,
-    NewExecution,
-    Phase,
-    PhaseChange,
-    Recovery,
-    RunStatus,
-    Verdict,
-)
-from workflows.contracts.fidelity import PairFinding, PairOutcome
-from workflows.contracts.windows import ServiceStability, StabilityMoment
-from workflows.logic.canonical import canonical_json, content_id, sha256
-from workflows.names import record_id
 
 
 async def test_a_run_id_is_one_run(store: Store, other_store: Store) -> None:

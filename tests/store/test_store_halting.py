@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from clients.store.store import Store
+from domain.executions.execution import Ending, Phase, Recovery, RunStatus
 from tests.store.samples import new_execution
-from workflows.contracts.execution import Ending, Phase, Recovery, RunStatus
 
 
 async def test_everyone_who_uses_the_store_sees_it(store: Store, other_store: Store) -> None:

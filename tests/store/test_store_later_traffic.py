@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from clients.store.store import Store
+from domain.calls.model import Call
+from domain.errors import ErrorCode, HoldfastError
+from domain.traffic.exchange import RecordedExchange
 from tests.store.samples import answer, exchange
-from workflows.contracts.calls import Call
-from workflows.contracts.errors import ErrorCode, HoldfastError
-from workflows.contracts.exchange import RecordedExchange
 
 
 def places(exchanges: list[RecordedExchange]) -> list[tuple[int, str, str]]:

@@ -9,9 +9,9 @@ from datetime import timedelta
 import pytest
 
 from clients.store.store import Store
+from domain.errors import ErrorCode, HoldfastError
+from domain.executions.windows import SETTLED, LedgerState, WindowKind
 from tests.store.samples import MOMENT, entry, move, new_execution
-from workflows.contracts.errors import ErrorCode, HoldfastError
-from workflows.contracts.windows import SETTLED, LedgerState, WindowKind
 
 
 async def test_an_intent_is_one_row(store: Store, other_store: Store, run: int) -> None:

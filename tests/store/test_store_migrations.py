@@ -16,8 +16,8 @@ from clients.store.engine import create_engine, writing
 from clients.store.migrating import migrate
 from clients.store.store import Store
 from clients.store.tables import Row
+from domain.errors import ErrorCode, HoldfastError
 from tests.store.samples import new_execution
-from workflows.contracts.errors import ErrorCode, HoldfastError
 
 ROOT = Path(__file__).parents[2]
 OPEN = """

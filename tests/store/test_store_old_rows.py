@@ -10,8 +10,8 @@ from sqlalchemy import text
 
 from clients.store.engine import writing
 from clients.store.store import Store
-from workflows.contracts import execution, status, windows
-from workflows.contracts.execution import Ending, OldPhase, Phase, PhaseChange, Recovery, RunStatus
+from domain.executions import execution, status, windows
+from domain.executions.execution import Ending, OldPhase, Phase, PhaseChange, Recovery, RunStatus
 
 INSERT = """
 INSERT INTO task_execution (id, task_id, namespace, req_def_id, request_num, status, started_at, created_at,

@@ -6,10 +6,10 @@ import pytest
 
 from clients.store.read_models import CheckedPair
 from clients.store.store import Store
+from domain.errors import ErrorCode, HoldfastError
+from domain.executions.execution import Verdict
+from domain.pairs.fidelity import PairFinding, PairOutcome
 from tests.store.samples import measurement, stored_case
-from workflows.contracts.errors import ErrorCode, HoldfastError
-from workflows.contracts.execution import Verdict
-from workflows.contracts.fidelity import PairFinding, PairOutcome
 
 DISAGREED = CheckedPair(
     case_index=2,

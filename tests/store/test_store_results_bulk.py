@@ -9,11 +9,11 @@ import pytest
 from clients.store import results
 from clients.store.read_models import CaseResult
 from clients.store.store import Store
+from domain.errors import ErrorCode, HoldfastError
+from domain.executions.execution import Verdict
+from domain.measuring.load import CaseOutcome, CaseType
 from tests.store.counting import row_counts
 from tests.store.samples import measured, new_execution, skipped, stored_case
-from workflows.contracts.errors import ErrorCode, HoldfastError
-from workflows.contracts.execution import Verdict
-from workflows.contracts.load import CaseOutcome, CaseType
 
 CASES = 12
 

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from clients.store.packing import MOST_RAW, packed, unpacked
 from clients.store.read_models import Arm, StoredSamples
 from clients.store.store import Store
+from domain.errors import ErrorCode, HoldfastError
+from domain.measuring.comparison import Comparison, Control, Finding
+from domain.measuring.load import CaseOutcome
+from domain.plans.slo import Percentile
 from tests.store.counting import row_counts
 from tests.store.samples import measured, skipped, stored_case
-from workflows.contracts.comparison import Comparison, Control, Finding
-from workflows.contracts.errors import ErrorCode, HoldfastError
-from workflows.contracts.load import CaseOutcome
-from workflows.contracts.slo import Percentile
 
 CASES = 8
 CONTROL = Control(requests=60, successes=59, success_p50_us=4, success_p95_us=5, success_p99_us=6, success_max_us=7)

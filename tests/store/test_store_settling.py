@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from clients.store.store import Store
+from domain.calls.model import FoundBy
+from domain.cases.real_verdicts import Settled
+from domain.errors import ErrorCode, HoldfastError
+from domain.executions.execution import Ending, Phase, Recovery, RunStatus, Verdict
+from domain.measuring.load import CaseOutcome
 from tests.store.samples import measured, measurement, new_execution, skipped, stored_case
-from workflows.contracts.calls import FoundBy
-from workflows.contracts.errors import ErrorCode, HoldfastError
-from workflows.contracts.execution import Ending, Phase, Recovery, RunStatus, Verdict
-from workflows.contracts.load import CaseOutcome
-from workflows.logic.real_verdicts import Settled
 
 FAILED = Settled(CaseOutcome.MEASURED, Verdict.FAILED, "it broke", FoundBy.REAL_FAULTS)
 PASSED = Settled(CaseOutcome.MEASURED, Verdict.PASSED, "", FoundBy.RULES)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from clients.store.store import Store
-from workflows.contracts.windows import ServiceStability, StabilityMoment
+from domain.executions.windows import ServiceStability, StabilityMoment
 
 STABLE = ServiceStability(service="reviews", stable=True, waited_seconds=0.25)
 NOT_STABLE = ServiceStability(service="shipping", stable=False, waited_seconds=120, detail="503")

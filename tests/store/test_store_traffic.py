@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from clients.store.store import Store
+from domain.errors import ErrorCode, HoldfastError
 from tests.store.counting import row_counts
 from tests.store.samples import answer, exchange
-from workflows.contracts.errors import ErrorCode, HoldfastError
 
 
 async def test_exchanges_come_back_as_they_were(store: Store, run: int) -> None:

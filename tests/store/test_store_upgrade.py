@@ -15,6 +15,8 @@ from clients.store.engine import create_engine, for_writing, reading, writing
 from clients.store.read_models import LogLevel
 from clients.store.store import Store
 from clients.store.tables import Row
+from domain.executions.execution import Ending, NewExecution, Phase, Recovery, RunStatus
+from domain.plans.canonical import canonical_json
 from tests.store.samples import (
     FAST,
     answer,
@@ -28,8 +30,6 @@ from tests.store.samples import (
     stored_request,
 )
 from tests.store.test_store_migrations import opened_elsewhere
-from workflows.contracts.execution import Ending, NewExecution, Phase, Recovery, RunStatus
-from workflows.logic.canonical import canonical_json
 
 SECRET = "hunter2-correct-horse"  # noqa: S105 - what must not be stored again
 Old = tuple[list[int], dict[str, list[Any]]]

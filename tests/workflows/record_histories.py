@@ -25,16 +25,16 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 
+from domain import names
+from domain.executions.execution import Execution
+from domain.executions.status import RunState
+from domain.names import WorkflowType
 from lab import Lab, LabSettings, PortChoice, load_topology
 from lab.misbehave import Action, Instruction, Misbehaviour
 from lab.names import Endpoint
 from tests.e2e.bench import ROOT, Bench, until
 from tests.leaks.duo import LEFT, PAIR, RIGHT, TOPOLOGY, Duo
 from worker import running
-from workflows import names
-from workflows.contracts.execution import Execution
-from workflows.contracts.status import RunState
-from workflows.names import WorkflowType
 
 FOLDER = Path(__file__).parent / "histories"
 TEMPORAL = Path(sys.executable).with_name("temporal")

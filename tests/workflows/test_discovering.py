@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from workflows.contracts.calls import CallsFound
+from domain.calls.model import CallsFound
+from domain.cases import coverage
 from workflows.discovering import DiscoveringRun
-from workflows.logic import coverage
 
 
 def discovering(captured: list[str], excluded: list[Any]) -> tuple[DiscoveringRun, list[int]]:

@@ -14,6 +14,7 @@ from temporalio.client import WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 
+from domain.names import WorkflowType
 from tests.workflows.record_histories import (
     CALLS_FINISHED,
     CALLS_HALF_OPEN,
@@ -26,7 +27,6 @@ from tests.workflows.record_histories import (
     under_way,
 )
 from worker import WORKFLOWS, sandbox
-from workflows.names import WorkflowType
 
 NAMES = sorted(path.stem for path in FOLDER.glob("*.json"))
 WHOLE = {

@@ -15,13 +15,13 @@ from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import Worker
 
+from domain.executions.execution import Execution
+from domain.measuring.load import BatchOrder, BatchReport, CaseRange, PageInput, PageReport
+from domain.names import load_queue
+from domain.timing import Timing, TimingPreset
 from tests.e2e.bench import until
 from tests.e2e.conftest import temporal
 from worker import sandbox
-from workflows.contracts.execution import Execution
-from workflows.contracts.load import BatchOrder, BatchReport, CaseRange, PageInput, PageReport
-from workflows.contracts.timing import Timing, TimingPreset
-from workflows.names import load_queue
 from workflows.windows.load_page import LoadPage
 
 __all__ = ["temporal"]

@@ -13,9 +13,9 @@ from temporalio import activity, workflow
 
 import activities
 from activities.toolbox import Toolbox
+from domain.names import WorkflowType
+from domain.timing import Timing
 from worker import WORKFLOWS, build_activities
-from workflows.contracts.timing import Timing
-from workflows.names import WorkflowType
 from workflows.windows.calls import CallsWindow
 from workflows.windows.fault import FaultWindow
 from workflows.windows.holding import Holding

@@ -8,14 +8,14 @@ from __future__ import annotations
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
+from domain.calls.model import CallsReport
+from domain.errors import ErrorCode
+from domain.executions.execution import ExecutionRef
+from domain.executions.windows import Closing, WindowInput, WindowKind
+from domain.names import RELEASE_SIGNAL, WorkflowType
+from domain.plans.durations import recordings_start
+from domain.traffic.summary import RecordingsOrder
 from workflows import policies
-from workflows.contracts.calls import CallsReport
-from workflows.contracts.errors import ErrorCode
-from workflows.contracts.execution import ExecutionRef
-from workflows.contracts.traffic import RecordingsOrder
-from workflows.contracts.windows import Closing, WindowInput, WindowKind
-from workflows.logic.durations import recordings_start
-from workflows.names import RELEASE_SIGNAL, WorkflowType
 from workflows.windows.holding import Holding
 
 with workflow.unsafe.imports_passed_through():

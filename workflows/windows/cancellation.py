@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, ChildWorkflowError
 
-from workflows.contracts.errors import ErrorCode
+from domain.errors import ErrorCode
 
 T = TypeVar("T")
 

@@ -12,11 +12,11 @@ from datetime import timedelta
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, FailureError
 
+from domain.calls.model import AskOrder
+from domain.executions.windows import Closing, FaultInput, WindowKind
+from domain.faults.model import CapturedFailure, FaultOrder, FaultReport, InjectionState
+from domain.names import RELEASE_SIGNAL, WorkflowType, fault_name, load_queue
 from workflows import policies
-from workflows.contracts.calls import AskOrder
-from workflows.contracts.faults import CapturedFailure, FaultOrder, FaultReport, InjectionState
-from workflows.contracts.windows import Closing, FaultInput, WindowKind
-from workflows.names import RELEASE_SIGNAL, WorkflowType, fault_name, load_queue
 from workflows.windows.cancellation import is_refusal, text_of
 from workflows.windows.holding import Holding
 

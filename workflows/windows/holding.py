@@ -11,9 +11,8 @@ from typing import Any, Generic, TypeVar, cast
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, FailureError
 
-from workflows import policies
-from workflows.contracts.errors import ErrorCode
-from workflows.contracts.windows import (
+from domain.errors import ErrorCode
+from domain.executions.windows import (
     Closing,
     LedgerEntry,
     LedgerState,
@@ -27,8 +26,9 @@ from workflows.contracts.windows import (
     WindowKind,
     WindowState,
 )
-from workflows.logic.durations import due_after
-from workflows.names import WINDOW_SIGNAL
+from domain.names import WINDOW_SIGNAL
+from domain.plans.durations import due_after
+from workflows import policies
 from workflows.windows.cancellation import despite_cancel, ensure_not_cancelled, text_of
 
 with workflow.unsafe.imports_passed_through():

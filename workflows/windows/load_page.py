@@ -9,11 +9,11 @@ from datetime import timedelta
 from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
+from domain.cases.cases import batches_in
+from domain.measuring.load import BatchOrder, BatchReport, CaseRange, LoadShare, PageInput, PageReport
+from domain.measuring.merging import CARRIED_CASES, merged
+from domain.names import PAUSE_SIGNAL, RESUME_SIGNAL, WorkflowType, load_queue
 from workflows import policies
-from workflows.contracts.load import BatchOrder, BatchReport, CaseRange, LoadShare, PageInput, PageReport
-from workflows.logic.cases import batches_in
-from workflows.logic.metrics import CARRIED_CASES, merged
-from workflows.names import PAUSE_SIGNAL, RESUME_SIGNAL, WorkflowType, load_queue
 from workflows.windows.cancellation import despite_cancel, ensure_not_cancelled
 from workflows.windows.together import close_all
 

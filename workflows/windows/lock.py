@@ -11,9 +11,8 @@ import asyncio
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, FailureError, is_cancelled_exception
 
-from workflows import policies
-from workflows.contracts.execution import Ending, ExecutionRef, Recovery
-from workflows.contracts.windows import (
+from domain.executions.execution import Ending, ExecutionRef, Recovery
+from domain.executions.windows import (
     Closing,
     LedgerState,
     LockInput,
@@ -23,8 +22,9 @@ from workflows.contracts.windows import (
     RunRef,
     WindowKind,
 )
-from workflows.logic.durations import preflight_bound, settled_within
-from workflows.names import WorkflowType
+from domain.names import WorkflowType
+from domain.plans.durations import preflight_bound, settled_within
+from workflows import policies
 from workflows.windows.cancellation import despite_cancel, text_of
 from workflows.windows.holding import Holding
 

@@ -13,15 +13,15 @@ from datetime import timedelta
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, FailureError
 
+from domain.calls.model import AskOrder
+from domain.cases.cases import case_at
+from domain.executions.windows import FaultInput, PairHold, WindowChanged, WindowKind, WindowState
+from domain.faults.model import FaultReport
+from domain.measuring.load import Case
+from domain.names import PAUSE_SIGNAL, WINDOW_SIGNAL, WorkflowType, load_queue, pair_fault_workflow_id
+from domain.pairs.fidelity import PairFinding, PairOutcome
+from domain.pairs.model import PairOrder, PairsReport, PairsWindowInput, UncheckedPair
 from workflows import policies
-from workflows.contracts.calls import AskOrder
-from workflows.contracts.faults import FaultReport
-from workflows.contracts.fidelity import PairFinding, PairOutcome
-from workflows.contracts.load import Case
-from workflows.contracts.pairs import PairOrder, PairsReport, PairsWindowInput, UncheckedPair
-from workflows.contracts.windows import FaultInput, PairHold, WindowChanged, WindowKind, WindowState
-from workflows.logic.cases import case_at
-from workflows.names import PAUSE_SIGNAL, WINDOW_SIGNAL, WorkflowType, load_queue, pair_fault_workflow_id
 from workflows.windows.cancellation import despite_cancel, is_refusal, text_of
 from workflows.windows.fault import FaultWindow
 from workflows.windows.holding import Holding

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from temporalio import workflow
 
+from domain.executions.execution import ExecutionRef
+from domain.executions.windows import Closing, WindowInput, WindowKind
+from domain.names import WorkflowType
+from domain.plans.durations import analysis_start
+from domain.traffic.summary import AnalysisOrder, AnalysisReport, RecordedService, RecordingsOrder
 from workflows import policies
-from workflows.contracts.execution import ExecutionRef
-from workflows.contracts.traffic import AnalysisOrder, AnalysisReport, RecordedService, RecordingsOrder
-from workflows.contracts.windows import Closing, WindowInput, WindowKind
-from workflows.logic.durations import analysis_start
-from workflows.names import WorkflowType
 from workflows.windows.holding import Holding
 
 with workflow.unsafe.imports_passed_through():

@@ -5,13 +5,13 @@ from __future__ import annotations
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError, FailureError
 
+from domain.cases.cases import BATCH_SIZE, pages_of
+from domain.errors import ErrorCode
+from domain.executions.execution import Phase, PhaseChange
+from domain.executions.windows import Closing, RulesWindowInput, StabilityMoment, WindowKind, WindowState
+from domain.measuring.load import CaseRange, LoadReport, PageInput, PageReport, RulesOrder
+from domain.names import PAUSE_SIGNAL, RESUME_SIGNAL, WorkflowType, page_workflow_id
 from workflows import policies
-from workflows.contracts.errors import ErrorCode
-from workflows.contracts.execution import Phase, PhaseChange
-from workflows.contracts.load import CaseRange, LoadReport, PageInput, PageReport, RulesOrder
-from workflows.contracts.windows import Closing, RulesWindowInput, StabilityMoment, WindowKind, WindowState
-from workflows.logic.cases import BATCH_SIZE, pages_of
-from workflows.names import PAUSE_SIGNAL, RESUME_SIGNAL, WorkflowType, page_workflow_id
 from workflows.windows.holding import Holding
 from workflows.windows.load_page import LoadPage
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from workflows.logic.statistics.resampling import Blocks
+from domain.measuring.statistics.resampling import Blocks
 
 MEDIAN_US = 50_000
 

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workflows.logic.statistics.families import HOLM_UP_TO, benjamini_hochberg, confirmed, holm
+from domain.measuring.statistics.families import HOLM_UP_TO, benjamini_hochberg, confirmed, holm
 
 P_VALUES = st.lists(st.floats(0, 1), max_size=30)
 

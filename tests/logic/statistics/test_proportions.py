@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import comb
 
-from workflows.logic.statistics.proportions import (
+from domain.measuring.statistics.proportions import (
     Failures,
     more_requests,
     rise_at_least,

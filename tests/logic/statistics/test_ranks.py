@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workflows.logic.percentiles import nearest_rank as peers
-from workflows.logic.statistics.intervals import lower_rank, nearest_rank, quantile_bounds, upper_rank
-from workflows.logic.statistics.support import least_successes, supported
+from domain.measuring.percentiles import nearest_rank as peers
+from domain.measuring.statistics.intervals import lower_rank, nearest_rank, quantile_bounds, upper_rank
+from domain.measuring.statistics.support import least_successes, supported
 
 PERCENTILES = st.sampled_from([0.5, 0.95, 0.99])
 

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
+from domain.measuring.comparison import Comparison, Finding
+from domain.measuring.percentiles import nearest_rank
+from domain.measuring.statistics.regression import LEAST_BLOCKS, RegressionSpec, _Resampled, compare
+from domain.measuring.statistics.resampling import Blocks
+from domain.plans.slo import Percentile, Regression
+from domain.plans.validation.load_rules import LEAST_SUCCESSES
 from tests.logic.statistics.arms import arm, rounds
-from workflows.contracts.comparison import Comparison, Finding
-from workflows.contracts.slo import Percentile, Regression
-from workflows.logic.load_rules import LEAST_SUCCESSES
-from workflows.logic.percentiles import nearest_rank
-from workflows.logic.statistics.regression import LEAST_BLOCKS, RegressionSpec, _Resampled, compare
-from workflows.logic.statistics.resampling import Blocks
 
 SPEC = RegressionSpec()
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workflows.logic.percentiles import nearest_rank as peers
-from workflows.logic.statistics.resampling import (
+from domain.measuring.percentiles import nearest_rank as peers
+from domain.measuring.statistics.resampling import (
     MOST_BLOCKS,
     Blocks,
     autocorrelation,

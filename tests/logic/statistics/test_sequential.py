@@ -6,11 +6,11 @@ from math import log
 import numpy as np
 import pytest
 
+from domain.measuring.comparison import Finding
+from domain.measuring.statistics.regression import RegressionSpec
+from domain.measuring.statistics.resampling import Blocks
+from domain.measuring.statistics.sequential import Look, SequentialTest, Wald, discount, look, thresholds
 from tests.logic.statistics.arms import MEDIAN_US, arm, rounds
-from workflows.contracts.comparison import Finding
-from workflows.logic.statistics.regression import RegressionSpec
-from workflows.logic.statistics.resampling import Blocks
-from workflows.logic.statistics.stopping import Look, SequentialTest, Wald, discount, look, thresholds
 
 SPEC = RegressionSpec()
 P95_US = MEDIAN_US * np.exp(0.5 * 1.6448536)

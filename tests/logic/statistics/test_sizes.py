@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from workflows.logic.statistics.sizes import requests_needed
+from domain.measuring.statistics.sizes import requests_needed
 
 
 @pytest.mark.parametrize(

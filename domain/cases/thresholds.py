@@ -1,0 +1,55 @@
+"""Which thresholds hold for a case: the plan's, or those of the override that names it most particularly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+from domain.measuring.load import Case
+from domain.plans.exclusions import case_forms, normal_form
+from domain.plans.plan import Plan
+from domain.plans.slo import Limits, Percentile, Regression, RelativeLimits, SloOverride
+
+_LIMITS = tuple(Limits.model_fields)
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """What one case must meet."""
+
+    limits: Limits
+    relative: RelativeLimits | None = None
+    regression: Regression | None = None
+    budget: timedelta | None = None
+    """Designed time that is judged instead of latency and comparison; all of these are unset then."""
+    budget_percentile: Percentile = Percentile.P95
+
+
+class PlanThresholds:
+    """The thresholds of a plan's cases."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._slo = plan.slo
+        self._overrides = {normal_form(one.case): one for one in plan.slo.overrides}
+        common = {name: getattr(plan.slo, name) for name in _LIMITS}
+        self._common = Thresholds(_limits(common), plan.slo.relative_to_baseline, plan.slo.regression)
+
+    def of(self, case: Case) -> Thresholds:
+        """Those of one case. The baseline has no override."""
+        found = next((self._overrides[form] for form in case_forms(case) if form in self._overrides), None)
+        return self._common if found is None else self._changed(found)
+
+    def _changed(self, override: SloOverride) -> Thresholds:
+        given = {name: one for name in _LIMITS if (one := getattr(override, name)) is not None}
+        if override.budget is None:
+            return replace(self._common, limits=self._common.limits.model_copy(update=given))
+        # All that is left of the limits beside a budget is the share of errors.
+        errors = given.get("error_rate", self._slo.error_rate)
+        percentile = self._slo.regression.percentile if self._slo.regression else Percentile.P95
+        return Thresholds(_limits({"error_rate": errors}), budget=override.budget, budget_percentile=percentile)
+
+
+def _limits(given: dict[str, Any]) -> Limits:
+    """Of values that were read already."""
+    return Limits.model_construct(**given)

@@ -1,0 +1,51 @@
+"""What a run that is over leaves in its panels: nothing of it is still going on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from domain.executions.execution import Phase, RunStatus
+from domain.executions.status import AnalysisPanel, InjectionRow, RunState, WindowRow
+from domain.executions.windows import WindowKind, WindowState
+from domain.faults.model import InjectionState
+
+_DONE = (InjectionState.RECOVERED, InjectionState.FAILED)
+
+
+def counted(rows: Sequence[InjectionRow]) -> dict[str, Any]:
+    """The injections of a state, and how many of them are done and running."""
+    states = [row.state for row in rows]
+    return {
+        "injections": list(rows),
+        "injections_completed": sum(state in _DONE for state in states),
+        "injections_running": states.count(InjectionState.RUNNING),
+    }
+
+
+def over(state: RunState, status: RunStatus, message: str) -> dict[str, Any]:
+    """An analysis that was cut short did not complete, and a fault whose window has ended does not run."""
+    ends = {row.service: row for row in state.windows if row.kind is WindowKind.FAULT}
+    rows = [_ended(row, ends.get(row.service)) for row in state.injections]
+    return {"analysis": _analysis(state, status, message), **counted(rows)}
+
+
+def _analysis(state: RunState, status: RunStatus, message: str) -> AnalysisPanel:
+    panel = state.analysis
+    begun = panel.state == "recording" or any(one.phase is Phase.ANALYZING_PATTERNS for one in state.phases)
+    if not begun or panel.state == "completed":
+        return panel
+    if status is RunStatus.CANCELLED:
+        return panel.model_copy(update={"state": "cancelled"})
+    return panel.model_copy(update={"state": "failed", "error": message})
+
+
+def _ended(row: InjectionRow, window: WindowRow | None) -> InjectionRow:
+    """Without a report of its window: the run was ended while the fault was on."""
+    if row.state is not InjectionState.RUNNING or window is None:
+        return row
+    if window.state is WindowState.CLOSED:
+        return row.model_copy(update={"state": InjectionState.RECOVERED})
+    if window.state is WindowState.UNVERIFIED:
+        return row.model_copy(update={"state": InjectionState.FAILED, "error": window.detail})
+    return row

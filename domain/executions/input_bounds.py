@@ -1,0 +1,107 @@
+"""What an input must be before anything walks through it: JSON values only, not too deep, not too large."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+from domain.base import Contract
+from domain.errors import Problem
+from domain.plans.validation.wording import inner_path, kind_of, shown
+
+LARGEST_PLAN = 262_144
+"""Bytes of JSON: what a workflow's payload should stay under."""
+
+DEEPEST = 40
+MOST_VALUES = 50_000
+"""Values in a document. Shared parts (YAML aliases) count as often as they are used."""
+
+_LARGEST_INTEGER = 2**63
+_MISTAKES = {
+    "depth": f"nested deeper than {DEEPEST} levels",
+    "values": f"more than {MOST_VALUES} values",
+}
+
+
+class _TooMuchError(Exception):
+    """The document cannot be walked to its end."""
+
+
+class Bounded(Contract):
+    """A document of JSON values, where each value that JSON does not have is replaced by null and told."""
+
+    text: str | None
+    """As JSON; None when the document is beyond bounds as a whole."""
+    document: Any = None
+    problems: list[Problem] = []
+
+
+def bounded(raw: object) -> Bounded:
+    """Check what pydantic and the rules rely on, without relying on anything."""
+    walk = _Walk()
+    try:
+        document = walk.copy(raw, "", 0)
+        text = json.dumps(document, allow_nan=False, separators=(",", ":"))
+    except _TooMuchError as error:
+        return Bounded(text=None, problems=[Problem(path="", message=str(error), hint="a plan is far smaller")])
+    size = len(text)
+    if size > LARGEST_PLAN:
+        message = f"{size} bytes of JSON; at most {LARGEST_PLAN} can be handed to a run"
+        return Bounded(text=None, problems=[Problem(path="", message=message, hint="make request.json smaller")])
+    return Bounded(text=text, document=document, problems=walk.problems)
+
+
+class _Walk:
+    def __init__(self) -> None:
+        self.problems: list[Problem] = []
+        self._values = 0
+
+    def copy(self, value: object, path: str, depth: int) -> Any:
+        self._values += 1
+        if depth > DEEPEST:
+            raise _TooMuchError(_MISTAKES["depth"])
+        if self._values > MOST_VALUES:
+            raise _TooMuchError(_MISTAKES["values"])
+        if isinstance(value, dict):
+            return self._mapping(value, path, depth)
+        if isinstance(value, list):
+            return [self.copy(one, inner_path(path, position), depth + 1) for position, one in enumerate(value)]
+        mistake = _mistake(value)
+        if mistake is None:
+            return value
+        self.problems.append(Problem(path=path, message=mistake[0], hint=mistake[1]))
+        return None
+
+    def _mapping(self, value: dict[Any, Any], path: str, depth: int) -> dict[str, Any]:
+        copied = {}
+        for name, one in value.items():
+            if isinstance(name, str) and _encodable(name):
+                copied[name] = self.copy(one, inner_path(path, name), depth + 1)
+            else:
+                message = f"a field's name must be text, not {kind_of(name)}"
+                self.problems.append(Problem(path=path, message=message, hint="put the name in quotes"))
+        return copied
+
+
+def _mistake(value: object) -> tuple[str, str] | None:
+    """What keeps a single value from being JSON, and what to do."""
+    if value is None or isinstance(value, bool):
+        return None
+    if isinstance(value, str):
+        return None if _encodable(value) else ("holds half a character (a lone surrogate)", "write the text as UTF-8")
+    if isinstance(value, int):
+        if -_LARGEST_INTEGER <= value < _LARGEST_INTEGER:
+            return None
+        return ("is a whole number of more than 64 bits", "put it in quotes")
+    if isinstance(value, float):
+        return None if math.isfinite(value) else (f"{shown(value)} is not a number that JSON has", "put it in quotes")
+    return (f"is {kind_of(value)}, which JSON does not have", "put it in quotes")
+
+
+def _encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,189 @@
+"""What the input of a workflow must keep to beyond its shape, checked once: at its first task, before it acts.
+
+Never later. A window under way has something switched on, and must close on every worker; a bound that is new, or was
+too narrow, must not keep it from reading its own order. So these types check nothing unless the reader says that the
+workflow is about to start (`workflows/intake.py`).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import uuid
+from collections.abc import Callable
+from datetime import timedelta
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, ValidationInfo, ValidatorFunctionWrapHandler, WrapValidator
+
+from domain.base import UnfitError
+from domain.units import LONGEST
+
+
+class Reading(StrEnum):
+    """Pydantic's validation context: why something is read."""
+
+    AT_START = "at_start"
+    """A workflow is about to begin with it. Anything else reads without a context, and leniently."""
+
+
+def is_start(info: ValidationInfo) -> bool:
+    """Whether what is read is the input of a workflow that has done nothing yet."""
+    return info.context is Reading.AT_START
+
+
+def at_start(check: Callable[[Any], None]) -> AfterValidator:
+    """Make a check of a value one that is made at the start only; it raises `UnfitError`."""
+
+    def checked(value: Any, info: ValidationInfo) -> Any:
+        if is_start(info):
+            check(value)
+        return value
+
+    return AfterValidator(checked)
+
+
+MOST_SERVICES = 1_000
+"""Of one plan."""
+MOST_CASES = 1 + MOST_SERVICES + MOST_SERVICES * (MOST_SERVICES - 1) // 2
+MOST_BATCHES = 1_000
+"""Of one page: keeps its history short."""
+MOST_AT_ONCE = 16
+"""Batches, as `load.batches_at_once`."""
+LARGEST_ID = 2**53 - 1
+
+LONGEST_HOLD = LONGEST + timedelta(hours=1)
+"""Of a window that holds something itself. The longest is a recording's: `timeouts.analyze`, at most 7 days, and a few
+minutes for the analysis to begin."""
+
+LONGEST_BATCH = timedelta(days=365 * 1_000)
+"""A plan may allow 10 years of load if every request times out; a batch of it has its warm-up and a share of the load
+besides. Temporal's own limit is ten times as much."""
+
+SHORTEST_INTERVAL = timedelta(milliseconds=10)
+"""Of the machinery: with a shorter one a poll is a flood."""
+LONGEST_INTERVAL = timedelta(hours=1)
+
+LONGEST_TEXT = 1_000
+"""Characters of a workflow's id, as the server allows."""
+
+_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_RECORD = re.compile(r"hf[0-9a-z]{1,11}x")
+
+
+def seconds_between(least: float, most: timedelta) -> AfterValidator:
+    """Finite seconds, above `least` and at most `most`."""
+
+    def check(value: float) -> None:
+        if not math.isfinite(value):
+            raise UnfitError("must be a finite number of seconds", "it bounds how long something may stay on")
+        if not least < value <= most.total_seconds():
+            raise UnfitError(f"{value:g} is no time that a plan can ask for", _above(least, most))
+
+    return at_start(check)
+
+
+def _above(least: float, most: timedelta) -> str:
+    return f"above {least:g} and at most {most.total_seconds():.0f} seconds"
+
+
+def _interval(value: timedelta) -> None:
+    if not SHORTEST_INTERVAL <= value <= LONGEST_INTERVAL:
+        shortest, longest = SHORTEST_INTERVAL.total_seconds(), LONGEST_INTERVAL.total_seconds()
+        raise UnfitError("is no interval that a worker can keep", f"at least {shortest:g} and at most {longest:g} s")
+
+
+def _pause(value: timedelta) -> None:
+    if value != timedelta(0):
+        _interval(value)
+
+
+def number_between(least: int, most: int) -> AfterValidator:
+    """A whole number from `least` to `most`."""
+
+    def check(value: int) -> None:
+        if not least <= value <= most:
+            raise UnfitError("is out of bounds", f"at least {least} and at most {most}")
+
+    return at_start(check)
+
+
+def _text(value: str) -> None:
+    if not value or len(value) > LONGEST_TEXT or not value.isprintable():
+        raise UnfitError("must be printable text", f"1 to {LONGEST_TEXT} characters on one line")
+
+
+def _name(value: str) -> None:
+    if not _NAME.fullmatch(value):
+        raise UnfitError("is no name", "lower-case letters, digits and hyphens, at most 63")
+
+
+def _name_or_nothing(value: str) -> None:
+    if value:
+        _name(value)
+
+
+def _record(value: str) -> None:
+    if not _RECORD.fullmatch(value):
+        raise UnfitError("is no record id", "hf, up to 11 digits in base 36, x")
+
+
+def _run_id(value: str) -> None:
+    try:
+        canonical = str(uuid.UUID(value))
+    except ValueError:
+        canonical = ""
+    if not canonical or canonical != value.lower():
+        raise UnfitError("is no run id", "the server's run ids are UUIDs")
+
+
+def at_most(count: int) -> WrapValidator:
+    """A list of at most so many, counted before its values are read."""
+
+    def checked(value: Any, handler: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
+        if is_start(info) and isinstance(value, list) and len(value) > count:
+            raise UnfitError("has too many values", f"at most {count}")
+        return handler(value)
+
+    return WrapValidator(checked)
+
+
+Interval = Annotated[timedelta, at_start(_interval)]
+"""One of the machinery's own, within what a worker can keep."""
+
+Pause = Annotated[timedelta, at_start(_pause)]
+"""As `Interval`, or none at all."""
+
+HoldSeconds = Annotated[float, seconds_between(0, LONGEST_HOLD)]
+"""How long something may be on."""
+
+BatchSeconds = Annotated[float, seconds_between(0, LONGEST_BATCH)]
+"""Upper bound on one batch."""
+
+ExecutionId = Annotated[int, number_between(1, LARGEST_ID)]
+"""A run's id: 53 bits."""
+
+ContentId = Annotated[int, number_between(0, 2**63 - 1)]
+"""What the peers know a plan or its request by."""
+
+CaseIndex = Annotated[int, number_between(0, MOST_CASES)]
+"""Of a case, or the end of a range of them."""
+
+Text = Annotated[str, at_start(_text)]
+"""Such as a workflow's id."""
+
+RunId = Annotated[str, at_start(_run_id)]
+"""Of one run of a workflow."""
+
+Label = Annotated[str, at_start(_name)]
+"""The name of a service or a namespace (`domain.plans.system.Name`)."""
+
+LabelOrNone = Annotated[str, at_start(_name_or_nothing)]
+"""As `Label`, or empty."""
+
+RecordId = Annotated[str, at_start(_record)]
+"""Of a run's rules at the proxy."""
+
+Services = Annotated[list[Label], at_most(MOST_SERVICES)]
+"""Names of a plan's services."""

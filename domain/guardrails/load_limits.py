@@ -1,0 +1,160 @@
+"""How much load a plan asks for, held against what the worker allows. Asked again before every batch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from datetime import timedelta
+
+from domain.cases.cases import BATCH_SIZE, batches_in, case_count, cases_in, pair_count
+from domain.errors import Problem
+from domain.executions.windows import MOST_ROUNDS
+from domain.guardrails.model import FAULTS_OF_A_PAIR, Guardrails
+from domain.measuring.blocks import GROUP_SIZE, groups_of, has_control
+from domain.measuring.load import CaseRange
+from domain.pairs.comparing import MOST_PAIRS
+from domain.plans.durations import (
+    ANALYSIS_SENDS,
+    CALL_LOOKS,
+    MOST_DISCOVERY_PAIRS,
+    pair_requests,
+    single_requests,
+)
+from domain.plans.exclusions import PlanExclusions
+from domain.plans.plan import Plan
+from domain.units import format_duration, format_rate
+
+MAX_RATE = "HOLDFAST_MAX_RATE"
+MAX_IN_FLIGHT = "HOLDFAST_MAX_IN_FLIGHT"
+MAX_REQUESTS = "HOLDFAST_MAX_REQUESTS"
+MAX_LOAD_DURATION = "HOLDFAST_MAX_LOAD_DURATION"
+
+IN_FLIGHT = 1_000
+"""Requests of an open model that a batch has under way at most: each has a socket, and a process has few thousand."""
+
+_WHERE = "where the worker is started"
+
+
+def load_problems(plan: Plan, rails: Guardrails) -> Iterator[Problem]:
+    """Everything in which a plan asks for more load than this worker sends."""
+    yield from _rate(plan, rails)
+    flying, field = in_flight(plan), "concurrency" if plan.load.rate is None else "rate"
+    if flying > rails.max_in_flight:
+        lower = "lower it" if plan.load.rate is None else "lower it or request.timeout"
+        yield Problem(
+            path=f"load.{field}",
+            message=f"up to {flying} requests under way at once; the worker allows {rails.max_in_flight}",
+            hint=f"{lower}, or raise {MAX_IN_FLIGHT} {_WHERE}",
+        )
+    bound = _most_load(plan)
+    if bound + _beside_load(plan, rails) > rails.max_requests or _lasts(plan, bound) > rails.max_load_duration:
+        # Counting case by case takes seconds for a thousand services, so only a plan that may be refused is counted.
+        yield from _totals(plan, rails, _counted_load(plan))
+
+
+def overrun(plan: Plan, rails: Guardrails, since_load_began: timedelta) -> list[Problem]:
+    """What is wrong with sending another batch after so long: nothing, or that the load has taken all its time."""
+    if since_load_began <= rails.max_load_duration:
+        return []
+    most = format_duration(rails.max_load_duration)
+    message = f"the load of {plan.name} has taken longer than the {most} that the worker allows"
+    return [Problem(path="load", message=message, hint=f"make it smaller, or raise {MAX_LOAD_DURATION} {_WHERE}")]
+
+
+def in_flight(plan: Plan) -> int:
+    """Requests of the load test that may be under way at once, with every answer as late as it may be."""
+    load = plan.load
+    if load.rate is None:
+        return load.concurrency
+    held = max(1, math.ceil(load.rate * plan.request.timeout.total_seconds()))
+    return min(held, IN_FLIGHT * load.batches_at_once)
+
+
+def groups_and_controls(plan: Plan) -> tuple[int, int]:
+    """How many groups of cases there are, and how many have a control."""
+    return _counts(plan)[1:]
+
+
+def _counts(plan: Plan) -> tuple[int, int, int]:
+    """Cases that are measured, their groups, and how many of these have a control."""
+    on_purpose, measured, groups, controls = PlanExclusions(plan), 0, 0, 0
+    for batch in batches_in(CaseRange(first=0, end=case_count(len(plan.services))), BATCH_SIZE):
+        cases = [case for case in cases_in(plan.service_names, batch) if on_purpose.reason(case) is None]
+        found = groups_of(plan, cases)
+        measured += len(cases)
+        groups += len(found)
+        controls += sum(has_control(plan, group) for group in found)
+    return measured, groups, controls
+
+
+def _rate(plan: Plan, rails: Guardrails) -> Iterator[Problem]:
+    rates = {"load.rate": plan.load.rate}
+    if plan.stop.request.error_rate is not None:
+        rates["stop.request.every"] = 1 / plan.stop.request.every.total_seconds()
+    if plan.stop.health.url is not None:
+        rates["stop.health.every"] = 1 / plan.stop.health.every.total_seconds()
+    for path, rate in rates.items():
+        if rate is not None and rate > rails.max_rate:
+            allowed = format_rate(rails.max_rate)
+            yield Problem(
+                path=path,
+                message=f"{format_rate(rate)} is more than the {allowed} that the worker allows",
+                hint=f"{'lower' if path == 'load.rate' else 'lengthen'} it, or raise {MAX_RATE} {_WHERE}",
+            )
+
+
+def _totals(plan: Plan, rails: Guardrails, load: int) -> Iterator[Problem]:
+    field = "requests" if plan.load.max_requests is None else "max_requests"
+    requests = load + _beside_load(plan, rails)
+    if requests > rails.max_requests:
+        yield Problem(
+            path=f"load.{field}",
+            message=f"up to {requests} requests in one run; the worker allows {rails.max_requests}",
+            hint=f"lower it, leave out cases with exclude, or raise {MAX_REQUESTS} {_WHERE}",
+        )
+    lasts = _lasts(plan, load)
+    if lasts > rails.max_load_duration:
+        yield Problem(
+            path="load.rate",
+            message=f"up to {load} requests at this rate take {format_duration(_whole(lasts))}; "
+            f"the worker allows {format_duration(rails.max_load_duration)}",
+            hint=f"send fewer or faster, or raise {MAX_LOAD_DURATION} {_WHERE}",
+        )
+
+
+def _most_load(plan: Plan) -> int:
+    """Requests of the load test, without a look at its exclusions: never fewer than there are."""
+    cases = case_count(len(plan.services))
+    compared = plan.slo.compares
+    # A batch's groups are six cases each but the last, and the baseline is a group of its own.
+    groups = cases // GROUP_SIZE + -(-cases // BATCH_SIZE) + 1 if compared else cases
+    return cases * plan.load.most_requests + groups * (plan.warm_up + compared * plan.load.most_requests)
+
+
+def _counted_load(plan: Plan) -> int:
+    measured, groups, controls = _counts(plan)
+    return (measured + controls) * plan.load.most_requests + groups * plan.warm_up
+
+
+def _beside_load(plan: Plan, rails: Guardrails) -> int:
+    steady = 3 * plan.steady_state.requests if plan.steady_state.check else 0
+    calls = 1 + CALL_LOOKS * MOST_ROUNDS + len(plan.services) * single_requests(plan)
+    return ANALYSIS_SENDS + steady + calls + _really_broken(plan, rails) * pair_requests(plan)
+
+
+def _really_broken(plan: Plan, rails: Guardrails) -> int:
+    """Pairs that may be run with two real faults."""
+    if rails.max_active_faults < FAULTS_OF_A_PAIR:
+        return 0
+    return min(pair_count(len(plan.services)), MOST_DISCOVERY_PAIRS + MOST_PAIRS)
+
+
+def _lasts(plan: Plan, load: int) -> timedelta:
+    """What the load takes however fast the answers come: nothing that can be known, where no rate is given."""
+    if plan.load.rate is None:
+        return timedelta(0)
+    return timedelta(seconds=min(load / plan.load.rate, timedelta(days=100_000).total_seconds()))
+
+
+def _whole(span: timedelta) -> timedelta:
+    return timedelta(seconds=math.ceil(span.total_seconds()))

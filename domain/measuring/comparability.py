@@ -1,0 +1,111 @@
+"""Whether two runs can be held against each other: only when the same was asked of the same system in the same way.
+
+Limits may differ (`slo`), and so may whatever acts on nothing while cases are measured: names, stop conditions,
+time limits of the stages. Values of a request are not told, because they may be secret; only where they are.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from domain.plans.environments import environment_in
+from domain.plans.plan import Plan, ServiceUnderTest
+
+_NOTHING = "nothing"
+_SHOWN = 60
+"""Characters of a value that are told."""
+
+
+def differences(before: Plan, after: Plan) -> list[str]:
+    """Why runs of these plans cannot be compared, a sentence each; none when they can."""
+    return [*_environments(before, after), *_requests(before, after), *_loads(before, after), *_services(before, after)]
+
+
+def other_limits(before: Plan, after: Plan) -> bool:
+    """Whether verdicts of the two are of different limits, so that a change of verdict says nothing."""
+    return before.slo != after.slo
+
+
+def other_address(before: Plan, after: Plan) -> bool:
+    """Whether the same named environment was met at another address."""
+    return _origin(before.request.url) != _origin(after.request.url)
+
+
+def _environments(before: Plan, after: Plan) -> Iterator[str]:
+    ours, theirs = environment_in(before), environment_in(after)
+    if ours != theirs:
+        yield f"different environments: {ours}, then {theirs}"
+    if before.system.namespace != after.system.namespace:
+        yield f"different namespaces: {before.system.namespace}, then {after.system.namespace}"
+
+
+def _requests(before: Plan, after: Plan) -> Iterator[str]:
+    """Where the environment has a name, that says which system it is, and hosts and ports may change."""
+    named = before.system.environment is not None and before.system.environment == after.system.environment
+    ours, theirs = (
+        plan.request.model_dump(mode="json", by_alias=True, exclude={"repeatable"}) for plan in (before, after)
+    )
+    for one in (ours, theirs) if named else ():
+        one["url"] = _without_origin(one["url"])
+        if one["login"] is not None:
+            one["login"]["url"] = _without_origin(one["login"]["url"])
+    found = [path for path, *_ in _changes(ours, theirs, "request")]
+    # A server may mind the order of fields, and then it is not sent the same.
+    if not found and json.dumps(ours) != json.dumps(theirs):
+        found = ["the order of its fields"]
+    if found:
+        yield f"different requests: {', '.join(found)}"
+
+
+def _loads(before: Plan, after: Plan) -> Iterator[str]:
+    ours, theirs = (plan.load.model_dump(mode="json", exclude={"warm_up"}) for plan in (before, after))
+    changes = [f"{path} {_told(one)}, then {_told(other)}" for path, one, other in _changes(ours, theirs, "load")]
+    if before.warm_up != after.warm_up:
+        changes.append(f"warm-up of {before.warm_up} requests, then {after.warm_up}")
+    if before.slo.compares != after.slo.compares:
+        ways = ["beside the baseline" if plan.slo.compares else "alone" for plan in (before, after)]
+        changes.append(f"cases measured {ways[0]}, then {ways[1]}")
+    if changes:
+        yield f"different loads: {'; '.join(changes)}"
+
+
+def _services(before: Plan, after: Plan) -> Iterator[str]:
+    missing = sorted(set(before.service_names) ^ set(after.service_names))
+    if missing:
+        yield f"different services: {', '.join(missing)} only in one of them"
+    for name in sorted(set(before.service_names) & set(after.service_names)):
+        ours, theirs = _fault(before.service(name)), _fault(after.service(name))
+        for path, one, other in _changes(ours, theirs, name):
+            yield f"different faults: {path} {_told(one)}, then {_told(other)}"
+
+
+def _fault(service: ServiceUnderTest) -> dict[str, Any]:
+    """How it fails. Whom it calls only decides what is broken at the same time."""
+    return service.model_dump(mode="json", include={"fault", "substitute_status"})
+
+
+def _changes(one: Any, other: Any, path: str) -> Iterator[tuple[str, Any, Any]]:
+    """Every place where two documents differ, with both values."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        for name in dict.fromkeys([*one, *other]):
+            yield from _changes(one.get(name), other.get(name), f"{path}.{name}")
+    elif one != other:
+        yield path, one, other
+
+
+def _told(value: Any) -> str:
+    text = _NOTHING if value is None else str(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _without_origin(url: str) -> str:
+    parts = urlsplit(url)
+    return urlunsplit(("", "", parts.path or "/", parts.query, parts.fragment))

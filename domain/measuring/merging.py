@@ -1,0 +1,64 @@
+"""Merging what batches and pages found, so that a run of any size can be shown while it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from domain.executions.execution import CaseVerdict
+from domain.measuring.load import CaseOutcome
+from domain.measuring.metrics import LoadMetrics
+
+SHOWN_CASES = 200
+"""Cases with their metrics in the status of a run: all of them for up to 18 services. The store has every one."""
+
+CARRIED_CASES = 50
+"""Cases with their metrics that one page hands on, when it has more: every workflow's history keeps them."""
+
+
+def metrics_of(cases: Sequence[CaseVerdict]) -> LoadMetrics:
+    """The metrics of some cases."""
+    measured = [case for case in cases if case.outcome == CaseOutcome.MEASURED]
+    by_p95 = max((case for case in measured if case.p95_ms is not None), key=_p95, default=None)
+    by_max = max((case for case in measured if case.max_ms is not None), key=_max, default=None)
+    return LoadMetrics(
+        measured=len(measured),
+        error_rate_sum=sum(case.error_rate or 0 for case in measured),
+        worst_p95_ms=by_p95.p95_ms if by_p95 else None,
+        worst_p95_case=by_p95.case_id if by_p95 else "",
+        worst_max_ms=by_max.max_ms if by_max else None,
+        worst_max_case=by_max.case_id if by_max else "",
+        cases=sorted(cases, key=worst_first),
+    )
+
+
+def merged(one: LoadMetrics, other: LoadMetrics, most_cases: int) -> LoadMetrics:
+    """Both together, with at most so many cases, the worst of them."""
+    by_p95 = max((one, other), key=lambda metrics: _or_least(metrics.worst_p95_ms))
+    by_max = max((one, other), key=lambda metrics: _or_least(metrics.worst_max_ms))
+    return LoadMetrics(
+        measured=one.measured + other.measured,
+        error_rate_sum=one.error_rate_sum + other.error_rate_sum,
+        worst_p95_ms=by_p95.worst_p95_ms,
+        worst_p95_case=by_p95.worst_p95_case,
+        worst_max_ms=by_max.worst_max_ms,
+        worst_max_case=by_max.worst_max_case,
+        cases=sorted([*one.cases, *other.cases], key=worst_first)[:most_cases],
+    )
+
+
+def _p95(case: CaseVerdict) -> float:
+    return case.p95_ms or 0
+
+
+def _max(case: CaseVerdict) -> float:
+    return case.max_ms or 0
+
+
+def _or_least(value: float | None) -> float:
+    return -1.0 if value is None else value
+
+
+def worst_first(case: CaseVerdict) -> tuple[bool, float, float, str]:
+    """What was not measured last; errors weigh more than slowness, which is p95 or, of few requests, the slowest."""
+    slowness = case.p95_ms or case.max_ms or 0
+    return case.outcome != CaseOutcome.MEASURED, -(case.error_rate or 0), -slowness, case.case_id

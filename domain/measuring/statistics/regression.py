@@ -1,0 +1,214 @@
+"""Whether a case is slower than its control by more than the margin: yes, no, or not yet to be said (measuring.md 3).
+
+A percentile bootstrap of the ratio of the two arms' percentiles. Requests are resampled one by one, unless they
+depend on each other: then whole blocks are, and block i of both arms together when both have as many, because they are
+of the same round and what slowed the system in it slowed both.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from math import ceil, log, sqrt
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import ndtr, ndtri, stdtr, stdtrit
+
+from domain.measuring.comparison import Comparison, Finding
+from domain.measuring.statistics.intervals import nearest_rank
+from domain.measuring.statistics.resampling import (
+    Blocks,
+    Latencies,
+    autocorrelation,
+    block_weights,
+    blocks_resampled,
+    joined,
+    pooled,
+    requests_resampled,
+)
+from domain.measuring.statistics.support import least_successes
+from domain.plans.slo import Percentile, Regression
+
+ROUNDS = 2_000
+"""Bootstrap samples."""
+DEPENDENT_FROM = 0.1
+"""Autocorrelation at lag 1 above which blocks are the unit, not requests."""
+LEAST_BLOCKS = 5
+"""Blocks of an arm below which they say nothing of how much blocks differ."""
+DECIDES_WITH = 0.8
+"""Chance that the number of further requests named really decides, if the ratio is as measured."""
+MOST_MORE = 1_000_000
+"""Further requests above which none are named: no plan may send them."""
+_TAIL_FROM = 10
+"""Bootstrap samples on the other side of the limit below which their number says little of a p-value."""
+
+
+@dataclass(frozen=True)
+class RegressionSpec:
+    """What is compared, and what counts as slower: the plan's `slo.regression` in numbers."""
+
+    percentile: Percentile = Percentile.P95
+    margin: float = 0.10
+    """Share of the control's percentile."""
+    at_least_us: float = 5_000.0
+    """Microseconds; the larger of the two counts."""
+    confidence: float = 0.95
+    """With which each bound of the ratio holds."""
+
+    @classmethod
+    def of(cls, regression: Regression) -> RegressionSpec:
+        """As the plan says it."""
+        return cls(
+            percentile=regression.percentile,
+            margin=regression.margin / 100,
+            at_least_us=regression.at_least / timedelta(microseconds=1),
+            confidence=regression.confidence / 100,
+        )
+
+    def limit(self, control_us: float) -> float:
+        """The ratio up to which a case is not slower, beside a control whose percentile is so many microseconds."""
+        return max(1 + self.margin, 1 + self.at_least_us / max(control_us, 1.0))
+
+
+@dataclass(frozen=True)
+class _Resampled:
+    """Ratios in bootstrap samples, and of how many units they were drawn; None for so many that it does not matter."""
+
+    ratios: Latencies
+    """Ascending."""
+    blocks: int | None
+
+    def bounds(self, alpha: float) -> tuple[float, float]:
+        """Of the true ratio; each is missed with probability alpha.
+
+        The lower one is above a limit just when the p-value for that limit is at most alpha.
+        """
+        cut = max(0, int(self._level(alpha) * (self.ratios.size + 1)) - 1)
+        return float(self.ratios[cut]), float(self.ratios[-1 - cut])
+
+    def _level(self, alpha: float) -> float:
+        """The share of the ratios to cut off, so that the bound is missed with probability alpha.
+
+        Few blocks vary less in their resamples than the truth does: Hesterberg's expanded percentile interval.
+        """
+        if self.blocks is None:
+            return alpha
+        wider = sqrt(self.blocks / (self.blocks - 1))
+        return float(ndtr(wider * stdtrit(self.blocks - 1, alpha)))
+
+    def p_value(self, ratio: float, limit: float) -> float:
+        """Of a regression: the share of the ratios at or under the limit, and beyond their number a normal tail.
+
+        Without the tail 2,000 samples could never confirm anything in a run of thousands of cases.
+        """
+        below = int(np.searchsorted(self.ratios, limit, side="right"))
+        share = (below + 1) / (self.ratios.size + 1)
+        spread = float(np.std(np.log(self.ratios)))
+        if below < _TAIL_FROM and spread > 0:
+            share = min(share, float(ndtr(-log(ratio / limit) / spread)))
+        if self.blocks is None:
+            return share
+        narrower = sqrt((self.blocks - 1) / self.blocks)
+        return float(stdtr(self.blocks - 1, narrower * ndtri(share)))
+
+
+def compare(
+    case: Blocks, control: Blocks, spec: RegressionSpec, rng_seed: int, *, same_rounds: bool = True
+) -> Comparison:
+    """One case against its control; the same answer for the same seed.
+
+    Args:
+        case: latencies of the successful requests in microseconds, in the order they were sent, block by block.
+        control: the baseline's, measured between the case's blocks; block i of the same round as the case's block i.
+        spec: the percentile, the margin and the confidence.
+        rng_seed: of the resampling.
+        same_rounds: whether block i of both was measured in the same round; not so of two runs.
+    """
+    share = spec.percentile.share
+    ours, theirs = np.sort(pooled(case)), np.sort(pooled(control))
+    missing = least_successes(share, spec.confidence) - min(ours.size, theirs.size)
+    normal = float(theirs[nearest_rank(theirs.size, share)]) if theirs.size else 0.0
+    limit = spec.limit(normal) if theirs.size else 1 + spec.margin
+    if missing > 0:
+        return _nothing_to_say(spec, limit, None, missing)
+    ratio = float(ours[nearest_rank(ours.size, share)]) / normal
+    if max(autocorrelation(case), autocorrelation(control)) > DEPENDENT_FROM:
+        lacking = LEAST_BLOCKS - min(_filled(case), _filled(control))
+        if lacking > 0:
+            size = max(ours.size / max(1, _filled(case)), theirs.size / max(1, _filled(control)))
+            return _nothing_to_say(spec, limit, ratio, ceil(lacking * size))
+        resampled = _by_blocks(case, control, share, np.random.default_rng(rng_seed), same_rounds=same_rounds)
+    else:
+        resampled = _by_requests(ours, theirs, share, np.random.default_rng(rng_seed))
+    return _judged(spec, ratio, limit, resampled, min(ours.size, theirs.size))
+
+
+def _filled(blocks: Blocks) -> int:
+    return sum(len(block) > 0 for block in blocks)
+
+
+def _nothing_to_say(spec: RegressionSpec, limit: float, ratio: float | None, more: int) -> Comparison:
+    return Comparison(
+        percentile=spec.percentile,
+        ratio=ratio,
+        low=None,
+        high=None,
+        limit=limit,
+        p_value=1.0,
+        finding=Finding.INCONCLUSIVE,
+        more_requests=more,
+    )
+
+
+def _by_requests(case: Latencies, control: Latencies, share: float, rng: np.random.Generator) -> _Resampled:
+    ours = requests_resampled(case, share, ROUNDS, rng)
+    return _Resampled(np.sort(ours / requests_resampled(control, share, ROUNDS, rng)), None)
+
+
+def _by_blocks(
+    case: Blocks, control: Blocks, share: float, rng: np.random.Generator, *, same_rounds: bool
+) -> _Resampled:
+    ours, theirs = ([block for block in joined(arm) if block.size] for arm in (case, control))
+    weights = block_weights(len(ours), ROUNDS, rng)
+    # As many blocks as the other arm, and none left out: they are rounds.
+    paired = same_rounds and len(ours) == len(theirs) and len(case) == len(control)
+    other: npt.NDArray[np.int64] = weights if paired else block_weights(len(theirs), ROUNDS, rng)
+    ratios = blocks_resampled(ours, share, weights) / blocks_resampled(theirs, share, other)
+    return _Resampled(np.sort(ratios), min(len(ours), len(theirs)))
+
+
+def _judged(spec: RegressionSpec, ratio: float, limit: float, resampled: _Resampled, requests: int) -> Comparison:
+    low, high = resampled.bounds(1 - spec.confidence)
+    if low > limit:
+        finding = Finding.REGRESSION
+    elif high < limit:
+        finding = Finding.EQUIVALENT
+    else:
+        finding = Finding.INCONCLUSIVE
+    more = None
+    if finding is Finding.INCONCLUSIVE:
+        more = _more_requests(log(ratio / limit), log(ratio / low), log(high / ratio), spec.confidence, requests)
+    return Comparison(
+        percentile=spec.percentile,
+        ratio=ratio,
+        low=low,
+        high=high,
+        limit=limit,
+        p_value=resampled.p_value(ratio, limit),
+        finding=finding,
+        more_requests=more,
+    )
+
+
+def _more_requests(distance: float, below: float, above: float, confidence: float, requests: int) -> int | None:
+    """How many more: a bound's distance shrinks with the square root of the number of requests.
+
+    All distances are of logarithms: of the ratio from the limit, and of each bound from the ratio.
+    """
+    width = below if distance > 0 else above
+    z = float(ndtri(confidence))
+    needed = abs(width) * (z + float(ndtri(DECIDES_WITH))) / z
+    if abs(distance) * sqrt(1 + MOST_MORE / requests) <= needed:
+        return None
+    return max(1, ceil(requests * ((needed / distance) ** 2 - 1)))

@@ -1,0 +1,80 @@
+"""Which environment a plan is about: what its lock is named after, beside the namespace.
+
+It is the fault service's canonical address, or the name that the worker's settings give to that address. A plan may
+repeat this name; it cannot choose one, because two names for one system would be two locks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from domain.addresses import address_in, address_of
+from domain.errors import Problem
+from domain.plans.plan import Plan
+from domain.plans.validation.wording import shown
+
+ENVIRONMENTS = "HOLDFAST_ENVIRONMENTS"
+
+Named = Mapping[str, str]
+"""The worker's names of environments, by canonical address of a fault service. An address has one name at most."""
+
+
+def environment_of(plan: Plan, named: Named) -> str:
+    """The environment that a run of this plan locks on a worker with these names."""
+    address = str(address_of(plan.system.faults))
+    return named.get(address, address)
+
+
+def environment_in(plan: Plan) -> str:
+    """The environment as far as the plan shows it, without a worker's names."""
+    return plan.system.environment or environment_of(plan, {})
+
+
+def touched(plan: Plan, named: Named) -> set[str]:
+    """Every place that a run of this plan acts on, in one spelling: its environment, its proxy, its services."""
+    addresses = [plan.system.proxy, *plan.system.services.values()]
+    return {environment_of(plan, named), *(str(address_of(url)) for url in addresses)}
+
+
+def environment_problems(plan: Plan, named: Named) -> Iterator[Problem]:
+    """Refuse an environment that the plan chooses and the worker does not know by that name."""
+    given, address = plan.system.environment, str(address_of(plan.system.faults))
+    if given is None or given == named.get(address) or _is_address(given, address):
+        return
+    where = f"{ENVIRONMENTS}={given}={address} where the worker is started"
+    if address in named:
+        message = f"{shown(given)} is not the environment of the fault service at {address}: {shown(named[address])} is"
+        hint = "write that name, or leave it out"
+    else:
+        message = f"the worker knows no environment {shown(given)} with the fault service at {address}"
+        hint = f"leave it out, so that the run locks {address}; or, when you mean it, set {where}"
+    yield Problem(path="system.environment", message=message, hint=hint)
+
+
+def parse_environments(text: str) -> dict[str, str]:
+    """Read `prod=faults.internal:8080,prod=10.0.0.7:8080` as names by canonical address.
+
+    Raises:
+        ValueError: naming the entry that is wrong, or the address that has two names.
+    """
+    named: dict[str, str] = {}
+    for word in text.replace(",", " ").split():
+        name, equals, place = word.partition("=")
+        # A colon would let a name look like another system's address.
+        if not equals or not name.replace("-", "").replace("_", "").replace(".", "").isalnum() or not name.isascii():
+            raise ValueError(f"{shown(word)} is not name=host:port, with a name of letters, digits, - . and _")
+        try:
+            address = str(address_in(place))
+        except ValueError as error:
+            raise ValueError(f"{shown(word)}: {error}") from error
+        if named.setdefault(address, name) != name:
+            raise ValueError(f"{address} is in two environments, {named[address]} and {name}")
+    return named
+
+
+def _is_address(given: str, address: str) -> bool:
+    """Whether a plan names its fault service's own address, in any spelling."""
+    try:
+        return str(address_in(given)) == address
+    except ValueError:
+        return False

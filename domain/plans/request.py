@@ -1,0 +1,182 @@
+"""The user request of a plan, and what addresses look like."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from ipaddress import AddressValueError, IPv6Address
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
+
+from domain.base import StrictModel, UnfitError
+from domain.units import PositiveDuration
+
+_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
+_NOT_IN_URLS = re.compile(r"[\s\\\x00-\x1f\x7f]")
+_SCALAR = {"type": ["string", "integer", "boolean"]}
+_ADDRESS = "write it whole, for example http://127.0.0.1:8080"
+_NO_SCALAR = {
+    type(None): ("nothing", "give it a value, or leave the field out"),
+    dict: ("a mapping", "write one value; what has parts can be sent as json"),
+    list: ("a list", "write one value"),
+}
+
+
+def _absolute_http_url(value: str) -> str:
+    if _NOT_IN_URLS.search(value):
+        raise UnfitError("must not contain spaces, backslashes or control characters", "percent-encode them")
+    netloc = value.partition("://")[2].partition("/")[0]
+    if "${" in netloc:
+        raise UnfitError("must name its host in full", "safety.allowed_hosts is checked before any secret is put in")
+    try:
+        parts = urlsplit(value)
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise UnfitError("is not an address: its host or port cannot be read", _ADDRESS) from error
+    if parts.scheme not in ("http", "https") or not host or port == 0:
+        raise UnfitError("must be an absolute http:// or https:// address", _ADDRESS)
+    if "@" in parts.netloc:
+        raise UnfitError("must not carry a user name or password", "send them as a header with ${env:NAME}")
+    if not (_is_ipv6(host) if ":" in host else _HOST.fullmatch(host)):
+        raise UnfitError("names a host with characters that hosts do not have", _ADDRESS)
+    if not value.partition("#")[0].isascii():
+        raise UnfitError("has characters beyond ASCII, which cannot be sent", "percent-encode them: %C3%BC for ü")
+    return value
+
+
+def _is_ipv6(host: str) -> bool:
+    try:
+        IPv6Address(host.partition("%")[0])
+    except AddressValueError:
+        return False
+    return True
+
+
+def _base_url(value: str) -> str:
+    if "?" in value or "#" in value:
+        raise UnfitError("must not have a query or fragment", "it is a base address, to which paths are appended")
+    return value
+
+
+@dataclass(frozen=True)
+class IsAddress:
+    """Marks a field's type: something is sent there, and `logic/plan_addresses.py` finds it by this."""
+
+
+HttpUrl = Annotated[str, StringConstraints(max_length=2048), AfterValidator(_absolute_http_url), IsAddress()]
+"""An absolute http(s) URL, kept as text exactly as written."""
+
+BaseUrl = Annotated[HttpUrl, AfterValidator(_base_url)]
+"""The address of a server, to which paths are appended."""
+
+
+def _as_text(value: object) -> str:
+    """Text as it will be sent. A fraction is refused: `1.10` would be sent as 1.1."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, str):
+        return value
+    if isinstance(value, float):
+        raise UnfitError("is a fraction, of which many spellings are equal", "put it in quotes")
+    what, hint = _NO_SCALAR.get(type(value), (f"a {type(value).__name__}", "put it in quotes"))
+    raise UnfitError(f"must be text, a whole number, true or false, not {what}", hint)
+
+
+def _one_or_more(value: object) -> str | list[str]:
+    if not isinstance(value, list):
+        return _as_text(value)
+    if not value:
+        raise UnfitError("is an empty list", "leave the field out when it is not to be sent")
+    return [_as_text(one) for one in value]
+
+
+ScalarText = Annotated[str, BeforeValidator(_as_text), WithJsonSchema(_SCALAR)]
+"""A value that is sent as text; whole numbers, true and false may be written without quotes."""
+
+FieldValue = Annotated[
+    str | list[str],
+    BeforeValidator(_one_or_more),
+    WithJsonSchema({"anyOf": [_SCALAR, {"type": "array", "items": _SCALAR, "minItems": 1}]}),
+]
+"""A field of a query or form: one value, or a list for a field that is sent several times, in this order."""
+
+
+class Method(StrEnum):
+    """HTTP methods that a request may use."""
+
+    GET = "GET"
+    HEAD = "HEAD"
+    POST = "POST"
+    PUT = "PUT"
+    PATCH = "PATCH"
+    DELETE = "DELETE"
+    OPTIONS = "OPTIONS"
+
+
+def _path_into_json(value: str) -> str:
+    if not all(value.split(".")) or any(one.isspace() for one in value):
+        raise UnfitError("is not a path into a JSON answer", "write names with dots between, for example data.token")
+    return value
+
+
+class Login(StrictModel):
+    """A request that yields a bearer token, which the plan's request then carries.
+
+    It is sent before the first request that needs it, and once more when a token is answered with 401. It never carries
+    the baggage of a case: what is tested is the system as a user sees it who has logged in.
+    """
+
+    method: Method = Method.POST
+    url: HttpUrl
+    """Absolute; its host must be allowed as any other."""
+    headers: dict[str, ScalarText] = {}
+    """Sent as they are; secrets as `${env:NAME}` or `${file:NAME}`."""
+    json_body: Any = Field(default=None, alias="json")
+    """A JSON body; secrets as `${env:NAME}` or `${file:NAME}`."""
+    form: dict[str, FieldValue] | None = None
+    """A form instead; secrets as `${env:NAME}` or `${file:NAME}`."""
+    token: Annotated[str, StringConstraints(min_length=1, max_length=256), AfterValidator(_path_into_json)] = (
+        "access_token"  # noqa: S105 - a field's name
+    )
+    """Where the token stands in the JSON answer: names with dots between (`data.token`), numbers for places in lists.
+    The default is OAuth's name for it (RFC 6749, section 5.1)."""
+
+
+class Request(StrictModel):
+    """The user request whose resilience is tested. Analysis and load send exactly this, for real."""
+
+    method: Method = Method.GET
+    url: HttpUrl
+    """Absolute. A query that it has comes before `query`."""
+    headers: dict[str, ScalarText] = {}
+    """Sent as they are; secrets as `${env:NAME}` or `${file:NAME}`. `baggage` is ours."""
+    query: dict[str, FieldValue] = {}
+    """Fields that are appended to the URL, percent-encoded, in this order."""
+    json_body: Any = Field(default=None, alias="json")
+    """A JSON body, sent as application/json unless a header says otherwise."""
+    form: dict[str, FieldValue] | None = None
+    """A form, sent as application/x-www-form-urlencoded."""
+    raw: str | None = None
+    """A body as it is, in UTF-8, sent as text/plain unless a header says otherwise."""
+    timeout: PositiveDuration = timedelta(seconds=10)
+    """Total time for one request, from connecting to the last byte of the answer."""
+    connect_timeout: PositiveDuration | None = None
+    """Time for connecting alone. Default: `timeout` is the only limit."""
+    read_timeout: PositiveDuration | None = None
+    """The longest silence while an answer is waited for and read. Default: `timeout` is the only limit."""
+    login: Login | None = None
+    """Where the bearer token of the request comes from; it is sent as its Authorization header."""
+    repeatable: bool = False
+    """A promise that sending it many times does no harm; needed for every method but GET and HEAD."""
+
+    @property
+    def body_fields(self) -> dict[str, Any]:
+        """What of `json`, `form` and `raw` is given: at most one, which `logic/request_rules.py` sees to."""
+        given = {"json": self.json_body, "form": self.form, "raw": self.raw}
+        return {name: value for name, value in given.items() if value is not None}

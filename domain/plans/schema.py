@@ -1,0 +1,67 @@
+"""The plan as JSON Schema, made of the model, so that editors complete and check what the validator accepts.
+
+The committed copy is `docs/plan.schema.json`; a test keeps it current.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from domain.plans.original_names import ORIGINALS
+from domain.plans.plan import Plan
+from domain.units import DURATION_PATTERN, PERCENT_PATTERN, format_duration, format_percent
+
+_ISO = TypeAdapter(timedelta)
+
+SCHEMA_ID = "https://holdfast.invalid/plan.schema.json"
+"""Names the schema; nothing is fetched from there."""
+
+
+def plan_schema() -> dict[str, Any]:
+    """The schema. What holds between fields (names that must exist, hosts that must be allowed) is not in it."""
+    schema = Plan.model_json_schema(by_alias=True, mode="validation")
+    _add_originals(schema)
+    _tidy(schema)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": SCHEMA_ID, **schema}
+
+
+def _add_originals(schema: dict[str, Any]) -> None:
+    """The originals' names, so that an editor does not mark what the validator takes."""
+    for theirs, original in ORIGINALS.items():
+        section = schema["$defs"][original.section.capitalize()]["properties"]
+        unit = ", in whole seconds" if original.seconds else ""
+        section[theirs] = {
+            "type": "integer",
+            "minimum": 1,
+            "deprecated": True,
+            "description": f"The original orchestrator's name of `{original.name}`{unit}.",
+        }
+
+
+def _tidy(value: Any) -> None:
+    """Write what editors show as people write it: defaults with their units, descriptions that are not wrapped."""
+    if isinstance(value, dict):
+        if isinstance(value.get("description"), str):
+            value["description"] = " ".join(value["description"].split())
+        if isinstance(value.get("title"), str):
+            del value["title"]
+        if "default" in value:
+            value["default"] = _as_written(value["default"], value.get("pattern"))
+            if value["default"] is None or isinstance(value["default"], dict):
+                del value["default"]
+        for one in value.values():
+            _tidy(one)
+    elif isinstance(value, list):
+        for one in value:
+            _tidy(one)
+
+
+def _as_written(default: Any, pattern: object) -> Any:
+    if pattern == DURATION_PATTERN:
+        return format_duration(_ISO.validate_python(default))
+    if pattern == PERCENT_PATTERN:
+        return format_percent(default)
+    return default

@@ -1,0 +1,54 @@
+"""Rules for whom the services of a plan call: names that exist, and, for faults at once, an answer from everyone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from domain.errors import Problem
+from domain.plans.validation.wording import Nearest, did_you_mean, shown
+
+Raw = dict[Any, Any]
+
+
+def call_rules(services: list[Any], addresses: Raw, at_once: object) -> Iterator[Problem]:
+    """What is wrong with `calls`. `addresses`: `system.services`; `at_once`: `safety.max_active_faults` as written."""
+    names = [one["name"] for one in services if isinstance(one, dict) and isinstance(one.get("name"), str)]
+    nearest, known = Nearest(names), set(names)
+    needed = isinstance(at_once, int) and at_once > 1
+    for position, service in enumerate(services):
+        if not isinstance(service, dict):
+            continue
+        path, calls = f"services[{position}]", service.get("calls")
+        if needed and calls is None:
+            # Nothing else tells: what was recorded at a service does not say who asked.
+            yield Problem(
+                path=path,
+                message=f"whom it calls is not said, which safety.max_active_faults: {shown(at_once)} needs",
+                hint="add calls: [...] with the plan's services that it reaches, calls: [] when there are none",
+            )
+        for place, name, earlier in _named(calls):
+            here = f"{path}.calls[{place}]"
+            if earlier is not None:
+                yield Problem(path=here, message=f"{shown(name)} is named already", hint=f"see {path}.calls[{earlier}]")
+            elif name == service.get("name"):
+                yield Problem(path=here, message=f"{shown(name)} calls itself, which says nothing", hint="leave it out")
+            elif name not in known:
+                message = f"{shown(name)} is not among the services under test"
+                yield Problem(path=here, message=message, hint=_instead(name, nearest, addresses))
+
+
+def _named(calls: object) -> Iterator[tuple[int, str, int | None]]:
+    """The names in a list, their places in it, and where each was before."""
+    first: dict[str, int] = {}
+    for place, name in enumerate(calls if isinstance(calls, list) else []):
+        if isinstance(name, str):
+            yield place, name, first.get(name)
+            first.setdefault(name, place)
+
+
+def _instead(name: str, nearest: Nearest, addresses: Raw) -> str:
+    found = nearest.of(name) if name not in addresses else None
+    if found is not None:
+        return did_you_mean(found)
+    return "leave it out, and name the services under test that are reached through it"

@@ -1,0 +1,160 @@
+"""Is this input a run? Every problem at once, each with its path; nothing is switched on before this says yes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from itertools import islice
+from typing import Any
+
+from pydantic import ValidationError
+
+from domain.base import Contract
+from domain.cases.cases import pair_count
+from domain.errors import Problem
+from domain.executions.execution import RunInput
+from domain.executions.input_bounds import bounded
+from domain.pairs.comparing import MOST_PAIRS
+from domain.plans.original_names import in_our_words
+from domain.plans.plan import Plan
+from domain.plans.validation.fields import purpose
+from domain.plans.validation.plan_rules import FIELD_ORDER, broken_rules
+from domain.plans.validation.problems import MOST_PROBLEMS, UNKNOWN, misspelt_fields, problems_of
+from domain.plans.validation.text_rules import label_rules, text_rules
+from domain.plans.validation.typos import Meant
+from domain.plans.validation.wording import kind_of
+from domain.units import format_percent
+
+_EXAMPLE = 'start with --input-file run.json, which holds {"plan": {...}}'
+
+
+class CheckedInput(Contract):
+    """What became of an input: either problems, or input and plan."""
+
+    input: RunInput | None = None
+    plan: Plan | None = None
+    problems: list[Problem] = []
+
+
+def check_input(raw: object, extra: Sequence[object] = ()) -> CheckedInput:
+    """Validate what a run was started with: exactly one object `{"plan": {...}, "if_busy": ..., "requested_by": ...}`.
+
+    Paths of problems inside the plan are relative to the plan document, as its author sees it (`services[2].fault`);
+    those of the object around it are `plan`, `if_busy`, `requested_by`, and `input` for the object as a whole.
+    Never raises.
+    """
+    problems = []
+    if extra:
+        message = f"one JSON object is expected, {1 + len(extra)} inputs were given"
+        problems.append(Problem(path="input", message=message, hint=_EXAMPLE))
+    if not isinstance(raw, dict):
+        what = "no input was given" if raw is None else f"not {kind_of(raw)}"
+        problems.append(Problem(path="input", message=f"one JSON object is expected: {what}", hint=_EXAMPLE))
+        return CheckedInput(problems=problems)
+    if "plan" not in raw and "system" in raw:
+        message = "is a plan itself, where an object that holds the plan is expected"
+        return CheckedInput(problems=[*problems, Problem(path="input", message=message, hint=_EXAMPLE)])
+    found, run_problems = _run_input(raw)
+    plan, plan_problems = check_plan(raw["plan"]) if isinstance(raw.get("plan"), dict) else (None, [])
+    problems += run_problems + plan_problems
+    if plan is not None and found is not None and not problems:
+        problems += _too_many_pairs(plan, found)
+    if problems or found is None:
+        return CheckedInput(problems=problems)
+    return CheckedInput(input=found.model_copy(update={"plan": raw["plan"]}), plan=plan)
+
+
+def _too_many_pairs(plan: Plan, wishes: RunInput) -> list[Problem]:
+    """Pairs with two real faults take their time, each of them."""
+    share = wishes.verify_pairs or 0
+    pairs = pair_count(len(plan.services))
+    if pairs * share / 100 <= MOST_PAIRS:
+        return []
+    message = f"{format_percent(share)} of {pairs:,} pairs are more than the {MOST_PAIRS:,} that a run verifies"
+    return [Problem(path="verify_pairs", message=message, hint="ask for a smaller share")]
+
+
+def _run_input(raw: dict[object, object]) -> tuple[RunInput | None, list[Problem]]:
+    """The object around the plan. What the plan is, is looked at apart."""
+    plan = raw.get("plan")
+    around = bounded({name: one for name, one in raw.items() if name != "plan"})
+    problems = around.problems[:MOST_PROBLEMS]
+    if around.text is None:
+        return None, problems
+    document = around.document | ({"plan": {} if isinstance(plan, dict) else plan} if "plan" in raw else {})
+    problems += islice(label_rules({name: given for name, given in document.items() if name != "plan"}), MOST_PROBLEMS)
+    try:
+        return RunInput.model_validate(document), problems
+    except ValidationError as error:
+        return None, problems + _new(problems, problems_of(error, document, RunInput))
+
+
+def check_plan(raw: object) -> tuple[Plan | None, list[Problem]]:
+    """Validate a plan document: problems of shape and broken rules together, in the order of the document.
+
+    Either a plan, or at least one problem. Never raises, whatever it is given.
+    """
+    if not isinstance(raw, dict):
+        message = f"a plan is a mapping of fields, not {kind_of(raw)}"
+        return None, [Problem(path="", message=message, hint="see examples/minimal.yaml")]
+    found = bounded(raw)
+    if found.text is None:
+        return None, found.problems
+    document, problems_of_theirs = in_our_words(found.document)
+    problems = found.problems[:MOST_PROBLEMS] + problems_of_theirs
+    plan, error = _read(document)
+    if error is not None:
+        problems += _new(problems, _all_problems(error, document))
+    else:
+        problems += _new(problems, _broken_rules(document))
+    return (None, _told(problems)) if problems else (plan, [])
+
+
+def _read(document: dict[str, Any]) -> tuple[Plan | None, ValidationError | None]:
+    try:
+        # From text, strictly: then types are JSON's, and 'yes' is no boolean, '3' no number, true no number.
+        return Plan.model_validate_json(json.dumps(document), strict=True), None
+    except ValidationError as error:
+        return None, error
+
+
+def _all_problems(error: ValidationError, document: dict[str, Any]) -> list[Problem]:
+    """What is wrong with the shape, and which rules are broken: of misspelt fields, only that they are."""
+    problems = problems_of(error, document)
+    meant = Meant(document, misspelt_fields(error, document))
+    if not meant:
+        return problems + _new(problems, _broken_rules(document))
+    problems = [problem for problem in problems if problem.message == UNKNOWN]
+    _, left = _read(meant.document)
+    if left is not None:
+        problems += _new(problems, meant.as_written(problems_of(left, meant.document)))
+    return problems + _new(problems, meant.as_written(_broken_rules(meant.document)))
+
+
+def _broken_rules(document: dict[str, Any]) -> list[Problem]:
+    problems = list(islice(broken_rules(document), MOST_PROBLEMS))
+    # A narrower rule of the same place says more than that a character is not wanted.
+    return problems + _new(problems, list(islice(text_rules(document), MOST_PROBLEMS)))
+
+
+def _told(problems: list[Problem]) -> list[Problem]:
+    """In the order of a plan, each with a hint, and no more than anybody reads."""
+    hinted = [one if one.hint else one.model_copy(update={"hint": purpose(one.path)}) for one in problems]
+    ordered = sorted(hinted, key=_position)
+    if len(ordered) < MOST_PROBLEMS:
+        return ordered
+    message = f"there are {MOST_PROBLEMS} problems or more: the first of them are told"
+    more = Problem(path="", message=message, hint="mend these first, and validate again")
+    return [*ordered[:MOST_PROBLEMS], more]
+
+
+def _new(known: list[Problem], more: list[Problem]) -> list[Problem]:
+    """One mistake is told once: the first finding about a place is the one that counts."""
+    places = {problem.path for problem in known}
+    return [problem for problem in more if problem.path not in places]
+
+
+def _position(problem: Problem) -> int:
+    """Where a problem's part of the plan stands in a plan."""
+    part = problem.path.partition(".")[0].partition("[")[0]
+    return FIELD_ORDER.index(part) if part in FIELD_ORDER else -1

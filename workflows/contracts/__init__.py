@@ -1,1 +1,0 @@
-"""Every type that crosses a workflow boundary. pydantic only: no Temporal, no I/O, no decisions."""
