@@ -46,7 +46,7 @@ from clients.temporal import ensure_search_attributes
 from domain.guardrails.check import described
 from domain.names import load_queue
 from domain.timing import Timing
-from workflows.intake import GuardedRunner
+from workflows.execution.intake import GuardedRunner
 from workflows.resilience_test import ResilienceTest
 from workflows.sweeper import Sweeper
 from workflows.windows.calls import CallsWindow

@@ -37,10 +37,10 @@ from domain.plans.canonical import canonical_json
 from domain.plans.validation.validate import check_input
 from domain.timing import Timing
 from workflows import policies
-from workflows.discovering import DiscoveringRun
-from workflows.injecting import break_each
-from workflows.locking import take_lock
-from workflows.run_failures import StageError, raise_as, refused_input
+from workflows.execution.failures import StageError, raise_as, refused_input
+from workflows.execution.locking import take_lock
+from workflows.stages.discovering import DiscoveringRun
+from workflows.stages.injecting import break_each
 from workflows.windows.fault import FaultWindow
 from workflows.windows.recording import RecordingWindow
 from workflows.windows.rules import RulesWindow

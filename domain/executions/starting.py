@@ -2,7 +2,7 @@
 
 Never later. A window under way has something switched on, and must close on every worker; a bound that is new, or was
 too narrow, must not keep it from reading its own order. So these types check nothing unless the reader says that the
-workflow is about to start (`workflows/intake.py`).
+workflow is about to start (`workflows/execution/intake.py`).
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ from domain.faults.model import InjectionState
 from tests.cli.stand_ins import WAITS
 from tests.cli.stored import stored_run
 from tests.cli.terminal import ROOT, Terminal, plan_document
-from workflows.run_failures import refused_input
+from workflows.execution.failures import refused_input
 
 Start = Callable[..., Awaitable[Terminal]]
 REFUSED = refused_input([])

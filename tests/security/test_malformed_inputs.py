@@ -44,7 +44,7 @@ from tests.e2e.conftest import temporal
 from tests.security.malformed import EXECUTION, ORDERS, SHAPES, Shape, in_json, payload, some
 from tests.workflows.test_histories import NAMES, recorded, replayer, type_of
 from worker import WORKFLOWS, running
-from workflows import intake
+from workflows.execution import intake
 
 __all__ = ["temporal"]
 

@@ -9,7 +9,7 @@ import pytest
 
 from domain.calls.model import CallsFound
 from domain.cases import coverage
-from workflows.discovering import DiscoveringRun
+from workflows.stages.discovering import DiscoveringRun
 
 
 def discovering(captured: list[str], excluded: list[Any]) -> tuple[DiscoveringRun, list[int]]:

@@ -13,8 +13,8 @@ from domain.pairs.comparing import per_page
 from domain.pairs.model import PairsReport, PairsWindowInput, PairsWish
 from domain.plans import durations
 from workflows import policies
-from workflows.run_failures import StageError
-from workflows.run_shell import RunShell
+from workflows.execution.failures import StageError
+from workflows.execution.run_shell import RunShell
 from workflows.windows.pairs import PairsWindow
 
 with workflow.unsafe.imports_passed_through():

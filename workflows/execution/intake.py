@@ -32,7 +32,7 @@ from domain.executions.starting import Reading
 from domain.names import WorkflowType
 from domain.plans.validation.problems import problems_of
 from domain.plans.validation.wording import cut, in_one_sentence
-from workflows.run_failures import raise_as, refused_input
+from workflows.execution.failures import raise_as, refused_input
 
 logger = logging.getLogger("holdfast.intake")
 

@@ -15,7 +15,7 @@ from domain.executions.execution import Execution, ExecutionRef, Phase
 from domain.executions.windows import LockReport
 from domain.units import format_duration
 from workflows import policies
-from workflows.run_failures import StageError
+from workflows.execution.failures import StageError
 from workflows.windows.lock import EnvironmentLock
 
 with workflow.unsafe.imports_passed_through():

@@ -24,9 +24,9 @@ from domain.pairs.comparing import per_page
 from domain.pairs.model import PairsReport, PairsWindowInput
 from domain.plans import durations
 from workflows import policies
-from workflows.injecting import Break, break_each
-from workflows.run_failures import StageError
-from workflows.verifying import VerifyingRun
+from workflows.execution.failures import StageError
+from workflows.stages.injecting import Break, break_each
+from workflows.stages.verifying import VerifyingRun
 from workflows.windows.calls import CallsWindow
 from workflows.windows.cancellation import despite_cancel
 from workflows.windows.fault import FaultWindow

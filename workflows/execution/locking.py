@@ -16,7 +16,7 @@ from domain.names import MEMO_HOLDER, lock_of
 from domain.plans.plan import Plan
 from domain.timing import Timing
 from workflows import policies
-from workflows.run_failures import StageError
+from workflows.execution.failures import StageError
 from workflows.windows.cancellation import cause_of, ensure_not_cancelled
 from workflows.windows.lock import EnvironmentLock
 

@@ -34,9 +34,9 @@ from domain.names import ABORT_UPDATE, PAUSE_UPDATE, RESUME_UPDATE, STATUS_QUERY
 from domain.plans import durations
 from domain.plans.plan import Plan
 from workflows import policies
-from workflows.early_end import EarlyEnd
-from workflows.run_failures import StageError, failure_of
-from workflows.search_attributes import publish
+from workflows.execution.early_end import EarlyEnd
+from workflows.execution.failures import StageError, failure_of
+from workflows.execution.search_attributes import publish
 from workflows.windows.cancellation import ensure_not_cancelled, text_of
 from workflows.windows.pairs import PairsWindow
 from workflows.windows.rules import RulesWindow
