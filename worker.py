@@ -20,22 +20,22 @@ from temporalio.client import Client
 from temporalio.worker import Worker, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
-from activities.calls import CallActivities
-from activities.capturing_calls import CaptureActivities
-from activities.executions import ExecutionActivities
-from activities.faults import FaultActivities
-from activities.judging import JudgingActivities
-from activities.ledger import LedgerActivities
-from activities.load import LoadActivities
-from activities.lock import LockActivities
-from activities.pairs import PairActivities
-from activities.rules import RulesActivities
-from activities.stability import StabilityActivities
-from activities.steady import SteadyActivities
-from activities.stopping import StopActivities
-from activities.sweeping import SweepActivities
+from activities.load.batches import LoadActivities
+from activities.recovery.sweeping import SweepActivities
+from activities.run.executions import ExecutionActivities
+from activities.run.judging import JudgingActivities
+from activities.run.ledger import LedgerActivities
+from activities.run.lock import LockActivities
+from activities.run.stop_conditions import StopActivities
+from activities.stages.calls import CallActivities
+from activities.stages.capturing_calls import CaptureActivities
+from activities.stages.faults import FaultActivities
+from activities.stages.pairs import PairActivities
+from activities.stages.rules import RulesActivities
+from activities.stages.stability import StabilityActivities
+from activities.stages.steady import SteadyActivities
+from activities.stages.traffic import TrafficActivities
 from activities.toolbox import Toolbox, opened_toolbox
-from activities.traffic import TrafficActivities
 from clients.doors import shut
 from clients.payloads import without_references
 from clients.runs import RunDirectory
@@ -207,7 +207,7 @@ def _load(client: Client, settings: Settings, activities: Activities) -> Worker:
     return Worker(
         without_references(client),
         task_queue=load_queue(settings.task_queue),
-        activities=activities.load,
+        activities=activities.load.batches,
         max_concurrent_activities=settings.load_at_once,
         max_heartbeat_throttle_interval=beat,
         default_heartbeat_throttle_interval=beat,

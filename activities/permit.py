@@ -27,8 +27,8 @@ from temporalio import activity
 
 from activities.base import WithTools, step
 from activities.clocks import server_now
+from activities.run.window_rows import identity
 from activities.toolbox import Subject, Toolbox
-from activities.windows_of import identity
 from domain.errors import ErrorCode, HoldfastError, Problem
 from domain.executions.permit_facts import Caller, Standing
 from domain.executions.permits import Decision, Need, decide, stranger, too_many_faults

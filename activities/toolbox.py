@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
-from activities.bookkeeping import Memory, Notes
+from activities.recovery.bookkeeping import Memory, Notes
 from clients.canary import CanaryClient
 from clients.faults import FaultClient
 from clients.kept_out import kept_out_of_logs

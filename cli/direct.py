@@ -14,9 +14,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from activities.clearing import Peers
 from activities.clocks import Deadline
-from activities.closing import Pace
+from activities.recovery.close_by_name import Peers
+from activities.recovery.closing import Pace
 from cli.console import complain, say, say_json
 from cli.exit_codes import ExitCode
 from cli.interrupts import Interrupts

@@ -103,7 +103,7 @@ class Following:
         self._told: set[int] = set()
 
     async def to_the_end(self) -> None:
-        """Until the run's end is written, which is after its last line (`activities/endings.py`)."""
+        """Until the run's end is written, which is after its last line (`activities/run/ended_runs.py`)."""
         clock = asyncio.get_running_loop().time
         newest, since = self._newest, clock()
         while not await self._patiently():

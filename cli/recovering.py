@@ -11,9 +11,9 @@ import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from activities.abandoned import close_abandoned, is_overdue, quiet_from, settle
 from activities.clocks import Deadline
-from activities.left_over import left_over
+from activities.recovery.active_at_peers import left_over
+from activities.recovery.orphans import close_abandoned, is_overdue, quiet_from, settle
 from activities.toolbox import Toolbox
 from cli.attendance import Attendance
 from cli.following import Say

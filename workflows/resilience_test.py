@@ -46,9 +46,9 @@ from workflows.windows.recording import RecordingWindow
 from workflows.windows.rules import RulesWindow
 
 with workflow.unsafe.imports_passed_through():
-    from activities.executions import ExecutionActivities
-    from activities.judging import JudgingActivities
-    from activities.load import LoadActivities
+    from activities.load.batches import LoadActivities
+    from activities.run.executions import ExecutionActivities
+    from activities.run.judging import JudgingActivities
 
 
 @workflow.defn(name=WorkflowType.RESILIENCE_TEST, failure_exception_types=[Exception])

@@ -12,7 +12,7 @@ from domain.timing import Timing
 from workflows import policies
 
 with workflow.unsafe.imports_passed_through():
-    from activities.sweeping import SweepActivities
+    from activities.recovery.sweeping import SweepActivities
 
 
 @workflow.defn(name=WorkflowType.SWEEPER)

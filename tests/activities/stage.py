@@ -8,9 +8,9 @@ from typing import TypeVar
 
 import httpx
 
-from activities.faults import FaultActivities
+from activities.stages.faults import FaultActivities
+from activities.stages.traffic import TrafficActivities
 from activities.toolbox import Toolbox
-from activities.traffic import TrafficActivities
 from domain.executions.execution import Execution, ExecutionRef
 from domain.plans.plan import Plan
 from domain.timing import Timing, TimingPreset

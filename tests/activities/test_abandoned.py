@@ -11,8 +11,8 @@ from typing import Any, cast
 
 import pytest
 
-from activities.abandoned import close_abandoned
 from activities.clocks import Deadline
+from activities.recovery.orphans import close_abandoned
 from activities.toolbox import Toolbox
 from clients.secrets import Secrets
 from clients.store.store import Store

@@ -7,9 +7,9 @@ from typing import Any, cast
 
 import pytest
 
-from activities.clearing import Peers
 from activities.clocks import Deadline
-from activities.closing import Pace
+from activities.recovery.close_by_name import Peers
+from activities.recovery.closing import Pace
 from clients.at_peers import On, OnKind
 from clients.proxy_wire import ActiveSession, SidecarCheck
 from domain.plans.plan import Plan

@@ -15,7 +15,7 @@ from temporalio.testing import ActivityEnvironment
 from activities import clocks
 from activities.base import step
 from activities.clocks import Deadline, closing_deadline, deadline, elapsed, server_now
-from activities.faults import FaultActivities
+from activities.stages.faults import FaultActivities
 from clients.secrets import Secrets
 from domain.executions.windows import Closing
 from domain.faults.experiments import expand

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from activities import comparing
-from activities.arms import ArmRun
-from activities.comparing import look_at
+from activities.load import comparing
+from activities.load.arms import ArmRun
+from activities.load.comparing import look_at
 from clients.plan_files import read_plan_file
 from clients.requests import PreparedRequest
 from domain.cases.cases import case_at

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from activities.executions import ExecutionActivities
-from activities.judging import JudgingActivities
-from activities.load import LoadActivities
+from activities.load.batches import LoadActivities
+from activities.run.executions import ExecutionActivities
+from activities.run.judging import JudgingActivities
 from clients.load.engine import LoadGenerator
 from clients.load.histograms import Histogram
 from clients.load.pace import Open

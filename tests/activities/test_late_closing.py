@@ -13,14 +13,14 @@ from sqlalchemy import text
 from temporalio.client import Client
 from temporalio.testing import ActivityEnvironment
 
-from activities.abandoned import close_abandoned
 from activities.clocks import Deadline
-from activities.faults import FaultActivities
-from activities.rules import RulesActivities
-from activities.stability import StabilityActivities
-from activities.sweeping import SweepActivities
+from activities.recovery.orphans import close_abandoned
+from activities.recovery.sweeping import SweepActivities
+from activities.stages.faults import FaultActivities
+from activities.stages.rules import RulesActivities
+from activities.stages.stability import StabilityActivities
+from activities.stages.traffic import TrafficActivities
 from activities.toolbox import Toolbox
-from activities.traffic import TrafficActivities
 from clients.canary import CanaryClient
 from clients.load.engine import LoadGenerator
 from clients.runs import RunDirectory

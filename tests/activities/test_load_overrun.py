@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from temporalio.testing import ActivityEnvironment
 
-from activities.load import LoadActivities
+from activities.load.batches import LoadActivities
 from activities.toolbox import Subject
 from domain.errors import ErrorCode, HoldfastError
 from domain.executions.windows import LedgerEntry, WindowKind

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from activities.executions import ExecutionActivities
-from activities.load import LoadActivities
-from activities.steady import SteadyActivities
+from activities.load.batches import LoadActivities
+from activities.run.executions import ExecutionActivities
+from activities.stages.steady import SteadyActivities
 from clients.load.engine import LoadGenerator
 from clients.requests import PreparedRequest
 from domain.cases.cases import case_count

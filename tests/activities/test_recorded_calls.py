@@ -12,10 +12,10 @@ import pytest
 from pydantic import JsonValue
 from temporalio.exceptions import ApplicationError
 
-from activities import calls, recorded_calls
-from activities.calls import CallActivities
-from activities.capturing_calls import CaptureActivities
-from activities.executions import ExecutionActivities
+from activities.run.executions import ExecutionActivities
+from activities.stages import calls, recorded_calls
+from activities.stages.calls import CallActivities
+from activities.stages.capturing_calls import CaptureActivities
 from domain.calls.model import AskOrder, CallRound, CallsFound, CallsOrder
 from domain.cases.tokens import calls_marker
 from domain.errors import ErrorCode

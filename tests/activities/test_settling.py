@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from activities.evidence import evidence_of
-from activities.executions import ExecutionActivities
-from activities.judging import JudgingActivities
-from activities.pairs import PairActivities
+from activities.run.evidence import evidence_of
+from activities.run.executions import ExecutionActivities
+from activities.run.judging import JudgingActivities
+from activities.stages.pairs import PairActivities
 from clients.store.read_models import CaseResult, CheckedPair
 from domain.calls.model import CallRound, FallbackCall, FoundBy, RealAnswer, RealCase
 from domain.cases.cases import case_at, case_count, pair_case

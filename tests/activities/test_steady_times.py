@@ -11,8 +11,8 @@ from typing import Any, cast
 import pytest
 from temporalio.testing import ActivityEnvironment
 
-from activities.lock import LockActivities
-from activities.steady import SteadyActivities
+from activities.run.lock import LockActivities
+from activities.stages.steady import SteadyActivities
 from activities.toolbox import Toolbox
 from clients.secrets import Secrets
 from clients.store.store import Store

@@ -6,10 +6,10 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar, cast
 
-from activities.executions import ExecutionActivities
-from activities.judging import JudgingActivities
-from activities.ledger import LedgerActivities
-from activities.load import LoadActivities
+from activities.load.batches import LoadActivities
+from activities.run.executions import ExecutionActivities
+from activities.run.judging import JudgingActivities
+from activities.run.ledger import LedgerActivities
 from clients.runs import RunDirectory
 from domain.executions.execution import Ending, NewExecution, Phase, PhaseChange, Recovery, RunStatus
 from domain.executions.windows import LedgerEntry, LedgerState, LedgerUpdate, WindowKind

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from temporalio.exceptions import ApplicationError
 
-from activities import bookkeeping
-from activities.bookkeeping import Memory, Notes, in_time
-from activities.rules import RulesActivities
+from activities.recovery import bookkeeping
+from activities.recovery.bookkeeping import Memory, Notes, in_time
+from activities.stages.rules import RulesActivities
 from clients.store.read_models import LogLevel
 from domain.errors import ErrorCode, HoldfastError
 from domain.executions.windows import Closing

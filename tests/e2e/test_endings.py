@@ -145,7 +145,7 @@ async def test_rules_that_vanish_are_noticed_by_whichever_attempt(
             raise HoldfastError(ErrorCode.PEER_UNREACHABLE, "a test")
         return set()
 
-    monkeypatch.setattr("activities.load.acting", acting)
+    monkeypatch.setattr("activities.load.batches.acting", acting)
     summary = await bench.run(bench.small_plan("reviews"))
     assert looks == [["reviews"], ["reviews"]]
     assert (summary.cases.measured, summary.cases.invalid) == (1, 1)

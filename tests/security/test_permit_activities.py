@@ -11,17 +11,17 @@ import pytest
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
-from activities.calls import CallActivities
-from activities.capturing_calls import CaptureActivities
-from activities.executions import ExecutionActivities
-from activities.ledger import LedgerActivities
-from activities.load import LoadActivities
-from activities.lock import LockActivities
-from activities.pairs import PairActivities
+from activities.load.batches import LoadActivities
 from activities.permit import Duty
-from activities.rules import RulesActivities
-from activities.steady import SteadyActivities
-from activities.stopping import StopActivities
+from activities.run.executions import ExecutionActivities
+from activities.run.ledger import LedgerActivities
+from activities.run.lock import LockActivities
+from activities.run.stop_conditions import StopActivities
+from activities.stages.calls import CallActivities
+from activities.stages.capturing_calls import CaptureActivities
+from activities.stages.pairs import PairActivities
+from activities.stages.rules import RulesActivities
+from activities.stages.steady import SteadyActivities
 from activities.toolbox import Toolbox
 from clients.proxy import ProxyClient
 from clients.runs import RunDirectory

@@ -19,7 +19,7 @@ from workflows.execution.failures import StageError
 from workflows.windows.lock import EnvironmentLock
 
 with workflow.unsafe.imports_passed_through():
-    from activities.stopping import StopActivities
+    from activities.run.stop_conditions import StopActivities
 
 
 class EarlyEnd:

@@ -21,7 +21,7 @@ from workflows.windows.cancellation import cause_of, ensure_not_cancelled
 from workflows.windows.lock import EnvironmentLock
 
 with workflow.unsafe.imports_passed_through():
-    from activities.lock import LockActivities
+    from activities.run.lock import LockActivities
 
 
 W = TypeVar("W", LockWait, OthersWait)

@@ -42,8 +42,8 @@ from workflows.windows.pairs import PairsWindow
 from workflows.windows.rules import RulesWindow
 
 with workflow.unsafe.imports_passed_through():
-    from activities.executions import ExecutionActivities
-    from activities.steady import SteadyActivities
+    from activities.run.executions import ExecutionActivities
+    from activities.stages.steady import SteadyActivities
 
 
 class RunShell:

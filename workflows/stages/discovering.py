@@ -33,7 +33,7 @@ from workflows.windows.fault import FaultWindow
 from workflows.windows.together import close_all
 
 with workflow.unsafe.imports_passed_through():
-    from activities.calls import CallActivities
+    from activities.stages.calls import CallActivities
 
 CallsTask = asyncio.Task[CallsReport]
 

@@ -18,7 +18,7 @@ from workflows.execution.run_shell import RunShell
 from workflows.windows.pairs import PairsWindow
 
 with workflow.unsafe.imports_passed_through():
-    from activities.pairs import PairActivities
+    from activities.stages.pairs import PairActivities
 
 
 class VerifyingRun(RunShell):

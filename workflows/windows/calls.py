@@ -19,8 +19,8 @@ from workflows import policies
 from workflows.windows.holding import Holding
 
 with workflow.unsafe.imports_passed_through():
-    from activities.calls import CallActivities
-    from activities.traffic import TrafficActivities
+    from activities.stages.calls import CallActivities
+    from activities.stages.traffic import TrafficActivities
 
 
 @workflow.defn(name=WorkflowType.CALLS_WINDOW)

@@ -21,9 +21,9 @@ from workflows.windows.cancellation import is_refusal, text_of
 from workflows.windows.holding import Holding
 
 with workflow.unsafe.imports_passed_through():
-    from activities.calls import CallActivities
-    from activities.capturing_calls import CaptureActivities
-    from activities.faults import FaultActivities
+    from activities.stages.calls import CallActivities
+    from activities.stages.capturing_calls import CaptureActivities
+    from activities.stages.faults import FaultActivities
 
 
 @workflow.defn(name=WorkflowType.FAULT_WINDOW)

@@ -32,8 +32,8 @@ from workflows import policies
 from workflows.windows.cancellation import despite_cancel, ensure_not_cancelled, text_of
 
 with workflow.unsafe.imports_passed_through():
-    from activities.ledger import LedgerActivities
-    from activities.stability import StabilityActivities
+    from activities.run.ledger import LedgerActivities
+    from activities.stages.stability import StabilityActivities
 
 T = TypeVar("T")
 

@@ -18,7 +18,7 @@ from workflows.windows.cancellation import despite_cancel, ensure_not_cancelled
 from workflows.windows.together import close_all
 
 with workflow.unsafe.imports_passed_through():
-    from activities.load import LoadActivities
+    from activities.load.batches import LoadActivities
 
 
 @workflow.defn(name=WorkflowType.LOAD_PAGE)

@@ -29,7 +29,7 @@ from workflows.windows.cancellation import despite_cancel, text_of
 from workflows.windows.holding import Holding
 
 with workflow.unsafe.imports_passed_through():
-    from activities.lock import LockActivities
+    from activities.run.lock import LockActivities
 
 
 @workflow.defn(name=WorkflowType.ENVIRONMENT_LOCK)

@@ -28,8 +28,8 @@ from workflows.windows.holding import Holding
 from workflows.windows.together import close_all
 
 with workflow.unsafe.imports_passed_through():
-    from activities.calls import CallActivities
-    from activities.pairs import PairActivities
+    from activities.stages.calls import CallActivities
+    from activities.stages.pairs import PairActivities
 
 ASKED = "asked for its calls; there were no rules to compare with yet"
 

@@ -13,7 +13,7 @@ from workflows import policies
 from workflows.windows.holding import Holding
 
 with workflow.unsafe.imports_passed_through():
-    from activities.traffic import TrafficActivities
+    from activities.stages.traffic import TrafficActivities
 
 
 @workflow.defn(name=WorkflowType.RECORDING_WINDOW)

@@ -16,8 +16,8 @@ from workflows.windows.holding import Holding
 from workflows.windows.load_page import LoadPage
 
 with workflow.unsafe.imports_passed_through():
-    from activities.executions import ExecutionActivities
-    from activities.rules import RulesActivities
+    from activities.run.executions import ExecutionActivities
+    from activities.stages.rules import RulesActivities
 
 
 @workflow.defn(name=WorkflowType.RULES_WINDOW)

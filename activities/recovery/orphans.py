@@ -9,8 +9,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from activities.clocks import Deadline
-from activities.closing import UNKNOWN, analysis_of, close_fault, close_recordings, close_rules
-from activities.endings import run_of, write_ending
+from activities.recovery.closing import UNKNOWN, analysis_of, close_fault, close_recordings, close_rules
+from activities.run.ended_runs import run_of, write_ending
 from activities.toolbox import Subject, Toolbox
 from clients.runs import RunDirectory
 from clients.store.read_models import LogLevel, UnfinishedRun

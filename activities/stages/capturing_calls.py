@@ -9,9 +9,9 @@ from datetime import timedelta
 from temporalio import activity
 
 from activities.clocks import deadline
-from activities.faults import as_in_the_ledger, redacted_answers, summary_of
 from activities.permit import REPLAY, Permit, acts
-from activities.recorded_calls import RecordedCalls, is_askable, is_cut
+from activities.stages.faults import as_in_the_ledger, redacted_answers, summary_of
+from activities.stages.recorded_calls import RecordedCalls, is_askable, is_cut
 from activities.toolbox import Subject, Toolbox
 from clients.fixtures import refuse_unsound
 from clients.proxy_wire import RecordedEntry

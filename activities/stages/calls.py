@@ -11,13 +11,13 @@ from datetime import timedelta
 
 from temporalio import activity
 
-from activities.asking import ask, require_running
 from activities.base import NotRepeatedError, poll, uncancelled
 from activities.clocks import Deadline, deadline
-from activities.closing import UNKNOWN, close_recordings
-from activities.pairs import refuse_foreign
 from activities.permit import ASK, READ_CALLS, RECORD_CALLS, Permit, acts, no_permit
-from activities.recorded_calls import AGAIN, APART, RecordedCalls, sessions_of
+from activities.recovery.closing import UNKNOWN, close_recordings
+from activities.stages.asking import ask, require_running
+from activities.stages.pairs import refuse_foreign
+from activities.stages.recorded_calls import AGAIN, APART, RecordedCalls, sessions_of
 from activities.toolbox import Subject, Toolbox
 from clients.proxy import STOP_TIMEOUT, ProxyClient
 from clients.requests import prepare

@@ -6,11 +6,11 @@ import asyncio
 
 from temporalio import activity
 
-from activities.asking import ask, require_running
-from activities.evidence import evidence_of, measured_of
 from activities.permit import COMPARE, Permit, acts, no_permit, writes
+from activities.run.evidence import evidence_of, measured_of
+from activities.run.window_rows import case_index
+from activities.stages.asking import ask, require_running
 from activities.toolbox import Subject, Toolbox
-from activities.windows_of import case_index
 from clients.store.read_models import CaseResult, CheckedPair, LogLevel
 from domain.calls.doubts import doubted_pairs
 from domain.calls.model import AskOrder

@@ -9,8 +9,8 @@ from temporalio import activity
 
 from activities.clocks import server_now
 from activities.permit import caller, no_permit, writes_itself
+from activities.run.window_rows import identity, latest_close
 from activities.toolbox import Subject, Toolbox
-from activities.windows_of import identity, latest_close
 from clients.runs import RunDirectory
 from domain.executions.permit_facts import Caller, Standing
 from domain.executions.windows import LedgerEntry, LedgerState, LedgerUpdate, WindowKind

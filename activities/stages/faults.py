@@ -8,11 +8,11 @@ from datetime import timedelta
 from temporalio import activity
 
 from activities.base import poll, uncancelled
-from activities.bookkeeping import in_time
 from activities.clocks import closing_deadline, deadline, elapsed
-from activities.closing import close_fault
 from activities.permit import INJECT, REPLAY, Permit, acts, closes, no_permit, reads
-from activities.recorded_calls import recording_is_on
+from activities.recovery.bookkeeping import in_time
+from activities.recovery.closing import close_fault
+from activities.stages.recorded_calls import recording_is_on
 from activities.toolbox import Subject, Toolbox
 from clients.faults import FaultClient, FaultExists, FaultStatus
 from clients.fixtures import refuse_unsound

@@ -7,8 +7,8 @@ looks here, so at least one of them sees the other, whatever their locks are cal
 
 from __future__ import annotations
 
-from activities.abandoned import close_abandoned, is_abandoned
 from activities.clocks import Deadline, server_now
+from activities.recovery.orphans import close_abandoned, is_abandoned
 from activities.toolbox import Subject, Toolbox
 from clients.runs import RunDirectory
 from domain.errors import ErrorCode, HoldfastError

@@ -8,11 +8,11 @@ from datetime import timedelta
 from temporalio import activity
 
 from activities.base import poll, uncancelled
-from activities.bookkeeping import in_time
 from activities.clocks import Deadline, closing_deadline, deadline, elapsed
-from activities.closing import UNKNOWN, analysis_of, close_recordings
-from activities.left_over import refuse_left_over
 from activities.permit import RECORD, Permit, acts, closes, no_permit
+from activities.recovery.active_at_peers import refuse_left_over
+from activities.recovery.bookkeeping import in_time
+from activities.recovery.closing import UNKNOWN, analysis_of, close_recordings
 from activities.toolbox import Subject, Toolbox
 from clients.proxy_wire import AnalysisTask
 from clients.requests import prepare

@@ -10,8 +10,8 @@ from temporalio import activity
 
 from activities.base import NotRepeatedError, poll, uncancelled
 from activities.clocks import Deadline, closing_deadline, deadline
-from activities.closing import acting, close_rules
 from activities.permit import UPSERT, Permit, acts, closes, no_permit, reads
+from activities.recovery.closing import acting, close_rules
 from activities.toolbox import Subject, Toolbox
 from clients.store.read_models import LogLevel
 from domain.cases.cases import case_count

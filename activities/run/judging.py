@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 
 from temporalio import activity
 
-from activities.evidence import Evidence, evidence_of, measured_of
 from activities.permit import writes
+from activities.run.evidence import Evidence, evidence_of, measured_of
 from activities.toolbox import Toolbox
 from clients.store.read_models import CaseResult, LogLevel
 from domain.calls.model import FoundBy

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from activities.arms import ArmRun
+from activities.load.arms import ArmRun
 from activities.toolbox import Subject, Toolbox
 from clients.load.pace import Closed, Open, Pace
 from clients.load.sending import was_cut
@@ -109,7 +109,7 @@ class GroupRun:
 
     def _look(self) -> None:
         """See who has enough: what is decided, and what has failed whatever follows."""
-        from activities.comparing import look_at  # noqa: PLC0415 - numpy takes half a second, and few plans need it
+        from activities.load.comparing import look_at  # noqa: PLC0415 - numpy takes half a second, and few plans need it
 
         most = self._plan.load.most_requests
         for arm in self._cases:
@@ -157,7 +157,7 @@ class GroupRun:
             return found.model_copy(update=beside)
         beside |= {"control": control_of(self._control.taken)}
         if arm.meets and arm.meets.regression:
-            from activities.comparing import compared  # noqa: PLC0415 - as above
+            from activities.load.comparing import compared  # noqa: PLC0415 - as above
 
             beside |= {"comparison": compared(arm, self._control, arm.meets.regression, self._seed)}
         return found.model_copy(update=beside)

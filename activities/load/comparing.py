@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from activities.arms import ArmRun
+from activities.load.arms import ArmRun
 from domain.cases.cases import case_count
 from domain.measuring.blocks import seed_of
 from domain.measuring.comparison import Comparison, Finding

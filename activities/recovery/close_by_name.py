@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from temporalio import activity
 
-from activities.closing import Pace, fault_gone, seen_acting, stop_recording, until_gone
+from activities.recovery.closing import Pace, fault_gone, seen_acting, stop_recording, until_gone
 from clients.at_peers import AT_ONCE, On, OnKind, faults_on, sessions_on
 from clients.canary import CanaryClient
 from clients.faults import FaultClient

@@ -7,9 +7,9 @@ from typing import Any
 
 from temporalio import activity
 
-from activities.abandoned import close_abandoned, is_abandoned, write_missing_end
 from activities.clocks import Deadline, server_now
 from activities.permit import closes
+from activities.recovery.orphans import close_abandoned, is_abandoned, write_missing_end
 from activities.toolbox import Toolbox
 from clients.runs import RunDirectory
 from clients.store.decoding import Rows

@@ -6,9 +6,9 @@ import asyncio
 
 from temporalio import activity
 
-from activities.bookkeeping import in_time
 from activities.clocks import closing_deadline
 from activities.permit import reads
+from activities.recovery.bookkeeping import in_time
 from activities.toolbox import Toolbox
 from clients.store.read_models import LogLevel
 from domain.errors import HoldfastError

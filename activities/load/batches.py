@@ -10,10 +10,10 @@ from datetime import timedelta
 from temporalio import activity
 
 from activities.clocks import server_now
-from activities.closing import acting
-from activities.judging import one_line
-from activities.measuring import GroupRun
+from activities.load.measuring import GroupRun
 from activities.permit import MEASURE, Permit, acts, caller, no_permit, writes
+from activities.recovery.closing import acting
+from activities.run.judging import one_line
 from activities.toolbox import Subject, Toolbox
 from clients.store.read_models import CaseResult, LogLevel
 from domain.cases.cases import case_count, cases_in

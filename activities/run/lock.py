@@ -9,15 +9,15 @@ from datetime import timedelta
 from temporalio import activity
 
 from activities.base import poll
-from activities.cleaning import BY as CLEANER
-from activities.cleaning import Cleaner
 from activities.clocks import closing_deadline
-from activities.endings import SERVER_POLL, write_ending
-from activities.left_over import left_over
-from activities.others import Others
 from activities.permit import TAKE_LOCK, Permit, acts, closes, may_ask_again, reads
-from activities.steady import steady_again, was_touched
-from activities.targets import require_targets
+from activities.recovery.active_at_peers import left_over
+from activities.recovery.clean_before_run import BY as CLEANER
+from activities.recovery.clean_before_run import Cleaner
+from activities.run.ended_runs import SERVER_POLL, write_ending
+from activities.run.other_runs import Others
+from activities.stages.steady import steady_again, was_touched
+from activities.stages.targets import require_targets
 from activities.toolbox import Subject, Toolbox
 from clients.runs import RunDirectory
 from domain.errors import ErrorCode, HoldfastError

@@ -8,11 +8,11 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
-from activities.abandoned import quiet_from, settle
-from activities.clearing import Cleared, Peers
 from activities.clocks import Deadline, server_now
-from activities.closing import Pace
-from activities.left_over import is_elsewhere
+from activities.recovery.active_at_peers import is_elsewhere
+from activities.recovery.close_by_name import Cleared, Peers
+from activities.recovery.closing import Pace
+from activities.recovery.orphans import quiet_from, settle
 from activities.toolbox import Subject, Toolbox
 from clients.at_peers import On, OnKind
 from clients.runs import RunDirectory

@@ -13,8 +13,8 @@ from datetime import timedelta
 from temporalio import activity
 
 from activities.base import poll
-from activities.bookkeeping import in_time
 from activities.clocks import Deadline
+from activities.recovery.bookkeeping import in_time
 from activities.toolbox import Subject, Toolbox
 from clients.canary import CanaryClient
 from clients.faults import FaultClient
