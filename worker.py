@@ -36,13 +36,13 @@ from activities.stages.stability import StabilityActivities
 from activities.stages.steady import SteadyActivities
 from activities.stages.traffic import TrafficActivities
 from activities.toolbox import Toolbox, opened_toolbox
-from clients.doors import shut
-from clients.payloads import without_references
-from clients.runs import RunDirectory
-from clients.schedules import ensure_sweeper
+from clients.http.doors import shut
 from clients.settings import Settings
 from clients.store.store import Store
-from clients.temporal import ensure_search_attributes
+from clients.temporal.connection import ensure_search_attributes
+from clients.temporal.payloads import without_references
+from clients.temporal.runs import RunDirectory
+from clients.temporal.schedules import ensure_sweeper
 from domain.guardrails.check import described
 from domain.names import load_queue
 from domain.timing import Timing

@@ -18,7 +18,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.clocks import Deadline, mark_beginning
 from activities.toolbox import Toolbox
-from clients.kept_out import without_secrets
+from clients.secrets.kept_out import without_secrets
 from domain.control_characters import visible
 from domain.errors import ErrorCode, ErrorKind, HoldfastError, ValidationReport
 

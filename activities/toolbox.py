@@ -9,16 +9,16 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
 from activities.recovery.bookkeeping import Memory, Notes
-from clients.canary import CanaryClient
-from clients.faults import FaultClient
-from clients.kept_out import kept_out_of_logs
 from clients.kubernetes.connection import Cluster
 from clients.kubernetes.stability import KubernetesStabilityClient
 from clients.kubernetes.workloads import Workloads
 from clients.load.engine import LoadGenerator
-from clients.proxy import ProxyClient
-from clients.secrets import Redactor, Secrets, redactor_for
-from clients.stability import HttpStabilityClient, StabilityClient
+from clients.peers.canary import CanaryClient
+from clients.peers.faults import FaultClient
+from clients.peers.proxy import ProxyClient
+from clients.peers.stability import HttpStabilityClient, StabilityClient
+from clients.secrets.kept_out import kept_out_of_logs
+from clients.secrets.values import Redactor, Secrets, redactor_for
 from clients.store.store import Store
 from domain.executions.execution import Execution
 from domain.guardrails.model import Guardrails

@@ -14,10 +14,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from benchmarks.frame import Row
+from clients.http.requests import PreparedRequest
 from clients.load import loop
 from clients.load.engine import LoadGenerator
 from clients.load.pace import Closed, Open, Pace
-from clients.requests import PreparedRequest
 from domain.measuring.lateness import late_starts
 from domain.measuring.percentiles import nearest_rank
 from domain.traffic.exchange import RequestSample

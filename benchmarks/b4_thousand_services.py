@@ -22,7 +22,7 @@ from benchmarks.frame import Row
 from benchmarks.noop import Pretending, noop_activities
 from benchmarks.weighing import LARGEST_PAYLOAD, MOST_EVENTS, Weight, weighed
 from cli.working import kept_bytecode
-from clients.embedded import DevServerSettings, embedded_server
+from clients.temporal.embedded import DevServerSettings, embedded_server
 from domain.cases.cases import case_at, case_count, cases_in
 from domain.executions.windows import LockReport
 from domain.measuring.load import CaseRange

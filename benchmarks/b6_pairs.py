@@ -27,7 +27,7 @@ from benchmarks.generated_truth import QUICK, TEMPORAL
 from cli.pointing import point_at
 from clients.settings import Settings
 from clients.store.store import Store
-from clients.temporal import ensure_search_attributes
+from clients.temporal.connection import ensure_search_attributes
 from domain.executions.execution import RunSummary
 from domain.names import WorkflowType
 from domain.pairs.fidelity import PairFidelity, PairFinding, PairOutcome

@@ -55,9 +55,9 @@ async def closed(send: Send, connections: int, seconds: float) -> Found:
 
 async def of_holdfast(url: str, connections: int, seconds: float) -> Found:
     """Our own, as the load test calls it: with a sample of every request."""
+    from clients.http.requests import PreparedRequest
     from clients.load.engine import LoadGenerator
     from clients.load.pace import Closed
-    from clients.requests import PreparedRequest
 
     request = PreparedRequest(method="GET", url=url, headers={}, body=None, timeout=LIMIT)
     async with LoadGenerator() as load:

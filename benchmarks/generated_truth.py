@@ -29,7 +29,7 @@ from benchmarks.frame import Row
 from clients.settings import Settings
 from clients.store.read_models import CaseResult
 from clients.store.store import Store
-from clients.temporal import ensure_search_attributes
+from clients.temporal.connection import ensure_search_attributes
 from domain.errors import HoldfastError
 from domain.executions.execution import RunSummary, Verdict
 from domain.measuring.load import CaseOutcome

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from clients.runs import RunDirectory
+from clients.temporal.runs import RunDirectory
 
 UNATTENDED = 20.0
 """Seconds after which something that no worker takes up counts as unattended. After its worker's death the server needs

@@ -7,11 +7,11 @@ import functools
 from temporalio.client import Client
 from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 
-from clients.temporal import connect
+from clients.temporal.connection import connect
 
 
 async def connected(address: str | None = None) -> Client:
-    """Connect as `clients.temporal.connect` does; raises what it raises."""
+    """Connect as `clients.temporal.connection.connect` does; raises what it raises."""
     quieten()
     return await connect(address)
 

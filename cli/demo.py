@@ -24,10 +24,10 @@ from cli.run_report import written
 from cli.serving import ROOT
 from cli.stage import Stage, next_folder, set_up
 from cli.starting import Wishes, start
-from clients.bounded_json import parse
-from clients.http import LARGEST_ANSWER
-from clients.plan_files import read_plan_file
-from clients.reader import Limits, NoAnswerError, fetch
+from clients.http.bounded_json import parse
+from clients.http.control import LARGEST_ANSWER
+from clients.http.reader import Limits, NoAnswerError, fetch
+from clients.plans.files import read_plan_file
 from domain.errors import ErrorCode, HoldfastError
 from domain.names import TASK_QUEUE
 from lab import LabState

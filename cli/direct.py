@@ -22,10 +22,10 @@ from cli.exit_codes import ExitCode
 from cli.interrupts import Interrupts
 from cli.next_steps import after_recovery
 from cli.plans import confirm, is_local, valid_plan
-from clients.at_peers import On
-from clients.canary import CanaryClient
-from clients.faults import FaultClient
-from clients.proxy import ProxyClient
+from clients.peers.active import On
+from clients.peers.canary import CanaryClient
+from clients.peers.faults import FaultClient
+from clients.peers.proxy import ProxyClient
 from clients.settings import Settings
 from domain.base import Contract
 from domain.errors import HoldfastError

@@ -14,7 +14,7 @@ from cli.exit_codes import ExitCode
 from cli.next_steps import after_faults
 from cli.peer_looks import PeerLook, Peers, ask_peers, peers_of
 from cli.results import ask_store
-from clients.at_peers import On, OnKind
+from clients.peers.active import On, OnKind
 from clients.store.read_models import Halt
 from clients.store.store import Store
 from domain.executions.windows import RECORDINGS, LedgerEntry

@@ -14,8 +14,8 @@ from temporalio.service import RPCError, RPCStatusCode
 from cli.exit_codes import RunOutcome
 from cli.interrupts import Interrupts
 from cli.progress import Progress
-from clients.runs import RunDirectory
-from clients.temporal import has_pollers, lock_of_run, server_error
+from clients.temporal.connection import has_pollers, lock_of_run, server_error
+from clients.temporal.runs import RunDirectory
 from domain.errors import ErrorCode, HoldfastError
 from domain.executions.execution import RunStatus
 from domain.executions.status import RunState

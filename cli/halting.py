@@ -20,9 +20,9 @@ from cli.interrupts import Interrupts
 from cli.next_steps import after_halt
 from cli.results import ask_store
 from cli.starting import task_queue, who
-from clients.runs import RunDirectory
 from clients.store.read_models import Halt
-from clients.temporal import server_error
+from clients.temporal.connection import server_error
+from clients.temporal.runs import RunDirectory
 from domain.errors import ErrorCode, HoldfastError
 from domain.executions.execution import Recovery, RunSummary
 

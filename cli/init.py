@@ -15,9 +15,9 @@ from pydantic import ValidationError
 from cli.console import AS_JSON, clear_errors, complain, say, say_json, write_file
 from cli.plan_template import placeholders, plan_template
 from cli.pointing import origin_of
-from clients.http import LARGEST_ANSWER
-from clients.plan_yaml import PlanLoader
-from clients.reader import Limits, NoAnswerError, fetch
+from clients.http.control import LARGEST_ANSWER
+from clients.http.reader import Limits, NoAnswerError, fetch
+from clients.plans.yaml12 import PlanLoader
 from domain.errors import ErrorCode, HoldfastError
 from domain.plans.plan import PLAN_VERSION
 from domain.plans.validation.problems import PLACEHOLDER

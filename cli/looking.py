@@ -15,7 +15,7 @@ from cli.following import Run, ask_to_end, end_of
 from cli.interrupts import Interrupts
 from cli.next_steps import after_error, after_run
 from cli.results import show_outcome
-from clients.temporal import server_error
+from clients.temporal.connection import server_error
 from domain.errors import ErrorCode, HoldfastError
 from domain.executions.execution import RunSummary
 from domain.names import run_workflow_id

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from cli.damage import note
-from clients.at_peers import On, faults_on, sessions_on
-from clients.faults import FaultClient
-from clients.proxy import ProxyClient
+from clients.peers.active import On, faults_on, sessions_on
+from clients.peers.faults import FaultClient
+from clients.peers.proxy import ProxyClient
 from clients.store.store import Store
 from domain.base import Contract
 from domain.errors import ErrorCode, HoldfastError

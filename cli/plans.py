@@ -12,8 +12,8 @@ import click
 
 from cli.console import complain, on_terminal, say_json, show_problems
 from cli.exit_codes import ExitCode
-from clients import notes
-from clients.plan_files import PlanFileError, read_plan_file
+from clients.local import notes
+from clients.plans.files import PlanFileError, read_plan_file
 from clients.settings import Settings
 from domain.addresses import address_in, address_of
 from domain.cases.cases import case_count

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from clients.private import opener
+from clients.local.private import opener
 from domain.errors import ErrorCode, HoldfastError
 
 STARTER = Path(__file__).parents[1] / "starter.py"

@@ -22,7 +22,7 @@ from cli.interrupts import Interrupts
 from cli.next_steps import after_recovery
 from cli.recovering import Recovered, Recoverer, unverified
 from cli.results import existing_store
-from clients.runs import RunDirectory
+from clients.temporal.runs import RunDirectory
 from domain.errors import ErrorCode, HoldfastError
 from domain.executions.windows import SETTLED, LedgerEntry
 from domain.units import format_duration, parse_duration

@@ -17,7 +17,7 @@ from activities.recovery.orphans import close_abandoned, is_overdue, quiet_from,
 from activities.toolbox import Toolbox
 from cli.attendance import Attendance
 from cli.following import Say
-from clients.runs import RunDirectory
+from clients.temporal.runs import RunDirectory
 from domain.base import Contract
 from domain.errors import HoldfastError
 from domain.executions.windows import SETTLED, Closing, LedgerEntry, LedgerState, WindowKind

@@ -15,8 +15,8 @@ from pydantic import ValidationError
 from cli.connection import quieten
 from cli.console import acts, clear_errors, complain, say
 from cli.interrupts import Interrupts
-from clients.embedded import DEFAULT_FILE, DevServerSettings, embedded_server, moved_ports
-from clients.notes import Kind, noted
+from clients.local.notes import Kind, noted
+from clients.temporal.embedded import DEFAULT_FILE, DevServerSettings, embedded_server, moved_ports
 from domain.errors import ErrorCode, HoldfastError
 from domain.guardrails.check import ALLOWED_HOSTS
 from lab import Lab, LabAddresses, PortChoice, Topology, load_topology

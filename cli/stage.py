@@ -17,8 +17,8 @@ from cli.connection import connected
 from cli.console import say
 from cli.processes import Child
 from cli.serving import SHOP_TOPOLOGY, moved_lab_ports, read_topology
-from clients.private import FOLDER_MODE, private_folder
-from clients.temporal import has_pollers
+from clients.local.private import FOLDER_MODE, private_folder
+from clients.temporal.connection import has_pollers
 from domain.guardrails.check import ALLOWED_HOSTS
 from domain.names import TASK_QUEUE
 from lab import LabAddresses

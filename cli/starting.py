@@ -17,8 +17,8 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from cli.following import Run, Say, ask_to_end
 from cli.interrupts import Interrupts
 from cli.plans import PlanFile
-from clients.embedded import DevServerSettings
 from clients.settings import Settings
+from clients.temporal.embedded import DevServerSettings
 from domain.errors import ErrorCode, HoldfastError
 from domain.executions.execution import IfBusy, Leftovers, RunSummary
 from domain.names import WorkflowType, run_workflow_id

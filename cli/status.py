@@ -17,10 +17,10 @@ from cli.looking import RUN_ID, known, possible_ids
 from cli.next_steps import after_end, after_error
 from cli.panels import panel_lines
 from cli.results import ask_store
-from clients.runs import RunDirectory, RunEnd
 from clients.store.read_models import ExecutionRow
 from clients.store.store import Store
-from clients.temporal import lock_of_run
+from clients.temporal.connection import lock_of_run
+from clients.temporal.runs import RunDirectory, RunEnd
 from domain.errors import ErrorCode, HoldfastError
 from domain.executions.ended_state import counted, over
 from domain.executions.execution import Phase, Recovery, RunStatus

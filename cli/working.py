@@ -17,7 +17,7 @@ from cli.load_process import ControlProcess, LoadProcess
 from cli.log_lines import log_to_stderr
 from clients.load import loop as load_loop
 from clients.settings import Settings
-from clients.temporal import connect_patiently
+from clients.temporal.connection import connect_patiently
 from domain.errors import HoldfastError
 from domain.names import load_queue
 from worker import Part, running

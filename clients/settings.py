@@ -9,8 +9,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from clients.own_addresses import own_addresses
-from clients.rails import WorkerRails
+from clients.local.own_addresses import own_addresses
+from clients.local.rails import WorkerRails
 from domain.errors import ErrorCode, HoldfastError
 from domain.guardrails.allowed_addresses import entry_of
 from domain.guardrails.check import (

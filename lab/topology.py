@@ -19,7 +19,7 @@ from pydantic import (
 )
 from yarl import URL
 
-from clients.plan_files import read_document
+from clients.plans.files import read_document
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m)")
 _THIS_MACHINE = {"127.0.0.1", "localhost"}

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import yaml
 
-from clients.request_definitions import DefinitionRedactor, without_secrets
+from clients.http.request_definitions import DefinitionRedactor, without_secrets
 from domain.plans.plan import Plan
 from domain.plans.slo import Limits, Percentile
 from domain.plans.stop import Stop

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from clients.http.requests import PreparedRequest
 from clients.load.histograms import Histogram
 from clients.load.sending import LastAnswer
-from clients.requests import PreparedRequest
 from clients.store.packing import packed
 from clients.store.read_models import Arm, StoredSamples
 from domain.cases.thresholds import Thresholds

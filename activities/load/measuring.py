@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 from activities.load.arms import ArmRun
 from activities.toolbox import Subject, Toolbox
+from clients.http.requests import PreparedRequest, prepare
 from clients.load.pace import Closed, Open, Pace
 from clients.load.sending import was_cut
 from clients.load.warming import WarmUp
-from clients.requests import PreparedRequest, prepare
-from clients.secrets import Redactor
+from clients.secrets.values import Redactor
 from clients.store.read_models import CaseResult, StoredSamples
 from domain.cases.thresholds import PlanThresholds
 from domain.cases.tokens import baggage_of

@@ -14,9 +14,9 @@ from activities.recovery.close_by_name import Cleared, Peers
 from activities.recovery.closing import Pace
 from activities.recovery.orphans import quiet_from, settle
 from activities.toolbox import Subject, Toolbox
-from clients.at_peers import On, OnKind
-from clients.runs import RunDirectory
+from clients.peers.active import On, OnKind
 from clients.store.read_models import LogLevel
+from clients.temporal.runs import RunDirectory
 from domain.errors import ErrorCode, HoldfastError
 from domain.executions.windows import RECORDINGS, Closing, LedgerEntry, WindowKind
 from domain.names import NamedFault, named_fault

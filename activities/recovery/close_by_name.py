@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from temporalio import activity
 
 from activities.recovery.closing import Pace, fault_gone, seen_acting, stop_recording, until_gone
-from clients.at_peers import AT_ONCE, On, OnKind, faults_on, sessions_on
-from clients.canary import CanaryClient
-from clients.faults import FaultClient
-from clients.proxy import ProxyClient
-from clients.proxy_wire import ActiveSession
+from clients.peers.active import AT_ONCE, On, OnKind, faults_on, sessions_on
+from clients.peers.canary import CanaryClient
+from clients.peers.faults import FaultClient
+from clients.peers.proxy import ProxyClient
+from clients.peers.proxy_wire import ActiveSession
 from domain.cases.tokens import token_of
 from domain.errors import HoldfastError
 from domain.executions.windows import Closing

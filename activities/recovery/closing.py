@@ -16,9 +16,9 @@ from activities.base import poll
 from activities.clocks import Deadline
 from activities.recovery.bookkeeping import in_time
 from activities.toolbox import Subject, Toolbox
-from clients.canary import CanaryClient
-from clients.faults import FaultClient
-from clients.proxy import CALL_TIMEOUT, STOP_TIMEOUT, ProxyClient
+from clients.peers.canary import CanaryClient
+from clients.peers.faults import FaultClient
+from clients.peers.proxy import CALL_TIMEOUT, STOP_TIMEOUT, ProxyClient
 from domain.cases.tokens import token_of
 from domain.errors import HoldfastError
 from domain.executions.windows import Closing

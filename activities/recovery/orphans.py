@@ -12,8 +12,8 @@ from activities.clocks import Deadline
 from activities.recovery.closing import UNKNOWN, analysis_of, close_fault, close_recordings, close_rules
 from activities.run.ended_runs import run_of, write_ending
 from activities.toolbox import Subject, Toolbox
-from clients.runs import RunDirectory
 from clients.store.read_models import LogLevel, UnfinishedRun
+from clients.temporal.runs import RunDirectory
 from domain.executions.execution import Recovery
 from domain.executions.windows import (
     RECORDINGS,

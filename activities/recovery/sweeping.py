@@ -11,8 +11,8 @@ from activities.clocks import Deadline, server_now
 from activities.permit import closes
 from activities.recovery.orphans import close_abandoned, is_abandoned, write_missing_end
 from activities.toolbox import Toolbox
-from clients.runs import RunDirectory
 from clients.store.decoding import Rows
+from clients.temporal.runs import RunDirectory
 from domain.errors import HoldfastError
 from domain.executions.sweeping import SweepOrder, SweepReport
 

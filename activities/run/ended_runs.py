@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from activities.toolbox import Toolbox
-from clients.runs import RunDirectory, RunEnd
 from clients.store.read_models import LogLevel
+from clients.temporal.runs import RunDirectory, RunEnd
 from domain.errors import ErrorCode
 from domain.executions.execution import Ending, Phase, Recovery, RunStatus
 from domain.executions.windows import SETTLED, LedgerEntry, RunRef, WindowKind

@@ -11,7 +11,7 @@ from activities.clocks import server_now
 from activities.permit import caller, no_permit, writes_itself
 from activities.run.window_rows import identity, latest_close
 from activities.toolbox import Subject, Toolbox
-from clients.runs import RunDirectory
+from clients.temporal.runs import RunDirectory
 from domain.executions.permit_facts import Caller, Standing
 from domain.executions.windows import LedgerEntry, LedgerState, LedgerUpdate, WindowKind
 from domain.names import WorkflowType

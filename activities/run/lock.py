@@ -19,7 +19,7 @@ from activities.run.other_runs import Others
 from activities.stages.steady import steady_again, was_touched
 from activities.stages.targets import require_targets
 from activities.toolbox import Subject, Toolbox
-from clients.runs import RunDirectory
+from clients.temporal.runs import RunDirectory
 from domain.errors import ErrorCode, HoldfastError
 from domain.executions.execution import Ending, ExecutionRef, Leftovers
 from domain.executions.windows import (

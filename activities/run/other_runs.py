@@ -10,7 +10,7 @@ from __future__ import annotations
 from activities.clocks import Deadline, server_now
 from activities.recovery.orphans import close_abandoned, is_abandoned
 from activities.toolbox import Subject, Toolbox
-from clients.runs import RunDirectory
+from clients.temporal.runs import RunDirectory
 from domain.errors import ErrorCode, HoldfastError
 from domain.executions.windows import LedgerEntry
 from domain.plans.environments import Named, touched

@@ -10,8 +10,8 @@ from temporalio import activity
 
 from activities.permit import OF_THE_RUN, Permit, acts, ask
 from activities.toolbox import Subject, Toolbox
-from clients.requests import prepare
-from clients.stability import answer_of
+from clients.http.requests import prepare
+from clients.peers.stability import answer_of
 from clients.store.read_models import LogLevel
 from domain.cases.tokens import marker
 from domain.executions.execution import ExecutionRef

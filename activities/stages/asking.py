@@ -7,9 +7,9 @@ import time
 from collections.abc import Mapping, Sequence
 
 from activities.toolbox import Subject, Toolbox
+from clients.http.requests import prepare
 from clients.load.sending import KEPT_BODY, was_cut
-from clients.requests import prepare
-from clients.secrets import Redactor
+from clients.secrets.values import Redactor
 from domain.errors import ErrorCode, HoldfastError
 from domain.measuring.percentiles import measure
 from domain.pairs.comparing import Answer

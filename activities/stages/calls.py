@@ -19,8 +19,8 @@ from activities.stages.asking import ask, require_running
 from activities.stages.pairs import refuse_foreign
 from activities.stages.recorded_calls import AGAIN, APART, RecordedCalls, sessions_of
 from activities.toolbox import Subject, Toolbox
-from clients.proxy import STOP_TIMEOUT, ProxyClient
-from clients.requests import prepare
+from clients.http.requests import prepare
+from clients.peers.proxy import STOP_TIMEOUT, ProxyClient
 from clients.store.read_models import LogLevel
 from domain.calls import discovery as logic
 from domain.calls.model import (

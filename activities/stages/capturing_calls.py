@@ -13,9 +13,9 @@ from activities.permit import REPLAY, Permit, acts
 from activities.stages.faults import as_in_the_ledger, redacted_answers, summary_of
 from activities.stages.recorded_calls import RecordedCalls, is_askable, is_cut
 from activities.toolbox import Subject, Toolbox
-from clients.fixtures import refuse_unsound
-from clients.proxy_wire import RecordedEntry
-from clients.reader import SHUT_DOOR, Limits, NoAnswerError, Trouble, fetch
+from clients.http.reader import SHUT_DOOR, Limits, NoAnswerError, Trouble, fetch
+from clients.peers.fixtures import refuse_unsound
+from clients.peers.proxy_wire import RecordedEntry
 from clients.store.read_models import LogLevel
 from domain.calls.discovery import CallKey
 from domain.cases.tokens import BAGGAGE_HEADER, token_of, without_markers

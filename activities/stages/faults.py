@@ -14,9 +14,9 @@ from activities.recovery.bookkeeping import in_time
 from activities.recovery.closing import close_fault
 from activities.stages.recorded_calls import recording_is_on
 from activities.toolbox import Subject, Toolbox
-from clients.faults import FaultClient, FaultExists, FaultStatus
-from clients.fixtures import refuse_unsound
-from clients.secrets import Redactor
+from clients.peers.faults import FaultClient, FaultExists, FaultStatus
+from clients.peers.fixtures import refuse_unsound
+from clients.secrets.values import Redactor
 from clients.store.read_models import LogLevel
 from domain.cases.tokens import token_of
 from domain.errors import ErrorCode, HoldfastError

@@ -8,9 +8,9 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from activities.toolbox import Subject, Toolbox
-from clients.proxy import ProxyClient
-from clients.proxy_wire import RecordedEntry
-from clients.secrets import Redactor
+from clients.peers.proxy import ProxyClient
+from clients.peers.proxy_wire import RecordedEntry
+from clients.secrets.values import Redactor
 from domain.calls import discovery as logic
 from domain.calls.discovery import CallKey
 from domain.calls.model import FallbackCall

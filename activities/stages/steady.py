@@ -10,7 +10,7 @@ from activities.base import poll
 from activities.clocks import Deadline, deadline
 from activities.permit import OF_THE_RUN, Permit, acts
 from activities.toolbox import Subject, Toolbox
-from clients.requests import prepare
+from clients.http.requests import prepare
 from clients.store.read_models import LogLevel
 from domain.executions.windows import WindowKind
 from domain.measuring.steady_report import SteadyMoment, SteadyOrder, SteadyReport

@@ -14,9 +14,9 @@ from activities.recovery.active_at_peers import refuse_left_over
 from activities.recovery.bookkeeping import in_time
 from activities.recovery.closing import UNKNOWN, analysis_of, close_recordings
 from activities.toolbox import Subject, Toolbox
-from clients.proxy_wire import AnalysisTask
-from clients.requests import prepare
-from clients.secrets import Redactor, Secrets
+from clients.http.requests import prepare
+from clients.peers.proxy_wire import AnalysisTask
+from clients.secrets.values import Redactor, Secrets
 from clients.store.read_models import LogLevel
 from domain.cases.tokens import BAGGAGE_HEADER, marker
 from domain.errors import ErrorCode, HoldfastError

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 
-from clients.bounded_json import parse
-from clients.http import LARGEST_ANSWER, PeerAnswer
+from clients.http.bounded_json import parse
+from clients.http.control import LARGEST_ANSWER, PeerAnswer
 from domain.errors import ErrorCode, HoldfastError
 
 if TYPE_CHECKING:

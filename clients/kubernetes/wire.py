@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
-from clients.http import Wire
+from clients.http.control import Wire
 from domain.stability.rollout import PodFacts, RolloutFacts
 
 _SHOWN = 200

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from clients.requests import PreparedRequest
+from clients.http.requests import PreparedRequest
 
 _OURS = {"accept": "*/*", "user-agent": "holdfast"}
 """Sent where the plan has none. Nothing compressed is asked for: recordings and reports show bodies as they came."""

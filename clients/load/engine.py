@@ -14,13 +14,13 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict
 
+from clients.http.requests import PreparedRequest
 from clients.load.logins import LoginError, Logins
 from clients.load.pace import EARLY_NS, Closed, Open, Pace, planned, until
 from clients.load.sendable import refuse_unsendable
 from clients.load.sending import LastAnswer, Seen, Sending
 from clients.load.warming import WINDOW, WarmUp, agree
 from clients.load.wire import Wire
-from clients.requests import PreparedRequest
 from domain.errors import ErrorCode, HoldfastError
 from domain.traffic.exchange import RequestSample
 

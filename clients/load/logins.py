@@ -8,10 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from clients.bounded_json import parse
+from clients.http.bounded_json import parse
+from clients.http.requests import PreparedLogin
 from clients.load.encoding import encode
 from clients.load.wire import Wire
-from clients.requests import PreparedLogin
 
 UNAUTHORIZED = 401
 READ_ANSWER = 1_048_576

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
-from clients.requests import PreparedRequest
+from clients.http.requests import PreparedRequest
 from domain.errors import ErrorCode, HoldfastError
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")

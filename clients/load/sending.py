@@ -6,11 +6,11 @@ import time
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from clients.http.requests import PreparedRequest
 from clients.load.connection import OTHER, encoding_of
 from clients.load.encoding import encode
 from clients.load.logins import UNAUTHORIZED, Logins, Token
 from clients.load.wire import Answer, Wire
-from clients.requests import PreparedRequest
 from domain.traffic.exchange import RequestSample
 
 KEPT_BODY = 4_096

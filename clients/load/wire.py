@@ -8,7 +8,7 @@ import ssl
 import time
 from typing import NamedTuple
 
-from clients.doors import is_shut
+from clients.http.doors import is_shut
 from clients.load.connection import TIMEOUT, Connection, NoAnswerError
 from clients.load.encoding import Encoded, Origin
 

@@ -41,7 +41,7 @@ class PlanSnapshot(Row, table=True):
 
 
 class HttpReqDef(Row, table=True):
-    """A request as it was sent, in the peers' columns; without secrets (`clients/request_definitions.py`).
+    """A request as it was sent, in the peers' columns; without secrets (`clients/http/request_definitions.py`).
 
     `task_execution.req_def_id` has no foreign key: SQLite can add one only by writing that table anew, which would
     take the rows of every table that refers to it along.

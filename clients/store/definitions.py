@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from clients.request_definitions import RequestDefinition
+from clients.http.request_definitions import RequestDefinition
 from clients.store.columns import utc_now
 from clients.store.tables import HttpReqDef
 from clients.store.upsert import insert_missing

@@ -19,7 +19,7 @@ from sqlalchemy import URL, Connection, event, make_url
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
-from clients.private import private_database
+from clients.local.private import private_database
 from clients.store.translation import translated
 from domain.errors import ErrorCode, HoldfastError
 

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Select, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlmodel import col
 
-from clients.request_definitions import definition_of
+from clients.http.request_definitions import definition_of
 from clients.store.columns import utc_now
 from clients.store.decoding import Damage, DamagedRow, Rows, facts_of
 from clients.store.definitions import save_definition

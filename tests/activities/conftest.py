@@ -9,10 +9,10 @@ import pytest
 
 from activities.toolbox import Toolbox
 from cli.pointing import point_at
-from clients.canary import CanaryClient
 from clients.load.engine import LoadGenerator
-from clients.plan_files import read_plan_file
-from clients.secrets import Secrets
+from clients.peers.canary import CanaryClient
+from clients.plans.files import read_plan_file
+from clients.secrets.values import Secrets
 from clients.store.store import Store
 from domain.executions.execution import NewExecution
 from domain.plans.canonical import canonical_json

@@ -14,7 +14,7 @@ import pytest
 from activities.clocks import Deadline
 from activities.recovery.orphans import close_abandoned
 from activities.toolbox import Toolbox
-from clients.secrets import Secrets
+from clients.secrets.values import Secrets
 from clients.store.store import Store
 from domain.executions.execution import NewExecution
 from domain.executions.windows import Closing, LedgerEntry, LedgerState, LedgerUpdate, WindowKind

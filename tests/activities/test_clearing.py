@@ -10,8 +10,8 @@ import pytest
 from activities.clocks import Deadline
 from activities.recovery.close_by_name import Peers
 from activities.recovery.closing import Pace
-from clients.at_peers import On, OnKind
-from clients.proxy_wire import ActiveSession, SidecarCheck
+from clients.peers.active import On, OnKind
+from clients.peers.proxy_wire import ActiveSession, SidecarCheck
 from domain.plans.plan import Plan
 from tests.logic.plans import good
 

@@ -16,7 +16,7 @@ from activities import clocks
 from activities.base import step
 from activities.clocks import Deadline, closing_deadline, deadline, elapsed, server_now
 from activities.stages.faults import FaultActivities
-from clients.secrets import Secrets
+from clients.secrets.values import Secrets
 from domain.executions.windows import Closing
 from domain.faults.experiments import expand
 from domain.faults.model import FaultOrder

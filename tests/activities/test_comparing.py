@@ -10,8 +10,8 @@ import pytest
 from activities.load import comparing
 from activities.load.arms import ArmRun
 from activities.load.comparing import look_at
-from clients.plan_files import read_plan_file
-from clients.requests import PreparedRequest
+from clients.http.requests import PreparedRequest
+from clients.plans.files import read_plan_file
 from domain.cases.cases import case_at
 from domain.cases.thresholds import PlanThresholds
 from domain.measuring.comparison import Finding

@@ -11,11 +11,11 @@ import pytest
 from activities.load.batches import LoadActivities
 from activities.run.executions import ExecutionActivities
 from activities.run.judging import JudgingActivities
+from clients.http.requests import PreparedRequest
 from clients.load.engine import LoadGenerator
 from clients.load.histograms import Histogram
 from clients.load.pace import Open
 from clients.load.warming import WarmUp
-from clients.requests import PreparedRequest
 from clients.store.packing import unpacked
 from clients.store.read_models import Arm, LogLevel
 from domain.executions.execution import Judgement, Verdict

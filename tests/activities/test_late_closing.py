@@ -21,12 +21,12 @@ from activities.stages.rules import RulesActivities
 from activities.stages.stability import StabilityActivities
 from activities.stages.traffic import TrafficActivities
 from activities.toolbox import Toolbox
-from clients.canary import CanaryClient
 from clients.load.engine import LoadGenerator
-from clients.runs import RunDirectory
-from clients.secrets import Secrets
+from clients.peers.canary import CanaryClient
+from clients.secrets.values import Secrets
 from clients.store.engine import writing
 from clients.store.store import Store
+from clients.temporal.runs import RunDirectory
 from domain.executions.execution import Execution, NewExecution
 from domain.executions.sweeping import SweepOrder
 from domain.executions.windows import Closing, LedgerEntry, StabilityOrder, WindowKind

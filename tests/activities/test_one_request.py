@@ -8,8 +8,8 @@ from typing import Any
 from activities.load.batches import LoadActivities
 from activities.run.executions import ExecutionActivities
 from activities.stages.steady import SteadyActivities
+from clients.http.requests import PreparedRequest
 from clients.load.engine import LoadGenerator
-from clients.requests import PreparedRequest
 from domain.cases.cases import case_count
 from domain.measuring.load import BatchOrder, CaseRange
 from domain.measuring.steady_report import SteadyMoment, SteadyOrder

@@ -14,7 +14,7 @@ from temporalio.testing import ActivityEnvironment
 from activities.base import poll, step
 from activities.clocks import Deadline
 from activities.toolbox import Toolbox
-from clients.secrets import Secrets
+from clients.secrets.values import Secrets
 from domain.errors import ErrorCode, HoldfastError, Problem, ValidationReport
 
 EVERY = timedelta(milliseconds=1)

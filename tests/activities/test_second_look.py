@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from temporalio.exceptions import ApplicationError
 
-from clients.faults import FaultClient
+from clients.peers.faults import FaultClient
 from domain.errors import ErrorCode
 from domain.faults.model import Experiment
 from lab.names import Endpoint

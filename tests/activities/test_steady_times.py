@@ -14,7 +14,7 @@ from temporalio.testing import ActivityEnvironment
 from activities.run.lock import LockActivities
 from activities.stages.steady import SteadyActivities
 from activities.toolbox import Toolbox
-from clients.secrets import Secrets
+from clients.secrets.values import Secrets
 from clients.store.store import Store
 from domain.executions.execution import Execution, ExecutionRef, NewExecution
 from domain.executions.permit_facts import Caller

@@ -10,7 +10,7 @@ from activities.load.batches import LoadActivities
 from activities.run.executions import ExecutionActivities
 from activities.run.judging import JudgingActivities
 from activities.run.ledger import LedgerActivities
-from clients.runs import RunDirectory
+from clients.temporal.runs import RunDirectory
 from domain.executions.execution import Ending, NewExecution, Phase, PhaseChange, Recovery, RunStatus
 from domain.executions.windows import LedgerEntry, LedgerState, LedgerUpdate, WindowKind
 from domain.faults.model import FaultOrder

@@ -16,9 +16,9 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from clients.embedded import DevServerSettings, RunningServer, embedded_server
-from clients.notes import Kind, noted
+from clients.local.notes import Kind, noted
 from clients.store.store import Store
+from clients.temporal.embedded import DevServerSettings, RunningServer, embedded_server
 from domain.names import WorkflowType, run_workflow_id
 from domain.plans.addresses import addresses_in
 from tests.cli.stand_ins import StandInLock, StandInRun

@@ -22,8 +22,8 @@ from cli.console import clear_errors
 from cli.looking import possible_ids
 from cli.main import cli
 from cli.status import ended, switched_off
-from clients.runs import RunEnd
 from clients.store.store import Store
+from clients.temporal.runs import RunEnd
 from domain.errors import ErrorCode
 from domain.executions.execution import Phase, Recovery, RunStatus
 from domain.executions.status import AnalysisPanel, InjectionRow, RulesPanel, RunState, WindowRow

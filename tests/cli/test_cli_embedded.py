@@ -15,9 +15,9 @@ from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from clients import embedded, embedded_locks
-from clients.embedded import DEFAULT_FILE, DevServerSettings, RunningServer, embedded_server, free_port
-from clients.temporal import ensure_search_attributes, has_pollers, server_error
+from clients.temporal import embedded, embedded_locks
+from clients.temporal.connection import ensure_search_attributes, has_pollers, server_error
+from clients.temporal.embedded import DEFAULT_FILE, DevServerSettings, RunningServer, embedded_server, free_port
 from domain.errors import ErrorCode, HoldfastError
 from domain.names import SearchAttribute, WorkflowType
 

@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 
 from cli.main import cli
 from cli.plan_template import placeholders, plan_template
-from clients.plan_files import read_plan_file
+from clients.plans.files import read_plan_file
 from domain.plans.plan import Plan
 from domain.plans.validation.fields import models_in
 from domain.plans.validation.problems import PLACEHOLDER

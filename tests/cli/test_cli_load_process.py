@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from cli.load_process import LoadProcess
-from clients.embedded import RunningServer
 from clients.load import loop
+from clients.temporal.embedded import RunningServer
 from domain.errors import HoldfastError
 from tests.cli.conftest import Start
 

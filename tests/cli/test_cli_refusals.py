@@ -9,7 +9,7 @@ import yaml
 from click.testing import CliRunner
 
 from cli.main import cli
-from clients.notes import Kind, noted
+from clients.local.notes import Kind, noted
 from tests.cli.terminal import plan_document
 
 

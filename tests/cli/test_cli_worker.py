@@ -6,7 +6,7 @@ import signal
 import socket
 from pathlib import Path
 
-from clients.embedded import DevServerSettings, embedded_server
+from clients.temporal.embedded import DevServerSettings, embedded_server
 from tests.cli.conftest import Start
 
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clients.request_definitions import BodyMode, RequestDefinition, definition_of
-from clients.secrets import REDACTED
+from clients.http.request_definitions import BodyMode, RequestDefinition, definition_of
+from clients.secrets.values import REDACTED
 from domain.plans.canonical import canonical_json, canonical_request, content_id
 from domain.plans.plan import Plan
 from domain.plans.validation.request_rules import FORM_TYPE

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from clients.faults import FaultClient, FaultExists
+from clients.peers.faults import FaultClient, FaultExists
 from domain.errors import ErrorCode, HoldfastError
 from domain.faults.model import Experiment
 from tests.clients.conftest import Peer

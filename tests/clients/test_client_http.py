@@ -8,8 +8,8 @@ from datetime import timedelta
 import pytest
 from aiohttp import web
 
-from clients.http import LARGEST_ANSWER, PeerHttp, translate
-from clients.reader import Limits, NoAnswerError, Trouble
+from clients.http.control import LARGEST_ANSWER, PeerHttp, translate
+from clients.http.reader import Limits, NoAnswerError, Trouble
 from domain.errors import ErrorCode, HoldfastError
 from tests.clients.conftest import Peer
 

@@ -11,13 +11,13 @@ from typing import TypeVar
 
 import pytest
 
-from clients.canary import CanaryClient
-from clients.faults import FaultClient, FaultExists, FaultStatus
+from clients.http.requests import PreparedRequest
 from clients.load.engine import LoadGenerator
-from clients.proxy import ProxyClient
-from clients.proxy_wire import AnalysisTask
-from clients.requests import PreparedRequest
-from clients.stability import HttpStabilityClient
+from clients.peers.canary import CanaryClient
+from clients.peers.faults import FaultClient, FaultExists, FaultStatus
+from clients.peers.proxy import ProxyClient
+from clients.peers.proxy_wire import AnalysisTask
+from clients.peers.stability import HttpStabilityClient
 from domain.errors import ErrorCode, HoldfastError
 from domain.faults.capture import canary_body, canary_path
 from domain.faults.experiments import expand

@@ -8,10 +8,10 @@ import json
 import pytest
 from aiohttp import web
 
+from clients.http.requests import PreparedRequest, prepare
 from clients.load.engine import LoadGenerator
 from clients.load.sending import KEPT_BODY
-from clients.requests import PreparedRequest, prepare
-from clients.secrets import Secrets
+from clients.secrets.values import Secrets
 from domain.errors import ErrorCode, HoldfastError
 from domain.plans.request import Request
 from tests.clients.conftest import Peer

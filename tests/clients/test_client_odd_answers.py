@@ -10,10 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from clients.faults import FaultClient
-from clients.http import PeerHttp, translate
-from clients.proxy import ProxyClient
-from clients.reader import Limits, NoAnswerError, trouble_of
+from clients.http.control import PeerHttp, translate
+from clients.http.reader import Limits, NoAnswerError, trouble_of
+from clients.peers.faults import FaultClient
+from clients.peers.proxy import ProxyClient
 from domain.errors import ErrorCode, HoldfastError
 from tests.clients.conftest import Peer
 

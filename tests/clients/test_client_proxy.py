@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from clients.fixtures import refuse_unsound
-from clients.proxy import ProxyClient
-from clients.proxy_wire import AnalysisStatus
+from clients.peers.fixtures import refuse_unsound
+from clients.peers.proxy import ProxyClient
+from clients.peers.proxy_wire import AnalysisStatus
 from domain.errors import ErrorCode, HoldfastError
 from domain.traffic.exchange import Rule
 from tests.clients.conftest import Peer

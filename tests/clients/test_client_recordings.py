@@ -11,8 +11,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from clients.proxy import ProxyClient
-from clients.proxy_wire import RecordedEntry
+from clients.peers.proxy import ProxyClient
+from clients.peers.proxy_wire import RecordedEntry
 from domain.errors import ErrorCode, HoldfastError
 from lab import Lab, LabSettings, PortChoice, load_topology
 from lab.misbehave import Action, Instruction, Misbehaviour

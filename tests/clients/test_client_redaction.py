@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clients.secrets import REDACTED, Redactor
+from clients.secrets.values import REDACTED, Redactor
 
 VALUES = st.text(st.characters(exclude_categories=["Cs"]), min_size=6, max_size=24).filter(
     lambda text: not any(part in REDACTED for part in (text, text.strip("[]")))

@@ -7,9 +7,9 @@ from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clients.http.requests import PreparedRequest, prepare
 from clients.load.engine import LoadGenerator
-from clients.requests import PreparedRequest, prepare
-from clients.secrets import Secrets
+from clients.secrets.values import Secrets
 from domain.errors import ErrorCode, HoldfastError
 from domain.plans.request import Request
 from domain.plans.validation.request_rules import FORM_TYPE

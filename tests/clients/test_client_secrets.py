@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clients.secrets import REDACTED, Redactor, Secrets
+from clients.secrets.values import REDACTED, Redactor, Secrets
 from domain.errors import ErrorCode, HoldfastError
 
 SECRET = 'tr1cky "quo\\ted" ü&=/'  # noqa: S105 - the point of the test

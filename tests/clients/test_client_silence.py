@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from clients import canary, fixtures, stability
-from clients.canary import CanaryClient
-from clients.faults import FaultClient
-from clients.http import PeerClient
+from clients.http.control import PeerClient
+from clients.http.requests import PreparedRequest
 from clients.load.engine import LoadGenerator
-from clients.proxy import ProxyClient
-from clients.requests import PreparedRequest
-from clients.stability import HttpStabilityClient, answer_of
+from clients.peers import canary, fixtures, stability
+from clients.peers.canary import CanaryClient
+from clients.peers.faults import FaultClient
+from clients.peers.proxy import ProxyClient
+from clients.peers.stability import HttpStabilityClient, answer_of
 from domain.errors import ErrorCode, HoldfastError
 from domain.faults.model import Experiment
 from domain.plans.system import HttpStability

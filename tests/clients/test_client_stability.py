@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 from aiohttp import web
 
-from clients.canary import CanaryClient
-from clients.stability import HttpStabilityClient
+from clients.peers.canary import CanaryClient
+from clients.peers.stability import HttpStabilityClient
 from domain.errors import HoldfastError
 from domain.faults.capture import canary_body, canary_path
 from domain.plans.system import HttpStability

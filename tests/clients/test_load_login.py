@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from clients.http.requests import PreparedRequest, prepare
 from clients.load import logins
 from clients.load.engine import LoadGenerator
 from clients.load.pace import Closed, Open
-from clients.requests import PreparedRequest, prepare
-from clients.secrets import REDACTED, Secrets, redactor_for
+from clients.secrets.values import REDACTED, Secrets, redactor_for
 from domain.cases.tokens import calls_marker, marker
 from domain.errors import ErrorCode, HoldfastError
 from domain.plans.request import Request

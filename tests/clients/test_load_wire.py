@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from clients.http.requests import PreparedRequest
 from clients.load import wire as wire_module
 from clients.load.connection import HEAD_LIMIT, INTERIM_LIMIT, OTHER
 from clients.load.engine import LoadGenerator
 from clients.load.pace import Closed
-from clients.requests import PreparedRequest
 from domain.traffic.exchange import RequestSample
 from tests.clients.raw_server import raw_server
 

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from clients.notes import Kind, addresses_of, folder, noted
+from clients.local.notes import Kind, addresses_of, folder, noted
 from clients.settings import Settings
 from tests.cli.terminal import ROOT
 
 NOTE = '{"kind": "lab", "addresses": ["127.0.0.1:8080"]}'
 HOLDS = """
 import sys, signal
-from clients.notes import Kind, noted
+from clients.local.notes import Kind, noted
 with noted(Kind.LAB, ["127.0.0.1:8080"]):
     print("noted", flush=True)
     sys.stdin.read()

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from cli.stage import next_folder
-from clients.embedded import DevServerSettings, embedded_server
-from clients.private import private_folder
+from clients.local.private import private_folder
 from clients.store.store import Store
+from clients.temporal.embedded import DevServerSettings, embedded_server
 
 
 def mode(path: Path) -> int:

@@ -7,8 +7,8 @@ import zlib
 
 import pytest
 
-from clients.bounded_json import DEEPEST, MOST_VALUES, parse
-from clients.reader import HEAD_LIMIT, Limits, NoAnswerError, Trouble, fetch
+from clients.http.bounded_json import DEEPEST, MOST_VALUES, parse
+from clients.http.reader import HEAD_LIMIT, Limits, NoAnswerError, Trouble, fetch
 from tests.clients.raw_server import raw_server
 
 BODY = 1_000

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from clients.kept_out import kept_out_of_logs
-from clients.secret_paths import HIDDEN
-from clients.secrets import LARGEST_FILE, Secrets
+from clients.secrets.kept_out import kept_out_of_logs
+from clients.secrets.paths import HIDDEN
+from clients.secrets.values import LARGEST_FILE, Secrets
 from domain.errors import ErrorCode, HoldfastError
 
 

@@ -26,7 +26,7 @@ from temporalio.service import RPCError
 
 from clients.settings import Settings
 from clients.store.store import Store
-from clients.temporal import lock_of_run
+from clients.temporal.connection import lock_of_run
 from domain.addresses import address_of
 from domain.executions.execution import Phase, RunSummary
 from domain.executions.status import RunState

@@ -13,7 +13,7 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
-from clients.temporal import ensure_search_attributes
+from clients.temporal.connection import ensure_search_attributes
 from lab import Lab, LabSettings, PortChoice
 from tests.e2e.bench import PATIENCE, Bench, unhurried_example
 from worker import running

@@ -9,7 +9,7 @@ import pytest
 from temporalio.client import WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ApplicationError, CancelledError
 
-from clients.proxy import ProxyClient
+from clients.peers.proxy import ProxyClient
 from clients.store.store import Store
 from domain.errors import ErrorClass, ErrorCode, HoldfastError
 from domain.executions.execution import Phase, Recovery, RunFailure, RunStatus

@@ -10,9 +10,9 @@ from temporalio.exceptions import ApplicationError, CancelledError
 
 from cli.exit_codes import ExitCode, code_for
 from cli.halting import _halt
-from clients.runs import RunDirectory
 from clients.store.read_models import Halt
 from clients.store.store import Store
+from clients.temporal.runs import RunDirectory
 from domain.errors import ErrorCode
 from domain.executions.execution import Phase, Recovery, RunFailure, RunStatus
 from lab import Lab, PortChoice

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from clients.faults import FaultClient
-from clients.proxy import ProxyClient
+from clients.peers.faults import FaultClient
+from clients.peers.proxy import ProxyClient
 from domain.executions.windows import LedgerState, WindowKind
 from tests.e2e.bench import Bench
 

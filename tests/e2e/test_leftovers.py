@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from clients.faults import FaultClient
+from clients.peers.faults import FaultClient
 from clients.store.read_models import LogLevel
 from domain.errors import ErrorCode
 from domain.executions.execution import Recovery, RunSummary, Verdict

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from temporalio.client import WorkflowFailureError
 
-from clients.faults import FaultClient
-from clients.proxy import ProxyClient
+from clients.peers.faults import FaultClient
+from clients.peers.proxy import ProxyClient
 from domain.errors import ErrorCode
 from domain.executions.execution import Leftovers
 from domain.executions.windows import LedgerState, LockInput, WindowKind

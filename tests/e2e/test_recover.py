@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
 
-from clients.faults import FaultClient
+from clients.peers.faults import FaultClient
 from domain.executions.execution import RunStatus
 from domain.executions.windows import LedgerState
 from domain.faults.model import Experiment

@@ -7,7 +7,7 @@ import pytest
 from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 
-from clients.faults import FaultClient
+from clients.peers.faults import FaultClient
 from domain.errors import ErrorCode
 from domain.executions.execution import Phase, Recovery, RunFailure, Verdict
 from domain.faults.experiments import expand

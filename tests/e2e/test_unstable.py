@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from clients.stability import HttpStabilityClient
+from clients.peers.stability import HttpStabilityClient
 from domain.errors import ErrorCode
 from domain.executions.execution import Phase, Recovery
 from domain.executions.windows import ServiceStability

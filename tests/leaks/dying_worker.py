@@ -18,7 +18,8 @@ from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, 
 
 import worker
 from cli.working import finished, serve
-from clients import http, reader
+from clients.http import control as http
+from clients.http import reader
 from tests.leaks.places import Moment, Place
 
 INTO_THE_WORK = 0.3

@@ -13,7 +13,7 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError
 
-from clients.temporal import ensure_search_attributes
+from clients.temporal.connection import ensure_search_attributes
 from domain.executions.execution import RunStatus
 from lab import Misbehaviour
 from lab.sockets import HOST

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from temporalio.client import Client
 
-from clients.temporal import lock_of_run
+from clients.temporal.connection import lock_of_run
 from domain.executions.execution import IfBusy, RunSummary
 from tests.e2e.test_temporal_cli import temporal as command
 from tests.leaks.duo import Duo

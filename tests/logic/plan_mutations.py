@@ -10,7 +10,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from clients.plan_files import read_plan_file
+from clients.plans.files import read_plan_file
 from tests.logic.plans import EXAMPLES
 
 WRITTEN = (EXAMPLES, Path(__file__).parents[1] / "plans")

@@ -7,7 +7,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clients.plan_files import read_plan_file
+from clients.plans.files import read_plan_file
 from domain.cases.cases import case_at
 from domain.measuring.blocks import (
     GROUP_SIZE,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clients.plan_files import read_plan_file
+from clients.plans.files import read_plan_file
 from domain.plans.canonical import canonical_json, content_id, sha256
 from domain.plans.plan import Plan
 from domain.plans.validation.validate import check_plan

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clients import faults, proxy
-from clients.plan_files import read_plan_file
+from clients.peers import faults, proxy
+from clients.plans.files import read_plan_file
 from domain.cases.cases import BATCH_SIZE, case_at, case_count
 from domain.executions.execution import Leftovers
 from domain.executions.windows import MOST_ROUNDS, WindowKind

@@ -11,7 +11,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clients.plan_files import PlanFileError, read_plan_file
+from clients.plans.files import PlanFileError, read_plan_file
 from domain.errors import ErrorCode
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from clients.plan_files import PlanFileError, read_plan_file
-from clients.request_definitions import definition_of
-from clients.requests import prepare
-from clients.secrets import Secrets, redactor_for
+from clients.http.request_definitions import definition_of
+from clients.http.requests import prepare
+from clients.plans.files import PlanFileError, read_plan_file
+from clients.secrets.values import Secrets, redactor_for
 from domain.cases.cases import case_at, case_count
 from domain.cases.tokens import token_of
 from domain.faults.experiments import expand, faults_json

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from clients.plan_files import read_plan_file
+from clients.plans.files import read_plan_file
 from domain.plans.canonical import canonical_json
 from domain.plans.plan import Plan
 from domain.plans.schema import plan_schema

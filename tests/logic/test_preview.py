@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clients.plan_files import read_plan_file
+from clients.plans.files import read_plan_file
 from domain.cases.cases import case_count
 from domain.cases.tokens import token_of
 from domain.executions.windows import WindowKind

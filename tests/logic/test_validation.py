@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from clients.plan_files import read_plan_file
+from clients.plans.files import read_plan_file
 from domain.plans.plan import Plan
 from domain.plans.validation.validate import check_plan
 from tests.logic.plans import EXAMPLES, FAULT, FULL, MISSING, SECRET, changed, experiment, good, problems

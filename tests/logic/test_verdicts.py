@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from clients.plan_files import read_plan_file
+from clients.plans.files import read_plan_file
 from domain.cases.thresholds import PlanThresholds, Thresholds
 from domain.cases.verdicts import case_verdict, run_verdict
 from domain.executions.execution import CaseCounts, Verdict

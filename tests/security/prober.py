@@ -18,19 +18,19 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from clients import canary, fixtures
-from clients.at_peers import faults_on, sessions_on
-from clients.canary import CanaryClient
-from clients.faults import FaultClient
+from clients.http.reader import Limits
+from clients.http.requests import prepare
 from clients.kubernetes.connection import Cluster
 from clients.kubernetes.workloads import Workloads
 from clients.load.engine import LoadGenerator
 from clients.load.pace import Closed
-from clients.proxy import ProxyClient
-from clients.reader import Limits
-from clients.requests import prepare
-from clients.secrets import Secrets
-from clients.stability import HttpStabilityClient, answer_of
+from clients.peers import canary, fixtures
+from clients.peers.active import faults_on, sessions_on
+from clients.peers.canary import CanaryClient
+from clients.peers.faults import FaultClient
+from clients.peers.proxy import ProxyClient
+from clients.peers.stability import HttpStabilityClient, answer_of
+from clients.secrets.values import Secrets
 from domain.errors import HoldfastError
 from domain.plans.request import Request
 from domain.plans.system import HttpStability

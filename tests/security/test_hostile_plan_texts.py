@@ -12,11 +12,11 @@ from zlib import crc32
 import pytest
 from pydantic import BaseModel
 
+from clients.http.requests import prepare
 from clients.load.encoding import encode
 from clients.load.sendable import refuse_unsendable
-from clients.plan_files import read_plan_file
-from clients.requests import prepare
-from clients.secrets import Secrets
+from clients.plans.files import read_plan_file
+from clients.secrets.values import Secrets
 from domain.control_characters import STEERING
 from domain.plans.plan import Plan
 from domain.plans.validation.validate import check_input, check_plan

@@ -13,8 +13,8 @@ import httpx
 import pytest
 import yarl
 
+from clients.http.requests import PreparedRequest
 from clients.load.encoding import encode
-from clients.requests import PreparedRequest
 from domain.addresses import Address, address_of
 from domain.guardrails.check import outside
 from domain.guardrails.model import Guardrails

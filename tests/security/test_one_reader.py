@@ -13,8 +13,8 @@ from tests.e2e.bench import ROOT
 FOLDERS = ("activities", "cli", "clients", "reports", "workflows")
 
 READERS = {
-    "clients/reader.py": {"httpcore", "httpx"},
-    "clients/trust.py": {"httpx"},
+    "clients/http/reader.py": {"httpcore", "httpx"},
+    "clients/http/trust.py": {"httpx"},
     "clients/kubernetes/connection.py": {"aiohttp"},
     "clients/load/wire.py": {"create_connection"},
     "clients/load/connection.py": {"httptools"},
@@ -100,7 +100,7 @@ def test_the_search_finds_each_way(line: str, used: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["from urllib.parse import quote", "from clients.requests import prepare", "import http"]
+    "line", ["from urllib.parse import quote", "from clients.http.requests import prepare", "import http"]
 )
 def test_the_search_leaves_others_alone(line: str) -> None:
     assert forbidden(line, LIBRARIES) == set()

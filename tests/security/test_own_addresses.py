@@ -13,15 +13,15 @@ import pytest
 from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 
-from clients.doors import is_shut, shut
-from clients.embedded import DevServerSettings, RunningServer, embedded_server
-from clients.listening import ports_of_server_at
+from clients.http.doors import is_shut, shut
+from clients.http.reader import Limits, NoAnswerError, Trouble, fetch
+from clients.http.requests import PreparedRequest
 from clients.load.engine import LoadGenerator
-from clients.notes import Kind, addresses_of
-from clients.own_addresses import own_addresses
-from clients.reader import Limits, NoAnswerError, Trouble, fetch
-from clients.requests import PreparedRequest
+from clients.local.notes import Kind, addresses_of
+from clients.local.own_addresses import own_addresses
 from clients.settings import Settings
+from clients.temporal.embedded import DevServerSettings, RunningServer, embedded_server
+from clients.temporal.listening import ports_of_server_at
 from domain.errors import ErrorCode
 from domain.executions.execution import Recovery, RunFailure
 from lab import Lab, PortChoice

@@ -23,9 +23,9 @@ from activities.stages.pairs import PairActivities
 from activities.stages.rules import RulesActivities
 from activities.stages.steady import SteadyActivities
 from activities.toolbox import Toolbox
-from clients.proxy import ProxyClient
-from clients.runs import RunDirectory
+from clients.peers.proxy import ProxyClient
 from clients.store.store import Store
+from clients.temporal.runs import RunDirectory
 from domain.calls.model import AskOrder, CallsOrder
 from domain.errors import ErrorCode
 from domain.executions.execution import Ending, Execution, NewExecution, Phase, Recovery, RunStatus, Verdict

@@ -16,10 +16,10 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from clients.encodings import MOST_LAYERS, layers
-from clients.redaction import LONGEST_TEXT, KnownValues
-from clients.secrets import REDACTED, Redactor
-from clients.spellings import MOST_PACKINGS, Finder
+from clients.secrets.encodings import MOST_LAYERS, layers
+from clients.secrets.redaction import LONGEST_TEXT, KnownValues
+from clients.secrets.spellings import MOST_PACKINGS, Finder
+from clients.secrets.values import REDACTED, Redactor
 
 Write = Callable[[str], str]
 

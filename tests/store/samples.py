@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from clients.request_definitions import RequestDefinition
+from clients.http.request_definitions import RequestDefinition
 from clients.store.engine import reading
 from clients.store.read_models import CaseResult, StoredCase
 from clients.store.store import Store

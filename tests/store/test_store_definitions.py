@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from clients.request_definitions import definition_of
+from clients.http.request_definitions import definition_of
 from clients.store import executions
 from clients.store.engine import reading
 from clients.store.store import Store

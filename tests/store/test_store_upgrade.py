@@ -10,7 +10,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, text
 
-from clients.request_definitions import definition_of
+from clients.http.request_definitions import definition_of
 from clients.store.engine import create_engine, for_writing, reading, writing
 from clients.store.read_models import LogLevel
 from clients.store.store import Store

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field, ValidationError
 
-from clients.http import Text, Wire
+from clients.http.control import Text, Wire
 from domain.faults.capture import raw_path
 from domain.traffic.exchange import RecordedExchange, ReplayedAnswer
 

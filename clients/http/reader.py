@@ -18,8 +18,8 @@ from typing import Any
 import httpcore
 import httpx
 
-from clients.doors import is_shut
-from clients.trust import trusted
+from clients.http.doors import is_shut
+from clients.http.trust import trusted
 
 CONNECT_TIMEOUT = 5.0
 """Seconds until a connection must stand."""

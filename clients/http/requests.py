@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from pydantic import BaseModel, ConfigDict
 
-from clients.secrets import Secrets
+from clients.secrets.values import Secrets
 from domain.cases.tokens import BAGGAGE_HEADER, is_marker
 from domain.plans.request import Login, Request
 from domain.plans.validation.request_rules import FORM_TYPE

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 from urllib.parse import quote
 
-from clients.encodings import Form
+from clients.secrets.encodings import Form
 
 REDACTED = "[redacted]"
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from clients.secrets import Secrets
+from clients.secrets.values import Secrets
 
 T = TypeVar("T")
 

@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from urllib.parse import quote, quote_plus
 
-from clients.encodings import layers
-from clients.spellings import Finder, TooDeepError
+from clients.secrets.encodings import layers
+from clients.secrets.spellings import Finder, TooDeepError
 from domain.errors import ErrorCode, HoldfastError
 
 HIDDEN = "${hidden}"

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import yaml
 
-from clients.plan_yaml import PlanLoader
+from clients.plans.yaml12 import PlanLoader
 from domain.errors import ErrorCode, HoldfastError
 from domain.plans.validation.wording import printable
 

@@ -23,12 +23,12 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
-from clients.embedded_locks import database_lock, turn
-from clients.listening import ports_of_server_at
-from clients.notes import Kind, noted
-from clients.plan_files import read_document
-from clients.private import private_umask
-from clients.temporal import ensure_search_attributes
+from clients.local.notes import Kind, noted
+from clients.local.private import private_umask
+from clients.plans.files import read_document
+from clients.temporal.connection import ensure_search_attributes
+from clients.temporal.embedded_locks import database_lock, turn
+from clients.temporal.listening import ports_of_server_at
 from domain.errors import ErrorCode, HoldfastError
 from domain.names import SearchAttribute
 

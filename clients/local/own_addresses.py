@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from clients.embedded import DevServerSettings
-from clients.listening import ports_of_server_at
+from clients.temporal.embedded import DevServerSettings
+from clients.temporal.listening import ports_of_server_at
 from domain.addresses import LOOPBACK_HOST, Address, address_in
 from domain.errors import HoldfastError
 

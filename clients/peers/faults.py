@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from clients.http import PeerAnswer, PeerClient, PeerHttp, Shown, cut_short, segment
+from clients.http.control import PeerAnswer, PeerClient, PeerHttp, Shown, cut_short, segment
 from domain.errors import ErrorCode, HoldfastError
 from domain.faults.experiments import experiment_spec
 from domain.faults.model import Experiment
@@ -62,7 +62,7 @@ class FaultStatus(BaseModel):
 
 
 class FaultClient(PeerClient):
-    """Calls one fault service. Errors are `HoldfastError`: the PEER_ codes of `clients/http.py` and those below."""
+    """Calls one fault service. Errors are `HoldfastError`: the PEER_ codes of `clients/http/control.py` and those below."""
 
     def __init__(self, base_url: str, *, call_timeout: timedelta = CALL_TIMEOUT, shown: Shown = cut_short) -> None:
         super().__init__(PeerHttp("fault service", base_url, call_timeout, shown))

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Iterable
 from enum import StrEnum
 
-from clients.faults import FaultClient
-from clients.proxy import ProxyClient
+from clients.peers.faults import FaultClient
+from clients.peers.proxy import ProxyClient
 from domain.base import Contract
 from domain.names import FAULT_PREFIX, named_fault, record_of_session
 

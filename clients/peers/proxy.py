@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from clients.fixtures import Fixtures
-from clients.http import PeerClient, PeerHttp, Shown, cut_short, segment
-from clients.proxy_wire import (
+from clients.http.control import PeerClient, PeerHttp, Shown, cut_short, segment
+from clients.peers.fixtures import Fixtures
+from clients.peers.proxy_wire import (
     ActiveSession,
     AnalysisTask,
     RecordedEntry,
@@ -32,7 +32,7 @@ STOP_TIMEOUT = timedelta(seconds=330)
 
 
 class ProxyClient(PeerClient):
-    """Calls one proxy. Errors are `HoldfastError`: the PEER_ codes of `clients/http.py` and the ones named below."""
+    """Calls one proxy. Errors are `HoldfastError`: the PEER_ codes of `clients/http/control.py` and the ones named below."""
 
     def __init__(self, base_url: str, *, call_timeout: timedelta = CALL_TIMEOUT, shown: Shown = cut_short) -> None:
         super().__init__(PeerHttp("proxy", base_url, call_timeout, shown))

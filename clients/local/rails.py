@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from clients.notes import Kind, addresses_of
+from clients.local.notes import Kind, addresses_of
 from domain.guardrails.model import Guardrails
 
 

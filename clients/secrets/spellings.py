@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import NamedTuple
 
-from clients.encodings import Form, Known, Packed, Unpacker, cut_layers, layers
+from clients.secrets.encodings import Form, Known, Packed, Unpacker, cut_layers, layers
 
 SHORTEST_SECRET = 4
 """Characters. A shorter value would be found everywhere by accident: it is no secret that can be kept out by value."""

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from clients.encodings import layers
-from clients.form_bodies import is_form, redacted_pairs, redacted_parts
-from clients.named_fields import REDACTED, Hidden, NamedFields
-from clients.spellings import Finder, TooDeepError
+from clients.secrets.encodings import layers
+from clients.secrets.form_bodies import is_form, redacted_pairs, redacted_parts
+from clients.secrets.named_fields import REDACTED, Hidden, NamedFields
+from clients.secrets.spellings import Finder, TooDeepError
 
 ALWAYS_REDACTED = frozenset({"authorization", "cookie", "set-cookie", "x-api-key", "proxy-authorization"})
 LONGEST_TEXT = 4 * 1024 * 1024

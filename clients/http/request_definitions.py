@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from clients.requests import JSON_TYPE, TEXT_TYPE
-from clients.secrets import REDACTED, Redactor
+from clients.http.requests import JSON_TYPE, TEXT_TYPE
+from clients.secrets.values import REDACTED, Redactor
 from domain.base import Contract
 from domain.plans.canonical import canonical_request, content_id, sha256
 from domain.plans.plan import Plan

@@ -7,8 +7,8 @@ import time
 from datetime import timedelta
 from typing import Protocol
 
-from clients.reader import Limits, NoAnswerError, fetch
-from clients.reader import address as usable_address
+from clients.http.reader import Limits, NoAnswerError, fetch
+from clients.http.reader import address as usable_address
 from domain.executions.windows import ServiceStability
 from domain.plans.system import HttpStability
 

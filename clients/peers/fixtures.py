@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from clients.http import PeerHttp, segment
+from clients.http.control import PeerHttp, segment
 from domain.cases.tokens import overlapping
 from domain.errors import ErrorCode, HoldfastError
 from domain.traffic.exchange import Rule

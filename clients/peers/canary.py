@@ -6,9 +6,9 @@ import json
 from types import TracebackType
 from typing import Self
 
-from clients.bounded_json import parse
-from clients.http import translate
-from clients.reader import SMALL_BODY, Limits, NoAnswerError, Trouble, fetch
+from clients.http.bounded_json import parse
+from clients.http.control import translate
+from clients.http.reader import SMALL_BODY, Limits, NoAnswerError, Trouble, fetch
 from domain.cases.tokens import BAGGAGE_HEADER
 from domain.errors import ErrorCode, HoldfastError
 from domain.faults.capture import canary_body, canary_path

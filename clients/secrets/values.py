@@ -16,10 +16,10 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from clients.named_fields import REDACTED
-from clients.redaction import ALWAYS_REDACTED, KnownValues, Redactor
-from clients.secret_paths import kept_path, path_on_the_wire
-from clients.spellings import SHORTEST_SECRET
+from clients.secrets.named_fields import REDACTED
+from clients.secrets.paths import kept_path, path_on_the_wire
+from clients.secrets.redaction import ALWAYS_REDACTED, KnownValues, Redactor
+from clients.secrets.spellings import SHORTEST_SECRET
 from domain.errors import ErrorCode, HoldfastError
 from domain.plans.plan import Plan
 

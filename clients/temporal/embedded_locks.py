@@ -16,7 +16,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TextIO
 
-from clients.private import opener, private_database
+from clients.local.private import opener, private_database
 from domain.errors import ErrorCode, HoldfastError
 
 LOCK_PATIENCE = 5.0

@@ -15,9 +15,9 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
-from clients.bounded_json import parse
-from clients.reader import HEAD_LIMIT, Limits, NoAnswerError, Params, Trouble, fetch
-from clients.requests import JSON_TYPE
+from clients.http.bounded_json import parse
+from clients.http.reader import HEAD_LIMIT, Limits, NoAnswerError, Params, Trouble, fetch
+from clients.http.requests import JSON_TYPE
 from domain.errors import ErrorCode, HoldfastError
 
 LARGEST_ANSWER = 16 * 1024 * 1024
