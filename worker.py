@@ -207,7 +207,7 @@ def _load(client: Client, settings: Settings, activities: Activities) -> Worker:
     return Worker(
         without_references(client),
         task_queue=load_queue(settings.task_queue),
-        activities=activities.load.batches,
+        activities=activities.load,
         max_concurrent_activities=settings.load_at_once,
         max_heartbeat_throttle_interval=beat,
         default_heartbeat_throttle_interval=beat,

@@ -17,8 +17,8 @@ from cli.halting import mention_halt
 from cli.moments import moment
 from cli.results import ask_store
 from cli.spans import in_words
-from clients.store.executions import MOST_LISTED
 from clients.store.read_models import ExecutionRow, RunFilter
+from clients.store.repositories.executions import MOST_LISTED
 from clients.store.store import Store
 from domain.executions.execution import Recovery, RunStatus, Verdict
 from domain.names import run_workflow_id

@@ -35,7 +35,7 @@ async def in_time(work: Coroutine[Any, Any, T]) -> T:
         HoldfastError: STORE_UNAVAILABLE when it takes longer; else whatever it raises.
     """
     task = asyncio.create_task(work)
-    # Not cancelled: the store would first end what it has begun (`clients.store.unbroken`).
+    # Not cancelled: the store would first end what it has begun (`clients.store.repositories.unbroken`).
     task.add_done_callback(_looked_at)
     done, _ = await asyncio.wait([task], timeout=PATIENCE)
     if not done:

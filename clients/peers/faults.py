@@ -62,7 +62,7 @@ class FaultStatus(BaseModel):
 
 
 class FaultClient(PeerClient):
-    """Calls one fault service. Errors are `HoldfastError`: the PEER_ codes of `clients/http/control.py` and those below."""
+    """Calls one fault service. Errors are `HoldfastError`: PEER_ codes (`clients/http/control.py`) and those below."""
 
     def __init__(self, base_url: str, *, call_timeout: timedelta = CALL_TIMEOUT, shown: Shown = cut_short) -> None:
         super().__init__(PeerHttp("fault service", base_url, call_timeout, shown))

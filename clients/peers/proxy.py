@@ -32,7 +32,7 @@ STOP_TIMEOUT = timedelta(seconds=330)
 
 
 class ProxyClient(PeerClient):
-    """Calls one proxy. Errors are `HoldfastError`: the PEER_ codes of `clients/http/control.py` and the ones named below."""
+    """Calls one proxy. Errors are `HoldfastError`: PEER_ codes (`clients/http/control.py`) and those named below."""
 
     def __init__(self, base_url: str, *, call_timeout: timedelta = CALL_TIMEOUT, shown: Shown = cut_short) -> None:
         super().__init__(PeerHttp("proxy", base_url, call_timeout, shown))

@@ -17,8 +17,8 @@ from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from clients.store.engine import for_writing
+from clients.store.repositories.unbroken import unbroken
 from clients.store.translation import translated
-from clients.store.unbroken import unbroken
 from domain.errors import ErrorCode, HoldfastError
 
 MIGRATIONS = Path(__file__).parent / "migrations"

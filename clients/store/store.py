@@ -8,16 +8,9 @@ from typing import Self
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from clients.store.calls import Calls
-from clients.store.cases import Cases
 from clients.store.decoding import Damage, DamagedRow, Rows
 from clients.store.engine import close, create_engine
-from clients.store.executions import Executions
-from clients.store.halting import Halting
-from clients.store.ledger import LedgerRows
-from clients.store.logs import Logs
 from clients.store.migrating import migrate
-from clients.store.pair_checks import PairChecks
 from clients.store.read_models import (
     CaseResult,
     CheckedPair,
@@ -30,11 +23,18 @@ from clients.store.read_models import (
     StoredSamples,
     UnfinishedRun,
 )
-from clients.store.results import Results
-from clients.store.samples import Samples
-from clients.store.stability import StabilityRows
-from clients.store.standings import Standings
-from clients.store.traffic import Traffic
+from clients.store.repositories.calls import Calls
+from clients.store.repositories.cases import Cases
+from clients.store.repositories.executions import Executions
+from clients.store.repositories.halting import Halting
+from clients.store.repositories.ledger import LedgerRows
+from clients.store.repositories.logs import Logs
+from clients.store.repositories.pair_checks import PairChecks
+from clients.store.repositories.results import Results
+from clients.store.repositories.samples import Samples
+from clients.store.repositories.stability import StabilityRows
+from clients.store.repositories.standings import Standings
+from clients.store.repositories.traffic import Traffic
 from domain.calls.model import Call, CallRound, FallbackCall, RealCase
 from domain.cases.real_verdicts import Settled
 from domain.executions.execution import Ending, Execution, NewExecution, PhaseChange, Verdict

@@ -32,7 +32,7 @@ from clients.temporal.listening import ports_of_server_at
 from domain.errors import ErrorCode, HoldfastError
 from domain.names import SearchAttribute
 
-DEFAULT_FILE = Path(__file__).parents[1] / "temporal-dev.yaml"
+DEFAULT_FILE = Path(__file__).parents[2] / "temporal-dev.yaml"
 
 START_PATIENCE = timedelta(seconds=40)
 """Until the server answers. It takes half a second, on a machine that has nothing else to do."""

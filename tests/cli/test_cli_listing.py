@@ -15,8 +15,8 @@ from click.testing import CliRunner
 from cli.listing import cells
 from cli.main import cli
 from clients.store.engine import writing
+from clients.store.schema.tables import TaskExecution
 from clients.store.store import Store
-from clients.store.tables import TaskExecution
 from domain.errors import ErrorCode
 from domain.executions.execution import Ending, NewExecution, Phase, Recovery, RunStatus, Verdict
 from domain.names import run_workflow_id

@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 
 from cli.logs import LATE_LINES, Following, line_text
-from clients.store.columns import utc_now
 from clients.store.engine import writing
 from clients.store.read_models import LogEntry, LogLevel
+from clients.store.schema.columns import utc_now
+from clients.store.schema.tables import TaskExecutionLog
 from clients.store.store import Store
-from clients.store.tables import TaskExecutionLog
 from domain.errors import ErrorCode, HoldfastError
 from domain.executions.execution import Ending, Phase, Recovery, RunStatus
 from domain.names import run_workflow_id

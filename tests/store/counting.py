@@ -5,8 +5,8 @@ from __future__ import annotations
 from sqlalchemy import func, select
 
 from clients.store.engine import reading
+from clients.store.schema.tables import Row
 from clients.store.store import Store
-from clients.store.tables import Row
 
 
 async def row_counts(store: Store, execution_id: int) -> dict[str, int]:

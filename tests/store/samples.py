@@ -11,8 +11,8 @@ import yaml
 from clients.http.request_definitions import RequestDefinition
 from clients.store.engine import reading
 from clients.store.read_models import CaseResult, StoredCase
+from clients.store.schema.tables import HttpReqDef
 from clients.store.store import Store
-from clients.store.tables import HttpReqDef
 from domain.executions.execution import Execution, NewExecution
 from domain.executions.windows import LedgerEntry, LedgerState, LedgerUpdate, WindowKind
 from domain.measuring.load import CaseOutcome, CaseType

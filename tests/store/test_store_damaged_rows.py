@@ -16,8 +16,8 @@ from sqlalchemy import text
 import clients.store
 from clients.store.engine import reading, writing
 from clients.store.read_models import Arm, CheckedPair, LogLevel, StoredSamples
+from clients.store.schema.tables import Row
 from clients.store.store import Store
-from clients.store.tables import Row
 from domain.calls.model import CallRound, FallbackCall, RealAnswer, RealCase
 from domain.errors import HoldfastError
 from domain.executions.windows import LedgerState, ServiceStability, StabilityMoment, WindowKind

@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import text
 
 from clients.http.request_definitions import definition_of
-from clients.store import executions
 from clients.store.engine import reading
+from clients.store.repositories import executions
 from clients.store.store import Store
 from domain.errors import ErrorCode, HoldfastError
 from domain.executions.execution import Execution, NewExecution

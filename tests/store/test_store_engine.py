@@ -17,8 +17,8 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from clients.store import engine as engine_module
 from clients.store.engine import reading, writing
 from clients.store.read_models import LogLevel
+from clients.store.schema.tables import Ledger
 from clients.store.store import Store
-from clients.store.tables import Ledger
 from domain.errors import ErrorClass, ErrorCode, HoldfastError
 from tests.store.samples import MOMENT, entry, exchange, new_execution
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from clients.store import executions, logs
 from clients.store.engine import writing
 from clients.store.read_models import CheckedPair, LogLevel, RunFilter
+from clients.store.repositories import executions, logs
 from clients.store.store import Store
 from domain.calls.model import CallRound, FallbackCall, RealCase
 from domain.errors import ErrorCode, HoldfastError

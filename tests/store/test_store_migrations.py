@@ -14,8 +14,8 @@ from sqlalchemy import Connection, make_url, text
 
 from clients.store.engine import create_engine, writing
 from clients.store.migrating import migrate
+from clients.store.schema.tables import Row
 from clients.store.store import Store
-from clients.store.tables import Row
 from domain.errors import ErrorCode, HoldfastError
 from tests.store.samples import new_execution
 

@@ -10,8 +10,8 @@ from sqlalchemy import select
 
 from clients.store.engine import reading
 from clients.store.read_models import CaseResult
+from clients.store.schema.tables import TestResult
 from clients.store.store import Store
-from clients.store.tables import TestResult
 from domain.errors import ErrorCode, HoldfastError
 from domain.executions.execution import Verdict
 from domain.measuring.load import CaseOutcome, CaseType

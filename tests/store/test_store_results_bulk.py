@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from clients.store import results
 from clients.store.read_models import CaseResult
+from clients.store.repositories import results
 from clients.store.store import Store
 from domain.errors import ErrorCode, HoldfastError
 from domain.executions.execution import Verdict

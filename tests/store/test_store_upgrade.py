@@ -13,8 +13,8 @@ from sqlalchemy import Connection, text
 from clients.http.request_definitions import definition_of
 from clients.store.engine import create_engine, for_writing, reading, writing
 from clients.store.read_models import LogLevel
+from clients.store.schema.tables import Row
 from clients.store.store import Store
-from clients.store.tables import Row
 from domain.executions.execution import Ending, NewExecution, Phase, Recovery, RunStatus
 from domain.plans.canonical import canonical_json
 from tests.store.samples import (

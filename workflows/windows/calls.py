@@ -1,6 +1,7 @@
 """`CallsWindow`: recordings are on in every service while the run breaks one after the other, so that calls are seen.
 
-Which calls failures cause is read by the run (`workflows/stages/discovering.py`); this window holds the recordings open.
+Which calls failures cause is read by the run (`workflows/stages/discovering.py`);
+this window holds the recordings open.
 """
 
 from __future__ import annotations

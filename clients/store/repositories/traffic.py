@@ -10,12 +10,12 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col
 
-from clients.store.columns import storable, utc_now
 from clients.store.decoding import Damage, Rows
-from clients.store.ended import refuse_ended, unknown_execution
 from clients.store.engine import reading, writing
-from clients.store.tables import InterceptReplayResult, RecordedService, RequestPattern, TaskExecution
-from clients.store.unbroken import unbroken
+from clients.store.repositories.ended import refuse_ended, unknown_execution
+from clients.store.repositories.unbroken import unbroken
+from clients.store.schema.columns import storable, utc_now
+from clients.store.schema.tables import InterceptReplayResult, RecordedService, RequestPattern, TaskExecution
 from clients.store.upsert import insert_missing, insert_or_replace
 from domain.calls.model import Call
 from domain.traffic.exchange import CapturedAnswer, RecordedExchange

@@ -5,8 +5,8 @@ from __future__ import annotations
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from clients.http.request_definitions import RequestDefinition
-from clients.store.columns import utc_now
-from clients.store.tables import HttpReqDef
+from clients.store.schema.columns import utc_now
+from clients.store.schema.tables import HttpReqDef
 from clients.store.upsert import insert_missing
 
 

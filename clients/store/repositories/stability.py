@@ -9,12 +9,12 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col
 
-from clients.store.columns import utc_now
 from clients.store.decoding import Damage
-from clients.store.ended import has_ended
 from clients.store.engine import reading, writing
-from clients.store.stability_tables import StabilityRow
-from clients.store.unbroken import unbroken
+from clients.store.repositories.ended import has_ended
+from clients.store.repositories.unbroken import unbroken
+from clients.store.schema.columns import utc_now
+from clients.store.schema.stability_tables import StabilityRow
 from clients.store.upsert import insert_or_replace
 from domain.executions.windows import ServiceStability, StabilityMoment
 

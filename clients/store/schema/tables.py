@@ -13,8 +13,8 @@ from typing import Any, ClassVar
 from sqlalchemy import BigInteger, Column, Index, String, UniqueConstraint
 from sqlmodel import Field
 
-from clients.store.call_tables import CallRoundRow, FallbackCallRow, RealCaseRow
-from clients.store.columns import (
+from clients.store.schema.call_tables import CallRoundRow, FallbackCallRow, RealCaseRow
+from clients.store.schema.columns import (
     AnyJson,
     Hundredths,
     case_column,
@@ -26,11 +26,11 @@ from clients.store.columns import (
     time_column,
     utc_now,
 )
-from clients.store.definition_tables import HttpReqDef, PlanSnapshot, Row
-from clients.store.operator_tables import OperatorFlag
-from clients.store.pair_tables import PairCheck
-from clients.store.sample_tables import CaseSamples
-from clients.store.stability_tables import StabilityRow
+from clients.store.schema.definition_tables import HttpReqDef, PlanSnapshot, Row
+from clients.store.schema.operator_tables import OperatorFlag
+from clients.store.schema.pair_tables import PairCheck
+from clients.store.schema.sample_tables import CaseSamples
+from clients.store.schema.stability_tables import StabilityRow
 
 __all__ = [
     "BaggageMap",

@@ -12,12 +12,12 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col
 
-from clients.store.columns import utc_now
 from clients.store.decoding import Damage, Rows
 from clients.store.engine import reading, writing
 from clients.store.read_models import LogEntry, LogLevel
-from clients.store.tables import TaskExecutionLog
-from clients.store.unbroken import unbroken
+from clients.store.repositories.unbroken import unbroken
+from clients.store.schema.columns import utc_now
+from clients.store.schema.tables import TaskExecutionLog
 from clients.store.upsert import insert_under_own_id
 
 _SEQUENCE_BITS = 20

@@ -10,7 +10,7 @@ from sqlalchemy import Select, and_, or_, select
 from sqlmodel import col
 
 from clients.store.read_models import RunFilter
-from clients.store.tables import PlanSnapshot, TaskExecution
+from clients.store.schema.tables import PlanSnapshot, TaskExecution
 
 NEWEST_FIRST = (
     select(TaskExecution, col(PlanSnapshot.name))

@@ -15,13 +15,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlmodel import col
 
 from clients.store.decoding import Damage, Rows
-from clients.store.ended import refuse_ended
 from clients.store.engine import reading, writing
-from clients.store.measurements import result_of, result_row
 from clients.store.read_models import CaseResult, StoredSamples
-from clients.store.samples import write_samples
-from clients.store.tables import TestCase, TestResult
-from clients.store.unbroken import unbroken
+from clients.store.repositories.ended import refuse_ended
+from clients.store.repositories.measurements import result_of, result_row
+from clients.store.repositories.samples import write_samples
+from clients.store.repositories.unbroken import unbroken
+from clients.store.schema.tables import TestCase, TestResult
 from clients.store.upsert import insert_or_replace
 from domain.cases.real_verdicts import Settled
 from domain.errors import ErrorCode, HoldfastError

@@ -8,14 +8,14 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col
 
-from clients.store.columns import utc_now
 from clients.store.decoding import Damage, Rows
-from clients.store.ended import refuse_ended
 from clients.store.engine import reading, writing
-from clients.store.pair_tables import PairCheck
 from clients.store.read_models import CheckedPair
-from clients.store.tables import TestCase
-from clients.store.unbroken import unbroken
+from clients.store.repositories.ended import refuse_ended
+from clients.store.repositories.unbroken import unbroken
+from clients.store.schema.columns import utc_now
+from clients.store.schema.pair_tables import PairCheck
+from clients.store.schema.tables import TestCase
 from clients.store.upsert import insert_missing
 from domain.errors import ErrorCode, HoldfastError
 from domain.executions.execution import Verdict

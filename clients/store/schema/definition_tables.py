@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Column, MetaData, String
 from sqlmodel import Field, SQLModel
 
-from clients.store.columns import AnyJson, given_key, text_column, time_column, utc_now
+from clients.store.schema.columns import AnyJson, given_key, text_column, time_column, utc_now
 
 
 class Row(SQLModel):

@@ -11,13 +11,13 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col
 
-from clients.store.call_tables import CallRoundRow, FallbackCallRow, RealCaseRow
-from clients.store.columns import storable, utc_now
 from clients.store.decoding import Damage, Rows
-from clients.store.ended import refuse_ended
 from clients.store.engine import reading, writing
-from clients.store.tables import TestCase
-from clients.store.unbroken import unbroken
+from clients.store.repositories.ended import refuse_ended
+from clients.store.repositories.unbroken import unbroken
+from clients.store.schema.call_tables import CallRoundRow, FallbackCallRow, RealCaseRow
+from clients.store.schema.columns import storable, utc_now
+from clients.store.schema.tables import TestCase
 from clients.store.upsert import insert_missing, insert_or_replace
 from domain.calls.model import CallRound, FallbackCall, RealCase
 from domain.errors import ErrorCode, HoldfastError

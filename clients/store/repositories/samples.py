@@ -9,12 +9,12 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlmodel import col
 
-from clients.store.columns import utc_now
 from clients.store.decoding import Damage, Rows
 from clients.store.engine import reading
 from clients.store.read_models import Arm, StoredSamples
-from clients.store.tables import CaseSamples, TestCase
-from clients.store.unbroken import unbroken
+from clients.store.repositories.unbroken import unbroken
+from clients.store.schema.columns import utc_now
+from clients.store.schema.tables import CaseSamples, TestCase
 from clients.store.upsert import insert_or_replace
 
 

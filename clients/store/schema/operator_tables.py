@@ -7,8 +7,8 @@ from datetime import datetime
 from sqlalchemy import Column, String
 from sqlmodel import Field
 
-from clients.store.columns import counted_key, text_column, time_column, utc_now
-from clients.store.definition_tables import Row
+from clients.store.schema.columns import counted_key, text_column, time_column, utc_now
+from clients.store.schema.definition_tables import Row
 
 
 class OperatorFlag(Row, table=True):

@@ -6,7 +6,7 @@ from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from clients.store.tables import TaskExecution
+from clients.store.schema.tables import TaskExecution
 from domain.errors import ErrorCode, HoldfastError
 
 

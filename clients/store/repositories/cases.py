@@ -11,13 +11,13 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col
 
-from clients.store.columns import utc_now
 from clients.store.decoding import Damage, Rows
-from clients.store.ended import refuse_ended, unknown_execution
 from clients.store.engine import reading, writing
 from clients.store.read_models import StoredCase
-from clients.store.tables import BaggageMap, TaskExecution, TestCase
-from clients.store.unbroken import unbroken
+from clients.store.repositories.ended import refuse_ended, unknown_execution
+from clients.store.repositories.unbroken import unbroken
+from clients.store.schema.columns import utc_now
+from clients.store.schema.tables import BaggageMap, TaskExecution, TestCase
 from clients.store.upsert import insert_missing, insert_or_replace
 from domain.measuring.load import Case, CaseType
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from clients.store.columns import utc_now
 from clients.store.read_models import CaseResult
-from clients.store.tables import TestResult
+from clients.store.schema.columns import utc_now
+from clients.store.schema.tables import TestResult
 from domain.calls.model import FoundBy
 from domain.executions.execution import Verdict
 from domain.measuring.load import CaseOutcome, CaseType

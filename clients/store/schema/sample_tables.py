@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 from sqlalchemy import Column, UniqueConstraint
 from sqlmodel import Field
 
-from clients.store.columns import Binary, case_column, counted_key, execution_column, time_column, utc_now
-from clients.store.definition_tables import Row
+from clients.store.schema.columns import Binary, case_column, counted_key, execution_column, time_column, utc_now
+from clients.store.schema.definition_tables import Row
 
 
 class CaseSamples(Row, table=True):

@@ -11,15 +11,15 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlmodel import col
 
 from clients.http.request_definitions import definition_of
-from clients.store.columns import utc_now
 from clients.store.decoding import Damage, DamagedRow, Rows, facts_of
-from clients.store.definitions import save_definition
-from clients.store.ended import under_way, unknown_execution
 from clients.store.engine import reading, writing
-from clients.store.listing import NEWEST_FIRST, narrowed
 from clients.store.read_models import ExecutionRow, RunFilter, UnfinishedRun
-from clients.store.tables import PlanSnapshot, TaskExecution
-from clients.store.unbroken import unbroken
+from clients.store.repositories.definitions import save_definition
+from clients.store.repositories.ended import under_way, unknown_execution
+from clients.store.repositories.listing import NEWEST_FIRST, narrowed
+from clients.store.repositories.unbroken import unbroken
+from clients.store.schema.columns import utc_now
+from clients.store.schema.tables import PlanSnapshot, TaskExecution
 from clients.store.upsert import insert_missing, insert_under_own_id
 from domain.errors import ERRORS, ErrorCode, HoldfastError
 from domain.executions.execution import Ending, Execution, NewExecution, Phase, PhaseChange, RunStatus, Verdict

@@ -7,12 +7,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col
 
 from clients.store.decoding import Damage
-from clients.store.ended import unknown_execution
 from clients.store.engine import reading
-from clients.store.halting import halt_of
-from clients.store.ledger import entries_in
-from clients.store.tables import Ledger, TaskExecution
-from clients.store.unbroken import unbroken
+from clients.store.repositories.ended import unknown_execution
+from clients.store.repositories.halting import halt_of
+from clients.store.repositories.ledger import entries_in
+from clients.store.repositories.unbroken import unbroken
+from clients.store.schema.tables import Ledger, TaskExecution
 from domain.executions.permit_facts import Standing
 from domain.executions.windows import SETTLED, LedgerState, WindowKind
 

@@ -8,12 +8,12 @@ from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlmodel import col
 
-from clients.store.columns import utc_now
 from clients.store.decoding import Damage
 from clients.store.engine import reading, writing
-from clients.store.operator_tables import OperatorFlag
 from clients.store.read_models import Halt
-from clients.store.unbroken import unbroken
+from clients.store.repositories.unbroken import unbroken
+from clients.store.schema.columns import utc_now
+from clients.store.schema.operator_tables import OperatorFlag
 from clients.store.upsert import insert_or_replace
 
 _HALTED = "halted"

@@ -11,12 +11,12 @@ from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col
 
-from clients.store.columns import utc_now
 from clients.store.decoding import Damage, Rows, facts_of
-from clients.store.ended import has_ended
 from clients.store.engine import reading, writing
-from clients.store.tables import Ledger
-from clients.store.unbroken import unbroken
+from clients.store.repositories.ended import has_ended
+from clients.store.repositories.unbroken import unbroken
+from clients.store.schema.columns import utc_now
+from clients.store.schema.tables import Ledger
 from clients.store.upsert import insert_missing
 from domain.errors import ErrorCode, HoldfastError
 from domain.executions.windows import SETTLED, LedgerEntry, LedgerState, LedgerUpdate, WindowKind
