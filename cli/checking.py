@@ -11,7 +11,7 @@ from cli.console import AS_JSON, clear_errors, say, say_json, write_file
 from cli.exit_codes import ExitCode
 from cli.plans import PLAN, checked, mention_refusals, valid_plan
 from domain.plans.schema import plan_schema
-from reports.as_json import report_schema
+from reports.forms.as_json import report_schema
 
 
 @click.command()

@@ -15,7 +15,7 @@ from cli.results import existing_store
 from domain.base import UnfitError
 from domain.plans.slo import Percentile
 from domain.units import parse_duration, parse_percent
-from reports.comparison import Conclusion, RunComparison
+from reports.compare.model import Conclusion, RunComparison
 
 CODES = {
     Conclusion.NO_REGRESSION: ExitCode.PASSED,
@@ -79,7 +79,7 @@ def compare(before: str, after: str, *, as_json: bool, **given: Any) -> None:
 
 
 async def _compared(before: str, after: str, wanted: dict[str, Any]) -> RunComparison:
-    from reports.comparing import compared  # noqa: PLC0415 - numpy takes half a second that no other command needs
+    from reports.compare.compare import compared  # noqa: PLC0415 - numpy takes half a second that no other command needs
 
     store = await existing_store()
     try:

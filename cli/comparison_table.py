@@ -9,7 +9,7 @@ from cli.columns import aligned
 from cli.console import one_line
 from domain.executions.execution import Verdict
 from domain.plans.slo import Percentile
-from reports.comparison import CaseSide, Change, ComparedCase, ComparedRun, Conclusion, RunComparison
+from reports.compare.model import CaseSide, Change, ComparedCase, ComparedRun, Conclusion, RunComparison
 
 MOST_ROWS = 60
 """Rows shown; `--json` has every case."""

@@ -17,7 +17,7 @@ from domain.executions.status import InjectionRow, LoadPanel, RunState
 from domain.executions.windows import ServiceStability, WindowKind, WindowState
 from domain.measuring.steady_report import SteadyReport
 from domain.plans.slo import Percentile
-from reports.words import count
+from reports.text.values import count
 
 _CLOCK = "started "
 """How the line begins that changes whenever anything does."""

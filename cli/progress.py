@@ -12,7 +12,7 @@ from domain.executions.execution import Phase
 from domain.executions.status import InjectionRow, RunState, WindowRow
 from domain.executions.windows import WindowKind, WindowState
 from domain.faults.model import InjectionState
-from reports.words import count
+from reports.text.values import count
 
 Fact = tuple[str, str]
 """What makes it the same fact again, and its line."""

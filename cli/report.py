@@ -14,11 +14,11 @@ from cli.looking import RUN_ID
 from cli.report_files import HTML, JSON, JUNIT, MARKDOWN, ReportFiles, report_options
 from cli.results import ask_store
 from clients.store.store import Store
-from reports.call_words import call_in_words, found_in_words, grounds_in_words
-from reports.figures import interaction_in_words, notable
-from reports.gather import gather
-from reports.model import Report
-from reports.words import percent
+from reports.build.gather import gather
+from reports.model.report import Report
+from reports.text.calls import call_in_words, found_in_words, grounds_in_words
+from reports.text.figures import interaction_in_words, notable
+from reports.text.values import percent
 
 PATIENCE = 300.0
 """Seconds for reading a run: half a million cases take a while."""

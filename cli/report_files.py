@@ -11,9 +11,9 @@ from typing import Any, cast
 import click
 
 from cli.console import STANDARD_OUTPUT, assert_writable, say_document, write_file
-from reports import as_json, as_junit, as_markdown
-from reports.as_junit import Inconclusive
-from reports.model import Report
+from reports.forms import as_json, as_junit, as_markdown
+from reports.forms.as_junit import Inconclusive
+from reports.model.report import Report
 
 Command = Callable[..., Any]
 Option = Callable[[Command], Command]
@@ -81,7 +81,7 @@ class ReportFiles:
             return as_junit.render(report, self.inconclusive)
         if option == "html":
             # Its template engine is loaded by those alone who want a page.
-            from reports import as_html  # noqa: PLC0415
+            from reports.forms import as_html  # noqa: PLC0415
 
             return as_html.render(report)
         return as_json.render(report) if option == "json" else as_markdown.render(report)

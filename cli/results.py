@@ -20,7 +20,7 @@ from clients.settings import Settings
 from clients.store.store import Store
 from domain.errors import ErrorCode, HoldfastError
 from domain.executions.execution import RunSummary
-from reports.shown_cases import as_shown
+from reports.build.shown_cases import as_shown
 
 T = TypeVar("T")
 

@@ -13,9 +13,9 @@ from domain.executions.execution import Phase, RunStatus
 from domain.executions.status import RunState
 from domain.plans.environments import environment_in
 from domain.plans.plan import Plan
-from reports.gather import gather
-from reports.model import Report
-from reports.without_store import report_of
+from reports.build.gather import gather
+from reports.build.without_store import report_of
+from reports.model.report import Report
 
 _PHASES = {RunStatus.COMPLETED: Phase.DONE, RunStatus.CANCELLED: Phase.CANCELLED}
 

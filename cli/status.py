@@ -27,7 +27,7 @@ from domain.executions.execution import Phase, Recovery, RunStatus
 from domain.executions.status import RunState
 from domain.executions.windows import WindowState
 from domain.faults.model import InjectionState
-from reports.stored import MOST_CASES, stored_state
+from reports.build.stored_state import MOST_CASES, stored_state
 
 
 @click.command()

@@ -24,7 +24,7 @@ from domain.measuring.metrics import JudgedCases
 from domain.pairs.fidelity import PairFinding, PairOutcome
 from domain.pairs.model import PairsWish
 from domain.traffic.exchange import Measurement
-from reports.reading import read_run
+from reports.build.reading import read_run
 from tests.activities.stage import Stage
 from tests.store.samples import answer, measurement
 

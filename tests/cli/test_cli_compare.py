@@ -313,7 +313,7 @@ async def test_cases_are_read_in_chunks(runs: Runs, monkeypatch: pytest.MonkeyPa
     """None is lost between two of them."""
     ids = await runs.add(), await runs.add({"shipping": slower(1.5)})
     whole = await compared(*ids)
-    monkeypatch.setattr("reports.comparing.CHUNK", 3)
+    monkeypatch.setattr("reports.compare.compare.CHUNK", 3)
     assert await compared(*ids) == whole
     assert sorted(one["index"] for one in whole["cases"]) == list(range(16))
 

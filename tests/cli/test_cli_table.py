@@ -16,7 +16,7 @@ from domain.executions.execution import CaseCounts, CaseVerdict, Recovery, RunSt
 from domain.executions.windows import LockReport
 from domain.measuring.load import CaseOutcome
 from domain.traffic.exchange import Measurement
-from reports.shown_cases import as_shown
+from reports.build.shown_cases import as_shown
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

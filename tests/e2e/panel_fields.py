@@ -10,8 +10,8 @@ from re import sub
 from domain.executions.execution import RunStatus
 from domain.executions.status import InjectionRow, RunState
 from domain.executions.windows import WindowKind, WindowState
-from reports.sentences import recovery_sentence, verdict_sentence
-from reports.words import count, milliseconds
+from reports.text.sentences import recovery_sentence, verdict_sentence
+from reports.text.values import count, milliseconds
 
 Words = Callable[[RunState], str]
 

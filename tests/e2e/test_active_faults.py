@@ -19,7 +19,7 @@ from domain.executions.status import RunState
 from domain.executions.windows import LedgerState, WindowKind
 from domain.names import ABORT_UPDATE, PAUSE_UPDATE, RESUME_UPDATE
 from lab import Action, Endpoint, Instruction, Kind, Lab, LogEntry, Misbehaviour, PortChoice, Topology
-from reports.stored import stored_state
+from reports.build.stored_state import stored_state
 from tests.e2e.bench import Bench, until
 from tests.e2e.conftest import QUICK
 from tests.leaks import checker

@@ -14,9 +14,9 @@ from domain.executions.execution import Verdict
 from domain.executions.status import RunState
 from domain.measuring.load import CaseOutcome
 from lab import Action, Endpoint, Instruction, Lab, LabSettings, Misbehaviour, PortChoice, Topology
-from reports.call_parts import CallStanding
-from reports.gather import gather
-from reports.stored import stored_state
+from reports.build.gather import gather
+from reports.build.stored_state import stored_state
+from reports.model.calls import CallStanding
 from tests.e2e.bench import Bench
 from worker import running
 

@@ -12,9 +12,9 @@ from temporalio.client import WorkflowFailureError
 
 from domain.executions.execution import Phase
 from domain.names import ABORT_UPDATE
-from reports.as_html import render
-from reports.gather import gather
-from reports.model import CaseState, Report
+from reports.build.gather import gather
+from reports.forms.as_html import render
+from reports.model.report import CaseState, Report
 from tests.e2e.bench import Bench, until
 from tests.e2e.test_train_ticket import plan_for, train_ticket
 from tests.reports.browser import CHROMIUM, chromium, opened

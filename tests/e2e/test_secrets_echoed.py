@@ -17,8 +17,8 @@ from aiohttp import web
 from temporalio.client import Client
 
 from lab import Lab, PortChoice, Topology
-from reports import as_html, as_json, as_junit, as_markdown
-from reports.gather import gather
+from reports.build.gather import gather
+from reports.forms import as_html, as_json, as_junit, as_markdown
 from tests.e2e.bench import Bench
 from tests.e2e.conftest import QUICK
 from tests.security.test_secret_spellings import SPELLINGS

@@ -19,10 +19,10 @@ from domain.executions.execution import RunStatus
 from domain.executions.status import RunState
 from domain.names import run_workflow_id
 from lab import Lab, Misbehaviour, PortChoice
-from reports import as_html
-from reports.gather import gather
-from reports.model import Report
-from reports.stored import stored_state
+from reports.build.gather import gather
+from reports.build.stored_state import stored_state
+from reports.forms import as_html
+from reports.model.report import Report
 from tests.cli.terminal import Terminal
 from tests.e2e.bench import PATIENCE, Bench, unhurried_example, unseen
 from tests.e2e.conftest import QUICK

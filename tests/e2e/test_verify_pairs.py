@@ -21,7 +21,7 @@ from domain.executions.windows import SETTLED, LedgerState, WindowKind
 from domain.names import ABORT_UPDATE, PAUSE_UPDATE, RESUME_UPDATE
 from domain.pairs.fidelity import PairOutcome
 from lab import Action, Endpoint, Instruction, Kind, Lab, LogEntry, Misbehaviour, PortChoice, Topology
-from reports.stored import stored_state
+from reports.build.stored_state import stored_state
 from tests.e2e.bench import Bench, until
 from tests.e2e.conftest import QUICK
 from tests.leaks import checker

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from clients.store.store import Store
-from reports.gather import gather
-from reports.model import Report
+from reports.build.gather import gather
+from reports.model.report import Report
 from tests.reports.stored_runs import aborted_run, finished_run
 
 

@@ -28,7 +28,7 @@ from domain.measuring.load import CaseOutcome, CaseType
 from domain.measuring.steady_report import SteadyReport
 from domain.plans.slo import Percentile
 from domain.traffic.summary import RecordedService
-from reports.model import (
+from reports.model.report import (
     CallStanding,
     CapturedReport,
     CaseReport,

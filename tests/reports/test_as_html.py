@@ -13,12 +13,12 @@ from domain.executions.execution import Phase, Recovery, RunStatus
 from domain.executions.status import LoadPanel, RulesPanel
 from domain.executions.windows import WindowKind, WindowState
 from domain.plans.slo import Percentile
-from reports import words
-from reports.as_html import render
-from reports.html.matrix import MOST_SERVICES, matrix
-from reports.html.tables import FEW_PAIRS, MOST_CASES, MOST_PASSED, by_interest, case_rows, interaction_rows
-from reports.html.timeline import chart
-from reports.model import CaseState, CoverageReport, Report
+from reports.forms.as_html import render
+from reports.forms.html.matrix import MOST_SERVICES, matrix
+from reports.forms.html.tables import FEW_PAIRS, MOST_CASES, MOST_PASSED, by_interest, case_rows, interaction_rows
+from reports.forms.html.timeline import chart
+from reports.model.report import CaseState, CoverageReport, Report
+from reports.text import values as words
 from tests.reports.sample_reports import BEGAN, NASTY, sample
 
 ROOT = Path(__file__).parents[2]

@@ -14,15 +14,15 @@ from clients.store.store import Store
 from domain.calls.model import CallRound, FoundBy
 from domain.executions.status import RunState
 from domain.pairs.comparing import choice_in_words
-from reports import as_html, as_junit, as_markdown
-from reports.call_words import DEFINITION, call_in_words, found_in_words, grounds_in_words, real_in_words
-from reports.fallbacks import MOST_CALLS, fallback_report
-from reports.gather import gather
-from reports.html.data import page_data
-from reports.model import CallStanding, CaseState, FallbackReport, GroundsReport, RealReport, Report
-from reports.reading import read_run
-from reports.stored import stored_state
-from reports.without_store import report_of
+from reports.build.fallbacks import MOST_CALLS, fallback_report
+from reports.build.gather import gather
+from reports.build.reading import read_run
+from reports.build.stored_state import stored_state
+from reports.build.without_store import report_of
+from reports.forms import as_html, as_junit, as_markdown
+from reports.forms.html.data import page_data
+from reports.model.report import CallStanding, CaseState, FallbackReport, GroundsReport, RealReport, Report
+from reports.text.calls import DEFINITION, call_in_words, found_in_words, grounds_in_words, real_in_words
 from tests.e2e.panel_fields import text_of
 from tests.reports.stored_runs import StoredRun, call, finished_run, run_with_fallbacks, small_plan
 

@@ -19,13 +19,13 @@ from domain.calls.model import CallRound, RealAnswer, RealCase
 from domain.control_characters import STEERING
 from domain.executions.execution import CaseCounts, CaseVerdict, Recovery, RunStatus, Verdict
 from domain.executions.status import RunState
-from reports import as_html, as_json, as_junit, as_markdown
-from reports.as_junit import Inconclusive
-from reports.gather import gather
-from reports.html.data import page_data
-from reports.model import CaseState, Notice, Report
-from reports.without_store import report_of
-from reports.words import milliseconds, percent
+from reports.build.gather import gather
+from reports.build.without_store import report_of
+from reports.forms import as_html, as_json, as_junit, as_markdown
+from reports.forms.as_junit import Inconclusive
+from reports.forms.html.data import page_data
+from reports.model.report import CaseState, Notice, Report
+from reports.text.values import milliseconds, percent
 from tests.reports.stored_runs import StoredRun, aborted_run, call, finished_run, measured, small_plan, taken
 
 ROOT = Path(__file__).parents[2]

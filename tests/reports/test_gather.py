@@ -11,9 +11,9 @@ from domain.executions.execution import Verdict
 from domain.measuring.comparison import Comparison, Control, Finding
 from domain.measuring.load import CaseOutcome
 from domain.plans.plan import Plan
-from reports.distributions import BOUNDS_US, distribution
-from reports.gather import gather
-from reports.model import CaseState, Report
+from reports.build.distributions import BOUNDS_US, distribution
+from reports.build.gather import gather
+from reports.model.report import CaseState, Report
 from tests.reports.stored_runs import REQUESTS, StoredRun, finished_run, small_plan, taken
 
 
@@ -186,8 +186,8 @@ async def test_a_plan_without_secrets_is_the_plan_itself(finished: Report) -> No
 
 async def test_of_very_many_cases_the_worst_are_kept(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """And the baseline and the singles; how many are left out is told, and all are counted."""
-    monkeypatch.setattr("reports.gather.MOST_CASES", 5)
-    monkeypatch.setattr("reports.reading.CHUNK", 2)
+    monkeypatch.setattr("reports.build.gather.MOST_CASES", 5)
+    monkeypatch.setattr("reports.build.reading.CHUNK", 2)
     found = await gather(store, await finished_run(store))
     assert [one.case_id for one in found.cases] == ["baseline", "alpha", "beta", "gamma", "alpha+beta"]
     assert (found.cases_left_out, found.run.cases.total, found.run.cases.passed, found.coverage.measured) == (

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser
 
-from reports.as_html import render
-from reports.model import Report
+from reports.forms.as_html import render
+from reports.model.report import Report
 from tests.reports.browser import CHROMIUM, chromium, opened
 from tests.reports.looking import (
     assert_cells_are_those_of,

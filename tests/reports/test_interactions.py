@@ -10,10 +10,10 @@ import pytest
 from domain.measuring.load import CaseType
 from domain.measuring.percentiles import nearest_rank
 from domain.plans.slo import Percentile, Regression
-from reports.distributions import distribution
-from reports.figures import interaction_in_words
-from reports.interactions import Baselines, interaction
-from reports.model import CaseReport, CaseState, Interaction
+from reports.build.distributions import distribution
+from reports.build.interactions import Baselines, interaction
+from reports.model.report import CaseReport, CaseState, Interaction
+from reports.text.figures import interaction_in_words
 
 NORMAL = {index: {Percentile.P50: 10.0, Percentile.P95: 100.0, Percentile.P99: None} for index in (1, 2, 3)}
 

@@ -8,7 +8,7 @@ from domain.errors import ErrorCode
 from domain.executions.execution import CaseCounts, CaseVerdict, RunStatus, Verdict
 from domain.executions.status import RunState
 from domain.measuring.load import CaseOutcome
-from reports.sentences import verdict_sentence
+from reports.text.sentences import verdict_sentence
 
 
 @pytest.mark.parametrize(

@@ -24,9 +24,9 @@ from clients.store.read_models import LogEntry, LogLevel
 from domain.control_characters import STEERING, visible, visible_line
 from domain.executions.status import RunState
 from domain.executions.web_ui_table import progress_table
-from reports import as_html, as_json, as_junit, as_markdown
-from reports.html.data import page_data
-from reports.model import Report
+from reports.forms import as_html, as_json, as_junit, as_markdown
+from reports.forms.html.data import page_data
+from reports.model.report import Report
 from tests.reports.sample_reports import sample
 
 HOSTILE = "\u202edrow\u2066 \x1b]0;title\x07\x1b[2J \x9b31m \u200b\ufeff\U000e0041\u2028 \x7f"

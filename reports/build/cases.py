@@ -1,0 +1,186 @@
+"""The cases of a report, made of their results and samples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from clients.store.read_models import Arm, CaseResult
+from domain.cases.cases import case_at
+from domain.cases.verdicts import success_latency
+from domain.executions.execution import Verdict
+from domain.measuring.comparison import Control
+from domain.measuring.load import Case, CaseOutcome
+from domain.measuring.percentiles import error_rate
+from domain.measuring.statistics.support import supported
+from domain.plans.exclusions import PlanExclusions
+from domain.plans.slo import Percentile
+from domain.traffic.exchange import Measurement
+from reports.build.reading import StoredRun
+from reports.build.shown_cases import as_shown
+from reports.model.report import CaseReport, CaseState, ControlReport, Ratio
+
+LONGEST_ANSWER = 1_000
+"""Characters of an answer's body."""
+
+Distributions = Mapping[tuple[int, Arm], list[tuple[int, int]] | None]
+"""How latencies are distributed, by case index and whose they are."""
+
+_STATES = {
+    Verdict.PASSED: CaseState.PASSED,
+    Verdict.FAILED: CaseState.FAILED,
+    Verdict.INCONCLUSIVE: CaseState.INCONCLUSIVE,
+}
+
+
+@dataclass(frozen=True)
+class Cases:
+    """What a report has of a run's cases."""
+
+    reports: list[CaseReport]
+    controls: list[ControlReport]
+    left_out: int
+    normal: dict[int, dict[Percentile, float | None]]
+    """For each measured case, by its index: what the baseline beside it, or the run's, takes; milliseconds."""
+
+
+def case_state(
+    case: Case, outcome: CaseOutcome | None, verdict: Verdict | None, on_purpose: PlanExclusions
+) -> CaseState:
+    """What became of a case, in one word."""
+    if outcome is None:
+        return CaseState.MISSING
+    if outcome is CaseOutcome.MEASURED:
+        return CaseState.UNJUDGED if verdict is None else _STATES[verdict]
+    if on_purpose.reason(case) is not None:
+        return CaseState.EXCLUDED
+    return CaseState.INVALID if outcome is CaseOutcome.INVALID else CaseState.SKIPPED
+
+
+def cut(text: str, longest: int) -> str:
+    """Text that is no longer than this, and says so when it was."""
+    return text if len(text) <= longest else f"{text[:longest]} ... ({len(text):,} characters)"
+
+
+def case_reports(run: StoredRun, distributions: Distributions, most_missing: int) -> Cases:
+    """Every case that was kept, and of those without a result at most so many."""
+    names, on_purpose = run.plan.service_names, PlanExclusions(run.plan)
+    results = {one.case_index: one for one in run.results.kept}
+    missing = (index for index in range(run.total) if index not in run.results.found)
+    shown = sorted([*results, *(index for index, _ in zip(missing, range(most_missing), strict=False))])
+    controls, places = _controls(run.results.kept, distributions)
+    baseline = _measured(results.get(0))
+    reports, normal = [], {}
+    for index in shown:
+        case, result = case_at(names, index), results.get(index)
+        found = _measured(result)
+        if result is None or found is None:
+            state = case_state(case, result.outcome if result else None, None, on_purpose)
+            reports.append(_unmeasured(case, result, state))
+            continue
+        normal[index] = _levels(found.control or baseline)
+        report = _report(case, result, found, case_state(case, result.outcome, result.verdict, on_purpose))
+        numbers = _ratios(report, found, normal[index]) if case.services else {}
+        more = {"control": places.get(index), "histogram": distributions.get((index, Arm.CASE))}
+        reports.append(report.model_copy(update=numbers | more))
+    return Cases(reports, controls, run.total - len(shown), normal)
+
+
+def _measured(result: CaseResult | None) -> Measurement | None:
+    """What counts as measured; numbers that were taken back do not."""
+    return result.measurement if result is not None and result.outcome is CaseOutcome.MEASURED else None
+
+
+def _named(case: Case, result: CaseResult | None, state: CaseState) -> CaseReport:
+    return CaseReport(
+        index=case.index,
+        case_id=case.case_id,
+        case_type=case.case_type,
+        services=case.services,
+        state=state,
+        outcome=result.outcome if result else None,
+        reason=result.reason if result else "",
+    )
+
+
+def _unmeasured(case: Case, result: CaseResult | None, state: CaseState) -> CaseReport:
+    report = _named(case, result, state)
+    return report if result else report.model_copy(update={"reason": "the run ended before it was measured"})
+
+
+def _report(case: Case, result: CaseResult, found: Measurement, state: CaseState) -> CaseReport:
+    line = as_shown(result)
+    facts = line.model_dump(
+        include={"p50_ms", "p95_ms", "p99_ms", "max_ms", "error_rate", "requests", "successes", "per_second"}
+    )
+    more = {
+        "unsupported": [Percentile(one) for one in line.unsupported],
+        "errors_by_kind": found.errors_by_kind,
+        "answer_status": found.response_code,
+        "answer_body": cut(found.response_body, LONGEST_ANSWER),
+        "finding": found.comparison.finding if found.comparison else None,
+    }
+    return _named(case, result, state).model_copy(update=facts | more)
+
+
+def _levels(found: Measurement | Control | None) -> dict[Percentile, float | None]:
+    """Each percentile that the sample supports, in milliseconds."""
+    levels: dict[Percentile, float | None] = {}
+    for percentile in Percentile:
+        latency = success_latency(found, percentile) if found else None
+        enough = found is not None and supported(found.successes, percentile.share)
+        levels[percentile] = round(latency.total_seconds() * 1000, 3) if latency is not None and enough else None
+    return levels
+
+
+def _ratios(report: CaseReport, found: Measurement, normal: Mapping[Percentile, float | None]) -> dict[str, object]:
+    own = {Percentile.P50: report.p50_ms, Percentile.P95: report.p95_ms}
+    ratios = {percentile: _over(value, normal[percentile]) for percentile, value in own.items()}
+    told = found.comparison
+    if told is not None and told.percentile in ratios and ratios[told.percentile] is not None:
+        # One number for one thing: the comparison's own is what the verdict tells.
+        ratios[told.percentile] = told.ratio
+    ratio = None
+    if told is not None:
+        ratio = Ratio(
+            percentile=told.percentile, value=told.ratio, low=told.low, high=told.high, limit=told.limit, beside=True
+        )
+    return {"p50_ratio": ratios[Percentile.P50], "p95_ratio": ratios[Percentile.P95], "ratio": ratio}
+
+
+def _over(value: float | None, normal: float | None) -> float | None:
+    return round(value / normal, 3) if value is not None and normal else None
+
+
+def _controls(
+    results: Sequence[CaseResult], distributions: Distributions
+) -> tuple[list[ControlReport], dict[int, int]]:
+    """The baselines beside the groups, and which of them each case stands against.
+
+    A group is known by its seed, which is made of the run and the first case of the group.
+    """
+    groups: dict[int, list[CaseResult]] = {}
+    for one in results:
+        if one.measurement is not None and one.measurement.control is not None and one.measurement.seed is not None:
+            groups.setdefault(one.measurement.seed, []).append(one)
+    reports: list[ControlReport] = []
+    places: dict[int, int] = {}
+    for group in groups.values():
+        first, control = group[0], group[0].measurement.control if group[0].measurement else None
+        if control is None:
+            continue
+        places |= {one.case_index: len(reports) for one in group}
+        levels = _levels(control)
+        reports.append(
+            ControlReport(
+                first_case=first.case_index,
+                requests=control.requests,
+                successes=control.successes,
+                error_rate=error_rate(control.requests - control.successes, control.requests),
+                p50_ms=levels[Percentile.P50],
+                p95_ms=levels[Percentile.P95],
+                p99_ms=levels[Percentile.P99],
+                histogram=distributions.get((first.case_index, Arm.CONTROL)),
+            )
+        )
+    return reports, places

@@ -1,0 +1,76 @@
+"""What the store tells of a run's faults, and of all of its windows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from domain.executions.status import InjectionRow, WindowRow
+from domain.executions.window_rows import with_overlaps
+from domain.executions.windows import SETTLED, LedgerEntry, LedgerState, StabilityMoment, WindowKind, WindowState
+from domain.faults.capture import has_effect
+from domain.faults.model import InjectionState
+from domain.measuring.load import CaseOutcome
+from domain.plans.exclusions import ON_PURPOSE
+from domain.traffic.exchange import CapturedAnswer
+from reports.build.reading import StoredRun
+
+_WINDOWS = {
+    LedgerState.INTENT: WindowState.OPENING,
+    LedgerState.OPEN: WindowState.OPEN,
+    LedgerState.CLOSING: WindowState.CLOSING,
+    LedgerState.CLOSED: WindowState.CLOSED,
+    LedgerState.UNVERIFIED: WindowState.UNVERIFIED,
+}
+
+
+def injections(run: StoredRun) -> list[InjectionRow]:
+    """Each service of the plan, by name."""
+    windows = {one.service: one for one in run.ledger if one.kind is WindowKind.FAULT}
+    reasons = {one.case_id: one.reason for one in run.results.kept if one.outcome is not CaseOutcome.MEASURED}
+    stable = {one.service: one.stable for one in run.stability.get(StabilityMoment.AFTER_FAULT, [])}
+    rows = [
+        _injection(name, windows.get(name), run.captured.get(name, []), reasons.get(name, "")).model_copy(
+            update={"stable": stable.get(name)}
+        )
+        for name in run.plan.service_names
+    ]
+    several = run.plan.safety.max_active_faults > 1
+    return with_overlaps(rows, [window_row(one) for one in run.ledger]) if several else rows
+
+
+def _injection(
+    service: str, window: LedgerEntry | None, captured: Sequence[CapturedAnswer], reason: str
+) -> InjectionRow:
+    """A service's fault: on as long as its window is not settled, and useless without a captured failure."""
+    if window is None:
+        state = InjectionState.FAILED if reason else InjectionState.PENDING
+        return InjectionRow(service=service, state=state, error=reason)
+    row = InjectionRow(
+        service=service,
+        fault_name=window.peer_name,
+        replay_status=captured[0].status if captured else None,
+        no_effect=bool(captured) and not has_effect(captured),
+    )
+    match window.state:
+        case LedgerState.CLOSED if captured or not reason:
+            return row.model_copy(update={"state": InjectionState.RECOVERED})
+        case LedgerState.CLOSED:
+            why = f"{service} has no captured failure" if reason.startswith(ON_PURPOSE) else reason or window.detail
+            return row.model_copy(update={"state": InjectionState.FAILED, "error": why})
+        case LedgerState.UNVERIFIED:
+            return row.model_copy(update={"state": InjectionState.FAILED, "error": window.detail})
+    return row.model_copy(update={"state": InjectionState.RUNNING})
+
+
+def window_row(row: LedgerEntry) -> WindowRow:
+    """One window, from its row in the ledger."""
+    return WindowRow(
+        window_id=row.window_id,
+        kind=row.kind,
+        state=_WINDOWS[row.state],
+        service=row.service,
+        peer_name=row.peer_name,
+        detail=row.detail,
+        began_at=row.created_at,
+        ended_at=row.updated_at if row.state in SETTLED else None,
+    )

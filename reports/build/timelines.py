@@ -1,0 +1,60 @@
+"""What happened when: phases, everything that was switched on, and what the log warns of."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from clients.store.read_models import LogLevel
+from domain.executions.status import RunState, WindowRow
+from domain.executions.windows import WindowState
+from reports.build.reading import StoredRun
+from reports.model.report import Notice, PhaseSpan, Timeline, WindowSpan
+
+MOST_WINDOWS = 2_500
+"""Windows of a timeline: a run of a thousand services has some more than a thousand, without pairs of real faults."""
+
+MOST_NOTICES = 200
+"""Lines of the log."""
+
+
+def timeline(run: StoredRun, state: RunState) -> Timeline:
+    """The timeline of a run; of very many windows those that are not closed come first."""
+    rows = sorted(state.windows, key=lambda one: (one.state is WindowState.CLOSED, one.window_id))[:MOST_WINDOWS]
+    warnings = [one for one in run.log if one.level >= LogLevel.WARN]
+    began = run.row.started_at
+    return Timeline(
+        started_at=began,
+        finished_at=run.row.finished_at,
+        seconds=_seconds(began, run.row.finished_at),
+        phases=[
+            PhaseSpan(
+                phase=one.phase,
+                started_at=one.started_at,
+                finished_at=one.finished_at,
+                seconds=_seconds(one.started_at, one.finished_at),
+            )
+            for one in state.phases
+        ],
+        windows=[_window(one) for one in sorted(rows, key=lambda one: (one.began_at or began, one.window_id))],
+        windows_left_out=len(state.windows) - len(rows),
+        notices=[Notice(at=one.ts, level=one.level.name, message=one.message) for one in warnings[:MOST_NOTICES]],
+        notices_left_out=max(0, len(warnings) - MOST_NOTICES),
+    )
+
+
+def _window(row: WindowRow) -> WindowSpan:
+    return WindowSpan(
+        window_id=row.window_id,
+        kind=row.kind,
+        service=row.service,
+        peer_name=row.peer_name,
+        state=row.state,
+        intent_at=row.began_at,
+        recovered_at=row.ended_at,
+        seconds=_seconds(row.began_at, row.ended_at),
+        detail=row.detail,
+    )
+
+
+def _seconds(began: datetime | None, ended: datetime | None) -> float | None:
+    return None if began is None or ended is None else round((ended - began).total_seconds(), 3)

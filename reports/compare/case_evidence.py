@@ -1,0 +1,136 @@
+"""What the samples of one case in two runs say of each other: numbers only, and nothing is decided here.
+
+What is decided, `reports/compare/changes.py` decides of all cases together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from clients.load.histograms import Histogram
+from clients.store.packing import unpacked
+from clients.store.read_models import StoredSamples
+from domain.measuring.comparison import Comparison, Finding
+from domain.measuring.statistics import proportions
+from domain.measuring.statistics.proportions import Failures
+from domain.measuring.statistics.regression import RegressionSpec, compare
+from domain.measuring.statistics.resampling import MOST_BLOCKS, Blocks
+from domain.traffic.exchange import Measurement
+from reports.compare.model import ErrorRise, Margins
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """The samples of one case in one run."""
+
+    failures: Failures
+    blocks: Blocks
+    """Latencies of the successful requests in microseconds, in their order, block by block."""
+
+    @property
+    def successes(self) -> int:
+        """Successful requests."""
+        return sum(len(block) for block in self.blocks)
+
+
+def sampled(measurement: Measurement, stored: StoredSamples | None, sizes: Sequence[int], seed: int) -> Sampled | None:
+    """A case's samples; None where they are not stored.
+
+    Args:
+        measurement: what the run made of them.
+        stored: as the store has them. Of more requests than are kept one by one only their distribution is: they count
+            as independent then, in an order by chance.
+        sizes: requests of each block, as they were sent.
+        seed: of that order.
+    """
+    if stored is None or not measurement.requests:
+        return None
+    if stored.raw is None:
+        counted = Histogram.decode(stored.histogram).counted()
+        values = np.repeat([value for value, _ in counted], [count for _, count in counted])
+        np.random.default_rng(seed).shuffle(values)
+        return Sampled(Failures(measurement.errors, measurement.requests), list(np.array_split(values, MOST_BLOCKS)))
+    taken = unpacked(stored.raw)
+    blocks: Blocks = []
+    begin = 0
+    for size in sizes:
+        block = taken[begin : begin + size]
+        blocks.append(np.array([latency for latency, failed in block if not failed], dtype=np.float64))
+        begin += size
+    return Sampled(Failures.of([failed for _, failed in taken]), blocks)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the samples say of one case, without regard to the others."""
+
+    errors: ErrorRise
+    errors_within: bool
+    """Whether the rate has surely not risen by more than the margin."""
+    latency: Comparison | None
+    """None without a success on both sides: then only the errors can tell."""
+    worse: dict[str, float] = field(default_factory=dict)
+    """P-values of `errors` and `latency` being worse by more than their margins."""
+    better: dict[str, float] = field(default_factory=dict)
+    more_requests: int | None = None
+    """Further ones that would make certain what is not."""
+
+    @property
+    def latency_within(self) -> bool:
+        """Whether it is surely no slower than the margin allows, or nothing can be slower."""
+        return self.latency is None or self.latency.finding is Finding.EQUIVALENT
+
+
+def evidence(before: Sampled, after: Sampled, margins: Margins, seed: int, *, any_counts: bool) -> Evidence:
+    """Hold the samples of a case against each other.
+
+    `any_counts`: whether a rise counts as worse however small it is, because the case has begun to miss its limits.
+    """
+    alpha, margin = 1 - margins.confidence / 100, margins.errors / 100
+    low, high = (
+        bound(before.failures, after.failures, alpha) for bound in (proportions.rise_at_least, proportions.rise_at_most)
+    )
+    counts_from = 0.0 if any_counts else margin
+    worse = {"errors": proportions.rise_p_value(before.failures, after.failures, counts_from)}
+    better = {"errors": proportions.rise_p_value(after.failures, before.failures, margin)}
+    more = [] if high < margin else [proportions.more_requests(before.failures, after.failures, margin, alpha)]
+    latency = None
+    if before.successes and after.successes:
+        spec = _spec(margins)
+        latency = compare(after.blocks, before.blocks, spec, seed, same_rounds=False)
+        strict = RegressionSpec(percentile=spec.percentile, margin=0, at_least_us=0, confidence=spec.confidence)
+        strictly = compare(after.blocks, before.blocks, strict, seed, same_rounds=False) if any_counts else latency
+        worse["latency"] = strictly.p_value
+        better["latency"] = compare(before.blocks, after.blocks, spec, seed, same_rounds=False).p_value
+        more += [latency.more_requests] if latency.finding is Finding.INCONCLUSIVE else []
+    return Evidence(
+        errors=ErrorRise(
+            points=100 * (after.failures.rate - before.failures.rate),
+            low=100 * low,
+            high=100 * high,
+            p_value=worse["errors"],
+        ),
+        errors_within=high < margin,
+        latency=latency,
+        worse=worse,
+        better=better,
+        more_requests=_most(more),
+    )
+
+
+def _spec(margins: Margins) -> RegressionSpec:
+    return RegressionSpec(
+        percentile=margins.percentile,
+        margin=margins.slower / 100,
+        at_least_us=1_000 * margins.at_least_ms,
+        confidence=margins.confidence / 100,
+    )
+
+
+def _most(numbers: Sequence[int | None]) -> int | None:
+    """The largest, when all are known."""
+    known = [one for one in numbers if one is not None]
+    return max(known) if known and len(known) == len(numbers) else None

@@ -1,0 +1,163 @@
+"""The matrix of services by services as a heat map: which cell shows what. Colours and patterns are in `style.css`."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from typing import Final
+
+from domain.pairs.fidelity import PairOutcome
+from domain.plans.slo import Percentile
+from reports.model.report import CaseReport, CaseState, PairCell, Part, Report, ServiceReport
+from reports.text import values as words
+
+MOST_SERVICES: Final = 100
+"""Services that the matrix shows. Of more, those with the worst cases."""
+
+MOST_WITH_TEXT: Final = 24
+"""Up to so many services a cell has room for its number."""
+
+MOST_WITH_ROOM: Final = 60
+"""Up to so many services cells and names have room to breathe; more still fit side by side on a wide screen."""
+
+_ERROR_STEPS: Final = (0.0, 1.0, 5.0, 10.0, 25.0, 50.0, 75.0, 99.99)
+"""Percent: a cell is as dark as the number of these that its error rate is above."""
+_RATIO_STEPS: Final = (1.1, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0)
+"""The same of a latency over the baseline's."""
+
+ERROR_LEGEND: Final = ("0%", "to 1%", "to 5%", "to 10%", "to 25%", "to 50%", "to 75%", "below 100%", "100%")
+RATIO_LEGEND: Final = ("to 1.1×", "to 1.25×", "to 1.5×", "to 2×", "to 3×", "to 5×", "to 10×", "to 20×", "above 20×")
+
+_MARKS: Final[dict[CaseState, str]] = {
+    CaseState.INVALID: "inv",
+    CaseState.SKIPPED: "skip",
+    CaseState.EXCLUDED: "excl",
+    CaseState.MISSING: "",
+}
+"""What stands in a cell without a measurement, beside its pattern."""
+
+
+class Cell(Part):
+    """One cell: two services that fail together, or one alone on the diagonal."""
+
+    case_index: int | None
+    """None where the report has no such case."""
+    state: CaseState
+    error_step: int | None
+    ratio_step: int | None
+    error_text: str
+    ratio_text: str
+    worse: bool = False
+    """Worse than its two singles together."""
+    disagrees: bool = False
+    """Two real faults answered otherwise."""
+    single: bool = False
+
+
+class Matrix(Part):
+    """The heat map, row by row."""
+
+    services: list[str]
+    rows: list[list[Cell]]
+    left_out: int
+    """Services that are not in it."""
+    size: str
+    """`large` with numbers in the cells, `small` or `tiny`."""
+    percentile: Percentile
+    states: list[CaseState]
+    """Those that occur, for the legend."""
+    any_measured: bool
+    """Else there is no number to choose, and no ramp to explain."""
+    any_worse: bool
+    any_disagreeing: bool
+
+
+def matrix(report: Report) -> Matrix:
+    """The heat map of a report: every pair twice, so that a row says all of one service."""
+    shown = _most_telling(report)
+    single = {one.service: _single(report, one) for one in shown}
+    pairs = {(one.first, one.second): _pair(report, one) for one in report.pairs}
+    names = [one.service for one in shown]
+    rows = [[single[row] if row == column else _between(pairs, row, column) for column in names] for row in names]
+    cells = [cell for row in rows for cell in row]
+    occurring = {cell.state for cell in cells}
+    return Matrix(
+        services=names,
+        rows=rows,
+        left_out=len(report.services) - len(names),
+        size="large" if len(names) <= MOST_WITH_TEXT else "small" if len(names) <= MOST_WITH_ROOM else "small tiny",
+        percentile=report.shown_percentile,
+        states=[state for state in CaseState if state in occurring],
+        any_measured=any(cell.error_step is not None for cell in cells),
+        any_worse=any(cell.worse for cell in cells),
+        any_disagreeing=any(cell.disagrees for cell in cells),
+    )
+
+
+def _most_telling(report: Report) -> list[ServiceReport]:
+    """All services; of too many those of the worst pairs, which come first in the report, in their usual order."""
+    if len(report.services) <= MOST_SERVICES:
+        return report.services
+    chosen: dict[str, None] = {}
+    failed = [name for case in report.cases if case.state is CaseState.FAILED for name in case.services]
+    paired = [name for pair in report.pairs for name in (pair.first, pair.second)]
+    for name in [*failed, *paired, *(one.service for one in report.services)]:
+        if len(chosen) < MOST_SERVICES:
+            chosen[name] = None
+    return [one for one in report.services if one.service in chosen]
+
+
+def _single(report: Report, service: ServiceReport) -> Cell:
+    case = next((one for one in report.cases if one.index == service.case_index), None)
+    return _missing(single=True) if case is None else _single_of(case, report.shown_percentile)
+
+
+def _single_of(case: CaseReport, percentile: Percentile) -> Cell:
+    ratio = case.p50_ratio if percentile is Percentile.P50 else case.p95_ratio
+    return _cell(case.index, case.state, case.error_rate, ratio).model_copy(update={"single": True})
+
+
+def _pair(report: Report, pair: PairCell) -> Cell:
+    ratio = pair.p50_ratio if report.shown_percentile is Percentile.P50 else pair.p95_ratio
+    marks = {
+        "worse": pair.interaction is not None and pair.interaction.worse,
+        "disagrees": pair.verified is PairOutcome.DISAGREED,
+    }
+    return _cell(pair.case_index, pair.state, pair.error_rate, ratio).model_copy(update=marks)
+
+
+def _between(pairs: dict[tuple[str, str], Cell], one: str, other: str) -> Cell:
+    return pairs.get((one, other)) or pairs.get((other, one)) or _missing()
+
+
+def _missing(*, single: bool = False) -> Cell:
+    blank = _cell(None, CaseState.MISSING, None, None)
+    return blank.model_copy(update={"single": single})
+
+
+def _cell(index: int | None, state: CaseState, error_rate: float | None, ratio: float | None) -> Cell:
+    mark = _MARKS.get(state)
+    return Cell(
+        case_index=index,
+        state=state,
+        error_step=None if error_rate is None else bisect_left(_ERROR_STEPS, error_rate),
+        ratio_step=None if ratio is None else bisect_left(_RATIO_STEPS, ratio),
+        error_text=mark if mark is not None else _short_percent(error_rate),
+        ratio_text=mark if mark is not None else _short_times(ratio),
+    )
+
+
+def _short_percent(value: float | None) -> str:
+    """As much of a percentage as a cell has room for; what is above 0 or below 100 is never shown as that."""
+    if value is None:
+        return words.NONE
+    if 0 < value < 0.1:
+        return "<0.1%"
+    if 99.9 < value < 100:
+        return ">99.9%"
+    return f"{value:.1f}".removesuffix(".0") + "%"
+
+
+def _short_times(value: float | None) -> str:
+    if value is None:
+        return words.NONE
+    return f"{value:.1f}×" if value < 10 else f"{value:.0f}×"

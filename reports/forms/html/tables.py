@@ -1,0 +1,187 @@
+"""The page's long tables: which rows, and in which order."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Final
+
+from domain.executions.windows import WindowKind, WindowState
+from domain.measuring.load import CaseType
+from domain.plans.slo import Percentile
+from reports.model.report import CaseReport, CaseState, Interaction, PairCell, Part, Report
+from reports.text import values as words
+
+MOST_CASES: Final = 500
+"""Rows of the table of cases. The explorer has every case, and so has the JSON report."""
+
+MOST_PAIRS: Final = 50
+"""Rows of the table of interactions, if so many are worse."""
+
+FEW_PAIRS: Final = 5
+"""Rows of it at least: how the worst of them stand says something even where none is worse."""
+
+_ORDER: Final = (
+    CaseState.FAILED,
+    CaseState.INCONCLUSIVE,
+    CaseState.UNJUDGED,
+    CaseState.INVALID,
+    CaseState.SKIPPED,
+    CaseState.PASSED,
+    CaseState.EXCLUDED,
+    CaseState.MISSING,
+)
+"""What a reader looks for first."""
+
+_CALM: Final = (CaseState.PASSED, CaseState.EXCLUDED, CaseState.MISSING)
+"""What need not be read case by case: coverage counts those that lack."""
+
+
+MOST_PASSED: Final = 20
+"""Cases without a finding that are shown unfolded: what is to be read is not buried below what is not."""
+
+
+class CaseGroup(Part):
+    """Cases in a table of their own, and which of its columns have anything in them."""
+
+    title: str
+    """Empty for those that a reader looks for."""
+    folded: bool
+    rows: list[CaseReport]
+    ratios: bool
+    reasons: bool
+
+
+class Cases(Part):
+    """The tables of cases."""
+
+    groups: list[CaseGroup]
+    left_out: int
+    percentiles: list[Percentile]
+    """Those that any of the cases has: a column of which every one says nothing is a sentence instead."""
+    unsupported: list[Percentile]
+    """Those that none has, because requests are too few."""
+
+
+class Pair(Part):
+    """A pair beside its two singles."""
+
+    cell: PairCell
+    interaction: Interaction
+    first_error_rate: float | None
+    second_error_rate: float | None
+    milliseconds: float | None
+    """The pair's own latency at the percentile that is compared."""
+
+
+class Pairs(Part):
+    """The rows of the table of interactions."""
+
+    rows: list[Pair]
+    worse: int
+    """Pairs that are worse than their singles together, of all."""
+    compared: int
+    """Pairs of which that can be said."""
+    latencies: bool
+    """Whether any row has one to compare."""
+
+
+_RULES: Final[dict[WindowState | None, str]] = {
+    WindowState.OPENING: "not seen to act yet",
+    WindowState.OPEN: "not seen to act yet",
+    WindowState.CLOSING: "being switched off",
+    WindowState.CLOSED: "off, and seen to be off",
+    WindowState.UNVERIFIED: "NOT seen to be off",
+}
+
+
+def rules_stand(report: Report) -> str:
+    """How rules stand that are not ready: off again, or never on."""
+    window = next((one.state for one in report.run.windows if one.kind is WindowKind.RULES), None)
+    return _RULES.get(window, "not ready")
+
+
+def case_rows(report: Report) -> Cases:
+    """The cases that a reader wants first: what failed, what is not known, then the highest error rate and p95."""
+    ranked = by_interest(report)
+    rows = ranked[:MOST_CASES]
+    calm = [one for one in rows if _asks_for_no_reading(one)]
+    groups = [_group(rows)]
+    if len(calm) > MOST_PASSED:
+        first = [one for one in rows if not _asks_for_no_reading(one)]
+        groups = [_group(first), _group(calm, folded=True)]
+    unsupported = [one for one in Percentile if _none_has(rows, one)]
+    return Cases(
+        groups=[one for one in groups if one.rows],
+        left_out=len(ranked) - len(rows) + report.cases_left_out,
+        percentiles=[one for one in Percentile if one not in unsupported],
+        unsupported=unsupported,
+    )
+
+
+def _asks_for_no_reading(case: CaseReport) -> bool:
+    return case.state in _CALM and case.case_type is not CaseType.BASELINE
+
+
+def _group(rows: list[CaseReport], *, folded: bool = False) -> CaseGroup:
+    counts = Counter(words.state(one.state) for one in rows)
+    told = ", ".join(f"{many:,} {state}" for state, many in counts.items())
+    return CaseGroup(
+        title=told if folded else "",
+        folded=folded,
+        rows=rows,
+        ratios=any(one.ratio or one.p95_ratio or one.p50_ratio or one.finding for one in rows),
+        reasons=any(one.reason for one in rows),
+    )
+
+
+def _none_has(rows: list[CaseReport], percentile: Percentile) -> bool:
+    """Because of too few requests, and not because nothing was measured."""
+    without = all(getattr(one, f"{percentile}_ms") is None or percentile in one.unsupported for one in rows)
+    return without and any(percentile in one.unsupported for one in rows)
+
+
+def by_interest(report: Report) -> list[CaseReport]:
+    """All cases of a report in that order.
+
+    A pair is no news where one of its services fails alone, so such pairs are the last of those that failed.
+    """
+    alone = {one.services[0] for one in report.cases if one.state is CaseState.FAILED and len(one.services) == 1}
+    return sorted(
+        report.cases, key=lambda one: _rank(one, known=len(one.services) > 1 and bool(alone & {*one.services}))
+    )
+
+
+def _rank(case: CaseReport, *, known: bool) -> tuple[int, bool, float, float, int]:
+    explained = known and case.state is CaseState.FAILED
+    return _ORDER.index(case.state), explained, -(case.error_rate or 0), -(case.p95_ms or 0), case.index
+
+
+def interaction_rows(report: Report) -> Pairs:
+    """The worst interactions in the report's own order: every one that is worse, and a few beside them."""
+    cases = {case.index: case for case in report.cases}
+    singles = {one.service: cases.get(one.case_index) for one in report.services if one.case_index is not None}
+    compared = [(one, one.interaction) for one in report.pairs if one.interaction is not None]
+    worse = sum(found.worse for _, found in compared)
+    rows = [
+        Pair(
+            cell=cell,
+            interaction=interaction,
+            first_error_rate=_error_rate(singles.get(cell.first)),
+            second_error_rate=_error_rate(singles.get(cell.second)),
+            milliseconds=_latency(cases.get(cell.case_index), interaction),
+        )
+        for cell, interaction in compared[: max(FEW_PAIRS, min(worse, MOST_PAIRS))]
+    ]
+    latencies = any(one.milliseconds is not None for one in rows)
+    return Pairs(rows=rows, worse=worse, compared=len(compared), latencies=latencies)
+
+
+def _error_rate(case: CaseReport | None) -> float | None:
+    return None if case is None else case.error_rate
+
+
+def _latency(case: CaseReport | None, interaction: Interaction) -> float | None:
+    if case is None or interaction.percentile is None:
+        return None
+    found: float | None = getattr(case, f"{interaction.percentile}_ms")
+    return found

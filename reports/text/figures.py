@@ -1,0 +1,50 @@
+"""What a report's cases and pairs come to, in a few words, for the forms that are text."""
+
+from __future__ import annotations
+
+from domain.plans.slo import Percentile
+from reports.model.report import CaseReport, CaseState, Interaction, PairCell
+from reports.text.values import FEW, milliseconds
+
+
+def latency(case: CaseReport, percentile: Percentile) -> str:
+    """A case's percentile; that its sample is too small for one; or that there is none."""
+    value: float | None = getattr(case, f"{percentile}_ms")
+    return FEW if value is None and percentile in case.unsupported else milliseconds(value)
+
+
+def ratio(cell: PairCell | CaseReport, percentile: Percentile) -> float | None:
+    """The ratio to the baseline that a matrix shows."""
+    return cell.p50_ratio if percentile is Percentile.P50 else cell.p95_ratio
+
+
+def interaction_in_words(found: Interaction | None) -> str:
+    """What a pair adds to its singles, in one clause."""
+    if found is None:
+        return "not known: one of the three was not measured"
+    parts = []
+    if found.only_together:
+        parts.append("fails only together")
+    if found.error_points_unexpected and found.error_points_unexpected > 0:
+        parts.append(f"{found.error_points_unexpected:g} points more errors than expected")
+    if found.percentile is not None and found.excess_ms is not None and found.expected_ms is not None:
+        took, expected = milliseconds(found.expected_ms + found.excess_ms), milliseconds(found.expected_ms)
+        parts.append(f"{found.percentile} {took} where both add up to {expected}")
+    return ", ".join(parts) or "no more than its singles"
+
+
+def notable(pairs: list[PairCell]) -> list[PairCell]:
+    """Pairs that say what their singles do not, the worst first."""
+    return [one for one in pairs if one.interaction and (one.interaction.worse or one.interaction.only_together)]
+
+
+STATE_WORDS = {
+    CaseState.PASSED: "passed",
+    CaseState.FAILED: "FAILED",
+    CaseState.INCONCLUSIVE: "inconclusive",
+    CaseState.UNJUDGED: "not judged",
+    CaseState.INVALID: "invalid",
+    CaseState.SKIPPED: "skipped",
+    CaseState.EXCLUDED: "excluded",
+    CaseState.MISSING: "not measured",
+}
