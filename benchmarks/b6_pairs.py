@@ -24,7 +24,7 @@ from temporalio.testing import WorkflowEnvironment
 from benchmarks import generated_truth
 from benchmarks.frame import Row
 from benchmarks.generated_truth import QUICK, TEMPORAL
-from cli.pointing import point_at
+from cli.demo.pointing import point_at
 from clients.settings import Settings
 from clients.store.store import Store
 from clients.temporal.connection import ensure_search_attributes

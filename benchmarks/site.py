@@ -13,7 +13,7 @@ from typing import Any
 from temporalio.client import Client
 
 from cli.connection import connected
-from cli.processes import Child
+from cli.demo.processes import Child
 from clients.store.store import Store
 from domain.addresses import address_of
 from domain.executions.execution import RunSummary

@@ -21,7 +21,7 @@ from temporalio.service import RPCError
 from cli.damage import damaged, forget, with_damage
 from cli.exit_codes import ExitCode, code_for
 from cli.interrupts import Interrupted
-from cli.next_steps import after_error
+from cli.ui.next_steps import after_error
 from clients.local.private import opener, opener_in, private_folder
 from clients.temporal.connection import server_error
 from domain.control_characters import visible

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from cli.looking import possible_ids
-from cli.next_steps import after_error
+from cli.commands.cancel import possible_ids
+from cli.ui.next_steps import after_error
 from clients.store.read_models import ExecutionRow
 from clients.store.store import Store
 from domain.errors import ErrorCode, HoldfastError

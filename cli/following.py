@@ -13,7 +13,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from cli.exit_codes import RunOutcome
 from cli.interrupts import Interrupts
-from cli.progress import Progress
+from cli.ui.progress import Progress
 from clients.temporal.connection import has_pollers, lock_of_run, server_error
 from clients.temporal.runs import RunDirectory
 from domain.errors import ErrorCode, HoldfastError

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
-from cli.processes import STARTER
+from cli.demo.processes import STARTER
 from domain.errors import ErrorCode, HoldfastError
 
 COMMAND = (sys.executable, str(STARTER), "worker", "--only", "load")

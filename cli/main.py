@@ -10,25 +10,25 @@ from typing import NoReturn, cast
 
 import click
 
-from cli.checking import schema, validate
-from cli.compare import compare
+from cli.commands.cancel import cancel
+from cli.commands.compare import compare
+from cli.commands.demo import demo
+from cli.commands.faults import faults
+from cli.commands.halt import halt, unhalt
+from cli.commands.init import init
+from cli.commands.list_runs import list_runs
+from cli.commands.logs import logs
+from cli.commands.preview import preview_plan
+from cli.commands.recover import recover
+from cli.commands.report import report
+from cli.commands.run import run
+from cli.commands.serve import lab, server, worker
+from cli.commands.status import status
+from cli.commands.validate import schema, validate
+from cli.commands.watch import watch
 from cli.console import UNWRITABLE, complain
-from cli.demo import demo
+from cli.demo.processes import end_with_parent
 from cli.exit_codes import ExitCode
-from cli.faults import faults
-from cli.halting import halt, unhalt
-from cli.init import init
-from cli.listing import list_runs
-from cli.logs import logs
-from cli.looking import cancel
-from cli.preview import preview_plan
-from cli.processes import end_with_parent
-from cli.recover import recover
-from cli.report import report
-from cli.run import run
-from cli.serving import lab, server, worker
-from cli.status import status
-from cli.watch import watch
 
 
 @click.group("holdfast", context_settings={"help_option_names": ["-h", "--help"]})

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from cli.commands.report import PATIENCE
 from cli.console import complain, say, understood
 from cli.exit_codes import ExitCode, RunOutcome, code_for
 from cli.following import Say
-from cli.report import PATIENCE
 from cli.report_files import ReportFiles
 from cli.results import ask_store
 from domain.errors import HoldfastError

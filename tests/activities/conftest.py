@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from activities.toolbox import Toolbox
-from cli.pointing import point_at
+from cli.demo.pointing import point_at
 from clients.load.engine import LoadGenerator
 from clients.peers.canary import CanaryClient
 from clients.plans.files import read_plan_file

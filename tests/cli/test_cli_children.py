@@ -12,15 +12,15 @@ from pathlib import Path
 import httpx
 import pytest
 
-from cli.processes import Child
-from cli.stage import next_folder
+from cli.demo.bench import next_folder
+from cli.demo.processes import Child
 from domain.errors import ErrorCode, HoldfastError
 from tests.cli.terminal import ROOT, clean_environment
 
 PARENT = """
 import asyncio, json, os, sys
 from pathlib import Path
-from cli.processes import Child
+from cli.demo.processes import Child
 
 async def main():
     child = await Child.start("lab", "lab", "--json", "--free-ports", folder=Path(sys.argv[1]), environment=os.environ)

@@ -18,10 +18,10 @@ from click.testing import CliRunner
 from temporalio.client import Client
 from temporalio.service import RPCError
 
+from cli.commands.cancel import possible_ids
+from cli.commands.status import ended, switched_off
 from cli.console import clear_errors
-from cli.looking import possible_ids
 from cli.main import cli
-from cli.status import ended, switched_off
 from clients.store.store import Store
 from clients.temporal.runs import RunEnd
 from domain.errors import ErrorCode

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from cli.listing import cells
+from cli.commands.list_runs import cells
 from cli.main import cli
 from clients.store.engine import writing
 from clients.store.schema.tables import TaskExecution

@@ -11,10 +11,10 @@ from rich.cells import cell_len
 from rich.console import Console, Group
 
 from cli.console import coloured
-from cli.live_frame import Moment, frame
-from cli.live_lines import highlighted, symbols
-from cli.live_log import LogReader, RunLog
-from cli.panels import panel_lines
+from cli.ui.live_frame import Moment, frame
+from cli.ui.live_lines import highlighted, symbols
+from cli.ui.live_log import LogReader, RunLog
+from cli.ui.panels import panel_lines
 from clients.store.read_models import LogEntry, LogLevel
 from clients.store.store import Store
 from domain.executions.execution import CaseVerdict, Phase

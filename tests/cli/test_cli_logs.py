@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from cli.logs import LATE_LINES, Following, line_text
+from cli.commands.logs import LATE_LINES, Following, line_text
 from clients.store.engine import writing
 from clients.store.read_models import LogEntry, LogLevel
 from clients.store.schema.columns import utc_now
@@ -116,7 +116,7 @@ def test_a_line_is_one_line_without_control_characters() -> None:
 
 async def test_following_tells_each_line_once_until_the_end(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was there, what is added, also under the time of an earlier moment; then it ends by itself."""
-    monkeypatch.setattr("cli.logs.LOOK_EVERY", 0.01)
+    monkeypatch.setattr("cli.commands.logs.LOOK_EVERY", 0.01)
     run = await run_with_log(store)
     told: asyncio.Queue[str] = asyncio.Queue()
 
@@ -176,7 +176,7 @@ async def test_a_store_that_is_away_for_a_moment_is_asked_again(
         return await whole(self, *arguments)
 
     monkeypatch.setattr(Store, "log_entries", sometimes)
-    monkeypatch.setattr("cli.logs.LOOK_EVERY", 0.01)
+    monkeypatch.setattr("cli.commands.logs.LOOK_EVERY", 0.01)
     await Following(store, await store.execution_row(run), LogLevel.INFO, told.extend).to_the_end()
     assert asked == 2
     assert [line.level for line in told] == [LogLevel.INFO, LogLevel.WARN, LogLevel.ERROR]
@@ -188,8 +188,8 @@ async def test_following_a_run_that_says_nothing_any_more_tells_where_else_to_lo
 ) -> None:
     """Its workers may be gone, and then nobody writes its end."""
     run = await run_with_log(store)
-    monkeypatch.setattr("cli.logs.LOOK_EVERY", 0.01)
-    monkeypatch.setattr("cli.logs.QUIET", timedelta(milliseconds=20))
+    monkeypatch.setattr("cli.commands.logs.LOOK_EVERY", 0.01)
+    monkeypatch.setattr("cli.commands.logs.QUIET", timedelta(milliseconds=20))
     following = asyncio.create_task(
         Following(store, await store.execution_row(run), LogLevel.INFO, lambda _: None).to_the_end()
     )

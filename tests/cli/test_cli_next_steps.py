@@ -16,7 +16,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from cli.console import understood
 from cli.exit_codes import RunOutcome
 from cli.main import cli
-from cli.next_steps import after_error, after_faults, after_run
+from cli.ui.next_steps import after_error, after_faults, after_run
 from domain.cases.real_verdicts import ALLOW_TWO
 from domain.errors import ERRORS, ErrorCode, HoldfastError
 from domain.executions.execution import (

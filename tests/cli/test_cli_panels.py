@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cli.panels import Panels, panel_lines
+from cli.ui.panels import Panels, panel_lines
 from domain.executions.execution import CaseCounts, CaseVerdict, Verdict
 from domain.executions.status import AnalysisPanel, CasesPanel, LoadPanel, RulesPanel, RunState, WindowRow
 from domain.executions.windows import ServiceStability, WindowKind, WindowState

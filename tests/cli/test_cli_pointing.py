@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 
-from cli.pointing import point_at
+from cli.demo.pointing import point_at
 from domain.plans.validation.validate import check_plan
 from lab import LabAddresses
 from tests.cli.terminal import plan_document

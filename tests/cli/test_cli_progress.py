@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from cli.progress import Progress
+from cli.ui.progress import Progress
 from domain.errors import ErrorCode
 from domain.executions.execution import CaseCounts, Phase, RunStatus, Verdict
 from domain.executions.status import (

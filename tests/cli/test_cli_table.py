@@ -9,7 +9,7 @@ import pytest
 
 from cli.exit_codes import RunOutcome
 from cli.results import show_outcome
-from cli.verdict_table import conclusion, table
+from cli.ui.verdict_table import conclusion, table
 from clients.store.read_models import CaseResult
 from clients.store.store import Store
 from domain.executions.execution import CaseCounts, CaseVerdict, Recovery, RunStatus, RunSummary, Verdict

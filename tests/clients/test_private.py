@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.stage import next_folder
+from cli.demo.bench import next_folder
 from clients.local.private import private_folder
 from clients.store.store import Store
 from clients.temporal.embedded import DevServerSettings, embedded_server

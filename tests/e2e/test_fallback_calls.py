@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from temporalio.client import Client, WorkflowFailureError
 
-from cli.panels import panel_lines
+from cli.ui.panels import panel_lines
 from domain.executions.execution import Verdict
 from domain.executions.status import RunState
 from domain.measuring.load import CaseOutcome

@@ -8,8 +8,8 @@ import pytest
 from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ApplicationError, CancelledError
 
+from cli.commands.halt import _halt
 from cli.exit_codes import ExitCode, code_for
-from cli.halting import _halt
 from clients.store.read_models import Halt
 from clients.store.store import Store
 from clients.temporal.runs import RunDirectory

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from temporalio.client import Client
 
-from cli.pointing import point_at
+from cli.demo.pointing import point_at
 from clients.store.read_models import CaseResult
 from domain.calls.model import CallRound, FallbackCall, FoundBy
 from domain.executions.execution import Recovery, RunSummary, Verdict

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from temporalio.client import Client, WorkflowFailureError
 
-from cli.live_frame import Moment, frame
-from cli.live_lines import symbols
-from cli.panels import panel_lines
+from cli.ui.live_frame import Moment, frame
+from cli.ui.live_lines import symbols
+from cli.ui.panels import panel_lines
 from domain.executions.execution import RunStatus
 from domain.executions.status import RunState
 from domain.names import run_workflow_id

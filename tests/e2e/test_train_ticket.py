@@ -11,7 +11,7 @@ import pytest
 import yaml
 from temporalio.client import Client
 
-from cli.pointing import point_at
+from cli.demo.pointing import point_at
 from domain.executions.execution import Recovery, RunStatus, Verdict
 from domain.measuring.load import CaseOutcome
 from lab import Lab, PortChoice

@@ -7,7 +7,7 @@ from xml.etree import ElementTree as Xml
 
 import pytest
 
-from cli.report import short_text
+from cli.commands.report import short_text
 from clients.store.decoding import DamagedRow
 from clients.store.read_models import LogLevel
 from clients.store.store import Store

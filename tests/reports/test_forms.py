@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 from markdown_it import MarkdownIt
 from markdown_it.tree import SyntaxTreeNode
 
-from cli.report import short_text
+from cli.commands.report import short_text
 from clients.store.store import Store
 from domain.calls.model import CallRound, RealAnswer, RealCase
 from domain.control_characters import STEERING

@@ -16,10 +16,10 @@ import pytest
 from pydantic import BaseModel
 
 from cli.console import one_line, printable
-from cli.live_frame import Moment, frame
-from cli.live_lines import symbols
 from cli.log_lines import LineFormatter
-from cli.panels import panel_lines
+from cli.ui.live_frame import Moment, frame
+from cli.ui.live_lines import symbols
+from cli.ui.panels import panel_lines
 from clients.store.read_models import LogEntry, LogLevel
 from domain.control_characters import STEERING, visible, visible_line
 from domain.executions.status import RunState

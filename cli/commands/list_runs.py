@@ -10,13 +10,13 @@ from typing import Any
 
 import click
 
-from cli.columns import aligned
+from cli.commands.halt import mention_halt
 from cli.console import AS_JSON, clear_errors, say, say_json
 from cli.finding import LARGEST_ID
-from cli.halting import mention_halt
-from cli.moments import moment
 from cli.results import ask_store
-from cli.spans import in_words
+from cli.ui.columns import aligned
+from cli.ui.moments import moment
+from cli.ui.spans import in_words
 from clients.store.read_models import ExecutionRow, RunFilter
 from clients.store.repositories.executions import MOST_LISTED
 from clients.store.store import Store

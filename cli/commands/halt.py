@@ -17,9 +17,9 @@ from cli.damage import damage_facts, note, with_damage
 from cli.exit_codes import ExitCode, RunOutcome
 from cli.following import Run, Say, ask_to_end, end_of
 from cli.interrupts import Interrupts
-from cli.next_steps import after_halt
 from cli.results import ask_store
 from cli.starting import task_queue, who
+from cli.ui.next_steps import after_halt
 from clients.store.read_models import Halt
 from clients.temporal.connection import server_error
 from clients.temporal.runs import RunDirectory

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC
 
-from cli.columns import aligned
 from cli.console import one_line
+from cli.ui.columns import aligned
 from domain.executions.execution import Verdict
 from domain.plans.slo import Percentile
 from reports.compare.model import CaseSide, Change, ComparedCase, ComparedRun, Conclusion, RunComparison

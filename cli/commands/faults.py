@@ -11,9 +11,9 @@ import click
 from cli.console import AS_JSON, clear_errors, say, say_json
 from cli.damage import damage_facts, damaged, with_damage
 from cli.exit_codes import ExitCode
-from cli.next_steps import after_faults
 from cli.peer_looks import PeerLook, Peers, ask_peers, peers_of
 from cli.results import ask_store
+from cli.ui.next_steps import after_faults
 from clients.peers.active import On, OnKind
 from clients.store.read_models import Halt
 from clients.store.store import Store

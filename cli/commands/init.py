@@ -13,8 +13,8 @@ import yaml
 from pydantic import ValidationError
 
 from cli.console import AS_JSON, clear_errors, complain, say, say_json, write_file
+from cli.demo.pointing import origin_of
 from cli.plan_template import placeholders, plan_template
-from cli.pointing import origin_of
 from clients.http.control import LARGEST_ANSWER
 from clients.http.reader import Limits, NoAnswerError, fetch
 from clients.plans.yaml12 import PlanLoader

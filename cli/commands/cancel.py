@@ -13,8 +13,8 @@ from cli.console import AS_JSON, acts, clear_errors, complain, say, say_json
 from cli.exit_codes import ExitCode, RunOutcome
 from cli.following import Run, ask_to_end, end_of
 from cli.interrupts import Interrupts
-from cli.next_steps import after_error, after_run
 from cli.results import show_outcome
+from cli.ui.next_steps import after_error, after_run
 from clients.temporal.connection import server_error
 from domain.errors import ErrorCode, HoldfastError
 from domain.executions.execution import RunSummary

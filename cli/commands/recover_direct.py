@@ -20,8 +20,8 @@ from activities.recovery.closing import Pace
 from cli.console import complain, say, say_json
 from cli.exit_codes import ExitCode
 from cli.interrupts import Interrupts
-from cli.next_steps import after_recovery
 from cli.plans import confirm, is_local, valid_plan
+from cli.ui.next_steps import after_recovery
 from clients.peers.active import On
 from clients.peers.canary import CanaryClient
 from clients.peers.faults import FaultClient

@@ -13,9 +13,9 @@ from rich.console import Console, ConsoleDimensions, Group
 from rich.live import Live
 
 from cli.console import coloured
-from cli.live_frame import Moment, frame
-from cli.live_lines import symbols
-from cli.live_log import LogReader, RunLog
+from cli.ui.live_frame import Moment, frame
+from cli.ui.live_lines import symbols
+from cli.ui.live_log import LogReader, RunLog
 from clients.store.read_models import LogEntry, LogLevel
 from domain.executions.status import RunState
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import click
 
+from cli.commands.cancel import RUN_ID
 from cli.console import AS_JSON, clear_errors, complain, one_line, say, say_json
 from cli.finding import found_run
 from cli.interrupts import Interrupts
-from cli.looking import RUN_ID
 from cli.results import ask_store, existing_store
 from clients.store.read_models import ExecutionRow, LogEntry, LogLevel
 from clients.store.store import Store

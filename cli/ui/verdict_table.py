@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cli.columns import aligned
 from cli.console import one_line
 from cli.exit_codes import RunOutcome
+from cli.ui.columns import aligned
 from domain.cases.lines import percentile_text
 from domain.executions.execution import CaseVerdict, Recovery, RunStatus, Verdict
 from domain.plans.slo import Percentile

@@ -20,7 +20,7 @@ from typing import Any
 from clients.local.private import opener
 from domain.errors import ErrorCode, HoldfastError
 
-STARTER = Path(__file__).parents[1] / "starter.py"
+STARTER = Path(__file__).parents[2] / "starter.py"
 
 STOP_PATIENCE = 15.0
 """Seconds until a child that does not end is killed."""

@@ -11,18 +11,18 @@ from typing import Any
 import click
 import yaml
 
+from cli.commands.run import announce, follow
+from cli.commands.serve import ROOT
 from cli.console import acts, clear_errors, say
+from cli.demo.bench import Stage, next_folder, set_up
+from cli.demo.pointing import point_at
 from cli.exit_codes import ExitCode, RunOutcome
 from cli.following import Detached
 from cli.interrupts import Interrupts
 from cli.plans import PlanFile, valid_document
-from cli.pointing import point_at
 from cli.report_files import ReportFiles
 from cli.results import show_outcome
-from cli.run import announce, follow
 from cli.run_report import written
-from cli.serving import ROOT
-from cli.stage import Stage, next_folder, set_up
 from cli.starting import Wishes, start
 from clients.http.bounded_json import parse
 from clients.http.control import LARGEST_ANSWER

@@ -13,8 +13,8 @@ from datetime import datetime
 
 from rich.text import Text
 
-from cli.live_lines import FAINT, bar, highlighted, log_lines, milestones, on_now, packed
-from cli.panels import header_lines, stage_panels
+from cli.ui.live_lines import FAINT, bar, highlighted, log_lines, milestones, on_now, packed
+from cli.ui.panels import header_lines, stage_panels
 from clients.store.read_models import LogEntry
 from domain.control_characters import visible_line
 from domain.executions.execution import Phase

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from rich.text import Text
 
 from cli.console import one_line
-from cli.spans import in_words
+from cli.ui.spans import in_words
 from clients.store.read_models import LogEntry, LogLevel
 from domain.executions.execution import Phase
 from domain.executions.status import PhaseTime, RunState, WindowRow

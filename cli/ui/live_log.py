@@ -6,8 +6,8 @@ import asyncio
 from contextlib import suppress
 from datetime import UTC, datetime
 
-from cli.progress import Progress
 from cli.results import existing_store
+from cli.ui.progress import Progress
 from clients.store.read_models import LogEntry, LogLevel
 from clients.store.store import Store
 from domain.errors import HoldfastError

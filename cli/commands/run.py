@@ -10,19 +10,19 @@ from typing import Any
 import click
 from temporalio.client import Client
 
+from cli.commands.preview import preview_of, show_preview
 from cli.connection import connected
 from cli.console import QUIET, STANDARD_OUTPUT, acts, clear_errors, complain, error_facts, say, understood, write_file
 from cli.exit_codes import ExitCode, RunOutcome
 from cli.following import Detached, Follower, Run, Say, mention_missing_worker, untold
 from cli.interrupts import Interrupts
-from cli.next_steps import after_run
-from cli.pairs import PairShare, pairs_promise
 from cli.plans import PLAN, PlanFile, confirm, is_of_our_lab, mention_refusals, valid_plan
-from cli.preview import preview_of, show_preview
 from cli.report_files import HTML, JUNIT, MARKDOWN, ReportFiles, report_options
 from cli.results import show_conclusion, show_outcome
 from cli.run_report import write_report
 from cli.starting import Wishes, start, task_queue, web_ui_page
+from cli.ui.next_steps import after_run
+from cli.ui.pairs import PairShare, pairs_promise
 from domain.errors import HoldfastError
 from domain.executions.execution import IfBusy, Leftovers
 

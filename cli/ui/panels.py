@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 
 from cli.console import one_line
-from cli.pairs import fidelity_lines
+from cli.ui.pairs import fidelity_lines
 from domain.cases.lines import TOO_SMALL, percentile_text
 from domain.executions.execution import CaseVerdict, Phase
 from domain.executions.status import InjectionRow, LoadPanel, RunState

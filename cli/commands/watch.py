@@ -8,16 +8,16 @@ from contextlib import asynccontextmanager
 
 import click
 
+from cli.commands.cancel import RUN_ID, known
 from cli.connection import connected
 from cli.console import AS_JSON, QUIET, clear_errors, complain, live, one_line, say
 from cli.exit_codes import ExitCode, RunOutcome
 from cli.following import Detached, Follower, Say, Tell, untold
 from cli.interrupts import Interrupts
-from cli.live import LiveView
-from cli.looking import RUN_ID, known
-from cli.next_steps import after_run
-from cli.panels import Panels
 from cli.results import show_conclusion, show_outcome
+from cli.ui.live import LiveView
+from cli.ui.next_steps import after_run
+from cli.ui.panels import Panels
 from domain.executions.status import RunState
 
 MOST_TROUBLES = 20

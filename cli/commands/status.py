@@ -9,14 +9,14 @@ from functools import partial
 import click
 from temporalio.client import Client, WorkflowExecutionStatus
 
+from cli.commands.cancel import RUN_ID, known, possible_ids
+from cli.commands.halt import mention_halt
 from cli.connection import connected
 from cli.console import AS_JSON, clear_errors, complain, say
 from cli.following import Run, look, report_of
-from cli.halting import mention_halt
-from cli.looking import RUN_ID, known, possible_ids
-from cli.next_steps import after_end, after_error
-from cli.panels import panel_lines
 from cli.results import ask_store
+from cli.ui.next_steps import after_end, after_error
+from cli.ui.panels import panel_lines
 from clients.store.read_models import ExecutionRow
 from clients.store.store import Store
 from clients.temporal.connection import lock_of_run

@@ -13,15 +13,15 @@ from typing import Any
 import click
 
 from activities.toolbox import Toolbox, opened_toolbox
+from cli.commands.recover_direct import recover_direct
 from cli.connection import connected
 from cli.console import AS_JSON, acts, clear_errors, complain, say, say_json
 from cli.damage import damage_facts, damaged, with_damage
-from cli.direct import recover_direct
 from cli.exit_codes import ExitCode
 from cli.interrupts import Interrupts
-from cli.next_steps import after_recovery
 from cli.recovering import Recovered, Recoverer, unverified
 from cli.results import existing_store
+from cli.ui.next_steps import after_recovery
 from clients.temporal.runs import RunDirectory
 from domain.errors import ErrorCode, HoldfastError
 from domain.executions.windows import SETTLED, LedgerEntry

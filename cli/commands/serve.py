@@ -25,7 +25,7 @@ from lab.plan_for import plan_text, preferred_addresses
 from lab.planting import CLASSIC, Weakness
 from lab.written import topology_text
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SHOP_TOPOLOGY = ROOT / "examples" / "shop-topology.yaml"
 JSON_READY = click.option("--json", "as_json", is_flag=True, help="Say where it is, in one line of JSON.")
 

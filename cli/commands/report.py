@@ -8,9 +8,9 @@ from pathlib import Path
 
 import click
 
+from cli.commands.cancel import RUN_ID
 from cli.console import clear_errors, complain, one_line, say
 from cli.finding import found_run
-from cli.looking import RUN_ID
 from cli.report_files import HTML, JSON, JUNIT, MARKDOWN, ReportFiles, report_options
 from cli.results import ask_store
 from clients.store.store import Store

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import click
 
-from cli.columns import aligned
 from cli.console import AS_JSON, clear_errors, say
 from cli.plans import PLAN, mention_refusals, valid_plan
-from cli.spans import in_words
+from cli.ui.columns import aligned
+from cli.ui.spans import in_words
 from clients.settings import Settings
 from domain.executions.windows import WindowKind
 from domain.guardrails.check import MAX_ACTIVE_FAULTS
