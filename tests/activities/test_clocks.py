@@ -106,7 +106,7 @@ async def test_a_fault_runs_and_is_removed_with_a_worker_whose_clock_is_wrong(st
     assert await wrong_server(by).run(faults.recover, order) == Closing(verified=True)
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "activities").glob("*.py")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted((ROOT / "activities").rglob("*.py")), ids=lambda path: path.name)
 def test_no_activity_reads_the_wall_clock(path: Path) -> None:
     """So that it cannot be compared with the server's times, which an activity is given."""
     calls = [node.func for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]

@@ -145,7 +145,7 @@ def test_pairs_in_doubt_are_a_reason_to_allow_two_faults() -> None:
 def test_every_command_that_a_message_names_is_there() -> None:
     """In all messages, hints and descriptions of the program; one that is renamed takes them along."""
     named: dict[str, set[str]] = {}
-    for folder in ("cli", "clients", "activities", "workflows", "lab"):
+    for folder in ("cli", "clients", "activities", "domain", "workflows", "lab"):
         for path in (ROOT / folder).rglob("*.py"):
             for command in COMMAND.findall(path.read_text()):
                 named.setdefault(command, set()).add(path.name)
@@ -159,7 +159,7 @@ def test_every_command_that_a_message_names_is_there() -> None:
 def test_every_option_that_a_message_names_is_there() -> None:
     """`holdfast run --clean` without --clean would be no way out."""
     named = set()
-    for folder in ("cli", "clients", "activities", "workflows", "lab"):
+    for folder in ("cli", "clients", "activities", "domain", "workflows", "lab"):
         for path in (ROOT / folder).rglob("*.py"):
             named |= set(OPTION.findall(path.read_text()))
     assert ("run", "--clean") in named

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = ["activities", "cli", "clients", "reports", "workflows"]
+FOLDERS = ["activities", "cli", "clients", "domain", "reports", "workflows"]
 SOURCES = [
     ROOT / "starter.py",
     ROOT / "worker.py",

@@ -235,5 +235,5 @@ def test_durations_never_have_sixty_of_anything(value: float, text: str) -> None
 
 def test_every_kind_of_window_has_a_colour_in_the_timeline() -> None:
     """A bar without one cannot be seen."""
-    style = (ROOT / "reports" / "html" / "style.css").read_text()
+    style = (ROOT / "reports" / "forms" / "html" / "style.css").read_text()
     assert [kind for kind in WindowKind if not re.search(rf"\.k-{kind}\b[^}}]*background", style)] == []

@@ -10,7 +10,7 @@ import pytest
 
 from tests.e2e.bench import ROOT
 
-FOLDERS = ("activities", "cli", "clients", "reports", "workflows")
+FOLDERS = ("activities", "cli", "clients", "domain", "reports", "workflows")
 
 READERS = {
     "clients/http/reader.py": {"httpcore", "httpx"},

@@ -72,19 +72,19 @@ SWITCHING_ON = {
     "warm_up",
 }
 CALLED_FROM = {
-    ("faults", "_execute"),
-    ("faults", "_replay"),
-    ("rules", "_upsert"),
-    ("traffic", "begin"),
-    ("traffic", "_trigger"),
-    ("steady", "_ask"),
-    ("stopping", "send"),
-    ("calls", "_start_one"),
-    ("calls", "once"),
-    ("capturing_calls", "_answer"),
-    ("asking", "work"),
-    ("measuring", "*"),
-    ("arms", "*"),
+    ("stages.faults", "_execute"),
+    ("stages.faults", "_replay"),
+    ("stages.rules", "_upsert"),
+    ("stages.traffic", "begin"),
+    ("stages.traffic", "_trigger"),
+    ("stages.steady", "_ask"),
+    ("run.stop_conditions", "send"),
+    ("stages.calls", "_start_one"),
+    ("stages.calls", "once"),
+    ("stages.capturing_calls", "_answer"),
+    ("stages.asking", "work"),
+    ("load.measuring", "*"),
+    ("load.arms", "*"),
 }
 """Functions of activities that act, each reached through a permit. `measuring` and `arms` are `measure_batch`'s."""
 
@@ -96,10 +96,15 @@ def called_in(function: ast.AST) -> set[str]:
     return methods | ({one.id for one in calls if isinstance(one, ast.Name)} & {"fetch"})
 
 
+def module_of(path: Path) -> str:
+    """Its name within the package: `stages.faults`."""
+    return ".".join(path.relative_to(activities.__path__[0]).with_suffix("").parts)
+
+
 def test_what_switches_on_is_called_only_where_a_permit_leads() -> None:
     """A call added elsewhere must be looked at: is its activity one that acts?"""
     found = set()
-    for path in Path(activities.__path__[0]).glob("*.py"):
+    for path in Path(activities.__path__[0]).rglob("*.py"):
         for function in ast.walk(ast.parse(path.read_text())):
             if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
                 continue
@@ -110,7 +115,7 @@ def test_what_switches_on_is_called_only_where_a_permit_leads() -> None:
                 for name in called_in(nested)
             }
             if called_in(function) - inner:
-                found.add((path.stem, function.name))
+                found.add((module_of(path), function.name))
     strange = {one for one in found if one not in CALLED_FROM and (one[0], "*") not in CALLED_FROM}
     assert strange == set()
     assert {one for one in CALLED_FROM if one[1] != "*"} <= found

@@ -131,7 +131,7 @@ def test_no_transaction_can_be_broken_off() -> None:
     """Whatever opens a transaction in the store's own code is decorated for it."""
     opening = re.compile(r"async with (reading|writing)\(")
     method = re.compile(r"( *)(@unbroken\n *)?async def (\w+)\(")
-    for path in sorted(Path(engine_module.__file__).parent.glob("*.py")):
+    for path in sorted(Path(engine_module.__file__).parent.rglob("*.py")):
         source = path.read_text()
         for one in opening.finditer(source):
             last = list(method.finditer(source, 0, one.start()))[-1]

@@ -29,8 +29,8 @@ ROOT = Path(__file__).parents[2]
 def defined_activities() -> set[str]:
     """Names of all activities in the package."""
     found = set()
-    for module in pkgutil.iter_modules(activities.__path__):
-        for _, kind in inspect.getmembers(importlib.import_module(f"activities.{module.name}"), inspect.isclass):
+    for module in pkgutil.walk_packages(activities.__path__, "activities."):
+        for _, kind in inspect.getmembers(importlib.import_module(module.name), inspect.isclass):
             for _, method in inspect.getmembers(kind, inspect.isfunction):
                 definition = activity._Definition.from_callable(method)
                 if definition and definition.name:
@@ -63,10 +63,17 @@ def test_only_the_run_fails_on_any_exception() -> None:
     assert failing == {WorkflowType.RESILIENCE_TEST}
 
 
-@pytest.mark.parametrize("package", ["workflows", "activities", "clients", "clients/store", "workflows/windows"])
-def test_the_packages_import_nothing(package: str) -> None:
+PACKAGES = [
+    path.parent
+    for top in ("activities", "clients", "domain", "workflows")
+    for path in (ROOT / top).rglob("__init__.py")
+]
+
+
+@pytest.mark.parametrize("package", PACKAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_packages_import_nothing(package: Path) -> None:
     """An import in an `__init__` is paid by every workflow that the sandbox prepares."""
-    assert (ROOT / package / "__init__.py").read_text() == ""
+    assert (package / "__init__.py").read_text() == ""
 
 
 @pytest.mark.parametrize("kind", [RecordingWindow, CallsWindow, FaultWindow, RulesWindow])
@@ -77,13 +84,13 @@ def test_windows_hold_from_their_first_statement(kind: Any) -> None:
     assert _body(EnvironmentLock.run).startswith("try:")
 
 
-@pytest.mark.parametrize("module", ["resilience_test", "injecting", "windows.holding", "windows.recording",
-                                    "windows.fault", "windows.rules", "windows.lock", "windows.load_page",
-                                    "windows.pairs", "windows.together", "verifying", "windows.calls",
-                                    "discovering"])  # fmt: skip
-def test_workflows_have_no_finally(module: str) -> None:
+MODULES = sorted((ROOT / "workflows").rglob("*.py"))
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_workflows_have_no_finally(module: Path) -> None:
     """It would run when Python drops a cached workflow, outside of any event loop and inside whatever runs then."""
-    assert "finally:" not in (ROOT / "workflows" / f"{module.replace('.', '/')}.py").read_text()
+    assert "finally:" not in module.read_text()
 
 
 def _body(function: Any) -> str:
