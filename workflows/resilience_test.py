@@ -236,6 +236,9 @@ class ResilienceTest(DiscoveringRun):
         )
         if self._paused:
             await self._tell_rules()
+            if self._must_end:
+                # The signal may have swallowed the cancel, and a paused load test would never end.
+                self._rules.cancel()
         report = await self._rules
         self._ensure_going_on()
         if not report.recovery_verified:

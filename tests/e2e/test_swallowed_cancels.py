@@ -6,23 +6,31 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from temporalio import workflow
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowHandle
 from temporalio.client import Interceptor as ClientInterceptor
+from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import (
+    HandleSignalInput,
+    HandleUpdateInput,
     Interceptor,
+    SignalChildWorkflowInput,
     SignalExternalWorkflowInput,
+    StartChildWorkflowInput,
     WorkflowInboundInterceptor,
     WorkflowInterceptorClassInput,
     WorkflowOutboundInterceptor,
 )
 
+from domain.executions.execution import Phase, RunStatus
 from domain.executions.status import RunState
 from domain.executions.windows import WindowChanged, WindowKind, WindowState
+from domain.names import PAUSE_SIGNAL, PAUSE_UPDATE, WorkflowType
 from lab import Lab, Misbehaviour, PortChoice
-from tests.e2e.bench import Bench, unhurried_example
+from tests.e2e.bench import Bench, unhurried_example, until
 from tests.e2e.conftest import QUICK
 from worker import running
 
@@ -65,11 +73,68 @@ class _Outbound(WorkflowOutboundInterceptor):
                 await workflow.wait_condition(lambda: workflow.cancellation_reason() is not None)
 
 
+class PausedMeanwhile(ClientInterceptor, Interceptor):
+    """Keeps the start of a child on its way until its parent is paused, and then the pause until it is cancelled."""
+
+    def __init__(self, child: WorkflowType) -> None:
+        self._child = child
+
+    def workflow_interceptor_class(self, input: WorkflowInterceptorClassInput) -> type[WorkflowInboundInterceptor]:  # noqa: A002
+        child = self._child
+
+        class Inbound(WorkflowInboundInterceptor):
+            paused = False
+
+            def init(self, outbound: WorkflowOutboundInterceptor) -> None:
+                super().init(_PausedStart(outbound, child, lambda: self.paused))
+
+            async def handle_signal(self, input: HandleSignalInput) -> None:  # noqa: A002
+                self.paused = self.paused or input.signal == PAUSE_SIGNAL
+                await super().handle_signal(input)
+
+            async def handle_update_handler(self, input: HandleUpdateInput) -> Any:  # noqa: A002
+                self.paused = self.paused or input.update == PAUSE_UPDATE
+                return await super().handle_update_handler(input)
+
+        return Inbound
+
+
+class _PausedStart(WorkflowOutboundInterceptor):
+    def __init__(self, following: WorkflowOutboundInterceptor, child: WorkflowType, paused: Callable[[], bool]) -> None:
+        super().__init__(following)
+        self._child, self._paused = child, paused
+        self._held = False
+
+    async def start_child_workflow(self, input: StartChildWorkflowInput) -> workflow.ChildWorkflowHandle[Any, Any]:  # noqa: A002
+        handle = await self.next.start_child_workflow(input)
+        if input.workflow == self._child:
+            await workflow.wait_condition(self._paused)
+            self._held = True
+        return handle
+
+    async def signal_child_workflow(self, input: SignalChildWorkflowInput) -> None:  # noqa: A002
+        await self.next.signal_child_workflow(input)
+        if self._held:
+            with suppress(asyncio.CancelledError):
+                await workflow.wait_condition(lambda: workflow.cancellation_reason() is not None)
+
+
+async def is_known(handle: WorkflowHandle[Any, Any]) -> bool:
+    """Whether the server has such a workflow."""
+    try:
+        await handle.describe()
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return False
+        raise
+    return True
+
+
 @asynccontextmanager
-async def swallowing(temporal: Client, folder: Path, kind: WindowKind, telling: str) -> AsyncIterator[Bench]:
+async def swallowing(temporal: Client, folder: Path, interceptor: ClientInterceptor) -> AsyncIterator[Bench]:
     """A bench whose worker's signals swallow cancels."""
     config = temporal.config()
-    config["interceptors"] = [Swallowing(kind, telling)]
+    config["interceptors"] = [interceptor]
     async with Lab(unhurried_example("shop"), settings=QUICK, ports=PortChoice.FREE) as lab:
         bench = Bench(temporal, lab, folder)
         async with running(Client(**config), bench.settings), bench:
@@ -89,7 +154,7 @@ async def test_a_window_that_was_cancelled_while_it_told_does_nothing_more(
     temporal: Client, tmp_path: Path, kind: WindowKind, telling: str, next_step: str
 ) -> None:
     """It closes at once, and not when the step would be over that it should not have begun."""
-    async with swallowing(temporal, tmp_path, kind, telling) as bench:
+    async with swallowing(temporal, tmp_path, Swallowing(kind, telling)) as bench:
         bench.lab.misbehave(Misbehaviour(analysis_stalls=kind is WindowKind.RECORDING))
         run = await bench.start(bench.small_plan("reviews", timeouts={"analyze": "20s"}))
         await bench.until_state(run, TOLD[telling], f"{kind}: {telling}")
@@ -99,3 +164,22 @@ async def test_a_window_that_was_cancelled_while_it_told_does_nothing_more(
         begun = [event.activity_task_scheduled_event_attributes.activity_type.name async for event in history]
         assert "record_intent" in begun
         assert next_step not in begun
+
+
+@pytest.mark.parametrize("child", [WorkflowType.LOAD_PAGE, WorkflowType.RULES_WINDOW])
+async def test_a_cancel_while_a_pause_is_passed_on_ends_the_load_test(
+    temporal: Client, tmp_path: Path, child: WorkflowType
+) -> None:
+    """The child would go on for as long as its load takes, with the rules in place."""
+    async with swallowing(temporal, tmp_path, PausedMeanwhile(child)) as bench:
+        run = await bench.start(bench.small_plan("reviews", load={"requests": 50_000, "concurrency": 1}))
+        await bench.until_phase(run, Phase.RULES_READY)
+        (row,) = await bench.store.latest_executions(1)
+        begun = bench.temporal.get_workflow_handle(f"rules/{row.execution_id}")
+        if child is WorkflowType.LOAD_PAGE:
+            begun = bench.temporal.get_workflow_handle(f"load/{row.execution_id}/0")
+        await until(lambda: is_known(begun), begun.id)
+        await run.execute_update(PAUSE_UPDATE)
+        report = await bench.cancelled(run)
+        row = await bench.store.execution_row(report.execution_id)
+        assert (row.run_status, report.recovery_verified) == (RunStatus.CANCELLED, True)

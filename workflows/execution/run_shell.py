@@ -37,7 +37,7 @@ from workflows import policies
 from workflows.execution.early_end import EarlyEnd
 from workflows.execution.failures import StageError, failure_of
 from workflows.execution.search_attributes import publish
-from workflows.windows.cancellation import ensure_not_cancelled, text_of
+from workflows.windows.cancellation import text_of
 from workflows.windows.pairs import PairsWindow
 from workflows.windows.rules import RulesWindow
 
@@ -141,9 +141,13 @@ class RunShell:
         Raises:
             CancelledError: when the run was cancelled, aborted or stopped.
         """
-        ensure_not_cancelled()
-        if self._early.error is not None:
+        if self._must_end:
             raise asyncio.CancelledError
+
+    @property
+    def _must_end(self) -> bool:
+        """Whether the run was cancelled, aborted or stopped."""
+        return self._early.error is not None or workflow.cancellation_reason() is not None
 
     async def _unpaused(self) -> None:
         await workflow.wait_condition(lambda: not self._paused)

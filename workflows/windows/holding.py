@@ -187,9 +187,13 @@ class Holding:
         Raises:
             CancelledError: when the window was asked to close, or its time is over.
         """
-        ensure_not_cancelled()
-        if self.overdue:
+        if self.must_close:
             raise asyncio.CancelledError
+
+    @property
+    def must_close(self) -> bool:
+        """Whether the window was cancelled, or its time is over."""
+        return self.overdue or workflow.cancellation_reason() is not None
 
     async def hold(self, work: Coroutine[Any, Any, T], switch_off: SwitchOff | None, services: list[str]) -> Held[T]:
         """Do the work that needs the window open, then close it, whatever became of the work.

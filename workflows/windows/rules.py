@@ -130,6 +130,9 @@ class RulesWindow:
         )
         if self._paused != order.paused:
             await self._tell_page()
+            if self._holding.must_close:
+                # The signal may have swallowed the cancel, and a paused page would never end.
+                self._page.cancel()
         done = await self._page
         self._holding.ensure_open()
         report = self._report
