@@ -12,7 +12,7 @@ UPGRADE ?= --upgrade
 # Workers, and the sandbox of each workflow, import everything again: without compiled files that takes twice as long.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test test-all test-share soak bench check format lock histories clean
+.PHONY: help demo test test-all test-share soak bench check format docs lock histories clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -62,6 +62,11 @@ check: $(BIN)/.dev  ## linter, formatter check, type checker, layer rules
 format: $(BIN)/.dev  ## let the formatter and the linter's fixes rewrite the code
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+docs: $(BIN)/.dev  ## write docs/cli.md and the two JSON Schemas again, from the code
+	@$(BIN)/python -m cli.reference >docs/cli.md
+	@$(BIN)/holdfast schema --output docs/plan.schema.json --overwrite
+	@$(BIN)/holdfast schema --report --output docs/report.schema.json --overwrite
 
 LOCK := uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-package holdfast --extra build
 

@@ -1,0 +1,95 @@
+"""The reference of all commands as Markdown: `python -m cli.reference >docs/cli.md`, or `make docs`."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Iterator
+
+import click
+
+from cli.exit_codes import ExitCode
+from cli.main import cli
+
+MEANINGS = {
+    ExitCode.PASSED: "passed",
+    ExitCode.VERDICT_FAILED: "verdict failed",
+    ExitCode.INVALID: "invalid plan or usage, or a plan that the worker does not allow",
+    ExitCode.RUN_FAILED: "the run failed",
+    ExitCode.STOPPED: "stopped: stop condition, abort, deadline, or steady state not met before anything was switched on",
+    ExitCode.RECOVERY_UNVERIFIED: "**recovery unverified**: something may still be active. Wins over all others",
+    ExitCode.INCONCLUSIVE: "inconclusive: not every case could be measured that the plan asks for (`coverage`)",
+    ExitCode.REFUSED: "refused with nothing touched: locked, running already, not clean, halted",
+    ExitCode.OUTPUT_LOST: "standard output cannot be written: closed, full, or its reader is gone. Only 5 wins over it",
+    ExitCode.CANCELLED: "cancelled",
+}
+
+_HEAD = """# Command line
+
+Generated from the commands' own help by `make docs`. `ID` is a plan's name, a workflow id, or, where the command says
+so, the number of an execution.
+"""
+
+
+def reference() -> str:
+    """Everything that `--help` shows of every command, and the exit codes."""
+    return "\n".join([_HEAD, *_overview(), "", *_exit_codes(), *_commands()]) + "\n"
+
+
+def _overview() -> Iterator[str]:
+    yield "| command | what it does |"
+    yield "| --- | --- |"
+    for name, command in cli.commands.items():
+        yield f"| [`holdfast {_usage(name, command)}`](#holdfast-{name}) | {command.get_short_help_str(200)} |"
+
+
+def _exit_codes() -> Iterator[str]:
+    yield "## Exit codes"
+    yield ""
+    yield "| code | meaning |"
+    yield "| --- | --- |"
+    for code in ExitCode:
+        yield f"| {code.value} | {MEANINGS[code]} |"
+
+
+def _commands() -> Iterator[str]:
+    for name, command in cli.commands.items():
+        yield ""
+        yield f"## holdfast {name}"
+        yield ""
+        yield f"    holdfast {_usage(name, command)}"
+        yield ""
+        yield _paragraphs(command.help or "")
+        rows = list(_options(command))
+        if rows:
+            yield ""
+            yield "| option | |"
+            yield "| --- | --- |"
+            yield from rows
+
+
+def _usage(name: str, command: click.Command) -> str:
+    arguments = [one.make_metavar(click.Context(command)) for one in command.params if isinstance(one, click.Argument)]
+    return " ".join([name, *arguments])
+
+
+def _paragraphs(text: str) -> str:
+    """The help text, its lines joined: Markdown has its own idea of lines."""
+    parts = inspect.cleandoc(text).replace("\b\n", "").split("\n\n")
+    return "\n\n".join(part if part.startswith("    ") else " ".join(part.split()) for part in parts)
+
+
+def _options(command: click.Command) -> Iterator[str]:
+    context = click.Context(command)
+    for one in command.params:
+        if not isinstance(one, click.Option):
+            continue
+        record = one.get_help_record(context)
+        if record is None:
+            continue
+        names, words = record
+        yield f"| `{names}` | {' '.join(words.split())} |".replace("|]", "\\|]")
+
+
+if __name__ == "__main__":
+    sys.stdout.write(reference())

@@ -1,0 +1,18 @@
+"""The reference of the command line is the command line's own."""
+
+from __future__ import annotations
+
+from cli.exit_codes import ExitCode, code_for
+from cli.reference import MEANINGS, reference
+from domain.errors import ErrorCode
+from tests.cli.terminal import ROOT
+
+
+def test_the_committed_reference_is_current() -> None:
+    """`make docs` writes it."""
+    assert (ROOT / "docs" / "cli.md").read_text() == reference()
+
+
+def test_every_exit_code_has_a_meaning() -> None:
+    assert set(MEANINGS) == set(ExitCode)
+    assert "steady state not met" in MEANINGS[code_for(ErrorCode.STEADY_STATE_NOT_MET)]
