@@ -45,7 +45,7 @@ test-all: $(BIN)/.dev  ## everything, the exhaustive tests included
 	@$(BIN)/python -m pytest -n $(PARALLEL) --dist worksteal
 
 test-share: $(BIN)/.dev  ## a share of the exhaustive tests, 15 minutes of them (SHARE=30m): touched folders first
-	@$(BIN)/python -m pytest -p tests.share --share $(SHARE) -n $(PARALLEL) --dist load --maxschedchunk 1 -m exhaustive
+	@$(BIN)/python -m pytest -p tests.support.share --share $(SHARE) -n $(PARALLEL) --dist load --maxschedchunk 1 -m exhaustive
 
 soak: $(BIN)/.dev  ## random troubles until the time is over (SOAK=10m, SEED=random); ends with figures and what went wrong
 	@$(BIN)/python -m tests.leaks.soak
@@ -76,7 +76,7 @@ lock: $(BIN)/.dev  ## resolve the lock files again (UPGRADE= : keep versions whe
 	@$(BIN)/$(LOCK) $(UPGRADE) --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 
 histories: $(BIN)/.dev  ## record the histories that tests replay again (docs/architecture.md, "Changing a workflow")
-	@$(BIN)/python -m tests.workflows.record_histories
+	@$(BIN)/python -m tests.histories.record
 
 clean:  ## remove the environment and everything that runs left behind
 	rm -rf $(VENV) .holdfast build *.egg-info

@@ -5,7 +5,7 @@ from __future__ import annotations
 from cli.exit_codes import ExitCode, code_for
 from cli.reference import MEANINGS, reference
 from domain.errors import ErrorCode
-from tests.cli.terminal import ROOT
+from tests.support.paths import ROOT
 
 
 def test_the_committed_reference_is_current() -> None:

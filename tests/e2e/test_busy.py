@@ -10,10 +10,10 @@ from temporalio.exceptions import CancelledError
 
 from domain.executions.execution import Phase, RunSummary
 from domain.names import WorkflowType, run_workflow_id
-from tests.cli.terminal import Terminal
-from tests.e2e.bench import PATIENCE, Bench
-from tests.e2e.conftest import TEMPORAL
 from tests.e2e.test_temporal_cli import temporal
+from tests.support.cli.terminal import Terminal
+from tests.support.runs.bench import PATIENCE, Bench
+from tests.support.runs.fixtures import TEMPORAL
 
 Run = WorkflowHandle[Any, Any]
 MODERATE = {"requests": 8, "concurrency": 2}

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from domain.executions.execution import Verdict
-from tests.e2e.bench import Bench, unseen
+from tests.support.runs.bench import Bench, unseen
 
 
 @pytest.mark.parametrize(

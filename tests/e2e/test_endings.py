@@ -17,7 +17,7 @@ from domain.names import ABORT_UPDATE, PAUSE_UPDATE, RESUME_UPDATE
 from lab import Misbehaviour
 from lab.misbehave import Action, Instruction
 from lab.names import Endpoint
-from tests.e2e.bench import Bench, unseen, until
+from tests.support.runs.bench import Bench, unseen, until
 
 STOPPABLE = [
     Phase.ANALYZING_PATTERNS,

@@ -1,6 +1,6 @@
 """Every exit code of `holdfast run`: by a real process, of a real run, beside what its outcome and its JUnit XML say.
 
-Pipelines know nothing else of a run. What the numbers are for any other end, `tests/cli/test_cli_exit_codes.py` tells.
+Pipelines know nothing else of a run. `tests/unit/cli/test_cli_exit_codes.py` has the numbers for every other end.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from cli.exit_codes import ExitCode
 from domain.executions.execution import Phase
 from domain.names import run_workflow_id
 from lab import Action, Endpoint, Instruction, Misbehaviour
-from tests.e2e.bench import Bench, unseen
-from tests.e2e.hand import Said, holdfast
 from tests.e2e.test_endings import LONG_LOAD
 from tests.e2e.test_steady_state import break_for_good
+from tests.support.runs.bench import Bench, unseen
+from tests.support.runs.hand import Said, holdfast
 
 ERRORS_ONLY = {"error_rate": "1%"}
 """Both services may be missing: the page comes without them."""

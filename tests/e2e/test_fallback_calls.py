@@ -17,7 +17,7 @@ from lab import Action, Endpoint, Instruction, Lab, LabSettings, Misbehaviour, P
 from reports.build.gather import gather
 from reports.build.stored_state import stored_state
 from reports.model.calls import CallStanding
-from tests.e2e.bench import Bench
+from tests.support.runs.bench import Bench
 from worker import running
 
 SHOP = Topology.model_validate(

@@ -17,8 +17,8 @@ from domain.executions.windows import SETTLED, WindowKind
 from lab import Lab, Misbehaviour, PortChoice
 from lab.misbehave import Action, Instruction
 from lab.names import Endpoint
-from tests.e2e.bench import Bench, unhurried_example, until
-from tests.e2e.conftest import QUICK
+from tests.support.runs.bench import Bench, unhurried_example, until
+from tests.support.runs.fixtures import QUICK
 from worker import running
 
 SIZE = "8m"

@@ -13,8 +13,8 @@ from lab import Lab, PortChoice
 from lab.generate import generate_topology
 from lab.graphs import Shape
 from lab.plan_for import plan_for
-from tests.e2e.bench import Bench, unhurried
-from tests.e2e.conftest import QUICK
+from tests.support.runs.bench import Bench, unhurried
+from tests.support.runs.fixtures import QUICK
 from worker import running
 
 

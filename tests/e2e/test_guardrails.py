@@ -9,7 +9,7 @@ from temporalio.exceptions import ApplicationError
 from cli.exit_codes import ExitCode, code_for
 from domain.errors import ErrorCode
 from domain.executions.execution import Recovery, RunFailure
-from tests.e2e.bench import Bench
+from tests.support.runs.bench import Bench
 
 
 async def test_a_plan_cannot_widen_what_the_worker_allows(idle_bench: Bench) -> None:

@@ -16,10 +16,10 @@ from clients.temporal.runs import RunDirectory
 from domain.errors import ErrorCode
 from domain.executions.execution import Phase, Recovery, RunFailure, RunStatus
 from lab import Lab, PortChoice
-from tests.e2e.bench import Bench, unhurried_example, until
-from tests.e2e.conftest import QUICK
-from tests.e2e.hand import holdfast
 from tests.e2e.test_endings import LONG_LOAD
+from tests.support.runs.bench import Bench, unhurried_example, until
+from tests.support.runs.fixtures import QUICK
+from tests.support.runs.hand import holdfast
 
 
 async def cause_of_end(handle: WorkflowHandle[Any, Any]) -> BaseException | None:

@@ -15,15 +15,15 @@ from domain.names import ABORT_UPDATE
 from reports.build.gather import gather
 from reports.forms.as_html import render
 from reports.model.report import CaseState, Report
-from tests.e2e.bench import Bench, until
 from tests.e2e.test_train_ticket import plan_for, train_ticket
-from tests.reports.browser import CHROMIUM, chromium, opened
-from tests.reports.looking import (
+from tests.support.reports.browser import CHROMIUM, chromium, opened
+from tests.support.reports.looking import (
     assert_cells_are_those_of,
     assert_nothing_is_wider_than_the_page,
     assert_only_the_matrix_scrolls_sideways,
     focused_by_tab,
 )
+from tests.support.runs.bench import Bench, until
 
 __all__ = ["train_ticket"]
 """A fixture of other tests."""

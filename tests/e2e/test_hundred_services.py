@@ -14,8 +14,8 @@ from lab import Lab, PortChoice
 from lab.generate import generate_topology
 from lab.graphs import Shape
 from lab.plan_for import plan_for
-from tests.e2e.bench import Bench
-from tests.e2e.conftest import QUICK
+from tests.support.runs.bench import Bench
+from tests.support.runs.fixtures import QUICK
 
 SERVICES = 99
 """That fail; the entry is the hundredth."""

@@ -9,7 +9,7 @@ import pytest
 from clients.peers.faults import FaultClient
 from clients.peers.proxy import ProxyClient
 from domain.executions.windows import LedgerState, WindowKind
-from tests.e2e.bench import Bench
+from tests.support.runs.bench import Bench
 
 OPENING: list[tuple[type[Any], str, WindowKind]] = [
     (ProxyClient, "analyze", WindowKind.RECORDING),

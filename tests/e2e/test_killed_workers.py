@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 
 from domain.executions.execution import Phase, Recovery
-from tests.e2e.bench import STEADY_REQUESTS, Bench, until
+from tests.support.runs.bench import STEADY_REQUESTS, Bench, until
 
 
 async def counters(bench: Bench) -> dict[str, dict[str, int]]:

@@ -18,10 +18,10 @@ from lab import Lab, PortChoice
 from lab.generate import generate_topology
 from lab.graphs import Shape
 from lab.plan_for import plan_for
-from tests.e2e.bench import STEADY_REQUESTS, Bench, until
-from tests.e2e.conftest import QUICK
-from tests.e2e.turnstile import Turnstile, turnstile
-from tests.leaks.stages import workflows_of
+from tests.support.leaks.stages import workflows_of
+from tests.support.runs.bench import STEADY_REQUESTS, Bench, until
+from tests.support.runs.fixtures import QUICK
+from tests.support.runs.turnstile import Turnstile, turnstile
 
 REQUESTS, CONCURRENCY, BEHIND = 6, 2, 9
 CASES = 1 + BEHIND + BEHIND * (BEHIND - 1) // 2

@@ -12,7 +12,7 @@ from clients.store.read_models import Arm
 from domain.executions.execution import Recovery, Verdict
 from domain.measuring.blocks import seed_of
 from domain.measuring.comparison import Finding
-from tests.e2e.bench import STEADY_REQUESTS, Bench, until
+from tests.support.runs.bench import STEADY_REQUESTS, Bench, until
 
 REQUESTS = 100
 """Five blocks: requests that are slow together cannot be compared in fewer."""

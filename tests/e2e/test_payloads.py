@@ -8,9 +8,10 @@ import yaml
 from temporalio.client import Client
 
 from lab import Lab, PortChoice, Topology
-from tests.e2e.bench import Bench
-from tests.e2e.conftest import QUICK, ROOT
-from tests.leaks.stages import workflows_of
+from tests.support.leaks.stages import workflows_of
+from tests.support.paths import ROOT
+from tests.support.runs.bench import Bench
+from tests.support.runs.fixtures import QUICK
 from worker import running
 
 LARGE = "x" * 500_000

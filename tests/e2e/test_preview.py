@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from cli.main import cli
 from domain.executions.windows import WindowKind
 from domain.preview.model import Preview
-from tests.e2e.bench import PATIENCE, Bench
+from tests.support.runs.bench import PATIENCE, Bench
 
 
 async def counters(bench: Bench) -> dict[str, Any]:

@@ -17,9 +17,10 @@ from domain.executions.execution import Recovery, RunSummary, Verdict
 from domain.measuring.load import CaseOutcome
 from domain.traffic.exchange import CapturedAnswer
 from lab import Lab, LabState, PortChoice
-from tests.e2e.bench import ROOT, Bench
-from tests.e2e.conftest import QUICK
-from tests.lab.pricelist import Pricelist
+from tests.support.lab.pricelist import Pricelist
+from tests.support.paths import ROOT
+from tests.support.runs.bench import Bench
+from tests.support.runs.fixtures import QUICK
 from worker import running
 
 CATALOG, PAIR, PRICES = 1, 3, 2

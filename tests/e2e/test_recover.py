@@ -15,9 +15,9 @@ from domain.faults.model import Experiment
 from lab import LabState, Misbehaviour
 from lab.misbehave import Action, Instruction
 from lab.names import Endpoint
-from tests.e2e.bench import Bench, until
-from tests.e2e.hand import Said, holdfast
 from tests.e2e.test_endings import LONG_LOAD, seen_on
+from tests.support.runs.bench import Bench, until
+from tests.support.runs.hand import Said, holdfast
 
 NOBODY = {"TEMPORAL_ADDRESS": "127.0.0.1:1"}
 REPLAY_HANGS = Misbehaviour(instructions=[Instruction(endpoint=Endpoint.REPLAY, action=Action.HANG)])

@@ -10,7 +10,7 @@ from domain.calls.model import FoundBy
 from domain.executions.execution import Verdict
 from lab import Lab, LabSettings, PortChoice, Topology
 from lab.plan_for import plan_for
-from tests.e2e.bench import Bench
+from tests.support.runs.bench import Bench
 from worker import running
 
 SYSTEM = Topology.model_validate(

@@ -7,8 +7,8 @@ import base64
 import pytest
 from temporalio.client import WorkflowFailureError
 
-from tests.e2e.bench import Bench, until
-from tests.store.samples import stored_request
+from tests.support.runs.bench import Bench, until
+from tests.support.store.samples import stored_request
 
 SECRET = "pl4nted-s3cret-zXq"  # noqa: S105 - the point of the test
 FIELD = "f1eld-s3cret-Wkp"

@@ -23,10 +23,10 @@ from reports.build.gather import gather
 from reports.build.stored_state import stored_state
 from reports.forms import as_html
 from reports.model.report import Report
-from tests.cli.terminal import Terminal
-from tests.e2e.bench import PATIENCE, Bench, unhurried_example, unseen
-from tests.e2e.conftest import QUICK
-from tests.e2e.panel_fields import FIELDS, text_of
+from tests.support.cli.terminal import Terminal
+from tests.support.runs.bench import PATIENCE, Bench, unhurried_example, unseen
+from tests.support.runs.fixtures import QUICK
+from tests.support.runs.panel_fields import FIELDS, text_of
 from worker import running
 
 

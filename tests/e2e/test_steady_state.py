@@ -12,7 +12,7 @@ from domain.errors import ErrorCode
 from domain.executions.execution import Phase, Recovery, RunFailure, Verdict
 from domain.faults.experiments import expand
 from lab import Action, Endpoint, Instruction, Misbehaviour
-from tests.e2e.bench import Bench, unseen
+from tests.support.runs.bench import Bench, unseen
 
 NEVER = 3600
 """Seconds that a fault lives which no test waits for."""

@@ -30,8 +30,8 @@ from domain.executions.status import RunState
 from domain.executions.windows import WindowChanged, WindowKind, WindowState
 from domain.names import PAUSE_SIGNAL, PAUSE_UPDATE, WorkflowType
 from lab import Lab, Misbehaviour, PortChoice
-from tests.e2e.bench import Bench, unhurried_example, until
-from tests.e2e.conftest import QUICK
+from tests.support.runs.bench import Bench, unhurried_example, until
+from tests.support.runs.fixtures import QUICK
 from worker import running
 
 TOLD: dict[str, Callable[[RunState], object]] = {

@@ -14,9 +14,9 @@ from domain.names import SWEEPER_SCHEDULE_ID, WorkflowType
 from lab import Lab, Misbehaviour, PortChoice
 from lab.misbehave import Action, Instruction
 from lab.names import Endpoint
-from tests.e2e.bench import Bench, unhurried_example, until
-from tests.e2e.conftest import QUICK
-from tests.leaks import checker
+from tests.support.leaks import checker
+from tests.support.runs.bench import Bench, unhurried_example, until
+from tests.support.runs.fixtures import QUICK
 from worker import running
 
 

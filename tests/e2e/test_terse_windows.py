@@ -11,8 +11,8 @@ from temporalio.client import WorkflowHandle
 from domain.executions.execution import Recovery
 from domain.executions.windows import WindowKind, WindowState
 from domain.names import WorkflowType
-from tests.e2e.bench import Bench, until
-from tests.leaks.stages import workflows_of
+from tests.support.leaks.stages import workflows_of
+from tests.support.runs.bench import Bench, until
 
 EVENTS_OF_A_WINDOW = 3
 """In the history of the run that has it."""

@@ -15,9 +15,10 @@ from cli.demo.pointing import point_at
 from domain.executions.execution import Recovery, RunStatus, Verdict
 from domain.measuring.load import CaseOutcome
 from lab import Lab, PortChoice
-from tests.e2e.bench import ROOT, Bench, unhurried_example
-from tests.e2e.conftest import QUICK
-from tests.lab.planted import FATAL, PAIRS, failing_cases
+from tests.support.lab.planted import FATAL, PAIRS, failing_cases
+from tests.support.paths import ROOT
+from tests.support.runs.bench import Bench, unhurried_example
+from tests.support.runs.fixtures import QUICK
 from worker import running
 
 

@@ -14,9 +14,9 @@ from temporalio.client import Client
 from domain.executions.execution import Recovery, Verdict
 from lab import Lab, PortChoice
 from lab.plan_for import plan_for
-from tests.e2e.bench import Bench
-from tests.e2e.conftest import QUICK
-from tests.lab.bookshop import Bookshop
+from tests.support.lab.bookshop import Bookshop
+from tests.support.runs.bench import Bench
+from tests.support.runs.fixtures import QUICK
 from worker import running
 
 

@@ -22,9 +22,9 @@ from domain.names import ABORT_UPDATE, PAUSE_UPDATE, RESUME_UPDATE
 from domain.pairs.fidelity import PairOutcome
 from lab import Action, Endpoint, Instruction, Kind, Lab, LogEntry, Misbehaviour, PortChoice, Topology
 from reports.build.stored_state import stored_state
-from tests.e2e.bench import Bench, until
-from tests.e2e.conftest import QUICK
-from tests.leaks import checker
+from tests.support.leaks import checker
+from tests.support.runs.bench import Bench, until
+from tests.support.runs.fixtures import QUICK
 from worker import running
 
 pytestmark = pytest.mark.timeout(400)

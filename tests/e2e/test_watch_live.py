@@ -7,8 +7,8 @@ import asyncio
 from temporalio.client import Client
 
 from domain.names import run_workflow_id
-from tests.cli.tmux import Tmux
-from tests.e2e.bench import PATIENCE, Bench
+from tests.support.cli.tmux import Tmux
+from tests.support.runs.bench import PATIENCE, Bench
 from worker import running
 
 WIDTH, HEIGHT = 150, 60

@@ -11,8 +11,8 @@ from domain.executions.execution import Phase, Recovery, RunStatus, Verdict
 from domain.executions.windows import LedgerState
 from domain.faults.model import InjectionState
 from domain.measuring.load import CaseOutcome
-from tests.e2e.bench import STEADY_REQUESTS, Bench
-from tests.store.counting import row_counts
+from tests.support.runs.bench import STEADY_REQUESTS, Bench
+from tests.support.store.counting import row_counts
 
 PLANTED = {"bestsellers+recommendations", "bestsellers+reviews", "reviews+shipping"}
 

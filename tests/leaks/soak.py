@@ -22,9 +22,9 @@ from temporalio.client import Client
 from cli.working import kept_bytecode
 from domain.measuring.percentiles import nearest_rank
 from domain.units import parse_duration
-from tests.e2e.conftest import embedded_server
-from tests.leaks.judged import Tried, tried
-from tests.leaks.sequences import Sequence, drawn, repeated_by
+from tests.support.leaks.judged import Tried, tried
+from tests.support.leaks.sequences import Sequence, drawn, repeated_by
+from tests.support.runs.fixtures import embedded_server
 
 AT_ONCE = int(os.environ.get("AT_ONCE", "4"))
 """Runs beside each other: they mostly wait."""

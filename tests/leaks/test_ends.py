@@ -14,11 +14,11 @@ from temporalio.client import Client, WorkflowFailureError
 
 from domain.errors import ErrorCode
 from domain.executions.execution import RunStatus
-from tests.leaks.aftermath import Ending, duo, held_at, left_by, untrue, working
-from tests.leaks.conftest import Undisturbed
-from tests.leaks.duo import PATIENT, Duo
-from tests.leaks.stages import INJECTING, MEASURING, STAGES, UPSERTING, Run, Stage
-from tests.leaks.troubles import both, cancelled, cancelled_twice, terminated
+from tests.support.leaks.aftermath import Ending, duo, held_at, left_by, untrue, working
+from tests.support.leaks.duo import PATIENT, Duo
+from tests.support.leaks.fixtures import Undisturbed
+from tests.support.leaks.stages import INJECTING, MEASURING, STAGES, UPSERTING, Run, Stage
+from tests.support.leaks.troubles import both, cancelled, cancelled_twice, terminated
 from worker import running
 
 

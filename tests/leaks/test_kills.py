@@ -20,11 +20,11 @@ from clients.settings import Settings
 from domain.executions.execution import Recovery
 from domain.names import WorkflowType
 from lab import Action, Endpoint, Instruction, Lab, Misbehaviour, PortChoice
-from tests.leaks import checker
-from tests.leaks.aftermath import AT_ONCE
-from tests.leaks.conftest import Undisturbed
-from tests.leaks.duo import FAULTS, LEFT, ONCE, PAIR, PATIENCE, PATIENT, REQUESTS, RIGHT, TOPOLOGY, Duo
-from tests.leaks.places import KIND_OF, Moment, Place, windows_of
+from tests.support.leaks import checker
+from tests.support.leaks.aftermath import AT_ONCE
+from tests.support.leaks.duo import FAULTS, LEFT, ONCE, PAIR, PATIENCE, PATIENT, REQUESTS, RIGHT, TOPOLOGY, Duo
+from tests.support.leaks.fixtures import Undisturbed
+from tests.support.leaks.places import KIND_OF, Moment, Place, windows_of
 
 SLOW = [Endpoint.ANALYZE, Endpoint.RECORDING_START, Endpoint.EXECUTE, Endpoint.REPLAY, Endpoint.UPSERT]
 SLOW += [Endpoint.RECORDING_STOP, Endpoint.FAULT_DELETE, Endpoint.FIXTURE_DELETE]

@@ -14,10 +14,10 @@ from domain.errors import ErrorCode
 from domain.executions.execution import RunStatus
 from domain.names import WorkflowType
 from lab import Action, Endpoint, Instruction, Misbehaviour
-from tests.leaks.aftermath import duo, left_by, untrue
-from tests.leaks.duo import BRISK, PAIR, PATIENCE, Duo
-from tests.leaks.places import Moment
-from tests.leaks.stages import BROKEN, LOCKING, RECORDING, Run, Stage, reached
+from tests.support.leaks.aftermath import duo, left_by, untrue
+from tests.support.leaks.duo import BRISK, PAIR, PATIENCE, Duo
+from tests.support.leaks.places import Moment
+from tests.support.leaks.stages import BROKEN, LOCKING, RECORDING, Run, Stage, reached
 from worker import running
 
 COMPLETED = (RunStatus.COMPLETED, None)

@@ -17,10 +17,10 @@ from domain.executions.execution import Phase, Recovery, RunFailure, RunSummary,
 from domain.executions.windows import LedgerState
 from domain.measuring.load import CaseOutcome
 from lab import Action, Endpoint, Instruction, Lab, Misbehaviour, PortChoice
-from tests.e2e.bench import until
-from tests.leaks import checker
-from tests.leaks.duo import LEFT, PATIENT, RIGHT, TOPOLOGY, Duo
-from tests.leaks.told import HALF_RUNNING, IN_ERROR, OF_ANOTHER, UNKNOWN, first
+from tests.support.leaks import checker
+from tests.support.leaks.duo import LEFT, PATIENT, RIGHT, TOPOLOGY, Duo
+from tests.support.leaks.told import HALF_RUNNING, IN_ERROR, OF_ANOTHER, UNKNOWN, first
+from tests.support.runs.bench import until
 
 
 @pytest.fixture

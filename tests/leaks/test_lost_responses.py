@@ -20,9 +20,9 @@ from domain.errors import ErrorCode
 from domain.executions.execution import Recovery, RunFailure, RunSummary, Verdict
 from domain.measuring.load import CaseOutcome
 from lab import Action, Endpoint, Instruction, Lab, Misbehaviour, PortChoice
-from tests.leaks import checker
-from tests.leaks.duo import FAULTS, PATIENT, REQUESTS, TOKENS, TOPOLOGY, Duo
-from tests.leaks.places import windows_of
+from tests.support.leaks import checker
+from tests.support.leaks.duo import FAULTS, PATIENT, REQUESTS, TOKENS, TOPOLOGY, Duo
+from tests.support.leaks.places import windows_of
 
 AT_ONCE = 2
 LOST = (Action.ACT_THEN_DROP, Action.ACT_THEN_500)

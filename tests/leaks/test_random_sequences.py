@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from temporalio.client import Client
 
-from tests.leaks.aftermath import AT_ONCE
-from tests.leaks.judged import tried
-from tests.leaks.sequences import (
+from tests.support.leaks.aftermath import AT_ONCE
+from tests.support.leaks.judged import tried
+from tests.support.leaks.sequences import (
     ALWAYS,
     CALLS,
     DEADLY,
@@ -25,8 +25,8 @@ from tests.leaks.sequences import (
     drawn,
     repeated_by,
 )
-from tests.leaks.told import LYING, STANDING, TO_ONE_CALL
-from tests.leaks.troubles import ACTS
+from tests.support.leaks.told import LYING, STANDING, TO_ONE_CALL
+from tests.support.leaks.troubles import ACTS
 
 EXAMPLES = len(KINDS)
 """One of each kind: as many as every change can afford. `make soak` goes on from there."""

@@ -17,13 +17,11 @@ from clients.temporal.connection import ensure_search_attributes
 from domain.executions.execution import RunStatus
 from lab import Misbehaviour
 from lab.sockets import HOST
-from tests.e2e.bench import until
-from tests.e2e.conftest import TEMPORAL
-from tests.leaks import checker
-from tests.leaks.aftermath import duo, left_by, untrue
-from tests.leaks.conftest import Undisturbed
-from tests.leaks.duo import PATIENT, REQUESTS
-from tests.leaks.stages import (
+from tests.support.leaks import checker
+from tests.support.leaks.aftermath import duo, left_by, untrue
+from tests.support.leaks.duo import PATIENT, REQUESTS
+from tests.support.leaks.fixtures import Undisturbed
+from tests.support.leaks.stages import (
     INJECTING,
     LOCKING,
     RECORDING,
@@ -34,6 +32,8 @@ from tests.leaks.stages import (
     Stage,
     reached,
 )
+from tests.support.runs.bench import until
+from tests.support.runs.fixtures import TEMPORAL
 from worker import running
 
 STEADY = 3

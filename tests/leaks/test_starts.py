@@ -15,14 +15,14 @@ from domain.executions.execution import RunStatus
 from domain.executions.sweeping import SweepReport
 from domain.names import WorkflowType, run_workflow_id
 from lab import Misbehaviour
-from tests.cli.terminal import Terminal
-from tests.e2e.bench import until
-from tests.e2e.conftest import TEMPORAL
 from tests.e2e.test_temporal_cli import temporal as command
-from tests.leaks import checker
-from tests.leaks.aftermath import AT_ONCE, duo, left_by, untrue
-from tests.leaks.duo import REQUESTS, TOKENS, Duo
-from tests.leaks.stages import BROKEN, LOCKING, RECORDING, RECOVERING, REMOVING, UPSERTING, Run, Stage, reached
+from tests.support.cli.terminal import Terminal
+from tests.support.leaks import checker
+from tests.support.leaks.aftermath import AT_ONCE, duo, left_by, untrue
+from tests.support.leaks.duo import REQUESTS, TOKENS, Duo
+from tests.support.leaks.stages import BROKEN, LOCKING, RECORDING, RECOVERING, REMOVING, UPSERTING, Run, Stage, reached
+from tests.support.runs.bench import until
+from tests.support.runs.fixtures import TEMPORAL
 from worker import running
 
 EACH = 10

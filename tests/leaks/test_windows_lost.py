@@ -13,14 +13,12 @@ from temporalio.service import RPCError
 from domain.errors import ErrorCode
 from domain.executions.execution import RunStatus
 from lab import Kind
-from tests.e2e.bench import until
-from tests.e2e.conftest import TEMPORAL
-from tests.leaks import checker
-from tests.leaks.aftermath import duo, held_at, left_by, sweeping, untrue, working
-from tests.leaks.duo import PATIENT, Duo
-from tests.leaks.limits import off_by_limits, with_short_limits
-from tests.leaks.places import KIND_OF
-from tests.leaks.stages import (
+from tests.support.leaks import checker
+from tests.support.leaks.aftermath import duo, held_at, left_by, sweeping, untrue, working
+from tests.support.leaks.duo import PATIENT, Duo
+from tests.support.leaks.limits import off_by_limits, with_short_limits
+from tests.support.leaks.places import KIND_OF
+from tests.support.leaks.stages import (
     BROKEN,
     CAPTURING,
     INJECTING,
@@ -33,7 +31,9 @@ from tests.leaks.stages import (
     Stage,
     reached,
 )
-from tests.leaks.troubles import lock_taken, reset
+from tests.support.leaks.troubles import lock_taken, reset
+from tests.support.runs.bench import until
+from tests.support.runs.fixtures import TEMPORAL
 from worker import running
 
 

@@ -1,0 +1,90 @@
+"""Recordings that are stopped while the proxy still begins them: the next ones come on after everybody has looked."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from domain.executions.execution import Phase, PhaseChange
+from domain.executions.windows import Closing, WindowKind
+from domain.traffic.summary import RecordingsOrder
+from lab import Action, Endpoint, Instruction, Misbehaviour
+from tests.integration.activities.test_late_analysis import recordings
+from tests.support.activities.permits import called_by, entitled, opened, row_of
+from tests.support.activities.stage import Stage
+from tests.support.runs.bench import until
+
+STILL_BEGINNING = {"success": True, "data": {"taskId": "t", "status": "APPLYING_RULES"}}
+
+
+@pytest.fixture
+def slow(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Stage:
+    """The proxy takes longer than `Timing.settle` until it records anything, and answers at once that it will."""
+    settings = stage.lab.settings.model_copy(update={"initializing": 0.9})
+    monkeypatch.setattr(stage.lab._cluster, "settings", settings)
+    return stage
+
+
+def stopping(stage: Stage) -> RecordingsOrder:
+    return RecordingsOrder(execution_id=stage.execution.execution_id)
+
+
+async def has_begun(stage: Stage) -> None:
+    async def look() -> bool:
+        return len(await recordings(stage.lab)) == len(stage.plan.services)
+
+    await until(look, "recordings")
+
+
+async def nothing_stays(stage: Stage) -> None:
+    """By the lab's own word, when everything that was asked for has been done."""
+    await has_begun(stage)
+    assert [entry.service for entry in await recordings(stage.lab) if entry.off_at is None] == []
+
+
+async def test_they_are_off_only_when_none_can_come_on_any_more(slow: Stage) -> None:
+    """That none is on at the first looks proves nothing."""
+    await slow.do(slow.traffic.start, slow.ref)
+    assert await slow.do(slow.traffic.stop, stopping(slow)) == Closing(verified=True)
+    await nothing_stays(slow)
+
+
+async def test_an_analysis_whose_call_was_cancelled_is_known_all_the_same(slow: Stage) -> None:
+    """Its answer is waited for, and kept: else nobody could ask whether it still begins."""
+    answers_late = Instruction(endpoint=Endpoint.ANALYZE, action=Action.SLOW, seconds=0.3)
+    slow.lab.misbehave(Misbehaviour(instructions=[answers_late]))
+    caller = await entitled(slow.tools.store, slow.execution, slow.plan, slow.traffic.start, slow.ref)
+    environment = called_by(caller)
+    call: asyncio.Future[Any] = asyncio.ensure_future(environment.run(slow.traffic.start, slow.ref))
+
+    async def asked() -> bool:
+        return slow.lab.calls[Endpoint.ANALYZE] > 0
+
+    await until(asked, "the call")
+    environment.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    assert (await slow.tools.store.execution_row(slow.execution.execution_id)).analyze_task_id
+    assert await slow.do(slow.traffic.stop, stopping(slow)) == Closing(verified=True)
+    await nothing_stays(slow)
+
+
+@pytest.mark.parametrize(
+    "instruction",
+    [
+        Instruction(endpoint=Endpoint.ANALYZE_STATUS, action=Action.REPLACE, body=STILL_BEGINNING),
+        Instruction(endpoint=Endpoint.ANALYZE_STATUS, action=Action.REFUSE_500),
+    ],
+    ids=["begins for ever", "cannot be asked"],
+)
+async def test_a_proxy_that_was_restarted_is_not_waited_for_in_vain(stage: Stage, instruction: Instruction) -> None:
+    """Its analysis stays where it was: when nothing has been on for as long as a rollout takes, nothing comes on."""
+    lost = PhaseChange(
+        execution_id=stage.execution.execution_id, phase=Phase.ANALYZING_PATTERNS, analyze_task_id="task_1"
+    )
+    await stage.tools.store.change_phase(lost)
+    await opened(stage.tools.store, row_of(WindowKind.RECORDING, stage.execution, stage.plan))
+    stage.lab.misbehave(Misbehaviour(instructions=[instruction]))
+    assert await stage.do(stage.traffic.stop, stopping(stage)) == Closing(verified=True)

@@ -1,0 +1,229 @@
+"""Closing that a worker comes to only when its time has long been over: it is done and seen all the same."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from sqlalchemy import text
+from temporalio.client import Client
+from temporalio.testing import ActivityEnvironment
+
+from activities.clocks import Deadline
+from activities.recovery.orphans import close_abandoned
+from activities.recovery.sweeping import SweepActivities
+from activities.stages.faults import FaultActivities
+from activities.stages.rules import RulesActivities
+from activities.stages.stability import StabilityActivities
+from activities.stages.traffic import TrafficActivities
+from activities.toolbox import Toolbox
+from clients.load.engine import LoadGenerator
+from clients.peers.canary import CanaryClient
+from clients.secrets.values import Secrets
+from clients.store.engine import writing
+from clients.store.store import Store
+from clients.temporal.runs import RunDirectory
+from domain.executions.execution import Execution, NewExecution
+from domain.executions.sweeping import SweepOrder
+from domain.executions.windows import Closing, LedgerEntry, StabilityOrder, WindowKind
+from domain.faults.experiments import expand
+from domain.faults.model import FaultOrder
+from domain.measuring.load import RulesOrder
+from domain.names import WorkflowType
+from domain.plans.canonical import canonical_json
+from domain.plans.plan import Plan
+from domain.timing import Timing, TimingPreset
+from domain.traffic.summary import RecordingsOrder
+from lab import Lab, PortChoice
+from tests.support.activities.permits import opened, own_fault_name, row_of
+from tests.support.leaks import checker
+from tests.support.leaks.duo import BRISK, LEFT, RIGHT, TOPOLOGY, Duo
+from tests.support.leaks.stages import workflows_of
+from tests.support.runs.bench import until
+from tests.support.runs.fixtures import temporal
+from worker import running
+
+__all__ = ["temporal"]
+
+LATE = timedelta(days=1)
+
+
+class Stage:
+    """A lab and one run in the store, without any workflow."""
+
+    def __init__(self, lab: Lab, tools: Toolbox, plan: Plan, execution: Execution) -> None:
+        self.lab, self.tools, self.plan, self.execution = lab, tools, plan, execution
+
+    async def late(self, activity: Any, order: Any) -> Any:
+        """An activity that was scheduled long ago."""
+        environment = ActivityEnvironment()
+        now = datetime.now(UTC)
+        environment.info = replace(environment.info, attempt=2, scheduled_time=now - LATE, started_time=now)
+        return await environment.run(activity, order)
+
+    async def analyze(self) -> None:
+        """Ask for recordings, which come on a while after the answer, with the intent of it in the ledger."""
+        await opened(self.tools.store, row_of(WindowKind.RECORDING, self.execution, self.plan))
+        await self.tools.proxy(self.plan).analyze(
+            req_def_id=self.execution.req_def_id,
+            namespace="duo",
+            services=[LEFT, RIGHT],
+            execution_id=self.execution.execution_id,
+            duration_seconds=600,
+        )
+
+    async def none_left_and_none_to_come(self) -> None:
+        log = (await checker.look(self.lab.addresses.admin)).log
+        assert [(one.service, one.reason) for one in log] == [(LEFT, "stopped by call"), (RIGHT, "stopped by call")]
+
+
+class Nobody:
+    """The server, when nobody holds a namespace and every window is over."""
+
+    async def holder(self, _: str) -> None:
+        return None
+
+    async def is_running(self, *_: str) -> bool:
+        return False
+
+    async def closed_at(self, *_: str) -> datetime:
+        """So long ago that no call of it is under way any more."""
+        return datetime.now(UTC) - timedelta(hours=1)
+
+
+@pytest.fixture
+async def stage(temporal: Client, tmp_path: Path) -> AsyncIterator[Stage]:
+    async with (
+        Lab(TOPOLOGY, settings=BRISK.model_copy(update={"initializing": 0.3}), ports=PortChoice.FREE) as lab,
+        LoadGenerator() as load,
+        CanaryClient() as canary,
+    ):
+        plan = Plan.model_validate(Duo(temporal, lab, tmp_path).plan())
+        store = await Store.open(f"sqlite+aiosqlite:///{tmp_path}/holdfast.db")
+        new = NewExecution(plan_json=canonical_json(plan), workflow_id="w", run_id="1")
+        execution = await store.create_execution(new, plan, Timing.of(TimingPreset.FAST))
+        await store.save_tokens(execution.execution_id, {LEFT: "chaos.left=1", RIGHT: "chaos.right=1"})
+        tools = Toolbox(store=store, secrets=Secrets({}), load=load, canary=canary)
+        yield Stage(lab, tools, plan, execution)
+        await tools.close()
+
+
+async def test_a_fault_is_removed_and_seen_to_be_gone(stage: Stage) -> None:
+    """One look is not enough for that."""
+    fault = expand(stage.plan.service(LEFT).fault, LEFT, "duo")
+    name = own_fault_name(stage.execution, LEFT)
+    await stage.tools.faults(stage.plan).execute(name, 600, fault.experiment)
+    order = FaultOrder(execution_id=stage.execution.execution_id, service=LEFT, fault_name=name)
+    closing = await stage.late(FaultActivities(stage.tools).recover, order)
+    assert closing == Closing(verified=True)
+    assert stage.lab.state().faults == {}
+
+
+async def test_recordings_are_stopped_and_seen_to_be_off(stage: Stage) -> None:
+    await stage.analyze()
+
+    async def recording() -> bool:
+        return len(stage.lab.state().recordings) == 2
+
+    await until(recording, "recordings")
+    order = RecordingsOrder(execution_id=stage.execution.execution_id)
+    assert await stage.late(TrafficActivities(stage.tools).stop, order) == Closing(verified=True)
+    assert stage.lab.state().recordings == []
+
+
+async def test_recordings_that_come_on_after_the_first_look_are_stopped_too(stage: Stage) -> None:
+    """The proxy accepts an analysis at once, and switches on later."""
+    await stage.analyze()
+    assert stage.lab.state().recordings == []
+    order = RecordingsOrder(execution_id=stage.execution.execution_id)
+    assert await stage.late(TrafficActivities(stage.tools).stop, order) == Closing(verified=True)
+    await stage.none_left_and_none_to_come()
+
+
+async def test_the_sweeper_too_waits_for_what_was_being_switched_on(stage: Stage) -> None:
+    """When a window was terminated while the proxy was at work for it."""
+    await stage.analyze()
+    row = LedgerEntry(
+        window_id="recording/1",
+        run_id="1",
+        execution_id=stage.execution.execution_id,
+        parent_workflow_id="w",
+        parent_run_id="1",
+        kind=WindowKind.RECORDING,
+        close_by=datetime.now(UTC),
+    )
+    await stage.tools.store.ledger_intent(row)
+    end = Deadline.after(timedelta(seconds=30))
+
+    async def swept(_: None) -> Closing:
+        return await close_abandoned(
+            stage.tools, cast("RunDirectory", Nobody()), row, end, "a test", clock=lambda: datetime.now(UTC)
+        )
+
+    assert await ActivityEnvironment().run(swept, None) == Closing(verified=True)
+    await stage.none_left_and_none_to_come()
+
+
+@pytest.mark.parametrize(
+    "damage", ["kind = 'invented', window_id = 'nothing legible', peer_name = ''", "close_by = 'x'"]
+)
+async def test_the_sweeper_closes_the_rest_beside_a_damaged_row(stage: Stage, damage: str) -> None:
+    """Oldest first, so that the damaged one comes before the other. What is legible of it is closed as well."""
+    store, tools = stage.tools.store, stage.tools
+    left = [row_of(WindowKind.FAULT, stage.execution, stage.plan, service) for service in (LEFT, RIGHT)]
+    for row in left:
+        await store.ledger_intent(row)
+        fault = expand(stage.plan.service(row.service).fault, row.service, "duo")
+        await tools.faults(stage.plan).execute(row.peer_name, 600, fault.experiment)
+    async with writing(store.engine) as work:
+        await work.execute(text(f"UPDATE ledger SET {damage} WHERE service = '{LEFT}'"))  # noqa: S608 - ours
+    report = await stage.late(SweepActivities(tools, cast("RunDirectory", Nobody())).sweep, SweepOrder())
+    assert left[1].window_id in report.closed
+    still_on = set(stage.lab.state().faults)
+    assert left[1].peer_name not in still_on
+    if "close_by" in damage:
+        assert (left[0].window_id in report.closed, still_on) == (True, set())
+    else:
+        assert (len(report.failed), still_on) == (1, {left[0].peer_name})
+
+
+async def test_rules_are_removed_and_seen_not_to_act(stage: Stage) -> None:
+    order = RulesOrder(execution_id=stage.execution.execution_id, services=[LEFT, RIGHT], ttl_seconds=600)
+    closing = await stage.late(RulesActivities(stage.tools).remove, order)
+    assert closing == Closing(verified=True)
+
+
+async def test_services_are_seen_to_be_stable(stage: Stage) -> None:
+    """Which takes several good answers."""
+    order = StabilityOrder(execution_id=stage.execution.execution_id, services=[LEFT, RIGHT])
+    report = await stage.late(StabilityActivities(stage.tools).await_stability, order)
+    assert report.unstable == []
+
+
+async def test_nothing_that_closes_is_given_up_for_lack_of_a_worker(temporal: Client, tmp_path: Path) -> None:
+    """The server is never told that all attempts together have a limit: it would be over before a worker is back."""
+    async with Lab(TOPOLOGY, settings=BRISK, ports=PortChoice.FREE) as lab, Duo(temporal, lab, tmp_path) as bench:
+        async with running(temporal, bench.settings):
+            run = await bench.start()
+            await run.result()
+            await bench.lock_ended(run)
+        limits: dict[str, dict[str, timedelta]] = {}
+        async for kind, window in workflows_of(temporal, run):
+            # The last one of each name: what is also done at the beginning may have a limit there.
+            async for event in window.fetch_history_events():
+                scheduled = event.activity_task_scheduled_event_attributes
+                if scheduled.activity_id:
+                    limit = scheduled.schedule_to_close_timeout.ToTimedelta()
+                    limits.setdefault(kind, {})[scheduled.activity_type.name] = limit
+    closing = {
+        WorkflowType.RECORDING_WINDOW: ["stop_recordings", "await_stability", "update_ledger"],
+        WorkflowType.FAULT_WINDOW: ["recover_fault", "await_stability", "update_ledger"],
+        WorkflowType.RULES_WINDOW: ["remove_rules", "await_stability", "update_ledger"],
+        WorkflowType.ENVIRONMENT_LOCK: ["await_windows_settled", "verify_environment", "finish_from_server"],
+    }
+    limited = {name for kind, names in closing.items() for name in names if limits[kind][name]}
+    assert limited == set()

@@ -1,0 +1,154 @@
+"""Closing while the store is read-only, locked, gone or silent: it is done, and its lines wait."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from temporalio.exceptions import ApplicationError
+
+from activities.recovery import bookkeeping
+from activities.recovery.bookkeeping import Memory, Notes, in_time
+from activities.stages.rules import RulesActivities
+from clients.store.read_models import LogLevel
+from domain.errors import ErrorCode, HoldfastError
+from domain.executions.windows import Closing
+from domain.faults.experiments import expand
+from domain.faults.model import FaultOrder
+from domain.measuring.load import RulesOrder
+from domain.traffic.summary import RecordingsOrder
+from tests.support.activities.permits import own_fault_name
+from tests.support.activities.stage import Stage
+
+DOWN = HoldfastError(ErrorCode.STORE_UNAVAILABLE, "the database did not answer")
+
+
+class Away:
+    """A store that answers nothing: every method raises, or never returns."""
+
+    def __init__(self, *, silent: bool) -> None:
+        self._silent = silent
+
+    def __getattr__(self, _: str) -> Any:
+        async def asked(*_: object) -> None:
+            if self._silent:
+                await asyncio.Event().wait()
+            raise DOWN
+
+        return asked
+
+    async def close(self) -> None:
+        """As a store."""
+
+
+@asynccontextmanager
+async def away(stage: Stage, *, silent: bool) -> AsyncIterator[None]:
+    """A store that was there when the run was worked on, and is not there now."""
+    await stage.tools.subject(stage.execution.execution_id)
+    real = stage.tools.store
+    stage.tools.store = Away(silent=silent)  # type: ignore[assignment]
+    stage.tools.notes._store = stage.tools.store
+    try:
+        yield
+    finally:
+        stage.tools.store = real
+        stage.tools.notes._store = real
+
+
+def known_fault(stage: Stage, name: str = "") -> FaultOrder:
+    """Asks to remove a fault that was seen to be on; without a name, the one of the run's own window."""
+    service = stage.plan.services[0].name
+    name = name or own_fault_name(stage.execution, service)
+    return FaultOrder(execution_id=stage.execution.execution_id, service=service, fault_name=name, known_to_exist=True)
+
+
+@pytest.fixture(params=[False, True], ids=["refusing", "silent"])
+def silent(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    monkeypatch.setattr(bookkeeping, "PATIENCE", 0.05)
+    return bool(request.param)
+
+
+async def test_a_fault_is_removed_without_the_store(stage: Stage, silent: bool) -> None:
+    service = stage.plan.services[0]
+    name = own_fault_name(stage.execution, service.name)
+    fault = expand(service.fault, service.name, stage.plan.system.namespace)
+    await stage.tools.faults(stage.plan).execute(name, 600, fault.experiment)
+    order = known_fault(stage)
+    async with away(stage, silent=silent):
+        assert await stage.do(stage.faults.recover, order) == Closing(verified=True)
+        assert stage.lab.state().faults == {}
+    await stage.tools.notes.write()
+    lines = [entry.message for entry in await stage.tools.store.log_entries(stage.execution.execution_id)]
+    assert lines == [f"{name} is gone from {service.name}"]
+
+
+async def test_another_s_fault_is_not_removed_because_the_store_is_away(stage: Stage, silent: bool) -> None:
+    """Only the ledger could say that a name which does not tell it is the run's: asked for again, within the time."""
+    fault = expand(stage.plan.services[0].fault, stage.plan.services[0].name, stage.plan.system.namespace)
+    await stage.tools.faults(stage.plan).execute("hf-1-another", 600, fault.experiment)
+    async with away(stage, silent=silent):
+        with pytest.raises(ApplicationError) as caught:
+            await stage.do(stage.faults.recover, known_fault(stage, "hf-1-another"))
+    assert (caught.value.type, caught.value.non_retryable) == (ErrorCode.STORE_UNAVAILABLE, False)
+    assert set(stage.lab.state().faults) == {"hf-1-another"}
+
+
+async def test_recordings_are_stopped_without_the_store(stage: Stage, silent: bool) -> None:
+    async with away(stage, silent=silent):
+        # Where the analysis may go on, it cannot be asked which one it is: absence must last.
+        order = RecordingsOrder(execution_id=stage.execution.execution_id, analysis_over=silent)
+        assert await stage.do(stage.traffic.stop, order) == Closing(verified=True)
+
+
+async def test_rules_are_removed_and_seen_to_be_gone_without_the_store(stage: Stage, silent: bool) -> None:
+    services = stage.plan.service_names[:2]
+    order = RulesOrder(execution_id=stage.execution.execution_id, services=services, known_to_be_on=True)
+    async with away(stage, silent=silent):
+        assert await stage.do(RulesActivities(stage.tools).remove, order) == Closing(verified=True)
+
+
+async def test_a_database_that_another_process_keeps_locked_does_not_delay_it(stage: Stage) -> None:
+    """A real lock of SQLite: readers go on, the log's line waits until it is gone."""
+    await stage.tools.subject(stage.execution.execution_id)
+    order = known_fault(stage)
+    connection = sqlite3.connect(str(stage.tools.store.engine.url.database), isolation_level=None)
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        assert await stage.do(stage.faults.recover, order) == Closing(verified=True)
+    finally:
+        connection.execute("ROLLBACK")
+        connection.close()
+    await stage.tools.notes.write()
+    assert await stage.tools.store.log_entries(stage.execution.execution_id)
+
+
+async def test_a_run_that_nobody_knows_is_not_guessed(stage: Stage) -> None:
+    """What the store says no to is no: only a store that cannot be asked is done without."""
+    memory: Memory[str] = Memory()
+    memory.keep(1, "known")
+
+    async def refused() -> str:
+        raise HoldfastError(ErrorCode.NOT_FOUND, "no such run")
+
+    async def down() -> str:
+        raise DOWN
+
+    assert await memory.or_known(1, down()) == "known"
+    for execution_id, asked in ((1, refused()), (2, down())):
+        with pytest.raises(HoldfastError):
+            await memory.or_known(execution_id, asked)
+
+
+async def test_what_waits_for_the_store_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bookkeeping, "MOST_KEPT", 3)
+    notes, memory = Notes(Away(silent=False)), Memory[int]()  # type: ignore[arg-type]
+    for number in range(10):
+        await notes.add(1, f"key {number}", LogLevel.INFO, "line")
+        memory.keep(number, number)
+    assert len(notes._waiting) == len(memory._known) == 3
+    with pytest.raises(HoldfastError):
+        await in_time(Away(silent=False).log())

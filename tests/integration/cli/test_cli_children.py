@@ -1,0 +1,98 @@
+"""The demo's child processes: in their own sessions, told about when they die, and never left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from cli.demo.bench import next_folder
+from cli.demo.processes import Child
+from domain.errors import ErrorCode, HoldfastError
+from tests.support.cli.terminal import clean_environment
+from tests.support.paths import ROOT
+
+PARENT = """
+import asyncio, json, os, sys
+from pathlib import Path
+from cli.demo.processes import Child
+
+async def main():
+    child = await Child.start("lab", "lab", "--json", "--free-ports", folder=Path(sys.argv[1]), environment=os.environ)
+    print(json.dumps(await child.ready(20)), flush=True)
+    await asyncio.sleep(60)
+
+asyncio.run(main())
+"""
+
+
+async def test_children_of_a_killed_parent_end_themselves(tmp_path: Path) -> None:
+    """SIGKILL lets nobody clean up, and yet no server, lab or worker is left behind."""
+    parent = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", PARENT, str(tmp_path), cwd=ROOT, env=clean_environment(),
+        stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    assert parent.stdout is not None
+    addresses = json.loads(await asyncio.wait_for(parent.stdout.readline(), 20))
+    async with httpx.AsyncClient(trust_env=False) as http:
+        assert (await http.get(f"{addresses['admin']}/lab/state")).status_code == 200
+        parent.kill()
+        await parent.wait()
+        async with asyncio.timeout(10):
+            while await _answers(http, addresses["admin"]):
+                await asyncio.sleep(0.05)
+
+
+async def test_a_child_that_does_not_come_up_shows_the_end_of_its_log(tmp_path: Path) -> None:
+    """Not «did not start» and a search for the reason."""
+    child = await Child.start("lab", "lab", "--json", "--topology", "nowhere.yaml", folder=tmp_path, environment=_env())
+    with pytest.raises(HoldfastError, match=r"the lab did not start(.|\n)*nowhere.yaml: cannot be read") as failed:
+        await child.ready(20)
+    assert failed.value.code is ErrorCode.PEER_UNREACHABLE
+    await child.stop()
+
+
+async def test_a_child_has_a_session_of_its_own_and_ends_when_asked(tmp_path: Path) -> None:
+    """So that Ctrl-C reaches only the demo, which ends them in order."""
+    child = await Child.start("lab", "lab", "--json", "--free-ports", folder=tmp_path, environment=_env())
+    await child.ready(20)
+    pid = child._process.pid
+    assert os.getsid(pid) == pid
+    await child.stop()
+    assert child.ended
+    assert child._process.returncode == 0
+    await child.stop()
+
+
+async def test_a_child_that_dies_is_told_about(tmp_path: Path) -> None:
+    """With the signal or exit code."""
+    child = await Child.start("lab", "lab", "--json", "--free-ports", folder=tmp_path, environment=_env())
+    await child.ready(20)
+    child._process.send_signal(signal.SIGKILL)
+    assert "the lab ended by itself with -9" in (await child.ended_by_itself()).message
+
+
+def test_each_demo_has_a_folder_of_its_own(tmp_path: Path) -> None:
+    """Counted up; what else lies there is left alone."""
+    (tmp_path / "notes").mkdir()
+    assert [next_folder(tmp_path).name for _ in range(3)] == ["1", "2", "3"]
+    (tmp_path / "12").mkdir()
+    assert next_folder(tmp_path) == tmp_path / "13"
+
+
+async def _answers(http: httpx.AsyncClient, admin: str) -> bool:
+    try:
+        await http.get(f"{admin}/lab/state")
+    except httpx.HTTPError:
+        return False
+    return True
+
+
+def _env() -> dict[str, str]:
+    return clean_environment()

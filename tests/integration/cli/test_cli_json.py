@@ -1,0 +1,189 @@
+"""`--json`: on standard output there is JSON and nothing else, for every command that prints facts, also for errors."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from cli.main import cli
+from clients.store.store import Store
+from domain.executions.execution import NewExecution
+from domain.names import run_workflow_id
+from domain.plans.canonical import canonical_json
+from domain.plans.plan import Plan
+from domain.timing import Timing
+from tests.support.cli.stand_ins import WAITS
+from tests.support.cli.terminal import PATIENCE, clean_environment, plan_document
+from tests.support.paths import ROOT
+
+SHOP = str(ROOT / "examples" / "shop.yaml")
+NOT_FACTS = {"demo", "run", "report", "worker", "schema"}
+"""A show, a run and a report (whose `--json` names a file, beside other forms), a log, and what is JSON anyway."""
+
+AWAY = {"TEMPORAL_ADDRESS": "127.0.0.1:1"}
+UNTIL_ASKED = {"server", "lab"}
+"""Run until they are asked to end, which is when they have said where they are."""
+
+Said = tuple[int, str, str]
+Ask = Callable[..., Awaitable[Said]]
+
+
+@pytest.fixture
+def ask(tmp_path: Path, environment: dict[str, str]) -> Ask:
+    """Runs a command as a process: its exit code, and both streams apart."""
+
+    async def run(*arguments: str, **more: str) -> Said:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, str(ROOT / "starter.py"), *arguments),
+            cwd=tmp_path,
+            env=clean_environment() | environment | more,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        assert process.stdout is not None
+        assert process.stderr is not None
+        try:
+            async with asyncio.timeout(PATIENCE * 2):
+                first = b""
+                if arguments[0] in UNTIL_ASKED:
+                    first = await process.stdout.readline()
+                    if process.returncode is None and b"error_code" not in first:
+                        process.send_signal(signal.SIGTERM)
+                out, err = await process.communicate()
+        finally:
+            if process.returncode is None:
+                process.kill()
+        return process.returncode or 0, (first + out).decode(), err.decode()
+
+    return run
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[str]:
+    """A store with one run in it; gives the run's id."""
+    store = await Store.open(f"sqlite+aiosqlite:///{tmp_path}/holdfast.db")
+    plan = Plan.model_validate(plan_document("shop"))
+    new = NewExecution(plan_json=canonical_json(plan), workflow_id=run_workflow_id("shop"), run_id="1")
+    await store.create_execution(new, plan, Timing())
+    yield run_workflow_id("shop")
+    await store.close()
+
+
+def database(folder: Path) -> dict[str, str]:
+    return {"HOLDFAST_DATABASE_URL": f"sqlite+aiosqlite:///{folder}/holdfast.db"}
+
+
+def test_every_command_that_prints_facts_has_it() -> None:
+    """A new command as well, unless it is said here why not."""
+    with_json = {
+        name
+        for name, command in cli.commands.items()
+        for parameter in command.params
+        if isinstance(parameter, click.Option) and parameter.name == "as_json"
+    }
+    assert with_json == set(cli.commands) - NOT_FACTS
+    assert {name for name, *_ in [*FACTS, *ERRORS]} | {"watch", "cancel", "status"} == with_json | {"schema"}
+
+
+FACTS: list[tuple[str, ...]] = [
+    ("init",),
+    ("init", "--output", "new.yaml"),
+    ("validate", SHOP),
+    ("preview", SHOP),
+    ("schema",),
+    ("list",),
+    ("faults",),
+    ("unhalt",),
+    ("status", "shop"),
+    ("logs", "shop"),
+    ("server", "--no-ui", "--database", "temporal.db", "--config", "server.yaml"),
+    ("lab", "--free-ports"),
+]
+
+
+@pytest.mark.usefixtures("store")
+@pytest.mark.parametrize("arguments", FACTS, ids=" ".join)
+async def test_facts_are_json_and_nothing_else(ask: Ask, tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    """One document, exit code 0."""
+    (tmp_path / "server.yaml").write_text("port: 0\nui_port: 0\n")
+    wanted = () if arguments[0] == "schema" else ("--json",)
+    code, out, err = await ask(*arguments, *wanted, **AWAY, **database(tmp_path))
+    assert code == 0, err
+    assert isinstance(json.loads(out), dict | list)
+
+
+ERRORS: list[tuple[str, ...]] = [
+    ("init", "--output", "there.yaml"),
+    ("init", "--lab", "http://127.0.0.1:1"),
+    ("list",),
+    ("faults",),
+    ("recover",),
+    ("halt", "--reason", "a fire"),
+    ("unhalt",),
+    ("status", "nobody"),
+    ("logs", "nobody"),
+    ("compare", "shop", "nobody"),
+    ("watch", "nobody"),
+    ("cancel", "nobody"),
+    ("server", "--config", "there.yaml"),
+    ("lab", "--topology", "there.yaml"),
+    ("validate", "there.yaml"),
+    ("preview", "there.yaml"),
+    ("preview", "wrong.yaml"),
+]
+
+
+@pytest.mark.parametrize("arguments", ERRORS, ids=" ".join)
+async def test_errors_are_json_too(ask: Ask, tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    """With the exit code that the process has; of a plan, every problem."""
+    (tmp_path / "there.yaml").write_text("a: [\n")
+    (tmp_path / "wrong.yaml").write_text("name: shop\n")
+    code, out, err = await ask(*arguments, "--json", **AWAY)
+    facts = json.loads(out)
+    assert code in (2, 3)
+    if arguments[0] in ("validate", "preview"):
+        assert facts["valid"] is False
+        assert facts["problems"]
+        return
+    assert facts["exit_code"] == code
+    assert facts["message"] in err
+    assert facts["hint"] in err
+    assert facts["hint"]
+
+
+async def test_wrong_use_is_told_on_standard_error_alone(ask: Ask) -> None:
+    """Nothing has begun, so there are no facts."""
+    code, out, err = await ask("list", "--json", "--limt", "3")
+    assert (code, out) == (2, "")
+    assert "--limit" in err
+
+
+@pytest.mark.usefixtures("stand_ins")
+async def test_watching_and_cancelling_a_run_as_json(ask: Ask, begin: Callable[[str], Any]) -> None:
+    """A line for each change, the outcome last; and the same outcome from the command that ended it."""
+    run = await begin(WAITS)
+    name = run.id.rpartition("/")[2]
+    watching = asyncio.create_task(ask("watch", name, "--json"))
+    status: dict[str, Any] = {}
+    while not status.get("phases"):
+        code, out, err = await ask("status", name, "--json")
+        assert code == 0, err
+        status = json.loads(out)
+    cancelled = await ask("cancel", name, "--json", "--no-wait")
+    assert json.loads(cancelled[1])["workflow_id"] == run.id
+    code, out, err = await watching
+    *states, outcome = [json.loads(line) for line in out.splitlines()]
+    assert code == outcome["exit_code"] == 130
+    assert (outcome["status"], outcome["recovery"]) == ("cancelled", "verified")
+    assert all("phase" in state for state in states)
+    code, out, err = await ask("cancel", name, "--json")
+    assert (code, json.loads(out)) == (0, outcome)

@@ -1,0 +1,116 @@
+"""`holdfast recover`, `halt` and `unhalt` as far as nobody else is needed: wrong use, questions, what is said."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from cli.main import cli
+from clients.store.store import Store
+from domain.names import fault_name, named_fault, record_id, record_of_session
+from tests.support.cli.fixtures import Start
+from tests.support.cli.stored import invoke, stored_run
+from tests.support.cli.terminal import plan_document
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("recover --direct shop.yaml --execution 7", "the peers know no executions"),
+        ("recover --all --execution 7", "give one"),
+        ("recover --within soon", "'soon' is not a duration"),
+        ("recover --direct nowhere.yaml", "nowhere.yaml: cannot be read"),
+        ("halt", "Missing option '--reason'"),
+    ],
+)
+def test_wrong_use_is_told(arguments: str, words: str) -> None:
+    """Before anybody is asked anything."""
+    result = CliRunner().invoke(cli, arguments.split())
+    assert result.exit_code == 2
+    assert words in result.output
+
+
+def away(folder: Path) -> str:
+    document = plan_document("shop")
+    document["system"]["faults"] = "http://faults.example.internal:8103"
+    document["safety"]["allowed_hosts"] = ["127.0.0.1", "faults.example.internal"]
+    path = folder / "away.yaml"
+    path.write_text(yaml.safe_dump(document))
+    return str(path)
+
+
+def test_directly_somebody_elses_machine_is_not_touched_without_a_yes(tmp_path: Path) -> None:
+    """What would happen is in the question; and a run that may be under way is warned of first."""
+    result = CliRunner().invoke(cli, ["recover", "--direct", away(tmp_path)])
+    assert result.exit_code == 2
+    for words in ("whether a run is under way cannot be told", "faults.example.internal:8103", "say --yes"):
+        assert words in result.output
+
+
+def without_a_server(folder: Path) -> dict[str, str]:
+    return {"TEMPORAL_ADDRESS": "127.0.0.1:1", "HOLDFAST_DATABASE_URL": f"sqlite+aiosqlite:///{folder}/holdfast.db"}
+
+
+@pytest.mark.usefixtures("store")
+async def test_without_a_server_recover_says_what_still_can_be_done(holdfast: Start, tmp_path: Path) -> None:
+    """Windows may be running, which only the server knows: nothing is closed behind their backs."""
+    terminal = await holdfast("recover", "--all", **without_a_server(tmp_path))
+    assert await terminal.end() == 3
+    assert "`holdfast recover --direct PLAN` asks the peers alone" in terminal.text
+
+
+async def test_halting_holds_although_the_server_is_away(holdfast: Start, tmp_path: Path, store: Store) -> None:
+    """No new run begins; that the others could not be ended is an error."""
+    terminal = await holdfast("halt", "--reason", "a fire", **without_a_server(tmp_path))
+    assert await terminal.end() == 3
+    assert "a fire. New runs are refused until `holdfast unhalt`" in terminal.text
+    halt = await store.halted()
+    assert halt is not None
+    assert halt.reason == "a fire"
+
+
+async def test_everything_that_lists_runs_says_that_they_are_halted(store: Store) -> None:
+    """On standard error, so that JSON stays what it is."""
+    await stored_run(store)
+    await store.halt("a fire", "ada")
+    listed = await invoke("list", "--json")
+    assert "by ada: a fire" in listed.stderr
+    assert len(json.loads(listed.stdout)) == 1
+    faults = await invoke("faults", "--json")
+    assert json.loads(faults.stdout)["halted"]["reason"] == "a fire"
+    assert "by ada: a fire" in (await invoke("faults")).output
+    opened = await invoke("unhalt", "--json")
+    assert json.loads(opened.stdout)["was"]["by"] == "ada"
+    assert (await invoke("list")).stderr == ""
+    assert "nothing was halted" in (await invoke("unhalt")).output
+
+
+@pytest.mark.parametrize("service", ["reviews", "a", "my-hf-1-service", "s" * 63])
+def test_names_at_the_peers_tell_whose_they_are(service: str) -> None:
+    """Whatever `fault_name` and `record_id` make is read back; a name that is cut still finds its service."""
+    execution_id = (int(datetime.now(UTC).timestamp()) << 21) + 5
+    name = fault_name(execution_id, service, "01a1fae8-64ee-714e-8278-c8dd898c75b9", 2)
+    told = named_fault(name)
+    assert told is not None
+    assert told.execution_id == execution_id
+    assert told.is_in(service)
+    assert not told.is_in("another")
+    assert record_of_session(f"{record_id(execution_id)}-{service}") == (record_id(execution_id), execution_id)
+
+
+@pytest.mark.parametrize("name", ["blade-0123456789ab", "hf-", "hf-1-reviews", "xhf-1-reviews-00000000-1"])
+def test_names_of_others_are_not_ours(name: str) -> None:
+    """They are nobody's fault of a run."""
+    assert named_fault(name) is None
+    assert record_of_session("rec-20260101-000000-01234567") is None
+
+
+def test_within_is_a_duration() -> None:
+    """As plans write it."""
+    (option,) = [one for one in cli.commands["recover"].params if one.name == "within"]
+    assert option.type.convert("90s", option, None) == timedelta(seconds=90)

@@ -1,0 +1,33 @@
+"""`holdfast worker` as a process."""
+
+from __future__ import annotations
+
+import signal
+import socket
+from pathlib import Path
+
+from clients.temporal.embedded import DevServerSettings, embedded_server
+from tests.support.cli.fixtures import Start
+
+
+async def test_a_worker_waits_for_a_server_that_is_not_up_yet(holdfast: Start, tmp_path: Path) -> None:
+    """Whoever starts both at once need not know which one is faster."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port = found.getsockname()[1]
+    worker = await holdfast("worker", TEMPORAL_ADDRESS=f"127.0.0.1:{port}")
+    await worker.until("trying again")
+    settings = DevServerSettings(port=port, ui_port=0, database_file=str(tmp_path / "temporal.db"))
+    async with embedded_server(settings, ui=False) as server:
+        assert server.address == f"127.0.0.1:{port}"
+        await worker.until("worker ready", patience=60)
+        worker.signal(signal.SIGTERM)
+        assert await worker.end() == 0
+
+
+async def test_a_worker_that_waits_for_a_server_can_be_ended(holdfast: Start) -> None:
+    """Not only after its patience."""
+    worker = await holdfast("worker", TEMPORAL_ADDRESS="127.0.0.1:9")
+    await worker.until("trying again")
+    worker.signal(signal.SIGINT)
+    assert await worker.end() == 0

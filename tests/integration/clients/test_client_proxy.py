@@ -1,0 +1,273 @@
+"""The proxy's wire contract, from our side."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from clients.peers.fixtures import refuse_unsound
+from clients.peers.proxy import ProxyClient
+from clients.peers.proxy_wire import AnalysisStatus
+from domain.errors import ErrorCode, HoldfastError
+from domain.traffic.exchange import Rule
+from tests.support.clients.fixtures import Peer
+from tests.support.paths import SHARED
+
+SECONDS = timedelta(seconds=5)
+UPSERT = SHARED / "train-ticket" / "fixtures-upsert-exec-8.json"
+
+
+def rule(service: str = "a", member: str = "chaos.a.remove=1", **changes: Any) -> Rule:
+    return Rule(**({"service": service, "method": "GET", "path": "/api/x", "token": member, "status": 503} | changes))
+
+
+async def analyze(peer: Peer, answer: dict[str, Any], execution_id: int = 42) -> Any:
+    peer.answers["POST /api/request-patterns/analyze"] = answer
+    async with ProxyClient(peer.url) as proxy:
+        return await proxy.analyze(
+            req_def_id=7, namespace="shop", services=["a", "b"], execution_id=execution_id, duration_seconds=600
+        )
+
+
+async def test_the_analyze_call_is_exactly_this(peer: Peer) -> None:
+    """The typo `excution_id` is the peer's key, and it rejects any field that it does not know."""
+    await analyze(peer, {"success": True, "data": {"taskId": "task_1", "status": "INITIALIZING", "execution_id": 42}})
+    assert json.loads(peer.seen[0][3]) == {
+        "reqDefId": 7,
+        "namespace": "shop",
+        "serviceList": ["a", "b"],
+        "excution_id": 42,
+        "durationSec": 600,
+        "autoTriggerRequest": False,
+        "requestDelaySeconds": 0,
+        "requestCount": 1,
+    }
+
+
+async def test_an_analysis_of_another_execution_is_a_conflict(peer: Peer) -> None:
+    """The proxy deduplicates across executions: taking the answer for ours would mix two runs."""
+    with pytest.raises(HoldfastError) as raised:
+        await analyze(peer, {"success": True, "data": {"taskId": "t", "status": "X", "execution_id": 41}})
+    assert raised.value.code is ErrorCode.ANALYZE_CONFLICT
+
+
+async def test_a_placeholder_without_execution_is_ours(peer: Peer) -> None:
+    """A repetition within the deduplication may get a reply whose execution is null."""
+    task = await analyze(
+        peer, {"success": True, "data": {"taskId": "t", "status": "ROLLING_UPDATE", "execution_id": None}}
+    )
+    assert task.task_id == "t"
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        ({"success": False, "error": {"code": "500", "message": "no"}}, ErrorCode.ANALYZE_FAILED),
+        ({"success": True, "data": {"status": "X"}}, ErrorCode.ANALYZE_FAILED),
+        ({"success": True, "data": [1]}, ErrorCode.PEER_GARBAGE),
+        ({"success": True}, ErrorCode.PEER_GARBAGE),
+    ],
+)
+async def test_an_analysis_that_did_not_start_is_told(peer: Peer, answer: dict[str, Any], code: ErrorCode) -> None:
+    """Nothing is polled for ten minutes that never began."""
+    with pytest.raises(HoldfastError) as raised:
+        await analyze(peer, answer)
+    assert raised.value.code is code
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        ("NOT_FOUND", AnalysisStatus.NOT_FOUND),
+        ("COMPLETED", AnalysisStatus.COMPLETED),
+        ("WHATEVER_COMES", AnalysisStatus.OTHER),
+        (None, AnalysisStatus.OTHER),
+    ],
+)
+async def test_states_of_an_analysis(peer: Peer, status: str | None, expected: AnalysisStatus) -> None:
+    """An unknown task is a state, and an unknown state no crash."""
+    peer.answers["GET /api/request-patterns/tasks/t"] = {"success": True, "data": {"taskId": "t", "status": status}}
+    async with ProxyClient(peer.url) as proxy:
+        assert (await proxy.analysis("t")).status is expected
+
+
+async def test_recorded_requests_keep_their_raw_path(peer: Peer) -> None:
+    """Percent-encoding stays, the query is no part of the path, nulls and lists are read."""
+    mode = {
+        "method": "GET",
+        "url": "http://a:8080/api/x%20y/1?q=%2F",
+        "requestHeaders": {"baggage": ["m=1", "n=2"], "accept": "*/*", "x": None},
+        "responseStatus": None,
+        "responseHeaders": None,
+        "responseBody": None,
+        "requestBody": None,
+    }
+    peer.answers["GET /api/request-patterns/tasks/t"] = {
+        "success": True,
+        "data": {
+            "status": "COMPLETED",
+            "requestPatterns": [{"serviceName": "a", "requestMode": [mode]}, {"serviceName": "b", "requestMode": None}],
+        },
+    }
+    async with ProxyClient(peer.url) as proxy:
+        patterns = (await proxy.analysis("t")).patterns
+    (exchange,) = patterns[0].exchanges
+    assert exchange.path == "/api/x%20y/1"
+    assert exchange.request_headers == {"baggage": "m=1,n=2", "accept": "*/*"}
+    assert (exchange.response_status, exchange.response_body) == (200, "")
+    assert patterns[1].exchanges == []
+
+
+@pytest.mark.parametrize(
+    ("data", "count"),
+    [([], 0), (None, 0), ({"url": "http://localhost:1/a", "method": "GET", "statusCode": 200}, 1), ([{}, {}], 2)],
+)
+async def test_replays_come_in_many_shapes(peer: Peer, data: Any, count: int) -> None:
+    """A list, one object, nothing, or objects full of nulls; never an exception that would skip recovery."""
+    peer.answers["POST /api/request-patterns/replay"] = {"success": True, "data": data}
+    async with ProxyClient(peer.url) as proxy:
+        answers = await proxy.replay(execution_id=42, namespace="shop", service="a", longest=SECONDS)
+    assert len(answers) == count
+    assert json.loads(peer.seen[0][3]) == {"excution_id": 42, "namespace": "shop", "service_name": "a"}
+
+
+async def test_a_refused_replay_is_a_failed_one(peer: Peer) -> None:
+    """200 with success=false is a failure with the peer's own words."""
+    peer.answers["POST /api/request-patterns/replay"] = {
+        "success": False,
+        "error": {"code": "500", "message": "no pod"},
+    }
+    async with ProxyClient(peer.url) as proxy:
+        with pytest.raises(HoldfastError, match="no pod") as raised:
+            await proxy.replay(execution_id=42, namespace="shop", service="a", longest=SECONDS)
+    assert raised.value.code is ErrorCode.REPLAY_FAILED
+
+
+async def test_an_upsert_is_bare_and_has_one_token_an_item(peer: Peer) -> None:
+    """Only listed fields, only the content type, no line break in a body."""
+    peer.answers["POST /api/fixtures/upsert"] = {"upserted": 1, "expiresAt": "2025-09-05T11:40:00Z"}
+    headers = {"Content-Type": "application/json", "set-cookie": "x"}
+    async with ProxyClient(peer.url) as proxy:
+        sent = await proxy.upsert_rules(
+            namespace="shop",
+            record_id="hf1x",
+            ttl_seconds=60,
+            rules=[rule(headers=headers, body='{\n "a": 1\r\n}')],
+            longest=SECONDS,
+        )
+    assert sent == 1
+    assert json.loads(peer.seen[0][3]) == {
+        "namespace": "shop",
+        "recordId": "hf1x",
+        "ttlSec": 60,
+        "items": [
+            {
+                "serviceName": "a",
+                "method": "GET",
+                "path": "/api/x",
+                "baggageTokens": ["chaos.a.remove=1"],
+                "respStatus": 503,
+                "respHeaders": {"Content-Type": ["application/json"]},
+                "respBody": '{  "a": 1 }',
+            }
+        ],
+    }
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        ((400, ""), ErrorCode.RULES_REJECTED),
+        ((500, ""), ErrorCode.PEER_ERROR),
+        ({"oops": 1}, ErrorCode.PEER_GARBAGE),
+    ],
+)
+async def test_an_upsert_that_fails_is_told_apart(peer: Peer, answer: Any, code: ErrorCode) -> None:
+    """400 says no; after 500 some rules may be on."""
+    peer.answers["POST /api/fixtures/upsert"] = answer
+    async with ProxyClient(peer.url) as proxy:
+        with pytest.raises(HoldfastError) as raised:
+            await proxy.upsert_rules(
+                namespace="shop", record_id="hf1x", ttl_seconds=60, rules=[rule()], longest=SECONDS
+            )
+    assert raised.value.code is code
+
+
+@pytest.mark.parametrize(
+    ("rules", "words"),
+    [
+        ([], "no rules"),
+        ([rule(status=0)], "status 0"),
+        ([rule(status=600)], "status 600"),
+        ([rule(member="a b")], "token"),
+        ([rule(path="/a&b")], "escapes"),
+        ([rule(path="/a b")], "never acts"),
+        ([rule(path="/ä")], "never acts"),
+        ([rule(path="")], "never acts"),
+        ([rule(path="/a?b")], "never acts"),
+        ([rule(member="chaos.a"), rule("b", member="chaos.a.b")], "part of"),
+    ],
+)
+def test_rules_that_would_not_act_are_refused_unsent(rules: list[Rule], words: str) -> None:
+    """The proxy would take each of them, and do something else than meant."""
+    with pytest.raises(HoldfastError, match=words) as raised:
+        refuse_unsound(rules)
+    assert raised.value.code is ErrorCode.RULES_REJECTED
+
+
+@pytest.mark.parametrize(
+    ("answer", "active"),
+    [
+        ({"recordId": "hf1x-a", "exists": True, "serviceName": "a"}, {"a"}),
+        ({"recordId": "hf1x-a", "exists": True, "matches": [{"id": "hf1x-abc"}]}, set()),
+        ({"recordId": "hf1x-a", "exists": False}, set()),
+        ({"recordId": "hf1x-a", "exists": "yes", "serviceName": "a"}, set()),
+    ],
+)
+async def test_only_an_exact_session_counts(peer: Peer, answer: Any, active: set[str]) -> None:
+    """The peer searches by prefix; a match of something longer says nothing about this service."""
+    peer.answers["GET /api/fixtures/record/hf1x-a/status"] = answer
+    async with ProxyClient(peer.url) as proxy:
+        assert await proxy.rules_active(record_id="hf1x", services=["a"]) == active
+
+
+async def test_a_session_s_name_leads_nowhere_else(peer: Peer) -> None:
+    """It may be anybody's."""
+    peer.answers["DELETE /api/fixtures/record/../all"] = {"deleted": True}
+    async with ProxyClient(peer.url) as proxy:
+        await proxy.delete_rules("../all")
+    assert peer.seen[0][1] == "/api/fixtures/record/..%2Fall"
+
+
+async def test_a_check_that_does_not_say_is_no_clean_bill(peer: Peer) -> None:
+    """Without a clear answer a service does not count as free of sidecars."""
+    peer.answers["GET /api/interceptions/check/shop/a"] = {"success": True, "data": {}}
+    async with ProxyClient(peer.url) as proxy:
+        with pytest.raises(HoldfastError) as raised:
+            await proxy.check(namespace="shop", service="a")
+    assert raised.value.code is ErrorCode.PEER_GARBAGE
+
+
+@pytest.mark.skipif(not UPSERT.exists(), reason="the recorded data is not beside the project")
+def test_real_rules_are_refused_for_what_is_wrong_with_them() -> None:
+    """A body captured from the original: 8 of its 18 rules have status 0, which the proxy turns into 500."""
+    items = json.loads(UPSERT.read_text())["items"]
+    reasons = []
+    for item in items:
+        one = rule(
+            item["serviceName"],
+            item["baggageTokens"][0],
+            path=item["path"],
+            status=item["respStatus"],
+            body=item["respBody"],
+        )
+        try:
+            refuse_unsound([one])
+        except HoldfastError as error:
+            reasons.append(error.message)
+    # Each for exactly this and nothing else; the ten others can be sent as they are.
+    assert [reason.split(" has ", 1)[1] for reason in reasons] == ["status 0, which becomes 500"] * 8
+    assert len(items) == 18

@@ -1,0 +1,31 @@
+"""A store with a run in it, and commands that are asked about it in this process."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from click.testing import CliRunner
+
+from cli.main import cli
+from clients.store.store import Store
+from domain.executions.execution import Execution, NewExecution
+from domain.names import run_workflow_id
+from domain.plans.canonical import canonical_json
+from domain.plans.plan import Plan
+from domain.timing import Timing
+from tests.support.cli.terminal import plan_document
+
+RUN_ID = "01a1fae8-64ee-714e-8278-c8dd898c75b9"
+"""Of version 7: made at 2026-11-20 21:41:36 UTC."""
+
+
+async def stored_run(store: Store) -> Execution:
+    plan = Plan.model_validate(plan_document("shop"))
+    new = NewExecution(plan_json=canonical_json(plan), workflow_id=run_workflow_id("shop"), run_id=RUN_ID)
+    return await store.create_execution(new, plan, Timing())
+
+
+async def invoke(*arguments: str) -> Any:
+    """In a thread, because the command has an event loop of its own."""
+    return await asyncio.to_thread(CliRunner().invoke, cli, list(arguments))

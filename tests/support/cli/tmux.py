@@ -1,0 +1,119 @@
+"""A real terminal without anybody before it: a command in tmux, its screen as a person would see it."""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Self
+
+import pytest
+
+from tests.support.cli.terminal import PATIENCE, clean_environment
+from tests.support.paths import ROOT
+
+_CONFIG = """
+set -g remain-on-exit on
+set -g remain-on-exit-format ""
+set -g status off
+set -g history-limit 5000
+set -g default-terminal screen-256color
+"""
+
+
+class Tmux:
+    """One `holdfast` command in a terminal of its own. Its server is ours alone, and ends with it."""
+
+    def __init__(self, folder: Path, work: Path, env: dict[str, str]) -> None:
+        self._folder = folder
+        self._code = folder / "code"
+        self._work = work
+        self._env = clean_environment() | {"LC_ALL": "C.UTF-8", "COLORTERM": ""} | env
+        for name in ("NO_COLOR", "TMUX"):
+            if name not in env:
+                self._env.pop(name, None)
+
+    @classmethod
+    async def start(
+        cls, *arguments: str, folder: Path, env: dict[str, str], width: int = 150, height: int = 50, term: str = ""
+    ) -> Self:
+        """Begin, with another TERM if that is asked for. Skips the test where there is no tmux."""
+        if shutil.which("tmux") is None:
+            pytest.skip("tmux is not installed: the live view cannot be driven in a terminal")
+        # Not the test's own folder: a socket's path may have 107 characters.
+        tmux = cls(Path(tempfile.mkdtemp(prefix="hf-tmux-")), folder, env)
+        (tmux._folder / "conf").write_text(_CONFIG)
+        command = shlex.join([sys.executable, str(ROOT / "starter.py"), *arguments])
+        command = f"env TERM={term} {command}" if term else command
+        # tmux itself misses an exit code at times: of a process that ends just when its terminal does. The shell must
+        # outlive the Ctrl-C that is meant for the command.
+        command = f"trap : INT; {command}; echo $? >{shlex.quote(str(tmux._code))}"
+        await tmux._do("-f", str(tmux._folder / "conf"), "new-session", "-d", f"-x{width}", f"-y{height}", command)
+        return tmux
+
+    async def screen(self, *, colours: bool = False, history: bool = False) -> str:
+        """What stands on the terminal now; with everything that has left it at its top."""
+        more = (["-e"] if colours else []) + (["-S", "-"] if history else [])
+        return await self._do("capture-pane", "-p", "-J", *more)
+
+    async def until(self, words: str | Callable[[str], bool], patience: float = PATIENCE) -> str:
+        """The first screen that has these words, or is as it should be."""
+        shown = ""
+        try:
+            async with asyncio.timeout(patience):
+                while True:
+                    shown = await self.screen()
+                    if words in shown if isinstance(words, str) else words(shown):
+                        return shown
+                    assert not await self.ended(), f"ended before it showed {words!r}:\n{shown}"
+                    await asyncio.sleep(0.05)
+        except TimeoutError as error:
+            raise AssertionError(f"did not show {words!r}:\n{shown}") from error
+
+    async def ended(self) -> bool:
+        """Whether the command has."""
+        return bool(self._exit_code())
+
+    async def end(self, patience: float = PATIENCE) -> int:
+        """Wait for its end; its exit code."""
+        async with asyncio.timeout(patience):
+            while not (code := self._exit_code()):
+                await asyncio.sleep(0.05)
+        return int(code)
+
+    def _exit_code(self) -> str:
+        return self._code.read_text().strip() if self._code.exists() else ""
+
+    async def on_its_own_screen(self) -> bool:
+        """Whether it has taken the terminal for itself."""
+        return await self._ask("#{alternate_on}") == "1"
+
+    async def press(self, key: str) -> None:
+        await self._do("send-keys", key)
+
+    async def resize(self, width: int, height: int) -> None:
+        await self._do("resize-window", f"-x{width}", f"-y{height}")
+
+    async def close(self) -> None:
+        await self._do("kill-server", check=False)
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    async def _ask(self, what: str) -> str:
+        return (await self._do("display-message", "-p", what)).strip()
+
+    async def _do(self, *arguments: str, check: bool = True) -> str:
+        process = await asyncio.create_subprocess_exec(
+            *("tmux", "-u", "-S", str(self._folder / "socket"), *arguments),
+            cwd=self._work,
+            env=self._env,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        out, err = await process.communicate()
+        assert not check or process.returncode == 0, f"tmux {arguments}: {err.decode()}"
+        return out.decode()

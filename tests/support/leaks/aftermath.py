@@ -1,0 +1,133 @@
+"""What is wrong after a run has ended, however it did: the lab's log first, then whether the record agrees with it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from domain.errors import ErrorCode
+from domain.executions.execution import Phase, Recovery, RunStatus
+from domain.names import WorkflowType
+from lab import Lab, LabSettings, PortChoice
+from tests.support.leaks import checker
+from tests.support.leaks.duo import BRISK, FAULTS, ONCE, PATIENCE, TOPOLOGY, Duo
+from tests.support.leaks.places import Moment, windows_of
+from tests.support.leaks.stages import Run, Stage, reached
+from tests.support.runs.bench import until
+from worker import running
+
+AT_ONCE = 2
+"""Runs beside each other in one test, each with its own lab: they mostly wait."""
+
+Ending = tuple[RunStatus, ErrorCode | None]
+"""How the record says that a run ended."""
+
+
+@asynccontextmanager
+async def duo(temporal: Client, folder: Path, stage: Stage, settings: LabSettings = BRISK) -> AsyncIterator[Duo]:
+    """A bench of its own, whose peers hold its runs at a stage."""
+    folder.mkdir()
+    async with Lab(TOPOLOGY, settings=settings, ports=PortChoice.FREE) as lab, Duo(temporal, lab, folder) as bench:
+        lab.misbehave(stage.holding)
+        yield bench
+
+
+async def held_at(bench: Duo, run: Run, stage: Stage) -> Run:
+    """Wait until a run is held at a stage, its peers at work; the workflow that it belongs to."""
+    found = await reached(bench.temporal, run, stage)
+
+    async def at_work() -> bool:
+        return stage.asked is None or bench.lab.calls[stage.asked] > 0
+
+    await until(at_work, f"{stage.asked} asked for", PATIENCE)
+    return found
+
+
+@asynccontextmanager
+async def working(bench: Duo, *, down: bool) -> AsyncIterator[asyncio.subprocess.Process | None]:
+    """A worker: in this process, or, when it is to be killed, in one of its own."""
+    if down:
+        worker = await bench.dying_worker("when the test says so", Moment.BEFORE)
+        await bench.until_polled()
+        yield worker
+        return
+    async with running(bench.temporal, bench.settings):
+        await bench.until_polled()
+        yield None
+
+
+@asynccontextmanager
+async def sweeping(bench: Duo) -> AsyncIterator[None]:
+    """The sweeper, as its schedule would start it, again and again."""
+
+    async def sweep() -> None:
+        while True:
+            # Between two sweeps the worker may be shut down by the test.
+            with suppress(RPCError):
+                await bench.temporal.execute_workflow(
+                    WorkflowType.SWEEPER, id=f"sweep/{bench.name}", task_queue=bench.settings.task_queue
+                )
+            await asyncio.sleep(0.5)
+
+    task = asyncio.create_task(sweep())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def left_by(bench: Duo, *runs: Run, held: bool = True, spare_rules: int = 0, pairs: bool = False) -> list[str]:
+    """What the lab's log says against these runs, all of them over.
+
+    `held`: nobody took a window away from them. `pairs`: they verified their pair with two real faults, once.
+    """
+    seen = await checker.look(bench.lab.addresses.admin)
+    found = [
+        *checker.still_on(seen),
+        *checker.at_once(seen.log, faults=FAULTS),
+        *checker.done_twice(seen, runs=len(runs), spare_rules=spare_rules, spare_faults=int(pairs), once=ONCE),
+    ]
+    found += checker.by_itself(seen.log)
+    if held:
+        found += checker.unheld(seen.log, await windows_of(bench.temporal, *runs))
+    return found
+
+
+async def untrue(bench: Duo, run: Run, ending: Ending, *, alone: bool = True, held: bool = True) -> list[str]:
+    """What the record says of a run, and is not so.
+
+    `alone`: everything in the lab's log is this run's. `held`: nobody took a window away from it. Else it ends without
+    that window, and only its recovery says when all was off.
+    """
+    seen = await checker.look(bench.lab.addresses.admin)
+    record = await bench.store.latest_execution_of(run.id)
+    closed = (await run.describe()).close_time
+    own = seen.log if alone else []
+    if record is None:
+        # Its time was over before its first activity. Then it has done nothing.
+        return ["no record, and something was on"] if own or ending[0] is not RunStatus.TIMED_OUT else []
+    assert isinstance(closed, datetime)
+    found = []
+    if held and record.run_status in (RunStatus.CANCELLED, RunStatus.COMPLETED):
+        found += checker.on_after(own, closed, f"the run had ended as {record.run_status}")
+    if record.finished_at is not None and record.recovery is Recovery.VERIFIED:
+        found += checker.on_after(own, record.finished_at, "recovery had been verified")
+    if (record.run_status, record.error_code) != ending:
+        found.append(f"recorded as {record.run_status}, {record.error_code}: {record.error_message}")
+    last = {RunStatus.CANCELLED: Phase.CANCELLED, RunStatus.COMPLETED: Phase.DONE}
+    if record.status is not last.get(record.run_status, Phase.FAILED):
+        found.append(f"{record.run_status}, and the last phase is {record.status}")
+    touched = bool(own)
+    if touched and not checker.still_on(seen) and record.recovery is not Recovery.VERIFIED:
+        found.append(f"recovery {record.recovery}, yet the lab says that all is off")
+    if not touched and record.recovery is Recovery.UNVERIFIED:
+        found.append("recovery unverified, and nothing was ever on")
+    return found

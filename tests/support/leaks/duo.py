@@ -1,0 +1,183 @@
+"""The smallest system with a pair in it: an entry and two services, small enough to enumerate everything.
+
+Without the left service the entry asks the right one under a path that healthy traffic never uses, and when that fails
+as well under one more: so that a run has three rounds of discovery, and two real faults at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
+from temporalio.client import Client, WorkflowHandle
+
+from domain.executions.execution import RunSummary
+from domain.names import WorkflowType
+from lab import Kind, Lab, LabSettings, Topology
+from tests.support.paths import ROOT
+from tests.support.runs.bench import THIS_MACHINE, Bench, until
+
+PATIENCE = 150
+"""Seconds until a place counts as never reached: workers are processes, and several are started at once."""
+
+LEFT, RIGHT = "left", "right"
+REQUESTS = 2
+"""Per case."""
+
+TOPOLOGY = Topology.model_validate(
+    {
+        "namespace": "duo",
+        "entry": "front",
+        "services": [
+            {
+                "name": "front",
+                "routes": [{"path": "/api/page", "body": {"page": "front"}}],
+                "calls": [
+                    {
+                        "service": LEFT,
+                        "path": "/api/left",
+                        "timeout": "3s",
+                        "fallbacks": [
+                            {"service": RIGHT, "path": "/api/spare"},
+                            {"service": RIGHT, "path": "/api/last"},
+                        ],
+                    },
+                    {"service": RIGHT, "path": "/api/right", "timeout": "3s", "fallback": {"source": "fallback"}},
+                ],
+                # Planted: each is optional, but not both.
+                "needs_one_of": [[LEFT, RIGHT]],
+            },
+            {"name": LEFT, "routes": [{"path": "/api/left", "body": {"side": LEFT}}]},
+            {
+                "name": RIGHT,
+                "routes": [
+                    {"path": "/api/right", "body": {"side": RIGHT}},
+                    {"path": "/api/spare", "body": {"side": RIGHT}},
+                    {"path": "/api/last", "body": {"side": RIGHT}},
+                ],
+            },
+        ],
+    }
+)
+
+FAULTS = 2
+"""At once: those of its pair, which discovery breaks for real."""
+
+ONCE = {Kind.RECORDING: 2, Kind.FAULT: 4}
+"""How often something comes on in one of its services: its own fault, that of the pair, and one more for the calls that
+each of these showed."""
+
+TOKENS = ["", "chaos.left.remove=1", "chaos.right.error=1", "chaos.left.remove=1,chaos.right.error=1"]
+"""The baggage headers of its four cases; the first is the baseline's, and that of the steady state."""
+
+BRISK = LabSettings(
+    rollout=0.1, fault_start=0.1, fault_stop=0.1, execute_wait=0.02, collect=30, collect_quiet=0.8, replay_timeout=2
+)
+"""Its proxy waits for traffic longer than anybody needs to notice that a worker has died, as the real one does."""
+
+PATIENT = BRISK.model_copy(update={"dedupe_seconds": 9.0})
+"""As BRISK, and equal analyses are one for as long as Holdfast takes for sure, too.
+
+Of no use where a second run is to follow at once.
+"""
+
+
+PAIR = "3"
+"""The index of its pair, at the end of the names of that pair's real faults."""
+
+
+class Duo(Bench):
+    """A bench for it, whose workers allow a pair with two real faults."""
+
+    def __init__(self, temporal: Client, lab: Lab, folder: Path) -> None:
+        super().__init__(temporal, lab, folder)
+        self.settings = self.settings.model_copy(update={"max_active_faults": FAULTS})
+
+    def plan(self, **changes: Any) -> dict[str, Any]:
+        """Both services, one broken by removal and one by errors. No case is judged by how long it takes."""
+        addresses = self.lab.addresses
+        plan = {
+            "name": self.name,
+            "system": {
+                "namespace": "duo",
+                "proxy": addresses.proxy,
+                "faults": addresses.faults,
+                "services": addresses.services,
+                "stability": {"kind": "http", "path": "/health"},
+            },
+            "request": {"url": f"{addresses.entry}/api/page", "timeout": "9s"},
+            "services": [{"name": LEFT, "fault": "remove"}, {"name": RIGHT, "fault": "error"}],
+            "load": {"requests": REQUESTS, "concurrency": 2},
+            "slo": {"error_rate": "1%"},
+            # Never trips: the entry is not touched. But it is watched, so that this is part of a run, too.
+            "stop": {"health": {"url": f"{addresses.entry}/health"}},
+        }
+        return plan | changes
+
+    async def start_limited(self, plan: dict[str, Any], limit: timedelta | None) -> WorkflowHandle[Any, Any]:
+        """Start a run that the server ends after so long."""
+        return await self.temporal.start_workflow(
+            WorkflowType.RESILIENCE_TEST,
+            {"plan": plan},
+            id=f"test/{self.name}",
+            task_queue=self.settings.task_queue,
+            execution_timeout=limit,
+            result_type=RunSummary,
+        )
+
+    @property
+    def worker_environment(self) -> dict[str, str]:
+        """Of a worker in a process of its own, with the bench's settings."""
+        return os.environ | {
+            "TEMPORAL_ADDRESS": self.temporal.service_client.config.target_host,
+            "HOLDFAST_DATABASE_URL": self.settings.database_url,
+            "HOLDFAST_TIMING": "fast",
+            "HOLDFAST_TASK_QUEUE": self.settings.task_queue,
+            "HOLDFAST_SWEEPER": "false",
+            "HOLDFAST_ALLOWED_HOSTS": THIS_MACHINE,
+            "HOLDFAST_MAX_ACTIVE_FAULTS": str(self.settings.max_active_faults),
+            # Many of them are started, so what they compile is kept, also where the environment says not to.
+            "PYTHONDONTWRITEBYTECODE": "",
+            "PYTHONPYCACHEPREFIX": sys.pycache_prefix or "",
+        }
+
+    async def dying_worker(self, *where: str) -> asyncio.subprocess.Process:
+        """A worker process that kills itself at a place (`dying_worker.py`)."""
+        with (self.folder / "dying.log").open("ab") as log:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "tests.support.leaks.dying_worker",
+                *where,
+                cwd=ROOT,
+                env=self.worker_environment,
+                stderr=log,
+            )
+        self._workers.append(process)
+        return process
+
+    async def until_polled(self) -> None:
+        """Wait until a worker is there: a process takes seconds to start, and a run's time limit would count them."""
+        request = DescribeTaskQueueRequest(
+            namespace=self.temporal.namespace,
+            task_queue=TaskQueue(name=self.settings.task_queue),
+            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
+        )
+
+        async def polled() -> bool:
+            return bool((await self.temporal.workflow_service.describe_task_queue(request)).pollers)
+
+        await until(polled, f"a worker on {self.settings.task_queue}", PATIENCE)
+
+    @property
+    def said(self) -> str:
+        """What its dying workers wrote."""
+        log = self.folder / "dying.log"
+        return log.read_text() if log.exists() else ""

@@ -1,0 +1,68 @@
+"""The server of the end-to-end tests, and what an undisturbed run on the two-service lab does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from temporalio.client import Client
+
+from cli.working import kept_bytecode
+from domain.executions.execution import RunSummary
+from lab import Lab, PortChoice
+from tests.support.leaks import checker
+from tests.support.leaks.duo import FAULTS, ONCE, PATIENT, TOPOLOGY, Duo
+from tests.support.leaks.places import Part, Place, parts_of
+from tests.support.runs.fixtures import temporal
+from worker import running
+
+__all__ = ["temporal", "undisturbed"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _bytecode() -> Iterator[None]:
+    """As the worker's own process does, because workers run in this one: every run imports the workflows anew."""
+    with kept_bytecode():
+        yield
+
+
+@dataclass(frozen=True)
+class Undisturbed:
+    """What happens when nothing happens."""
+
+    parts: list[Part]
+    summary: RunSummary
+    entry_baggage: dict[str, int]
+    """Requests at the entry, by their baggage header, without that of the analysis, which names its run."""
+
+    @property
+    def places(self) -> list[Place]:
+        """Every activity, in every workflow."""
+        return [place for part in self.parts for place in part.places]
+
+    def begins(self, activity: str) -> timedelta:
+        """When the first activity of this name is scheduled, counted from the run's beginning."""
+        times = [at for part in self.parts for place, at in part.places.items() if place.activity == activity]
+        return min(times) - self.parts[0].begun
+
+
+@pytest.fixture(scope="session")
+async def undisturbed(temporal: Client, tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
+    """One run from beginning to end."""
+    folder: Path = tmp_path_factory.mktemp("undisturbed")
+    async with Lab(TOPOLOGY, settings=PATIENT, ports=PortChoice.FREE) as lab:
+        bench = Duo(temporal, lab, folder)
+        async with running(temporal, bench.settings), bench:
+            handle = await bench.start()
+            summary = await handle.result()
+            await bench.lock_ended(handle)
+            parts = [part async for part in parts_of(temporal, handle)]
+            seen = await checker.look(lab.addresses.admin)
+    windows = [part.window for part in parts if part.window is not None]
+    assert [*checker.still_on(seen), *checker.at_once(seen.log, faults=FAULTS)] == []
+    assert checker.done_twice(seen, once=ONCE) == []
+    assert [*checker.unheld(seen.log, windows), *checker.by_itself(seen.log)] == []
+    return Undisturbed(parts, summary, checker.cases_in(seen.counters))

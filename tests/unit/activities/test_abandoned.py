@@ -1,0 +1,133 @@
+"""When an abandoned row may be settled: not while a call of its window may still switch something on."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from activities.clocks import Deadline
+from activities.recovery.orphans import close_abandoned
+from activities.toolbox import Toolbox
+from clients.secrets.values import Secrets
+from clients.store.store import Store
+from domain.executions.execution import NewExecution
+from domain.executions.windows import Closing, LedgerEntry, LedgerState, LedgerUpdate, WindowKind
+from domain.plans.canonical import canonical_json
+from domain.plans.plan import Plan
+from domain.timing import Timing
+from tests.support.plans.builders import good
+
+NOW, LONG_AGO = timedelta(seconds=1), timedelta(hours=1)
+
+
+class Nothing:
+    """A fault service at which nothing is on, this time."""
+
+    async def delete(self, _: str) -> None:
+        """It is not there."""
+
+    async def status(self, _: str) -> None:
+        """Nor is its status."""
+
+
+class Tools(Toolbox):
+    def faults(self, plan: Plan) -> Any:
+        return Nothing()
+
+
+@dataclass
+class Runs:
+    """A server that knows when a window was closed, or does not know it at all."""
+
+    closed: datetime | None
+
+    async def closed_at(self, workflow_id: str, run_id: str) -> datetime | None:
+        assert workflow_id.startswith("fault/")
+        assert run_id
+        return self.closed
+
+
+@pytest.fixture
+async def tools(tmp_path: Path) -> AsyncIterator[Tools]:
+    """With a store."""
+    store = await Store.open(f"sqlite+aiosqlite:///{tmp_path}/holdfast.db")
+    nobody = cast("Any", None)
+    yield Tools(store, Secrets({}), nobody, nobody)
+    await store.close()
+
+
+async def left(tools: Tools, run_id: str, state: LedgerState) -> LedgerEntry:
+    """The row of a fault's window that nobody holds any more."""
+    plan = Plan.model_validate(good())
+    timing = Timing(settle=timedelta(0), poll=timedelta(milliseconds=1))
+    new = NewExecution(plan_json=canonical_json(plan), workflow_id="w", run_id="1")
+    execution = await tools.store.create_execution(new, plan, timing)
+    row = LedgerEntry(
+        window_id=f"fault/{execution.execution_id}/cart",
+        run_id=run_id,
+        execution_id=execution.execution_id,
+        parent_workflow_id="w",
+        parent_run_id="1",
+        kind=WindowKind.FAULT,
+        peer_name="hf-1-cart-00000000-1",
+        close_by=datetime.now(UTC),
+    )
+    await tools.store.ledger_intent(row)
+    await tools.store.ledger_update(LedgerUpdate(window_id=row.window_id, run_id=run_id, state=state))
+    return row.model_copy(update={"state": state})
+
+
+async def closed(tools: Tools, row: LedgerEntry, since: timedelta | None) -> tuple[Closing, LedgerState]:
+    """What comes of closing it, when its window was closed so long ago, or is unknown."""
+    runs = Runs(None if since is None else datetime.now(UTC) - since)
+    closing = await close_abandoned(
+        tools, cast("Any", runs), row, Deadline.after(timedelta(seconds=30)), "sweeper", clock=lambda: datetime.now(UTC)
+    )
+    (now,) = await tools.store.ledger_of(row.execution_id)
+    return closing, now.state
+
+
+@pytest.mark.parametrize("state", [LedgerState.INTENT, LedgerState.UNVERIFIED])
+async def test_a_row_whose_call_may_still_act_is_kept(tools: Tools, state: LedgerState) -> None:
+    """Nothing is on, and that proves nothing yet: the row stays as it is, and the log says why."""
+    row = await left(tools, "1", state)
+    closing, now = await closed(tools, row, NOW)
+    assert (closing.verified, now) == (False, state)
+    assert closing.detail.startswith("nothing is on, but a call under way may switch it on until")
+    (line,) = await tools.store.log_entries(row.execution_id)
+    assert line.message == f"sweeper: {closing.detail}"
+
+
+@pytest.mark.parametrize(
+    ("state", "since"), [(LedgerState.INTENT, LONG_AGO), (LedgerState.UNVERIFIED, LONG_AGO), (LedgerState.OPEN, NOW)]
+)
+async def test_a_row_whose_call_can_no_longer_act_is_settled(
+    tools: Tools, state: LedgerState, since: timedelta
+) -> None:
+    """It was answered, or its time and the peer's are over."""
+    row = await left(tools, "1", state)
+    closing, now = await closed(tools, row, since)
+    assert (closing.verified, now) == (True, LedgerState.CLOSED)
+
+
+def version_7(ago: timedelta) -> str:
+    """A run id as the server makes them."""
+    milliseconds = int((datetime.now(UTC) - ago).timestamp() * 1000)
+    return str(uuid.UUID(int=milliseconds << 80 | 7 << 76 | 2 << 62))
+
+
+@pytest.mark.parametrize(
+    ("began", "state"), [(NOW, LedgerState.INTENT), (LONG_AGO, LedgerState.CLOSED), (None, LedgerState.CLOSED)]
+)
+async def test_a_window_that_the_server_does_not_know_is_counted_from_its_beginning(
+    tools: Tools, began: timedelta | None, state: LedgerState
+) -> None:
+    """As after the loss of a server, or of its memory of it. Run ids of older servers carry no time."""
+    row = await left(tools, "of an older server" if began is None else version_7(began), LedgerState.INTENT)
+    assert (await closed(tools, row, None))[1] is state

@@ -1,0 +1,62 @@
+"""Comparisons while a group is measured: who is looked at, and how much may be wrong."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from activities.load import comparing
+from activities.load.arms import ArmRun
+from activities.load.comparing import look_at
+from clients.http.requests import PreparedRequest
+from clients.plans.files import read_plan_file
+from domain.cases.cases import case_at
+from domain.cases.thresholds import PlanThresholds
+from domain.measuring.comparison import Finding
+from domain.measuring.samples import Taken
+from domain.measuring.statistics.sequential import Look, Wald
+from domain.plans.plan import Plan
+from domain.plans.slo import Slo
+from domain.traffic.exchange import RequestSample
+from tests.support.paths import EXAMPLES
+
+SHOP = Plan.model_validate(read_plan_file(EXAMPLES / "shop.yaml"))
+REQUEST = PreparedRequest(method="GET", url="http://127.0.0.1:1/", headers={}, body=None, timeout=1)
+
+
+def plan(**regression: Any) -> Plan:
+    slo = {"regression": regression, "overrides": [{"for": "reviews", "budget": "1s"}]}
+    return SHOP.model_copy(update={"slo": Slo.model_validate(slo)})
+
+
+def arm(of: Plan, index: int) -> ArmRun:
+    case = case_at(of.service_names, index)
+    samples = [RequestSample(latency_us=10_000 + number * 7_919 % 1_000, status=200) for number in range(400)]
+    return ArmRun(position=index, request=REQUEST, case=case, meets=PlanThresholds(of).of(case), taken=Taken([samples]))
+
+
+def test_each_case_has_its_part_of_the_runs_false_alarms(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The plan's share is for the whole run: five services make fifteen cases beside the baseline."""
+    seen: list[Wald] = []
+
+    def noted(_: Any, __: Any, wald: Wald) -> Look:
+        seen.append(wald)
+        return Look(None, None)
+
+    monkeypatch.setattr(comparing, "look", noted)
+    of = plan(false_alarms="3%", misses="20%", percentile="p50")
+    look_at(of, [arm(of, 1), arm(of, 2)], arm(of, 0))
+    assert [(one.percentile, one.alpha, one.beta) for one in seen] == [(0.5, pytest.approx(0.03 / 15), 0.2)] * 2
+
+
+def test_only_what_is_open_and_compared_is_looked_at() -> None:
+    """Not a case with a budget, nor one that is decided: it keeps its decision whatever comes after."""
+    of = plan()
+    reviews = of.service_names.index("reviews") + 1
+    cases = [arm(of, 1), arm(of, reviews), arm(of, 3)]
+    cases[2].look = decided = Look(Finding.REGRESSION, None)
+    look_at(of, cases, arm(of, 0))
+    assert cases[0].look == Look(Finding.EQUIVALENT, None)
+    assert cases[1].look is None
+    assert cases[2].look is decided

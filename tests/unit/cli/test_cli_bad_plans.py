@@ -1,0 +1,140 @@
+"""Plans as people get them wrong: every mistake has its path and a hint, and nothing is asked of anybody."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.cli.terminal import Terminal
+from tests.support.paths import ROOT
+
+PLANS = ROOT / "tests" / "plans"
+MARK = ":18999"
+"""The port of every address in the plans, put there for one that counts."""
+
+Mistake = tuple[str, str, str]
+"""Path, part of the message, part of the hint."""
+
+ONE: dict[str, Mistake] = {
+    "misspelt-section": ("saftey", "unknown field", "did you mean 'safety'?"),
+    "wrong-unit": ("request.timeout", "'5sec' is not a duration", "write '5s'"),
+    "excluded-unknown-service": ("exclude[0]", "'paymnet' is not among the services", "did you mean 'payment'?"),
+    "post-without-promise": ("request.repeatable", "a POST is sent many times", "set repeatable: true"),
+    "service-twice": ("services[2].name", "'cart' is in the plan already", "see services[0]"),
+    "service-without-fault": ("services[1].fault", "missing", "write remove, error, {delay: 3s}"),
+    "relative-url": ("request.url", "must be an absolute http://", "write it whole, for example http://"),
+    "unknown-fault-parameter": ("services[1].fault.jitter", "unknown field", "anything more is an experiment"),
+    "limit-above-timeout": ("slo.p95", "8s can never be missed: request.timeout is 5s", "raise request.timeout"),
+    "status-as-pattern": ("steady_state.status[0]", "not text ('2xx')", "for example [200, 204]"),
+}
+TEN: list[Mistake] = [
+    ("name", "'Checkout' is not valid here", "lower-case letters"),
+    ("system.namespace", "'kube-system' is never tested", "your own services"),
+    ("system.proxy", "must be an absolute http://", "write it whole"),
+    ("system.services.payment", "'10.1.2.3' is not in safety.allowed_hosts", "add the host there"),
+    ("system.stability.kind", "'k8s' is not a way to tell stability", "valid here: http, kubernetes"),
+    ("request.headers.authorization", "a secret must not stand in a plan", "for example Bearer ${env:SHOP_TOKEN}"),
+    ("request.form", "this one has json already", "leave out form, or json"),
+    ("services[1].fault.delay", "'10' needs a unit", "write '10s' or '10ms'"),
+    ("exclude[0]", "it is always measured", "leave it out"),
+    ("timeouts.waitAnalyzeTimeoutSec", "not text ('60s')", "analyze with its unit"),
+]
+ALL = {**{name: [mistake] for name, mistake in ONE.items()}, "ten-mistakes": TEN}
+SECRET = "sesame-open-thyself"  # noqa: S105 - stands in the plan, and must not be repeated
+
+
+class Everybody:
+    """Stands at every address there is: of the Temporal server, the peers, the services. Counts who comes."""
+
+    def __init__(self) -> None:
+        self.visits = 0
+        self.visited = asyncio.Event()
+        self.port = 0
+
+    async def meet(self, _: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.visits += 1
+        self.visited.set()
+        writer.close()
+
+
+@pytest.fixture
+async def everybody() -> AsyncIterator[Everybody]:
+    found = Everybody()
+    server = await asyncio.start_server(found.meet, "127.0.0.1", 0)
+    found.port = server.sockets[0].getsockname()[1]
+    yield found
+    server.close()
+    await server.wait_closed()
+
+
+@pytest.fixture
+def environment(everybody: Everybody, tmp_path: Path) -> dict[str, str]:
+    (tmp_path / "temporal.toml").touch()
+    database = f"sqlite+aiosqlite:///{tmp_path}/store/holdfast.db"
+    return {
+        "TEMPORAL_ADDRESS": f"127.0.0.1:{everybody.port}",
+        "TEMPORAL_CONFIG_FILE": str(tmp_path / "temporal.toml"),
+        "HOLDFAST_DATABASE_URL": database,
+        "CHECKOUT_TOKEN": "x",
+    }
+
+
+def written(name: str, folder: Path, everybody: Everybody) -> str:
+    """The plan in this folder, every address in it the one that counts."""
+    text = (PLANS / f"{name}.yaml").read_text()
+    assert MARK in text
+    (folder / f"{name}.yaml").write_text(text.replace(MARK, f":{everybody.port}"))
+    return f"{name}.yaml"
+
+
+async def said(*arguments: str, folder: Path, env: dict[str, str]) -> tuple[int, str]:
+    terminal = await Terminal.start(*arguments, folder=folder, env=env)
+    try:
+        return await terminal.end(), terminal.text
+    finally:
+        await terminal.close()
+
+
+@pytest.mark.parametrize("name", ALL)
+async def test_every_mistake_is_told_and_nobody_is_asked(
+    name: str, everybody: Everybody, environment: dict[str, str], tmp_path: Path
+) -> None:
+    """By `validate`, for people and as JSON, and by `run`: the same problems, exit code 2, no connection, no store."""
+    plan = written(name, tmp_path, everybody)
+    commands = (("validate", plan), ("validate", "--json", plan), ("run", "--yes", plan))
+    plain, as_json, run = await asyncio.gather(*(said(*one, folder=tmp_path, env=environment) for one in commands))
+    assert [code for code, _ in (plain, as_json, run)] == [2, 2, 2]
+    facts = json.loads(as_json[1])
+    told = {one["path"]: (one["message"], one["hint"]) for one in facts["problems"]}
+    assert len(facts["problems"]) == len(ALL[name])
+    assert set(told) == {path for path, _, _ in ALL[name]}
+    for path, message, hint in ALL[name]:
+        assert message in told[path][0]
+        assert hint in told[path][1]
+        assert f"  {path}: {told[path][0]} ({told[path][1]})\n" in plain[1]
+    assert run[1] == plain[1]
+    assert SECRET not in plain[1] + as_json[1]
+    assert everybody.visits == 0
+    assert not (tmp_path / "store").exists()
+
+
+async def test_without_its_mistake_the_plan_is_run(
+    everybody: Everybody, environment: dict[str, str], tmp_path: Path
+) -> None:
+    """So the others fail for their mistakes alone, and whoever had been asked would have been counted."""
+    plan = written("good", tmp_path, everybody)
+    assert (await said("validate", plan, folder=tmp_path, env=environment))[0] == 0
+    terminal = await Terminal.start("run", "--yes", plan, folder=tmp_path, env=environment)
+    async with asyncio.timeout(20):
+        await everybody.visited.wait()
+    await terminal.close()
+
+
+def test_there_is_a_plan_for_each_mistake() -> None:
+    """Ten with one, one with ten, the one without, and the one that others begin with."""
+    assert {path.stem for path in PLANS.glob("*.yaml")} == {*ALL, "good", "everything"}
+    assert (len(ONE), len(TEN)) == (10, 10)

@@ -1,0 +1,341 @@
+"""`holdfast compare`: what it says of two stored runs, and its exit codes, each through the real command line."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from cli.main import cli
+from clients.load.histograms import Histogram
+from clients.store.packing import packed
+from clients.store.read_models import Arm, CaseResult, StoredCase, StoredSamples
+from clients.store.store import Store
+from domain.calls.model import FoundBy
+from domain.cases.cases import case_count, cases_in
+from domain.cases.real_verdicts import Settled
+from domain.executions.execution import Ending, NewExecution, Phase, Recovery, RunStatus, Verdict
+from domain.measuring.load import CaseOutcome, CaseRange
+from domain.measuring.percentiles import measured
+from domain.measuring.samples import Taken
+from domain.names import run_workflow_id
+from domain.plans.canonical import canonical_json
+from domain.plans.plan import Plan
+from domain.timing import Timing
+from domain.traffic.exchange import RequestSample
+from tests.support.cli.stored import invoke
+from tests.support.cli.terminal import PATIENCE, clean_environment, plan_document
+from tests.support.paths import ROOT
+
+REQUESTS = 200
+USUAL_US = 30_000
+GONE = 1.0
+"""Share of requests that fail when a service that is needed is gone."""
+
+Takes = Callable[[random.Random, int], RequestSample]
+
+
+def usual(rng: random.Random, _: int) -> RequestSample:
+    return RequestSample(latency_us=int(USUAL_US * rng.lognormvariate(0, 0.1)), status=200)
+
+
+def slower(by: float) -> Takes:
+    def take(rng: random.Random, position: int) -> RequestSample:
+        one = usual(rng, position)
+        return one.model_copy(update={"latency_us": int(by * one.latency_us)})
+
+    return take
+
+
+def failing(share: float) -> Takes:
+    def take(rng: random.Random, position: int) -> RequestSample:
+        return usual(rng, position).model_copy(update={"status": 503 if rng.random() < share else 200})
+
+    return take
+
+
+def slow_together(rng: random.Random, position: int) -> RequestSample:
+    return slower(3 if position // 10 % 2 else 1)(rng, position)
+
+
+class Runs:
+    """Writes runs into a store as workers do: cases, results, samples, an end."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._made = 0
+
+    async def add(
+        self,
+        changed: dict[str, Takes | str] | None = None,
+        *,
+        requests: int = REQUESTS,
+        verdicts: dict[str, Verdict] | None = None,
+        ended: bool = True,
+        raw: bool = True,
+        samples: bool = True,
+        settled: dict[str, Settled] | None = None,
+        **plan: Any,
+    ) -> str:
+        """A run; of `changed` cases it is said how their requests go, or why they were not measured. Gives its id."""
+        self._made += 1
+        self._raw, self._rng = raw, random.Random(self._made)  # noqa: S311 - samples, no secret
+        document = plan_document("shop", **{"load": {"requests": requests, "concurrency": 4}} | plan)
+        subject = Plan.model_validate(document)
+        new = NewExecution(
+            plan_json=canonical_json(subject), workflow_id=run_workflow_id("shop"), run_id=str(self._made)
+        )
+        run = (await self._store.create_execution(new, subject, Timing())).execution_id
+        cases = list(cases_in(subject.service_names, CaseRange(first=0, end=case_count(len(subject.services)))))
+        await self._store.save_cases(run, [StoredCase(**one.model_dump(), faults_json="[]") for one in cases])
+        done = [
+            self._done(case.index, case.case_id, (changed or {}).get(case.case_id, usual), requests) for case in cases
+        ]
+        stored = [found for _, found in done if found and samples]
+        await self._store.save_group(run, [result for result, _ in done], stored)
+        measured_ones = [case for case, (_, found) in zip(cases, done, strict=True) if found]
+        told = {one.index: ((verdicts or {}).get(one.case_id, Verdict.PASSED), "") for one in measured_ones}
+        await self._store.save_case_verdicts(run, told)
+        if settled:
+            places = {one.case_id: one.index for one in cases}
+            await self._store.settle_cases(run, {places[name]: one for name, one in settled.items()})
+        if ended:
+            end = Ending(execution_id=run, status=RunStatus.COMPLETED, phase=Phase.DONE, recovery=Recovery.VERIFIED)
+            await self._store.finish(end)
+        return str(run)
+
+    def _done(
+        self, index: int, case_id: str, takes: Takes | str, requests: int
+    ) -> tuple[CaseResult, StoredSamples | None]:
+        if isinstance(takes, str):
+            return CaseResult(case_index=index, outcome=CaseOutcome.SKIPPED, reason=takes), None
+        taken = Taken([[takes(self._rng, position) for position in range(requests)]])
+        found = measured(taken, duration_us=1, last_status=200, last_body="")
+        result = CaseResult(case_index=index, case_id=case_id, outcome=CaseOutcome.MEASURED, measurement=found)
+        histogram = Histogram(latency for block in taken.success_blocks for latency in block).encode()
+        pairs = packed(taken.pairs()) if self._raw else None
+        return result, StoredSamples(case_index=index, arm=Arm.CASE, histogram=histogram, raw=pairs)
+
+
+@pytest.fixture
+def runs(store: Store) -> Runs:
+    return Runs(store)
+
+
+async def compared(*arguments: str) -> dict[str, Any]:
+    """As JSON; with the exit code that the command had."""
+    said = await invoke("compare", *arguments, "--json")
+    facts: dict[str, Any] = json.loads(said.stdout)
+    assert facts["exit_code"] == said.exit_code, said.output
+    return facts
+
+
+def changes(facts: dict[str, Any], *wanted: str) -> dict[str, str]:
+    return {one["case_id"]: one["change"] for one in facts["cases"] if one["change"] in wanted}
+
+
+async def by_process(folder: Path, *arguments: str) -> tuple[int, str]:
+    """As a pipeline runs it."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, str(ROOT / "starter.py"), "compare", *arguments),
+        cwd=folder,
+        env=clean_environment() | {"HOLDFAST_DATABASE_URL": os.environ["HOLDFAST_DATABASE_URL"]},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    async with asyncio.timeout(PATIENCE * 4):
+        out, _ = await process.communicate()
+    return process.returncode or 0, out.decode()
+
+
+async def test_code_0_no_case_is_worse(runs: Runs, tmp_path: Path) -> None:
+    """Other samples of the same system: all cases are the same, surely."""
+    code, said = await by_process(tmp_path, await runs.add(), await runs.add())
+    assert code == 0, said
+    assert "16 cases: 16 the same" in said
+    assert "no regression: no case is worse" in said
+
+
+async def test_code_1_a_case_is_worse(runs: Runs, tmp_path: Path) -> None:
+    """A case is slower by half: it is named, with how sure that is, and no other one is."""
+    code, said = await by_process(tmp_path, await runs.add(), await runs.add({"reviews": slower(1.5)}))
+    assert code == 1, said
+    assert "REGRESSION: 1 of 16 cases are worse" in said
+    (row,) = [line for line in said.splitlines() if line.startswith("reviews ")]
+    assert "WORSE" in row
+    assert "times what it was (1." in row
+    assert " allowed" in row
+
+
+async def test_code_6_it_cannot_be_told(runs: Runs, tmp_path: Path) -> None:
+    """Too few requests for the percentile: that, and how many would do, is said."""
+    code, said = await by_process(tmp_path, await runs.add(requests=12), await runs.add(requests=12))
+    assert code == 6, said
+    assert "CANNOT BE TOLD: no case is surely worse, 16 may be" in said
+    assert "p95 needs 59 successful requests, 12 are there" in said
+    assert "about 47 more requests per case" in said
+
+
+async def test_requests_that_are_slow_together_say_less(runs: Runs) -> None:
+    """As many as the percentile needs are there, yet cannot tell: the reason is not that they are too few for it."""
+    facts = await compared(
+        await runs.add({"reviews": slow_together}, requests=60), await runs.add({"reviews": slow_together}, requests=60)
+    )
+    (case,) = [one for one in facts["cases"] if one["case_id"] == "reviews"]
+    assert case["change"] == "uncertain"
+    assert "p95 needs more requests than 60, about " in case["why"]
+    assert "slow together" in case["why"]
+
+
+async def test_code_2_they_cannot_be_compared(runs: Runs, tmp_path: Path) -> None:
+    """Every reason is told."""
+    other = await runs.add(load={"requests": REQUESTS, "concurrency": 5}, steady_state={"check": False})
+    code, said = await by_process(tmp_path, await runs.add(), other)
+    assert code == 2, said
+    assert "different loads: load.concurrency 4, then 5" in said
+    assert "16 cases" not in said
+
+
+async def test_what_else_cannot_be_compared(runs: Runs) -> None:
+    """A run with itself, one that goes on, and one that nobody knows; as JSON with a code of its own."""
+    done, going_on = await runs.add(), await runs.add(ended=False)
+    for pair, told in {(done, done): "both are execution", (done, going_on): "has not ended yet"}.items():
+        facts = await compared(*pair)
+        assert (facts["error_code"], facts["exit_code"]) == ("NOT_COMPARABLE", 2)
+        assert told in facts["message"]
+    assert (await compared(done, "nobody"))["exit_code"] == 3
+    assert (await invoke("compare", done)).exit_code == 2
+    assert (await invoke("compare", done, going_on, "--percentile", "p96")).exit_code == 2
+    for wrong in (("--errors", "0%"), ("--errors", "5"), ("--confidence", "50%"), ("--at-least", "5")):
+        assert (await invoke("compare", done, going_on, *wrong)).exit_code == 2, wrong
+
+
+async def test_what_fails_is_worse_also_of_few_requests(runs: Runs) -> None:
+    """Twelve that failed after twelve that did not; of the case that always failed nothing changed."""
+    down = failing(GONE)
+    before = await runs.add({"bestsellers+recommendations": down})
+    after = await runs.add({"bestsellers+recommendations": down, "shipping": down})
+    facts = await compared(before, after)
+    assert changes(facts, "worse", "uncertain", "better") == {"shipping": "worse"}
+    assert facts["cases"][0]["why"].startswith("errors 0%, then 100%, surely up by ")
+    few = await compared(await runs.add(requests=12), await runs.add({"shipping": down}, requests=12))
+    assert (few["exit_code"], changes(few, "worse")) == (1, {"shipping": "worse"})
+
+
+async def test_what_was_mended_is_better_and_no_regression(runs: Runs) -> None:
+    """Of errors and of latency; the other way round it is worse."""
+    ill = await runs.add({"reviews": failing(GONE), "shipping": slower(2)})
+    well = await runs.add()
+    facts = await compared(ill, well)
+    assert facts["exit_code"] == 0
+    assert changes(facts, "better", "worse", "uncertain") == {"reviews": "better", "shipping": "better"}
+    turned = await compared(well, ill)
+    assert changes(turned, "worse") == {"reviews": "worse", "shipping": "worse"}
+    assert any("the first of the two is the later one" in remark for remark in turned["remarks"])
+
+
+async def test_a_case_that_misses_its_limits_now_is_never_the_same(runs: Runs) -> None:
+    """Within the margins it cannot be told; a sure rise counts then, however small; with other limits neither."""
+    one = {"reviews": Verdict.FAILED}
+    before = await runs.add()
+    chance = await compared(before, await runs.add(verdicts=one))
+    assert (chance["exit_code"], changes(chance, "uncertain")) == (6, {"reviews": "uncertain"})
+    little = {"reviews": slower(1.09)}
+    sure = await compared(before, await runs.add(little, verdicts=one), "--at-least", "1ms")
+    assert (sure["exit_code"], changes(sure, "worse")) == (1, {"reviews": "worse"})
+    unflipped = await compared(before, await runs.add(little), "--slower", "20%")
+    assert unflipped["exit_code"] == 0
+    stricter = await compared(before, await runs.add(verdicts=one, slo={"p95": "20ms"}))
+    assert stricter["exit_code"] == 0
+    assert any("limits (slo) differ" in remark for remark in stricter["remarks"])
+
+
+async def test_what_was_not_measured_is_never_the_same(runs: Runs) -> None:
+    """Measured in one run only, in neither, for the first time, or left out on purpose."""
+    before = await runs.add({"shipping": "no captured failure", "reviews": "no captured failure"})
+    after = await runs.add(
+        {"shipping": "no captured failure", "inventory": "no traffic", "bestsellers": "excluded by the plan: known"}
+    )
+    facts = await compared(before, after)
+    assert facts["exit_code"] == 6
+    assert changes(facts, "uncertain", "new", "excluded", "unmeasured") == {
+        "inventory": "uncertain",
+        "reviews": "new",
+        "bestsellers": "excluded",
+        "shipping": "unmeasured",
+    }
+    (lost,) = [one for one in facts["cases"] if one["case_id"] == "inventory"]
+    assert lost["why"] == "not measured any more: no traffic"
+    none = {one["case_id"]: "no captured failure" for one in facts["cases"]}
+    assert facts["counts"]["same"] == 12
+    assert (await compared(await runs.add(none), await runs.add(none)))["exit_code"] == 6
+
+
+async def test_samples_that_are_not_kept_one_by_one_are_compared_too(runs: Runs) -> None:
+    """Their histograms are; of runs without any samples nothing can be told."""
+    same = await compared(await runs.add(raw=False), await runs.add(raw=False))
+    assert same["exit_code"] == 0
+    worse = await compared(await runs.add(raw=False), await runs.add({"reviews": slower(1.5)}, raw=False))
+    assert changes(worse, "worse") == {"reviews": "worse"}
+    nothing = await compared(await runs.add(), await runs.add(samples=False))
+    assert nothing["exit_code"] == 6
+    assert nothing["cases"][0]["why"] == "its samples are not stored"
+
+
+async def test_margins_are_the_plans_unless_others_are_wanted(runs: Runs) -> None:
+    """`slo.regression` of the later run, then the options."""
+    slo = {"p95": "550ms", "regression": {"percentile": "p50", "margin": "30%", "at_least": "1ms"}}
+    ids = [await runs.add(slo=slo), await runs.add({"reviews": slower(1.2)}, slo=slo)]
+    planned = await compared(*ids)
+    assert planned["exit_code"] == 0
+    assert (planned["margins"]["percentile"], planned["margins"]["slower"]) == ("p50", 30)
+    wanted = await compared(*ids, "--slower", "5%", "--at-least", "0ms", "--percentile", "p95", "--errors", "7%")
+    assert wanted["exit_code"] == 1
+    assert wanted["margins"] == {
+        "percentile": "p95", "slower": 5, "at_least_ms": 0, "errors": 7, "confidence": 95, "false_alarms": 5,
+    }  # fmt: skip
+
+
+async def test_the_same_runs_give_the_same_answer(runs: Runs) -> None:
+    """A gate that is asked again must not open."""
+    ids = await runs.add(), await runs.add({"reviews": slower(1.1)})
+    assert await compared(*ids) == await compared(*ids)
+
+
+async def test_cases_are_read_in_chunks(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """None is lost between two of them."""
+    ids = await runs.add(), await runs.add({"shipping": slower(1.5)})
+    whole = await compared(*ids)
+    monkeypatch.setattr("reports.compare.compare.CHUNK", 3)
+    assert await compared(*ids) == whole
+    assert sorted(one["index"] for one in whole["cases"]) == list(range(16))
+
+
+def test_a_comparison_without_a_database_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of every command that reads it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("HOLDFAST_DATABASE_URL", raising=False)
+    assert CliRunner().invoke(cli, ["compare", "1", "2"]).exit_code == 3
+
+
+async def test_what_real_faults_have_found_is_not_taken_for_chance(runs: Runs) -> None:
+    """The samples are of rules, and equal; a case that became invalid says why."""
+    failed = Settled(CaseOutcome.MEASURED, Verdict.FAILED, "error rate 100% > 1%", FoundBy.REAL_FAULTS)
+    invalid = Settled(CaseOutcome.INVALID, None, "no rule answers GET /list/1 at reviews", None)
+    before = await runs.add()
+    after = await runs.add(settled={"reviews+shipping": failed, "reviews": invalid})
+    facts = await compared(before, after)
+    whys = {one["case_id"]: one["why"] for one in facts["cases"] if one["change"] == "uncertain"}
+    assert whys == {
+        "reviews+shipping": "passed, then failed, by real faults (error rate 100% > 1%)",
+        "reviews": "not measured any more: no rule answers GET /list/1 at reviews",
+    }
+    assert changes(await compared(after, await runs.add(settled={"reviews+shipping": failed})), "worse") == {}

@@ -1,0 +1,179 @@
+"""`holdfast list`: the runs that the store knows."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shlex
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from cli.commands.list_runs import cells
+from cli.main import cli
+from clients.store.engine import writing
+from clients.store.schema.tables import TaskExecution
+from clients.store.store import Store
+from domain.errors import ErrorCode
+from domain.executions.execution import Ending, NewExecution, Phase, Recovery, RunStatus, Verdict
+from domain.names import run_workflow_id
+from domain.plans.canonical import canonical_json
+from domain.plans.plan import Plan
+from domain.timing import Timing
+from tests.support.cli.terminal import plan_document
+
+
+async def run_of(store: Store, name: str, run_id: str) -> int:
+    plan = Plan.model_validate(plan_document(name))
+    new = NewExecution(plan_json=canonical_json(plan), workflow_id=run_workflow_id(name), run_id=run_id)
+    return (await store.create_execution(new, plan, Timing())).execution_id
+
+
+async def invoke(*arguments: str) -> Any:
+    """In a thread, because the command has an event loop of its own."""
+    return await asyncio.to_thread(CliRunner().invoke, cli, ["list", *arguments])
+
+
+async def test_runs_are_listed_newest_first_with_what_became_of_them(store: Store) -> None:
+    """Id, plan, namespace, status, verdict, recovery, when, how long; and the command that shows more."""
+    first, second = await run_of(store, "shop", "1"), await run_of(store, "other", "2")
+    done = Ending(
+        execution_id=first, status=RunStatus.COMPLETED, phase=Phase.DONE, recovery=Recovery.VERIFIED,
+        verdict=Verdict.FAILED,
+    )  # fmt: skip
+    await store.finish(done)
+    lines = (await invoke()).output.splitlines()
+    assert lines[0].split() == ["execution", "plan", "namespace", "status", "verdict", "recovery", "started", "took"]
+    assert lines[2].split()[:5] == [str(second), "other", "shop", "running,", "GENERATING_CASES"]
+    assert "not yet" in lines[2]
+    assert lines[2].endswith("so far")
+    assert lines[3].split()[:6] == [str(first), "shop", "shop", "completed", "failed", "verified"]
+    assert lines[4] == "next: `holdfast status other` shows the newest one in full"
+    assert [row["execution_id"] for row in json.loads((await invoke("--json", "--limit", "1")).stdout)] == [second]
+    (row,) = json.loads((await invoke("--json", "--plan", "shop")).stdout)
+    assert (row["execution_id"], row["status"], row["verdict"]) == (first, "DONE", "failed")
+    assert row["duration_seconds"] >= 0
+
+
+async def test_two_runs_of_a_plan_can_be_compared_by_the_command_that_is_shown(store: Store) -> None:
+    """The newest that has ended and the one before it, the earlier one first; nothing where there is only one."""
+    ended = [await run_of(store, "shop", str(number)) for number in range(3)]
+    for one in ended[:2]:
+        assert "holdfast compare" not in (await invoke()).output
+        await store.finish(
+            Ending(execution_id=one, status=RunStatus.COMPLETED, phase=Phase.DONE, recovery=Recovery.VERIFIED)
+        )
+    assert f"`holdfast compare {ended[0]} {ended[1]}`" in (await invoke()).output
+
+
+async def test_a_failed_run_is_listed_under_its_error(store: Store) -> None:
+    """The code is what can be looked up; and how long it took is in words."""
+    execution = await run_of(store, "shop", "1")
+    await store.finish(
+        Ending(
+            execution_id=execution,
+            status=RunStatus.FAILED,
+            phase=Phase.FAILED,
+            recovery=Recovery.UNVERIFIED,
+            error_code=ErrorCode.PEER_UNREACHABLE,
+        )
+    )
+    row = await store.execution_row(execution)
+    assert cells(row, row.updated_at)[3:6] == ("PEER_UNREACHABLE", "", "unverified")
+    spans = {5: "5 s", 65: "1:05 min", 3600 * 2 + 180: "2:03 h", -5: "0 s"}
+    for seconds, words in spans.items():
+        lasted = row.model_copy(update={"finished_at": row.started_at + timedelta(seconds=seconds)})
+        assert cells(lasted, row.updated_at)[7] == words
+
+
+@pytest.mark.usefixtures("store")
+async def test_no_runs_are_said_to_be_none() -> None:
+    """And what makes one."""
+    assert (await invoke()).output.splitlines()[0] == "the store has no run"
+    assert "no run of shop" in (await invoke("--plan", "shop")).output
+    assert json.loads((await invoke("--json")).stdout) == []
+
+
+def test_a_list_without_a_database_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty one would say that there were no runs."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("HOLDFAST_DATABASE_URL", raising=False)
+    result = CliRunner().invoke(cli, ["list"])
+    assert result.exit_code == 3
+    assert "there is no database" in result.output
+
+
+async def test_runs_are_listed_by_what_became_of_them(store: Store) -> None:
+    """Each filter alone, several values of one, and two filters together; wrong words are wrong use."""
+    passed, failed, stopped, going_on = [await run_of(store, name, name) for name in ("shop", "cart", "till", "desk")]
+    completed = Ending(execution_id=passed, status=RunStatus.COMPLETED, phase=Phase.DONE, recovery=Recovery.VERIFIED)
+    await store.finish(completed.model_copy(update={"verdict": Verdict.PASSED}))
+    await store.finish(completed.model_copy(update={"execution_id": failed, "verdict": Verdict.FAILED}))
+    untold = {"execution_id": stopped, "status": RunStatus.CANCELLED, "recovery": Recovery.UNVERIFIED}
+    await store.finish(completed.model_copy(update=untold))
+    for arguments, expected in {
+        ("--status", "completed"): [failed, passed],
+        ("--status", "completed", "--status", "running"): [going_on, failed, passed],
+        ("--verdict", "failed"): [failed],
+        ("--recovery", "unverified"): [stopped],
+        ("--status", "completed", "--verdict", "passed"): [passed],
+        ("--status", "cancelled", "--verdict", "passed"): [],
+        ("--namespace", "shop", "--limit", "2"): [going_on, stopped],
+        ("--namespace", "elsewhere"): [],
+        ("--plan", "till", "--namespace", "shop"): [stopped],
+    }.items():
+        said = await invoke("--json", *arguments)
+        assert [row["execution_id"] for row in json.loads(said.stdout)] == expected, arguments
+    for wrong in (("--status", "done"), ("--verdict", "green"), ("--limit", "0"), ("--since", "yesterday")):
+        assert (await invoke(*wrong)).exit_code == 2, wrong
+    assert "the store has no run that is asked for so" in (await invoke("--namespace", "elsewhere")).output
+
+
+async def test_runs_are_listed_since_a_moment(store: Store) -> None:
+    """By how long ago, or by date and time, UTC unless it says otherwise."""
+    old, young = await run_of(store, "shop", "1"), await run_of(store, "shop", "2")
+    now = datetime.now(UTC).replace(microsecond=0)
+    async with writing(store.engine) as work:
+        (await work.get_one(TaskExecution, old)).started_at = now - timedelta(days=2)
+    here = timezone(timedelta(hours=5))
+    for since, expected in {
+        "1d": [young],
+        "3d": [young, old],
+        "47h": [young],
+        "49h": [young, old],
+        (now - timedelta(days=2)).strftime("%Y-%m-%dT%H:%M:%SZ"): [young, old],
+        (now - timedelta(days=2, seconds=-1)).strftime("%Y-%m-%dT%H:%M:%S"): [young],
+        (now - timedelta(days=2)).astimezone(here).isoformat(): [young, old],
+        "2020-01-01": [young, old],
+        "2100-01-01": [],
+    }.items():
+        said = await invoke("--json", "--since", since)
+        assert [row["execution_id"] for row in json.loads(said.stdout)] == expected, since
+    for wrong in ("999999d", "0001-01-01T00:00+05:00", "2026-13-01", "2"):
+        assert (await invoke("--since", wrong)).exit_code == 2, wrong
+
+
+async def test_every_run_is_on_one_page_and_on_one_only(store: Store) -> None:
+    """Each page names the command of the next one, filters included; runs that come meanwhile change no later page."""
+    runs = [await run_of(store, "shop", str(number)) for number in range(5)]
+    await run_of(store, "other", "other")
+    arguments, seen = ["--plan", "shop", "--status", "running", "--since", "1d", "--limit", "2"], []
+    for _ in range(3):
+        lines = (await invoke(*arguments)).output.splitlines()
+        seen.append([int(line.split()[0]) for line in lines if line[0].isdigit()])
+        arguments = next((shlex.split(line.split("`")[1])[2:] for line in lines if "older ones" in line), [])
+        await run_of(store, "shop", f"new-{len(seen)}")
+    assert seen == [runs[:2:-1], runs[2:0:-1], runs[:1]]
+    assert arguments == []
+    nowhere = await invoke("--before", "1")
+    assert nowhere.exit_code == 3
+    assert "no execution 1" in nowhere.output
+
+
+async def test_no_run_has_a_number_so_large(store: Store) -> None:
+    """Wrong use, and no question to the store that it cannot understand."""
+    said = await invoke("list", "--before", "9" * 25)
+    assert (said.exit_code, "--before" in said.output) == (2, True)

@@ -1,0 +1,52 @@
+"""Runs of the original orchestrator, as `list` and `status` show them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from clients.store.engine import writing
+from clients.store.store import Store
+from domain.executions.execution import NewExecution, OldPhase
+from domain.names import run_workflow_id
+from domain.plans.canonical import canonical_json
+from domain.plans.plan import Plan
+from domain.timing import Timing
+from tests.support.cli.terminal import Terminal, plan_document
+
+
+@pytest.fixture
+async def environment(tmp_path: Path) -> dict[str, str]:
+    """A store with two old runs, and no Temporal server."""
+    url = f"sqlite+aiosqlite:///{tmp_path}/holdfast.db"
+    store = await Store.open(url)
+    for phase, state in ((OldPhase.INIT, "running"), (OldPhase.RECORDING_READY, "failed")):
+        plan = Plan.model_validate(plan_document(state))
+        new = NewExecution(plan_json=canonical_json(plan), workflow_id=run_workflow_id(state), run_id=state)
+        run = await store.create_execution(new, plan, Timing())
+        change = "UPDATE task_execution SET status = :phase, run_status = :state WHERE id = :id"
+        async with writing(store.engine) as work:
+            await work.execute(text(change), {"phase": phase.value, "state": state, "id": run.execution_id})
+    await store.close()
+    return {"HOLDFAST_DATABASE_URL": url, "TEMPORAL_ADDRESS": "127.0.0.1:1"}
+
+
+async def said(*arguments: str, folder: Path, env: dict[str, str]) -> str:
+    terminal = await Terminal.start(*arguments, folder=folder, env=env)
+    try:
+        assert await terminal.end() == 0, terminal.text
+    finally:
+        await terminal.close()
+    return terminal.text
+
+
+async def test_old_phases_are_shown(environment: dict[str, str], tmp_path: Path) -> None:
+    """In the list, as JSON, and in the status of one run."""
+    listed = await said("list", folder=tmp_path, env=environment)
+    assert "running, INIT" in listed
+    facts = json.loads(await said("list", "--json", folder=tmp_path, env=environment))
+    assert [one["status"] for one in facts] == ["RECORDING_READY", "INIT"]
+    assert "status failed, phase RECORDING_READY" in await said("status", "failed", folder=tmp_path, env=environment)

@@ -1,0 +1,50 @@
+"""What README and documents say of the command line."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from cli.main import cli
+from tests.support.paths import ROOT
+
+README = (ROOT / "README.md").read_text()
+DOCUMENTS = [
+    ROOT / "README.md",
+    *(ROOT / "docs" / f"{name}.md" for name in ("plans", "measuring", "safety", "operations")),
+]
+OTHER_PROGRAMS = "temporal workflow|pip install"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_command_that_it_names_is_there(document: Path) -> None:
+    """In blocks of commands and in prose."""
+    named = re.findall(r"(?:^    |`)(?:[A-Z_]+=\S+ )?holdfast ([a-z]+)", document.read_text(), re.MULTILINE)
+    assert {name for name in named if name not in cli.commands} == set()
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_option_that_it_names_is_there(document: Path) -> None:
+    """Of Holdfast: those of other programs stand on lines of theirs."""
+    known = {name for command in cli.commands.values() for one in command.params for name in one.opts}
+    lines = [line for line in document.read_text().splitlines() if not re.search(OTHER_PROGRAMS, line)]
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", "\n".join(lines))) <= known | {"--help"}
+
+
+def test_the_plan_that_it_begins_with_can_be_written() -> None:
+    """By the very line; the rest is placeholders."""
+    (line,) = re.findall(r"^ +holdfast (init .*)$", README, re.MULTILINE)
+    written = CliRunner().invoke(cli, line.removesuffix(" --output plan.yaml").split())
+    assert written.exit_code == 0
+    assert yaml.safe_load(written.stdout)["request"]["url"] == "http://frontend.example.internal/api/checkout"
+
+
+def test_the_shortest_plan_is_the_example() -> None:
+    """Line by line, without the example's own comments at its top."""
+    (shown,) = re.findall(r"```yaml\n(name: checkout.*?)```", README, re.DOTALL)
+    example = (ROOT / "examples" / "minimal.yaml").read_text()
+    assert shown == example[example.index("name: ") :]

@@ -1,0 +1,60 @@
+"""The figures beside a verdict."""
+
+from __future__ import annotations
+
+from domain.cases.counting import count_cases
+from domain.executions.execution import CaseCounts, Verdict
+from domain.measuring.load import CaseOutcome, CaseType
+from domain.plans.plan import Plan
+from domain.plans.validation.validate import check_plan
+from tests.support.plans.builders import good
+
+KINDS = {CaseType.BASELINE: 1, CaseType.SINGLE: 2, CaseType.DUAL: 1}
+MEASURED = (CaseOutcome.MEASURED, Verdict.PASSED)
+
+
+def plan(**more: object) -> Plan:
+    """Two services: baseline, two singles, one pair."""
+    document = good() | more
+    checked, problems = check_plan(document)
+    assert checked is not None, problems
+    assert len(checked.services) == 2
+    return checked
+
+
+def counts(checked: Plan, *outcomes: tuple[CaseOutcome, Verdict | None]) -> CaseCounts:
+    """The figures for these outcomes, in the order of the cases."""
+    return count_cases(checked, KINDS, dict(enumerate(outcomes)))
+
+
+def test_unmeasured_cases_are_excluded_dispensable_or_missed() -> None:
+    """What the plan leaves out is not counted as dispensable too."""
+    skipped, invalid = (CaseOutcome.SKIPPED, None), (CaseOutcome.INVALID, None)
+    first, second = plan().service_names
+    found = counts(
+        plan(exclude=[f"{first}+{second}"], coverage={"may_lack": [first, "*+*"]}), MEASURED, invalid, skipped, skipped
+    )
+    assert (found.total, found.measured, found.invalid, found.skipped) == (4, 1, 1, 2)
+    assert (found.excluded, found.dispensable) == (1, 1)
+
+
+def test_a_measured_case_is_never_dispensable() -> None:
+    """It has a result, and the result counts."""
+    first, _ = plan().service_names
+    failed = (CaseOutcome.MEASURED, Verdict.FAILED)
+    found = counts(plan(coverage={"may_lack": [first]}), MEASURED, failed, MEASURED, MEASURED)
+    assert (found.failed, found.passed, found.dispensable) == (1, 3, 0)
+
+
+def test_cases_without_any_result_are_only_in_the_total() -> None:
+    """A run that was ended early has them."""
+    found = counts(plan(), MEASURED)
+    assert (found.total, found.measured, found.skipped, found.excluded) == (4, 1, 0, 0)
+
+
+def test_what_may_lack_must_be_a_case() -> None:
+    """With the same care as exclusions: path and hint."""
+    checked, problems = check_plan(good() | {"coverage": {"may_lack": ["baseline", "nobody+*"]}})
+    assert checked is None
+    assert [problem.path for problem in problems] == ["coverage.may_lack[0]", "coverage.may_lack[1]"]
+    assert all(problem.hint for problem in problems)

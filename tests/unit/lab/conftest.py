@@ -1,0 +1,7 @@
+"""The shop's topology."""
+
+from __future__ import annotations
+
+from tests.support.lab.fixtures import shop
+
+__all__ = ["shop"]

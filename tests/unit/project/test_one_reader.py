@@ -1,0 +1,106 @@
+"""Nothing outside the bounded readers opens a connection or imports a library that does."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.paths import ROOT
+
+FOLDERS = ("activities", "cli", "clients", "domain", "reports", "workflows")
+
+READERS = {
+    "clients/http/reader.py": {"httpcore", "httpx"},
+    "clients/http/trust.py": {"httpx"},
+    "clients/kubernetes/connection.py": {"aiohttp"},
+    "clients/load/wire.py": {"create_connection"},
+    "clients/load/connection.py": {"httptools"},
+}
+"""What each of the readers, and nothing else, may use."""
+
+LIBRARIES = {
+    "aiohttp",
+    "ftplib",
+    "h11",
+    "http.client",
+    "httpcore",
+    "httptools",
+    "httpx",
+    "kubernetes.client",
+    "requests",
+    "urllib.request",
+    "urllib3",
+    "websockets",
+    "xmlrpc",
+}
+CALLS = {"open_connection", "open_unix_connection", "create_connection", "create_unix_connection", "urlopen"}
+
+DECODERS = {"gzip", "bz2", "lzma", "brotli", "zstandard", "zlib"}
+"""Modules that make much of little: only our own data goes through them."""
+DECODING = {"clients/store/packing.py"}
+
+
+def uses(source: str) -> Iterator[str]:
+    """The libraries that a module imports, wherever it does, and the calls that open connections."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Attribute) and node.attr in CALLS:
+            yield node.attr
+
+
+def forbidden(source: str, libraries: set[str]) -> set[str]:
+    """Those of `libraries`, and of the calls, that a module uses."""
+    found = set()
+    for used in uses(source):
+        found |= {one for one in libraries if used == one or used.startswith(f"{one}.")}
+        found |= {used} & CALLS
+    return found
+
+
+def modules() -> list[Path]:
+    """All of the product."""
+    listed = [path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")]
+    return [*listed, ROOT / "worker.py", ROOT / "starter.py"]
+
+
+def test_only_the_readers_read_from_outside() -> None:
+    """Whatever reads elsewhere has none of their limits."""
+    found = {str(path.relative_to(ROOT)): forbidden(path.read_text(), LIBRARIES) for path in modules()}
+    assert {name: sorted(used) for name, used in found.items() if used} == {
+        name: sorted(used) for name, used in READERS.items()
+    }
+
+
+def test_only_our_own_data_is_decompressed() -> None:
+    """Of a stranger's, a kilobyte may be a gigabyte."""
+    used = {str(path.relative_to(ROOT)): forbidden(path.read_text(), DECODERS) & DECODERS for path in modules()}
+    assert {name for name, decoders in used.items() if decoders} == DECODING
+
+
+@pytest.mark.parametrize(
+    ("line", "used"),
+    [
+        ("import httpx", "httpx"),
+        ("from httpx import get", "httpx"),
+        ("def f():\n    import urllib.request", "urllib.request"),
+        ("from urllib import request", "urllib.request"),
+        ("from http import client", "http.client"),
+        ("import asyncio\nasyncio.open_connection('a', 1)", "open_connection"),
+    ],
+)
+def test_the_search_finds_each_way(line: str, used: str) -> None:
+    assert forbidden(line, LIBRARIES) == {used}
+
+
+@pytest.mark.parametrize(
+    "line", ["from urllib.parse import quote", "from clients.http.requests import prepare", "import http"]
+)
+def test_the_search_leaves_others_alone(line: str) -> None:
+    assert forbidden(line, LIBRARIES) == set()

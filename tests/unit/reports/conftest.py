@@ -1,0 +1,7 @@
+"""A store for reports, and the two runs that most tests look at."""
+
+from __future__ import annotations
+
+from tests.support.reports.fixtures import aborted, finished, store
+
+__all__ = ["aborted", "finished", "store"]

@@ -1,0 +1,189 @@
+"""Plans that want to reach what runs Holdfast, in every spelling: refused, whatever worker and plan allow."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import product
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+import yarl
+
+from clients.http.requests import PreparedRequest
+from clients.load.encoding import encode
+from domain.addresses import Address, address_of
+from domain.guardrails.check import outside
+from domain.guardrails.model import Guardrails
+from domain.plans.addresses import EACH, Place, address_places
+from domain.plans.plan import Plan
+from domain.plans.validation.validate import check_plan
+from tests.support.plans.builders import good
+
+NEVER = [
+    *("localhost:7233", "localhost:8233", "localhost:5432", "localhost:80"),
+    *("temporal.platform.svc:7233", "10.0.0.9:5432", "[2001:db8::9]:7233"),
+]
+"""Temporal, its Web UI, a store, and those of a cluster."""
+
+SPELLINGS = [
+    *("127.0.0.1", "127.0.0.2", "127.1", "127.255.255.254", "0.0.0.0", "0", "127.0.1", "2130706433", "0x7f000001"),
+    *("0177.0.0.1", "017700000001", "0x7f.1", "127.000.000.001", "localhost", "LOCALHOST", "LocalHost.localdomain"),
+    *("shop.localhost", "ip6-localhost", "[::1]", "[::]", "[0:0:0:0:0:0:0:1]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]"),
+    *("[::FFFF:127.9.9.9]", "[::ffff:0:0]", "[0000::0001]"),
+]
+"""Of this machine."""
+
+OTHERS = [
+    *("http://temporal.platform.svc:7233", "http://TEMPORAL.platform.SVC:7233/", "https://temporal.platform.svc:7233"),
+    *("http://10.0.0.9:5432", "http://10.9:5432", "http://0xa000009:5432", "http://[::ffff:10.0.0.9]:5432"),
+    *("http://[2001:db8::9]:7233", "http://[2001:DB8:0:0:0:0:0:9]:07233"),
+]
+
+SETTINGS = [
+    [f"{host}:1-65535" for host in ("localhost", "*.platform.svc", "10.0.0.9", "[2001:db8::9]")],
+    ["127.0.0.1:7233", "localhost:8233", "[::1]:5432", "localhost", "*.svc:7233", "10.0.0.9:5432"],
+]
+"""Of workers that allow all of it."""
+
+
+def urls() -> Iterator[str]:
+    """Each forbidden address in some form, with paths and queries that mean something to what is there."""
+    paths = ("/api/v1/namespaces/default/workflows/x", "", "/?next=http://shop.example/")
+    for position, host in enumerate(SPELLINGS):
+        yield f"http://{host}:{(8233, 7233, 5432)[position % 3]}{paths[position % 3]}"
+    yield from ("http://127.0.0.1", "HTTP://localhost/", "http://0x7f.1:080/x", "https://127.1:8233")
+    yield from OTHERS
+
+
+def at(place: Place, url: str) -> tuple[dict[str, Any], str]:
+    """The good plan, which allows itself everything, with this URL at that place; and the place's path."""
+    document: Any = good()
+    host = _host(url)
+    document["safety"]["allowed_hosts"] = ["127.0.0.1", f"[{host}]" if ":" in host else host]
+    inner, path = document, ".".join(place).replace(EACH, "reviews")
+    for part in place[:-1]:
+        inner = inner.setdefault(part, {})
+    # A base address has no query.
+    base = place[0] == "system"
+    inner["reviews" if place[-1] == EACH else place[-1]] = url.partition("?")[0] if base else url
+    return document, path
+
+
+def _host(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
+
+
+CASES = list(product(address_places(), urls(), range(len(SETTINGS))))
+
+
+def test_there_are_hundreds_of_them() -> None:
+    assert len(CASES) + len(DISGUISED) * len(address_places()) > 500
+    assert {place for place, _, _ in CASES} == set(address_places())
+
+
+@pytest.mark.parametrize("place", address_places(), ids=".".join)
+def test_no_plan_reaches_what_runs_holdfast_whatever_is_allowed(place: Place) -> None:
+    """At every place of a plan, in every spelling: refused as what no setting opens, or no plan at all."""
+    refused = 0
+    for _, url, setting in (case for case in CASES if case[0] == place):
+        document, path = at(place, url)
+        plan, problems = check_plan(document)
+        if plan is None:
+            assert [one.path for one in problems], url
+            continue
+        rails = Guardrails(hosts=[*SETTINGS[setting], "127.0.0.1:18080-18105"], never=NEVER)
+        found = {one.path: one.hint for one in outside(plan, rails)}
+        assert set(found) == {path}, (url, found)
+        assert "no setting allows this one" in found[path], url
+        refused += 1
+    assert refused > 50
+
+
+@pytest.mark.parametrize("place", address_places(), ids=".".join)
+def test_nothing_is_reached_where_nothing_is_allowed(place: Place) -> None:
+    """A worker without the setting and without a lab."""
+    for url in ("http://127.0.0.1:8080", "http://localhost", "http://shop.example", "http://169.254.169.254/"):
+        plan, _ = check_plan(at(place, url)[0])
+        assert plan is not None
+        assert at(place, url)[1] in {one.path for one in outside(plan, Guardrails())}, url
+
+
+DISGUISED = [
+    *(
+        "http://shop.example:80@127.0.0.1:8233/",
+        "http://shop.example\\@127.0.0.1:8233/",
+        "http://127.0.0.1:8233\\.shop.example",
+    ),
+    *("http://shop.example#@127.0.0.1:8233/", "http://shop.example?@127.0.0.1:8233/", "http:///127.0.0.1:8233/"),
+    *("http:127.0.0.1:8233/", "//127.0.0.1:8233/", "http://shop.example:8233:80/", "http://[::1", "http://[::1]x:80/"),
+    *(
+        "http://shop.example:\uff18\uff10/",
+        "http://127.0.0.1:+8233/",
+        "http://127.0.0.1:8_233/",
+        "http://127.0.0.1: 8233/",
+    ),
+    *("http://127.0.0.1\t:8233/", "http://\u2488\u2488/", "http://\uff4cocalhost:8233", "http://%6cocalhost:8233/"),
+    *("http://127.0.0.1%00.shop.example/", "http://shop.example%2f@127.0.0.1/", "http://127\u30020\u30020\u30021:8233"),
+    *("file:///etc/passwd", "gopher://127.0.0.1:7233/_x", "unix:///var/run/docker.sock", "http://${env:HOST}:8233/"),
+    *("http://127.0.0.1:8233\r\nhost: shop.example/", "http://.:8233/", "http://127.0.0.1.:8233/", "http://::1:8233/"),
+]
+"""Addresses that two parsers may read in two ways."""
+
+
+@pytest.mark.parametrize("place", address_places(), ids=".".join)
+def test_no_disguise_gets_past_the_check(place: Place) -> None:
+    """No plan, or judged by the very address that the clients connect to."""
+    for url in DISGUISED:
+        document, path = at(place, url)
+        plan, _ = check_plan(document)
+        if plan is not None:
+            _same_address(url)
+            rails = Guardrails(hosts=["shop.example", "127.0.0.1:18080-18105"], never=NEVER)
+            allowed = path not in {one.path for one in outside(plan, rails)}
+            assert not allowed or address_of(url).host == "shop.example", url
+
+
+def _same_address(url: str) -> None:
+    """What is judged is what the control clients and the load engine connect to, where they connect at all."""
+    judged = address_of(url)
+    for read in (_of_httpx, _of_yarl, _origin):
+        with suppress(httpx.InvalidURL, ValueError):
+            host, port = read(url)
+            assert judged == Address.of(host, port), (url, read)
+
+
+def _of_httpx(url: str) -> tuple[str, int]:
+    return httpx.URL(url).host, httpx.URL(url).port or _default(url)
+
+
+def _of_yarl(url: str) -> tuple[str, int]:
+    return yarl.URL(url, encoded=True).host or "", yarl.URL(url, encoded=True).port or _default(url)
+
+
+def _default(url: str) -> int:
+    return 443 if url.lower().startswith("https") else 80
+
+
+def _origin(url: str) -> tuple[str, int]:
+    origin = encode(PreparedRequest(method="GET", url=url, headers={}, body=None, timeout=1)).origin
+    return origin.host, origin.port
+
+
+def test_every_address_is_read_alike_by_what_judges_and_what_connects() -> None:
+    for url in urls():
+        _same_address(url)
+
+
+def test_a_stored_plan_is_judged_as_strictly_as_a_new_one() -> None:
+    """Read leniently, from a snapshot whose rules were others."""
+    document, path = at(("request", "url"), "http://[::ffff:127.0.0.1]:8233/")
+    plan = Plan.model_validate_json(json.dumps(document))
+    rails = Guardrails(hosts=["127.0.0.1:1-65535"], never=NEVER)
+    assert [one.path for one in outside(plan, rails)] == [path]

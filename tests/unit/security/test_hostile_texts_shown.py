@@ -1,0 +1,159 @@
+"""Whatever text of others stands in a report or a status: no form and no panel obeys it."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Any
+from xml.etree import ElementTree as Xml
+
+import pytest
+from pydantic import BaseModel
+
+from cli.console import one_line, printable
+from cli.log_lines import LineFormatter
+from cli.ui.live_frame import Moment, frame
+from cli.ui.live_lines import symbols
+from cli.ui.panels import panel_lines
+from clients.store.read_models import LogEntry, LogLevel
+from domain.control_characters import STEERING, visible, visible_line
+from domain.executions.status import RunState
+from domain.executions.web_ui_table import progress_table
+from reports.forms import as_html, as_json, as_junit, as_markdown
+from reports.forms.html.data import page_data
+from reports.model.report import Report
+from tests.support.reports.sample_reports import sample
+
+HOSTILE = "\u202edrow\u2066 \x1b]0;title\x07\x1b[2J \x9b31m \u200b\ufeff\U000e0041\u2028 \x7f"
+FORGED = "\nFORGED line\r\nFORGED too\rFORGED again"
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def spoiled(value: Any, text: str) -> Any:
+    """The same with this behind every text in it that is no word of ours: those are enumerations."""
+    if isinstance(value, BaseModel):
+        fields = {name: spoiled(getattr(value, name), text) for name in type(value).model_fields}
+        return type(value).model_construct(**fields)
+    if isinstance(value, str) and not isinstance(value, Enum):
+        return value + text
+    if isinstance(value, (list, tuple)):
+        return type(value)(spoiled(inner, text) for inner in value)
+    if isinstance(value, dict):
+        return {name: spoiled(inner, text) for name, inner in value.items()}
+    return value
+
+
+def hostile_state(text: str) -> RunState:
+    """A state with every panel filled, and every text in it spoiled."""
+    filled: Any = _filled(RunState)
+    state: RunState = spoiled(filled, text)
+    return state
+
+
+def _filled(model: type[BaseModel]) -> BaseModel:
+    """A model with something in each of its fields, down to the last one."""
+    return model.model_construct(**{name: _value(field.annotation) for name, field in model.model_fields.items()})
+
+
+def _value(kind: Any) -> Any:
+    arguments = [one for one in getattr(kind, "__args__", ()) if one is not type(None)]
+    origin = getattr(kind, "__origin__", None)
+    if origin in (list, tuple):
+        return origin([_value(arguments[0])])
+    if origin is dict:
+        return {_value(arguments[0]): _value(arguments[1])}
+    if arguments:
+        return _value(arguments[0])
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return _filled(kind)
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return next(iter(kind))
+    plain = {str: "text", int: 3, float: 1.5, bool: False, datetime: NOW}
+    return plain.get(kind)
+
+
+REPORT: Report = spoiled(sample(4), HOSTILE)
+FORMS: dict[str, Callable[[Report], str]] = {
+    "html": as_html.render,
+    "json": as_json.render,
+    "markdown": as_markdown.render,
+    "junit": as_junit.render,
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")
+def test_no_form_of_a_report_holds_what_steers_a_display(form: str) -> None:
+    text = FORMS[form](REPORT)
+    assert STEERING.search(text) is None
+    # It is shown, and not lost: somebody tried to deceive.
+    assert "202e" in text or form == "junit"
+    if form == "junit":
+        Xml.fromstring(text)  # noqa: S314 - of our own making
+    if form == "json":
+        assert HOSTILE in json.loads(text)["title"]
+
+
+def test_the_page_shows_the_texts_of_its_script_spelt_out_as_well() -> None:
+    """The script would undo what JSON escapes, and the page would obey it then."""
+    assert STEERING.search(json.dumps(json.loads(page_data(REPORT)), ensure_ascii=False)) is None
+
+
+def test_no_panel_and_no_live_view_holds_what_steers_a_terminal() -> None:
+    state = hostile_state(HOSTILE)
+    lines = panel_lines(state)
+    assert any("text" in line for line in lines)
+    assert STEERING.search(printable("\n".join(lines))) is None
+    log = [LogEntry.model_construct(ts=NOW, level=LogLevel.ERROR, message=HOSTILE, logger="x")]
+    moment = Moment(state, log, log_of_store=True, now=NOW, footer=HOSTILE)
+    for line in frame(moment, 100, 60, symbols("utf-8")):
+        assert STEERING.search(line.plain) is None, line.plain
+
+
+def test_no_text_of_others_begins_a_line_of_ours() -> None:
+    state = hostile_state(FORGED)
+    for text in (*panel_lines(state), *progress_table(state).splitlines()):
+        assert not any(line.startswith("FORGED") for line in text.splitlines()), text
+    for line in frame(Moment(state, [], log_of_store=True, now=NOW, footer="x"), 100, 60, symbols("utf-8")):
+        assert "\n" not in line.plain
+
+
+def test_the_table_of_the_web_ui_obeys_no_text_of_others() -> None:
+    table = progress_table(hostile_state(HOSTILE + "| `x` [a](javascript:b) <b>"))
+    assert STEERING.search(table) is None
+    assert not re.search(r"(?<!\\)(\[a|<b)", table)
+
+
+def test_a_record_of_the_worker_is_one_entry_whatever_is_in_it() -> None:
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(LineFormatter())
+    logger = logging.Logger("a test")
+    logger.addHandler(handler)
+    try:
+        int(FORGED + HOSTILE)
+    except ValueError:
+        logger.exception("the peer answered %s", FORGED + HOSTILE)
+    first, *others = stream.getvalue().rstrip("\n").split("\n")
+    assert first.endswith("the peer answered ")
+    assert len(others) > 2
+    assert all(line.startswith("    ") for line in others)
+    assert STEERING.search(stream.getvalue()) is None
+
+
+def test_what_steers_is_spelt_as_json_spells_it() -> None:
+    assert visible("a\u202eb\x1b\U000e0041\ud800\tc\nd") == "a\\u202eb\\u001b\\udb40\\udc41\\ud800\tc\nd"
+    assert visible_line("a\r\nb\tc\rd\u2029") == "a b c d\\u2029"
+    assert one_line("a\nb\u202e") == "a b\\u202e"
+    as_it_was = json.dumps({"a": HOSTILE}, ensure_ascii=False)
+    assert json.loads(visible(as_it_was)) == {"a": HOSTILE}
+
+
+def test_what_people_write_is_left_as_it_is() -> None:
+    for text in ("naïve Grüße", "日本語", "עברית", "العربية", "❤️", "é", "±×–…“”", "a\tb\nc"):
+        assert visible(text) == text

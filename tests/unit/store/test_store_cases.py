@@ -1,0 +1,64 @@
+"""Cases and tokens."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+from clients.store.read_models import StoredCase
+from clients.store.store import Store
+from domain.errors import ErrorCode, HoldfastError
+from domain.measuring.load import Case, CaseType
+from tests.support.store.counting import row_counts
+from tests.support.store.samples import stored_case
+
+MANY = 5_000
+
+
+async def test_five_thousand_cases_are_saved_and_paged(store: Store, run: int) -> None:
+    """Thousands of cases are stored from a stream and read page by page, none twice, none missing."""
+    await store.save_cases(run, (stored_case(index) for index in range(MANY)))
+    pages = [await store.cases(run, first, first + 700) for first in range(0, MANY, 700)]
+    assert [case.index for page in pages for case in page] == list(range(MANY))
+    assert await store.case_counts(run) == {CaseType.BASELINE: 1, CaseType.SINGLE: 1, CaseType.DUAL: MANY - 2}
+
+
+async def test_cases_come_back_as_they_were(store: Store, run: int) -> None:
+    """A range begins with its first index and ends before its end; a case has its id, type and services."""
+    await store.save_cases(run, map(stored_case, range(5)))
+    wanted = [Case.model_validate(stored_case(index).model_dump()) for index in (1, 2)]
+    assert await store.cases(run, 1, 3) == wanted
+    assert await store.cases(run, 5, 9) == []
+
+
+async def test_repeated_and_broken_off_saves_complete_each_other(store: Store, other_store: Store, run: int) -> None:
+    """Two workers that save the same cases, one of them broken off, leave one row a case."""
+
+    def broken_off() -> Iterator[StoredCase]:
+        yield from (stored_case(index) for index in range(1500))
+        raise ConnectionAbortedError
+
+    with pytest.raises(ConnectionAbortedError):
+        await store.save_cases(run, broken_off())
+    await asyncio.gather(*(one.save_cases(run, map(stored_case, range(2500))) for one in (store, other_store)))
+    assert (await row_counts(store, run))["test_cases"] == 2500
+
+
+async def test_tokens_are_one_row_a_service(store: Store, run: int) -> None:
+    """A repetition replaces a service's token and leaves the others."""
+    await store.save_tokens(run, {"b": "chaos.b-remove=1", "a": "old"})
+    await store.save_tokens(run, {"a": "chaos.a-remove=1"})
+    assert await store.tokens(run) == {"a": "chaos.a-remove=1", "b": "chaos.b-remove=1"}
+    assert (await row_counts(store, run))["baggage_map"] == 2
+
+
+async def test_reading_an_unknown_run_is_empty(store: Store) -> None:
+    """Lists of a run that is not there are empty; saving to it says NOT_FOUND."""
+    assert await store.cases(1, 0, 10) == []
+    assert await store.case_counts(1) == {}
+    assert await store.tokens(1) == {}
+    with pytest.raises(HoldfastError) as raised:
+        await store.save_tokens(1, {"a": "b"})
+    assert raised.value.code is ErrorCode.NOT_FOUND

@@ -1,0 +1,279 @@
+"""Runs, their plans and their logs."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Coroutine
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from clients.store.engine import writing
+from clients.store.read_models import CheckedPair, LogLevel, RunFilter
+from clients.store.repositories import executions, logs
+from clients.store.store import Store
+from domain.calls.model import CallRound, FallbackCall, RealCase
+from domain.errors import ErrorCode, HoldfastError
+from domain.executions.execution import (
+    Ending,
+    Execution,
+    NewExecution,
+    Phase,
+    PhaseChange,
+    Recovery,
+    RunStatus,
+    Verdict,
+)
+from domain.executions.windows import ServiceStability, StabilityMoment
+from domain.names import record_id
+from domain.pairs.fidelity import PairFinding, PairOutcome
+from domain.plans.canonical import canonical_json, content_id, sha256
+from tests.support.store.counting import row_counts
+from tests.support.store.samples import (
+    FAST,
+    answer,
+    entry,
+    exchange,
+    measured,
+    measurement,
+    new_execution,
+    shop_plan,
+    skipped,
+    stored_case,
+)
+
+
+async def test_a_run_id_is_one_run(store: Store, other_store: Store) -> None:
+    """However often and from however many workers a run is created, there is one row, one id and one answer."""
+    created = await asyncio.gather(*(new_execution(one) for one in (store, other_store) * 5))
+    assert len({one.model_dump_json() for one in created}) == 1
+    assert await store.execution(created[0].execution_id) == created[0]
+    assert (await row_counts(store, created[0].execution_id))["task_execution"] == 1
+
+
+async def test_what_a_new_run_knows(store: Store, execution: Execution) -> None:
+    """A new run has a 53-bit id that begins with the time, content ids of plan and request, and the worker's timing."""
+    plan = shop_plan()
+    assert execution.execution_id < 2**53
+    assert abs((execution.execution_id >> 21) - time.time()) < 60
+    assert execution.task_id == content_id(canonical_json(plan))
+    assert execution.plan_sha256 == sha256(canonical_json(plan))
+    assert 0 < execution.req_def_id < 2**53
+    assert execution.record_id == record_id(execution.execution_id)
+    assert execution.services == plan.service_names
+    assert execution.timing == FAST
+    assert await store.plan(execution.execution_id) == plan
+    row = await store.execution_row(execution.execution_id)
+    assert (row.status, row.run_status, row.plan) == (Phase.GENERATING_CASES, RunStatus.RUNNING, plan.name)
+    assert (row.verdict, row.recovery, row.error_code, row.finished_at) == (None, None, None, None)
+    assert (row.workflow_id, row.run_id, row.requested_by) == ("resilience-test/shop", "run-1", "somebody")
+
+
+async def test_equal_plans_are_stored_once(store: Store) -> None:
+    """Two runs of one plan are two runs of one task."""
+    first, second = await new_execution(store, "run-1"), await new_execution(store, "run-2")
+    assert first.execution_id != second.execution_id
+    assert first.task_id == second.task_id
+
+
+async def test_a_repetition_answers_with_what_is_stored(store: Store, execution: Execution) -> None:
+    """A newer worker that writes the plan in other words continues the run under its first digest."""
+    newer = shop_plan(description="written by a newer worker")
+    again = NewExecution(plan_json=canonical_json(newer), workflow_id="resilience-test/shop", run_id="run-1")
+    assert await store.create_execution(again, newer, FAST) == execution
+
+
+async def test_a_taken_execution_id_is_not_given_again(
+    store: Store, execution: Execution, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When chance picks the id of another run, another one is drawn."""
+    drawn = iter([execution.execution_id, execution.execution_id, execution.execution_id + 1])
+    monkeypatch.setattr(executions, "new_execution_id", lambda: next(drawn))
+    assert (await new_execution(store, "run-2")).execution_id == execution.execution_id + 1
+
+
+async def test_phases_move_and_ids_stay(store: Store, run: int) -> None:
+    """A change of phase keeps the peers' ids that it does not name; a repetition changes nothing."""
+    await store.change_phase(PhaseChange(execution_id=run, phase=Phase.ANALYZING_PATTERNS, analyze_task_id="t-1"))
+    change = PhaseChange(execution_id=run, phase=Phase.RULES_READY, intercept_record_id="hf1x")
+    for _ in range(2):
+        await store.change_phase(change)
+    row = await store.execution_row(run)
+    assert (row.status, row.analyze_task_id, row.intercept_record_id) == (Phase.RULES_READY, "t-1", "hf1x")
+
+
+DONE = {"status": RunStatus.COMPLETED, "phase": Phase.DONE, "recovery": Recovery.VERIFIED}
+FAILED = {
+    "status": RunStatus.FAILED,
+    "phase": Phase.FAILED,
+    "recovery": Recovery.UNVERIFIED,
+    "error_code": ErrorCode.RECOVERY_UNVERIFIED,
+    "error_phase": Phase.RULES_READY,
+    "error_message": "the rules are still on",
+}
+
+
+async def test_a_repeated_ending_changes_nothing(store: Store, run: int) -> None:
+    """But its time of writing; the verdict that judging stored is kept."""
+    await store.set_verdict(run, Verdict.PASSED)
+    done = Ending.model_validate({"execution_id": run} | DONE)
+    await store.finish(done)
+    first = await store.execution_row(run)
+    await store.finish(done)
+    again = await store.execution_row(run)
+    assert again.model_copy(update={"updated_at": first.updated_at}) == first
+    assert (first.verdict, first.recovery) == (Verdict.PASSED, Recovery.VERIFIED)
+
+
+@pytest.mark.parametrize(("first", "later"), [(DONE, FAILED), (FAILED, DONE)], ids=["completed", "failed"])
+async def test_an_execution_that_has_ended_stays_as_it_ended(
+    store: Store, run: int, first: dict[str, Any], later: dict[str, Any]
+) -> None:
+    """Status, verdict, error, phase and time; of a later word with the same status only the recovery is taken."""
+    await store.finish(Ending.model_validate({"execution_id": run} | first))
+    ended = await store.execution_row(run)
+    await store.finish(Ending.model_validate({"execution_id": run, "verdict": Verdict.PASSED} | later))
+    await store.set_verdict(run, Verdict.PASSED)
+    await store.change_phase(PhaseChange(execution_id=run, phase=Phase.RULES_READY, analyze_task_id="t"))
+    assert await store.execution_row(run) == ended
+    other = Recovery.UNVERIFIED if first["recovery"] is Recovery.VERIFIED else Recovery.VERIFIED
+    await store.finish(Ending.model_validate({"execution_id": run} | first | {"recovery": other}))
+    corrected = await store.execution_row(run)
+    assert corrected == ended.model_copy(update={"recovery": other, "updated_at": corrected.updated_at})
+
+
+async def test_the_end_of_another_run_is_not_taken(store: Store, run: int) -> None:
+    """The server is asked about a run by its id; a wrong one must not end this execution."""
+    with pytest.raises(HoldfastError) as raised:
+        await store.finish(Ending.model_validate({"execution_id": run} | DONE), "another run")
+    assert raised.value.code is ErrorCode.STORE_CONFLICT
+    assert (await store.execution_row(run)).finished_at is None
+
+
+async def test_results_of_an_ended_execution_stay(store: Store, run: int) -> None:
+    """Whatever a worker still writes that was thought dead, or somebody who calls its activities."""
+    cases = [stored_case(index) for index in range(4)]
+    await store.save_cases(run, cases)
+    await store.save_result(run, measured(0))
+    await store.finish(Ending.model_validate({"execution_id": run} | FAILED))
+    before = await row_counts(store, run)
+    results = await store.results(run)
+    finding = PairFinding(case_id="s0+s1", outcome=PairOutcome.UNCHECKED)
+    writes: list[Coroutine[Any, Any, object]] = [
+        store.save_result(run, measured(0, p50_ms=1)),
+        store.save_group(run, [measured(1)], []),
+        store.save_unmeasured(run, [skipped(2)]),
+        store.invalidate(run, [0], "no"),
+        store.save_case_verdicts(run, {0: (Verdict.PASSED, "")}),
+        store.save_cases(run, cases),
+        store.save_tokens(run, {"reviews": "t"}),
+        store.save_captured(run, "remove", [answer()]),
+        store.save_exchanges(run, [exchange()]),
+        store.save_propagation(run, {"reviews": True}),
+        store.save_pair(run, CheckedPair(case_index=3, finding=finding)),
+        store.add_exchanges(run, "reviews", [exchange()]),
+        store.save_calls(
+            run, [FallbackCall(service="a", method="GET", path="/", case_index=1, times=1, new=True, round=1)]
+        ),
+        store.save_real_case(run, RealCase(case_index=3, answers=[], measurement=measurement())),
+        store.save_call_round(run, CallRound(round=1, complete=True)),
+        store.ledger_intent(entry(run)),
+    ]
+    for write in writes:
+        with pytest.raises(HoldfastError) as raised:
+            await write
+        assert raised.value.code is ErrorCode.STORE_CONFLICT, write
+    # What closes late must not fail by it.
+    await store.save_stability(run, StabilityMoment.AFTER_RULES, [ServiceStability(service="reviews", stable=True)])
+    assert await row_counts(store, run) == before
+    assert await store.results(run) == results
+    assert await store.stability(run) == {}
+
+
+async def test_the_latest_run_of_a_workflow(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The newest run is the one created last, also within one second, where ids are in no order."""
+    assert await store.latest_execution_of("resilience-test/shop") is None
+    drawn = iter([300, 200, 100])
+    monkeypatch.setattr(executions, "new_execution_id", lambda: next(drawn))
+    for number in range(3):
+        await new_execution(store, f"run-{number}")
+    latest = await store.latest_execution_of("resilience-test/shop")
+    assert latest is not None
+    assert (latest.execution_id, latest.run_id) == (100, "run-2")
+
+
+async def test_a_record_is_readable_when_its_plan_is_not(store: Store, run: int) -> None:
+    """The status of a run can be told by a version that does not understand its plan."""
+    async with writing(store.engine) as work:
+        await work.execute(text("UPDATE plan_snapshot SET canonical_json = '{}'"))
+    assert (await store.execution_row(run)).plan == shop_plan().name
+
+
+@pytest.mark.parametrize(
+    "name", ["execution", "plan", "execution_row", "change_phase", "finish", "set_verdict", "log", "save_cases"]
+)
+async def test_an_unknown_run_is_told(store: Store, name: str) -> None:
+    """Whatever needs a run and does not find it says NOT_FOUND."""
+    ending = Ending(execution_id=1, status=RunStatus.FAILED, phase=Phase.FAILED, recovery=Recovery.NOT_NEEDED)
+    arguments: dict[str, tuple[object, ...]] = {
+        "change_phase": (PhaseChange(execution_id=1, phase=Phase.DONE),),
+        "finish": (ending,),
+        "set_verdict": (1, Verdict.PASSED),
+        "log": (1, "key", LogLevel.INFO, "message"),
+        "save_cases": (1, []),
+    }
+    with pytest.raises(HoldfastError) as raised:
+        await getattr(store, name)(*arguments.get(name, (1,)))
+    assert raised.value.code is ErrorCode.NOT_FOUND
+
+
+async def test_a_log_key_is_one_line(store: Store, other_store: Store, run: int) -> None:
+    """A repeated activity leaves one line, the first; lines are in the order of their writing."""
+    for number in range(3):
+        await store.log(run, f"key-{number}", LogLevel.WARN, f"line {number}")
+        await other_store.log(run, f"key-{number}", LogLevel.ERROR, "repeated")
+    entries = await store.log_entries(run)
+    assert [one.message for one in entries] == ["line 0", "line 1", "line 2"]
+    assert {one.level for one in entries} == {LogLevel.WARN}
+
+
+async def test_long_log_keys_are_told_apart(store: Store, run: int) -> None:
+    """Two keys that differ only after many characters are two lines."""
+    for end in ("a", "b"):
+        await store.log(run, "k" * 400 + end, LogLevel.INFO, end)
+    assert [one.message for one in await store.log_entries(run)] == ["a", "b"]
+
+
+async def test_log_ids_are_the_peers(store: Store, run: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ids are epoch milliseconds and 20 bits of sequence; one that another process has taken is not lost."""
+    assert abs((logs.new_log_id() >> 20) - time.time() * 1000) < 60_000
+    taken = logs.new_log_id()
+    drawn = iter([taken, taken, taken + 1])
+    monkeypatch.setattr(logs, "new_log_id", lambda: next(drawn))
+    await store.log(run, "first", LogLevel.INFO, "first")
+    await store.log(run, "second", LogLevel.INFO, "second")
+    assert len(await store.log_entries(run)) == 2
+
+
+async def test_runs_are_listed_newest_first(store: Store) -> None:
+    """As many as are asked for, of all plans or of one; the order is that of creation."""
+    ids = [(await new_execution(store, f"run-{number}")).execution_id for number in range(5)]
+    other = shop_plan(name="other")
+    new = NewExecution(plan_json=canonical_json(other), workflow_id="w", run_id="run-5")
+    ids.append((await store.create_execution(new, other, FAST)).execution_id)
+    assert [row.execution_id for row in await store.latest_executions(10)] == ids[::-1]
+    assert [row.execution_id for row in await store.latest_executions(2)] == ids[:-3:-1]
+    assert [row.plan for row in await store.latest_executions(10, RunFilter(plan="other"))] == ["other"]
+    assert [row.execution_id for row in await store.latest_executions(3, RunFilter(plan="shop"))] == ids[4:1:-1]
+    assert await store.latest_executions(10, RunFilter(plan="nobody's")) == []
+    assert (await store.latest_executions(1))[0] == await store.execution_row(ids[-1])
+
+
+async def test_no_more_runs_are_listed_than_can_be_shown(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a caller asks for."""
+    monkeypatch.setattr(executions, "MOST_LISTED", 2)
+    for number in range(4):
+        await new_execution(store, f"run-{number}")
+    assert len(await store.latest_executions(1_000_000)) == 3

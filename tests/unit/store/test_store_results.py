@@ -1,0 +1,134 @@
+"""Results: a row only ever gains."""
+
+from __future__ import annotations
+
+import asyncio
+from decimal import Decimal
+
+import pytest
+from sqlalchemy import select
+
+from clients.store.engine import reading
+from clients.store.read_models import CaseResult
+from clients.store.schema.tables import TestResult
+from clients.store.store import Store
+from domain.errors import ErrorCode, HoldfastError
+from domain.executions.execution import Verdict
+from domain.measuring.load import CaseOutcome, CaseType
+from tests.support.store.counting import row_counts
+from tests.support.store.samples import measured, measurement, skipped, stored_case
+
+CASES = 8
+
+
+@pytest.fixture(autouse=True)
+async def _cases(store: Store, run: int) -> None:
+    await store.save_cases(run, map(stored_case, range(CASES)))
+
+
+async def one_result(store: Store, run: int) -> CaseResult:
+    [found] = await store.results(run)
+    return found
+
+
+async def test_a_measured_result_comes_back_as_it_was(store: Store, run: int) -> None:
+    """Every number of a measurement is read as it was written, with the case that it belongs to."""
+    await store.save_result(run, measured(2))
+    found = await one_result(store, run)
+    assert found == measured(2).model_copy(update={"case_id": "s0+s1", "case_type": CaseType.DUAL})
+
+
+async def test_the_peers_columns_have_the_peers_meaning(store: Store, run: int) -> None:
+    """p50, p95, p99 are whole milliseconds and err_rate is percent with two decimals, beside our own columns."""
+    await store.save_result(run, measured())
+    async with reading(store.engine) as work:
+        row = (await work.execute(select(TestResult))).scalar_one()
+    assert (row.p50, row.p95, row.p99, row.err_rate) == (4, 9, 11, Decimal("33.33"))
+    assert (row.success_p50_us, row.success_max_us, row.errors_by_kind) == (4321, 12345, {"status 503": 1})
+
+
+@pytest.mark.parametrize("outcome", [CaseOutcome.SKIPPED, CaseOutcome.INVALID])
+async def test_what_was_not_measured_has_no_numbers(store: Store, run: int, outcome: CaseOutcome) -> None:
+    """A skipped or invalid case has a reason and null where a number would be."""
+    await store.save_result(run, CaseResult(case_index=0, outcome=outcome, reason="why"))
+    found = await one_result(store, run)
+    assert (found.outcome, found.reason, found.measurement) == (outcome, "why", None)
+    async with reading(store.engine) as work:
+        row = (await work.execute(select(TestResult))).scalar_one()
+    assert (row.p50, row.err_rate, row.requests, row.success_p50_us, row.duration_us) == (None,) * 5
+
+
+async def test_a_case_is_one_row(store: Store, other_store: Store, run: int) -> None:
+    """However often a result is saved, from however many workers, there is one row."""
+    await asyncio.gather(*(one.save_result(run, measured(3)) for one in (store, other_store) * 5))
+    assert (await row_counts(store, run))["test_result"] == 1
+
+
+async def test_a_measurement_is_never_lost(store: Store, run: int) -> None:
+    """A skipped case may still be measured; a measured one cannot become skipped."""
+    await store.save_result(run, skipped())
+    await store.save_result(run, measured())
+    await store.save_result(run, skipped())
+    await store.save_result(run, CaseResult(case_index=0, outcome=CaseOutcome.INVALID, reason="too late"))
+    found = await one_result(store, run)
+    assert (found.outcome, found.reason, found.measurement) == (CaseOutcome.MEASURED, "", measurement())
+
+
+async def test_a_measurement_taken_back_stays_taken_back(store: Store, run: int) -> None:
+    """A worker that was thought dead cannot make an invalid measurement valid again; its numbers stay to be seen."""
+    await store.save_result(run, measured())
+    for reason in ("the rules had vanished", "said again"):
+        await store.invalidate(run, [0], reason)
+    await store.save_result(run, measured(p50_ms=1))
+    await store.save_result(run, skipped())
+    await store.save_case_verdicts(run, {0: (Verdict.PASSED, "")})
+    found = await one_result(store, run)
+    assert (found.outcome, found.reason) == (CaseOutcome.INVALID, "the rules had vanished")
+    assert (found.verdict, found.measurement) == (None, measurement())
+
+
+async def test_only_measured_cases_are_taken_back(store: Store, run: int) -> None:
+    """Taking back a batch leaves skipped cases and cases of others as they are."""
+    for result in (measured(0), measured(1), skipped(2)):
+        await store.save_result(run, result)
+    await store.invalidate(run, [0, 2], "gone")
+    assert await store.finished_cases(run, 0, CASES) == {
+        0: CaseOutcome.INVALID,
+        1: CaseOutcome.MEASURED,
+        2: CaseOutcome.SKIPPED,
+    }
+
+
+async def test_finished_cases_are_known_by_range(store: Store, run: int) -> None:
+    """A repeated batch sees which of its cases have a result, and none of another batch."""
+    for index in (1, 3, 5):
+        await store.save_result(run, measured(index))
+    assert await store.finished_cases(run, 1, 5) == {1: CaseOutcome.MEASURED, 3: CaseOutcome.MEASURED}
+
+
+async def test_verdicts_are_saved_in_bulk(store: Store, run: int) -> None:
+    """Verdicts and reasons land on their cases; judging again replaces them; results are in order of cases."""
+    for index in reversed(range(CASES)):
+        await store.save_result(run, measured(index))
+    for reason in ("first", "second"):
+        await store.save_case_verdicts(run, {index: (Verdict.FAILED, f"{reason} {index}") for index in range(4)})
+    results = await store.results(run)
+    assert [one.case_index for one in results] == list(range(CASES))
+    assert [one.reason for one in results[:4]] == [f"second {index}" for index in range(4)]
+    assert [one.verdict for one in results] == [Verdict.FAILED] * 4 + [None] * 4
+
+
+async def test_missing_cases_and_results_are_told(store: Store, run: int) -> None:
+    """A result without its case, and a verdict without its result, say NOT_FOUND and change nothing."""
+    await store.save_result(run, measured(0))
+    for change in (
+        store.save_result(run, measured(CASES)),
+        store.save_result(1, measured(0)),
+        store.invalidate(run, [0, 1], "gone"),
+        store.save_case_verdicts(run, {0: (Verdict.FAILED, ""), 1: (Verdict.FAILED, "")}),
+    ):
+        with pytest.raises(HoldfastError) as raised:
+            await change
+        assert raised.value.code is ErrorCode.NOT_FOUND
+    found = await one_result(store, run)
+    assert (found.outcome, found.verdict) == (CaseOutcome.MEASURED, None)

@@ -1,0 +1,231 @@
+"""A database of the first release goes on: nothing in it is lost, and its runs get the requests that they sent."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection, text
+
+from clients.http.request_definitions import definition_of
+from clients.store.engine import create_engine, for_writing, reading, writing
+from clients.store.read_models import LogLevel
+from clients.store.schema.tables import Row
+from clients.store.store import Store
+from domain.executions.execution import Ending, NewExecution, Phase, Recovery, RunStatus
+from domain.plans.canonical import canonical_json
+from tests.support.store.samples import (
+    FAST,
+    answer,
+    entry,
+    exchange,
+    measured,
+    new_execution,
+    shop_plan,
+    skipped,
+    stored_case,
+    stored_request,
+)
+from tests.unit.store.test_store_migrations import opened_elsewhere
+
+SECRET = "hunter2-correct-horse"  # noqa: S105 - what must not be stored again
+Old = tuple[list[int], dict[str, list[Any]]]
+WITHOUT = {
+    "http_req_def",
+    "operator_flag",
+    "case_samples",
+    "pair_check",
+    "service_stability",
+    "fallback_call",
+    "real_case",
+    "call_round",
+}
+LATER = {"test_result": ["late_starts", "planned", "seed", "control", "comparison", "found_by"]}
+"""Columns that the first release did not have."""
+DIE_HALF_WAY = """
+import os
+from alembic import op
+create = op.create_table
+op.create_table = lambda *a, **k: (create(*a, **k), os._exit(9))
+"""
+
+
+async def content(store: Store) -> dict[str, list[Any]]:
+    """All rows of all tables that the first release has."""
+    async with reading(store.engine) as work:
+        return {
+            name: [tuple(row) for row in await work.execute(text(f"SELECT {_columns(name)} FROM {name} ORDER BY 1, 2"))]  # noqa: S608
+            for name in sorted(Row.metadata.tables.keys() - WITHOUT)
+        }
+
+
+def _columns(table: str) -> str:
+    names = [column.name for column in Row.metadata.tables[table].columns]
+    return ", ".join(name for name in names if name not in LATER.get(table, []))
+
+
+async def made_old(store: Store) -> None:
+    """What the first release would have left: the same tables, but for those that it did not have."""
+    async with writing(store.engine) as work:
+        for name in sorted(WITHOUT):
+            await work.execute(text(f"DROP TABLE {name}"))
+        for table, columns in LATER.items():
+            for column in columns:
+                await work.execute(text(f"ALTER TABLE {table} DROP COLUMN {column}"))
+        await work.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+
+
+async def filled(store: Store) -> list[int]:
+    """Two runs of one plan, and one of another, with rows in every table."""
+    first = (await new_execution(store, "run-1")).execution_id
+    second = (await new_execution(store, "run-2")).execution_id
+    plan = shop_plan(
+        name="other",
+        redact=["Password"],
+        request={
+            "method": "POST",
+            "url": f"http://127.0.0.1:18080/x?password={SECRET}&a=b",
+            "headers": {"Authorization": "Bearer ${env:TOKEN}", "X-A": "b"},
+            "query": {"password": [SECRET], "q": ["1", "2"]},
+            "json": {"deep": [{"PASSWORD": SECRET, "kept": 1}]},
+            "timeout": "1.5s",
+            "repeatable": True,
+        },
+    )
+    new = NewExecution(plan_json=canonical_json(plan), workflow_id="w", run_id="run-3")
+    third = (await store.create_execution(new, plan, FAST)).execution_id
+    await store.save_cases(first, map(stored_case, range(3)))
+    await store.save_tokens(first, {"reviews": "chaos.reviews.remove=1"})
+    await store.save_result(first, measured(0))
+    await store.save_unmeasured(first, [skipped(1)])
+    await store.save_exchanges(first, [exchange()])
+    await store.save_propagation(first, {"reviews": True})
+    await store.save_captured(first, "remove", [answer()])
+    await store.log(first, "key", LogLevel.INFO, "a line")
+    await store.ledger_intent(entry(first))
+    await store.finish(
+        Ending(execution_id=second, status=RunStatus.COMPLETED, phase=Phase.DONE, recovery=Recovery.VERIFIED)
+    )
+    return [first, second, third]
+
+
+@pytest.fixture
+async def old(url: str) -> Old:
+    """The runs and rows of a database of the first release."""
+    store = await Store.open(url)
+    runs = await filled(store)
+    before = await content(store)
+    assert all(before.values()), "a table without rows would prove nothing"
+    await made_old(store)
+    await store.close()
+    return runs, before
+
+
+async def test_nothing_is_lost(url: str, old: Old) -> None:
+    """Every row of every table is as it was, and the new table is as the code wants it."""
+    runs, before = old
+    store = await Store.open(url)
+    assert await content(store) == before
+    assert [row.execution_id for row in await store.latest_executions(9)] == runs[::-1]
+    async with store.engine.connect() as connection:
+        assert await connection.run_sync(differences) == []
+    await store.close()
+
+
+def differences(connection: Connection) -> list[object]:
+    return list(compare_metadata(MigrationContext.configure(connection), Row.metadata))
+
+
+async def test_old_runs_get_their_requests(url: str, old: Old) -> None:
+    """One row for each request, as a new run would have it, and under the id that the run has had all along."""
+    runs, _ = old
+    store = await Store.open(url)
+    first, second = [await store.execution(run) for run in runs[:2]]
+    assert first.req_def_id == second.req_def_id
+    assert await stored_request(store, first.req_def_id) == definition_of(shop_plan())
+    third = await stored_request(store, (await store.execution(runs[2])).req_def_id)
+    written = third.model_dump_json()
+    assert SECRET not in written
+    assert third.headers == {"Authorization": "Bearer ${env:TOKEN}", "X-A": "b"}
+    assert (third.query_params["q"], third.body_template["deep"][0]["kept"]) == (["1", "2"], 1)
+    assert (third.method, third.body_mode, third.timeout_us, third.repeatable) == ("POST", "JSON", 1_500_000, True)
+    assert third.url_template.endswith("&a=b")
+    async with reading(store.engine) as work:
+        assert (await work.execute(text("SELECT count(*) FROM http_req_def"))).scalar_one() == 2
+    again = await new_execution(store, "run-4")
+    assert again.req_def_id == first.req_def_id
+    await store.close()
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {"method": "GET"},
+        {"json": [1, {"a": None}], "timeout": "90s"},
+        {"form": {"a": ["1"], "b": "2"}, "headers": {"content-TYPE": "application/x-www-form-urlencoded; x=y"}},
+        {"json": False, "timeout": "0.001ms"},
+        {"query": {"a": "b"}, "timeout": "7h"},
+        {
+            "url": "http://127.0.0.1/?token=${env:T}",
+            "query": {"x-api-key": ["${env:A}"]},
+            "json": {"cookie": "${env:C}"},
+        },
+    ],
+    ids=lambda value: str(value)[:40],
+)
+async def test_an_old_request_is_the_row_that_a_new_run_writes(url: str, request_: dict[str, Any]) -> None:
+    """Where nothing has to be hidden, the migration and the code agree to the letter."""
+    store = await Store.open(url)
+    plan = shop_plan(request={"method": "POST", "url": "http://127.0.0.1/", "repeatable": True} | request_)
+    new = NewExecution(plan_json=canonical_json(plan), workflow_id="w", run_id="run")
+    run = await store.create_execution(new, plan, FAST)
+    written = await stored_request(store, run.req_def_id)
+    await made_old(store)
+    await store.close()
+    store = await Store.open(url)
+    assert await stored_request(store, run.req_def_id) == written == definition_of(plan)
+    await store.close()
+
+
+async def test_raw_bodies_of_plans_that_hide_are_not_copied(url: str) -> None:
+    """The migration does not look inside."""
+    store = await Store.open(url)
+    request = {"method": "POST", "url": "http://127.0.0.1/", "repeatable": True, "raw": f"password={SECRET}"}
+    plan = shop_plan(request=request, redact=["password"])
+    new = NewExecution(plan_json=canonical_json(plan), workflow_id="w", run_id="run")
+    run = await store.create_execution(new, plan, FAST)
+    await made_old(store)
+    await store.close()
+    store = await Store.open(url)
+    found = await stored_request(store, run.req_def_id)
+    assert (found.body_mode, found.raw_body) == ("RAW", "[redacted]")
+    await store.close()
+
+
+@pytest.mark.parametrize("broken", ["{}", "no json", "[]", '{"request": {"url": 1}}', '{"request": null}'])
+async def test_a_plan_that_cannot_be_read_stops_nothing(url: str, old: Old, broken: str) -> None:
+    """Its run has no request row; all others have."""
+    engine = create_engine(url)
+    async with for_writing(engine).begin() as connection:
+        await connection.execute(
+            text("UPDATE plan_snapshot SET canonical_json = :text WHERE name = 'other'"), {"text": broken}
+        )
+    await engine.dispose()
+    store = await Store.open(url)
+    async with reading(store.engine) as work:
+        found = (await work.execute(text("SELECT headers FROM http_req_def"))).scalars().all()
+    assert len(found) == 1
+    assert len(await store.latest_executions(9)) == len(old[0])
+    await store.close()
+
+
+async def test_an_upgrade_that_was_killed_can_be_repeated(url: str, old: Old) -> None:
+    """All of it or nothing."""
+    assert await opened_elsewhere(url, DIE_HALF_WAY) == 9
+    store = await Store.open(url)
+    assert await content(store) == old[1]
+    assert json.loads((await stored_request(store, (await store.execution(old[0][0])).req_def_id)).model_dump_json())
+    await store.close()
