@@ -12,7 +12,7 @@ UPGRADE ?= --upgrade
 # Workers, and the sandbox of each workflow, import everything again: without compiled files that takes twice as long.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test test-all test-share soak bench check format docs lock histories clean
+.PHONY: help demo unit test test-all test-share soak bench check format docs lock histories clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -37,6 +37,9 @@ $(BIN)/.dev: $(BIN)/.app requirements-dev.lock
 
 demo: $(BIN)/.app  ## break a small shop service by service and see which pair takes it down (KEEP=1: leave it up)
 	@$(BIN)/holdfast demo $(if $(KEEP),--keep,)
+
+unit: $(BIN)/.dev  ## pure decisions, reports, store on SQLite, command line without a server
+	@$(BIN)/python -m pytest -n $(PARALLEL) --dist worksteal -m 'not exhaustive' tests/unit tests/histories
 
 test: $(BIN)/.dev  ## unit, integration on a real Temporal server, end to end on the lab
 	@$(BIN)/python -m pytest -n $(PARALLEL) --dist worksteal -m 'not exhaustive'
