@@ -1,4 +1,7 @@
-"""The worker's settings, from the environment. A plan cannot change them."""
+"""The worker's settings, from the environment.
+
+A plan cannot change them.
+"""
 
 from __future__ import annotations
 
@@ -31,15 +34,18 @@ from domain.timing import Timing, TimingPreset
 from domain.units import PositiveDuration, Rate
 
 DEFAULT_DATABASE_URL = "sqlite+aiosqlite:///.holdfast/holdfast.db"
-"""Beside where the worker is started; the folder is created."""
+"""URL of the default database.
+
+It is below the folder where the worker is started; its own folder is created.
+"""
 
 
 POD_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
-"""Where Kubernetes tells a pod its namespace."""
+"""File in which Kubernetes gives a pod its namespace."""
 
 
 def _words(value: object) -> object:
-    """A list, as it is written in one variable: with commas or spaces between."""
+    """Split a variable that holds a list, at commas or spaces."""
     return value.replace(",", " ").split() if isinstance(value, str) else value
 
 
@@ -52,8 +58,10 @@ def _entry(value: str) -> str:
 
 
 Host = Annotated[str, AfterValidator(_entry)]
-"""`host` (its ports 80 and 443), `host:port` or `host:low-high`, without scheme; IPv6 in brackets where a port follows.
-`*.` before a domain stands for every host below it."""
+"""`host` (ports 80 and 443), `host:port` or `host:low-high`, without scheme.
+
+IPv6 is in brackets if a port follows. `*.` before a domain stands for every host below it.
+"""
 
 
 def _environments(value: object) -> object:
@@ -61,16 +69,16 @@ def _environments(value: object) -> object:
 
 
 Environments = Annotated[dict[str, str], BeforeValidator(_environments)]
-"""Names of environments, by canonical address of a fault service."""
+"""Names of environments, by the canonical address of their fault service."""
 
 Hosts = Annotated[list[Host], BeforeValidator(_words)]
 Names = Annotated[list[Name], BeforeValidator(_words)]
 
 
 class Settings(BaseModel):
-    """Each field is an environment variable, named in its alias.
+    """Settings of a worker; a field's alias is its environment variable.
 
-    The Temporal connection is configured apart, by the standard `TEMPORAL_*` variables or TOML profile.
+    The Temporal connection is configured separately, by the standard `TEMPORAL_*` variables or the TOML profile.
     """
 
     model_config = ConfigDict(frozen=True, populate_by_name=True)
@@ -78,39 +86,64 @@ class Settings(BaseModel):
     database_url: Annotated[str, Field(alias="HOLDFAST_DATABASE_URL")] = DEFAULT_DATABASE_URL
     """SQLAlchemy URL: `sqlite+aiosqlite:///path` or `postgresql+asyncpg://...`."""
     timing: Annotated[TimingPreset, Field(alias="HOLDFAST_TIMING")] = TimingPreset.PRODUCTION
-    """`production`, or `fast` for tests and the demo."""
+    """Preset of intervals: `production`, or `fast` for tests and the demo."""
     task_queue: Annotated[str, Field(alias="HOLDFAST_TASK_QUEUE", min_length=1)] = TASK_QUEUE
-    """Control queue; load runs on the same name with `-load`."""
+    """Name of the control queue; the load queue's name adds `-load`."""
     load_at_once: Annotated[int, Field(alias="HOLDFAST_LOAD_AT_ONCE", ge=1, le=100)] = 16
-    """Batches, of all runs together, that one load worker measures at once; others wait for it or go to another one."""
+    """Maximum batches, of all runs, that one load worker measures at once.
+
+    Further batches wait or go to another worker.
+    """
     sweeper: Annotated[bool, Field(alias="HOLDFAST_SWEEPER")] = True
-    """Whether the worker creates the sweeper's schedule when there is none."""
+    """Whether the worker creates the sweeper's schedule if it is missing."""
     allowed_namespaces: Annotated[Names | None, Field(alias=ALLOWED_NAMESPACES)] = None
-    """Namespaces that plans may name, with commas between; unset: any but the refused ones."""
+    """Namespaces that plans may name, separated by commas.
+
+    Unset: any namespace except the refused ones.
+    """
     allowed_hosts: Annotated[Hosts | None, Field(alias=ALLOWED_HOSTS)] = None
-    """Addresses that plans may send anything to, with commas between: `cart.internal:8080`, `*.shop.internal:80-8099`.
-    A host alone is its ports 80 and 443. Unset: the ports of a lab that runs on this machine, else none. Temporal, its
-    Web UI and the store are never reached, whatever is written here."""
+    """Addresses that plans may send anything to, separated by commas.
+
+    For example `cart.internal:8080`, `*.shop.internal:80-8099`. A host alone means its ports 80 and 443. Unset: the
+    ports of a lab that runs on this machine, otherwise none. Temporal, its Web UI and the store are never reached,
+    whatever is written here.
+    """
     max_active_faults: Annotated[int, Field(alias=MAX_ACTIVE_FAULTS, ge=1)] = 1
-    """Faults of a run that may be on at once, at most."""
+    """Maximum faults of a run that may be active at once."""
     longest_fault: Annotated[PositiveDuration, Field(alias=LONGEST_FAULT)] = timedelta(hours=1)
-    """No plan's `safety.fault_ttl` may be longer: `10m`, `1h`."""
+    """Maximum of a plan's `safety.fault_ttl`: `10m`, `1h`."""
     environments: Annotated[Environments, Field(alias=ENVIRONMENTS)] = {}
-    """Names for systems, by the addresses that their fault service is reached at: `prod=faults.internal:8080`, with
-    commas between. Several addresses with one name are one system, and so one lock; an address has one name."""
+    """Names of systems, by the addresses of their fault services.
+
+    For example `prod=faults.internal:8080`, separated by commas. Several addresses with the same name are one system,
+    and share one lock. An address has only one name.
+    """
     max_rate: Annotated[Rate, Field(alias=MAX_RATE)] = Guardrails().max_rate
-    """Requests a second that a plan may ask for (`load.rate`, `stop.*.every`), at most: `200/s`, `90/m`."""
+    """Maximum request rate of a plan (`load.rate`, `stop.*.every`): `200/s`, `90/m`."""
     max_in_flight: Annotated[int, Field(alias=MAX_IN_FLIGHT, ge=1)] = Guardrails().max_in_flight
-    """Requests of a run's load that may be under way at once, at most; with a rate as many as its timeout may hold."""
+    """Maximum load requests of a run that are in flight at once.
+
+    With a rate, as many as can be pending within the timeout are counted.
+    """
     max_requests: Annotated[int, Field(alias=MAX_REQUESTS, ge=1)] = Guardrails().max_requests
-    """Requests of one run, at most: of its cases, their controls and warm-up, the analysis and the steady state."""
+    """Maximum requests of one run.
+
+    These are the requests of its cases, their controls and warm-up, the analysis and the steady state, and those sent
+    to discover calls and to verify pairs with two real faults.
+    """
     max_load_duration: Annotated[PositiveDuration, Field(alias=MAX_LOAD_DURATION)] = Guardrails().max_load_duration
-    """No run may send load for longer: `30m`, `24h`."""
+    """Longest time that a run may send load: `30m`, `24h`."""
     own_namespaces: Annotated[Names, Field(alias=OWN_NAMESPACES)] = []
-    """Namespaces in which Temporal and Holdfast run under other names than these: never tested."""
+    """Further namespaces in which Temporal or Holdfast runs.
+
+    They are never tested, like those with the usual names (`temporal`, `holdfast`).
+    """
 
     def guardrails(self, temporal_address: str = "", pod_namespace: Path = POD_NAMESPACE) -> WorkerRails:
-        """What plans may do. Our own namespaces are also those that our surroundings tell: the pod's, the server's."""
+        """Return what plans may do on this worker.
+
+        Our own namespaces include those of this pod and of the Temporal server, as far as they are known.
+        """
         try:
             pod = pod_namespace.read_text().strip()
         except OSError:
@@ -138,10 +171,10 @@ class Settings(BaseModel):
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Settings:
-        """Read the settings.
+        """Read the settings from environment variables.
 
         Raises:
-            HoldfastError: VALIDATION_ERROR naming the variable that is wrong.
+            HoldfastError: VALIDATION_ERROR naming the invalid variable.
         """
         known = {field.alias for field in cls.model_fields.values()}
         try:

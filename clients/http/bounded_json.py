@@ -1,7 +1,8 @@
-"""JSON of the outside: bounded in depth and number of values, without what JSON does not have.
+"""A strict JSON parser for external input, bounded in depth and size.
 
-A parser makes objects of seventy bytes out of `[],`, holds the loop while it does, and hands out nestings that whatever
-walks through them later cannot. Callers bound the size of the text; this bounds what becomes of it.
+Python's parser turns the three characters `[],` into an object of seventy bytes, and blocks the event loop meanwhile.
+It returns structures too deep for recursive code to walk, and accepts NaN and infinities, which JSON does not have.
+Callers bound the size of the text; this module bounds what the text expands to.
 """
 
 from __future__ import annotations
@@ -12,10 +13,13 @@ from itertools import accumulate
 from typing import Any
 
 DEEPEST = 100
-"""Levels of arrays and objects, far below the thousand frames that Python allows recursive code."""
+"""Maximum nesting of arrays and objects.
+
+Far below the thousand frames that Python allows recursive code.
+"""
 
 MOST_VALUES = 500_000
-"""Values and names in one text, at most: some 50 MB as objects."""
+"""Maximum values and names in one text: about 50 MB as objects."""
 
 _STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
@@ -23,10 +27,11 @@ _NO_STRUCTURE = re.compile(r"[^\[\]{}]+")
 
 
 def parse(text: str) -> Any:
-    """A JSON text's value.
+    """Parse a JSON text.
 
     Raises:
-        ValueError: not JSON, or NaN, an infinity, an integer of more than 4,300 digits, too deep, or too many values.
+        ValueError: when the text is not JSON, is nested too deeply or has too many values, or when a number is NaN,
+            infinite, or an integer of more than 4,300 digits.
     """
     _refuse_large(text)
     try:
@@ -36,10 +41,11 @@ def parse(text: str) -> Any:
 
 
 def _refuse_large(text: str) -> None:
+    # Counting marks in the raw text is cheap and never too low: nearly every text passes here.
     opened = text.count("[") + text.count("{")
     if opened <= DEEPEST and opened + text.count(",") + text.count(":") <= MOST_VALUES:
         return
-    # Not what stands in strings: bodies of others do.
+    # Count again without strings: a recorded body is a string that may contain JSON itself.
     bare = _STRING.sub("", text)
     if bare.count("[") + bare.count("{") + bare.count(",") + bare.count(":") > MOST_VALUES:
         raise ValueError("too many values")

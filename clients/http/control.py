@@ -1,7 +1,8 @@
-"""Control calls to peers over HTTP: bounded in time and size, and every error translated once.
+"""Control calls to peers over HTTP, bounded in time and size.
 
-The order in which an answer is read is fixed: transport, HTTP status, JSON object, then `success: false`, which the
-peers send even with status 200 (`peer-contract` section 1). Never «data, else the whole body».
+Every error is translated once, here. An answer is always checked in the same order: transport, HTTP status, JSON
+object, then `success: false`, which the peers send even with status 200 (`peer-contract` section 1). A missing `data`
+never falls back to the whole body.
 """
 
 from __future__ import annotations
@@ -21,19 +22,27 @@ from clients.http.requests import JSON_TYPE
 from domain.errors import ErrorCode, HoldfastError
 
 LARGEST_ANSWER = 16 * 1024 * 1024
-"""Bytes; a longer answer is refused instead of filling the worker's memory. Recordings hold whole bodies: the longest
-answers are those about them.
+"""Maximum bytes of an answer.
+
+A longer answer is refused before it fills the worker's memory. The longest answers are those about recordings, which
+hold whole bodies.
 """
 
 _SHOWN = 300
 
 
 Shown = Callable[[str, int], str]
-"""What an error may quote of a peer's words: so many characters. The worker's removes secrets before it cuts."""
+"""A function that cuts a peer's text to a length, for errors.
+
+The worker's implementation removes secrets before it cuts.
+"""
 
 
 def cut_short(words: str, longest: int) -> str:
-    """The beginning: where no secret is known, as on the command line."""
+    """Cut a text without removing secrets.
+
+    For callers that know no secrets, such as the command line.
+    """
     return words[:longest]
 
 
@@ -42,11 +51,17 @@ def _as_text(value: object) -> object:
 
 
 Text = Annotated[str | None, BeforeValidator(_as_text)]
-"""Text of a peer, or null; anything else, as bodies and ids may come, becomes its JSON."""
+"""Text from a peer, or null.
+
+Peers may send bodies and ids as other types; those become their JSON.
+"""
 
 
 class Wire(BaseModel):
-    """A part of a peer's answer: nulls and absences are alike, unknown fields are not ours to judge."""
+    """A part of a peer's answer.
+
+    A null means the same as an absent field. Unknown fields are ignored.
+    """
 
     model_config = ConfigDict(extra="ignore", populate_by_name=True)
 
@@ -55,12 +70,13 @@ W = TypeVar("W", bound=Wire)
 
 
 def segment(text: str) -> str:
-    """One segment of a path: ids come from the peer and must not lead anywhere else."""
+    """Quote a text as one segment of a path."""
+    # Ids come from the peer: a slash in one must not lead to another path.
     return quote(text, safe="")
 
 
 class PeerAnswer:
-    """A whole HTTP answer of a peer."""
+    """A complete HTTP answer of a peer."""
 
     def __init__(self, status: int, text: str, where: str, shown: Shown = cut_short) -> None:
         self.status = status
@@ -70,19 +86,19 @@ class PeerAnswer:
 
     @property
     def ok(self) -> bool:
-        """Status 2xx."""
+        """True for status 2xx."""
         return 200 <= self.status < 300
 
     def json(self) -> Any:
-        """The body as JSON.
+        """Parse the body as JSON.
 
         Raises:
-            HoldfastError: PEER_GARBAGE.
+            HoldfastError: PEER_GARBAGE when it is not JSON.
         """
         try:
             value = parse(self.text)
             if "\\ud" in self.text.lower():
-                # Half of an escaped character is legal JSON, and no database or socket would take it later.
+                # An escaped lone surrogate is legal JSON, but no database or socket accepts it later: replace it.
                 value = json.loads(json.dumps(value, ensure_ascii=False).encode(errors="replace"))
         except ValueError as error:
             raise self.error(
@@ -91,10 +107,10 @@ class PeerAnswer:
         return value
 
     def object(self) -> dict[str, Any]:
-        """The body as a JSON object, of any status.
+        """Parse the body as a JSON object, whatever the status.
 
         Raises:
-            HoldfastError: PEER_GARBAGE.
+            HoldfastError: PEER_GARBAGE when it is not a JSON object.
         """
         body = self.json()
         if not isinstance(body, dict):
@@ -102,7 +118,7 @@ class PeerAnswer:
         return body
 
     def peer_error(self) -> tuple[str, str]:
-        """Code and message of the envelope's error; empty where there is none."""
+        """Return the envelope's error code and message; empty without an error."""
         try:
             error = parse(self.text).get("error")
             return (str(error.get("code", "")), str(error.get("message", ""))) if isinstance(error, dict) else ("", "")
@@ -110,7 +126,7 @@ class PeerAnswer:
             return "", ""
 
     def read(self, model: type[W], data: Any) -> W:
-        """A part of this answer in its model.
+        """Validate a part of this answer as a model.
 
         Raises:
             HoldfastError: PEER_GARBAGE, naming the field.
@@ -123,23 +139,27 @@ class PeerAnswer:
             raise HoldfastError(ErrorCode.PEER_GARBAGE, f"{self.where} {what} (status {self.status})") from error
 
     def error(self, code: ErrorCode, what: str, hint: str = "") -> HoldfastError:
-        """An error that says where, what, the status and the peer's own words."""
+        """Build an error from the call, its outcome and the peer's message."""
         words = self.peer_error()[1] or self.text
         quoted = f": {self._shown(words, _SHOWN)}" if words else ""
         return HoldfastError(code, f"{self.where} {what} (status {self.status}){quoted}", hint=hint)
 
     def require_ok(self) -> None:
-        """Refuse any status but 2xx: 5xx may pass, 4xx will not."""
+        """Raise unless the status is 2xx.
+
+        Raises:
+            HoldfastError: PEER_ERROR for 5xx, which may be temporary; PEER_REJECTED for every other status.
+        """
         if self.status >= 500:
             raise self.error(ErrorCode.PEER_ERROR, "failed", "its own log says more")
         if not self.ok:
             raise self.error(ErrorCode.PEER_REJECTED, "refused", "is this its address, and is it the right version?")
 
     def data(self, failed: ErrorCode) -> Any:
-        """`data` of a successful envelope; None where it is absent.
+        """Return `data` of a successful envelope; None if it is absent.
 
         Raises:
-            HoldfastError: as `require_ok`; `failed` for `success: false`; PEER_GARBAGE for anything else.
+            HoldfastError: as `require_ok`; code `failed` for `success: false`; PEER_GARBAGE for anything else.
         """
         self.require_ok()
         body = self.object()
@@ -152,10 +172,13 @@ class PeerAnswer:
 
 
 class PeerHttp:
-    """One peer."""
+    """The HTTP interface of one peer."""
 
     def __init__(self, peer: str, base_url: str, call_timeout: timedelta, shown: Shown = cut_short) -> None:
-        """Name the peer as people know it; `call_timeout` bounds a whole call unless one says otherwise."""
+        """Set up calls to a peer; `peer` is its name in errors.
+
+        `call_timeout` bounds a whole call, unless the call sets its own limit.
+        """
         self._peer = peer
         self._base_url = base_url.rstrip("/")
         self._shown = shown
@@ -170,18 +193,18 @@ class PeerHttp:
         body: object | None = None,
         total: timedelta | None = None,
     ) -> PeerAnswer:
-        """One call; any HTTP status is an answer.
+        """Make one call; any HTTP status counts as an answer.
 
         Raises:
             HoldfastError: PEER_UNREACHABLE (no connection, so nothing was sent); PEER_TIMEOUT or PEER_GARBAGE (the
-                outcome is unknown); PEER_REJECTED (no usable address).
+                outcome is unknown); PEER_REJECTED (unusable address, or a body that cannot be encoded).
         """
         where = f"{self._peer} {method} {path}"
         seconds = self._total if total is None else total.total_seconds()
         try:
             sent = None if body is None else json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
         except ValueError as error:
-            # Half a character, for example. Nothing was sent, and nothing ever can be.
+            # For example a lone surrogate. Nothing was sent, and a retry would fail the same way.
             why = f"{where[:_SHOWN]}: no request can be built for it ({type(error).__name__})"
             raise HoldfastError(ErrorCode.PEER_REJECTED, why) from error
         headers = {"Accept": JSON_TYPE} | ({} if sent is None else {"Content-Type": JSON_TYPE})
@@ -194,29 +217,31 @@ class PeerHttp:
 
 
 class PeerClient:
-    """What the clients of the peers share: one `PeerHttp`. Nothing of it stays open between calls."""
+    """The base of the peers' clients, with one `PeerHttp`.
+
+    No connection stays open between calls.
+    """
 
     def __init__(self, http: PeerHttp) -> None:
         self._http = http
 
     async def __aenter__(self) -> Self:
-        """Use as a context."""
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Leave it."""
+        """Leave the context; there is nothing to close."""
 
 
 def translate(error: NoAnswerError, where: str, base_url: str, limits: Limits) -> HoldfastError:
-    """Why there is no answer, in our codes."""
+    """Translate a missing answer into our error codes."""
     longest = "nothing" if limits.body is None else f"{limits.body / (1 << 20):g} MiB"
     code, what, hint = {
         Trouble.ADDRESS: (ErrorCode.PEER_REJECTED, f"{base_url} is no usable address", ""),
         Trouble.CONNECT: (ErrorCode.PEER_UNREACHABLE, f"nothing answers at {base_url}", "is it running there?"),
         Trouble.TIMEOUT: (ErrorCode.PEER_TIMEOUT, f"no whole answer within {limits.seconds:g} s", ""),
-        # The connection stood: whether the request arrived, and what it did, is not known.
+        # The connection was open: whether the request arrived, and what it did, is unknown.
         Trouble.BROKEN: (ErrorCode.PEER_GARBAGE, "the answer was broken or cut off", ""),
         Trouble.ENCODED: (
             ErrorCode.PEER_GARBAGE,

@@ -1,7 +1,8 @@
-"""Doors that stay shut: seen when a connection stands, before a byte of a request is sent on it.
+"""Addresses that nothing may be sent to, checked on each open connection.
 
-A plan is held to addresses as it writes them (`logic/guardrails.py`). Where a name leads is known only here, and by no
-earlier question: a name server may answer otherwise the next time.
+The check runs when a connection is open, before any byte of a request is sent on it. The guardrails
+(`domain/guardrails/check.py`) check addresses only as the plan writes them. Where a name leads is known only on the
+connection itself. Looking the name up earlier proves nothing, because a name server may answer differently next time.
 """
 
 from __future__ import annotations
@@ -16,12 +17,18 @@ from domain.addresses import LOOPBACK_HOST, Address, address_in
 from domain.guardrails.allowed_addresses import WEB_PORTS
 
 _shut: Counter[Address] = Counter()
-"""Of this process, by how many workers it runs: connections do not know whose they are."""
+"""Shut addresses, each with the number of workers that shut it.
+
+They apply to the whole process, because a connection does not know its worker.
+"""
 
 
 @contextlib.asynccontextmanager
 async def shut(own: Iterable[str]) -> AsyncIterator[None]:
-    """Keep these addresses, `host:port`, from being talked to inside the block, by whatever name they are reached."""
+    """Refuse connections to these addresses (`host:port`) inside the block.
+
+    This holds for every name under which an address is reached.
+    """
     addresses = {address_in(one) for one in own}
     for found in await asyncio.gather(*map(_resolved, list(addresses))):
         addresses |= found
@@ -36,7 +43,7 @@ async def shut(own: Iterable[str]) -> AsyncIterator[None]:
 
 
 async def _resolved(address: Address) -> set[Address]:
-    # Behind one address with a web port there are many hosts, which only their names distinguish: an ingress.
+    # Do not shut the IP address behind a web port: it may be an ingress, which serves many hosts by name.
     if address.is_loopback or address.port in WEB_PORTS:
         return set()
     with contextlib.suppress(OSError, UnicodeError):
@@ -46,7 +53,10 @@ async def _resolved(address: Address) -> set[Address]:
 
 
 def is_shut(peer: object, here: object) -> bool:
-    """Whether a connection between these two ends, as sockets name them, leads to where nothing may be sent."""
+    """Check whether a connection leads to an address that is shut.
+
+    `peer` and `here` are its two ends, as sockets name them. A `peer` that cannot be read counts as shut.
+    """
     if not isinstance(peer, tuple) or len(peer) < 2:
         return True
     try:
@@ -55,6 +65,6 @@ def is_shut(peer: object, here: object) -> bool:
         return True
     if address in _shut:
         return True
-    # From one of this machine's addresses to the same one: what listens on all of them is reached so as well.
+    # Equal IPs at both ends: the connection leads to this machine, and servers on all interfaces are reached like this.
     to_itself = isinstance(here, tuple) and here[:1] == peer[:1]
     return to_itself and Address(LOOPBACK_HOST, address.port) in _shut

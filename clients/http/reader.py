@@ -1,9 +1,9 @@
-"""The one way in which control calls read from outside: bounded in time, bytes and meaning.
+"""The only HTTP reader of control calls: bounded time, size and features.
 
-Peers, canaries, readiness paths and the lab's address list all come through `fetch`. Each call has a connection of its
-own, closed when it ends: what a server sends after an answer can never be taken for the next one. Nothing is decoded,
-followed, kept or guessed: no content encodings, redirects, cookies or charsets. `tests/security/test_one_reader.py`
-keeps other modules from reading by themselves; the load engine has limits of its own (`clients/load/connection.py`).
+Peers, canaries, readiness paths and the lab's address list all go through `fetch`. Each call opens its own connection
+and closes it at the end, so whatever a server sends after an answer can never be taken for the next answer. Content
+encodings, redirects, cookies and charsets are all ignored or refused. `tests/unit/project/test_one_reader.py` keeps
+other modules from reading by themselves. The load engine has its own limits (`clients/load/connection.py`).
 """
 
 from __future__ import annotations
@@ -22,28 +22,34 @@ from clients.http.doors import is_shut
 from clients.http.trust import trusted
 
 CONNECT_TIMEOUT = 5.0
-"""Seconds until a connection must stand."""
+"""Timeout for opening a connection, in seconds."""
 
 HEAD_LIMIT = 64 * 1024
-"""Bytes of status line and headers, with all interim answers (100 Continue) before them."""
+"""Maximum bytes of status line and headers, including interim answers (100 Continue)."""
 
 SMALL_BODY = 64 * 1024
-"""Bytes of a body that should be short: canaries, address lists."""
+"""Maximum bytes of a body that should be short: canaries, address lists."""
 
 SHUT_DOOR = "ShutDoor"
-"""Name of the trouble with an address of our own, which nothing is sent to."""
+"""Error name for an address of our own: nothing is sent there."""
 
 _FRAMING = 4
-"""Bytes on the wire for each byte of a body that is allowed. In chunks of one byte each takes six: nobody does that."""
+"""Bytes allowed on the wire per byte of body.
+
+One-byte chunks would take six, but no real server sends those.
+"""
 
 _LONGEST_KIND = 200
-"""Characters of a content type that are kept."""
+"""Characters kept of a content type."""
 
 _MOST_PARTS = 50_000
-"""Chunks of one body: each costs time, however short it is."""
+"""Maximum chunks of one body: each costs time, however short."""
 
 _READ_HEAD, _READ = 4 * 1024, 16 * 1024
-"""Bytes at once: between two reads everything else on the loop has its turn, and heads take longer to parse."""
+"""Maximum bytes per read, in the head and in the body.
+
+Other tasks on the event loop run between two reads. Heads take longer to parse, so their reads are smaller.
+"""
 
 Params = Mapping[str, str | int]
 
@@ -52,21 +58,30 @@ class Trouble(StrEnum):
     """Why there is no answer."""
 
     ADDRESS = "address"
-    """Not a usable address; nothing was sent."""
+    """The address is unusable; nothing was sent."""
     CONNECT = "connect"
-    """No connection, and nothing was sent."""
+    """No connection; nothing was sent."""
     TIMEOUT = "timeout"
-    """No whole answer in time; the request may have acted."""
+    """No complete answer in time; the request may have taken effect."""
     BROKEN = "broken"
-    """Cut off, or not HTTP/1.1; the request may have acted."""
+    """The answer was cut off or is not HTTP/1.1.
+
+    The request may have taken effect.
+    """
     ENCODED = "encoded"
-    """In an encoding that was not asked for. A few bytes may stand for gigabytes."""
+    """The answer has an encoding that we did not accept.
+
+    It is not decoded, because a few bytes may expand to gigabytes.
+    """
     TOO_LONG = "too long"
-    """A head or body beyond its limit."""
+    """The head or body exceeds its limit."""
 
 
 class NoAnswerError(Exception):
-    """A call without a whole answer. `name` is short and quotes nothing of request or answer."""
+    """A call that got no complete answer.
+
+    `name` is short and quotes nothing from the request or answer.
+    """
 
     def __init__(self, trouble: Trouble, name: str) -> None:
         super().__init__(name)
@@ -76,39 +91,42 @@ class NoAnswerError(Exception):
 
 @dataclass(frozen=True)
 class Limits:
-    """How much one call may cost."""
+    """Time and size limits of one call."""
 
     seconds: float
-    """Total, from connecting to the last byte."""
+    """Total timeout, from connecting to the last byte."""
     body: int | None = SMALL_BODY
-    """Bytes. None: the body is not read at all."""
+    """Maximum bytes of the body. None: do not read it."""
 
 
 @dataclass(frozen=True)
 class Fetched:
-    """A whole answer."""
+    """A complete answer."""
 
     status: int
     body: bytes = b""
     content_type: str = ""
-    """As sent; cut to what any real one has."""
+    """Content type as sent, truncated to more than any real one needs."""
 
     @property
     def text(self) -> str:
-        """The body as UTF-8; what is not becomes U+FFFD. No charset of the other side is looked up."""
+        """The body decoded as UTF-8, with U+FFFD for invalid bytes.
+
+        The charset that the server declares is ignored.
+        """
         return self.body.decode(errors="replace")
 
 
 def address(url: str, params: Params | None = None) -> httpx.URL:
-    """An address that a request can be sent to.
+    """Parse an address that a request can be sent to.
 
     Raises:
-        NoAnswerError: ADDRESS.
+        NoAnswerError: ADDRESS when no request can be sent there.
     """
     try:
         parsed = httpx.URL(url) if params is None else httpx.URL(url, params=params)
     except Exception as error:
-        # Beside its own error the library lets those of its codecs through.
+        # Catch everything: httpx raises its own error, but also lets errors of its codecs through.
         raise NoAnswerError(Trouble.ADDRESS, type(error).__name__) from error
     if parsed.scheme not in ("http", "https") or not parsed.host:
         raise NoAnswerError(Trouble.ADDRESS, "UnsupportedProtocol")
@@ -124,10 +142,12 @@ async def fetch(
     headers: Mapping[str, str] | None = None,
     body: bytes | None = None,
 ) -> Fetched:
-    """Send one request on a new connection and read its answer; any HTTP status is an answer.
+    """Send one request on a new connection and read its answer.
+
+    Any HTTP status counts as an answer.
 
     Raises:
-        NoAnswerError: for everything else that can happen, whatever the other side or a library does.
+        NoAnswerError: for every other outcome, whatever the server or a library does.
     """
     target = address(url, params)
     try:
@@ -140,7 +160,10 @@ async def fetch(
 
 
 def trouble_of(error: Exception) -> Trouble:
-    """What an exception of the libraries below means. An unknown one is BROKEN: its request may have acted."""
+    """Classify an exception of the underlying libraries.
+
+    An unknown exception is BROKEN: its request may have taken effect.
+    """
     if isinstance(error, (httpcore.ConnectError, httpcore.ConnectTimeout)):
         return Trouble.CONNECT
     if isinstance(error, (httpcore.TimeoutException, TimeoutError)):
@@ -168,7 +191,7 @@ async def _fetch(
         if limits.body is None:
             return Fetched(answer.status)
         _refuse_encoded(answer.headers)
-        # A connection that has just answered streams what follows; httpcore's type covers requests as well.
+        # The stream of an answer is always asynchronous here; httpcore's type is wider.
         stream: Any = answer.stream
         kind = b",".join(_values(answer.headers, b"content-type"))[:_LONGEST_KIND].decode("latin-1")
         return Fetched(answer.status, await _read(stream, answer.headers, limits.body), kind)
@@ -180,7 +203,7 @@ def _request(
     method: str, url: httpx.URL, limits: Limits, headers: Mapping[str, str], body: bytes | None
 ) -> httpcore.Request:
     ours = {"Accept": "*/*", "Accept-Encoding": "identity", "Connection": "close", "User-Agent": "holdfast"}
-    # Names are equal whatever their case, and servers refuse a header that is there twice.
+    # Header names are case-insensitive, and servers refuse duplicates: let the caller's replace ours.
     given = {name.lower() for name in headers}
     sent = {name: value for name, value in ours.items() if name.lower() not in given} | dict(headers)
     lines = [(b"Host", url.netloc), *((name.encode(), value.encode()) for name, value in sent.items())]
@@ -207,7 +230,7 @@ def _refuse_encoded(headers: Iterable[tuple[bytes, bytes]]) -> None:
 
 
 async def _read(chunks: AsyncIterable[bytes], headers: Iterable[tuple[bytes, bytes]], longest: int) -> bytes:
-    # The parser has refused lengths that are no number, or of more than twenty digits.
+    # `int` is safe here: the parser has already refused lengths that are not numbers or exceed twenty digits.
     if any(int(size) > longest for size in _values(headers, b"content-length")):
         raise NoAnswerError(Trouble.TOO_LONG, "LongAnswer")
     content, parts = bytearray(), 0
@@ -221,7 +244,7 @@ async def _read(chunks: AsyncIterable[bytes], headers: Iterable[tuple[bytes, byt
 
 @dataclass
 class _Counted:
-    """What one call has read so far."""
+    """Bytes that one call has read so far, and its limit."""
 
     longest: int
     total: int = 0
@@ -230,7 +253,10 @@ class _Counted:
 
 @dataclass
 class _Stream(httpcore.AsyncNetworkStream):
-    """Counts before it reads: neither headers, interim answers, chunk extensions nor trailers go on for ever."""
+    """A stream that checks its byte count before each read.
+
+    This bounds everything a server might send endlessly: headers, interim answers, chunk extensions, trailers.
+    """
 
     inner: httpcore.AsyncNetworkStream
     counted: _Counted = field(repr=False)
@@ -262,7 +288,7 @@ class _Stream(httpcore.AsyncNetworkStream):
 
 
 class _Backend(httpcore.AsyncNetworkBackend):
-    """Opens connections whose bytes are counted."""
+    """A network backend that counts the bytes of its connections."""
 
     def __init__(self, counted: _Counted) -> None:
         self._inner = httpcore.AnyIOBackend()

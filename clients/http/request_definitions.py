@@ -1,7 +1,7 @@
-"""A plan's request as it is stored: in the terms of the peers' request definitions, and without secrets.
+"""A plan's request as stored: in the peers' terms, without secrets.
 
-References to secrets stay references. A secret that stands in the plan itself (under a name that `redact` has, or
-that always is redacted) is replaced.
+References to secrets stay references. A secret written in the plan itself is replaced if its name is listed in
+`redact` or is always redacted.
 """
 
 from __future__ import annotations
@@ -24,7 +24,10 @@ _REFERENCES = re.compile(
     r"\s*((bearer|basic|token)\s+)?(\$\{(?:env:[A-Za-z_][A-Za-z0-9_]*|file:[A-Za-z0-9_][A-Za-z0-9._-]{0,252})\})+\s*",
     re.IGNORECASE,
 )
-"""A value that says nothing until references are resolved, with the word before it in an Authorization header."""
+"""A value that consists only of references to secrets.
+
+An Authorization scheme (`Bearer`) may precede them. The value reveals nothing until the references are resolved.
+"""
 _LONGEST_NAME = 128
 
 Fields = dict[str, str | list[str]]
@@ -32,7 +35,7 @@ R = TypeVar("R", Request, Login)
 
 
 class BodyMode(StrEnum):
-    """The kinds of body, in the peers' words."""
+    """Kinds of request body, as the peers name them."""
 
     NONE = "NONE"
     JSON = "JSON"
@@ -41,40 +44,43 @@ class BodyMode(StrEnum):
 
 
 class RequestDefinition(Contract):
-    """One stored request. The peers' columns (`peer-contract` section 6), then ours."""
+    """A stored request: first the peers' columns (`peer-contract` section 6), then ours."""
 
     id: int
-    """Content id: the same request has the same id everywhere. The `reqDefId` at the proxy."""
+    """Content id: the same request has the same id everywhere.
+
+    It is the `reqDefId` at the proxy.
+    """
     code: str
-    """SHA-256 of the content, hex."""
+    """SHA-256 of the content, in hex."""
     name: str
-    """For people: method and address, cut."""
+    """Display name: method and address, truncated."""
     method: Method
     url_template: str
     headers: dict[str, str]
     query_params: Fields
     body_mode: BodyMode
     content_type: str | None
-    """As it will be sent; None without a body."""
+    """Content type that will be sent; None without a body."""
     body_template: Any = None
-    """The JSON value, or the fields of the form."""
+    """The JSON value or the form fields."""
     raw_body: str | None = None
     timeout_us: int
     repeatable: bool
 
 
 class DefinitionRedactor(Redactor):
-    """Leaves references alone: they are what a definition is allowed to know of a secret."""
+    """A redactor that keeps references: a definition may name a secret."""
 
     def __init__(self, field_names: Iterable[str]) -> None:
         super().__init__(field_names, [])
 
     def hides(self, name: str, value: object) -> bool:
-        """By name, unless the value is nothing but references."""
+        """Hide a value by its name, unless it consists only of references."""
         return super().hides(name, value) and not (isinstance(value, str) and _REFERENCES.fullmatch(value))
 
     def fields(self, fields: Fields) -> Fields:
-        """The fields of a query or form, each of several values by itself."""
+        """Redact query or form fields, checking each of several values separately."""
         return {
             name: [self._kept(name, one) for one in value] if isinstance(value, list) else self._kept(name, value)
             for name, value in fields.items()
@@ -84,12 +90,12 @@ class DefinitionRedactor(Redactor):
         return REDACTED if self.hides(name, value) else value
 
     def json_value(self, value: Any) -> Any:
-        """A JSON body, field by field at any depth."""
+        """Redact a JSON body, field by field at any depth."""
         return json.loads(self.body(json.dumps(value)))
 
 
 def definition_of(plan: Plan) -> RequestDefinition:
-    """What is stored of a plan's request."""
+    """Build the stored definition of a plan's request."""
     request, redactor = plan.request, DefinitionRedactor(plan.redact)
     stored = _redacted(request, redactor)
     content = _content(request, stored)
@@ -112,14 +118,14 @@ def definition_of(plan: Plan) -> RequestDefinition:
 
 
 def without_secrets(plan: Plan) -> Request:
-    """A plan's request, and the one that logs in, as they may be shown to anybody who may see the plan."""
+    """Return a plan's request and login, safe to show with the plan."""
     redactor = DefinitionRedactor(plan.redact)
     shown, login = _redacted(plan.request, redactor), plan.request.login
     return shown if login is None else shown.model_copy(update={"login": _redacted(login, redactor)})
 
 
 def _redacted(request: R, redactor: DefinitionRedactor) -> R:
-    """With the values of secret names replaced, wherever they stand in it."""
+    """Replace the values of secret names wherever they appear in the request."""
     changes: dict[str, Any] = {
         "url": redactor.url(request.url),
         "headers": redactor.headers(request.headers),
@@ -133,9 +139,10 @@ def _redacted(request: R, redactor: DefinitionRedactor) -> R:
 
 
 def _content(request: Request, stored: Request) -> str:
-    """What the id is made of: all of the request, and what is shown of it where that is less.
+    """Return the text that the id is computed from.
 
-    Else a plan that names a field in `redact` would share the row of one that does not, with the value in it.
+    It is the whole request, followed by the redacted one if they differ. Otherwise a plan that redacts a field would
+    share its row with a plan that does not, and that row holds the value.
     """
     whole, shown = canonical_request(request), canonical_request(stored)
     return whole if whole == shown else f"{whole}\n{shown}"

@@ -1,4 +1,7 @@
-"""The plan's request as bytes: the same for analysis and load (`peer-contract` property 36)."""
+"""The plan's request, encoded identically for analysis and load.
+
+See `peer-contract` property 36.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,10 @@ TEXT_TYPE = "text/plain; charset=utf-8"
 
 
 class PreparedRequest(BaseModel):
-    """One request, ready to be sent any number of times. Holds secrets: never store or log it."""
+    """A request that is ready to be sent any number of times.
+
+    Holds secrets: never store or log it.
+    """
 
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
@@ -28,41 +34,45 @@ class PreparedRequest(BaseModel):
     headers: dict[str, str]
     body: bytes | None
     timeout: float
-    """Total, seconds."""
+    """Total timeout, in seconds."""
     connect_timeout: float | None = None
+    """Limit for connecting, in seconds. None: only the total applies."""
     read_timeout: float | None = None
-    """For connecting, and for silence while the answer is waited for, seconds; None: the total is the only limit."""
+    """Longest silence of the server, in seconds. None: only the total applies."""
     login: PreparedLogin | None = None
 
     def __repr__(self) -> str:
-        """Without headers and body, because of the secrets."""
+        # URL, headers and body may hold secrets.
         return f"PreparedRequest({self.method})"
 
     __str__ = __repr__
 
 
 class PreparedLogin(BaseModel):
-    """How the bearer token of a request is got. Holds secrets: never store or log it."""
+    """The login that gets the bearer token of a request.
+
+    Holds secrets: never store or log it.
+    """
 
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
     request: PreparedRequest
     token: str
-    """Where it stands in the JSON answer, with dots."""
+    """Path of the token in the JSON answer, with dots."""
     key: str
-    """Equal logins have equal ones: they share a token."""
+    """Equal for equal logins, which share a token."""
 
     def __repr__(self) -> str:
-        """Nothing of it, because of the secrets."""
+        # Every field may hold a secret.
         return "PreparedLogin()"
 
     __str__ = __repr__
 
 
 def prepare(request: Request, secrets: Secrets, baggage: str | None) -> PreparedRequest:
-    """Resolve secrets, merge the query, encode the body, and set our baggage header, or none.
+    """Resolve secrets, merge the query, encode the body, set the baggage header.
 
-    A baggage header in the plan is replaced; for the baseline it is removed, as the original does.
+    `baggage` replaces a baggage header of the plan. None (the baseline) removes it, as the original does.
     """
     body, kind = _body(request, secrets)
     url = _address(request.url, secrets)
@@ -81,29 +91,33 @@ def prepare(request: Request, secrets: Secrets, baggage: str | None) -> Prepared
 
 
 def _login(request: Request, login: Login, secrets: Secrets, baggage: str | None) -> PreparedLogin:
-    """Without the tokens of a case. With the analysis' marker: unmarked traffic would look like lost baggage."""
     body, kind = _body(login, secrets)
+    # A login never carries the tokens of a case.
     url, headers = _address(login.url, secrets), _headers(login.headers, secrets, None, kind)
     content = repr((login.method, url, headers, body, login.token)).encode()
     if baggage is not None and is_marker(baggage):
+        # During analysis, unmarked traffic would look like lost baggage.
         headers[BAGGAGE_HEADER] = baggage
     sent = PreparedRequest(method=str(login.method), url=url, headers=headers, body=body, **_limits(request))
     return PreparedLogin(request=sent, token=login.token, key=sha256(content).hexdigest())
 
 
 def _limits(request: Request) -> dict[str, float | None]:
-    """Every limit of time, in seconds."""
+    """Return every time limit in seconds."""
     limits = {name: getattr(request, name) for name in ("timeout", "connect_timeout", "read_timeout")}
     return {name: limit if limit is None else limit.total_seconds() for name, limit in limits.items()}
 
 
 def _address(url: str, secrets: Secrets) -> str:
-    # A fragment never reaches a server, and a query behind it would not either.
+    # Cut off the fragment: it never reaches a server, and neither would a query appended to it.
     return secrets.resolve(url.partition("#")[0])
 
 
 def _headers(given: Mapping[str, str], secrets: Secrets, baggage: str | None, kind: str) -> dict[str, str]:
-    """The plan's headers, our baggage in place of its own, and the kind of the body where there is one."""
+    """Merge the plan's headers, our baggage and the body's content type.
+
+    Our baggage replaces the plan's. A content type is added only for a body, and only if the plan sets none.
+    """
     headers = {name: secrets.resolve(value) for name, value in given.items() if name.lower() != BAGGAGE_HEADER}
     if baggage is not None:
         headers[BAGGAGE_HEADER] = baggage
@@ -113,7 +127,7 @@ def _headers(given: Mapping[str, str], secrets: Secrets, baggage: str | None, ki
 
 
 def _body(request: Request | Login, secrets: Secrets) -> tuple[bytes | None, str]:
-    """The body's bytes and what kind of content they are; none without a body."""
+    """Encode the body; return its bytes and content type, if any."""
     if request.form is not None:
         return _fields(request.form, secrets).encode(), FORM_TYPE
     if isinstance(request, Request) and request.raw is not None:
@@ -124,6 +138,6 @@ def _body(request: Request | Login, secrets: Secrets) -> tuple[bytes | None, str
 
 
 def _fields(fields: Mapping[str, str | list[str]], secrets: Secrets) -> str:
-    """Fields as a query and a form have them; one with several values is there several times."""
+    """Encode fields for a query or form, one pair for each value."""
     pairs = [(name, one) for name, value in fields.items() for one in ([value] if isinstance(value, str) else value)]
     return urlencode([(name, secrets.resolve(one)) for name, one in pairs])

@@ -1,4 +1,7 @@
-"""Whose certificates clients trust: read once in a process, because each reading holds up everything else for 25 ms."""
+"""The certificate authorities that HTTP clients trust.
+
+They are read once per process, because each read blocks everything else for 25 ms.
+"""
 
 from __future__ import annotations
 
@@ -10,5 +13,8 @@ import httpx
 
 @cache
 def trusted() -> ssl.SSLContext:
-    """The authorities that come with httpx; what the environment says of others is not asked."""
+    """Return a context that trusts the authorities bundled with httpx.
+
+    Authorities named in the environment are ignored.
+    """
     return httpx.create_ssl_context(trust_env=False)

@@ -1,11 +1,11 @@
-"""The worker's connection to its Kubernetes cluster: opened at the first call, bounded, every error translated once.
+"""The worker's connection to its Kubernetes cluster, opened at the first call.
 
-The library is imported only then, and in a thread: its generated interfaces take most of a second, which no command and
-no run without Kubernetes shall pay. Answers are taken as they came over the wire (`clients/kubernetes/wire.py`): the
-generated models refuse what they do not know, and a newer cluster is no reason not to switch a fault off.
+Calls are bounded, and every error is translated once, here. The library is imported at the first call too, in a thread:
+importing its generated interfaces takes most of a second, which commands and runs without Kubernetes should not pay.
+Answers are read from the raw JSON (`clients/kubernetes/wire.py`), because the generated models refuse values that they
+do not know, and a newer cluster must not keep us from switching a fault off.
 
-Nothing that the library says about a kubeconfig is quoted or logged: it names a place in the file by what stands there,
-tokens included.
+Errors of the library about a kubeconfig are never quoted or logged: they quote the file's contents, including tokens.
 """
 
 from __future__ import annotations
@@ -28,10 +28,13 @@ if TYPE_CHECKING:
     from kubernetes.aio.client import ApiClient, AppsV1Api, Configuration, CoreV1Api
 
 CALL_TIMEOUT = 10.0
-"""Seconds for one call, with reading the settings and opening the connection. A stalled cluster is asked again."""
+"""Timeout of a call, in seconds, including reading the settings and connecting.
+
+Calls to a stalled cluster are retried.
+"""
 
 _READ_AHEAD = 65_536
-"""Bytes that come before somebody has read the earlier ones."""
+"""Bytes that are buffered before we read them."""
 
 SETTINGS_HINT = "does `kubectl get deployments` work where the worker runs?"
 RIGHTS_HINT = "docs/kubernetes.md lists the rights that the worker needs"
@@ -39,7 +42,7 @@ RIGHTS_HINT = "docs/kubernetes.md lists the rights that the worker needs"
 
 @dataclass(frozen=True)
 class Apis:
-    """An open connection."""
+    """An open connection: the client and its two APIs."""
 
     client: ApiClient
     apps: AppsV1Api
@@ -47,17 +50,20 @@ class Apis:
 
 
 Ask = Callable[[Apis, float], Awaitable[aiohttp.ClientResponse]]
-"""One call of the library, without reading its body; gets its timeout in seconds."""
+"""A library call that does not read the body.
+
+It gets its timeout in seconds.
+"""
 
 
 class Cluster:
-    """The cluster that the worker's surroundings name; a plan cannot choose another one.
+    """The cluster that the worker's environment defines; a plan cannot choose another.
 
     The settings come from `KUBECONFIG`, else from the service account of the worker's pod, else from `~/.kube/config`.
     """
 
     def __init__(self, environ: Mapping[str, str] | None = None) -> None:
-        """Nothing is read or opened yet."""
+        """Prepare the connection, without reading or opening anything yet."""
         self._environ = os.environ if environ is None else environ
         self._importing, self._opening = asyncio.Lock(), asyncio.Lock()
         self._apis: Apis | None = None
@@ -69,14 +75,14 @@ class Cluster:
             self._apis = None
 
     async def get(self, what: str, ask: Ask, *, within: float = CALL_TIMEOUT) -> PeerAnswer:
-        """One read, of at most `within` seconds; `what` is named in errors. Any HTTP status is an answer.
+        """Make one read call within `within` seconds; `what` names it in errors.
 
-        An answer 401 makes the settings be read again, once: tokens of a service account or a login program run out
-        while a worker lives.
+        Any HTTP status counts as an answer. After a 401 the settings are read again, once, and the call is repeated:
+        tokens of a service account or a login program expire while a worker runs.
 
         Raises:
-            HoldfastError: VALIDATION_ERROR (no usable settings); PEER_UNREACHABLE, PEER_TIMEOUT, PEER_GARBAGE (may
-                pass); PEER_REJECTED (its certificate is not trusted).
+            HoldfastError: VALIDATION_ERROR (no usable settings); PEER_UNREACHABLE, PEER_TIMEOUT, PEER_GARBAGE (may be
+                temporary); PEER_REJECTED (its address is invalid, or its certificate not trusted).
         """
         where = f"kubernetes: {what}"
         await self._imported()
@@ -93,7 +99,8 @@ class Cluster:
         return answer
 
     async def _imported(self) -> None:
-        """Not part of any call's time: on a busy machine it takes longer than the cluster."""
+        """Import the library before the first call, outside its timeout."""
+        # On a busy machine the import takes longer than the cluster's answer.
         async with self._importing:
             if self._apis is None:
                 await asyncio.to_thread(_import)
@@ -106,6 +113,7 @@ class Cluster:
 
     async def _renew(self, apis: Apis, refused: str) -> None:
         async with self._opening:
+            # Another call may have renewed the token while we waited for the lock.
             if _token(apis) == refused:
                 await _load(apis.client.configuration, self._environ)
 
@@ -114,7 +122,7 @@ def _import() -> None:
     import kubernetes.aio.client  # noqa: PLC0415 - see the module's docstring
     import kubernetes.aio.config  # noqa: PLC0415
 
-    # The package hands these out on first use, and that is what takes its time.
+    # The package loads these lazily, on first use: that is the slow part.
     _ = kubernetes.aio.client.AppsV1Api, kubernetes.aio.client.CoreV1Api
     logging.getLogger(kubernetes.aio.config.kube_config.__name__).setLevel(logging.CRITICAL)
 
@@ -124,7 +132,7 @@ async def _open(environ: Mapping[str, str]) -> Apis:
 
     settings = Configuration()
     await _load(settings, environ)
-    # Nothing is decoded: a few bytes may stand for gigabytes. `_read` refuses what is encoded all the same.
+    # Nothing is decoded: a few bytes may expand to gigabytes. `_read` refuses answers that are encoded nevertheless.
     settings.client_session_kwargs = {
         "auto_decompress": False,
         "headers": {"Accept-Encoding": "identity"},
@@ -134,13 +142,16 @@ async def _open(environ: Mapping[str, str]) -> Apis:
     try:
         client = ApiClient(settings)
     except (OSError, ValueError) as error:
-        # Certificates and keys are read here.
+        # The client reads certificates and keys when it is created.
         raise _unusable(_source(environ), error) from None
     return Apis(client, AppsV1Api(client), CoreV1Api(client))
 
 
 async def _load(settings: Configuration, environ: Mapping[str, str]) -> None:
-    """Read address and credentials into `settings`; a login program of the kubeconfig is run."""
+    """Read address and credentials into `settings`.
+
+    This runs the login program that a kubeconfig may name.
+    """
     from kubernetes.aio import config  # noqa: PLC0415
 
     source = _source(environ)
@@ -150,15 +161,17 @@ async def _load(settings: Configuration, environ: Mapping[str, str]) -> None:
         else:
             await config.load_kube_config(config_file=source, client_configuration=settings, persist_config=False)
     except Exception as error:
-        # Broken files raise whatever comes, and the library's words quote the file.
+        # Broken files raise any kind of exception, and the library's message quotes the file: `from None` hides it.
         raise _unusable(source, error) from None
 
 
 def _source(environ: Mapping[str, str]) -> str | None:
-    """The kubeconfig, or several in the form of KUBECONFIG; None for the pod's own service account.
+    """Return the kubeconfig; None for the pod's own service account.
+
+    Several kubeconfigs are returned in the form of the KUBECONFIG variable.
 
     Raises:
-        HoldfastError: VALIDATION_ERROR when there is none of them.
+        HoldfastError: VALIDATION_ERROR when there is neither a kubeconfig nor a service account.
     """
     named = environ.get("KUBECONFIG", "")
     if not named and environ.get("KUBERNETES_SERVICE_HOST"):
@@ -217,7 +230,10 @@ def _translate(error: Exception, where: str, seconds: float) -> HoldfastError:
 
 
 def status_of(answer: PeerAnswer) -> tuple[str, str]:
-    """Reason and message of the API's `Status`; empty where the body is none, as that of an unknown path."""
+    """Return reason and message of the API's `Status`.
+
+    Both are empty if the body is not a `Status`, as for an unknown path.
+    """
     try:
         body = parse(answer.text)
     except ValueError:
@@ -227,10 +243,10 @@ def status_of(answer: PeerAnswer) -> tuple[str, str]:
 
 
 def require_ok(answer: PeerAnswer) -> None:
-    """Refuse any status but 2xx, in the cluster's own words.
+    """Raise the cluster's own message unless the status is 2xx.
 
     Raises:
-        HoldfastError: PEER_ERROR for what may pass (410, 429, 5xx), else PEER_REJECTED.
+        HoldfastError: PEER_ERROR if it may be temporary (410, 429, 5xx), else PEER_REJECTED.
     """
     if answer.ok:
         return

@@ -1,4 +1,7 @@
-"""Stability as the cluster shows it: the Deployment is rolled out, and its pods stay the same for the plan's `hold`."""
+"""Stability as the cluster reports it.
+
+The Deployment must be rolled out, and its pods must stay the same for the plan's `hold`.
+"""
 
 from __future__ import annotations
 
@@ -14,24 +17,31 @@ from domain.stability.rollout import Calm, calm_after, held_for, not_rolled_out
 from domain.units import format_duration
 
 CALL_WITHIN = 5.0
-"""Seconds for one of the two calls of a look: a look that stalls is worth less than the next one."""
+"""Timeout of each of a look's two calls, in seconds.
+
+It is short, because the next look is worth more than one that stalls.
+"""
 
 _SHOWN = 300
 
 
 class KubernetesStabilityClient:
-    """A service is stable when its Deployment was rolled out in every look during `hold`, and nothing changed."""
+    """Stability by a service's Deployment.
+
+    A service is stable when every look during `hold` found its Deployment rolled out and unchanged.
+    """
 
     def __init__(self, workloads: Workloads, spec: KubernetesStability) -> None:
         self._workloads = workloads
         self._spec = spec
 
     async def wait_until_stable(self, service: str, *, longest: timedelta, every: timedelta) -> ServiceStability:
-        """Look until it has held, tolerating whatever goes wrong meanwhile; there is always at least one look.
+        """Look until the service has been stable for `hold`, at least once.
 
-        A look that fails ends the calm like one that finds trouble: what was not seen is not known. Absence (a
-        Deployment may be made again), missing rights and a cluster that is away are all waited out, and told at the
-        end: they are looked for before anything is switched on, and closing has no alternative to looking again.
+        A look that fails resets the calm, like a look that finds a problem: we do not know what happened meanwhile. It
+        does not end the wait, and is reported only at the end. That holds even for an absent Deployment (which may be
+        recreated), missing rights and an unreachable cluster. All of these are checked before anything is switched on,
+        and closing has no alternative to looking again.
         """
         name = self._spec.workloads.get(service, service)
         hold = self._spec.hold.total_seconds()
@@ -57,7 +67,7 @@ class KubernetesStabilityClient:
             await asyncio.sleep(min(pause, end - now))
 
     async def _look(self, name: str, before: Calm | None) -> tuple[Calm | None, str]:
-        """The calm after one more look, or why there is none."""
+        """Look again; return the calm after it, or why there is none."""
         try:
             seen = await self._workloads.look(name, within=CALL_WITHIN)
         except HoldfastError as error:

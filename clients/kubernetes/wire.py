@@ -1,4 +1,7 @@
-"""What the Kubernetes API says of Deployments, ReplicaSets and pods, as far as stability needs it."""
+"""Deployments, ReplicaSets and pods in the Kubernetes API's wire format.
+
+Only the fields that stability needs are read.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,10 @@ _SHOWN = 200
 
 
 class ClusterWire(Wire):
-    """A part of an answer. The API leaves zeros and empty lists out, or sends null: both are the default."""
+    """A part of an answer.
+
+    The API omits zeros and empty lists or sends them as null. Both mean the default.
+    """
 
     @model_validator(mode="before")
     @classmethod
@@ -36,7 +42,7 @@ class _Meta(ClusterWire):
 
     @property
     def controller(self) -> str:
-        """Uid of the one owner that controls it; empty when none does."""
+        """Uid of the owner that controls it; empty if none does."""
         return next((owner.uid for owner in self.owners if owner.controller), "")
 
 
@@ -84,7 +90,7 @@ class DeploymentWire(ClusterWire):
 
     @property
     def selector(self) -> str:
-        """Its pods, as a label selector in a query."""
+        """Label selector of its pods, as written in a query."""
         chosen = self.spec.selector
         return ",".join(
             [f"{key}={value}" for key, value in chosen.labels.items()] + [_term(e) for e in chosen.expressions]
@@ -118,7 +124,7 @@ class _PodStatus(ClusterWire):
 
     @property
     def all_containers(self) -> list[_ContainerStatus]:
-        """Sidecars are among the initial ones."""
+        # Native sidecars are listed among the init containers.
         return [*self.init_containers, *self.containers]
 
 
@@ -130,7 +136,7 @@ class PodWire(ClusterWire):
 
 
 class ItemsWire(ClusterWire):
-    """A list; its items are read one by one."""
+    """A list, whose items are validated one by one."""
 
     items: list[Any] = []
 
@@ -138,7 +144,7 @@ class ItemsWire(ClusterWire):
 def rollout_facts(
     deployment: DeploymentWire, replica_sets: Iterable[ReplicaSetWire], pods: Iterable[PodWire]
 ) -> RolloutFacts:
-    """One look, as the decision wants it."""
+    """Combine one look into the facts that the decision needs."""
     meta, status = deployment.metadata, deployment.status
     return RolloutFacts(
         uid=meta.uid,
@@ -175,7 +181,8 @@ def _pod_facts(pod: PodWire) -> PodFacts:
 
 
 def _waiting(status: _PodStatus, ready: _Condition | None) -> str:
-    """Why a pod is not ready, nearest to the cause: its containers, its place in the cluster, its own condition."""
+    """Return why a pod is not ready; empty without a reason."""
+    # Nearest to the cause first: its containers, its scheduling, its own Ready condition.
     for container in status.all_containers:
         if container.state.waiting.reason:
             return container.state.waiting.reason
@@ -198,7 +205,7 @@ def _condition(conditions: list[_Condition], kind: str) -> _Condition | None:
 
 
 def _term(one: _Requirement) -> str:
-    """One expression of a selector, as it is written in a query."""
+    """Format one expression of a selector for a query."""
     match one.operator:
         case "In":
             return f"{one.key} in ({','.join(one.values)})"

@@ -1,4 +1,4 @@
-"""Deployments of one namespace, their pods, and which of them a plan's services are."""
+"""The Deployments of a namespace, their pods, and the services behind them."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ class Target(Contract):
     service: str
     workload: str
     selector: str
-    """Finds its pods, as a label selector in a query; pods of others may be among them."""
+    """Label selector of its pods, which may match other pods too."""
     pods: list[str] = []
-    """Names of its own pods that are neither leaving nor ended."""
+    """Names of its own pods, without terminating and finished ones."""
 
 
 class Targets(Contract):
-    """What was looked up: what is there, and a problem for each service that has nothing."""
+    """The Deployments found, and a problem for each service without one."""
 
     found: list[Target] = []
     problems: list[Problem] = []
 
 
 class Workloads:
-    """One namespace of the cluster."""
+    """The workloads of one namespace."""
 
     def __init__(self, cluster: Cluster, namespace: str) -> None:
         self._cluster = cluster
@@ -50,17 +50,18 @@ class Workloads:
 
     @property
     def namespace(self) -> str:
-        """Its name."""
+        """Name of the namespace."""
         return self._namespace
 
     async def look(self, name: str, *, within: float = CALL_TIMEOUT) -> tuple[DeploymentWire, RolloutFacts] | None:
-        """One look of at most two calls' time, `within` seconds each; None when there is no such Deployment.
+        """Look at a Deployment and its pods; None if it is absent.
 
-        The Deployment is read before the pods: counts that are older than the pods can only be too bad.
+        A look takes at most the time of two calls, `within` seconds each.
 
         Raises:
             HoldfastError: PEER_ codes, VALIDATION_ERROR without usable settings.
         """
+        # Read the Deployment before the pods: counts older than the pods can only be too pessimistic.
         deployment = await self._deployment(name, within)
         if deployment is None:
             return None
@@ -69,7 +70,7 @@ class Workloads:
         return deployment, rollout_facts(deployment, sets, pods)
 
     async def names(self) -> list[str]:
-        """Every Deployment's name.
+        """Return the names of all Deployments, sorted.
 
         Raises:
             HoldfastError: as `look`.
@@ -87,7 +88,7 @@ class Workloads:
             ),
             within=within,
         )
-        # Only a `Status` says that the object is absent; a bare 404 says that there is no such API.
+        # Only a `Status` means that the object is absent; a bare 404 means that there is no such API.
         if answer.status == 404 and status_of(answer)[0] == "NotFound":
             return None
         require_ok(answer)
@@ -126,10 +127,13 @@ class Workloads:
 
 
 async def find_targets(workloads: Workloads, services: Iterable[str], mapping: Mapping[str, str]) -> Targets:
-    """Look up the Deployment of each service: the one that `mapping` names, else the one of its own name.
+    """Look up the Deployment of each service.
+
+    It is the one that `mapping` names, else the one with the service's own name. Missing Deployments are returned as
+    problems, all at once.
 
     Raises:
-        HoldfastError: as `Workloads.look`; what is merely absent is a problem, and all of them are told at once.
+        HoldfastError: as `Workloads.look`.
     """
     wanted = {service: mapping.get(service, service) for service in services}
     looks = await asyncio.gather(*(workloads.look(name) for name in wanted.values()))

@@ -1,6 +1,7 @@
-"""One kept connection, and one exchange at a time on it. HTTP/1.1 is read by llhttp, the parser of Node.
+"""A persistent HTTP/1.1 connection with one exchange at a time.
 
-What runs for every request is kept short: a microsecond here is a microsecond of every latency that is measured.
+Answers are parsed by llhttp, the parser of Node. Code that runs for every request is kept short: a microsecond here
+adds a microsecond to every measured latency.
 """
 
 from __future__ import annotations
@@ -20,32 +21,38 @@ READ_TIMEOUT = "read timeout"
 OTHER = "other"
 
 HEAD_LIMIT = 64 * 1024
-"""Bytes of status line and headers, with all interim answers before them."""
+"""Maximum bytes of status line and headers, including interim answers."""
 INTERIM_LIMIT = 100
-"""Answers 1xx before the answer."""
+"""Maximum number of interim (1xx) answers before the final one."""
 
 _SWITCHED, _FINAL = 101, 200
-"""Statuses below 200 come before an answer; but for 101, which is one: the connection speaks no HTTP after it."""
+"""Status 101, and the lowest other status of a final answer.
+
+Statuses below 200 are interim, except 101: after it, the connection no longer speaks HTTP.
+"""
 _FRAMED = re.compile(rb"\r\n(content-length|transfer-encoding:[^\r]*chunked)[ \t]*(:|\r)", re.IGNORECASE)
-"""Headers that say where a body ends."""
+"""Headers that define where a body ends."""
 _ENCODED = re.compile(rb"\r\ncontent-encoding[ \t]*:([^\r\n]*)", re.IGNORECASE)
 _INTERIM = re.compile(rb"HTTP/1\.[01] 1(?!01)")
 
 
 def encoding_of(head: bytes) -> str:
-    """The encodings of a body by its answer's headers, `gzip, br`; empty where it came as it is."""
+    """Return the content encodings in a head (`gzip, br`); empty without any."""
     found = b",".join(_ENCODED.findall(_answer_head(head))).decode("ascii", "replace").lower()
     return ", ".join(one for part in found.split(",") if (one := part.strip()) not in ("", "identity"))
 
 
 def _answer_head(head: bytes | bytearray) -> bytes:
-    """The head of the answer itself, without those of interim answers."""
+    """Return the head of the final answer, without those of interim answers."""
     heads = (one for one in bytes(head).split(b"\r\n\r\n", INTERIM_LIMIT + 1) if not _INTERIM.match(one))
     return next(heads, b"") + b"\r"
 
 
 class NoAnswerError(Exception):
-    """An exchange that ended without a whole answer; the kind is what its sample tells."""
+    """An exchange that ended without a complete answer.
+
+    `kind` becomes the error kind of its sample.
+    """
 
     def __init__(self, kind: str) -> None:
         super().__init__(kind)
@@ -53,36 +60,41 @@ class NoAnswerError(Exception):
 
 
 class Connection(asyncio.Protocol):
-    """Sends one request, reads one answer to its end, and says whether the next one may follow on it."""
+    """A connection that exchanges one request for one answer at a time."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpResponseParser(self)
         self._waiting: asyncio.Future[None] | None = None
-        """Of the exchange that is under way; None as soon as it is known how it ends."""
+        """Result of the running exchange; None once its outcome is known."""
         self._request: Encoded | None = None
         self._keep = 0
         self._reusable = True
         self._begun = False
         self._head: bytes | bytearray = b""
-        """What came until the answer had begun. Its first part is taken as it is: nearly always it is the only one."""
+        """Chunks received until the final answer's headers were complete.
+
+        The first chunk is kept without copying, because nearly always it is the only one.
+        """
         self._interim = 0
         self._watch: asyncio.TimerHandle | None = None
         self._deadline = self._last_read = 0.0
         self.status = 0
         self._kept: bytes | bytearray = b""
         self.received = 0
-        """Bytes of the body, kept or not."""
+        """Bytes of the body received, kept or not."""
         self.ended_ns = 0
-        """When the last byte of the answer had come, by the clock of `time.perf_counter_ns`."""
+        """When the exchange ended, by `time.perf_counter_ns`."""
         self.idle_since = 0.0
 
     async def exchange(self, request: Encoded, keep: int, deadline: float) -> None:
-        """Send and read; `deadline` is of the loop's clock.
+        """Send a request and read its answer.
+
+        The first `keep` bytes of the body are kept. `deadline` is in the loop's time.
 
         Raises:
-            NoAnswerError: with the kind of what came instead of an answer.
+            NoAnswerError: when no complete answer came, with the kind of failure.
         """
         if self._transport is None or self._transport.is_closing():
             self.ended_ns = time.perf_counter_ns()
@@ -92,30 +104,30 @@ class Connection(asyncio.Protocol):
         waiting = self._waiting = self._loop.create_future()
         self._deadline, self._last_read = deadline, deadline - request.timeout
         due = self._due()
-        # One that is set is left alone, for it looks again: setting one for each request would cost more than sending.
+        # Leave an earlier timer in place: it re-arms itself. A new timer per request would cost more than sending.
         if self._watch is None or self._watch.when() > due:
             self._look_at(due)
         self._transport.write(request.data)
         try:
             await waiting
         except BaseException:
-            # Of whatever is still to come on it nobody could say to which request it belongs.
+            # Bytes that still arrive could no longer be matched to a request.
             self.close()
             raise
 
     @property
     def body(self) -> bytes:
-        """The beginning of the body, as far as somebody wants to keep it."""
+        """The beginning of the body, up to the `keep` bytes asked for."""
         return bytes(self._kept)
 
     @property
     def head(self) -> bytes:
-        """What came until the answer had begun, for `encoding_of`; perhaps with the beginning of its body."""
+        """The received heads, for `encoding_of`; part of the body may follow."""
         return bytes(self._head[:HEAD_LIMIT]) if len(self._head) > HEAD_LIMIT else bytes(self._head)
 
     @property
     def usable(self) -> bool:
-        """Whether another request may follow."""
+        """Whether another request may be sent on this connection."""
         transport = self._transport
         return (
             self._reusable
@@ -125,19 +137,19 @@ class Connection(asyncio.Protocol):
         )
 
     def close(self) -> None:
-        """Drop it at once."""
+        """Abort the connection at once."""
         self._reusable, self._waiting = False, None
         if self._transport is not None:
             self._transport.abort()
 
-    # What the loop calls.
+    # Callbacks of the event loop.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the way out."""
+        """Keep the transport for sending."""
         self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
-        """Parse; what cannot be parsed, or comes unasked, ends the connection."""
+        """Parse received bytes; invalid or unsolicited ones end the connection."""
         if self._waiting is None:
             self.close()
             return
@@ -155,15 +167,21 @@ class Connection(asyncio.Protocol):
         if self._waiting is not None and not self._begun and len(self._head) > HEAD_LIMIT:
             self._fail(OTHER)
         if self._waiting is None and self._request is not None and self._request.has_no_body:
-            # The parser still waits for the body that a HEAD's headers tell of.
+            # The parser still waits for the body that the headers of a HEAD answer announce.
             self._parser = httptools.HttpResponseParser(self)
 
     def eof_received(self) -> None:
-        """The peer has closed: the end of a body without a length, and of nothing else."""
+        """Handle a close by the server.
+
+        It completes an answer whose body has no length, and nothing else.
+        """
         self._ended()
 
     def connection_lost(self, error: Exception | None) -> None:
-        """As well; where it broke, a body without a length has broken off."""
+        """Handle the end of the connection.
+
+        After an error, even a body without a length is incomplete.
+        """
         self._ended(broken=error is not None)
         if self._watch is not None:
             self._watch.cancel()
@@ -178,7 +196,8 @@ class Connection(asyncio.Protocol):
             self._fail(DISCONNECTED)
 
     def _gather(self, data: bytes) -> None:
-        """Keep what may belong to the head. Growing in place: parts of one byte must not be copied again and again."""
+        """Keep bytes that may belong to the head."""
+        # Grow in place: a server that sends single bytes must not make us copy the head each time.
         if not self._head:
             self._head = data
         elif isinstance(self._head, bytearray):
@@ -187,11 +206,15 @@ class Connection(asyncio.Protocol):
             self._head = bytearray(self._head) + data
 
     def _framed(self) -> bool:
-        """Whether the answer said where it ends, so that the end of the connection is not it."""
+        """Check whether the headers define where the body ends.
+
+        Otherwise the body ends where the connection does.
+        """
         return _FRAMED.search(_answer_head(self._head)) is not None
 
     def _head_too_long(self) -> bool:
-        """Whether all heads so far are too long. In one read there may be more of them than the limit."""
+        """Check whether all heads so far exceed the limit together."""
+        # One read can complete heads beyond the limit: `data_received` checks only while they are incomplete.
         if len(self._head) <= HEAD_LIMIT:
             return False
         end = 0
@@ -199,15 +222,15 @@ class Connection(asyncio.Protocol):
             end = self._head.find(b"\r\n\r\n", end) + 4
         return end > HEAD_LIMIT
 
-    # What the parser calls.
+    # Callbacks of the parser.
 
     def on_message_begin(self) -> None:
-        """An answer that nobody asked for makes the next one doubtful."""
+        """Refuse to reuse the connection after an unsolicited answer."""
         if self._waiting is None:
             self._reusable = False
 
     def on_headers_complete(self) -> None:
-        """From here on there is a status, unless it is of what comes before the answer (100 Continue)."""
+        """Take the status, or count an interim answer (100 Continue)."""
         if self._waiting is None or self._request is None:
             return
         self.status = self._parser.get_status_code()
@@ -225,9 +248,9 @@ class Connection(asyncio.Protocol):
             self._complete()
 
     def on_body(self, chunk: bytes) -> None:
-        """Count, and keep the beginning."""
+        """Count the bytes of the body and keep its beginning."""
         if self._waiting is None:
-            # Of an answer that has none, as that to a HEAD, or after one that was given up.
+            # The body of an answer that must have none (to a HEAD), or of one that we gave up waiting for.
             self._reusable = False
             return
         self.received += len(chunk)
@@ -242,7 +265,7 @@ class Connection(asyncio.Protocol):
             self._kept = bytearray(self._kept) + chunk[:room]
 
     def on_message_complete(self) -> None:
-        """The last byte of the answer, or of what came before it."""
+        """Complete the exchange, unless this was the end of an interim answer."""
         if self._begun and self._waiting is not None:
             self._reusable = self._parser.should_keep_alive()
             self._complete()
@@ -259,10 +282,10 @@ class Connection(asyncio.Protocol):
             self.ended_ns = time.perf_counter_ns()
             waiting.set_exception(NoAnswerError(kind))
 
-    # Limits of time.
+    # Time limits.
 
     def _due(self) -> float:
-        """When what is under way must have ended, or somebody must look again."""
+        """Return when the exchange must end or its limits need another check."""
         limit = self._request.read_timeout if self._request else None
         return self._deadline if limit is None else min(self._deadline, self._last_read + limit)
 

@@ -1,4 +1,4 @@
-"""A prepared request as the bytes that go over the wire: made once, sent any number of times."""
+"""A prepared request as bytes: encoded once, sent any number of times."""
 
 from __future__ import annotations
 
@@ -9,14 +9,17 @@ from urllib.parse import urlsplit
 from clients.http.requests import PreparedRequest
 
 _OURS = {"accept": "*/*", "user-agent": "holdfast"}
-"""Sent where the plan has none. Nothing compressed is asked for: recordings and reports show bodies as they came."""
+"""Headers sent unless the plan sets them.
+
+They do not ask for compression, because recordings and reports show bodies as received.
+"""
 _WITH_BODY = ("POST", "PUT", "PATCH")
-"""Their length is told also when it is nothing (RFC 9110, section 8.6)."""
+"""Methods that send a Content-Length even without a body (RFC 9110 8.6)."""
 _PORTS = {"http": 80, "https": 443}
 
 
 class Origin(NamedTuple):
-    """Whom a connection is with."""
+    """The server that a connection leads to."""
 
     secure: bool
     host: str
@@ -25,24 +28,32 @@ class Origin(NamedTuple):
 
 @dataclass(frozen=True)
 class Encoded:
-    """One request in bytes, with what its exchange must know. Holds secrets."""
+    """A request as bytes, with what its exchange needs.
+
+    Holds secrets.
+    """
 
     origin: Origin
     data: bytes
     has_no_body: bool
-    """Whether the answer has none whatever its headers say: that to a HEAD."""
+    """Whether the answer has no body, whatever its headers: to a HEAD."""
     timeout: float
-    """Total, seconds; the others too, None where the total is the only limit."""
+    """Total timeout, in seconds."""
     connect_timeout: float | None
+    """Limit for connecting, in seconds. None: only the total applies."""
     read_timeout: float | None
+    """Longest silence of the server, in seconds. None: only the total applies."""
 
     def __repr__(self) -> str:
-        """Without the bytes, because of the secrets."""
+        # The bytes hold secrets.
         return f"Encoded({self.origin.host})"
 
 
 def encode(request: PreparedRequest, token: str | None = None) -> Encoded:
-    """The bytes of a sendable request, every header and the whole target as they are written; the token beside them."""
+    """Encode a sendable request, adding the bearer token if there is one.
+
+    Headers and target are sent exactly as written.
+    """
     parts = urlsplit(request.url)
     port = parts.port or _PORTS[parts.scheme]
     given = {name.lower() for name in request.headers}
@@ -68,7 +79,8 @@ def encode(request: PreparedRequest, token: str | None = None) -> Encoded:
 
 
 def _target(url: str) -> str:
-    """Path and query byte for byte: no library may resolve dots in it, or write an escape in another way."""
+    """Return path and query byte for byte."""
+    # Cut by hand: a URL library might resolve dots or rewrite escapes.
     rest = url.partition("://")[2]
     start = min((rest.index(mark) for mark in "/?" if mark in rest), default=len(rest))
     target = rest[start:]

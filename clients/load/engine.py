@@ -1,6 +1,6 @@
 """The load generator: sends prepared requests at a pace and measures each.
 
-It must be much faster than what it measures, which is why it has a wire of its own (`docs/dependencies.md`, httptools).
+It must be much faster than the system it measures, so it has its own HTTP client (`docs/dependencies.md`, httptools).
 """
 
 from __future__ import annotations
@@ -25,37 +25,43 @@ from domain.errors import ErrorCode, HoldfastError
 from domain.traffic.exchange import RequestSample
 
 READ_BODY = 1_048_576
-"""Bytes of a body that somebody wants to read."""
+"""Maximum bytes of the body that `ask` returns."""
 
 Done = Callable[[Seen], None]
 
 
 class LoadResult(BaseModel):
-    """What a case's requests gave."""
+    """The results of a measurement."""
 
     model_config = ConfigDict(frozen=True)
 
     samples: list[RequestSample]
-    """One per request, whatever became of it."""
+    """One per request, whatever its outcome."""
     last_status: int | None = None
     last_body: str = ""
     duration_us: int = 0
 
 
 def _nobody(_: str) -> None:
-    """Keeps no token out of anything."""
+    """Ignore a token: nothing needs to be redacted."""
 
 
 class LoadGenerator:
-    """Sends prepared requests and measures each, from before connecting to the last byte of the body."""
+    """A sender that measures requests.
+
+    Each is measured from before connecting to the last byte of the body.
+    """
 
     def __init__(self, learn: Callable[[str], None] = _nobody) -> None:
-        """Say who must know the tokens of logins, to keep them out of what is stored."""
+        """Set the callback that receives every login token.
+
+        It keeps tokens out of stored data.
+        """
         self._learn = learn
         self._opened: tuple[Wire, Logins] | None = None
 
     async def __aenter__(self) -> Self:
-        """Open. Nothing of the environment is used: every request is the same."""
+        # Proxy settings of the environment are not used: every request behaves the same.
         wire = Wire()
         self._opened = wire, Logins(wire, self._learn)
         return self
@@ -70,18 +76,20 @@ class LoadGenerator:
             await asyncio.sleep(0)
 
     async def send_once(self, request: PreparedRequest) -> RequestSample:
-        """Send one request. Where its login fails, that is its kind of error.
+        """Send one request; a failed login becomes the sample's error kind.
 
         Raises:
-            HoldfastError: LOAD_TARGET_INVALID when it cannot be sent as it is written.
+            HoldfastError: LOAD_TARGET_INVALID when the request cannot be sent as written.
         """
         return await self._once(request, LastAnswer())
 
     async def ask(self, request: PreparedRequest) -> tuple[RequestSample, str]:
-        """Send one request and read its answer: the first mebibyte of the body, as text.
+        """Send one request; return its sample and the body as text.
+
+        The text holds at most the first mebibyte of the body.
 
         Raises:
-            HoldfastError: LOAD_TARGET_INVALID when it cannot be sent as it is written.
+            HoldfastError: LOAD_TARGET_INVALID when the request cannot be sent as written.
         """
         last = LastAnswer(keep=READ_BODY)
         sample = await self._once(request, last)
@@ -95,9 +103,10 @@ class LoadGenerator:
         concurrency: int,
         on_progress: Callable[[int], None] | None = None,
     ) -> LoadResult:
-        """Send `requests` requests, `concurrency` at once, each worker its next one when the last has ended.
+        """Send `requests` requests, `concurrency` at once.
 
-        Every request gives a sample: there are exactly `requests` of them (`peer-contract` property 35).
+        Each of the `concurrency` senders starts its next request when its last one has ended. Every request yields a
+        sample, so there are exactly `requests` samples (`peer-contract` property 35).
 
         Raises:
             HoldfastError: as `block`.
@@ -121,14 +130,14 @@ class LoadGenerator:
         began_ns: int | None = None,
         on_progress: Callable[[int], None] | None = None,
     ) -> list[RequestSample]:
-        """Send `requests` requests at this pace; a sample of each, in the order in which they ended.
+        """Send `requests` requests at this pace; return samples in order of completion.
 
-        `offset_us` of the samples counts from `began_ns`, by `time.perf_counter_ns`; without it, from the beginning of
-        this block. `last` is told the last answer.
+        The samples' `offset_us` counts from `began_ns` (by `time.perf_counter_ns`), by default from the start of this
+        block. `last` receives the last answer.
 
         Raises:
             HoldfastError: LOAD_TARGET_INVALID before the first request; LOGIN_FAILED before it, or as soon as a token
-                that is no longer taken cannot be renewed.
+                is no longer accepted and cannot be renewed.
         """
         sending = self._sending(request, LastAnswer() if last is None else last, began_ns)
         seen: list[Seen] = []
@@ -147,7 +156,9 @@ class LoadGenerator:
         return [one.sample() for one in seen]
 
     async def warm_up(self, request: PreparedRequest, pace: Pace, at_most: int) -> WarmUp:
-        """Send blocks until two in a row take as long as each other, or `at_most` requests are sent.
+        """Send blocks until two in a row agree, up to `at_most` requests.
+
+        Blocks agree when their median latencies nearly match (`clients/load/warming.py`).
 
         Raises:
             HoldfastError: as `block`.
@@ -203,7 +214,7 @@ async def _send_open(sending: Sending, pace: Open, requests: int, done: Done) ->
 
     async with asyncio.TaskGroup() as group:
         for offset in planned(pace, requests):
-            # A little early, so that making a task is no part of what is measured.
+            # A little early, so that creating the task is not part of the measured latency.
             await until(began + offset - EARLY_NS)
             await places.acquire()
             group.create_task(work(began + offset))
@@ -211,7 +222,7 @@ async def _send_open(sending: Sending, pace: Open, requests: int, done: Done) ->
 
 @contextmanager
 def _login_failed() -> Iterator[None]:
-    """Turn what a failing login raises, alone or in a group of tasks, into the error that a run knows."""
+    """Translate a login failure, alone or in a task group, into LOGIN_FAILED."""
     try:
         yield
     except LoginError as error:

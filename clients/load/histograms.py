@@ -1,6 +1,7 @@
-"""Latencies as an HDR histogram: three digits, any number of them in a few kilobytes, mergeable between workers.
+"""Latencies as an HDR histogram with three significant digits.
 
-The stored form is HdrHistogram's own (V2, compressed, base64), which tools in other languages read.
+A histogram holds any number of latencies in a few kilobytes, and histograms of several workers can be merged. The
+stored form is HdrHistogram's own (V2, compressed, base64), which tools in other languages can read.
 """
 
 from __future__ import annotations
@@ -12,13 +13,19 @@ from typing import Self
 from hdrh.histogram import HdrHistogram
 
 DIGITS = 3
-"""Of each value, whatever its size: what is read differs from what was recorded by at most a thousandth."""
+"""Significant digits of each value, whatever its size.
+
+A value that is read differs from the recorded one by at most a thousandth.
+"""
 LONGEST_US = 7 * 24 * 3600 * 1_000_000
-"""No request of a plan takes longer (`units.LONGEST`); what did is counted as this long."""
+"""Longest latency that is recorded; longer ones are cut to it.
+
+No request of a plan takes longer (`units.LONGEST`).
+"""
 
 
 class Histogram:
-    """Latencies in microseconds."""
+    """A histogram of latencies in microseconds."""
 
     def __init__(self, latencies_us: Iterable[int] = ()) -> None:
         self._counts = HdrHistogram(1, LONGEST_US, DIGITS)
@@ -26,45 +33,51 @@ class Histogram:
             self.record(latency_us)
 
     def record(self, latency_us: int) -> None:
-        """Count one; less than a microsecond is counted as one."""
+        """Count a latency; less than a microsecond counts as one microsecond."""
         self._counts.record_value(min(max(latency_us, 1), LONGEST_US))
 
     def merge(self, other: Histogram) -> None:
-        """Count all of another's too: the same as if they had been recorded here."""
+        """Add another histogram, as if its latencies had been recorded here."""
         self._counts.add(other._counts)
 
     @property
     def count(self) -> int:
-        """How many were recorded."""
+        """Number of recorded latencies."""
         return int(self._counts.get_total_count())
 
     def percentile_us(self, percentile: float) -> int:
-        """The nearest-rank percentile (0.95 for p95), within a thousandth; 0 for no values, as the peers have it."""
+        """Return the nearest-rank percentile (0.95 for p95), within a thousandth.
+
+        Without values it is 0, as at the peers.
+        """
         if not self.count:
             return 0
-        # The library rounds the rank to the nearest; told one that is whole, it has nothing to round.
+        # The library would round the rank to the nearest: give it a percentile whose rank is whole.
         rank = max(1, ceil(round(percentile * self.count, 9)))
         return int(self._counts.get_value_at_percentile(100 * rank / self.count))
 
     def counted(self) -> list[tuple[int, int]]:
-        """Each value in microseconds that was recorded, within a thousandth, and how often; ascending."""
+        """Return each recorded value and its count, in ascending order.
+
+        Values are in microseconds, within a thousandth.
+        """
         value = self._counts.get_value_from_index
         return [(int(value(index)), int(count)) for index, count in enumerate(self._counts.counts) if count]
 
     def encode(self) -> bytes:
-        """As it is stored."""
+        """Return the stored form."""
         return bytes(self._counts.encode())
 
     @classmethod
     def decode(cls, stored: bytes) -> Self:
-        """As it was encoded.
+        """Read the stored form.
 
         Raises:
-            ValueError: when this is no histogram.
+            ValueError: when it is not an HDR histogram.
         """
         found = cls()
         try:
             found._counts.decode_and_add(stored)
-        except Exception as error:  # the library has a class for each of its many doubts
+        except Exception as error:  # the library has a separate exception class for each problem
             raise ValueError("not an HDR histogram") from error
         return found

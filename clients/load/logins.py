@@ -1,4 +1,7 @@
-"""Bearer tokens: one per login, asked for once, renewed when it is no longer taken. Held in memory and nowhere else."""
+"""Bearer tokens: one per login, renewed when no longer accepted.
+
+Tokens are held in memory and nowhere else.
+"""
 
 from __future__ import annotations
 
@@ -15,16 +18,21 @@ from clients.load.wire import Wire
 
 UNAUTHORIZED = 401
 READ_ANSWER = 1_048_576
-"""Bytes of a login's answer among which the token is looked for."""
+"""Bytes kept of a login's answer, to find the token."""
 FRESH_SECONDS = 10.0
-"""A token that was never taken is not renewed before this: where everything answers 401, as an authorization service
-that is made to fail may, logging in again for each request would double the load and change nothing.
+"""Seconds before a token that was never accepted may be renewed.
+
+A broken authorization service may answer everything with 401. Logging in again for each request would then double the
+load and change nothing.
 """
 _LONGEST_TOKEN = 65_536
 
 
 class LoginError(Exception):
-    """No token; why is told as a kind of error, beginning with `login`."""
+    """A login that yielded no token.
+
+    `kind` is its error kind, which starts with `login`.
+    """
 
     def __init__(self, why: str) -> None:
         super().__init__(why)
@@ -33,17 +41,17 @@ class LoginError(Exception):
 
 @dataclass
 class Token:
-    """One token. It is never printed."""
+    """A bearer token. Never print it."""
 
     value: str = field(repr=False)
     issued: float
-    """By `time.monotonic`."""
+    """Time of the login, by `time.monotonic`."""
     taken: bool = False
-    """Whether an answer other than 401 was given to it."""
+    """Whether a request with it got an answer other than 401."""
 
     @property
     def renewable(self) -> bool:
-        """Whether another one may do better."""
+        """Whether logging in again may help."""
         return self.taken or time.monotonic() - self.issued >= FRESH_SECONDS
 
 
@@ -54,27 +62,32 @@ class _Held:
 
 
 class Logins:
-    """The tokens of this process."""
+    """The login tokens of a load generator."""
 
     def __init__(self, wire: Wire, learn: Callable[[str], None]) -> None:
-        """Take the wire to log in over, and who must know each token to keep it out of what is stored."""
+        """Set the connections for logins and the callback that receives every token.
+
+        `learn` keeps the tokens out of stored data.
+        """
         self._wire = wire
         self._learn = learn
         self._held: dict[str, _Held] = {}
 
     async def token(self, login: PreparedLogin) -> Token:
-        """The token that is held; the first one is logged in for. Many who ask at once log in once.
+        """Return the current token, logging in if there is none.
+
+        Concurrent calls log in once.
 
         Raises:
-            LoginError: when the login gives none.
+            LoginError: when the login yields no token.
         """
         return await self._other_than(None, login)
 
     async def renewed(self, login: PreparedLogin, refused: Token) -> Token | None:
-        """Another token than the one that was refused; None when there is no better one to be had.
+        """Replace a refused token; None if logging in again would not help.
 
         Raises:
-            LoginError: when the login gives none.
+            LoginError: when the login yields no token.
         """
         if not refused.renewable:
             return None
@@ -83,6 +96,7 @@ class Logins:
     async def _other_than(self, refused: Token | None, login: PreparedLogin) -> Token:
         held = self._held.setdefault(login.key, _Held())
         async with held.lock:
+            # Another caller may have renewed the token while we waited for the lock.
             if held.token is None or held.token is refused:
                 held.token = Token(await self._logged_in(login), time.monotonic())
             return held.token
@@ -101,7 +115,10 @@ class Logins:
 
 
 def _found(body: bytes, path: str) -> str | None:
-    """The text at a dotted path of a JSON answer, if it can be sent in a header."""
+    """Return the token at a dotted path of a JSON answer.
+
+    None if it is absent or cannot be sent in a header.
+    """
     try:
         value: Any = parse(body.decode())
     except ValueError:

@@ -11,7 +11,10 @@ T = TypeVar("T")
 
 
 def new_event_loop() -> asyncio.AbstractEventLoop:
-    """Return a uvloop loop, which halves the time of a request; on Windows, where it does not exist, asyncio's own."""
+    """Return a uvloop loop, or asyncio's own on Windows.
+
+    uvloop halves the time of a request, but does not exist on Windows.
+    """
     if sys.platform == "win32":
         return asyncio.new_event_loop()
     import uvloop  # noqa: PLC0415 - not installed on Windows
@@ -20,6 +23,6 @@ def new_event_loop() -> asyncio.AbstractEventLoop:
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine on a loop of its own, as `asyncio.run` does."""
+    """Run a coroutine on a new loop, as `asyncio.run` does."""
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         return runner.run(work)

@@ -1,4 +1,4 @@
-"""When requests begin: as soon as one before them has ended (closed), or when they are due (open)."""
+"""When requests start: after another has ended (closed), or on schedule (open)."""
 
 from __future__ import annotations
 
@@ -13,37 +13,49 @@ from domain.guardrails.load_limits import IN_FLIGHT
 CONSTANT = "constant"
 _NS = 1_000_000_000
 _COARSE_NS = 2_000_000
-"""The loop's timers are good to a millisecond or two. The rest is waited for awake, or every latency would hold it."""
+"""Time before a deadline when `until` stops sleeping and starts polling.
+
+The loop's timers are accurate to a millisecond or two. Sleeping to the end would add that error to every latency.
+"""
 EARLY_NS = 100_000
-"""How long before it is due a request is made ready."""
+"""How long before its due time a request is prepared."""
 
 
 @dataclass(frozen=True)
 class Closed:
-    """So many at once, each worker its next request when the last has ended: the load falls as the system slows."""
+    """A fixed concurrency.
+
+    Each sender starts its next request when its last one has ended, so the load falls as the system slows down.
+    """
 
     concurrency: int
 
 
 @dataclass(frozen=True)
 class Open:
-    """So many a second, whatever becomes of them."""
+    """A fixed rate, however slow the answers are."""
 
     rate: float
     """Requests per second."""
     arrivals: str = "poisson"
-    """`poisson`: independent of each other. `constant`: in equal steps."""
+    """`poisson`: arrivals independent of each other. `constant`: at equal intervals."""
     seed: int = 0
-    """The same seed gives the same arrivals: give every block its own."""
+    """Seed of the arrivals.
+
+    The same seed repeats them: give every block its own.
+    """
     in_flight: int = IN_FLIGHT
-    """Requests under way at once, at most. One that must wait for a place counts as started late."""
+    """Maximum number of requests in flight.
+
+    A request that must wait for a free slot counts as started late.
+    """
 
 
 Pace = Closed | Open
 
 
 def planned(pace: Open, requests: int) -> Iterator[int]:
-    """When each request is due, in nanoseconds after the first could be."""
+    """Yield when each request is due, in nanoseconds after the start."""
     if pace.arrivals == CONSTANT:
         yield from (round(position * _NS / pace.rate) for position in range(requests))
         return
@@ -54,6 +66,9 @@ def planned(pace: Open, requests: int) -> Iterator[int]:
 
 
 async def until(due_ns: int) -> None:
-    """Return when `time.perf_counter_ns` has come to `due_ns`, as near as can be, and others work meanwhile."""
+    """Return at `due_ns` (by `time.perf_counter_ns`), as precisely as possible.
+
+    Other tasks run meanwhile.
+    """
     while (left := due_ns - time.perf_counter_ns()) > 0:  # noqa: ASYNC110 - no event says what time it is
         await asyncio.sleep((left - _COARSE_NS) / _NS if left > _COARSE_NS else 0)

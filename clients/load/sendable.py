@@ -1,6 +1,7 @@
-"""What would fail at every request, or be sent as something else, found before the first.
+"""Checks before the first request for what would break every request.
 
-Values of secrets are known only now: no rule about the plan can have looked at them. They are not quoted.
+A header or URL could make each request fail, or be sent as something else. Plan validation cannot find this, because
+the values of secrets are known only now. Errors do not quote them.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ _FRAMING = ("content-length", "transfer-encoding")
 
 
 def refuse_unsendable(request: PreparedRequest) -> None:
-    """Look at a request, and at its login.
+    """Check a request and its login.
 
     Raises:
-        HoldfastError: LOAD_TARGET_INVALID when it cannot be sent as it is written.
+        HoldfastError: LOAD_TARGET_INVALID when one of them cannot be sent as written.
     """
     _headers(request.headers)
     if not _can_be_asked(request.url):

@@ -1,4 +1,4 @@
-"""One prepared request, sent again and again: its bytes, the token in them, and a sample of each time."""
+"""A repeated request: its bytes, its token, and a sample each time."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from clients.load.wire import Answer, Wire
 from domain.traffic.exchange import RequestSample
 
 KEPT_BODY = 4_096
-"""Bytes of the last answer's body that are kept."""
+"""Bytes kept of the last answer's body."""
 
 _SHOWN = 40
 
 
 def was_cut(body: bytes, keep: int = KEPT_BODY) -> bool:
-    """Whether more of a body may have come than was kept."""
+    """Check whether more of a body may have been received than kept."""
     return len(body) >= keep
 
 
 @dataclass
 class LastAnswer:
-    """The last answer seen, and how much of a body is kept."""
+    """The last answer received; `keep` limits the stored body."""
 
     keep: int = KEPT_BODY
     status: int | None = None
@@ -36,9 +36,10 @@ class LastAnswer:
 
     @property
     def text(self) -> str:
-        """The beginning of its body. Nothing is decoded for show: of an encoded one only its length is reported.
+        """The beginning of the body; for an encoded body only its length.
 
-        No secret can be looked for in it either, and a few bytes of it may stand for gigabytes.
+        An encoded body is never decoded for display: a few bytes may expand to gigabytes. It is not shown encoded
+        either, because secrets could not be found in it.
         """
         if self.body and (encoding := encoding_of(self.head)):
             return f"[encoded body ({encoding[:_SHOWN]}) of {self.received} bytes]"
@@ -46,7 +47,10 @@ class LastAnswer:
 
 
 class Seen(NamedTuple):
-    """A sample as it is taken down while others are under way: made in a quarter of the time."""
+    """A raw sample, recorded while other requests are in flight.
+
+    Creating it takes a quarter of the time of a `RequestSample`.
+    """
 
     latency_us: int
     status: int | None
@@ -55,17 +59,17 @@ class Seen(NamedTuple):
     late_us: int = 0
 
     def sample(self) -> RequestSample:
-        """As it leaves the load generator."""
+        """Convert to the form that leaves the load generator."""
         return RequestSample(**self._asdict())
 
 
 class Sending:
-    """Sends one request any number of times, also side by side."""
+    """A sender of one request, any number of times, also concurrently."""
 
     def __init__(
         self, wire: Wire, logins: Logins, request: PreparedRequest, last: LastAnswer, began_ns: int | None = None
     ) -> None:
-        """Take what is needed; offsets of samples count from `began_ns`, by default from now."""
+        """Encode the request; sample offsets count from `began_ns`, by default from now."""
         self._wire = wire
         self._logins = logins
         self._request = request
@@ -75,26 +79,28 @@ class Sending:
         self._encoded = encode(request)
 
     async def log_in(self) -> None:
-        """Have a token, where the request needs one: before anything is measured.
+        """Get a token if the request needs one, before anything is measured.
 
         Raises:
-            LoginError: when the login gives none.
+            LoginError: when the login yields no token.
         """
         if self._request.login is not None:
             self._carry(await self._logins.token(self._request.login))
 
     async def send(self, due_ns: int | None = None) -> Seen:
-        """Send it now. Latency counts from when it was due, by `time.perf_counter_ns`; by default from now.
+        """Send the request now and measure it.
+
+        Latency counts from `due_ns` (by `time.perf_counter_ns`), by default from now.
 
         Raises:
-            LoginError: when the token is not taken any more, and there is no other.
+            LoginError: when the token is no longer accepted and the login yields no other.
         """
         started_ns = time.perf_counter_ns()
         planned_ns = started_ns if due_ns is None else due_ns
         answer = await self._exchange()
         renewed_ns = 0
         if self._token is not None and answer.status == UNAUTHORIZED and await self._renewed(self._token):
-            # That the token ran out, and what it took to learn that, is no part of the request: users log in once.
+            # Exclude the refused try and the renewal from the latency: users do not pay for them, they log in once.
             renewed_ns = time.perf_counter_ns() - started_ns
             answer = await self._exchange()
         if answer.status is not None:
@@ -102,8 +108,8 @@ class Sending:
             last.status, last.body, last.head, last.received = answer.status, answer.body, answer.head, answer.received
         good = answer.status is not None and 200 <= answer.status < 400
         return Seen(
-            # An answer whose body broke off is no answer: its kind is an error and it has no status.
             latency_us=max(0, answer.ended_ns - planned_ns - renewed_ns) // 1_000,
+            # An answer whose body was cut off counts as none: it has an error kind and no status.
             status=answer.status,
             error_kind="" if good else answer.kind or f"status {answer.status}",
             offset_us=(planned_ns - self._began_ns) // 1_000,
@@ -115,7 +121,7 @@ class Sending:
             self._token, self._encoded = token, encode(self._request, token.value)
 
     async def _renewed(self, refused: Token) -> bool:
-        """Whether there is another token now."""
+        """Renew a refused token; true if there is another one now."""
         other = await self._logins.renewed(self._request.login, refused) if self._request.login else None
         if other is not None:
             self._carry(other)
@@ -125,7 +131,7 @@ class Sending:
         token = self._token
         try:
             answer = await self._wire.exchange(self._encoded, self._last.keep)
-        except Exception:  # whatever it is, this request was sent or tried, and it counts
+        except Exception:  # whatever failed, this request was sent or attempted, so it needs a sample
             return Answer(None, b"", OTHER, time.perf_counter_ns())
         if token is not None and answer.status not in (None, UNAUTHORIZED):
             token.taken = True

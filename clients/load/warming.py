@@ -1,4 +1,7 @@
-"""When a system is warm: two blocks of requests in a row take as long as each other (`measuring`, section 1)."""
+"""The warm-up criterion: two consecutive blocks of requests agree.
+
+They agree when their median latencies are nearly the same (`measuring`, section 1).
+"""
 
 from __future__ import annotations
 
@@ -9,22 +12,25 @@ from statistics import median
 from domain.traffic.exchange import RequestSample
 
 WINDOW = 50
-"""Requests of a block."""
+"""Requests per block."""
 AGREEMENT = 0.05
-"""How far the medians of two blocks may be apart, as a share of the earlier one."""
+"""Maximum difference of two medians, as a share of the earlier one."""
 
 
 @dataclass(frozen=True)
 class WarmUp:
-    """What was sent before anything was measured."""
+    """The requests sent before anything was measured."""
 
     requests: int
     agreed: bool
-    """Whether two blocks in a row did; else the bound came first."""
+    """Whether two consecutive blocks agreed before the limit was reached."""
 
 
 def agree(earlier: Sequence[RequestSample], later: Sequence[RequestSample]) -> bool:
-    """Whether two whole blocks have nearly the same median latency, errors included."""
+    """Check whether two full blocks have nearly the same median latency.
+
+    Failed requests count too.
+    """
     if len(earlier) < WINDOW or len(later) < WINDOW:
         return False
     before, now = (median(sample.latency_us for sample in block) for block in (earlier, later))

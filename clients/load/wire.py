@@ -1,4 +1,7 @@
-"""Connections to many servers: kept, resolved, encrypted. No proxy, no cookie, no redirect, and nothing sent twice."""
+"""A pool of connections to many servers, with cached DNS and TLS.
+
+It uses no proxy, cookie or redirect, and never sends a request twice.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +16,10 @@ from clients.load.connection import TIMEOUT, Connection, NoAnswerError
 from clients.load.encoding import Encoded, Origin
 
 IDLE_SECONDS = 3.0
-"""A connection that was idle longer is not used again: servers close theirs after five seconds or more, and a request
-that meets the closing would count as an error of the system.
+"""Longest idle time of a connection that is reused, in seconds.
+
+Servers close idle connections after five seconds or more. A request that races with such a close would count as an
+error of the system.
 """
 
 CONNECT = "connect"
@@ -24,22 +29,25 @@ _RESOLVED_SECONDS = 60.0
 
 
 class Answer(NamedTuple):
-    """A whole answer, or why there is none."""
+    """A complete answer, or why there is none."""
 
     status: int | None
     body: bytes
     kind: str
-    """Empty where there is a status."""
+    """Error kind; empty if there is a status."""
     ended_ns: int
-    """By `time.perf_counter_ns`."""
+    """End of the exchange, by `time.perf_counter_ns`."""
     head: bytes = b""
-    """For `encoding_of`."""
+    """Head of the answer, for `encoding_of`."""
     received: int = 0
-    """Bytes of the body, kept or not."""
+    """Bytes of the body received, kept or not."""
 
 
 class Wire:
-    """Exchanges requests for answers, each on a connection of its own while it lasts. Belongs to one running loop."""
+    """A connection pool of one running event loop.
+
+    Each exchange has a connection to itself while it lasts.
+    """
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -48,7 +56,10 @@ class Wire:
         self._ssl: ssl.SSLContext | None = None
 
     async def exchange(self, request: Encoded, keep: int) -> Answer:
-        """Send one request and read its answer to the end. Never raises for what the other side does."""
+        """Send one request and read its answer to the end.
+
+        Failures of the server or the network are returned as an `Answer`, never raised.
+        """
         deadline = self._loop.time() + request.timeout
         connection: Connection | None = None
         try:
@@ -64,14 +75,15 @@ class Wire:
         return Answer(connection.status, connection.body, "", connection.ended_ns, connection.head, connection.received)
 
     def close(self) -> None:
-        """Drop every connection that is kept."""
+        """Close all idle connections."""
         for connections in self._free.values():
             for connection in connections:
                 connection.close()
         self._free.clear()
 
     def _kept(self, origin: Origin) -> Connection | None:
-        """The one used last, so that those which nobody needs grow old."""
+        """Take an idle connection that can be reused."""
+        # Take the most recently used one, so that surplus connections age and are closed.
         free = self._free.get(origin)
         oldest = self._loop.time() - IDLE_SECONDS
         while free:
@@ -91,7 +103,7 @@ class Wire:
         except TimeoutError as error:
             raise NoAnswerError(kind) from error
         except (OSError, UnicodeError) as error:
-            # Refused, unknown, unreachable, or not who it should be.
+            # The host refused, is unknown or unreachable, or has the wrong certificate. Look it up again next time.
             self._addresses.pop(request.origin, None)
             raise NoAnswerError(CONNECT) from error
 
@@ -110,11 +122,12 @@ class Wire:
                     connection.close()
                     raise OSError(f"{origin.host} is where Temporal or the store is")
                 return connection
-        # As one that is no TimeoutError, which the kernel's own patience may be: that one is of our limits.
+        # Never a TimeoutError, though the kernel's own timeout raises one: the caller takes those for our limits.
         raise OSError(f"{origin.host} cannot be connected to") from refused
 
     async def _resolved(self, origin: Origin) -> list[str]:
-        """Addresses of a host, asked for once a minute: else a system without keep-alive is measured with its DNS."""
+        """Resolve a host, at most once a minute."""
+        # Without this cache, latencies of a system without keep-alive would include DNS.
         found = self._addresses.get(origin)
         if found is None or found[0] < self._loop.time():
             told = await self._loop.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)

@@ -1,8 +1,8 @@
-"""Notes of what runs on this machine, a lab's ports or an embedded server's: private to their user, gone with it.
+"""Notes of local addresses in use: a lab's or an embedded server's.
 
-A note holds while the process that wrote it holds its lock: the kernel lets go of that however a process ends, and no
-number of a process can be taken by another one. What belongs to somebody else, or may be written by others, is not
-believed.
+A note is valid while the process that wrote it holds a lock on it. The kernel releases the lock however the process
+ends, and unlike a process id, a lock cannot pass to an unrelated process. Notes are private to their user: a file that
+belongs to another user, or that others may access, is ignored.
 """
 
 from __future__ import annotations
@@ -28,36 +28,41 @@ _OTHERS = 0o077
 _LARGEST = 1 << 20
 _MOST_FILES = 1_000
 _FORSAKEN_SECONDS = 60.0
-"""A file this old that nobody holds was left behind; a younger one may be about to be held."""
+"""Minimum age before an unlocked file is removed, in seconds.
+
+The owner of a younger file may be about to lock it.
+"""
 
 
 class Kind(StrEnum):
-    """What a note is of."""
+    """Kinds of notes."""
 
     LAB = "lab"
-    """Addresses that plans may touch."""
+    """Addresses of a lab, which plans may use."""
     SERVER = "server"
-    """Addresses that plans never touch."""
+    """Addresses of an embedded server, which plans may never use."""
 
 
 CanonicalAddress = Annotated[str, AfterValidator(lambda text: str(address_in(text)))]
 
 
 class Note(BaseModel):
-    """What one process has open."""
+    """The addresses that one process has open."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     kind: Kind
     addresses: list[CanonicalAddress]
-    """`host:port`."""
+    """Addresses as `host:port`."""
 
 
 def folder() -> Path:
-    """Where notes are: below the user's folder for state (XDG), as this process's environment has it.
+    """Return the folder of the notes, below the user's XDG state folder.
+
+    It depends on this process's environment.
 
     Raises:
-        OSError: this user has no home.
+        OSError: when this user has no home folder.
     """
     state = os.environ.get("XDG_STATE_HOME", "")
     if state.startswith("/"):
@@ -73,7 +78,7 @@ def noted(kind: Kind, addresses: Iterable[str]) -> Iterator[None]:
     """Keep a note inside the block.
 
     Raises:
-        OSError: it cannot be kept where nobody else can write it.
+        OSError: when it cannot be kept in a place that only this user can write to.
     """
     within = folder()
     within.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
@@ -93,7 +98,10 @@ def noted(kind: Kind, addresses: Iterable[str]) -> Iterator[None]:
 
 
 def addresses_of(kind: Kind) -> list[str]:
-    """What is noted of this kind by processes that live, sorted. Nothing where notes cannot be read."""
+    """Return the addresses noted by running processes, sorted.
+
+    The list is empty if notes cannot be read.
+    """
     found: set[str] = set()
     with contextlib.suppress(OSError):
         within = folder()
@@ -122,7 +130,7 @@ def _read(path: Path) -> Note | None:
         if not _is_ours(os.fstat(opened), directory=False):
             return None
         try:
-            # Shared, so that readers do not take each other for writers.
+            # If we get the lock, the owner is gone. A shared lock, so that readers do not take each other for owners.
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             return _parsed(file.read(_LARGEST + 1))

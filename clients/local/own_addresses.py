@@ -1,4 +1,7 @@
-"""Where Temporal, its Web UI and the store are: what no plan may reach, whatever a worker allows."""
+"""Addresses of Temporal, its Web UI and the store.
+
+No plan may reach them, whatever a worker allows.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +18,14 @@ from domain.addresses import LOOPBACK_HOST, Address, address_in
 from domain.errors import HoldfastError
 
 POSTGRESQL_PORT = 5432
-"""Where a URL names none (libpq)."""
+"""Port of a database URL that names none, as in libpq."""
 
 
 def own_addresses(temporal: str, database_url: str) -> list[str]:
-    """Every address, `host:port`, that belongs to Temporal or the store, in canonical spelling and sorted."""
+    """Return every address (`host:port`) of Temporal and the store.
+
+    Addresses are in canonical spelling and sorted.
+    """
     found = {*_of_temporal(temporal), *_of_embedded(), *_of_store(database_url)}
     for address in list(found):
         if address.is_loopback:
@@ -33,14 +39,17 @@ def _of_temporal(target: str) -> Iterator[Address]:
     try:
         yield address_in(target)
     except ValueError:
-        # Without a port a client takes that of its scheme.
+        # Without a port, a client uses the default of its scheme.
         for port in ("80", "443"):
             with contextlib.suppress(ValueError):
                 yield address_in(f"{target}:{port}")
 
 
 def _of_embedded() -> Iterator[Address]:
-    """As `holdfast server` would start it here, and `temporal server start-dev` likewise."""
+    """Yield the addresses that `holdfast server` would use here.
+
+    `temporal server start-dev` would use the same.
+    """
     with contextlib.suppress(HoldfastError):
         settings = DevServerSettings.load()
         for port in (settings.port, settings.ui_port):
@@ -52,10 +61,10 @@ def _of_store(database_url: str) -> Iterator[Address]:
     try:
         url = make_url(database_url)
     except ArgumentError:
-        return  # Opening the store says what is wrong with it.
+        return  # Opening the store reports what is wrong with the URL.
     if not url.drivername.startswith("postgresql"):
         return
-    # As asyncpg reads it: several hosts with commas between, in the query as well as before the path.
+    # Like asyncpg, accept several hosts separated by commas, both before the path and in the query.
     written = [url.host, *_values(url.query.get("host")), os.environ.get("PGHOST")]
     ports = [url.port, *_values(url.query.get("port")), os.environ.get("PGPORT"), POSTGRESQL_PORT]
     hosts = [one for text in written if text for one in text.split(",")] or [LOOPBACK_HOST]

@@ -1,6 +1,7 @@
-"""Files and folders that only their user may read: the stores, logs and reports say what was done to a system.
+"""Files and folders that only their user may read.
 
-They are made with their modes, and not changed afterwards: between the two somebody could open them.
+Stores, logs and reports reveal what was done to a system. New files and folders are created with their final mode:
+changing it afterwards would leave a moment in which others could open them.
 """
 
 from __future__ import annotations
@@ -21,12 +22,13 @@ logger = logging.getLogger("holdfast.private")
 
 
 def private_folder(path: Path) -> None:
-    """Make a folder, and those above it, each for its user alone; `.holdfast` and what is in it are made private again.
+    """Create a private folder and its missing parents.
 
-    Another folder that is there already is its owner's: when others may write to it, a warning says so.
+    `.holdfast`, and the folders inside it on this path, are made private again. The mode of any other existing folder
+    is its owner's choice and stays as it is, but a warning is logged if everybody may replace files in it.
 
     Raises:
-        OSError: when it cannot be made.
+        OSError: when the folder cannot be created.
     """
     missing = [one for one in (path, *path.parents) if not one.exists()]
     for one in reversed(missing):
@@ -43,30 +45,33 @@ def private_folder(path: Path) -> None:
 
 
 def opener(path: str, flags: int) -> int:
-    """For `open(..., opener=opener)`: a new file is private, in one step."""
+    """Open a file, creating it private in one step, for `open(..., opener=opener)`."""
     return os.open(path, flags, FILE_MODE)
 
 
 def opener_in(folder: Path) -> Callable[[str, int], int] | None:
-    """The opener for files in our own folder; None, which is the usual one, for those in somebody else's."""
+    """Return the private opener for files below our own folder (`.holdfast`).
+
+    For other folders it returns None, which means the default opener.
+    """
     return opener if OUR_FOLDER in folder.absolute().parts else None
 
 
 def private_database(path: Path, *, create: bool = True) -> None:
-    """Make a database of SQLite, and what SQLite writes beside it, private: new files beside it take its mode.
+    """Make an SQLite database, and the files SQLite keeps beside it, private.
 
-    One that is there is never opened here. Closing a file gives up every lock that this process has on it, those of
-    SQLite included: another process would then take the database for its own, and remove the log that this one's
-    connections go on reading and writing.
-
-    Without `create`, one that is not there is left to who makes it, as under `private_umask`.
+    SQLite gives new files beside the database the database's mode. If the database is missing, it is created empty;
+    without `create` that is left to the caller, for example under `private_umask`.
 
     Raises:
-        OSError: when its folder cannot be made.
+        OSError: when its folder cannot be created.
     """
     private_folder(path.parent)
     if create:
-        # Where it cannot be made, SQLite says in its own words what is wrong with it.
+        # O_EXCL: never open an existing database here. Closing a file releases every lock that this process holds on
+        # it, including SQLite's. Another process would then consider the database its own, and delete the log that
+        # connections of this process still read and write.
+        # Errors are ignored: if the file cannot be created, SQLite itself reports why.
         with suppress(OSError):
             os.close(os.open(path.resolve(), os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, FILE_MODE))
     for suffix in _SQLITE_BESIDE:
@@ -75,7 +80,10 @@ def private_database(path: Path, *, create: bool = True) -> None:
 
 @contextmanager
 def private_umask() -> Iterator[None]:
-    """Have files that this process and the ones it starts inside the block make be private."""
+    """Make new files of this process and its child processes private.
+
+    This applies to processes that are started inside the block.
+    """
     before = os.umask(0o077)
     try:
         yield
@@ -84,7 +92,7 @@ def private_umask() -> Iterator[None]:
 
 
 def _tighten(path: Path, mode: int) -> None:
-    """Take away what others may do, where it is ours and wider."""
+    """Remove wider permissions than `mode` from a path, if we own it."""
     try:
         found = path.stat()
     except OSError:

@@ -1,4 +1,4 @@
-"""A worker's guardrails, whose addresses follow what runs on this machine at each question."""
+"""A worker's guardrails, which follow what currently runs on this machine."""
 
 from __future__ import annotations
 
@@ -7,17 +7,23 @@ from domain.guardrails.model import Guardrails
 
 
 class WorkerRails(Guardrails):
-    """Guardrails of a worker: a lab that comes or goes, or an embedded server, counts from then on."""
+    """A worker's guardrails.
+
+    A lab or an embedded server that starts or stops is taken into account immediately.
+    """
 
     follows_lab: bool = False
-    """Whether the setting for hosts is unset: then a lab's ports are allowed, for as long as it runs."""
+    """Whether the setting for hosts is unset.
+
+    Then the ports of a lab are allowed for as long as it runs.
+    """
 
     @property
     def open_to(self) -> list[str]:
-        """The setting's entries, or the ports of labs that run now."""
+        """Entries of the setting, or the ports of labs that currently run."""
         return addresses_of(Kind.LAB) if self.follows_lab else self.hosts
 
     @property
     def closed_to(self) -> list[str]:
-        """What belongs to Temporal and the store, and to embedded servers that run now."""
+        """Addresses of Temporal, the store, and embedded servers that currently run."""
         return sorted({*self.never, *addresses_of(Kind.SERVER)})

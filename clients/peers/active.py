@@ -1,4 +1,7 @@
-"""What is on, by the peers' own word: faults of ours at a fault service, sessions at a proxy."""
+"""Active faults and sessions, as the peers report them.
+
+These are our faults at a fault service, and sessions at a proxy.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +15,11 @@ from domain.base import Contract
 from domain.names import FAULT_PREFIX, named_fault, record_of_session
 
 AT_ONCE = 16
-"""Questions to one peer at once."""
+"""Maximum number of concurrent calls to one peer."""
 
 
 class OnKind(StrEnum):
-    """What can be on at a peer."""
+    """Kinds of what can be active at a peer."""
 
     FAULT = "fault"
     RULES = "rules"
@@ -24,27 +27,33 @@ class OnKind(StrEnum):
 
 
 class On(Contract):
-    """One thing that is on at a peer."""
+    """An active fault, rules session or recording at a peer."""
 
     kind: OnKind
     address: str
-    """The peer's."""
+    """Address of the peer."""
     name: str
-    """The fault's or the session's."""
+    """Name of the fault or session."""
     service: str = ""
     namespace: str = ""
-    """Empty for faults: their names do not tell it."""
+    """Namespace of a session; empty for faults.
+
+    A fault's name does not contain its namespace.
+    """
     record_id: str = ""
-    """Of rules."""
+    """Record id of rules; empty otherwise."""
     execution_id: int | None = None
-    """Whose it is, as far as its name tells: recordings have names of the proxy's own."""
+    """Execution it belongs to; None if its name does not show it.
+
+    The proxy chooses the names of recordings, so those never show it.
+    """
 
 
 async def faults_on(client: FaultClient, address: str) -> list[On]:
-    """Every fault whose name begins like ours and which is really there.
+    """Return every fault that has our prefix and really exists.
 
     Raises:
-        HoldfastError: the fault service cannot tell.
+        HoldfastError: when the fault service cannot report its faults.
     """
     # The list may show ghosts (`peer-contract` section 2.5); only the status is authoritative.
     names = await client.names(FAULT_PREFIX)
@@ -65,10 +74,12 @@ def _fault(name: str, address: str) -> On:
 
 
 async def sessions_on(client: ProxyClient, address: str, places: Iterable[tuple[str, str]]) -> list[On]:
-    """Every session in these places (namespace, service), and every sidecar whose session the proxy has forgotten.
+    """Return every session in these places (namespace, service).
+
+    That includes sidecars whose session the proxy has forgotten.
 
     Raises:
-        HoldfastError: the proxy cannot tell.
+        HoldfastError: when the proxy cannot report its sessions.
     """
     places = list(places)
     gate = asyncio.Semaphore(AT_ONCE)

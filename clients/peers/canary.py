@@ -1,4 +1,7 @@
-"""Seeing rules act: a request that only our own rules answer, and no business request is sent."""
+"""Canaries: requests that only our own rules answer.
+
+They show that rules are active without sending a business request.
+"""
 
 from __future__ import annotations
 
@@ -14,36 +17,35 @@ from domain.errors import ErrorCode, HoldfastError
 from domain.faults.capture import canary_body, canary_path
 
 TIMEOUT = 3.0
-"""Seconds for one canary."""
+"""Timeout of one canary, in seconds."""
 
 _LIMITS = Limits(seconds=TIMEOUT, body=SMALL_BODY)
 
 
 class CanaryClient:
-    """Sends canaries to services."""
+    """A client that sends canaries to services."""
 
     async def __aenter__(self) -> Self:
-        """Use as a context."""
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Leave it; no connection outlives its call."""
+        """Leave the context; no connection outlives its call."""
 
     async def intercepted(self, address: str, record_id: str, service: str, token: str) -> bool:
-        """Whether this service's rules answer for this token now.
+        """Check whether a service's rules answer for this token now.
 
         Raises:
             HoldfastError: PEER_UNREACHABLE when the service does not answer at all, PEER_GARBAGE when its answer is
-                encoded: both show nothing.
+                encoded. Neither shows whether the rules are active.
         """
         url = address.rstrip("/") + canary_path(record_id)
         try:
             answer = await fetch("GET", url, _LIMITS, headers={BAGGAGE_HEADER: token})
         except NoAnswerError as error:
             if error.trouble is Trouble.TOO_LONG:
-                # Whatever it is, it is not ours, which is never that long.
+                # Our canary answer is never that long, so this is another answer.
                 return False
             if error.trouble is Trouble.ENCODED:
                 raise translate(error, f"{service} GET {canary_path(record_id)}", address, _LIMITS) from error

@@ -14,7 +14,10 @@ from domain.faults.experiments import experiment_spec
 from domain.faults.model import Experiment
 
 CALL_TIMEOUT = timedelta(seconds=30)
-"""`execute` alone sleeps a second and talks to the cluster twice."""
+"""Default limit of a call.
+
+Even `execute` alone sleeps for a second and calls the cluster twice.
+"""
 
 _PERMANENT = (
     "invalid fault specification",
@@ -23,18 +26,24 @@ _PERMANENT = (
     "constraint_violation",
     "type_mismatch",
 )
-"""What tells a spec that will never do from trouble that may pass: both come as status 500."""
+"""Texts in errors about specs that can never work.
+
+They distinguish those from temporary errors: both have status 500.
+"""
 
 
 class FaultExists(HoldfastError):  # noqa: N818 - it is an answer as much as an error
-    """A fault of this name is there already: by our naming, our own from an earlier attempt."""
+    """A fault of this name exists already.
+
+    Because of how we name faults, it is our own from an earlier attempt.
+    """
 
     def __init__(self, name: str) -> None:
         super().__init__(ErrorCode.FAULT_REJECTED, f"fault {name} exists already")
 
 
 class FaultPhase(StrEnum):
-    """Phases of the operator, passed on by the fault service."""
+    """Phases that the operator sets, passed on by the fault service."""
 
     UNKNOWN = "Unknown"
     INITIALIZED = "Initialized"
@@ -51,29 +60,35 @@ class FaultPhase(StrEnum):
 
 
 class FaultStatus(BaseModel):
-    """How a fault stands."""
+    """The state of a fault."""
 
     phase: FaultPhase
     running: bool
-    """Running in every target of every experiment: the phase alone says that one of them succeeded."""
+    """Whether the fault runs in every target of every experiment.
+
+    The phase alone shows only that one of them succeeded.
+    """
     failed: bool
-    """It will never run."""
+    """Whether the fault will never run."""
     detail: str = ""
 
 
 class FaultClient(PeerClient):
-    """Calls one fault service. Errors are `HoldfastError`: PEER_ codes (`clients/http/control.py`) and those below."""
+    """A client of one fault service.
+
+    Errors are `HoldfastError`, with PEER_ codes (`clients/http/control.py`) or those named below.
+    """
 
     def __init__(self, base_url: str, *, call_timeout: timedelta = CALL_TIMEOUT, shown: Shown = cut_short) -> None:
         super().__init__(PeerHttp("fault service", base_url, call_timeout, shown))
 
     async def execute(self, name: str, ttl_seconds: int, experiment: Experiment) -> None:
-        """Inject, always under our own name and with a time to live.
+        """Inject a fault, always under our own name and with a TTL.
 
         Raises:
-            FaultExists: the name is taken.
-            HoldfastError: FAULT_REJECTED when the spec will never do; PEER_ codes when the outcome is unknown and only
-                `status(name)` can tell.
+            FaultExists: when the name is taken.
+            HoldfastError: FAULT_REJECTED when the spec can never work; PEER_ codes when the outcome is unknown and only
+                `status(name)` can show it.
         """
         answer = await self._http.call(
             "POST",
@@ -82,7 +97,7 @@ class FaultClient(PeerClient):
             body={"spec": experiment_spec(experiment)},
         )
         code, message = answer.peer_error()
-        # Documented as 400, sent as 500: recognised by its words.
+        # Documented as 400, sent as 500: recognise it by its text.
         if "already exists" in message.lower():
             raise FaultExists(name)
         said = f"{code} {message}".lower()
@@ -91,7 +106,11 @@ class FaultClient(PeerClient):
         answer.data(ErrorCode.PEER_ERROR)
 
     async def status(self, name: str) -> FaultStatus | None:
-        """How a fault stands; None only when it is truly absent. Not being able to tell is an error."""
+        """Return a fault's state; None only if it is truly absent.
+
+        Raises:
+            HoldfastError: PEER_ codes when the fault service cannot report the state.
+        """
         answer = await self._http.call("GET", f"/api/faults/{segment(name)}/status")
         if _absent(answer):
             return None
@@ -101,9 +120,10 @@ class FaultClient(PeerClient):
         return _status(data)
 
     async def namespaces(self, name: str) -> set[str] | None:
-        """The namespaces that a fault's experiments are aimed at; None when the fault service does not tell.
+        """Return the target namespaces of a fault; None if they are unknown.
 
-        It says «absent» also when it could not ask its cluster, so this is no proof of anything else.
+        None does not prove that the fault is absent: the fault service reports a fault as absent also when it could not
+        reach its cluster.
         """
         answer = await self._http.call("GET", f"/api/faults/{segment(name)}")
         if _absent(answer):
@@ -113,13 +133,19 @@ class FaultClient(PeerClient):
         return _namespaces(spec) if isinstance(spec, dict) else None
 
     async def delete(self, name: str) -> None:
-        """Ask for a fault's removal; it takes time, and one that is gone already is fine."""
+        """Request the deletion of a fault; an absent fault is fine.
+
+        The fault may still be active for a while after this call.
+        """
         answer = await self._http.call("DELETE", f"/api/faults/{segment(name)}")
         if not _absent(answer):
             answer.data(ErrorCode.PEER_ERROR)
 
     async def names(self, prefix: str) -> list[str]:
-        """Names of faults with this prefix. The peer's list may show ghosts, and is unordered."""
+        """Return the names of faults with this prefix, sorted.
+
+        The peer's list is unordered, and may contain faults that no longer exist (`peer-contract` section 2.5).
+        """
         answer = await self._http.call("GET", "/api/faults")
         data = answer.data(ErrorCode.PEER_ERROR) or []
         if not isinstance(data, list):

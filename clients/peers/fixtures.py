@@ -1,4 +1,7 @@
-"""The proxy's fixtures API: rules selected by a baggage token. Bare, without envelope (`peer-contract` 3.3)."""
+"""The proxy's fixtures API: rules selected by a baggage token.
+
+Its answers have no envelope (`peer-contract` section 3.3).
+"""
 
 from __future__ import annotations
 
@@ -13,16 +16,17 @@ from domain.errors import ErrorCode, HoldfastError
 from domain.traffic.exchange import Rule
 
 DELETE_TIMEOUT = timedelta(seconds=60)
-"""A delete puts its services back one after the other."""
+"""Limit for a delete, which restores its services one after the other."""
 
 _LINE_BREAK = re.compile(r"\r\n|\r|\n")
 _SAFE_TOKEN = re.compile(r"[A-Za-z0-9._=-]+")
-# HTTP has no other characters in a path; and those of HTML are escaped when the sidecar's configuration is rendered.
+# All other characters are either not allowed in an HTTP path, or special in HTML. The proxy escapes the latter when it
+# renders the sidecar's configuration, so a rule with one would never match.
 _SAFE_PATH = re.compile(r"/[A-Za-z0-9!$%()*+,./:;@^_{|}~\[\]\\-]*")
 
 
 class Fixtures:
-    """Rules of one proxy."""
+    """The rules of one proxy."""
 
     def __init__(self, http: PeerHttp) -> None:
         self._http = http
@@ -30,11 +34,13 @@ class Fixtures:
     async def upsert(
         self, namespace: str, record_id: str, ttl_seconds: int, rules: list[Rule], longest: timedelta
     ) -> int:
-        """Ask for rules; gives the number of items sent. Never repeat it: it is not idempotent. `longest` bounds it.
+        """Switch rules on, within `longest`; return the number of items sent.
+
+        The proxy reports that number. Never retry this call: it is not idempotent.
 
         Raises:
-            HoldfastError: RULES_REJECTED when the rules could not act as meant (nothing is sent) or the proxy refuses
-                them; PEER_ codes when the outcome is unknown.
+            HoldfastError: RULES_REJECTED when the rules could not work as intended (nothing is sent) or the proxy
+                refuses them; PEER_ codes when the outcome is unknown.
         """
         refuse_unsound(rules)
         body = {
@@ -54,7 +60,10 @@ class Fixtures:
         return upserted
 
     async def active(self, record_id: str, services: list[str]) -> set[str]:
-        """The services that have a session of exactly this record; prefix matches do not count."""
+        """Return the services that have a session of exactly this record.
+
+        The proxy also reports prefix matches; those do not count.
+        """
         found = set()
         for service in services:
             session = f"{record_id}-{service}"
@@ -67,17 +76,20 @@ class Fixtures:
         return found
 
     async def delete(self, record_id: str) -> None:
-        """Delete a session, or all sessions of a record. The answer is always yes and proves nothing."""
+        """Delete a session, or all sessions of a record.
+
+        The proxy always answers with success, which proves nothing.
+        """
         path = f"/api/fixtures/record/{segment(record_id)}"
         answer = await self._http.call("DELETE", path, total=DELETE_TIMEOUT)
         answer.require_ok()
 
 
 def refuse_unsound(rules: Sequence[Rule]) -> None:
-    """Rules that the proxy would take and that would not act as meant.
+    """Refuse rules that the proxy would accept but that could not work.
 
     Raises:
-        HoldfastError: RULES_REJECTED, naming the first one.
+        HoldfastError: RULES_REJECTED, naming the first such rule.
     """
     if not rules:
         raise HoldfastError(ErrorCode.RULES_REJECTED, "there are no rules to upsert")
@@ -111,5 +123,6 @@ def _item(rule: Rule) -> dict[str, Any]:
 
 
 def _one_line(body: str) -> str:
-    """A body without line breaks, which would break the sidecar's configuration; JSON reads the same without them."""
+    """Replace the line breaks of a body by spaces."""
+    # They would break the sidecar's configuration. JSON means the same without them.
     return _LINE_BREAK.sub(" ", body)

@@ -1,4 +1,7 @@
-"""The traffic proxy (svc-reqrsp-proxy), as `peer-contract` section 3 describes it: analysis, replay, sessions."""
+"""The traffic proxy (svc-reqrsp-proxy): analysis, replay, sessions.
+
+Its API is described in `peer-contract` section 3.
+"""
 
 from __future__ import annotations
 
@@ -26,13 +29,22 @@ from domain.traffic.exchange import ReplayedAnswer, Rule
 
 CALL_TIMEOUT = timedelta(seconds=30)
 RECORDED_METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH")
-"""Of requests that a recording sees: the same as those of an analysis (`peer-contract` section 3.1)."""
+"""Methods of requests that a recording captures.
+
+They are the same as in an analysis (`peer-contract` section 3.1).
+"""
 STOP_TIMEOUT = timedelta(seconds=330)
-"""Stopping a recording waits for a rollout, up to 5 minutes (`peer-contract` section 3.1)."""
+"""Limit for stopping a recording.
+
+The proxy waits for a rollout, up to 5 minutes (`peer-contract` section 3.1).
+"""
 
 
 class ProxyClient(PeerClient):
-    """Calls one proxy. Errors are `HoldfastError`: PEER_ codes (`clients/http/control.py`) and those named below."""
+    """A client of one proxy.
+
+    Errors are `HoldfastError`, with PEER_ codes (`clients/http/control.py`) or those named below.
+    """
 
     def __init__(self, base_url: str, *, call_timeout: timedelta = CALL_TIMEOUT, shown: Shown = cut_short) -> None:
         super().__init__(PeerHttp("proxy", base_url, call_timeout, shown))
@@ -41,7 +53,7 @@ class ProxyClient(PeerClient):
     async def analyze(
         self, *, req_def_id: int, namespace: str, services: list[str], execution_id: int, duration_seconds: int
     ) -> AnalysisTask:
-        """Start an analysis; the caller sends the request itself once the proxy collects.
+        """Start an analysis; the caller sends the request once the proxy collects.
 
         Raises:
             HoldfastError: ANALYZE_FAILED when refused; ANALYZE_CONFLICT when the proxy answers with another
@@ -71,11 +83,11 @@ class ProxyClient(PeerClient):
         return task
 
     async def analysis(self, task_id: str) -> AnalysisTask:
-        """How an analysis stands. An unknown one has the status NOT_FOUND.
+        """Return the state of an analysis; NOT_FOUND for an unknown one.
 
         Raises:
-            HoldfastError: ANALYZE_FAILED when the proxy says no: asking again would only wait out the whole time
-                (`peer-contract` property 25).
+            HoldfastError: ANALYZE_FAILED when the proxy answers `success: false`: a retry would only use up the whole
+                timeout (`peer-contract` property 25).
         """
         answer = await self._http.call("GET", f"/api/request-patterns/tasks/{segment(task_id)}")
         return read_task(answer.read(WireTask, answer.data(ErrorCode.ANALYZE_FAILED)))
@@ -83,10 +95,12 @@ class ProxyClient(PeerClient):
     async def replay(
         self, *, execution_id: int, namespace: str, service: str, longest: timedelta
     ) -> list[ReplayedAnswer]:
-        """Replay a service's recorded requests, for real; empty when it has none.
+        """Replay a service's recorded requests for real; return their answers.
+
+        The list is empty if the service has no recorded requests.
 
         Raises:
-            HoldfastError: REPLAY_FAILED when the proxy says no.
+            HoldfastError: REPLAY_FAILED when the proxy answers `success: false`.
         """
         body = {"excution_id": execution_id, "namespace": namespace, "service_name": service}
         answer = await self._http.call("POST", "/api/request-patterns/replay", body=body, total=longest)
@@ -95,17 +109,20 @@ class ProxyClient(PeerClient):
             data = [data]
         if data is not None and not isinstance(data, list):
             raise answer.error(ErrorCode.PEER_GARBAGE, "answered neither a list nor an object")
-        # A null stays in its place: answers are matched with the recorded requests by position.
+        # Keep the place of a null: answers are matched with the recorded requests by position.
         return [read_replayed(answer.read(WireReplayed, {} if one is None else one)) for one in data or []]
 
     async def check(self, *, namespace: str, service: str) -> SidecarCheck:
-        """Whether a service has a sidecar, of whomever."""
+        """Check whether a service has a sidecar, ours or anyone else's."""
         answer = await self._http.call("GET", f"/api/interceptions/check/{segment(namespace)}/{segment(service)}")
         found = answer.read(WireCheck, answer.data(ErrorCode.PEER_ERROR))
         return SidecarCheck(recording=found.recording, recording_id=found.recording_id)
 
     async def active_sessions(self) -> list[ActiveSession]:
-        """Every active session that has an id, recordings and rules of everyone."""
+        """Return every active session that has an id.
+
+        They are recordings and rules, ours and anyone else's.
+        """
         answer = await self._http.call("GET", "/api/direct-tap/recordings/active/details")
         data = answer.data(ErrorCode.PEER_ERROR)
         listed = data.get("recordings", list(data.values())) if isinstance(data, dict) else data or []
@@ -119,12 +136,13 @@ class ProxyClient(PeerClient):
         ]
 
     async def start_recording(self, *, namespace: str, service: str, duration_seconds: int, longest: timedelta) -> str:
-        """Record every request of one service; gives the recording's id once the rollout is over.
+        """Record every request of one service; return the recording's id.
 
-        Never repeat it: a second recording takes the first one's port for the application's (`peer-contract` 3.3).
+        The proxy answers once the rollout is over. Never retry this call: a second recording would mistake the first
+        one's port for the application's (`peer-contract` section 3.3).
 
         Raises:
-            HoldfastError: PEER_ERROR when the proxy says no; PEER_ codes when the outcome is unknown.
+            HoldfastError: PEER_ERROR when the proxy answers `success: false`; PEER_ codes when the outcome is unknown.
         """
         body = {
             "namespace": namespace,
@@ -136,10 +154,13 @@ class ProxyClient(PeerClient):
         return answer.read(WireStarted, answer.data(ErrorCode.PEER_ERROR)).recording_id
 
     async def recorded(self, recording_id: str, offset: int, limit: int) -> list[RecordedEntry]:
-        """List what the proxy has collected of a running recording, oldest first; a stopped one is unknown to it.
+        """List the collected entries of a running recording, oldest first.
+
+        The proxy does not know a recording that has stopped.
 
         Raises:
-            HoldfastError: PEER_ERROR when the proxy says no; PEER_GARBAGE when an entry cannot be read.
+            HoldfastError: PEER_ERROR when the proxy answers `success: false`; PEER_GARBAGE when an entry cannot be
+                read.
         """
         path = f"/api/recordings/{segment(recording_id)}/entries"
         answer = await self._http.call("GET", path, params={"offset": offset, "limit": limit})
@@ -153,12 +174,12 @@ class ProxyClient(PeerClient):
             raise answer.error(ErrorCode.PEER_GARBAGE, f"answered {len(listed)} entries where {limit} were asked for")
         entries = [read_entry(answer.read(WireEntry, entry)) for entry in listed]
         if not all(entry.method and entry.target for entry in entries):
-            # Leaving such an entry out would hide a call.
+            # Skipping such an entry would hide a call.
             raise answer.error(ErrorCode.PEER_GARBAGE, "answered an entry without method or path")
         return entries
 
     async def stop_recording(self, recording_id: str, longest: timedelta = STOP_TIMEOUT) -> None:
-        """Stop a recording; the proxy waits for a rollout meanwhile."""
+        """Stop a recording; the proxy answers after a rollout."""
         answer = await self._http.call("POST", f"/api/recordings/{segment(recording_id)}/stop", total=longest)
         answer.data(ErrorCode.PEER_ERROR)
 

@@ -1,4 +1,4 @@
-"""What the traffic proxy says on the wire, and what it means (`peer-contract` section 3)."""
+"""The traffic proxy's wire format, and its translation (`peer-contract` section 3)."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ from domain.faults.capture import raw_path
 from domain.traffic.exchange import RecordedExchange, ReplayedAnswer
 
 _LARGEST = (1 << 31) - 1
-"""Of a status: JSON has integers of any length, databases do not."""
+"""Largest status that is accepted.
+
+Integers in JSON are unbounded, in databases they are not.
+"""
 
 
 class AnalysisStatus(StrEnum):
-    """States of an analysis; they are not monotonic."""
+    """States of an analysis, which may also move backwards."""
 
     INITIALIZING = "INITIALIZING"
     APPLYING_RULES = "APPLYING_RULES"
@@ -28,7 +31,7 @@ class AnalysisStatus(StrEnum):
     FAILED = "FAILED"
     NOT_FOUND = "NOT_FOUND"
     OTHER = "OTHER"
-    """A state that this version does not know: waited out."""
+    """A state that this version does not know: keep waiting."""
 
     @classmethod
     def _missing_(cls, value: object) -> AnalysisStatus:
@@ -36,34 +39,37 @@ class AnalysisStatus(StrEnum):
 
     @property
     def failed(self) -> bool:
-        """It will never complete: it failed, or the proxy has lost it."""
+        """Whether it will never complete: it failed, or the proxy lost it."""
         return self in (AnalysisStatus.FAILED, AnalysisStatus.NOT_FOUND)
 
     @property
     def completed(self) -> bool:
-        """It is over, which does not mean that there is data."""
+        """Whether it is over, which does not mean that there is data."""
         return self is AnalysisStatus.COMPLETED
 
     @property
     def beginning(self) -> bool:
-        """It may still begin to record a service, whatever is stopped meanwhile (`peer-contract` section 3.1)."""
+        """Whether it may still start to record a service.
+
+        This holds whatever is stopped meanwhile (`peer-contract` section 3.1).
+        """
         return self in (AnalysisStatus.INITIALIZING, AnalysisStatus.APPLYING_RULES, AnalysisStatus.ROLLING_UPDATE)
 
     @property
     def collecting(self) -> bool:
-        """The proxy listens: now is the time to send the request."""
+        """Whether the proxy is recording: send the request now."""
         return self is AnalysisStatus.COLLECTING_DATA
 
 
 class ServicePatterns(BaseModel):
-    """What was recorded of one service."""
+    """The recorded requests of one service."""
 
     service: str
     exchanges: list[RecordedExchange]
 
 
 class AnalysisTask(BaseModel):
-    """An analysis as the proxy tells of it."""
+    """An analysis as the proxy reports it."""
 
     task_id: str
     status: AnalysisStatus
@@ -73,14 +79,14 @@ class AnalysisTask(BaseModel):
 
 
 class SidecarCheck(BaseModel):
-    """Whether a service has a sidecar of a recording or of rules."""
+    """Whether a service has a sidecar, for a recording or for rules."""
 
     recording: bool
     recording_id: str | None = None
 
 
 class ActiveSession(BaseModel):
-    """One recording or rules session."""
+    """A recording or rules session."""
 
     session_id: str
     namespace: str
@@ -88,28 +94,28 @@ class ActiveSession(BaseModel):
 
 
 class RecordedEntry(BaseModel):
-    """One request that a service received while a recording was on, in the order in which they were collected."""
+    """A request that a service received during a recording."""
 
     service: str
     method: str
     path: str
-    """Raw, without query."""
+    """Raw path, without query."""
     target: str
     """Path and query, as on the wire."""
     request_headers: dict[str, str]
-    """Lower-case names, without HTTP/2's pseudo headers."""
+    """Headers with lower-case names, without HTTP/2's pseudo headers."""
     request_body: str
     request_truncated: bool
     """Whether `request_body` is only the beginning."""
     status: int | None
-    """None: the proxy saw no answer."""
+    """Status of the answer. None: the proxy saw no answer."""
     response_headers: dict[str, str]
     response_body: str
     response_truncated: bool
 
 
 class WireMode(Wire):
-    """One recorded request with its healthy answer."""
+    """A recorded request with its healthy answer."""
 
     method: str
     url: str
@@ -121,11 +127,11 @@ class WireMode(Wire):
 
 
 class WirePattern(Wire):
-    """What was recorded of one service."""
+    """The recorded requests of one service."""
 
     service: str = Field(alias="serviceName")
     modes: Any = Field(None, alias="requestMode")
-    """Read apart: what is wrong with one service's must not cost the others theirs."""
+    """Requests, parsed later: one service's errors must not affect the others."""
 
 
 class WireTask(Wire):
@@ -139,7 +145,7 @@ class WireTask(Wire):
 
 
 class WireReplayed(Wire):
-    """One replayed request's answer."""
+    """The answer to a replayed request."""
 
     url: str | None = None
     method: str | None = None
@@ -150,13 +156,13 @@ class WireReplayed(Wire):
 
 
 class WireStarted(Wire):
-    """A recording that was started."""
+    """A started recording."""
 
     recording_id: str = Field(alias="recordingId", strict=True, min_length=1)
 
 
 class WireEntry(Wire):
-    """One recorded request: flat, and with the pseudo headers of the sidecar's log."""
+    """A recorded request: flat, with pseudo headers from the sidecar's log."""
 
     service: str | None = Field(None, alias="serviceName")
     method: str | None = Field(None, strict=True)
@@ -171,7 +177,7 @@ class WireEntry(Wire):
 
 
 class WireSession(Wire):
-    """A session in the list of active ones."""
+    """A session in the list of active sessions."""
 
     recording_id: Text = Field(None, alias="recordingId")
     id: Text = None
@@ -187,7 +193,7 @@ class WireCheck(Wire):
 
 
 def read_task(wire: WireTask) -> AnalysisTask:
-    """In our words."""
+    """Translate an analysis into our model."""
     patterns = [
         ServicePatterns(
             service=one.service,
@@ -205,10 +211,9 @@ def read_task(wire: WireTask) -> AnalysisTask:
 
 
 def _modes(listed: object) -> list[WireMode]:
-    """A service's recorded requests; none when any is unreadable.
-
-    Leaving out one alone would shift the others, and a replayed answer would be compared with another request's.
-    """
+    """Read a service's recorded requests; none if any of them is unreadable."""
+    # Skipping only the unreadable one would shift the others, and a replayed answer would be compared with another
+    # request's answer.
     if not isinstance(listed, list):
         return []
     try:
@@ -241,7 +246,7 @@ def _flat(headers: dict[str, Any] | None) -> dict[str, str]:
 
 
 def read_entry(wire: WireEntry) -> RecordedEntry:
-    """In our words."""
+    """Translate a recorded request into our model."""
     pseudo = _flat(wire.request_headers)
     target = wire.path or pseudo.get(":path", "")
     return RecordedEntry(
@@ -264,7 +269,7 @@ def _sent(headers: dict[str, Any] | None) -> dict[str, str]:
 
 
 def read_replayed(wire: WireReplayed) -> ReplayedAnswer:
-    """In our words; no status where the wire has none."""
+    """Translate a replayed answer into our model; a missing status stays None."""
     headers = {
         name: [str(one) for one in (value if isinstance(value, list) else [value]) if one is not None]
         for name, value in (wire.headers or {}).items()

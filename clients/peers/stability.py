@@ -1,4 +1,4 @@
-"""Whether a service is stable, behind one interface; here by its own readiness path."""
+"""The stability interface, and its implementation by readiness paths."""
 
 from __future__ import annotations
 
@@ -13,29 +13,35 @@ from domain.executions.windows import ServiceStability
 from domain.plans.system import HttpStability
 
 SAMPLE_TIMEOUT = 2.0
-"""Seconds for one readiness answer."""
+"""Timeout of one readiness call, in seconds."""
 
 
 class StabilityClient(Protocol):
-    """However stability is told."""
+    """A way to determine stability."""
 
     async def wait_until_stable(self, service: str, *, longest: timedelta, every: timedelta) -> ServiceStability:
-        """Wait until the service is stable or the time is over; both are results."""
+        """Wait until the service is stable or `longest` is over.
+
+        Both are results: running out of time is not an error.
+        """
         ...
 
 
 class HttpStabilityClient:
-    """A service is stable when its readiness path answers 2xx several times in a row: one good sample proves little."""
+    """Stability by a service's readiness path.
+
+    A service is stable when the path answers 2xx several times in a row. A single good answer proves little.
+    """
 
     def __init__(self, addresses: dict[str, str], spec: HttpStability) -> None:
         self._addresses = addresses
         self._spec = spec
 
     async def wait_until_stable(self, service: str, *, longest: timedelta, every: timedelta) -> ServiceStability:
-        """Ask until the answers are good, tolerating whatever goes wrong meanwhile."""
+        """Poll until enough answers in a row are good, tolerating any failure."""
         address = self._addresses.get(service)
         if address is None:
-            # Of a stored plan that is read in part.
+            # The plan is a stored one that could be read only in part.
             return ServiceStability(service=service, stable=False, detail="the plan has no address for it")
         url = address.rstrip("/") + self._spec.path
         unaskable = _why_unaskable(url)
@@ -58,12 +64,18 @@ class HttpStabilityClient:
 
 
 async def answer_of(url: str, within: timedelta) -> str:
-    """Ask an address once: the status, or the name of what went wrong. Redirects are answers."""
+    """Call an address once; return the status or the error's name.
+
+    A redirect counts as an answer.
+    """
     return await _sample(url, within.total_seconds())
 
 
 def _why_unaskable(url: str) -> str:
-    """Why no request can be built for an address, however often it is tried; empty when one can."""
+    """Return why an address is unusable; empty if it is usable.
+
+    No request can be built for an unusable address, however often it is tried.
+    """
     try:
         usable_address(url)
     except NoAnswerError as error:
@@ -72,7 +84,7 @@ def _why_unaskable(url: str) -> str:
 
 
 async def _sample(url: str, seconds: float) -> str:
-    """The status, or why there is none. The status is all that is asked: no body is read."""
+    """Return the status, or the error's name, without reading the body."""
     try:
         return str((await fetch("GET", url, Limits(seconds=seconds, body=None))).status)
     except NoAnswerError as error:

@@ -1,7 +1,8 @@
-"""Plan files: YAML or JSON, read so that nothing is silently lost. Every mistake has a file, a line and a hint.
+"""The reader of plan files (YAML or JSON), which silently loses nothing.
 
-YAML is read by the rules of version 1.2: only `true` and `false` are booleans (not `on`, `yes`, `no`), dates and times
-are text, and a key is there once. What it says is JSON then, and `domain/plans/validation/validate.py` judges it.
+Every mistake is reported with its file and, where possible, its line and a hint. YAML is read by the rules of version
+1.2: only `true` and `false` are booleans (not `on`, `yes`, `no`), dates and times are text, and duplicate keys are
+errors. The result is plain JSON data, which `domain/plans/validation/validate.py` then validates.
 """
 
 from __future__ import annotations
@@ -18,10 +19,13 @@ from domain.errors import ErrorCode, HoldfastError
 from domain.plans.validation.wording import printable
 
 LARGEST_FILE = 1_048_576
-"""Bytes."""
+"""Maximum size of a file, in bytes."""
 
 MOST_VALUES = 100_000
-"""Values in the document, counted as often as YAML aliases repeat them: a small file can expand without bound."""
+"""Maximum values in a document, with YAML aliases expanded.
+
+Without this limit, a small file could expand without bound.
+"""
 
 _STDIN = "-"
 
@@ -36,19 +40,21 @@ class PlanFileError(HoldfastError):
         super().__init__(ErrorCode.VALIDATION_ERROR, f"{where}: {printable(message)}", hint=hint)
         self.file = file
         self.line = line
-        """Counted from 1; None when the file as a whole is meant."""
+        """Line, counted from 1; None if the error concerns the whole file."""
         self.column = column
 
 
 class EmptyFileError(PlanFileError):
-    """A file with nothing in it, or nothing but comments."""
+    """A file that is empty or contains only comments."""
 
 
 def read_document(path: Path, hint: str) -> object:
-    """The document in a file that is no plan, within the bounds of one; None for an empty file.
+    """Read the document in a file other than a plan.
+
+    The limits of plans apply. An empty file yields None.
 
     Raises:
-        HoldfastError: VALIDATION_ERROR as `read_plan_file`, with `hint` for a plan's hints.
+        HoldfastError: VALIDATION_ERROR as `read_plan_file`, but with `hint` instead of the hints for plans.
     """
     try:
         return read_plan_file(path)
@@ -59,10 +65,12 @@ def read_document(path: Path, hint: str) -> object:
 
 
 def read_plan_file(path: Path) -> object:
-    """The document in a file, by its suffix, or else by how it begins; `-` reads standard input.
+    """Read the document in a plan file; `-` reads standard input.
+
+    The format follows from the suffix, or else from how the text starts.
 
     Raises:
-        PlanFileError: for anything that is not one JSON or YAML document, with line and column where there are any.
+        PlanFileError: for anything that is not exactly one JSON or YAML document, with line and column if known.
     """
     file = "standard input" if str(path) == _STDIN else str(path)
     text = _text(path, file)
@@ -113,7 +121,7 @@ class _DuplicateKeyError(Exception):
 
 
 class _ConstantError(Exception):
-    """A number that JSON does not have."""
+    """A number that JSON does not have, such as NaN."""
 
 
 def _json(text: str, file: str) -> object:
@@ -146,7 +154,8 @@ def _no_constant(name: str) -> NoReturn:
 
 
 def _raise_duplicate(text: str, file: str, name: str) -> NoReturn:
-    """JSON's reader knows no places; the YAML reader does, and reads all but the oddest JSON."""
+    """Report a duplicate key, with its line and column if possible."""
+    # The JSON reader reports no positions. The YAML reader does, and reads all but the oddest JSON.
     try:
         _yaml(text, file)
     except PlanFileError as error:
@@ -156,7 +165,7 @@ def _raise_duplicate(text: str, file: str, name: str) -> NoReturn:
 
 
 def _json_or_yaml(text: str, file: str) -> object:
-    """What begins with a brace is JSON, or YAML's flow style."""
+    """Read a text starting with a brace: JSON, or YAML's flow style."""
     try:
         return _json(text, file)
     except PlanFileError as json_error:
@@ -201,13 +210,13 @@ def _yaml(text: str, file: str) -> object:
 
 
 def _place(text: str, position: int) -> tuple[int, int]:
-    """Line and column, from 1, of a position."""
+    """Return line and column of a position, counted from 1."""
     before = text[: max(position, 0)]
     return before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1
 
 
 def _refuse_expansion(document: object, file: str) -> None:
-    """Count as JSON would write it, where every alias is what it stands for."""
+    """Limit the number of values, with all aliases expanded."""
     count, waiting = 0, [document]
     while waiting:
         value = waiting.pop()

@@ -1,4 +1,7 @@
-"""YAML for plans, by the rules of version 1.2: what looks like text is text, and nothing is there twice."""
+"""YAML for plans, by the rules of version 1.2.
+
+What looks like text is text, and duplicate keys are refused.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +12,17 @@ import yaml
 from yaml.constructor import ConstructorError
 
 MOST_ALIASES = 100
-"""Aliases in one document."""
+"""Maximum number of aliases in a document."""
 
 MOST_NODES = 200_000
-"""Values and keys in a file, each counted once."""
+"""Maximum number of values and keys in a file, without expanding aliases."""
 
 
 class PlanLoader(yaml.SafeLoader):
-    """YAML 1.2's core: no dates, no `yes`, no merge keys, no tags of its own, keys once, few aliases."""
+    """A loader for the core of YAML 1.2.
+
+    It has no dates, no `yes`, no merge keys, no explicit tags, no duplicate keys, and few aliases.
+    """
 
     yaml_implicit_resolvers = {}
     yaml_constructors = {}
@@ -24,11 +30,11 @@ class PlanLoader(yaml.SafeLoader):
     nodes = 0
 
     def compose_node(self, parent: Any, index: Any) -> Any:
-        """Look at what comes: nodes and aliases are counted, tags refused."""
+        """Count nodes and aliases, and refuse tags, before composing a node."""
         event: Any = self.peek_event()  # type: ignore[no-untyped-call]
         self.nodes += 1
         if self.nodes > MOST_NODES:
-            # Here rather than afterwards: reading on would take many seconds, for nothing.
+            # Stop here rather than at the end: reading on would waste many seconds.
             _refuse(event, f"more than {MOST_NODES} values and names; a plan is far smaller")
         if isinstance(event, yaml.events.AliasEvent):
             self.aliases += 1
@@ -39,7 +45,7 @@ class PlanLoader(yaml.SafeLoader):
         return super().compose_node(parent, index)
 
     def construct_mapping_once(self, node: yaml.MappingNode) -> dict[str, Any]:
-        """A mapping whose keys are texts, each there once."""
+        """Build a mapping whose keys are texts without duplicates."""
         found: dict[str, Any] = {}
         for key_node, value_node in node.value:
             key = self.construct_object(key_node, deep=True)
@@ -53,11 +59,11 @@ class PlanLoader(yaml.SafeLoader):
         return found
 
     def construct_sequence_whole(self, node: yaml.SequenceNode) -> list[Any]:
-        """A list with all that is in it."""
+        """Build a list with all its contents."""
         return [self.construct_object(one, deep=True) for one in node.value]
 
     def construct_number(self, node: yaml.ScalarNode) -> int:
-        """A whole number: 12, 012 (twelve), 0x1f, 0o17."""
+        """Build an integer: 12, 012 (twelve), 0x1f, 0o17."""
         text = str(self.construct_scalar(node))
         base = {"0x": 16, "0o": 8}.get(text[:2], 10)
         try:

@@ -1,8 +1,8 @@
-"""Text as it reads once its escapes are undone, with the way back to how it was written.
+"""Decoded text, with a map back to the text as written.
 
 Services spell one value in many ways: percent-encoded, with JSON's escapes, as HTML entities, in base64 or hex, and
-each of these inside the others. Listing the spellings of a secret misses some; undoing one layer after the other, until
-nothing changes any more, meets every mixture.
+each of these inside the others. A list of a secret's spellings would always miss some. Decoding one layer after the
+other until nothing changes covers every mixture.
 """
 
 from __future__ import annotations
@@ -17,7 +17,10 @@ from html.entities import html5
 from typing import NamedTuple
 
 MOST_LAYERS = 10
-"""Layers of escapes that are undone. What has more is not looked through, and therefore not kept."""
+"""Most layers of escapes to undo.
+
+Text with more layers is not searched, and therefore not kept.
+"""
 
 _UNIT = re.compile(
     rb"%u[0-9A-Fa-f]{4}|%[0-9A-Fa-f]{2}"
@@ -41,29 +44,44 @@ _BREAKS = re.compile(rb"\r?\n")
 
 
 class Form:
-    """One reading of a text: its bytes, and where in the text as written each of them began."""
+    """One reading of a text: its bytes, mapped to the written text."""
 
     def __init__(self, data: bytes, written: int, at: array[int] | None = None) -> None:
-        """`written`: the length of the text as written, bytes. Without `at`, this is that text."""
+        """Take the bytes and their positions in the written text.
+
+        Args:
+            data: The bytes of this reading.
+            written: Length of the written text, in bytes.
+            at: Position in the written text for each byte of `data`. None: `data` is the written text.
+        """
         self.data = data
         self._written = written
         self._at = at
 
     def began(self, index: int) -> int:
-        """Where in the text as written the byte at `index` begins, or the escape that it came from."""
+        """Return where the byte at `index` begins in the written text.
+
+        For a byte that came from an escape, this is the start of the escape.
+        """
         if self._at is None:
             return index
         return self._at[index] if index < len(self._at) else self._written
 
     def ended(self, index: int) -> int:
-        """Where the byte before `index` ends, or its escape."""
+        """Return where the byte before `index` ends in the written text.
+
+        For a byte that came from an escape, this is the end of the escape.
+        """
         if self._at is None or index == 0:
             return index
         following = bisect_right(self._at, self._at[index - 1], lo=index - 1)
         return self._at[following] if following < len(self._at) else self._written
 
     def widened(self, start: int, end: int) -> tuple[int, int]:
-        """A stretch of the text as written, made so wide that it cuts no escape and no character of this reading."""
+        """Widen a span of the written text until it splits no escape.
+
+        Only escapes that this reading has undone count.
+        """
         if self._at is None:
             return start, end
         first = bisect_right(self._at, start) - 1
@@ -71,7 +89,7 @@ class Form:
         return (self._at[first] if first >= 0 else start), (self._at[last] if last < len(self._at) else self._written)
 
     def undone(self) -> Form | None:
-        """With one layer of escapes undone; None when there is none."""
+        """Undo one layer of escapes; return None when there is none."""
         data, out, at, last = self.data, bytearray(), array("I"), 0
         for unit in _UNIT.finditer(data):
             meaning = _meaning(unit[0])
@@ -94,16 +112,16 @@ class Form:
 
 
 class Reading(NamedTuple):
-    """Every layer of a text."""
+    """All decoded layers of a text."""
 
     forms: list[Form]
-    """The text as it is written, and after each layer that was undone."""
+    """The text as written, then the text after each undone layer."""
     deeper: bool
-    """Whether there are more layers than are undone."""
+    """Whether there are more than `MOST_LAYERS` layers."""
 
 
 def layers(data: bytes) -> Reading:
-    """The text as written, with one layer of escapes undone, with two, and on until nothing changes."""
+    """Undo escapes layer by layer, until nothing changes, and return every layer."""
     forms = [Form(data, len(data))]
     while len(forms) <= MOST_LAYERS:
         undone = forms[-1].undone()
@@ -114,7 +132,7 @@ def layers(data: bytes) -> Reading:
 
 
 def cut_layers(data: bytes) -> Iterator[Form]:
-    """The layers of a text that was cut, each without the beginning of an escape with which it may end."""
+    """Yield the layers of a truncated text, without an escape cut short."""
     form: Form | None = Form(data, len(data))
     for _ in range(MOST_LAYERS + 1):
         if form is None:
@@ -125,7 +143,7 @@ def cut_layers(data: bytes) -> Iterator[Form]:
 
 
 def _meaning(unit: bytes) -> bytes | None:
-    """What an escape stands for; None when it only looks like one."""
+    """Decode an escape; return None when it only looks like one."""
     first, second = unit[:1], unit[1:2]
     if first == b"%":
         return _PERCENT[unit.lower()] if second != b"u" else _character(int(unit[2:], 16))
@@ -145,7 +163,7 @@ def _escaped(unit: bytes) -> bytes | None:
         return bytes([int(unit[2:], 16)])
     if kind in b"0123":
         return bytes([int(unit[1:], 8)])
-    if len(unit) == 12:  # two halves of one character
+    if len(unit) == 12:  # a surrogate pair: two escapes, one character
         return bytes.fromhex(unit[2:6].decode() + unit[8:].decode()).decode("utf-16-be").encode()
     return _character(int(unit[2:].strip(b"{}"), 16))
 
@@ -155,26 +173,28 @@ def _character(code: int) -> bytes | None:
 
 
 Known = set[tuple[re.Pattern[bytes], int, bytes]]
-"""Runs that were read already, each by its alphabet and its place in the text as written."""
+"""Runs already read, by alphabet, place in the written text, and letters."""
 
 
 class Packed(NamedTuple):
-    """Bytes that were written in base64 or hex, read from one of the places at which a byte may begin."""
+    """Bytes decoded from base64 or hex, starting at one possible offset."""
 
     data: bytes
     runs: list[int]
-    """Where each run of the alphabet begins among the letters."""
+    """Where each run of letters begins among all joined letters."""
     places: list[int]
-    """Where it begins in the text around."""
+    """Where each run begins in the surrounding text."""
     shift: int
+    """Letters skipped at the beginning."""
     bits: int
+    """Bits per letter: 6 for base64, 4 for hex."""
 
     def began(self, index: int) -> int:
-        """Where in the text around the byte at `index` begins."""
+        """Return where the byte at `index` begins in the surrounding text."""
         return self._place(self.shift + index * 8 // self.bits)
 
     def ended(self, index: int) -> int:
-        """Where the byte before `index` ends."""
+        """Return where the byte before `index` ends in the surrounding text."""
         return self._place(self.shift - (-index * 8 // self.bits) - 1) + 1
 
     def _place(self, letter: int) -> int:
@@ -183,16 +203,19 @@ class Packed(NamedTuple):
 
 
 class Unpacker:
-    """Reads what is written in base64 and hex: every run of letters that is long enough to hold a secret."""
+    """Decoder for base64 and hex runs long enough to hold a secret."""
 
     def __init__(self, shortest: int) -> None:
-        """Take the length of the shortest secret, bytes."""
+        """Take the length of the shortest secret, in bytes."""
         least = max(4, -(-shortest * 8 // 6))
         self._base64 = re.compile(rb"%s{%d,}(?:\r?\n%s+)*" % (_BASE64_ALPHABET, least, _BASE64_ALPHABET))
         self._hex = re.compile(rb"[0-9A-Fa-f]{%d,}" % max(8, 2 * shortest))
 
     def last(self, data: bytes) -> Iterator[Packed]:
-        """Every reading of the run with which a text that was cut ends, however short it is."""
+        """Yield every decoding of the run that ends a truncated text.
+
+        The run may be of any length, because the rest of it may have been cut off.
+        """
         whole = data.rstrip(b"=")
         start = len(whole.rstrip(_BASE64_LETTERS))
         for shift in range(min(4, len(whole) - start)):
@@ -205,7 +228,10 @@ class Unpacker:
             yield Packed(bytes.fromhex(rest[: len(rest) // 2 * 2].decode()), [0], [start], shift, 4)
 
     def unpacked(self, form: Form, known: Known) -> Iterator[Packed]:
-        """Every reading of the runs that are not `known` yet; they are then. A byte may begin at any letter."""
+        """Decode every run that is not `known`, and add it there.
+
+        A byte may begin at any letter, so each run is decoded from every possible offset.
+        """
         letters, runs, places = _letters(self._base64, form, known)
         letters = letters.translate(_URL_SAFE)
         for shift in range(4) if letters else ():
@@ -220,11 +246,14 @@ class Unpacker:
 
 
 def _letters(run: re.Pattern[bytes], form: Form, known: Known) -> tuple[bytes, list[int], list[int]]:
-    """All new runs one after the other, lines joined; where each piece begins there, and where it does in the form."""
+    """Join all new runs and their lines into one string of letters.
+
+    Returns the letters, where each line begins among them, and where it begins in the form.
+    """
     found, begins, places, length = [], [], [], 0
     for match in run.finditer(form.data):
         start = match.start()
-        # The same letters at another place are another occurrence of whatever they hold.
+        # The key has the position: the same letters elsewhere are another occurrence of the secret.
         key = (run, form.began(start), match[0])
         if key in known:
             continue

@@ -1,4 +1,7 @@
-"""Fields of form bodies, replaced by name: url-encoded, and in parts. What is no such body is left alone."""
+"""Redaction by field name in form bodies: url-encoded and multipart.
+
+Other bodies are left unchanged.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,14 @@ from collections.abc import Callable
 from urllib.parse import unquote_plus
 
 Hides = Callable[[str, str], bool]
-"""Whether the value of a field must not be kept, by name and value."""
+"""Whether a field's value must be hidden, given its name and value."""
 
 _PAIR = r"""[^\s&=<>"'{}]+=[^\s&<>"'{}]*"""
 _FORM = re.compile(rf"{_PAIR}(?:&{_PAIR})*&?")
-"""What a form looks like when nobody says that it is one: text, HTML and JSON never do."""
+"""Shape of a form without a content type.
+
+Text, HTML and JSON never match it.
+"""
 _FORM_TYPE = "application/x-www-form-urlencoded"
 _PARTS = re.compile(r"(?:\r?\n)?--(?P<boundary>[^\r\n]{1,70})\r?\n")
 _BLANK = re.compile(r"\r?\n\r?\n")
@@ -22,7 +28,10 @@ _NAME = re.compile(
 
 
 def redacted_pairs(pairs: str, hides: Hides, placeholder: str) -> str:
-    """`a=1&password=x`, as in a query or a form: the values of named fields replaced, all else byte for byte."""
+    """Replace the values of named fields in a query or form (`a=1&password=x`).
+
+    Everything else stays byte for byte the same.
+    """
 
     def one(pair: str) -> str:
         name, equals, value = pair.partition("=")
@@ -33,14 +42,17 @@ def redacted_pairs(pairs: str, hides: Hides, placeholder: str) -> str:
 
 
 def is_form(body: str, content_type: str) -> bool:
-    """Whether a body is a url-encoded form: because its type says so, or, without a type, by its shape."""
+    """Check for a url-encoded form by content type, else by shape."""
     if content_type:
         return content_type.lower().lstrip().startswith(_FORM_TYPE)
     return _FORM.fullmatch(body) is not None
 
 
 def redacted_parts(body: str, hides: Hides, placeholder: str) -> str:
-    """multipart/form-data: the contents of named parts replaced, all else as it was, and other bodies too."""
+    """Replace the contents of named parts in a multipart/form-data body.
+
+    Everything else stays as it was. Bodies of other kinds stay unchanged.
+    """
     first = _PARTS.match(body)
     if first is None:
         return body

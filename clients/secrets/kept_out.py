@@ -1,4 +1,4 @@
-"""Removes secrets from sentences in whatever is handed on: results of activities, and what is logged."""
+"""Removal of secrets from the results of activities and from log lines."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ T = TypeVar("T")
 
 
 def without_secrets(value: T, secrets: Secrets) -> T:
-    """The same value, its sentences without secrets.
+    """Return the value with secrets redacted in its sentences.
 
-    Sentences are texts with a space in them: they may quote a peer. Names, ids and tokens have none, and must stay what
-    they are whatever a secret's value is: by them things are switched off.
+    A sentence is any text with a space: it may quote a peer. Names, ids and tokens have no space. They must stay
+    unchanged even if they contain a secret's value, because faults and rules are switched off by them.
     """
     sentences = _sentences(value)
-    # One search for all of them: nearly always there is nothing to replace.
+    # Search all sentences at once: nearly always there is nothing to replace.
     if not sentences or (whole := "\n\n".join(sentences)) == secrets.redact(whole):
         return value
     cleaned: T = _cleaned(value, secrets)
@@ -56,7 +56,7 @@ def _cleaned(value: Any, secrets: Secrets) -> Any:
 
 
 class _Redacting(logging.Formatter):
-    """Another formatter's lines, tracebacks included, without secrets."""
+    """Formatter that redacts another formatter's output, tracebacks included."""
 
     def __init__(self, inner: logging.Formatter, secrets: Secrets) -> None:
         super().__init__()
@@ -69,7 +69,10 @@ class _Redacting(logging.Formatter):
 
 @contextmanager
 def kept_out_of_logs(secrets: Secrets) -> Iterator[None]:
-    """Have whatever this process logs inside the block go through the secrets first: errors quote what they fail at."""
+    """Redact secrets in everything this process logs inside the block.
+
+    Errors quote their input, which may hold a secret.
+    """
     changed = [(handler, handler.formatter) for handler in logging.getLogger().handlers]
     for handler, formatter in changed:
         handler.setFormatter(_Redacting(formatter or logging.Formatter(), secrets))

@@ -1,8 +1,9 @@
-"""Fields that are hidden by their name, wherever a text holds them: whole documents, parts of one, and what is neither.
+"""Fields hidden by name, in whole documents, fragments and any other text.
 
-Bodies are seldom what their type says: a line of JSON for each event, a prefix before it, a callback around it, the
-first four kilobytes of it. Therefore nothing is parsed here. A field is its name, what follows a name in JSON, XML, a
-query or a header, and a value that ends where such values end, or with the text.
+Bodies seldom match their content type. They may hold one line of JSON per event, JSON with a prefix or inside a
+callback, or only the first four kilobytes of it. Therefore nothing is parsed here. A field is its name, followed by
+what follows a name in JSON, XML, a query or a header, and then a value. The value ends where such values end, or at the
+end of the text.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from clients.secrets.encodings import Form
 REDACTED = "[redacted]"
 
 Hides = Callable[[str, str], bool]
-"""Whether the value of a field must not be kept, by name and value."""
+"""Whether a field's value must be hidden, given its name and value."""
 
 _TAG = re.compile(rb"<[^<>]*>?")
 _USER_INFO = re.compile(rb"://([^/?#\s\"'<>@\\]{0,512}@)")
@@ -27,7 +28,7 @@ _BARE = re.compile(rb"[^,}\]\r\n\"'<]*")
 
 
 class Hidden(NamedTuple):
-    """A stretch of the text as it is written, and what stands in its place."""
+    """A span of the written text and its replacement."""
 
     start: int
     end: int
@@ -35,10 +36,10 @@ class Hidden(NamedTuple):
 
 
 class NamedFields:
-    """Finds the values of some fields."""
+    """Finder for the values of a set of field names."""
 
     def __init__(self, names: Iterable[str], hides: Hides) -> None:
-        """Take the names, of any case, and what decides about each field that has one of them."""
+        """Take field names, in any case, and a check for each match."""
         spelt = sorted({form for name in names for form in (name, name.lower(), name.upper()) if name}, key=len)
         any_name = b"(" + b"|".join(re.escape(name.encode(errors="replace")) for name in reversed(spelt)) + b")"
 
@@ -58,11 +59,15 @@ class NamedFields:
         self._value = pattern(rb"\bvalue\s{0,8}=\s{0,8}(?=[\"'])")
 
     def in_question(self, text: bytes) -> bool:
-        """Whether a text may hold one of the fields, in whichever spelling."""
+        """Return whether a text may hold any field, in any spelling."""
+        # An escape may spell a name, and `@` may end a user and password in a URL.
         return b"\\" in text or b"%" in text or b"&" in text or b"@" in text or self._any.search(text) is not None
 
     def hidden(self, forms: list[Form]) -> list[Hidden]:
-        """Every value to hide, in the text as written, whose layers these are."""
+        """Find every value to hide; `forms` are the layers of the text.
+
+        The spans refer to the written text.
+        """
         return [found for form in forms for found in self._in(form, forms[0])]
 
     def _in(self, form: Form, written: Form) -> Iterator[Hidden]:
@@ -81,7 +86,7 @@ class NamedFields:
         for match in self._pair.finditer(form.data):
             yield from look.stretch(match[1], *match.span(2), quote(REDACTED).encode())
         for match in self._line.finditer(form.data):
-            # Behind an escape that was undone, the line may stand in a string that must not be broken.
+            # Once an escape is undone, the line may lie inside a string: stop at its quote to keep the string intact.
             end = match.end(2) if form is written else form.data.find(b'"', *match.span(2))
             yield from look.stretch(match[1], match.start(2), match.end(2) if end < 0 else end, REDACTED.encode())
         yield from self._in_markup(form, look)
@@ -108,7 +113,7 @@ class NamedFields:
 
 
 class _Look:
-    """One reading of a text, looked through from the front; what is hidden already is not looked at again."""
+    """Front-to-back search of one reading that skips values already found."""
 
     def __init__(self, form: Form, written: Form, hides: Hides) -> None:
         self._form = form
@@ -117,13 +122,19 @@ class _Look:
         self._through = 0
 
     def stretch(self, name: bytes, start: int, end: int, instead: bytes) -> Iterator[Hidden]:
-        """What stands from here to there."""
+        """Hide the bytes `start` to `end` if the field requires it."""
         data = self._form.data
         if end > start and self._hides(name.decode(errors="replace"), data[start:end].decode(errors="replace")):
             yield Hidden(self._form.began(start), self._form.ended(end), instead)
 
     def value(self, name: bytes, start: int, quoted_at: int | None) -> Iterator[Hidden]:
-        """The value that begins here: a string, what brackets hold, or a word. `quoted_at`: the quote of the name."""
+        """Hide the value at `start`: a string, bracketed value or word.
+
+        Args:
+            name: Name of the field.
+            start: Where the value begins in this reading.
+            quoted_at: Where the quote before the field's name is; None when the name has no quote.
+        """
         data = self._form.data
         if start < self._through or start >= len(data):
             return
@@ -131,7 +142,7 @@ class _Look:
         if first in (b'"', b"'"):
             end = self._string_end(start)
             self._through = end
-            # An empty string is hidden as well: that it is empty is a part of the secret.
+            # Hide an empty string as well: that the secret is empty is itself secret.
             if self._hides(name.decode(errors="replace"), data[start + 1 : end].decode(errors="replace")):
                 yield Hidden(self._form.ended(start + 1), self._form.began(end), REDACTED.encode())
             return
@@ -145,11 +156,14 @@ class _Look:
         yield from self.stretch(name, start, end, mark + REDACTED.encode() + mark)
 
     def _spelling(self, index: int) -> bytes:
-        """How a byte is written in the text as written."""
+        """Return how the byte at `index` is spelt in the written text."""
         return self.written.data[self._form.began(index) : self._form.ended(index + 1)]
 
     def _string_end(self, start: int) -> int:
-        """The quote that ends the string: one that is written as the first one is, and not escaped."""
+        """Return the index of the closing quote, else of the end.
+
+        The closing quote is spelt like the opening one in the written text, and is not escaped.
+        """
         data, mark = self._form.data, self._spelling(start)
         for found in _IN_STRING[data[start : start + 1]].finditer(data, start + 1):
             if len(found[0]) == 1 and self._spelling(found.start()) == mark:
@@ -157,7 +171,7 @@ class _Look:
         return len(data)
 
     def _bracket_end(self, start: int, mark: bytes | None) -> int:
-        """Behind the bracket that closes the one here, brackets in strings left out."""
+        """Return the index after the matching bracket, ignoring brackets in strings."""
         data, depth, at = self._form.data, 0, start
         while (found := _BRACKETS.search(data, at)) is not None:
             at = found.end()

@@ -1,8 +1,9 @@
-"""Paths that hold secrets: kept with a reference in the secret's place, and written as they were when a rule needs it.
+"""Paths that hold secrets: stored with references, restored for rules.
 
-A rule acts on the path exactly as it is on the wire, and the store must not have it. Therefore what is kept names the
-secret and how it was spelt: `/t/${env:SHOP_TOKEN}/x`, `${env:SHOP_TOKEN|component}` where it was percent-encoded. Only
-spellings that some encoder gives from the value alone are kept like this: any other would say something of the value.
+A rule matches the path exactly as it is on the wire, but the store must not hold that path. The stored path therefore
+names the secret and its spelling: `/t/${env:SHOP_TOKEN}/x`, or `${env:SHOP_TOKEN|component}` when percent-encoded. Only
+a spelling that some encoder derives from the value alone is stored this way. Any other spelling would reveal something
+about the value.
 """
 
 from __future__ import annotations
@@ -18,9 +19,13 @@ from clients.secrets.spellings import Finder, TooDeepError
 from domain.errors import ErrorCode, HoldfastError
 
 HIDDEN = "${hidden}"
-"""In place of a secret that has no name, such as a login's token, or that is spelt as no encoder does."""
+"""Placeholder for a secret without a name or in an unknown spelling.
+
+A login's token, for example, has no name. A spelling is unknown when no encoder in `_WRITERS` produces it.
+This also replaces a whole path that cannot be searched, or in which secrets overlap.
+"""
 _LITERAL = "${literal}"
-"""In place of `${`, which a path may have of its own."""
+"""Placeholder for a `${` that belongs to the path itself."""
 _KEPT = re.compile(r"\$\{(literal|hidden|(?:env|file):[A-Za-z0-9_][A-Za-z0-9._-]*)(?:\|([a-z0-9-]+))?\}")
 _PERCENT = re.compile("%[0-9A-F]{2}")
 
@@ -43,7 +48,7 @@ _PERCENT_WRITERS: dict[str, Writer] = {
     "rfc-path": _percent("!$&'()*+,;=:@/"),
     "plus": partial(quote_plus, errors="replace"),
 }
-"""By names that stay: stored paths have them."""
+"""Percent-encoders by name. The names must never change: stored paths contain them."""
 
 
 def _lower(text: str) -> str:
@@ -75,7 +80,13 @@ _WRITERS: dict[str, Writer] = {
 
 
 def kept_path(path: str, named: Mapping[str, str], everything: Finder) -> str:
-    """The path as it may be kept. `named`: references by their values; `everything` finds those without a name too."""
+    """Return the path in the form that may be stored.
+
+    Args:
+        path: The path as it is on the wire.
+        named: References, by the value each stands for.
+        everything: Finds every secret, including those without a name.
+    """
     data = path.encode(errors="surrogatepass")
     reading = layers(data)
     try:
@@ -88,7 +99,7 @@ def kept_path(path: str, named: Mapping[str, str], everything: Finder) -> str:
     for span in spans:
         if span.start < last:
             if span.end > last:
-                # Secrets across each other: no reference stands for this.
+                # Two secrets overlap: no reference can stand for both.
                 return HIDDEN
             continue
         out += _own(data[last : span.start]) + _reference(data[span.start : span.end], named)
@@ -110,10 +121,11 @@ def _reference(spelling: bytes, named: Mapping[str, str]) -> str:
 
 
 def path_on_the_wire(kept: str, resolve: Callable[[str], str]) -> str:
-    """The path that was kept, as it is on the wire.
+    """Restore a stored path to what it is on the wire.
 
     Raises:
-        HoldfastError: RULES_REJECTED when it holds a secret that has no name; as `resolve` does.
+        HoldfastError: RULES_REJECTED when it holds a secret that cannot be put back, such as one without a name;
+            whatever `resolve` raises.
     """
 
     def value(match: re.Match[str]) -> str:

@@ -1,4 +1,4 @@
-"""Removes secrets from what is about to be kept: values that are known, however spelt, and fields by their name."""
+"""Removal of known secret values and named fields before storing."""
 
 from __future__ import annotations
 
@@ -15,13 +15,19 @@ from clients.secrets.spellings import Finder, TooDeepError
 
 ALWAYS_REDACTED = frozenset({"authorization", "cookie", "set-cookie", "x-api-key", "proxy-authorization"})
 LONGEST_TEXT = 4 * 1024 * 1024
-"""Bytes. A longer text is not looked through, and therefore not kept."""
+"""Longest text to search, in bytes.
+
+A longer text is not searched, and therefore not kept.
+"""
 
 _TOO_LONG = "…"
 
 
 class KnownValues:
-    """Every secret that is known by now. Whatever redacts asks here when it does: a secret learned later counts."""
+    """All secrets known so far.
+
+    Redactors read them at each use, so a secret learned later counts too.
+    """
 
     def __init__(self, values: Iterable[str] = ()) -> None:
         self._values = dict.fromkeys(values)
@@ -29,21 +35,21 @@ class KnownValues:
         self._lock = threading.Lock()
 
     def add(self, value: str) -> None:
-        """One more."""
+        """Add a secret."""
         with self._lock:
             if value not in self._values:
                 self._values[value] = None
                 self._finder = None
 
     def forget(self, value: str) -> None:
-        """One that is not valid any more."""
+        """Drop a secret that is no longer valid."""
         with self._lock:
             self._values.pop(value, None)
             self._finder = None
 
     @property
     def finder(self) -> Finder:
-        """Finds all of them."""
+        """A finder for all known secrets, rebuilt after each change."""
         with self._lock:
             if self._finder is None:
                 self._finder = Finder(self._values)
@@ -51,29 +57,41 @@ class KnownValues:
 
 
 class Redactor:
-    """Replaces secrets by `[redacted]`: by field name, and known values wherever and however they are spelt."""
+    """Redactor that replaces secrets with `[redacted]`, by field name and by value.
+
+    Known values are found anywhere and in any spelling.
+    """
 
     def __init__(self, field_names: Iterable[str], secret_values: Iterable[str] | KnownValues) -> None:
-        """Field names are compared without case; values shorter than four characters are left to the field names."""
+        """Take the field names, compared without case, and the secret values.
+
+        Values shorter than four characters are not searched for: only field names can hide them.
+        """
         self._names = ALWAYS_REDACTED | {name.lower() for name in field_names}
         self._known = secret_values if isinstance(secret_values, KnownValues) else KnownValues(secret_values)
         self._fields = NamedFields(self._names, self.hides)
 
     def hides(self, name: str, value: object) -> bool:
-        """Whether the value of a header or field is replaced: by its name, whatever it is."""
+        """Return whether a header or field is redacted, by name alone."""
         return name.lower() in self._names
 
     def text(self, text: str, *, cut: bool = False) -> str:
-        """Without any known secret value; with `cut`, also without the beginning of one at the end."""
+        """Redact every known secret value.
+
+        With `cut`, the text may end within a secret: the beginning of a secret at its end is redacted too.
+        """
         return self._looked_through(text, by_name=False, cut=cut)
 
     def shown(self, text: str, longest: int) -> str:
-        """Without any known secret value, and then cut to so many characters."""
+        """Redact every known secret value, then cut to `longest` characters."""
         cleaned = self.text(text)
         return cleaned if len(cleaned) <= longest else cleaned[:longest] + _TOO_LONG
 
     def headers(self, headers: Mapping[str, str]) -> dict[str, str]:
-        """Header values by name, then as other text, in which fields have names as well (`Location: /?token=x`)."""
+        """Redact headers, by name and by what their values hold.
+
+        A value may hold named fields of its own, as in `Location: /?token=x`.
+        """
         return {
             self.text(name): REDACTED
             if self.hides(name, value)
@@ -82,24 +100,30 @@ class Redactor:
         }
 
     def body(self, body: str, headers: Mapping[str, str] | None = None, *, cut: bool = False) -> str:
-        """A JSON body field by field, at any depth, also of JSON in its texts; any other by what its fields look like.
+        """Redact a body, by field name and by known value.
 
-        Without a content type in its headers, a form is known by its shape. A body in which nothing is found stays byte
-        for byte; one that is too long or too deep to be looked through is replaced as a whole. With `cut`, it is only
-        the beginning of a body, and what begins a secret at its end is dropped.
+        JSON is redacted field by field at any depth, including JSON inside its strings. In any other body, fields are
+        recognised by what they look like. Without a content type in its headers, a form is recognised by its shape. A
+        body in which nothing is found stays byte for byte the same. A body too long or too deep to search is replaced
+        as a whole. With `cut`, `body` is only the beginning of a body, and the beginning of a secret at its end is
+        redacted too.
         """
         if len(body) > LONGEST_TEXT:
             return REDACTED
         try:
             return self._json(body, cut=cut)
         except RecursionError:
-            return REDACTED  # too deep to be looked through
+            return REDACTED  # nested too deep to search
         except ValueError:
             kinds = (value for name, value in (headers or {}).items() if name.lower() == "content-type")
             return self._no_json(body, next(kinds, ""), cut=cut)
 
     def url(self, url: str) -> str:
-        """Query and fragment by name, then everything by value. All else stays byte for byte."""
+        """Redact a URL.
+
+        Query and fragment are redacted by name first, then the whole by name and by value. Everything else stays byte
+        for byte the same.
+        """
         before, fragment, behind = url.partition("#")
         before, mark, query = before.partition("?")
         query = redacted_pairs(query, self.hides, quote(REDACTED))
@@ -110,7 +134,7 @@ class Redactor:
         named = False
 
         def by_name(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-            # Sees every pair, also one that a later one of the same name replaces.
+            # The hook sees every pair, including a duplicate that a later pair of the same name replaces.
             nonlocal named
             named = named or any(self.hides(name, value) for name, value in pairs)
             return {name: REDACTED if self.hides(name, value) else value for name, value in pairs}
@@ -120,12 +144,12 @@ class Redactor:
         written = _dumped(inside) if named or inside != parsed else body
         cleaned = self.text(written, cut=cut)
         if cleaned != written and not cut and not _is_json(cleaned):
-            # A number, or a text across fields: now value by value, so that JSON stays JSON.
+            # The match was a number or crossed fields. Redact value by value instead, so that JSON stays JSON.
             return self.text(_dumped(self._by_value(inside)))
         return cleaned
 
     def _by_name_inside(self, value: Any) -> Any:
-        """With the fields that texts hold, such as JSON in JSON, replaced by name."""
+        """Redact by name the fields inside strings, such as JSON in JSON."""
         if isinstance(value, str):
             if not self._fields.in_question(value.encode(errors="surrogatepass")):
                 return value
@@ -163,10 +187,11 @@ class Redactor:
         return self._looked_through(body, by_name=True, cut=cut)
 
     def _looked_through(self, text: str, *, by_name: bool, cut: bool) -> str:
-        """Once over everything: no spelling is broken by a shorter one inside it, no placeholder is searched."""
+        """Redact a text in one pass, by value and optionally by name."""
+        # One pass: a shorter match cannot break up a longer spelling around it, and no placeholder is searched.
         finder = self._known.finder
         if cut:
-            text = text.rstrip("\ufffd")  # half of a character
+            text = text.rstrip("\ufffd")  # a character that was cut in half
         if not text or not (by_name or finder):
             return text
         data = text.encode(errors="surrogatepass")
@@ -189,7 +214,7 @@ class Redactor:
 
 
 def _whole(data: bytes, start: int, end: int) -> tuple[int, int]:
-    """A stretch that begins and ends between two characters."""
+    """Widen a span until it begins and ends between two characters."""
     while start > 0 and data[start] & 0xC0 == 0x80:
         start -= 1
     while end < len(data) and data[end] & 0xC0 == 0x80:
@@ -198,7 +223,10 @@ def _whole(data: bytes, start: int, end: int) -> tuple[int, int]:
 
 
 def _replaced(data: bytes, hidden: list[Hidden]) -> bytes:
-    """Every stretch replaced; those that overlap as one, by what stands for the one that holds the others."""
+    """Replace every span; spans that overlap are replaced as one.
+
+    The replacement is that of the span containing the others. When none contains the others, it is `[redacted]`.
+    """
     out, last = bytearray(), 0
     hidden.sort(key=lambda one: (one.start, -one.end))
     at = 0

@@ -1,8 +1,8 @@
-"""Where known secrets stand in a text, however they are spelt.
+"""Search for known secrets in a text, in any spelling.
 
-Both are brought to the same reading: escapes are undone layer by layer in the text and in the secrets, and after each
-layer they are compared; what may be base64 or hex is unpacked, at every place where a byte may begin, and looked
-through in the same way. The work is bounded: in layers, in packings inside each other, and in bytes.
+Escapes are undone layer by layer in the text and in the secrets, and the two are compared after each layer. Anything
+that may be base64 or hex is decoded, from every offset where a byte may begin, and searched in the same way. The work
+is bounded in layers, in nested packings (base64 and hex) and in bytes.
 """
 
 from __future__ import annotations
@@ -14,36 +14,45 @@ from typing import NamedTuple
 from clients.secrets.encodings import Form, Known, Packed, Unpacker, cut_layers, layers
 
 SHORTEST_SECRET = 4
-"""Characters. A shorter value would be found everywhere by accident: it is no secret that can be kept out by value."""
+"""Shortest secret to search for, in characters.
+
+A shorter value would match everywhere by accident, so it cannot be kept out by value.
+"""
 MOST_PACKINGS = 3
-"""Base64 and hex inside each other."""
+"""Most levels of base64 and hex inside each other."""
 _WORK_PER_BYTE = 64
 _WORK_AT_LEAST = 1 << 20
 _REPEATED = 256
-"""Bytes of a secret up to which occurrences that overlap are looked for."""
+"""Longest secret, in bytes, whose overlapping occurrences are searched for."""
 _SPELT_LONGER = 12
-"""How many times longer than a secret its spelling at a cut may be: percent twice, of UTF-8, of a letter."""
+"""Most bytes that spell one byte of a secret at a cut.
+
+Enough for a letter in UTF-8, percent-encoded twice.
+"""
 _CUT_MARGIN = 64
 _CUT_AT_LEAST = 3
-"""Bytes at the end of something unpacked that must begin a secret before they count as a part of one."""
+"""Fewest leading bytes of a secret that count as its beginning.
+
+This applies to the end of decoded base64 or hex.
+"""
 
 
 class Span(NamedTuple):
-    """A stretch of a text."""
+    """A range of positions in a text."""
 
     start: int
     end: int
 
 
 class TooDeepError(Exception):
-    """The text has more layers, or costs more, than is looked through."""
+    """The error for a search that exceeds its bound of work."""
 
 
 class Finder:
-    """Finds a set of secrets."""
+    """Finder for a set of secrets."""
 
     def __init__(self, values: Iterable[str]) -> None:
-        """Take the values; those shorter than `SHORTEST_SECRET` characters are left out."""
+        """Take the values; ignore those shorter than `SHORTEST_SECRET` characters."""
         needles: set[bytes] = set()
         for value in values:
             for text in {value, value.strip()}:
@@ -52,17 +61,18 @@ class Finder:
         self._needles = sorted(needles, key=lambda one: (-len(one), one))
         self._unpacker = Unpacker(len(self._needles[-1])) if self._needles else None
         self.work = 0
-        """Bytes that the last search looked through."""
+        """Bytes that the last search compared."""
         self._most = 0
 
     def __bool__(self) -> bool:
-        """Whether there is anything to find."""
+        """Return whether there is any secret to find."""
         return bool(self._needles)
 
     def spans(self, forms: list[Form], *, cut: bool = False) -> list[Span]:
-        """Every stretch that spells a secret, in the text as it is written; `forms` are its layers.
+        """Find every span of the written text that spells a secret.
 
-        With `cut`, the text may have been cut within a secret: what begins one at the end counts as well.
+        `forms` are the layers of the text. With `cut`, the text may end within a secret: the beginning of a secret at
+        its end counts as well.
 
         Raises:
             TooDeepError: when the work exceeds its bound.
@@ -90,13 +100,13 @@ class Finder:
         found = []
         for start, end in self._in_forms(layers(packed.data).forms, packings):
             first, last = packed.began(start), packed.ended(end)
-            while around.data[last : last + 1] == b"=":  # the padding belongs to it
+            while around.data[last : last + 1] == b"=":  # the padding belongs to the encoded secret
                 last += 1
             found.append(Span(around.began(first), around.ended(last)))
         return found
 
     def _cut_at(self, data: bytes, packings: int, at_least: int) -> int | None:
-        """From where on a text that was cut may spell the beginning of a secret, to its end."""
+        """Find where a secret cut off at the text's end begins."""
         before = max(0, len(data) - _SPELT_LONGER * len(self._needles[0]) - _CUT_MARGIN)
         places = []
         for form in cut_layers(data[before:]):
@@ -110,20 +120,21 @@ class Finder:
         return before + min(places) if places else None
 
     def _in(self, data: bytes) -> list[Span]:
-        """Every occurrence of a secret, compared as forms are: a plus is a space."""
+        """Find every occurrence of a secret, reading a plus as a space."""
         self.work += len(data)
         if self.work > self._most:
             raise TooDeepError
+        # In a form, a plus stands for a space. The needles were folded in the same way.
         folded = data.replace(b"+", b" ")
         return [span for needle in self._needles for span in _occurrences(folded, needle)]
 
     def _begun(self, data: bytes, at_least: int) -> int | None:
-        """Where the longest beginning of a secret stands with which a text ends."""
+        """Find the longest secret prefix that ends the text; return its start."""
         folded = data[-len(self._needles[0]) :].replace(b"+", b" ")
         longest = 0
         for needle in self._needles:
             length = min(len(needle) - 1, len(folded))
-            # From one place where the last byte of the text stands in the secret to the one before it.
+            # Try, from the back, each place in the secret that holds the last byte of the text.
             while length > max(longest, at_least - 1):
                 length = needle.rfind(folded[-1:], 0, length) + 1
                 if length > max(longest, at_least - 1) and folded.endswith(needle[:length]):
@@ -134,7 +145,11 @@ class Finder:
 
 
 def _readings(value: str) -> set[bytes]:
-    """A secret as written and with its own escapes undone, in UTF-8, and in Latin-1 where that has its characters."""
+    """Return the byte strings to search for.
+
+    These are the secret as written and with its own escapes undone, in UTF-8, and the secret in Latin-1 where that has
+    all of its characters.
+    """
     found = {form.data for form in layers(value.encode(errors="surrogatepass")).forms}
     if not value.isascii():
         with suppress(UnicodeEncodeError):

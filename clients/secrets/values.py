@@ -1,7 +1,7 @@
-"""Secrets: named in plans, resolved at the moment of use, and removed from everything that is kept.
+"""Secrets: named in plans, resolved at use, and removed from everything stored.
 
-Which ones plans may name is the worker's to say, and is asked where a value is handed out: nobody gets around it. What
-is handed out is known from that moment on to whatever redacts, and so is every token that a login gives.
+The worker decides which secrets plans may name. The check is made where a value is handed out, so nothing gets around
+it. From then on, redactors know the value. They also know every token that a login returns.
 """
 
 from __future__ import annotations
@@ -26,27 +26,36 @@ from domain.plans.plan import Plan
 __all__ = ["ALWAYS_REDACTED", "REDACTED", "Redactor", "Secrets", "redactor_for"]
 
 NAMES = "HOLDFAST_SECRETS"
-"""Variables that plans may name, with commas or spaces between; `*` stands for any characters."""
+"""Setting: variables plans may name, separated by commas or spaces.
+
+`*` stands for any characters.
+"""
 FOLDER = "HOLDFAST_SECRETS_FOLDER"
-"""The folder below which `${file:NAME}` is read."""
+"""Setting: the folder from which `${file:NAME}` is read."""
 DEFAULT_NAMES = "HOLDFAST_SECRET_*"
 DEFAULT_FOLDER = "/run/secrets/holdfast"
 LARGEST_FILE = 65_536
-"""Bytes of a secret in a file, as Kubernetes would mount it."""
+"""Largest secret file, in bytes, as Kubernetes would mount it."""
 
 _REFERENCE = re.compile(r"\$\{(env):([A-Za-z_][A-Za-z0-9_]*)\}|\$\{(file):([A-Za-z0-9_][A-Za-z0-9._-]{0,252})\}")
 _OURS = ("HOLDFAST_", "TEMPORAL_")
-"""Variables that configure the worker and its way to Temporal: no plan names them, whatever the list says."""
+"""Prefixes of variables that configure the worker and its connection to Temporal.
+
+No plan may name these, even if the list allows it. `HOLDFAST_SECRET_*` is the exception.
+"""
 _MOST_LEARNED = 1_000
 _MOST_LEARNED_CHARACTERS = 4 * 1024 * 1024
-"""Tokens and files that are kept out of what is stored: a worker that runs for months is given many."""
+"""Bounds on the tokens and file contents to remember for redaction.
+
+A worker that runs for months sees many.
+"""
 
 
 class Secrets:
-    """What plans may name of the worker's environment and of its folder of secrets."""
+    """Secrets that plans may name, from the worker's environment and secrets folder."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
-        """Take the variables; they and the files are read at each use."""
+        """Take the environment; variables and files are read at each use."""
         self._environ = environ
         allowed = environ.get(NAMES)
         self._allowed = (DEFAULT_NAMES if allowed is None else allowed).replace(",", " ").split()
@@ -54,15 +63,15 @@ class Secrets:
         self._learned: deque[str] = deque()
         self._named: dict[str, str] = {}
         self.known = KnownValues()
-        """Every value that this worker has handed out or been given."""
+        """Every value that this worker has handed out or received."""
         self._redactor = Redactor([], self.known)
 
     def references(self, text: str) -> list[str]:
-        """The references in a text, as they are written."""
+        """Find the references in a text, as written."""
         return [found[0] for found in _REFERENCE.finditer(text)]
 
     def resolve(self, text: str) -> str:
-        """Put the values in; from then on they are known.
+        """Replace references with their values, and remember the values for redaction.
 
         Raises:
             HoldfastError: SECRET_MISSING naming the variable or file.
@@ -80,7 +89,10 @@ class Secrets:
         return value
 
     def learn(self, value: str) -> None:
-        """Remember a value that no plan names, such as the token of a login; the oldest ones are forgotten."""
+        """Remember a value for redaction, such as the token of a login.
+
+        Beyond the bounds, the oldest values are forgotten. A value that also comes from a variable stays known.
+        """
         if value in self._learned:
             return
         self.known.add(value)
@@ -91,7 +103,7 @@ class Secrets:
                 self.known.forget(oldest)
 
     def know(self, text: str) -> None:
-        """Remember the values of the references in a text, those that can be had."""
+        """Remember the values of the references in a text, if they resolve."""
         for reference in self.references(text):
             try:
                 self.resolve(reference)
@@ -99,23 +111,29 @@ class Secrets:
                 continue
 
     def redact(self, text: str) -> str:
-        """Without any value that is known, however it is spelt: for errors, which may quote a peer."""
+        """Redact every known value, in any spelling.
+
+        Use it for errors, which may quote a peer.
+        """
         return self._redactor.text(text)
 
     def shown(self, text: str, longest: int) -> str:
-        """The same, and then cut: a value at the cut is gone as a whole."""
+        """Redact as `redact` does, then cut to `longest` characters.
+
+        Redacting first removes a value at the cut as a whole.
+        """
         return self._redactor.shown(text, longest)
 
     def kept_path(self, path: str) -> str:
-        """A path as it may be stored: references in the place of values."""
+        """Return a path for storing, with references instead of values."""
         named = {value: name for value, name in self._named.items() if len(value) >= SHORTEST_SECRET}
         return kept_path(path, named, self.known.finder)
 
     def path_on_the_wire(self, kept: str) -> str:
-        """A stored path as it was: what a rule needs.
+        """Restore a stored path to its form on the wire.
 
         Raises:
-            HoldfastError: SECRET_MISSING; RULES_REJECTED for what has no name, such as a login's token.
+            HoldfastError: SECRET_MISSING; RULES_REJECTED for a secret without a name, such as a login's token.
         """
         return path_on_the_wire(kept, self.resolve)
 
@@ -131,7 +149,7 @@ class Secrets:
 
     def _variable(self, name: str) -> str:
         if not self._may_name(name):
-            # The same words whether there is one: else plans could find out what the worker holds.
+            # The same message whether or not the variable exists: otherwise plans could probe what the worker holds.
             raise HoldfastError(
                 ErrorCode.SECRET_MISSING,
                 f"plans may not name the environment variable {name}",
@@ -163,15 +181,16 @@ class Secrets:
 
 
 def _read(folder: Path, name: str) -> str:
-    """A regular file in the folder, or where its links lead as long as that is inside; without the last line's end.
+    """Read a regular file in the folder, without the final line break.
 
-    Kubernetes mounts each file as a link to `..data/NAME`, and `..data` as a link to a folder beside it.
+    Symbolic links are followed as long as they stay inside the folder: Kubernetes mounts each file as a link to
+    `..data/NAME`, and `..data` as a link to a folder beside it.
     """
     base = folder.resolve(strict=True)
     path = (base / name).resolve(strict=True)
     if not path.is_relative_to(base):
         raise ValueError("leads out of the folder")
-    # Links were followed above, and not once more here; a pipe must not be waited for.
+    # `resolve` has followed the links, therefore follow none here. O_NONBLOCK: never wait for a pipe.
     opened = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(opened, "rb") as file:
         if not stat.S_ISREG(os.fstat(opened).st_mode):
@@ -184,9 +203,10 @@ def _read(folder: Path, name: str) -> str:
 
 
 def redactor_for(plan: Plan, secrets: Secrets) -> Redactor:
-    """A plan's redactor: its `redact` names, and every value that is known when it is used.
+    """Build the redactor of a plan.
 
-    Of a login also the field in which its token comes: tokens of other workers are not known here.
+    It redacts the fields that the plan's `redact` names, and every value known at each use. With a login, it also
+    redacts the field that holds the token, by name: this worker does not know the tokens of other workers.
     """
     secrets.know(json.dumps(plan.request.model_dump(mode="json", by_alias=True)))
     login = plan.request.login

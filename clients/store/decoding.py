@@ -1,7 +1,8 @@
-"""The one way from a stored row to a value: row by row, and a row that cannot be read is named, never raised.
+"""Decoding of stored rows, one by one.
 
-A listing goes on past it. Nothing else decodes rows (`tests/store/test_store_damaged_rows.py` looks for that), and the
-columns of `columns.py` yield `Undecodable` where a driver would otherwise fail for all rows at once.
+An unreadable row is reported, never raised, and a listing continues past it. Nothing else decodes rows
+(`tests/unit/store/test_store_damaged_rows.py` checks this). The columns of `columns.py` yield `Undecodable` where a
+driver would otherwise fail for all rows at once.
 """
 
 from __future__ import annotations
@@ -19,34 +20,37 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 MOST_KEPT = 1_000
-"""Damaged rows that a store remembers, for the command that opened it to name."""
+"""Most damaged rows that a store remembers.
+
+The command that opened the store reports them.
+"""
 
 _SHOWN = 60
 _ADVICE = "mend or delete it by hand; everything else was read"
 
 
 class DamagedRow(Contract):
-    """A stored row that cannot be read: where it is and what is wrong."""
+    """A stored row that cannot be read: its place and its problem."""
 
     table: str
     row: str
-    """Its key, as `id=17`."""
+    """The row's key, such as `id=17`, or a label in words."""
     trouble: str
     may_be_on: bool = False
-    """Whether it may stand for something that is still switched on."""
+    """Whether the row may stand for something still switched on."""
 
     def __str__(self) -> str:
-        """One sentence for people, with what to do."""
+        """Return one sentence for people, with advice."""
         return f"damaged row in {self.table}, {self.row}: {self.trouble} ({_ADVICE})"
 
     def error(self) -> HoldfastError:
-        """The error for somebody who asked for this row alone."""
+        """Build the error for a caller that asked for this row alone."""
         message = f"a stored row is damaged: {self.table}, {self.row}: {self.trouble}"
         return HoldfastError(ErrorCode.STORE_CONFLICT, message, hint="mend or delete it by hand")
 
 
 class Rows(list[T]):
-    """The rows that could be read; the others are in `damaged`."""
+    """The readable rows; the others are in `damaged`."""
 
     def __init__(self, found: Iterable[T] = (), damaged: Iterable[DamagedRow] = ()) -> None:
         super().__init__(found)
@@ -54,18 +58,21 @@ class Rows(list[T]):
 
 
 class Damage:
-    """Decodes rows, and remembers what could not be read, for the command that opened the store."""
+    """Decoder of rows that remembers the damaged ones.
+
+    The command that opened the store reports them.
+    """
 
     def __init__(self) -> None:
         self._seen: dict[tuple[str, str], DamagedRow] = {}
 
     @property
     def rows(self) -> list[DamagedRow]:
-        """Every damaged row that was met, once each."""
+        """Every damaged row met so far, once each, at most `MOST_KEPT`."""
         return list(self._seen.values())
 
     def note(self, damaged: DamagedRow) -> None:
-        """Remember a row; a repetition counts once."""
+        """Remember a damaged row; a repetition counts once."""
         key = (damaged.table, damaged.row)
         known = self._seen.get(key)
         if len(self._seen) < MOST_KEPT or known is not None:
@@ -80,7 +87,10 @@ class Damage:
         salvage: Callable[[R], T | None] | None = None,
         may_be_on: bool = False,
     ) -> tuple[T | None, DamagedRow | None]:
-        """Read one row: its value, or what is wrong with it, or both where `salvage` yields what is needed of it."""
+        """Read one row and return its value, its damage, or both.
+
+        Both are returned when the row is damaged and `salvage` still yields the needed part of it.
+        """
         try:
             return read(row), None
         except Exception as error:
@@ -101,7 +111,7 @@ class Damage:
         salvage: Callable[[R], T | None] | None = None,
         may_be_on: bool = False,
     ) -> Rows[T]:
-        """Read each row by itself."""
+        """Read rows one by one, so that damage stays in its row."""
         found: Rows[T] = Rows()
         for row in rows:
             named = label(row) if label else ""
@@ -113,7 +123,7 @@ class Damage:
         return found
 
     def one(self, row: R, read: Callable[[R], T]) -> T:
-        """Read the one row that was asked for.
+        """Read the single row a caller asked for.
 
         Raises:
             HoldfastError: STORE_CONFLICT, naming the row and what is wrong with it.
@@ -126,7 +136,7 @@ class Damage:
 
 
 def facts_of(row: Any) -> dict[str, Any]:
-    """The columns of a row, as they are."""
+    """Return the columns of a row, unchanged."""
     return {name: getattr(row, name) for name in type(row).model_fields}
 
 

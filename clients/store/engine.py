@@ -1,9 +1,10 @@
-"""The engine and its transactions. SQLite is told to keep promises that it keeps only when told.
+"""The database engine and its transactions, with the settings SQLite needs.
 
-A transaction that writes says so at its beginning and waits its turn there (BEGIN IMMEDIATE): SQLite would otherwise
-refuse at once, without waiting, when one that has read begins to write after another has written. The driver's own
-transactions are switched off, because they leave out the creation of tables: a process killed in its first migration
-would leave a database that no later one could finish.
+A writing transaction takes the write lock at its beginning (BEGIN IMMEDIATE) and waits for it there. Otherwise SQLite
+would fail at once, without waiting, when a transaction that has read starts to write after another one has written.
+
+The driver's own transactions are switched off, because they do not cover the creation of tables: a process killed in
+its first migration would leave a database that no later process could finish migrating.
 """
 
 from __future__ import annotations
@@ -24,31 +25,35 @@ from clients.store.translation import translated
 from domain.errors import ErrorCode, HoldfastError
 
 BUSY_TIMEOUT_MS = 5_000
-"""How long a writer of SQLite waits for another one, and anybody for a free connection: less than the shortest
-`Timing.call_timeout`, so that the error is told before the activity is given up."""
+"""Longest wait for the SQLite write lock, or for a connection.
+
+Less than the shortest `Timing.call_timeout`, so that the error is reported before the activity times out.
+"""
 
 COMMAND_TIMEOUT_SECONDS = 8
-"""How long PostgreSQL may take for one statement, and half of it for a connection."""
+"""Timeout of one PostgreSQL statement; a connection may take half of it."""
 
 _WRITING = {"holdfast_writing": True}
 _POSTGRES_TIMEOUTS = {"timeout": COMMAND_TIMEOUT_SECONDS / 2, "command_timeout": COMMAND_TIMEOUT_SECONDS}
 _DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
-"""What a URL without a driver means."""
+"""Default driver for a URL that names none."""
 _PRAGMAS = (
-    # First, so that it holds for the others.
+    # First, so that the timeout covers the other settings.
     f"busy_timeout={BUSY_TIMEOUT_MS}",
     "foreign_keys=ON",
     "journal_mode=WAL",
-    # An intent must be on the disk before anything is switched on: WAL with NORMAL may forget it when power fails.
+    # An intent must be on disk before anything is switched on. WAL with NORMAL may lose it in a power failure.
     "synchronous=FULL",
 )
 
 
 def create_engine(url: str) -> AsyncEngine:
-    """An engine for SQLite or PostgreSQL; creates the folder of a SQLite file.
+    """Create an engine for SQLite or PostgreSQL.
+
+    For SQLite, this also creates the file and its folder, private to their user.
 
     Raises:
-        HoldfastError: VALIDATION_ERROR when the URL cannot be understood or its folder cannot be made.
+        HoldfastError: VALIDATION_ERROR when the URL cannot be understood or its folder cannot be created.
     """
     try:
         parsed = _understand(url)
@@ -88,7 +93,7 @@ def _is_sqlite(url: URL) -> bool:
 
 def _configure_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None
-    # Text that is not UTF-8 is damage in one value; by itself the driver would fail for all rows at once.
+    # Text that is not UTF-8 damages one value. Without this, the driver would fail for all rows at once.
     connection.driver_connection.text_factory = _text
     cursor = connection.cursor()
     for pragma in _PRAGMAS:
@@ -106,16 +111,19 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 def for_writing(engine: AsyncEngine) -> AsyncEngine:
-    """The same engine and pool; its transactions wait at their beginning for their turn to write."""
+    """Return the same engine and pool, with transactions that begin as writers.
+
+    Each waits for the write lock when it begins.
+    """
     return engine.execution_options(**_WRITING)
 
 
 @asynccontextmanager
 async def reading(engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
-    """One transaction that only reads, and sees one state of the database.
+    """Open a read-only transaction that sees one state of the database.
 
     Raises:
-        HoldfastError: as `translated` says.
+        HoldfastError: as `translated` does.
     """
     with translated(), _noted(engine):
         async with AsyncSession(engine, expire_on_commit=False) as work, work.begin():
@@ -124,10 +132,12 @@ async def reading(engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
 
 @asynccontextmanager
 async def writing(engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
-    """One transaction that writes, committed to the disk at the end of the block, or not at all.
+    """Open a transaction that writes.
+
+    At the end of the block, all of it is committed to disk. After an exception, none of it is.
 
     Raises:
-        HoldfastError: as `translated` says.
+        HoldfastError: as `translated` does.
     """
     with translated(), _noted(engine):
         async with AsyncSession(for_writing(engine), expire_on_commit=False) as work, work.begin():
@@ -135,7 +145,7 @@ async def writing(engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
 
 
 _under_way: WeakKeyDictionary[AsyncEngine, set[asyncio.Task[Any]]] = WeakKeyDictionary()
-"""The tasks that have a transaction of an engine under way."""
+"""The tasks with a transaction in progress, by engine."""
 
 
 @contextmanager
@@ -152,10 +162,10 @@ def _noted(engine: AsyncEngine) -> Iterator[None]:
 
 
 async def close(engine: AsyncEngine) -> None:
-    """Close every connection, once the transactions under way have ended: each is bounded by itself.
+    """Close every connection, once all transactions in progress have ended.
 
-    Callers that did not wait for theirs may have left some. A connection that is in use when its pool is closed would
-    never be closed, and keep its locks until the process ends.
+    Callers that did not wait may have left transactions behind; each of these is bounded in time. A connection still in
+    use when its pool is closed would never be closed, and would keep its locks until the process ends.
     """
     await _begun()
     while tasks := _under_way.get(engine):
@@ -165,6 +175,7 @@ async def close(engine: AsyncEngine) -> None:
 
 
 async def _begun() -> None:
-    """Let everything begin that has been asked for: a caller's task, the method's, and that of its transaction."""
+    """Let every transaction that was already requested begin."""
+    # One turn of the loop each for the caller's task, the method's task and the transaction's task.
     for _ in range(3):
         await asyncio.sleep(0)

@@ -1,4 +1,7 @@
-"""Brings a database to the newest schema. Run at every start; two processes that start at once take turns."""
+"""Migration of a database to the newest schema.
+
+It runs at every start. Two processes that start at the same time take turns.
+"""
 
 from __future__ import annotations
 
@@ -24,18 +27,26 @@ from domain.errors import ErrorCode, HoldfastError
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 _ADVISORY_LOCK = 7_401_229_911
-"""Any number will do, as long as it stays: PostgreSQL's processes take turns by it."""
+"""Lock id by which processes on PostgreSQL take turns.
+
+Any number works, but it must never change.
+"""
 _within_process = threading.Lock()
-"""Alembic keeps the migration it is running in module globals, whatever database it is for."""
+"""Lock that allows one migration at a time in this process.
+
+Alembic keeps the running migration in module globals, whatever its database.
+"""
 _TURN_POLL_SECONDS = 0.01
 
 
 @unbroken
 async def migrate(engine: AsyncEngine) -> None:
-    """Bring the schema to the newest version: all of it or, when the process is killed, nothing.
+    """Bring the schema to the newest version, completely or not at all.
+
+    A process killed on the way leaves the schema as it was.
 
     Raises:
-        HoldfastError: STORE_CONFLICT when the schema is newer than this code, else as `translated` says.
+        HoldfastError: STORE_CONFLICT when the schema is newer than this code, else as `translated` does.
     """
     with translated():
         async with engine.connect() as connection:
@@ -55,7 +66,7 @@ async def migrate(engine: AsyncEngine) -> None:
 
 @asynccontextmanager
 async def _turn() -> AsyncIterator[None]:
-    while not _within_process.acquire(blocking=False):  # noqa: ASYNC110 - over all event loops of the process
+    while not _within_process.acquire(blocking=False):  # noqa: ASYNC110 - shared by all event loops of the process
         await asyncio.sleep(_TURN_POLL_SECONDS)
     try:
         yield

@@ -1,4 +1,7 @@
-"""Raw samples in few bytes: what a later question about a case's latencies would need, in the order they were taken."""
+"""Compact encoding of raw samples, in the order they were taken.
+
+They are kept for later questions about a case's latencies.
+"""
 
 from __future__ import annotations
 
@@ -8,17 +11,17 @@ from array import array
 from collections.abc import Sequence
 
 MOST_RAW = 100_000
-"""Samples of one arm that are kept one by one. The histogram has all of them."""
+"""Most raw samples to keep per arm; the histogram has all."""
 
 _LONGEST_US = 2**31 - 1
 _WIDTH = 4
 
 
 def packed(samples: Sequence[tuple[int, bool]]) -> bytes | None:
-    """Latency in microseconds and whether it was an error, of each request; None for more than are kept.
+    """Pack each request's latency in microseconds and whether it was an error.
 
-    Little-endian 32-bit latencies, then one byte for each error flag, compressed together. A latency beyond 35 minutes
-    is kept as that.
+    The format is little-endian 32-bit latencies, then one byte per error flag, compressed together. A latency beyond 35
+    minutes is stored as 35 minutes. Returns None for more than `MOST_RAW` samples.
     """
     if len(samples) > MOST_RAW:
         return None
@@ -29,10 +32,10 @@ def packed(samples: Sequence[tuple[int, bool]]) -> bytes | None:
 
 
 def unpacked(raw: bytes) -> list[tuple[int, bool]]:
-    """What `packed` was given.
+    """Return the samples that `packed` was given.
 
     Raises:
-        ValueError: when these are no packed samples.
+        ValueError: when the bytes are not packed samples.
     """
     try:
         plain = zlib.decompress(raw)

@@ -1,4 +1,4 @@
-"""What the store hands out beside contracts: rows as readers want them."""
+"""Models the store returns besides the domain's contracts: rows made for readers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from domain.traffic.exchange import Measurement
 
 
 class LogLevel(IntEnum):
-    """Levels of `task_execution_log`, in the peers' numbers."""
+    """Levels of `task_execution_log`, with the peers' numbers."""
 
     DEBUG = 0
     INFO = 1
@@ -30,30 +30,36 @@ class LogEntry(Contract):
     level: LogLevel
     message: str
     entry_id: int = 0
-    """Tells a line from all others; lines of the same moment are in its order. 0 for one that is not stored."""
+    """Unique id of the line; 0 when it is not stored.
+
+    Lines with the same time are ordered by it.
+    """
 
 
 class Halt(Contract):
-    """New runs are refused: why, by whose word, since when."""
+    """The halt of all new runs: why, by whom, since when."""
 
     reason: str
     by: str
     since: datetime
 
     def __str__(self) -> str:
-        """One sentence for people."""
+        """Return one sentence for people."""
         who = f" by {self.by}" if self.by else ""
         return f"halted since {self.since.astimezone(UTC):%Y-%m-%d %H:%M:%SZ}{who}: {self.reason}"
 
 
 class StoredCase(Case):
-    """A case with the experiments it stands for, as the peers store them."""
+    """A case with its experiments, in the form the peers store them."""
 
     faults_json: str
 
 
 class CaseResult(Contract):
-    """What became of one case. Written by index; `case_id` and `case_type` are filled in on reading."""
+    """The result of one case.
+
+    It is written by `case_index`; `case_id` and `case_type` are filled in on reading.
+    """
 
     case_index: int
     case_id: str = ""
@@ -65,11 +71,11 @@ class CaseResult(Contract):
     request_url: str = ""
     request_method: str = ""
     found_by: FoundBy | None = None
-    """What its verdict rests on; None where it has none, and in rows of before."""
+    """Basis of the verdict; None without a verdict and in older rows."""
 
 
 class Arm(StrEnum):
-    """Whose requests samples are of."""
+    """The arm that samples were measured in."""
 
     CASE = "case"
     CONTROL = "control"
@@ -82,23 +88,26 @@ class StoredSamples(Contract):
     """The case; for a control, the first case of its group."""
     arm: Arm
     histogram: bytes
-    """All of them, as `clients/load/histograms.py` encodes them: successes only."""
+    """Latencies of all successes, encoded by `clients/load/histograms.py`."""
     raw: bytes | None
-    """One by one, errors included (`clients/store/packing.py`). None where there were too many."""
+    """Each sample, errors included (`clients/store/packing.py`). None when there were too many."""
 
 
 class CheckedPair(Contract):
-    """What came of one pair with two real faults. On reading its finding has the case's id."""
+    """The result of one pair with two real faults.
+
+    On reading, the finding holds the case's id.
+    """
 
     case_index: int
     finding: PairFinding
     verdict: Verdict | None = None
-    """By the limits of the SLO; None where nothing was measured."""
+    """Verdict by the limits of the SLO; None when nothing was measured."""
     measurement: Measurement | None = None
 
 
 class ExecutionRow(Contract):
-    """The record of a run, as people read it."""
+    """The record of a run, in the form people read."""
 
     execution_id: int
     task_id: int
@@ -107,7 +116,7 @@ class ExecutionRow(Contract):
     namespace: str
     environment: str
     status: AnyPhase
-    """The phase: the column keeps the peers' name."""
+    """The run's phase; the column keeps the peers' name."""
     run_status: RunStatus
     verdict: Verdict | None
     recovery: Recovery | None
@@ -122,13 +131,13 @@ class ExecutionRow(Contract):
     updated_at: datetime
     finished_at: datetime | None
     analyze_task_id: str | None = None
-    """The proxy's name of the analysis."""
+    """Id of the analysis at the proxy."""
     intercept_record_id: str | None = None
-    """The rules' record id at the proxy."""
+    """Record id of the rules at the proxy."""
 
 
 class UnfinishedRun(Contract):
-    """A run whose end is not written: as much of its record as ending it takes."""
+    """A run without a recorded end: the fields needed to end it."""
 
     execution_id: int
     workflow_id: str
@@ -136,16 +145,22 @@ class UnfinishedRun(Contract):
 
 
 class RunFilter(Contract):
-    """Which runs are asked for: those that fulfil all of it. What is None or empty asks for nothing."""
+    """Conditions for listing runs; a run must meet all of them.
+
+    A field that is None or empty sets no condition.
+    """
 
     plan: str | None = None
-    """The plan's name."""
+    """Name of the plan."""
     namespace: str | None = None
     statuses: tuple[RunStatus, ...] = ()
-    """One of these."""
+    """Statuses to list."""
     verdicts: tuple[Verdict, ...] = ()
     recoveries: tuple[Recovery, ...] = ()
     since: datetime | None = None
-    """Started then, or later."""
+    """Earliest start of a run."""
     before: int | None = None
-    """Created before this execution: the next page after one that ended with it."""
+    """Only runs created before this execution.
+
+    Pass the last execution of a page to list the next page.
+    """

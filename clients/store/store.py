@@ -1,4 +1,4 @@
-"""The store: one door to all repositories."""
+"""The store: a single facade for all repositories."""
 
 from __future__ import annotations
 
@@ -49,10 +49,13 @@ from domain.traffic.exchange import CapturedAnswer, RecordedExchange
 
 
 class Store:
-    """SQLite or PostgreSQL behind typed methods. All writes may be repeated; each repository says what then happens.
+    """SQLite or PostgreSQL behind typed methods.
 
-    Every method raises `HoldfastError`: STORE_UNAVAILABLE when the database is away or locked (a repetition may help),
-    STORE_CONFLICT for what it will refuse again, NOT_FOUND for a missing row. A write is on the disk when it returns.
+    All writes may be repeated; each repository documents what a repetition does. A write is on disk when its method
+    returns.
+
+    Every method may raise `HoldfastError`: STORE_UNAVAILABLE when the database is away or locked (a retry may help),
+    STORE_CONFLICT for what the database would refuse again, NOT_FOUND for a missing row.
     """
 
     def __init__(self, engine: AsyncEngine) -> None:
@@ -75,7 +78,7 @@ class Store:
 
     @classmethod
     async def open(cls, url: str) -> Self:
-        """Connect to the database of this URL, make its folder, and bring its schema to the newest version.
+        """Connect to a database, create its folder, and migrate its schema.
 
         Raises:
             HoldfastError: VALIDATION_ERROR for a URL that cannot be used, STORE_CONFLICT for a schema newer than this
@@ -90,37 +93,40 @@ class Store:
         return cls(engine)
 
     def keep_out(self, cleaned: Callable[[str], str]) -> None:
-        """Have every sentence that is stored from now on, of the log and of how a run ended, go through this first."""
+        """Pass every log message and every run's error message through `cleaned` first.
+
+        This applies to what is stored from now on.
+        """
         self._cleaned = cleaned
 
     async def close(self) -> None:
-        """Close all connections, once what was asked has been done. See `engine.close`."""
+        """Close all connections, once all requested work is done. See `engine.close`."""
         await close(self.engine)
 
     @property
     def damaged(self) -> list[DamagedRow]:
-        """Rows that could not be read, of everything that was asked so far, once each: for naming them."""
+        """Damaged rows that reads have met so far, once each, for reporting."""
         return self._damage.rows
 
     async def create_execution(
         self, new: NewExecution, plan: Plan, timing: Timing, environment: str | None = None
     ) -> Execution:
-        """Store plan, request and run; one run id is one run. See `Executions.create`.
+        """Store plan, request and run, once per run id. See `Executions.create`.
 
-        Without an environment, the address of the plan's fault service stands for it.
+        Without an environment, the address of the plan's fault service is used instead.
         """
         return await self._executions.create(new, plan, timing, environment or environment_of(plan, {}))
 
     async def execution(self, execution_id: int) -> Execution:
-        """One run, as workflows know it. See `Executions.get`."""
+        """Return one run, in the form workflows use. See `Executions.get`."""
         return await self._executions.get(execution_id)
 
     async def plan(self, execution_id: int) -> Plan:
-        """The plan that a run was started with, strictly read: for starting. See `Executions.plan`."""
+        """Return a run's plan, read strictly, for starting. See `Executions.plan`."""
         return await self._executions.plan(execution_id)
 
     async def plan_for_closing(self, execution_id: int) -> LenientPlan:
-        """What is legible of a run's plan, for closing and reporting. See `Executions.plan_for_closing`."""
+        """Return the readable part of a run's plan. See `Executions.plan_for_closing`."""
         return await self._executions.plan_for_closing(execution_id)
 
     async def change_phase(self, change: PhaseChange) -> None:
@@ -128,32 +134,32 @@ class Store:
         await self._executions.change_phase(change)
 
     async def finish(self, ending: Ending, run_id: str | None = None) -> None:
-        """Write how a run ended; the first end stands. See `Executions.finish`."""
+        """Record how a run ended; the first end stands. See `Executions.finish`."""
         cleaned = {"error_message": self._cleaned(ending.error_message)}
         await self._executions.finish(ending.model_copy(update=cleaned), run_id)
 
     async def set_verdict(self, execution_id: int, verdict: Verdict) -> None:
-        """Store what a run found. See `Executions.set_verdict`."""
+        """Store the verdict of a run. See `Executions.set_verdict`."""
         await self._executions.set_verdict(execution_id, verdict)
 
     async def execution_row(self, execution_id: int) -> ExecutionRow:
-        """The record of a run, as people read it. See `Executions.row`."""
+        """Return the record of a run, for people. See `Executions.row`."""
         return await self._executions.row(execution_id)
 
     async def latest_execution_of(self, workflow_id: str) -> ExecutionRow | None:
-        """The newest run of a workflow id. See `Executions.latest_of`."""
+        """Return the newest run of a workflow id. See `Executions.latest_of`."""
         return await self._executions.latest_of(workflow_id)
 
     async def latest_executions(self, limit: int, only: RunFilter | None = None) -> Rows[ExecutionRow]:
-        """The newest runs, of all or of those that a filter lets through, newest first. See `Executions.newest`."""
+        """List the newest runs that match a filter, newest first. See `Executions.newest`."""
         return await self._executions.newest(limit, only or RunFilter())
 
     async def unfinished_executions(self) -> Rows[UnfinishedRun]:
-        """Every run whose end is not written, newest first. See `Executions.unfinished`."""
+        """List runs without a recorded end, newest first. See `Executions.unfinished`."""
         return await self._executions.unfinished()
 
     async def standing(self, execution_id: int) -> Standing:
-        """Whether an execution may act: its windows, locks, and the halt. See `Standings.of`."""
+        """Read what permits an execution to act. See `Standings.of`."""
         return await self._standings.of(execution_id)
 
     async def halt(self, reason: str, by: str) -> Halt:
@@ -161,39 +167,39 @@ class Store:
         return await self._halting.halt(reason, by)
 
     async def unhalt(self) -> Halt | None:
-        """Let new runs begin again. See `Halting.unhalt`."""
+        """Allow new runs again. See `Halting.unhalt`."""
         return await self._halting.unhalt()
 
     async def halted(self) -> Halt | None:
-        """Whether, and why, new runs are refused. See `Halting.halted`."""
+        """Return why new runs are refused, if they are. See `Halting.halted`."""
         return await self._halting.halted()
 
     async def log(self, execution_id: int, key: str, level: LogLevel, message: str) -> None:
-        """Append a line to a run's log; one key is one line. See `Logs.add`."""
+        """Append a line to a run's log, once per key. See `Logs.add`."""
         await self._logs.add(execution_id, key, level, self._cleaned(message))
 
     async def log_entries(self, execution_id: int, since: datetime | None = None) -> Rows[LogEntry]:
-        """A run's log, in order. See `Logs.of`."""
+        """Return a run's log, in order. See `Logs.of`."""
         return await self._logs.of(execution_id, since)
 
     async def newest_log_entries(self, execution_id: int, limit: int) -> Rows[LogEntry]:
-        """The newest lines of a run's log, in order. See `Logs.newest`."""
+        """Return the newest lines of a run's log, in order. See `Logs.newest`."""
         return await self._logs.newest(execution_id, limit)
 
     async def ledger_intent(self, entry: LedgerEntry) -> None:
-        """Write that a window is about to open; never reopens a settled one. See `LedgerRows.intent`."""
+        """Record that a window is about to open. See `LedgerRows.intent`."""
         await self._ledger.intent(entry)
 
     async def ledger_update(self, update: LedgerUpdate) -> None:
-        """Move a window forward; a settled one stays settled. See `LedgerRows.update`."""
+        """Move a window forward; a settled window stays settled. See `LedgerRows.update`."""
         await self._ledger.update(update)
 
     async def ledger_of(self, execution_id: int) -> Rows[LedgerEntry]:
-        """All windows of a run, oldest first. See `LedgerRows.of`."""
+        """Return all windows of a run, oldest first. See `LedgerRows.of`."""
         return await self._ledger.of(execution_id)
 
     async def ledger_unsettled(self) -> Rows[LedgerEntry]:
-        """Every window of all runs that is on, or may be. See `LedgerRows.unsettled`."""
+        """Return every window that is or may be active. See `LedgerRows.unsettled`."""
         return await self._ledger.unsettled()
 
     async def save_exchanges(self, execution_id: int, exchanges: list[RecordedExchange]) -> None:
@@ -201,15 +207,15 @@ class Store:
         await self._traffic.save_exchanges(execution_id, exchanges)
 
     async def add_exchanges(self, execution_id: int, service: str, exchanges: Sequence[RecordedExchange]) -> None:
-        """Store requests of a service that were met later, after those it has. See `Traffic.add_exchanges`."""
+        """Store more requests of a service. See `Traffic.add_exchanges`."""
         await self._traffic.add_exchanges(execution_id, service, exchanges)
 
     async def recorded_calls(self, execution_id: int) -> Rows[Call]:
-        """The recorded requests of all services, without their contents. See `Traffic.recorded_calls`."""
+        """Return recorded requests without their contents. See `Traffic.recorded_calls`."""
         return await self._traffic.recorded_calls(execution_id)
 
     async def exchanges(self, execution_id: int, service: str) -> Rows[RecordedExchange]:
-        """A service's recorded requests, by position. See `Traffic.exchanges`."""
+        """Return a service's recorded requests, by position. See `Traffic.exchanges`."""
         return await self._traffic.exchanges(execution_id, service)
 
     async def save_propagation(self, execution_id: int, forwarded: dict[str, bool]) -> None:
@@ -217,7 +223,7 @@ class Store:
         await self._traffic.save_propagation(execution_id, forwarded)
 
     async def propagation(self, execution_id: int) -> dict[str, bool]:
-        """Which services the baggage marker reached. See `Traffic.propagation`."""
+        """Return which services the baggage marker reached. See `Traffic.propagation`."""
         return await self._traffic.propagation(execution_id)
 
     async def save_captured(self, execution_id: int, fault_type: str, answers: list[CapturedAnswer]) -> None:
@@ -225,19 +231,19 @@ class Store:
         await self._traffic.save_captured(execution_id, fault_type, answers)
 
     async def captured(self, execution_id: int) -> Rows[CapturedAnswer]:
-        """All captured failures, by service and position. See `Traffic.captured`."""
+        """Return all captured failures, by service and position. See `Traffic.captured`."""
         return await self._traffic.captured(execution_id)
 
     async def save_cases(self, execution_id: int, cases: Iterable[StoredCase]) -> None:
-        """Store cases, in chunks; those that are there stay. See `Cases.save`."""
+        """Store cases in chunks; existing cases stay. See `Cases.save`."""
         await self._cases.save(execution_id, cases)
 
     async def cases(self, execution_id: int, first: int, end: int) -> Rows[Case]:
-        """The cases with first <= index < end. See `Cases.range`."""
+        """Return the cases with first <= index < end. See `Cases.range`."""
         return await self._cases.range(execution_id, first, end)
 
     async def case_counts(self, execution_id: int) -> dict[CaseType, int]:
-        """How many cases of each type are stored. See `Cases.counts`."""
+        """Count the stored cases of each type. See `Cases.counts`."""
         return await self._cases.counts(execution_id)
 
     async def save_tokens(self, execution_id: int, tokens: dict[str, str]) -> None:
@@ -245,79 +251,79 @@ class Store:
         await self._cases.save_tokens(execution_id, tokens)
 
     async def tokens(self, execution_id: int) -> dict[str, str]:
-        """The baggage token of each service. See `Cases.tokens`."""
+        """Return the baggage token of each service. See `Cases.tokens`."""
         return await self._cases.tokens(execution_id)
 
     async def save_result(self, execution_id: int, result: CaseResult) -> None:
-        """Store a case's result; a measurement is never lost to a result without one. See `Results.save`."""
+        """Store a case's result; a measurement is never lost. See `Results.save`."""
         await self._results.save(execution_id, result)
 
     async def save_group(self, execution_id: int, results: list[CaseResult], samples: list[StoredSamples]) -> None:
-        """Store what was measured together, all or none, with its samples. See `Results.save_group`."""
+        """Store a group's results and samples, all or none. See `Results.save_group`."""
         await self._results.save_group(execution_id, results, samples)
 
     async def samples_in(self, execution_id: int, first: int, end: int) -> Rows[StoredSamples]:
-        """The samples of the cases with first <= index < end. See `Samples.between`."""
+        """Return the samples for first <= index < end. See `Samples.between`."""
         return await self._samples.between(execution_id, first, end)
 
     async def save_unmeasured(self, execution_id: int, results: Iterable[CaseResult]) -> None:
-        """See `Results.save_unmeasured`."""
+        """Store the outcomes of unmeasured cases. See `Results.save_unmeasured`."""
         await self._results.save_unmeasured(execution_id, results)
 
     async def finished_cases(self, execution_id: int, first: int, end: int) -> dict[int, CaseOutcome]:
-        """Outcomes of the cases with first <= index < end that have one. See `Results.finished`."""
+        """Return existing outcomes for first <= index < end. See `Results.finished`."""
         return await self._results.finished(execution_id, first, end)
 
     async def results(self, execution_id: int) -> Rows[CaseResult]:
-        """Every result of a run, by case index. See `Results.all`."""
+        """Return every result of a run, by case index. See `Results.all`."""
         return await self._results.all(execution_id)
 
     async def results_in(self, execution_id: int, first: int, end: int) -> Rows[CaseResult]:
-        """The results of the cases with first <= index < end. See `Results.between`."""
+        """Return the results for first <= index < end. See `Results.between`."""
         return await self._results.between(execution_id, first, end)
 
     async def invalidate(self, execution_id: int, indices: list[int], reason: str) -> None:
-        """Take back what was measured of these cases. See `Results.invalidate`."""
+        """Invalidate the measurements of these cases. See `Results.invalidate`."""
         await self._results.invalidate(execution_id, indices, reason)
 
     async def save_case_verdicts(self, execution_id: int, verdicts: dict[int, tuple[Verdict, str]]) -> None:
-        """Store verdict and reason of measured cases, by case index. See `Results.save_verdicts`."""
+        """Store verdicts and reasons by case index. See `Results.save_verdicts`."""
         await self._results.save_verdicts(execution_id, verdicts)
 
     async def settle_cases(self, execution_id: int, settled: Mapping[int, Settled]) -> None:
-        """Store what becomes of measured cases, by case index. See `Results.settle`."""
+        """Settle measured cases, by case index. See `Results.settle`."""
         await self._results.settle(execution_id, settled)
 
     async def save_pair(self, execution_id: int, pair: CheckedPair) -> None:
-        """Store what came of a pair with two real faults; the first one stays. See `PairChecks.save`."""
+        """Store the result of a pair with two real faults. See `PairChecks.save`."""
         await self._pairs.save(execution_id, pair)
 
     async def pairs(self, execution_id: int, case_index: int | None = None) -> Rows[CheckedPair]:
-        """The pairs of a run with two real faults, or that of one case. See `PairChecks.of`."""
+        """Return pairs with two real faults. See `PairChecks.of`."""
         return await self._pairs.of(execution_id, case_index)
 
     async def save_calls(self, execution_id: int, calls: Sequence[FallbackCall]) -> None:
-        """Store fallback calls; a repetition replaces them. See `Calls.save_calls`."""
+        """Store fallback calls; a retry replaces them. See `Calls.save_calls`."""
         await self._calls.save_calls(execution_id, calls)
 
     async def calls(self, execution_id: int) -> Rows[FallbackCall]:
-        """Every fallback call of a run, by case. See `Calls.calls`."""
+        """Return every fallback call of a run, by case. See `Calls.calls`."""
         return await self._calls.calls(execution_id)
 
     async def save_real_case(self, execution_id: int, real: RealCase) -> None:
-        """Store what really broken services made of a case; the first one stays. See `Calls.save_real_case`."""
+        """Store a case measured with really broken services. See `Calls.save_real_case`."""
         await self._calls.save_real_case(execution_id, real)
 
     async def real_cases(self, execution_id: int) -> Rows[RealCase]:
-        """The cases that were asked while their services were really broken. See `Calls.real_cases`."""
+        """Return cases measured with really broken services. See `Calls.real_cases`."""
         return await self._calls.real_cases(execution_id)
 
     async def save_call_round(self, execution_id: int, found: CallRound) -> None:
-        """Store how a round of discovery went. See `Calls.save_round`."""
+        """Store the result of a discovery round. See `Calls.save_round`."""
         await self._calls.save_round(execution_id, found)
 
     async def call_rounds(self, execution_id: int) -> Rows[CallRound]:
-        """The rounds of a run's discovery, in order; empty where there was none. See `Calls.rounds`."""
+        """Return a run's discovery rounds, in order. See `Calls.rounds`."""
         return await self._calls.rounds(execution_id)
 
     async def save_stability(
@@ -327,5 +333,5 @@ class Store:
         await self._stability.save(execution_id, moment, found)
 
     async def stability(self, execution_id: int) -> dict[StabilityMoment, list[ServiceStability]]:
-        """How long services took to be stable, each time that the run waited for them. See `StabilityRows.of`."""
+        """Return how long services took to be stable, per wait. See `StabilityRows.of`."""
         return await self._stability.of(execution_id)

@@ -1,4 +1,4 @@
-"""The one place where the errors of the database and its drivers become ours."""
+"""Translation of database and driver errors into ours, in one place only."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from domain.errors import ErrorCode, HoldfastError
 _SHOWN = 200
 _REFERENCE = ("23503", "SQLITE_CONSTRAINT_FOREIGNKEY")
 _DATA_CLASSES = ("22", "23")
-"""SQLSTATE classes of values that do not fit and of constraints."""
+"""SQLSTATE classes of data exceptions and constraint violations."""
 
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turn the libraries' errors into ours, once, keeping the cause.
+    """Turn the libraries' errors into ours, once, and keep the cause.
 
     Raises:
-        HoldfastError: STORE_UNAVAILABLE for everything that a repetition may mend (away, locked, full); NOT_FOUND when
-            a row refers to a run or case that is not there; STORE_CONFLICT for everything that the database will
-            refuse again.
+        HoldfastError: STORE_UNAVAILABLE for everything that a retry may fix (database away, locked or full); NOT_FOUND
+            when a row refers to a run or case that does not exist; STORE_CONFLICT for everything that the database
+            would refuse again.
     """
     try:
         yield
@@ -36,7 +36,7 @@ def translated() -> Iterator[None]:
 
 
 def _of_driver(error: Exception) -> bool:
-    # Some errors while connecting reach us as the driver raised them.
+    # Some errors while connecting arrive as the driver raised them, not wrapped by SQLAlchemy.
     return type(error).__module__.partition(".")[0] in ("asyncpg", "sqlite3", "aiosqlite")
 
 
@@ -54,7 +54,7 @@ def _code(error: Exception) -> ErrorCode:
     state = str(getattr(origin, "sqlstate", None) or getattr(origin, "sqlite_errorname", None) or "")
     if state in _REFERENCE:
         return ErrorCode.NOT_FOUND
-    # A value that the driver cannot even send is its DataError, which is a ValueError too.
+    # A value that the driver cannot even send raises its DataError, which is also a ValueError.
     unfit = isinstance(origin, ValueError) or isinstance(getattr(origin, "__cause__", None), ValueError)
     if isinstance(error, IntegrityError | DataError) or state.startswith(_DATA_CLASSES) or unfit:
         return ErrorCode.STORE_CONFLICT
@@ -65,6 +65,6 @@ def _code(error: Exception) -> ErrorCode:
 
 
 def _words(error: Exception) -> str:
-    # Only the driver's own words: the rest of the text quotes the statement with its parameters.
+    # Only the driver's own message: the rest of the text quotes the statement with its parameters.
     origin = getattr(error, "orig", None) or error
     return f"{type(origin).__name__}: {next(iter(str(origin).splitlines()), '')[:_SHOWN]}"

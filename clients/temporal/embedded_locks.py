@@ -1,7 +1,7 @@
-"""Locks of the embedded server: on its database file, and on the choice of its ports.
+"""Locks of the embedded server: on its database and choice of ports.
 
-SQLite would not stop two servers from corrupting each other's tasks. The lock on the file is inherited by the server's
-own process, so it also holds when only that one was left behind by a SIGKILL.
+SQLite would not stop two servers from corrupting each other's tasks. The server's process inherits the lock on the
+file, so the lock still holds if a SIGKILL of our process leaves only the server behind.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from clients.local.private import opener, private_database
 from domain.errors import ErrorCode, HoldfastError
 
 LOCK_PATIENCE = 5.0
-"""Seconds in which a server that is just ending gives its database file back."""
+"""Seconds to wait for an ending server to release its database."""
 
 _SQLITE = b"SQLite format 3\0"
 
@@ -29,10 +29,11 @@ _ANOTHER = "say --database with another file"
 
 @contextlib.asynccontextmanager
 async def turn(patience: timedelta) -> AsyncIterator[None]:
-    """One start at a time for each user, as long as none takes longer than `patience`.
+    """Allow one server start at a time per user.
 
-    Between finding a port free and using it, a second start would find it free as well; the server that comes too late
-    ends, and the first one answers on that port: both would be taken for it.
+    After `patience` the block runs even without the lock. Without turns, two starts could find the same port free. The
+    second server would then fail and end, but the first one answers on that port, and both starts would take it for
+    their own server.
     """
     path = Path(tempfile.gettempdir()) / f"holdfast-{os.getuid()}-start.lock"
     flags = os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -42,7 +43,7 @@ async def turn(patience: timedelta) -> AsyncIterator[None]:
 
 
 async def _obtained(file: TextIO, patience: float) -> bool:
-    """Whether the file could be locked within so many seconds."""
+    """Lock a file, waiting up to `patience` seconds; true if it worked."""
     end = asyncio.get_running_loop().time() + patience
     while True:
         with contextlib.suppress(OSError):
@@ -55,7 +56,10 @@ async def _obtained(file: TextIO, patience: float) -> bool:
 
 @contextlib.asynccontextmanager
 async def database_lock(database: str) -> AsyncIterator[Callable[[str], None]]:
-    """Hold the database file; the value writes down who holds it, for the next one's error."""
+    """Lock the database file inside the block.
+
+    The yielded function stores the holder's address, which the error of a second server then shows.
+    """
     if not database:
         yield lambda _address: None
         return
@@ -71,7 +75,7 @@ def _lock_file(database: Path) -> TextIO:
     try:
         if database.exists() and not _is_sqlite(database):
             raise HoldfastError(ErrorCode.VALIDATION_ERROR, f"{database} is no database of Temporal's", hint=_ANOTHER)
-        # Temporal takes an empty file for a database that has its tables, so the server makes its own.
+        # Let the server create the file: Temporal takes an empty file for a database that already has its tables.
         private_database(database, create=False)
         return open(path, "a+", opener=opener)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Ports on which a Temporal server of this machine listens (Linux: from /proc)."""
+"""The ports of a local Temporal server, read from /proc on Linux."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ _PROCESSES = Path("/proc")
 
 
 def ports_of_server_at(port: int) -> set[int]:
-    """Every port on which the Temporal server listens that has this one: its Web UI, HTTP API and metrics included.
+    """Return all ports of the Temporal server that listens on this port.
 
-    Linux shows them for processes of the same user. Empty where it cannot be known, or where another program has the
-    port: an `ssh -L` may have Temporal's beside those of the services under test.
+    They include its Web UI, HTTP API and metrics. Linux shows them only for processes of the same user. The set is
+    empty if they are unknown or if another program listens on the port. For example, `ssh -L` may forward the port of
+    Temporal along with those of the services under test.
     """
     listeners = _listeners()
     for process in _PROCESSES.glob("[0-9]*"):
@@ -28,7 +29,7 @@ def ports_of_server_at(port: int) -> set[int]:
 
 
 def _listeners() -> dict[str, int]:
-    """Ports that are listened on, by the inode of the socket."""
+    """Return all listening ports, by the inode of their socket."""
     found = {}
     for name in ("tcp", "tcp6"):
         with contextlib.suppress(OSError):

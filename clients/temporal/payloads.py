@@ -1,4 +1,4 @@
-"""What is read from Temporal as a worker should read it."""
+"""A worker's safe way to read payloads from Temporal."""
 
 from __future__ import annotations
 
@@ -11,18 +11,20 @@ from temporalio.converter import DataConverter
 
 
 class _WithoutReferences(DataConverter):
-    """Takes a payload that says to lie in an external storage for what it is: one that nobody here can read.
-
-    The SDK raises for it before any workflow is asked, and the server repeats the task for ever: one such signal would
-    keep a window from closing. Handed on, it is refused like any other payload that cannot be decoded.
-    """
+    """A converter that does not resolve references to external storage."""
 
     async def _external_retrieve_payload_sequence(self, payloads: Sequence[Payload]) -> list[Payload]:
+        # The SDK would raise before any workflow sees the payload, and the server would retry the task forever: one
+        # such signal would keep a window from closing. Passed on as it is, the payload is refused like any other that
+        # cannot be decoded.
         return list(payloads)
 
 
 def without_references(client: Client) -> Client:
-    """The same connection for a worker, safe from references to external storage, which Holdfast never writes."""
+    """Return the same connection for a worker, safe from external references.
+
+    Those are references to payloads in external storage, which Holdfast never writes.
+    """
     configuration = client.config()
     given = client.data_converter
     configuration["data_converter"] = _WithoutReferences(

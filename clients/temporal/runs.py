@@ -1,4 +1,7 @@
-"""Workflow runs as the Temporal server itself describes them: is it running, how did it end, who holds a lock."""
+"""Workflow runs as the Temporal server describes them.
+
+That shows whether a run is open, how it ended, and who holds a lock.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +21,14 @@ from domain.executions.windows import LockHolder
 from domain.names import MEMO_HOLDER, WorkflowType
 
 _NOT_KNOWN = (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT)
-"""The server does not know a run: it has forgotten it, or no run can have this id (not a UUID, too long)."""
+"""Codes for an unknown run.
+
+The server has forgotten it, or no run can have this id (not a UUID, or too long).
+"""
 
 
 class RunEnd(Contract):
-    """How a closed run ended, from the server's own description."""
+    """How a closed run ended, from the server's description."""
 
     status: RunStatus
     terminated: bool = False
@@ -30,21 +36,21 @@ class RunEnd(Contract):
     failure: RunFailure | None = None
     message: str = ""
     finished_at: datetime | None = None
-    """When the server closed it."""
+    """Time when the server closed the run."""
 
 
 class RunDirectory:
-    """Looks at runs through a Temporal client.
+    """Access to runs through a Temporal client.
 
     Raises:
-        HoldfastError: PEER_UNREACHABLE when the server cannot be asked; the look may be repeated.
+        HoldfastError: PEER_UNREACHABLE when the server does not answer; the call may be retried.
     """
 
     def __init__(self, client: Client) -> None:
         self._client = client
 
     async def is_running(self, workflow_id: str, run_id: str | None = None) -> bool:
-        """Whether this run is open. A run that the server no longer knows is not."""
+        """Check whether a run is open; an unknown run is not."""
         handle = self._client.get_workflow_handle(workflow_id, run_id=run_id)
         try:
             return (await handle.describe()).status is WorkflowExecutionStatus.RUNNING
@@ -54,7 +60,10 @@ class RunDirectory:
             raise _unreachable(error) from error
 
     async def parent_of(self, workflow_id: str, run_id: str) -> tuple[str, str] | None:
-        """Workflow id and run id of the workflow that started this one as a child; None for one that nobody did."""
+        """Return workflow and run id of a child workflow's parent.
+
+        None if the workflow has no parent, or if the server does not know it.
+        """
         handle = self._client.get_workflow_handle(workflow_id, run_id=run_id)
         try:
             described = await handle.describe()
@@ -65,7 +74,7 @@ class RunDirectory:
         return (described.parent_id, described.parent_run_id or "") if described.parent_id else None
 
     async def closed_at(self, workflow_id: str, run_id: str) -> datetime | None:
-        """When a run was closed; None while it is open, and for one that the server does not know."""
+        """Return when a run was closed; None while open, or if unknown."""
         handle = self._client.get_workflow_handle(workflow_id, run_id=run_id)
         try:
             return (await handle.describe()).close_time
@@ -75,7 +84,7 @@ class RunDirectory:
             raise _unreachable(error) from error
 
     async def waits_for_worker(self, workflow_id: str, run_id: str | None = None) -> bool:
-        """Whether an open run has something to do that no worker has taken up at this moment."""
+        """Check whether a task of an open run waits for a worker."""
         handle = self._client.get_workflow_handle(workflow_id, run_id=run_id)
         try:
             described = (await handle.describe()).raw_description
@@ -89,7 +98,10 @@ class RunDirectory:
         return any(one.state == ActivityState.PENDING_ACTIVITY_STATE_SCHEDULED for one in described.pending_activities)
 
     async def open_runs(self, task_queue: str) -> list[tuple[str, str]]:
-        """Workflow id and run id of every open run that was started on a queue; the newest may not be listed yet."""
+        """Return workflow and run ids of all open runs of a queue.
+
+        The newest runs may not be listed yet.
+        """
         wanted = f"WorkflowType = '{WorkflowType.RESILIENCE_TEST}' AND ExecutionStatus = 'Running'"
         found = self._client.list_workflows(f"{wanted} AND TaskQueue = '{task_queue}'")
         try:
@@ -98,7 +110,7 @@ class RunDirectory:
             raise _unreachable(error) from error
 
     async def cancel(self, workflow_id: str, run_id: str | None = None) -> None:
-        """Ask a run to end; harmless when it already has."""
+        """Ask a run to end; harmless if it has already ended."""
         try:
             await self._client.get_workflow_handle(workflow_id, run_id=run_id).cancel()
         except RPCError as error:
@@ -106,7 +118,7 @@ class RunDirectory:
                 raise _unreachable(error) from error
 
     async def holder(self, lock_id: str) -> LockHolder | None:
-        """Who holds a lock; None when nobody does."""
+        """Return the holder of a lock; None if it is free."""
         try:
             description = await self._client.get_workflow_handle(lock_id).describe()
         except RPCError as error:
@@ -119,7 +131,10 @@ class RunDirectory:
         return LockHolder.model_validate(memo.get(MEMO_HOLDER, {}))
 
     async def end_of(self, workflow_id: str, run_id: str) -> RunEnd | None:
-        """How a run ended; None while it is open."""
+        """Return how a run ended; None while it is open.
+
+        A run that the server no longer knows counts as failed.
+        """
         handle = self._client.get_workflow_handle(workflow_id, run_id=run_id, result_type=RunSummary)
         try:
             described = await handle.describe()
@@ -141,7 +156,7 @@ async def _end(handle: WorkflowHandle[Any, RunSummary], status: WorkflowExecutio
         return await _failed(handle.result)
     if status is WorkflowExecutionStatus.COMPLETED:
         return RunEnd(status=RunStatus.COMPLETED, summary=await handle.result())
-    # CONTINUED_AS_NEW cannot happen to ResilienceTest; everything else unknown counts as failed.
+    # ResilienceTest never continues as new, so that status cannot occur; any other unknown status counts as failed.
     return RunEnd(status=RunStatus.CANCELLED if status is WorkflowExecutionStatus.CANCELED else RunStatus.FAILED)
 
 
@@ -154,7 +169,10 @@ async def _failed(result: object) -> RunEnd:
 
 
 def failure_of(cause: BaseException | None) -> RunFailure | None:
-    """The typed failure that a run ended with; None when it failed without one (a defect of ours)."""
+    """Return the typed failure that a run ended with.
+
+    None if it failed without one, which is a defect of ours.
+    """
     if isinstance(cause, ApplicationError) and cause.details:
         try:
             return RunFailure.model_validate(cause.details[0])

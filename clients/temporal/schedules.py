@@ -1,4 +1,4 @@
-"""The sweeper's schedule on the Temporal server: created once, by whichever worker comes first."""
+"""The sweeper's schedule on the Temporal server, created by the first worker."""
 
 from __future__ import annotations
 
@@ -19,10 +19,8 @@ from domain.names import SWEEPER_SCHEDULE_ID, SWEEPER_WORKFLOW_ID, WorkflowType
 
 
 async def ensure_sweeper(client: Client, task_queue: str, every: timedelta) -> bool:
-    """Create the schedule unless it exists; true when this call created it.
-
-    One sweep at a time, and a missed one is not made up for: each looks at the whole ledger anyway.
-    """
+    """Create the sweeper's schedule; false if it already exists."""
+    # One sweep at a time, and missed sweeps are not caught up: each sweep looks at the whole ledger anyway.
     schedule = Schedule(
         action=ScheduleActionStartWorkflow(WorkflowType.SWEEPER, id=SWEEPER_WORKFLOW_ID, task_queue=task_queue),
         spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=every)]),

@@ -1,4 +1,4 @@
-"""Fallback calls, answers of really broken services, and the rounds of discovery that found them."""
+"""Repository of fallback calls, answers of really broken services, and discovery rounds."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ from domain.errors import ErrorCode, HoldfastError
 
 
 class Calls:
-    """Repository of what discovery found.
+    """Repository of discovery results.
 
-    Writing is NOT_FOUND for an unknown run and STORE_CONFLICT for one that has ended; reading an unknown run is empty.
+    Writing raises NOT_FOUND for an unknown run and STORE_CONFLICT for a run that has ended. Reading an unknown run
+    returns nothing.
     """
 
     def __init__(self, engine: AsyncEngine, damage: Damage) -> None:
@@ -35,7 +36,10 @@ class Calls:
 
     @unbroken
     async def save_calls(self, execution_id: int, calls: Sequence[FallbackCall]) -> None:
-        """Store calls; a repetition replaces them, by case, service, method and path."""
+        """Store fallback calls.
+
+        A retry replaces them by case, service, method and path.
+        """
         rows = [_call_row(execution_id, call) for call in calls]
         async with writing(self._engine) as work:
             await refuse_ended(work, execution_id)
@@ -43,7 +47,7 @@ class Calls:
 
     @unbroken
     async def calls(self, execution_id: int) -> Rows[FallbackCall]:
-        """Every call of a run, by case, service, path and method."""
+        """Return a run's fallback calls, sorted by case, service, path and method."""
         row = FallbackCallRow
         wanted = (
             select(row)
@@ -55,7 +59,7 @@ class Calls:
 
     @unbroken
     async def save_real_case(self, execution_id: int, real: RealCase) -> None:
-        """Store what really broken services made of a case, unless that is known already.
+        """Store a case measured with really broken services; the first result stays.
 
         Raises:
             HoldfastError: NOT_FOUND also for an unknown case index.
@@ -79,7 +83,7 @@ class Calls:
 
     @unbroken
     async def real_cases(self, execution_id: int) -> Rows[RealCase]:
-        """Every case of a run that was asked while its services were really broken, by case index."""
+        """Return the cases measured with really broken services, by case index."""
         index = col(TestCase.case_index)
         wanted = (
             select(RealCaseRow, index)
@@ -92,7 +96,7 @@ class Calls:
 
     @unbroken
     async def save_round(self, execution_id: int, found: CallRound) -> None:
-        """Store how a round of discovery went; a repetition replaces it."""
+        """Store the result of a discovery round; a retry replaces it."""
         row = {
             "execution_id": execution_id,
             "round_number": found.round,
@@ -107,7 +111,10 @@ class Calls:
 
     @unbroken
     async def rounds(self, execution_id: int) -> Rows[CallRound]:
-        """The rounds of a run's discovery, in order. Empty: there was none, as in runs of before."""
+        """Return a run's discovery rounds, in order.
+
+        Empty when there was no discovery, as in older runs.
+        """
         number = col(CallRoundRow.round_number)
         wanted = select(CallRoundRow).where(col(CallRoundRow.execution_id) == execution_id).order_by(number)
         async with reading(self._engine) as work:
@@ -147,7 +154,7 @@ def _call(row: FallbackCallRow) -> FallbackCall:
 
 
 def _real_case(row: RealCaseRow, index: int) -> RealCase:
-    # By the model: the columns hold whatever somebody has put there.
+    # Validate with the model, because the JSON columns may hold anything.
     return RealCase.model_validate({"case_index": index, "answers": row.answers, "measurement": row.measurement})
 
 

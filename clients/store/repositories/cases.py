@@ -22,23 +22,32 @@ from clients.store.upsert import insert_missing, insert_or_replace
 from domain.measuring.load import Case, CaseType
 
 CHUNK = 1000
-"""Cases per transaction: a writer beside this one waits for one chunk, not for half a million rows."""
+"""Cases per transaction.
+
+Other writers wait for one chunk at most, not for half a million rows.
+"""
 
 
 class Cases:
-    """Repository of cases. They are never held all at once: written in chunks, read by index."""
+    """Repository of cases.
+
+    They are never all in memory: they are written in chunks and read by index.
+    """
 
     def __init__(self, engine: AsyncEngine, damage: Damage) -> None:
         self._engine = engine
         self._damage = damage
 
     async def save(self, execution_id: int, cases: Iterable[StoredCase]) -> None:
-        """Store cases, a transaction per chunk. Those that are there stay as they are, so a repetition completes them.
+        """Store cases, one transaction per chunk.
+
+        Existing cases stay as they are, so a retry adds the missing ones.
 
         Raises:
-            HoldfastError: NOT_FOUND for an unknown run.
+            HoldfastError: NOT_FOUND for an unknown run, STORE_CONFLICT for a run that has ended.
         """
         rest = iter(cases)
+        # An empty chunk first, so that an unknown or ended run raises even when there are no cases.
         await self._save_chunk(execution_id, [])
         while chunk := list(islice(rest, CHUNK)):
             await self._save_chunk(execution_id, chunk)
@@ -55,7 +64,10 @@ class Cases:
 
     @unbroken
     async def range(self, execution_id: int, first: int, end: int) -> Rows[Case]:
-        """The cases with first <= index < end, in order; empty for an unknown run."""
+        """Return the cases with first <= index < end, in order.
+
+        Empty for an unknown run.
+        """
         index = col(TestCase.case_index)
         mine = col(TestCase.execution_id) == execution_id
         columns = (index, col(TestCase.case_id), col(TestCase.case_type), col(TestCase.services))
@@ -65,7 +77,7 @@ class Cases:
 
     @unbroken
     async def counts(self, execution_id: int) -> dict[CaseType, int]:
-        """How many cases of each type are stored; types without any are left out."""
+        """Count the stored cases of each type, leaving out types without any."""
         kind = col(TestCase.case_type)
         wanted = select(kind, func.count()).where(col(TestCase.execution_id) == execution_id).group_by(kind)
         async with reading(self._engine) as work:
@@ -79,10 +91,10 @@ class Cases:
 
     @unbroken
     async def save_tokens(self, execution_id: int, tokens: dict[str, str]) -> None:
-        """Store the baggage token of each service; a repetition replaces them.
+        """Store the baggage token of each service; a retry replaces them.
 
         Raises:
-            HoldfastError: NOT_FOUND for an unknown run.
+            HoldfastError: NOT_FOUND for an unknown run, STORE_CONFLICT for a run that has ended.
         """
         rows = [
             {"execution_id": execution_id, "service_name": name, "value": token, "created_at": utc_now()}
@@ -94,7 +106,10 @@ class Cases:
 
     @unbroken
     async def tokens(self, execution_id: int) -> dict[str, str]:
-        """The baggage token of each service, by name; empty for an unknown run."""
+        """Return the baggage token of each service, by service name.
+
+        Empty for an unknown run.
+        """
         wanted = (
             select(BaggageMap)
             .where(col(BaggageMap.execution_id) == execution_id)

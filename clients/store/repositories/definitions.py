@@ -1,4 +1,4 @@
-"""Stored requests: one row for each that any run has sent."""
+"""Stored requests: one row per distinct request, shared by all runs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from clients.store.upsert import insert_missing
 
 
 async def save_definition(work: AsyncSession, definition: RequestDefinition) -> None:
-    """Store a request, in the transaction of whoever needs it. One that is there stays as it is."""
+    """Store a request in the caller's transaction; an existing row stays."""
     now = utc_now()
     row = definition.model_dump(mode="json") | {"created_at": now, "updated_at": now}
     await insert_missing(work, HttpReqDef, [row], "id")

@@ -1,4 +1,7 @@
-"""What has ended stays as it ended: its results are checked for that in the transaction that would change them."""
+"""Protection of ended runs: their results no longer change.
+
+The check runs in the same transaction that would change the results.
+"""
 
 from __future__ import annotations
 
@@ -11,22 +14,24 @@ from domain.errors import ErrorCode, HoldfastError
 
 
 def under_way() -> ColumnElement[bool]:
-    """Of `TaskExecution`: its end is not written."""
+    """Build the SQL condition that a `TaskExecution` has no recorded end."""
     return col(TaskExecution.finished_at).is_(None)
 
 
 def unknown_execution(execution_id: int) -> HoldfastError:
-    """The error for a run that the store does not have."""
+    """Build the error for a run that is not in the store."""
     return HoldfastError(ErrorCode.NOT_FOUND, f"the store has no execution {execution_id}")
 
 
 async def has_ended(work: AsyncSession, execution_id: int) -> bool:
-    """Whether a run's end is written. It cannot be written before this transaction has ended.
+    """Return whether a run's end is recorded.
+
+    Nothing can record it until the caller's transaction ends.
 
     Raises:
         HoldfastError: NOT_FOUND for an unknown run.
     """
-    # On PostgreSQL the row is locked against the end; on SQLite every transaction that writes is alone anyway.
+    # On PostgreSQL this locks the row until we commit. On SQLite a writing transaction is always alone.
     wanted = select(under_way()).where(col(TaskExecution.id) == execution_id).with_for_update(read=True)
     found = (await work.execute(wanted)).scalar_one_or_none()
     if found is None:
@@ -35,7 +40,7 @@ async def has_ended(work: AsyncSession, execution_id: int) -> bool:
 
 
 async def refuse_ended(work: AsyncSession, execution_id: int) -> None:
-    """See that results of a run may still change.
+    """Raise unless the results of a run may still change.
 
     Raises:
         HoldfastError: STORE_CONFLICT when it has ended, NOT_FOUND for an unknown run.

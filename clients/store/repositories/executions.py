@@ -1,4 +1,4 @@
-"""Plans and runs."""
+"""Repository of plans and runs."""
 
 from __future__ import annotations
 
@@ -32,20 +32,26 @@ from domain.timing import Timing
 _RANDOM_BITS = 21
 
 MOST_LISTED = 1_000
-"""Runs that are listed at once."""
+"""Most runs in one listing."""
 
 
 _NO_PLAN = "unreadable"
-"""Stands for the name of a plan that is not in the store."""
+"""Name shown for a plan that is not in the store."""
 
 
 def new_execution_id() -> int:
-    """53 bits: epoch seconds x 2^21 + 21 random bits, unique over deleted databases and second installations."""
+    """Create a 53-bit id: epoch seconds x 2^21 + 21 random bits.
+
+    It stays unique across deleted databases and several installations.
+    """
     return (int(time.time()) << _RANDOM_BITS) + secrets.randbits(_RANDOM_BITS)
 
 
 class Executions:
-    """Repository of runs and their plans. NOT_FOUND for an unknown run, other codes from `translated`."""
+    """Repository of runs and their plans.
+
+    Methods raise NOT_FOUND for an unknown run, and the codes of `translated`.
+    """
 
     def __init__(self, engine: AsyncEngine, damage: Damage) -> None:
         self._engine = engine
@@ -53,10 +59,10 @@ class Executions:
 
     @unbroken
     async def create(self, new: NewExecution, plan: Plan, timing: Timing, environment: str) -> Execution:
-        """Store plan, request and run, in phase GENERATING_CASES. A repetition for the same run id changes nothing.
+        """Store plan, request and run, in phase GENERATING_CASES.
 
-        The answer is made of what is stored: a repetition on a newer worker, which may write the plan in other words,
-        gives the same.
+        A retry with the same run id changes nothing. The result is built from the stored rows, so a retry on a newer
+        worker, which may serialise the plan differently, returns the same.
         """
         known = select(TaskExecution).where(col(TaskExecution.run_id) == new.run_id)
         async with writing(self._engine) as work:
@@ -71,14 +77,18 @@ class Executions:
 
     @unbroken
     async def get(self, execution_id: int) -> Execution:
-        """One run, as workflows know it."""
+        """Return one run, in the form workflows use."""
         async with reading(self._engine) as work:
             row, snapshot = await _with_plan(work, execution_id)
             return self._damage.one(row, lambda found: _execution(found, snapshot))
 
     @unbroken
     async def plan(self, execution_id: int) -> Plan:
-        """The plan that a run was started with."""
+        """Return the plan that a run was started with.
+
+        Raises:
+            HoldfastError: STORE_CONFLICT when this version cannot read the plan, NOT_FOUND for an unknown run.
+        """
         async with reading(self._engine) as work:
             _, snapshot = await _with_plan(work, execution_id)
         try:
@@ -88,7 +98,10 @@ class Executions:
 
     @unbroken
     async def plan_for_closing(self, execution_id: int) -> LenientPlan:
-        """The plan as far as it can be read: enough to close and to report, never to start."""
+        """Return the plan as far as it can be read.
+
+        This is enough for closing and reporting, but never for starting.
+        """
         async with reading(self._engine) as work:
             row = await work.get(TaskExecution, execution_id)
             if row is None:
@@ -100,19 +113,22 @@ class Executions:
         return read
 
     async def change_phase(self, change: PhaseChange) -> None:
-        """Move a run to a phase; ids that are None stay as they are. The last call wins; one that has ended stays."""
+        """Move a run to a phase; the last call wins.
+
+        Ids that are None stay as they are. A run that has ended stays as it is.
+        """
         ids = {"analyze_task_id": change.analyze_task_id, "intercept_record_id": change.intercept_record_id}
         given = {name: value for name, value in ids.items() if value is not None}
         await self._update(change.execution_id, {"status": change.phase.value, **given}, under_way())
 
     async def finish(self, ending: Ending, run_id: str | None = None) -> None:
-        """Write how a run ended. The first end stands: a later call with the same status corrects its recovery alone.
+        """Record how a run ended; the first end stands.
 
-        With `run_id`, only the end of that run is written. The verdict that judging stored is kept when the ending has
-        none.
+        A later call with the same status corrects only the recovery. With `run_id`, only the end of that run is
+        recorded. An ending without a verdict keeps the verdict stored by judging.
 
         Raises:
-            HoldfastError: STORE_CONFLICT when the execution is of another run.
+            HoldfastError: STORE_CONFLICT when the execution belongs to another run.
         """
         if run_id is not None and (await self.row(ending.execution_id)).run_id != run_id:
             raise HoldfastError(ErrorCode.STORE_CONFLICT, f"execution {ending.execution_id} is of another run")
@@ -133,12 +149,12 @@ class Executions:
         await self._update(ending.execution_id, {"recovery": ending.recovery.value}, same)
 
     async def set_verdict(self, execution_id: int, verdict: Verdict) -> None:
-        """Store what the run found; of one that has ended it stays what it is."""
+        """Store a run's verdict; that of an ended run stays."""
         await self._update(execution_id, {"verdict": verdict.value}, under_way())
 
     @unbroken
     async def _update(self, execution_id: int, facts: dict[str, Any], may_change: ColumnElement[bool]) -> None:
-        """Change a run that may still change so; one that may not stays as it is."""
+        """Change a run only if `may_change` holds for it."""
         one = update(TaskExecution).where(col(TaskExecution.id) == execution_id, may_change)
         async with writing(self._engine) as work:
             await work.execute(one.values(updated_at=utc_now(), **facts))
@@ -147,14 +163,14 @@ class Executions:
 
     @unbroken
     async def row(self, execution_id: int) -> ExecutionRow:
-        """The record, as people read it. Does not need to understand the plan."""
+        """Return the record, for people; the plan may be unreadable."""
         async with reading(self._engine) as work:
             row, snapshot = await _with_plan(work, execution_id)
             return self._damage.one(row, lambda found: _read(found, snapshot.name if snapshot else None))
 
     @unbroken
     async def latest_of(self, workflow_id: str) -> ExecutionRow | None:
-        """The newest run of a workflow id; None when there is none."""
+        """Return the newest run of a workflow id, or None."""
         newest = (
             select(TaskExecution, col(PlanSnapshot.name))
             .join(PlanSnapshot, col(TaskExecution.task_id) == col(PlanSnapshot.id), isouter=True)
@@ -167,15 +183,18 @@ class Executions:
         return self._damage.one(found, lambda row: _read(*row)) if found else None
 
     async def newest(self, limit: int, only: RunFilter) -> Rows[ExecutionRow]:
-        """The newest runs that the filter lets through, the newest first.
+        """List the newest runs that match the filter, newest first.
 
-        At most `MOST_LISTED` and one more, which tells that there are others.
+        Returns at most `MOST_LISTED` + 1 runs. The extra one shows that there are more.
         """
         return await self._listed(narrowed(NEWEST_FIRST, only).limit(min(limit, MOST_LISTED + 1)))
 
     @unbroken
     async def unfinished(self) -> Rows[UnfinishedRun]:
-        """Every run whose end is not written, the newest first: under way, or ended with nobody to write it."""
+        """List every run without a recorded end, newest first.
+
+        Such a run is still in progress, or it ended without anything to record its end.
+        """
         wanted = NEWEST_FIRST.where(col(TaskExecution.finished_at).is_(None))
         async with reading(self._engine) as work:
             return self._damage.all(await work.execute(wanted), _unfinished, may_be_on=True)
@@ -240,7 +259,10 @@ def _execution(row: TaskExecution, snapshot: PlanSnapshot | None) -> Execution:
 
 
 def _timing(text: str) -> Timing:
-    """The stored intervals; those of production, which wait longest, where they cannot be read."""
+    """Read the stored intervals.
+
+    When they are unreadable, use the production defaults, because these wait longest.
+    """
     try:
         return Timing.model_validate_json(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""The flag that refuses new runs, of everyone who uses this store."""
+"""The flag that refuses new runs for every user of this store."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _HALTED = "halted"
 
 
 class Halting:
-    """Repository of the flag."""
+    """Repository of the halt flag."""
 
     def __init__(self, engine: AsyncEngine, damage: Damage) -> None:
         self._engine = engine
@@ -28,7 +28,10 @@ class Halting:
 
     @unbroken
     async def halt(self, reason: str, by: str) -> Halt:
-        """Set it. Where it is set already, reason and name are replaced, and the time is that of the first."""
+        """Set the flag.
+
+        If it is already set, the reason and the name are replaced, and the first time is kept.
+        """
         row = {"name": _HALTED, "reason": reason, "set_by": by, "created_at": utc_now()}
         async with writing(self._engine) as work:
             await insert_or_replace(work, OperatorFlag, [row], "name")
@@ -36,7 +39,7 @@ class Halting:
 
     @unbroken
     async def unhalt(self) -> Halt | None:
-        """Take it back, and say what it was; None when it was not set."""
+        """Clear the flag and return it; None when it was not set."""
         async with writing(self._engine) as work:
             was = self._halt(await _flag(work))
             await work.execute(delete(OperatorFlag).where(col(OperatorFlag.name) == _HALTED))
@@ -44,7 +47,7 @@ class Halting:
 
     @unbroken
     async def halted(self) -> Halt | None:
-        """The flag; None when new runs may begin."""
+        """Return the flag; None when new runs may begin."""
         async with reading(self._engine) as work:
             return await halt_of(work, self._damage)
 
@@ -53,12 +56,12 @@ class Halting:
 
 
 async def halt_of(work: AsyncSession, damage: Damage) -> Halt | None:
-    """The flag, inside somebody else's transaction."""
+    """Return the flag, in the caller's transaction."""
     return _halt(await _flag(work), damage)
 
 
 def _halt(row: OperatorFlag | None, damage: Damage) -> Halt | None:
-    # A damaged flag is still one: it refuses new runs.
+    # A damaged flag still counts: it refuses new runs.
     return damage.decode(row, _read, salvage=_legible)[0] if row else None
 
 

@@ -1,4 +1,7 @@
-"""The ledger of windows. Intent is inserted; states only move forward; a settled row stays settled."""
+"""The ledger of windows.
+
+The intent is inserted, states only move forward, and a settled row stays settled.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,10 @@ _ORDER = {
     LedgerState.UNVERIFIED: 3,
     LedgerState.CLOSED: 4,
 }
-"""Forward: a call that was delayed must not take a row back."""
+"""Order of the states.
+
+A delayed call must not move a row backward.
+"""
 
 
 _KINDS = {
@@ -42,7 +48,7 @@ _KINDS = {
     "pairs": WindowKind.PAIRS,
     "pair": WindowKind.PAIR_FAULT,
 }
-"""What a window's id begins with (`domain/names.py`)."""
+"""Kind of a window, by the prefix of its id (`domain/names.py`)."""
 
 _FAR = datetime(9000, 1, 1, tzinfo=UTC)
 
@@ -56,12 +62,12 @@ class LedgerRows:
 
     @unbroken
     async def intent(self, entry: LedgerEntry) -> None:
-        """Write that a window is about to open. A row that is there stays as it is.
+        """Record that a window will open; an existing row stays.
 
         Raises:
-            HoldfastError: STORE_CONFLICT when the execution has ended; when this run of the window is settled, so that
-                its names are used up; or when it is in the ledger for another execution or under another name at the
-                peer, which nobody would look for.
+            HoldfastError: NOT_FOUND for an unknown execution. STORE_CONFLICT when the execution has ended, when this
+                run of the window is settled (its names are used up), or when the ledger has the window for another
+                execution or kind, or under another name at the peer (nothing would look for that name).
         """
         now = entry.created_at or utc_now()
         row = entry.model_dump() | {"kind": entry.kind.value, "state": entry.state.value}
@@ -89,12 +95,12 @@ class LedgerRows:
 
     @unbroken
     async def update(self, change: LedgerUpdate) -> None:
-        """Move a row forward: intent, open, closing, unverified, settled. A call that would take it back is ignored.
+        """Move a row forward: intent, open, closing, unverified, closed.
 
-        An empty detail leaves that column as it is.
+        A call that would move it backward is ignored. An empty detail leaves that column as it is.
 
         Raises:
-            HoldfastError: NOT_FOUND when the intent was never written.
+            HoldfastError: NOT_FOUND when the intent was never recorded.
         """
         reached = [state.value for state in LedgerState if _ORDER[state] <= _ORDER[change.state]]
         facts: dict[str, Any] = {"state": change.state.value, "updated_at": change.at or utc_now()}
@@ -103,7 +109,7 @@ class LedgerRows:
         open_row = update(Ledger).where(
             col(Ledger.window_id) == change.window_id,
             col(Ledger.run_id) == change.run_id,
-            # A state that is none of ours is damage: whatever is known to be true replaces it.
+            # An unknown state is damage: replace it with the state that is known to be true.
             col(Ledger.state).in_(reached) | col(Ledger.state).not_in(list(LedgerState)),
             col(Ledger.state).not_in(_SETTLED),
         )
@@ -115,11 +121,11 @@ class LedgerRows:
                 )
 
     async def of(self, execution_id: int) -> Rows[LedgerEntry]:
-        """All windows of a run, oldest first; empty for an unknown run."""
+        """Return a run's windows, oldest first; none for an unknown run."""
         return await self._select(col(Ledger.execution_id) == execution_id)
 
     async def unsettled(self) -> Rows[LedgerEntry]:
-        """Everything that is on, or may be, oldest first."""
+        """Return every window that is or may be active, oldest first."""
         return await self._select(col(Ledger.state).is_(None) | col(Ledger.state).not_in(_SETTLED), may_be_on=True)
 
     @unbroken
@@ -131,7 +137,7 @@ class LedgerRows:
 
 
 def entries_in(rows: Iterable[Ledger], damage: Damage, *, may_be_on: bool = False) -> Rows[LedgerEntry]:
-    """Ledger rows as windows; of a damaged one what closing needs."""
+    """Decode ledger rows; of a damaged row, keep what closing needs."""
     return damage.all(rows, _entry, salvage=_salvaged, may_be_on=may_be_on)
 
 
@@ -140,17 +146,19 @@ def _entry(row: Ledger) -> LedgerEntry:
 
 
 def _salvaged(row: Ledger) -> LedgerEntry:
-    """What closing needs of a damaged row: whose window it was, what it held, under which name; the rest is guessed.
+    """Read from a damaged row what closing needs, and guess the rest.
+
+    Closing needs the window's run, the kind of thing it held, and its name at the peer.
 
     Raises:
-        ValueError: not even that is legible; a person has to look.
+        ValueError: when not even that is readable; a person has to look.
     """
     facts = facts_of(row)
     legible = {name: value for name, value in facts.items() if _is_legible(name, value)}
     guessed = {
         "kind": _kind_of(row.window_id, facts["peer_name"]),
         "state": LedgerState.UNVERIFIED,
-        # Never overdue: a window that lives is not disturbed, and one that is gone is abandoned whatever its time.
+        # Never overdue: a live window is left alone, and a dead window counts as abandoned whatever its time.
         "close_by": _FAR,
         "parent_workflow_id": "unreadable",
         "parent_run_id": "unreadable",
@@ -168,7 +176,7 @@ def _is_legible(name: str, value: Any) -> bool:
 
 
 def _kind_of(window_id: str, peer_name: Any) -> WindowKind | None:
-    """What a window holds, by its id, else by the name at the peer."""
+    """Derive a window's kind from its id, else its peer name."""
     kind = _KINDS.get(window_id.split("/", 1)[0])
     if kind is None and isinstance(peer_name, str) and named_fault(peer_name):
         return WindowKind.FAULT

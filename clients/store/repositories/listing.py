@@ -1,4 +1,4 @@
-"""Which runs are listed: a query of runs, narrowed to those that somebody asks for."""
+"""Query for listing runs, narrowed by a filter."""
 
 from __future__ import annotations
 
@@ -17,11 +17,14 @@ NEWEST_FIRST = (
     .join(PlanSnapshot, col(TaskExecution.task_id) == col(PlanSnapshot.id), isouter=True)
     .order_by(col(TaskExecution.created_at).desc(), col(TaskExecution.id).desc())
 )
-"""Every run with its plan's name; the plan's text, which may be long, is not read."""
+"""Query for every run with its plan's name, newest first.
+
+It does not read the plan's text, which may be long.
+"""
 
 
 def narrowed(runs: Select[TaskExecution, str], only: RunFilter) -> Select[TaskExecution, str]:
-    """Those of `NEWEST_FIRST` that a filter lets through."""
+    """Narrow `NEWEST_FIRST` to the runs that match a filter."""
     if only.plan is not None:
         runs = runs.where(col(PlanSnapshot.name) == only.plan)
     if only.namespace is not None:
@@ -40,7 +43,8 @@ def narrowed(runs: Select[TaskExecution, str], only: RunFilter) -> Select[TaskEx
 
 
 def _before(runs: Select[TaskExecution, str], execution_id: int) -> Select[TaskExecution, str]:
-    """Older than a run: pages that begin so stay what they are while new runs come."""
+    """Keep only runs older than a given run."""
+    # A page that starts at a run, not at an offset, stays the same while new runs arrive.
     created, number = col(TaskExecution.created_at), col(TaskExecution.id)
     then = select(created).where(number == execution_id).scalar_subquery()
     return runs.where(or_(created < then, and_(created == then, number < execution_id)))

@@ -1,4 +1,4 @@
-"""The log of a run, as the peers' tables have it."""
+"""The log of a run, in the format of the peers' table."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ _sequence = itertools.count(secrets.randbits(_SEQUENCE_BITS))
 
 
 def new_log_id() -> int:
-    """(epoch milliseconds << 20) | sequence, as the peers make it: sorts by time. Processes begin at random."""
+    """Create a log id as the peers do.
+
+    It is (epoch milliseconds << 20) | sequence. Ids sort by time. Each process starts its sequence at a random number.
+    """
     return (time.time_ns() // 1_000_000 << _SEQUENCE_BITS) | (next(_sequence) % (1 << _SEQUENCE_BITS))
 
 
@@ -38,7 +41,7 @@ class Logs:
 
     @unbroken
     async def add(self, execution_id: int, key: str, level: LogLevel, message: str) -> None:
-        """Append a line. The same key of the same run is one line: the first one stays."""
+        """Append a line; per run and key, the first stays."""
         line = select(TaskExecutionLog).where(
             col(TaskExecutionLog.execution_id) == execution_id, col(TaskExecutionLog.entry_key) == key
         )
@@ -60,7 +63,10 @@ class Logs:
 
     @unbroken
     async def of(self, execution_id: int, since: datetime | None = None) -> Rows[LogEntry]:
-        """A run's log, all of it or from a moment on, in order; empty for an unknown run."""
+        """Return a run's log in order, from `since` if given.
+
+        Empty for an unknown run.
+        """
         lines = (
             select(TaskExecutionLog)
             .where(col(TaskExecutionLog.execution_id) == execution_id)
@@ -73,7 +79,7 @@ class Logs:
 
     @unbroken
     async def newest(self, execution_id: int, limit: int) -> Rows[LogEntry]:
-        """The newest lines of a run's log, in order, at most `limit` of them."""
+        """Return the newest `limit` lines of a run's log, in order."""
         lines = (
             select(TaskExecutionLog)
             .where(col(TaskExecutionLog.execution_id) == execution_id)

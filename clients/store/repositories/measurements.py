@@ -1,4 +1,4 @@
-"""A case's result as a row of `test_result`, and back."""
+"""Conversion of a case's result to a row of `test_result` and back."""
 
 from __future__ import annotations
 
@@ -31,11 +31,14 @@ _COLUMNS = {
     "planned": "planned",
     "seed": "seed",
 }
-"""Column to field of `Measurement`, for those that need no conversion."""
+"""Fields of `Measurement` by column, for those that need no conversion."""
 
 
 def result_row(result: CaseResult) -> dict[str, Any]:
-    """The columns that a result fills; null where nothing was measured. `requests` is null exactly then."""
+    """Return the columns that a result fills; null where nothing was measured.
+
+    `requests` is null exactly when nothing was measured.
+    """
     found = result.measurement
     return {
         "outcome": result.outcome.value,
@@ -54,7 +57,7 @@ def result_row(result: CaseResult) -> dict[str, Any]:
 
 
 def result_of(row: TestResult, index: int, case_id: str, case_type: str) -> CaseResult:
-    """A result with its case."""
+    """Build a result with its case."""
     return CaseResult(
         case_index=index,
         case_id=case_id,
@@ -74,6 +77,6 @@ def _measurement(row: TestResult) -> Measurement | None:
         return None
     facts = {field: getattr(row, column) for column, field in _COLUMNS.items()}
     facts |= {"error_rate": row.err_rate, "response_body": row.response_body}
-    # Null in rows that were written before the column was there.
+    # Null in rows written before these columns existed.
     facts |= {"late_starts": row.late_starts or 0, "control": row.control, "comparison": row.comparison}
     return Measurement.model_validate(facts)

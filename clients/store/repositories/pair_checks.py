@@ -1,4 +1,4 @@
-"""What pairs with two real faults answered."""
+"""Results of pairs with two real faults."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ from domain.traffic.exchange import Measurement
 
 
 class PairChecks:
-    """Repository of verified pairs: one row a pair, and the first one stays. Reading an unknown run is empty."""
+    """Repository of verified pairs: one row per pair, and the first stays.
+
+    Reading an unknown run returns nothing.
+    """
 
     def __init__(self, engine: AsyncEngine, damage: Damage) -> None:
         self._engine = engine
@@ -32,10 +35,12 @@ class PairChecks:
 
     @unbroken
     async def save(self, execution_id: int, pair: CheckedPair) -> None:
-        """Store what came of a pair, unless that is known already; on the disk when this returns.
+        """Store the result of a pair; the first result stays.
+
+        It is on disk when this returns.
 
         Raises:
-            HoldfastError: NOT_FOUND for an unknown run or case index.
+            HoldfastError: NOT_FOUND for an unknown run or case index, STORE_CONFLICT for a run that has ended.
         """
         case = select(col(TestCase.id)).where(
             col(TestCase.execution_id) == execution_id, col(TestCase.case_index) == pair.case_index
@@ -50,7 +55,10 @@ class PairChecks:
 
     @unbroken
     async def of(self, execution_id: int, case_index: int | None = None) -> Rows[CheckedPair]:
-        """Every pair of a run that was verified or could not be, or only that of one case, by case index."""
+        """Return a run's pairs by case index, or one case's pair.
+
+        This includes the pairs that could not be verified.
+        """
         index = col(TestCase.case_index)
         wanted = (
             select(PairCheck, index, col(TestCase.case_id))

@@ -1,7 +1,7 @@
-"""What became of each case.
+"""Results of cases.
 
-A row only ever gains: a measurement replaces a case that was not measured, never the other way; and a measurement that
-was taken back (`invalidate`) stays taken back, whatever a worker that was thought dead still writes.
+Rows only move forward. A measurement replaces a result without one, never the other way round. An invalidated
+measurement (`invalidate`) stays invalid, even if a worker that was presumed dead writes again.
 """
 
 from __future__ import annotations
@@ -29,27 +29,31 @@ from domain.executions.execution import Verdict
 from domain.measuring.load import CaseOutcome
 
 CHUNK = 1000
-"""Rows per transaction of a change in bulk."""
+"""Rows per transaction of a bulk change."""
 
 
 class Results:
-    """Repository of results: one row a case. Reading an unknown run is empty."""
+    """Repository of results: one row per case.
+
+    Reading an unknown run returns nothing. Writing raises STORE_CONFLICT for a run that has ended.
+    """
 
     def __init__(self, engine: AsyncEngine, damage: Damage) -> None:
         self._engine = engine
         self._damage = damage
 
     async def save(self, execution_id: int, result: CaseResult) -> None:
-        """As `save_group`, for one case without samples."""
+        """Store the result of one case without samples, like `save_group`."""
         await self.save_group(execution_id, [result], [])
 
     @unbroken
     async def save_group(
         self, execution_id: int, results: Sequence[CaseResult], samples: Sequence[StoredSamples]
     ) -> None:
-        """Store the results of cases that were measured together, all or none; on the disk when this returns.
+        """Store the results of cases measured together, all or none.
 
-        A result without a measurement never replaces one with it, and nothing replaces a measurement taken back.
+        They are on disk when this returns. A result without a measurement never replaces a result with one, and nothing
+        replaces an invalidated measurement.
 
         Raises:
             HoldfastError: NOT_FOUND for an unknown run or case index.
@@ -66,7 +70,7 @@ class Results:
             await write_samples(work, execution_id, ids, samples)
 
     async def save_unmeasured(self, execution_id: int, results: Iterable[CaseResult]) -> None:
-        """Store the outcome of cases that are not measured, in bulk. What was measured stays.
+        """Store the outcomes of unmeasured cases, in bulk; measurements stay.
 
         Raises:
             HoldfastError: NOT_FOUND for an unknown run or case index.
@@ -89,7 +93,10 @@ class Results:
 
     @unbroken
     async def finished(self, execution_id: int, first: int, end: int) -> dict[int, CaseOutcome]:
-        """Outcome by case index, for the cases with first <= index < end that have a result."""
+        """Return outcomes by case index, for first <= index < end.
+
+        Cases without a result are left out.
+        """
         index = col(TestCase.case_index)
         wanted = (
             select(index, col(TestResult.outcome))
@@ -101,12 +108,15 @@ class Results:
             return dict(self._damage.all(await work.execute(wanted), _outcome, label=_label_of(execution_id)))
 
     async def all(self, execution_id: int) -> Rows[CaseResult]:
-        """Every result of a run, by case index."""
+        """Return every result of a run, by case index."""
         return await self.between(execution_id, 0, None)
 
     @unbroken
     async def between(self, execution_id: int, first: int, end: int | None) -> Rows[CaseResult]:
-        """The results of the cases with first <= index < end; without `end`, up to the last."""
+        """Return the results of the cases with first <= index < end.
+
+        Without `end`, up to the last case.
+        """
         index = col(TestCase.case_index)
         wanted = (
             select(TestResult, index, col(TestCase.case_id), col(TestCase.case_type))
@@ -120,9 +130,9 @@ class Results:
             return self._damage.all(await work.execute(wanted), lambda found: result_of(*found))
 
     async def invalidate(self, execution_id: int, indices: list[int], reason: str) -> None:
-        """Take back what was measured: the outcome is invalid, the numbers stay for whoever wants to know.
+        """Invalidate measurements: set the outcome to invalid, keep the numbers.
 
-        Cases that were not measured keep their outcome and reason.
+        The verdict is removed; the numbers stay for inspection. Unmeasured cases keep their outcome and reason.
 
         Raises:
             HoldfastError: NOT_FOUND when one of the cases has no result.
@@ -131,7 +141,9 @@ class Results:
         await self._change(execution_id, dict.fromkeys(indices, facts))
 
     async def save_verdicts(self, execution_id: int, verdicts: dict[int, tuple[Verdict, str]]) -> None:
-        """Store verdict and reason of measured cases, by case index. Others have no verdict and keep their reason.
+        """Store verdict and reason of measured cases, by case index.
+
+        Other cases get no verdict and keep their reason.
 
         Raises:
             HoldfastError: NOT_FOUND when one of the cases has no result.
@@ -142,7 +154,9 @@ class Results:
         )
 
     async def settle(self, execution_id: int, settled: Mapping[int, Settled]) -> None:
-        """Store what becomes of measured cases, by case index: as `save_verdicts`, or invalid, as `invalidate`.
+        """Settle measured cases, by case index.
+
+        Each either gets a verdict, as in `save_verdicts`, or becomes invalid, as in `invalidate`.
 
         Raises:
             HoldfastError: NOT_FOUND when one of the cases has no result.

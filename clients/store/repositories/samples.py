@@ -1,4 +1,4 @@
-"""Samples of measured cases: written with their results, read when somebody looks closer."""
+"""Samples of measured cases, written with results, read for closer analysis."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ from clients.store.upsert import insert_or_replace
 async def write_samples(
     work: AsyncSession, execution_id: int, case_ids: Mapping[int, int | None], samples: Sequence[StoredSamples]
 ) -> None:
-    """Store samples as part of a transaction; `case_ids` has the row of each case index."""
+    """Store samples in the caller's transaction.
+
+    `case_ids` maps each case index to the id of its row.
+    """
     rows = [
         {
             "execution_id": execution_id,
@@ -37,7 +40,7 @@ async def write_samples(
 
 
 class Samples:
-    """Repository of samples. Reading an unknown run is empty."""
+    """Repository of samples. Reading an unknown run returns nothing."""
 
     def __init__(self, engine: AsyncEngine, damage: Damage) -> None:
         self._engine = engine
@@ -45,7 +48,10 @@ class Samples:
 
     @unbroken
     async def between(self, execution_id: int, first: int, end: int) -> Rows[StoredSamples]:
-        """The samples of the cases with first <= index < end, by case index; a control after its case."""
+        """Return the samples of the cases with first <= index < end.
+
+        They are ordered by case index; a control comes after its case.
+        """
         index = col(TestCase.case_index)
         wanted = (
             select(CaseSamples, index)

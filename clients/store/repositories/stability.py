@@ -1,4 +1,4 @@
-"""How long services took to be stable."""
+"""Repository of how long services took to be stable."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from domain.executions.windows import ServiceStability, StabilityMoment
 
 
 class StabilityRows:
-    """Repository of waits: one row for each service and moment of a run, and the last one stays."""
+    """Repository of waits; per run, moment and service the last stays."""
 
     def __init__(self, engine: AsyncEngine, damage: Damage) -> None:
         self._engine = engine
@@ -28,9 +28,10 @@ class StabilityRows:
 
     @unbroken
     async def save(self, execution_id: int, moment: StabilityMoment, found: Sequence[ServiceStability]) -> None:
-        """Store what the waits of a moment found; a repeated wait replaces the earlier result, as in the run's status.
+        """Store the results of the waits of a moment.
 
-        Nothing is stored for a run that has ended, and nothing is raised: closing must not fail by it.
+        A repeated wait replaces the earlier result, as it does in the run's status. For a run that has ended, nothing
+        is stored and nothing is raised, because closing must not fail here.
         """
         rows = [_row(execution_id, moment, one) for one in found]
         async with writing(self._engine) as work:
@@ -40,7 +41,10 @@ class StabilityRows:
 
     @unbroken
     async def of(self, execution_id: int) -> dict[StabilityMoment, list[ServiceStability]]:
-        """Every wait of a run, in the order in which they were stored; empty for an unknown run."""
+        """Return every wait of a run, in the order of first storage.
+
+        Empty for an unknown run.
+        """
         wanted = (
             select(StabilityRow).where(col(StabilityRow.execution_id) == execution_id).order_by(col(StabilityRow.id))
         )

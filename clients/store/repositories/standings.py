@@ -1,4 +1,7 @@
-"""Where an execution stands, read in one transaction: a permit is not put together from two moments."""
+"""State of an execution for a permit, read in one transaction.
+
+A permit must not combine facts from two moments.
+"""
 
 from __future__ import annotations
 
@@ -17,11 +20,14 @@ from domain.executions.permit_facts import Standing
 from domain.executions.windows import SETTLED, LedgerState, WindowKind
 
 _UNSETTLED = [state.value for state in LedgerState if state not in SETTLED]
-"""By name, so that the index on the state finds the few rows among all those of years."""
+"""The unsettled states, listed so that the index on `state` applies.
+
+It finds the few unsettled rows among years of settled ones.
+"""
 
 
 class Standings:
-    """Reads only. Does not need to understand the plan."""
+    """Read-only repository of standings. It does not need a readable plan."""
 
     def __init__(self, engine: AsyncEngine, damage: Damage) -> None:
         self._engine = engine
@@ -29,7 +35,9 @@ class Standings:
 
     @unbroken
     async def of(self, execution_id: int) -> Standing:
-        """The execution, its unsettled windows, every unsettled lock, and whether everything is halted.
+        """Read an execution, the relevant unsettled windows, and the halt.
+
+        The windows are those of the execution, and every unsettled lock of any execution.
 
         Raises:
             HoldfastError: NOT_FOUND for an unknown execution.

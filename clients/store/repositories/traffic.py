@@ -1,4 +1,4 @@
-"""What was recorded of healthy services, and how they answered while broken."""
+"""Recorded requests to healthy services, and their answers while broken."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ _KEY = ("execution_id", "service_name", "position")
 
 
 class Traffic:
-    """Repository of exchanges. Everything is redacted before it comes here.
+    """Repository of exchanges. Callers redact everything before it is stored here.
 
-    Writing is NOT_FOUND for an unknown run, reading is empty.
+    Writing raises NOT_FOUND for an unknown run and STORE_CONFLICT for a run that has ended. Reading an unknown run
+    returns nothing.
     """
 
     def __init__(self, engine: AsyncEngine, damage: Damage) -> None:
@@ -35,7 +36,7 @@ class Traffic:
 
     @unbroken
     async def save_exchanges(self, execution_id: int, exchanges: list[RecordedExchange]) -> None:
-        """Store recorded requests; a repetition replaces them, by service and position."""
+        """Store recorded requests; a retry replaces them by service and position."""
         rows = [_recorded_row(execution_id, one) for one in exchanges]
         async with writing(self._engine) as work:
             await refuse_ended(work, execution_id)
@@ -43,9 +44,10 @@ class Traffic:
 
     @unbroken
     async def add_exchanges(self, execution_id: int, service: str, exchanges: Sequence[RecordedExchange]) -> None:
-        """Store requests of a service that were met later, in positions after those that it has.
+        """Store requests of a service that were recorded later.
 
-        What is there already, by method and path, stays as it is, so a repetition adds nothing.
+        They get the positions after the existing ones. A request that exists by method and path stays as it is, so a
+        retry adds nothing.
         """
         table = RequestPattern
         there = select(col(table.position), col(table.request_method), col(table.raw_path)).where(
@@ -70,7 +72,10 @@ class Traffic:
 
     @unbroken
     async def recorded_calls(self, execution_id: int) -> Rows[Call]:
-        """The requests that are recorded of all services, without their contents, by service and position."""
+        """Return all services' recorded requests, without their contents.
+
+        They are ordered by service and position.
+        """
         table = RequestPattern
         wanted = (
             select(col(table.service_name), col(table.request_method), col(table.raw_path), col(table.position))
@@ -86,7 +91,7 @@ class Traffic:
 
     @unbroken
     async def exchanges(self, execution_id: int, service: str) -> Rows[RecordedExchange]:
-        """A service's recorded requests, by position."""
+        """Return a service's recorded requests, by position."""
         wanted = (
             select(RequestPattern)
             .where(col(RequestPattern.execution_id) == execution_id, col(RequestPattern.service_name) == service)
@@ -97,7 +102,10 @@ class Traffic:
 
     @unbroken
     async def save_propagation(self, execution_id: int, forwarded: dict[str, bool]) -> None:
-        """Store, by service, whether the marker in the analysis request's baggage reached it; a repetition replaces."""
+        """Store, by service, whether the baggage marker reached it.
+
+        The marker is in the baggage of the analysis request. A retry replaces the rows.
+        """
         rows = [
             {"execution_id": execution_id, "service_name": name, "baggage_forwarded": reached, "created_at": utc_now()}
             for name, reached in forwarded.items()
@@ -108,7 +116,7 @@ class Traffic:
 
     @unbroken
     async def propagation(self, execution_id: int) -> dict[str, bool]:
-        """Whether the marker reached each service, by name."""
+        """Return whether the baggage marker reached each service, by name."""
         wanted = (
             select(RecordedService)
             .where(col(RecordedService.execution_id) == execution_id)
@@ -119,7 +127,10 @@ class Traffic:
 
     @unbroken
     async def save_captured(self, execution_id: int, fault_type: str, answers: list[CapturedAnswer]) -> None:
-        """Store captured failures; a repetition replaces them, by service and position. Those of others stay."""
+        """Store captured failures; a retry replaces them by service and position.
+
+        Failures of other services stay.
+        """
         async with writing(self._engine) as work:
             await refuse_ended(work, execution_id)
             execution = await work.get(TaskExecution, execution_id)
@@ -131,7 +142,7 @@ class Traffic:
 
     @unbroken
     async def captured(self, execution_id: int) -> Rows[CapturedAnswer]:
-        """All captured failures of a run, by service and position."""
+        """Return all captured failures of a run, by service and position."""
         wanted = (
             select(InterceptReplayResult)
             .where(col(InterceptReplayResult.execution_id) == execution_id)

@@ -1,9 +1,11 @@
-"""A transaction is not broken off in its middle.
+"""Protection of transactions from cancellation midway.
 
-A cancel reaches a coroutine at once, but not the thread in which SQLite works, nor a server: what had been asked of
-them is still done. Tried out: a cancel while a transaction waits for its turn leaves it begun, with nobody to end it,
-and every later writer finds the database locked. So a cancel waits until the transaction has ended. That is bounded:
-`engine.BUSY_TIMEOUT_MS` on SQLite, `engine.COMMAND_TIMEOUT_SECONDS` for each statement on PostgreSQL.
+A cancel reaches a coroutine at once, but neither the thread in which SQLite works nor a database server: these still
+complete what they were asked to do. We tried it: a cancel while a transaction waits for its turn leaves the transaction
+open with nothing to end it, and every later writer finds the database locked.
+
+A cancel therefore waits until the transaction has ended. The wait is bounded: `engine.BUSY_TIMEOUT_MS` on SQLite,
+`engine.COMMAND_TIMEOUT_SECONDS` for each statement on PostgreSQL.
 """
 
 from __future__ import annotations
@@ -18,7 +20,10 @@ T = TypeVar("T")
 
 
 def unbroken(transaction: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
-    """Let a cancel of this call take effect only after its transaction, committed or not, has ended."""
+    """Delay a cancel of this call until its transaction has ended.
+
+    The transaction may commit or roll back.
+    """
 
     @wraps(transaction)
     async def call(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -39,5 +44,5 @@ async def _ended(task: asyncio.Task[Any]) -> None:
         except asyncio.CancelledError:
             continue
     if not task.cancelled():
-        # Looked at, or asyncio would complain of it: whoever cancelled does not want to know.
+        # Retrieve the exception, or asyncio logs it as never retrieved. After a cancel nothing needs it.
         task.exception()

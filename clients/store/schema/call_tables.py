@@ -1,4 +1,4 @@
-"""What discovery found: fallback calls, answers of really broken services, and its rounds."""
+"""Tables of discovery: fallback calls, answers of really broken services, and rounds."""
 
 from __future__ import annotations
 
@@ -21,14 +21,17 @@ from clients.store.schema.definition_tables import Row
 
 
 class FallbackCallRow(Row, table=True):
-    """One call that a service received only, or more often, while the services of a case were broken."""
+    """One fallback call of a case.
+
+    The service received it only, or more often, while the services of the case were broken.
+    """
 
     __tablename__ = "fallback_call"
     __table_args__: ClassVar[tuple[Any, ...]] = (UniqueConstraint("execution_id", "call_key"),)
 
     id: int | None = Field(default=None, sa_column=counted_key())
     execution_id: int = Field(sa_column=execution_column())
-    # A hash of case, service, method and path: a path is too long for an index.
+    # A hash of case, service, method and path, because a path may be too long for an index.
     call_key: str = Field(max_length=64)
     case_index: int
     service_name: str = Field(max_length=200)
@@ -43,7 +46,7 @@ class FallbackCallRow(Row, table=True):
 
 
 class RealCaseRow(Row, table=True):
-    """One case that was asked while its services were really broken."""
+    """One case measured while its services were really broken."""
 
     __tablename__ = "real_case"
     __table_args__: ClassVar[tuple[Any, ...]] = (UniqueConstraint("execution_id", "test_case_id"),)

@@ -1,4 +1,4 @@
-"""The kinds of column that the tables are made of: what the two databases would otherwise keep differently."""
+"""Column types and columns that behave the same in SQLite and PostgreSQL."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from sqlalchemy.types import TypeDecorator
 
 
 class Undecodable:
-    """A stored value that is not of its column's kind. No model accepts it, so the row that has it is named."""
+    """A stored value that its column's type cannot decode.
+
+    No model accepts it, so its row is reported as damaged.
+    """
 
     def __init__(self, stored: object) -> None:
         self._stored = stored
@@ -22,10 +25,10 @@ class Undecodable:
 
 
 class _Lenient:
-    """Mixed into a column's type: a value that cannot be decoded spoils itself, and not the reading of all rows."""
+    """Mixin for column types whose undecodable values spoil no other row."""
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any] | None:
-        """Decode one stored value, or yield `Undecodable`."""
+        """Return a decoder that yields `Undecodable` when it fails."""
         decode = super().result_processor(dialect, coltype)  # type: ignore[misc]
         if decode is None:
             return None
@@ -54,48 +57,51 @@ class Binary(_Lenient, TypeDecorator[bytes]):
 
 
 class Hundredths(_Lenient, TypeDecorator[Any]):
-    """A number with two places."""
+    """A number with two decimal places."""
 
     impl = Numeric(5, 2)
     cache_ok = True
 
 
 class UtcDateTime(_Lenient, TypeDecorator[datetime]):
-    """A time zone aware UTC time with microseconds. SQLite stores no zone, so it is put back on reading."""
+    """An aware UTC time with microseconds.
+
+    SQLite stores no time zone, so it is added again on reading.
+    """
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Refuse naive times: nobody knows what they mean."""
+        """Convert to UTC; reject naive times, because their meaning is unknown."""
         if value is not None and value.tzinfo is None:
             raise ValueError("a time without a zone cannot be stored")
         return value.astimezone(UTC) if value else None
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Give UTC back."""
+        """Return the time in UTC."""
         if value is None:
             return None
         return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
 
 
 class AnyText(TypeDecorator[str]):
-    """Text of any length from outside: a body, an address, somebody's words.
+    """Text of any length from outside, such as a body or address.
 
-    NUL (which PostgreSQL refuses) and halves of surrogate pairs (which are no text, yet come out of JSON) are stored
-    as U+FFFD, so that no answer of a peer can stop a run.
+    NUL, which PostgreSQL rejects, and lone surrogates, which are not text but can come out of JSON, are stored as
+    U+FFFD. This way no answer of a peer can stop a run.
     """
 
     impl = Text
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
-        """Replace what is not text."""
+        """Replace characters that cannot be stored as text."""
         return None if value is None else storable(value)
 
 
 def storable(value: str) -> str:
-    """A text as it comes back from a column of `AnyText`."""
+    """Return a text as it would come back from an `AnyText` column."""
     if value.isascii() and "\0" not in value:
         return value
     whole = value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
@@ -103,40 +109,46 @@ def storable(value: str) -> str:
 
 
 def utc_now() -> datetime:
-    """Now, UTC."""
+    """Return the current time in UTC."""
     return datetime.now(UTC)
 
 
 def given_key() -> Column[Any]:
-    """A primary key that is given: a 53-bit id."""
+    """Create a primary key that the application assigns, mostly a 53-bit id."""
     return Column(BigInteger, primary_key=True, autoincrement=False, nullable=False)
 
 
 def counted_key() -> Column[Any]:
-    """A primary key that the database counts up. SQLite does so for nothing but an INTEGER."""
+    """Create a primary key that the database counts up.
+
+    SQLite does this only for INTEGER columns.
+    """
     return Column(BigInteger().with_variant(Integer(), "sqlite"), primary_key=True, autoincrement=True)
 
 
 def execution_column(*, index: bool = False) -> Column[Any]:
-    """The run that a row belongs to. Mostly the first column of a natural key, whose index serves it."""
+    """Create a reference to a row's run.
+
+    It is usually the first column of a natural key, so the key's index covers it.
+    """
     return Column(BigInteger, ForeignKey("task_execution.id", ondelete="CASCADE"), nullable=False, index=index)
 
 
 def plan_column(*, index: bool = False) -> Column[Any]:
-    """The plan that a row belongs to: the peers' task."""
+    """Create a reference to a row's plan (the peers' task)."""
     return Column(BigInteger, ForeignKey("plan_snapshot.id"), nullable=False, index=index)
 
 
 def case_column() -> Column[Any]:
-    """The case that a row belongs to."""
+    """Create a reference to a row's case."""
     return Column(BigInteger, ForeignKey("test_cases.id", ondelete="CASCADE"), nullable=False, index=True)
 
 
 def time_column(*, nullable: bool = False) -> Column[Any]:
-    """A moment, UTC, with microseconds."""
+    """Create a column for a UTC time with microseconds."""
     return Column(UtcDateTime, nullable=nullable)
 
 
 def text_column(*, nullable: bool = False, index: bool = False) -> Column[Any]:
-    """Text without a bound."""
+    """Create a column for text of any length."""
     return Column(AnyText, nullable=nullable, index=index)

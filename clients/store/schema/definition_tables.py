@@ -1,6 +1,6 @@
-"""The tables of what runs are made of, plans and requests, and the base of all tables.
+"""Tables of plans and requests, and the base of all tables.
 
-Both are content-addressed: the same plan, the same request, is stored once, and never changed.
+Plans and requests are content-addressed: the same content is stored once and never changed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,10 @@ from clients.store.schema.columns import AnyJson, given_key, text_column, time_c
 
 
 class Row(SQLModel):
-    """The base of all tables. Constraints have names of ours, so that a later migration can name them."""
+    """Base of all tables.
+
+    It gives constraints fixed names, so that later migrations can refer to them.
+    """
 
     metadata = MetaData(
         naming_convention={
@@ -28,7 +31,7 @@ class Row(SQLModel):
 
 
 class PlanSnapshot(Row, table=True):
-    """A plan as it was run: content-addressed, so the same plan is stored once."""
+    """A plan as it was run, stored once per content."""
 
     __tablename__ = "plan_snapshot"
 
@@ -41,10 +44,10 @@ class PlanSnapshot(Row, table=True):
 
 
 class HttpReqDef(Row, table=True):
-    """A request as it was sent, in the peers' columns; without secrets (`clients/http/request_definitions.py`).
+    """A request as it was sent, without secrets, in the peers' columns.
 
-    `task_execution.req_def_id` has no foreign key: SQLite can add one only by writing that table anew, which would
-    take the rows of every table that refers to it along.
+    See `clients/http/request_definitions.py`. `task_execution.req_def_id` has no foreign key: SQLite can add one only
+    by rewriting that table, which would delete the rows of every table that refers to it.
     """
 
     __tablename__ = "http_req_def"
@@ -63,6 +66,6 @@ class HttpReqDef(Row, table=True):
     created_at: datetime = Field(default_factory=utc_now, sa_column=time_column())
     updated_at: datetime = Field(default_factory=utc_now, sa_column=time_column())
     api_id: int | None = Field(default=None, sa_column=Column(BigInteger))
-    # Ours.
+    # The following columns are ours, not the peers'.
     timeout_us: int = Field(sa_column=Column(BigInteger, nullable=False))
     repeatable: bool

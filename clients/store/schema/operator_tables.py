@@ -1,4 +1,4 @@
-"""What an operator has decided for all runs."""
+"""Table of an operator's decisions for all runs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from clients.store.schema.definition_tables import Row
 
 
 class OperatorFlag(Row, table=True):
-    """A flag that is set. One that was taken back has no row."""
+    """A flag that is set. A cleared flag has no row."""
 
     __tablename__ = "operator_flag"
 

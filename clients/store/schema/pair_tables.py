@@ -1,4 +1,7 @@
-"""What pairs with two real faults answered, beside the results of the pairs that were made of rules."""
+"""Table of pairs with two real faults.
+
+It complements the results of the same pairs measured with rules.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ from clients.store.schema.definition_tables import Row
 
 
 class PairCheck(Row, table=True):
-    """One pair that was to be verified. Null where nothing was compared."""
+    """One pair to be verified; null columns where nothing was compared."""
 
     __tablename__ = "pair_check"
     __table_args__: ClassVar[tuple[Any, ...]] = (UniqueConstraint("execution_id", "test_case_id"),)

@@ -1,4 +1,4 @@
-"""The samples of measured cases."""
+"""Table of the samples of measured cases."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from clients.store.schema.definition_tables import Row
 
 
 class CaseSamples(Row, table=True):
-    """The latencies of one arm. The control of a group stands with the first of its cases."""
+    """The latencies of one arm.
+
+    The control of a group is stored with the first case of the group.
+    """
 
     __tablename__ = "case_samples"
     __table_args__: ClassVar[tuple[Any, ...]] = (UniqueConstraint("execution_id", "test_case_id", "arm"),)

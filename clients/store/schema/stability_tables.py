@@ -1,4 +1,4 @@
-"""How long services took to be stable, each time that a run waited for them."""
+"""Table of how long services took to be stable, for each wait."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from clients.store.schema.definition_tables import Row
 
 
 class StabilityRow(Row, table=True):
-    """What one wait for one service found."""
+    """The result of one wait for one service."""
 
     __tablename__ = "service_stability"
     __table_args__: ClassVar[tuple[Any, ...]] = (UniqueConstraint("execution_id", "moment", "service_name"),)

@@ -1,7 +1,9 @@
-"""The tables. Names and columns of the peers' database where they have one, and beside them what theirs lack.
+"""The tables of the store.
 
-Every table has a natural key, so that a repeated activity leaves one row. Whatever comes from outside is text without
-a bound: PostgreSQL would refuse what is longer, SQLite would not. A change here needs a migration beside 0001.
+Names and columns follow the peers' database where it has them. Tables and columns of our own are added beside these.
+
+Every table has a natural key, so that a repeated activity leaves one row. Text from outside has no length limit,
+because PostgreSQL would reject text over a limit while SQLite would not. A change here needs a new migration.
 """
 
 from __future__ import annotations
@@ -56,7 +58,7 @@ __all__ = [
 
 
 class TaskExecution(Row, table=True):
-    """One run. `status` is the phase."""
+    """One run. `status` holds the phase."""
 
     __tablename__ = "task_execution"
 
@@ -75,7 +77,7 @@ class TaskExecution(Row, table=True):
     error_msg: str | None = Field(default=None, sa_column=text_column(nullable=True))
     created_at: datetime = Field(default_factory=utc_now, sa_column=time_column())
     updated_at: datetime = Field(default_factory=utc_now, sa_column=time_column())
-    # Ours.
+    # The following columns are ours, not the peers'.
     workflow_id: str = Field(sa_column=text_column(index=True))
     run_id: str = Field(max_length=64, unique=True)
     run_status: str = Field(max_length=16)
@@ -89,7 +91,7 @@ class TaskExecution(Row, table=True):
 
 
 class TaskExecutionLog(Row, table=True):
-    """What happened in a run, append-only. Sort by (ts, id)."""
+    """The append-only log of a run. Sort by (ts, id)."""
 
     __tablename__ = "task_execution_log"
     __table_args__: ClassVar[tuple[Any, ...]] = (UniqueConstraint("execution_id", "entry_key"),)
@@ -136,7 +138,10 @@ class BaggageMap(Row, table=True):
 
 
 class RecordedService(Row, table=True):
-    """What the analysis learned about a service beside its requests. It has a row even when nothing was recorded."""
+    """What the analysis learned about a service besides its requests.
+
+    The service has a row even when nothing was recorded.
+    """
 
     __tablename__ = "recorded_service"
     __table_args__: ClassVar[tuple[Any, ...]] = (UniqueConstraint("execution_id", "service_name"),)
@@ -170,7 +175,7 @@ class RequestPattern(Row, table=True):
 
 
 class InterceptReplayResult(Row, table=True):
-    """How a service answered while its fault was active: what its rules are made of."""
+    """A service's answer under its fault; rules are made from it."""
 
     __tablename__ = "intercept_replay_result"
     __table_args__: ClassVar[tuple[Any, ...]] = (UniqueConstraint("execution_id", "service_name", "position"),)
@@ -188,7 +193,7 @@ class InterceptReplayResult(Row, table=True):
     response_headers: dict[str, str] = Field(sa_column=Column(AnyJson, nullable=False))
     response_body: str = Field(sa_column=text_column())
     created_at: datetime = Field(default_factory=utc_now, sa_column=time_column())
-    # Ours. The request itself is not repeated: it is in `request_pattern`.
+    # The following columns are ours. Request headers and body are not repeated here: `request_pattern` has them.
     position: int
     raw_path: str = Field(sa_column=text_column())
     substituted: bool = False
@@ -197,7 +202,10 @@ class InterceptReplayResult(Row, table=True):
 
 
 class TestResult(Row, table=True):
-    """What became of a case. p50, p95, p99 (ms) and err_rate (percent) keep the peers' definition for ever."""
+    """The result of a case.
+
+    p50, p95, p99 (ms) and err_rate (percent) keep the peers' definition for ever.
+    """
 
     __tablename__ = "test_result"
     __table_args__: ClassVar[tuple[Any, ...]] = (UniqueConstraint("execution_id", "test_case_id"),)
@@ -215,7 +223,7 @@ class TestResult(Row, table=True):
     response_code: int | None = None
     response_body: str = Field(default="", sa_column=text_column())
     created_at: datetime = Field(default_factory=utc_now, sa_column=time_column())
-    # Ours: successes only, microseconds. Null where nothing was measured.
+    # The following columns are ours. `success_*` are latencies of successes only. Null where nothing was measured.
     outcome: str = Field(max_length=16)
     reason: str = Field(default="", sa_column=text_column())
     verdict: str | None = Field(default=None, max_length=16)
@@ -237,7 +245,7 @@ class TestResult(Row, table=True):
 
 
 class Ledger(Row, table=True):
-    """One window: what it switched on, and whether that is known to be off."""
+    """One window: what it switched on, and whether it is verified off."""
 
     __tablename__ = "ledger"
     __table_args__: ClassVar[tuple[Any, ...]] = (Index(None, "state"),)
