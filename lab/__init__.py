@@ -1,4 +1,7 @@
-"""The demo system: real services with planted weaknesses, and peers that speak the wire contract, quirks included."""
+"""The demo system: running services with planted weaknesses, and their peers.
+
+The peers speak the wire contract, quirks included.
+"""
 
 from lab.addresses import LabAddresses, LabState, ServiceState
 from lab.journal import Counters, Kind, LogEntry

@@ -1,4 +1,4 @@
-"""Where to find everything in a lab, and what is on in it right now."""
+"""Addresses of everything in a lab, and what is active in it."""
 
 from pydantic import BaseModel, computed_field
 
@@ -7,7 +7,10 @@ from lab.topology import EntryRequest
 
 
 class LabAddresses(BaseModel):
-    """Base URLs (`http://127.0.0.1:<port>`, no slash at the end) of a started lab."""
+    """Base URLs of a started lab.
+
+    Each has the form `http://127.0.0.1:<port>`, without a slash at the end.
+    """
 
     namespace: str
     proxy: str
@@ -17,11 +20,12 @@ class LabAddresses(BaseModel):
     entry: str
     """Base URL of the service that users call."""
     entry_service: str
-    """Its name."""
+    """Name of that service."""
     entry_request: EntryRequest | None = None
-    """What a plan may ask the entry for: its first route, or what the topology says of a real one."""
+    """Request that a plan may send to the entry. It is the entry's first route or, for a real entry, what the topology
+    defines."""
     upstreams: dict[str, str] = {}
-    """The services that are real, with the address behind the lab's."""
+    """The real services, each with the address behind the lab's."""
 
 
 class ServiceState(BaseModel):
@@ -32,11 +36,11 @@ class ServiceState(BaseModel):
     app_up: bool
     ready: bool
     effects: list[str]
-    """Names of the faults that act in it."""
+    """Names of the faults that are active in it."""
 
 
 class LabState(BaseModel):
-    """What is on in the lab right now."""
+    """What is active in the lab right now."""
 
     faults: dict[str, str]
     """Every fault that still exists, with its phase."""
@@ -49,6 +53,6 @@ class LabState(BaseModel):
     @computed_field  # type: ignore[prop-decorator]
     @property
     def clean(self) -> bool:
-        """Whether nothing is on, and every service is as it was at the start."""
+        """Whether nothing is active and every service is unchanged."""
         untouched = all(s.ready and not s.sidecar and s.target_port != SIDECAR_PORT for s in self.services.values())
         return untouched and not (self.faults or self.rules or self.recordings)

@@ -1,4 +1,7 @@
-"""The lab's own endpoint, `/lab`: for tests and the command line, unknown to the peers."""
+"""The lab's own endpoint, `/lab`, for tests and the command line.
+
+The peers do not know it.
+"""
 
 from aiohttp import web
 from pydantic import TypeAdapter
@@ -37,7 +40,7 @@ class Admin:
         self._addresses = addresses
 
     def build_app(self) -> web.Application:
-        """Make the web application."""
+        """Build the web application."""
         app = web.Application(middlewares=[_bad_requests])
         app.add_routes(
             [
@@ -56,7 +59,7 @@ class Admin:
         return app
 
     def state(self) -> LabState:
-        """Look at everything."""
+        """Return what is active in the lab."""
         sessions = self._proxy.sessions.active()
         return LabState(
             faults={blade.name: blade.phase.value for blade in self._faults.blades.all()},

@@ -1,4 +1,7 @@
-"""What a demo service does with a request: its own work, its calls in order, its fallbacks."""
+"""What a demo service does with a request.
+
+It does its own work, makes its calls in order, and uses its fallbacks.
+"""
 
 import asyncio
 import json
@@ -12,18 +15,21 @@ from lab.topology import Call, FailureKind, Route, Service
 
 
 class CallResult(BaseModel):
-    """How one call to another service went. `ok` is false where only a value stands in."""
+    """The result of one call to another service.
+
+    `ok` is false if only a fallback value stands in.
+    """
 
     ok: bool
     value: JsonValue = None
     failure: FailureKind = FailureKind.ANY
-    """What kind of failure it was, if it was one."""
+    """Kind of failure, if the call failed."""
     fatal: bool = False
-    """Whether there is no doing without it."""
+    """Whether the caller cannot do without the answer."""
 
 
 def json_response(body: object, status: int = 200) -> web.Response:
-    """Answer like every service here does."""
+    """Build a JSON answer, like those of every service here."""
     return web.Response(
         body=json.dumps(body, ensure_ascii=False).encode(),
         status=status,
@@ -32,7 +38,7 @@ def json_response(body: object, status: int = 200) -> web.Response:
 
 
 def raw_path(request: web.BaseRequest) -> str:
-    """Give the path as it came over the wire: percent-encoded, without the query."""
+    """Return the path as sent: percent-encoded, without the query."""
     return request.raw_path.partition("?")[0]
 
 
@@ -56,7 +62,7 @@ class App:
         return await self._compose(route, request.headers.get("baggage"))
 
     async def healthy(self) -> bool:
-        """Whether it could answer: a simulated service always can."""
+        """Return whether it could answer: a simulated service always can."""
         return True
 
     async def _compose(self, route: Route, baggage: str | None) -> web.Response:
@@ -101,6 +107,7 @@ class App:
                     return CallResult(ok=False, failure=FailureKind.STATUS)
                 return CallResult(ok=True, value=await response.json(content_type=None))
         except ValueError:
+            # An answer that is no JSON counts like one with an error status.
             return CallResult(ok=False, failure=FailureKind.STATUS)
         except (aiohttp.ClientError, TimeoutError):
             return CallResult(ok=False, failure=FailureKind.NO_ANSWER)

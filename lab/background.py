@@ -9,20 +9,26 @@ _log = logging.getLogger("lab")
 
 
 class Background:
-    """Owns every task the lab starts; none outlives `close`."""
+    """Owns every task that the lab starts.
+
+    No task outlives `close`.
+    """
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def spawn(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
-        """Run something beside the caller."""
+        """Run work concurrently with the caller."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._finished)
         return task
 
     def later(self, delay: float, act: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
-        """Call something once, after a delay; cancel the task to call it off."""
+        """Call `act` once, after a delay.
+
+        Cancel the returned task to prevent the call.
+        """
 
         async def wait() -> None:
             await asyncio.sleep(delay)
@@ -31,7 +37,7 @@ class Background:
         return self.spawn(wait())
 
     async def close(self) -> None:
-        """Cancel everything and wait until it is over."""
+        """Cancel all tasks and wait until they have ended."""
         while self._tasks:
             tasks = list(self._tasks)
             for task in tasks:

@@ -1,4 +1,7 @@
-"""Answers whose bodies are not what HTTP promises: cut off in the middle, or without end."""
+"""Answers whose bodies break the promises of HTTP.
+
+They are cut off in the middle, or never end.
+"""
 
 from contextlib import suppress
 
@@ -7,13 +10,16 @@ from aiohttp import web
 from lab.host import drop
 
 FLOOD = 64 * 1024**2
-"""Bytes of an answer that floods: more than any client should hold, and not so many that a test fills the memory."""
+"""Bytes of a flooding answer. That is more than any client should hold, but too little to fill a test's memory."""
 
 _CHUNK = b" " * 1024**2
 
 
 async def truncated(request: web.Request, answer: web.StreamResponse) -> web.StreamResponse:
-    """The first half of an answer under the length of the whole, and then the end of the connection."""
+    """Send the first half of an answer, then drop the connection.
+
+    The headers give the length of the whole answer.
+    """
     body = answer.body if isinstance(answer, web.Response) and isinstance(answer.body, bytes) else b""
     # An answer without a body has nothing to cut off, so it promises one.
     half = web.StreamResponse(status=answer.status, headers={"Content-Length": str(max(len(body), 2))})
@@ -24,7 +30,10 @@ async def truncated(request: web.Request, answer: web.StreamResponse) -> web.Str
 
 
 async def flooded(request: web.Request) -> web.StreamResponse:
-    """White space, which JSON allows before a value, until the client gives up or `FLOOD` is reached."""
+    """Send white space until the client gives up or `FLOOD` is reached.
+
+    JSON allows white space before a value.
+    """
     answer = web.StreamResponse(headers={"Content-Type": "application/json"})
     await answer.prepare(request)
     with suppress(ConnectionError):

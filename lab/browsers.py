@@ -1,8 +1,9 @@
-"""Keeps web pages out: the lab's own addresses answer programs on this machine, not sites that a browser visits.
+"""Keeps web pages out of the lab.
 
-A page can send requests to 127.0.0.1 (cross-site), or give its own name that address and read the answers as well
-(DNS rebinding). What a browser cannot forge shows both: Host, Origin and Sec-Fetch-Site. JSON alone counts as a body,
-because a page can send nothing else with a form.
+The lab's own addresses serve programs on this machine, not sites that a browser visits. A page could send requests to
+127.0.0.1 (cross-site). It could also point its own host name at that address, and then read the answers as well (DNS
+rebinding). The headers Host, Origin and Sec-Fetch-Site reveal both, and a page cannot forge them. Only JSON is accepted
+as a body, because a page's form cannot send it.
 """
 
 from __future__ import annotations
@@ -15,12 +16,16 @@ from lab.envelope import Handler, failure
 
 _HERE = ("127.0.0.1", "localhost", "::1")
 _NOT_ACROSS = ("same-origin", "none")
-"""What a browser says of a request that no other site has caused: by a page of ours, or by its address bar."""
+"""Values of Sec-Fetch-Site for requests that no other site caused. They come from a page of ours or from the address
+bar."""
 
 
 @web.middleware
 async def only_programs(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Refuse what a web page can send; nothing has been read of it, counted or done."""
+    """Refuse what a web page can send.
+
+    A refused request has no effect: it is neither read nor counted.
+    """
     why = _from_elsewhere(request)
     if why:
         return failure("403", f"refused: {why}", 403)
@@ -30,7 +35,10 @@ async def only_programs(request: web.Request, handler: Handler) -> web.StreamRes
 
 
 def _from_elsewhere(request: web.Request) -> str:
-    """What shows that a request was meant for, or comes from, another site; empty when nothing does."""
+    """Explain why a request concerns another site; empty if it does not.
+
+    It may have been meant for another site, or come from one.
+    """
     hosts = request.headers.getall(hdrs.HOST, [])
     if len(hosts) != 1 or _name_in(hosts[0]) not in _HERE:
         return "Host must be this machine's own name, 127.0.0.1 or localhost"
@@ -42,10 +50,13 @@ def _from_elsewhere(request: web.Request) -> str:
 
 
 def _name_in(host: str) -> str:
-    """The name in a Host header, without its port; empty when it cannot be read."""
+    """Return the name in a Host header, without its port.
+
+    Empty if the header cannot be read.
+    """
     try:
         parts = urlsplit(f"//{host}")
     except ValueError:
         return ""
-    # What is more than a name and a port names somebody else, or nobody.
+    # Anything beyond a name and a port names another host, or none.
     return (parts.hostname or "") if parts.netloc == host and "@" not in host else ""

@@ -1,4 +1,4 @@
-"""All services of one lab: they are started, found and stopped here."""
+"""All services of one lab: started, found and stopped here."""
 
 import asyncio
 
@@ -15,11 +15,14 @@ from lab.upstream import Upstream
 
 
 class UnknownServiceError(Exception):
-    """No such service in this cluster, or no such namespace."""
+    """The cluster has no such service, or no such namespace."""
 
 
 class Cluster:
-    """The system under test. Shares nothing with the peers but what Kubernetes would show them."""
+    """The system under test.
+
+    It shares nothing with the peers but what Kubernetes would show them.
+    """
 
     def __init__(self, topology: Topology, settings: LabSettings) -> None:
         self.topology = topology
@@ -42,7 +45,7 @@ class Cluster:
 
     @property
     def namespace(self) -> str:
-        """The only namespace here."""
+        """The only namespace of the cluster."""
         return self.topology.namespace
 
     @property
@@ -53,13 +56,17 @@ class Cluster:
         return self._session
 
     def host(self, service: str, namespace: str) -> Host:
-        """Find a service."""
+        """Find a service.
+
+        Raises:
+            UnknownServiceError: there is no such service or namespace.
+        """
         if namespace != self.namespace or service not in self.hosts:
             raise UnknownServiceError(f"Service not found: {service} in namespace {namespace}")
         return self.hosts[service]
 
     def address_of(self, service: str) -> str:
-        """The Service address of a service, as a base URL."""
+        """Return the Service address of a service, as a base URL."""
         return self._listeners[service].url
 
     async def start(self, ports: PortChoice) -> None:
@@ -80,7 +87,10 @@ class Cluster:
         return self._upstreams[service.name]
 
     async def not_answering(self) -> dict[str, str]:
-        """The real services that are not ready, and what each of them was asked."""
+        """Return the real services that are not ready.
+
+        Each comes with the health URL that was requested.
+        """
         ready = await asyncio.gather(*(upstream.healthy() for upstream in self._upstreams.values()))
         return {
             name: upstream.health_url
@@ -89,7 +99,7 @@ class Cluster:
         }
 
     async def stop(self) -> None:
-        """End all tasks, close all sockets."""
+        """End all tasks and close all sockets."""
         await self.background.close()
         for listener in self._listeners.values():
             await listener.close()

@@ -1,4 +1,7 @@
-"""The peers' response envelope: null members are left out, and a path or method nobody knows is a 500."""
+"""The peers' response envelope.
+
+Null members are left out. An unknown path or method is a 500.
+"""
 
 import json
 import logging
@@ -16,13 +19,19 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class WireModel(BaseModel):
-    """Data of a peer's answer: camelCase on the wire unless a field says otherwise; nulls inside data are sent."""
+    """Data of a peer's answer.
+
+    Names are camelCase on the wire unless a field defines another one. Nulls inside data are sent.
+    """
 
     model_config = {"alias_generator": to_camel, "populate_by_name": True}
 
 
 class BadRequestError(Exception):
-    """Unreadable JSON or a failed validation: the one error that every API reports as 400."""
+    """The body is unreadable JSON, or fails validation.
+
+    This is the only error that every API reports as 400.
+    """
 
 
 M = TypeVar("M", bound=BaseModel)
@@ -39,7 +48,10 @@ def success(data: object = None) -> web.Response:
 
 
 def failure(code: str, message: str, status: int = 200) -> web.Response:
-    """Answer with an error envelope, by default with HTTP 200 as the proxy's controllers do."""
+    """Answer with an error envelope.
+
+    The default is HTTP 200, as in the proxy's controllers.
+    """
     return plain({"success": False, "error": {"code": code, "message": message}}, status)
 
 
@@ -53,7 +65,7 @@ async def read_model(request: web.Request, model: type[M]) -> M:
 
 
 def catch_all(internal_code: str) -> Middleware:
-    """Make the middleware that turns every error into the peers' envelope."""
+    """Build the middleware that turns every error into the peers' envelope."""
 
     @web.middleware
     async def errors_to_envelope(request: web.Request, handler: Handler) -> web.StreamResponse:

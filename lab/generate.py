@@ -1,4 +1,7 @@
-"""Systems made up by shape, size and seed: the same three always give the same system."""
+"""Systems generated from shape, size and seed.
+
+The same three always give the same system.
+"""
 
 import random
 import re
@@ -10,10 +13,11 @@ from lab.planting import CLASSIC, Draft, Planted, Weakness, plant
 from lab.topology import Topology
 
 FEWEST, MOST = 5, 200
-"""Services that a generated system can have, the entry among them."""
+"""Services that a generated system can have, including the entry."""
 
 _FIRST_PORT = 19000
-"""Below the ports that operating systems give to clients, so that these are usually free."""
+"""First port of a generated system. It is below the ports that operating systems give to clients, so the ports from
+here on are usually free."""
 
 
 class Generated(NamedTuple):
@@ -24,7 +28,11 @@ class Generated(NamedTuple):
 
 
 def parse_shape(text: str) -> tuple[Shape, int]:
-    """Read `layered:20`; ValueError says what is wrong with anything else."""
+    """Read a shape and a size, such as `layered:20`.
+
+    Raises:
+        ValueError: the text has another form; the message explains it.
+    """
     match = re.fullmatch(r"([a-z]+):([0-9]{1,4})", text)
     if match is None or match[1] not in [shape.value for shape in Shape]:
         raise ValueError(f"{text!r}: write a shape and a number of services, like layered:20; {_shapes()}")
@@ -32,7 +40,11 @@ def parse_shape(text: str) -> tuple[Shape, int]:
 
 
 def parse_kinds(text: str) -> frozenset[Weakness]:
-    """Read `fallback_path,exception`, or `all`; ValueError says what is wrong with anything else."""
+    """Read kinds of weaknesses, such as `fallback_path,exception`, or `all`.
+
+    Raises:
+        ValueError: a kind is unknown; the message explains it.
+    """
     if text == "all":
         return frozenset(Weakness)
     try:
@@ -45,20 +57,20 @@ def parse_kinds(text: str) -> frozenset[Weakness]:
 def generate_topology(
     shape: Shape, services: int, seed: int, *, weaknesses: int = 3, kinds: Collection[Weakness] = CLASSIC
 ) -> Generated:
-    """Make a system.
+    """Generate a system.
 
-    Up to so many weaknesses are planted; a small system, or a chain, has no room for many. Nothing else in it is weak:
-    every other failure alone, or with one more, leaves the entry able to answer in time.
+    At most `weaknesses` weaknesses are planted. A small system, or a chain, has no room for many. Nothing else in it is
+    weak: after every other failure, alone or together with one more, the entry can still answer in time.
 
     Raises:
-        ValueError: so few or so many services are not possible.
+        ValueError: the number of services is out of bounds.
     """
     if not FEWEST <= services <= MOST:
         raise ValueError(f"{services} services: a generated system has {FEWEST} to {MOST}")
     chance = random.Random(f"{shape.value}:{services}:{seed}")  # noqa: S311 - repeatable, not secret
     graph = draw(shape, services, chance)
     names = ["entry", *(f"s{number:03d}" for number in range(1, services))]
-    # One pause must stand out from what so many calls take one after the other, even on a busy machine.
+    # One pause must stand out from the time that all these calls take in sequence, even on a busy machine.
     draft = Draft(graph, names, backoff=round(0.6 + services / 100, 1))
     planted = plant(draft, weaknesses, chance, kinds)
     topology = {
@@ -97,7 +109,7 @@ def _call(draft: Draft, caller: int, called: int, *, path: str) -> dict[str, Any
     special = draft.special.get((caller, called), {})
     decided = special.keys() & {"required", "fallback_service", "fallbacks"}
     fallback = {} if decided else {"fallback": {"source": "fallback"}}
-    # No call is given up before all that are behind it have answered: a timeout would be a weakness nobody planted.
+    # A call must not time out before everything behind it has answered, or the timeout would be an unplanned weakness.
     return {"service": draft.names[called], "path": path, "timeout": 30.0, **fallback, **special}
 
 

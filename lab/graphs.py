@@ -1,4 +1,7 @@
-"""Call graphs by shape and chance: who calls whom, as numbers. Number 0 is the entry."""
+"""Random call graphs of a given shape.
+
+Services are numbers, and number 0 is the entry.
+"""
 
 import math
 import random
@@ -8,38 +11,42 @@ from typing import NamedTuple
 
 
 class Shape(StrEnum):
-    """How the services of a generated system hang together."""
+    """How the services of a generated system are connected."""
 
     CHAIN = "chain"
-    """Each calls the next one."""
+    """Each service calls the next one."""
     TREE = "tree"
-    """Each is called by one other, which calls up to three."""
+    """Each service has one caller, and calls up to three others. The entry calls up to eight."""
     STAR = "star"
-    """The entry calls all others, which call nobody."""
+    """The entry calls all others, which make no calls."""
     LAYERED = "layered"
-    """Layers; each service is called by one to three of the layer above."""
+    """Services form layers. Each is called by one to three services of the layer above."""
 
 
 class Graph(NamedTuple):
-    """Who calls whom. Every caller has a lower number than whom it calls, so no request goes round in circles."""
+    """Which service calls which.
+
+    Every caller has a lower number than the services it calls, so no request goes round in circles.
+    """
 
     parents: tuple[int, ...]
-    """The main caller of services 1, 2, 3 ..., through whom the request of a user reaches each of them once."""
+    """The main caller of services 1, 2, 3 ... Through it, a user's request reaches each of them once."""
     also: tuple[tuple[int, int], ...] = ()
-    """Further calls (caller, called), answered without calls in turn: else the requests would double in each layer."""
+    """Further calls (caller, called). They are answered without further calls, because requests would otherwise double
+    in each layer."""
 
     @property
     def size(self) -> int:
-        """How many services there are."""
+        """The number of services."""
         return len(self.parents) + 1
 
     def children(self, number: int) -> list[int]:
-        """Whom a service calls as the main caller."""
+        """Return the services whose main caller is this one."""
         return [child for child, parent in enumerate(self.parents, start=1) if parent == number]
 
 
 def draw(shape: Shape, services: int, chance: random.Random) -> Graph:
-    """Make a graph of so many services."""
+    """Draw a graph with this number of services."""
     return _DRAWN[shape](services, chance)
 
 
@@ -76,7 +83,10 @@ def _layered(services: int, chance: random.Random) -> Graph:
 
 
 def _branches(services: int) -> int:
-    """How many services the entry calls: enough for some planted pairs, few enough for some depth."""
+    """Return how many services the entry calls.
+
+    They are enough for some planted pairs, and few enough for some depth.
+    """
     return min(max(services // 3, 2), 8)
 
 

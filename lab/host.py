@@ -1,4 +1,7 @@
-"""One service as the cluster runs it: the Service address, the pod behind it, its sidecar, and the faults in it."""
+"""One service as the cluster runs it.
+
+It has a Service address, a pod behind it, a sidecar, and faults in it.
+"""
 
 import asyncio
 import time
@@ -19,7 +22,7 @@ from lab.sockets import Listener
 from lab.upstream import readable
 
 HEALTH_PATH = "/health"
-"""Readiness, as the cluster sees it: the host's own answer on every service, never recorded."""
+"""Readiness as the cluster sees it. On every service it is answered by the host itself, and never recorded."""
 
 UPSTREAM_ERROR = (
     "upstream connect error or disconnect/reset before headers. retried and the latest reset reason: "
@@ -39,7 +42,7 @@ class EffectKind(StrEnum):
 
 
 class Effect(BaseModel):
-    """One fault's effect on one service."""
+    """The effect of one fault on one service."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -55,13 +58,16 @@ class Effect(BaseModel):
 
 
 async def hang(request: web.BaseRequest, limit: float) -> web.Response:
-    """Give no answer until the client gives up, or the limit is reached: then drop the connection."""
+    """Give no answer until the client gives up.
+
+    At the limit, in seconds, the connection is dropped.
+    """
     await until_given_up(request, limit)
     return drop(request)
 
 
 async def until_given_up(request: web.BaseRequest, limit: float) -> None:
-    """Wait until the client gives up, or the limit is reached."""
+    """Wait until the client gives up, or until the limit in seconds."""
     deadline = time.monotonic() + limit
     # Polled, because the framework has no event for a client that goes away.
     while _connected(request) and time.monotonic() < deadline:  # noqa: ASYNC110
@@ -73,26 +79,32 @@ def _connected(request: web.BaseRequest) -> bool:
 
 
 def drop(request: web.BaseRequest) -> web.Response:
-    """Cut the connection; the response exists only because the framework wants one."""
+    """Cut the connection.
+
+    The returned response exists only because the framework needs one.
+    """
     if request.transport is not None:
         request.transport.abort()
     return web.Response(status=504)
 
 
 class Backend(Protocol):
-    """What answers in the pod: a simulated service, or the way to a real one."""
+    """What answers in the pod: a simulated service, or a real one."""
 
     async def answer(self, request: web.BaseRequest) -> web.Response:
         """Answer a business request."""
         ...
 
     async def healthy(self) -> bool:
-        """Whether it could."""
+        """Return whether it could answer."""
         ...
 
 
 class Host:
-    """One service on one address. After each change `_sync` makes the socket agree with what should be listening."""
+    """One service on one address.
+
+    After each change, `_sync` makes the socket agree with what should be listening.
+    """
 
     def __init__(
         self, name: str, *, is_entry: bool, settings: LabSettings, journal: Journal, background: Background
@@ -111,7 +123,7 @@ class Host:
         self._listener: Listener | None = None
 
     async def start(self, app: Backend, listener: Listener) -> None:
-        """Begin to serve."""
+        """Start to serve."""
         self._app, self._listener = app, listener
         await self._sync()
 
@@ -128,22 +140,31 @@ class Host:
 
     @property
     def ready(self) -> bool:
-        """Whether the rollout is over, with the sidecar that it was for, and everything in the pods runs."""
+        """Whether the service's pods are ready.
+
+        The rollout must be over, with the current sidecar, and everything in the pods must run.
+        """
         settled = time.monotonic() >= self._ready_at and self._live is self.sidecar
         return settled and self.app_up and not (self.sidecar is not None and self.sidecar.broken)
 
     def begin_rollout(self) -> None:
-        """Replace the pods: business traffic goes on, readiness is lost for a while."""
+        """Replace the pods.
+
+        Business traffic goes on. Readiness is lost for a while.
+        """
         self._ready_at = time.monotonic() + self._settings.rollout
 
     async def inject(self, sidecar: Sidecar) -> None:
-        """Put a sidecar into the pods, or another one in its place; it takes traffic when the new pods do."""
+        """Put a sidecar into the pods, replacing any other one.
+
+        It takes traffic as soon as the new pods do.
+        """
         self.sidecar = sidecar
         self.begin_rollout()
         self._background.later(self._settings.rollout, partial(self._activate, sidecar))
 
     async def remove_sidecar(self) -> None:
-        """Take out whatever sidecar there is."""
+        """Remove any sidecar."""
         if self.sidecar is not None:
             self.begin_rollout()
         self.sidecar = self._live = None
@@ -155,14 +176,17 @@ class Host:
         await self._sync()
 
     async def apply(self, fault: str, effect: Effect) -> None:
-        """Let a fault act."""
+        """Apply a fault's effect."""
         self.effects[fault] = effect
         await self._sync()
         if effect.restarts:
             self._background.later(self._settings.restart_time, partial(self.lift, fault))
 
     async def lift(self, fault: str, *, rollout: bool = True) -> None:
-        """End a fault's effect; what had to be started again needs a rollout to be ready."""
+        """End a fault's effect.
+
+        What had to be started again is ready only after a rollout.
+        """
         effect = self.effects.pop(fault, None)
         if rollout and effect is not None and (effect.restarts or effect.kind is EffectKind.REMOVED):
             self.begin_rollout()
@@ -177,13 +201,16 @@ class Host:
         return await self._serve(request)
 
     async def handle_in_pod(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Serve one request that came to the app's own port: past the sidecar, but not past a fault."""
+        """Serve one request that came to the app's own port.
+
+        Such a request bypasses the sidecar, but not the faults.
+        """
         if await self._lost(request) or not self.app_up:
             return drop(request)
         return await self._serve(request)
 
     async def _lost(self, request: web.BaseRequest) -> bool:
-        """Let the network faults act on a request; whether it got lost."""
+        """Apply the network faults to a request; True if it got lost."""
         effects = list(self.effects.values())
         if any(effect.kind is EffectKind.LOSS for effect in effects):
             await until_given_up(request, self._settings.hang_limit)
@@ -205,7 +232,7 @@ class Host:
             return rule.response()
         began = time.monotonic()
         body = await request.read()
-        # With 15006 as its application port the sidecar forwards to itself until it gives up.
+        # With 15006 as its application port, the sidecar forwards to itself until it gives up.
         reachable = self.app_up and sidecar.app_port != SIDECAR_PORT
         response = await self._serve(request) if reachable else web.Response(status=503, text=UPSTREAM_ERROR)
         if sidecar.recorder is not None and path != HEALTH_PATH and sidecar.recorder.wants(request.method, path):
@@ -243,7 +270,8 @@ class Host:
             return self.app_up
         if any(effect.kind is EffectKind.REMOVED and effect.sidecar for effect in self.effects.values()):
             return False
-        # Left at 15006 without a sidecar the Service leads nowhere; with one on its way the old pods still serve.
+        # With targetPort 15006 and no sidecar, the Service leads nowhere. While a new sidecar is rolled out, the old
+        # pods still serve.
         return self._live is not None or (self.sidecar is not None and self.app_up)
 
 

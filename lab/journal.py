@@ -1,4 +1,4 @@
-"""What the lab remembers about what happened to it: the log of everything that was ever on, and counters."""
+"""The lab's memory: counters, and a log of everything ever active."""
 
 import time
 from collections import Counter
@@ -29,7 +29,10 @@ class Moment(BaseModel):
 
 
 class LogEntry(BaseModel):
-    """One thing that was on in one service, from when to when, and why it ended."""
+    """Something that was active in one service.
+
+    It has a start, an end, and the reason for the end.
+    """
 
     kind: Kind
     service: str
@@ -40,7 +43,10 @@ class LogEntry(BaseModel):
 
 
 class ServiceCounters(BaseModel):
-    """What one service saw. Requests are those its app received, by `METHOD path`; health probes are not counted."""
+    """What one service saw.
+
+    Requests are those its app received, by `METHOD path`. Health probes are not counted.
+    """
 
     requests: Counter[str] = Counter()
     intercepted: int = 0
@@ -51,16 +57,16 @@ class Counters(BaseModel):
 
     services: dict[str, ServiceCounters]
     entry_baggage: Counter[str] = Counter()
-    """Requests at the entry, intercepted or not, by their baggage header ("" without one)."""
+    """Requests at the entry, intercepted or not, by baggage header ("" without one)."""
     executes: Counter[str] = Counter()
-    """Calls of the fault service's `execute` that reached it, by fault name."""
+    """Calls of `execute` that reached the fault service, by fault name."""
     upserts: int = 0
     replays: Counter[str] = Counter()
     """Replay calls that reached the proxy, by service."""
 
 
 class Journal:
-    """The one place where the lab's parts write down what they did."""
+    """The one place where the lab's parts record what they did."""
 
     def __init__(self, services: list[str]) -> None:
         self._services = services
@@ -73,11 +79,14 @@ class Journal:
         self.counters = Counters(services={name: ServiceCounters() for name in self._services})
 
     def switched_on(self, kind: Kind, service: str, name: str) -> None:
-        """Note that something is on from now."""
+        """Record that something is active from now on."""
         self.log.append(LogEntry(kind=kind, service=service, name=name, on_at=Moment.now()))
 
     def switched_off(self, kind: Kind, service: str, name: str, reason: str) -> None:
-        """Note that it is off again; the first reason stands."""
+        """Record that it is off again.
+
+        The first reason counts.
+        """
         for entry in self.log:
             if (entry.kind, entry.service, entry.name, entry.off_at) == (kind, service, name, None):
                 entry.off_at, entry.reason = Moment.now(), reason

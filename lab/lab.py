@@ -1,4 +1,7 @@
-"""One lab: the demo system, its traffic proxy, its fault service and the admin endpoint, in one event loop."""
+"""One lab: demo system, traffic proxy, fault service and admin endpoint.
+
+All of them share one event loop.
+"""
 
 import socket
 from collections import Counter
@@ -23,9 +26,10 @@ from lab.truth import Broken, RealOutcome, truth
 
 
 class Lab:
-    """Start it with `async with Lab(topology) as lab:`, or with `await lab.start()` and, always, `await lab.stop()`.
+    """One lab, which runs from `start` to `stop`.
 
-    Everything listens on 127.0.0.1 and nothing survives `stop`. A lab is started once; make a new one to start again.
+    Use `async with Lab(topology) as lab:`, or `await lab.start()` and, always, `await lab.stop()`. Everything listens
+    on 127.0.0.1 and nothing survives `stop`. A lab is started only once; create a new one to start again.
     """
 
     def __init__(
@@ -48,23 +52,39 @@ class Lab:
 
     @property
     def addresses(self) -> LabAddresses:
-        """Where everything is. Known once the lab is started."""
+        """Addresses of everything in the lab.
+
+        Known once the lab is started.
+
+        Raises:
+            RuntimeError: the lab is not started.
+        """
         if self._addresses is None:
             raise RuntimeError("the lab is not started: its addresses are not known yet")
         return self._addresses
 
     def state(self) -> LabState:
-        """What is on right now: the same as `GET /lab/state`."""
+        """Return what is active right now: the same as `GET /lab/state`.
+
+        Raises:
+            RuntimeError: the lab is not started.
+        """
         if self._admin is None:
             raise RuntimeError("the lab is not started")
         return self._admin.state()
 
     async def not_answering(self) -> dict[str, str]:
-        """The real services that do not answer, or only with errors, and what each of them was asked."""
+        """Return the real services that do not answer, or only with errors.
+
+        Each comes with the health URL that was requested.
+        """
         return await self._cluster.not_answering()
 
     async def truth(self, broken: Mapping[str, Broken]) -> RealOutcome:
-        """What the entry really answers while these services are really broken. Nothing else may be on meanwhile."""
+        """Return the entry's answer while these services are really broken.
+
+        Nothing else may be active meanwhile.
+        """
         return await truth(self._cluster, broken)
 
     def misbehave(self, misbehaviour: Misbehaviour) -> None:
@@ -73,21 +93,30 @@ class Lab:
 
     @property
     def calls(self) -> Counter[str]:
-        """Calls that reached proxy and fault service since the last misbehaviour was set, by endpoint."""
+        """Calls that reached the proxy and the fault service, by endpoint.
+
+        Counted since the last misbehaviour was set.
+        """
         return self._mischief.calls
 
     @property
     def counters(self) -> Counters:
-        """What was counted so far: the same as `GET /lab/counters`."""
+        """The counts so far: the same as `GET /lab/counters`."""
         return self._cluster.journal.counters
 
     def restart(self) -> None:
-        """Let both peers forget what they keep in memory only: the same as `POST /lab/restart/...` for each."""
+        """Let both peers lose what they keep only in memory.
+
+        The same as `POST /lab/restart/...` for each of them.
+        """
         self._proxy.restart()
         self._faults.restart()
 
     async def end_all(self, reason: str) -> int:
-        """End everything that is on, as a time limit that fires early or somebody else would; how many things."""
+        """End every active fault and session, and return their number.
+
+        This simulates a time limit that fires early, or another user.
+        """
         faults, sessions = self._faults.blades.all(), self._proxy.sessions.active()
         for fault in faults:
             self._faults.blades.delete(fault.name, reason)
@@ -96,7 +125,10 @@ class Lab:
         return len(faults) + len(sessions)
 
     async def start(self) -> LabAddresses:
-        """Open every socket and answer with the addresses. Whatever was opened is closed again if this fails."""
+        """Open every socket and return the addresses.
+
+        If this fails, everything that was opened is closed again.
+        """
         try:
             return await self._start()
         except BaseException:
@@ -104,7 +136,7 @@ class Lab:
             raise
 
     async def stop(self) -> None:
-        """Close everything; harmless when repeated."""
+        """Close everything; harmless if repeated."""
         while self._runners:
             await self._runners.pop().cleanup()
         await self._cluster.stop()
@@ -125,7 +157,7 @@ class Lab:
         preferred = self.topology.ports
         proxy = await self._serve(self._proxy.build_app(), preferred.proxy)
         faults = await self._serve(self._faults.build_app(), preferred.faults)
-        # The admin endpoint tells its own address too, so its socket is bound before its application exists.
+        # The admin endpoint also returns its own address, so its socket is bound before its application exists.
         admin_socket = bind(preferred.admin, self._ports)
         self._addresses = LabAddresses(
             namespace=self.topology.namespace,
@@ -148,7 +180,7 @@ class Lab:
         return f"http://{HOST}:{sock.getsockname()[1]}"
 
     async def _run(self, app: web.Application, sock: socket.socket) -> None:
-        # Here, where every endpoint of the lab's own passes: a new one cannot be without it.
+        # Every endpoint of the lab is started here, so none can be added without this check.
         app.middlewares.insert(0, only_programs)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await runner.setup()

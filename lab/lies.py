@@ -1,4 +1,4 @@
-"""Answers that claim success where nothing was done."""
+"""Answers that claim success although nothing was done."""
 
 import json
 import secrets

@@ -1,4 +1,7 @@
-"""Makes the peers misbehave on demand: one middleware around the proxy and the fault service."""
+"""Makes the peers misbehave on demand.
+
+One middleware is around both the proxy and the fault service.
+"""
 
 import asyncio
 from collections import Counter
@@ -20,9 +23,9 @@ class Action(StrEnum):
     ACT_THEN_DROP = "act_then_drop"
     ACT_THEN_500 = "act_then_500"
     ACT_THEN_TRUNCATE = "act_then_truncate"
-    """Half of the real answer, and the end of the connection."""
+    """Act, send half of the real answer, then drop the connection."""
     ACT_THEN_FLOOD = "act_then_flood"
-    """A body without end, as far as anybody reads it (`broken_answers.FLOOD`)."""
+    """Act, then answer with a practically endless body (`broken_answers.FLOOD` bytes)."""
     REFUSE_500 = "refuse_500"
     HANG = "hang"
     LIE = "lie"
@@ -40,28 +43,29 @@ class Instruction(BaseModel):
     endpoint: Endpoint
     action: Action
     nth: int | None = Field(default=None, ge=1)
-    """Which call since the instruction was given, counted over the calls that `contains` admits; null: every one."""
+    """The only call to misbehave on, counted from 1. Only calls that `contains` matches count, from when the
+    instruction was set. Null: every call."""
     contains: str | None = None
-    """Only calls whose path, query or body contain this."""
+    """Affects only calls whose path, query or body contain this text."""
     seconds: float = Field(default=1, ge=0)
-    """For `slow`: how long to wait before acting."""
+    """For `slow`: seconds to wait before acting."""
     status: int = Field(default=200, ge=200, le=599)
     body: JsonValue = None
-    """For `replace`: the answer; nothing is done."""
+    """For `replace`: the answer. Nothing is done."""
 
 
 class Misbehaviour(BaseModel):
-    """Everything that is to go wrong. The default is nothing."""
+    """Everything that is to go wrong; nothing by default."""
 
     model_config = ConfigDict(extra="forbid")
 
     instructions: list[Instruction] = []
     analysis_fails: str | None = None
-    """Each analysis ends FAILED with this message, its recordings still on."""
+    """Message with which each analysis ends FAILED, leaving its recordings active."""
     analysis_stalls: bool = False
-    """Each analysis stays in COLLECTING_DATA for ever, its recordings on."""
+    """Whether each analysis stays in COLLECTING_DATA for ever, with its recordings active."""
     analysis_no_patterns_for: list[str] = []
-    """Analysis finds nothing in these services."""
+    """Services in which analysis finds nothing."""
 
 
 class Mischief:
@@ -75,14 +79,14 @@ class Mischief:
         self._hang_limit = hang_limit
 
     def set(self, wanted: Misbehaviour) -> None:
-        """Replace the current misbehaviour; counting starts again."""
+        """Replace the current misbehaviour, and restart the counts."""
         self.current = wanted
         self.calls.clear()
         self._seen = [0] * len(wanted.instructions)
 
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Act out the first instruction that is due for this call."""
+        """Carry out the first instruction that applies to this call."""
         self.calls[str(request.match_info.route.name)] += 1
         instruction = await self._due(request)
         if instruction is None:

@@ -1,4 +1,7 @@
-"""Names of the peers' endpoints, as misbehaviour addresses them. Each is the name of a route."""
+"""Names of the peers' endpoints, as used by misbehaviour.
+
+Each is also the name of a route.
+"""
 
 from enum import StrEnum
 
@@ -30,4 +33,4 @@ class Endpoint(StrEnum):
 
 
 FIXTURES = {Endpoint.UPSERT, Endpoint.FIXTURE_STATUS, Endpoint.FIXTURE_DELETE}
-"""The endpoints that answer without an envelope, and with an empty body when they fail."""
+"""Endpoints that answer without an envelope, and with an empty body on failure."""

@@ -1,4 +1,7 @@
-"""A plan for a lab: every service but the entry fails, each in a way that is not its neighbour's."""
+"""Builds a plan for a lab.
+
+Every service but the entry fails, each in a different way than its neighbour.
+"""
 
 from collections.abc import Iterable
 from copy import deepcopy
@@ -18,10 +21,10 @@ _FAULTS: tuple[dict[str, Any], ...] = (
 
 
 def preferred_addresses(topology: Topology) -> LabAddresses:
-    """Where everything is if every port of the topology is free.
+    """Return the addresses if every port of the topology is free.
 
     Raises:
-        ValueError: the topology leaves a port to chance.
+        ValueError: the topology does not define every port.
     """
     ports = {service.name: service.port for service in topology.services}
     wanted = [*ports.values(), topology.ports.proxy, topology.ports.faults, topology.ports.admin]
@@ -42,7 +45,9 @@ def preferred_addresses(topology: Topology) -> LabAddresses:
 
 
 def plan_for(topology: Topology, addresses: LabAddresses) -> dict[str, Any]:
-    """The plan's document. The request is the entry's first route, or what the topology says of a real entry.
+    """Build the plan's document.
+
+    The request is the entry's first route or, for a real entry, what the topology defines.
 
     Raises:
         ValueError: there is nothing behind the entry that could fail.
@@ -68,18 +73,21 @@ def plan_for(topology: Topology, addresses: LabAddresses) -> dict[str, Any]:
 
 
 def plan_text(topology: Topology, addresses: LabAddresses, comments: Iterable[str] = ()) -> str:
-    """The same as a file."""
+    """Build the same plan as a file's text."""
     return commented(plan_for(topology, addresses), comments)
 
 
 def _request(entry: EntryRequest, address: str) -> dict[str, Any]:
     request: dict[str, Any] = {"method": entry.method, "url": address + entry.path, "timeout": "30s"}
-    # Simulated services keep nothing, so that asking them again does no harm whatever the method; real ones get GET.
+    # Simulated services store nothing, so repeating a request does no harm, whatever its method. Real ones get GET.
     return request if entry.method == "GET" else {**request, "repeatable": True}
 
 
 def _p95(topology: Topology) -> float:
-    """Between one pause of those who try again and two, so that one is fine and two are not; else 2 s."""
+    """Return a p95 limit, in seconds, that allows one retry pause.
+
+    Two pauses exceed it. Without retries it is 2 s.
+    """
     pauses = [call.retries * call.backoff for service in topology.services for call in service.calls]
     return round(1.6 * max(pauses, default=0.0), 2) or 2.0
 

@@ -1,4 +1,7 @@
-"""Weaknesses put into a generated system. Each takes branches of the entry for itself, so none disturbs another."""
+"""Plants weaknesses in a generated system.
+
+Each weakness has branches of the entry to itself, so none disturbs another.
+"""
 
 import random
 from collections import defaultdict
@@ -16,25 +19,25 @@ class Weakness(StrEnum):
     """What can be wrong with a system."""
 
     NEITHER = "neither"
-    """Either of two suffices, and something behind each of them is required: an error without both."""
+    """Either of two services suffices, and each requires services behind it. Failures in both branches are an error."""
     SLOW = "slow"
-    """Two calls are repeated after a pause: too slow when both are."""
+    """Two calls are retried after a pause. The answer is too slow only if both are."""
     FALLBACK = "fallback"
-    """A service stands in for another, and nobody for both: an error."""
+    """One service stands in for another. There is an error if both fail."""
     FATAL = "fatal"
-    """A service that is required: an error alone, and with each other one."""
+    """A required service. Its failure is an error, alone and in every pair."""
     FALLBACK_PATH = "fallback_path"
-    """As `fallback`, but the stand-in is asked on a path that healthy traffic never uses."""
+    """As `fallback`, but the fallback call uses a path that healthy traffic never uses."""
     FALLBACK_CHAIN = "fallback_chain"
-    """A fallback of a fallback. The last one may be on one of the two services again, or need one of them."""
+    """A fallback of a fallback. The last one may call one of the two services again, or need one of them."""
     RETRY_PATH = "retry_path"
-    """Retries ask for a path of their own, which is of no use while the service is broken."""
+    """Retries use a path of their own. That path is of no use while the service is broken."""
     EXCEPTION = "exception"
-    """A client that does without an answer after one kind of failure only: an error status, or no answer at all."""
+    """A client that copes with only one kind of failure. That is either an error status, or no answer at all."""
 
 
 CLASSIC = frozenset((Weakness.NEITHER, Weakness.SLOW, Weakness.FALLBACK, Weakness.FATAL))
-"""What shows in the calls of healthy traffic alone."""
+"""Weaknesses that show in the calls of healthy traffic alone."""
 
 _CONDITIONS = {
     FailureKind.ANY: "",
@@ -48,19 +51,23 @@ class Planted(NamedTuple):
 
     kind: Weakness
     cases: tuple[tuple[str, ...], ...]
-    """Sorted names of services that fail together, or one name alone. What is fatal alone is not repeated in pairs."""
+    """Sorted names of services that fail together, or one name alone. A service that is fatal alone is not repeated in
+    pairs."""
     only: FailureKind = FailureKind.ANY
-    """How the services have to fail for it."""
+    """How the services must fail to trigger it."""
 
     def __str__(self) -> str:
-        """In words."""
+        """Describe the weakness and its cases on one line."""
         cases = ", ".join("+".join(case) for case in self.cases) or "no pair: it takes three"
         return f"{self.kind.value:<8} {cases}{_CONDITIONS[self.only]}"
 
 
 @dataclass
 class Draft:
-    """A system in the making: for each call what is special about it, and what the entry cannot do without."""
+    """A system in the making.
+
+    It has the graph, the special features of each call, and what callers cannot do without.
+    """
 
     graph: Graph
     names: list[str]
@@ -68,24 +75,27 @@ class Draft:
     special: dict[tuple[int, int], dict[str, Any]] = field(default_factory=dict)
     needs_one_of: defaultdict[int, list[tuple[str, ...]]] = field(default_factory=lambda: defaultdict(list))
     routes: defaultdict[int, list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list))
-    """Routes beside a service's own one, which healthy traffic does not use."""
+    """Further routes of a service, which healthy traffic does not use."""
     parts: defaultdict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
-    """Services of which a service requires a part of its answer, beside the calls of the graph."""
+    """Further required calls of a service, for a part of its answer. They are not in the graph."""
     slow: list[int] = field(default_factory=list)
 
     def path_of(self, number: int) -> str:
-        """The path of a service's one operation."""
+        """Return the path of a service's one operation."""
         return f"/api/{self.names[number]}"
 
     def rare_path(self, number: int, name: str, *, leaf: bool = True) -> str:
-        """Give a service one more operation, and say its path."""
+        """Add an operation to a service, and return its path."""
         path = f"{self.path_of(number)}/{name}"
         self.routes[number].append({"path": path, "body": {name: self.names[number]}, "leaf": leaf})
         return path
 
 
 class Site(NamedTuple):
-    """Where weaknesses are planted: the calls of one service, to services that no other weakness has taken."""
+    """Where weaknesses are planted: one service's calls.
+
+    `free` has the called services that no other weakness has taken.
+    """
 
     caller: int
     free: list[int]
@@ -95,7 +105,10 @@ _Planter = Callable[[Draft, Site, random.Random], list[Planted]]
 
 
 def plant(draft: Draft, wanted: int, chance: random.Random, kinds: Collection[Weakness] = CLASSIC) -> list[Planted]:
-    """Plant up to so many weaknesses of these kinds, pairs first; fewer where the graph has no room for them."""
+    """Plant up to `wanted` weaknesses of these kinds, pairs first.
+
+    Fewer are planted if the graph has no room.
+    """
     site = Site(0, draft.graph.children(0))
     chance.shuffle(site.free)
     if len(site.free) == 1 and wanted > 1 and _RARE.keys() & kinds:
@@ -113,7 +126,10 @@ def plant(draft: Draft, wanted: int, chance: random.Random, kinds: Collection[We
 
 
 def _plant_below(draft: Draft, chance: random.Random, planters: list[_Planter]) -> list[Planted]:
-    """In a chain, where the entry calls one service: that one is required, and the weakness is in its calls."""
+    """Plant a weakness below the only service that the entry calls.
+
+    This is the case in a chain. That service is required, and the weakness is in its calls.
+    """
     draft.special[0, 1] = {"required": True}
     fatal = Planted(Weakness.FATAL, ((draft.names[1],),))
     return [fatal, *chance.choice(planters)(draft, Site(1, [4, 3, 2]), chance)]
@@ -134,7 +150,7 @@ def _slow(draft: Draft, site: Site, chance: random.Random) -> list[Planted]:
     for branch in (site.free.pop(), site.free.pop()):
         way = [0, *_way_down(draft, branch, chance, draft.graph.size)]
         draft.special[way[-2], way[-1]] = {"retries": 1, "backoff": draft.backoff}
-        # Also with those of earlier weaknesses of this kind: pauses add up wherever they are made.
+        # Pauses add up wherever they are made, so earlier weaknesses of this kind count as well.
         cases += _pairs(draft, draft.slow, way[-1:])
         draft.slow.append(way[-1])
     return [Planted(Weakness.SLOW, tuple(sorted(cases)))]
@@ -142,7 +158,7 @@ def _slow(draft: Draft, site: Site, chance: random.Random) -> list[Planted]:
 
 def _fallback(draft: Draft, site: Site, _chance: random.Random) -> list[Planted]:
     one, other = site.free.pop(), site.free.pop()
-    # The stand-in is called anyway, on the same path: what nobody calls is not recorded, and cannot be made to fail.
+    # The stand-in is called anyway, on the same path: what is never called is not recorded, and cannot be made to fail.
     draft.special[0, one] = {"fallback_service": draft.names[other], "fallback_path": draft.path_of(other)}
     draft.needs_one_of[0].append((draft.names[one],))
     return [Planted(Weakness.FALLBACK, _pairs(draft, [one], [other]))]
@@ -156,7 +172,7 @@ def _fatal(draft: Draft, site: Site, _chance: random.Random) -> list[Planted]:
 
 def _fallback_path(draft: Draft, site: Site, chance: random.Random) -> list[Planted]:
     one, other = site.free.pop(), site.free.pop()
-    # Below another service than the entry, `other` is behind `one` already, and nothing more can be required there.
+    # Below a service other than the entry, `other` is already behind `one`, and nothing more can be required there.
     way = _way_down(draft, one, chance, chance.randrange(3)) if site.caller == 0 else [one]
     for caller, called in pairwise(way):
         draft.special[caller, called] = {"required": True}
@@ -182,7 +198,10 @@ def _fallback_chain(draft: Draft, site: Site, chance: random.Random) -> list[Pla
 
 
 def _retry_path(draft: Draft, site: Site, _chance: random.Random) -> list[Planted]:
-    """Either of two suffices; one alone is required."""
+    """Plant retries at two services; either of them suffices.
+
+    If there is room for only one service, it is required.
+    """
     called = [site.free.pop() for _ in range(min(2, len(site.free) if site.caller == 0 else 1))]
     for number in called:
         again = {"retries": 1, "retry_path": draft.rare_path(number, "again")}
@@ -194,7 +213,10 @@ def _retry_path(draft: Draft, site: Site, _chance: random.Random) -> list[Plante
 
 
 def _exception(draft: Draft, site: Site, chance: random.Random) -> list[Planted]:
-    """A value that stands in after one kind of failure only; or a service that does so, on a path of its own."""
+    """Plant a fallback that covers only one kind of failure.
+
+    It is a value, or a service on a path of its own.
+    """
     one = site.free.pop()
     covered, fatal = chance.sample([FailureKind.STATUS, FailureKind.NO_ANSWER], 2)
     alone = Planted(Weakness.EXCEPTION, ((draft.names[one],),), fatal)
@@ -226,14 +248,17 @@ _SINGLE: dict[Weakness, _Planter] = {
 
 
 def _stand_in(draft: Draft, site: Site, one: int, steps: list[tuple[int, str]]) -> None:
-    """Without the answer of `one` the caller asks these, and has none itself if they fail as well."""
+    """Make the caller use these fallbacks if `one` does not answer.
+
+    If they fail as well, the caller has no answer.
+    """
     fallbacks = [{"service": draft.names[number], "path": path} for number, path in steps]
     draft.special[site.caller, one] = {"fallbacks": fallbacks}
     draft.needs_one_of[site.caller].append((draft.names[one],))
 
 
 def _way_down(draft: Draft, branch: int, chance: random.Random, most: int) -> list[int]:
-    """From a branch downwards, at most so many steps."""
+    """Return a way down from a branch, at most `most` steps long."""
     way = [branch]
     while len(way) <= most and (below := draft.graph.children(way[-1])):
         way.append(chance.choice(below))

@@ -1,4 +1,7 @@
-"""The Envoy container that the proxy puts in front of a service: it answers by rule, or records, or passes on."""
+"""The Envoy container that the proxy puts in front of a service.
+
+It answers by rule, records, or passes requests on.
+"""
 
 import re
 import time
@@ -18,7 +21,7 @@ _ESCAPED_IN_PATHS = re.compile("[&<>\"'=`]")
 
 
 class SidecarKind(StrEnum):
-    """What the proxy injected it for."""
+    """What the proxy injected the sidecar for."""
 
     RULES = "rules"
     RECORDING = "recording"
@@ -37,18 +40,18 @@ class Rule(BaseModel):
     body: str
 
     def matches(self, method: str, path: str, baggage: str | None) -> bool:
-        """Decide as Envoy does with the peer's configuration."""
+        """Return whether Envoy would match, with the peer's configuration."""
         if baggage is None or method != self.method.upper() or path != self.path:
             return False
         if _ESCAPED_IN_PATHS.search(self.path):
-            return False  # The peer HTML-escapes the path when it renders it, and nobody sends `&amp;`.
+            return False  # The peer HTML-escapes the path when it renders it, and no client sends `&amp;`.
         if len(self.tokens) == 1:
             return self.tokens[0] in baggage
-        # Several tokens become one regex, which Envoy holds against the entire header value.
+        # Several tokens become one regex, which Envoy matches against the entire header value.
         return re.fullmatch("|".join(re.escape(token) for token in self.tokens), baggage) is not None
 
     def response(self) -> web.Response:
-        """Answer in the service's place."""
+        """Build the answer that replaces the service's."""
         return web.Response(
             status=self.status, body=self.body.encode(), headers={"content-type": self.content_type, "server": "envoy"}
         )
@@ -67,7 +70,7 @@ class Exchange(BaseModel):
     response_body: str
     seconds: float
     at: Moment = Field(default_factory=Moment.now)
-    """When its answer was over, which is when a tap file has it."""
+    """When the answer was complete, which is when a tap file has it."""
 
 
 class RecordRule(BaseModel):
@@ -79,7 +82,7 @@ class RecordRule(BaseModel):
     method: str = "*"
 
     def matches(self, method: str, path: str) -> bool:
-        """Whether a request falls under this rule."""
+        """Return whether a request falls under this rule."""
         return path.startswith(self.path) and self.method.upper() in {"*", "ALL", method}
 
 
@@ -93,7 +96,7 @@ class Recorder:
         self._began = time.monotonic()
 
     def wants(self, method: str, path: str) -> bool:
-        """Whether some rule covers this request."""
+        """Return whether any rule covers this request."""
         return any(rule.matches(method, path) for rule in self.rules)
 
     def add(self, exchange: Exchange) -> None:
@@ -102,7 +105,10 @@ class Recorder:
         self.last_at = time.monotonic()
 
     def collected(self, every: float) -> list[Exchange]:
-        """Everything that was there at the last background collection; one takes place each `every` seconds."""
+        """Return everything that the last background collection found.
+
+        Collections take place every `every` seconds.
+        """
         if not every:
             return self.exchanges
         now = time.monotonic()
@@ -111,7 +117,10 @@ class Recorder:
 
 
 class Sidecar:
-    """One injected sidecar: its configuration never changes, a new one replaces it."""
+    """One injected sidecar.
+
+    Its configuration never changes: a new sidecar replaces it.
+    """
 
     def __init__(
         self,
@@ -127,7 +136,7 @@ class Sidecar:
         self.app_port = app_port
         self.rules = rules or []
         self.recorder = recorder
-        # The peer pastes a body behind one indented line of YAML: a second line ends the document there.
+        # The peer pastes a body behind one indented line of YAML, so a second line ends the document there.
         self.broken = any("\n" in rule.body or "\r" in rule.body for rule in self.rules)
 
     def match(self, request: web.BaseRequest, path: str) -> Rule | None:

@@ -1,4 +1,4 @@
-"""Listening sockets that can really be closed and opened again on the same port."""
+"""Listening sockets that can be closed, and reopened on the same port."""
 
 import asyncio
 import contextlib
@@ -17,20 +17,22 @@ HOST = "127.0.0.1"
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 LARGEST_BODY = 16 * 1024**2
-"""Bytes of a body, of request or answer: they are held whole in memory. More is refused."""
+"""Bytes of a body, of request or answer. Bodies are held whole in memory, and larger ones are refused."""
 
 LARGEST_HEADER = 64 * 1024
-"""Bytes of one header line, of request or answer: tokens of single sign-on are larger than the usual 8 KiB."""
+"""Bytes of one header line, of request or answer. Tokens of single sign-on exceed the usual 8 KiB."""
 
 _FILES_EACH = 40
-"""A listener, its guard, and both ends of the connections that eight callers at once keep open to a service."""
+"""Open files per service: a listener, its guard, and connections. Eight concurrent callers keep both ends of their
+connections open."""
 
 
 def allow_sockets(services: int) -> None:
-    """Raise this process's limit of open files to what so many services need under load, as far as that is allowed.
+    """Raise this process's limit of open files, as far as allowed.
 
-    Many systems begin with 1,024 or less; two hundred services need more for their listeners and the calls between
-    them. Where it cannot be raised, the lab starts as far as it gets and says why it does not get further.
+    The new limit is what this number of services needs under load. Many systems start with 1,024 or less. Two hundred
+    services need more, for their listeners and the calls between them. If the limit cannot be raised, the lab starts as
+    far as it gets, and the error shows why it gets no further.
     """
     if sys.platform == "win32":
         return
@@ -57,7 +59,7 @@ def _bound(port: int) -> socket.socket:
 
 
 def bind(preferred: int | None, choice: PortChoice) -> socket.socket:
-    """Bind a port by the rule of `choice`."""
+    """Bind a port as `choice` requires."""
     if choice is PortChoice.PREFERRED and preferred is not None:
         try:
             return _bound(preferred)
@@ -78,11 +80,13 @@ def _request(
 
 
 class Listener:
-    """One address. Closed means closed: clients are refused, their open connections are dropped.
+    """One address that can be opened and closed.
 
-    While it is closed, a second socket that is bound but does not listen keeps the port, so that nobody else gets it,
-    nor any outgoing connection as its local port (which would then connect to itself). Only Linux lets two sockets
-    share a port so.
+    Closed means closed: clients are refused, and their open connections are dropped.
+
+    While the address is closed, a second socket keeps the port: it is bound but does not listen. Otherwise another
+    process could get the port, or an outgoing connection could get it as its local port (and would then connect to
+    itself). Only Linux lets two sockets share a port like this.
     """
 
     def __init__(self, handler: Handler, preferred: int | None, choice: PortChoice) -> None:
@@ -99,12 +103,15 @@ class Listener:
         return f"http://{HOST}:{self.port}"
 
     async def settle(self, wanted_open: Callable[[], bool]) -> None:
-        """Open or close, whichever is wanted and not yet so. Asked under the lock, so that the last change wins."""
-        # Shielded: half closed, a socket would neither serve nor give its port back.
+        """Open or close the address, as `wanted_open` demands.
+
+        `wanted_open` is called under the lock, so that the last change wins.
+        """
+        # Shielded, because a half-closed socket would neither serve nor give its port back.
         await asyncio.shield(self._settle(wanted_open))
 
     async def close(self) -> None:
-        """Close for good and give the port back."""
+        """Close the address for good and give the port back."""
         await self.settle(lambda: False)
         for sock in (self._first, self._guard):
             if sock is not None:
@@ -124,7 +131,7 @@ class Listener:
             request_factory=_request,
             access_log=None,
             keepalive_timeout=75,
-            # What came compressed goes on compressed, with the header that says so.
+            # What arrives compressed is passed on compressed, with the header that declares it.
             auto_decompress=False,
             max_line_size=LARGEST_HEADER,
             max_field_size=LARGEST_HEADER,
@@ -135,7 +142,7 @@ class Listener:
         self._runner = runner
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        # Without it a client that asks first waits in vain, for a second or so, before it sends its body.
+        # Without this answer, a client that asks first would wait about a second before it sends its body.
         if request.headers.get("Expect", "").lower() == "100-continue" and request.transport is not None:
             request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         return await self._handler(request)

@@ -1,4 +1,7 @@
-"""The topology file: which services exist, what they answer, whom they call and what they do when a call fails."""
+"""The topology file: which services exist, and how they behave.
+
+It defines what they answer, which services they call, and what they do if a call fails.
+"""
 
 import re
 from collections.abc import Iterator
@@ -37,7 +40,7 @@ def _seconds(value: object) -> object:
 
 
 def _address(value: str) -> str:
-    """Accept scheme, host and port of a real service, and nothing behind them."""
+    """Accept scheme, host and port of a real service, and nothing more."""
     try:
         url = URL(value)
         address = str(url.origin())
@@ -48,7 +51,7 @@ def _address(value: str) -> str:
     if url.scheme != "http" or url.user is not None or url.password is not None:
         raise ValueError(f"{value!r} is no address: write it like http://127.0.0.1:8000")
     if url.raw_path_qs != "/" or url.fragment:
-        # Redirects and cookies name paths as the service knows them, so the lab must have the same.
+        # Redirects and cookies name paths as the service knows them, so the lab must use the same paths.
         raise ValueError(f"{value!r}: paths come from the requests, write {address!r}")
     return address
 
@@ -75,28 +78,32 @@ class Route(Model):
     path: ApiPath
     body: dict[str, JsonValue] = {}
     leaf: bool = False
-    """Answered without any call. Two services that call each other need it, or one request would never end."""
+    """Whether it is answered without any call. Two services that call each other need this, or a request would never
+    end."""
 
 
 class FailureKind(StrEnum):
-    """Failures of a call, as a client can tell them apart."""
+    """Failures of a call that a client can distinguish."""
 
     ANY = "any"
     STATUS = "status"
-    """An answer, but with an error status, or one that is no JSON."""
+    """An answer, but with an error status, or one without valid JSON."""
     NO_ANSWER = "no_answer"
     """Refused, cut off, or too late."""
 
 
 class Fallback(Model):
-    """A request whose answer stands in for that of a failed call."""
+    """A request whose answer replaces that of a failed call."""
 
     service: DnsLabel
     path: ApiPath
 
 
 class Call(Model):
-    """One request that a service makes, in its place in the order, to answer one of its own."""
+    """One request that a service makes to answer one of its own.
+
+    Calls are made in the order in which they are listed.
+    """
 
     service: DnsLabel
     method: Method = "GET"
@@ -105,16 +112,17 @@ class Call(Model):
     retries: Annotated[int, Field(ge=0, le=10)] = 0
     backoff: Duration = 0.0
     retry_path: ApiPath | None = None
-    """What retries ask the service for. Default: the same path."""
+    """Path of the retries. Default: the same path."""
     required: bool = False
     fallback: JsonValue = None
     fallback_service: DnsLabel | None = None
     fallback_path: ApiPath | None = None
-    """What the fallback service is asked for. Default: the same path."""
+    """Path at the fallback service. Default: the same path."""
     fallbacks: Annotated[tuple[Fallback, ...], Field(strict=False)] = ()
-    """Asked one after the other until one answers. They may be on the service itself again, under another path."""
+    """Requests to make, one after the other, until one is answered. They may go to the same service again, under
+    another path."""
     fallback_on: Annotated[FailureKind, Field(strict=False)] = FailureKind.ANY
-    """The only failures that fallbacks cover; any other is as if the call were required."""
+    """The only failures that fallbacks cover. After any other, the call counts as required."""
 
     @model_validator(mode="after")
     def _one_way_out(self) -> Self:
@@ -132,13 +140,13 @@ class Call(Model):
 
     @property
     def stand_ins(self) -> tuple[Fallback, ...]:
-        """The requests that stand in for it, in order."""
+        """The requests that replace this call if it fails, in order."""
         if self.fallback_service is not None:
             return (Fallback(service=self.fallback_service, path=self.fallback_path or self.path),)
         return self.fallbacks
 
     def covers(self, failure: FailureKind) -> bool:
-        """Whether the caller can do without its answer after such a failure."""
+        """Return whether the caller can do without the answer after this failure."""
         return not self.required and self.fallback_on in {FailureKind.ANY, failure}
 
 
@@ -146,14 +154,17 @@ _OF_REAL_SERVICES = {"name", "port", "upstream", "upstream_health"}
 
 
 class Service(Model):
-    """One service of the system under test: a simulated one with routes, or the lab's address of a real one."""
+    """One service of the system under test.
+
+    It is either a simulated service with routes, or the lab's address of a real one.
+    """
 
     name: DnsLabel
     port: Port | None = None
     upstream: RealAddress | None = None
-    """Address of a real service that answers in place of routes and calls, behind the proxy and the faults."""
+    """Address of a real service that answers in place of routes and calls. It is behind the proxy and the faults."""
     upstream_health: UrlPath | None = None
-    """What the real service is asked to see whether it is ready: anything below 500 is. Default: `/`."""
+    """Path of the real service's health check. Any status below 500 means ready. Default: `/`."""
     latency: Duration = 0.005
     routes: Annotated[tuple[Route, ...], Field(strict=False)] = ()
     calls: Annotated[tuple[Call, ...], Field(strict=False)] = ()
@@ -174,7 +185,7 @@ class Service(Model):
         return self
 
     def references(self) -> Iterator[str]:
-        """Name every other service that this one mentions."""
+        """Yield every other service that this one mentions."""
         for call in self.calls:
             yield call.service
             for stand_in in call.stand_ins:
@@ -192,7 +203,7 @@ class Ports(Model):
 
 
 class EntryRequest(Model):
-    """A request of a user's, as a plan for the system asks for it."""
+    """A user's request, in the form a plan for the system needs."""
 
     method: Method
     path: UrlPath
@@ -204,7 +215,7 @@ class Topology(Model):
     namespace: DnsLabel
     entry: DnsLabel
     entry_path: UrlPath | None = None
-    """What users ask an entry that is real for: only its owner knows. Default: `/`."""
+    """Path that users request from a real entry, which only its owner knows. Default: `/`."""
     ports: Ports = Ports()
     services: Annotated[tuple[Service, ...], Field(min_length=1, strict=False)]
 
@@ -228,7 +239,7 @@ class Topology(Model):
 
     @model_validator(mode="after")
     def _rare_paths_exist(self) -> Self:
-        # Nothing asks for them while all is well, so that nobody would notice a misspelt one.
+        # Healthy traffic never uses these paths, so a misspelt one would go unnoticed.
         routes = {(service.name, route.method, route.path) for service in self.services for route in service.routes}
         for caller in self.services:
             for call in caller.calls:
@@ -252,13 +263,16 @@ class Topology(Model):
         return self
 
     def entry_request(self) -> EntryRequest:
-        """What a user asks the system for: the first route of a simulated entry, the path given for a real one."""
+        """Return the request that a user sends to the system.
+
+        It is the first route of a simulated entry, or the path defined for a real one.
+        """
         if self._entry.upstream is not None:
             return EntryRequest(method="GET", path=self.entry_path or "/")
         return EntryRequest(method=self._entry.routes[0].method, path=self._entry.routes[0].path)
 
     def upstreams(self) -> dict[str, str]:
-        """The services that are real, and where each of them is."""
+        """Return the real services, each with its address."""
         return {service.name: service.upstream for service in self.services if service.upstream is not None}
 
     @property
@@ -267,11 +281,13 @@ class Topology(Model):
 
 
 def load_topology(path: str | Path) -> Topology:
-    """Read and check a topology file, within the bounds of a plan file.
+    """Read and check a topology file.
+
+    The same limits apply as to a plan file.
 
     Raises:
-        HoldfastError: VALIDATION_ERROR naming the file and the place; it cannot be read as one document.
-        ValidationError: it is no topology.
+        HoldfastError: VALIDATION_ERROR naming the file and the place, if it cannot be read as one document.
+        ValidationError: the document is no topology.
     """
     return Topology.model_validate(
         read_document(Path(path), "see examples/shop-topology.yaml, which `holdfast lab` simulates without --topology")

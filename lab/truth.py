@@ -1,4 +1,7 @@
-"""The ground truth: what the entry answers while services are really broken, without any rule or sidecar."""
+"""The ground truth: the entry's answers while services are really broken.
+
+No rule and no sidecar is active meanwhile.
+"""
 
 import time
 from collections.abc import Mapping
@@ -15,7 +18,7 @@ _PATIENCE = aiohttp.ClientTimeout(total=30)
 
 
 class Broken(StrEnum):
-    """How a service is broken, as plans name it."""
+    """How a service is broken, in the words of plans."""
 
     REMOVE = "remove"
     """Connections are refused."""
@@ -27,7 +30,7 @@ _EFFECTS = {Broken.REMOVE: EffectKind.REMOVED, Broken.ERROR: EffectKind.EXCEPTIO
 
 
 class RealOutcome(BaseModel):
-    """What one request to the entry got."""
+    """The answer to one request to the entry."""
 
     status: int | None
     """None: no answer."""
@@ -36,10 +39,10 @@ class RealOutcome(BaseModel):
 
 
 async def truth(cluster: Cluster, broken: Mapping[str, Broken]) -> RealOutcome:
-    """Break these services, send the entry's request once, and put them back.
+    """Break these services, send the entry's request once, and restore them.
 
     Raises:
-        RuntimeError: something is on, which the answer would be the result of as well.
+        RuntimeError: something else is active and would influence the answer.
     """
     hosts = {service: cluster.hosts[service] for service in broken}
     if any(host.effects or host.sidecar is not None for host in cluster.hosts.values()):

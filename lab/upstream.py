@@ -1,4 +1,7 @@
-"""The way from the lab's address to a real service: a reverse proxy that changes nothing it need not change."""
+"""The way from the lab's address to a real service.
+
+This is a reverse proxy that changes nothing unless it must.
+"""
 
 import contextlib
 import re
@@ -18,12 +21,12 @@ _HOP_BY_HOP = frozenset(
 )
 _OF_PROXIES = frozenset(("proxy-authenticate", "proxy-authorization"))
 _ASKED_ANEW = frozenset(("host", "content-length", "expect"))
-"""What a request of our own has values of its own for."""
+"""Headers for which our own request has its own values."""
 
 _NEVER_ADDED = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
 _NOT_BELOW = 500
 _ORIGIN = re.compile(r"(?:http:)?//[^/?#]+", re.IGNORECASE)
-"""Scheme, host and port; without the scheme where a redirect keeps it."""
+"""Scheme, host and port. A redirect that keeps the scheme may omit it."""
 
 
 class Upstream:
@@ -33,7 +36,8 @@ class Upstream:
         self._base = base
         self.health_url = base + health
         self._settings = settings
-        # A kept connection that the service closes just when it is used again would look like a failure of the service.
+        # Connections are not kept: if the service closed one just as it was reused, that would look like a failure of
+        # the service.
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, force_close=True),
             auto_decompress=False,
@@ -44,11 +48,11 @@ class Upstream:
         )
 
     async def close(self) -> None:
-        """Close every connection to it."""
+        """Close every connection to the service."""
         await self._session.close()
 
     async def healthy(self) -> bool:
-        """Whether it answers, with anything below 500."""
+        """Return whether it answers, with any status below 500."""
         timeout = aiohttp.ClientTimeout(total=self._settings.health_timeout)
         url = URL(self.health_url, encoded=True)
         try:
@@ -58,7 +62,10 @@ class Upstream:
             return False
 
     async def answer(self, request: web.BaseRequest) -> web.Response:
-        """Pass a request on and its answer back; 502 without an answer, 504 when it takes too long."""
+        """Pass a request on, and its answer back.
+
+        502 if there is no answer or too large a one, 504 if it takes too long.
+        """
         if not request.raw_path.startswith("/"):
             return _failed(400, f"{request.raw_path} is no path of a service")
         try:
@@ -85,14 +92,17 @@ class Upstream:
             return self._passed_back(request, response, content)
 
     def _passed_back(self, request: web.BaseRequest, response: aiohttp.ClientResponse, content: bytes) -> web.Response:
-        # The length of what HEAD would have sent is the service's word; any other is counted again.
+        # For HEAD, the length is the service's own, as there is no body. For any other method it is computed again.
         headers = _without(response.headers, () if request.method == "HEAD" else ("content-length",))
         if "Location" in headers:
             headers["Location"] = self._through_the_lab(headers["Location"], request.headers.get("Host", ""))
         return web.Response(status=response.status, reason=response.reason, headers=headers, body=content)
 
     def _through_the_lab(self, location: str, lab: str) -> str:
-        """A redirect to the service itself, by the address that the client used: else it would go around the lab."""
+        """Rewrite a redirect to the service itself.
+
+        It gets the address that the client used, or it would bypass the lab.
+        """
         origin = _ORIGIN.match(location)
         if origin is None or not lab or not _same_place(origin[0], self._base):
             return location
@@ -107,7 +117,10 @@ def _same_place(one: str, other: str) -> bool:
 
 
 def readable(response: web.Response) -> str:
-    """The body of an answer as text, decompressed where that is possible; what is no text is replaced."""
+    """Return the body of an answer as text.
+
+    It is decompressed if possible. Bytes that are no text are replaced.
+    """
     body = response.body if isinstance(response.body, bytes) else b""
     if response.headers.get("Content-Encoding", "").lower() in {"gzip", "deflate"}:
         with contextlib.suppress(zlib.error):
@@ -116,20 +129,27 @@ def readable(response: web.Response) -> str:
 
 
 def _without(headers: CIMultiDictProxy[str], others: Iterable[str]) -> CIMultiDict[str]:
-    """Every header, as often as it is there, but those of the connection and a few others."""
+    """Copy all headers, repeated ones included, except some.
+
+    Left out are the headers of the connection and those in `others`.
+    """
     named = {name.strip().lower() for value in headers.getall("Connection", []) for name in value.split(",")}
     left_out = {*_HOP_BY_HOP, *_OF_PROXIES, *named, *others}
     kept: CIMultiDict[str] = CIMultiDict()
     spelt: dict[str, str] = {}
     for name, value in headers.items():
         if name.lower() not in left_out:
-            # The client library takes two spellings of one name for a correction, and sends the last value alone.
+            # With two spellings of one name, the client library would take the second for a correction, and send only
+            # the last value.
             kept.add(spelt.setdefault(name.lower(), name), _legible(value))
     return kept
 
 
 def _legible(value: str) -> str:
-    """A header's value. Bytes that are no UTF-8 are read as Latin-1: as they are they could not be sent again."""
+    """Return a header's value in a form that can be sent again.
+
+    Bytes that are no UTF-8 are read as Latin-1, because they could not be sent as they are.
+    """
     as_it_came = value.encode(errors="surrogateescape")
     try:
         return as_it_came.decode()
@@ -138,7 +158,7 @@ def _legible(value: str) -> str:
 
 
 async def _bounded(content: aiohttp.StreamReader) -> bytes | None:
-    """The whole content; None when it is too long."""
+    """Return the whole content, or None if it is too long."""
     read = bytearray()
     async for chunk in content.iter_any():
         read += chunk

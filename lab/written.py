@@ -1,4 +1,7 @@
-"""A topology as the file that a person would have written: units, and nothing that says what goes without saying."""
+"""Writes a topology as the file that a person would have written.
+
+Durations have units, and defaults are left out.
+"""
 
 from collections.abc import Iterable
 from typing import Any
@@ -11,14 +14,20 @@ _DURATIONS = ("latency", "timeout", "backoff")
 
 
 def topology_text(topology: Topology, comments: Iterable[str] = ()) -> str:
-    """The file's content, which reads back as the same topology. The comments stand first, one on each line."""
+    """Render the file's content, which reads back as the same topology.
+
+    The comments come first, one on each line.
+    """
     content = topology.model_dump(mode="json", exclude_defaults=True)
     content["services"] = [_service(service) for service in content["services"]]
     return commented(content, comments)
 
 
 def commented(content: dict[str, Any], comments: Iterable[str]) -> str:
-    """YAML in the order of `content`, with a line of comment for each of `comments`."""
+    """Render `content` as YAML in its order, below the comments.
+
+    Each comment is on a line of its own.
+    """
     head = "".join(f"# {line}".rstrip() + "\n" for line in comments)
     return head + yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120)
 

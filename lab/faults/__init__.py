@@ -1,1 +1,4 @@
-"""The fault service: creates, reports and removes faults, and the operator behind it that makes them act."""
+"""The fault service, and the operator behind it.
+
+The service creates, reports and removes faults. The operator makes them act.
+"""

@@ -1,4 +1,4 @@
-"""Faults as resources in the cluster, from creation to the moment they are gone."""
+"""Faults as resources in the cluster, from creation to removal."""
 
 import asyncio
 import secrets
@@ -18,7 +18,10 @@ _HEAD = {"scope", "target", "action"}
 
 
 class Phase(StrEnum):
-    """The operator's phases; Unknown is the fault service's word for none."""
+    """The operator's phases.
+
+    Unknown is what the fault service reports if there is none.
+    """
 
     UNKNOWN = "Unknown"
     INITIALIZED = "Initialized"
@@ -42,7 +45,7 @@ class ResourceStatus(BaseModel):
 
 
 class ExperimentStatus(BaseModel):
-    """What became of one experiment."""
+    """The outcome of one experiment."""
 
     scope: str
     target: str
@@ -80,36 +83,39 @@ class Blade:
         return self.phase in {Phase.DESTROYING, Phase.DESTROYED}
 
     def status(self) -> dict[str, JsonValue]:
-        """The status that the operator wrote, if any."""
+        """Return the status that the operator wrote, if any."""
         if self.phase is Phase.UNKNOWN:
             return {}
         return BladeStatus(phase=self.phase, expStatuses=self.results).model_dump(mode="json", exclude_none=True)
 
 
 class Blades:
-    """The cluster's faults and the operator that reconciles them."""
+    """The cluster's faults, and the operator that reconciles them."""
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
         self._blades: dict[str, Blade] = {}
 
     def all(self) -> list[Blade]:
-        """Every fault that still exists."""
+        """Return every fault that still exists."""
         return list(self._blades.values())
 
     def get(self, name: str) -> Blade | None:
-        """Find one."""
+        """Find a fault by name."""
         return self._blades.get(name)
 
     def create(self, name: str, spec: FaultSpec, ttl: int | None) -> Blade:
-        """Create the resource; the operator takes it up by itself."""
+        """Create the resource, which the operator then picks up by itself."""
         blade = self._blades[name] = Blade(name, spec, ttl)
         if spec.experiments:
             blade.work = self._cluster.background.spawn(self._begin(blade))
         return blade
 
     def delete(self, name: str, reason: str) -> bool:
-        """Accept a deletion; recovery follows. False if there is no such fault."""
+        """Accept a deletion, after which the fault recovers.
+
+        False if there is no such fault.
+        """
         blade = self._blades.get(name)
         if blade is None:
             return False
@@ -137,7 +143,7 @@ class Blades:
         except OperatorError as error:
             return status.model_copy(update={"error": str(error)})
         for host in hosts:
-            # Noted first: a deletion that cancels this must find everything that may have begun to act.
+            # Recorded first: a deletion that cancels this task must find everything that may have begun to act.
             blade.hosts.append(host)
             self._cluster.journal.switched_on(Kind.FAULT, host.name, blade.name)
             await host.apply(blade.name, effect)

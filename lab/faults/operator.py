@@ -1,4 +1,4 @@
-"""The operator's part: which services an experiment hits, and what it does to them."""
+"""The operator's part: what an experiment hits, and what it does."""
 
 from collections.abc import Callable
 
@@ -11,11 +11,15 @@ _SIDECAR = "envoy"
 
 
 class OperatorError(Exception):
-    """The experiment fails; the message becomes its error text."""
+    """The experiment fails, and the message becomes its error text."""
 
 
 def effect_of(experiment: Experiment) -> Effect:
-    """Find out what an experiment does."""
+    """Return the effect of an experiment.
+
+    Raises:
+        OperatorError: the experiment is not supported, or a parameter is missing or wrong.
+    """
     scope = "container" if experiment.target == "jvm" else experiment.scope
     make = _EFFECTS.get((scope, experiment.target, experiment.action))
     if make is None:
@@ -25,11 +29,17 @@ def effect_of(experiment: Experiment) -> Effect:
 
 
 def targets_of(experiment: Experiment, cluster: Cluster) -> list[Host]:
-    """Find the services whose pods (and, for scope container, containers) an experiment selects."""
+    """Find the services whose pods an experiment selects.
+
+    Scope container also selects by container.
+
+    Raises:
+        OperatorError: a selector is missing, or nothing matches.
+    """
     if cluster.namespace not in experiment.values("namespace"):
         raise OperatorError("invalid parameter: `namespace`, can not find pods")
     names, labels = experiment.values("names"), experiment.values("labels")
-    # `percent` means packets to a network experiment, and pods to any other.
+    # For a network experiment `percent` means packets; for any other it means pods.
     by_count = ("evict-count", "evict-percent", "count", *(() if experiment.target == "network" else ("percent",)))
     if not (names or labels or experiment.values(*by_count)):
         raise OperatorError("must specify one flag in names, labels, evict-count, evict-percent")
@@ -48,7 +58,10 @@ def targets_of(experiment: Experiment, cluster: Cluster) -> list[Host]:
 
 
 def _service_of_pod(pod: str, cluster: Cluster) -> str | None:
-    """Of all services whose name begins the pod's name, the longest: `cart-db-0` is no pod of `cart`."""
+    """Return the service that owns a pod, by its name.
+
+    The longest matching service name wins: `cart-db-0` is no pod of `cart`.
+    """
     owners = [name for name in cluster.hosts if pod.startswith(f"{name}-")]
     return max(owners, key=len, default=None)
 

@@ -1,4 +1,7 @@
-"""The fault service's HTTP API, `/api/faults`. Always an envelope; errors have real status codes and symbolic codes."""
+"""The fault service's HTTP API, `/api/faults`.
+
+Every answer has an envelope. Errors have real status codes and symbolic codes.
+"""
 
 import asyncio
 import json
@@ -25,10 +28,10 @@ class FaultService:
         self._mischief = mischief
         self._timers: list[asyncio.Task[None]] = []
         self._index: set[str] = set()
-        """The names list: a set in Redis, which a TTL's deletion does not clean."""
+        """The list of names. It is a set in Redis, which a deletion by TTL does not clean up."""
 
     def build_app(self) -> web.Application:
-        """Make the web application."""
+        """Build the web application."""
         app = web.Application(middlewares=[catch_all("INTERNAL_ERROR"), self._mischief.middleware])
         app.add_routes(
             [
@@ -45,7 +48,10 @@ class FaultService:
         return app
 
     def restart(self) -> None:
-        """Lose what the peer keeps in memory only: the TTL timers. The faults stay."""
+        """Lose what the peer keeps only in memory: the TTL timers.
+
+        The faults stay.
+        """
         for timer in self._timers:
             timer.cancel()
         self._timers.clear()
@@ -77,7 +83,10 @@ class FaultService:
         return success({"faultId": blade.fault_id, "bladeName": name})
 
     def _arm(self, name: str, ttl: int) -> None:
-        """Delete by name later. Nothing ever calls it off: it also hits a later fault of the same name."""
+        """Delete the fault by name after its TTL.
+
+        Nothing ever cancels the timer, so it also hits a later fault of the same name.
+        """
 
         async def expire() -> None:
             self.blades.delete(name, "ttl")

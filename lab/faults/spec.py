@@ -1,4 +1,7 @@
-"""What reaches the cluster of a fault that somebody asks for: much of the request is silently dropped."""
+"""The part of a requested fault that reaches the cluster.
+
+Much of the request is silently dropped.
+"""
 
 import re
 
@@ -8,7 +11,7 @@ _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 
 
 class SpecError(Exception):
-    """The request makes no fault. The message is the peer's."""
+    """The request defines no fault; the message is the peer's."""
 
 
 class Matcher(BaseModel):
@@ -28,18 +31,25 @@ class Experiment(BaseModel):
     matchers: list[Matcher] = []
 
     def values(self, *names: str) -> list[str]:
-        """All values of the matchers of these names."""
+        """Return all values of the matchers with these names."""
         return [value for matcher in self.matchers if matcher.name in names for value in matcher.value or []]
 
 
 class FaultSpec(BaseModel):
-    """The spec as created. Without experiments the operator never gives it a phase."""
+    """The spec as created.
+
+    Without experiments the operator never gives it a phase.
+    """
 
     experiments: list[Experiment] = []
 
 
 def normalise(body: JsonValue, name: str) -> FaultSpec:
-    """Read the accepted body shapes: `{"spec": {...}}` or a full resource."""
+    """Read the accepted body shapes: `{"spec": {...}}` or a full resource.
+
+    Raises:
+        SpecError: the request defines no fault.
+    """
     if not isinstance(body, dict) or not body:
         raise SpecError("Input data cannot be null or empty")
     spec = body.get("spec")

@@ -1,1 +1,1 @@
-"""The traffic proxy: records, replays and answers for the services of the lab."""
+"""The traffic proxy: records, replays, and answers for services."""

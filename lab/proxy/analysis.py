@@ -1,4 +1,7 @@
-"""Analyses: record one user request's traffic through the services and keep it as request patterns."""
+"""Analyses: record a user's request as request patterns.
+
+They record its traffic through the services.
+"""
 
 import asyncio
 import secrets
@@ -30,7 +33,10 @@ class Analyses:
         self._recent: dict[tuple[int, str, tuple[str, ...]], tuple[float, str]] = {}
 
     def begin(self, wanted: Analyze) -> AnalysisTask:
-        """Start an analysis, or give the one that an equal call started a moment ago: whoever's that was."""
+        """Start an analysis, or return the task of a recent equal call.
+
+        The recent call may be another caller's.
+        """
         key = (wanted.req_def_id, wanted.namespace, tuple(sorted(wanted.service_list)))
         now = time.monotonic()
         started, task_id = self._recent.get(key, (0.0, ""))
@@ -53,19 +59,28 @@ class Analyses:
         return task
 
     def abandon(self) -> None:
-        """Do as a restart of the peer does: unfinished tasks stay in their last state for ever."""
+        """Behave like a restart of the peer.
+
+        Unfinished tasks stay in their last state for ever.
+        """
         for flow in self._flows:
             flow.cancel()
         self._recent.clear()
 
     async def stop(self, task: AnalysisTask) -> None:
-        """Declare it completed at once, as the peer does: only the first recording ends, the flow goes on."""
+        """Declare the task completed at once, as the peer does.
+
+        Only its first recording ends, and the flow goes on.
+        """
         task.status, task.message = TaskStatus.COMPLETED, "Task stopped"
         for session in self._recordings.get(task.task_id, [])[:1]:
             await self._sessions.stop_recording(session.id, "analysis stopped by call")
 
     async def trigger(self, req_def_id: int, count: int) -> None:
-        """Send the defined request to the entry; a failure is only a warning to the peer."""
+        """Send the defined request to the entry.
+
+        A failure is only a warning to the peer.
+        """
         definition = self.definitions.get(req_def_id)
         if definition is None:
             return
@@ -112,13 +127,13 @@ class Analyses:
         real = {service.name for service in self._cluster.topology.services if service.upstream is not None}
         recordings = []
         for service in wanted.service_list:
-            # The peer records what begins with /api; real services of anybody's have paths of any kind.
+            # The peer records paths that begin with /api. Real services may have paths of any kind.
             prefix = "/" if service in real else "/api"
             rules = [RecordRule(path=prefix, method=method) for method in _METHODS]
             try:
                 recordings.append(await self._sessions.record(wanted.namespace, service, rules, wanted.duration_sec))
             except UnknownServiceError:
-                continue  # The peer skips a service whose recording fails, and says nothing.
+                continue  # The peer skips a service whose recording fails, without reporting it.
         return recordings
 
     async def _collect(self, recordings: list[Session]) -> None:

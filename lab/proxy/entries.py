@@ -1,4 +1,7 @@
-"""One recorded exchange as `GET /api/recordings/{id}/entries` lists it: flat, and without what is null."""
+"""Recorded exchanges as `GET /api/recordings/{id}/entries` lists them.
+
+They are flat, and null members are left out.
+"""
 
 from datetime import datetime
 
@@ -9,7 +12,7 @@ from lab.proxy.sessions import Session
 from lab.sidecar import Exchange
 
 LONGEST_BODY = 10_240
-"""Characters of a body; the rest is cut off, and a flag says so."""
+"""Characters of a body. The rest is cut off, and a flag shows it."""
 
 
 class Entry(WireModel):
@@ -21,7 +24,7 @@ class Entry(WireModel):
     service_name: str
     pod: str
     path: str
-    """With the query."""
+    """Path with the query."""
     method: str
     status: int
     x_request_id: str | None
@@ -37,7 +40,7 @@ class Entry(WireModel):
 
 
 def entry_of(session: Session, exchange: Exchange) -> JsonValue:
-    """List one exchange of a recording."""
+    """Build the entry of a recorded exchange."""
     authority = exchange.request_headers.get("host", session.service)
     pseudo = {":path": exchange.target, ":method": exchange.method, ":authority": authority, ":scheme": "http"}
     plain = {name: value for name, value in exchange.request_headers.items() if name != "host"}

@@ -1,4 +1,7 @@
-"""`/api/fixtures`: baggage-conditional rules. A bare API: no envelope, and empty bodies when it fails."""
+"""`/api/fixtures`: rules selected by baggage.
+
+This API is bare: it has no envelope, and its bodies are empty on failure.
+"""
 
 import secrets
 from collections import defaultdict
@@ -30,7 +33,7 @@ class Item(_Request):
     resp_body: str
 
     def rule(self) -> Rule:
-        """Render it as the sidecar will have it."""
+        """Render the rule as the sidecar will have it."""
         body = self.resp_body.strip()
         return Rule(
             method=self.method,
@@ -66,7 +69,10 @@ class FixtureApi:
         self._sessions = sessions
 
     async def upsert(self, request: web.Request) -> web.Response:
-        """Put rules into services, one after the other; those before a failing one stay intercepted."""
+        """Put rules into services, one service after the other.
+
+        If one fails, the services before it stay intercepted.
+        """
         wanted = await read_model(request, Upsert)
         if not wanted.namespace.strip():
             return web.Response(status=400)
@@ -82,11 +88,11 @@ class FixtureApi:
         except UnknownServiceError:
             return web.Response(status=500)
         expires = local_now() + timedelta(seconds=wanted.ttl_sec)
-        # The Z is a literal behind local time, as the peer has it.
+        # As at the peer, the Z is a literal behind local time.
         return plain({"upserted": len(wanted.items), "expiresAt": f"{expires:%Y-%m-%dT%H:%M:%S}Z"})
 
     async def status(self, request: web.Request) -> web.Response:
-        """Describe one session, or else find sessions by prefix."""
+        """Describe one session, or find sessions by prefix."""
         record_id = request.match_info["id"]
         session = self._sessions.get(record_id)
         if session is None:
@@ -108,7 +114,10 @@ class FixtureApi:
         )
 
     async def delete(self, request: web.Request) -> web.Response:
-        """Remove sessions by exact id or else by prefix; always claims to have done it."""
+        """Remove sessions by exact id, or else by prefix.
+
+        The answer always claims success.
+        """
         record_id = request.match_info["id"]
         exact = self._sessions.get(record_id)
         for session in [exact] if exact is not None else self._sessions.with_prefix(record_id):
@@ -116,5 +125,5 @@ class FixtureApi:
         return plain({"deleted": True, "recordId": record_id})
 
     async def health(self, _request: web.Request) -> web.Response:
-        """Be up."""
+        """Report that the API is up."""
         return plain({"status": "UP", "service": "fixtures"})

@@ -13,7 +13,10 @@ _EXECUTION_ID = AliasChoices("execution_id", "excution_id", "record_id", "detect
 
 
 class TaskStatus(StrEnum):
-    """States of an analysis. They are not monotonic: APPLYING_RULES comes twice."""
+    """States of an analysis.
+
+    They are not monotonic: APPLYING_RULES comes twice.
+    """
 
     INITIALIZING = "INITIALIZING"
     APPLYING_RULES = "APPLYING_RULES"
@@ -66,14 +69,17 @@ class Pattern(WireModel):
 
 
 class ServicePatterns(WireModel):
-    """What one service was asked."""
+    """The requests that one service received."""
 
     service_name: str
     request_mode: list[Pattern]
 
 
 class AnalysisTask(WireModel):
-    """The RequestPatternResponse: state and, in the end, result of an analysis."""
+    """State and, in the end, result of an analysis.
+
+    On the wire this is the RequestPatternResponse.
+    """
 
     task_id: str
     status: TaskStatus
@@ -91,7 +97,7 @@ class AnalysisTask(WireModel):
 
     @property
     def over(self) -> bool:
-        """Whether nothing more happens."""
+        """Whether the analysis is over."""
         return self.status in {TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.NOT_FOUND}
 
 
@@ -107,7 +113,10 @@ class Replayed(WireModel):
 
 
 class RequestDefinition(BaseModel):
-    """A user's request, for `autoTriggerRequest`. Given through the admin endpoint: the lab has no database of them."""
+    """A user's request, for `autoTriggerRequest`.
+
+    It is set through the admin endpoint, because the lab has no database of them.
+    """
 
     model_config = ConfigDict(extra="forbid")
 

@@ -1,4 +1,7 @@
-"""`/api/recordings`, `/api/direct-tap` and `/api/interceptions`: sessions seen and steered one by one."""
+"""Session endpoints: recordings, direct taps and interceptions, one by one.
+
+They are `/api/recordings`, `/api/direct-tap` and `/api/interceptions`.
+"""
 
 import asyncio
 from datetime import datetime
@@ -26,7 +29,7 @@ class StartRecording(BaseModel):
 
 
 class InterceptionRule(WireModel):
-    """One rule, as told by the session endpoints."""
+    """One rule, as the session endpoints report it."""
 
     path: str
     method: str
@@ -34,7 +37,7 @@ class InterceptionRule(WireModel):
 
 
 class SessionDetails(WireModel):
-    """One session, as told by the session endpoints."""
+    """One session, as the session endpoints report it."""
 
     recording_id: str
     namespace: str
@@ -77,7 +80,7 @@ def details(session: Session, *, ready: bool) -> SessionDetails:
 
 
 class Check(WireModel):
-    """Whether anything is on in one service."""
+    """Whether anything is active in one service."""
 
     namespace: str
     service_name: str
@@ -97,7 +100,7 @@ class RecordingApi:
         self._sessions = sessions
 
     async def start(self, request: web.Request) -> web.Response:
-        """Start one recording; answers when the rollout is over."""
+        """Start one recording, and answer once the rollout is over."""
         wanted = await read_model(request, StartRecording)
         try:
             session = await self._sessions.record(
@@ -125,7 +128,10 @@ class RecordingApi:
         return success(self._details(session))
 
     async def entries(self, request: web.Request) -> web.Response:
-        """List what was collected of one recording so far. A stopped one has none: the peer deletes its state."""
+        """List what was collected of one recording so far.
+
+        A stopped recording has no entries, because the peer deletes its state.
+        """
         session = self._sessions.get(request.match_info["id"])
         if session is None or session.recorder is None:
             return failure("500", f"Failed to get entries: Recording not found: {request.match_info['id']}")
@@ -137,7 +143,7 @@ class RecordingApi:
         return success([entry_of(session, exchange) for exchange in collected[offset : offset + limit]])
 
     async def active_details(self, _request: web.Request) -> web.Response:
-        """List every active session, rules included."""
+        """List every active session, including its rules."""
         return success([self._details(session) for session in self._sessions.active()])
 
     async def active_ids(self, _request: web.Request) -> web.Response:
@@ -145,7 +151,7 @@ class RecordingApi:
         return success([session.id for session in self._sessions.active()])
 
     async def check(self, request: web.Request) -> web.Response:
-        """Say whether anything is on in one service."""
+        """Report whether anything is active in one service."""
         namespace, service = request.match_info["namespace"], request.match_info["service"]
         found = [s for s in self._sessions.active() if (s.namespace, s.service) == (namespace, service)]
         if not found:

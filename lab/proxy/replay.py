@@ -1,4 +1,7 @@
-"""Replays: recorded requests sent again, for real, straight to their service's pod and past its sidecar."""
+"""Replays: recorded requests, really sent again.
+
+They go straight to the service's pod, past its sidecar.
+"""
 
 import asyncio
 from http import HTTPStatus
@@ -17,7 +20,7 @@ _AT_ONCE = 8
 
 
 class Replayer:
-    """Sends patterns again and reports what came back, in the peer's lossy way."""
+    """Sends patterns again and reports the answers, as lossily as the peer."""
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
@@ -26,7 +29,7 @@ class Replayer:
         """Replay all patterns of one service."""
         gate = asyncio.Semaphore(_AT_ONCE)
         host = self._cluster.hosts[service]
-        # The peer forwards a local port to a pod: neither the Service's targetPort nor a sidecar is on that way.
+        # The peer forwards a local port to a pod, which bypasses both the Service's targetPort and the sidecar.
         forwarded = Listener(host.handle_in_pod, None, PortChoice.FREE)
 
         async def replay(pattern: Pattern) -> Replayed:
@@ -65,7 +68,10 @@ class Replayer:
 
 
 def _encoded_again(url: str) -> str:
-    """Give path and query, the path percent-encoded once more than it already is: the peer's mistake."""
+    """Return path and query, with the path percent-encoded once too often.
+
+    This is the peer's mistake.
+    """
     target = "/" + url.split("://", 1)[1].partition("/")[2]
     path, mark, query = target.partition("?")
     return path.replace("%", "%25") + mark + query

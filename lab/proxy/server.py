@@ -1,4 +1,7 @@
-"""The proxy's HTTP API: routes and the controllers of `/api/request-patterns`."""
+"""The proxy's HTTP API.
+
+It has all routes, and the controllers of `/api/request-patterns`.
+"""
 
 from aiohttp import web
 
@@ -25,7 +28,7 @@ class Proxy:
         self._replayer = Replayer(cluster)
 
     def build_app(self) -> web.Application:
-        """Make the web application."""
+        """Build the web application."""
         app = web.Application(middlewares=[catch_all("500"), self._mischief.middleware], client_max_size=64 * 1024**2)
         patterns = "/api/request-patterns"
         app.add_routes(
@@ -45,7 +48,7 @@ class Proxy:
         return app
 
     def restart(self) -> None:
-        """Lose what the peer keeps in memory only: timers and running analyses."""
+        """Lose what the peer keeps only in memory: timers and running analyses."""
         self.sessions.forget_timers()
         self.analyses.abandon()
 

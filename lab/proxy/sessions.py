@@ -1,4 +1,7 @@
-"""Recording and interception sessions: what the proxy put into which service, and how it takes it out again."""
+"""Recording and interception sessions.
+
+They are what the proxy put into which service, and how it removes it again.
+"""
 
 import asyncio
 import secrets
@@ -24,13 +27,16 @@ class SessionStatus(StrEnum):
 
 
 def local_now() -> datetime:
-    """The peer's clock: server-local time without a zone."""
+    """Return the peer's time: server-local, without a zone."""
     return datetime.now().replace(microsecond=0)  # noqa: DTZ005 - a quirk of the peer, kept
 
 
 @dataclass
 class Session:
-    """One sidecar session. Recordings and rules share their store, as they do in the peer."""
+    """One sidecar session.
+
+    Recordings and rules share their store, as at the peer.
+    """
 
     id: str
     namespace: str
@@ -38,7 +44,7 @@ class Session:
     kind: SidecarKind
     config: str
     app_port: int
-    """What the proxy took for the application's port, and will restore."""
+    """Port that the proxy took for the application's, and will restore."""
     started_at: datetime
     rules: list[Rule]
     recorder: Recorder | None = None
@@ -47,7 +53,7 @@ class Session:
 
     @property
     def log_kind(self) -> Kind:
-        """How the journal calls it."""
+        """The kind under which the journal lists the session."""
         return Kind.RULES if self.kind is SidecarKind.RULES else Kind.RECORDING
 
 
@@ -61,7 +67,7 @@ class Sessions:
         self._timers: dict[str, asyncio.Task[None]] = {}
 
     def active(self) -> list[Session]:
-        """Every session in RECORDING, oldest first."""
+        """Return every session in RECORDING, oldest first."""
         return list(self._active.values())
 
     def get(self, session_id: str) -> Session | None:
@@ -69,15 +75,21 @@ class Sessions:
         return self._active.get(session_id)
 
     def recording(self, recording_id: str) -> Session | None:
-        """Find a recording, stopped ones included."""
+        """Find a recording, including stopped ones."""
         return self._active.get(recording_id) or self._stopped.get(recording_id)
 
     def with_prefix(self, prefix: str) -> list[Session]:
-        """Find by plain string prefix, as the peer does: `1` also finds `10-...`."""
+        """Find active sessions by plain string prefix, as the peer does.
+
+        `1` also finds `10-...`.
+        """
         return [session for name, session in self._active.items() if name.startswith(prefix)]
 
     async def record(self, namespace: str, service: str, rules: list[RecordRule], seconds: float | None) -> Session:
-        """Begin to record in one service. Traffic is seen once the rollout is over."""
+        """Start to record in one service.
+
+        Traffic is seen once the rollout is over.
+        """
         host = self._cluster.host(service, namespace)
         stamp = f"{local_now():%Y%m%d-%H%M%S}-{secrets.token_hex(4)}"
         recorder = Recorder(rules)
@@ -107,12 +119,12 @@ class Sessions:
             service=service,
             kind=SidecarKind.RULES,
             config=f"envoy-fi-{service}",
-            app_port=host.target_port,  # 15006 if something is there already: the peer's self-loop.
+            app_port=host.target_port,  # 15006 if a sidecar is already there: the peer's self-loop.
             started_at=local_now(),
             rules=rules,
         )
         await self._install(session, host)
-        # A second upsert arms nothing: the first one's timer still fires, at its own deadline.
+        # A second upsert starts no timer: the first timer still fires, at its own deadline.
         if session_id not in self._timers:
             self._arm(session_id, ttl, lambda: self.remove(session_id, "ttl"))
         return session
@@ -137,7 +149,10 @@ class Sessions:
             await asyncio.sleep(self._cluster.settings.rollout)
 
     def forget_timers(self) -> None:
-        """Do as a restart of the peer does: sessions stay, nothing ends them by itself any more."""
+        """Behave like a restart of the peer.
+
+        Sessions stay, but nothing ends them by itself any more.
+        """
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
