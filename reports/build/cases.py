@@ -1,4 +1,4 @@
-"""The cases of a report, made of their results and samples."""
+"""Builds the cases of a report from their results and samples."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from reports.build.shown_cases import as_shown
 from reports.model.report import CaseReport, CaseState, ControlReport, Ratio
 
 LONGEST_ANSWER = 1_000
-"""Characters of an answer's body."""
+"""Characters of an answer's body that are kept."""
 
 Distributions = Mapping[tuple[int, Arm], list[tuple[int, int]] | None]
-"""How latencies are distributed, by case index and whose they are."""
+"""Latency distributions by case index and arm."""
 
 _STATES = {
     Verdict.PASSED: CaseState.PASSED,
@@ -35,19 +35,20 @@ _STATES = {
 
 @dataclass(frozen=True)
 class Cases:
-    """What a report has of a run's cases."""
+    """The cases of a report."""
 
     reports: list[CaseReport]
     controls: list[ControlReport]
     left_out: int
     normal: dict[int, dict[Percentile, float | None]]
-    """For each measured case, by its index: what the baseline beside it, or the run's, takes; milliseconds."""
+    """Latencies that each measured case is compared with, in milliseconds, by case index. They are those of the
+    baseline beside the case or, without one, of the run's baseline."""
 
 
 def case_state(
     case: Case, outcome: CaseOutcome | None, verdict: Verdict | None, on_purpose: PlanExclusions
 ) -> CaseState:
-    """What became of a case, in one word."""
+    """Return what became of a case, in one word."""
     if outcome is None:
         return CaseState.MISSING
     if outcome is CaseOutcome.MEASURED:
@@ -58,12 +59,15 @@ def case_state(
 
 
 def cut(text: str, longest: int) -> str:
-    """Text that is no longer than this, and says so when it was."""
+    """Truncate text to `longest` characters; if cut, append its full length."""
     return text if len(text) <= longest else f"{text[:longest]} ... ({len(text):,} characters)"
 
 
 def case_reports(run: StoredRun, distributions: Distributions, most_missing: int) -> Cases:
-    """Every case that was kept, and of those without a result at most so many."""
+    """Report every kept case, and some of those without a result.
+
+    At most `most_missing` cases without a result are reported.
+    """
     names, on_purpose = run.plan.service_names, PlanExclusions(run.plan)
     results = {one.case_index: one for one in run.results.kept}
     missing = (index for index in range(run.total) if index not in run.results.found)
@@ -87,7 +91,10 @@ def case_reports(run: StoredRun, distributions: Distributions, most_missing: int
 
 
 def _measured(result: CaseResult | None) -> Measurement | None:
-    """What counts as measured; numbers that were taken back do not."""
+    """Return what was measured, if it still counts.
+
+    Invalidated cases keep their numbers in the store, but these no longer count.
+    """
     return result.measurement if result is not None and result.outcome is CaseOutcome.MEASURED else None
 
 
@@ -124,7 +131,7 @@ def _report(case: Case, result: CaseResult, found: Measurement, state: CaseState
 
 
 def _levels(found: Measurement | Control | None) -> dict[Percentile, float | None]:
-    """Each percentile that the sample supports, in milliseconds."""
+    """Return each percentile that the sample supports, in milliseconds."""
     levels: dict[Percentile, float | None] = {}
     for percentile in Percentile:
         latency = success_latency(found, percentile) if found else None
@@ -138,7 +145,7 @@ def _ratios(report: CaseReport, found: Measurement, normal: Mapping[Percentile, 
     ratios = {percentile: _over(value, normal[percentile]) for percentile, value in own.items()}
     told = found.comparison
     if told is not None and told.percentile in ratios and ratios[told.percentile] is not None:
-        # One number for one thing: the comparison's own is what the verdict tells.
+        # The verdict shows the comparison's own ratio, so the report shows the same number.
         ratios[told.percentile] = told.ratio
     ratio = None
     if told is not None:
@@ -155,13 +162,11 @@ def _over(value: float | None, normal: float | None) -> float | None:
 def _controls(
     results: Sequence[CaseResult], distributions: Distributions
 ) -> tuple[list[ControlReport], dict[int, int]]:
-    """The baselines beside the groups, and which of them each case stands against.
-
-    A group is known by its seed, which is made of the run and the first case of the group.
-    """
+    """Return the baselines beside the groups, and each case's index among them."""
     groups: dict[int, list[CaseResult]] = {}
     for one in results:
         if one.measurement is not None and one.measurement.control is not None and one.measurement.seed is not None:
+            # The seed is derived from the run and the first case of the group, so it identifies the group.
             groups.setdefault(one.measurement.seed, []).append(one)
     reports: list[ControlReport] = []
     places: dict[int, int] = {}

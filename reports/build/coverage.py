@@ -1,4 +1,4 @@
-"""How much of what the plan asks for was measured, and why the rest was not."""
+"""How much of the plan was measured, and what prevented the rest."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ _MEASURED = (CaseState.PASSED, CaseState.FAILED, CaseState.INCONCLUSIVE, CaseSta
 
 
 def coverage(run: StoredRun, counts: CaseCounts, cases: list[CaseReport]) -> CoverageReport:
-    """Of all cases; the reasons are those of the cases in the report."""
+    """Build the coverage of a run.
+
+    The figures cover all cases. The reasons cover only the cases in the report.
+    """
     states = _states(run)
     return counted_coverage(run.plan, counts).model_copy(
         update={
@@ -33,7 +36,7 @@ def coverage(run: StoredRun, counts: CaseCounts, cases: list[CaseReport]) -> Cov
 
 
 def counted_coverage(plan: Plan, counts: CaseCounts) -> CoverageReport:
-    """What the counts of a run that has ended tell, without the cases themselves."""
+    """Build the coverage of an ended run from its counts alone."""
     wanted = counts.total - counts.excluded - counts.dispensable
     share = 100 * counts.measured / wanted if wanted else 100.0 if counts.total else 0.0
     return CoverageReport(
@@ -42,7 +45,7 @@ def counted_coverage(plan: Plan, counts: CaseCounts) -> CoverageReport:
         wanted=wanted,
         share=round(min(share, 100.0), 2),
         at_least=plan.coverage.at_least,
-        # Rounded as `run_verdict` does: 29 of 100 is 29 %, whatever binary fractions make of it.
+        # Rounded as in `run_verdict`, because binary fractions make slightly less than 29 % of 29 in 100.
         enough=counts.total > 0 and round(share, 9) >= plan.coverage.at_least,
         invalid=counts.invalid,
         skipped=counts.skipped - counts.excluded,
@@ -52,7 +55,7 @@ def counted_coverage(plan: Plan, counts: CaseCounts) -> CoverageReport:
 
 
 def _states(run: StoredRun) -> Counter[CaseState]:
-    """Of the cases that have a result, but none of measured ones."""
+    """Count the states of unmeasured cases that have a result."""
     names, on_purpose = run.plan.service_names, PlanExclusions(run.plan)
     return Counter(
         case_state(case_at(names, index), outcome, verdict, on_purpose)

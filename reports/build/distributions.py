@@ -1,4 +1,7 @@
-"""How latencies are distributed, on bounds that all cases share, so that one can be laid over another."""
+"""Latency distributions over bounds that all cases share.
+
+Shared bounds let one distribution be laid over another.
+"""
 
 from __future__ import annotations
 
@@ -11,19 +14,20 @@ from clients.store.packing import unpacked
 from clients.store.read_models import StoredSamples
 
 STEPS = 20
-"""Bounds to each power of ten: neighbours are 12 % apart, finer than an eye tells in a chart."""
+"""Bounds to each power of ten. Neighbours are 12 % apart, which is finer than an eye can see in a chart."""
 
 _POWERS = 12
-"""Powers of ten of a microsecond: the last bound is 11 days, longer than any request may take."""
+"""Powers of ten of a microsecond. The last bound is 11 days, longer than any request may take."""
 
 BOUNDS_US = sorted({round(10 ** (step / STEPS)) for step in range(_POWERS * STEPS + 1)})
 """Upper bounds in microseconds, ascending."""
 
 
 def distribution(latencies: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Latencies in microseconds with how often each was seen, as upper bounds with how many lie up to each.
+    """Count latencies by upper bound.
 
-    A value lies up to the first bound that is not below it; bounds without one are left out.
+    Takes latencies in microseconds, each with its count. A latency belongs to the first bound that is not below it.
+    Bounds without any latency are left out.
     """
     found: Counter[int] = Counter()
     for latency_us, count in latencies:
@@ -32,10 +36,13 @@ def distribution(latencies: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 def distribution_of(samples: StoredSamples) -> list[tuple[int, int]] | None:
-    """That of an arm's successful requests; None for what cannot be read."""
+    """Return the distribution of an arm's successful requests.
+
+    None if the samples cannot be read.
+    """
     try:
         if samples.raw is not None:
-            # Much faster than the histogram, which is the same but for a thousandth.
+            # Raw samples are read much faster than the histogram, which agrees with them to a thousandth.
             return distribution((latency, 1) for latency, failed in unpacked(samples.raw) if not failed)
         return distribution(Histogram.decode(samples.histogram).counted())
     except ValueError:

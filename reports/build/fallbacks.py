@@ -1,4 +1,4 @@
-"""Fallback calls and real faults in a report, made of what discovery has stored."""
+"""Fallback calls and real faults in a report, from what discovery stored."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ MOST_CALLS = 200
 MOST_SERVICES = 50
 
 LONGEST_PATH = 300
-"""Characters of a call's path, and of why no rule answers it."""
+"""Characters of a call's path, or of a sentence about calls. Such a sentence explains why no rule answers a call, or
+what was not seen."""
 
 LONGEST_METHOD = 20
 
@@ -31,7 +32,10 @@ _DAMAGED = "stored rows of what was found are damaged"
 
 
 def fallback_report(run: StoredRun) -> FallbackReport | None:
-    """The calls that failures cause; None for a run in which nobody looked for them."""
+    """Report the calls that failures cause.
+
+    None if the run did not look for them.
+    """
     if not run.rounds and not run.rounds.damaged:
         return None
     names, healthy, captured = run.plan.service_names, healthy_calls(run.calls), _captured(run)
@@ -47,7 +51,7 @@ def fallback_report(run: StoredRun) -> FallbackReport | None:
 
 
 def _captured(run: StoredRun) -> dict[tuple[str, str, str], CapturedAnswer]:
-    """The first answer of each call: what a rule is made of."""
+    """Return the first answer to each call, from which rules are made."""
     found: dict[tuple[str, str, str], CapturedAnswer] = {}
     for answers in run.captured.values():
         for one in answers:
@@ -96,7 +100,10 @@ def _standing(
 
 
 def _worst_first(call: FallbackCallReport) -> tuple[int, int, int, str, str, str]:
-    """Open ones, then new ones, then more frequent ones; what only asks a failing service again comes last."""
+    """Order calls: open ones first, then new ones, then more frequent ones.
+
+    Calls that only ask a failing service again come last.
+    """
     new = call.case_index > 0 and not call.healthy_times
     if call.standing is CallStanding.OPEN:
         rank = 0
@@ -122,7 +129,7 @@ def _unseen(run: StoredRun) -> list[str]:
 
 
 def with_real_faults(cases: list[CaseReport], run: StoredRun) -> list[CaseReport]:
-    """The cases with what their services really answered, and with those whose failure is a substitute."""
+    """Add real faults' answers and substituted services to the cases."""
     results = {one.case_index: one for one in run.results.kept}
     real, substituted = _real(run), _substituted(run)
     found = []
@@ -140,18 +147,18 @@ def with_real_faults(cases: list[CaseReport], run: StoredRun) -> list[CaseReport
 
 
 def _substituted(run: StoredRun) -> set[str]:
-    """Services that gave no HTTP answer when they were broken."""
+    """Return the services that gave no HTTP answer when they were broken."""
     return {name for name, answers in run.captured.items() if any(one.substituted for one in answers)}
 
 
 _Asked = RealCase | CheckedPair
-"""A case that was asked with real faults: for its calls, or to be compared."""
+"""A case run with real faults: to find its calls, or to check a pair."""
 
 
 def _real(run: StoredRun) -> dict[int, list[_Asked]]:
     found: defaultdict[int, list[_Asked]] = defaultdict(list)
     for case in run.real:
-        # Of the baseline nothing is broken, by rules or really.
+        # The baseline breaks nothing, neither by rules nor by real faults.
         if case.answers and case.case_index:
             found[case.case_index].append(case)
     for pair in run.checked:
@@ -183,12 +190,15 @@ def _compared(rules: Measurement, asked: _Asked) -> RealReport:
 
 
 def _worst(found: list[RealReport]) -> RealReport:
-    """A case that was asked twice: what differs counts."""
+    """Return the report that differs if a case was asked twice."""
     return next((one for one in found if one.differs), found[0])
 
 
 def grounds(run: StoredRun, cases: Iterable[CaseReport]) -> GroundsReport | None:
-    """What the verdicts rest on; None for a run in which nobody looked for fallback calls."""
+    """Report what the verdicts rest on.
+
+    None if the run did not look for fallback calls.
+    """
     if not run.rounds and not run.rounds.damaged:
         return None
     names, real, substituted = run.plan.service_names, _real(run), _substituted(run)

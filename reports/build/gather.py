@@ -1,4 +1,7 @@
-"""From what is stored of a run to its report: the only place that reads the store and computes numbers for it."""
+"""Builds the report of a run from what is stored.
+
+This package is the only place that reads the store and computes numbers for a report.
+"""
 
 from __future__ import annotations
 
@@ -25,17 +28,17 @@ from reports.model.report import CaseReport, EnvironmentReport, Report
 from reports.text.sentences import recovery_sentence, verdict_sentence
 
 MOST_CASES = 20_000
-"""Cases in a report: all of two hundred services. A browser would not open many more."""
+"""Cases in a report: all of two hundred services. A browser would hardly open many more."""
 
 MOST_DISTRIBUTIONS = 6_000
-"""Cases whose latencies are shown one by one: all of a hundred services."""
+"""Cases whose latency distributions are shown: all of a hundred services."""
 
 _CHUNK = 500
-"""Cases whose samples are read at once: each may have a megabyte of them."""
+"""Cases whose samples are read at once. Each may have a megabyte of them."""
 
 
 async def gather(store: Store, execution_id: int) -> Report:
-    """The report of a run as it stands: ended in whatever way, or still under way.
+    """Build the report of a run, whether ended or still under way.
 
     Raises:
         HoldfastError: NOT_FOUND for an unknown run, STORE_UNAVAILABLE.
@@ -74,7 +77,7 @@ def _report(run: StoredRun, distributions: Distributions, sha256: str) -> Report
 
 
 def own_version() -> str:
-    """Of Holdfast, as it is installed."""
+    """Return the installed version of Holdfast, or `unknown`."""
     try:
         return version("holdfast")
     except PackageNotFoundError:
@@ -82,12 +85,12 @@ def own_version() -> str:
 
 
 def title_of(plan: str, started_at: datetime) -> str:
-    """What the report is called."""
+    """Return the title of a report."""
     return f"{plan}, {started_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 async def _distributions(store: Store, run: StoredRun) -> Distributions:
-    """Of the cases that are in the report; of too many, of the worst."""
+    """Read the distributions of the reported cases; of too many, the worst."""
     wanted = {one.case_index for one in worth_keeping(run.results.kept, MOST_DISTRIBUTIONS)}
     found: dict[tuple[int, Arm], list[tuple[int, int]] | None] = {}
     for first in range(0, max(wanted, default=-1) + 1, _CHUNK):
@@ -105,7 +108,7 @@ def _shown_percentile(cases: list[CaseReport]) -> Percentile:
 
 
 def environment_of(plan: Plan, **more: str) -> EnvironmentReport:
-    """Where a plan's run takes place, and what writes the report."""
+    """Describe where a plan's run takes place, and what writes the report."""
     facts = {
         "environment": environment_in(plan),
         "namespace": plan.system.namespace,

@@ -1,15 +1,19 @@
 """Whether a pair of failures is worse than its two singles together.
 
-Errors: if two failures have nothing to do with each other, 1 - (1-a)(1-b) of the requests fail. Latency: what each
-single takes more than the baseline adds up; one that is faster than the baseline takes nothing off, because a pair that
-is as slow as the slower of its two is no interaction. Both are what is *expected* of a pair. With few requests a pair
-is above that by chance, so it counts as worse only
+What is *expected* of a pair:
 
-* with an error rate at least five points above, and further above than twice the standard error of the difference
-  (counts with one success and one failure added, so that none of 12 is not taken for never);
-* with a latency above by more than the plan's margin (`slo.regression`, else 10 % and 5 ms), at a percentile that the
-  samples of all of them support, and by more than these percentiles may be off (`percentile_bounds.py`; what each may
-  be off is squared and added, as the errors of independent measurements are). Without samples nothing is said.
+* Errors: if the two failures are independent, 1 - (1-a)(1-b) of the requests fail.
+* Latency: the delays of both singles over the baseline add up. A single that is faster than the baseline subtracts
+  nothing, because a pair that is just as slow as its slower single is no interaction.
+
+With few requests, a pair exceeds that by chance. It counts as worse only with one of these:
+
+* An error rate at least five points above the expected one, and above it by more than twice the standard error of the
+  difference. One success and one failure are added to the counts, so that 0 of 12 is not taken for "never".
+* A latency above the expected one by more than the plan's margin (`slo.regression`, otherwise 10 % and 5 ms), and by
+  more than the percentiles may be off. The percentile must be supported by the samples of all cases involved.
+  `percentile_bounds.py` gives the error of each percentile. The squares of the errors add up, as for independent
+  measurements. Without samples, no pair counts as slower.
 """
 
 from __future__ import annotations
@@ -28,31 +32,36 @@ from reports.build.percentile_bounds import Histogram, percentile_bounds
 from reports.model.report import CaseReport, CaseState, Interaction, PairCell
 
 LEAST_POINTS = 5.0
-"""Percentage points of error rate: less is not worth a look, however many requests tell it."""
+"""Smallest reported excess of the error rate, in percentage points. Less is not worth a look, however many requests
+confirm it."""
 
 Levels = Mapping[Percentile, float | None]
 
 Baselines = Mapping[int | None, Histogram | None]
-"""The latencies of the baseline beside a group of cases, by `CaseReport.control`; under None those of case 0."""
+"""Latencies of the baseline beside a group of cases, by `CaseReport.control`. The key None has those of case 0."""
 
 
 _Term = tuple[int, float, Histogram | None]
-"""How often a percentile is added, or below zero taken away; itself, in milliseconds; and what it was taken from."""
+"""One term of a sum of percentiles: factor, value in milliseconds, and source. A negative factor subtracts the
+value."""
 
 
 @dataclass(frozen=True)
 class _Latencies:
-    """Of a pair, in milliseconds."""
+    """Latencies of a pair, in milliseconds."""
 
     found: float
     expected: float
-    """If delays add up."""
+    """Latency if delays add up."""
     may_be_off: float | None
-    """How much of the difference may be chance; None without samples."""
+    """How much of the difference may be chance. None without samples."""
 
 
 def pair_cells(cases: Cases, plan: Plan, verified: Mapping[int, PairOutcome]) -> list[PairCell]:
-    """The cells of the matrix, the worst interaction first; `verified` is by case index."""
+    """Build the cells of the matrix, the worst interaction first.
+
+    `verified` has the outcomes of verified pairs by case index.
+    """
     singles = {one.services[0]: one for one in cases.reports if len(one.services) == 1}
     margin = plan.slo.regression or Regression()
     baselines: dict[int | None, Histogram | None] = {place: one.histogram for place, one in enumerate(cases.controls)}
@@ -86,7 +95,10 @@ def interaction(
     margin: Regression,
     baselines: Baselines,
 ) -> Interaction | None:
-    """What the pair adds to its two singles; None where one of the three was not measured."""
+    """Compare a pair with its two singles.
+
+    None if one of the three was not measured.
+    """
     rates = [one.error_rate for one in singles if one.error_rate is not None]
     if pair.error_rate is None or len(rates) != 2:
         return None
@@ -118,14 +130,20 @@ def interaction(
 
 
 def _standard_error(pair: CaseReport, singles: list[CaseReport]) -> float:
-    """Of the difference between the pair's share of errors and the expected one, as shares."""
+    """Return the standard error of the pair's excess share of errors.
+
+    The excess is the difference between the pair's share and the expected one.
+    """
     (a, from_a), (b, from_b), (_, from_pair) = (_smoothed(one) for one in [*singles, pair])
-    # The expected share is 1 - (1-a)(1-b), which moves with a by 1-b, and with b by 1-a.
+    # The expected share is 1 - (1-a)(1-b). Its derivative is 1-b with respect to a, and 1-a with respect to b.
     return sqrt(from_pair + (1 - b) ** 2 * from_a + (1 - a) ** 2 * from_b)
 
 
 def _smoothed(case: CaseReport) -> tuple[float, float]:
-    """The share of errors with one success and one failure added, and its variance."""
+    """Return the smoothed share of errors, and its variance.
+
+    Smoothing adds one success and one failure.
+    """
     requests = case.requests + 2
     share = (case.requests - case.successes + 1) / requests
     return share, share * (1 - share) / requests
@@ -138,18 +156,19 @@ def _latencies(
     normal: Mapping[int, Levels],
     baselines: Baselines,
 ) -> _Latencies | None:
-    """What the pair takes, and what it would if delays added up. None without support for one of them.
+    """Return the pair's latency, and the latency if delays added up.
 
-    Each case is held against the baseline beside it: a system that grows slower during the run is no interaction.
+    None unless all samples support the percentile.
     """
     own: list[float | None] = [getattr(one, f"{percentile}_ms") for one in (pair, *singles)]
     usual = [normal.get(one.index, {}).get(percentile) for one in (pair, *singles)]
+    # Each case is compared with the baseline beside it: a system that slows down during the run is no interaction.
     values, bases = [one for one in own if one is not None], [one for one in usual if one is not None]
     if len(values) < len(own) or len(bases) < len(own):
         return None
     slower = [one for one in zip(singles, values[1:], bases[1:], strict=True) if one[1] > one[2]]
     expected = bases[0] + sum(value - base for _, value, base in slower)
-    # The difference, as what is added and taken away: a baseline that is in it twice may cancel out.
+    # The difference as a sum of terms. A baseline that occurs in it twice may cancel out.
     levels = {pair.control: bases[0]} | {single.control: base for single, _, base in slower}
     counted = Counter([single.control for single, *_ in slower])
     counted.subtract([pair.control])
@@ -162,7 +181,10 @@ def _latencies(
 
 
 def _may_be_off(terms: list[_Term], share: float) -> float | None:
-    """By how much chance may have made a sum too large: what is added too high, and what is taken away too low."""
+    """Return how much of a sum may be due to chance.
+
+    Added percentiles may be too high, and subtracted ones too low. None without the samples of any of them.
+    """
     off = []
     for times, value, histogram in terms:
         bounds = percentile_bounds(histogram, share)

@@ -1,7 +1,7 @@
-"""How far a percentile of few requests may be off: between which two of the ordered requests the true one lies.
+"""How far off a percentile of few requests may be.
 
-The rank of the true percentile among n requests is n * share, give or take twice the square root of
-n * share * (1 - share), whatever the latencies are distributed like.
+The true percentile lies between two of the ordered requests. Among n requests its rank is n * share, give or take twice
+the square root of n * share * (1 - share), whatever the distribution of the latencies.
 """
 
 from __future__ import annotations
@@ -15,14 +15,17 @@ _TWICE = 2
 """Standard errors to each side."""
 
 _BIN = 10 ** (1 / STEPS)
-"""From one bound of a distribution to the next."""
+"""Ratio of neighbouring bounds of a distribution."""
 
 Histogram = Sequence[tuple[int, int]]
-"""As in a case of the report: upper bounds in microseconds, with how many lie up to each."""
+"""Distribution of a reported case: upper bounds in microseconds, each with its count."""
 
 
 def percentile_bounds(histogram: Histogram | None, share: float) -> tuple[float, float] | None:
-    """Between what the true percentile lies, in milliseconds; None without samples."""
+    """Return the bounds of the true percentile, in milliseconds.
+
+    None without samples.
+    """
     requests = sum(count for _, count in histogram or ())
     if not histogram or not requests:
         return None
@@ -32,7 +35,10 @@ def percentile_bounds(histogram: Histogram | None, share: float) -> tuple[float,
 
 
 def _at(histogram: Histogram, rank: int) -> float:
-    """The latency of the request of this rank, as if those between two bounds were spread evenly; milliseconds."""
+    """Return the latency of the request of this rank, in milliseconds.
+
+    Requests between two bounds are taken to be spread evenly.
+    """
     before = 0
     for upper, count in histogram:
         if rank <= before + count:

@@ -1,7 +1,8 @@
-"""The plan in a report: in full, in words where that is shorter, and without any secret.
+"""The plan in a report, in full and in words, without secrets.
 
-Secrets are named in plans (`${env:NAME}`) and never resolved here. One that stands in a plan itself, under a name that
-`redact` has or that always is redacted, is replaced: a report is handed around more than the store is.
+Plans name their secrets (`${env:NAME}`), and nothing here resolves them. A secret written into the plan itself is
+redacted if it stands under a name that `redact` lists or that is always redacted. A report is passed around more widely
+than the store.
 """
 
 from __future__ import annotations
@@ -21,14 +22,20 @@ from domain.units import format_duration, format_percent, format_rate
 
 
 def plan_yaml(plan: Plan) -> str:
-    """Every setting of it, in the order of the schema; those that are not given at all are left out."""
+    """Render every setting of a plan as YAML, in the schema's order.
+
+    Settings that are not given at all are left out.
+    """
     shown = plan.model_copy(update={"request": without_secrets(plan), "stop": _stop(plan)})
     document: Any = shown.model_dump(mode="json", by_alias=True, exclude_none=True)
     return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120)
 
 
 def _stop(plan: Plan) -> Stop:
-    """When the run ends early; the one address there may have a query, like that of the request."""
+    """Return the stop conditions, with the health URL redacted.
+
+    Like the URL of the request, it may have a query.
+    """
     health = plan.stop.health
     if health.url is None:
         return plan.stop
@@ -37,13 +44,13 @@ def _stop(plan: Plan) -> Stop:
 
 
 def request_in_words(plan: Plan) -> str:
-    """Method and address, without the query."""
+    """Return method and URL of the request, without the query."""
     parts = urlsplit(plan.request.url)
     return f"{plan.request.method} {urlunsplit((parts.scheme, parts.netloc, parts.path, '', ''))}"
 
 
 def load_in_words(plan: Plan) -> str:
-    """How much was sent for each case, and how."""
+    """Describe how much load is sent for each case, and how."""
     load = plan.load
     many = f"up to {load.max_requests}" if load.max_requests is not None else str(load.requests)
     if load.rate is not None:
@@ -56,7 +63,7 @@ def load_in_words(plan: Plan) -> str:
 
 
 def slo_in_words(plan: Plan) -> list[str]:
-    """What a case must meet, a line for each threshold."""
+    """Describe what a case must meet, one line for each threshold."""
     slo = plan.slo
     lines = list(_limits(slo))
     if slo.relative_to_baseline is not None:

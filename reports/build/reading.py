@@ -1,7 +1,9 @@
-"""Everything that the store knows of a run, read once; all else in `reports` is made of it.
+"""Everything that the store knows of a run, read once.
 
-Results of very large runs (a thousand services are half a million cases) are read in chunks, and only those kept that
-somebody will look at: the baseline, the cases of one service, and the worst of the others.
+Reports are built from it.
+
+A very large run (a thousand services are half a million cases) has its results read in chunks. Only those worth looking
+at are kept: the baseline, the cases of one service, and the worst of the others.
 """
 
 from __future__ import annotations
@@ -26,21 +28,21 @@ from domain.traffic.exchange import CapturedAnswer, RecordedExchange
 from reports.build.shown_cases import as_shown
 
 CHUNK = 5_000
-"""Cases of which results are read at once."""
+"""Cases whose results are read at once."""
 
 
 @dataclass
 class Results:
-    """What became of the cases."""
+    """Results of the cases of a run."""
 
     found: dict[int, tuple[CaseOutcome, Verdict | None]] = field(default_factory=dict)
-    """Of every case that has a result, by its index."""
+    """Outcome and verdict of every case that has a result, by case index."""
     metrics: LoadMetrics = field(default_factory=LoadMetrics)
-    """Of all of them."""
+    """Metrics over all of these cases."""
     by_real_faults: int = 0
-    """Those of them whose verdict real faults have found."""
+    """Number of cases whose verdict comes from real faults."""
     kept: list[CaseResult] = field(default_factory=list)
-    """By index: all, or, of more than were asked for, those worth looking at."""
+    """Results in index order. If there are more than requested, only those worth looking at."""
 
 
 @dataclass(frozen=True)
@@ -52,29 +54,32 @@ class StoredRun:
     ledger: Sequence[LedgerEntry]
     log: Sequence[LogEntry]
     captured: dict[str, list[CapturedAnswer]]
-    """How services failed, by service."""
+    """Answers of the broken services, by service."""
     exchanges: dict[str, list[RecordedExchange]]
-    """What was recorded of them, and what discovery has added; empty before the analysis was over."""
+    """Recorded requests by service, including those that discovery added. Empty until the analysis is over."""
     propagation: dict[str, bool]
-    """Which services the baggage marker reached; empty before the analysis was over."""
+    """Whether the baggage marker reached each service. Empty until the analysis is over."""
     tokens: dict[str, str]
     kinds: dict[CaseType, int]
-    """Cases that were generated, by type."""
+    """Number of generated cases, by type."""
     results: Results
     checked: list[CheckedPair]
-    """Pairs with two real faults."""
+    """Pairs chosen to be checked with two real faults."""
     stability: dict[StabilityMoment, list[ServiceStability]]
-    """How long services took to be stable."""
+    """How long services took to become stable."""
     calls: Rows[FallbackCall] = field(default_factory=Rows)
     """Calls that failures cause."""
     rounds: Rows[CallRound] = field(default_factory=Rows)
-    """Of looking for them; empty where nobody has looked."""
+    """Rounds of looking for such calls. Empty if the run did not look for them."""
     real: list[RealCase] = field(default_factory=list)
-    """Cases that were asked while their services were really broken."""
+    """Cases run while their services were really broken."""
 
     @cached_property
     def analyzed(self) -> dict[str, int]:
-        """How many different requests the analysis recorded of each service, without those that discovery added."""
+        """Number of distinct requests the analysis recorded, by service.
+
+        Requests that discovery added do not count.
+        """
         added = only_when_broken(self.calls) | {key_of(one) for one in self.calls if not one.case_index}
         return {
             name: sum(CallKey(name, one.method, one.path) not in added for one in found)
@@ -83,14 +88,15 @@ class StoredRun:
 
     @property
     def total(self) -> int:
-        """Cases that were generated."""
+        """Number of generated cases."""
         return sum(self.kinds.values())
 
 
 async def read_run(store: Store, row: ExecutionRow, *, most_cases: int, worst_of_more: bool) -> StoredRun:
-    """Read all that is stored of a run, and the results of at most so many cases.
+    """Read all that is stored of a run.
 
-    With more cases than that: none of their results, or with `worst_of_more` all of them, of which the worst are kept.
+    Reads the results of at most `most_cases` cases. If the run has more, it reads none of them, or with `worst_of_more`
+    all of them, and keeps the worst.
     """
     run = row.execution_id
     plan = (await store.plan_for_closing(run)).plan
@@ -132,7 +138,10 @@ async def _results(store: Store, run: int, total: int, most: int, asked: Collect
 
 
 def worth_keeping(results: list[CaseResult], most: int, asked: Collection[int] = ()) -> list[CaseResult]:
-    """At most so many, by index: the baseline, the cases of one service, those `asked` with real faults, the worst."""
+    """Return at most `most` results, by index.
+
+    Keeps the baseline, the cases of one service and those `asked` with real faults, then the worst.
+    """
     if len(results) <= most:
         return results
 

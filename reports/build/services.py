@@ -1,4 +1,7 @@
-"""The services of a report: what was done to each, and what its failure looks like beside its healthy answer."""
+"""The services of a report: their faults, and what failures look like.
+
+Each failing answer is shown beside the healthy one.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +16,14 @@ from reports.build.reading import StoredRun
 from reports.model.report import CapturedReport, ServiceReport
 
 MOST_ANSWERS = 5
-"""Captured answers of one service."""
+"""Captured answers shown of one service."""
 
 LONGEST_BODY = 600
 """Characters of a body, failing or healthy."""
 
 
 def service_reports(run: StoredRun, state: RunState) -> list[ServiceReport]:
-    """Each service under test, by name."""
+    """Report each service under test, by name."""
     rows = {one.service: one for one in state.injections}
     return [_report(run, rows[name], position) for position, name in enumerate(run.plan.service_names)]
 
@@ -51,7 +54,7 @@ def _report(run: StoredRun, row: InjectionRow, position: int) -> ServiceReport:
 
 
 def fault_in_words(fault: FaultSpec) -> str:
-    """A fault as one would say it."""
+    """Describe a fault in the words of a plan."""
     match fault:
         case DelayFault():
             return f"delay {format_duration(fault.delay)}"
@@ -67,7 +70,11 @@ def fault_in_words(fault: FaultSpec) -> str:
 
 
 def _broken_seconds(run: StoredRun, service: str) -> float | None:
-    """Of all of its own faults: it is broken once more where other failures make it receive new calls."""
+    """Sum the seconds during which the service's own faults were active.
+
+    None unless every fault window is closed. A service has several if failures elsewhere make it receive new calls,
+    because it is then broken again.
+    """
     windows = [one for one in run.ledger if one.kind is WindowKind.FAULT and one.service == service]
     spans = [
         (one.updated_at - one.created_at).total_seconds()
@@ -89,7 +96,7 @@ def _answer(answer: CapturedAnswer, recorded: list[RecordedExchange]) -> Capture
         substituted=answer.substituted,
         no_effect=answer.no_effect,
         error_message=answer.error_message,
-        # 0: what was recorded was the answer of the broken service.
+        # A recorded status of 0 means that only the broken service answered, so there is no healthy answer.
         healthy_status=(healthy.response_status or None) if healthy else None,
         healthy_body=cut(healthy.response_body, LONGEST_BODY) if healthy else "",
     )

@@ -1,4 +1,4 @@
-"""A stored result as everybody is shown it."""
+"""Stored results in the form in which they are shown."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from domain.measuring.load import CaseOutcome
 
 
 def as_shown(result: CaseResult) -> CaseVerdict:
-    """One line of a result; numbers of cases that do not count are left out."""
+    """Return the line shown for a result.
+
+    Cases that do not count are shown without numbers.
+    """
     found = result.measurement if result.outcome is CaseOutcome.MEASURED else None
     return case_line(result.case_id, result.outcome, found, result.verdict if found else None, result.reason)

@@ -1,4 +1,4 @@
-"""What the store tells of a run's faults, and of all of its windows."""
+"""What the store knows of a run's faults and windows."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _WINDOWS = {
 
 
 def injections(run: StoredRun) -> list[InjectionRow]:
-    """Each service of the plan, by name."""
+    """Return the injection of each service of the plan, by name."""
     windows = {one.service: one for one in run.ledger if one.kind is WindowKind.FAULT}
     reasons = {one.case_id: one.reason for one in run.results.kept if one.outcome is not CaseOutcome.MEASURED}
     stable = {one.service: one.stable for one in run.stability.get(StabilityMoment.AFTER_FAULT, [])}
@@ -41,7 +41,10 @@ def injections(run: StoredRun) -> list[InjectionRow]:
 def _injection(
     service: str, window: LedgerEntry | None, captured: Sequence[CapturedAnswer], reason: str
 ) -> InjectionRow:
-    """A service's fault: on as long as its window is not settled, and useless without a captured failure."""
+    """Return the state of a service's fault.
+
+    The fault is active until its window is settled. It is of no use without a captured failure.
+    """
     if window is None:
         state = InjectionState.FAILED if reason else InjectionState.PENDING
         return InjectionRow(service=service, state=state, error=reason)
@@ -63,7 +66,7 @@ def _injection(
 
 
 def window_row(row: LedgerEntry) -> WindowRow:
-    """One window, from its row in the ledger."""
+    """Build the row of a window from the ledger."""
     return WindowRow(
         window_id=row.window_id,
         kind=row.kind,

@@ -1,4 +1,7 @@
-"""A run's state as the store tells it: of a run that cannot be asked, or that the Temporal server has forgotten."""
+"""The state of a run, rebuilt from the store.
+
+Used if a run cannot be queried, or if the Temporal server has forgotten it.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,7 @@ from reports.build.reading import CHUNK, StoredRun, read_run
 from reports.build.stored_faults import injections, window_row
 
 MOST_CASES = CHUNK
-"""Cases of which a state has results: more would take longer than somebody who asks for it waits."""
+"""Cases up to which a state has results. Reading more would keep the caller waiting too long."""
 
 _STEADY = "steady state "
 _PHASE = "phase "
@@ -45,12 +48,15 @@ _ENDS = (Phase.DONE, Phase.FAILED, Phase.CANCELLED)
 
 
 async def stored_state(store: Store, row: ExecutionRow) -> RunState:
-    """Everything that the store knows of a run; without its results when there are more cases than can be read."""
+    """Return everything the store knows of a run.
+
+    Results are left out if there are more than `MOST_CASES` cases.
+    """
     return state_of(await read_run(store, row, most_cases=MOST_CASES, worst_of_more=False))
 
 
 def state_of(run: StoredRun) -> RunState:
-    """The state of a run, made of what was read of it."""
+    """Build the state of a run from what was read of it."""
     plan, results = run.plan, run.results
     counts = count_cases(plan, run.kinds, results.found)
     rows = injections(run)
@@ -90,13 +96,13 @@ def _header(run: StoredRun) -> RunState:
         }
     )  # fmt: skip
     before, after = [*_steady(run.log), None, None][:2]
-    # Copied, not validated: a row of the original may have a phase that is none of ours.
+    # Copied, not validated: a row of the original orchestrator may have a phase that `Phase` does not know.
     more = {"status": run.row.run_status, "phase": run.row.status, "steady_before": before, "steady_after": after}
     return RunState().model_copy(update=facts | more)
 
 
 def _steady(log: Sequence[LogEntry]) -> list[SteadyReport]:
-    """From the log: what was seen before the run, and then after it."""
+    """Return the steady-state reports from the log: before the run, then after."""
     found = [one.message.removeprefix(_STEADY) for one in log if one.message.startswith(_STEADY)]
     return [
         SteadyReport(met=one == "met", detail=one.removeprefix("not met: ") if one != "met" else "") for one in found
@@ -104,9 +110,10 @@ def _steady(log: Sequence[LogEntry]) -> list[SteadyReport]:
 
 
 def phases_of(run: StoredRun) -> list[PhaseTime]:
-    """From the log: it has a line when a phase is entered, but for the first one, which begins with the run.
+    """Return the phases of a run, from its log.
 
-    The last one of a run that is over ends nothing: nobody is in it.
+    The log has a line when a phase is entered, except for the first phase, which starts with the run. The final phase
+    of an ended run, such as DONE, has no end of its own.
     """
     entered = [(Phase.GENERATING_CASES, run.row.started_at)]
     for one in run.log:
@@ -189,7 +196,7 @@ def _load(run: StoredRun) -> LoadPanel:
 
 
 def _pairs(run: StoredRun) -> PairFidelity | None:
-    """Of the pairs that are stored; the share that was asked for is not, so it is made of them."""
+    """Rebuild the pair fidelity from the stored pairs."""
     if not run.checked:
         return None
     in_doubt = next((found for one in run.log if (found := fidelity.measured_in_doubt(one.message)) is not None), None)
@@ -200,6 +207,7 @@ def _pairs(run: StoredRun) -> PairFidelity | None:
     measured = sum(
         index >= first_pair and outcome is CaseOutcome.MEASURED for index, (outcome, _) in run.results.found.items()
     )
+    # The requested share is not stored, so it is derived from the pairs themselves.
     share = 100 * len(run.checked) / measured if measured else 100
     blank = PairFidelity(share=min(share, 100), measured=max(measured, len(run.checked)), chosen=len(run.checked))
     return fidelity.counted(blank, [one.finding for one in run.checked])

@@ -1,4 +1,4 @@
-"""What happened when: phases, everything that was switched on, and what the log warns of."""
+"""What happened when: phases, windows, and warnings in the log."""
 
 from __future__ import annotations
 
@@ -11,14 +11,18 @@ from reports.build.reading import StoredRun
 from reports.model.report import Notice, PhaseSpan, Timeline, WindowSpan
 
 MOST_WINDOWS = 2_500
-"""Windows of a timeline: a run of a thousand services has some more than a thousand, without pairs of real faults."""
+"""Windows of a timeline. A run of a thousand services has somewhat more than a thousand, not counting pairs with real
+faults."""
 
 MOST_NOTICES = 200
 """Lines of the log."""
 
 
 def timeline(run: StoredRun, state: RunState) -> Timeline:
-    """The timeline of a run; of very many windows those that are not closed come first."""
+    """Build the timeline of a run.
+
+    If there are too many windows, those that are not closed are kept first.
+    """
     rows = sorted(state.windows, key=lambda one: (one.state is WindowState.CLOSED, one.window_id))[:MOST_WINDOWS]
     warnings = [one for one in run.log if one.level >= LogLevel.WARN]
     began = run.row.started_at

@@ -1,6 +1,7 @@
-"""A report without the store, of what a run's result tells: for pipelines that reach Temporal and nothing else.
+"""A report from a run's result alone, without the store.
 
-The cases that failed or are inconclusive are in it, at most fifty of each; how the others fared is only counted.
+It serves pipelines that reach only Temporal. It lists the cases that failed or are inconclusive, at most fifty of each.
+All other cases are only counted.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from reports.text.sentences import recovery_sentence, verdict_sentence
 
 
 def report_of(plan: Plan, state: RunState, workflow_id: str, workflow_run_id: str) -> Report:
-    """The report of a run of which only the state is known, with its failed and inconclusive cases."""
+    """Build the report of a run from its state alone."""
     places = _places(plan) if state.failed_cases or state.inconclusive_cases else {}
     cases = [_case(one, plan, places[one.case_id]) for one in [*state.failed_cases, *state.inconclusive_cases]]
     cases.sort(key=lambda one: one.index)

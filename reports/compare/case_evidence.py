@@ -1,6 +1,6 @@
-"""What the samples of one case in two runs say of each other: numbers only, and nothing is decided here.
+"""What the samples of two runs show about one case.
 
-What is decided, `reports/compare/changes.py` decides of all cases together.
+This module only computes numbers. `reports/compare/changes.py` decides on all cases together.
 """
 
 from __future__ import annotations
@@ -28,23 +28,23 @@ class Sampled:
 
     failures: Failures
     blocks: Blocks
-    """Latencies of the successful requests in microseconds, in their order, block by block."""
+    """Latencies of the successful requests in microseconds, block by block, in the order sent."""
 
     @property
     def successes(self) -> int:
-        """Successful requests."""
+        """Number of successful requests."""
         return sum(len(block) for block in self.blocks)
 
 
 def sampled(measurement: Measurement, stored: StoredSamples | None, sizes: Sequence[int], seed: int) -> Sampled | None:
-    """A case's samples; None where they are not stored.
+    """Return a case's samples, or None if they are not stored.
 
     Args:
-        measurement: what the run made of them.
-        stored: as the store has them. Of more requests than are kept one by one only their distribution is: they count
-            as independent then, in an order by chance.
+        measurement: what the run computed from the samples.
+        stored: the samples as stored. Beyond the number kept one by one, only their distribution is stored. Requests
+            then count as independent, in a random order.
         sizes: requests of each block, as they were sent.
-        seed: of that order.
+        seed: of that random order.
     """
     if stored is None or not measurement.requests:
         return None
@@ -65,29 +65,32 @@ def sampled(measurement: Measurement, stored: StoredSamples | None, sizes: Seque
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the samples say of one case, without regard to the others."""
+    """What the samples show about one case, regardless of the others."""
 
     errors: ErrorRise
     errors_within: bool
-    """Whether the rate has surely not risen by more than the margin."""
+    """Whether the error rate has surely not risen by more than the margin."""
     latency: Comparison | None
-    """None without a success on both sides: then only the errors can tell."""
+    """None without a success on both sides. Only the errors can then show a change."""
     worse: dict[str, float] = field(default_factory=dict)
     """P-values of `errors` and `latency` being worse by more than their margins."""
     better: dict[str, float] = field(default_factory=dict)
     more_requests: int | None = None
-    """Further ones that would make certain what is not."""
+    """Number of further requests that would settle what is uncertain."""
 
     @property
     def latency_within(self) -> bool:
-        """Whether it is surely no slower than the margin allows, or nothing can be slower."""
+        """Whether the case is surely no slower than the margin allows.
+
+        True without latencies on both sides, because nothing can then be slower.
+        """
         return self.latency is None or self.latency.finding is Finding.EQUIVALENT
 
 
 def evidence(before: Sampled, after: Sampled, margins: Margins, seed: int, *, any_counts: bool) -> Evidence:
-    """Hold the samples of a case against each other.
+    """Compare the samples of a case in two runs.
 
-    `any_counts`: whether a rise counts as worse however small it is, because the case has begun to miss its limits.
+    `any_counts`: whether any rise counts as worse, however small, because the case has begun to miss its limits.
     """
     alpha, margin = 1 - margins.confidence / 100, margins.errors / 100
     low, high = (
@@ -131,6 +134,6 @@ def _spec(margins: Margins) -> RegressionSpec:
 
 
 def _most(numbers: Sequence[int | None]) -> int | None:
-    """The largest, when all are known."""
+    """Return the largest number, or None if any is unknown."""
     known = [one for one in numbers if one is not None]
     return max(known) if known and len(known) == len(numbers) else None

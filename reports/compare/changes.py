@@ -1,8 +1,9 @@
-"""What became of every case, of all of them together: among so many, one looks worse by chance alone.
+"""Decides what became of every case, over all cases together.
 
-A case is worse when its error rate or its percentile is surely above what the margins allow: in a test that holds the
-chance of a false alarm anywhere among the cases (`domain/measuring/statistics/families.py`). Of one that passed and now
-misses the same limits any sure rise counts. It is the same only when it is surely within the margins.
+Among that many cases, one looks worse by chance alone. A case is therefore worse only if its error rate or its
+percentile is surely above what the margins allow. The test bounds the chance of a false alarm anywhere among the cases
+(`domain/measuring/statistics/families.py`). If a case passed before and misses the same limits now, any sure rise
+counts. A case is the same only if it is surely within the margins.
 """
 
 from __future__ import annotations
@@ -25,25 +26,25 @@ _ORDER = {change: place for place, change in enumerate(Change)}
 
 @dataclass(frozen=True)
 class Looked:
-    """One case in both runs, not decided yet."""
+    """One case in both runs, before the decision."""
 
     index: int
     case_id: str
     before: CaseSide
     after: CaseSide
     evidence: Evidence | None = None
-    """None where one of the runs has no samples of it."""
+    """None if one of the runs has no samples of the case."""
     flipped: bool = False
-    """Whether it has begun to miss the limits, which are the same."""
+    """Whether the case has begun to miss its limits. Both runs have the same limits."""
 
 
 def flipped(before: CaseSide, after: CaseSide, *, same_limits: bool) -> bool:
-    """Whether a case misses now what it did not miss before."""
+    """Return whether a case misses limits that it did not miss before."""
     return same_limits and after.verdict is Verdict.FAILED and before.verdict not in (None, Verdict.FAILED)
 
 
 def changes(cases: Sequence[Looked], margins: Margins) -> list[ComparedCase]:
-    """What became of each, the worse ones first."""
+    """Return what became of each case, the worse ones first."""
     worse = _confirmed([one.evidence.worse if one.evidence else {} for one in cases], margins)
     better = _confirmed([one.evidence.better if one.evidence else {} for one in cases], margins)
     found = [_changed(*one, margins) for one in zip(cases, worse, better, strict=True)]
@@ -51,7 +52,7 @@ def changes(cases: Sequence[Looked], margins: Margins) -> list[ComparedCase]:
 
 
 def _confirmed(p_values: Sequence[dict[str, float]], margins: Margins) -> list[set[str]]:
-    """Of each case, what stays when all that was tested is considered."""
+    """Return, for each case, the changes confirmed over all tests together."""
     flat = [(place, what, p) for place, named in enumerate(p_values) for what, p in named.items()]
     kept = families.confirmed([p for *_, p in flat], margins.false_alarms / 100)
     found: list[set[str]] = [set() for _ in p_values]
@@ -101,13 +102,13 @@ def _measured(case: Looked, seen: Evidence, worse: set[str], better: set[str], m
     if worse:
         return Change.WORSE, "; ".join(words[what] for what in words if what in worse)
     if _really_differs(case):
-        # The samples are of requests with rules, so they say nothing of what real faults have found.
+        # The samples come from requests with rules, so they prove nothing about what real faults found.
         words_of = f"{case.before.verdict}, then {case.after.verdict}, by real faults"
         reason = case.after.reason or case.before.reason
         return Change.UNCERTAIN, f"{words_of} ({reason})" if reason else words_of
     if case.flipped:
         return Change.UNCERTAIN, f"misses its limits now ({case.after.reason}), which may be chance"
-    # Whoever fails less has other requests among its successes: their latency need not be told.
+    # A lower error rate changes which requests succeed, so latencies are no longer comparable. Report only errors.
     if "errors" in better:
         return Change.BETTER, words["errors"]
     unsure = [*([] if seen.errors_within else ["errors"]), *([] if seen.latency_within else ["latency"])]

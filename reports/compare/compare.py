@@ -1,4 +1,4 @@
-"""Reads two runs from the store and holds them against each other."""
+"""Reads two runs from the store and compares them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from reports.compare.changes import Looked, changes, flipped
 from reports.compare.model import CaseSide, ComparedRun, Margins, RunComparison
 
 CHUNK = 200
-"""Cases whose samples are held in memory at once: of each run up to half a megabyte a case."""
+"""Cases whose samples are in memory at once. Each takes up to half a megabyte per run."""
 
 _MS = 1_000
 
@@ -27,12 +27,13 @@ _MS = 1_000
 async def compared(
     store: Store, before: ExecutionRow, after: ExecutionRow, wanted: Mapping[str, Any] | None = None
 ) -> RunComparison:
-    """Hold a later run against an earlier one; the same answer for the same runs.
+    """Compare a later run with an earlier one.
 
-    `wanted` are fields of `Margins` to use instead of what the later run's plan says (`slo.regression`).
+    The same runs always give the same answer. `wanted` has fields of `Margins` that override the later run's plan
+    (`slo.regression`).
 
     Raises:
-        HoldfastError: NOT_COMPARABLE with every reason; else as the store.
+        HoldfastError: NOT_COMPARABLE with every reason; otherwise as the store.
     """
     plans = await store.plan(before.execution_id), await store.plan(after.execution_id)
     _refuse(before, after, *plans)
@@ -49,7 +50,7 @@ async def compared(
 
 
 def margins_of(plan: Plan, wanted: Mapping[str, Any]) -> Margins:
-    """What the plan counts as slower, or else the defaults of that; and what is wanted instead of it."""
+    """Return the margins of the plan or their defaults, overridden by `wanted`."""
     said = plan.slo.regression or Regression()
     planned = {
         "percentile": said.percentile,
@@ -104,7 +105,7 @@ def _run(row: ExecutionRow, cases: list[CaseSide]) -> ComparedRun:
 
 
 class _Reader:
-    """One run's results and samples, chunk by chunk."""
+    """Reads one run's results and samples, chunk by chunk."""
 
     def __init__(self, store: Store, row: ExecutionRow, plan: Plan) -> None:
         self._store = store
@@ -114,13 +115,16 @@ class _Reader:
         self._samples: dict[int, StoredSamples] = {}
 
     async def read(self, first: int, end: int) -> None:
-        """Hold the cases with first <= index < end, instead of those before."""
+        """Load only the cases with first <= index < end."""
         self._results = {one.case_index: one for one in await self._store.results_in(self._run, first, end)}
         stored = await self._store.samples_in(self._run, first, end)
         self._samples = {one.case_index: one for one in stored if one.arm is Arm.CASE}
 
     def side(self, index: int, percentile: Percentile) -> CaseSide:
-        """What became of a case; numbers of one that does not count are left out."""
+        """Return what became of a case in this run.
+
+        Cases that do not count are returned without numbers.
+        """
         result = self._results.get(index)
         if result is None:
             return CaseSide()
@@ -140,7 +144,7 @@ class _Reader:
         return known.model_copy(update=numbers)
 
     def sampled(self, index: int) -> Sampled | None:
-        """A case's samples, where it counts as measured."""
+        """Return a case's samples, or None unless it counts as measured."""
         result = self._results.get(index)
         if result is None or result.measurement is None or result.outcome is not CaseOutcome.MEASURED:
             return None
@@ -150,10 +154,11 @@ class _Reader:
 async def _looked(
     store: Store, before: ExecutionRow, after: ExecutionRow, plans: tuple[Plan, Plan], margins: Margins
 ) -> list[Looked]:
-    """Every case of the later run: the services are the same, and so an index is the same case in both."""
+    """Read and compare every case of the later run, undecided."""
     ours, theirs = _Reader(store, before, plans[0]), _Reader(store, after, plans[1])
     same_limits = not comparability.other_limits(*plans)
     found = []
+    # Both runs have the same services, so an index means the same case in both.
     total = sum((await store.case_counts(after.execution_id)).values())
     for first in range(0, total, CHUNK):
         for reader in (ours, theirs):

@@ -1,7 +1,7 @@
-"""Two runs held against each other: every case, what became of it, and how sure that is.
+"""The comparison of two runs: what became of every case.
 
-As JSON it is what `holdfast compare --json` says, so fields are only ever added. Times are UTC, latencies of successful
-requests only.
+The JSON form is the output of `holdfast compare --json`, so fields are only ever added. Times are UTC. Latencies are of
+successful requests only.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ class Change(StrEnum):
     """What became of a case from one run to the next."""
 
     WORSE = "worse"
-    """Surely slower, or failing more, than the margins allow."""
+    """Surely slower, or failing more often, than the margins allow."""
     UNCERTAIN = "uncertain"
-    """The requests do not suffice to say, or one of the runs did not measure it."""
+    """Too few requests to decide, or not measured in one of the runs."""
     BETTER = "better"
-    """Surely faster, or failing less, by more than the margins."""
+    """Surely faster, or failing less often, by more than the margins."""
     NEW = "new"
     """Measured for the first time, and it passes."""
     EXCLUDED = "excluded"
-    """The later plan leaves it out on purpose."""
+    """The later plan excludes it on purpose."""
     SAME = "same"
     """Surely within the margins."""
     UNMEASURED = "unmeasured"
-    """In neither run: nothing was known of it before, either."""
+    """Measured in neither run, so nothing was known before either."""
 
 
 class Conclusion(StrEnum):
-    """What the later run is, beside the earlier one."""
+    """How the later run compares with the earlier one."""
 
     REGRESSION = "regression"
     UNCERTAIN = "uncertain"
@@ -52,17 +52,17 @@ class Margins(Part):
     """What counts as a change."""
 
     percentile: Percentile = Percentile.P95
-    """Which percentile of the successful requests is compared."""
+    """Percentile of the successful requests that is compared."""
     slower: float = 10.0
-    """Percent by which it may be slower."""
+    """Percent by which the percentile may be slower."""
     at_least_ms: float = 5.0
-    """The margin is no less than this, in milliseconds: of fast requests a tenth is noise."""
+    """Smallest margin, in milliseconds. For fast requests, a tenth of the latency is noise."""
     errors: float = 5.0
     """Percentage points by which the error rate may rise."""
     confidence: float = 95.0
-    """Percent, with which each bound holds."""
+    """Confidence of each bound, in percent."""
     false_alarms: float = 5.0
-    """Percent: how often a change may be found where there is none, over all cases."""
+    """How often a change may be found where there is none, in percent. This holds over all cases together."""
 
 
 class ComparedRun(Part):
@@ -75,37 +75,43 @@ class ComparedRun(Part):
     phase: AnyPhase
     verdict: Verdict | None = None
     cases: int = 0
-    """As many as there are."""
+    """Number of cases compared. This is the number of cases of the later run."""
     measured: int = 0
 
 
 class CaseSide(Part):
-    """A case in one of the runs. Numbers are None where nothing was measured."""
+    """A case in one of the runs.
+
+    Numbers are None if nothing was measured.
+    """
 
     outcome: CaseOutcome | None = None
-    """None for a case that the run did not come to."""
+    """None for a case that the run did not reach."""
     verdict: Verdict | None = None
     reason: str = ""
     requests: int | None = None
     successes: int | None = None
     error_rate: float | None = None
-    """Percent, of all requests."""
+    """Percent of all requests that failed."""
     percentile_ms: float | None = None
-    """The compared percentile; None without successes enough to speak of it."""
+    """The compared percentile. None without enough successes to support it."""
     found_by: FoundBy | None = None
-    """What its verdict rests on; the numbers are always those by rules. None where it has none, and in older runs."""
+    """What the verdict rests on; the numbers are always those by rules. None without a verdict, and in older runs."""
 
 
 class ErrorRise(Part):
-    """By how much the error rate has risen, in percentage points; negative when it has fallen."""
+    """Rise of the error rate, in percentage points.
+
+    Negative if it has fallen.
+    """
 
     points: float
     low: float
-    """At least so much, with the confidence of the margins."""
+    """Lower bound of the rise, at the confidence of the margins."""
     high: float
-    """At most so much."""
+    """Upper bound of the rise."""
     p_value: float
-    """Of seeing this, or more, without a rise by more than the margin."""
+    """Probability of seeing this rise or more if the true rise is within the margin."""
 
 
 class ComparedCase(Part):
@@ -119,34 +125,37 @@ class ComparedCase(Part):
     after: CaseSide = CaseSide()
     errors: ErrorRise | None = None
     latency: Comparison | None = None
-    """The later run's percentile over the earlier one's; None without a success on both sides."""
+    """The compared percentile of the later run over that of the earlier run. None without a success on both sides."""
     more_requests: int | None = None
-    """Of an uncertain case: about so many more in each run would decide. None where that cannot be told."""
+    """About how many more requests in each run would decide an uncertain case. None if that cannot be estimated."""
 
 
 class RunComparison(Part):
-    """Two runs held against each other."""
+    """The comparison of two runs."""
 
     version: Literal[1] = 1
     before: ComparedRun
     after: ComparedRun
     margins: Margins
     remarks: list[str] = []
-    """What else differs, and does not keep them from being compared."""
+    """Other differences between the runs that do not prevent a comparison."""
     cases: list[ComparedCase] = []
-    """Every case, those that are worse first, then as in `Change`."""
+    """Every case, the worse ones first, in the order of `Change`."""
 
     @computed_field  # type: ignore[prop-decorator]
     @property
     def counts(self) -> dict[Change, int]:
-        """How many cases changed in which way."""
+        """Number of cases by change."""
         found = Counter(one.change for one in self.cases)
         return {change: found[change] for change in Change}
 
     @computed_field  # type: ignore[prop-decorator]
     @property
     def conclusion(self) -> Conclusion:
-        """A regression when any case is worse; else uncertain when any case is, or nothing was compared."""
+        """Regression if any case is worse.
+
+        Otherwise uncertain if any case is uncertain or nothing was compared.
+        """
         if self.counts[Change.WORSE]:
             return Conclusion.REGRESSION
         compared = self.counts[Change.SAME] + self.counts[Change.BETTER]

@@ -1,7 +1,9 @@
-"""The report as one HTML file that needs nothing else: no network, no fonts, no other file.
+"""The report as one self-contained HTML file.
 
-What a service answered is somebody else's text. It is escaped wherever it stands, and the page's own policy lets no
-script run but ours and nothing be loaded at all, so that a report can be opened, mailed and published as it is.
+It needs no network, no fonts and no other file.
+
+The answers of services are foreign text, so they are escaped everywhere. The page's own security policy runs no script
+but ours and loads nothing at all. A report can therefore be opened, mailed and published as it is.
 """
 
 from __future__ import annotations
@@ -25,13 +27,16 @@ from reports.text import calls as call_words
 from reports.text import values as words
 
 MOST_REAL: Final = 50
-"""Cases of which the page shows what really broken services answered, where that differs."""
+"""Cases shown with differing answers of really broken services."""
 
 _HERE: Final = Path(__file__).parent / "html"
 
 
 def render(report: Report) -> str:
-    """The whole page. It depends on the report alone: the same one always gives the same page."""
+    """Render the whole page.
+
+    It depends on the report alone: the same report always gives the same page.
+    """
     script = _asset("script.js")
     differing = [one for one in report.cases if call_words.real_in_words(one)]
     page = (
@@ -97,7 +102,10 @@ def _asset(name: str) -> Markup:
 
 
 def _policy(script: str) -> str:
-    """The page's Content-Security-Policy: our script by its hash, styles, and nothing from anywhere."""
+    """Return the page's Content-Security-Policy.
+
+    It allows our script by its hash and inline styles, and nothing from elsewhere.
+    """
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return (
         f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'"

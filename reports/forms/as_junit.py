@@ -1,9 +1,13 @@
-"""The report as JUnit XML: a testcase for each case, and two for the run itself.
+"""The report as JUnit XML, one testcase for each case.
 
-GitHub's and GitLab's readers differ in what they show, so the reason stands in the attribute `message` and again as
-text; every name is used once (of two testcases with one name GitLab keeps the first); and what is wrong is always a
-`failure`, never an `error`, which some count apart. Whoever looks at the counts alone must not see a broken run as
-green: that it came to a verdict, and that everything is off, are testcases of their own.
+Two more testcases are for the run itself: that it came to a verdict, and that everything is off. Without them a reader
+of the counts alone would take a broken run for a green one.
+
+The readers of GitHub and GitLab show different parts of the file:
+
+* The reason is therefore in the attribute `message`, and again as text.
+* Every name is used only once. Of two testcases with the same name, GitLab keeps the first.
+* Whatever is wrong is a `failure`, never an `error`, because some readers count errors separately.
 """
 
 from __future__ import annotations
@@ -22,7 +26,7 @@ from reports.text.figures import STATE_WORDS, latency
 from reports.text.values import milliseconds, percent
 
 _NOT_IN_XML = re.compile("[^\t\n\r\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""Characters that no XML document may have, however they are written, or should not have: they steer terminals."""
+"""Characters that XML forbids in any notation, and characters that control terminals."""
 
 _SUITES = {CaseType.BASELINE: "baseline", CaseType.SINGLE: "single", CaseType.DUAL: "pairs"}
 
@@ -35,7 +39,7 @@ class Inconclusive(StrEnum):
 
 
 def render(report: Report, inconclusive: Inconclusive = Inconclusive.FAILURE) -> str:
-    """One `testsuite`, in `testsuites`: the root that every reader takes."""
+    """Render one `testsuite` in `testsuites`, the root that every reader accepts."""
     suite = Xml.Element("testsuite")
     _properties(suite, report)
     _of_the_run(suite, report, inconclusive)
@@ -53,7 +57,7 @@ def render(report: Report, inconclusive: Inconclusive = Inconclusive.FAILURE) ->
 
 
 def _properties(suite: Xml.Element, report: Report) -> None:
-    """What somebody needs who has only this file."""
+    """Add the facts that readers with only this file need."""
     counts = report.run.cases
     facts = {
         "execution": report.run.execution_id,
@@ -97,10 +101,10 @@ def _of_the_run(suite: Xml.Element, report: Report, inconclusive: Inconclusive) 
     if run.status is not RunStatus.COMPLETED:
         _child(came_to, "failure", "run", report.verdict_sentence)
     elif run.verdict is Verdict.FAILED and shown < max(1, run.cases.failed):
-        # Of a very large run, or without the store: what is not here must not be missed.
+        # In a very large run, or without the store, failed cases may not be in this file. They must not go unnoticed.
         _child(came_to, "failure", "failed", f"{report.verdict_sentence} Of these, {shown} are in this file.")
     elif run.verdict is Verdict.INCONCLUSIVE:
-        # Also where no single case is: too few of them were measured.
+        # A run can be inconclusive although no single case is: too few of them were measured.
         _child(came_to, inconclusive, "inconclusive", report.verdict_sentence)
     off = _testcase(suite, report, "run", "everything is off again", None)
     if run.recovery not in (Recovery.VERIFIED, Recovery.NOT_NEEDED):

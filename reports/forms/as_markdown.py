@@ -1,7 +1,8 @@
-"""The report as Markdown, for a pull request or the summary of a pipeline's step: GitHub's and GitLab's dialect.
+"""The report as Markdown, in the dialect of GitHub and GitLab.
 
-A comment holds 65,536 characters at most, so tables are cut, and say so; where that is not enough, what matters least
-is left out. The other forms have everything.
+It is meant for a pull request, or for the summary of a pipeline's step. A comment holds at most 65,536 characters, so
+tables are truncated and show how much is missing. If that is not enough, the least important parts are left out. The
+other forms have everything.
 """
 
 from __future__ import annotations
@@ -26,26 +27,26 @@ from reports.text.figures import STATE_WORDS, interaction_in_words, latency, not
 from reports.text.values import NONE, milliseconds, percent, seconds, times
 
 MOST_CHARACTERS = 65_000
-"""Of all of it: a comment's, less the line that says what is left out."""
+"""Characters of the whole text. A comment holds more, but the line that lists what is left out needs room."""
 MOST_ROWS = 20
-"""Of any table."""
+"""Rows of any table."""
 LARGEST_MATRIX = 12
-"""Services of a matrix that is still readable as text."""
+"""Services of the largest matrix that is still readable as text."""
 _LONGEST_PLAN = 20_000
 _LONGEST_CELL = 300
 _LONGEST_ANSWERS = 600
 
 _SPECIAL = re.compile(r"([\\`*_\[\]|~<>&@])")
-"""What Markdown, its tables, HTML within it and mentions are made of, wherever it stands in a line."""
+"""Characters with a meaning in Markdown, its tables, embedded HTML or mentions. They have it anywhere in a line."""
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-"""What steers a terminal: people read Markdown there as well."""
+"""Characters that control terminals, where people read Markdown as well."""
 
 Rows = Iterable[Sequence[str]]
 
 
 def render(report: Report) -> str:
-    """Verdict and recovery first; then what failed, and what lies behind it."""
+    """Render verdict and recovery first, then failures, then what lies behind them."""
     parts = {
         "verdict": _top,
         "pairs": _pairs,
@@ -250,7 +251,7 @@ def _details(report: Report) -> Iterator[str]:
     plan = report.plan_yaml
     if len(plan) > _LONGEST_PLAN:
         plan = plan[:_LONGEST_PLAN] + f"\n# ... {len(report.plan_yaml):,} characters in all: the other forms have them"
-    # Longer than any row of backticks in it, or the plan would end the block.
+    # The fence must be longer than any row of backticks in the plan, or the plan would end the block.
     fence = "`" * max(3, 1 + max((len(row) for row in re.findall("`+", plan)), default=0))
     yield from (f"{fence}yaml", plan.rstrip(), fence, "", "</details>", "")
 
@@ -264,7 +265,10 @@ def _state(state: CaseState) -> str:
 
 
 def _table(headings: Sequence[str], rows: Rows, more: int = 0) -> Iterator[str]:
-    """A table of at most `MOST_ROWS`, and how many are left out, `more` of them before."""
+    """Render a table of at most `MOST_ROWS` rows.
+
+    Below it is the number of rows left out, including `more` that the caller left out before.
+    """
     all_rows = list(rows)
     yield f"| {' | '.join(headings)} |"
     yield f"|{' --- |' * len(headings)}"
@@ -278,7 +282,10 @@ def _table(headings: Sequence[str], rows: Rows, more: int = 0) -> Iterator[str]:
 
 
 def _text(text: str, longest: int = _LONGEST_CELL) -> str:
-    """Text that means nothing to Markdown, on one line, and not too long for a cell."""
+    """Escape text for Markdown, and make it one short line.
+
+    It then fits a cell of a table.
+    """
     line = _CONTROL.sub("\ufffd", " ".join(text.split()))
     line = line if len(line) <= longest else f"{line[:longest]} ..."
     return _SPECIAL.sub(r"\\\1", line)

@@ -1,4 +1,4 @@
-"""The parts of a report that are about fallback calls, and about what verdicts rest on."""
+"""Report models for fallback calls and for the evidence behind verdicts."""
 
 from __future__ import annotations
 
@@ -8,69 +8,75 @@ from reports.model.cases import Part
 
 
 class CallStanding(StrEnum):
-    """What answers a call when the service that receives it fails as well."""
+    """What answers a call when the receiving service fails as well."""
 
     RULED = "ruled"
-    """A rule, made of how the service failed at it."""
+    """A rule, made from how the service failed at this call."""
     UNCHANGED = "unchanged"
     """The service itself: its failure changes nothing at this call."""
     OPEN = "open"
-    """No rule. A case that needs one is invalid, unless its services were really broken."""
+    """Nothing: there is no rule. A case that needs one is invalid, unless its services were really broken."""
     NEEDLESS = "needless"
-    """Nothing has to: no case breaks so many services at once."""
+    """No rule is needed: no case breaks this many services at once."""
 
 
 class FallbackCallReport(Part):
     """One call that a failure causes."""
 
     under: str
-    """The case under which it was seen: the failing services joined with `+`. `baseline` for a call of healthy traffic
+    """Case in which the call was seen: the failing services joined with `+`. `baseline` for a call of healthy traffic
     that the analysis had not recorded."""
     case_index: int
     service: str
-    """Which receives it."""
+    """Service that receives the call."""
     method: str
     path: str
-    """Without the query, cut; secrets of the plan by name."""
+    """Path without the query, truncated. Secrets of the plan appear by name only."""
     times: int
-    """How often one request of the plan causes it then."""
+    """How often one request of the plan causes the call in that case."""
     healthy_times: int = 0
-    """How often one does while everything is healthy. 0: never."""
+    """How often one request causes the call while everything is healthy. 0: never."""
     retry: bool = False
-    """Whether the service that receives it is one of the failing ones, which are asked once more."""
+    """Whether the receiving service is itself failing, and is called once more."""
     standing: CallStanding
     reason: str = ""
-    """Why no rule answers it, where none does."""
+    """Why no rule answers the call. Empty if one does, or if none is needed."""
     decides: str = ""
-    """The case in which the service fails as well; empty where there is none."""
+    """Case in which the receiving service fails as well. Empty if there is no such case."""
 
 
 class FallbackReport(Part):
-    """The calls that failures cause: those that matter most first, at most 200."""
+    """The calls that failures cause.
+
+    The calls that matter most come first. At most 200 are listed.
+    """
 
     found: int
-    """Different calls that failures cause and healthy traffic never does."""
+    """Number of different calls that failures cause and healthy traffic never does."""
     open: int | None = None
-    """Calls, of all that were seen, that no rule answers. None in reports without the store."""
+    """Number of all calls seen that no rule answers. None in reports made without the store."""
     calls: list[FallbackCallReport] = []
     calls_left_out: int = 0
-    """More of them, which are in the store."""
+    """Further calls, which are only in the store."""
     unseen: list[str] = []
-    """What could not be looked at, a sentence each. Empty: nothing."""
+    """What could not be observed, one sentence each. Empty: everything was observed."""
 
 
 class GroundsReport(Part):
-    """How far verdicts rest on really broken services, and how far on statuses that nobody answered."""
+    """Evidence behind the verdicts: real faults, rules and substitute statuses.
+
+    A substitute status stands in where a broken service gave no HTTP answer.
+    """
 
     asked: int = 0
-    """Cases of which the plan's request was also sent while their services were really broken."""
+    """Cases in which the plan's request was also sent under real faults."""
     differed: int = 0
-    """Those of them, among the cases in the report, whose answers differ in status or body from those by rules."""
+    """Reported cases whose answers by real faults and by rules differ. Status and body are compared."""
     by_real_faults: int = 0
-    """Cases whose verdict real faults have found, because these answered otherwise than the rules."""
+    """Cases whose verdict comes from real faults. These answered differently from the rules."""
     substituted: int = 0
-    """Measured cases that rest on a substitute status: a service of theirs gave no HTTP answer when it was broken."""
+    """Measured cases that rest on a substitute status. One of their services gave no HTTP answer when it was broken."""
     substituted_asked: int = 0
-    """Those of them that were asked with real faults as well."""
+    """Of these cases, those in which the request was also sent under real faults."""
     substituted_services: list[str] = []
-    """The services that gave no HTTP answer, at most fifty."""
+    """Services that gave no HTTP answer, at most fifty."""

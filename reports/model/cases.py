@@ -1,4 +1,4 @@
-"""The parts of a report that are about cases and pairs of services."""
+"""Report models for cases and pairs of services."""
 
 from __future__ import annotations
 
@@ -15,61 +15,70 @@ from domain.plans.slo import Percentile
 
 
 class Part(Contract):
-    """A part of the report; what its fields mean is in its schema as well."""
+    """Base class of every part of the report.
+
+    Attribute docstrings become descriptions in the JSON schema.
+    """
 
     model_config = ConfigDict(extra="ignore", frozen=True, use_attribute_docstrings=True)
 
 
 class CaseState(StrEnum):
-    """What became of a case, in one word: what a cell of the matrix shows."""
+    """What became of a case, in one word.
+
+    This is what a cell of the matrix shows.
+    """
 
     PASSED = "passed"
     FAILED = "failed"
     INCONCLUSIVE = "inconclusive"
-    """Measured, but whether it passes is not known: too few requests, or a doubt that `reason` names."""
+    """Measured, but whether it passes is unknown. There were too few requests, or `reason` names a doubt."""
     UNJUDGED = "unjudged"
-    """Measured, but the run ended before it was judged."""
+    """Measured, but the run ended before a verdict was reached."""
     INVALID = "invalid"
     SKIPPED = "skipped"
     EXCLUDED = "excluded"
-    """Skipped because the plan leaves it out."""
+    """Skipped because the plan excludes it."""
     MISSING = "missing"
-    """The run ended before it came to this case."""
+    """Not reached: the run ended before this case."""
 
 
 class Ratio(Part):
-    """A percentile of a case over the same of the baseline."""
+    """A percentile of a case divided by the baseline's."""
 
     percentile: Percentile
     value: float | None = None
-    """1.0 for equally slow. None without enough successes on both sides."""
+    """The ratio; 1.0 means equally slow. None without enough successes on both sides."""
     low: float | None = None
-    """Lower bound of the true ratio, with the plan's confidence; None where there is no bound."""
+    """Lower bound of the true ratio, at the plan's confidence. None if there is no bound."""
     high: float | None = None
-    """Upper bound of the true ratio."""
+    """Upper bound of the true ratio. None if there is no bound."""
     limit: float | None = None
-    """The ratio that is just allowed by `slo.regression`; None where the plan does not compare so."""
+    """Largest ratio that `slo.regression` still allows. None if the plan makes no such comparison."""
     beside: bool = False
-    """Whether the baseline's requests were sent among those of the case, and not before."""
+    """Whether the baseline's requests were interleaved with the case's, rather than sent earlier."""
 
 
 class RealReport(Part):
-    """What the plan's request got while the services of a case were really broken."""
+    """Answers to the plan's request while the case's services were really broken."""
 
     requests: int
-    """How many were sent then."""
+    """Number of requests sent while the services were really broken."""
     differs: list[str] = []
-    """In what the answers differ, in status or body, from the one by rules. Empty: they agree."""
+    """How these answers differ, in status or body, from the answer by rules. Empty: they agree."""
     status: int | None = None
-    """Of an answer, where they differ; None also where there was no HTTP answer."""
+    """Status of a differing answer. None if nothing differs, or if there was no HTTP answer."""
     body: str = ""
-    """Of the same answer, redacted and cut."""
+    """Body of the same answer, redacted and truncated."""
     error: str = ""
-    """Kind of error, when there was no answer."""
+    """Kind of error if there was no HTTP answer."""
 
 
 class CaseReport(Part):
-    """One case: what became of it, why, and what was measured. Numbers are None where nothing counts as measured."""
+    """One case: what became of it, why, and its measurements.
+
+    Numbers are None if nothing counts as measured.
+    """
 
     index: int
     case_id: str
@@ -79,102 +88,109 @@ class CaseReport(Part):
     """The failing services: none, one or two."""
     state: CaseState
     outcome: CaseOutcome | None = None
-    """As it is stored; None for a case that the run did not come to."""
+    """The stored outcome. None for a case that the run did not reach."""
     reason: str = ""
     requests: int = 0
     successes: int = 0
     error_rate: float | None = None
-    """Percent of requests, 0 to 100."""
+    """Percent of requests that failed, 0 to 100."""
     errors_by_kind: dict[str, int] = {}
-    """`status 503`, `timeout`, `connect`, ...: how many of each."""
+    """Number of errors of each kind: `status 503`, `timeout`, `connect`, ..."""
     p50_ms: float | None = None
     p95_ms: float | None = None
     p99_ms: float | None = None
-    """Percentiles only where the sample supports them: p50 needs 5 successes, p95 59, p99 299."""
+    """Latency percentiles, in milliseconds. Each is shown only if the sample supports it: p50 needs 5 successes, p95
+    59, p99 299."""
     max_ms: float | None = None
-    """The slowest successful request."""
+    """Latency of the slowest successful request."""
     unsupported: list[Percentile] = []
-    """The percentiles that are None because so few requests succeeded. Empty when none succeeded."""
+    """Percentiles that are None because too few requests succeeded. Empty if no request succeeded."""
     per_second: float | None = None
-    """Requests per second of the time in which they were sent."""
+    """Requests per second over the time in which they were sent."""
     p50_ratio: float | None = None
     p95_ratio: float | None = None
-    """Over the baseline's, where both are supported; that of `ratio` where that is of the same percentile."""
+    """p50 and p95 divided by the baseline's, if both samples support them. For the percentile that `ratio` compares,
+    this is the value of `ratio`."""
     ratio: Ratio | None = None
-    """With its interval, where the plan compares with the baseline (`slo.regression`)."""
+    """Comparison with the baseline, including its interval. None unless the plan asks for it (`slo.regression`)."""
     finding: Finding | None = None
-    """What that comparison says of this case alone."""
+    """Finding of that comparison for this case alone."""
     answer_status: int | None = None
     """Status of the last answer."""
     answer_body: str = ""
-    """Body of the last answer, redacted and cut."""
+    """Body of the last answer, redacted and truncated."""
     histogram: list[tuple[int, int]] | None = None
-    """Upper bound of a latency in microseconds, and how many successful requests lie between the bound before and this
-    one. All cases share the same bounds, twenty to each power of ten; empty ones are left out. None without samples."""
+    """Latency distribution of the successful requests. Each entry is an upper bound in microseconds and the number of
+    requests between the previous bound and this one. All cases share the same bounds, twenty to each power of ten.
+    Empty bins are left out. None without samples."""
     control: int | None = None
-    """The place in `controls` of the baseline's requests beside this case; None: it stands against case 0."""
+    """Index in `controls` of the baseline measured beside this case. None: the case is compared with case 0."""
     found_by: FoundBy | None = None
-    """What its verdict rests on: rules, or real faults where these answered otherwise. None without a verdict, and in
-    runs that looked for no fallback calls."""
+    """What the verdict rests on: rules, or real faults if those answered differently. None without a verdict, and in
+    runs that did not look for fallback calls."""
     real: RealReport | None = None
-    """None where its services were never really broken and asked."""
+    """Answers under real faults. None if the request was never sent while the case's services were really broken."""
     substituted: list[str] = []
-    """Its services whose captured failure was no HTTP answer, so that a rule gives the plan's substitute status."""
+    """Services of the case whose captured failure was no HTTP answer. Their rules give the plan's substitute status."""
 
 
 class ControlReport(Part):
-    """The baseline's requests that were sent among those of a group of cases."""
+    """Baseline requests that were sent among those of a group of cases."""
 
     first_case: int
-    """Index of the first case of its group."""
+    """Index of the first case of the group."""
     requests: int = 0
     successes: int = 0
     error_rate: float | None = None
-    """Percent of requests."""
+    """Percent of requests that failed."""
     p50_ms: float | None = None
     p95_ms: float | None = None
     p99_ms: float | None = None
     histogram: list[tuple[int, int]] | None = None
-    """As in a case."""
+    """Latency distribution, in the same form as that of a case."""
 
 
 class Interaction(Part):
     """Whether a pair is worse than its two singles together."""
 
     error_points: float | None = None
-    """Percentage points by which the pair's error rate is above the larger of its two singles'."""
+    """Percentage points by which the pair fails more often than its worse single."""
     expected_error_rate: float | None = None
-    """Percent that would fail if the two failures had nothing to do with each other: 1 - (1-a)(1-b)."""
+    """Error rate expected if the two failures are independent, in percent: 1 - (1-a)(1-b)."""
     error_points_unexpected: float | None = None
-    """Percentage points by which the pair's error rate is above that."""
+    """Percentage points by which the pair's error rate exceeds `expected_error_rate`."""
     percentile: Percentile | None = None
-    """The percentile of the latencies below: p95 where baseline, both singles and the pair support it, else p50."""
+    """Percentile of the latencies below. p95 if baseline, both singles and the pair support it, otherwise p50."""
     expected_ms: float | None = None
-    """The baseline's, and what each single takes more than that: as slow as the pair is if delays add up."""
+    """Latency expected if delays add up. It is the baseline's, plus the time by which each single is slower than its
+    baseline."""
     excess_ms: float | None = None
-    """Milliseconds that the pair takes more than expected; below zero when it takes less."""
+    """Milliseconds by which the pair is slower than expected. Negative if it is faster."""
     times_expected: float | None = None
-    """The pair's latency over the expected one."""
+    """Latency of the pair divided by the expected latency."""
     worse: bool = False
-    """Whether it fails more, or takes longer, than expected, beyond what chance does to so few requests
-    (`reports/build/interactions.py` says how that is told)."""
+    """Whether the pair fails more often, or takes longer, than expected. The excess must be larger than chance explains
+    for this many requests; `reports/build/interactions.py` has the criteria."""
     only_together: bool = False
-    """Whether the pair fails although both singles pass: what no single failure shows."""
+    """Whether the pair fails although both singles pass, which no single failure shows."""
 
 
 class PairCell(Part):
-    """One cell of the matrix: two services that fail together. Worst interaction first in `pairs`."""
+    """One cell of the matrix: two services that fail together.
+
+    `pairs` lists the worst interaction first.
+    """
 
     first: str
     second: str
-    """The later one by name."""
+    """The later of the two services in name order."""
     case_index: int
     state: CaseState
     error_rate: float | None = None
-    """Percent, as in the case."""
+    """Percent of requests that failed, as in the case."""
     p50_ratio: float | None = None
     p95_ratio: float | None = None
     interaction: Interaction | None = None
-    """None where the pair, or one of its singles, was not measured."""
+    """None if the pair, or one of its singles, was not measured."""
     verified: PairOutcome | None = None
-    """With two real faults, where that was asked for."""
+    """Outcome of the check with two real faults. None if the pair was not chosen for it."""

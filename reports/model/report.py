@@ -1,7 +1,9 @@
-"""The report of a run: every fact that any of its forms shows, as values. What renders it computes nothing.
+"""The report of a run: every fact that its forms show.
 
-JSON is this model as it stands (`docs/report.schema.json`), so fields are only ever added; what changes the meaning of
-one, or takes one away, needs another `version`. Times are UTC. Latencies are of successful requests only.
+The forms render these values and compute nothing.
+
+The JSON form is this model as it stands (`docs/report.schema.json`). Fields are therefore only ever added: changing the
+meaning of a field, or removing one, needs a new `version`. Times are UTC. Latencies are of successful requests only.
 """
 
 from __future__ import annotations
@@ -24,62 +26,66 @@ __all__ = [
 ]  # fmt: skip
 
 REPORT_VERSION: Literal[1] = 1
-"""The version of the report that this code writes."""
+"""Version of the report that this code writes."""
 
 
 class CapturedReport(Part):
-    """How a service answered one recorded request while its fault was on, and when healthy."""
+    """A service's answer to one recorded request, when broken and when healthy.
+
+    The request was replayed while the service's fault was active.
+    """
 
     method: str
     path: str
-    """Without the query."""
+    """Path without the query."""
     status: int
     content_type: str = ""
     body: str = ""
-    """Redacted as stored, and cut."""
+    """Body of the answer, redacted as stored and truncated."""
     substituted: bool = False
-    """No HTTP answer was seen: the status is the plan's substitute."""
+    """Whether no HTTP answer was seen, and the status is the plan's substitute."""
     no_effect: bool = False
-    """Equal to the healthy answer."""
+    """Whether the answer equals the healthy one."""
     error_message: str = ""
     healthy_status: int | None = None
     healthy_body: str = ""
-    """Redacted as stored, and cut."""
+    """Body of the healthy answer, redacted as stored and truncated."""
 
 
 class ServiceReport(Part):
-    """One service: what was done to it, and what its failure looks like."""
+    """One service: its fault, and what its failure looks like."""
 
     service: str
     fault: str
-    """As the plan says it, in words: `remove`, `delay 3s`, `pod cpu fullload`."""
+    """Fault from the plan, in words: `remove`, `delay 3s`, `pod cpu fullload`."""
     fault_type: str = ""
-    """As in the baggage token."""
+    """Type of the fault, as in the baggage token."""
     fault_name: str = ""
-    """The fault service's name of it; empty when there was none."""
+    """Name of the fault at the fault service. Empty if there was no fault."""
     experiment: dict[str, str] = {}
-    """Scope, target, action and each matcher, as it was injected."""
+    """Scope, target, action and each matcher, as injected."""
     state: InjectionState = InjectionState.PENDING
     error: str = ""
     """Why there is no captured failure."""
     recorded_requests: int | None = None
-    """Distinct requests recorded; None when the run did not come so far."""
+    """Number of distinct requests recorded. None if the run did not get that far."""
     baggage_forwarded: bool | None = None
     token: str = ""
-    """Its baggage token."""
+    """Baggage token of the service."""
     overlapped: list[str] = []
     """Services that were broken at the same time."""
     broken_seconds: float | None = None
-    """From the intent to inject until the fault was seen to be gone; of all of its own faults together."""
+    """Seconds from the intent to inject until the fault was verified gone. This is the sum over all of the service's
+    own faults, without those of pairs."""
     case_index: int | None = None
-    """The case of this service alone."""
+    """Index of the case in which this service fails alone."""
     captured: list[CapturedReport] = []
     captured_left_out: int = 0
-    """More of them, which are in the store."""
+    """Further captured answers, which are only in the store."""
 
 
 class PhaseSpan(Part):
-    """A phase of the run."""
+    """One phase of the run."""
 
     phase: Phase
     started_at: datetime
@@ -88,7 +94,10 @@ class PhaseSpan(Part):
 
 
 class WindowSpan(Part):
-    """Something that was switched on: from the intent, written before anything was done, to its verified end."""
+    """Something that was switched on, from intent to verified end.
+
+    The intent is written before anything is done.
+    """
 
     window_id: str
     kind: WindowKind
@@ -97,18 +106,18 @@ class WindowSpan(Part):
     state: WindowState
     intent_at: datetime | None = None
     recovered_at: datetime | None = None
-    """When it was seen to be off. None while it was not."""
+    """When the window was verified to be closed. None if it has not been."""
     seconds: float | None = None
-    """From one to the other."""
+    """Seconds from `intent_at` to `recovered_at`."""
     detail: str = ""
 
 
 class Notice(Part):
-    """A line of the run's log."""
+    """One line of the run's log."""
 
     at: datetime
     level: str
-    """`WARN` or `ERROR`, of those in the report."""
+    """`WARN` or `ERROR`: the report has no other lines."""
     message: str
 
 
@@ -117,27 +126,27 @@ class Timeline(Part):
 
     started_at: datetime
     finished_at: datetime | None = None
-    """None: it was still under way when the report was written."""
+    """End of the run. None: the run was still under way when the report was written."""
     seconds: float | None = None
     phases: list[PhaseSpan] = []
     windows: list[WindowSpan] = []
-    """By the time of their intent."""
+    """Windows in the order of their intents."""
     windows_left_out: int = 0
-    """More of them, all closed, which are in the store."""
+    """Further windows, which are only in the store. Closed windows are left out first."""
     notices: list[Notice] = []
     """Warnings and errors, in order; at most 200."""
     notices_left_out: int = 0
-    """More of them, which are in the store."""
+    """Further notices, which are only in the store."""
 
 
 class ReasonCount(Part):
-    """Cases without a result that have the same reason."""
+    """Cases without a result that share a reason."""
 
     state: CaseState
     reason: str
     cases: int
     examples: list[str] = []
-    """Ids of some of them, at most five."""
+    """Ids of some of these cases, at most five."""
 
 
 class CoverageReport(Part):
@@ -146,24 +155,24 @@ class CoverageReport(Part):
     total: int
     measured: int
     wanted: int
-    """Cases that the plan does not leave out, nor accepts as lacking."""
+    """Cases that count: all but those the plan excludes or accepts as unmeasured."""
     share: float
-    """Percent of the wanted ones that were measured."""
+    """Percent of the wanted cases that were measured."""
     at_least: float
-    """Percent that the plan asks for, else the run is inconclusive."""
+    """Percent that the plan requires. With less, a run without failed cases is inconclusive."""
     enough: bool
     invalid: int = 0
     skipped: int = 0
-    """Those that the plan leaves out are not among them."""
+    """Skipped cases, without those that the plan excludes."""
     excluded: int = 0
     missing: int = 0
-    """The run ended before it came to them."""
+    """Cases that the run did not reach before it ended."""
     reasons: list[ReasonCount] = []
-    """Why cases lack, the most frequent first; at most 50."""
+    """Why cases have no result, the most frequent reason first; at most 50."""
 
 
 class EnvironmentReport(Part):
-    """Where the run took place, and what did it."""
+    """Where the run took place, and what ran it."""
 
     environment: str
     namespace: str
@@ -172,52 +181,57 @@ class EnvironmentReport(Part):
     request: str = ""
     """Method and URL of the plan's request, without the query."""
     load: str = ""
-    """How much was sent, in words."""
+    """How much load was sent, in words."""
     slo: list[str] = []
     """What a case must meet, in words."""
     workflow_id: str = ""
     workflow_run_id: str = ""
     requested_by: str = ""
     plan_sha256: str = ""
-    """Of the plan's canonical JSON: equal plans have the same."""
+    """Digest of the plan's canonical JSON: equal plans have equal digests."""
     python: str = ""
-    """Version of what wrote the report."""
+    """Python version of the process that wrote the report."""
     platform: str = ""
-    """Operating system and machine of what wrote the report."""
+    """Operating system and machine architecture on which the report was written."""
 
 
 class Report(Part):
-    """Everything that is known of a run when it is written, also of one that failed, was aborted, or goes on."""
+    """Everything known about a run when the report is written.
+
+    A report can also be written for a run that failed, was aborted, or is still under way.
+    """
 
     version: Literal[1] = REPORT_VERSION
     holdfast_version: str
-    """Of what wrote the report."""
+    """Version of Holdfast that wrote the report."""
     written_at: datetime
     title: str
-    """`shop, 2026-11-21 20:15 UTC`."""
+    """Title, such as `shop, 2026-11-21 20:15 UTC`."""
     verdict_sentence: str
-    """What came of the run, for somebody who reads nothing else."""
+    """Outcome of the run in one sentence, for readers who stop there."""
     recovery_sentence: str
-    """Whether the system is known to be as it was."""
+    """Whether the system is known to be restored, in one sentence."""
     run: RunState
-    """As the `status` query has it, made of what is stored: the five panels."""
+    """State of the run, as the `status` query returns it: the five panels. It is rebuilt from what is stored."""
     services: list[ServiceReport]
-    """By name: the order of the matrix."""
+    """Services by name, which is the order of the matrix."""
     cases: list[CaseReport]
-    """Every case, by index; of very large runs the baseline, the singles and the worst pairs."""
+    """Every case, by index. Very large runs list only the baseline, the singles and the worst pairs; without the store,
+    only failed and inconclusive cases are known."""
     cases_left_out: int = 0
-    """More of them, which are in the store. `run.cases` counts all."""
+    """Further cases, which are only in the store. `run.cases` counts all of them."""
     controls: list[ControlReport] = []
     pairs: list[PairCell]
-    """The matrix without its diagonal, which is the cases of one service; the worst interaction first."""
+    """The matrix without its diagonal, the worst interaction first. The diagonal holds the cases of single services."""
     fallback: FallbackReport | None = None
-    """Calls that services receive only, or more often, while something is broken. None: nobody looked for them."""
+    """Calls that services receive only, or more often, while something is broken. None: the run did not look for
+    them."""
     grounds: GroundsReport | None = None
-    """What the verdicts rest on. None as for `fallback`, and in reports without the store."""
+    """Evidence behind the verdicts. None if `fallback` is None, and in reports made without the store."""
     shown_percentile: Percentile = Percentile.P95
-    """Whose ratio to the baseline a matrix should show: p50 when no case has successes enough for a p95."""
+    """Percentile whose ratio to the baseline a matrix should show. p50 if no case has enough successes for a p95."""
     timeline: Timeline
     coverage: CoverageReport
     environment: EnvironmentReport
     plan_yaml: str
-    """The plan as it was stored, secrets by the names of their variables and never by value."""
+    """The plan as stored. Secrets appear as the names of their variables, never by value."""

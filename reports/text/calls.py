@@ -24,7 +24,7 @@ _STANDINGS: Final = {
 
 
 def found_in_words(found: FallbackReport) -> str:
-    """How many calls there are, in one sentence."""
+    """Describe how many calls there are, in one sentence."""
     total = len(found.calls) + found.calls_left_out
     if not total:
         return "None was found." if not found.unseen else "None was found in what could be seen."
@@ -45,12 +45,12 @@ def _open(found: FallbackReport) -> str:
 
 
 def under(call: FallbackCallReport) -> str:
-    """What was broken."""
+    """Describe what was broken when the call was seen."""
     return "nothing broken" if call.under == BASELINE_ID else together(call.under)
 
 
 def often(call: FallbackCallReport) -> str:
-    """How often one request causes the call, and how often it does while all is healthy."""
+    """Describe how often one request causes the call: then, and when healthy."""
     times = f"{call.times:,}×"
     if call.under == BASELINE_ID:
         return f"{times}, and the analysis had not recorded it"
@@ -58,18 +58,18 @@ def often(call: FallbackCallReport) -> str:
 
 
 def standing(call: FallbackCallReport) -> str:
-    """What answers the call when its service fails as well."""
+    """Describe what answers the call when its service fails as well."""
     return _STANDINGS[call.standing] + (f": {call.reason}" if call.reason else "")
 
 
 def call_in_words(call: FallbackCallReport) -> str:
-    """All of a call, on one line."""
+    """Describe a call in full, on one line."""
     again = ", which is broken itself" if call.retry else ""
     return f"{under(call)}: {call.method} {call.path} at {call.service}{again} ({often(call)}); {standing(call)}"
 
 
 def grounds_in_words(found: GroundsReport) -> Iterator[str]:
-    """What verdicts rest on, a sentence each."""
+    """Describe what verdicts rest on, one sentence each."""
     if found.asked:
         differed = (
             f"{found.differed:,} answered otherwise than by rules" if found.differed else "all answered as by rules"
@@ -87,12 +87,12 @@ def grounds_in_words(found: GroundsReport) -> Iterator[str]:
 
 
 def found_by(case: CaseReport) -> str:
-    """How a verdict was found; empty where there is none, or nobody knows."""
+    """Describe what a verdict rests on; empty without one."""
     return "" if case.found_by is None else "real faults" if case.found_by is FoundBy.REAL_FAULTS else "rules"
 
 
 def real_in_words(case: CaseReport) -> str:
-    """What a case's services really answered, where that is something else; empty where it is not."""
+    """Describe what really broken services answered; empty if nothing differs."""
     if case.real is None or not case.real.differs:
         return ""
     got = f"status {case.real.status}" if case.real.status is not None else f"no answer ({case.real.error})"

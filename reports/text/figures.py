@@ -1,4 +1,4 @@
-"""What a report's cases and pairs come to, in a few words, for the forms that are text."""
+"""Cases and pairs in a few words, for the text forms."""
 
 from __future__ import annotations
 
@@ -8,18 +8,21 @@ from reports.text.values import FEW, milliseconds
 
 
 def latency(case: CaseReport, percentile: Percentile) -> str:
-    """A case's percentile; that its sample is too small for one; or that there is none."""
+    """Format a percentile of a case.
+
+    A placeholder shows if the sample is too small for it, or if there is no value.
+    """
     value: float | None = getattr(case, f"{percentile}_ms")
     return FEW if value is None and percentile in case.unsupported else milliseconds(value)
 
 
 def ratio(cell: PairCell | CaseReport, percentile: Percentile) -> float | None:
-    """The ratio to the baseline that a matrix shows."""
+    """Return the ratio to the baseline that a matrix shows."""
     return cell.p50_ratio if percentile is Percentile.P50 else cell.p95_ratio
 
 
 def interaction_in_words(found: Interaction | None) -> str:
-    """What a pair adds to its singles, in one clause."""
+    """Describe in one clause what a pair adds to its singles."""
     if found is None:
         return "not known: one of the three was not measured"
     parts = []
@@ -34,7 +37,7 @@ def interaction_in_words(found: Interaction | None) -> str:
 
 
 def notable(pairs: list[PairCell]) -> list[PairCell]:
-    """Pairs that say what their singles do not, the worst first."""
+    """Return the pairs that show more than their singles, worst first."""
     return [one for one in pairs if one.interaction and (one.interaction.worse or one.interaction.only_together)]
 
 

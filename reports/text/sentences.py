@@ -1,4 +1,4 @@
-"""What came of a run, in one sentence, and whether everything is off, in another."""
+"""The outcome and the recovery of a run, in one sentence each."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from domain.executions.status import RunState
 from domain.executions.windows import WindowState
 
 _NAMED = 3
-"""Cases, or windows, that a sentence names."""
+"""Cases or windows named in a sentence."""
 
 
 def verdict_sentence(state: RunState) -> str:
-    """For somebody who reads nothing else."""
+    """Describe the outcome of a run for readers who stop there."""
     counts = state.cases
     if state.status in (RunStatus.PENDING, RunStatus.RUNNING):
         done = f"{counts.measured} of {counts.total} cases are measured" if counts.total else "no case is measured yet"
@@ -30,7 +30,10 @@ def verdict_sentence(state: RunState) -> str:
 
 
 def _reason(state: RunState) -> str:
-    """The message without the code's own word before it, and without a colon that a peer left nothing behind."""
+    """Return the error message without the code repeated before it.
+
+    Trailing colons, behind which a peer left nothing, are removed as well.
+    """
     message = state.error_message.rstrip(" :.")
     own = f"{state.error_code or ''}: "
     if message[: len(own)].upper() == own.upper():
@@ -54,7 +57,10 @@ def _judged(verdict: Verdict, counts: CaseCounts, failed: Sequence[CaseVerdict])
 
 
 def _telling_first(failed: Sequence[CaseVerdict]) -> list[CaseVerdict]:
-    """A pair is no news where one of its services fails a case alone."""
+    """Order failed cases, with pairs that a single explains last.
+
+    A pair shows nothing new if one of its services already fails alone.
+    """
     alone = {one.case_id for one in failed if "+" not in one.case_id}
     return sorted(failed, key=lambda one: one.case_id not in alone and not alone.isdisjoint(one.case_id.split("+")))
 
@@ -64,7 +70,10 @@ def _all(measured: int) -> str:
 
 
 def _unmeasured(counts: CaseCounts) -> str:
-    """What is not in the verdict is always told with it."""
+    """Describe the cases that are not in the verdict.
+
+    Every verdict mentions them.
+    """
     parts = [
         f"{counts.inconclusive} inconclusive" if counts.inconclusive and counts.failed else "",
         f"{counts.invalid} invalid" if counts.invalid else "",
@@ -77,7 +86,10 @@ def _unmeasured(counts: CaseCounts) -> str:
 
 
 def recovery_sentence(state: RunState) -> str:
-    """Whether the system is known to be as it was. Anything but yes is no."""
+    """Describe whether the system is known to be restored.
+
+    Only a verified or an unneeded recovery counts as restored.
+    """
     if state.recovery is Recovery.VERIFIED:
         return "Recovery verified: everything that was switched on was seen to be off."
     if state.recovery is Recovery.NOT_NEEDED:

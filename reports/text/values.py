@@ -1,4 +1,7 @@
-"""Values as people read them, the same in every form: they round and choose units, and compute nothing."""
+"""Values as people read them, the same in every form.
+
+These functions round and choose units; they compute nothing.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,10 @@ from domain.cases.lines import TOO_SMALL
 from reports.model.report import CaseState
 
 NONE: Final = "–"
-"""Stands where there is no value."""
+"""Shown if there is no value."""
 
 FEW: Final = TOO_SMALL
-"""Stands where a percentile would, of which so few requests say nothing."""
+"""Shown for a percentile that too few requests support."""
 
 STATE_WORDS: Final[dict[CaseState, str]] = {
     CaseState.PASSED: "passed",
@@ -27,7 +30,10 @@ STATE_WORDS: Final[dict[CaseState, str]] = {
 
 
 def percent(value: float | None) -> str:
-    """`12.5%`; what is above 0 is never shown as 0, and what is below 100 never as 100."""
+    """Format a percentage: `12.5%`.
+
+    A value above 0 is never shown as 0, and a value below 100 never as 100.
+    """
     if value is None:
         return NONE
     if 0 < value < 0.01:
@@ -38,26 +44,32 @@ def percent(value: float | None) -> str:
 
 
 def points(value: float | None) -> str:
-    """Percentage points with their sign: `+40 points`."""
+    """Format percentage points with their sign: `+40 points`."""
     return NONE if value is None else f"{_sign(value)}{_plain(abs(value), 2)} points"
 
 
 def times(value: float | None) -> str:
-    """A ratio: `2.1×`."""
+    """Format a ratio: `2.1×`."""
     if value is None:
         return NONE
     return f"{value:.2f}×" if value < 10 else f"{value:.0f}×"
 
 
 def interval(low: float | None, high: float | None) -> str:
-    """The bounds of a ratio: `1.1× to 1.4×`, `at least 1.1×`, `at most 1.4×`."""
+    """Format the bounds of a ratio: `1.1× to 1.4×`.
+
+    With one bound missing: `at least 1.1×`, `at most 1.4×`.
+    """
     if low is None or high is None:
         return NONE if low is high else f"at most {times(high)}" if low is None else f"at least {times(low)}"
     return f"{times(low)} to {times(high)}"
 
 
 def milliseconds(value: float | None) -> str:
-    """A latency in milliseconds, three digits of it at least: `4.25 ms`, `42.5 ms`, `425 ms`; from 10 s on `12.3 s`."""
+    """Format a latency in milliseconds, with at least three digits.
+
+    Examples are `4.25 ms`, `42.5 ms` and `425 ms`. From 10 s on, seconds are shown: `12.3 s`.
+    """
     if value is None:
         return NONE
     if value >= 9_999.5:
@@ -68,12 +80,15 @@ def milliseconds(value: float | None) -> str:
 
 
 def more_milliseconds(value: float | None) -> str:
-    """The same of a difference, with its sign."""
+    """Format a difference of latencies, with its sign."""
     return NONE if value is None else _sign(value) + milliseconds(abs(value))
 
 
 def seconds(value: float | None) -> str:
-    """A duration in seconds: `0.4 s`, `12.3 s`, `2 min 5 s`, `1 h 2 min`."""
+    """Format a duration in seconds: `0.4 s`, `12.3 s`.
+
+    From a minute on: `2 min 5 s`, `1 h 2 min`.
+    """
     if value is None:
         return NONE
     if value < 59.95:
@@ -86,27 +101,27 @@ def seconds(value: float | None) -> str:
 
 
 def moment(value: datetime | None) -> str:
-    """A time with its date, UTC."""
+    """Format a time with its date, in UTC."""
     return NONE if value is None else f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def clock(value: datetime | None) -> str:
-    """A time of the day, UTC, as it stands in a timeline."""
+    """Format a time of day for a timeline, in UTC."""
     return NONE if value is None else f"{value.astimezone(UTC):%H:%M:%S}"
 
 
 def state(value: CaseState) -> str:
-    """What became of a case, in words."""
+    """Describe what became of a case."""
     return STATE_WORDS[value]
 
 
 def together(case_id: str) -> str:
-    """A case's id with room for a line break: `cart + payment`."""
+    """Format a case's id with room for line breaks: `cart + payment`."""
     return case_id.replace("+", " + ")
 
 
 def count(value: int, one: str, many: str = "") -> str:
-    """`1 case`, `1,225 cases`."""
+    """Format a count with its noun: `1 case`, `1,225 cases`."""
     return f"{value:,} {one if value == 1 else many or one + 's'}"
 
 

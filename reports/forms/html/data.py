@@ -1,7 +1,7 @@
-"""What the page's script needs of a report: every case with its distribution, as JSON that a page may carry.
+"""The data of the page's script: every case with its distribution.
 
-Numbers come as text, in the same words as everywhere on the page, so that the script rounds nothing. Only what it draws
-comes as numbers.
+It is JSON that a page may embed. Numbers come as text, in the same words as everywhere on the page, so that the script
+rounds nothing. Only what the script draws comes as numbers.
 """
 
 from __future__ import annotations
@@ -17,25 +17,29 @@ from reports.text import values as words
 from reports.text.calls import found_by, real_in_words
 
 MOST_OF_BODY: Final = 600
-"""Characters of the last answer's body that the page shows; the JSON report has what is stored."""
+"""Characters of the last answer's body that the page shows. The JSON report has more of it."""
 
 FIGURES: Final = ("requests", "errors", "p50", "p95", "p99", "slowest")
-"""What stands beside the baseline's, in this order, in `figures`."""
+"""What `figures` has, in this order. The page shows them beside the baseline's."""
 
 
 def page_data(report: Report) -> str:
-    """The data block of the page. No `<` is in it, so nothing that a service answered can end the block."""
+    """Render the data block of the page.
+
+    It contains no `<`, so no answer of a service can end the block.
+    """
     bodies: dict[str, int] = {}
     found = {
         "figures": FIGURES,
         "states": {state: words.state(state) for state in CaseState},
-        # The order in which they are offered: what a reader looks for first.
+        # The order in which the page offers them: what a reader looks for first.
         "cases": [_case(one, report.shown_percentile, bodies) for one in by_interest(report)],
         "controls": [_control(one) for one in report.controls],
-        # Thousands of cases have few different answers between them.
+        # Thousands of cases share a few different answers.
         "bodies": list(bodies),
     }
-    # Shown by the script, which would undo what JSON escapes: spelt out before, as the page itself is.
+    # The script shows these texts, and parsing JSON undoes its escapes. Control characters are therefore spelt out
+    # first, as in the page itself.
     text = json.dumps(_spelt_out(found), ensure_ascii=True, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
@@ -92,7 +96,10 @@ def _latencies(one: CaseReport) -> list[str]:
 
 
 def _ratio(one: CaseReport, percentile: Percentile) -> str:
-    """What the case is against the baseline, as a sentence; empty where nothing can be said."""
+    """Compare a case with the baseline, in a sentence.
+
+    Empty if there is nothing to compare.
+    """
     if one.ratio is not None and one.ratio.value is not None:
         limits = [
             f"surely {words.interval(one.ratio.low, one.ratio.high)}" if one.ratio.low or one.ratio.high else "",

@@ -1,4 +1,7 @@
-"""The matrix of services by services as a heat map: which cell shows what. Colours and patterns are in `style.css`."""
+"""The matrix of services by services as a heat map.
+
+This module decides which cell shows what. Colours and patterns are in `style.css`.
+"""
 
 from __future__ import annotations
 
@@ -11,18 +14,18 @@ from reports.model.report import CaseReport, CaseState, PairCell, Part, Report, 
 from reports.text import values as words
 
 MOST_SERVICES: Final = 100
-"""Services that the matrix shows. Of more, those with the worst cases."""
+"""Services that the matrix shows. If there are more, it shows those with the worst cases."""
 
 MOST_WITH_TEXT: Final = 24
-"""Up to so many services a cell has room for its number."""
+"""Services up to which a cell has room for its number."""
 
 MOST_WITH_ROOM: Final = 60
-"""Up to so many services cells and names have room to breathe; more still fit side by side on a wide screen."""
+"""Services up to which cells and names have room to breathe. More still fit side by side on a wide screen."""
 
 _ERROR_STEPS: Final = (0.0, 1.0, 5.0, 10.0, 25.0, 50.0, 75.0, 99.99)
-"""Percent: a cell is as dark as the number of these that its error rate is above."""
+"""Steps of the error rate, in percent. The more steps it exceeds, the darker the cell."""
 _RATIO_STEPS: Final = (1.1, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0)
-"""The same of a latency over the baseline's."""
+"""Steps of a latency divided by the baseline's."""
 
 ERROR_LEGEND: Final = ("0%", "to 1%", "to 5%", "to 10%", "to 25%", "to 50%", "to 75%", "below 100%", "100%")
 RATIO_LEGEND: Final = ("to 1.1×", "to 1.25×", "to 1.5×", "to 2×", "to 3×", "to 5×", "to 10×", "to 20×", "above 20×")
@@ -33,23 +36,26 @@ _MARKS: Final[dict[CaseState, str]] = {
     CaseState.EXCLUDED: "excl",
     CaseState.MISSING: "",
 }
-"""What stands in a cell without a measurement, beside its pattern."""
+"""Text of a cell without a measurement, beside its pattern."""
 
 
 class Cell(Part):
-    """One cell: two services that fail together, or one alone on the diagonal."""
+    """One cell: two services that fail together, or one alone.
+
+    Single services are on the diagonal.
+    """
 
     case_index: int | None
-    """None where the report has no such case."""
+    """None if the report has no such case."""
     state: CaseState
     error_step: int | None
     ratio_step: int | None
     error_text: str
     ratio_text: str
     worse: bool = False
-    """Worse than its two singles together."""
+    """Whether the pair is worse than its two singles together."""
     disagrees: bool = False
-    """Two real faults answered otherwise."""
+    """Whether two real faults gave a different answer than the rules."""
     single: bool = False
 
 
@@ -59,20 +65,23 @@ class Matrix(Part):
     services: list[str]
     rows: list[list[Cell]]
     left_out: int
-    """Services that are not in it."""
+    """Number of services that are not in the matrix."""
     size: str
-    """`large` with numbers in the cells, `small` or `tiny`."""
+    """`large` has numbers in its cells, `small` and `small tiny` have none."""
     percentile: Percentile
     states: list[CaseState]
-    """Those that occur, for the legend."""
+    """States that occur, for the legend."""
     any_measured: bool
-    """Else there is no number to choose, and no ramp to explain."""
+    """Whether any cell has a number. Without one there is nothing to choose, and no colour ramp to explain."""
     any_worse: bool
     any_disagreeing: bool
 
 
 def matrix(report: Report) -> Matrix:
-    """The heat map of a report: every pair twice, so that a row says all of one service."""
+    """Build the heat map of a report.
+
+    Every pair occurs twice, so that a row shows everything about one service.
+    """
     shown = _most_telling(report)
     single = {one.service: _single(report, one) for one in shown}
     pairs = {(one.first, one.second): _pair(report, one) for one in report.pairs}
@@ -94,7 +103,10 @@ def matrix(report: Report) -> Matrix:
 
 
 def _most_telling(report: Report) -> list[ServiceReport]:
-    """All services; of too many those of the worst pairs, which come first in the report, in their usual order."""
+    """Return the services to show, in their usual order.
+
+    If there are too many, those of failed cases come first, then those of the worst pairs.
+    """
     if len(report.services) <= MOST_SERVICES:
         return report.services
     chosen: dict[str, None] = {}
@@ -147,7 +159,10 @@ def _cell(index: int | None, state: CaseState, error_rate: float | None, ratio: 
 
 
 def _short_percent(value: float | None) -> str:
-    """As much of a percentage as a cell has room for; what is above 0 or below 100 is never shown as that."""
+    """Format a percentage as briefly as a cell requires.
+
+    A value above 0 is never shown as 0, and a value below 100 never as 100.
+    """
     if value is None:
         return words.NONE
     if 0 < value < 0.1:

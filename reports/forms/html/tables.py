@@ -1,4 +1,4 @@
-"""The page's long tables: which rows, and in which order."""
+"""The page's long tables: which rows they have, and in which order."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from reports.model.report import CaseReport, CaseState, Interaction, PairCell, P
 from reports.text import values as words
 
 MOST_CASES: Final = 500
-"""Rows of the table of cases. The explorer has every case, and so has the JSON report."""
+"""Rows of the table of cases. The explorer and the JSON report have every case of the report."""
 
 MOST_PAIRS: Final = 50
-"""Rows of the table of interactions, if so many are worse."""
+"""Rows of the table of interactions, if that many pairs are worse than their singles."""
 
 FEW_PAIRS: Final = 5
-"""Rows of it at least: how the worst of them stand says something even where none is worse."""
+"""Fewest rows of that table. The worst pairs are of interest even if none is worse than its singles."""
 
 _ORDER: Final = (
     CaseState.FAILED,
@@ -30,21 +30,22 @@ _ORDER: Final = (
     CaseState.EXCLUDED,
     CaseState.MISSING,
 )
-"""What a reader looks for first."""
+"""States in the order in which a reader looks for them."""
 
 _CALM: Final = (CaseState.PASSED, CaseState.EXCLUDED, CaseState.MISSING)
-"""What need not be read case by case: coverage counts those that lack."""
+"""States that need not be read case by case. Coverage counts the cases without a result."""
 
 
 MOST_PASSED: Final = 20
-"""Cases without a finding that are shown unfolded: what is to be read is not buried below what is not."""
+"""Cases in calm states up to which they are shown unfolded. More are folded, so that they do not bury what needs
+reading."""
 
 
 class CaseGroup(Part):
-    """Cases in a table of their own, and which of its columns have anything in them."""
+    """Cases in a table of their own, and which columns have content."""
 
     title: str
-    """Empty for those that a reader looks for."""
+    """Title of a folded group. Empty for the cases that a reader looks for."""
     folded: bool
     rows: list[CaseReport]
     ratios: bool
@@ -57,9 +58,9 @@ class Cases(Part):
     groups: list[CaseGroup]
     left_out: int
     percentiles: list[Percentile]
-    """Those that any of the cases has: a column of which every one says nothing is a sentence instead."""
+    """Percentiles that have a column: all but `unsupported`. A sentence replaces a column without values."""
     unsupported: list[Percentile]
-    """Those that none has, because requests are too few."""
+    """Percentiles that no case has, because there were too few requests."""
 
 
 class Pair(Part):
@@ -70,7 +71,7 @@ class Pair(Part):
     first_error_rate: float | None
     second_error_rate: float | None
     milliseconds: float | None
-    """The pair's own latency at the percentile that is compared."""
+    """The pair's own latency at the compared percentile."""
 
 
 class Pairs(Part):
@@ -78,11 +79,11 @@ class Pairs(Part):
 
     rows: list[Pair]
     worse: int
-    """Pairs that are worse than their singles together, of all."""
+    """Number of all pairs that are worse than their singles together."""
     compared: int
-    """Pairs of which that can be said."""
+    """Number of pairs that could be compared with their singles."""
     latencies: bool
-    """Whether any row has one to compare."""
+    """Whether any row has a latency to compare."""
 
 
 _RULES: Final[dict[WindowState | None, str]] = {
@@ -95,13 +96,19 @@ _RULES: Final[dict[WindowState | None, str]] = {
 
 
 def rules_stand(report: Report) -> str:
-    """How rules stand that are not ready: off again, or never on."""
+    """Describe the state of rules that are not ready.
+
+    They may be closed again, or were never active.
+    """
     window = next((one.state for one in report.run.windows if one.kind is WindowKind.RULES), None)
     return _RULES.get(window, "not ready")
 
 
 def case_rows(report: Report) -> Cases:
-    """The cases that a reader wants first: what failed, what is not known, then the highest error rate and p95."""
+    """Return the cases to show, the most interesting first.
+
+    Failed cases come first, then undecided ones, then those with the highest error rate and p95.
+    """
     ranked = by_interest(report)
     rows = ranked[:MOST_CASES]
     calm = [one for one in rows if _asks_for_no_reading(one)]
@@ -135,15 +142,19 @@ def _group(rows: list[CaseReport], *, folded: bool = False) -> CaseGroup:
 
 
 def _none_has(rows: list[CaseReport], percentile: Percentile) -> bool:
-    """Because of too few requests, and not because nothing was measured."""
+    """Return whether no case has the percentile because of too few requests.
+
+    False if nothing was measured at all.
+    """
     without = all(getattr(one, f"{percentile}_ms") is None or percentile in one.unsupported for one in rows)
     return without and any(percentile in one.unsupported for one in rows)
 
 
 def by_interest(report: Report) -> list[CaseReport]:
-    """All cases of a report in that order.
+    """Return all cases of a report, the most interesting first.
 
-    A pair is no news where one of its services fails alone, so such pairs are the last of those that failed.
+    A failing pair shows nothing new if one of its services already fails alone. Such pairs come last among the failed
+    cases.
     """
     alone = {one.services[0] for one in report.cases if one.state is CaseState.FAILED and len(one.services) == 1}
     return sorted(
@@ -157,7 +168,10 @@ def _rank(case: CaseReport, *, known: bool) -> tuple[int, bool, float, float, in
 
 
 def interaction_rows(report: Report) -> Pairs:
-    """The worst interactions in the report's own order: every one that is worse, and a few beside them."""
+    """Return the worst interactions, in the report's own order.
+
+    These are all pairs that are worse than their singles, up to `MOST_PAIRS`, and at least `FEW_PAIRS` in all.
+    """
     cases = {case.index: case for case in report.cases}
     singles = {one.service: cases.get(one.case_index) for one in report.services if one.case_index is not None}
     compared = [(one, one.interaction) for one in report.pairs if one.interaction is not None]

@@ -1,4 +1,7 @@
-"""The timeline as bars: where each begins and how long it is, in percent of the whole run."""
+"""The timeline as bars.
+
+Each bar's start and length are percentages of the whole run.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from reports.text import values as words
 
 MOST_TICKS: Final = 6
 _TICKS: Final = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400)
-"""Seconds between two ticks of the axis."""
+"""Possible distances between two ticks of the axis, in seconds."""
 
 _KINDS: Final[dict[WindowKind, str]] = {
     WindowKind.LOCK: "namespace held",
@@ -29,27 +32,27 @@ class Bar(Part):
 
     label: str
     detail: str
-    """The peer's name of it, or why it ended so."""
+    """The peer's name for it, and details such as why it ended that way."""
     kind: str
     """Decides the colour: `phase`, or a kind of window."""
     start: float
-    """Percent of the run's time before it began."""
+    """Percent of the run's time that passed before it began."""
     width: float
     began: str
     lasted: str
     end: str
     """How it ended, in words."""
     unfinished: bool = False
-    """It has no end that is known, so its bar reaches to the last moment that is."""
+    """Whether its end is unknown. Its bar then reaches to the last known moment."""
     trouble: bool = False
-    """It was not seen to be off."""
+    """Whether its end could not be verified."""
 
 
 class Tick(Part):
     """A mark on the axis."""
 
     at: float
-    """Percent."""
+    """Position in percent of the run's time."""
     label: str
 
 
@@ -62,7 +65,10 @@ class Chart(Part):
 
 
 def chart(report: Report) -> Chart:
-    """The bars of a report. A run that goes on reaches to when the report was written."""
+    """Build the bars of a report.
+
+    A run that is still under way extends to the moment the report was written.
+    """
     scale = _Scale(report)
     phases = [_phase(one, scale, ended=report.timeline.finished_at is not None) for one in report.timeline.phases]
     windows = [_window(one, scale) for one in report.timeline.windows]
@@ -70,7 +76,7 @@ def chart(report: Report) -> Chart:
 
 
 def _phase(one: PhaseSpan, scale: _Scale, *, ended: bool) -> Bar:
-    """The last phase of a run that ended has no end of its own: it is the end."""
+    """Build the bar of a phase."""
     return Bar(
         label=one.phase,
         detail="",
@@ -79,6 +85,7 @@ def _phase(one: PhaseSpan, scale: _Scale, *, ended: bool) -> Bar:
         began=words.clock(one.started_at),
         lasted=words.seconds(one.seconds),
         end="" if one.finished_at else "the end" if ended else "under way",
+        # The last phase of an ended run has no end of its own: it is the end.
         unfinished=one.finished_at is None and not ended,
     )
 
@@ -107,7 +114,7 @@ def _end(one: WindowSpan) -> str:
 
 
 class _Scale:
-    """From moments to percent of the time from the first to the last of them."""
+    """Converts moments to percent of the time between first and last moment."""
 
     def __init__(self, report: Report) -> None:
         line = report.timeline
@@ -121,7 +128,10 @@ class _Scale:
         self._whole = max((self._last - self._first).total_seconds(), 0.001)
 
     def place(self, start: datetime | None, end: datetime | None) -> dict[str, float]:
-        """`start` and `width` of a bar; one without an end reaches to the last moment."""
+        """Return `start` and `width` of a bar.
+
+        A bar without an end reaches to the last moment.
+        """
         begun = start or self._first
         left = self._percent(begun)
         return {"start": left, "width": max(self._percent(end or self._last) - left, 0.0)}
@@ -130,7 +140,7 @@ class _Scale:
         return round(100 * (moment - self._first).total_seconds() / self._whole, 3)
 
     def ticks(self) -> list[Tick]:
-        """At most `MOST_TICKS` of them, at round distances from the beginning."""
+        """Return at most `MOST_TICKS` ticks, at round distances from the beginning."""
         step = next((one for one in _TICKS if self._whole / one <= MOST_TICKS), _TICKS[-1] * 7)
         marks = range(0, int(self._whole) + 1, step)
         return [Tick(at=self._percent(self._first + timedelta(seconds=one)), label=_since(one)) for one in marks]
