@@ -1,6 +1,7 @@
-"""Canonical addresses: two spellings of one place compare equal.
+"""Canonical addresses: different spellings of the same place compare equal.
 
-No name is looked up. What only a resolver knows (an alias in DNS, a port-forward) stays two addresses.
+No name is resolved. Places that only a resolver could know to be the same (a DNS alias, a port-forward) remain two
+addresses.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from urllib.parse import urlsplit
 
 LOOPBACK_HOST = "localhost"
-"""The one name of this machine: RFC 6761 keeps it for loopback, so no other host can have it."""
+"""Canonical name of this machine. RFC 6761 reserves it for loopback: no other host can have it."""
 
 _NAMES_OF_LOOPBACK = {
     LOOPBACK_HOST,
@@ -34,12 +35,12 @@ class Address:
     """A host in its canonical spelling, and a port."""
 
     host: str
-    """A name in lower case, an IPv4 or a compressed IPv6 address; `LOOPBACK_HOST` for every loopback spelling."""
+    """Lower-case name, IPv4 address or compressed IPv6 address. Every loopback spelling becomes `LOOPBACK_HOST`."""
     port: int
 
     @classmethod
     def of(cls, host: str, port: int) -> Address:
-        """The address of a host in any spelling.
+        """Build the address of a host given in any spelling.
 
         Raises:
             ValueError: the host is empty or cannot be a name, or the port is not 1 to 65535.
@@ -50,7 +51,7 @@ class Address:
 
     @property
     def is_loopback(self) -> bool:
-        """Whether it is a port of this machine."""
+        """Whether the address is on this machine."""
         return self.host == LOOPBACK_HOST
 
     def __str__(self) -> str:
@@ -58,7 +59,9 @@ class Address:
 
 
 def address_of(url: str) -> Address:
-    """The canonical address of a URL; without a port, that of its scheme (80, 443).
+    """Return the canonical address of a URL.
+
+    A URL without a port gets the default port of its scheme (80 or 443).
 
     Raises:
         ValueError: the URL names no host, or neither a port nor a scheme with a default port.
@@ -71,7 +74,7 @@ def address_of(url: str) -> Address:
 
 
 def address_in(text: str) -> Address:
-    """The canonical address of `host:port`, of `[IPv6]:port`, or of a URL.
+    """Parse `host:port`, `[IPv6]:port` or a URL into a canonical address.
 
     Raises:
         ValueError: there is no host, or no port.
@@ -80,10 +83,13 @@ def address_in(text: str) -> Address:
 
 
 def canonical_host(host: str) -> str:
-    """A host in its one spelling: every loopback spelling is `LOOPBACK_HOST`, every IP address its shortest form.
+    """Return the canonical spelling of a host.
+
+    Every loopback spelling becomes `LOOPBACK_HOST`, and every IP address its shortest form.
 
     Raises:
-        ValueError: it is empty, or its characters beyond ASCII make no name (IDNA).
+        ValueError: the host is empty, its non-ASCII characters do not form a name (IDNA), or it contains a colon and is
+            not an IPv6 address.
     """
     name = _ascii(host.removeprefix("[").removesuffix("]")).lower().rstrip(".")
     if not name:
@@ -99,7 +105,7 @@ def canonical_host(host: str) -> str:
 def _ascii(host: str) -> str:
     if host.isascii():
         return host
-    # Only here: its tables are large, and hosts of plans are ASCII already.
+    # Imported only here: its tables are large, and hosts in plans are already ASCII.
     import idna  # noqa: PLC0415
 
     dotted = host.translate(_IDEOGRAPHIC_DOTS)
@@ -110,11 +116,14 @@ def _ascii(host: str) -> str:
 
 
 def _ipv4(name: str) -> IPv4Address | None:
-    """An IPv4 address as resolvers read it (inet_aton): 1 to 4 numbers, decimal, octal or hexadecimal."""
+    """Parse an IPv4 address as resolvers do (inet_aton).
+
+    It consists of 1 to 4 numbers, each decimal, octal or hexadecimal. None if the name is not such an address.
+    """
     parts = name.split(".")
     if len(parts) > _MOST_PARTS or not all(_NUMBER.fullmatch(part) for part in parts):
         return None
-    # Bounded, because numbers of any length are names to a resolver, and slow to read.
+    # A resolver takes an overlong number for a name, and parsing it would be slow.
     if any(len(part.lstrip("0x")) > len("4294967295") + 1 for part in parts):
         return None
     *front, last = (_number(part) for part in parts)
@@ -131,12 +140,12 @@ def _number(part: str) -> int:
 
 
 def _of_ipv4(number: IPv4Address) -> str:
-    # The unspecified address reaches this machine as well when a client connects to it.
+    # A client that connects to the unspecified address (0.0.0.0) reaches this machine as well.
     return LOOPBACK_HOST if number.is_loopback or int(number) == 0 else str(number)
 
 
 def _canonical_ipv6(name: str) -> str:
-    # A zone stands behind `%`, which a URL writes as `%25`.
+    # A zone follows `%`, which a URL encodes as `%25`.
     literal, percent, zone = name.replace("%25", "%", 1).partition("%")
     try:
         number = IPv6Address(literal)

@@ -1,4 +1,4 @@
-"""The base classes of all contracts: who may send unknown fields and who may not."""
+"""Base classes of all contracts: which of them accept unknown fields."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Contract(BaseModel):
-    """A value between workflows and activities.
+    """A value passed between workflows and activities.
 
-    Unknown fields are ignored, so that a worker can read what a newer one wrote: contracts only ever gain
+    Unknown fields are ignored, so that a worker can read what a newer worker wrote: contracts only ever gain
     optional fields (`docs/architecture.md`). Values are frozen: state lives in one named class, not in messages.
     """
 
@@ -16,7 +16,10 @@ class Contract(BaseModel):
 
 
 class StrictModel(BaseModel):
-    """A part of a plan: unknown fields are errors, because a typo must not silently change what is tested."""
+    """A part of a plan, in which unknown fields are errors.
+
+    A typo must not silently change what is tested.
+    """
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, populate_by_name=True, validate_default=False, use_attribute_docstrings=True
@@ -24,7 +27,10 @@ class StrictModel(BaseModel):
 
 
 class UnfitError(ValueError):
-    """A value that cannot be what its field wants. Raised while a plan is read; the hint is shown apart."""
+    """A value that does not fit its field.
+
+    Raised while a plan or a workflow input is read. The hint is shown separately from the message.
+    """
 
     def __init__(self, message: str, hint: str) -> None:
         super().__init__(f"{message}: {hint}")

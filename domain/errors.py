@@ -1,8 +1,8 @@
-"""Every error that a run can end with: its stable code, its class, and whether a retry can help.
+"""Every error that can end a run: its code, class and retryability.
 
-One table, so that the same trouble has the same name in the command line, the store, Temporal and the reports.
-The activities raise these codes as the type of a Temporal application error; nothing else may be raised across a
-workflow boundary (`tests/logic/test_errors.py` walks the table).
+It is a single table, so that the same trouble has the same name in the command line, the store, Temporal and the
+reports. Activities raise these codes as the type of a Temporal application error. Nothing else may be raised across a
+workflow boundary (`tests/unit/domain/test_errors.py` walks the table).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from domain.base import Contract
 
 
 class ErrorClass(StrEnum):
-    """The seven classes of trouble."""
+    """The classes of trouble."""
 
     VALIDATION = "E001"
     TIMEOUT = "E002"
@@ -25,7 +25,7 @@ class ErrorClass(StrEnum):
 
 
 class ErrorCode(StrEnum):
-    """Stable codes, in words. Other programs compare them: never rename one."""
+    """Stable error codes. Other programs compare them: never rename a code."""
 
     VALIDATION_ERROR = "VALIDATION_ERROR"
     OUTSIDE_GUARDRAILS = "OUTSIDE_GUARDRAILS"
@@ -66,13 +66,13 @@ class ErrorCode(StrEnum):
 
 
 class ErrorKind(Contract):
-    """What a code means for the machinery."""
+    """How Holdfast handles an error code."""
 
     error_class: ErrorClass
     retryable: bool
-    """Whether the same call may succeed later: network trouble and 5xx can, validation and 4xx cannot."""
+    """Whether the same call may succeed later. Network trouble and 5xx may pass, validation errors and 4xx do not."""
     touched_nothing: bool = False
-    """Whether a run that ends with it has switched nothing on (exit code 7 or 2, not 3)."""
+    """Whether a run that ends with this code has switched nothing on. Its exit code is then 7 or 2, not 3."""
 
 
 def _kind(error_class: ErrorClass, *, retryable: bool = False, touched_nothing: bool = False) -> ErrorKind:
@@ -117,14 +117,14 @@ ERRORS: dict[ErrorCode, ErrorKind] = {
     ErrorCode.TERMINATED: _kind(ErrorClass.CANCELLED),
     ErrorCode.UNEXPECTED: _kind(ErrorClass.EXECUTION),
 }
-"""Every code with its kind. `docs/errors.md` explains each to an operator."""
+"""Kind of every error code. `docs/errors.md` explains each code to operators."""
 
 
 class HoldfastError(Exception):
-    """A failure that has been understood: what happened, where, and what to do, under a stable code.
+    """A failure whose cause is understood, with a stable code.
 
-    Clients translate what their libraries raise into this, keeping the cause; activities turn it into Temporal's
-    application error once, in one place.
+    It states what happened, where, and what to do. Clients translate the exceptions of their libraries into this one
+    and keep the cause. Activities convert it into a Temporal application error once, in one place.
     """
 
     def __init__(self, code: ErrorCode, message: str, *, hint: str = "", problems: Sequence[Problem] = ()) -> None:
@@ -136,25 +136,24 @@ class HoldfastError(Exception):
 
     @property
     def kind(self) -> ErrorKind:
-        """The machinery's view of the code."""
+        """How Holdfast handles the code."""
         return ERRORS[self.code]
 
 
 class Problem(Contract):
-    """One mistake in a plan: where it stands, what is wrong, how to mend it."""
+    """A mistake in a plan: where, what, and how to fix it."""
 
     path: str
-    """Where, as `services[2].fault`; empty for the document as a whole."""
+    """Place of the mistake, for example `services[2].fault`. Empty: the document as a whole."""
     message: str
     hint: str = ""
 
     def __str__(self) -> str:
-        """One line for people."""
         where = self.path or "plan"
         return f"{where}: {self.message}" + (f" ({self.hint})" if self.hint else "")
 
 
 class ValidationReport(Contract):
-    """Every problem of a plan at once."""
+    """All problems of a plan, reported together."""
 
     problems: list[Problem] = []

@@ -1,6 +1,7 @@
-"""Every name that other programs rely on: workflow types and ids, task queues, search attributes, queries, updates.
+"""Names that other programs rely on.
 
-No literal of these stands anywhere else.
+Workflow types and ids, task queues, search attributes, queries, updates and signals. None of these literals appears
+anywhere else.
 """
 
 from __future__ import annotations
@@ -12,18 +13,18 @@ from domain.base import Contract
 from domain.executions.execution import Execution
 
 TASK_QUEUE = "holdfast"
-"""Control: workflows and their short activities. Recovery never waits behind load."""
+"""Task queue for control: workflows and their short activities. Load has its own: recovery never waits behind it."""
 
 LOAD_QUEUE_SUFFIX = "-load"
 
 
 def load_queue(task_queue: str) -> str:
-    """The queue of load generation beside a control queue: `holdfast-load`."""
+    """Return the load generation queue of a control queue: `holdfast-load`."""
     return task_queue + LOAD_QUEUE_SUFFIX
 
 
 class WorkflowType(StrEnum):
-    """Workflow types."""
+    """Temporal workflow types."""
 
     RESILIENCE_TEST = "ResilienceTest"
     ENVIRONMENT_LOCK = "EnvironmentLock"
@@ -37,7 +38,7 @@ class WorkflowType(StrEnum):
 
 
 class SearchAttribute(StrEnum):
-    """Search attributes, all of the keyword kind. Only `ResilienceTest` sets them."""
+    """Search attributes, all of type keyword. Only `ResilienceTest` sets them."""
 
     PLAN = "HoldfastPlan"
     NAMESPACE = "HoldfastNamespace"
@@ -56,60 +57,69 @@ RESUME_SIGNAL = "resume"
 RELEASE_SIGNAL = "release"
 
 MEMO_HOLDER = "holder"
-"""Memo key of a lock: who holds it, a `LockHolder`."""
+"""Memo key of a lock. Its value is a `LockHolder`: the run that holds the lock."""
 
 SWEEPER_SCHEDULE_ID = "holdfast-sweeper"
 SWEEPER_WORKFLOW_ID = "holdfast-sweeper"
 
 
 def run_workflow_id(plan_name: str) -> str:
-    """The id under which `starter.py` starts runs of a plan."""
+    """Return the workflow id under which a plan's runs are started."""
     return f"resilience-test/{plan_name}"
 
 
 def lock_workflow_id(environment: str, namespace: str) -> str:
-    """The id that is the lock: the server refuses a second workflow under it."""
+    """Return the workflow id that serves as the lock.
+
+    It is a lock because the server refuses a second workflow with the same id.
+    """
     return f"environment/{environment}/{namespace}"
 
 
 def lock_of(execution: Execution) -> str:
-    """The lock that a run takes. Its environment was computed from addresses by the worker that made its record."""
+    """Return the id of the lock that a run takes.
+
+    Its environment was computed from addresses, by the worker that created the run's record.
+    """
     return lock_workflow_id(execution.environment, execution.namespace)
 
 
 def recording_workflow_id(execution: Execution) -> str:
-    """The recording window of a run."""
+    """Return the id of a run's recording window."""
     return f"recording/{execution.execution_id}"
 
 
 def calls_workflow_id(execution: Execution) -> str:
-    """The window of a run that records which calls failures cause."""
+    """Return the id of a run's window that records fallback calls."""
     return f"calls/{execution.execution_id}"
 
 
 def fault_workflow_id(execution: Execution, service: str, discovery_round: int = 1) -> str:
-    """The fault window of one service of a run; in a later round of discovery, a further one."""
+    """Return the id of a service's fault window in a run.
+
+    Each later round of discovery has a further window.
+    """
     later = f"/{discovery_round}" if discovery_round > 1 else ""
     return f"fault/{execution.execution_id}/{service}{later}"
 
 
 def rules_workflow_id(execution: Execution) -> str:
-    """The rules window of a run."""
+    """Return the id of a run's rules window."""
     return f"rules/{execution.execution_id}"
 
 
 def page_workflow_id(execution: Execution, page: int) -> str:
-    """One page of a run's load test."""
+    """Return the id of a page of a run's load test."""
     return f"load/{execution.execution_id}/{page}"
 
 
 def pairs_workflow_id(execution: Execution, page: int) -> str:
-    """One page of the pairs that a run verifies with two real faults."""
+    """Return the id of a page of pairs with two real faults."""
     return f"pairs/{execution.execution_id}/{page}"
 
 
 def pair_fault_workflow_id(execution: Execution, case_index: int, service: str) -> str:
-    """The window of one of the two real faults of a pair."""
+    """Return the id of the window for one fault of a pair."""
     return f"pair/{execution.execution_id}/{case_index}/{service}"
 
 
@@ -117,10 +127,10 @@ _BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
 def base36(number: int) -> str:
-    """A non-negative number in base 36, as it appears in names at the peers.
+    """Convert a non-negative number to base 36, for names at the peers.
 
     Raises:
-        ValueError: for a negative number, whose digits would never end.
+        ValueError: the number is negative; its conversion would never end.
     """
     if number < 0:
         raise ValueError("a number below 0 has no name at the peers")
@@ -132,57 +142,65 @@ def base36(number: int) -> str:
 
 
 _RECORD_DIGITS = 11
-"""In base 36 the largest id, 2**53 - 1, has so many."""
+"""Number of base 36 digits in the largest id, 2**53 - 1."""
 
 
 def record_id(execution_id: int) -> str:
-    """The rules' record id at the proxy. All have one length, so none is a prefix of another one's sessions."""
+    """Return the record id of a run's rules at the proxy.
+
+    All record ids have the same length, so that none is a prefix of the session ids of another run.
+    """
     return f"hf{base36(execution_id):0>{_RECORD_DIGITS}}x"
 
 
 def fault_name(execution_id: int, service: str, window_run_id: str, attempt: int) -> str:
-    """A fault's name at the fault service, used once ever: at most 63 characters, starting with a letter.
+    """Return a fault's name at the fault service, never used again.
 
-    The window's run id makes it new after a reset, the attempt after a retry: a name used twice would be deleted by
-    the first one's TTL timer (`peer-contract` section 2.5). The last hex digits are taken because run ids are UUIDs of
-    version 7, whose first digits are the time and equal for all windows of the same minute. A service's own fault is
-    attempt 1; the attempt of a pair's fault is the index of its case, which is never below 3.
+    It has at most 63 characters and starts with a letter. The window's run id and the attempt make it unique, even
+    after a reset: if a name were used twice, the TTL timer of the first fault would delete the second one
+    (`peer-contract` section 2.5). The attempt of a service's own fault is the round of discovery (1 in the first one).
+    The attempt of a pair's fault is the index of its case, which is never below 3.
     """
     head = f"hf-{base36(execution_id)}-"
+    # Take the last digits: run ids are version 7 UUIDs, whose first digits are the time, and are equal for all windows
+    # of the same minute.
     tail = f"-{window_run_id.replace('-', '')[-8:]}-{attempt}"
     return head + service[: 63 - len(head) - len(tail)].strip("-") + tail
 
 
 FAULT_PREFIX = "hf-"
-"""Every fault of Holdfast at a fault service begins so."""
+"""Prefix of every Holdfast fault at a fault service."""
 
 _FAULT = re.compile(r"hf-([0-9a-z]{1,11})-(.*)-[0-9a-f]{8}-[0-9]+")
 _RULES_SESSION = re.compile(r"(hf([0-9a-z]{1,11})x)-.+")
 
 
 class NamedFault(Contract):
-    """What a fault's name tells."""
+    """The parts of a fault's name."""
 
     execution_id: int
     service: str
-    """Its name, perhaps cut."""
+    """Name of the service, possibly truncated."""
 
     def is_in(self, service: str) -> bool:
-        """Whether this service may be meant."""
+        """Whether the name may refer to this service."""
         return service == self.service or (len(self.service) >= _KEPT and service.startswith(self.service))
 
 
 _KEPT = 32
-"""Characters of a service's name that `fault_name` always keeps: attempts have at most six digits."""
+"""Characters of a service's name that `fault_name` always keeps. Attempts have at most six digits."""
 
 
 def named_fault(name: str) -> NamedFault | None:
-    """What a name tells that `fault_name` has made; None for others."""
+    """Parse a name made by `fault_name`. None for any other name."""
     match = _FAULT.fullmatch(name)
     return NamedFault(execution_id=int(match[1], 36), service=match[2]) if match else None
 
 
 def record_of_session(session_id: str) -> tuple[str, int] | None:
-    """Record id and execution of a session of our rules at the proxy; None for recordings, and sessions of others."""
+    """Return record id and execution id of a session of our rules.
+
+    Sessions are the proxy's. None for recordings and for sessions of others.
+    """
     match = _RULES_SESSION.fullmatch(session_id)
     return (match[1], int(match[2], 36)) if match else None

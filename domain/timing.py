@@ -1,4 +1,7 @@
-"""Intervals of the machinery itself: polling, heartbeats, retries. A plan's timeouts are the user's, these are ours."""
+"""Intervals of Holdfast itself: polling, heartbeats, retries.
+
+The timeouts in a plan are the user's, these are ours.
+"""
 
 from __future__ import annotations
 
@@ -10,53 +13,55 @@ from domain.executions.starting import Interval, Pause
 
 
 class TimingPreset(StrEnum):
-    """Which set of intervals a worker uses (`HOLDFAST_TIMING`)."""
+    """Set of intervals that a worker uses (`HOLDFAST_TIMING`)."""
 
     PRODUCTION = "production"
     FAST = "fast"
 
 
 class Timing(Contract):
-    """All intervals that decide how fast trouble is noticed.
+    """All intervals that decide how quickly trouble is noticed.
 
-    Read once by the first activity of a run, then passed on: a run keeps its timing whatever worker continues it.
+    The first activity of a run reads them once, and they are passed on from there: a run keeps its timing, whichever
+    worker continues it.
     """
 
     preset: TimingPreset = TimingPreset.PRODUCTION
     poll: Interval = timedelta(seconds=1)
-    """Between two looks at a peer; the originals poll every 0.5 to 2 s."""
+    """Time between two polls of a peer. The originals poll every 0.5 to 2 s."""
     stability_poll: Interval = timedelta(seconds=2)
-    """Between two readiness samples of a service."""
+    """Time between two readiness samples of a service."""
     heartbeat_timeout: Interval = timedelta(seconds=15)
-    """An activity that is silent this long is given to another worker."""
+    """Silence after which an activity is given to another worker."""
     retry_initial: Interval = timedelta(seconds=1)
-    """First back-off; then doubled: 1, 2, 4 s."""
+    """First retry back-off, doubled each time: 1, 2, 4 s."""
     call_timeout: Interval = timedelta(seconds=30)
-    """One quick call to a peer or the store, all its waiting included."""
+    """Timeout of a quick call to a peer or the store. Includes all waiting."""
     upsert_base: Interval = timedelta(seconds=60)
     upsert_per_service: Interval = timedelta(seconds=40)
-    """An upsert works through its services one after the other, up to 35 s each (`peer-contract` section 3.3)."""
+    """Time of an upsert per service. Services come one after another, up to 35 s each (`peer-contract` section 3.3)."""
     rollout: Interval = timedelta(seconds=330)
-    """The longest rollout of one service. An analysis that begins may be silent for so long before its next recording
-    is seen (`peer-contract` section 3.1)."""
+    """Longest rollout of one service. An analysis that is starting may be silent this long before its next recording
+    appears (`peer-contract` section 3.1)."""
     analyze_dedupe: Pause = timedelta(seconds=60)
-    """How long the proxy answers an equal analyze call with an earlier one's task (`peer-contract` section 3.1)."""
+    """Time for which the proxy deduplicates equal analyze calls. It answers them with the task of the earlier call
+    (`peer-contract` section 3.1)."""
     settle: Pause = timedelta(seconds=40)
-    """How long something must stay absent when it is not known whether the peer is still switching it on: an upsert
-    works up to 35 s on one service, the next one included (`peer-contract` section 3.3). Longer than anything a slow
-    peer of the tests does."""
+    """Required absence of something that the peer may still be switching on. An upsert takes up to 35 s for a service,
+    which includes the next service in line (`peer-contract` section 3.3). Longer than anything that a slow peer in the
+    tests does."""
     close_grace: Interval = timedelta(minutes=5)
-    """Added to a window's own time before it is overdue, and before the sweeper steps in."""
+    """Grace period after a window's own time. After it, the window is overdue and the sweeper steps in."""
     sweep_every: Interval = timedelta(minutes=1)
     """Interval of the sweeper's schedule."""
 
     def upsert(self, services: int) -> timedelta:
-        """The longest that one upsert for so many services may take."""
+        """Return the longest time that one upsert of these services may take."""
         return self.upsert_base + self.upsert_per_service * services
 
     @classmethod
     def of(cls, preset: TimingPreset) -> Timing:
-        """The intervals of a preset."""
+        """Return the intervals of a preset."""
         if preset is TimingPreset.PRODUCTION:
             return cls()
         return cls(

@@ -1,4 +1,7 @@
-"""Quantities as people write them: `250ms`, `2s`, `1%`, `20/s`. A bare number is refused: no unit is ever guessed."""
+"""Quantities as people write them: `250ms`, `2s`, `1%`, `20/s`.
+
+A bare number is refused: no unit is ever guessed.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, PlainSerializer, WithJsonS
 from domain.base import UnfitError
 
 _UNITS = {"ms": 1_000, "s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000}
-"""Microseconds: the finest that is kept."""
+"""Microseconds per unit. A microsecond is the finest resolution kept."""
 _NUMBER = r"[0-9]{1,15}(?:\.[0-9]{1,15})?"
 _DURATION = re.compile(rf"(?P<number>{_NUMBER})\s*(?P<unit>ms|s|m|h)")
 _IN_WORDS = re.compile(rf"(?P<number>{_NUMBER})\s*(?P<unit>[A-Za-z]+)")
@@ -22,7 +25,7 @@ _WORDS = {
     "m": ("min", "mins", "minute", "minutes"),
     "h": ("h", "hr", "hrs", "hour", "hours"),
 }
-"""Units as people write them elsewhere. `M` is none: it may be a month."""
+"""Spellings of units that people use elsewhere. `M` is not among them: it may mean a month."""
 _PERCENT = re.compile(rf"(?P<number>{_NUMBER})\s*%")
 _RATE = re.compile(rf"(?P<number>{_NUMBER})\s*/\s*(?P<unit>s|m)")
 _BARE = re.compile(_NUMBER)
@@ -32,32 +35,33 @@ RATE_PATTERN = r"^\d+(\.\d+)?\s*/\s*(s|m)$"
 _SHOWN = 40
 
 LONGEST = timedelta(days=7)
-"""No quantity of a plan is longer: the proxy forgets its sessions after this (`peer-contract` section 3.3)."""
+"""Longest duration in a plan. The proxy forgets its sessions after this time (`peer-contract` section 3.3)."""
 
 MOST_PERCENT = 1_000_000.0
 
 MOST_PER_SECOND = 10_000.0
-"""No load generator of ours keeps to a higher rate."""
+"""Highest rate that our load generator can keep."""
 
 LEAST_PER_SECOND = 1 / 3600
-"""One an hour; a plan that wants less wants no load test."""
+"""Lowest rate: one request an hour. A plan that wants less does not want a load test."""
 
 _PER_MINUTE = 60
 _DIGITS = 12
-"""After the point of a rate."""
+"""Decimal places of a rate."""
 
 
 def _shown(text: str) -> str:
-    # On one line, and without what a terminal would obey.
+    # On one line, and without characters that a terminal would obey.
     line = "".join(one if one.isprintable() else "?" for one in text[:_SHOWN])
     return f"'{line}'" if len(text) <= _SHOWN else f"'{line}...'"
 
 
 def parse_duration(value: object) -> timedelta:
-    """Read `250ms`, `2s`, `10m` or `1h`.
+    """Parse `250ms`, `2s`, `10m` or `1h`.
 
     Raises:
-        ValueError: for anything else; a bare number has no unit and is refused with the two likely spellings.
+        ValueError: for anything else, and above `LONGEST`. For a bare number, which has no unit, the error suggests the
+            two likely spellings.
     """
     if isinstance(value, timedelta):
         return value
@@ -76,7 +80,7 @@ def parse_duration(value: object) -> timedelta:
 
 
 def _meant(text: str) -> str:
-    """The likely spelling, when the unit can be told."""
+    """Suggest the likely spelling, if the unit is recognised."""
     match = _IN_WORDS.fullmatch(text)
     unit = next((unit for unit, words in _WORDS.items() if match and match["unit"].lower() in words), None)
     if match is None or unit is None:
@@ -85,7 +89,10 @@ def _meant(text: str) -> str:
 
 
 def format_duration(value: timedelta) -> str:
-    """Write a duration in the largest unit that divides it: the inverse of `parse_duration`."""
+    """Format a duration in the largest unit that divides it.
+
+    The inverse of `parse_duration`.
+    """
     microseconds = value // timedelta(microseconds=1)
     for unit in ("h", "m", "s"):
         if microseconds and microseconds % _UNITS[unit] == 0:
@@ -94,16 +101,18 @@ def format_duration(value: timedelta) -> str:
 
 
 def _plain(number: Decimal) -> str:
-    """Without exponent and trailing zeros."""
+    """Format without exponent and trailing zeros."""
     text = f"{number:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def parse_percent(value: object) -> float:
-    """Read `1%` or `0.5%` as a number of percent (1.0, 0.5).
+    """Parse `1%` or `0.5%` into a percentage (1.0, 0.5).
+
+    The sign is required, because the peers take 0.5 for 50 % (`peer-contract` section 7).
 
     Raises:
-        ValueError: for anything else. The peers judge 0.5 as 50 % (`peer-contract` section 7), so the sign is required.
+        ValueError: for anything else, and above `MOST_PERCENT`.
     """
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         raise UnfitError("is not a share", "write text such as '1%' or '0.5%'")
@@ -121,15 +130,16 @@ def parse_percent(value: object) -> float:
 
 
 def format_percent(value: float) -> str:
-    """Write percent as `parse_percent` reads it."""
+    """Format a percentage as `parse_percent` reads it."""
     return f"{_plain(Decimal(repr(float(value))))}%"
 
 
 def parse_rate(value: object) -> float:
-    """Read `20/s` or `90/m` as a number per second (20.0, 1.5).
+    """Parse `20/s` or `90/m` into a number per second (20.0, 1.5).
 
     Raises:
-        ValueError: for anything else; a bare number might be per second or per minute.
+        ValueError: for anything else, because a bare number might be per second or per minute, and outside
+            `LEAST_PER_SECOND` to `MOST_PER_SECOND`.
     """
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         raise UnfitError("is not a rate", "write text such as '20/s' or '90/m'")
@@ -147,12 +157,15 @@ def parse_rate(value: object) -> float:
 
 
 def _per_second(number: str, unit: str) -> float:
-    """Rounded, so that it survives being written."""
+    # Rounded, so that a rate that is formatted and parsed again is still the same.
     return round(float(number) / (_PER_MINUTE if unit == "m" else 1), _DIGITS)
 
 
 def format_rate(value: float) -> str:
-    """Write a rate as `parse_rate` reads it: per second, or per minute where that is shorter."""
+    """Format a rate as `parse_rate` reads it.
+
+    Per second, or per minute where that is shorter.
+    """
     second = _plain(Decimal(f"{value:.{_DIGITS}f}"))
     minute = _plain(Decimal(f"{value * _PER_MINUTE:.{_DIGITS - 3}f}"))
     if len(minute) < len(second) and _per_second(minute, "m") == value:
@@ -198,7 +211,7 @@ Percent = Annotated[
     PlainSerializer(format_percent, return_type=str),
     WithJsonSchema({"type": "string", "pattern": PERCENT_PATTERN, "examples": ["1%", "0.5%"]}),
 ]
-"""A share in percent, 0 to 100 (or more, for a ratio to the baseline), written with its sign."""
+"""A percentage, written with its sign: 0 to 100, or more for a ratio to the baseline."""
 
 Rate = Annotated[
     float,
@@ -206,16 +219,16 @@ Rate = Annotated[
     PlainSerializer(format_rate, return_type=str),
     WithJsonSchema({"type": "string", "pattern": RATE_PATTERN, "examples": ["20/s", "90/m"]}),
 ]
-"""So many in a second (1/s), written with its time."""
+"""A number per second (1/s), written with its unit of time."""
 
 PositiveDuration = Annotated[Duration, AfterValidator(_more_than_nothing)]
-"""A length of time that is not nothing."""
+"""A length of time above 0."""
 
 Ttl = Annotated[Duration, AfterValidator(_a_second_at_least)]
-"""A life of something at a peer, which counts whole seconds and takes 0 for never or for a mistake."""
+"""TTL of something at a peer, at least 1s. Peers count whole seconds, and take 0 for never or for a mistake."""
 
 Share = Annotated[Percent, AfterValidator(_at_most_all)]
 """A share of a whole, 0% to 100%."""
 
 ShareOfSome = Annotated[Share, AfterValidator(_more_than_none)]
-"""A share of a whole that is not nothing."""
+"""A share of a whole, above 0% and at most 100%."""

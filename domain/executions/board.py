@@ -1,6 +1,6 @@
-"""The run's board: one state, moved by what stages and windows report, read by the `status` query.
+"""The run's board: its state, as stages and windows report it.
 
-Pure: time comes from the caller, so that a replay gives the same board.
+The `status` query reads it. The board is pure: time comes from the caller, so that a replay gives the same board.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ SHOWN_TOKENS = 50
 
 
 class Board:
-    """Holds the run's state and the rules by which it moves."""
+    """The run's state, and the rules by which it changes."""
 
     def __init__(self) -> None:
         self.state = RunState()
@@ -46,7 +46,7 @@ class Board:
         self.state = self.state.model_copy(update=facts)
 
     def accepted(self, plan: Plan, now: datetime) -> None:
-        """The input was valid."""
+        """Start the run: its input is valid."""
         rows = [InjectionRow(service=name) for name in plan.service_names]
         self._tokens = {name: token_of(plan, name) for name in plan.service_names[:SHOWN_TOKENS]}
         self._several = plan.safety.max_active_faults > 1
@@ -62,13 +62,13 @@ class Board:
         self.enter(Phase.GENERATING_CASES, now)
 
     def refused(self, code: ErrorCode, message: str, now: datetime) -> None:
-        """The input was wrong: the run ends before it begins."""
+        """End the run before it begins: its input is invalid."""
         self._set(started_at=now)
         self.enter(Phase.GENERATING_CASES, now)
         self.ended(RunStatus.FAILED, Phase.FAILED, now, code, message)
 
     def created(self, execution: Execution) -> None:
-        """The record exists."""
+        """Take over the ids of the run's new record."""
         analysis = self.state.analysis.model_copy(update={"record_id": execution.record_id})
         self._set(
             execution_id=execution.execution_id,
@@ -79,7 +79,7 @@ class Board:
         )
 
     def enter(self, phase: Phase, now: datetime) -> None:
-        """A phase begins, and the one before it ends."""
+        """Begin a phase, and end the one before it."""
         phases = list(self.state.phases)
         if phases and phases[-1].finished_at is None:
             phases[-1] = phases[-1].model_copy(update={"finished_at": now})
@@ -87,8 +87,9 @@ class Board:
         self._set(phase=phase, phases=phases, updated_at=now)
 
     def window_changed(self, change: WindowChanged, now: datetime) -> None:
-        """A window has told its state."""
+        """Record a window's change of state."""
         rows = moved(self.state.windows, change)
+        # A system that was not steady afterwards stays unverified, even when every window has closed.
         self._set(windows=rows, updated_at=now, recovery=Recovery.UNVERIFIED if self._ill else recovery_of(rows))
         match change.kind:
             case WindowKind.RECORDING:
@@ -116,7 +117,7 @@ class Board:
         if change.state in running:
             facts["state"] = InjectionState.RUNNING
         if change.stability:
-            # A run that is ended during a fault gets no report of it.
+            # A run that ends during a fault gets no report of it: this signal is all it has.
             facts["stable"] = all(one.stable for one in change.stability)
         self._injection(change.service, facts)
 
@@ -125,7 +126,7 @@ class Board:
         if change.rules:
             facts["rules"] = change.rules
         if change.stability and change.state is WindowState.OPENING:
-            # What closing finds is no word on how the services took the rules.
+            # Only while opening: what closing finds does not show how the services took the rules.
             facts["stability"] = change.stability
         if change.state is WindowState.OPEN:
             facts["ready"] = True
@@ -136,12 +137,12 @@ class Board:
             self._measured(change)
 
     def _measured(self, change: WindowChanged) -> None:
-        """A page of the load test is done."""
+        """Merge the metrics of a finished page of the load test."""
         self._metrics = merged(self._metrics, change.metrics or LoadMetrics(), SHOWN_CASES)
         self._load(batches_done=change.batches_done, cases_done=change.cases_done)
 
     def _load(self, **facts: Any) -> None:
-        """Show the metrics as they are now."""
+        """Update the load panel with the current metrics."""
         facts |= {
             "worst_p95_ms": self._metrics.worst_p95_ms,
             "worst_p95_case": self._metrics.worst_p95_case,
@@ -157,12 +158,12 @@ class Board:
         self._set(**counted(rows))
 
     def analyzed(self, report: AnalysisReport) -> None:
-        """The recording window has ended."""
+        """Record the result of the recording window."""
         facts = {"state": "completed", "recorded": report.services, "stability": report.stability}
         self._set(analysis=self.state.analysis.model_copy(update=facts))
 
     def generated(self, cases: GeneratedCases) -> None:
-        """Cases and tokens are stored."""
+        """Record that cases and tokens are stored."""
         counts = CaseCounts(total=cases.total, baseline=cases.baseline, single=cases.single, dual=cases.dual)
         batches = -(-cases.total // BATCH_SIZE)
         load = LoadPanel(batches_total=batches, batch_size=BATCH_SIZE, cases_total=cases.total)
@@ -174,7 +175,7 @@ class Board:
         self._set(cases=counts, generated=panel, load=load)
 
     def injected(self, report: FaultReport) -> None:
-        """A fault window has ended."""
+        """Record the result of a fault window."""
         captured = report.captured
         self._injection(
             report.service,
@@ -189,9 +190,10 @@ class Board:
         )
 
     def injected_again(self, report: FaultReport) -> None:
-        """A further fault window of a service has ended, in which discovery captured how more of its calls fail.
+        """Record the result of a further fault window of a service.
 
-        Trouble with it takes nothing away from what was captured before.
+        Discovery opened it to capture how more of the service's calls fail. Trouble with it takes nothing away from
+        what was captured before.
         """
         before = next(row for row in self.state.injections if row.service == report.service)
         captured, known = report.captured, before.replay_status is not None
@@ -208,28 +210,34 @@ class Board:
         self._injection(report.service, facts)
 
     def calls_read(self, found: CallsFound) -> None:
-        """A round of discovery is over."""
+        """Record the calls found by a round of discovery."""
         self._set(fallback_calls=found.new)
 
     def uninjected(self, service: str, reason: str) -> None:
-        """A service gets no fault, because its cases could not be measured."""
+        """Mark a service as failed: its cases could not be measured.
+
+        It gets no fault.
+        """
         self._injection(service, {"state": InjectionState.FAILED, "error": reason})
 
     def rules_planned(self, ttl_seconds: int) -> None:
-        """The rules' life is settled."""
+        """Record the TTL of the rules."""
         self._set(rules=self.state.rules.model_copy(update={"ttl_seconds": ttl_seconds}))
 
     def pairs_chosen(self, share: float | None, measured: int, chosen: int) -> None:
-        """Which pairs are verified with two real faults is settled."""
+        """Record how many pairs are verified with two real faults."""
         self._set(pairs=PairFidelity(share=share or 0, measured=measured, chosen=chosen, asked_for=share is not None))
 
     def pairs_verified(self, findings: Sequence[PairFinding]) -> None:
-        """Some of them have been."""
+        """Add the findings of verified pairs."""
         if self.state.pairs is not None:
             self._set(pairs=fidelity.counted(self.state.pairs, findings))
 
     def judged(self, judgement: JudgedCases) -> None:
-        """The verdict is in, and some measured cases may have become invalid."""
+        """Record the verdict.
+
+        Judging may make some measured cases invalid. Therefore it also replaces metrics and counts.
+        """
         if judgement.load is not None:
             self._metrics = judgement.load
             self._load()
@@ -237,34 +245,40 @@ class Board:
         self._set(verdict=judgement.verdict, cases=judgement.cases, **cases)
 
     def steady(self, moment: SteadyMoment, report: SteadyReport) -> None:
-        """The steady state was asked for. Afterwards, one that is not met is no recovery, whatever is off."""
+        """Record a check of the steady state.
+
+        If it is not met after the test, recovery is unverified, even if everything is switched off.
+        """
         self._set(**{f"steady_{moment}": report})
         if moment is SteadyMoment.AFTER and not report.met:
             self._ill = True
             self._set(recovery=Recovery.UNVERIFIED)
 
     def waiting_for(self, holder: str) -> None:
-        """Another run holds the namespace; empty: not any more."""
+        """Record the run that holds the namespace. Empty: none any more."""
         self._set(waiting_for=holder)
 
     def paused(self, paused: bool) -> None:
-        """An operator has paused or resumed the run."""
+        """Record that an operator has paused or resumed the run."""
         self._set(paused=paused)
 
     def ended(
         self, status: RunStatus, phase: Phase, now: datetime, code: ErrorCode | None = None, message: str = ""
     ) -> None:
-        """The run is over."""
+        """End the run."""
         self.enter(phase, now)
         self._set(**over(self.state, status, message))
         self._set(status=status, finished_at=now, error_code=code, error_message=message)
 
     def is_open(self, window_id: str) -> bool:
-        """Whether a window has said that it is open."""
+        """Return whether a window has reported that it is open."""
         return any(row.window_id == window_id and row.state is WindowState.OPEN for row in self.state.windows)
 
     def snapshot(self, now: datetime) -> RunState:
-        """The state with an estimate of the time left, and with which faults were on at once."""
+        """Return the state, with an estimate of the time left.
+
+        It also shows which faults were active at once, if the plan allows several.
+        """
         facts: dict[str, Any] = {"eta_seconds": _eta(self.state, now)}
         if self._several:
             facts["injections"] = with_overlaps(self.state.injections, self.state.windows)
@@ -272,7 +286,10 @@ class Board:
 
 
 def _eta(state: RunState, now: datetime) -> float | None:
-    """Seconds until the load test is over at the rate so far; None before its first batch."""
+    """Estimate the seconds until the load test is over.
+
+    From its rate up to now. None before its first batch, and outside the load test.
+    """
     started = next((one.started_at for one in state.phases if one.phase is Phase.LOAD_TEST_BASELINE), None)
     if state.phase is not Phase.LOAD_TEST_BASELINE or started is None or not state.load.cases_done:
         return None

@@ -1,4 +1,4 @@
-"""What a run that is over leaves in its panels: nothing of it is still going on."""
+"""Panels of a run that is over: nothing there still runs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _DONE = (InjectionState.RECOVERED, InjectionState.FAILED)
 
 
 def counted(rows: Sequence[InjectionRow]) -> dict[str, Any]:
-    """The injections of a state, and how many of them are done and running."""
+    """Return a state's injections, with the numbers done and running."""
     states = [row.state for row in rows]
     return {
         "injections": list(rows),
@@ -24,7 +24,10 @@ def counted(rows: Sequence[InjectionRow]) -> dict[str, Any]:
 
 
 def over(state: RunState, status: RunStatus, message: str) -> dict[str, Any]:
-    """An analysis that was cut short did not complete, and a fault whose window has ended does not run."""
+    """Return the panels of a run that has ended.
+
+    An analysis that was cut short did not complete, and a fault whose window has ended is not running.
+    """
     ends = {row.service: row for row in state.windows if row.kind is WindowKind.FAULT}
     rows = [_ended(row, ends.get(row.service)) for row in state.injections]
     return {"analysis": _analysis(state, status, message), **counted(rows)}
@@ -41,7 +44,10 @@ def _analysis(state: RunState, status: RunStatus, message: str) -> AnalysisPanel
 
 
 def _ended(row: InjectionRow, window: WindowRow | None) -> InjectionRow:
-    """Without a report of its window: the run was ended while the fault was on."""
+    """Complete a row without a report: the run ended during the fault.
+
+    The last state of the fault's window decides.
+    """
     if row.state is not InjectionState.RUNNING or window is None:
         return row
     if window.state is WindowState.CLOSED:

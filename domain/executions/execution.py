@@ -1,4 +1,7 @@
-"""A run as a whole: what starts it, how it stands, how it ended. Words as in `docs/architecture.md`."""
+"""A run as a whole: its input, its state and its result.
+
+Terms as in `docs/architecture.md`.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,10 @@ from domain.units import ShareOfSome
 
 
 class Phase(StrEnum):
-    """Where an execution is, in the exact strings of the original orchestrator, and CANCELLED, which is ours."""
+    """Phase of an execution.
+
+    These are the exact strings of the original orchestrator, except for CANCELLED, which is ours.
+    """
 
     GENERATING_CASES = "GENERATING_CASES"
     ANALYZING_PATTERNS = "ANALYZING_PATTERNS"
@@ -28,20 +34,23 @@ class Phase(StrEnum):
 
 
 class OldPhase(StrEnum):
-    """Phases that rows of the original orchestrator may have. They are read; whatever writes takes a `Phase`."""
+    """Phases that may occur in rows of the original orchestrator.
+
+    They are only read. All writing code takes a `Phase`.
+    """
 
     INIT = "INIT"
-    """The default of its entity, before it was first saved."""
+    """Default of the original's entity, before it was first saved."""
     RECORDING_READY = "RECORDING_READY"
-    """The end of a stage that it no longer has."""
+    """End of a stage that the original no longer has."""
 
 
 AnyPhase = Phase | OldPhase
-"""Where an execution is, or was, as a stored row says."""
+"""Phase of an execution in a stored row."""
 
 
 class RunStatus(StrEnum):
-    """What became of a run."""
+    """Status of a run."""
 
     PENDING = "pending"
     RUNNING = "running"
@@ -52,7 +61,7 @@ class RunStatus(StrEnum):
 
 
 class Verdict(StrEnum):
-    """What a run, or a case, found."""
+    """Verdict of a run or a case."""
 
     PASSED = "passed"
     FAILED = "failed"
@@ -60,7 +69,10 @@ class Verdict(StrEnum):
 
 
 class Recovery(StrEnum):
-    """Whether the system is known to be as it was. `unverified` is never green."""
+    """Whether the system is known to be as before.
+
+    `unverified` is never green.
+    """
 
     NOT_NEEDED = "not_needed"
     VERIFIED = "verified"
@@ -68,7 +80,7 @@ class Recovery(StrEnum):
 
 
 class IfBusy(StrEnum):
-    """What a run does when another holds its namespace."""
+    """What a run does if another run holds its namespace."""
 
     REFUSE = "refuse"
     WAIT = "wait"
@@ -76,29 +88,35 @@ class IfBusy(StrEnum):
 
 
 class Leftovers(StrEnum):
-    """What a run does when something is on in its plan's services before it begins."""
+    """What a run does about leftovers in its plan's services.
+
+    Leftovers are whatever is switched on there before the run begins.
+    """
 
     REFUSE = "refuse"
     CLEAN = "clean"
-    """Switch it off first, whoever left it."""
+    """Switch it off first, no matter which run left it."""
 
 
 class RunInput(StrictModel):
-    """The one JSON object that starts `ResilienceTest`. The plan is validated apart, so that every problem is told."""
+    """The JSON object that starts `ResilienceTest`.
+
+    The plan is validated separately, so that every problem is reported.
+    """
 
     plan: dict[str, Any]
     if_busy: IfBusy = IfBusy.REFUSE
     leftovers: Leftovers = Leftovers.REFUSE
     verify_pairs: ShareOfSome | None = None
-    """Share of the measured pairs that also run with two real faults, such as `"100%"`; None: none do."""
+    """Share of measured pairs that also run with two real faults. For example `"100%"`; None: no pairs."""
     requested_by: str = ""
 
 
 class NewExecution(Contract):
-    """Asks for the record of a run."""
+    """Order to create the record of a run."""
 
     plan_json: str
-    """The validated plan, canonical JSON."""
+    """The validated plan, as canonical JSON."""
     workflow_id: str
     run_id: str
     requested_by: str = ""
@@ -107,16 +125,16 @@ class NewExecution(Contract):
 
 
 class Execution(Contract):
-    """The record of a run, as far as workflows need it."""
+    """Record of a run, as far as workflows need it."""
 
     execution_id: ExecutionId
-    """53-bit number: epoch seconds x 2^21 + 21 random bits; unique over deleted databases and installations."""
+    """53-bit number: epoch seconds x 2^21 + 21 random bits. Unique across installations and deleted databases."""
     task_id: ContentId
     """Content id of the stored plan."""
     req_def_id: ContentId
     """Content id of the plan's request."""
     record_id: RecordId
-    """The rules' record id at the proxy, `hf<id in base 36>x`: none is a prefix of another."""
+    """Record id of the rules at the proxy: `hf<id in base 36>x`. No record id is a prefix of another."""
     plan_sha256: str
     environment: Text
     namespace: Label
@@ -124,17 +142,17 @@ class Execution(Contract):
     timing: Timing
     started_at: datetime
     search_attributes: bool = False
-    """Whether the server knows ours: setting an unregistered one hangs a workflow."""
+    """Whether the server knows our search attributes. Setting an unregistered one hangs a workflow."""
 
 
 class ExecutionRef(Contract):
-    """One execution; everything else about it is in the store."""
+    """Reference to an execution. Everything else about it is in the store."""
 
     execution_id: int
 
 
 class PhaseChange(Contract):
-    """Tells the store where a run is."""
+    """Order to store the phase of a run."""
 
     execution_id: int
     phase: Phase
@@ -143,7 +161,10 @@ class PhaseChange(Contract):
 
 
 class Ending(Contract):
-    """Tells the store how a run ended. Written once by whoever saw the end: the run itself or its lock."""
+    """Order to store how a run ended.
+
+    The run, its lock or the sweeper writes it, whichever sees the end. The first end stands.
+    """
 
     execution_id: int
     status: RunStatus
@@ -156,7 +177,7 @@ class Ending(Contract):
 
 
 class CaseCounts(Contract):
-    """How many cases there are and what became of them."""
+    """Number of cases, and what became of them."""
 
     total: int = 0
     baseline: int = 0
@@ -166,17 +187,17 @@ class CaseCounts(Contract):
     invalid: int = 0
     skipped: int = 0
     excluded: int = 0
-    """Those of the skipped ones that the plan leaves out on purpose."""
+    """Skipped cases that the plan excludes on purpose."""
     dispensable: int = 0
-    """Those of the other invalid and skipped ones that may lack, by the plan's `coverage.may_lack`."""
+    """Other invalid and skipped cases that `coverage.may_lack` accepts."""
     passed: int = 0
     failed: int = 0
     inconclusive: int = 0
-    """Those of the measured ones of which too few requests say anything, by `slo.regression`."""
+    """Measured cases with too few requests for a verdict, by `slo.regression`."""
 
 
 class CaseVerdict(Contract):
-    """One line of the result: a case, what became of it, and why."""
+    """One line of the result: a case, its outcome and the reason."""
 
     case_id: str
     outcome: str
@@ -184,36 +205,36 @@ class CaseVerdict(Contract):
     p50_ms: float | None = None
     p95_ms: float | None = None
     p99_ms: float | None = None
-    """Of successful requests; None where so few say nothing about it (`unsupported`), or nothing was measured."""
+    """Percentiles of successful requests. None if those are too few (`unsupported`), or nothing was measured."""
     max_ms: float | None = None
     """The slowest successful request."""
     unsupported: list[str] = []
-    """The percentiles that are None because so few requests succeeded: `p95` needs 59, `p99` 299. Empty when none
+    """Percentiles that are None because too few requests succeeded. `p95` needs 59 and `p99` 299. Empty if none
     succeeded."""
     error_rate: float | None = None
-    """Percent of requests, 0 to 100, by the peers' definition of an error."""
+    """Percent of requests, 0 to 100. What counts as an error is the peers' definition."""
     requests: int = 0
     successes: int = 0
     per_second: float | None = None
-    """Requests per second of the time in which they were sent."""
+    """Requests per second, over the time in which they were sent."""
     reason: str = ""
 
 
 class Judgement(Contract):
-    """What the SLO makes of all results."""
+    """Judgement of all results by the SLO."""
 
     verdict: Verdict
     cases: CaseCounts
     failed_cases: list[CaseVerdict] = []
-    """At most 50, the highest error rate and then the slowest first."""
+    """At most 50: highest error rate first, then slowest first."""
     inconclusive_cases: list[CaseVerdict] = []
     """At most 50, in the same order."""
     requests_saved: int = 0
-    """Of what `load.max_requests` allowed the measured cases, not sent because they were decided earlier."""
+    """Requests allowed by `load.max_requests` but not sent. Only of measured cases, which were decided earlier."""
 
 
 class RunSummary(Contract):
-    """The result of `ResilienceTest`: usable as it is from `temporal workflow result`."""
+    """Result of `ResilienceTest`, usable directly from `temporal workflow result`."""
 
     execution_id: int
     plan: str
@@ -224,24 +245,27 @@ class RunSummary(Contract):
     recovery: Recovery
     cases: CaseCounts
     failed_cases: list[CaseVerdict] = []
-    """The worst failing cases first, at most 50; all of them are in the store."""
+    """At most 50, the worst failing cases first. All of them are in the store."""
     inconclusive_cases: list[CaseVerdict] = []
-    """The same of those of which too few requests say anything."""
+    """The same for cases with too few requests for a verdict."""
     requests_saved: int = 0
-    """Of what `load.max_requests` allowed the measured cases, not sent because they were decided earlier."""
+    """Requests allowed by `load.max_requests` but not sent. Only of measured cases, which were decided earlier."""
     pairs: PairFidelity | None = None
-    """How well pairs made of rules stand for two real faults; None when none ran with them."""
+    """How well pairs made of rules match two real faults. None if no pair ran with real faults."""
     started_at: datetime
     finished_at: datetime
 
 
 class RunFailure(Contract):
-    """The detail of the application error that a failed run ends with; the error's type is `code`."""
+    """Details of the application error that ends a failed run.
+
+    The type of that error is `code`.
+    """
 
     code: ErrorCode
     error_class: ErrorClass
     phase: Phase
-    """The phase in which it happened."""
+    """Phase in which the failure happened."""
     message: str
     recovery: Recovery
     execution_id: int | None = None

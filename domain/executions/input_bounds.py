@@ -1,4 +1,7 @@
-"""What an input must be before anything walks through it: JSON values only, not too deep, not too large."""
+"""Bounds of an input, checked before anything else walks through it.
+
+JSON values only, not too deep, not too large.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,11 @@ from domain.errors import Problem
 from domain.plans.validation.wording import inner_path, kind_of, shown
 
 LARGEST_PLAN = 262_144
-"""Bytes of JSON: what a workflow's payload should stay under."""
+"""Bytes of JSON. A workflow's payload should stay below this."""
 
 DEEPEST = 40
 MOST_VALUES = 50_000
-"""Values in a document. Shared parts (YAML aliases) count as often as they are used."""
+"""Values in a document. Shared parts (YAML aliases) count each time they are used."""
 
 _LARGEST_INTEGER = 2**63
 _MISTAKES = {
@@ -25,20 +28,26 @@ _MISTAKES = {
 
 
 class _TooMuchError(Exception):
-    """The document cannot be walked to its end."""
+    """A document too deep or too large to walk to its end."""
 
 
 class Bounded(Contract):
-    """A document of JSON values, where each value that JSON does not have is replaced by null and told."""
+    """A document that consists of JSON values only.
+
+    Each value that JSON does not have is replaced by null and reported.
+    """
 
     text: str | None
-    """As JSON; None when the document is beyond bounds as a whole."""
+    """The document as JSON. None if it is out of bounds as a whole."""
     document: Any = None
     problems: list[Problem] = []
 
 
 def bounded(raw: object) -> Bounded:
-    """Check what pydantic and the rules rely on, without relying on anything."""
+    """Copy an input, and check that it is JSON and within bounds.
+
+    Pydantic and the rules rely on this check, which itself relies on nothing.
+    """
     walk = _Walk()
     try:
         document = walk.copy(raw, "", 0)
@@ -85,7 +94,7 @@ class _Walk:
 
 
 def _mistake(value: object) -> tuple[str, str] | None:
-    """What keeps a single value from being JSON, and what to do."""
+    """Return why a single value is not JSON, and what to do."""
     if value is None or isinstance(value, bool):
         return None
     if isinstance(value, str):

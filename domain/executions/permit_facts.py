@@ -1,4 +1,7 @@
-"""What the store knows, at one moment, of the execution that an activity is about to act for, and who asks."""
+"""Facts for permits: the caller, and the current state of its execution.
+
+Read when an activity is about to act for the execution.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,10 @@ from domain.executions.windows import LedgerEntry
 
 
 class Caller(Contract):
-    """The workflow that asked for an activity, by the server's word. Empty: nobody, a standalone activity."""
+    """The workflow that called an activity, according to the server.
+
+    Empty for a standalone activity, which no workflow has called.
+    """
 
     workflow_type: str = ""
     workflow_id: str = ""
@@ -15,16 +21,16 @@ class Caller(Contract):
 
 
 class Standing(Contract):
-    """Where an execution stands."""
+    """Current state of an execution, from the store."""
 
     execution_id: int
     workflow_id: str
-    """Of its run."""
+    """Workflow id of its run."""
     run_id: str
     ended: bool
     rows: list[LedgerEntry] = []
-    """Its windows that are not settled, its lock among them."""
+    """Its unsettled windows, including its lock."""
     locks: list[LedgerEntry] = []
-    """Every lock that is not settled, of any execution."""
+    """Every unsettled lock, of any execution."""
     halted: str = ""
-    """Why everything is halted; empty when it is not."""
+    """Why everything is halted. Empty if it is not."""

@@ -1,7 +1,8 @@
-"""May this caller switch something on, send load, or write results, as things stand now? Decided without I/O.
+"""Permits: whether a caller may act now, decided without I/O.
 
-Asked by every activity that acts, at the moment when it acts (`activities/permit.py`), because anyone who reaches
-Temporal can call an activity, or start a window, without going through a run.
+To act is to switch something on, to send load or to write results. Every activity that acts asks for a permit at the
+moment it acts (`activities/permit.py`), because anyone who can reach Temporal can call an activity or start a window
+without going through a run.
 """
 
 from __future__ import annotations
@@ -13,42 +14,45 @@ from domain.executions.permit_facts import Caller, Standing
 from domain.executions.windows import LedgerEntry, LedgerState, WindowKind
 
 UNDER_WAY = (LedgerState.INTENT, LedgerState.OPEN)
-"""Where a window may switch something on. One that is closing, or was not seen to close, may not."""
+"""Ledger states in which a window may switch something on. Not while it closes, or if its closing is unverified."""
 MOST_OF_A_PAIR = 2
 
 
 class Need(Contract):
-    """What an activity asks of its caller and of the execution."""
+    """What an activity requires of its caller and of the execution."""
 
     callers: list[str]
-    """Workflow types that may ask for it."""
+    """Workflow types that may call the activity."""
     kinds: list[WindowKind] = []
-    """The caller has a row of one of these kinds. Empty: the caller is the run itself."""
+    """The caller must have a row of one of these kinds. Empty, without `covered_by`: it must be the run itself."""
     covered_by: WindowKind | None = None
-    """Instead of a row of the caller's own: one of its execution, of this kind."""
+    """Kind of window that covers the caller. A row of this kind replaces a row of the caller's own."""
     states: list[LedgerState] = list(UNDER_WAY)
-    """Where that row must be."""
+    """Ledger states in which that row may be."""
     of_the_run: bool = False
-    """Whether the caller must be the run itself, although a window covers it."""
+    """Whether the caller must be the run itself, despite a covering window."""
     under_lock: bool = True
-    """Whether the lock must be open. Not for the look with which the lock itself is taken."""
+    """Whether the lock must be open. False only for the preflight, with which the lock itself is taken."""
     halt_is_its_own: bool = False
-    """Whether the activity looks for a halt itself."""
+    """Whether the activity checks for a halt itself."""
 
 
 class Decision(Contract):
-    """Whether, and in which window."""
+    """Result of asking for a permit, with the window that covers it."""
 
     refused: str = ""
-    """Why not; empty when it may."""
+    """Why it is refused. Empty if it is permitted."""
     halted: bool = False
-    """Whether it is refused for nothing but a halt, which also asks every run to end."""
+    """Whether a halt is the only reason to refuse. A halt also cancels every run."""
     row: LedgerEntry | None = None
-    """The window that covers it; None for what the run itself asks."""
+    """Window that covers it. None if the run itself asks without one."""
 
 
 def decide(need: Need, caller: Caller, standing: Standing, lock_id: str, now: datetime) -> Decision:
-    """Decide by caller, execution, lock, window and time; a halt is the last reason, because it passes."""
+    """Decide by caller, execution, window, time and lock.
+
+    A halt is the last reason, because it is temporary.
+    """
     row = _covering(need, caller, standing)
     reason = (
         _caller(need, caller)
@@ -62,12 +66,15 @@ def decide(need: Need, caller: Caller, standing: Standing, lock_id: str, now: da
 
 
 def is_of(caller: Caller, standing: Standing) -> bool:
-    """Whether the caller is the run of this execution itself."""
+    """Return whether the caller is the run of this execution."""
     return (caller.workflow_id, caller.run_id) == (standing.workflow_id, standing.run_id)
 
 
 def stranger(callers: list[str], caller: Caller, standing: Standing) -> str:
-    """Why this caller may not write for this execution; empty when it may. Ended or not is the store's to see to."""
+    """Explain why this caller may not write for this execution.
+
+    Empty if it may. Whether the execution has ended is not checked here but by the store.
+    """
     if caller.workflow_type not in callers:
         return _caller(Need(callers=callers), caller)
     has_row = any((row.window_id, row.run_id) == (caller.workflow_id, caller.run_id) for row in standing.rows)
@@ -112,13 +119,17 @@ def _window(need: Need, caller: Caller, standing: Standing, row: LedgerEntry | N
 
 
 def _lock(standing: Standing, lock_id: str) -> str:
-    """The lock of this very plan is open, and nobody has taken it since: a lock may be ended from outside."""
+    """Explain why the execution does not hold its lock.
+
+    Empty if it does.
+    """
     mine = next(
         (row for row in standing.rows if row.kind is WindowKind.LOCK and row.window_id == lock_id and _is_open(row)),
         None,
     )
     if mine is None:
         return f"execution {standing.execution_id} does not hold the lock {lock_id}"
+    # A lock can be ended from outside, and then taken by another run.
     for other in standing.locks:
         if other.window_id == lock_id and other.run_id != mine.run_id and _after(other, mine):
             return f"the lock {lock_id} is held by execution {other.execution_id}"
@@ -131,12 +142,16 @@ def _is_open(row: LedgerEntry) -> bool:
 
 def _after(other: LedgerEntry, mine: LedgerEntry) -> bool:
     if other.created_at is None or mine.created_at is None:
+        # Without both times the order is unknown: assume that the other run has taken the lock since.
         return True
     return other.created_at > mine.created_at
 
 
 def too_many_faults(standing: Standing, row: LedgerEntry, most: int) -> str:
-    """Whether more faults of this execution are on, or about to be, than may be at once."""
+    """Explain why too many faults of this execution would be active.
+
+    Empty if the number is allowed. Faults that are about to be switched on count as well.
+    """
     if row.kind not in (WindowKind.FAULT, WindowKind.PAIR_FAULT):
         return ""
     allowed = MOST_OF_A_PAIR if row.kind is WindowKind.PAIR_FAULT else most

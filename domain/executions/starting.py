@@ -1,8 +1,9 @@
-"""What the input of a workflow must keep to beyond its shape, checked once: at its first task, before it acts.
+"""Checks of a workflow's input beyond its shape, only at start.
 
-Never later. A window under way has something switched on, and must close on every worker; a bound that is new, or was
-too narrow, must not keep it from reading its own order. So these types check nothing unless the reader says that the
-workflow is about to start (`workflows/execution/intake.py`).
+They are made once, in the workflow's first task, before it acts, and never later. An active window has something
+switched on and must be able to close on every worker. A bound that is new, or was too narrow, must not keep it from
+reading its own order. Therefore these types check nothing unless the reader states that the workflow is about to start
+(`workflows/execution/intake.py`).
 """
 
 from __future__ import annotations
@@ -22,19 +23,22 @@ from domain.units import LONGEST
 
 
 class Reading(StrEnum):
-    """Pydantic's validation context: why something is read."""
+    """Validation context for pydantic: why an input is read."""
 
     AT_START = "at_start"
-    """A workflow is about to begin with it. Anything else reads without a context, and leniently."""
+    """A workflow is about to begin with the input. All other reading is lenient and passes no context."""
 
 
 def is_start(info: ValidationInfo) -> bool:
-    """Whether what is read is the input of a workflow that has done nothing yet."""
+    """Return whether a workflow is about to start with this input."""
     return info.context is Reading.AT_START
 
 
 def at_start(check: Callable[[Any], None]) -> AfterValidator:
-    """Make a check of a value one that is made at the start only; it raises `UnfitError`."""
+    """Restrict a check of a value to the start of a workflow.
+
+    The check raises `UnfitError`.
+    """
 
     def checked(value: Any, info: ValidationInfo) -> Any:
         if is_start(info):
@@ -45,35 +49,35 @@ def at_start(check: Callable[[Any], None]) -> AfterValidator:
 
 
 MOST_SERVICES = 1_000
-"""Of one plan."""
+"""Services of one plan."""
 MOST_CASES = 1 + MOST_SERVICES + MOST_SERVICES * (MOST_SERVICES - 1) // 2
 MOST_BATCHES = 1_000
-"""Of one page: keeps its history short."""
+"""Batches of one page. Keeps its history short."""
 MOST_AT_ONCE = 16
-"""Batches, as `load.batches_at_once`."""
+"""Batches that are measured at once, by `load.batches_at_once`."""
 LARGEST_ID = 2**53 - 1
 
 LONGEST_HOLD = LONGEST + timedelta(hours=1)
-"""Of a window that holds something itself. The longest is a recording's: `timeouts.analyze`, at most 7 days, and a few
-minutes for the analysis to begin."""
+"""Longest time that a window holding something itself may be open. A recording window has the longest:
+`timeouts.analyze`, at most 7 days, and a few minutes for the analysis to begin."""
 
 LONGEST_BATCH = timedelta(days=365 * 1_000)
-"""A plan may allow 10 years of load if every request times out; a batch of it has its warm-up and a share of the load
-besides. Temporal's own limit is ten times as much."""
+"""Longest time of a batch. A plan may allow 10 years of load if every request times out. On top of that, a batch has
+its warm-up, and may send only a share of the load. Temporal's own limit is ten times as much."""
 
 SHORTEST_INTERVAL = timedelta(milliseconds=10)
-"""Of the machinery: with a shorter one a poll is a flood."""
+"""Shortest interval of Holdfast itself. Polling more often would be a flood."""
 LONGEST_INTERVAL = timedelta(hours=1)
 
 LONGEST_TEXT = 1_000
-"""Characters of a workflow's id, as the server allows."""
+"""Characters in a workflow id, as many as the server allows."""
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _RECORD = re.compile(r"hf[0-9a-z]{1,11}x")
 
 
 def seconds_between(least: float, most: timedelta) -> AfterValidator:
-    """Finite seconds, above `least` and at most `most`."""
+    """Require finite seconds, above `least` and at most `most`."""
 
     def check(value: float) -> None:
         if not math.isfinite(value):
@@ -100,7 +104,7 @@ def _pause(value: timedelta) -> None:
 
 
 def number_between(least: int, most: int) -> AfterValidator:
-    """A whole number from `least` to `most`."""
+    """Require a whole number from `least` to `most`."""
 
     def check(value: int) -> None:
         if not least <= value <= most:
@@ -139,7 +143,7 @@ def _run_id(value: str) -> None:
 
 
 def at_most(count: int) -> WrapValidator:
-    """A list of at most so many, counted before its values are read."""
+    """Require a list of at most `count` values, before reading them."""
 
     def checked(value: Any, handler: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
         if is_start(info) and isinstance(value, list) and len(value) > count:
@@ -150,40 +154,40 @@ def at_most(count: int) -> WrapValidator:
 
 
 Interval = Annotated[timedelta, at_start(_interval)]
-"""One of the machinery's own, within what a worker can keep."""
+"""An interval of Holdfast itself that a worker can keep."""
 
 Pause = Annotated[timedelta, at_start(_pause)]
-"""As `Interval`, or none at all."""
+"""An `Interval`, or 0."""
 
 HoldSeconds = Annotated[float, seconds_between(0, LONGEST_HOLD)]
-"""How long something may be on."""
+"""How long something may be switched on."""
 
 BatchSeconds = Annotated[float, seconds_between(0, LONGEST_BATCH)]
-"""Upper bound on one batch."""
+"""Upper bound on the time of one batch."""
 
 ExecutionId = Annotated[int, number_between(1, LARGEST_ID)]
-"""A run's id: 53 bits."""
+"""Id of a run, 53 bits."""
 
 ContentId = Annotated[int, number_between(0, 2**63 - 1)]
-"""What the peers know a plan or its request by."""
+"""Id by which the peers know a plan or its request."""
 
 CaseIndex = Annotated[int, number_between(0, MOST_CASES)]
-"""Of a case, or the end of a range of them."""
+"""Index of a case, or the end of a range of cases."""
 
 Text = Annotated[str, at_start(_text)]
-"""Such as a workflow's id."""
+"""Printable text on one line, such as a workflow id."""
 
 RunId = Annotated[str, at_start(_run_id)]
-"""Of one run of a workflow."""
+"""Id of one run of a workflow."""
 
 Label = Annotated[str, at_start(_name)]
-"""The name of a service or a namespace (`domain.plans.system.Name`)."""
+"""Name of a service or a namespace (`domain.plans.system.Name`)."""
 
 LabelOrNone = Annotated[str, at_start(_name_or_nothing)]
-"""As `Label`, or empty."""
+"""A `Label`, or empty."""
 
 RecordId = Annotated[str, at_start(_record)]
-"""Of a run's rules at the proxy."""
+"""Record id of a run's rules at the proxy."""
 
 Services = Annotated[list[Label], at_most(MOST_SERVICES)]
 """Names of a plan's services."""

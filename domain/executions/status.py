@@ -1,4 +1,7 @@
-"""The answer of the `status` query: everything a person would ask, panel by panel (`stages` section 3)."""
+"""Answer of the `status` query, panel by panel (`stages` section 3).
+
+It contains everything that a person would ask.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from domain.traffic.summary import RecordedService
 
 
 class PhaseTime(Contract):
-    """When a phase was entered and left."""
+    """Times at which a phase was entered and left."""
 
     phase: Phase
     started_at: datetime
@@ -23,14 +26,14 @@ class PhaseTime(Contract):
 
 
 class AnalysisPanel(Contract):
-    """ANALYZING_PATTERNS."""
+    """Panel of the phase ANALYZING_PATTERNS."""
 
     services: int = 0
     """Services to analyse."""
     state: str = ""
     """`pending`, `recording`, `completed`, `failed` or `cancelled`."""
     error: str = ""
-    """Why it failed."""
+    """Why the analysis failed."""
     analyze_task_id: str = ""
     record_id: str = ""
     recorded: list[RecordedService] = []
@@ -38,7 +41,7 @@ class AnalysisPanel(Contract):
 
 
 class InjectionRow(Contract):
-    """One service in INJECTING_AND_REPLAYING."""
+    """Row of a service in the phase INJECTING_AND_REPLAYING."""
 
     service: str
     fault_name: str = ""
@@ -46,24 +49,24 @@ class InjectionRow(Contract):
     replay_status: int | None = None
     no_effect: bool = False
     overlapped: list[str] = []
-    """Services whose fault window was open at the same time, by `safety.max_active_faults`: on no call path with it."""
+    """Services whose fault windows were open at once (`safety.max_active_faults`). They share no call path."""
     stable: bool | None = None
     error: str = ""
 
 
 class RulesPanel(Contract):
-    """RULES_READY."""
+    """Panel of the phase RULES_READY."""
 
     rules: int = 0
     ready: bool = False
-    """True only after every service's rules were seen to act."""
+    """Whether every service's rules were seen to act. False again when they are removed."""
     ttl_seconds: int = 0
     stability: list[ServiceStability] = []
-    """How the services took the rules: the waits after the upsert."""
+    """How the services took the rules, from the waits after the upsert."""
 
 
 class CasesPanel(Contract):
-    """Cases and baggage tokens, generated at the end of ANALYZING_PATTERNS."""
+    """Panel of cases and baggage tokens, generated at the end of ANALYZING_PATTERNS."""
 
     total: int = 0
     baseline: int = 0
@@ -71,32 +74,32 @@ class CasesPanel(Contract):
     dual: int = 0
     baggage_tokens: int = 0
     tokens: dict[str, str] = {}
-    """The baggage token of each service; of the first fifty of them."""
+    """Baggage token of each service, for the first fifty services."""
 
 
 class LoadPanel(Contract):
-    """LOAD_TEST_BASELINE."""
+    """Panel of the phase LOAD_TEST_BASELINE."""
 
     batches_total: int = 0
     batches_done: int = 0
     batch_size: int = 0
-    """Cases of a batch; the last one may be shorter."""
+    """Cases in a batch. The last batch may be shorter."""
     cases_total: int = 0
     cases_done: int = 0
     worst_p95_ms: float | None = None
     worst_p95_case: str = ""
-    """None and empty while no case had successes enough for a p95."""
+    """None and empty until a case has enough successes for a p95."""
     worst_max_ms: float | None = None
     """The slowest successful request of all measured cases."""
     worst_max_case: str = ""
     mean_error_rate: float | None = None
-    """Percent, over the measured cases."""
+    """Mean error rate of the measured cases, in percent."""
     cases: list[CaseVerdict] = []
-    """Cases with their metrics, the worst first: all of up to 200, and the 200 worst of more."""
+    """Cases with their metrics, worst first. Only the 200 worst if there are more."""
 
 
 class WindowRow(Contract):
-    """One window that this run has opened."""
+    """Row of a window that this run has opened."""
 
     window_id: str
     kind: WindowKind
@@ -105,13 +108,13 @@ class WindowRow(Contract):
     peer_name: str = ""
     detail: str = ""
     began_at: datetime | None = None
-    """UTC, by the window's clock: when its intent was written, before anything was switched on."""
+    """UTC, by the window's clock: when its intent was written. Nothing was switched on before that."""
     ended_at: datetime | None = None
-    """UTC, by the same clock: when it had seen that all is off. None while it has not."""
+    """UTC, by the same clock: when everything was seen to be off. None until then."""
 
 
 class RunState(Contract):
-    """A run as it stands: the result of the query `status`."""
+    """Current state of a run: the result of the query `status`."""
 
     execution_id: int | None = None
     plan: str = ""
@@ -128,7 +131,7 @@ class RunState(Contract):
     """None while something is switched on."""
     paused: bool = False
     waiting_for: str = ""
-    """The holder of the namespace, while waiting for it."""
+    """Holder of the namespace, while the run waits for it."""
     started_at: datetime | None = None
     updated_at: datetime | None = None
     finished_at: datetime | None = None
@@ -136,11 +139,11 @@ class RunState(Contract):
     error_message: str = ""
     phases: list[PhaseTime] = []
     eta_seconds: float | None = None
-    """Estimate until DONE, from the cases done so far; None while nothing is known."""
+    """Estimated seconds until the load test ends, from the cases done. None outside it and before its first batch."""
     analysis: AnalysisPanel = AnalysisPanel()
     generated: CasesPanel = CasesPanel()
     cases: CaseCounts = CaseCounts()
-    """What became of the cases; complete with the verdict."""
+    """What became of the cases. Complete once there is a verdict."""
     injections: list[InjectionRow] = []
     injections_completed: int = 0
     injections_running: int = 0
@@ -149,9 +152,9 @@ class RunState(Contract):
     steady_before: SteadyReport | None = None
     steady_after: SteadyReport | None = None
     pairs: PairFidelity | None = None
-    """Pairs with two real faults, as far as they have come; None when they were not asked for."""
+    """Pairs already verified with two real faults. None if no pairs were chosen."""
     fallback_calls: int | None = None
-    """Different calls that only failures cause, as far as they have been read; None before that."""
+    """Different fallback calls already read. None before the first reading."""
     windows: list[WindowRow] = []
     failed_cases: list[CaseVerdict] = []
     inconclusive_cases: list[CaseVerdict] = []

@@ -1,4 +1,4 @@
-"""What one walk of the sweeper found."""
+"""One sweep over the ledger: its order and its report."""
 
 from __future__ import annotations
 
@@ -6,15 +6,18 @@ from domain.base import Contract
 
 
 class SweepOrder(Contract):
-    """Asks for one walk over the ledger; what to look at may be narrowed one day."""
+    """Order for one sweep over the ledger.
+
+    Empty for now: later, it may narrow what to look at.
+    """
 
 
 class SweepReport(Contract):
-    """Window ids, by what was done about them."""
+    """Ids of windows and runs, by what was done about them."""
 
     closed: list[str] = []
     cancelled: list[str] = []
     failed: list[str] = []
-    """Still on, or perhaps about to be, or not to be asked; the next sweep tries again."""
+    """Windows still on, possibly about to be, or impossible to check. The next sweep tries again."""
     ended: list[str] = []
-    """Runs that were over before they held anything, and whose end nobody had written."""
+    """Runs whose end this sweep recorded. They ended before they held anything, and nobody else had recorded it."""

@@ -1,4 +1,4 @@
-"""The progress table in the Temporal Web UI (User Metadata), as Markdown."""
+"""Progress table for the Temporal Web UI (User Metadata), as Markdown."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from domain.executions.status import RunState
 
 
 def progress_table(state: RunState) -> str:
-    """What a person looking at the run wants first."""
+    """Format what a person looking at the run wants to know first."""
     load = state.load
     lines = [
         f"**{_cell(state.plan) or 'input refused'}** in `{_cell(state.namespace)}`: {state.phase}",
@@ -31,12 +31,12 @@ def progress_table(state: RunState) -> str:
     ]
     if state.error_message:
         lines += ["", f"**{state.error_code}**: {_cell(state.error_message)}"]
-    # Each of ours is one line, whatever is in it.
+    # Keep every line of ours on one line, whatever it contains.
     return "\n".join(visible_line(line) for line in lines)
 
 
 _MOST_ROWS = 30
-"""Services shown; the query `status` has them all."""
+"""Services shown. The query `status` has all of them."""
 
 
 _MARKUP = re.compile(r"([\\`*_\[\]|~<>&])")
@@ -44,7 +44,7 @@ _LONGEST_CELL = 1_000
 
 
 def _cell(text: str) -> str:
-    """Somebody else's text within Markdown: one line, bounded, and none of it markup."""
+    """Escape foreign text for Markdown: one line, bounded, without markup."""
     line = visible_line(text[: _LONGEST_CELL + 1])
     cut = line if len(text) <= _LONGEST_CELL else f"{line[:_LONGEST_CELL]}..."
     return _MARKUP.sub(r"\\\1", cut)

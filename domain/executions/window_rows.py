@@ -1,4 +1,7 @@
-"""The windows of a run, as rows: how a signal moves them, what they say together, and which were open at once."""
+"""Rows for the windows of a run.
+
+How a signal changes them, what they show together, and which windows were open at once.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +15,16 @@ from domain.executions.windows import WindowChanged, WindowInput, WindowKind, Wi
 from domain.faults.model import FaultReport
 
 TERSE_FROM = 300
-"""Services from which on fault windows are terse. Each signal costs the run four events of its history, and its windows
-send four: with a thousand services they alone would be more than the 10,000 that a history should have.
+"""Number of services from which on fault windows are terse. Each signal costs four events in the run's history, and a
+window sends four signals. With a thousand services these alone would exceed the 10,000 events a history should have.
 """
 
 
 def told_for(order: WindowInput, window_id: str, now: datetime, report: FaultReport | None = None) -> WindowChanged:
-    """What a terse fault window would have told its run: when it begins, and with a report when it has ended."""
+    """Build the signal that a terse fault window does not send.
+
+    Without a report the window begins, with a report it has ended.
+    """
     state = WindowState.OPENING
     if report is not None:
         state = WindowState.CLOSED if report.recovery_verified else WindowState.UNVERIFIED
@@ -34,7 +40,7 @@ def told_for(order: WindowInput, window_id: str, now: datetime, report: FaultRep
 
 
 def moved(rows: Sequence[WindowRow], change: WindowChanged) -> list[WindowRow]:
-    """The rows after a window has told its state; a new one comes last."""
+    """Update the rows with a window's change. A new window comes last."""
     began = next((old.began_at for old in rows if old.window_id == change.window_id), None)
     row = WindowRow(
         window_id=change.window_id,
@@ -51,7 +57,8 @@ def moved(rows: Sequence[WindowRow], change: WindowChanged) -> list[WindowRow]:
 
 
 def recovery_of(rows: Iterable[WindowRow]) -> Recovery | None:
-    """What the windows say together; the lock holds nothing at the peers. None while anything is open."""
+    """Derive the recovery from all windows. None while anything is open."""
+    # The lock holds nothing at the peers.
     states = {row.state for row in rows if row.kind is not WindowKind.LOCK}
     if WindowState.UNVERIFIED in states:
         return Recovery.UNVERIFIED
@@ -61,7 +68,10 @@ def recovery_of(rows: Iterable[WindowRow]) -> Recovery | None:
 
 
 def with_overlaps(injections: Sequence[InjectionRow], windows: Iterable[WindowRow]) -> list[InjectionRow]:
-    """The injections with those that were on at once: as long as a fault's window is open, the fault may be on."""
+    """Add to each injection the faults that were active at once.
+
+    A fault may be active as long as its window is open.
+    """
     together: defaultdict[str, set[str]] = defaultdict(set)
     still_open: list[WindowRow] = []
     faults = [row for row in windows if row.kind is WindowKind.FAULT]

@@ -1,4 +1,7 @@
-"""Windows: whatever is switched on and must be switched off again, and how a window and its run talk."""
+"""Windows: what is switched on and must be switched off again.
+
+This includes the messages between a window and its run.
+"""
 
 from __future__ import annotations
 
@@ -34,21 +37,21 @@ class WindowKind(StrEnum):
     LOCK = "lock"
     RECORDING = "recording"
     CALLS = "calls"
-    """Recordings of which calls failures cause, while its services are broken one after the other."""
+    """Recordings of fallback calls. Meanwhile, the services are broken one after another."""
     FAULT = "fault"
     RULES = "rules"
     PAIRS = "pairs"
-    """Nothing of its own: its pairs' faults have windows of theirs."""
+    """Nothing of its own: the faults of its pairs have their own windows."""
     PAIR_FAULT = "pair_fault"
     """One of the two real faults of a pair."""
 
 
 RECORDINGS = (WindowKind.RECORDING, WindowKind.CALLS)
-"""Windows that hold recordings, which the proxy names: theirs are told apart by nothing but time."""
+"""Windows that hold recordings. The proxy names these: only time shows which window they belong to."""
 
 
 class WindowState(StrEnum):
-    """Where a window is, as it signals to its run."""
+    """State of a window, as signalled to its run."""
 
     OPENING = "opening"
     OPEN = "open"
@@ -58,7 +61,10 @@ class WindowState(StrEnum):
 
 
 class LedgerState(StrEnum):
-    """What the ledger knows of a window. Only `closed` is an end; all else is on, or may be."""
+    """State of a window in the ledger.
+
+    Only `closed` is final. In any other state the window holds something, or may hold it.
+    """
 
     INTENT = "intent"
     OPEN = "open"
@@ -68,42 +74,45 @@ class LedgerState(StrEnum):
 
 
 SETTLED = (LedgerState.CLOSED,)
-"""Ledger states that need no more care."""
+"""Ledger states that need no further action."""
 
 
 MOST_ROUNDS = 3
-"""Of discovery: single failures, what they cause broken as well, and what only that showed."""
+"""Rounds of discovery: first single failures, then also failures of the calls they cause, then what that revealed."""
 
 _TIME_BASED = 7
-"""Version of the UUIDs that carry their time."""
+"""Version of UUIDs that contain their time."""
 
 
 class LedgerEntry(Contract):
-    """One window in the ledger: enough to close it without any workflow."""
+    """A window in the ledger: enough to close it without any workflow."""
 
     window_id: str
     """Workflow id of the window."""
     run_id: str
-    """Workflow run id of the window; both together are the row's key."""
+    """Workflow run id of the window. Both ids together are the row's key."""
     execution_id: int
     parent_workflow_id: str
     parent_run_id: str
     kind: WindowKind
     service: str = ""
     peer_name: str = ""
-    """The name under which the peer knows it: fault name, record id; empty for recordings, which the peer names."""
+    """Name by which the peer knows it: fault name or record id. Empty for recordings, which the peer names."""
     state: LedgerState = LedgerState.INTENT
     close_by: datetime
-    """UTC. After this, plus grace, the sweeper closes it whatever the window's state."""
+    """UTC. After this time plus a grace period, the sweeper closes the window, whatever its state."""
     detail: str = ""
     created_at: datetime | None = None
-    """UTC, by the window's clock: when it began. None: the store's time."""
+    """UTC, by the window's clock: when it began. None: use the store's time."""
     updated_at: datetime | None = None
-    """UTC: when the row was moved last; of a settled one, when it ended."""
+    """UTC: when the row last changed. For a settled row: when the window ended."""
 
     @property
     def began(self) -> datetime | None:
-        """When the window began: its run id is a UUID of version 7 and carries the time. Else None."""
+        """When the window began, from the time in its run id.
+
+        Only a version 7 UUID contains a time. None for other run ids.
+        """
         try:
             run = uuid.UUID(self.run_id)
         except ValueError:
@@ -112,18 +121,21 @@ class LedgerEntry(Contract):
 
 
 class LedgerUpdate(Contract):
-    """Moves a row of the ledger."""
+    """Order to change the state of a row in the ledger."""
 
     window_id: str
     run_id: str
     state: LedgerState
     detail: str = ""
     at: datetime | None = None
-    """UTC, by the window's clock. None: the store's time."""
+    """UTC, by the window's clock. None: use the store's time."""
 
 
 class WindowChanged(Contract):
-    """The signal `window_changed` of a window to its run: on each change of state, and once per page."""
+    """The signal `window_changed` from a window to its run.
+
+    Sent on each change of state, and once per page.
+    """
 
     window_id: str
     kind: WindowKind
@@ -131,32 +143,35 @@ class WindowChanged(Contract):
     service: str = ""
     peer_name: str = ""
     execution_id: int | None = None
-    """Whose window it is. None in histories from before windows said so."""
+    """Execution that the window belongs to. None in histories recorded before this field existed."""
     cases_done: int = 0
     batches_done: int = 0
     metrics: LoadMetrics | None = None
-    """What the last page found."""
+    """Metrics of the last page."""
     detail: str = ""
     rules: int = 0
     stability: list[ServiceStability] = []
     analyze_task_id: str = ""
     at: datetime | None = None
-    """UTC: the time that the ledger has for it, of its beginning and its end."""
+    """UTC: when the window began or ended, the same time as in the ledger."""
 
 
 class ServiceStability(Contract):
-    """What the wait for one service's stability found."""
+    """Result of waiting for one service to be stable."""
 
     service: str
     stable: bool
     waited_seconds: float = 0
     detail: str = ""
     unaskable: bool = False
-    """Whether it cannot be asked at all, whatever the service does: no request can be built for its address."""
+    """Whether the service cannot be asked at all. No request can be built for its address, whatever its state."""
 
 
 class StabilityMoment(StrEnum):
-    """What services are waited for after, as far as anybody asks later."""
+    """Moment at which a run waits for services to be stable.
+
+    Only moments whose results are needed later.
+    """
 
     AFTER_ANALYSIS = "after_analysis"
     AFTER_FAULT = "after_fault"
@@ -165,7 +180,7 @@ class StabilityMoment(StrEnum):
 
 
 class StabilityReport(Contract):
-    """What the waits found, one entry per service."""
+    """Results of the waits, one entry per service."""
 
     services: list[ServiceStability] = []
 
@@ -176,55 +191,60 @@ class StabilityReport(Contract):
 
     @property
     def unaskable(self) -> list[ServiceStability]:
-        """Those of them that nobody can ask."""
+        """The unstable services that cannot be asked at all."""
         return [service for service in self.services if service.unaskable]
 
 
 class StabilityOrder(Contract):
-    """Asks to wait, in parallel, until services are stable."""
+    """Order to wait, in parallel, until services are stable."""
 
     execution_id: int
     services: list[str]
     moment: StabilityMoment | None = None
-    """Under which what was found is stored. None: it is not, as in histories from before it was."""
+    """Moment to store the result under. None: don't store it, as in histories recorded before this field existed."""
 
 
 class PairHold(Contract):
-    """Makes a fault window one half of a pair: it holds its fault until it is released, and captures nothing."""
+    """Order that makes a fault window one half of a pair.
+
+    The window holds its fault until it is released, and captures nothing.
+    """
 
     case_index: CaseIndex
     window_id: Text
-    """Workflow id of the pairs window, which is told that the fault is on."""
+    """Workflow id of the pairs window. The fault window signals to it that the fault is active."""
     run_id: RunId
 
 
 class WindowInput(Contract):
-    """What every window is started with."""
+    """Input of every window."""
 
     execution: Execution
     parent_workflow_id: Text
     parent_run_id: RunId
     timeouts: Timeouts
-    """The plan's."""
+    """Timeouts of the plan."""
     hold_seconds: HoldSeconds
-    """How long this window may stay open before it closes itself."""
+    """How long the window may stay open before it closes itself."""
     service: LabelOrNone = ""
-    """The one service of a fault window."""
+    """Service of a fault window. Empty for other windows."""
     terse: bool = False
-    """Whether the run keeps this window's row itself, and is signalled only what it cannot tell from its result."""
+    """Whether the window sends only signals that its result cannot replace. The run then updates the window's row
+    itself."""
     pair: PairHold | None = None
-    """Of a fault window: the pair that it is for. None: its service's own fault, to be captured."""
+    """Fault windows: the pair that it belongs to. None: the service's own fault, whose failure is captured."""
 
 
 class FaultInput(WindowInput):
-    """What a fault window is started with."""
+    """Input of a fault window."""
 
     asks_case: CaseIndex | None = None
-    """The service's own case, when the plan's request is sent as well while the fault is on. None: it is not."""
+    """Index of the service's own case. Set if the plan's request is also sent while the fault is active. None: it is
+    not sent."""
     request_seconds: BatchSeconds = 60
-    """Upper bound on those requests."""
+    """Upper bound on the time of those requests."""
     discovery_round: Annotated[int, number_between(1, MOST_ROUNDS)] = 1
-    """From the second on, what is captured is the failure of calls that other failures cause."""
+    """Round of discovery. From the second on, the window captures how fallback calls fail."""
 
     @model_validator(mode="after")
     def _breaks_a_service_of_its_run(self, info: ValidationInfo) -> Self:
@@ -234,33 +254,33 @@ class FaultInput(WindowInput):
 
 
 class LockInput(WindowInput):
-    """What the lock is started with besides."""
+    """Input of the lock."""
 
     leftovers: Leftovers = Leftovers.REFUSE
 
 
 class PreflightOrder(ExecutionRef):
-    """Asks to see that nothing is left over from anyone."""
+    """Order to check that no run has left anything over."""
 
     leftovers: Leftovers = Leftovers.REFUSE
 
 
 class PreflightReport(Contract):
-    """What was left over and has been switched off, as it was asked for: a line each."""
+    """Leftovers that were switched off, as requested. One line each."""
 
     cleaned: list[str] = []
 
 
 class RulesWindowInput(WindowInput):
-    """What a rules window is started with besides."""
+    """Input of a rules window."""
 
     services: Services
-    """Services that have a captured failure, and so get rules."""
+    """Services with a captured failure. Only these get rules."""
     case_count: CaseIndex
     batch_seconds: BatchSeconds
-    """Upper bound on one batch's time."""
+    """Upper bound on the time of one batch."""
     ttl_seconds: Annotated[int, number_between(1, LONGEST // timedelta(seconds=1))]
-    """Life of the rules at the proxy: longer than everything this window does."""
+    """TTL of the rules at the proxy. Longer than everything that this window does."""
     batches_at_once: Annotated[int, number_between(1, MOST_AT_ONCE)] = 1
 
     @model_validator(mode="after")
@@ -271,7 +291,7 @@ class RulesWindowInput(WindowInput):
 
 
 class Closing(Contract):
-    """What closing a window found."""
+    """Result of closing a window."""
 
     verified: bool
     detail: str = ""
@@ -279,7 +299,10 @@ class Closing(Contract):
 
 
 class LockHolder(Contract):
-    """Who holds a namespace, from the memo of its lock."""
+    """The run that holds a namespace.
+
+    Read from the memo of its lock, or from the store if it acts on the same places under another lock.
+    """
 
     plan: str = ""
     workflow_id: str = ""
@@ -288,20 +311,26 @@ class LockHolder(Contract):
 
 
 class LockWait(Contract):
-    """Asks to wait until a lock is free; with `cancel_holder`, its run is cancelled first, never terminated."""
+    """Order to wait until a lock is free.
+
+    With `cancel_holder`, its run is cancelled first. It is never terminated.
+    """
 
     lock_id: str
     cancel_holder: bool = False
 
 
 class OthersWait(ExecutionRef):
-    """Asks to wait for other runs on the places of this one, whatever their locks; with `cancel`, they are ended."""
+    """Order to wait for other runs that act on the same places.
+
+    Their locks do not matter. With `cancel`, they are cancelled first.
+    """
 
     cancel: bool = False
 
 
 class RunRef(Contract):
-    """One run of a workflow."""
+    """Reference to one run of a workflow."""
 
     execution_id: int
     workflow_id: str
@@ -316,7 +345,7 @@ class OpenWindows(Contract):
 
 
 class LockReport(Contract):
-    """The result of `EnvironmentLock`: the last word on a run's recovery."""
+    """Result of `EnvironmentLock`: the final statement on a run's recovery."""
 
     execution_id: int
     recovery_verified: bool
@@ -324,4 +353,4 @@ class LockReport(Contract):
     """Windows whose ledger row is not settled."""
     detail: str = ""
     cleaned: list[str] = []
-    """What others had left over and was switched off before the run began: a line each."""
+    """Leftovers of others that were switched off before the run began. One line each."""

@@ -1,4 +1,4 @@
-"""Which addresses may be reached: entries of a setting or a plan, held against canonical addresses."""
+"""Allowed addresses: entries of a setting or plan, matched against canonical addresses."""
 
 from __future__ import annotations
 
@@ -26,21 +26,23 @@ _ENDS_IN_A_NUMBER = re.compile(r"(0x[0-9a-f]*|[0-9]+)\.?", re.ASCII | re.IGNOREC
 
 @dataclass(frozen=True)
 class Entry:
-    """One entry, read."""
+    """A parsed entry."""
 
     host: str
-    """Canonical; of a domain what stands behind the star, with its dot: `.shop.internal`."""
+    """Canonical host. Of a wildcard, the part after the star, including its dot: `.shop.internal`."""
     below: bool
-    """Whether it stands for every host below that domain."""
+    """Whether it is a wildcard for every host below that domain."""
     ports: tuple[int, int] | None
-    """The lowest and the highest; None for a host alone."""
+    """Lowest and highest port. None for an entry without a port."""
 
 
 def entry_of(text: str) -> Entry:
-    """Read `host`, `host:port` or `host:low-high`; IPv6 in brackets, `*.` before a domain for all hosts below it.
+    """Parse `host`, `host:port` or `host:low-high`.
+
+    An IPv6 address with a port needs brackets. `*.` before a domain stands for all hosts below it.
 
     Raises:
-        ValueError: it is none of these.
+        ValueError: the text is none of these, its ports are out of range, or its wildcard is not before a domain.
     """
     found = _ENTRY.fullmatch(text)
     if found is None:
@@ -55,19 +57,22 @@ def entry_of(text: str) -> Entry:
         return Entry(canonical_host(host), below=False, ports=ports)
     domain = canonical_host(host.removeprefix(_BELOW))
     if domain == LOOPBACK_HOST:
-        # Every name below it is this machine (RFC 6761).
+        # Every name below `localhost` is this machine (RFC 6761).
         return Entry(domain, below=False, ports=ports)
-    # A star before part of an IP address would match the ends of others: `*.0.0.1` and 10.0.0.1.
+    # A wildcard before part of an IP address would match the ends of other addresses: `*.0.0.1` would allow 10.0.0.1.
     if ":" in domain or _ENDS_IN_A_NUMBER.fullmatch(domain.rpartition(".")[2]):
         raise ValueError("has a wildcard before something that is no domain")
     return Entry(f".{domain}", below=True, ports=ports)
 
 
 class Allowed:
-    """A list of entries, indexed: a plan may have a thousand services, and a lab as many ports."""
+    """A list of entries, indexed for fast lookup.
+
+    A plan may have a thousand services, and a lab as many ports.
+    """
 
     def __init__(self, entries: Iterable[Entry], *, alone: Iterable[tuple[int, int]]) -> None:
-        """Take the entries, and which ports a host alone stands for."""
+        """Index the entries. `alone` are the ports of an entry without any."""
         ranges: defaultdict[str, set[tuple[int, int]]] = defaultdict(set)
         self._below: set[str] = set()
         for entry in entries:
@@ -78,10 +83,10 @@ class Allowed:
         self._ranges = {host: [one for one in found if one[0] < one[1]] for host, found in ranges.items()}
 
     def allows(self, address: Address) -> bool:
-        """Whether an entry stands for this address."""
+        """Return whether an entry matches this address."""
         if self._has(address.host, address.port):
             return True
-        # With its dot, so that `*.shop.internal` does not let `evil-shop.internal` pass.
+        # The domain includes its leading dot, so that `*.shop.internal` does not allow `evil-shop.internal`.
         return any(self._has(domain, address.port) for domain in self._below if address.host.endswith(domain))
 
     def _has(self, host: str, port: int) -> bool:
@@ -90,7 +95,9 @@ class Allowed:
 
 @lru_cache(maxsize=16)
 def allowed_by_worker(entries: tuple[str, ...]) -> Allowed:
-    """What a worker's setting allows: a host alone stands for ports 80 and 443.
+    """Parse a worker's setting.
+
+    A host without a port stands for ports 80 and 443.
 
     Raises:
         ValueError: an entry cannot be read.
@@ -99,10 +106,11 @@ def allowed_by_worker(entries: tuple[str, ...]) -> Allowed:
 
 
 def allowed_by_plan(entries: Iterable[str]) -> Allowed:
-    """What a plan allows itself: a host alone stands for whichever of its ports the plan names.
+    """Parse a plan's own list.
 
-    That is what plans have meant since there are plans. It is their author's net against slips; the boundary is the
-    worker's. What cannot be read allows nothing.
+    A host without a port stands for every one of its ports. Plans have always been read in this way. The list protects
+    their authors against slips; the real boundary is the worker's setting. An entry that cannot be parsed allows
+    nothing.
     """
     read = []
     for text in entries:

@@ -1,4 +1,7 @@
-"""Is this plan within what the worker allows? Every problem at once; decided before anything is touched."""
+"""Check of a plan against what the worker allows.
+
+It reports every problem at once, before anything is touched.
+"""
 
 from __future__ import annotations
 
@@ -25,20 +28,24 @@ OWN_NAMESPACES = "HOLDFAST_OWN_NAMESPACES"
 _WHERE = "where the worker is started"
 _MOST_SHOWN = 20
 _CLUSTER_NAMES = 3
-"""Labels of a Service's name in a cluster, at least: `frontend.temporal.svc`."""
+"""Fewest labels in the name of a Service in a cluster: `frontend.temporal.svc`."""
 
 
 def outside(plan: Plan, rails: Guardrails) -> list[Problem]:
-    """Everything in a plan that this worker does not allow, with its path and the setting that would allow it."""
+    """List everything in a plan that this worker does not allow.
+
+    Each problem has its path, and a hint at the setting that would allow it unless no setting does.
+    """
     environment = environment_problems(plan, rails.environments)
     addresses, load = _addresses(plan, rails), load_problems(plan, rails)
     return [*_namespace(plan, rails), *environment, *addresses, *_faults(plan, rails), *load]
 
 
 def too_few_for_pairs(rails: Guardrails) -> list[Problem]:
-    """A pair with two real faults needs both at once, whatever the plan's own `safety.max_active_faults` says.
+    """Check that the worker allows the two faults that a pair needs.
 
-    That one keeps captured failures apart, of which there are none here; and the flag asks for two by name.
+    The plan's own `safety.max_active_faults` does not matter here. It keeps captured failures apart, and a pair
+    captures none. Besides, the flag asks for two faults explicitly.
     """
     if rails.max_active_faults >= FAULTS_OF_A_PAIR:
         return []
@@ -69,7 +76,7 @@ def _addresses(plan: Plan, rails: Guardrails) -> Iterator[Problem]:
         try:
             address = address_of(str(url))
         except ValueError as error:
-            # Nothing that cannot be judged is allowed, whatever a client would make of it.
+            # An address that cannot be checked is refused, whatever a client would make of it.
             hint = "write it whole, for example http://127.0.0.1:8080"
             yield Problem(path=path, message=f"is not an address that can be checked: {error}", hint=hint)
             continue
@@ -88,13 +95,15 @@ def _addresses(plan: Plan, rails: Guardrails) -> Iterator[Problem]:
 
 
 def as_entry(url: str) -> str:
-    """The entry of a setting or plan that allows this URL and nothing else: host as it is written, and port.
+    """Return the entry that allows this URL and nothing else.
+
+    For a setting or a plan: the host as it is written, and the port.
 
     Raises:
         ValueError: the URL names no address.
     """
     host, address = (urlsplit(url).hostname or "").lower(), address_of(url)
-    # With a zone, as with anything odd, only the canonical spelling is an entry.
+    # A host with a zone, or anything else unusual, is a valid entry only in its canonical spelling.
     return str(address) if "%" in host else str(Address(host, address.port))
 
 
@@ -114,7 +123,7 @@ def _faults(plan: Plan, rails: Guardrails) -> Iterator[Problem]:
 
 
 def described(rails: Guardrails) -> str:
-    """What plans may do here, in one line."""
+    """Describe in one line what plans may do on this worker."""
     if rails.namespaces is None:
         namespaces = f"any namespace but {', '.join(rails.refused)}"
     else:
@@ -130,13 +139,16 @@ def described(rails: Guardrails) -> str:
 
 
 def _few(entries: list[str]) -> str:
-    """Entries, or those of the beginning and how many more: a lab may have hundreds."""
+    """Join the first entries, count the rest: a lab may have hundreds."""
     if len(entries) <= _MOST_SHOWN:
         return ", ".join(entries) or "none"
     return f"{', '.join(entries[:_MOST_SHOWN])} and {len(entries) - _MOST_SHOWN} more"
 
 
 def namespace_of(address: str) -> str:
-    """The namespace that a Service's address in a cluster names (`frontend.temporal.svc:7233`); empty for others."""
+    """Return the namespace in the address of a Service in a cluster.
+
+    For example `temporal` for `frontend.temporal.svc:7233`. Empty for other addresses.
+    """
     labels = address.rpartition("://")[2].partition("/")[0].partition(":")[0].split(".")
     return labels[1] if len(labels) >= _CLUSTER_NAMES and labels[2] == "svc" else ""

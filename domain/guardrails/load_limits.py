@@ -1,4 +1,7 @@
-"""How much load a plan asks for, held against what the worker allows. Asked again before every batch."""
+"""Check of a plan's load against what the worker allows.
+
+It is repeated before every batch.
+"""
 
 from __future__ import annotations
 
@@ -30,13 +33,13 @@ MAX_REQUESTS = "HOLDFAST_MAX_REQUESTS"
 MAX_LOAD_DURATION = "HOLDFAST_MAX_LOAD_DURATION"
 
 IN_FLIGHT = 1_000
-"""Requests of an open model that a batch has under way at most: each has a socket, and a process has few thousand."""
+"""Most requests in flight in a batch of an open model. Each has a socket, and a process has only a few thousand."""
 
 _WHERE = "where the worker is started"
 
 
 def load_problems(plan: Plan, rails: Guardrails) -> Iterator[Problem]:
-    """Everything in which a plan asks for more load than this worker sends."""
+    """List every load limit of the worker that a plan exceeds."""
     yield from _rate(plan, rails)
     flying, field = in_flight(plan), "concurrency" if plan.load.rate is None else "rate"
     if flying > rails.max_in_flight:
@@ -48,12 +51,15 @@ def load_problems(plan: Plan, rails: Guardrails) -> Iterator[Problem]:
         )
     bound = _most_load(plan)
     if bound + _beside_load(plan, rails) > rails.max_requests or _lasts(plan, bound) > rails.max_load_duration:
-        # Counting case by case takes seconds for a thousand services, so only a plan that may be refused is counted.
+        # Counting case by case takes seconds for a thousand services: do it only if the upper bound is too high.
         yield from _totals(plan, rails, _counted_load(plan))
 
 
 def overrun(plan: Plan, rails: Guardrails, since_load_began: timedelta) -> list[Problem]:
-    """What is wrong with sending another batch after so long: nothing, or that the load has taken all its time."""
+    """Return the problem if the load has used up its time.
+
+    Empty if another batch may be sent.
+    """
     if since_load_began <= rails.max_load_duration:
         return []
     most = format_duration(rails.max_load_duration)
@@ -62,7 +68,10 @@ def overrun(plan: Plan, rails: Guardrails, since_load_began: timedelta) -> list[
 
 
 def in_flight(plan: Plan) -> int:
-    """Requests of the load test that may be under way at once, with every answer as late as it may be."""
+    """Return the most requests that the load test may have in flight.
+
+    The bound assumes that every answer is as late as its timeout permits.
+    """
     load = plan.load
     if load.rate is None:
         return load.concurrency
@@ -71,12 +80,12 @@ def in_flight(plan: Plan) -> int:
 
 
 def groups_and_controls(plan: Plan) -> tuple[int, int]:
-    """How many groups of cases there are, and how many have a control."""
+    """Count the groups of cases, and those that have a control."""
     return _counts(plan)[1:]
 
 
 def _counts(plan: Plan) -> tuple[int, int, int]:
-    """Cases that are measured, their groups, and how many of these have a control."""
+    """Count the measured cases, their groups, and the groups with a control."""
     on_purpose, measured, groups, controls = PlanExclusions(plan), 0, 0, 0
     for batch in batches_in(CaseRange(first=0, end=case_count(len(plan.services))), BATCH_SIZE):
         cases = [case for case in cases_in(plan.service_names, batch) if on_purpose.reason(case) is None]
@@ -123,10 +132,10 @@ def _totals(plan: Plan, rails: Guardrails, load: int) -> Iterator[Problem]:
 
 
 def _most_load(plan: Plan) -> int:
-    """Requests of the load test, without a look at its exclusions: never fewer than there are."""
+    """Return an upper bound on the load test's requests, ignoring exclusions."""
     cases = case_count(len(plan.services))
     compared = plan.slo.compares
-    # A batch's groups are six cases each but the last, and the baseline is a group of its own.
+    # The groups of a batch have six cases each, except for the last one, and the baseline is a group of its own.
     groups = cases // GROUP_SIZE + -(-cases // BATCH_SIZE) + 1 if compared else cases
     return cases * plan.load.most_requests + groups * (plan.warm_up + compared * plan.load.most_requests)
 
@@ -143,14 +152,17 @@ def _beside_load(plan: Plan, rails: Guardrails) -> int:
 
 
 def _really_broken(plan: Plan, rails: Guardrails) -> int:
-    """Pairs that may be run with two real faults."""
+    """Return the most pairs that may run with two real faults."""
     if rails.max_active_faults < FAULTS_OF_A_PAIR:
         return 0
     return min(pair_count(len(plan.services)), MOST_DISCOVERY_PAIRS + MOST_PAIRS)
 
 
 def _lasts(plan: Plan, load: int) -> timedelta:
-    """What the load takes however fast the answers come: nothing that can be known, where no rate is given."""
+    """Return the least time that the load takes, however fast answers come.
+
+    0 if the plan gives no rate: then nothing is known.
+    """
     if plan.load.rate is None:
         return timedelta(0)
     return timedelta(seconds=min(load / plan.load.rate, timedelta(days=100_000).total_seconds()))

@@ -1,4 +1,4 @@
-"""What the worker's configuration allows plans to touch. A plan can only narrow it."""
+"""What a worker allows plans to touch. Plans can only narrow it."""
 
 from __future__ import annotations
 
@@ -7,39 +7,39 @@ from datetime import timedelta
 from domain.base import Contract
 
 ALWAYS_REFUSED = ("kube-system", "kube-public", "kube-node-lease", "temporal", "holdfast")
-"""Namespaces that no setting opens: the cluster itself lives in them, or what runs the tests usually does."""
+"""Namespaces that no setting opens. The cluster itself lives in them, or usually whatever runs the tests."""
 
 
 FAULTS_OF_A_PAIR = 2
-"""That a worker must allow at once, for a pair to be really broken."""
+"""Active faults that a worker must allow for pairs with real faults."""
 
 
 class Guardrails(Contract):
-    """Limits that hold whatever a plan says."""
+    """Limits that hold regardless of the plan."""
 
     namespaces: list[str] | None = None
-    """Namespaces that plans may name; None: any but the refused ones."""
+    """Namespaces that plans may name. None: any except the refused ones."""
     hosts: list[str] = []
-    """Addresses that plans may send anything to: `host` (its ports 80 and 443), `host:port`, `host:low-high`;
-    `*.shop.internal` stands for every host below that domain. A worker without the setting has its lab's."""
+    """Addresses that plans may send anything to. Each is `host` (ports 80 and 443), `host:port` or `host:low-high`;
+    `*.shop.internal` stands for every host below that domain. A worker without the setting uses those of its lab."""
     never: list[str] = []
-    """Addresses, `host:port`, that no setting opens: of Temporal, its Web UI and the store."""
+    """Addresses (`host:port`) that no setting opens: Temporal, its Web UI and the store."""
     max_active_faults: int = 1
-    """Faults of a run that may be on at once, at most."""
+    """Most faults of a run that may be active at once."""
     longest_fault: timedelta = timedelta(hours=1)
-    """No fault may outlive this at the fault service."""
+    """Longest lifetime of a fault at the fault service."""
     environments: dict[str, str] = {}
-    """Names of environments, by canonical address of a fault service (`logic/environments.py`)."""
+    """Names of environments, by canonical address of their fault service (`domain/plans/environments.py`)."""
     max_rate: float = 10_000
-    """Requests a second that a plan may ask for, at most."""
+    """Highest rate that a plan may ask for, in requests per second."""
     max_in_flight: int = 16_000
-    """Requests of a plan's load that may be under way at once, at most."""
+    """Most requests of a plan's load that may be in flight."""
     max_requests: int = 10_000_000
-    """Requests of one run, at most."""
+    """Most requests of one run."""
     max_load_duration: timedelta = timedelta(hours=24)
-    """No run may send load for longer."""
+    """Longest time for which a run may send load."""
     own_namespaces: list[str] = []
-    """Where Temporal and Holdfast themselves run: refused, beside those that always are."""
+    """Namespaces of Temporal and Holdfast themselves. Refused in addition to `ALWAYS_REFUSED`."""
 
     @property
     def refused(self) -> list[str]:
@@ -48,10 +48,10 @@ class Guardrails(Contract):
 
     @property
     def open_to(self) -> list[str]:
-        """`hosts` as they are now: a worker's may change with the lab that runs beside it."""
+        """Current `hosts`. A worker's may change with the lab beside it."""
         return self.hosts
 
     @property
     def closed_to(self) -> list[str]:
-        """`never` as it is now: an embedded server may have come up since."""
+        """Current `never`. An embedded server may have started since."""
         return self.never

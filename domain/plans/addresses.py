@@ -1,4 +1,7 @@
-"""Every address in a plan: found by the types of its fields, so that a new field cannot be forgotten."""
+"""Every address in a plan, found by the types of its fields.
+
+A new field with an address therefore cannot be forgotten.
+"""
 
 from __future__ import annotations
 
@@ -13,19 +16,25 @@ from domain.plans.request import IsAddress
 from domain.plans.validation.wording import path_of
 
 EACH = "*"
-"""Stands in a place for every key of a mapping and every entry of a list."""
+"""Stands for any key or entry in a place. It matches every key of a mapping and every entry of a list."""
 
 Place = tuple[str, ...]
 
 
 @cache
 def address_places(model: type[BaseModel] = Plan) -> tuple[Place, ...]:
-    """Where a model's documents hold addresses: names of fields, with `EACH` for keys and entries."""
+    """Return the places in a model's documents that hold addresses.
+
+    A place consists of field names, with `EACH` for keys and entries.
+    """
     return tuple(dict.fromkeys(_of_model(model, ())))
 
 
 def addresses_in(document: object) -> Iterator[tuple[str, object]]:
-    """Every address in a plan's document, with its path. Of a broken document whatever is there, of whatever type."""
+    """Yield every address in a plan document, with its path.
+
+    In a broken document, a value at such a place may have any type.
+    """
     for place in address_places():
         for parts, value in _found(document, place, ()):
             yield path_of(parts), value
@@ -42,7 +51,7 @@ def _of_model(model: type[BaseModel], within: tuple[type[BaseModel], ...]) -> It
 
 
 def _of_annotation(annotation: Any, within: tuple[type[BaseModel], ...]) -> Iterator[Place]:
-    """Places below a field: empty where the field itself holds an address."""
+    """Yield the places below a field; empty if it is an address."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield from _of_model(annotation, within)

@@ -1,6 +1,6 @@
-"""A plan as one text: equal plans give equal text, and so equal ids.
+"""A plan as canonical text: equal plans give equal texts and ids.
 
-The order of fields says nothing, but for what is sent: a server may mind in which order it gets the fields of a query.
+The order of fields does not matter, except in what is sent: a server may depend on the order of query fields.
 """
 
 from __future__ import annotations
@@ -13,25 +13,31 @@ from domain.plans.plan import Plan
 from domain.plans.request import Request
 
 _ID_BITS = 53
-"""Ids fit a double, so that JSON readers everywhere keep them exactly."""
+"""Ids fit into a double, so that JSON readers everywhere keep them exactly."""
 
 _AS_WRITTEN = ("headers", "query", "json", "form")
-"""Parts of a request that are sent in the order in which they are written."""
+"""Parts of a request that are sent in the order as written."""
 
 
 def canonical_json(plan: Plan) -> str:
-    """Sorted keys, names as in the plan file, quantities as text; loads back to an equal plan."""
+    """Return a plan as text that loads back to an equal plan.
+
+    Keys are sorted, names are those of the plan file, and quantities are text.
+    """
     document = _sorted(plan.model_dump(mode="json", by_alias=True))
     return _compact(document | {"request": _sorted_request(plan.request)})
 
 
 def canonical_request(request: Request) -> str:
-    """The same for a request: its part of the plan's text."""
+    """Return the canonical text of a request.
+
+    It is the request's part of the plan's text.
+    """
     return _compact(_sorted_request(request))
 
 
 _CAME_LATER = ("connect_timeout", "read_timeout", "login")
-"""Left out where they are not given: what was stored before there were any keeps its id."""
+"""Fields omitted if they are not given. Requests stored before these fields existed keep their ids."""
 
 
 def _sorted_request(request: Request) -> dict[str, Any]:
@@ -40,7 +46,7 @@ def _sorted_request(request: Request) -> dict[str, Any]:
 
 
 def _sorted_parts(request: dict[str, Any]) -> dict[str, Any]:
-    """Also of the login, whose parts are called as the request's."""
+    """Sort a request's parts, or a login's, which have the same names."""
     return {
         name: value if name in _AS_WRITTEN else _sorted_parts(value) if isinstance(value, dict) else _sorted(value)
         for name, value in sorted(request.items())
@@ -58,10 +64,13 @@ def _compact(value: object) -> str:
 
 
 def sha256(text: str) -> str:
-    """Hex digest."""
+    """Return the SHA-256 of the text as a hex digest."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def content_id(text: str) -> int:
-    """A 53-bit number made of the content: the same content has the same id everywhere."""
+    """Return a 53-bit number derived from the content.
+
+    The same content has the same id everywhere.
+    """
     return int(sha256(text), 16) >> (256 - _ID_BITS)

@@ -1,4 +1,4 @@
-"""How long things may take: the bounds that TTLs and windows are made of."""
+"""How long things may take: the bounds behind TTLs and windows."""
 
 from __future__ import annotations
 
@@ -15,43 +15,52 @@ from domain.plans.plan import Plan, Timeouts
 from domain.timing import Timing
 
 Moment = TypeVar("Moment", timedelta, datetime)
-"""A time of its own, or one that is counted from something."""
+"""A duration, or a point in time."""
 
 CALL_LOOKS = 2
-"""Healthy requests at the end of a round of discovery. The proxy collects what it has recorded from time to time: when
-the second one is there, a whole collection has begun after everything before the first one."""
+"""Healthy requests at the end of a round of discovery. The proxy collects its recordings from time to time. Once the
+second request shows up in them, a whole collection has started after everything before the first request."""
 
 ANALYSIS_SENDS = 3
-"""How often the request is sent at most for the analysis, when it fails."""
+"""Maximum number of attempts to send the request for the analysis."""
 
 MOST_SINGLE_REQUESTS = 4
-"""A service that is really broken alone is asked at most so often."""
+"""Maximum number of requests sent while a single service is really broken."""
 
 MOST_DISCOVERY_PAIRS = 200
-"""Pairs that discovery breaks for real at most, of one run."""
+"""Maximum number of pairs that discovery breaks for real in one run."""
 
 _MOST_CAPTURES = 200
 
 MOST_PAIR_REQUESTS = 20
-"""A pair with two real faults is asked at most so often: services stay broken for as long as that takes."""
+"""Maximum number of requests sent to a pair with two real faults. Services stay broken for as long as they take."""
 
 LONGEST_RULES_TTL = timedelta(days=7)
-"""The proxy forgets its sessions after this (`peer-contract` section 3.3): a longer life cannot be had."""
+"""Longest TTL that rules can have. The proxy forgets its sessions after this (`peer-contract` section 3.3)."""
 
 
 def preflight_bound(timeouts: Timeouts, leftovers: Leftovers) -> timedelta:
-    """How long the look at a namespace may take before it is held: with time to clean up and to be stable again."""
+    """Return how long the preflight check of a namespace may take.
+
+    It runs before the namespace is held. With `Leftovers.CLEAN`, it includes time to clean and to become stable again.
+    """
     cleaning = timeouts.recovery + timeouts.stability if leftovers is Leftovers.CLEAN else timedelta(0)
     return timeouts.stability + cleaning
 
 
 def case_bound(plan: Plan) -> timedelta:
-    """Upper bound on measuring one case: every request taking its full timeout."""
+    """Return the upper bound on measuring one case.
+
+    It assumes that every request takes its full timeout.
+    """
     return _blocks_bound(plan, blocks_of(plan))
 
 
 def least_case_time(plan: Plan, assumed: timedelta) -> timedelta:
-    """What one case takes when each request takes `assumed`: with `max_requests`, when it is decided at once."""
+    """Return the time for one case if each request takes `assumed`.
+
+    With `max_requests`, it assumes that the case is decided after its first block.
+    """
     sizes = blocks_of(plan)
     if plan.load.max_requests is not None:
         sizes = sizes[:1]
@@ -61,19 +70,25 @@ def least_case_time(plan: Plan, assumed: timedelta) -> timedelta:
 
 
 def least_load_time(plan: Plan, arms: int, assumed: timedelta) -> timedelta:
-    """What so many arms take when each request takes `assumed`, as many batches at once as there may be."""
+    """Return the time for all `arms` if each request takes `assumed`.
+
+    As many batches run at once as the plan allows.
+    """
     return least_case_time(largest_share(plan), assumed) * arms / plan.load.batches_at_once
 
 
 def group_bound(plan: Plan, cases: int) -> timedelta:
-    """Upper bound on one group of so many cases beside a control, where the plan compares, with its warm-up."""
+    """Return the upper bound on one group of this many cases.
+
+    It includes the warm-up, and a control beside the cases if the plan compares.
+    """
     whole, rest = divmod(plan.warm_up, WARM_UP_BLOCK)
     warm_up = _blocks_bound(plan, [WARM_UP_BLOCK] * whole + [rest])
     return case_bound(plan) * (cases + plan.slo.compares) + warm_up
 
 
 def _blocks_bound(plan: Plan, sizes: Sequence[int]) -> timedelta:
-    """Upper bound on so many blocks, one after the other."""
+    """Return the upper bound on blocks of these sizes in a row."""
     timeout, load = plan.request.timeout, plan.load
     if load.rate is None:
         return timeout * sum(rounds_of(size, load.concurrency) for size in sizes)
@@ -81,9 +96,10 @@ def _blocks_bound(plan: Plan, sizes: Sequence[int]) -> timedelta:
 
 
 def batch_bound(plan: Plan) -> timedelta:
-    """Upper bound on one batch, with room for the store and for seeing that the rules still act.
+    """Return the upper bound on one batch.
 
-    Of those that are measured at once, on the one that may send least.
+    It includes time for the store, and for checking that the rules still act. If several batches are measured at once,
+    it bounds the one with the least share of the load.
     """
     plan = least_share(plan)
     # The baseline is a group of its own.
@@ -93,7 +109,10 @@ def batch_bound(plan: Plan) -> timedelta:
 
 
 def rules_ttl(plan: Plan, case_total: int) -> timedelta:
-    """Life of the rules: longer than the waits after the upsert and the whole load test, at least `rules_ttl`."""
+    """Return the TTL of the rules, at least `timeouts.rules_ttl`.
+
+    It outlasts the waits after the upsert and the whole load test, up to `LONGEST_RULES_TTL`.
+    """
     waits = plan.timeouts.rules_ready * 2 + plan.timeouts.stability
     rounds = rounds_of_batches(case_total, BATCH_SIZE, plan.load.batches_at_once)
     needed = waits + batch_bound(plan) * rounds
@@ -101,64 +120,80 @@ def rules_ttl(plan: Plan, case_total: int) -> timedelta:
 
 
 def recording_ttl(plan: Plan) -> timedelta:
-    """Life of the recordings at the proxy, which counts whole seconds."""
+    """Return the TTL of recordings at the proxy, which counts whole seconds."""
     return timedelta(seconds=int(plan.timeouts.analyze.total_seconds()))
 
 
 def fault_ttl(plan: Plan) -> timedelta:
-    """Life of a fault at the fault service, which counts whole seconds."""
+    """Return the TTL of a fault; the fault service counts whole seconds."""
     return timedelta(seconds=int(plan.safety.fault_ttl.total_seconds()))
 
 
 def analysis_start(dedupe: timedelta) -> timedelta:
-    """How long an analysis may take to begin: time to give up one whose outcome is unknown, and to wait it out."""
+    """Return how long an analysis may take to start.
+
+    This leaves time to give up an earlier one whose outcome is unknown, and to wait until it is over.
+    """
     return dedupe * 3
 
 
 def recording_hold(plan: Plan, dedupe: timedelta) -> timedelta:
-    """How long a recording window may be open."""
+    """Return how long a recording window may be open."""
     return plan.timeouts.analyze + analysis_start(dedupe) + timedelta(minutes=1)
 
 
 def recordings_start(services: int) -> timedelta:
-    """How long it may take until recordings are on: the proxy answers when the rollout is over, after 5 min at most."""
+    """Return how long it may take until recordings are active.
+
+    The proxy answers when the rollout is over, after at most 5 min.
+    """
+    # Recordings of eight services start at once.
     return timedelta(minutes=5, seconds=30) * -(-services // 8)
 
 
 def most_captures(services: int) -> int:
-    """Services whose failure discovery captures once more at most, in each round, of a plan with so many.
+    """Return how many services discovery may capture again per round.
 
-    Each fault window costs the run's history some nine events, of which the server warns from ten thousand on; a
-    thousand services leave room for 25 (`benchmarks/b4_thousand_services.py`).
+    `services` is the number of services in the plan. Each fault window adds some nine events to the run's history, and
+    the server warns from ten thousand events on. A thousand services leave room for 25 captures
+    (`benchmarks/b4_thousand_services.py`).
     """
     return min(_MOST_CAPTURES, max(0, 1_050 - services) // (MOST_ROUNDS - 1))
 
 
 def single_requests(plan: Plan) -> int:
-    """How often a service that is really broken alone is asked: as often as the load test asks at once.
+    """Return how many requests to send while one service is broken.
 
-    Not at all where several services are broken at once: what a request gets then is no single failure's doing.
+    That is as many as the load test has in flight at once, but at most `MOST_SINGLE_REQUESTS`.
     """
     if plan.safety.max_active_faults > 1:
+        # Several services are broken at once, so an answer is not the effect of a single failure.
         return 0
     return min(plan.load.most_requests, plan.load.concurrency, MOST_SINGLE_REQUESTS)
 
 
 def single_asking(plan: Plan) -> timedelta:
-    """Upper bound on asking a service that is really broken, as `pair_asking`."""
+    """Return the upper bound on requests to a single broken service.
+
+    It is computed like `pair_asking`.
+    """
     requests = single_requests(plan)
     return _asking(plan, requests) if requests else timedelta(0)
 
 
 def reading_calls(plan: Plan) -> timedelta:
-    """Return the upper bound of one reading: each healthy request may be sent again while callers recover."""
+    """Return the upper bound on one reading of the recorded calls.
+
+    Each healthy request may be sent again while callers recover.
+    """
     return plan.timeouts.analyze + (plan.timeouts.stability + plan.request.timeout) * CALL_LOOKS
 
 
 def calls_hold(plan: Plan) -> timedelta:
-    """How long recordings of calls may be open: with a fault in each service in every round, and all pairs.
+    """Return how long recordings of calls may be open.
 
-    A bound for what never ends, not an estimate: everything inside has bounds of its own.
+    This allows for a fault in each service in every round, and for all pairs. It is a bound in case something never
+    ends, not an estimate: everything inside has bounds of its own.
     """
     each = fault_hold(plan) + plan.timeouts.recovery + plan.timeouts.stability
     services = len(plan.services)
@@ -169,28 +204,37 @@ def calls_hold(plan: Plan) -> timedelta:
 
 
 def calls_ttl(plan: Plan) -> timedelta:
-    """Life of recordings of calls at the proxy: what ends them when no worker is left.
+    """Return the TTL of recordings of calls at the proxy.
 
-    Not the bound of everything inside, which is hours: where a run takes longer than this, what is missing makes its
-    round of discovery incomplete, and pairs inconclusive.
+    It ends them when no worker is left. It is not the bound of everything inside, which is hours. If a run takes longer
+    than this TTL, the missing calls make its round of discovery incomplete, and pairs inconclusive.
     """
     usual = timedelta(minutes=30) + timedelta(minutes=10) * len(plan.services)
     return timedelta(seconds=int(min(calls_hold(plan), usual).total_seconds()))
 
 
 def fault_hold(plan: Plan) -> timedelta:
-    """How long a fault window may be open: the fault's own TTL is the bound."""
+    """Return how long a fault window may be open.
+
+    The fault's own TTL is the bound.
+    """
     needed = plan.timeouts.fault_running + plan.timeouts.replay + single_asking(plan) + timedelta(minutes=1)
     return min(plan.safety.fault_ttl, needed)
 
 
 def pair_requests(plan: Plan) -> int:
-    """How often a pair with two real faults is asked: as often as the load test asks, and not for long."""
+    """Return how many requests to send to a pair with two faults.
+
+    That is as many as the load test sends per case, but at most `MOST_PAIR_REQUESTS`.
+    """
     return min(plan.load.most_requests, MOST_PAIR_REQUESTS)
 
 
 def pair_asking(plan: Plan) -> timedelta:
-    """Upper bound on asking a pair: every request taking its full timeout, and room to look at the faults."""
+    """Return the upper bound on the requests to a pair.
+
+    It assumes that every request takes its full timeout, and includes time to check the faults.
+    """
     return _asking(plan, pair_requests(plan))
 
 
@@ -202,40 +246,52 @@ def _asking(plan: Plan, requests: int) -> timedelta:
 
 
 def pair_fault_hold(plan: Plan) -> timedelta:
-    """How long each of a pair's two fault windows may be open: it may have to wait for the other one to be on."""
+    """Return how long each fault window of a pair may be open.
+
+    It may have to wait until the other fault is active.
+    """
     return min(plan.safety.fault_ttl, plan.timeouts.fault_running + pair_asking(plan) + timedelta(minutes=1))
 
 
 def pairs_hold(plan: Plan, pairs: int) -> timedelta:
-    """How long a window that verifies so many pairs may be open."""
+    """Return how long a window verifying this many pairs may be open."""
     return (pair_fault_hold(plan) + plan.timeouts.recovery + plan.timeouts.stability) * pairs + timedelta(minutes=1)
 
 
 def most_at_once(plan: Plan) -> int:
-    """How many faults can be on at once."""
+    """Return how many faults can be active at once."""
     return min(plan.safety.max_active_faults, len(plan.services))
 
 
 def due_after(hold: timedelta, recovery: timedelta) -> timedelta:
-    """When a window that may be open for `hold` must have closed, counted from its intent: its ledger row's time."""
+    """Return when a window open for up to `hold` must have closed.
+
+    It is counted from the window's intent, which is the time of its ledger row.
+    """
     return hold + recovery
 
 
 def overdue_after(due: Moment, timing: Timing) -> Moment:
-    """When a window that must have closed by `due` is overdue: from then on others close what it has on."""
+    """Return when a window that must have closed by `due` is overdue.
+
+    From then on, others close what it has switched on.
+    """
     return due + timing.close_grace
 
 
 def swept_after(due: timedelta, timing: Timing) -> timedelta:
-    """When the sweeper has stepped in, counted from the intent: at its first look after the window is overdue."""
+    """Return when the sweeper has stepped in, counted from the intent.
+
+    It steps in at its first look after the window is overdue.
+    """
     return overdue_after(due, timing) + timing.sweep_every
 
 
 def acts_after_end(kind: WindowKind, services: int, timing: Timing) -> timedelta:
-    """How long after a window's end a call of it may still switch something on, at most.
+    """Return how long after its end a window may still act.
 
-    Its worker hears of the end with a heartbeat, and may begin a call until then; the call takes all its time; and
-    the peer goes on working after its caller has given up.
+    One of its calls may switch something on until then. The worker learns of the end with a heartbeat, and may start a
+    call until it does. The call may take its full timeout, and the peer keeps working after its caller has given up.
     """
     # Starting a recording of calls answers when the rollout is over.
     longest = {WindowKind.RULES: timing.upsert(services), WindowKind.CALLS: max(timing.rollout, timing.call_timeout)}
@@ -244,9 +300,10 @@ def acts_after_end(kind: WindowKind, services: int, timing: Timing) -> timedelta
 
 
 def settled_within(recovery: timedelta, services: int, timing: Timing) -> timedelta:
-    """How long the lock waits, when its run has ended, for the rows of its windows.
+    """Return how long the lock waits for a run's windows to settle.
 
-    For those that close late, and for those that the sweeper keeps open because a call of them may still act.
+    It waits for their ledger rows, after the run has ended. Some windows close late, and the sweeper keeps others open
+    because one of their calls may still act.
     """
     longest = max(acts_after_end(kind, services, timing) for kind in (WindowKind.RULES, WindowKind.CALLS))
     return overdue_after(recovery, timing) + longest

@@ -1,7 +1,7 @@
-"""Which environment a plan is about: what its lock is named after, beside the namespace.
+"""The environment of a plan, which names its lock beside the namespace.
 
-It is the fault service's canonical address, or the name that the worker's settings give to that address. A plan may
-repeat this name; it cannot choose one, because two names for one system would be two locks.
+It is the canonical address of the fault service, or the name that the worker's settings give to that address. A plan
+may repeat this name but cannot choose one, because two names for one system would be two locks.
 """
 
 from __future__ import annotations
@@ -16,28 +16,34 @@ from domain.plans.validation.wording import shown
 ENVIRONMENTS = "HOLDFAST_ENVIRONMENTS"
 
 Named = Mapping[str, str]
-"""The worker's names of environments, by canonical address of a fault service. An address has one name at most."""
+"""The worker's names of environments, by canonical address of a fault service. An address has at most one name."""
 
 
 def environment_of(plan: Plan, named: Named) -> str:
-    """The environment that a run of this plan locks on a worker with these names."""
+    """Return the environment that a run locks, given the worker's names."""
     address = str(address_of(plan.system.faults))
     return named.get(address, address)
 
 
 def environment_in(plan: Plan) -> str:
-    """The environment as far as the plan shows it, without a worker's names."""
+    """Return the environment as the plan shows it, without a worker's names."""
     return plan.system.environment or environment_of(plan, {})
 
 
 def touched(plan: Plan, named: Named) -> set[str]:
-    """Every place that a run of this plan acts on, in one spelling: its environment, its proxy, its services."""
+    """Return every place that a run acts on, in canonical spelling.
+
+    These are its environment, its proxy and its services.
+    """
     addresses = [plan.system.proxy, *plan.system.services.values()]
     return {environment_of(plan, named), *(str(address_of(url)) for url in addresses)}
 
 
 def environment_problems(plan: Plan, named: Named) -> Iterator[Problem]:
-    """Refuse an environment that the plan chooses and the worker does not know by that name."""
+    """Refuse an environment that the worker does not know by that name.
+
+    A plan may only give the worker's name for its fault service, or that service's own address.
+    """
     given, address = plan.system.environment, str(address_of(plan.system.faults))
     if given is None or given == named.get(address) or _is_address(given, address):
         return
@@ -52,7 +58,9 @@ def environment_problems(plan: Plan, named: Named) -> Iterator[Problem]:
 
 
 def parse_environments(text: str) -> dict[str, str]:
-    """Read `prod=faults.internal:8080,prod=10.0.0.7:8080` as names by canonical address.
+    """Parse the names of environments, by canonical address.
+
+    The text looks like `prod=faults.internal:8080,prod=10.0.0.7:8080`.
 
     Raises:
         ValueError: naming the entry that is wrong, or the address that has two names.
@@ -73,7 +81,7 @@ def parse_environments(text: str) -> dict[str, str]:
 
 
 def _is_address(given: str, address: str) -> bool:
-    """Whether a plan names its fault service's own address, in any spelling."""
+    """Return whether `given` is the fault service's address, in any spelling."""
     try:
         return str(address_in(given)) == address
     except ValueError:

@@ -1,4 +1,4 @@
-"""Cases that a plan leaves out: which ones are meant, and whether that can be."""
+"""Cases that a plan excludes, and the rules for naming them."""
 
 from __future__ import annotations
 
@@ -15,40 +15,43 @@ from domain.plans.validation.wording import MOST_COMPARED, Nearest, cut, did_you
 
 ANY = "*"
 ON_PURPOSE = "excluded by the plan"
-"""How the reason of an excluded case begins."""
+"""Start of the reason shown for an excluded case."""
 _OTHER_SIGNS = re.compile(r"[,;&/|\s]")
-"""With what else people join two names."""
+"""Characters other than `+` that people join two names with."""
 
 
 class PlanExclusions:
-    """The cases that a plan leaves out."""
+    """The cases that a plan excludes."""
 
     def __init__(self, plan: Plan) -> None:
         self._reasons = {normal_form(one.case): one.reason for one in plan.exclude}
 
     def __bool__(self) -> bool:
-        """Whether there are any."""
+        """Return whether the plan excludes any case."""
         return bool(self._reasons)
 
     def reason(self, case: Case) -> str | None:
-        """Why the plan leaves a case out; None when it does not."""
+        """Return why the plan excludes a case; None if it does not."""
         found = next((self._reasons[form] for form in case_forms(case) if form in self._reasons), None)
         return None if found is None else ON_PURPOSE + (f": {found}" if found else "")
 
 
 class Dispensable:
-    """The cases that may go without a result, by `coverage.may_lack`."""
+    """The cases that may end without a result, by `coverage.may_lack`."""
 
     def __init__(self, plan: Plan) -> None:
         self._named = {normal_form(one) for one in plan.coverage.may_lack}
 
     def __contains__(self, case: Case) -> bool:
-        """Whether the plan accepts this one unmeasured."""
+        """Return whether the plan accepts this case unmeasured."""
         return any(form in self._named for form in case_forms(case))
 
 
 def case_forms(case: Case) -> list[str]:
-    """How a plan can name a case, the most particular first; the baseline cannot be named."""
+    """Return the forms that can name a case, most specific first.
+
+    The baseline has none, because a plan cannot name it.
+    """
     if len(case.services) == 2:
         first, second = case.services
         return [case.case_id, normal_form(f"{first}+*"), normal_form(f"{second}+*"), f"{ANY}+{ANY}"]
@@ -56,9 +59,10 @@ def case_forms(case: Case) -> list[str]:
 
 
 def needless(plan: Plan, unusable: Collection[str]) -> dict[str, str]:
-    """Services of which every case is left out by the plan, or has a partner that cannot be measured, and why.
+    """Return the services that need no fault, each with the reason.
 
-    To break one of them would serve nothing.
+    Every case of such a service is excluded by the plan, or includes a service that cannot be measured. Breaking it
+    would serve no purpose.
     """
     on_purpose = PlanExclusions(plan)
     if not on_purpose:
@@ -82,12 +86,15 @@ def _is_needed(name: str, usable: Iterable[str], on_purpose: PlanExclusions) -> 
 
 
 def normal_form(case: str) -> str:
-    """A case as a plan names it, its services in order."""
+    """Return a case as plans name it, its services in order."""
     return case_id(case.split("+"))
 
 
 def exclusion_rules(document: dict[Any, Any]) -> Iterator[Problem]:
-    """Every exclusion that names no case, and services that would be broken for nothing."""
+    """Report wrong entries in `exclude` and `coverage.may_lack`.
+
+    Also report services that would be broken for nothing.
+    """
     services, coverage = document.get("services"), document.get("coverage")
     if not isinstance(services, list):
         return
@@ -100,7 +107,10 @@ def exclusion_rules(document: dict[Any, Any]) -> Iterator[Problem]:
 
 
 def listed_cases(place: str, listed: object, document: dict[Any, Any], field: str) -> Iterator[Problem]:
-    """What is wrong with the cases that the mappings of a list name in a field."""
+    """Report wrong cases named in a list of mappings.
+
+    `field` is the field of each mapping that names a case.
+    """
     services = document.get("services")
     if isinstance(services, list):
         yield from _listed(place, listed, _names(services), set(), field)
@@ -111,7 +121,7 @@ def _names(services: list[Any]) -> list[str]:
 
 
 def _listed(place: str, listed: object, names: list[str], forms: set[str], field: str = "case") -> Iterator[Problem]:
-    """What is wrong with a list of cases; the forms that it names are added to `forms`."""
+    """Report wrong cases in a list, and add its forms to `forms`."""
     seen: dict[str, int] = {}
     nearest = Nearest(names)
     for position, one in enumerate(listed if isinstance(listed, list) else []):
@@ -150,7 +160,7 @@ def _unknown(path: str, case: str, names: list[str], nearest: Nearest) -> Iterat
 
 
 def _nothing_left(excluded: set[str], names: list[str]) -> Iterator[Problem]:
-    """A service without a case would be broken, and its failure never used."""
+    """Report each service without a case: its failure would never be used."""
     distinct = sorted(set(names))
     if len(distinct) > MOST_COMPARED or not excluded:
         return

@@ -1,6 +1,7 @@
-"""Stored plans, read for closing and reporting: whatever is legible counts, the rest gets a harmless stand-in.
+"""Lenient reading of stored plans, for closing and reporting.
 
-A plan of an earlier version, or a damaged one, must not keep anything from being switched off. Starting reads strictly.
+Everything legible is used, and the rest is replaced by something harmless. A plan of an earlier version, or a damaged
+one, must not prevent anything from being switched off. Starting a run reads plans strictly.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from domain.plans.slo import Slo
 from domain.plans.system import System
 
 UNREADABLE_ADDRESS = "http://unreadable.invalid"
-"""Stands for an address that the stored plan does not have: a name that never resolves (RFC 2606)."""
+"""Replaces an address that the stored plan does not have. This name never resolves (RFC 2606)."""
 
 _ADDRESS = re.compile(r"https?://[^\s/?#]+")
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
@@ -30,15 +31,19 @@ _MOST_NAMED = 5
 
 
 class LenientPlan(Contract):
-    """A stored plan as far as it can be read."""
+    """A stored plan, as far as it can be read."""
 
     plan: Plan
     trouble: str = ""
-    """What of it this version cannot read; empty when the plan is whole."""
+    """What this version cannot read of the plan. Empty if the plan is whole."""
 
 
 def read_leniently(text: str, *, name: str, namespace: str) -> LenientPlan:
-    """Read a stored plan; `name` and `namespace` are the row's, for a plan that does not have them. Never raises."""
+    """Read a stored plan. Never raises.
+
+    `name` and `namespace` come from the plan's row. They are used if the plan is not whole: the name always, the
+    namespace if the plan has no legible one.
+    """
     try:
         return LenientPlan.model_construct(plan=Plan.model_validate_json(text), trouble="")
     except ValidationError as error:
@@ -65,7 +70,7 @@ def _document(text: str) -> dict[str, Any]:
 
 def _salvaged(raw: dict[str, Any], name: str, namespace: str) -> Plan:
     request = _legible(Request, raw.get("request"))
-    # Without a request nothing can be asked for the steady state: a stand-in must never be sent.
+    # Without a request, skip the steady state: the stand-in request must never be sent.
     steady = {} if request is not None else {"steady_state": SteadyState(check=False)}
     facts: dict[str, Any] = {
         "name": name,
@@ -84,7 +89,7 @@ def _system(raw: Any, namespace: str) -> System:
         "namespace": own if isinstance(own, str) and _NAME.fullmatch(own) else namespace,
         "proxy": _address(raw.get("proxy")),
         "faults": _address(raw.get("faults")),
-        # One without an address is left out: it is not asked, where a stand-in would never answer that all is off.
+        # Omit a service without an address: closing would ask the stand-in, which never confirms that all is off.
         "services": {key: value for key, value in _named(services).items() if _is_address(value)},
     }
     return System.model_construct(**(_legible_fields(System, raw, besides=set(facts)) | facts))
@@ -99,7 +104,7 @@ def _services(raw: dict[str, Any]) -> list[ServiceUnderTest]:
             found[name] = _legible(ServiceUnderTest, service) or ServiceUnderTest(name=name, fault="remove")
     system = raw.get("system")
     addresses = system.get("services") if isinstance(system, dict) else None
-    # With no legible list, whatever the system has may have been under test: closing looks at all of it.
+    # Without a legible list, any service of the system may have been under test: closing checks them all.
     return list(found.values()) or [ServiceUnderTest(name=name, fault="remove") for name in _named(addresses)]
 
 
@@ -123,7 +128,10 @@ def _legible(model: type[M], raw: Any) -> M | None:
 
 
 def _legible_fields(model: type[BaseModel], raw: dict[str, Any], *, besides: set[str]) -> dict[str, Any]:
-    """The fields that can be read, each by itself; defaults stand for the others."""
+    """Return the fields that can be read, each by itself.
+
+    The others keep their defaults.
+    """
     found = {}
     for name in model.model_fields.keys() - besides:
         if name in raw:

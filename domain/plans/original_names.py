@@ -1,4 +1,7 @@
-"""Names of the original orchestrator (`stages` section 5) that a plan may use instead of ours."""
+"""Names of the original orchestrator (`stages` section 5).
+
+A plan may use them in place of ours.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,12 @@ from domain.units import LONGEST
 
 
 class Original(NamedTuple):
-    """One of their settings: where it stands, and which of ours it is."""
+    """A setting of the original orchestrator, as it is named here."""
 
     section: str
     name: str
     seconds: bool
-    """Whether it counts seconds, as a whole number without unit. Else it is taken as it is."""
+    """Whether the value is a whole number of seconds, without unit. If not, it is taken as it is."""
 
 
 ORIGINALS: dict[str, Original] = {
@@ -24,15 +27,15 @@ ORIGINALS: dict[str, Original] = {
     "ttlSecForInterceptors": Original("timeouts", "rules_ttl", seconds=True),
     "requestNum": Original("load", "requests", seconds=False),
 }
-"""Their names, each in the section where ours is."""
+"""The original names. A plan gives each one in the section of our own name."""
 
 _MOST_SECONDS = int(LONGEST.total_seconds())
 
 
 def in_our_words(document: dict[Any, Any]) -> tuple[dict[Any, Any], list[Problem]]:
-    """The document with our names for theirs, and what is wrong with theirs. The original is left alone.
+    """Return the document with our names, and problems with the original names.
 
-    A setting under both names is refused, because one of them would be lost.
+    The given document is not changed.
     """
     found, problems = dict(document), []
     for theirs, original in ORIGINALS.items():
@@ -42,6 +45,7 @@ def in_our_words(document: dict[Any, Any]) -> tuple[dict[Any, Any], list[Problem
         path = f"{original.section}.{theirs}"
         rest = {name: value for name, value in section.items() if name != theirs}
         if original.name in section:
+            # Refused, because one of the two values would be lost.
             message = f"is {original.name} under its original name, given already"
             problems.append(Problem(path=path, message=message, hint=f"leave out {theirs}, or {original.name}"))
         elif problem := _problem(path, section[theirs], original):

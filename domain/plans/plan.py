@@ -1,7 +1,9 @@
-"""The plan: what a user writes. One strict model; every field says its unit, its default and why.
+"""The plan: the document that a user writes.
 
-The cross-field rules (duplicates, names that must exist, hosts that must be allowed) are decisions and stand in
-`logic/validation.py`, which reports them together with the problems of shape found here.
+One strict model. Every field documents its unit, its default and the reason for it.
+
+Rules between fields (duplicates, names that must exist, hosts that must be allowed) are decisions, not shape. They live
+in `domain/plans/validation/`, which reports them together with the problems of shape found here.
 """
 
 from __future__ import annotations
@@ -21,69 +23,75 @@ from domain.plans.system import Name, System
 from domain.units import PositiveDuration, Rate, Share, Ttl
 
 PLAN_VERSION: Literal[1] = 1
-"""The schema version this code writes and reads."""
+"""The schema version that this code writes and reads."""
 
 
 WARM_UP = 1_000
-"""Requests at most before a comparison with the baseline: what is cold would count as slow."""
+"""Maximum number of warm-up requests before a comparison. A cold system would count as slow."""
 
 
 class ServiceUnderTest(StrictModel):
-    """One service that is made to fail."""
+    """A service that the run makes fail."""
 
     name: Name
-    """One of `system.services`."""
+    """Name of the service, one of `system.services`."""
     fault: FaultSpec
-    """How it fails: `remove`, `error`, `{delay: 3s}`, or a ChaosBlade experiment in full."""
+    """How the service fails: `remove`, `error`, `{delay: 3s}`, or a full ChaosBlade experiment."""
     substitute_status: int = Field(default=503, ge=500, le=599)
-    """Status for the rule when the failing service gave no HTTP answer at all (refused, timed out)."""
+    """HTTP status that the rule returns if the failing service gave no HTTP answer. It may have refused the connection,
+    or timed out."""
     calls: list[Name] | None = None
-    """The plan's services that this one calls, directly or through services that the plan does not name; `[]` for none.
-    Needed of every service with `safety.max_active_faults` above 1: then no two are broken at once of which one
-    reaches the other."""
+    """Services of the plan that this one calls; `[]` if there are none. Include those that it reaches through services
+    outside the plan. Every service needs `calls` if `safety.max_active_faults` is above 1, because two services are
+    then never broken at once if one reaches the other."""
 
 
 class Arrivals(StrEnum):
-    """When the requests of an open model begin."""
+    """When the requests of an open model start."""
 
     POISSON = "poisson"
-    """At random, as those of many users that do not know of each other."""
+    """At random, like the requests of many users who act independently."""
     CONSTANT = "constant"
-    """In equal steps."""
+    """At equal intervals."""
 
 
 class Load(StrictModel):
-    """How much each case is measured, and in what manner.
+    """How many requests each case gets, and how they are sent.
 
-    Without `rate` so many requests are in flight at once, and the next begins when one has ended (closed model). With
-    it they begin when they are due, whatever has become of those before, and latency counts from then (open model).
+    Without `rate` (closed model), `concurrency` requests are in flight at once, and the next one starts when one has
+    ended. With `rate` (open model), requests start when they are due, whatever became of the earlier ones, and latency
+    is measured from the due time.
     """
 
     requests: int = Field(default=1, ge=1, le=1_000_000)
-    """Requests per case, sent in full."""
+    """Requests per case. All of them are sent."""
     max_requests: int | None = Field(default=None, ge=1, le=1_000_000)
-    """Instead of `requests`: at most so many, and fewer where `slo.regression` is decided earlier."""
+    """Maximum number of requests per case, instead of `requests`. A case gets fewer if `slo.regression` is decided
+    earlier."""
     concurrency: int = Field(default=8, ge=1, le=8)
     """Requests of one case in flight at once."""
     rate: Rate | None = None
-    """Instead of `concurrency`: so many requests begin in a second or minute, `20/s` or `90/m`."""
+    """Requests that start per second or minute, instead of `concurrency`: `20/s` or `90/m`."""
     arrivals: Arrivals = Arrivals.POISSON
-    """With `rate`: when they begin."""
+    """When requests start, if `rate` is given. At random with `poisson`, at equal intervals with `constant`."""
     warm_up: int | None = Field(default=None, ge=0, le=100_000)
-    """Requests at most that are sent before anything is measured, until two blocks of them agree. Default: 1000 when
-    the plan compares with the baseline, else none."""
+    """Maximum number of requests sent before anything is measured. The warm-up ends earlier if two blocks of requests
+    agree. Default: 1000 if the plan compares with the baseline, otherwise none."""
     batches_at_once: int = Field(default=1, ge=1, le=16)
-    """Batches of cases that are measured at once, by several load workers or by one. They share `concurrency` or
-    `rate`: the system never sees more of a run than these say. The first batch, with the baseline, is alone."""
+    """Batches of cases that are measured at once, by one or several load workers. They share `concurrency` or `rate`:
+    the system never sees more of a run than these allow. The first batch, which holds the baseline, runs alone."""
 
     @property
     def most_requests(self) -> int:
-        """Requests of a case that are measured, at most: all of them unless `max_requests` is given."""
+        """Maximum number of measured requests of a case."""
         return self.requests if self.max_requests is None else self.max_requests
 
     @model_serializer(mode="wrap")
     def _as_written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Without what the given fields stand instead of: a plan that is written again must be valid again."""
+        """Omit each default that another given field replaces.
+
+        A plan that is written out must be valid when it is read again.
+        """
         written: dict[str, Any] = handler(self)
         replaced = {"requests"} if self.max_requests is not None else set()
         replaced |= {"arrivals"} if self.rate is None else {"concurrency"}
@@ -91,35 +99,40 @@ class Load(StrictModel):
 
 
 class Safety(StrictModel):
-    """Limits that hold whatever else the plan says."""
+    """Limits that hold whatever else is in the plan."""
 
     fault_ttl: Ttl = timedelta(minutes=10)
-    """After this long the fault service removes a fault by itself: the net behind the net, never relied upon."""
+    """Time after which the fault service removes a fault by itself. This is the last safety net, and the run never
+    relies on it."""
     max_active_faults: int = Field(default=1, ge=1, le=16)
-    """Faults of a run that may be on at once. Above 1 every service says whom it calls (`calls`), because only services
-    with no common call path are broken at once; and the worker must allow it."""
+    """Maximum number of faults of a run that may be active at once. Above 1, every service needs `calls`, because only
+    services without a common call path are broken at once. The worker must allow this number, too."""
     allowed_namespaces: list[Name] | None = None
-    """Namespaces this plan may touch. Default: its own namespace only."""
+    """Namespaces that this plan may touch. Default: its own namespace only."""
     allowed_hosts: list[str] = ["127.0.0.1", "localhost", "::1"]
-    """Addresses this plan may send anything to: `host` for whichever ports the plan names, `host:port`,
-    `host:low-high`. Default: this machine only. The worker must allow them as well, with their ports."""
+    """Addresses that this plan may send anything to: `host`, `host:port` or `host:low-high`. A host alone stands for
+    every port that the plan names. Default: this machine only. The worker must allow the addresses as well, including
+    their ports."""
 
 
 class SteadyState(StrictModel):
-    """What the request must be like when nothing is broken: asked before anything is switched on, and at the end."""
+    """How the request must behave when nothing is broken.
+
+    This is checked before anything is switched on, and again at the end.
+    """
 
     check: bool = True
-    """Whether it is asked at all."""
+    """Whether the steady state is checked at all."""
     requests: int = Field(default=3, ge=1, le=100)
-    """Requests that are sent for it, one after the other."""
+    """Requests sent for the check, one after the other."""
     error_rate: Share = 0.0
-    """Share of them that may fail."""
+    """Share of these requests that may fail."""
     within: PositiveDuration | None = None
-    """Time that each of them may take; an answer that comes later counts as failed. Default: `request.timeout`."""
+    """Time limit for each of these requests. A later answer counts as failed. Default: `request.timeout`."""
     status: list[Annotated[int, Field(ge=100, le=599)]] | None = Field(default=None, min_length=1)
     """Statuses that count as good. Default: 200 to 399."""
     body_contains: str | None = Field(default=None, min_length=1)
-    """Text that every answer's body must hold."""
+    """Text that the body of every answer must contain."""
 
 
 def _case_from_text(value: Any) -> Any:
@@ -127,86 +140,105 @@ def _case_from_text(value: Any) -> Any:
 
 
 class ExcludedCase(StrictModel):
-    """A case that is not measured, on purpose: it is reported as skipped, and does not make the run inconclusive."""
+    """A case that is not measured, on purpose.
+
+    It is reported as skipped, and does not make the run inconclusive.
+    """
 
     case: str
-    """A case's id (`cart`, `cart+payment`); `cart+*` for every pair with cart, `*+*` for all pairs."""
+    """The case to exclude, such as `cart` or `cart+payment`. Write `cart+*` for every pair with cart, `*+*` for all
+    pairs."""
     reason: str = ""
-    """Why; shown with the case."""
+    """Why the case is excluded. Shown with the case."""
 
 
 CaseExclusion = Annotated[ExcludedCase, BeforeValidator(_case_from_text, json_schema_input_type=str | ExcludedCase)]
-"""Which cases are left out: an id as text, or with a reason."""
+"""A case to exclude: its id as text, or its id with a reason."""
 
 
 class Coverage(StrictModel):
-    """How many cases may go without a result: with more, a run that found nothing wrong is inconclusive, not passed."""
+    """How many cases may end without a result.
+
+    If more do, a run that found nothing wrong is inconclusive, not passed.
+    """
 
     at_least: Share = 100.0
-    """Share of the cases that must be measured, of those that are neither excluded nor in `may_lack`."""
+    """Share of the cases that must be measured. Excluded cases do not count, nor do cases in `may_lack` that have no
+    result."""
     may_lack: list[str] = []
-    """Cases that are measured where that can be, and not missed where it cannot: written as in `exclude`."""
+    """Cases that are measured if possible, but may end without a result. Written as in `exclude`."""
 
 
 class Timeouts(StrictModel):
-    """How long each stage may take; defaults are those of the original orchestrator (`peer-contract` section 5)."""
+    """How long each stage may take.
+
+    The defaults are those of the original orchestrator (`peer-contract` section 5).
+    """
 
     analyze: PositiveDuration = timedelta(seconds=600)
-    """Until the analysis has completed; then the run fails with ANALYZE_TIMEOUT."""
+    """Time limit for the analysis. After it, the run fails with ANALYZE_TIMEOUT."""
     fault_running: PositiveDuration = timedelta(seconds=30)
-    """Until an injected fault is running in all its targets."""
+    """Time limit for an injected fault to be running in all its targets."""
     replay: PositiveDuration = timedelta(seconds=120)
-    """For the replay of one service's recorded requests."""
+    """Time limit for the replay of one service's recorded requests."""
     rules_ready: PositiveDuration = timedelta(seconds=30)
-    """Until the rules are seen to act; then the run fails with INTERCEPTOR_NOT_READY."""
+    """Time limit until the rules are seen to act. After it, the run fails with INTERCEPTOR_NOT_READY."""
     rules_ttl: Ttl = timedelta(seconds=600)
-    """Least life of the rules at the proxy; longer when the load test is expected to need it."""
+    """Minimum TTL of the rules at the proxy. It is longer if the load test is expected to need it."""
     stability: PositiveDuration = timedelta(seconds=120)
-    """Per service, in parallel, until it is stable after something was switched."""
+    """Time limit for a service to become stable after something was switched on or off. All services are waited for in
+    parallel."""
     recovery: PositiveDuration = timedelta(minutes=15)
     """How long closing is retried before a window is reported as unverified."""
 
 
 class Plan(StrictModel):
-    """A resilience test, complete."""
+    """A complete resilience test."""
 
     holdfast: Literal[1] = PLAN_VERSION
     """Schema version of this document."""
     name: Name
-    """Names the runs: they start under the workflow id `resilience-test/<name>`."""
+    """Name of the runs. They start under the workflow id `resilience-test/<name>`."""
     description: str = ""
-    """For people."""
+    """Free text for people."""
     system: System
     request: Request
     services: list[ServiceUnderTest] = Field(min_length=1)
-    """Who is made to fail, and how."""
+    """Services that are made to fail, and how."""
     load: Load = Load()
     slo: Slo
     exclude: list[CaseExclusion] = []
-    """Cases that are left out on purpose: an id (`cart+payment`, `cart+*`), or an id with a reason."""
+    """Cases that are left out on purpose. Each is an id such as `cart+payment` or `cart+*`, or an id with a reason."""
     coverage: Coverage = Coverage()
     steady_state: SteadyState = SteadyState()
     stop: Stop = Stop()
     safety: Safety = Safety()
     timeouts: Timeouts = Timeouts()
     redact: list[str] = []
-    """Names of headers, and of fields in JSON, queries and forms, whose values are replaced in whatever is recorded
-    before it is stored. The plan is stored as it is. Authorization, Proxy-Authorization, Cookie,
-    Set-Cookie and X-Api-Key always are."""
+    """Names of headers and fields whose recorded values are replaced before they are stored. Fields are those in JSON,
+    queries and forms. Authorization, Proxy-Authorization, Cookie, Set-Cookie and X-Api-Key are always replaced. The
+    plan itself is stored as it is."""
 
     @property
     def warm_up(self) -> int:
-        """Requests at most that are sent before a group of cases is measured."""
+        """Maximum number of requests sent before a group of cases is measured."""
         given = self.load.warm_up
         return given if given is not None else WARM_UP if self.slo.compares else 0
 
     @property
     def service_names(self) -> list[str]:
-        """The services under test, sorted: the order of cases, tokens and windows."""
+        """The services under test, sorted.
+
+        Cases, tokens and windows follow this order.
+        """
         return sorted(service.name for service in self.services)
 
     def service(self, name: str) -> ServiceUnderTest:
-        """The service under test with this name; KeyError when the plan has none."""
+        """Return the service under test with this name.
+
+        Raises:
+            KeyError: when the plan has none.
+        """
         for service in self.services:
             if service.name == name:
                 return service

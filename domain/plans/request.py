@@ -1,4 +1,4 @@
-"""The user request of a plan, and what addresses look like."""
+"""The user request of a plan, and the form of its addresses."""
 
 from __future__ import annotations
 
@@ -64,18 +64,21 @@ def _base_url(value: str) -> str:
 
 @dataclass(frozen=True)
 class IsAddress:
-    """Marks a field's type: something is sent there, and `logic/plan_addresses.py` finds it by this."""
+    """A marker for the type of a field that holds an address.
+
+    Something is sent to this address. `domain/plans/addresses.py` finds the field by this marker.
+    """
 
 
 HttpUrl = Annotated[str, StringConstraints(max_length=2048), AfterValidator(_absolute_http_url), IsAddress()]
 """An absolute http(s) URL, kept as text exactly as written."""
 
 BaseUrl = Annotated[HttpUrl, AfterValidator(_base_url)]
-"""The address of a server, to which paths are appended."""
+"""The base address of a server. Paths are appended to it."""
 
 
 def _as_text(value: object) -> str:
-    """Text as it will be sent. A fraction is refused: `1.10` would be sent as 1.1."""
+    """Return the value as the text that will be sent."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int):
@@ -83,6 +86,7 @@ def _as_text(value: object) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, float):
+        # `1.10` would be sent as 1.1.
         raise UnfitError("is a fraction, of which many spellings are equal", "put it in quotes")
     what, hint = _NO_SCALAR.get(type(value), (f"a {type(value).__name__}", "put it in quotes"))
     raise UnfitError(f"must be text, a whole number, true or false, not {what}", hint)
@@ -97,14 +101,14 @@ def _one_or_more(value: object) -> str | list[str]:
 
 
 ScalarText = Annotated[str, BeforeValidator(_as_text), WithJsonSchema(_SCALAR)]
-"""A value that is sent as text; whole numbers, true and false may be written without quotes."""
+"""A value that is sent as text. Whole numbers, true and false need no quotes."""
 
 FieldValue = Annotated[
     str | list[str],
     BeforeValidator(_one_or_more),
     WithJsonSchema({"anyOf": [_SCALAR, {"type": "array", "items": _SCALAR, "minItems": 1}]}),
 ]
-"""A field of a query or form: one value, or a list for a field that is sent several times, in this order."""
+"""A field of a query or form. A list sends the field several times, in this order."""
 
 
 class Method(StrEnum):
@@ -126,57 +130,63 @@ def _path_into_json(value: str) -> str:
 
 
 class Login(StrictModel):
-    """A request that yields a bearer token, which the plan's request then carries.
+    """A request that yields the bearer token for the plan's request.
 
-    It is sent before the first request that needs it, and once more when a token is answered with 401. It never carries
-    the baggage of a case: what is tested is the system as a user sees it who has logged in.
+    It is sent before the first request that needs the token, and once more when a token is answered with 401. It never
+    carries the baggage of a case: the test covers the system as a logged-in user sees it.
     """
 
     method: Method = Method.POST
     url: HttpUrl
-    """Absolute; its host must be allowed as any other."""
+    """Absolute URL. Its host must be allowed, like any other."""
     headers: dict[str, ScalarText] = {}
-    """Sent as they are; secrets as `${env:NAME}` or `${file:NAME}`."""
+    """Headers, sent as they are. Write secrets as `${env:NAME}` or `${file:NAME}`."""
     json_body: Any = Field(default=None, alias="json")
-    """A JSON body; secrets as `${env:NAME}` or `${file:NAME}`."""
+    """A JSON body. Write secrets as `${env:NAME}` or `${file:NAME}`."""
     form: dict[str, FieldValue] | None = None
-    """A form instead; secrets as `${env:NAME}` or `${file:NAME}`."""
+    """A form, in place of a JSON body. Write secrets as `${env:NAME}` or `${file:NAME}`."""
     token: Annotated[str, StringConstraints(min_length=1, max_length=256), AfterValidator(_path_into_json)] = (
         "access_token"  # noqa: S105 - a field's name
     )
-    """Where the token stands in the JSON answer: names with dots between (`data.token`), numbers for places in lists.
-    The default is OAuth's name for it (RFC 6749, section 5.1)."""
+    """Path of the token in the JSON answer. Names are joined with dots, such as `data.token`; a number is a position in
+    a list. The default is OAuth's name for the token (RFC 6749, section 5.1)."""
 
 
 class Request(StrictModel):
-    """The user request whose resilience is tested. Analysis and load send exactly this, for real."""
+    """The user request whose resilience is tested.
+
+    The analysis and the load test send exactly this request, for real.
+    """
 
     method: Method = Method.GET
     url: HttpUrl
-    """Absolute. A query that it has comes before `query`."""
+    """Absolute URL. Its own query, if any, comes before `query`."""
     headers: dict[str, ScalarText] = {}
-    """Sent as they are; secrets as `${env:NAME}` or `${file:NAME}`. `baggage` is ours."""
+    """Headers, sent as they are. Write secrets as `${env:NAME}` or `${file:NAME}`. Holdfast itself sets `baggage`."""
     query: dict[str, FieldValue] = {}
-    """Fields that are appended to the URL, percent-encoded, in this order."""
+    """Fields that are appended to the URL, percent-encoded and in this order."""
     json_body: Any = Field(default=None, alias="json")
-    """A JSON body, sent as application/json unless a header says otherwise."""
+    """A JSON body, sent as application/json unless a header sets another type."""
     form: dict[str, FieldValue] | None = None
     """A form, sent as application/x-www-form-urlencoded."""
     raw: str | None = None
-    """A body as it is, in UTF-8, sent as text/plain unless a header says otherwise."""
+    """A body sent as it is, in UTF-8. Its type is text/plain unless a header sets another one."""
     timeout: PositiveDuration = timedelta(seconds=10)
     """Total time for one request, from connecting to the last byte of the answer."""
     connect_timeout: PositiveDuration | None = None
-    """Time for connecting alone. Default: `timeout` is the only limit."""
+    """Time limit for connecting alone. Default: `timeout` is the only limit."""
     read_timeout: PositiveDuration | None = None
-    """The longest silence while an answer is waited for and read. Default: `timeout` is the only limit."""
+    """Longest silence while waiting for an answer and reading it. Default: `timeout` is the only limit."""
     login: Login | None = None
-    """Where the bearer token of the request comes from; it is sent as its Authorization header."""
+    """Login that yields the bearer token of the request. The token is sent in the Authorization header."""
     repeatable: bool = False
-    """A promise that sending it many times does no harm; needed for every method but GET and HEAD."""
+    """A promise that sending the request many times does no harm. Required for every method except GET and HEAD."""
 
     @property
     def body_fields(self) -> dict[str, Any]:
-        """What of `json`, `form` and `raw` is given: at most one, which `logic/request_rules.py` sees to."""
+        """The given ones of `json`, `form` and `raw`.
+
+        There is at most one: `domain/plans/validation/request_rules.py` makes sure of that.
+        """
         given = {"json": self.json_body, "form": self.form, "raw": self.raw}
         return {name: value for name, value in given.items() if value is not None}

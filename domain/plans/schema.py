@@ -1,6 +1,7 @@
-"""The plan as JSON Schema, made of the model, so that editors complete and check what the validator accepts.
+"""The plan as JSON Schema, generated from the model.
 
-The committed copy is `docs/plan.schema.json`; a test keeps it current.
+Editors therefore complete and check what the validator accepts. The committed copy is `docs/plan.schema.json`; a test
+keeps it current.
 """
 
 from __future__ import annotations
@@ -17,11 +18,14 @@ from domain.units import DURATION_PATTERN, PERCENT_PATTERN, format_duration, for
 _ISO = TypeAdapter(timedelta)
 
 SCHEMA_ID = "https://holdfast.invalid/plan.schema.json"
-"""Names the schema; nothing is fetched from there."""
+"""The name of the schema. Nothing is fetched from this address."""
 
 
 def plan_schema() -> dict[str, Any]:
-    """The schema. What holds between fields (names that must exist, hosts that must be allowed) is not in it."""
+    """Return the schema of a plan.
+
+    It does not contain rules between fields, such as names that must exist and hosts that must be allowed.
+    """
     schema = Plan.model_json_schema(by_alias=True, mode="validation")
     _add_originals(schema)
     _tidy(schema)
@@ -29,7 +33,7 @@ def plan_schema() -> dict[str, Any]:
 
 
 def _add_originals(schema: dict[str, Any]) -> None:
-    """The originals' names, so that an editor does not mark what the validator takes."""
+    """Add the original names, so that editors do not mark valid fields."""
     for theirs, original in ORIGINALS.items():
         section = schema["$defs"][original.section.capitalize()]["properties"]
         unit = ", in whole seconds" if original.seconds else ""
@@ -42,7 +46,10 @@ def _add_originals(schema: dict[str, Any]) -> None:
 
 
 def _tidy(value: Any) -> None:
-    """Write what editors show as people write it: defaults with their units, descriptions that are not wrapped."""
+    """Rewrite defaults and descriptions the way people write them.
+
+    Defaults get their units, and descriptions are no longer wrapped.
+    """
     if isinstance(value, dict):
         if isinstance(value.get("description"), str):
             value["description"] = " ".join(value["description"].split())

@@ -1,4 +1,4 @@
-"""When a run must end early, as a plan names it, and what has tripped."""
+"""Conditions that end a run early, and what tripped."""
 
 from __future__ import annotations
 
@@ -13,53 +13,61 @@ from domain.units import PositiveDuration, Share
 
 
 class BaselineStop(Limits):
-    """The baseline is worse than this: the load test ends after it, the cases would say nothing."""
+    """Limits for the baseline: if exceeded, the load test stops there.
+
+    With a worse baseline, the other cases would show nothing.
+    """
 
 
 class RequestStop(StrictModel):
-    """The plan's request, as users send it, asked again and again from before the first fault until all is off.
+    """The plan's request, sent again and again as users send it.
 
-    It meets the real faults too, which is what it is for: they are what users meet.
+    It is sent from before the first fault until everything is off. It meets the real faults too, and that is its
+    purpose: users meet them as well.
     """
 
     error_rate: Share | None = None
-    """The run ends when more of them fail. Without it nothing is sent."""
+    """Share of these requests that may fail. The run ends if more fail. Without it, nothing is sent."""
     over: int = Field(default=10, ge=1, le=1000)
-    """Of the last so many."""
+    """Number of most recent requests over which `error_rate` is computed."""
     every: PositiveDuration = timedelta(seconds=5)
-    """Between two of them."""
+    """Pause between two requests."""
 
 
 class HealthStop(StrictModel):
-    """An address that answers 2xx for as long as all is well."""
+    """An address that answers 2xx as long as all is well."""
 
     url: HttpUrl | None = None
-    """Asked with GET, without any header of the plan. Its host must be allowed like all others."""
+    """Address to ask with GET, without any header of the plan. Its host must be allowed, like any other."""
     failures: int = Field(default=3, ge=1, le=100)
-    """The run ends after so many in a row."""
+    """Failures in a row after which the run ends."""
     within: PositiveDuration = timedelta(seconds=2)
-    """Time that an answer may take; a later one counts as failed."""
+    """Time limit for an answer. A later one counts as failed."""
     every: PositiveDuration = timedelta(seconds=5)
-    """Between two of them."""
+    """Pause between two requests."""
 
 
 class Stop(StrictModel):
-    """When the run ends early: everything is closed first, then it ends with the measured value as its reason."""
+    """Conditions that end the run early.
+
+    Everything is closed first. Then the run ends with the measured value as its reason.
+    """
 
     deadline: PositiveDuration | None = None
-    """For the whole run, from its start, with waiting for the namespace; closing comes on top. Default: none."""
+    """Time limit for the whole run, from its start. It includes waiting for the namespace; closing comes on top.
+    Default: none."""
     baseline: BaselineStop = BaselineStop()
     request: RequestStop = RequestStop()
     health: HealthStop = HealthStop()
 
     @property
     def watches(self) -> bool:
-        """Whether anything is asked again and again."""
+        """Whether any condition is checked again and again."""
         return self.request.error_rate is not None or self.health.url is not None
 
 
 class Tripped(Contract):
-    """A condition that has come true."""
+    """A stop condition that was met."""
 
     reason: str
-    """With the condition's place in the plan and the measured value."""
+    """The condition's place in the plan, and the measured value."""

@@ -1,8 +1,9 @@
-"""Whether a Deployment is rolled out and calm, from what one look at the cluster found (`kubernetes`).
+"""Rollout of a Deployment: whether it is complete and calm (`kubernetes`).
 
-No single count tells it. Counts lag behind the generation, the generation knows nothing of pods that went away, pods
-alone know nothing of a rollout that is stuck, and a container that crashes every second is ready in between. So all of
-them must agree, and the same pods must stay, without a restart, for as long as the plan's `hold`.
+It is judged by repeated looks at the cluster. No single count is enough: counts lag behind the generation, the
+generation does not show that pods disappeared, pods alone do not show that a rollout is stuck, and a container that
+crashes every second is ready in between. All of them must agree, and the same pods must stay, without a restart, for as
+long as the plan's `hold`.
 """
 
 from __future__ import annotations
@@ -15,36 +16,39 @@ _PODS_TOLD = 3
 
 
 class PodFacts(Contract):
-    """One pod that the Deployment's selector finds."""
+    """A pod that the Deployment's selector finds."""
 
     name: str
     uid: str
     owner: str = ""
-    """Uid of the object that controls it; empty for a pod that somebody made by hand."""
+    """Uid of the object that controls it. Empty for a pod created by hand."""
     terminating: bool = False
-    """Asked to go. It stays listed, and ready, until its containers have ended."""
+    """Whether it is being deleted. It stays listed, and ready, until its containers have ended."""
     finished: bool = False
-    """Phase Failed or Succeeded: evicted pods stay listed for ever."""
+    """Whether its phase is Failed or Succeeded. Evicted pods stay listed for ever."""
     ready: bool = False
-    """Its condition Ready. The containers' own flags are stale on a dead node."""
+    """Its Ready condition. The flags of the containers are stale on a dead node."""
     ready_since: str = ""
-    """When that condition last changed, as the cluster writes it: tells a flap that no look has seen."""
+    """When its Ready condition last changed, as the cluster writes it. Reveals a flap between two looks."""
     restarts: int = 0
-    """Of all its containers together."""
+    """Restarts of all its containers together."""
     waiting: str = ""
-    """Why it is not ready, in the cluster's word, for example CrashLoopBackOff."""
+    """Why it is not ready, in the cluster's terms, for example CrashLoopBackOff."""
 
 
 class RolloutFacts(Contract):
-    """One look: the Deployment, and what was listed after it. Counts that the cluster leaves out are 0."""
+    """One look at the cluster: a Deployment, then its ReplicaSets and pods.
+
+    Counts that the cluster omits are 0.
+    """
 
     uid: str
-    """A Deployment that was deleted and made again has another one, and counts its generations anew."""
+    """Uid of the Deployment. After it was deleted and created again, uid and generation count are new."""
     generation: int
     observed_generation: int = 0
-    """What the counts speak of."""
+    """Generation that the counts refer to."""
     wanted: int
-    """Replicas in its spec."""
+    """Replicas in the spec."""
     replicas: int = 0
     updated: int = 0
     ready: int = 0
@@ -53,14 +57,14 @@ class RolloutFacts(Contract):
     paused: bool = False
     deleting: bool = False
     trouble: str = ""
-    """The cluster's word for a rollout that does not get on, for example ProgressDeadlineExceeded."""
+    """Why the rollout is stuck, in the cluster's terms, for example ProgressDeadlineExceeded."""
     replica_sets: list[str] = []
-    """Uids of the ReplicaSets that this very Deployment controls."""
+    """Uids of the ReplicaSets that this Deployment controls."""
     pods: list[PodFacts] = []
 
     @property
     def live(self) -> list[PodFacts]:
-        """The pods that count: its own, neither leaving nor ended."""
+        """Pods that count: the Deployment's own, neither terminating nor finished."""
         return [pod for pod in self.pods if pod.owner in self.replica_sets and not (pod.terminating or pod.finished)]
 
 
@@ -68,15 +72,15 @@ Fingerprint = tuple[str, int, tuple[tuple[str, int, str], ...]]
 
 
 class Calm(Contract):
-    """Since when every look has found the same, and all of it ready."""
+    """A period in which every look found the same, all ready."""
 
     since: float
-    """Seconds on the looker's clock, when the first such look had ended: nothing is known of the time before."""
+    """When the first such look ended, in seconds of the observer's clock. Nothing is known about the time before."""
     same: Fingerprint
 
 
 def not_rolled_out(facts: RolloutFacts) -> str:
-    """Why the Deployment is not rolled out, for people; empty when it is."""
+    """Explain why the Deployment is not rolled out. Empty if it is."""
     reasons = list(_reasons(facts))
     if not reasons:
         return ""
@@ -105,7 +109,10 @@ def _reasons(facts: RolloutFacts) -> Iterator[str]:
 
 
 def calm_after(before: Calm | None, facts: RolloutFacts, *, ended: float) -> Calm | None:
-    """The calm after a look that ended at `ended`: goes on, begins anew because something changed, or is none."""
+    """Return the calm after a look that ended at `ended`.
+
+    The calm before continues, or starts anew because something changed. None if the Deployment is not rolled out.
+    """
     if not_rolled_out(facts):
         return None
     pods = sorted((pod.uid, pod.restarts, pod.ready_since) for pod in facts.live)
@@ -114,5 +121,8 @@ def calm_after(before: Calm | None, facts: RolloutFacts, *, ended: float) -> Cal
 
 
 def held_for(calm: Calm, *, began: float) -> float:
-    """Seconds that a calm is known to have lasted, when its last look began at `began`: never more than the truth."""
+    """Return for how many seconds a calm has certainly lasted.
+
+    Counted until `began`, when its last look began: the result is never more than the truth.
+    """
     return max(0.0, began - calm.since)

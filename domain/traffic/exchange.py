@@ -1,4 +1,4 @@
-"""HTTP as it was seen: recorded requests, replayed answers, and the rules made of them."""
+"""HTTP as observed: recorded requests, replayed answers, and rules made from them."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from domain.base import Contract
 from domain.measuring.comparison import Comparison, Control
 
 Headers = dict[str, str]
-"""Header names as received, one value each (several are joined with a comma)."""
+"""Header names as received, one value each. Several values are joined with a comma."""
 
 
 class RecordedExchange(Contract):
-    """One request that a service received during analysis, and its healthy answer."""
+    """A request that a service received during analysis, with its healthy answer."""
 
     service: str
     position: int
     """Order within the service: by method, then URL."""
     method: str
     url: str
-    """As recorded; host and port are the proxy's view."""
+    """URL as recorded. Host and port are as the proxy sees them."""
     path: str
-    """Raw, percent-encoded, without query: exactly what is on the wire (`peer-contract` property 15)."""
+    """Raw path, percent-encoded, without query. Exactly as on the wire (`peer-contract` property 15)."""
     request_headers: Headers = {}
     request_body: str = ""
     response_status: int
@@ -28,20 +28,20 @@ class RecordedExchange(Contract):
 
 
 class ReplayedAnswer(Contract):
-    """What the proxy says happened when it replayed one recorded request (`peer-contract` section 3.2)."""
+    """The proxy's report on replaying one recorded request (`peer-contract` section 3.2)."""
 
     url: str
     method: str
     status: int | None
-    """0 for any 4xx, 5xx or connection error; the truth is then in `error_message`. None when the proxy does not say,
-    and so says nothing about how the service answered."""
+    """HTTP status, as reported by the proxy. 0 for any 4xx, 5xx or connection error; what really happened is then in
+    `error_message`. None if the proxy reports none: then it is unknown how the service answered."""
     headers: dict[str, list[str]] = {}
     body: str = ""
     error_message: str = ""
 
 
 class CapturedAnswer(Contract):
-    """The failure of one request of a service, ready to become a rule."""
+    """Failure of one request of a service, ready to become a rule."""
 
     service: str
     position: int
@@ -53,14 +53,14 @@ class CapturedAnswer(Contract):
     headers: Headers = {}
     body: str = ""
     substituted: bool = False
-    """No HTTP answer was seen: `status` is the plan's substitute."""
+    """Whether no HTTP answer was seen, and `status` is the plan's substitute."""
     no_effect: bool = False
-    """Equal to the healthy answer."""
+    """Whether it equals the healthy answer."""
     error_message: str = ""
 
 
 class Rule(Contract):
-    """One interception rule: exactly one baggage token (`peer-contract` section 3.3)."""
+    """An interception rule, selected by exactly one baggage token (`peer-contract` section 3.3)."""
 
     service: str
     method: str
@@ -72,25 +72,25 @@ class Rule(Contract):
 
 
 class Measurement(Contract):
-    """What one case measured, by both definitions."""
+    """Measurements of a case, by the peers' definition and by ours."""
 
     p50_ms: int
     p95_ms: int
     p99_ms: int
-    """The peers' definition: nearest rank over all requests, errors included, floor of milliseconds."""
+    """Percentiles by the peers' definition. Nearest rank over all requests, errors included, floor of milliseconds."""
     error_rate: float
-    """The peers' definition: percent of requests, two decimals, half up."""
+    """Error rate by the peers' definition. Percent of requests, two decimals, half up."""
     success_p50_us: int | None
     success_p95_us: int | None
     success_p99_us: int | None
-    """Successful requests only, microseconds; None without a success."""
+    """Percentiles of successful requests only, in microseconds. None without a success."""
     success_max_us: int | None = None
     requests: int
-    """Requests really sent."""
+    """Requests actually sent."""
     successes: int
     errors: int
     errors_by_kind: dict[str, int] = {}
-    """`status 503`, `timeout`, `connect`, ...: how many of each."""
+    """Number of errors by kind: `status 503`, `timeout`, `connect`, ..."""
     duration_us: int = 0
     """Wall time of the case."""
     response_code: int | None = None
@@ -98,15 +98,15 @@ class Measurement(Contract):
     response_body: str = ""
     """Body of the last answer, redacted and cut to 4 KiB."""
     late_starts: int = 0
-    """Open model: requests that began after their planned time, because the generator was late."""
+    """Open model: requests that the load generator began too late (`domain.measuring.lateness`)."""
     planned: int | None = None
-    """Requests at most; those not sent were saved. None in rows from before it was stored."""
+    """Most requests that the case might send; those not sent were saved. None in rows from before this was stored."""
     seed: int | None = None
-    """Decides the order of the blocks of the case's group, and when requests of an open model begin."""
+    """Seed for the order of blocks in the case's group. In an open model, also for the times of requests."""
     control: Control | None = None
-    """The baseline beside the case, where the plan compares with it."""
+    """The baseline measured beside the case. None if the plan does not compare with it."""
     comparison: Comparison | None = None
-    """What that says, by `slo.regression`."""
+    """Comparison of the case with its control, by `slo.regression`."""
 
 
 class RequestSample(Contract):
@@ -114,10 +114,10 @@ class RequestSample(Contract):
 
     latency_us: int
     status: int | None
-    """None when there was no HTTP answer."""
+    """HTTP status. None if there was no HTTP answer."""
     error_kind: str = ""
     """Empty for a success."""
     offset_us: int = 0
-    """Planned start, since the case began. In the closed model: the actual one."""
+    """Planned start, since the case began. Closed model: actual start."""
     late_us: int = 0
-    """Open model: actual minus planned start. Latency counts from the planned one."""
+    """Open model: actual minus planned start. Latency counts from the planned start."""

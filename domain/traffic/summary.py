@@ -1,4 +1,7 @@
-"""Analysis: what the traffic proxy recorded, in summary. Requests and bodies are in the store."""
+"""Summary of an analysis: what the traffic proxy recorded.
+
+Requests and bodies are in the store.
+"""
 
 from __future__ import annotations
 
@@ -7,44 +10,45 @@ from domain.executions.windows import ServiceStability
 
 
 class AnalysisStarted(Contract):
-    """The proxy has accepted an analysis."""
+    """An analysis that the proxy has accepted."""
 
     task_id: str
 
 
 class AnalysisOrder(Contract):
-    """Asks to follow an analysis to its end."""
+    """Order to follow an analysis to its end."""
 
     execution_id: int
     task_id: str
 
 
 class RecordingsOrder(Contract):
-    """Asks to switch off every recording of an execution."""
+    """Order to switch off every recording of an execution."""
 
     execution_id: int
     analysis_over: bool = False
-    """Whether its analysis was seen to complete, so that it switches nothing on any more."""
+    """Whether no further recording can be switched on. The analysis was seen to complete or, for recordings of calls,
+    their start was."""
 
 
 class RecordedService(Contract):
-    """What was recorded of one service."""
+    """Recorded traffic of one service."""
 
     service: str
     patterns: int
-    """Distinct (method, url) pairs recorded; 0 when the analysis has nothing of it."""
+    """Distinct (method, url) pairs recorded. 0 if the analysis has nothing about the service."""
     baggage_forwarded: bool
-    """Whether the marker in the analysis request's baggage reached it."""
+    """Whether every recorded request carried the marker in the analysis request's baggage."""
 
 
 class RecordedServices(Contract):
-    """What was recorded of every service under test."""
+    """Recorded traffic of every service under test."""
 
     services: list[RecordedService] = []
 
 
 class AnalysisReport(Contract):
-    """The result of a recording window."""
+    """Result of a recording window."""
 
     task_id: str
     services: list[RecordedService]

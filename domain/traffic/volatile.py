@@ -1,4 +1,7 @@
-"""What differs between two requests or answers that mean the same: ids, trace ids and times, by their shape."""
+"""Ids, trace ids and times in a text, recognised by their shape.
+
+They differ between two requests or answers that mean the same.
+"""
 
 from __future__ import annotations
 
@@ -14,16 +17,17 @@ _VOLATILE = (
 
 
 def masked(text: str) -> str:
-    """A text in which a word stands for each id and time."""
+    """Replace each id and time in a text by a placeholder."""
     for pattern, word in _VOLATILE:
         text = pattern.sub(word, text)
     return text
 
 
 def volatile_parts(text: str) -> set[str]:
-    """The ids and times in a text."""
+    """Return the ids and times in a text."""
     found: set[str] = set()
     for pattern, word in _VOLATILE:
         found.update(match[0] for match in pattern.finditer(text))
+        # Mask these matches, so that a later pattern does not find parts of them again.
         text = pattern.sub(word, text)
     return found

@@ -1,4 +1,7 @@
-"""Rules for whom the services of a plan call: names that exist, and, for faults at once, an answer from everyone."""
+"""Rules for `calls`, the services that each service calls.
+
+The names must exist. If several faults may be active at once, every service needs `calls`.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,10 @@ Raw = dict[Any, Any]
 
 
 def call_rules(services: list[Any], addresses: Raw, at_once: object) -> Iterator[Problem]:
-    """What is wrong with `calls`. `addresses`: `system.services`; `at_once`: `safety.max_active_faults` as written."""
+    """Report what is wrong with `calls`.
+
+    `addresses` is `system.services`, and `at_once` is `safety.max_active_faults` as written.
+    """
     names = [one["name"] for one in services if isinstance(one, dict) and isinstance(one.get("name"), str)]
     nearest, known = Nearest(names), set(names)
     needed = isinstance(at_once, int) and at_once > 1
@@ -21,7 +27,7 @@ def call_rules(services: list[Any], addresses: Raw, at_once: object) -> Iterator
             continue
         path, calls = f"services[{position}]", service.get("calls")
         if needed and calls is None:
-            # Nothing else tells: what was recorded at a service does not say who asked.
+            # There is no other source: a recording at a service does not show its caller.
             yield Problem(
                 path=path,
                 message=f"whom it calls is not said, which safety.max_active_faults: {shown(at_once)} needs",
@@ -39,7 +45,7 @@ def call_rules(services: list[Any], addresses: Raw, at_once: object) -> Iterator
 
 
 def _named(calls: object) -> Iterator[tuple[int, str, int | None]]:
-    """The names in a list, their places in it, and where each was before."""
+    """Yield each name's place, the name, and where it came first."""
     first: dict[str, int] = {}
     for place, name in enumerate(calls if isinstance(calls, list) else []):
         if isinstance(name, str):

@@ -1,4 +1,4 @@
-"""Combinations of fields, each fine by itself, that cannot work together."""
+"""Combinations of fields that work alone but not together."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ALL = 100.0
 
 
 def combination_rules(document: Raw) -> Iterator[Problem]:
-    """Every combination that cannot work."""
+    """Report every combination that cannot work."""
     request, slo, timeouts, steady = (
         _mapping(document.get(one)) for one in ("request", "slo", "timeouts", "steady_state")
     )
@@ -32,7 +32,10 @@ def combination_rules(document: Raw) -> Iterator[Problem]:
 
 
 def _never_exceeded(slo: Raw, longest: timedelta | None) -> Iterator[Problem]:
-    """No successful request takes longer than its timeout."""
+    """Report limits above the request's timeout.
+
+    No successful request takes longer than its timeout.
+    """
     for name in _PERCENTILES:
         limit = _duration(slo.get(name))
         if limit is not None and longest and limit > longest:
@@ -44,7 +47,10 @@ def _never_exceeded(slo: Raw, longest: timedelta | None) -> Iterator[Problem]:
 
 
 def _never_reached(request: Raw, longest: timedelta | None) -> Iterator[Problem]:
-    """The total ends a request before a limit of a part of it does."""
+    """Report partial timeouts that are longer than `request.timeout`.
+
+    The whole request has ended before they are reached.
+    """
     for name in ("connect_timeout", "read_timeout"):
         limit = _duration(request.get(name))
         if limit is not None and longest and limit > longest:

@@ -1,7 +1,7 @@
-"""What a full experiment may say: an allow-list, so that it reaches the plan's own service and nothing else.
+"""Allow-list that limits full experiments to the plan's own service.
 
 The fault service passes every matcher on as it is, and the operator obeys each one that it knows: `kubeconfig` leads to
-another cluster, `labels: ["="]` selects every pod. A list of what is forbidden would miss the next of them.
+another cluster, `labels: ["="]` selects every pod. A list of forbidden matchers would miss the next such matcher.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from domain.errors import Problem
 from domain.plans.validation.wording import inner_path, shown, suggestion
 
 AIMING = ("namespace", "names", "labels", "container-names", "container-ids", "container-index")
-"""Matchers that say where. Each has a rule of its own here or in `fault_rules`."""
+"""Matchers that select targets. Each has a rule of its own, here or in `fault_rules`."""
 
 PARAMETERS = (
     # How many of the selected pods, and for how long at most.
@@ -33,10 +33,11 @@ PARAMETERS = (
     "classname", "methodname", "exception", "exception-message", "effect-count", "effect-percent", "after", "value",
     "thread-count", "area", "pid", "port",
 )  # fmt: skip
-"""Matchers that say how. None of them selects a pod beyond those that `AIMING` selects, or leads out of the cluster."""
+"""Matchers that set how a fault acts. None of them selects a pod beyond those that `AIMING` selects, and none leads out
+of the cluster."""
 
 _POD_OF = r"{service}(-\d{{1,5}}|-[a-z0-9]{{5,10}}-[a-z0-9]{{5}})?"
-"""Names of a service's pods: of a StatefulSet, of a Deployment, or bare. `cart-db-0` is none of `cart`."""
+"""Names of a service's pods: of a StatefulSet, of a Deployment, or bare. `cart-db-0` is not a pod of `cart`."""
 IDENTIFYING = (
     "app",
     "app.kubernetes.io/name",
@@ -46,13 +47,16 @@ IDENTIFYING = (
     "service",
     "name",
 )
-"""Labels that name a service by convention. Another one, such as `team`, may be shared by many."""
+"""Labels that name a service by convention. Another label, such as `team`, may be shared by many services."""
 _LABEL = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_./]*[A-Za-z0-9])?=[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?")
 _COUNT = re.compile(r"[1-9][0-9]{0,5}")
 
 
 def experiment_rules(path: str, matchers: dict[Any, Any], service: object) -> Iterator[Problem]:
-    """Every matcher that is unknown, or selects what is not this service's; the path is that of the matchers."""
+    """Report matchers that are unknown or select other services' pods.
+
+    `path` is the path of the matchers.
+    """
     for name, values in matchers.items():
         if not isinstance(name, str) or not isinstance(values, list):
             continue
@@ -79,7 +83,7 @@ def _value(path: str, name: str, value: str, service: str) -> Iterator[Problem]:
 
 
 def _selects_only(selector: str, service: str) -> bool:
-    # The operator takes several list entries as alternatives, and what a comma joins within one all together.
+    # The operator treats list entries as alternatives; within an entry, all pairs joined by commas must match.
     pairs = [pair.strip() for pair in selector.split(",")]
     named = {f"{label}={service}" for label in IDENTIFYING}
     return all(_LABEL.fullmatch(pair) for pair in pairs) and not named.isdisjoint(pairs)

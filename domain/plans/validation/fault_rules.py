@@ -1,4 +1,7 @@
-"""What the fault service and its operator refuse or misread, told before anything is switched on."""
+"""Rules against faults that the peer refuses or misreads.
+
+The peer is the fault service with its operator. Problems are reported before anything is switched on.
+"""
 
 from __future__ import annotations
 
@@ -12,16 +15,20 @@ from domain.plans.validation.experiment_rules import experiment_rules
 from domain.plans.validation.wording import inner_path, shown, suggestion
 
 SCOPES = ("pod", "container")
-"""What is a namespace's own. The operator's other scopes (node, cluster) reach beyond it."""
+"""Scopes that stay inside a namespace. The operator's other scopes (node, cluster) reach beyond it."""
 
 _UNWRITABLE = re.compile(r"[\"\\\x00-\x1f\x7f\x85\u2028\u2029]")
-"""The peer puts values into double quotes, unescaped (`peer-contract` section 2.2)."""
+"""Characters that a value must not contain. The peer writes values into double quotes, unescaped (`peer-contract`
+section 2.2)."""
 
 Raw = dict[Any, Any]
 
 
 def fault_rules(path: str, fault: object, namespace: object, service: object) -> Iterator[Problem]:
-    """Every broken rule of one service's fault; the path is that of the fault."""
+    """Report every broken rule of one service's fault.
+
+    `path` is the path of the fault.
+    """
     experiment = fault.get("experiment") if isinstance(fault, dict) else None
     matchers = experiment.get("matchers") if isinstance(experiment, dict) else None
     if not isinstance(experiment, dict):

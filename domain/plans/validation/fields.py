@@ -1,4 +1,7 @@
-"""What the model knows about a place of a document: its fields, the value there, and what it is for."""
+"""What the model knows about a place in a document.
+
+That is its fields, the value there, and what it is for.
+"""
 
 from __future__ import annotations
 
@@ -12,19 +15,22 @@ from domain.plans.plan import Plan
 
 _STEP = re.compile(r"[^.\[\]']+")
 _REFERENCE = " (`"
-"""What follows names a document of ours."""
+"""Start of a reference to one of our documents."""
 _LOOK = "examples/shop.yaml has an example"
 
 
 def models_in(annotation: Any) -> list[type[BaseModel]]:
-    """The models that an annotation mentions."""
+    """Return the models that an annotation mentions."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     return [found for one in get_args(annotation) for found in models_in(one)]
 
 
 def models_at(model: type[BaseModel], parts: Sequence[int | str]) -> list[type[BaseModel]]:
-    """The models that a part of the document may be: one, or the forms of a fault."""
+    """Return the models that a part of the document may have.
+
+    Usually this is a single model; for a fault, the model of each form.
+    """
     current = [model]
     for part in parts:
         if not isinstance(part, int):
@@ -36,7 +42,10 @@ def models_at(model: type[BaseModel], parts: Sequence[int | str]) -> list[type[B
 
 
 def field_names(model: type[BaseModel], parts: Sequence[int | str], raw: object) -> list[str]:
-    """The names of the fields of a part of the document; of a fault, those of the form that it has."""
+    """Return the names of the fields of a part of the document.
+
+    For a fault, these are the fields of the form that it has.
+    """
     here = models_at(model, parts)
     if len(here) > 1:
         value = value_at(raw, parts)
@@ -45,7 +54,7 @@ def field_names(model: type[BaseModel], parts: Sequence[int | str], raw: object)
 
 
 def value_at(raw: object, parts: Sequence[int | str]) -> object:
-    """The value at a place; None where there is none."""
+    """Return the value at a place; None if there is none."""
     value: Any = raw
     for part in parts:
         try:
@@ -56,7 +65,10 @@ def value_at(raw: object, parts: Sequence[int | str]) -> object:
 
 
 def purpose(path: str, model: type[BaseModel] = Plan) -> str:
-    """What the field at a path is for, in the model's own words: a hint where there is no better one."""
+    """Describe what the field at a path is for.
+
+    The words are the model's own. They serve as a hint where there is no better one.
+    """
     current, said = [model], ""
     for step in _STEP.findall(path):
         if step.isdecimal():

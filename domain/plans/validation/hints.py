@@ -1,4 +1,4 @@
-"""What to do about a mistake of shape: hints by the place in a plan where it was made."""
+"""Hints for mistakes of shape, by place in the plan."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ _EXAMPLES = {
     "safety": "write {fault_ttl: 10m}",
     "timeouts": "write {replay: 2m}",
 }
-"""What stands at a place, for values of another kind."""
+"""What to write at a place that holds a value of the wrong kind."""
 
 ALSO_CALLED = {
     "request": {
@@ -93,7 +93,7 @@ ALSO_CALLED = {
         "abort": "error",
     },
 }
-"""What other tools call our fields and faults, by place."""
+"""Names that other tools use for our fields and faults, by place."""
 
 _ADDRESS = re.compile(r"system\.services\.[^.\[]+$")
 _POSITION = re.compile(r"\[\d+\]")
@@ -107,12 +107,15 @@ PATTERNS = {
 
 
 def place(path: str) -> str:
-    """A path without positions: `services[].fault`."""
+    """Return a path without positions: `services[].fault`."""
     return "system.services[]" if _ADDRESS.match(path) else _POSITION.sub("[]", path)
 
 
 def another_kind(path: str, value: object, hint: str) -> str:
-    """For a value of the wrong kind, where `hint` is what there is for any place."""
+    """Return a hint for a value of the wrong kind.
+
+    `hint` is the general one, for places that have no better one.
+    """
     if (found := _EXAMPLES.get(place(path))) is not None:
         return found
     if hint == LIST and isinstance(value, (str, int)) and not may_be_secret(path):
@@ -121,23 +124,26 @@ def another_kind(path: str, value: object, hint: str) -> str:
 
 
 def no_value(path: str) -> str:
-    """For a field without a value: why it needs one, or that it needs none."""
+    """Return a hint for a field without a value.
+
+    It explains why the field needs one, or that the field can be left out.
+    """
     needed = MISSING.get(place(path))
     return f"give it a value: it {needed}" if needed and " " in needed else "give it a value, or leave the field out"
 
 
 def other_name(path: str, name: object) -> str | None:
-    """What a word of another tool is here."""
+    """Return our name for another tool's word, if there is one."""
     return ALSO_CALLED.get(place(path), {}).get(name) if isinstance(name, str) else None
 
 
 def not_matching(pattern: str, value: object) -> str:
-    """For text that does not look as it must."""
+    """Return a hint for text that does not match its pattern."""
     words = next((words for start, words in PATTERNS.items() if pattern.startswith(start)), f"must match {pattern}")
     label = re.sub(r"[^a-z0-9]+", "-", value.lower()).strip("-")[:63] if isinstance(value, str) else ""
     return f"{words}; for example {label}" if label and pattern.startswith("^[a-z0-9](") else words
 
 
 def not_one_of(value: object, allowed: Sequence[str]) -> str | None:
-    """For a number that was written as text."""
+    """Return a hint for a number that was written as text."""
     return f"write {value}, without quotes" if isinstance(value, str) and [value] == list(allowed) else None

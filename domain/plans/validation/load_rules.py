@@ -1,4 +1,7 @@
-"""What the sections `load` and `slo` say together: how much is sent, and whether that can be judged."""
+"""Rules for `load` and `slo` together.
+
+They check how much is sent, and whether it can be judged.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,8 @@ from domain.plans.slo import Percentile, Regression, RelativeLimits, Slo, SloOve
 from domain.units import format_duration, parse_duration, parse_percent, parse_rate
 
 LEAST_SUCCESSES = {Percentile.P50: 5, Percentile.P95: 59, Percentile.P99: 299}
-"""With fewer successes nothing can be said about a percentile, whatever the latencies are (`measuring` section 2)."""
+"""Minimum number of successes that allow a statement about a percentile. With fewer there is none, whatever the
+latencies are (`measuring` section 2)."""
 
 _LONGEST_LOAD = timedelta(days=3650)
 _HALF = 50.0
@@ -26,7 +30,7 @@ Raw = dict[Any, Any]
 
 
 def load_rules(document: Raw) -> Iterator[Problem]:
-    """Every broken rule of `load` and `slo`."""
+    """Report every broken rule of `load` and `slo`."""
     load, slo = _mapping(document.get("load")), document.get("slo")
     yield from _instead(load)
     yield from _too_long(load, document)
@@ -40,7 +44,7 @@ def load_rules(document: Raw) -> Iterator[Problem]:
 
 
 def _instead(load: Raw) -> Iterator[Problem]:
-    """Fields of which one stands instead of another."""
+    """Report fields that exclude each other, and `arrivals` without a rate."""
     if load.get("max_requests") is not None and load.get("requests") is not None:
         message = "cannot be given beside load.requests, which are sent in full"
         yield Problem(path="load.max_requests", message=message, hint="leave out one of the two")
@@ -53,7 +57,7 @@ def _instead(load: Raw) -> Iterator[Problem]:
 
 
 def _too_long(load: Raw, document: Raw) -> Iterator[Problem]:
-    """A load test that might take longer than anybody waits."""
+    """Report a load test that might take longer than anybody waits."""
     services = document.get("services")
     count = len(services) if isinstance(services, list) else 0
     timeout = _duration(_mapping(document.get("request")).get("timeout", Request.model_fields["timeout"].default))
@@ -75,7 +79,10 @@ def _too_long(load: Raw, document: Raw) -> Iterator[Problem]:
 
 
 def _shares(load: Raw) -> Iterator[Problem]:
-    """In the closed model every batch that is measured has at least one request in flight."""
+    """Report more batches at once than requests in flight.
+
+    In the closed model, every batch that is measured has at least one request in flight.
+    """
     at_once, concurrency = load.get("batches_at_once"), load.get("concurrency", Load().concurrency)
     known = isinstance(at_once, int) and isinstance(concurrency, int) and load.get("rate") is None
     if known and 1 <= concurrency < at_once:
@@ -87,7 +94,7 @@ def _shares(load: Raw) -> Iterator[Problem]:
 
 
 def _most_requests(load: Raw) -> tuple[str, object]:
-    """The field that says how many requests a case has at most, and what it says."""
+    """Return the name and value of the field that limits requests."""
     most = load.get("max_requests")
     return ("requests", load.get("requests", Load().requests)) if most is None else ("max_requests", most)
 
@@ -96,7 +103,7 @@ def _some_threshold(slo: Raw) -> Iterator[Problem]:
     relative = _mapping(slo.get("relative_to_baseline"))
     thresholds = [slo.get(name) for name in (*_LIMITS, "regression")]
     known = slo.keys() <= _fields(Slo) and relative.keys() <= RelativeLimits.model_fields.keys()
-    # An unknown field was meant as a threshold, and is told already.
+    # An unknown field was meant as a threshold, and is reported already.
     if known and all(one is None for one in [*thresholds, *relative.values()]):
         yield Problem(
             path="slo",
@@ -134,7 +141,7 @@ _PURPOSES = {
 
 
 def _too_few(load: Raw, slo: Raw) -> Iterator[Problem]:
-    """A comparison of which every answer would be `inconclusive`."""
+    """Report a comparison that could only be `inconclusive`."""
     regression, (place, requests) = slo.get("regression"), _most_requests(load)
     if not isinstance(regression, dict) or not isinstance(requests, int) or isinstance(requests, bool):
         return

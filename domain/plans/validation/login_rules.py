@@ -1,4 +1,4 @@
-"""Rules of the login: one way to be authorized, and no password in a plan."""
+"""Rules for the login: one authorization, and no password in a plan."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from domain.plans.validation.request_rules import REFERENCE, Raw, headers_and_bo
 from domain.plans.validation.wording import inner_path
 
 _PASSWORDS = ("password", "passwd", "pwd", "passphrase", "secret", "clientsecret", "apikey", "pin", "otp")
-"""Fields whose values are secrets, whoever calls them so; without hyphens, underscores and case."""
+"""Names of fields whose values are secrets in any system. Compared without hyphens, underscores and case."""
 
 
 def login_rules(request: Raw, redact: object) -> Iterator[Problem]:
-    """Every broken rule of `request.login`."""
+    """Report every broken rule of `request.login`."""
     login, headers = request.get("login"), request.get("headers")
     if not isinstance(login, dict):
         return
@@ -40,7 +40,10 @@ def login_rules(request: Raw, redact: object) -> Iterator[Problem]:
 
 
 def _literal(value: Any, path: str, secret: set[str]) -> Iterator[str]:
-    """Fields that are secrets by their name and whose values stand in the plan."""
+    """Yield the paths of secret fields whose values stand in the plan.
+
+    A field is secret by its name.
+    """
     if isinstance(value, dict):
         for name, one in value.items():
             where = inner_path(path, name) if isinstance(name, str) else path

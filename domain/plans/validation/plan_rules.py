@@ -1,6 +1,7 @@
-"""The rules that hold between fields of a plan.
+"""Rules between the fields of a plan.
 
-They work on the raw document, tolerant of broken parts, so that they are reported together with the problems of shape.
+They work on the raw document and tolerate broken parts. Broken rules can therefore be reported together with the
+problems of shape.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ TOLD_APART = 36
 
 _WORK_SLACK = timedelta(seconds=30)
 _LONGEST_HOST = 253
-"""Of a name in DNS (RFC 1035)."""
+"""Longest name in DNS, in characters (RFC 1035)."""
 
 Raw = dict[Any, Any]
 
@@ -47,7 +48,7 @@ def _list(value: Any) -> list[Any]:
 
 
 def broken_rules(document: Raw) -> Iterator[Problem]:
-    """Every broken rule of a plan document."""
+    """Report every broken rule of a plan document."""
     system, request, safety = (_mapping(document.get(name)) for name in ("system", "request", "safety"))
     yield from _namespace(system, safety)
     yield from _hosts(document, safety)
@@ -88,7 +89,7 @@ def _services(document: Raw, system: Raw) -> Iterator[Problem]:
 def _not_the_first(path: str, name: str, first: dict[str, int]) -> Iterator[Problem]:
     earlier = first.get(name[:TOLD_APART])
     if earlier is not None:
-        # Longer names may be different, and still be one at the fault service.
+        # Longer names may differ here and still be the same at the fault service.
         whole = len(name) <= TOLD_APART
         message = "is in the plan already" if whole else f"has its first {TOLD_APART} characters in common with others"
         hint = f"see services[{earlier}]" + ("; a service fails in one way per plan" if whole else "")
@@ -149,7 +150,7 @@ def _alone(text: str) -> str:
 
 
 def _host(url: str) -> str:
-    """Empty where the URL cannot be read: other rules say that."""
+    """Return the host; empty if unreadable, which another rule reports."""
     try:
         return (urlsplit(url).hostname or "").lower()
     except ValueError:
@@ -157,7 +158,7 @@ def _host(url: str) -> str:
 
 
 def _address(url: object) -> Address | None:
-    """None for what is no address: other rules say that."""
+    """Return the address; None if unreadable, which another rule reports."""
     if not isinstance(url, str) or "${" in url.partition("://")[2].partition("/")[0]:
         return None
     try:
@@ -174,7 +175,7 @@ def _environment(system: Raw) -> Iterator[Problem]:
 
 
 def _ttl(safety: Raw, timeouts: Raw) -> Iterator[Problem]:
-    """A fault must outlive the work that needs it."""
+    """Report a fault that would not outlive the work that needs it."""
     defaults = Timeouts()
     ttl = _duration(safety.get("fault_ttl", Safety().fault_ttl))
     running = _duration(timeouts.get("fault_running", defaults.fault_running))
@@ -191,7 +192,10 @@ def _ttl(safety: Raw, timeouts: Raw) -> Iterator[Problem]:
 
 
 def _hold(stability: Raw, timeouts: Raw) -> Iterator[Problem]:
-    """What must hold for longer than it is waited for is never seen to."""
+    """Report a hold that does not fit into the wait for stability.
+
+    Such a service would never be seen as stable.
+    """
     hold = _duration(stability.get("hold")) if stability.get("kind") == "kubernetes" else None
     longest = _duration(timeouts.get("stability", Timeouts().stability))
     if hold is not None and longest is not None and hold >= longest:
@@ -210,4 +214,4 @@ def _duration(value: object) -> timedelta | None:
 
 
 FIELD_ORDER = list(Plan.model_fields)
-"""Problems are told in the order in which a plan is written."""
+"""Order in which problems are reported: the order in which a plan is written."""

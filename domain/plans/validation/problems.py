@@ -1,4 +1,7 @@
-"""From what pydantic found to problems that people can act on: a path, plain words, and what to do."""
+"""Problems that people can act on, made from pydantic's findings.
+
+Each has a path, plain words, and what to do.
+"""
 
 from __future__ import annotations
 
@@ -29,17 +32,17 @@ from domain.plans.validation.typos import Misspelt
 from domain.plans.validation.wording import did_you_mean, kind_of, may_be_secret, near, path_of, shown, suggestion
 
 MOST_PROBLEMS = 200
-"""Nobody reads more, and a workflow has two seconds of thinking at a time."""
+"""Maximum number of problems reported. Nobody reads more, and a workflow may think for only two seconds at a time."""
 
 UNKNOWN = "unknown field"
 PLACEHOLDER = "REPLACE_ME"
-"""Stands in plans that `holdfast init` writes, where only the system's owner knows. No field takes it, so that
-`validate` tells every place."""
+"""Stands in for a value that only the system's owner knows, in plans written by `holdfast init`. No field accepts it,
+so `validate` reports every such place."""
 _SHORTEN = "make it shorter"
 _FEW = 10
 
 _KEY_MARK = "[key]"
-"""What pydantic appends when a key of a mapping is wrong."""
+"""What pydantic appends to the location if a key of a mapping is wrong."""
 
 _WANTED = {
     "string": ("must be text", "put it in quotes"),
@@ -59,7 +62,7 @@ _BOUNDS = {
 
 
 def problems_of(error: ValidationError, raw: object, model: type[BaseModel] = Plan) -> list[Problem]:
-    """Every problem of shape, in the order of the document's model."""
+    """Return every problem of shape, in the order of the document's model."""
     problems: dict[tuple[str, str], Problem] = {}
     for detail in error.errors(include_url=False)[:MOST_PROBLEMS]:
         problem = _problem(detail, raw, model)
@@ -68,7 +71,7 @@ def problems_of(error: ValidationError, raw: object, model: type[BaseModel] = Pl
 
 
 def misspelt_fields(error: ValidationError, raw: object, model: type[BaseModel] = Plan) -> list[Misspelt]:
-    """The fields that are not known, where it can be told which ones were meant."""
+    """Return the unknown fields for which the intended field is clear."""
     found = []
     for detail in error.errors(include_url=False)[:MOST_PROBLEMS]:
         if detail["type"] == "extra_forbidden":
@@ -83,7 +86,7 @@ def _problem(detail: ErrorDetails, raw: object, model: type[BaseModel]) -> Probl
     location, of_key = detail["loc"], False
     if location[-1:] == (_KEY_MARK,):
         inner = value_at(raw, location[:-1])
-        # A field may be called so itself.
+        # A field may itself be named `[key]`.
         of_key = not (isinstance(inner, dict) and _KEY_MARK in inner)
     parts = _without_form(location[:-1] if of_key else location)
     path, kind = path_of(parts), detail["type"]
@@ -92,7 +95,7 @@ def _problem(detail: ErrorDetails, raw: object, model: type[BaseModel]) -> Probl
     if kind == "extra_forbidden":
         hint = _unknown_hint(str(parts[-1]), model, parts[:-1], raw)
         return Problem(path=path, message=UNKNOWN, hint=hint)
-    # For a key of a mapping, the key itself is what is wrong.
+    # If a key of a mapping is wrong, show the key, not its value.
     value = parts[-1] if of_key else value_at(raw, parts)
     if value == PLACEHOLDER or kind == "value_error":
         return _unfit(path, detail, value)
@@ -145,12 +148,15 @@ def _plain_words(detail: ErrorDetails, path: str, value: object, what: str) -> P
 
 
 def _hint_for(hint: str, value: object) -> str:
-    """No quotes around what cannot be quoted."""
+    """Return the hint, without advice to quote what cannot be quoted."""
     return "" if hint == _WANTED["string"][1] and isinstance(value, (dict, list)) else hint
 
 
 def _without_form(location: Sequence[int | str]) -> list[int | str]:
-    """A location without what pydantic adds for the form of a fault, or of stability."""
+    """Return a location without the parts that pydantic adds.
+
+    It adds one for the form of a fault, and one for the form of stability.
+    """
     parts = list(location)
     if len(parts) > 3 and parts[0] == "services" and parts[2] == "fault":
         del parts[3]
@@ -160,7 +166,7 @@ def _without_form(location: Sequence[int | str]) -> list[int | str]:
 
 
 def _shape(parts: Sequence[int | str]) -> str:
-    """A path without positions: `services[].fault`."""
+    """Return a path without positions: `services[].fault`."""
     return path_of(["[]" if isinstance(part, int) else part for part in parts]).replace(".'[]'", "[]")
 
 
@@ -179,7 +185,7 @@ def _fault_hint(value: object) -> str:
 
 
 def _unknown_hint(name: str, model: type[BaseModel], parts: Sequence[int | str], raw: object) -> str:
-    """The nearest field of this part of the document, or the part where a field of this name belongs."""
+    """Suggest the nearest field, or the section where this field belongs."""
     if parts and parts[-1] == "fault" and name in FAULT_FIELDS:
         return "a fault has one form: delay, remove, error, or type with experiment"
     fields = field_names(model, parts, raw)

@@ -1,4 +1,7 @@
-"""Rules of the user request: what may be sent many times, which headers are legal, where secrets may stand."""
+"""Rules for the user request.
+
+They decide what may be sent many times, which headers are legal, and where secrets may stand.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from domain.plans.validation.text_rules import texts_in
 from domain.plans.validation.wording import inner_path, near, shown
 
 SECRET_HEADERS = ("authorization", "proxy-authorization", "cookie", "x-api-key")
-"""Headers whose values are secrets by definition; those that the plan's `redact` names are secrets too."""
+"""Headers whose values are secrets by definition. Headers that the plan's `redact` names are secrets, too."""
 
 OWN_HEADERS = {
     "baggage": "Holdfast sets it: it selects the failing services of a case",
@@ -24,9 +27,10 @@ HARMLESS = ("GET", "HEAD")
 FORM_TYPE = "application/x-www-form-urlencoded"
 
 REFERENCE = re.compile(r"\$\{(?:env:[A-Za-z_][A-Za-z0-9_]*|file:[A-Za-z0-9_][A-Za-z0-9._-]{0,252})\}")
-"""What stands for a secret: a variable of the worker, or a file in its folder of secrets."""
+"""Stands for a secret. It names a variable of the worker, or a file in its folder of secrets."""
 _MEANT = re.compile(r"\$\{\s*(?:env\b|file\s*[:.])|\$(?:env|file):", re.IGNORECASE)
-"""What looks as if it should have been a reference, in bodies that may use `${...}` for themselves."""
+"""Text that was probably meant as a reference. Bodies may use `${...}` for purposes of their own, so nothing else is
+reported there."""
 _FILE = re.compile(r"\$\{?\s*file\s*[:.]", re.IGNORECASE)
 _NO_REFERENCE = {
     False: "holds a reference that is not ${env:NAME}",
@@ -51,7 +55,7 @@ Raw = dict[Any, Any]
 
 
 def request_rules(request: Raw, redact: object) -> Iterator[Problem]:
-    """Every broken rule of `request`."""
+    """Report every broken rule of `request`."""
     method = request.get("method", "GET")
     if method in list(Method) and method not in HARMLESS and request.get("repeatable") is not True:
         yield Problem(
@@ -63,7 +67,7 @@ def request_rules(request: Raw, redact: object) -> Iterator[Problem]:
 
 
 def headers_and_body(request: Raw, redact: object, where: str) -> Iterator[Problem]:
-    """What holds of anything that is sent: the request, and its login."""
+    """Check the headers and body of a request or a login."""
     headers = request.get("headers")
     if isinstance(headers, dict):
         yield from _headers(headers, {*SECRET_HEADERS, *names_to_redact(redact)}, f"{where}.headers")
@@ -71,12 +75,12 @@ def headers_and_body(request: Raw, redact: object, where: str) -> Iterator[Probl
 
 
 def names_to_redact(redact: object) -> list[str]:
-    """The plan's `redact`, as far as it is what it should be."""
+    """Return the valid names in the plan's `redact`, in lower case."""
     return [one.lower() for one in redact if isinstance(one, str)] if isinstance(redact, list) else []
 
 
 def _body(request: Raw, where: str) -> Iterator[Problem]:
-    """One body at most, of a request that may have one, called what it is."""
+    """Report a second body, a body on HEAD, or a wrong type."""
     given = [name for name in ("json", "form", "raw") if request.get(name) is not None]
     for name in given[1:]:
         message = f"a request has one body, and this one has {given[0]} already"
@@ -124,7 +128,7 @@ def _header_value(path: str, value: str, *, secret: bool) -> Iterator[Problem]:
 
 
 def reference_rules(document: Raw) -> Iterator[Problem]:
-    """References to secrets: well-formed, and only where they are resolved."""
+    """Report secret references that are malformed, or not resolved where they stand."""
     for path, text in texts_in(document, ""):
         inside = path.startswith(tuple(f"request.{part}" for part in _INSIDE))
         rest = REFERENCE.sub("", text)
@@ -150,7 +154,7 @@ def _given(document: Raw, part: str) -> Any:
 
 
 def _in_names(value: Any, path: str) -> Iterator[tuple[str, str]]:
-    """References in the names of fields, with the place of each field."""
+    """Yield references in the names of fields, with each field's place."""
     if isinstance(value, dict):
         for name, one in value.items():
             where = inner_path(path, name)
@@ -163,7 +167,7 @@ def _in_names(value: Any, path: str) -> Iterator[tuple[str, str]]:
 
 
 def _how(text: str) -> str:
-    """The likely spelling, when the name can be told."""
+    """Return the likely spelling, if the name can be recognised."""
     if _FILE.search(text):
         return "write ${file:NAME}, with NAME a file in the worker's folder of secrets: letters, digits, . _ and -"
     found = re.search(r"\$\{?\s*(?:env\s*[:.]\s*)?([A-Za-z_][A-Za-z0-9_]*)\s*\}", text, re.IGNORECASE)

@@ -1,7 +1,7 @@
-"""Every text in a plan: how long it may be, and which characters it may hold.
+"""Rules for every text in a plan: its length and its characters.
 
-What a plan says ends in URLs, headers, paths, labels and file names, and in front of people. A text is bound by the
-narrowest rule unless its place is listed here, so that a new field is bound before anybody thinks of it.
+Texts of a plan end up in URLs, headers, paths, labels and file names, and people read them. The narrowest rule binds a
+text unless its place is listed here. A new field is therefore bound before anybody thinks of it.
 """
 
 from __future__ import annotations
@@ -16,32 +16,34 @@ from domain.errors import Problem
 from domain.plans.validation.wording import inner_path
 
 LONGEST_LABEL = 2_048
-"""Characters of a name, an address, or anything else on one line."""
+"""Maximum number of characters of a name, an address, or any other text on one line."""
 LONGEST_PROSE = 10_000
-"""Characters of what people read."""
+"""Maximum number of characters of a text for people."""
 LONGEST_HEADER = 8_192
-"""Characters of a header's value: longer ones are refused by nearly every server."""
+"""Maximum number of characters of a header's value. Nearly every server refuses longer ones."""
 LONGEST_QUERY = 16_384
-"""Characters of all fields of a query."""
+"""Maximum number of characters of all fields of a query together."""
 LONGEST_PARAMETER = 16_384
-"""Characters of a fault's parameter, which may be a script, and of a text that an answer must hold."""
+"""Maximum number of characters of a fault's parameter, which may be a script. The same limit holds for a text that an
+answer must contain."""
 
 _PLACE = re.compile(r"\[\d+\]")
 _NOT_IN_PATHS = re.compile(r"[^\x21-\x7e]|[\\#]")
-"""A request cannot be built of a path with these; what would be cut off or folded is not what was meant."""
+"""Characters that no path may contain. A request cannot be built with them, and cutting them off or folding them would
+change what was meant."""
 
 _HINT = "leave out what cannot be seen: control, bidirectional and zero-width characters"
 
 
 class _Kind(StrEnum):
     LABEL = "label"
-    """One line without anything invisible."""
+    """One line without any invisible character."""
     HEADER = "header"
-    """The same; HTTP lets tabs stand in headers."""
+    """Like a label, but with tabs, which HTTP allows in headers."""
     PROSE = "prose"
-    """Lines for people, without anything else that is invisible."""
+    """Lines for people, without any other invisible character."""
     CONTENT = "content"
-    """Sent, or looked for, byte by byte: any character."""
+    """Sent or searched for byte by byte, so any character is allowed."""
 
 
 _REFUSED = {
@@ -49,13 +51,13 @@ _REFUSED = {
     _Kind.HEADER: re.compile(f"\\n|{STEERING.pattern}"),
     _Kind.PROSE: STEERING,
 }
-"""Characters that a text must not hold, by its kind."""
+"""Characters that a text must not contain, by its kind."""
 
 
 class _Rule(NamedTuple):
     kind: _Kind
     longest: int | None
-    """Characters; None: the plan's own bound is enough."""
+    """Maximum number of characters. None: the plan's own bound is enough."""
 
 
 _LABEL = _Rule(_Kind.LABEL, LONGEST_LABEL)
@@ -66,7 +68,7 @@ _RULES: tuple[tuple[str, _Rule], ...] = (
     ("exclude[].reason", _Rule(_Kind.PROSE, LONGEST_PROSE)),
     ("request.headers.", _HEADER),
     ("request.login.headers.", _HEADER),
-    # Percent-encoded, or JSON: every character has a spelling there.
+    # Percent-encoding and JSON can represent every character.
     ("request.query.", _Rule(_Kind.CONTENT, LONGEST_QUERY)),
     ("request.json", _BODY),
     ("request.form.", _BODY),
@@ -76,11 +78,14 @@ _RULES: tuple[tuple[str, _Rule], ...] = (
     ("steady_state.body_contains", _Rule(_Kind.CONTENT, LONGEST_PARAMETER)),
     ("services[].fault.experiment.matchers.", _Rule(_Kind.LABEL, LONGEST_PARAMETER)),
 )
-"""Where a text may be more than a label, by the beginning of its place."""
+"""Rules for texts that may be more than a label. Places are given by their beginning."""
 
 
 def text_rules(document: dict[Any, Any]) -> Iterator[Problem]:
-    """Every text that is too long for its place, or holds what its place cannot."""
+    """Report every text that does not fit its place.
+
+    It may be too long, or contain characters that are not allowed there.
+    """
     for path, text in texts_in(document, ""):
         problem = _problem(path, text, _rule(path))
         if problem is not None:
@@ -95,7 +100,7 @@ def text_rules(document: dict[Any, Any]) -> Iterator[Problem]:
 
 
 def label_rules(document: dict[Any, Any]) -> Iterator[Problem]:
-    """The same for what stands around a plan, where every text is a label."""
+    """Check what surrounds a plan, where every text is a label."""
     for path, text in texts_in(document, ""):
         problem = _problem(path, text, _LABEL)
         if problem is not None:
@@ -149,7 +154,7 @@ def _mapping(value: Any) -> dict[Any, Any]:
 
 
 def texts_in(value: Any, path: str) -> Iterator[tuple[str, str]]:
-    """Every text of a document, with its path."""
+    """Yield every text in a document, with its path."""
     if isinstance(value, str):
         yield path, value
     elif isinstance(value, dict):

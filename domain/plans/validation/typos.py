@@ -1,7 +1,7 @@
-"""Misspelt fields: what they would have been, so that one typo is one problem.
+"""Misspelt fields and what was meant: one typo, one problem.
 
-A field that is not known is also one that is missing, and a limit that does not hold. So what a plan breaks beside its
-typos is looked for in the plan as it was meant, and told where it stands in the plan as it is.
+If a field is misspelt, the field that was meant is missing, and so is any limit that it sets. Other problems are
+therefore searched for in the plan as it was meant. They are reported where they stand in the plan as it is.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ Parts = Sequence[int | str]
 
 
 class Misspelt(NamedTuple):
-    """A field that is not known, and the one that was probably meant."""
+    """An unknown field, and the field that was probably meant."""
 
     parts: Parts
     meant: str
 
 
 class Meant:
-    """A document with its misspelt fields under the names that were meant."""
+    """A document whose misspelt fields have the names that were meant."""
 
     def __init__(self, document: dict[str, Any], misspelt: Iterable[Misspelt]) -> None:
-        """The document given is left as it is."""
+        """Copy the document, then rename its misspelt fields in the copy."""
         self.document: dict[str, Any] = json.loads(json.dumps(document))
         self._places: dict[str, str] = {}
         for one in misspelt:
@@ -42,11 +42,11 @@ class Meant:
             self._places[inner_path(path_of(outer), one.meant)] = path_of(one.parts)
 
     def __bool__(self) -> bool:
-        """Whether any field has another name now."""
+        """Return whether any field was renamed."""
         return bool(self._places)
 
     def as_written(self, problems: Iterable[Problem]) -> list[Problem]:
-        """Problems of this document, at their places in the one that was given."""
+        """Return problems of this document at their places in the given one."""
         return [problem.model_copy(update={"path": self._written(problem.path)}) for problem in problems]
 
     def _written(self, path: str) -> str:

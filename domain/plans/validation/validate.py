@@ -1,4 +1,7 @@
-"""Is this input a run? Every problem at once, each with its path; nothing is switched on before this says yes."""
+"""Validation of a run's input.
+
+It reports every problem at once, each with its path, before anything is switched on.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,7 @@ _EXAMPLE = 'start with --input-file run.json, which holds {"plan": {...}}'
 
 
 class CheckedInput(Contract):
-    """What became of an input: either problems, or input and plan."""
+    """The result of checking an input: problems, or input and plan."""
 
     input: RunInput | None = None
     plan: Plan | None = None
@@ -37,11 +40,11 @@ class CheckedInput(Contract):
 
 
 def check_input(raw: object, extra: Sequence[object] = ()) -> CheckedInput:
-    """Validate what a run was started with: exactly one object `{"plan": {...}, "if_busy": ..., "requested_by": ...}`.
+    """Validate the input that a run was started with.
 
-    Paths of problems inside the plan are relative to the plan document, as its author sees it (`services[2].fault`);
-    those of the object around it are `plan`, `if_busy`, `requested_by`, and `input` for the object as a whole.
-    Never raises.
+    Exactly one object is expected: `{"plan": {...}, "if_busy": ..., "requested_by": ...}`. Paths of problems inside the
+    plan are relative to the plan document, as its author sees it (`services[2].fault`). Paths in the object around it
+    are `plan`, `if_busy`, `requested_by`, and `input` for the object as a whole. Never raises.
     """
     problems = []
     if extra:
@@ -65,7 +68,10 @@ def check_input(raw: object, extra: Sequence[object] = ()) -> CheckedInput:
 
 
 def _too_many_pairs(plan: Plan, wishes: RunInput) -> list[Problem]:
-    """Pairs with two real faults take their time, each of them."""
+    """Refuse to verify more pairs than a run can.
+
+    Each pair takes time, because it is broken with two real faults.
+    """
     share = wishes.verify_pairs or 0
     pairs = pair_count(len(plan.services))
     if pairs * share / 100 <= MOST_PAIRS:
@@ -75,7 +81,7 @@ def _too_many_pairs(plan: Plan, wishes: RunInput) -> list[Problem]:
 
 
 def _run_input(raw: dict[object, object]) -> tuple[RunInput | None, list[Problem]]:
-    """The object around the plan. What the plan is, is looked at apart."""
+    """Read the object around the plan. The plan itself is checked separately."""
     plan = raw.get("plan")
     around = bounded({name: one for name, one in raw.items() if name != "plan"})
     problems = around.problems[:MOST_PROBLEMS]
@@ -90,9 +96,10 @@ def _run_input(raw: dict[object, object]) -> tuple[RunInput | None, list[Problem
 
 
 def check_plan(raw: object) -> tuple[Plan | None, list[Problem]]:
-    """Validate a plan document: problems of shape and broken rules together, in the order of the document.
+    """Validate a plan document.
 
-    Either a plan, or at least one problem. Never raises, whatever it is given.
+    Returns either a plan or at least one problem. Problems of shape and broken rules are reported together, in the
+    order of the document. Never raises, whatever it is given.
     """
     if not isinstance(raw, dict):
         message = f"a plan is a mapping of fields, not {kind_of(raw)}"
@@ -112,14 +119,17 @@ def check_plan(raw: object) -> tuple[Plan | None, list[Problem]]:
 
 def _read(document: dict[str, Any]) -> tuple[Plan | None, ValidationError | None]:
     try:
-        # From text, strictly: then types are JSON's, and 'yes' is no boolean, '3' no number, true no number.
+        # Reading text strictly keeps JSON's types: 'yes' is not a boolean, '3' and true are not numbers.
         return Plan.model_validate_json(json.dumps(document), strict=True), None
     except ValidationError as error:
         return None, error
 
 
 def _all_problems(error: ValidationError, document: dict[str, Any]) -> list[Problem]:
-    """What is wrong with the shape, and which rules are broken: of misspelt fields, only that they are."""
+    """Return the problems of shape and the broken rules.
+
+    A misspelt field is only reported as misspelt.
+    """
     problems = problems_of(error, document)
     meant = Meant(document, misspelt_fields(error, document))
     if not meant:
@@ -133,12 +143,15 @@ def _all_problems(error: ValidationError, document: dict[str, Any]) -> list[Prob
 
 def _broken_rules(document: dict[str, Any]) -> list[Problem]:
     problems = list(islice(broken_rules(document), MOST_PROBLEMS))
-    # A narrower rule of the same place says more than that a character is not wanted.
+    # A narrower rule for the same place explains more than a forbidden character does.
     return problems + _new(problems, list(islice(text_rules(document), MOST_PROBLEMS)))
 
 
 def _told(problems: list[Problem]) -> list[Problem]:
-    """In the order of a plan, each with a hint, and no more than anybody reads."""
+    """Return the problems in plan order, each with a hint.
+
+    There are no more of them than anybody reads.
+    """
     hinted = [one if one.hint else one.model_copy(update={"hint": purpose(one.path)}) for one in problems]
     ordered = sorted(hinted, key=_position)
     if len(ordered) < MOST_PROBLEMS:
@@ -149,12 +162,15 @@ def _told(problems: list[Problem]) -> list[Problem]:
 
 
 def _new(known: list[Problem], more: list[Problem]) -> list[Problem]:
-    """One mistake is told once: the first finding about a place is the one that counts."""
+    """Return the problems at places that have none yet.
+
+    One mistake is reported once: the first finding about a place counts.
+    """
     places = {problem.path for problem in known}
     return [problem for problem in more if problem.path not in places]
 
 
 def _position(problem: Problem) -> int:
-    """Where a problem's part of the plan stands in a plan."""
+    """Return the position of the problem's section in a plan."""
     part = problem.path.partition(".")[0].partition("[")[0]
     return FIELD_ORDER.index(part) if part in FIELD_ORDER else -1

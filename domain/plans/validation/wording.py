@@ -1,4 +1,7 @@
-"""How problems speak: paths, values cut short, the nearest valid word. No value of a header is ever shown."""
+"""Wording of problems: paths, shortened values, the nearest valid word.
+
+No value of a header is ever shown.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +11,14 @@ from difflib import get_close_matches
 from domain.errors import Problem
 
 MOST_PROBLEMS_IN_TEXT = 10
-"""In a sentence; all of them are in the failure's details."""
+"""Maximum number of problems in a sentence. All of them are in the failure's details."""
 _SHOWN = 80
 _LISTED = 12
 _CLOSE = 0.6
 _LONGEST_COMPARED = 200
-"""Comparing is quadratic; no valid word is longer."""
+"""Longest word that is compared. Comparing is quadratic, and no valid word is longer."""
 MOST_COMPARED = 200
-"""Names among which the nearest is looked for."""
+"""Maximum number of names among which the nearest one is searched."""
 _MOST_LOOKED_FOR = 20
 _SECRET_PLACES = tuple(f"request.{part}" for part in ("headers", "query", "json", "form", "raw", "url", "login"))
 
@@ -30,7 +33,10 @@ _KINDS: tuple[tuple[type, str], ...] = (
 
 
 def inner_path(path: str, part: int | str) -> str:
-    """One step down: `services[2]`, then `services[2].fault`. A name that is no plain word is put in quotes."""
+    """Return the path one step down: from `services[2]` to `services[2].fault`.
+
+    A name that is not a plain word is put in quotes.
+    """
     if isinstance(part, int):
         return f"{path}[{part}]"
     plain = part.replace("-", "").replace("_", "").isalnum() and part.isascii()
@@ -39,7 +45,7 @@ def inner_path(path: str, part: int | str) -> str:
 
 
 def path_of(parts: Sequence[int | str]) -> str:
-    """`("services", 2, "fault")` as `services[2].fault`."""
+    """Join parts to a path: `("services", 2, "fault")` gives `services[2].fault`."""
     path = ""
     for part in parts:
         path = inner_path(path, part)
@@ -47,43 +53,52 @@ def path_of(parts: Sequence[int | str]) -> str:
 
 
 def printable(text: str) -> str:
-    """A text on one line, without what a terminal would obey instead of showing it."""
+    """Return a text on one line, safe to print.
+
+    Anything that a terminal would obey instead of showing it is replaced.
+    """
     line = text.encode(errors="backslashreplace").decode()
     return "".join(one if one.isprintable() else "?" for one in line)
 
 
 def cut(text: str) -> str:
-    """A text on one line, cut to what a message can hold."""
+    """Return a text on one line, cut to fit into a message."""
     line = printable(text[: _SHOWN + 1])
     return line if len(line) <= _SHOWN else line[: _SHOWN - 3] + "..."
 
 
 def kind_of(value: object) -> str:
-    """What a value is, for people."""
+    """Return what a value is, in words for people."""
     if value is None:
         return "nothing"
     return next((name for kind, name in _KINDS if isinstance(value, kind)), f"a {type(value).__name__}")
 
 
 def shown(value: object) -> str:
-    """A value in a message: scalars themselves, cut; anything larger by its kind."""
+    """Return a value as a message shows it.
+
+    Scalars are shown themselves, cut. Anything larger is shown by its kind.
+    """
     if value is None or isinstance(value, (dict, list)):
         return kind_of(value)
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, int):
-        # A number too long to print would raise.
+        # Converting a very long number to text would raise.
         return cut(str(value)) if value.bit_length() <= 256 else "a very long number"
     return f"'{cut(value)}'" if isinstance(value, str) else cut(str(value))
 
 
 def may_be_secret(path: str) -> bool:
-    """Whether a value at this path must not appear in a message."""
+    """Return whether messages must not show a value at this path."""
     return path.startswith(_SECRET_PLACES)
 
 
 def near(word: object, valid: Iterable[str]) -> str | None:
-    """The nearest valid word: spelt nearly so, or in another case (`faultTtl` for `fault_ttl`)."""
+    """Return the valid word that is nearest in spelling, if any.
+
+    Case does not matter, nor do hyphens and underscores: `faultTtl` is near `fault_ttl`.
+    """
     if not isinstance(word, str) or len(word) > _LONGEST_COMPARED:
         return None
     by_plain = {_plain(one): one for one in valid}
@@ -92,27 +107,33 @@ def near(word: object, valid: Iterable[str]) -> str | None:
 
 
 class Nearest:
-    """The nearest of some words, looked for a few times: of many for many takes longer than a workflow may think."""
+    """A search for the nearest of some words, limited to few lookups.
+
+    Comparing many words with many others takes longer than a workflow may think.
+    """
 
     def __init__(self, valid: Iterable[str]) -> None:
-        """Of more words than are compared, none is ever found."""
+        """Take the valid words. Too many of them: none is ever found."""
         words = list(valid)
         self._valid = words if len(words) <= MOST_COMPARED else []
         self._left = _MOST_LOOKED_FOR
 
     def of(self, word: object) -> str | None:
-        """As `near`; None also for all but the first few."""
+        """Search like `near`. After the first few lookups, return None."""
         self._left -= 1
         return near(word, self._valid) if self._left >= 0 else None
 
 
 def did_you_mean(word: str) -> str:
-    """A hint that names a word, which may be the plan's own."""
+    """Return a hint that names a word.
+
+    The word may come from the plan.
+    """
     return f"did you mean {shown(word)}?"
 
 
 def suggestion(word: object, valid: Iterable[str]) -> str:
-    """A hint: the nearest valid word, or what is valid."""
+    """Return a hint: the nearest valid word, or the valid words."""
     words = list(valid)
     found = near(word, words)
     if found is not None:
@@ -122,7 +143,7 @@ def suggestion(word: object, valid: Iterable[str]) -> str:
 
 
 def in_one_sentence(problems: Sequence[Problem]) -> str:
-    """How many problems there are, and the first of them."""
+    """Summarise problems: how many there are, and the first of them."""
     listed = "; ".join(str(problem) for problem in problems[:MOST_PROBLEMS_IN_TEXT])
     more = len(problems) - MOST_PROBLEMS_IN_TEXT
     count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
