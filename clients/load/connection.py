@@ -102,7 +102,7 @@ class Connection(asyncio.Protocol):
         self._request, self._keep, self._kept, self._head, self._begun = request, keep, b"", b"", False
         self.received = self._interim = 0
         waiting = self._waiting = self._loop.create_future()
-        self._deadline, self._last_read = deadline, deadline - request.timeout
+        self._deadline, self._last_read = deadline, self._loop.time()
         due = self._due()
         # Leave an earlier timer in place: it re-arms itself. A new timer per request would cost more than sending.
         if self._watch is None or self._watch.when() > due:

@@ -50,8 +50,9 @@ def _cleaned(value: Any, secrets: Secrets) -> Any:
         return {name: _cleaned(one, secrets) for name, one in value.items()}
     if isinstance(value, list):
         return [_cleaned(one, secrets) for one in value]
-    if isinstance(value, tuple) and not hasattr(value, "_fields"):
-        return tuple(_cleaned(one, secrets) for one in value)
+    if isinstance(value, tuple):
+        cleaned = [_cleaned(one, secrets) for one in value]
+        return type(value)(*cleaned) if hasattr(value, "_fields") else tuple(cleaned)
     return value
 
 

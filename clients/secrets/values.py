@@ -99,7 +99,8 @@ class Secrets:
         self._learned.append(value)
         while len(self._learned) > _MOST_LEARNED or sum(map(len, self._learned)) > _MOST_LEARNED_CHARACTERS:
             oldest = self._learned.popleft()
-            if not self._named.pop(oldest, "file:").startswith("env:"):
+            if not self._named.get(oldest, "file:").startswith("env:"):
+                self._named.pop(oldest, None)
                 self.known.forget(oldest)
 
     def know(self, text: str) -> None:

@@ -68,7 +68,7 @@ class RunDirectory:
         try:
             described = await handle.describe()
         except RPCError as error:
-            if error.status is RPCStatusCode.NOT_FOUND:
+            if error.status in _NOT_KNOWN:
                 return None
             raise _unreachable(error) from error
         return (described.parent_id, described.parent_run_id or "") if described.parent_id else None

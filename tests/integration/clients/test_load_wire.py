@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -61,6 +62,18 @@ async def test_headers_are_sent_as_they_are_written() -> None:
         f"GET /x HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nx-ODD-Case: a  b\r\nZ: \r\na: ü\r\nuser-agent: mine\r\n"
         "Accept: */*\r\n\r\n"
     )
+
+
+async def test_time_for_connecting_is_not_time_for_reading(monkeypatch: pytest.MonkeyPatch) -> None:
+    connect = wire_module.Wire._connected
+
+    async def slowly(*args: Any) -> Any:
+        await asyncio.sleep(0.3)
+        return await connect(*args)
+
+    monkeypatch.setattr(wire_module.Wire, "_connected", slowly)
+    async with raw_server(OK) as server, LoadGenerator() as load:
+        assert told(await load.send_once(request(server.url, read_timeout=0.2))) == (200, "")
 
 
 async def test_connections_are_kept() -> None:

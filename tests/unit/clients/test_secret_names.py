@@ -6,12 +6,13 @@ import logging
 import os
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
-from clients.secrets.kept_out import kept_out_of_logs
+from clients.secrets.kept_out import kept_out_of_logs, without_secrets
 from clients.secrets.paths import HIDDEN
-from clients.secrets.values import LARGEST_FILE, Secrets
+from clients.secrets.values import _MOST_LEARNED, LARGEST_FILE, Secrets
 from domain.errors import ErrorCode, HoldfastError
 
 
@@ -152,3 +153,26 @@ def test_a_path_of_somebody_else_cannot_ask_for_a_secret() -> None:
     secrets = Secrets({"HOLDFAST_SECRET_P": SECRET})
     for path in ("/x/${env:HOLDFAST_SECRET_P}", "/x/${hidden}", "/x/${literal}y"):
         assert secrets.path_on_the_wire(secrets.kept_path(path)) == path
+
+
+def test_a_variable_that_is_also_a_token_keeps_its_name_when_tokens_are_forgotten() -> None:
+    secrets = Secrets({"HOLDFAST_SECRET_P": "s3cret-of-both"})
+    secrets.know("${env:HOLDFAST_SECRET_P}")
+    secrets.learn("s3cret-of-both")
+    for number in range(_MOST_LEARNED):
+        secrets.learn(f"t0ken-{number}")
+    assert "HOLDFAST_SECRET_P" in secrets.kept_path("/x/s3cret-of-both")
+    assert "s3cret-of-both" not in secrets.redact("it says s3cret-of-both")
+
+
+class Named(NamedTuple):
+    name: str
+    detail: str
+
+
+def test_sentences_are_redacted_in_every_kind_of_tuple() -> None:
+    secrets = Secrets({"HOLDFAST_SECRET_P": "s3cret"})
+    secrets.know("${env:HOLDFAST_SECRET_P}")
+    cleaned = without_secrets([Named("s3cret", "it is s3cret"), ("s3cret", "it is s3cret")], secrets)
+    assert [tuple(one) for one in cleaned] == [("s3cret", "it is [redacted]")] * 2
+    assert isinstance(cleaned[0], Named)
