@@ -1,4 +1,8 @@
-"""Which calls a failure adds, which of them a rule can stand for, and which pairs they make worth breaking."""
+"""Fallback calls: what failures add, what rules can match, what to break.
+
+Finds the calls that a failure adds, those that no rule can ever match, and the pairs that they make worth breaking for
+real.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,7 @@ from domain.traffic.volatile import masked, volatile_parts
 _PAIR = 2
 
 _LEAST_DIGITS = 4
-"""A number with fewer is taken for a name: a version, a page, a rank."""
+"""Fewer digits look like a name: a version, a page, a rank."""
 
 DIFFERS = "one of two equal requests made this call and the other did not"
 VARIES = "its path differs from another one only by an id or a time, so no rule can be made for the next one"
@@ -23,50 +27,70 @@ FRESH = "its path has an id or a time that no other request has, so a rule may n
 
 
 class CallKey(NamedTuple):
-    """What makes two calls the same one, and what a rule matches."""
+    """Identity of a call, and what a rule matches.
+
+    Calls with equal keys are the same call.
+    """
 
     service: str
     method: str
     path: str
-    """Raw, without query."""
+    """Raw path without the query."""
 
 
 Calls = Counter[CallKey]
-"""How often one request of the plan caused each call."""
+"""How often one request of the plan causes each call."""
 
 
 def key_of(call: Call) -> CallKey:
-    """The key of a call."""
+    """Return the key of a call."""
     return CallKey(call.service, call.method, call.path)
 
 
 def in_words(call: Call | CallKey) -> str:
-    """A call in a sentence. What a peer named is shown safely, and cut."""
+    """Describe a call for use in a sentence.
+
+    Names that come from a peer are made printable, and cut.
+    """
     return f"{cut(call.method)} {cut(call.path)} at {cut(call.service)}"
 
 
 def most(asks: Iterable[Calls]) -> Calls:
-    """How often one request causes each call: the most that any of several equal requests did."""
+    """Return how often one request causes each call.
+
+    If several equal requests differ, the highest count wins.
+    """
     found: Calls = Counter()
     for ask in asks:
+        # On counters, `|=` keeps the higher count of each call.
         found |= ask
     return found
 
 
 def added(healthy: Calls, broken: Calls) -> Calls:
-    """By how much each call is more frequent while something is broken; calls that are not are left out."""
+    """Return how much more often each call is made under a failure.
+
+    Calls that are not more frequent are left out.
+    """
+    # Subtracting counters drops counts that are not above 0.
     return broken - healthy
 
 
 def fallback_calls(
     case_index: int, round_: int, before: Sequence[Calls], broken: Calls, known: Collection[CallKey]
 ) -> list[FallbackCall]:
-    """The calls that a case adds to those of all cases `before` it: the healthy one, for a pair also its singles.
+    """Return the calls that a case adds to all cases before it.
 
-    `known`: what the analysis recorded.
+    Args:
+        case_index: the case.
+        round_: the discovery round that found the calls.
+        before: calls of the healthy case; for a pair also those of its two single cases.
+        broken: calls of the case itself.
+        known: calls that the analysis recorded.
     """
     usual: Calls = Counter()
     for calls in before:
+        # On counters, `|=` keeps the higher count of each call.
         usual |= calls
     return [
         FallbackCall(
@@ -84,7 +108,10 @@ def fallback_calls(
 
 
 def as_first_found(calls: Iterable[FallbackCall], earlier: Collection[FallbackCall]) -> list[FallbackCall]:
-    """Calls of a later round, each as new, and of the round, as when it was first found."""
+    """Keep the round and novelty with which earlier rounds found these calls.
+
+    A later round stores the requests of new calls. Without this, they would look as if the analysis had recorded them.
+    """
     rounds = {(call.case_index, key_of(call)): call.round for call in earlier}
     new = {key_of(call) for call in earlier if call.new}
     return [
@@ -99,22 +126,26 @@ def as_first_found(calls: Iterable[FallbackCall], earlier: Collection[FallbackCa
 
 
 def healthy_calls(calls: Iterable[FallbackCall]) -> Calls:
-    """How often one request causes each of some calls while everything is healthy, as far as these calls say it."""
+    """Return how often one healthy request causes each of these calls.
+
+    Only as far as these calls record it.
+    """
     found: dict[CallKey, int] = {}
     for call in calls:
-        # A pair's call is held against those of its singles as well, so the least of its numbers is the healthy one.
+        # A pair's `healthy_times` also covers the calls of its singles. The lowest count seen is therefore the healthy
+        # one.
         times = call.healthy_times if call.case_index else call.times
         found[key_of(call)] = min(times, found.get(key_of(call), times))
     return Calls(found)
 
 
 def only_when_broken(calls: Iterable[FallbackCall]) -> set[CallKey]:
-    """The different calls that failures cause and healthy traffic never does."""
+    """Return the distinct calls that failures cause and healthy traffic never does."""
     return {key for key, times in healthy_calls(calls).items() if not times}
 
 
 def shape_of(path: str) -> tuple[str, ...]:
-    """A path's segments, in which words stand for ids, times and longer numbers."""
+    """Return a path's segments with ids, times and longer numbers masked."""
     return tuple(_shape(segment) for segment in path.split("/"))
 
 
@@ -126,7 +157,7 @@ def _shape(segment: str) -> str:
 
 
 def same_shape(path: str, other: str) -> bool:
-    """Whether two paths are equal but for ids, times and longer numbers."""
+    """Return whether two paths differ only in ids, times or longer numbers."""
     return shape_of(path) == shape_of(other)
 
 
@@ -139,15 +170,20 @@ def never_ruled(
     *,
     between: Iterable[CallKey] = (),
 ) -> dict[CallKey, str]:
-    """The calls for which no rule can ever be made, each with the reason.
+    """Return the calls that no rule can ever match, with reasons.
 
-    `first`, `last`: those of two equal requests while everything was healthy; `others`: those under failures. A call
-    that is `known`, because the analysis recorded it, has a rule. `given`: the plan's request, whose ids stay the same;
-    `between`: calls of healthy requests between these two.
+    Args:
+        first: calls of the first of two equal healthy requests.
+        last: calls of the last of them.
+        known: calls that the analysis recorded. They have rules, so none of them is returned.
+        others: calls seen under failures.
+        given: the plan's request, whose ids stay the same.
+        between: calls of healthy requests sent between the first and the last.
     """
     one, two = set(first), set(last)
     recorded = set(known)
     shapes = {_shaped(key) for key in recorded}
+    # Ids that every request repeats are safe in a rule. Only unfamiliar ones make a path unrepeatable.
     familiar = volatile_parts(given)
     for key in recorded | (one & two):
         familiar |= volatile_parts(unquote(key.path))
@@ -170,13 +206,14 @@ def _shaped(key: CallKey) -> tuple[str, str, tuple[str, ...]]:
 def to_capture(
     calls: Iterable[FallbackCall], services: Sequence[str], captured: Collection[CallKey]
 ) -> dict[str, list[CallKey]]:
-    """The calls whose failure is still to be captured, by service of the plan, in order.
+    """Return, by service, the calls whose failure is still to be captured.
 
-    Of what two failures cause only calls at these two services: no case breaks a third one.
+    Both are sorted, and only services of the plan count.
     """
     found: defaultdict[str, set[CallKey]] = defaultdict(set)
     for call in calls:
         key, places = key_of(call), places_of(len(services), call.case_index)
+        # Of what two failures cause, only calls at these two services matter: no case breaks a third one.
         matters = len(places) < _PAIR or call.service in [services[place] for place in places]
         if call.service in services and call.new and not call.reason and matters and key not in captured:
             found[call.service].add(key)
@@ -184,10 +221,14 @@ def to_capture(
 
 
 def pairs_to_break(calls: Iterable[FallbackCall], services: Sequence[str]) -> list[int]:
-    """The case indices of pairs of which one's failure adds calls to the other, in order."""
+    """Return the case indices of pairs worth breaking for real, in order.
+
+    In such a pair, the failure of one service adds calls to the other.
+    """
     places = {name: place for place, name in enumerate(services)}
     found = set()
     for call in calls:
+        # The place of a single case's service; anything else is out of range.
         broken = call.case_index - 1
         asked = places.get(call.service)
         if 0 <= broken < len(services) and asked is not None and asked != broken:

@@ -1,7 +1,7 @@
-"""Which cases that are made of rules may not stand for really broken services, and why.
+"""Doubts: why a case measured with rules may not reflect real failures.
 
-A thousand services have half a million pairs, so a doubt is kept by case only where one case is meant, and by service
-where all of its cases are.
+A thousand services have half a million pairs. A doubt is therefore stored per case only if it concerns that case alone,
+and per service if it concerns all cases of the service.
 """
 
 from __future__ import annotations
@@ -18,26 +18,32 @@ from domain.plans.validation.wording import cut
 from domain.traffic.exchange import Measurement
 
 _SHOWN = 3
-"""Calls that a reason names."""
+"""Calls that a reason names, at most."""
 
 _PAIR = 2
 
 _RANKS = (DoubtKind.UNANSWERED, DoubtKind.DISAGREES, DoubtKind.UNSEEN, DoubtKind.UNREAD)
-"""The first that a case has is its doubt."""
+"""Kinds of doubt, gravest first. A case reports only its gravest one."""
 
 
 class Why(NamedTuple):
-    """A doubt, of whichever cases have it."""
+    """Kind and reason of a doubt, whichever cases it applies to."""
 
     kind: DoubtKind
     reason: str
 
 
 class Doubts:
-    """The doubts of a run's cases. A case that was asked while its services were really broken has none."""
+    """The doubts of a run's cases.
+
+    A case that was also tried with its services really broken has none.
+    """
 
     def __init__(self, services: int, real: Collection[int]) -> None:
-        """Begin without doubts; `doubts` fills them in."""
+        """Start without doubts; the function `doubts` adds them.
+
+        `real`: indices of the cases that were tried with their services really broken.
+        """
         self._services = services
         self._real = frozenset(real)
         self._of_cases: defaultdict[int, list[Why]] = defaultdict(list)
@@ -50,30 +56,30 @@ class Doubts:
         self._of_cases[index].append(why)
 
     def of_service(self, place: int, why: Why) -> None:
-        """Doubt every case of a service, given by its place in the sorted names."""
+        """Doubt every case of the service at `place` in the sorted names."""
         self._of_services[place].append(why)
 
     def of_pairs_of(self, place: int, why: Why) -> None:
-        """Doubt every pair of a service."""
+        """Doubt every pair of the service at `place` in the sorted names."""
         self._of_pairs_of[place].append(why)
 
     def of_all(self, why: Why) -> None:
-        """Doubt every case but the baseline."""
+        """Doubt every case except the baseline."""
         self._of_all.append(why)
 
     def doubt_of(self, index: int) -> Doubt | None:
-        """The doubt of a case, the gravest where there are several."""
+        """Return the gravest doubt of a case; None if it has none."""
         if index == 0 or index in self._real:
             return None
         found = min(self._whys(index), key=lambda why: _RANKS.index(why.kind), default=None)
         return found and Doubt(case_index=index, kind=found.kind, reason=found.reason)
 
     def kinds_of(self, index: int) -> set[DoubtKind]:
-        """Every kind of doubt that a case has."""
+        """Return every kind of doubt that a case has."""
         return set() if index == 0 or index in self._real else {why.kind for why in self._whys(index)}
 
     def among(self, indices: Iterable[int]) -> dict[int, Doubt]:
-        """The doubts of those of some cases that have one."""
+        """Return the doubts of these cases, without cases that have none."""
         return {index: doubt for index in indices if (doubt := self.doubt_of(index))}
 
     def _whys(self, index: int) -> Iterator[Why]:
@@ -97,13 +103,18 @@ def doubts(
     real: Collection[int] = (),
     disagreeing: Collection[int] = (),
 ) -> Doubts:
-    """Find the doubts of a run.
+    """Collect the doubts of a run.
 
-    `services`: the plan's, sorted; `captured`: the calls that have a captured failure, and so a rule where it changes
-    anything; `real`: cases that were asked while their services were really broken; `disagreeing`: singles of which
-    these answers differ from those by their rules. Without any round, nothing was looked for, so nothing is in doubt.
+    Args:
+        services: the plan's services, sorted.
+        calls: the fallback calls of the run.
+        captured: calls with a captured failure, and therefore with a rule if that failure changes anything.
+        rounds: the rounds of discovery.
+        real: cases that were tried with their services really broken.
+        disagreeing: single cases whose real answers differ from those by their rules.
     """
     found = Doubts(len(services), real)
+    # Nothing was looked for, so nothing is in doubt.
     if not rounds:
         return found
     known = [call for call in calls if 0 <= call.case_index < case_count(len(services))]
@@ -120,7 +131,10 @@ def doubts(
 def _unanswered(
     found: Doubts, services: Sequence[str], calls: Iterable[FallbackCall], captured: Collection[CallKey]
 ) -> None:
-    """A call under some failures is one of all cases that have these failures, and that of the called service."""
+    """Doubt the cases in which no rule answers some call.
+
+    A call made under some failures concerns every case that has these failures and that of the called service.
+    """
     places = {name: place for place, name in enumerate(services)}
     cases: defaultdict[int, list[FallbackCall]] = defaultdict(list)
     whole: defaultdict[int, list[FallbackCall]] = defaultdict(list)
@@ -131,6 +145,7 @@ def _unanswered(
         failing = {called, *places_of(len(services), call.case_index)}
         if len(failing) == 1:
             whole[called].append(call)
+        # Three services form no case, so there is nothing to doubt then.
         elif len(failing) == _PAIR:
             cases[pair_case(len(services), *failing)].append(call)
     for place, some in whole.items():
@@ -146,7 +161,7 @@ def _no_rule(services: Sequence[str], calls: Sequence[FallbackCall]) -> str:
 
 
 def _listed(services: Sequence[str], calls: Sequence[FallbackCall]) -> str:
-    """The first of some calls, and when they are made."""
+    """Name the first of these calls, and when each is made."""
     found = [f"{in_words(call)}, called while {_broken(services, call)}" for call in calls[:_SHOWN]]
     more = len(calls) - _SHOWN
     return "; ".join(found) + (f"; and {more} more" if more > 0 else "")
@@ -160,7 +175,10 @@ def _broken(services: Sequence[str], call: FallbackCall) -> str:
 
 
 def _unseen(found: Doubts, services: Sequence[str], calls: Iterable[FallbackCall]) -> None:
-    """One failure adds calls to a second service: what both failures do together shows only when both are broken."""
+    """Doubt pairs in which one failure adds calls to the other service.
+
+    What both failures do together shows only when both services are broken.
+    """
     places = {name: place for place, name in enumerate(services)}
     pairs: defaultdict[int, list[FallbackCall]] = defaultdict(list)
     for call in calls:
@@ -176,7 +194,10 @@ def _unseen(found: Doubts, services: Sequence[str], calls: Iterable[FallbackCall
 
 
 def _unread(found: Doubts, services: Sequence[str], rounds: Sequence[CallRound]) -> None:
-    """The calls under single failures are those of the first round; later ones name what they lack."""
+    """Doubt the cases whose calls could not be read.
+
+    Round 1 reads the calls under single failures. Later rounds name the services whose calls they lack.
+    """
     places = {name: place for place, name in enumerate(services)}
     if all(one.round != 1 for one in rounds):
         found.of_all(Why(DoubtKind.UNREAD, "what single failures make services call was not read"))
@@ -194,7 +215,10 @@ def _unread(found: Doubts, services: Sequence[str], rounds: Sequence[CallRound])
 
 
 def disagreeing(measured: Mapping[int, Measurement], real: Iterable[RealCase]) -> set[int]:
-    """The cases of which the real answers differ in status or body from the one by their rules, by case index."""
+    """Return the cases whose real answers differ from those by rules.
+
+    By case index. Only status and body are compared.
+    """
     return {
         one.case_index
         for one in real
@@ -205,15 +229,17 @@ def disagreeing(measured: Mapping[int, Measurement], real: Iterable[RealCase]) -
 def doubted_pairs(
     found: Doubts, services: Sequence[str], measured: Collection[int], real: Collection[int], substituted: Iterable[str]
 ) -> list[int]:
-    """The measured pairs that are worth running with two real faults, in order, `MOST_PAIRS` at most.
+    """Return the measured pairs worth running with two real faults, in order.
 
-    Those in doubt for what two failures do together, and one of each service whose failure is `substituted`: a caller
-    may take a status for something else than a connection that is refused.
+    At most `MOST_PAIRS`. If there are more, pairs whose joint effect nobody has seen come first. Then comes one pair of
+    each `substituted` service, because a caller may treat a status differently from a refused connection. Pairs with a
+    service that disagrees with its rule come last.
     """
     whys = {index: found.kinds_of(index) for index in measured if index not in real}
     unseen = [index for index, kinds in whys.items() if DoubtKind.UNSEEN in kinds]
     different = [index for index, kinds in whys.items() if DoubtKind.DISAGREES in kinds]
     there = {*unseen, *different, *real}
+    # In order of importance, because the list is cut.
     wanted = [*unseen, *_one_each(services, whys.keys(), there, set(substituted)), *different]
     return sorted(list(dict.fromkeys(wanted))[:MOST_PAIRS])
 
@@ -221,7 +247,7 @@ def doubted_pairs(
 def _one_each(
     services: Sequence[str], pairs: Collection[int], there: Iterable[int], substituted: Collection[str]
 ) -> list[int]:
-    """A pair of each substituted service that is in none yet; one of two such services where there is one."""
+    """Choose a pair for each substituted service that is in none yet."""
     missing = {place for place, name in enumerate(services) if name in substituted}
     for index in there:
         places = places_of(len(services), index)
@@ -231,6 +257,7 @@ def _one_each(
     for place in sorted(missing):
         if place not in missing:
             continue
+        # Partners that need a pair themselves come first: one pair then serves both.
         others = sorted(set(range(len(services))) - {place}, key=lambda other: (other not in missing, other))
         possible = ((pair_case(len(services), place, other), other) for other in others)
         first = next(((index, other) for index, other in possible if index in pairs), None)

@@ -1,4 +1,4 @@
-"""Fallback calls: what the plan's request makes services ask each other only while something is broken."""
+"""Fallback calls: calls that the plan's request causes only under a failure."""
 
 from __future__ import annotations
 
@@ -15,39 +15,41 @@ class Call(Contract):
     service: str
     method: str
     path: str
-    """Raw, without query, as in `RecordedExchange.path`; secrets of the plan by name."""
+    """Raw path without the query, as in `RecordedExchange.path`. Secrets of the plan appear by name."""
 
 
 class FallbackCall(Call):
-    """A call that is made only, or more often, while the services of a case are really broken."""
+    """A call that a case's real failures cause, or make more frequent."""
 
     case_index: int
-    """The case under which it was seen. 0, the baseline: nothing was broken, and the analysis had not recorded it."""
+    """Case under which the call was seen. 0 is the baseline: nothing was broken, and the analysis had not recorded the
+    call."""
     times: int
-    """How often one request of the plan caused it then."""
+    """How often one request of the plan caused it in that case."""
     healthy_times: int = 0
-    """How often it does while everything is healthy."""
+    """How often one request causes it while everything is healthy. For a pair: the highest count among the healthy case
+    and its two singles."""
     new: bool
-    """Whether the analysis had no such request: a rule exists only if it was captured since."""
+    """Whether the analysis had no such request. If True, a rule exists only if the call was captured since."""
     round: int
-    """Of discovery, from 1: single failures first."""
+    """Round of discovery, from 1. Single failures come first."""
     reason: str = ""
-    """Why its failure cannot be captured; empty when it can, or was."""
+    """Why its failure cannot be captured. Empty if it can be, or was."""
 
 
 class RealAnswer(Contract):
-    """What one request of the plan got while services were really broken."""
+    """Answer to one request of the plan while services were really broken."""
 
     status: int | None
-    """None: no HTTP answer."""
+    """HTTP status. None: no HTTP answer."""
     body: str = ""
-    """Redacted, and cut as the load test cuts what it keeps."""
+    """Redacted. Cut like the bodies that the load test keeps."""
     error: str = ""
-    """Kind of error, when there was no answer."""
+    """Kind of error if there was no answer."""
 
 
 class RealCase(Contract):
-    """A case asked while its services were really broken."""
+    """A case measured while its services were really broken."""
 
     case_index: int
     answers: list[RealAnswer]
@@ -55,11 +57,12 @@ class RealCase(Contract):
 
 
 NEVER_READ = "the recordings were never read"
-"""What a round says of itself until it is read, so that one that never is counts as incomplete."""
+"""Initial detail of a round, so that an unread round counts as incomplete."""
 
 
 TOGETHER = "with safety.max_active_faults above 1 services are broken together, and none is asked alone"
-"""Why a round lacks what single failures cause where the plan has it that way: their own cases stand by rules."""
+"""Detail of a round of a plan that breaks services together. The calls under single failures are then unknown. Only
+pairs are in doubt because of it: single cases keep their verdict by rules."""
 
 
 class CallRound(Contract):
@@ -67,11 +70,12 @@ class CallRound(Contract):
 
     round: int
     complete: bool
-    """Whether the recordings showed everything up to the end of the round."""
+    """Whether the recordings covered everything up to the end of the round."""
     detail: str = ""
-    """Why not."""
+    """Why they did not."""
     unread: list[str] = []
-    """Services whose calls, or under whose failure calls, could not be read. Not complete without any: all."""
+    """Services for which calls could not be read: their own, or those under their failure. Empty in an incomplete
+    round: all."""
 
 
 class FoundBy(StrEnum):
@@ -79,18 +83,18 @@ class FoundBy(StrEnum):
 
     RULES = "rules"
     REAL_FAULTS = "real_faults"
-    """Its services were really broken, and answered otherwise than their rules."""
+    """Its services were really broken, and answered differently from their rules."""
 
 
 class DoubtKind(StrEnum):
-    """Why a case that is made of rules may not stand for really broken services."""
+    """Why a case measured with rules may not reflect really broken services."""
 
     UNANSWERED = "unanswered"
     """A service of the case received a request that no rule answers."""
     UNSEEN = "unseen"
-    """One failure adds calls to the other service; what happens when these fail as well was not seen."""
+    """One failure adds calls to the other service. What happens if these fail as well was not seen."""
     DISAGREES = "disagrees"
-    """A service of the case, broken alone, changes the answer otherwise than its rule does."""
+    """A service of the case disagrees with its rule. Really broken alone, it changes the answer in another way."""
     UNREAD = "unread"
     """The calls under one of its failures could not be read."""
 
@@ -101,36 +105,36 @@ class Doubt(Contract):
     case_index: int
     kind: DoubtKind
     reason: str
-    """A sentence: service, method and path included."""
+    """One sentence. Names service, method and path of the calls that it is about."""
 
 
 class CallsOrder(ExecutionRef):
-    """Asks to read which calls failures have caused."""
+    """Order to read which calls the failures have caused."""
 
     round: int
 
 
 class CallsFound(Contract):
-    """What a round of discovery found, in summary; the calls are in the store."""
+    """Summary of a discovery round's findings; the store has the calls."""
 
     complete: bool = True
     new: int = 0
-    """Different calls so far that only failures cause."""
+    """Distinct calls found so far that only failures cause."""
     to_capture: list[str] = []
-    """Services whose failure has to be captured for some of them."""
+    """Services with new calls whose failure is still to be captured."""
     pairs: list[int] = []
-    """Case indices of pairs to break for real, because one failure adds calls to the other service."""
+    """Case indices of pairs to break for real. One failure adds calls to the other service."""
 
 
 class AskOrder(ExecutionRef):
-    """Asks to send the plan's request while the services of a case are really broken."""
+    """Order to send the plan's request under a case's real faults."""
 
     case_index: int
     faults: dict[str, str]
-    """The name of the fault in each of them."""
+    """Name of the active fault in each of its services."""
 
 
 class CallsReport(Contract):
-    """The result of a calls window."""
+    """Result of a calls window."""
 
     recovery_verified: bool = True

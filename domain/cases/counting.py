@@ -1,4 +1,4 @@
-"""How many cases became what: the figures beside a verdict."""
+"""Case counts: the figures beside a verdict."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from domain.plans.plan import Plan
 def count_cases(
     plan: Plan, kinds: Mapping[CaseType, int], found: Mapping[int, tuple[CaseOutcome, Verdict | None]]
 ) -> CaseCounts:
-    """The figures for what was generated (`kinds`) and what was found, by case index; cases may still be missing."""
+    """Count the cases by type, outcome and verdict.
+
+    `kinds`: the generated cases by type. `found`: outcome and verdict by case index; cases may still be missing.
+    """
     outcomes = [outcome for outcome, _ in found.values()]
     verdicts = [verdict for _, verdict in found.values()]
     on_purpose, dispensable = PlanExclusions(plan), Dispensable(plan)

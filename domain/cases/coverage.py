@@ -1,4 +1,7 @@
-"""Which cases cannot be measured, and why. A case is as good as the worst of its services."""
+"""Which cases cannot be measured, and why.
+
+A case is only as good as its worst service.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,10 @@ from domain.traffic.summary import RecordedService
 
 
 def no_traffic(service: str) -> Exclusion:
-    """The analysis has nothing of the service, so there is nothing to replay."""
+    """Return the exclusion of a service whose traffic was not recorded.
+
+    Without recorded traffic there is nothing to replay.
+    """
     return Exclusion(
         service=service,
         outcome=CaseOutcome.SKIPPED,
@@ -19,12 +25,15 @@ def no_traffic(service: str) -> Exclusion:
 
 
 def before_injection(recorded: Sequence[RecordedService]) -> list[Exclusion]:
-    """Services that need no fault, because their cases could not be measured anyway."""
+    """Exclude services that need no fault: their cases could not be measured."""
     return [no_traffic(service.service) for service in recorded if not service.patterns]
 
 
 def baggage_lost(recorded: Sequence[RecordedService]) -> list[Exclusion]:
-    """Services that the marker did not reach: no rule selected by baggage can act there."""
+    """Exclude services that the marker did not reach.
+
+    No rule selected by baggage can act there.
+    """
     return [
         Exclusion(
             service=service.service,
@@ -37,7 +46,7 @@ def baggage_lost(recorded: Sequence[RecordedService]) -> list[Exclusion]:
 
 
 def after_injection(reports: Sequence[FaultReport]) -> list[Exclusion]:
-    """Services without a usable captured failure."""
+    """Exclude services without a usable captured failure."""
     excluded = []
     for report in reports:
         if report.captured is None:
@@ -50,11 +59,14 @@ def after_injection(reports: Sequence[FaultReport]) -> list[Exclusion]:
 
 
 def joined(excluded: Sequence[Exclusion], later: Sequence[FaultReport]) -> list[Exclusion]:
-    """What stays excluded when discovery has seen how services fail that healthy traffic does not reach."""
+    """Lift exclusions of services whose failure discovery has captured after all.
+
+    Only services that healthy traffic does not reach qualify. `later`: the fault reports of discovery.
+    """
     captured = {one.service for one in later if one.captured is not None and not one.captured.no_effect}
     return [one for one in excluded if one != no_traffic(one.service) or one.service not in captured]
 
 
 def exclusion_of(case: Case, excluded: Mapping[str, Exclusion]) -> Exclusion | None:
-    """Why this case cannot be measured; None when it can."""
+    """Return why this case cannot be measured; None if it can."""
     return next((excluded[service] for service in case.services if service in excluded), None)

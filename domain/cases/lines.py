@@ -1,4 +1,7 @@
-"""A case as people see it: percentiles only where the sample supports them."""
+"""A case as people see it.
+
+Percentiles appear only if the sample supports them.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from domain.plans.slo import Percentile
 from domain.traffic.exchange import Measurement
 
 TOO_SMALL = "n too small"
-"""Stands where a percentile would, of which so few requests say nothing."""
+"""Shown in place of a percentile that too few requests support."""
 
 _US = 1_000_000
 
@@ -19,7 +22,7 @@ _US = 1_000_000
 def case_line(
     case_id: str, outcome: CaseOutcome, measurement: Measurement | None, verdict: Verdict | None, reason: str
 ) -> CaseVerdict:
-    """One line of a result; without numbers where nothing was measured."""
+    """Build one line of a result, without numbers if nothing was measured."""
     if measurement is None:
         return CaseVerdict(case_id=case_id, outcome=outcome, verdict=verdict, reason=reason)
     shown = {percentile: _ms(shown_latency(measurement, percentile)) for percentile in Percentile}
@@ -46,7 +49,10 @@ def _ms(latency: timedelta | None) -> float | None:
 
 
 def percentile_text(case: CaseVerdict, percentile: Percentile) -> str:
-    """As it stands in a table: the value, that too few succeeded for one, or nothing where nothing was measured."""
+    """Format a percentile for a table.
+
+    `TOO_SMALL` if too few requests succeeded for a value. Empty if none succeeded, or nothing was measured.
+    """
     value: float | None = getattr(case, f"{percentile}_ms")
     if value is not None:
         return f"{value:.0f} ms"

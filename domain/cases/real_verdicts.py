@@ -1,4 +1,7 @@
-"""What becomes of a case: the verdict by its rules, unless really broken services differ, or it is in doubt."""
+"""Final verdict of a case, from its rules and from real faults.
+
+The verdict by rules stands unless really broken services answer differently, or the case is in doubt.
+"""
 
 from __future__ import annotations
 
@@ -16,26 +19,26 @@ from domain.plans.slo import Percentile
 from domain.traffic.exchange import Measurement
 
 ALLOW_TWO = "allow two faults at once (HOLDFAST_MAX_ACTIVE_FAULTS=2) to see such pairs really broken"
-"""The hint where the worker allows only one."""
+"""Hint for a worker that allows only one fault at once."""
 
 
 _MOST_LUCK = 0.05
-"""Probability with which all requests may succeed by chance, although as many fail as by rules."""
+"""Accepted probability that all real requests succeeded by chance. It assumes that as many fail as by rules."""
 
 
 class Real(NamedTuple):
     """What a case did while its services were really broken."""
 
     differs: Sequence[str]
-    """In what its answers differ, in status or body, from the one by rules; empty when they agree."""
+    """How its answers differ, in status or body, from the rules'. Empty if they agree."""
     verdict: Verdict
     reason: str
     weak: str = ""
-    """Why this does not disprove a failure by rules; empty when it does."""
+    """Why this does not disprove a failure by rules. Empty if it does."""
 
 
 class Settled(NamedTuple):
-    """What became of a measured case."""
+    """Final result of a measured case."""
 
     outcome: CaseOutcome
     verdict: Verdict | None
@@ -46,24 +49,31 @@ class Settled(NamedTuple):
 def real_verdict(
     real: Measurement, rules: Measurement, meets: Thresholds, baseline: Measurement | None
 ) -> tuple[Verdict, str]:
-    """The verdict of what was measured with real faults, by the limits of its case.
+    """Judge what was measured with real faults by the case's limits.
 
-    Not by `slo.regression`: that takes more requests than anybody wants to send to broken services. And by whether
-    requests succeed, not by how long they take: services that have just begun again, under recordings, are slow.
+    Not by `slo.regression`: that takes more requests than anybody wants to send to broken services. Not by latency
+    either: services that have just restarted, with recordings on, are slow. Only success counts.
     """
     asked = real.model_copy(update={"control": rules.control, **_at_once(real)})
     return case_verdict(asked, replace(meets, regression=None), baseline)
 
 
 def _at_once(real: Measurement) -> dict[str, int]:
-    """As if successful requests had taken no time; where none succeeded a limit on latency is missed all the same."""
+    """Pretend that successful requests took no time.
+
+    If none succeeded, a latency limit is still missed.
+    """
     names = [f"success_{percentile}_us" for percentile in Percentile]
     return {name: 0 for name in names if getattr(real, name) is not None}
 
 
 def weakness(real: Measurement, rules: Measurement, baseline: Measurement | None) -> str:
-    """Return why requests to broken services, which all succeeded, do not disprove that those by rules failed."""
+    """Return why real requests that all succeeded do not disprove a failure.
+
+    `rules`: the measurement that failed by rules. Empty if they do disprove it.
+    """
     last = last_answer(real)
+    # A service may be up again before its fault is over, for example if Kubernetes restarts its container.
     if baseline is not None and not differences(baseline, [RealAnswer(status=last.status, body=last.body)]):
         return "whose answers are those of a healthy system"
     lucky = (1 - rules.error_rate / 100) ** real.requests
@@ -77,11 +87,17 @@ def settled(
     doubt: Doubt | None = None,
     hint: str = "",
 ) -> Settled:
-    """Settle a measured case.
+    """Decide the final result of a measured case.
 
-    `rules`: verdict and reason by its rules; `by_limits`: the same without `slo.regression`, as the real ones are
-    judged. A real verdict counts where status or body differ; where some requests fail and others are answered as by
-    rules, nothing is decided.
+    A real verdict counts if status or body differ from those by rules. If some requests fail and others are answered as
+    by rules, nothing is decided.
+
+    Args:
+        rules: verdict and reason by rules.
+        by_limits: the verdict by rules without `slo.regression`, the way real measurements are judged.
+        reals: what the case did with its services really broken, once per time that it was tried.
+        doubt: the doubt of the case, if any.
+        hint: added to the reason if the doubt makes the case inconclusive.
     """
     verdict, reason = rules
     found = _by_real_faults(verdict, reason, by_limits, reals)
@@ -98,17 +114,19 @@ def settled(
 
 
 def _by_real_faults(verdict: Verdict, reason: str, by_limits: Verdict, reals: Sequence[Real]) -> Settled | None:
-    """What real faults make of a case; None where it stays as it is."""
+    """Return what real faults make of a case; None if nothing changes."""
     others = [real for real in reals if real.differs]
     failing = next((real for real in others if real.verdict is Verdict.FAILED), None)
+    # Real answers win, because a rule is only the stand-in for them.
     if failing is not None and verdict is not Verdict.FAILED:
         return _really(failing)
+    # The rules made the failure up, unless the real requests prove too little.
     if reals and len(others) == len(reals) and failing is None and by_limits is Verdict.FAILED:
         weak = next((real.weak for real in others if real.weak), "")
         return _undecided(f"{reason}; not so with real faults, {weak}") if weak else _really(others[0])
     unsteady = next((real for real in reals if real.verdict is Verdict.FAILED), None)
     if unsteady is not None and verdict is Verdict.PASSED:
-        # One of its answers is that by rules, so neither is wrong, and neither is the whole truth.
+        # Some of its answers are the one by rules. Neither side is wrong, and neither is the whole truth.
         return _undecided(f"some requests fail with real faults, and none by rules: {unsteady.reason}")
     return None
 

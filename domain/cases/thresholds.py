@@ -1,4 +1,4 @@
-"""Which thresholds hold for a case: the plan's, or those of the override that names it most particularly."""
+"""Thresholds of a case: the plan's, or its most specific override's."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class Thresholds:
     relative: RelativeLimits | None = None
     regression: Regression | None = None
     budget: timedelta | None = None
-    """Designed time that is judged instead of latency and comparison; all of these are unset then."""
+    """Designed time. It is judged instead of latency limits and comparison, which are all unset then."""
     budget_percentile: Percentile = Percentile.P95
 
 
 class PlanThresholds:
-    """The thresholds of a plan's cases."""
+    """Thresholds of a plan's cases."""
 
     def __init__(self, plan: Plan) -> None:
         self._slo = plan.slo
@@ -36,7 +36,10 @@ class PlanThresholds:
         self._common = Thresholds(_limits(common), plan.slo.relative_to_baseline, plan.slo.regression)
 
     def of(self, case: Case) -> Thresholds:
-        """Those of one case. The baseline has no override."""
+        """Return the thresholds of one case.
+
+        The baseline has no override.
+        """
         found = next((self._overrides[form] for form in case_forms(case) if form in self._overrides), None)
         return self._common if found is None else self._changed(found)
 
@@ -44,12 +47,12 @@ class PlanThresholds:
         given = {name: one for name in _LIMITS if (one := getattr(override, name)) is not None}
         if override.budget is None:
             return replace(self._common, limits=self._common.limits.model_copy(update=given))
-        # All that is left of the limits beside a budget is the share of errors.
+        # A budget replaces every limit except the error rate.
         errors = given.get("error_rate", self._slo.error_rate)
         percentile = self._slo.regression.percentile if self._slo.regression else Percentile.P95
         return Thresholds(_limits({"error_rate": errors}), budget=override.budget, budget_percentile=percentile)
 
 
 def _limits(given: dict[str, Any]) -> Limits:
-    """Of values that were read already."""
+    """Build limits from values that are already validated."""
     return Limits.model_construct(**given)

@@ -1,4 +1,7 @@
-"""Baggage tokens: W3C baggage members that select a service's failure, one per service, one per rule."""
+"""Baggage tokens: W3C baggage members that select a service's failure.
+
+Each service has one token, and each rule has exactly one.
+"""
 
 from __future__ import annotations
 
@@ -15,17 +18,21 @@ BAGGAGE_HEADER = "baggage"
 
 
 def baggage_token(service: str, fault_type: str) -> str:
-    """`chaos.<service>.<type>=1`.
+    """Return `chaos.<service>.<type>=1`.
 
-    A valid `key=value` member, because propagators drop members without `=`. The proxy matches a single token as a
-    substring of the header (`peer-contract` section 3.3), so no token may be part of another: names are DNS labels
-    without dots, which makes the dotted form unambiguous, and `=1` ends it.
+    The token is a valid `key=value` member, because propagators drop members without `=`. The proxy matches a single
+    token as a substring of the header (`peer-contract` section 3.3), so no token may be part of another. Names are DNS
+    labels without dots, which makes the dotted form unambiguous, and `=1` ends it.
     """
     return f"chaos.{service}.{fault_type}=1"
 
 
 def token_of(plan: Plan, service: str) -> str:
-    """The token of a service under test. KeyError when the plan has none of this name."""
+    """Return the token of a service under test.
+
+    Raises:
+        KeyError: the plan has no service of this name.
+    """
     return baggage_token(service, fault_type(plan.service(service).fault))
 
 
@@ -36,14 +43,18 @@ _CASE = re.compile(r"\A(.+)\.([0-9]{1,9})\.([0-9]{1,9})\Z")
 
 
 def marker(record_id: str) -> str:
-    """The member that the analysis request carries, to see which services pass baggage on."""
+    """Return the baggage member that marks the analysis request.
+
+    It shows which services pass baggage on.
+    """
     return _MARKER + record_id
 
 
 def is_marker(baggage: str) -> bool:
-    """Whether a header is the analysis request's.
+    """Return whether a header is the analysis request's.
 
-    Not that of `calls_marker`: a login is none of the calls that the plan's request causes, so it goes unmarked.
+    A header of `calls_marker` is not: a login is not among the calls that the plan's request causes, so it stays
+    unmarked.
     """
     return baggage.startswith(_MARKER)
 
@@ -53,18 +64,25 @@ class MarkedRequest(NamedTuple):
 
     case_index: int
     number: int
-    """Tells requests of one case apart: the baseline is asked several times, another case again when a worker died."""
+    """Distinguishes requests of one case. The baseline is requested several times, another case again if a worker
+    died."""
 
 
 def calls_marker(record_id: str, case_index: int, number: int) -> str:
-    """The member by which the calls of one request are recognised, sent while the services of a case are broken."""
+    """Return the baggage member by which one request's calls are recognised.
+
+    The request is sent while the services of the case are broken.
+    """
     return f"{_CALLS}={record_id}.{case_index}.{number}"
 
 
 def case_of_marker(record_id: str, baggage_header: str) -> MarkedRequest | None:
-    """The request whose marker a received header has among its members; None without one of this record id."""
+    """Find the request whose marker is in a received header.
+
+    None if the header has no marker with this record id.
+    """
     for member in baggage_header.split(","):
-        # Behind a semicolon are properties; a propagator may encode a value, and put spaces around anything.
+        # Properties follow a semicolon. A propagator may encode a value, and put spaces around anything.
         name, _, value = member.partition(";")[0].partition("=")
         found = _CASE.match(unquote(value.strip())) if name.strip() == _CALLS else None
         if found and found[1] == record_id:
@@ -73,20 +91,25 @@ def case_of_marker(record_id: str, baggage_header: str) -> MarkedRequest | None:
 
 
 def without_markers(baggage_header: str) -> str:
-    """A received header without members of ours that only mark a request."""
+    """Remove our own members, which only mark a request, from a header."""
     members = (member.strip() for member in baggage_header.split(","))
     return ",".join(one for one in members if one and not one.startswith(_OURS))
 
 
 def baggage_of(services: Iterable[str], tokens: Mapping[str, str]) -> str:
-    """The header of a case: the tokens of its services in order, joined without spaces.
+    """Return the header of a case: its services' tokens, in order.
+
+    The tokens are joined with commas, without spaces.
 
     Raises:
-        KeyError: when a service has no token. A case that is not the baseline must never run without its header.
+        KeyError: a service has no token. A case other than the baseline must never run without its header.
     """
     return ",".join(tokens[service] for service in services)
 
 
 def overlapping(tokens: Iterable[str]) -> list[tuple[str, str]]:
-    """Pairs of which the first is part of the second; empty for a sound set."""
+    """Return pairs of tokens whose first is part of their second.
+
+    Empty for a sound set.
+    """
     return [(one, other) for one, other in permutations(tokens, 2) if one in other]

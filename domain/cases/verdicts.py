@@ -1,4 +1,4 @@
-"""Whether a case meets the SLO, and what that makes of the run."""
+"""Verdicts: whether a case meets the SLO, and the run's result."""
 
 from __future__ import annotations
 
@@ -16,19 +16,25 @@ from domain.units import format_duration
 
 
 def success_latency(measurement: Measurement | Control, percentile: str) -> timedelta | None:
-    """A percentile (`p50`, `p95`, `p99`) of the successful requests; None without a success."""
+    """Return a percentile of the successful requests; None without a success.
+
+    `percentile`: `p50`, `p95` or `p99`.
+    """
     microseconds: int | None = getattr(measurement, f"success_{percentile}_us")
     return None if microseconds is None else timedelta(microseconds=microseconds)
 
 
 def shown_latency(measurement: Measurement, percentile: Percentile) -> timedelta | None:
-    """The same where there are successes enough to say anything about it: what people may be shown."""
+    """Return a percentile that may be shown to people.
+
+    None if too few requests succeeded to support it.
+    """
     enough = supported(measurement.successes, percentile.share)
     return success_latency(measurement, percentile) if enough else None
 
 
 def broken_limits(measurement: Measurement, limits: Limits) -> list[str]:
-    """Every absolute threshold that is missed, in words; empty when all are met.
+    """Describe every absolute threshold that is missed; empty if none is.
 
     A latency threshold cannot be met without a single success.
     """
@@ -41,7 +47,10 @@ def broken_limits(measurement: Measurement, limits: Limits) -> list[str]:
 
 
 def _over(measurement: Measurement, percentile: Percentile, limit: timedelta | None, what: str) -> Iterator[str]:
-    """Why a percentile is above its limit, when it is; `what` says which limit that is."""
+    """Yield why a percentile is above its limit, if it is.
+
+    `what`: names the limit in the message.
+    """
     if limit is None:
         return
     found = success_latency(measurement, percentile)
@@ -52,7 +61,7 @@ def _over(measurement: Measurement, percentile: Percentile, limit: timedelta | N
 
 
 def _of_few(measurement: Measurement, percentile: Percentile) -> str:
-    """What is judged of so few successful requests that it says little, says so."""
+    """Return a note if too few requests succeeded to support the percentile."""
     few = not supported(measurement.successes, percentile.share)
     return f" (n = {measurement.successes})" if few else ""
 
@@ -60,7 +69,10 @@ def _of_few(measurement: Measurement, percentile: Percentile) -> str:
 def _broken_relative(
     measurement: Measurement, relative: RelativeLimits, normal: Measurement | Control | None
 ) -> Iterator[str]:
-    """Against the baseline beside the case. Without a success on a side nothing can be said, which counts as missed."""
+    """Yield the limits relative to the baseline that a case misses.
+
+    Without a success on both sides nothing can be compared, which counts as missed.
+    """
     for percentile in Percentile:
         share: float | None = getattr(relative, percentile)
         if share is None:
@@ -81,10 +93,10 @@ def _ms(value: timedelta) -> str:
 def case_verdict(
     measurement: Measurement, meets: Thresholds, baseline: Measurement | None, *, confirmed: bool = True
 ) -> tuple[Verdict, str]:
-    """A measured case's verdict and its reason (empty when passed).
+    """Return the verdict of a measured case, and its reason.
 
-    The baseline beside the case counts, where there is one; else the run's. `confirmed`: whether a regression is still
-    one when all cases of the run are considered.
+    The reason is empty if the case passed. Relative limits use the baseline beside the case if there is one, else the
+    run's. `confirmed`: whether a regression still counts as one when all cases of the run are considered.
     """
     broken = broken_limits(measurement, meets.limits)
     if meets.relative is not None:
@@ -99,7 +111,7 @@ def case_verdict(
 
 
 def _compared(found: Comparison, *, confirmed: bool) -> tuple[Verdict, str]:
-    """What a comparison makes of its case."""
+    """Return the verdict that a comparison gives its case."""
     allowed = f"{found.limit:.2f} allowed"
     if found.finding is Finding.EQUIVALENT:
         return Verdict.PASSED, ""
@@ -117,13 +129,14 @@ def _compared(found: Comparison, *, confirmed: bool) -> tuple[Verdict, str]:
 
 
 def run_verdict(counts: CaseCounts, coverage: Coverage) -> Verdict:
-    """Failed when any case failed; else inconclusive unless enough cases were measured, and all passed; else passed.
+    """Return the verdict of a run.
 
-    Enough is every one, or what the plan's `coverage` says. Cases that the plan leaves out are not missed.
+    Failed if any case failed. Passed if all measured cases passed and enough were measured. Else inconclusive. Enough
+    means every case, or the share in the plan's `coverage`. Cases that the plan leaves out are not missed.
     """
     if counts.failed:
         return Verdict.FAILED
     wanted = counts.total - counts.excluded - counts.dispensable
-    # Rounded: 29 of 100 is 29 %, whatever binary fractions make of it.
+    # Rounded, so that binary fractions cannot put a share that is just enough below the limit.
     enough = counts.measured >= wanted or round(100 * counts.measured / wanted, 9) >= coverage.at_least
     return Verdict.PASSED if counts.measured and counts.passed == counts.measured and enough else Verdict.INCONCLUSIVE

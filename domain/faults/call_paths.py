@@ -1,7 +1,7 @@
-"""Who calls whom, and so which services may be broken at once: those with no common call path.
+"""Call paths: which services may be broken at the same time.
 
-Two services have one when one of them reaches the other. The failure of the called one changes what the caller answers,
-so that neither could be captured alone. Calls in a circle are one path.
+Two services have a common call path if one of them reaches the other. The failure of the called service then changes
+what its caller answers, and neither failure could be captured alone. Calls in a circle are one path.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ class CallPaths:
     """The calls among the services of a plan."""
 
     def __init__(self, calls: Mapping[str, Iterable[str]]) -> None:
-        """`calls`: for each service, those that it calls."""
+        """Build the paths; `calls` names, for each service, those that it calls."""
         self._called: dict[str, list[str]] = {name: list(names) for name, names in calls.items()}
         self._callers: defaultdict[str, list[str]] = defaultdict(list)
         for caller, names in self._called.items():
@@ -26,11 +26,14 @@ class CallPaths:
 
     @classmethod
     def of(cls, plan: Plan) -> CallPaths:
-        """As the plan says; a service that says nothing calls nobody."""
+        """Build the paths of a plan; a service without `calls` calls nobody."""
         return cls({service.name: service.calls or [] for service in plan.services})
 
     def through(self, service: str) -> frozenset[str]:
-        """Every service on a call path with this one, and itself: whom it reaches, and who reaches it."""
+        """Return every service on a call path with this one.
+
+        That is the service itself, all that it reaches, and all that reach it.
+        """
         if service not in self._through:
             self._through[service] = _reached(service, self._called) | _reached(service, self._callers)
         return self._through[service]
@@ -46,9 +49,10 @@ def _reached(start: str, steps: Mapping[str, Sequence[str]]) -> frozenset[str]:
 
 
 def may_begin(waiting: Sequence[str], broken: Collection[str], most: int, paths: CallPaths) -> list[str]:
-    """Which of the waiting services may be broken now, beside those that are, in their order.
+    """Return which waiting services may be broken now, in their order.
 
-    Never more than `most` at once, never two with a common call path; a later one may overtake one that has to wait.
+    At most `most` services are broken at once, including those in `broken`, and never two with a common call path. A
+    service may overtake an earlier one that has to wait.
     """
     taken: set[str] = set()
     for service in sorted(broken):

@@ -1,4 +1,7 @@
-"""From what the proxy replayed to what a service's failure looks like, and from that to rules."""
+"""Captured failures, and the rules made from them.
+
+Turns the answers that the proxy replayed into a service's failure, and that into rules.
+"""
 
 from __future__ import annotations
 
@@ -15,20 +18,21 @@ CANARY_PREFIX = "/__holdfast/"
 
 
 def canary_path(record_id: str) -> str:
-    """A path that no service has: answered only by our own rules."""
+    """Return a path that no service has: only our rules answer it."""
     return CANARY_PREFIX + record_id
 
 
 def canary_body(record_id: str, service: str) -> str:
-    """The unmistakable answer of a service's canary rule."""
+    """Return the unmistakable answer of a service's canary rule."""
     return json.dumps({"holdfast": record_id, "service": service}, separators=(",", ":"))
 
 
 def real_status(answer: ReplayedAnswer, substitute: int) -> tuple[int, bool]:
-    """The status of a replayed answer, and whether the substitute stands for it.
+    """Return an answer's real status, and whether it is the substitute.
 
-    The proxy reports any 4xx, 5xx or connection error as 0; the real status, if there was one, leads its error text.
-    0 must never reach a rule: the proxy would turn it into 500 with a body of its own (`peer-contract` property 13).
+    The proxy reports any 4xx, 5xx or connection error as 0. The real status, if there was one, leads its error text. A
+    rule must never have status 0: the proxy would turn it into 500 with a body of its own (`peer-contract` property
+    13).
     """
     if answer.status is not None and 200 <= answer.status <= 599:
         return answer.status, False
@@ -39,12 +43,18 @@ def real_status(answer: ReplayedAnswer, substitute: int) -> tuple[int, bool]:
 
 
 def says_nothing(answer: ReplayedAnswer) -> bool:
-    """Whether the proxy tells neither a status nor an error: a failure made of that would be made up."""
+    """Return whether the proxy reports neither a status nor an error.
+
+    A failure made from such an answer would be invented.
+    """
     return answer.status is None and not answer.error_message
 
 
 def same_answer(status: int, body: str, healthy: RecordedExchange) -> bool:
-    """Whether an answer equals the healthy one; JSON bodies are compared as values."""
+    """Return whether an answer equals the healthy one.
+
+    JSON bodies are compared as values.
+    """
     return status == healthy.response_status and _normal(body) == _normal(healthy.response_body)
 
 
@@ -56,12 +66,16 @@ def _normal(body: str) -> object:
 
 
 def raw_path(url: str) -> str:
-    """The path exactly as written. Not by `urlsplit`, which drops some characters and raises for some hosts."""
+    """Return the path exactly as written."""
+    # Not `urlsplit`: it drops some characters, and raises for some hosts.
     return re.split(r"[?#]", _ORIGIN.sub("", url, count=1), maxsplit=1)[0] or "/"
 
 
 def _healthy(answer: ReplayedAnswer, position: int, recorded: Sequence[RecordedExchange]) -> RecordedExchange | None:
-    """The recorded request that was replayed: same place and method; or, if the lists differ, same method and path."""
+    """Return the recorded request that was replayed.
+
+    It has the same place and method or, if the lists differ, the same method and path.
+    """
     if position < len(recorded) and recorded[position].method == answer.method:
         return recorded[position]
     path = raw_path(answer.url)
@@ -71,15 +85,11 @@ def _healthy(answer: ReplayedAnswer, position: int, recorded: Sequence[RecordedE
 def captured_answers(
     service: str, answers: Sequence[ReplayedAnswer], recorded: Sequence[RecordedExchange], substitute: int
 ) -> list[CapturedAnswer]:
-    """Every replayed answer as a captured failure.
-
-    The path is the recorded one, raw: the proxy encodes a replayed path a second time, so its own is wrong
-    (`peer-contract` section 3.2). The answer is compared with the healthy one, because a fault may change nothing.
-    An answer to a request that was not recorded is left out: no rule made of it would ever act.
-    """
+    """Turn every replayed answer into a captured failure."""
     captured = []
     for position, answer in enumerate(answers):
         healthy = _healthy(answer, position, recorded)
+        # The request was not recorded, so no rule made from its answer would ever act.
         if healthy is None:
             continue
         status, substituted = real_status(answer, substitute)
@@ -89,11 +99,13 @@ def captured_answers(
                 position=position,
                 method=answer.method,
                 url=healthy.url,
+                # The recorded path, raw: the proxy encodes a replayed path a second time (`peer-contract` section 3.2).
                 path=healthy.path,
                 status=status,
                 headers={name: values[0] for name, values in answer.headers.items() if values},
                 body=answer.body,
                 substituted=substituted,
+                # A fault may change nothing.
                 no_effect=not substituted and same_answer(status, answer.body, healthy),
                 error_message=answer.error_message,
             )
@@ -102,14 +114,14 @@ def captured_answers(
 
 
 def has_effect(captured: Sequence[CapturedAnswer]) -> bool:
-    """Whether any request of the service failed otherwise than it succeeds."""
+    """Return whether the fault changed any answer of the service."""
     return any(not answer.no_effect for answer in captured)
 
 
 def build_rules(record_id: str, service: str, token: str, captured: Sequence[CapturedAnswer]) -> list[Rule]:
-    """A service's rules: its canary, then one per (method, path), the first recorded one winning as in the proxy.
+    """Build a service's rules: its canary, then one per method and path.
 
-    Requests that the fault did not change get no rule: the service answers them itself, as it did under the fault.
+    The first recorded answer of a method and path wins, as in the proxy.
     """
     rules = [
         Rule(
@@ -125,6 +137,7 @@ def build_rules(record_id: str, service: str, token: str, captured: Sequence[Cap
     seen = set()
     for answer in captured:
         key = (answer.method, answer.path)
+        # No rule where the fault changed nothing: the service answers such a request itself, as it did under the fault.
         if key in seen or answer.no_effect:
             continue
         seen.add(key)

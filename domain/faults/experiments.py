@@ -1,4 +1,4 @@
-"""From what a plan says after `fault:` to the ChaosBlade experiment that is injected."""
+"""Expansion of a plan's `fault:` into the ChaosBlade experiment to inject."""
 
 from __future__ import annotations
 
@@ -8,15 +8,18 @@ from datetime import timedelta
 from domain.faults.model import ContainerFault, DelayFault, Experiment, ExperimentFault, FaultSpec
 
 SELECTORS = ("names", "labels")
-"""Either says which pods. The operator would also be content with a count or a share (`peer-contract` section 2.6), but
-those alone are of all pods in the namespace, not of the service's."""
+"""Matchers that select pods; one of them is needed. The operator would also accept a count or a share (`peer-contract`
+section 2.6), but on their own these select from all pods of the namespace, not from the service's."""
 
 CONTAINER_SELECTORS = ("container-names", "container-ids", "container-index")
-"""At least one of them must say which containers, for experiments of scope container."""
+"""Matchers that select containers. Experiments of scope container need at least one of them."""
 
 
 def expand(fault: FaultSpec, service: str, namespace: str) -> ExperimentFault:
-    """The full form of any fault, aimed at this service in this namespace."""
+    """Expand a fault to its full form.
+
+    It is aimed at this service in this namespace.
+    """
     if isinstance(fault, ExperimentFault):
         return ExperimentFault(type=fault.type, experiment=_aimed(fault.experiment, service, namespace))
     if isinstance(fault, DelayFault):
@@ -31,13 +34,14 @@ def expand(fault: FaultSpec, service: str, namespace: str) -> ExperimentFault:
 
 
 SIDECAR = "envoy"
-"""The container that the traffic proxy puts into pods (`peer-contract` section 3.1)."""
+"""Container that the traffic proxy adds to pods (`peer-contract` section 3.1)."""
 
 
 def with_sidecar(fault: ExperimentFault) -> ExperimentFault:
-    """The same fault for pods that have the proxy's sidecar: removing the service removes that, too.
+    """Extend the removal of a service to the proxy's sidecar.
 
-    Else the sidecar would answer 503 in place of the service, where a connection is really refused.
+    Use it for pods that have the sidecar. Otherwise the sidecar would answer 503 for the removed service, where
+    connections would really be refused. Other faults are returned unchanged.
     """
     experiment = fault.experiment
     names = experiment.matchers.get("container-names")
@@ -48,12 +52,12 @@ def with_sidecar(fault: ExperimentFault) -> ExperimentFault:
 
 
 def fault_type(fault: FaultSpec) -> str:
-    """The kind of failure, as it appears in baggage tokens."""
+    """Return the kind of failure, as it appears in baggage tokens."""
     return expand(fault, "any", "any").type
 
 
 def _aimed(experiment: Experiment, service: str, namespace: str) -> Experiment:
-    """With the matchers that say where: what the plan gives stays."""
+    """Add the matchers that select the target; those of the plan stay."""
     matchers = dict(experiment.matchers)
     matchers.setdefault("namespace", [namespace])
     if not any(name in matchers for name in SELECTORS):
@@ -62,7 +66,7 @@ def _aimed(experiment: Experiment, service: str, namespace: str) -> Experiment:
 
 
 def _remove(containers: list[str], service: str, namespace: str) -> ExperimentFault:
-    """The original orchestrator's fault: the containers are removed."""
+    """Remove the containers: the original orchestrator's fault."""
     experiment = Experiment(
         scope="container",
         target="container",
@@ -73,7 +77,7 @@ def _remove(containers: list[str], service: str, namespace: str) -> ExperimentFa
 
 
 def _delay(delay: timedelta, service: str, namespace: str) -> ExperimentFault:
-    # At least one: the operator takes whole milliseconds, and no fault is not what was asked for.
+    # At least 1: the operator takes whole milliseconds, and with 0 there would be no fault.
     milliseconds = str(max(1, round(delay / timedelta(milliseconds=1))))
     matchers = {"time": [milliseconds], "interface": ["eth0"]}
     experiment = Experiment(scope="pod", target="network", action="delay", matchers=matchers)
@@ -81,7 +85,10 @@ def _delay(delay: timedelta, service: str, namespace: str) -> ExperimentFault:
 
 
 def _error(containers: list[str], service: str, namespace: str) -> ExperimentFault:
-    """Every request answers 500: Spring's dispatcher throws. Services on anything else need the full form."""
+    """Make Spring's dispatcher throw, so that every request answers 500.
+
+    Services on anything else need the full form.
+    """
     matchers = {
         "container-names": containers,
         "classname": ["org.springframework.web.servlet.DispatcherServlet"],
@@ -94,7 +101,10 @@ def _error(containers: list[str], service: str, namespace: str) -> ExperimentFau
 
 
 def faults_json(service: str, namespace: str, experiment: Experiment) -> str:
-    """One element of a case's `faults_json`, in the peers' form (`peer-contract` section 5)."""
+    """Return one element of a case's `faults_json`.
+
+    In the peers' form (`peer-contract` section 5).
+    """
     return json.dumps(
         {"namespace": namespace, "serviceName": service, "faultDefinition": {"spec": experiment_spec(experiment)}},
         separators=(",", ":"),
@@ -102,7 +112,7 @@ def faults_json(service: str, namespace: str, experiment: Experiment) -> str:
 
 
 def experiment_spec(experiment: Experiment) -> dict[str, object]:
-    """The `spec` that the fault service takes."""
+    """Return the `spec` that the fault service takes."""
     matchers = [{"name": name, "value": values} for name, values in experiment.matchers.items()]
     return {
         "experiments": [

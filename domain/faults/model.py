@@ -1,4 +1,4 @@
-"""Faults: what a plan asks for, the ChaosBlade experiment it stands for, and what a fault window reports."""
+"""Faults: plan syntax, the ChaosBlade experiment, and a fault window's report."""
 
 from __future__ import annotations
 
@@ -11,57 +11,65 @@ from domain.base import Contract, StrictModel, UnfitError
 from domain.units import PositiveDuration
 
 PlainToken = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$", max_length=63)]
-"""A word that reaches the peer's unquoted YAML: starts with a letter, no spaces (`peer-contract` section 2.2)."""
+"""A word that reaches the peer's YAML unquoted. It starts with a letter and has no spaces (`peer-contract` section
+2.2)."""
 
 ContainerName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", max_length=63)]
 """A DNS-1123 label, as Kubernetes names containers."""
 
 FaultType = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*$", max_length=40)]
-"""The kind of failure as it appears in baggage tokens, such as `remove`."""
+"""Kind of failure as it appears in baggage tokens, such as `remove`."""
 
 
 class Experiment(StrictModel):
-    """One ChaosBlade experiment: only these fields reach the cluster (`peer-contract` section 2.2)."""
+    """One ChaosBlade experiment.
+
+    Only these fields reach the cluster (`peer-contract` section 2.2).
+    """
 
     scope: PlainToken
     """`pod` or `container`."""
     target: PlainToken
     """What is disturbed, for example `network`."""
     action: PlainToken
-    """How, for example `delay`."""
+    """How it is disturbed, for example `delay`."""
     matchers: dict[PlainToken, list[str]] = Field(min_length=1)
-    """Every parameter is a matcher, and every value a list of strings; anything else is dropped by the peer."""
+    """Parameters of the experiment. Every parameter is a matcher, and every value a list of strings; the peer drops
+    anything else."""
 
 
 class ExperimentFault(StrictModel):
     """A fault given in full."""
 
     type: FaultType
-    """The kind of failure as it appears in baggage tokens, for example `cpu-load`."""
+    """Kind of failure as it appears in baggage tokens, for example `cpu-load`."""
     experiment: Experiment
 
 
 class DelayFault(StrictModel):
-    """Short form `{delay: 3s}`: every packet of the service's pods is late by this much."""
+    """Short form `{delay: 3s}`: delays every packet of the service's pods."""
 
     delay: PositiveDuration
-    """How late every packet is."""
+    """Delay of every packet."""
 
 
 class ContainerTarget(StrictModel):
-    """Which containers of the service's pods are meant."""
+    """Containers in the service's pods that a fault affects."""
 
     containers: list[ContainerName] = Field(min_length=1)
     """Names of containers in the service's pods."""
 
 
 class ContainerFault(StrictModel):
-    """Short forms `{remove: {containers: [...]}}` and `{error: {...}}` for containers with other names."""
+    """Short forms for containers that are not named like their service.
+
+    `{remove: {containers: [...]}}` and `{error: {containers: [...]}}`.
+    """
 
     remove: ContainerTarget | None = None
-    """These containers are gone."""
+    """Containers that are removed."""
     error: ContainerTarget | None = None
-    """The JVMs in these containers throw."""
+    """Containers whose JVMs throw."""
 
     @model_validator(mode="after")
     def _one_of_both(self) -> ContainerFault:
@@ -80,13 +88,16 @@ FAULT_FIELDS = {
     "type": "experiment",
     "experiment": "experiment",
 }
-"""Which form of fault a field speaks for."""
+"""Form of fault that each field belongs to."""
 
 _FORM_OF_CLASS: dict[type, str] = {DelayFault: "delay", ContainerFault: "containers", ExperimentFault: "experiment"}
 
 
 def fault_form(value: Any) -> str | None:
-    """Which form of fault is meant, so that mistakes are told for that form alone; None for none of them."""
+    """Return the form of fault that is meant; None for no form.
+
+    Pydantic then reports mistakes for that form alone.
+    """
     if isinstance(value, str):
         return "short"
     if isinstance(value, dict):
@@ -101,11 +112,14 @@ FaultSpec = Annotated[
     | Annotated[ExperimentFault, Tag("experiment")],
     Discriminator(fault_form),
 ]
-"""What a plan may write after `fault:`. `logic/faults.py` expands each form to an `ExperimentFault`."""
+"""What a plan may write after `fault:`. `domain/faults/experiments.py` expands each form to an `ExperimentFault`."""
 
 
 class InjectionState(StrEnum):
-    """How far a service's injection is, as the status panel shows it (`stages` section 3)."""
+    """State of a service's injection, as the status panel shows it.
+
+    See `stages` section 3.
+    """
 
     PENDING = "Pending"
     RUNNING = "Running"
@@ -114,16 +128,19 @@ class InjectionState(StrEnum):
 
 
 class FaultOrder(Contract):
-    """What an activity needs to act on one fault. The spec is read from the stored plan, not carried."""
+    """What an activity needs to act on one fault.
+
+    It does not carry the spec: activities read that from the stored plan.
+    """
 
     execution_id: int
     service: str
     fault_name: str = ""
-    """The peer's name of the fault (blade name), computed and in the ledger before the peer is called."""
+    """Name of the fault at the peer (blade name). It is computed, and in the ledger, before the peer is called."""
     known_to_exist: bool = False
-    """Whether the fault service has said so. Else it may still be creating it when we look."""
+    """Whether the fault service has confirmed the fault. If not, it may still be creating it when we look."""
     discovery_round: int = 1
-    """Of the window that it is for, as `FaultInput.discovery_round`."""
+    """Discovery round of the fault's window, as in `FaultInput.discovery_round`."""
 
 
 class FaultRunning(Contract):
@@ -134,27 +151,30 @@ class FaultRunning(Contract):
 
 
 class CapturedFailure(Contract):
-    """How a service failed, in summary; the bodies are in the store."""
+    """Summary of how a service failed; the bodies are in the store."""
 
     service: str
     responses: int
-    """How many recorded requests were replayed."""
+    """Number of recorded requests that were replayed."""
     status: int
     """HTTP status of the first captured response, never 0 (`peer-contract` property 13)."""
     substituted: bool = False
-    """True when there was no HTTP answer at all and the configured substitute status stands for it."""
+    """True if the configured substitute status replaces a missing HTTP answer."""
     no_effect: bool = False
-    """True when every captured response equals the recorded healthy one: the fault changed nothing."""
+    """True if every response equals the recorded healthy one: nothing changed."""
 
 
 class FaultReport(Contract):
-    """The result of one fault window: always a value, so that one service's trouble stays its own."""
+    """Result of one fault window.
+
+    Problems are returned in it, not raised, so that they stay confined to their service.
+    """
 
     service: str
     fault_name: str
     state: InjectionState
     captured: CapturedFailure | None = None
     error: str = ""
-    """Why there is no captured failure; empty when there is one."""
+    """Why there is no captured failure, or what went wrong while closing. Empty if nothing did."""
     recovery_verified: bool = True
     stable_after: bool | None = None

@@ -1,7 +1,7 @@
-"""How cases are measured beside each other: groups, the blocks of an arm, the order of both, and what decides it.
+"""Groups of cases, blocks of requests, and the order of both.
 
-Cases that are compared with the baseline are measured in groups, each with baseline requests of its own among those of
-its cases: what drifts, drifts for all of them (`measuring` section 1).
+Cases that are compared with the baseline are measured in groups. Each group has baseline requests of its own among
+those of its cases, so that drift affects all of them alike (`measuring` section 1). A seed decides the order.
 """
 
 from __future__ import annotations
@@ -16,18 +16,19 @@ from domain.measuring.load import Case, CaseType
 from domain.plans.plan import Load, Plan
 
 GROUP_SIZE = 6
-"""Cases at most that share a control: with more, the rounds of a group would be minutes apart."""
+"""Cases that share a control, at most. With more, the rounds of a group would be minutes apart."""
 
 BLOCK = 20
-"""Requests of a block, or a few more: the least number of which the workers' idle time at its end is not most of it."""
+"""Requests of a block, or a few more. Workers would spend most of a smaller block idle, waiting for its end."""
 
 MOST_BLOCKS = 200
-"""Blocks of an arm; of very many requests the blocks grow instead."""
+"""Blocks of an arm, at most. With very many requests the blocks grow instead."""
 
 WARM_UP_BLOCK = 50
 """Requests of a block while warming up (`measuring` section 1)."""
 
 _SEED_BITS = 53
+# Bound for random arrivals: six standard deviations, plus twenty requests for short blocks.
 _SPREADS = 6
 _FEW = 20
 
@@ -35,10 +36,11 @@ Arm = TypeVar("Arm")
 
 
 def groups_of(plan: Plan, cases: Sequence[Case]) -> list[list[Case]]:
-    """Cases in their order, cut into what is measured and stored together.
+    """Cut cases, in their order, into groups measured and stored together.
 
-    Each alone where nothing is compared. Else the baseline alone, because `stop.baseline` may end the load test after
-    it, and the others six at a time. What is left of a batch after some groups were stored is cut as before.
+    If nothing is compared, each case is a group of its own. Otherwise the baseline is alone, because `stop.baseline`
+    may end the load test after it. The other cases follow six at a time. If some groups of a batch are stored already,
+    the rest of it is cut as before.
     """
     if not plan.slo.compares:
         return [[case] for case in cases]
@@ -48,19 +50,29 @@ def groups_of(plan: Plan, cases: Sequence[Case]) -> list[list[Case]]:
 
 
 def has_control(plan: Plan, group: Sequence[Case]) -> bool:
-    """Whether baseline requests are sent among those of a group: not beside the baseline itself."""
+    """Return whether a group is measured with baseline requests of its own.
+
+    The baseline itself is not.
+    """
     return plan.slo.compares and any(case.case_type is not CaseType.BASELINE for case in group)
 
 
 def seed_of(execution_id: int, first_index: int) -> int:
-    """The seed of a group, 53 bits: the same whenever the group is measured again."""
+    """Return the seed of a group, 53 bits.
+
+    It is the same whenever the group is measured again.
+    """
     digest = hashlib.sha256(f"{execution_id}/{first_index}".encode()).digest()
     return int.from_bytes(digest) >> (8 * len(digest) - _SEED_BITS)
 
 
 def block_sizes(load: Load) -> list[int]:
-    """The requests of an arm as blocks: all of the same size but the last one; whole rounds of the workers."""
+    """Cut the requests of an arm into blocks.
+
+    All blocks except the last have the same size, which fills whole rounds of the workers.
+    """
     requests = load.most_requests
+    # In an open model there are no rounds of workers to fill.
     at_once = 1 if load.rate else load.concurrency
     size = at_once * ceil(max(BLOCK, requests / MOST_BLOCKS) / at_once)
     whole, rest = divmod(requests, size)
@@ -68,14 +80,18 @@ def block_sizes(load: Load) -> list[int]:
 
 
 def blocks_of(plan: Plan) -> list[int]:
-    """The blocks of an arm: one where nothing is compared, because there is nothing to put between."""
+    """Return the sizes of an arm's blocks.
+
+    A single block if nothing is compared, because there is nothing to put between blocks.
+    """
     return block_sizes(plan.load) if plan.slo.compares else [plan.load.most_requests]
 
 
 def shuffled(arms: Sequence[Arm], seed: int, round_: int) -> list[Arm]:
-    """The order of the arms in a round, at random: which one follows which must not matter.
+    """Return the arms of a round in random order.
 
-    It depends on nothing but seed, round and number of arms, so it can be told afterwards.
+    The order is random because it must not matter which arm follows which. It depends only on seed, round and number of
+    arms, so it can be reproduced afterwards.
     """
     order = list(arms)
     random.Random(f"{seed}/{round_}").shuffle(order)  # noqa: S311 - an order, no secret
@@ -83,15 +99,18 @@ def shuffled(arms: Sequence[Arm], seed: int, round_: int) -> list[Arm]:
 
 
 def arrival_seed(seed: int, round_: int, arm: int) -> int:
-    """Decides when the requests of one block of an open model begin."""
+    """Return the seed of the arrival times of one open-model block."""
     return seed_of(seed, round_ * (GROUP_SIZE + 1) + arm)
 
 
 def rounds_of(requests: int, concurrency: int) -> int:
-    """How often requests are in flight, as many at once as there may be."""
+    """Return how many rounds the requests take at full concurrency."""
     return -(-requests // min(concurrency, requests)) if requests else 0
 
 
 def longest_span(requests: int, rate: float) -> float:
-    """Seconds from the beginning of a block until its last request is due; arrivals at random take no longer."""
+    """Return the most seconds until a block's last request is due.
+
+    Counted from the block's start. Random arrivals take no longer.
+    """
     return (requests + _SPREADS * sqrt(requests) + _FEW) / rate if requests else 0.0

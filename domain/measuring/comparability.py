@@ -1,7 +1,8 @@
-"""Whether two runs can be held against each other: only when the same was asked of the same system in the same way.
+"""Whether two runs can be compared.
 
-Limits may differ (`slo`), and so may whatever acts on nothing while cases are measured: names, stop conditions,
-time limits of the stages. Values of a request are not told, because they may be secret; only where they are.
+They can be only if they sent the same requests, load and faults to the same system. Limits (`slo`) may differ, and so
+may anything without effect while cases are measured: names, stop conditions, time limits of the stages. Reasons name
+the places where requests differ, but not their values, because these may be secret.
 """
 
 from __future__ import annotations
@@ -16,21 +17,30 @@ from domain.plans.plan import Plan, ServiceUnderTest
 
 _NOTHING = "nothing"
 _SHOWN = 60
-"""Characters of a value that are told."""
+"""Characters of a value that are shown."""
 
 
 def differences(before: Plan, after: Plan) -> list[str]:
-    """Why runs of these plans cannot be compared, a sentence each; none when they can."""
+    """Return why runs of these plans cannot be compared, a sentence each.
+
+    Empty if they can.
+    """
     return [*_environments(before, after), *_requests(before, after), *_loads(before, after), *_services(before, after)]
 
 
 def other_limits(before: Plan, after: Plan) -> bool:
-    """Whether verdicts of the two are of different limits, so that a change of verdict says nothing."""
+    """Return whether the verdicts of the two rest on different limits.
+
+    A change of verdict then means nothing.
+    """
     return before.slo != after.slo
 
 
 def other_address(before: Plan, after: Plan) -> bool:
-    """Whether the same named environment was met at another address."""
+    """Return whether the two plans' requests go to different addresses.
+
+    For comparable runs this means that their named environment has moved.
+    """
     return _origin(before.request.url) != _origin(after.request.url)
 
 
@@ -43,7 +53,7 @@ def _environments(before: Plan, after: Plan) -> Iterator[str]:
 
 
 def _requests(before: Plan, after: Plan) -> Iterator[str]:
-    """Where the environment has a name, that says which system it is, and hosts and ports may change."""
+    # The name of an environment identifies the system, so hosts and ports may change.
     named = before.system.environment is not None and before.system.environment == after.system.environment
     ours, theirs = (
         plan.request.model_dump(mode="json", by_alias=True, exclude={"repeatable"}) for plan in (before, after)
@@ -53,7 +63,7 @@ def _requests(before: Plan, after: Plan) -> Iterator[str]:
         if one["login"] is not None:
             one["login"]["url"] = _without_origin(one["login"]["url"])
     found = [path for path, *_ in _changes(ours, theirs, "request")]
-    # A server may mind the order of fields, and then it is not sent the same.
+    # The order of fields may matter to a server, so a different order is a different request.
     if not found and json.dumps(ours) != json.dumps(theirs):
         found = ["the order of its fields"]
     if found:
@@ -83,12 +93,15 @@ def _services(before: Plan, after: Plan) -> Iterator[str]:
 
 
 def _fault(service: ServiceUnderTest) -> dict[str, Any]:
-    """How it fails. Whom it calls only decides what is broken at the same time."""
+    """Return how a service fails.
+
+    `calls` is left out: it only decides what is broken at the same time.
+    """
     return service.model_dump(mode="json", include={"fault", "substitute_status"})
 
 
 def _changes(one: Any, other: Any, path: str) -> Iterator[tuple[str, Any, Any]]:
-    """Every place where two documents differ, with both values."""
+    """Yield every place where two documents differ, with both values."""
     if isinstance(one, dict) and isinstance(other, dict):
         for name in dict.fromkeys([*one, *other]):
             yield from _changes(one.get(name), other.get(name), f"{path}.{name}")

@@ -1,4 +1,7 @@
-"""A case held against the baseline that was measured beside it (`measuring` section 3)."""
+"""Comparison of a case with the baseline measured beside it.
+
+See `measuring` section 3.
+"""
 
 from __future__ import annotations
 
@@ -9,42 +12,46 @@ from domain.plans.slo import Percentile
 
 
 class Finding(StrEnum):
-    """What the comparison of one case says."""
+    """Result of comparing one case."""
 
     REGRESSION = "regression"
     """Slower by more than the margin."""
     EQUIVALENT = "equivalent"
-    """Surely not slower by more than the margin."""
+    """Certainly not slower by more than the margin."""
     INCONCLUSIVE = "inconclusive"
-    """The requests do not suffice to say."""
+    """Too few requests to decide."""
 
 
 class Comparison(Contract):
-    """A percentile of the case over the same of the baseline beside it; successful requests only."""
+    """Ratio of the case's percentile to that of the baseline beside it.
+
+    Successful requests only.
+    """
 
     percentile: Percentile
     ratio: float | None = None
-    """Case over baseline, 1.0 for equally slow. None without a success on both sides."""
+    """Case over baseline, 1.0 for equally slow. None if too few requests succeeded on either side."""
     low: float | None = None
-    """Lower bound of the true ratio: it, and the upper one, each hold with the plan's confidence (both together with
-    less: two of 95 % make an interval of 90 %). None where there are too few successes for one."""
+    """Lower bound of the true ratio. Each of the two bounds holds with the plan's confidence, both together with less:
+    two of 95 % make an interval of 90 %. None if there are too few successes, or too few blocks of dependent
+    requests."""
     high: float | None = None
     """Upper bound of the true ratio."""
     limit: float
-    """The ratio that is just allowed: 1 + margin, as applied."""
+    """Highest ratio that is still allowed: 1 + margin, as applied."""
     p_value: float
-    """Of seeing this, or more, without a regression. 1 where nothing can be said."""
+    """Probability of this ratio, or a higher one, without a regression. 1 if nothing can be concluded."""
     finding: Finding
-    """Of this case alone; a run holds several of them together before it believes one."""
+    """Finding for this case alone. A run considers several of them together before it accepts a regression."""
     sequential: bool = False
-    """Whether the finding is that of a test that looks after every round (`load.max_requests`). Its level allows for
-    all cases of the run already; that of `p_value` does not."""
+    """Whether the finding comes from a test after every round (`load.max_requests`). Its level already allows for all
+    cases of the run; that of `p_value` does not."""
     more_requests: int | None = None
-    """For `inconclusive`: about so many more, to each side, would decide. None when that cannot be told."""
+    """For `inconclusive`: estimated further requests on each side that would decide. None if there is no estimate."""
 
 
 class Control(Contract):
-    """The baseline's requests that were sent among those of a group of cases."""
+    """Baseline requests that were sent among those of a group of cases."""
 
     requests: int
     successes: int
@@ -52,4 +59,4 @@ class Control(Contract):
     success_p95_us: int | None = None
     success_p99_us: int | None = None
     success_max_us: int | None = None
-    """Successful requests only, microseconds; None without a success."""
+    """This and the percentiles: successful requests only, microseconds. None without a success."""

@@ -1,4 +1,7 @@
-"""The load test: cases by index, batches, and what a batch reports. Samples are in the store."""
+"""The load test: cases by index, batches, and what a batch reports.
+
+The samples are in the store.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ from domain.measuring.metrics import LoadMetrics
 
 
 class CaseType(StrEnum):
-    """The kinds of case, as in the table `test_cases`."""
+    """Kinds of cases, as in the table `test_cases`."""
 
     BASELINE = "BASELINE"
     SINGLE = "SINGLE"
@@ -29,7 +32,10 @@ class CaseType(StrEnum):
 
 
 class CaseOutcome(StrEnum):
-    """What became of a case. Never silently absent."""
+    """Outcome of a case.
+
+    Every case gets one; none disappears silently.
+    """
 
     MEASURED = "measured"
     INVALID = "invalid"
@@ -47,7 +53,7 @@ class Case(Contract):
 
 
 class GeneratedCases(Contract):
-    """What case generation stored."""
+    """Numbers of the cases and tokens that case generation stored."""
 
     baseline: int
     single: int
@@ -56,7 +62,7 @@ class GeneratedCases(Contract):
 
     @property
     def total(self) -> int:
-        """All cases."""
+        """Number of all cases."""
         return self.baseline + self.single + self.dual
 
 
@@ -68,10 +74,10 @@ class CaseRange(Contract):
 
 
 class LoadShare(Contract):
-    """Which part of the plan's load a batch may send, while others are measured beside it."""
+    """Part of the plan's load that a batch may send beside others."""
 
     lane: int
-    """From 0 up to, not including, `of`: no two batches that are measured at once have the same."""
+    """From 0 up to, not including, `of`. No two batches that are measured at once have the same lane."""
     of: int
     """Batches that are measured at once, at most."""
 
@@ -83,7 +89,7 @@ class PageInput(Contract):
     cases: CaseRange
     batch_size: Annotated[int, number_between(1, MOST_BATCHES)]
     batch_seconds: BatchSeconds
-    """Upper bound on one batch's time: requests x timeout / concurrency, and room to spare."""
+    """Upper bound on one batch's time, with room to spare: requests x timeout / concurrency."""
     paused: bool = False
     at_once: Annotated[int, number_between(1, MOST_AT_ONCE)] = 1
     """Batches that are measured at once, at most."""
@@ -105,11 +111,14 @@ class BatchOrder(Contract):
     execution_id: int
     cases: CaseRange
     share: LoadShare | None = None
-    """None: all of the plan's load."""
+    """Part of the plan's load that the batch may send. None: all of it."""
 
 
 class BatchReport(Contract):
-    """What a batch did. A repeated batch reports what an earlier attempt finished as well."""
+    """What a batch did.
+
+    A repeated batch also reports what an earlier attempt finished.
+    """
 
     measured: int = 0
     invalid: int = 0
@@ -128,7 +137,7 @@ class PageReport(Contract):
 
 
 class LoadReport(Contract):
-    """The result of a rules window."""
+    """Result of a rules window."""
 
     rules: int = 0
     pages: int = 0
@@ -140,17 +149,17 @@ class LoadReport(Contract):
 
 
 class RulesOrder(Contract):
-    """Asks for the rules of these services."""
+    """Order to upsert, await or remove the rules of these services."""
 
     execution_id: int
     services: list[str]
     ttl_seconds: int = 0
     known_to_be_on: bool = False
-    """Whether the proxy has answered the upsert. Else it may still be working on it when we look."""
+    """Whether the proxy has answered the upsert. If not, it may still be working on it when we look."""
 
 
 class RulesUpserted(Contract):
-    """What was asked of the proxy."""
+    """What the proxy was asked to switch on."""
 
     record_id: str
     rules: int
@@ -167,7 +176,7 @@ class Exclusion(Contract):
 
 
 class ExclusionOrder(Contract):
-    """Asks to record the outcome of all cases of these services."""
+    """Order to record the outcome of all cases of these services."""
 
     execution_id: int
     exclusions: list[Exclusion]

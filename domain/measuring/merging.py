@@ -1,4 +1,7 @@
-"""Merging what batches and pages found, so that a run of any size can be shown while it goes."""
+"""Merging of what batches and pages found.
+
+This lets a run of any size be shown while it is in progress.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +12,14 @@ from domain.measuring.load import CaseOutcome
 from domain.measuring.metrics import LoadMetrics
 
 SHOWN_CASES = 200
-"""Cases with their metrics in the status of a run: all of them for up to 18 services. The store has every one."""
+"""Cases with their metrics in a run's status. That is all of them for up to 19 services; the store has every case."""
 
 CARRIED_CASES = 50
-"""Cases with their metrics that one page hands on, when it has more: every workflow's history keeps them."""
+"""Cases with their metrics that a page hands on, at most. Every workflow's history keeps them."""
 
 
 def metrics_of(cases: Sequence[CaseVerdict]) -> LoadMetrics:
-    """The metrics of some cases."""
+    """Return the metrics of these cases."""
     measured = [case for case in cases if case.outcome == CaseOutcome.MEASURED]
     by_p95 = max((case for case in measured if case.p95_ms is not None), key=_p95, default=None)
     by_max = max((case for case in measured if case.max_ms is not None), key=_max, default=None)
@@ -32,7 +35,7 @@ def metrics_of(cases: Sequence[CaseVerdict]) -> LoadMetrics:
 
 
 def merged(one: LoadMetrics, other: LoadMetrics, most_cases: int) -> LoadMetrics:
-    """Both together, with at most so many cases, the worst of them."""
+    """Merge two metrics, and keep the worst `most_cases` cases."""
     by_p95 = max((one, other), key=lambda metrics: _or_least(metrics.worst_p95_ms))
     by_max = max((one, other), key=lambda metrics: _or_least(metrics.worst_max_ms))
     return LoadMetrics(
@@ -55,10 +58,14 @@ def _max(case: CaseVerdict) -> float:
 
 
 def _or_least(value: float | None) -> float:
+    # Below every real value, so that any value wins.
     return -1.0 if value is None else value
 
 
 def worst_first(case: CaseVerdict) -> tuple[bool, float, float, str]:
-    """What was not measured last; errors weigh more than slowness, which is p95 or, of few requests, the slowest."""
+    """Sort key that puts the worst cases first, and unmeasured ones last.
+
+    Errors weigh more than slowness. Slowness is p95 or, with few requests, the slowest request.
+    """
     slowness = case.p95_ms or case.max_ms or 0
     return case.outcome != CaseOutcome.MEASURED, -(case.error_rate or 0), -slowness, case.case_id

@@ -1,4 +1,7 @@
-"""What the load test has found so far, small enough to travel: aggregates, and the worst cases."""
+"""Load test metrics so far, small enough to travel.
+
+Aggregates, and the worst cases.
+"""
 
 from __future__ import annotations
 
@@ -7,24 +10,27 @@ from domain.executions.execution import CaseVerdict, Judgement
 
 
 class LoadMetrics(Contract):
-    """Metrics of a batch, a page, or a whole run. They are merged by `logic/metrics.py`."""
+    """Metrics of a batch, a page or a whole run.
+
+    Merged by `domain/measuring/merging.py`.
+    """
 
     measured: int = 0
     error_rate_sum: float = 0
-    """Percent, summed over the measured cases: the mean is this over `measured`."""
+    """Percent, summed over the measured cases. Divided by `measured` it is the mean."""
     worst_p95_ms: float | None = None
-    """Of successful requests, over all measured cases; None while no case had a success."""
+    """Highest p95 of all measured cases, of successful requests. None while no case has enough successes for a p95."""
     worst_p95_case: str = ""
-    """None and empty also while no case had successes enough for a p95."""
+    """The case with that p95. Empty while there is none."""
     worst_max_ms: float | None = None
-    """The slowest successful request of all measured cases."""
+    """Slowest successful request of all measured cases."""
     worst_max_case: str = ""
     cases: list[CaseVerdict] = []
-    """Cases with their metrics, the highest error rate and then the slowest first: all of them where they are few."""
+    """Cases with their metrics: highest error rate first, then slowest. All cases if they are few."""
 
     @property
     def mean_error_rate(self) -> float | None:
-        """Percent, over the measured cases; None before the first."""
+        """Mean error rate in percent; None before the first measured case."""
         return round(self.error_rate_sum / self.measured, 2) if self.measured else None
 
 
@@ -32,4 +38,4 @@ class JudgedCases(Judgement):
     """What the SLO and real faults make of all results."""
 
     load: LoadMetrics | None = None
-    """The metrics of the load test once more, where judging has made measured cases invalid: they count no longer."""
+    """Recomputed metrics, if judging made measured cases invalid: those no longer count. Else None."""

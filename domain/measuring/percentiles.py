@@ -1,4 +1,7 @@
-"""What a case's samples say, by the peers' definition and by ours (`peer-contract` section 5)."""
+"""Statistics of a case's samples, by the peers' definition and ours.
+
+See `peer-contract` section 5.
+"""
 
 from __future__ import annotations
 
@@ -14,15 +17,22 @@ _MICROSECONDS_PER_MS = 1_000
 
 
 def nearest_rank(ordered: Sequence[int], percentile: float) -> int:
-    """The nearest-rank percentile of sorted values: index ceil(p x n) - 1. 0 for no values, as the peers have it."""
+    """Return the nearest-rank percentile of sorted values.
+
+    That is the value at index ceil(p x n) - 1. Returns 0 for no values, as the peers do.
+    """
     if not ordered:
         return 0
-    # Rounded before the ceiling: 0.95 x 20 is 19.000000000000004 in binary, which would be one rank too far.
+    # Rounded before the ceiling: a product may be slightly too large in binary (0.07 x 100 is 7.000000000000001), and
+    # would be one rank too far.
     return ordered[max(0, ceil(round(percentile * len(ordered), 9)) - 1)]
 
 
 def error_rate(errors: int, requests: int) -> float:
-    """Percent with two decimals, half up, over at least one request."""
+    """Return the error rate in percent, with two decimals, rounded half up.
+
+    Never divides by less than one request.
+    """
     share = Decimal(errors * 100) / Decimal(max(1, requests))
     return float(share.quantize(Decimal("0.01"), rounding=ROUND_HALF_UP))
 
@@ -30,12 +40,15 @@ def error_rate(errors: int, requests: int) -> float:
 def measure(
     samples: Sequence[RequestSample], *, duration_us: int, last_status: int | None, last_body: str
 ) -> Measurement:
-    """As `measured`, of samples that were taken in one block."""
+    """Measure samples that were taken in one block; see `measured`."""
     return measured(Taken([samples]), duration_us=duration_us, last_status=last_status, last_body=last_body)
 
 
 def measured(taken: Taken, *, duration_us: int, last_status: int | None, last_body: str) -> Measurement:
-    """Both definitions side by side: errors mixed into latency in whole milliseconds, and successes in microseconds."""
+    """Measure an arm by both definitions, side by side.
+
+    The peers mix errors into latency, in whole milliseconds. Ours counts only successes, in microseconds.
+    """
     peers = sorted(latency // _MICROSECONDS_PER_MS for latency in taken.latencies_us)
     ours = taken.successes()
     return Measurement(
@@ -59,7 +72,7 @@ def measured(taken: Taken, *, duration_us: int, last_status: int | None, last_bo
 
 
 def control_of(taken: Taken) -> Control:
-    """The baseline beside a group of cases."""
+    """Summarise the baseline beside a group of cases."""
     found = taken.successes()
     return Control(
         requests=taken.requests,

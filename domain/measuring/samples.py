@@ -1,4 +1,7 @@
-"""What the requests of one arm gave, in few bytes each: a case may have a million, and seven arms run at once."""
+"""Samples of one arm, in few bytes per request.
+
+A case may have a million requests, and seven arms are measured at once.
+"""
 
 from __future__ import annotations
 
@@ -11,30 +14,34 @@ from domain.traffic.exchange import RequestSample
 
 
 def is_error(sample: RequestSample) -> bool:
-    """No HTTP answer, or a status outside 200 to 399. A redirect is an answer."""
+    """Return whether a request failed.
+
+    It failed without an HTTP answer, or with a status outside 200 to 399. A redirect is an answer.
+    """
     return sample.status is None or not 200 <= sample.status < 400
 
 
 class Taken:
-    """The samples of one arm, block by block, in the order in which they came."""
+    """Samples of one arm, block by block, in the order they came."""
 
     def __init__(self, blocks: Sequence[Sequence[RequestSample]] = ()) -> None:
-        """Begin with these blocks."""
+        """Start with these blocks."""
+        # Eight bytes for each request, not a Python object.
         self.latencies_us = array("q")
-        """Of every request."""
+        """Latency of every request."""
         self.errors = bytearray()
-        """1 for each of them that failed, else 0."""
+        """1 for each request that failed, else 0."""
         self.kinds: Counter[str] = Counter()
-        """Errors by their kind."""
+        """Errors by kind."""
         self.late = 0
-        """Requests that began late."""
+        """Number of requests that began late."""
         self.success_blocks: list[array[int]] = []
         """Latencies of the successful requests, block by block."""
         for block in blocks:
             self.add(block)
 
     def add(self, block: Sequence[RequestSample]) -> None:
-        """Note one block."""
+        """Add one block."""
         good = array("q")
         self.late += late_starts(block)
         for sample in block:
@@ -49,18 +56,18 @@ class Taken:
 
     @property
     def requests(self) -> int:
-        """All of them."""
+        """Number of requests."""
         return len(self.latencies_us)
 
     @property
     def failures(self) -> int:
-        """Those that failed."""
+        """Number of requests that failed."""
         return self.kinds.total()
 
     def successes(self) -> list[int]:
-        """Latencies of the successful requests, ascending."""
+        """Return the latencies of the successful requests, ascending."""
         return sorted(latency for block in self.success_blocks for latency in block)
 
     def pairs(self) -> list[tuple[int, bool]]:
-        """Latency, and whether it failed, of every request in order."""
+        """Return latency and failure of every request, in order."""
         return [(latency, bool(failed)) for latency, failed in zip(self.latencies_us, self.errors, strict=True)]

@@ -1,4 +1,7 @@
-"""The steady state: asked before anything is switched on, and after everything is off."""
+"""Steady state: orders and reports of its check.
+
+It is checked before anything is switched on, and after everything is off.
+"""
 
 from __future__ import annotations
 
@@ -8,22 +11,22 @@ from domain.base import Contract
 
 
 class SteadyMoment(StrEnum):
-    """When it is asked."""
+    """When the steady state is checked."""
 
     BEFORE = "before"
     AFTER = "after"
 
 
 class SteadyOrder(Contract):
-    """Asks whether the plan's request meets its tolerance."""
+    """Order to check whether the plan's request meets its tolerance."""
 
     execution_id: int
     moment: SteadyMoment
 
 
 class SteadyReport(Contract):
-    """Whether it did."""
+    """Result of a steady-state check."""
 
     met: bool
     detail: str = ""
-    """Why not, with the measured values."""
+    """Why the steady state was not met, with the measured values."""

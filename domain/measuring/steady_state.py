@@ -1,4 +1,4 @@
-"""Whether the plan's request is as it should be when nothing is broken."""
+"""Whether the plan's request behaves as it should with nothing broken."""
 
 from __future__ import annotations
 
@@ -12,17 +12,20 @@ from domain.units import format_duration, format_percent
 
 
 class SteadyAnswer(Contract):
-    """One answer to the plan's request, asked for the steady state."""
+    """One answer to the plan's request, in a steady-state check."""
 
     status: int | None
-    """None when there was none."""
+    """None if there was no answer."""
     error_kind: str = ""
     latency_us: int
     body: str = ""
 
 
 def unmet(answers: Sequence[SteadyAnswer], plan: Plan) -> str:
-    """Why these answers are no steady state, with the measured value; empty when they are."""
+    """Return why these answers miss the steady state, or nothing.
+
+    The reason includes the measured value.
+    """
     reasons = [reason for answer in answers if (reason := _unlike(answer, plan))]
     share = 100 * len(reasons) / len(answers)
     if share <= plan.steady_state.error_rate:

@@ -1,4 +1,7 @@
-"""When a run must end early: the conditions of `stop`, judged on what was measured."""
+"""Stop conditions: when measured values must end a run early.
+
+The conditions are those of the plan's `stop`.
+"""
 
 from __future__ import annotations
 
@@ -11,27 +14,28 @@ from domain.units import format_percent
 
 
 def baseline_reason(measurement: Measurement, limits: BaselineStop) -> str:
-    """Why the load test must not go on after this baseline; empty when it may."""
+    """Return why the load test must end after this baseline, or nothing."""
     broken = broken_limits(measurement, limits)
     return f"stop.baseline: {'; '.join(broken)}" if broken else ""
 
 
 class FailingRequests:
-    """The last answers to the plan's request."""
+    """Stop condition on the last answers to the plan's request."""
 
     def __init__(self, spec: RequestStop) -> None:
         self._spec = spec
         self._last: deque[str] = deque(maxlen=spec.over)
 
     def answered(self, failure: str) -> str:
-        """Note one answer, with what was wrong with it or nothing; why the run must end, or nothing.
+        """Add one answer; return why the run must end, or nothing.
 
-        Nothing is concluded from fewer than `over` answers, but for what the rest could not change any more.
+        `failure`: what was wrong with the answer; empty if nothing was. Fewer than `over` answers end the run only if
+        the missing ones could not change that any more.
         """
         self._last.append(failure)
         failed = [one for one in self._last if one]
         allowed = self._spec.error_rate
-        # Of all that `over` holds: an answer that is still to come may be good.
+        # A share of `over`, not of the answers so far: those still to come may be good.
         share = 100 * len(failed) / self._spec.over
         if allowed is None or share <= allowed:
             return ""
@@ -43,14 +47,17 @@ class FailingRequests:
 
 
 class FailingHealth:
-    """The last answers of the health URL."""
+    """Stop condition on consecutive bad answers of the health URL."""
 
     def __init__(self, spec: HealthStop) -> None:
         self._spec = spec
         self._failed = 0
 
     def answered(self, failure: str) -> str:
-        """Note one answer, with what was wrong with it or nothing; why the run must end, or nothing."""
+        """Add one answer; return why the run must end, or nothing.
+
+        `failure`: what was wrong with the answer; empty if nothing was.
+        """
         self._failed = self._failed + 1 if failure else 0
         if self._failed < self._spec.failures:
             return ""

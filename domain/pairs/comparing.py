@@ -1,4 +1,7 @@
-"""Does a pair that was made of rules stand for the pair with two real faults? Which are asked, and what is compared."""
+"""Pair fidelity: do pairs made of rules behave like real faults?
+
+Chooses the pairs that run with two real faults, and compares both sides.
+"""
 
 from __future__ import annotations
 
@@ -15,57 +18,60 @@ from domain.traffic.exchange import Measurement
 from domain.traffic.volatile import masked
 
 MOST_PAIRS = 10_000
-"""Pairs that one run verifies: with more, the history of the run would grow beyond its bound."""
+"""Pairs that one run verifies, at most. With more, the history of the run would grow beyond its bound."""
 
 PAGES = 50
-"""Pages into which few pairs are cut: enough for a person to see them move."""
+"""Pages that few pairs are cut into. Enough for a person to see progress."""
 
 MOST_PER_PAGE = 80
-"""Keeps the history of a page under 10,000 events: a pair costs about 70."""
+"""Keeps a page's history under 10,000 events; a pair costs about 70."""
 
 _IN_DOUBT = ", because their results are in doubt"
 _CHOICE = re.compile(rf"[0-9]{{1,9}} of ([0-9]{{1,9}}) measured pairs run with two real faults{_IN_DOUBT}")
 
 SHOWN = 50
-"""Findings that travel with the run's result."""
+"""Findings that travel with the run's result, at most."""
 
 _PLACES = 5
-"""Places of a body that are named."""
+"""Places of a body that are named, at most."""
 
 
 class Answer(NamedTuple):
-    """What came back, redacted."""
+    """One answer, redacted."""
 
     status: int | None
-    """None when there was no HTTP answer."""
+    """None if there was no HTTP answer."""
     body: str
     error: str = ""
     """Why there was none."""
 
 
 class Side(NamedTuple):
-    """One of the two pairs that are compared."""
+    """One of the two sides that are compared: rules, or real faults."""
 
     answers: list[Answer]
-    """With rules the last one, which is what the store keeps; with faults all of them."""
+    """With rules the last answer, which is what the store keeps. With faults all of them."""
     verdict: Verdict
     reason: str
 
 
 def last_answer(measurement: Measurement) -> Answer:
-    """The answer that the load test keeps of a case."""
+    """Return the answer that the load test keeps of a case."""
     kinds = ", ".join(measurement.errors_by_kind)
     return Answer(measurement.response_code, measurement.response_body, kinds)
 
 
 def how_many(pairs: int, share: float) -> int:
-    """So many percent of some pairs, at least one of them."""
-    # Rounded before the ceiling: 7 % of 100 is 7.000000000000001 in binary.
+    """Return how many pairs a percentage amounts to, at least one."""
+    # Rounded before the ceiling: 43.2 % of 375 is 162.00000000000003 in binary.
     return min(pairs, max(1, ceil(round(pairs * share / 100, 9))))
 
 
 def chosen(measured: Sequence[int], share: float) -> list[int]:
-    """So many percent of these case indices, at least one, spread evenly: the same ones for the same run."""
+    """Choose `share` percent of these case indices, spread evenly.
+
+    At least one is chosen, and always the same ones for the same run.
+    """
     if not measured:
         return []
     wanted = how_many(len(measured), share)
@@ -73,27 +79,30 @@ def chosen(measured: Sequence[int], share: float) -> list[int]:
 
 
 def choice_in_words(pairs: int, measured: int, *, asked_for: bool) -> str:
-    """What the log of a run has of the pairs that run with two real faults."""
+    """Describe, for the run's log, how many pairs get two real faults."""
     why = "" if asked_for else _IN_DOUBT
     return f"{pairs} of {measured} measured pairs run with two real faults{why}"
 
 
 def measured_in_doubt(line: str) -> int | None:
-    """How many pairs were measured, by a line of the log that has pairs in doubt chosen; None for any other line."""
+    """Parse the number of measured pairs from a log line.
+
+    Only a line about pairs that were chosen because they are in doubt has it. None for any other line.
+    """
     found = _CHOICE.fullmatch(line)
     return int(found[1]) if found else None
 
 
 def per_page(pairs: int) -> int:
-    """How many pairs one window verifies."""
+    """Return how many pairs one window verifies."""
     return min(MOST_PER_PAGE, max(1, ceil(pairs / PAGES)))
 
 
 def compared(case_id: str, rules: Side, faults: Side) -> PairFinding:
-    """Whether status, body and verdict agree, and what differs.
+    """Compare a pair by status, body and verdict, and name the differences.
 
-    One answer with rules agrees with several with faults when it is among them: a system may have more than one answer
-    to the same failures.
+    The answer with rules agrees if it is among the answers with faults: a system may have more than one answer to the
+    same failures.
     """
     (with_rules,) = rules.answers
     same_status = [one for one in faults.answers if one.status == with_rules.status]
@@ -119,16 +128,20 @@ def compared(case_id: str, rules: Side, faults: Side) -> PairFinding:
 
 
 def differences(rules: Measurement, real: Sequence[RealAnswer]) -> list[str]:
-    """What differs, in status and body alone, between the answer by rules and those of really broken services."""
+    """Return how the answers of really broken services differ from the rules'.
+
+    Only status and body are compared. Empty without real answers.
+    """
     if not real:
         return []
     faults = [Answer(one.status, one.body, one.error) for one in real]
+    # The same on both sides, so that only status and body can differ.
     verdict = Verdict.INCONCLUSIVE
     return compared("", Side([last_answer(rules)], verdict, ""), Side(faults, verdict, "")).differs
 
 
 def in_status_or_body(finding: PairFinding) -> list[str]:
-    """What of a pair's differences is in status or body, and not in its verdict."""
+    """Return a pair's differences in status or body, without its verdict."""
     return [one for one in finding.differs if not one.startswith("verdict ")]
 
 
@@ -141,8 +154,12 @@ def _verdict(side: Side) -> str:
 
 
 def _differing(with_rules: str, with_faults: Sequence[str]) -> list[str]:
-    """Places at which a body is none of those seen with faults; those of the nearest of them."""
+    """Return the places where a body matches none seen with faults.
+
+    If there are several such bodies, the nearest one counts.
+    """
     seen = [_leaves(body) for body in with_faults]
+    # A number that varies between answers to the same failures is no difference.
     vague = _varying_numbers(seen)
     mine = _leaves(with_rules)
     found = [
@@ -155,7 +172,10 @@ def _differing(with_rules: str, with_faults: Sequence[str]) -> list[str]:
 
 
 def _varying_numbers(answers: Sequence[dict[str, Any]]) -> set[str]:
-    """Places at which answers to the same failures have different numbers: durations, counters."""
+    """Return the places where numbers vary between answers to the same failures.
+
+    Such numbers are durations and counters, for example.
+    """
     places = set().union(*(one.keys() for one in answers))
     return {
         place
@@ -167,12 +187,16 @@ def _varying_numbers(answers: Sequence[dict[str, Any]]) -> set[str]:
 
 
 def _leaves(body: str) -> dict[str, Any]:
-    """A JSON body's values by place, other bodies as one text; what is volatile by its shape is replaced."""
+    """Return a JSON body's values by place.
+
+    Any other body is one text. What is volatile is masked by its shape.
+    """
     try:
         parsed = json.loads(body)
     except (ValueError, RecursionError):
         return {"text": masked(body)}
     found: dict[str, Any] = {}
+    # A stack instead of recursion: a body may be nested deeply.
     ahead: list[tuple[str, Any]] = [("$", parsed)]
     while ahead:
         place, value = ahead.pop()
@@ -193,14 +217,15 @@ def _plain(value: Any) -> Any:
         return str, masked(value)
     if isinstance(value, int) and not isinstance(value, bool) and masked(str(value)) == "<epoch>":
         return "<epoch>"
-    # With its kind: Python takes true for 1, and text may read like anything.
+    # With its type: in Python True equals 1, and text may read like anything.
     return value if isinstance(value, (int, float)) and not isinstance(value, bool) else (type(value), str(value))
 
 
 def counted(before: PairFidelity, findings: Iterable[PairFinding]) -> PairFidelity:
-    """The fidelity so far and some findings more."""
+    """Add findings to the fidelity so far."""
     new = list(findings)
     kept = [*before.findings, *(one for one in new if one.outcome is not PairOutcome.AGREED)]
+    # A stable sort: disagreements first, otherwise in their order.
     kept.sort(key=lambda one: one.outcome is PairOutcome.UNCHECKED)
 
     def some(outcome: PairOutcome) -> int:
@@ -220,7 +245,7 @@ def counted(before: PairFidelity, findings: Iterable[PairFinding]) -> PairFideli
 
 
 def in_words(found: PairFidelity) -> str:
-    """One sentence: how many pairs agree, and in what."""
+    """Describe in one sentence how many pairs agree, and in what."""
     if not found.chosen:
         why = "none was chosen" if found.measured else "no pair was measured"
         return f"pairs with two real faults: none, because {why}"

@@ -1,4 +1,4 @@
-"""Pair fidelity: how well pairs made of rules stand for pairs with two real faults."""
+"""Pair fidelity: how well pairs made of rules match real faults."""
 
 from __future__ import annotations
 
@@ -8,36 +8,39 @@ from domain.base import Contract
 
 
 class PairOutcome(StrEnum):
-    """What became of a pair that was to be verified. Never silently absent."""
+    """Outcome of a pair that was to be verified.
+
+    Every such pair gets one; none disappears silently.
+    """
 
     AGREED = "agreed"
     DISAGREED = "disagreed"
     UNCHECKED = "unchecked"
-    """Its faults were not both seen to act, or nothing could be sent: with a reason."""
+    """Nothing could be sent, or its faults were not both seen active. The reason is given."""
 
 
 class PairFinding(Contract):
-    """What came of one pair. What was answered is in the store."""
+    """Finding about one pair; the answers are in the store."""
 
     case_id: str
     outcome: PairOutcome
     status_agrees: bool | None = None
-    """None where nothing was compared."""
+    """This and the next two: None if nothing was compared."""
     body_agrees: bool | None = None
     verdict_agrees: bool | None = None
     differs: list[str] = []
-    """What differs, in words: values of statuses and verdicts, and only the places in bodies."""
+    """What differs, in words. Shows the values of statuses and verdicts, but only the places in bodies."""
     reason: str = ""
-    """Why it is unchecked."""
+    """Why the pair is unchecked."""
 
 
 class PairFidelity(Contract):
-    """How well pairs made of rules stand for pairs with two real faults."""
+    """How well pairs made of rules match pairs with two real faults."""
 
     share: float
-    """Percent of the measured pairs that were asked for."""
+    """Percentage of the measured pairs that the user asked for."""
     asked_for: bool = True
-    """Whether they were. Else these pairs are those whose result was in doubt, and `share` is 0."""
+    """Whether the user asked for pairs. If not, these are the pairs whose result was in doubt, and `share` is 0."""
     measured: int = 0
     chosen: int = 0
     agreed: int = 0
@@ -47,9 +50,9 @@ class PairFidelity(Contract):
     body_agreed: int = 0
     verdict_agreed: int = 0
     findings: list[PairFinding] = []
-    """Those that disagree, then those unchecked; at most 50. The store has every pair."""
+    """Pairs that disagree, then unchecked ones; at most 50. The store has every pair."""
 
     @property
     def compared(self) -> int:
-        """Pairs of which both answers are known."""
+        """Number of pairs of which both answers are known."""
         return self.agreed + self.disagreed

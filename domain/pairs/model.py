@@ -1,4 +1,4 @@
-"""What the workflows and activities that verify pairs say to each other."""
+"""Messages between the workflows and activities that verify pairs."""
 
 from __future__ import annotations
 
@@ -21,30 +21,32 @@ from domain.executions.windows import WindowInput
 from domain.pairs.fidelity import PairFinding
 
 MOST_PAIRS = 1_000
-"""Of one window: far more than `logic.fidelity.per_page` gives it."""
+"""Pairs of one window, at most: far more than `domain.pairs.comparing.per_page` gives it."""
 
 
 class PairsWish(ExecutionRef):
-    """Asks which pairs are to be verified."""
+    """Order to choose the pairs to verify."""
 
     share: float | None = None
     """Percent of the measured pairs. None: only those that rules leave in doubt."""
 
 
 class ChosenPairs(Contract):
-    """Which pairs are verified with two real faults."""
+    """Pairs to verify with two real faults."""
 
     measured: int
     """Pairs that the load test measured with rules."""
     cases: list[int] = []
-    """Indices of the chosen ones, ascending, spread evenly over the measured ones."""
+    """Indices of the chosen pairs, ascending. A share that the user asked for is spread evenly over the measured pairs;
+    pairs in doubt come on top."""
 
 
 class PairsWindowInput(WindowInput):
-    """What a pairs window is started with besides."""
+    """Input of a pairs window."""
 
     hold_seconds: Annotated[float, seconds_between(0, MOST_PAIRS * (3 * LONGEST_HOLD))]
-    """It holds nothing itself: for each pair its faults' time, their recovery, and the wait until all is stable."""
+    """The window holds nothing itself. For each pair this covers its faults' time, their recovery, and the wait until
+    all is stable."""
     cases: Annotated[list[CaseIndex], at_most(MOST_PAIRS)]
     """Indices of its pairs."""
     fault_seconds: HoldSeconds
@@ -52,7 +54,7 @@ class PairsWindowInput(WindowInput):
     request_seconds: BatchSeconds
     """Upper bound on a pair's requests."""
     discovers: bool = False
-    """Whether its pairs are asked to see which calls they cause, before there are rules to compare with."""
+    """Whether its pairs only show which calls they cause. There are no rules to compare with yet."""
 
     @model_validator(mode="after")
     def _has_pairs_of_its_run(self, info: ValidationInfo) -> Self:
@@ -66,12 +68,12 @@ class PairsWindowInput(WindowInput):
 
 
 class PairOrder(ExecutionRef):
-    """One pair whose two faults are on: ask, and compare."""
+    """One pair whose two faults are active, to be tried and compared."""
 
     case_index: int
     case_id: str
     faults: dict[str, str]
-    """The name of the fault in each of the two services."""
+    """Name of the active fault in each of the two services."""
 
 
 class UncheckedPair(ExecutionRef):
@@ -82,11 +84,11 @@ class UncheckedPair(ExecutionRef):
 
 
 class PairsReport(Contract):
-    """The result of one pairs window."""
+    """Result of one pairs window."""
 
     done: int = 0
-    """How many of its pairs were dealt with, in order; a paused run begins the others later."""
+    """Number of its pairs that were dealt with, in order. If the run is paused, the others begin later."""
     findings: list[PairFinding] = []
-    """One per pair that was dealt with."""
+    """One finding per pair that was dealt with."""
     trouble: str = ""
-    """A fault that was not seen to end: nothing more is begun then."""
+    """A fault that was not seen to end. No further pair begins then."""

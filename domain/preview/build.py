@@ -1,4 +1,7 @@
-"""What a run of a plan would do, from the plan alone: made of the functions by which the run itself decides."""
+"""Preview of a run, built from its plan alone.
+
+Uses the same functions by which the run itself decides.
+"""
 
 from __future__ import annotations
 
@@ -43,18 +46,19 @@ from domain.preview.workloads import STEPS
 from domain.timing import Timing
 
 MOST_LEFT_OUT = 100
-"""Excluded cases that are named; all of them are counted."""
+"""Excluded cases that are named, at most. All of them are counted."""
 
 ASSUMED = timedelta(milliseconds=100)
-"""What a request is assumed to take, where nobody says otherwise."""
+"""Assumed time of a request unless the caller gives another."""
 
 _REFERENCE = re.compile(r"\$\{[^}]*\}")
 
 
 def preview(plan: Plan, timing: Timing, assumed: timedelta = ASSUMED, faults_allowed: int = 1) -> Preview:
-    """Everything that a run of this plan does to the system, in numbers; `faults_allowed` at once, by the worker.
+    """Return in numbers what a run does to the system.
 
-    What only the recording can tell, as the number of requests that a service receives, is given as the least.
+    `faults_allowed`: faults that the worker allows at once. What only the recording can show, such as the number of
+    requests that a service receives, is given as its minimum.
     """
     cases = _cases(plan)
     groups, controls = groups_and_controls(plan)
@@ -137,6 +141,7 @@ def _discovery(plan: Plan, faults_allowed: int) -> DiscoveryPreview:
     return DiscoveryPreview(
         requests_each=single_requests(plan),
         rounds=MOST_ROUNDS,
+        # The first round has the services' own faults.
         more_faults=min(services, most_captures(services)) * (MOST_ROUNDS - 1),
         two_faults=two,
         pairs_calling=min(pairs, MOST_DISCOVERY_PAIRS),
@@ -163,6 +168,7 @@ def _fault(plan: Plan, name: str) -> FaultPreview:
 
 def _rules(plan: Plan) -> RulesPreview:
     first = plan.service_names[0]
+    # Without captured answers only the canary is left.
     canaries = len(build_rules("", first, token_of(plan, first), []))
     return RulesPreview(
         services=len(plan.services),
@@ -177,5 +183,5 @@ def _login(plan: Plan) -> str:
 
 
 def _shown(url: str) -> str:
-    """The address without query and fragment, and without what references stand for: either may be a secret."""
+    """Strip query and fragment, and mask references: each may be a secret."""
     return _REFERENCE.sub("***", re.split(r"[?#]", url, maxsplit=1)[0])

@@ -1,4 +1,7 @@
-"""What a run of a plan would do, told before anything is done: the answer of `holdfast preview`."""
+"""The answer of `holdfast preview`: what a run would do.
+
+It is given before anything is done, from the plan alone.
+"""
 
 from __future__ import annotations
 
@@ -18,15 +21,15 @@ class LeftOut(Contract):
 
 
 class CasesPreview(Contract):
-    """The cases of a run, and how they are cut into batches and pages."""
+    """Cases of a run, and their batches and pages."""
 
     baseline: int
     single: int
     dual: int
     excluded: int
-    """Those of the single and dual ones that the plan leaves out."""
+    """Single and dual cases that the plan leaves out."""
     left_out: list[LeftOut] = []
-    """The excluded cases, the first of them where they are many."""
+    """The excluded cases. Only the first of them if there are many."""
     batch_size: int
     batches: int
     pages: int
@@ -34,13 +37,13 @@ class CasesPreview(Contract):
     @computed_field  # type: ignore[prop-decorator]
     @property
     def total(self) -> int:
-        """All cases."""
+        """Number of all cases."""
         return self.baseline + self.single + self.dual
 
     @computed_field  # type: ignore[prop-decorator]
     @property
     def measured(self) -> int:
-        """Those that are measured, when every service shows how it fails."""
+        """Number of measured cases, if every service shows how it fails."""
         return self.total - self.excluded
 
 
@@ -48,60 +51,66 @@ class EntryRequests(Contract):
     """How often the plan's request is really sent to its address."""
 
     steady_before: int
-    """Before anything is switched on."""
+    """Sent before anything is switched on."""
     analysis: int
-    """While the proxy records. Sent again, up to `analysis_at_most` times, when it fails."""
+    """Sent while the proxy records. Repeated if it fails, up to `analysis_at_most` times in all."""
     analysis_at_most: int
     calls: int = 0
-    """While calls are recorded and nothing is broken: before the first fault, and at the end of the first round. Each
-    is sent again while it fails, for `timeouts.stability`."""
+    """Sent while calls are recorded and nothing is broken. That is before the first fault, and at the end of the first
+    round. Each is repeated while it fails, for `timeouts.stability`."""
     calls_in_all_rounds: int = 0
-    """The same, when every round finds more."""
+    """The same, if every round finds more."""
     broken: int = 0
-    """While each service is really broken, alone."""
+    """Sent while each service is really broken, alone."""
     load: int
-    """By the load test: the measured cases times the requests of a case."""
+    """Sent by the load test: measured cases times requests of a case."""
     control: int = 0
-    """By the load test, among those of the cases: baseline requests beside each group of cases that is compared."""
+    """Baseline requests that the load test sends among those of the cases. Each group of cases that is compared has
+    them."""
     warm_up: int = 0
-    """Before each group of cases, at most: fewer when two blocks agree earlier. None of them is measured."""
+    """Sent before each group of cases, at most. Fewer if two blocks agree earlier; none of them is measured."""
     at_most: bool = False
-    """Whether a case, and the baseline beside it, may end with fewer (`load.max_requests`)."""
+    """Whether `load.max_requests` may end a case, and the baseline beside it, earlier."""
     steady_after: int
-    """When everything is off, by the run. Asked again until the steady state is met or its time is over."""
+    """Sent by the run when everything is off. Repeated until the steady state is met or its time is over."""
     steady_at_end: int
-    """The same, by the lock: the last thing that a run does."""
+    """The same, sent by the lock as the last act of a run."""
     watched_every_seconds: float | None = None
-    """While the run works, one so often, by `stop.request`; not in `total`, because it depends on how long that is."""
+    """Interval of the requests of `stop.request` while the run works. They are not in `total`, because their number
+    depends on how long the run takes."""
 
     @computed_field  # type: ignore[prop-decorator]
     @property
     def total(self) -> int:
-        """All of them but the watch's, when none has to be repeated and none is saved."""
+        """Number of all requests, if none is repeated and none is saved.
+
+        Without those of the watch (`watched_every_seconds`).
+        """
         load = self.load + self.control + self.warm_up
         before = self.steady_before + self.analysis + self.calls + self.broken
         return before + load + self.steady_after + self.steady_at_end
 
 
 class DiscoveryPreview(Contract):
-    """What a run does to find the calls that services receive only while something is broken.
+    """What a run does to find calls that only failures cause.
 
-    How many there are is known when it has looked, so everything here is at most.
+    The real numbers are known only when the run has looked, so all of these are maximums.
     """
 
     requests_each: int
-    """Sent while a service is broken alone."""
+    """Requests sent while a service is broken alone."""
     rounds: int
-    """The first has the services' own faults; in each later one those that received new calls are broken once more."""
+    """Rounds of discovery. The first has the services' own faults. Each later round breaks once more the services that
+    received new calls."""
     more_faults: int
-    """Further faults, of services that received calls which healthy traffic never makes."""
+    """Further faults, in services that received calls which healthy traffic never makes."""
     two_faults: bool = False
-    """Whether pairs are really broken, with two faults at once: by HOLDFAST_MAX_ACTIVE_FAULTS of this environment,
-    which must be the worker's."""
+    """Whether pairs are really broken, with two faults at once. HOLDFAST_MAX_ACTIVE_FAULTS of this environment decides.
+    It must be the same as the worker's."""
     pairs_calling: int = 0
-    """Pairs of which one failure makes the other service receive more calls."""
+    """Pairs in which one failure makes the other service receive more calls."""
     pairs_in_doubt: int = 0
-    """Pairs that are run after the load test, because what rules say of them is in doubt."""
+    """Pairs that are run after the load test. Their results by rules are in doubt."""
     requests_each_pair: int = 0
 
 
@@ -115,36 +124,37 @@ class FaultPreview(Contract):
     action: str
     matchers: dict[str, list[str]]
     ttl_seconds: int
-    """The fault service removes it after this, whatever becomes of us."""
+    """After this the fault service removes the fault, whatever happens to us."""
     token: str
-    """The baggage token that stands for this failure from then on."""
+    """Baggage token that stands for this failure from then on."""
     substitute_status: int
-    """Status of the rule when the failing service gives no HTTP answer at all."""
+    """Status of the rule if the failing service gives no HTTP answer."""
 
 
 class RulesPreview(Contract):
-    """The rules that are put at the proxy."""
+    """Rules that are put at the proxy."""
 
     services: int
     per_service_at_least: int
-    """The canary, and one for each recorded method and path whose answer the fault changed: at least one."""
+    """The canary, and one rule per recorded request that the fault changed. Requests differ in method or path, and at
+    least one changes."""
     ttl_seconds: int
-    """The proxy drops them after this, whatever becomes of us."""
+    """After this the proxy drops the rules, whatever happens to us."""
 
     @computed_field  # type: ignore[prop-decorator]
     @property
     def at_least(self) -> int:
-        """Of all services. How many more is known once the requests are recorded."""
+        """Rules of all services; how many more is known after recording."""
         return self.services * self.per_service_at_least
 
 
 class WorkloadStep(Contract):
-    """Something that is done to the workload of each service under test."""
+    """A change to the workload of each service under test."""
 
     phase: Phase
     change: str
     rollouts: int
-    """Rollouts of its Deployment, each of which replaces every pod of it."""
+    """Rollouts of its Deployment. Each replaces every pod."""
 
 
 class StagePreview(Contract):
@@ -157,62 +167,69 @@ class StagePreview(Contract):
 
 
 class OnPreview(Contract):
-    """How long something can remain on when the worker dies at the worst moment, which is just after it came on."""
+    """How long something can remain on if the worker dies.
+
+    At the worst moment, which is just after it was switched on.
+    """
 
     kind: WindowKind
     ttl_seconds: int
-    """Without any worker: the peer switches it off itself."""
+    """Without any worker: after this the peer switches it off itself."""
     window_seconds: float
-    """With a worker that is back: its window has closed it, or has said that it could not."""
+    """With a returning worker. By then its window has closed it, or has reported that it could not."""
     swept_seconds: float
-    """When the peer has forgotten its own limit and the window does not act: the sweeper has stepped in."""
+    """With a peer that forgot its limit, and a window that does not act. By then the sweeper has stepped in."""
 
 
 class Preview(Contract):
-    """What a run would do. Nothing of it was asked of anybody: it follows from the plan alone."""
+    """What a run would do.
+
+    It follows from the plan alone: nothing was requested from any system.
+    """
 
     plan: str
     namespace: str
     environment: str
     method: str
     url: str
-    """Without query, which may hold what is not to be shown."""
+    """Without the query, which may hold something secret."""
     login: str = ""
-    """Method and address of the plan's `request.login`, shown in the same way. Empty when there is none."""
+    """Method and address of the plan's `request.login`, shown in the same way. Empty if there is none."""
     timing: TimingPreset
-    """Whose intervals are meant: a worker with other ones takes another time."""
+    """Preset whose intervals are assumed. A worker with another preset takes another time."""
     requests_per_case: int
-    """At most, with `load.max_requests`."""
+    """Requests of each case. With `load.max_requests` this is the maximum."""
     cases: CasesPreview
     requests: EntryRequests
     replays: list[str]
-    """Services whose recorded requests the proxy sends once more, to the service itself, while it is broken."""
+    """Services that get their recorded requests once more, while they are broken. The proxy sends them to the service
+    itself."""
     faults: list[FaultPreview]
     faults_at_once: int = 1
-    """So many of them may be on at once, by `safety.max_active_faults`, never two on one call path. Above 1 it depends
-    on the services' `calls` and on how long each takes how many really are."""
+    """How many of the faults may be active at once, by `safety.max_active_faults`. Never two are on one call path.
+    Above 1 the real number depends on the services' `calls`, and on how long each fault takes."""
     discovery: DiscoveryPreview | None = None
     rules: RulesPreview
     workload_steps: list[WorkloadStep]
     assumed_request_seconds: float
-    """What each request is assumed to take, for the least time."""
+    """Time that each request is assumed to take, for the minimum times."""
     deadline_seconds: float | None = None
     """After this the run closes everything and ends, by `stop.deadline`."""
     stages: list[StagePreview]
     remains_on: list[OnPreview]
     worst_recovery_seconds: float
-    """The longest that anything remains on when no worker comes back, and one interval of the sweeper."""
+    """The longest that anything remains on without a worker. One interval of the sweeper is included."""
     worst_failing_seconds: float = 0
-    """The same of what makes services fail: faults and rules. Recordings only listen."""
+    """The same for what makes services fail: faults and rules. Recordings only listen."""
 
     @computed_field  # type: ignore[prop-decorator]
     @property
     def at_least_seconds(self) -> float:
-        """Of the whole run; what the peers themselves need comes on top."""
+        """Minimum for the whole run; the peers' own time comes on top."""
         return round(sum(stage.at_least_seconds for stage in self.stages), 3)
 
     @computed_field  # type: ignore[prop-decorator]
     @property
     def at_most_seconds(self) -> float:
-        """Of the whole run, its recovery included, when every timeout is reached."""
+        """Maximum for the whole run and its recovery: every timeout is reached."""
         return round(sum(stage.at_most_seconds for stage in self.stages), 3)

@@ -1,4 +1,7 @@
-"""How long a run takes at least and at most, and how long anything can remain on: from what bounds the windows."""
+"""How long a run takes, and how long anything can remain on.
+
+Both follow from what bounds the windows.
+"""
 
 from __future__ import annotations
 
@@ -37,11 +40,11 @@ _NOTHING = timedelta(0)
 def stages(
     plan: Plan, timing: Timing, arms: int, assumed: timedelta, discovery: DiscoveryPreview
 ) -> list[StagePreview]:
-    """The parts of a run; `arms` are its measured cases and the controls beside them.
+    """Return the parts of a run, with their minimum and maximum times.
 
-    At least: each request takes `assumed`, every peer acts at once, and what is waited for is so at the first look.
-    At most: every timeout is reached, and every closing takes its whole time. Waiting for another run, pauses, and time
-    without a worker, server or store are in neither.
+    At least: each request takes `assumed`, every peer acts at once, and every wait succeeds at the first look. At most:
+    every timeout is reached, and every closing takes its whole time. Neither includes waiting for another run, pauses,
+    or time without a worker, server or store. `arms`: the run's measured cases and the controls beside them.
     """
     calm, limits, services = _calm(plan, timing), plan.timeouts, len(plan.services)
     asked = plan.steady_state.requests if plan.steady_state.check else 0
@@ -65,7 +68,7 @@ def stages(
         _stage(
             Phase.INJECTING_AND_REPLAYING,
             f"{services} faults, " + ("one after the other" if together == 1 else f"up to {together} at once"),
-            # No fewer rounds are possible. How many more it takes is up to the call paths: at most one for each.
+            # No fewer rounds are possible. The call paths may require more, up to one round for each service.
             (calm + _least_asking(plan, assumed)) * -(-services // together),
             (fault_hold(plan) + closing) * services,
         ),
@@ -84,13 +87,19 @@ def stages(
 
 
 def _recording_calls(plan: Plan) -> timedelta:
-    """At most, until recordings are on and the first healthy request was sent, and for reading in each round."""
+    """Return the longest time that recording calls takes.
+
+    It covers the start of the recordings, the first healthy request, and the reading in each round.
+    """
     healthy = plan.timeouts.stability * 2 + plan.request.timeout
     return recordings_start(len(plan.services)) + healthy + reading_calls(plan) * MOST_ROUNDS
 
 
 def _least_asking(plan: Plan, assumed: timedelta) -> timedelta:
-    """What asking a broken service takes: all at once, or at the plan's rate."""
+    """Return the minimum time of the requests to a broken service.
+
+    They are sent all at once, or at the plan's rate.
+    """
     rate, requests = plan.load.rate, single_requests(plan)
     if not requests:
         return timedelta(0)
@@ -105,7 +114,7 @@ def _pairs_in_doubt(plan: Plan, discovery: DiscoveryPreview) -> list[StagePrevie
 
 
 def _calm(plan: Plan, timing: Timing) -> timedelta:
-    """The least time in which a service is seen to be stable."""
+    """Return the minimum time that finding a service stable takes."""
     stability = plan.system.stability
     if isinstance(stability, KubernetesStability):
         return stability.hold
@@ -119,7 +128,10 @@ def _stage(phase: Phase, what: str, least: timedelta, most: timedelta) -> StageP
 
 
 def remains_on(plan: Plan, timing: Timing, discovery: DiscoveryPreview) -> list[OnPreview]:
-    """For everything that is switched on: the peer's own limit, the window's, and the sweeper's."""
+    """Return how long everything that is switched on can remain on.
+
+    There are three limits: the peer's own, the window's and the sweeper's.
+    """
     rules = rules_ttl(plan, case_count(len(plan.services)))
     bounds = {
         WindowKind.RECORDING: (recording_ttl(plan), recording_hold(plan, timing.analyze_dedupe)),
@@ -142,5 +154,8 @@ def _on(kind: WindowKind, ttl: timedelta, due: timedelta, timing: Timing) -> OnP
 
 
 def worst_recovery(on: Sequence[OnPreview], timing: Timing) -> float:
-    """The longest of the peers' own limits, and one interval of the sweeper, which then sees that it is off."""
+    """Return the longest of the peers' own limits, plus one sweeper interval.
+
+    By then the sweeper has seen that it is off.
+    """
     return max(one.ttl_seconds for one in on) + timing.sweep_every.total_seconds()

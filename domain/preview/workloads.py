@@ -1,6 +1,7 @@
-"""What the peers do to the workloads under test (`peer-contract` sections 2 and 3): what a person must agree to.
+"""What the peers do to the workloads under test.
 
-Nothing of it is done by us, so there is no code of ours to derive it from.
+A person must agree to it (`peer-contract` sections 2 and 3). Holdfast does none of it itself, so there is no code to
+derive it from.
 """
 
 from __future__ import annotations
@@ -49,5 +50,5 @@ STEPS = [
         rollouts=1,
     ),
 ]
-"""In their order. Rollouts are those that the proxy may cause at most: a recording edits the Deployment twice when it
-begins. What a fault itself makes a Deployment do is not among them."""
+"""In their order. `rollouts` are those that the proxy causes at most: a recording edits the Deployment twice when it
+begins. What a fault itself makes a Deployment do is not included."""

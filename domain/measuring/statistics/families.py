@@ -1,8 +1,9 @@
-"""Which of many p-values count, so that a run of many cases does not find something by chance alone.
+"""Which p-values count in a run that tests many cases.
 
-Holm keeps the chance of any false alarm in the run at or under alpha, whatever the cases share (they share their
-control). Over more cases than that is useful for, Benjamini-Hochberg keeps the expected share of false ones among the
-alarms under q; that holds for cases that are positively dependent, as those that share a control are.
+Otherwise such a run would find something by chance alone. Holm keeps the chance of any false alarm in the run at or
+below alpha, whatever the cases share (they share their control). For more cases than Holm suits, Benjamini-Hochberg
+keeps the expected share of false alarms among all alarms below q. That holds for positively dependent cases, and cases
+that share a control are.
 """
 
 from __future__ import annotations
@@ -10,11 +11,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 HOLM_UP_TO = 100
-"""Cases. Above, a false alarm somewhere in the run is less bad than missing most of the true ones."""
+"""Cases up to which Holm is used. With more, one false alarm somewhere is less bad than missing most of the true
+ones."""
 
 
 def holm(p_values: Sequence[float], alpha: float) -> list[bool]:
-    """Holm's step-down: the smallest p-value against alpha/m, the next against alpha/(m-1), until one is above."""
+    """Apply Holm's step-down procedure.
+
+    The smallest p-value is compared with alpha/m, the next with alpha/(m-1), and so on, until one is above its limit.
+    """
     found = [False] * len(p_values)
     for done, index in enumerate(_ascending(p_values)):
         if p_values[index] > alpha / (len(p_values) - done):
@@ -24,7 +29,10 @@ def holm(p_values: Sequence[float], alpha: float) -> list[bool]:
 
 
 def benjamini_hochberg(p_values: Sequence[float], q: float) -> list[bool]:
-    """Benjamini and Hochberg's step-up: everything up to the largest i-th smallest p-value that is at most q i/m."""
+    """Apply Benjamini and Hochberg's step-up procedure.
+
+    It accepts the i smallest p-values, for the largest i whose i-th smallest p-value is at most q i/m.
+    """
     order = _ascending(p_values)
     under = [i for i, index in enumerate(order, 1) if p_values[index] <= q * i / len(p_values)]
     accepted = set(order[: under[-1]]) if under else set()
@@ -32,7 +40,10 @@ def benjamini_hochberg(p_values: Sequence[float], q: float) -> list[bool]:
 
 
 def confirmed(p_values: Sequence[float], level: float) -> list[bool]:
-    """Which cases of one run stay regressions when all of them are considered: Holm, or for many cases the other."""
+    """Return which regressions stand when all cases of a run are considered.
+
+    By Holm or, for more than `HOLM_UP_TO` cases, by Benjamini-Hochberg.
+    """
     rule: Callable[[Sequence[float], float], list[bool]] = holm if len(p_values) <= HOLM_UP_TO else benjamini_hochberg
     return rule(p_values, level)
 

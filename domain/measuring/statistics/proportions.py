@@ -1,8 +1,9 @@
-"""Whether the error rate of one run is higher than that of another, by how much at least and at most.
+"""Rise of the error rate between two runs, with its limits.
 
-The exact limits of each rate (Clopper and Pearson), put together to limits of the difference as Zou and Donner do
-(MOVER): a limit of the difference is as far from it as the two rates' own limits on the same sides say together. Tests
-enumerate every outcome of small samples: the chance of a false alarm stays at the level that it is given, or under it.
+The exact limits of each rate (Clopper and Pearson) are combined into limits of the difference, as Zou and Donner do
+(MOVER). The distance of a limit from the difference follows from the distances of the two rates' own limits on the same
+sides: it is the root of their summed squares. Tests enumerate every outcome of small samples, and show that the chance
+of a false alarm stays at or below the given level.
 """
 
 from __future__ import annotations
@@ -17,14 +18,14 @@ from scipy.special import betaincinv
 from domain.measuring.statistics.regression import DEPENDENT_FROM, MOST_MORE
 
 _LEAST_P = 1e-12
-"""P-values under this are told as this: no run has cases enough for it to matter."""
+"""Smallest p-value that is reported. No run has enough cases for smaller ones to matter."""
 _STEPS = 50
-"""Of the bisection: more than a float has digits."""
+"""Steps of the bisection: more than a float has digits."""
 
 
 @dataclass(frozen=True)
 class Failures:
-    """So many of so many independent requests failed; fractions where requests depend on each other."""
+    """Failures among independent requests; fractions if requests are dependent."""
 
     failed: float
     requests: float
@@ -32,48 +33,63 @@ class Failures:
 
     @classmethod
     def of(cls, flags: Sequence[bool]) -> Failures:
-        """From whether each request failed, in the order in which they were sent; at least one.
+        """Build from each request's failure flag, in the order they were sent.
 
-        What fails in a row is counted as fewer requests: n (1 - r) / (1 + r), with the correlation r of neighbours.
+        There must be at least one request. Failures in a row count as fewer requests: n (1 - r) / (1 + r), if the
+        correlation r of neighbours is above `DEPENDENT_FROM`.
         """
         failed, n = sum(flags), len(flags)
         r = _correlation(flags)
         share = (1 - r) / (1 + r) if r > DEPENDENT_FROM else 1.0
-        # Of a single stretch of failures next to nothing would be left; it is one observation all the same.
+        # Almost nothing would be left of a single streak of failures, but it is still one observation.
         share = max(share, 1 / n)
         return cls(failed * share, n * share)
 
     @property
     def rate(self) -> float:
-        """Share of the requests, 0 to 1."""
+        """Failed share of the requests, 0 to 1."""
         return self.failed / self.requests
 
     def lower(self, alpha: float) -> float:
-        """Under which the true rate is with probability alpha at most."""
+        """Return the lower limit of the true rate.
+
+        The true rate is below it with probability alpha at most.
+        """
         return float(betaincinv(self.failed, self.requests - self.failed + 1, alpha)) if self.failed > 0 else 0.0
 
     def upper(self, alpha: float) -> float:
-        """Above which the true rate is with probability alpha at most."""
+        """Return the upper limit of the true rate.
+
+        The true rate is above it with probability alpha at most.
+        """
         right = self.requests - self.failed
         return float(betaincinv(self.failed + 1, right, 1 - alpha)) if right > 0 else 1.0
 
 
 def rise_at_least(before: Failures, after: Failures, alpha: float) -> float:
-    """The rise of the rate, as a share of all requests, is less than this with probability alpha at most."""
+    """Return the lower limit of the rate's rise (share of requests).
+
+    The true rise is smaller with probability alpha at most.
+    """
     apart = (after.rate - after.lower(alpha)) ** 2 + (before.upper(alpha) - before.rate) ** 2
     return after.rate - before.rate - sqrt(apart)
 
 
 def rise_at_most(before: Failures, after: Failures, alpha: float) -> float:
-    """The rise is more than this with probability alpha at most."""
+    """Return the upper limit of the rate's rise (share of requests).
+
+    The true rise is larger with probability alpha at most.
+    """
     return -rise_at_least(after, before, alpha)
 
 
 def rise_p_value(before: Failures, after: Failures, margin: float) -> float:
-    """Of seeing this, or more, when the rate has risen by `margin` (a share of all requests) at most.
+    """Return the p-value of a rise above `margin` (share of requests).
 
-    The level at which `rise_at_least` reaches the margin; 1 where it does not at any level that would count.
+    That is the probability of this result, or a more extreme one, if the rate rose by the margin at most. It is
+    computed as the level at which `rise_at_least` reaches the margin. It is 1 if no level that would count reaches it.
     """
+    # Bisected between logarithms, because p-values span many orders of magnitude.
     low, high = log(_LEAST_P), log(0.5)
     if rise_at_least(before, after, 0.5) <= margin:
         return 1.0
@@ -87,9 +103,10 @@ def rise_p_value(before: Failures, after: Failures, margin: float) -> float:
 
 
 def more_requests(before: Failures, after: Failures, margin: float, alpha: float) -> int | None:
-    """About so many more in each run, and the rise would surely be at most `margin`, were the rates as they are seen.
+    """Estimate the further requests that would show the rise to be small.
 
-    None where no number that a plan may ask for would do.
+    With about that many more in each run, the rise would surely be at most `margin`, if the rates stay as they are.
+    None if no number that a plan may ask for would do.
     """
     requests = max(before.requests, after.requests)
 
@@ -107,7 +124,7 @@ def more_requests(before: Failures, after: Failures, margin: float, alpha: float
 
 
 def _correlation(flags: Sequence[bool]) -> float:
-    """Of neighbours; 0 where all are alike."""
+    """Return the correlation of neighbours; 0 if all are alike."""
     values = np.asarray(flags, dtype=np.float64)
     if values.size < 2 or values.min() == values.max():
         return 0.0

@@ -1,8 +1,9 @@
-"""Whether a case is slower than its control by more than the margin: yes, no, or not yet to be said (measuring.md 3).
+"""Whether a case is slower than its control, beyond the margin.
 
-A percentile bootstrap of the ratio of the two arms' percentiles. Requests are resampled one by one, unless they
-depend on each other: then whole blocks are, and block i of both arms together when both have as many, because they are
-of the same round and what slowed the system in it slowed both.
+Yes, no, or not yet decidable (`measuring` section 3). The method is a percentile bootstrap of the ratio of the two
+arms' percentiles. Requests are resampled one by one, unless they depend on each other. Then whole blocks are. If both
+arms have the same number of blocks, block i of both is drawn together: they are of the same round, and what slowed the
+system in that round slowed both.
 """
 
 from __future__ import annotations
@@ -31,34 +32,37 @@ from domain.measuring.statistics.support import least_successes
 from domain.plans.slo import Percentile, Regression
 
 ROUNDS = 2_000
-"""Bootstrap samples."""
+"""Number of bootstrap samples."""
 DEPENDENT_FROM = 0.1
-"""Autocorrelation at lag 1 above which blocks are the unit, not requests."""
+"""Autocorrelation at lag 1 above which blocks are resampled, not requests."""
 LEAST_BLOCKS = 5
-"""Blocks of an arm below which they say nothing of how much blocks differ."""
+"""Blocks that an arm needs. Fewer do not show how much blocks differ."""
 DECIDES_WITH = 0.8
-"""Chance that the number of further requests named really decides, if the ratio is as measured."""
+"""Chance that the estimated further requests really decide. Assumes that the ratio is as measured."""
 MOST_MORE = 1_000_000
-"""Further requests above which none are named: no plan may send them."""
+"""Largest estimate of further requests. Above it there is none, because no plan may send that many."""
 _TAIL_FROM = 10
-"""Bootstrap samples on the other side of the limit below which their number says little of a p-value."""
+"""Bootstrap samples needed on the other side of the limit. With fewer, their number gives no reliable p-value."""
 
 
 @dataclass(frozen=True)
 class RegressionSpec:
-    """What is compared, and what counts as slower: the plan's `slo.regression` in numbers."""
+    """What is compared, and what counts as slower.
+
+    The plan's `slo.regression` in numbers.
+    """
 
     percentile: Percentile = Percentile.P95
     margin: float = 0.10
     """Share of the control's percentile."""
     at_least_us: float = 5_000.0
-    """Microseconds; the larger of the two counts."""
+    """Margin in microseconds. The larger of the two margins counts."""
     confidence: float = 0.95
-    """With which each bound of the ratio holds."""
+    """Confidence of each bound of the ratio."""
 
     @classmethod
     def of(cls, regression: Regression) -> RegressionSpec:
-        """As the plan says it."""
+        """Convert the plan's `slo.regression`."""
         return cls(
             percentile=regression.percentile,
             margin=regression.margin / 100,
@@ -67,48 +71,59 @@ class RegressionSpec:
         )
 
     def limit(self, control_us: float) -> float:
-        """The ratio up to which a case is not slower, beside a control whose percentile is so many microseconds."""
+        """Return the highest ratio that does not count as slower.
+
+        `control_us`: the control's percentile in microseconds.
+        """
         return max(1 + self.margin, 1 + self.at_least_us / max(control_us, 1.0))
 
 
 @dataclass(frozen=True)
 class _Resampled:
-    """Ratios in bootstrap samples, and of how many units they were drawn; None for so many that it does not matter."""
+    """Ratios of the bootstrap samples, and the number of blocks resampled.
+
+    `blocks` is None if single requests were resampled: there are enough of them for their number not to matter.
+    """
 
     ratios: Latencies
     """Ascending."""
     blocks: int | None
 
     def bounds(self, alpha: float) -> tuple[float, float]:
-        """Of the true ratio; each is missed with probability alpha.
+        """Return the bounds of the true ratio, each missed with probability alpha.
 
-        The lower one is above a limit just when the p-value for that limit is at most alpha.
+        The lower bound is above a limit exactly if the p-value for that limit is at most alpha.
         """
         cut = max(0, int(self._level(alpha) * (self.ratios.size + 1)) - 1)
         return float(self.ratios[cut]), float(self.ratios[-1 - cut])
 
     def _level(self, alpha: float) -> float:
-        """The share of the ratios to cut off, so that the bound is missed with probability alpha.
+        """Return the share of the ratios that a bound cuts off.
 
-        Few blocks vary less in their resamples than the truth does: Hesterberg's expanded percentile interval.
+        With it, the bound is missed with probability alpha.
         """
         if self.blocks is None:
             return alpha
+        # Few blocks vary less when resampled than the truth does: Hesterberg's expanded percentile interval.
         wider = sqrt(self.blocks / (self.blocks - 1))
         return float(ndtr(wider * stdtrit(self.blocks - 1, alpha)))
 
     def p_value(self, ratio: float, limit: float) -> float:
-        """Of a regression: the share of the ratios at or under the limit, and beyond their number a normal tail.
+        """Return the p-value of a regression.
 
-        Without the tail 2,000 samples could never confirm anything in a run of thousands of cases.
+        It is the share of the ratios at or below the limit.
         """
         below = int(np.searchsorted(self.ratios, limit, side="right"))
+        # Plus one, so that the share is never 0.
         share = (below + 1) / (self.ratios.size + 1)
         spread = float(np.std(np.log(self.ratios)))
+        # A normal tail where there are few such ratios. Without it, 2,000 samples could never confirm anything in a run
+        # of thousands of cases.
         if below < _TAIL_FROM and spread > 0:
             share = min(share, float(ndtr(-log(ratio / limit) / spread)))
         if self.blocks is None:
             return share
+        # The inverse of `_level`.
         narrower = sqrt((self.blocks - 1) / self.blocks)
         return float(stdtr(self.blocks - 1, narrower * ndtri(share)))
 
@@ -116,14 +131,16 @@ class _Resampled:
 def compare(
     case: Blocks, control: Blocks, spec: RegressionSpec, rng_seed: int, *, same_rounds: bool = True
 ) -> Comparison:
-    """One case against its control; the same answer for the same seed.
+    """Compare one case with its control.
+
+    The same seed gives the same answer.
 
     Args:
         case: latencies of the successful requests in microseconds, in the order they were sent, block by block.
         control: the baseline's, measured between the case's blocks; block i of the same round as the case's block i.
         spec: the percentile, the margin and the confidence.
-        rng_seed: of the resampling.
-        same_rounds: whether block i of both was measured in the same round; not so of two runs.
+        rng_seed: seed of the resampling.
+        same_rounds: whether block i of both was measured in the same round. Not if the two come from different runs.
     """
     share = spec.percentile.share
     ours, theirs = np.sort(pooled(case)), np.sort(pooled(control))
@@ -171,7 +188,7 @@ def _by_blocks(
 ) -> _Resampled:
     ours, theirs = ([block for block in joined(arm) if block.size] for arm in (case, control))
     weights = block_weights(len(ours), ROUNDS, rng)
-    # As many blocks as the other arm, and none left out: they are rounds.
+    # Equally many blocks, with and without empty ones: block i of both is taken to be of the same round.
     paired = same_rounds and len(ours) == len(theirs) and len(case) == len(control)
     other: npt.NDArray[np.int64] = weights if paired else block_weights(len(theirs), ROUNDS, rng)
     ratios = blocks_resampled(ours, share, weights) / blocks_resampled(theirs, share, other)
@@ -202,9 +219,10 @@ def _judged(spec: RegressionSpec, ratio: float, limit: float, resampled: _Resamp
 
 
 def _more_requests(distance: float, below: float, above: float, confidence: float, requests: int) -> int | None:
-    """How many more: a bound's distance shrinks with the square root of the number of requests.
+    """Estimate how many more requests would decide.
 
-    All distances are of logarithms: of the ratio from the limit, and of each bound from the ratio.
+    The distance of a bound shrinks with the square root of the number of requests. All distances are between
+    logarithms: `distance` from the limit to the ratio, `below` and `above` from the ratio to its bounds.
     """
     width = below if distance > 0 else above
     z = float(ndtri(confidence))

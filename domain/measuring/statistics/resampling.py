@@ -1,6 +1,6 @@
-"""The bootstrap of a percentile: what it would have been in other samples like this one.
+"""Bootstrap of a percentile: its value in other samples like this one.
 
-Latencies in microseconds. `Blocks` are one arm's successful requests in the order they were sent, block by block.
+Latencies are in microseconds. `Blocks` are one arm's successful requests in the order they were sent, block by block.
 """
 
 from __future__ import annotations
@@ -14,21 +14,24 @@ Latencies = npt.NDArray[np.float64]
 Blocks = list[npt.NDArray[np.integer] | npt.NDArray[np.floating]]
 
 MOST_BLOCKS = 100
-"""Blocks that are resampled: neighbours are joined above, which keeps memory small and dependence within blocks."""
+"""Blocks that are resampled, at most. With more, neighbours are joined, which saves memory and keeps dependence within
+blocks."""
 
 
 def pooled(blocks: Blocks) -> Latencies:
-    """All of an arm's latencies, at least 1 us each (ratios and logarithms are taken of them), unsorted."""
+    """Return all latencies of an arm, unsorted, at least 1 us each."""
     if not blocks:
         return np.empty(0)
     together: Latencies = np.concatenate(blocks, dtype=np.float64)
+    # Ratios and logarithms are taken of them, so none may be 0.
     return np.maximum(together, 1.0)
 
 
 def autocorrelation(blocks: Blocks) -> float:
-    """Correlation of each request's logarithm of latency with that of the next one in its block; 0 for none.
+    """Return how each request's log latency correlates with the next one's.
 
-    About the mean of the whole arm: latencies that differ from block to block are dependent too, and count.
+    Only within blocks; 0 if there is nothing to correlate. The mean is that of the whole arm: latencies that differ
+    from block to block are dependent too, and count.
     """
     level = np.log(pooled(blocks))
     if level.size < 2:
@@ -36,7 +39,7 @@ def autocorrelation(blocks: Blocks) -> float:
     level -= level.mean()
     spread = float(level @ level) / level.size
     products = level[:-1] * level[1:]
-    # The last of a block and the first of the next one are no neighbours.
+    # The last request of a block and the first of the next one are no neighbours.
     ends = np.cumsum([len(block) for block in blocks])[:-1] - 1
     products[ends[(ends >= 0) & (ends < products.size)]] = 0.0
     pairs = sum(max(0, len(block) - 1) for block in blocks)
@@ -44,10 +47,10 @@ def autocorrelation(blocks: Blocks) -> float:
 
 
 def requests_resampled(ordered: Latencies, percentile: float, rounds: int, rng: np.random.Generator) -> Latencies:
-    """The percentile of `rounds` samples drawn with replacement from single requests.
+    """Return the percentile of `rounds` bootstrap samples of single requests.
 
-    The k-th smallest of n uniform numbers has a Beta(k, n-k+1) distribution, so the rank that a resample's percentile
-    had in the sample is drawn at once: the same distribution as drawing n requests, without drawing them.
+    The k-th smallest of n uniform numbers has a Beta(k, n-k+1) distribution. The rank of a resample's percentile is
+    therefore drawn directly. That has the same distribution as drawing n requests, without drawing them.
     """
     rank = nearest_rank(ordered.size, percentile)
     drawn = rng.beta(rank + 1, ordered.size - rank, size=rounds) * ordered.size
@@ -55,15 +58,22 @@ def requests_resampled(ordered: Latencies, percentile: float, rounds: int, rng: 
 
 
 def block_weights(blocks: int, rounds: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
-    """How often each block is in each of `rounds` samples of as many blocks, drawn with replacement."""
+    """Draw how often each block is in each of `rounds` bootstrap samples.
+
+    Each sample has as many blocks, drawn with replacement.
+    """
     return rng.multinomial(blocks, np.full(blocks, 1 / blocks), size=rounds)
 
 
 def blocks_resampled(blocks: Blocks, percentile: float, weights: npt.NDArray[np.int64]) -> Latencies:
-    """The percentile of samples in which block b is there `weights[i, b]` times: all found by one bisection."""
+    """Return the percentile of each bootstrap sample of blocks.
+
+    Sample i has block b `weights[i, b]` times. One bisection finds all percentiles.
+    """
     ordered = np.sort(pooled(blocks))
     at_or_below = np.stack([np.searchsorted(np.sort(pooled([block])), ordered, side="right") for block in blocks], 1)
     sizes = weights @ np.array([len(block) for block in blocks])
+    # Rounded before the ceiling, as in `nearest_rank`.
     wanted = np.maximum(1, np.ceil(np.round(percentile * sizes, 9)))
     low, high = np.zeros(len(weights), dtype=np.int64), np.full(len(weights), ordered.size - 1)
     while np.any(low < high):
@@ -75,6 +85,6 @@ def blocks_resampled(blocks: Blocks, percentile: float, weights: npt.NDArray[np.
 
 
 def joined(blocks: Blocks) -> Blocks:
-    """The same requests in at most `MOST_BLOCKS` blocks."""
+    """Join neighbours until there are at most `MOST_BLOCKS` blocks."""
     groups = np.array_split(np.arange(len(blocks)), min(len(blocks), MOST_BLOCKS))
     return [pooled([blocks[index] for index in group]) for group in groups]

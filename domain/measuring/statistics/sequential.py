@@ -1,15 +1,15 @@
-"""When a case has been measured enough: Wald's sequential test on slow requests (measuring.md 4).
+"""Wald's sequential test on slow requests: early decisions (`measuring` section 4).
 
-A request is slow when it takes longer than a threshold. No more than 1 - percentile of a case's requests may be slow
-(5 % for p95); a case of whose requests twice the odds of that are slow (10 %) is to be found with probability 1 - beta.
-After each request the evidence for one against the other is added up, and measuring ends where it suffices.
+A request is slow if it takes longer than a threshold. No more than 1 - percentile of a case's requests may be slow (5 %
+for p95). A case with about twice the odds of that (10 %) must be found with probability 1 - beta. Each request adds
+evidence for one hypothesis against the other, and measuring ends as soon as there is enough.
 
-`SequentialTest` is that, for a threshold that is known, such as a designed budget. The limit of a regression is not
-known: it is the control's percentile and the margin, and the control is measured beside the case. So `look`, after each
-round, asks twice: a case is a regression when it is slow by the *upper* bound of the control's percentile, and
-equivalent when it is not slow by the *lower* one. With one threshold for both, the upper, a case that is 30 % slower
-passes 3 times in 10 beside a control of 5,000 requests, and 7 times beside one of 600; with two, once in 50, beside a
-control no larger than the case (docs/performance.md).
+`SequentialTest` does this for a known threshold, such as a designed budget. The limit of a regression is not known: it
+is the control's percentile plus the margin, and the control is measured beside the case. So `look` tests twice after
+each round. A case is a regression if it is slow by the *upper* bound of the control's percentile, and equivalent if it
+is not slow by the *lower* bound. With the upper threshold for both, a case that is 30 % slower passes 3 times in 10
+beside a control of 5,000 requests, and 7 times beside a control of 600. With two thresholds it passes once in 50 beside
+a control no larger than the case (docs/performance.md).
 """
 
 from __future__ import annotations
@@ -30,38 +30,39 @@ from domain.measuring.statistics.support import least_successes
 Decision = Literal[Finding.REGRESSION, Finding.EQUIVALENT]
 
 _ODDS = (0.10 / 0.90) / (0.05 / 0.95)
-"""Odds of a slow request in a case that must be found, over those in one that may be: 10 % against 5 % for p95."""
+"""Odds ratio of slow requests: a must-find case over a passing one. For p95 it is 10 % against 5 %."""
 
 
 @dataclass(frozen=True)
 class Wald:
-    """How much each request says, and how much must be said."""
+    """Evidence that each request adds, and evidence that is needed."""
 
     percentile: float
-    """Share, between 0 and 1: of so many requests none may be slow."""
+    """Share of the requests that must not be slow (0 to 1)."""
     alpha: float
-    """Chance of a false alarm in this case: the plan's `false_alarms` / number of the run's cases."""
+    """Chance of a false alarm in this case. It is the plan's `false_alarms` over the run's cases, without the
+    baseline."""
     beta: float
     """Chance of a miss: the plan's `misses`."""
 
     @cached_property
     def slow(self) -> float:
-        """What a slow request says for a regression."""
+        """Evidence for a regression that a slow request adds."""
         return log(self._found / (1 - self.percentile))
 
     @cached_property
     def fast(self) -> float:
-        """What any other one says against it: less than 0."""
+        """Evidence that any other request adds; negative."""
         return log((1 - self._found) / self.percentile)
 
     @cached_property
     def alarm(self) -> float:
-        """Evidence from which a case is a regression."""
+        """Evidence at or above which a case is a regression."""
         return log((1 - self.beta) / self.alpha)
 
     @cached_property
     def passing(self) -> float:
-        """Evidence up to which a case is equivalent: less than 0."""
+        """Evidence at or below which a case is equivalent; negative."""
         return log(self.beta / (1 - self.alpha))
 
     @cached_property
@@ -70,28 +71,31 @@ class Wald:
         return odds / (1 + odds)
 
     def evidence(self, requests: int, exceeded: int) -> float:
-        """What so many requests say, of which so many were slow."""
+        """Return the evidence of so many requests, `exceeded` of them slow."""
         return exceeded * self.slow + (requests - exceeded) * self.fast
 
 
 class SequentialTest:
-    """One case's evidence against a known threshold. Feed it successful requests, in the order they were sent.
+    """Evidence of one case against a known threshold.
 
-    A test that has decided stays decided: further requests (of a block that was under way) change nothing. One that has
-    not when the plan's `max_requests` is reached is inconclusive.
+    Feed it successful requests in the order they were sent. A decision is final: further requests (of a block that was
+    under way) change nothing. A test without a decision when the plan's `max_requests` is reached is inconclusive.
     """
 
     def __init__(self, percentile: float, alpha: float, beta: float) -> None:
-        """Make one; what the numbers are: `Wald`."""
+        """Start without evidence; `Wald` explains the parameters."""
         self._wald = Wald(percentile, alpha, beta)
         self.requests = 0
-        """Requests that were needed so far, or until it decided."""
+        """Requests so far, or until the decision."""
         self.exceeded = 0
         """How many of them were slow."""
         self.decision: Decision | None = None
 
     def add(self, exceeded: bool) -> Decision | None:
-        """Note one request, and whether it was slow; the decision, once there is one."""
+        """Add one request; return the decision, once there is one.
+
+        `exceeded`: whether the request was slow.
+        """
         if self.decision is not None:
             return self.decision
         self.requests += 1
@@ -106,42 +110,49 @@ class SequentialTest:
 
 @dataclass(frozen=True)
 class Thresholds:
-    """Above how many microseconds a request of a case is slow, for each of the two claims.
+    """Latencies above which a request is slow, one per claim.
 
-    None where the control is too small for the claim.
+    In microseconds. None if the control is too small for the claim.
     """
 
     regression_us: float | None
-    """The limit by the upper confidence bound of the control's percentile."""
+    """Limit from the upper confidence bound of the control's percentile."""
     equivalent_us: float | None
-    """The limit by its lower confidence bound."""
+    """Limit from its lower confidence bound."""
     lacking: int
-    """Successes that the control lacks for both of them; 0 when it has enough."""
+    """Successes that the control lacks for both thresholds. 0 if it has enough."""
     weight: float
     """How much each request of the control counted (`discount`)."""
 
 
 @dataclass(frozen=True)
 class Look:
-    """What can be said of a case after a round."""
+    """What is known about a case after a round."""
 
     decision: Decision | None
-    """None: go on measuring."""
+    """None: continue to measure."""
     more_requests: int | None
-    """About how many more would decide, if as many of them are slow as so far; None where that leads nowhere, or to
-    more than any plan may send."""
+    """Estimated further requests to a decision, at the present share of slow ones. While the control is too small: the
+    successes that it lacks. None if that leads nowhere, or to more requests than any plan may send."""
 
 
 def discount(blocks: Blocks) -> float:
-    """How much a request counts when requests depend on each other: independent ones in its place, (1-r)/(1+r)."""
+    """Return how much one request counts if requests depend on each other.
+
+    It is worth (1-r)/(1+r) independent requests, with the autocorrelation r. Up to `DEPENDENT_FROM` it counts in full.
+    """
     dependence = autocorrelation(blocks)
     return (1 - dependence) / (1 + dependence) if dependence > DEPENDENT_FROM else 1.0
 
 
 def thresholds(control: Blocks, spec: RegressionSpec) -> Thresholds:
-    """What is slow beside this control: once per round, for all cases that share it."""
+    """Compute what is slow beside this control.
+
+    Once per round, for all cases that share the control.
+    """
     ordered = np.sort(pooled(control))
     weight = discount(control)
+    # Ranks bound a percentile only among independent requests.
     independent = floor(weight * ordered.size)
     share = spec.percentile.share
     least = ceil(least_successes(share, spec.confidence) / weight)
@@ -156,17 +167,17 @@ def thresholds(control: Blocks, spec: RegressionSpec) -> Thresholds:
 def _limit_at(rank: int | None, ranks: int, ordered: Latencies, spec: RegressionSpec) -> float | None:
     if rank is None:
         return None
-    # The rank among independent requests, at the same share of all.
+    # `rank` is among the independent requests. Take the request at the same share of all.
     bound = float(ordered[min(ordered.size - 1, (rank + 1) * ordered.size // ranks - 1)])
     return bound * spec.limit(bound)
 
 
 def look(case: Blocks, beside: Thresholds, wald: Wald) -> Look:
-    """What the case's requests so far say, all of them seen again by the thresholds of now.
+    """Judge all of a case's requests so far by the current thresholds.
 
     Args:
         case: latencies of the successful requests in microseconds, in the order they were sent, block by block.
-        beside: of the control as it is after the same round.
+        beside: thresholds of the control as it is after the same round.
         wald: the error rates.
     """
     if beside.regression_us is None or beside.equivalent_us is None:
@@ -179,12 +190,16 @@ def look(case: Blocks, beside: Thresholds, wald: Wald) -> Look:
         return Look(Finding.REGRESSION, None)
     if down <= wald.passing:
         return Look(Finding.EQUIVALENT, None)
+    # The nearer boundary decides.
     ways = (_way(up, wald.alarm, latencies.size), _way(down, wald.passing, latencies.size))
     return Look(None, min((way for way in ways if way is not None), default=None))
 
 
 def _way(evidence: float, boundary: float, requests: int) -> int | None:
-    """Requests from here to a boundary at the pace so far; None when it is not coming nearer."""
+    """Return how many requests lead to a boundary at this pace.
+
+    None if the boundary is not coming nearer, or is too far away.
+    """
     if requests == 0 or evidence * boundary <= 0:
         return None
     more = (boundary / evidence - 1) * requests

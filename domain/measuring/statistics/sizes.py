@@ -1,4 +1,4 @@
-"""How many requests a claim needs (measuring.md 2)."""
+"""How many requests a claim needs (`measuring` section 2)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from math import ceil, exp, log, pi, sqrt
 from scipy.special import ndtri
 
 USUAL_SIGMA = 0.5
-"""Scale of log-normal latencies where nothing is known; the numbers needed grow with its square."""
+"""Scale of log-normal latencies if nothing is known. The numbers needed grow with its square."""
 
 
 def requests_needed(
@@ -19,21 +19,21 @@ def requests_needed(
     power: float = 0.8,
     sigma: float = USUAL_SIGMA,
 ) -> int:
-    """Successful requests in each of two arms of equal size, to find one arm slower with the given power.
+    """Return the successful requests that each arm needs to show a slowdown.
 
-    From the variance of a sample percentile, p(1-p)/(n f^2), with the density f of log-normal latencies, on the
-    logarithm of the ratio, one-sided.
+    For two arms of equal size. The result follows from the variance of a sample percentile, p(1-p)/(n f^2), with the
+    density f of log-normal latencies, on the logarithm of the ratio, one-sided.
 
     Args:
         percentile: share, between 0 and 1.
         effect: how much slower, 0.3 for +30 %.
         margin: how much slower is not yet a regression.
         alpha: chance of a false alarm; for m cases with a family-wise level, that level / m.
-        power: chance of an alarm when the effect is real.
+        power: chance of an alarm if the effect is real.
         sigma: scale of the logarithm of the latencies.
 
     Raises:
-        ValueError: the effect lies within the margin, so that no number is enough.
+        ValueError: the effect lies within the margin, so no number is enough.
     """
     if effect <= margin:
         raise ValueError(f"an effect of {effect:g} cannot be told from a margin of {margin:g}")
