@@ -1,7 +1,7 @@
-"""What every activity shares: one place where errors are translated, heartbeats beat, and looks repeat.
+"""Shared by all activities: error translation, heartbeats and polling.
 
-A `HoldfastError` becomes Temporal's application error here and nowhere else. Its cause is logged by the worker and not
-sent: a chain of library errors carries URLs and headers, and history keeps them for ever.
+This is the only place where a `HoldfastError` becomes Temporal's application error. The worker logs the cause and does
+not send it: a chain of library errors carries URLs and headers, and the history keeps them for ever.
 """
 
 from __future__ import annotations
@@ -31,14 +31,17 @@ _BEATS_PER_TIMEOUT = 3
 
 
 class WithTools(Protocol):
-    """What every class of activities has."""
+    """The attributes that every class of activities has."""
 
     _tools: Toolbox
 
 
 @asynccontextmanager
 async def heartbeating() -> AsyncIterator[None]:
-    """Beat while the block runs, so that a cancel is delivered into it and a dead worker is noticed."""
+    """Send heartbeats while the block runs.
+
+    A cancel reaches an activity only with a heartbeat, and only missing heartbeats reveal a dead worker.
+    """
     timeout = activity.info().heartbeat_timeout
     if not timeout:
         yield
@@ -61,10 +64,12 @@ async def heartbeating() -> AsyncIterator[None]:
 def step(
     work: Callable[Concatenate[S, P], Awaitable[R]],
 ) -> Callable[Concatenate[S, P], Coroutine[Any, Any, R]]:
-    """Make a method an activity's body: heartbeats where its policy asks for them, errors translated once.
+    """Make a method an activity body, with heartbeats and error translation.
+
+    Heartbeats are sent only if the activity's policy sets a heartbeat timeout.
 
     Raises:
-        ApplicationError: type = the stable code, non-retryable when a repetition cannot help.
+        ApplicationError: type = the stable code. Non-retryable when a retry cannot help.
     """
 
     @functools.wraps(work)
@@ -72,10 +77,10 @@ def step(
         mark_beginning()
         try:
             async with heartbeating():
-                # What peers say is quoted in results as well, and history keeps them for ever.
+                # Results quote peers too, and the history keeps them for ever.
                 return without_secrets(await work(self, *args, **kwargs), self._tools.secrets)
         except HoldfastError as error:
-            # History, the Web UI and every reader of them show it: spelt out once, here.
+            # The history, the Web UI and all their readers show this text, so control characters are spelt out here.
             text = visible(self._tools.secrets.shown(str(error), _LONGEST_ERROR))
             activity.logger.warning("%s: %s", error.code, text)
             problems = without_secrets(error.problems, self._tools.secrets)
@@ -84,7 +89,7 @@ def step(
         except ApplicationError:
             raise
         except Exception as error:
-            # A defect of ours. Its text may quote anything, secrets included, so only its name leaves the worker.
+            # A defect of ours. Its text may quote anything, even secrets, so only the error's type leaves the worker.
             activity.logger.exception("unexpected error in %s", activity.info().activity_type)
             text = f"unexpected {type(error).__name__} in {activity.info().activity_type}; the worker's log has details"
             attempts_left = activity.info().attempt < _UNEXPECTED_ATTEMPTS
@@ -94,31 +99,37 @@ def step(
 
 
 _LONGEST_ERROR = 4_000
-"""Characters of an error that leave the worker: it may quote a peer, and history keeps it."""
+"""Most characters of an error that leave the worker.
+
+The text may quote a peer, and the history keeps it.
+"""
 
 _UNEXPECTED_ATTEMPTS = 3
-"""A defect is tried again twice, in case it was the moment's; then it ends the activity."""
+"""Attempts of an activity that fails with a defect of ours.
+
+Two retries, in case the failure was transient. Then the error ends the activity.
+"""
 
 
 class NotRepeatedError(HoldfastError):
-    """Trouble that another attempt must not answer, whatever its code says of others."""
+    """An error that is never retried, even if its code usually is."""
 
     @property
     def kind(self) -> ErrorKind:
-        """As the code's, and never retryable."""
+        """The kind of the code, but never retryable."""
         return super().kind.model_copy(update={"retryable": False})
 
 
 async def uncancelled(call: Coroutine[Any, Any, T]) -> T:
-    """Await a call that switches something on to its end, even when cancelled meanwhile; then let the cancel pass.
+    """Finish a call that switches something on, even when cancelled meanwhile.
 
-    Dropping the connection would not stop the peer: it would act after we had looked and found nothing. The wait is
-    bounded by the client's own total timeout.
+    The cancel is raised once the call has ended. The client's own total timeout bounds the wait.
     """
     task = asyncio.ensure_future(call)
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
+        # Dropping the connection would not stop the peer: it could still act after we had checked and found nothing.
         activity.logger.info("cancelled while the peer is working: waiting for its answer")
         await asyncio.wait([task])
         raise
@@ -127,11 +138,11 @@ async def uncancelled(call: Coroutine[Any, Any, T]) -> T:
 async def poll(
     look: Callable[[], Awaitable[T | None]], *, end: Deadline, every: timedelta, stubborn: bool = False
 ) -> T | None:
-    """Look again and again until there is an answer; None when `end` has passed.
+    """Call `look` until it returns a result; None once `end` has passed.
 
-    Trouble that may pass (network, 5xx) is tolerated until then: one failed look is no failed run
-    (`peer-contract` property 25). `stubborn` tolerates everything, because closing has no alternative to trying again.
-    There is always at least one look.
+    There is always at least one look. Errors that may pass (network, 5xx) are tolerated until `end`, because one failed
+    look must not fail the run (`peer-contract` property 25). `stubborn` tolerates every `HoldfastError`, because
+    closing has no alternative to trying again.
     """
     while True:
         try:

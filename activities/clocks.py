@@ -1,8 +1,8 @@
-"""Time in activities: the server's clock and the worker's are never compared.
+"""Time in activities, without ever comparing the server's clock with the worker's.
 
-A worker's wall clock may be wrong by minutes. A deadline needs only one thing of the past, how long earlier attempts
-took, and the server's clock alone gives that. From the start of the attempt on, this process's monotonic clock counts.
-Nothing in `activities` reads the wall clock (`tests/activities/test_clocks.py` looks).
+A worker's wall clock may be wrong by minutes. All that a deadline needs from the past is how long earlier attempts
+took, and the server's clock alone gives that. From the start of the attempt, this process's monotonic clock counts.
+Nothing in `activities` reads the wall clock (`tests/integration/activities/test_clocks.py` checks this).
 """
 
 from __future__ import annotations
@@ -15,62 +15,75 @@ from datetime import datetime, timedelta
 from temporalio import activity
 
 _BEGAN: ContextVar[float] = ContextVar("began")
-"""When the body of this attempt began, monotonic; set by `base.step`."""
+"""Monotonic time at which this attempt's body began, set by `base.step`."""
 
 
 def mark_beginning() -> None:
-    """Count this attempt from now on."""
+    """Start the clock of this attempt."""
     _BEGAN.set(time.monotonic())
 
 
 @dataclass(frozen=True, order=True)
 class Deadline:
-    """A moment of this process's monotonic clock: it cannot be compared with any other kind of time."""
+    """A moment on this process's monotonic clock.
+
+    A type of its own, so that it cannot be compared with any other kind of time.
+    """
 
     at: float
 
     @classmethod
     def after(cls, span: timedelta) -> Deadline:
-        """So long from now."""
+        """Return the deadline that is `span` from now."""
         return cls(time.monotonic() + span.total_seconds())
 
     def __add__(self, span: timedelta) -> Deadline:
-        """So much later."""
+        """Return a deadline that is `span` later."""
         return Deadline(self.at + span.total_seconds())
 
     @property
     def left(self) -> timedelta:
-        """Until then, never negative."""
+        """The time left, never negative."""
         return timedelta(seconds=max(0.0, self.at - time.monotonic()))
 
     @property
     def over(self) -> bool:
-        """Whether it has passed."""
+        """Whether the deadline has passed."""
         return time.monotonic() >= self.at
 
 
 def elapsed() -> timedelta:
-    """How long ago this activity was scheduled first: earlier attempts by the server's clock, this one by ours."""
+    """Return how long ago this activity was first scheduled.
+
+    Earlier attempts are measured by the server's clock, this one by ours.
+    """
     info = activity.info()
     earlier = max(info.started_time - info.scheduled_time, timedelta(0))
     return earlier + _of_this_attempt()
 
 
 def server_now() -> datetime:
-    """The server's time, for what was written by its clock: UTC, late by as much as our start took to reach us."""
+    """Return the server's time in UTC, for comparison with its own records.
+
+    It is late by the time that the start of this attempt took to reach the worker.
+    """
     return activity.info().started_time + _of_this_attempt()
 
 
 def deadline(longest: timedelta) -> Deadline:
-    """When this activity's time is over, counted from its first scheduling: a repeated attempt gets what is left."""
+    """Return this activity's deadline, counted from its first scheduling.
+
+    A later attempt only gets the time that is left.
+    """
     return Deadline.after(longest - elapsed())
 
 
 def closing_deadline(longest: timedelta, at_least: timedelta) -> Deadline:
-    """As `deadline`, for what closes and verifies: it gets `at_least` so long, however late a worker comes to it.
+    """Return `deadline(longest)`, but not before `at_least` from now.
 
-    That something is off is seen by several looks, and after a worker that came late nobody else would take them.
+    For closing and verifying, however late a worker picks the activity up. `at_least` never exceeds `longest`.
     """
+    # Verifying takes several looks. If the worker that came late gave up without them, nobody else would take them.
     return max(deadline(longest), Deadline.after(min(longest, at_least)))
 
 

@@ -1,14 +1,15 @@
-"""The one gate before anything is switched on, any load is sent, or any result is written.
+"""Permits: the check before switching on, sending load or writing results.
 
-Every activity carries its duty, and `tests/security/test_permit_duties.py` demands one of each that a worker offers:
+Every activity declares its duty. `tests/unit/project/test_permit_duties.py` requires one of every activity that a
+worker offers:
 
 * `acts(need)`: switches on, sends requests, or cleans up after others. Gets a `Permit`, or ends with NO_PERMIT.
-* `writes(...)`: changes rows of an execution; only its own workflows may. What may still change is the store's to say.
-* `closes`: switches off. Asks nothing, because closing must always work, and acts only on names that are ours.
-* `reads`: looks.
+* `writes(...)`: changes rows of an execution. Only its own workflows may. The store decides what may still change.
+* `closes`: switches off. Needs no permit, because closing must always work. Acts only on names that are ours.
+* `reads`: only looks.
 
-A permit is asked for at the moment of acting, because anyone who reaches Temporal can call an activity, or start a
-window, without going through a run; and because rails, locks and halts change while a run is under way.
+A permit is requested at the moment of acting, for two reasons. Anyone who reaches Temporal can call an activity or
+start a window without going through a run. And guardrails, locks and halts change while a run is under way.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ from domain.plans.validation.wording import in_one_sentence
 
 
 class Duty(StrEnum):
-    """What an activity is there for, and so what it is asked before it begins."""
+    """What an activity does, which decides what is checked before it begins."""
 
     ACTS = "acts"
     WRITES = "writes"
@@ -51,7 +52,7 @@ class Duty(StrEnum):
 
 
 class OfExecution(Protocol):
-    """An order that names its execution."""
+    """An input that names its execution."""
 
     @property
     def execution_id(self) -> int:
@@ -68,18 +69,21 @@ Anything = TypeVar("Anything", bound=Callable[..., Any])
 
 @dataclass(frozen=True)
 class Permit:
-    """What an activity may act on: read from the store and allowed by this worker, at the moment of asking."""
+    """What an activity may act on, as of the moment of asking.
+
+    Read from the store, and allowed by this worker.
+    """
 
     subject: Subject
     row: LedgerEntry | None
-    """The window in the ledger that covers it; None for what the run itself asks."""
+    """The ledger row that covers the activity; None for the run's own."""
 
     @property
     def window(self) -> LedgerEntry:
-        """The window that covers it.
+        """The window that covers the activity.
 
         Raises:
-            HoldfastError: NO_PERMIT when what was asked for needs none, a defect of ours.
+            HoldfastError: NO_PERMIT when no window covers it, which is a defect of ours.
         """
         if self.row is None:
             raise no_permit("no window covers it")
@@ -87,7 +91,7 @@ class Permit:
 
 
 def no_permit(why: str, problems: list[Problem] | None = None) -> HoldfastError:
-    """The refusal, which no repetition mends."""
+    """Build the refusal, which no retry can change."""
     return HoldfastError(
         ErrorCode.NO_PERMIT,
         f"{activity.info().activity_type} was refused: {why}",
@@ -97,7 +101,7 @@ def no_permit(why: str, problems: list[Problem] | None = None) -> HoldfastError:
 
 
 def caller() -> Caller:
-    """Who asked for the activity that runs now, by the server's word."""
+    """Return who called the running activity, as the server reports it."""
     info = activity.info()
     return Caller(
         workflow_type=info.workflow_type or "",
@@ -107,7 +111,9 @@ def caller() -> Caller:
 
 
 def acts(need: Need) -> Callable[[Callable[[S, O, Permit], Awaitable[R]]], Callable[[S, O], Coroutine[Any, Any, R]]]:
-    """Make a method an activity that acts: it gets a permit, asked for in every attempt, or does not begin.
+    """Make a method an activity that acts, and only with a permit.
+
+    Every attempt requests a new permit before it begins.
 
     Raises:
         ApplicationError: NO_PERMIT, not retryable.
@@ -127,7 +133,9 @@ def acts(need: Need) -> Callable[[Callable[[S, O, Permit], Awaitable[R]]], Calla
 def writes(
     *callers: WorkflowType,
 ) -> Callable[[Callable[[S, O], Awaitable[R]]], Callable[[S, O], Coroutine[Any, Any, R]]]:
-    """Make a method an activity that writes for an execution: only workflows of that execution, of these types.
+    """Make a method an activity that writes for an execution.
+
+    Only workflows of that execution, and of these types, may call it.
 
     Raises:
         ApplicationError: NO_PERMIT, not retryable.
@@ -147,12 +155,18 @@ def writes(
 
 
 def writes_itself(work: Callable[[S, T], Awaitable[R]]) -> Callable[[S, T], Coroutine[Any, Any, R]]:
-    """Make a method an activity that writes, and sees for itself who asks: there is no execution yet, or only a row."""
+    """Make a method an activity that writes and checks its caller itself.
+
+    For calls that have no execution yet, or only a ledger row.
+    """
     return _on_duty(step(work), Duty.WRITES)
 
 
 def closes(work: Callable[[S, T], Awaitable[R]]) -> Callable[[S, T], Coroutine[Any, Any, R]]:
-    """Make a method an activity that switches off, or waits for it: it asks for nothing."""
+    """Make a method an activity that switches off, or waits for that.
+
+    It needs no permit.
+    """
     return _on_duty(step(work), Duty.CLOSES)
 
 
@@ -167,7 +181,7 @@ def _on_duty(body: Anything, duty: Duty, need: Need | None = None) -> Anything:
 
 
 def _without_permit(work: Callable[..., Any], permitted: Callable[..., Any]) -> None:
-    """Show Temporal the parameters that it fills: the order, and not the permit."""
+    """Hide the permit from Temporal, which fills every parameter it sees."""
     signature = inspect.signature(work)
     kept = [one for one in signature.parameters.values() if one.name != "permit"]
     vars(permitted)["__signature__"] = signature.replace(parameters=kept)
@@ -175,10 +189,10 @@ def _without_permit(work: Callable[..., Any], permitted: Callable[..., Any]) -> 
 
 
 async def ask(tools: Toolbox, need: Need, execution_id: int) -> Permit:
-    """Ask for a permit, now.
+    """Get a permit as things stand now.
 
     Raises:
-        HoldfastError: NO_PERMIT with the first reason found, and the plan's problems when it is for those.
+        HoldfastError: NO_PERMIT with the first reason found, and with the plan's problems if they are the reason.
     """
     standing = await tools.store.standing(execution_id)
     subject = await tools.subject(execution_id)
@@ -193,7 +207,8 @@ async def ask(tools: Toolbox, need: Need, execution_id: int) -> Permit:
 
 
 async def _be_cancelled(subject: Subject) -> None:
-    """Give a halt the time of a heartbeat to cancel the run: it ends as cancelled then, and not as failed."""
+    # A halt also cancels every run. One heartbeat timeout lets that cancel arrive before the refusal does, so that the
+    # run ends as cancelled and not as failed.
     await asyncio.sleep(subject.execution.timing.heartbeat_timeout.total_seconds())
 
 
@@ -208,9 +223,10 @@ def _refuse_plan(tools: Toolbox, plan: Plan, decision: Decision) -> None:
         raise no_permit(f"the worker does not allow this plan any more, {in_one_sentence(problems)}", problems)
 
 
+# Cached: rules do not change while a worker runs.
 @lru_cache(maxsize=16)
 def rule_problems(plan_json: str) -> tuple[Problem, ...]:
-    """Every rule of today that a stored plan breaks. Rules do not change while a worker runs, so each is read once."""
+    """Return every one of today's rules that a stored plan breaks."""
     return tuple(check_plan(json.loads(plan_json))[1])
 
 
@@ -224,14 +240,14 @@ def _refuse_row(subject: Subject, standing: Standing, row: LedgerEntry | None) -
 
 
 async def may_ask_again(tools: Toolbox, subject: Subject) -> str:
-    """Why the lock may not ask for the steady state once more, when all is off; empty when it may.
+    """Return why the lock must not check the steady state, or nothing.
 
-    Neither a halt nor a broken rule keeps it from that: only that somebody else asks, or that the request would go
-    where this worker no longer sends anything.
+    The lock checks it when everything is off. A halt or a broken rule does not prevent that. It is refused only if the
+    caller is not the run's lock, or if the request would go where this worker no longer sends anything.
     """
     asking = caller()
     mine = (asking.workflow_id, asking.run_id)
-    # Settled rows count as well: `recover` or the sweeper may have settled the lock's before its worker came back.
+    # Settled rows count too: `recover` or the sweeper may have settled the lock's row before its worker came back.
     rows = [row for row in await tools.store.ledger_of(subject.execution.execution_id) if row.kind is WindowKind.LOCK]
     if not any((row.window_id, row.run_id) == mine for row in rows):
         return "it was not asked for by the run's lock"
@@ -247,7 +263,10 @@ RECORD_CALLS = Need(callers=[WorkflowType.CALLS_WINDOW], kinds=[WindowKind.CALLS
 READ_CALLS = Need(
     callers=[WorkflowType.RESILIENCE_TEST], covered_by=WindowKind.CALLS, states=[LedgerState.OPEN], of_the_run=True
 )
-"""The run reads while the window holds recordings open, and sends one more healthy request to see that all is there."""
+"""The run itself reads, while the calls window holds the recordings open.
+
+It also sends healthy requests, to see that everything has arrived in the recordings.
+"""
 ASK = Need(
     callers=[WorkflowType.FAULT_WINDOW, WorkflowType.PAIRS_WINDOW],
     kinds=[WindowKind.FAULT, WindowKind.PAIRS],
@@ -255,12 +274,15 @@ ASK = Need(
 )
 UPSERT = Need(callers=[WorkflowType.RULES_WINDOW], kinds=[WindowKind.RULES])
 MEASURE = Need(callers=[WorkflowType.LOAD_PAGE], covered_by=WindowKind.RULES, states=[LedgerState.OPEN])
-"""A page is a child of the rules window, whose row covers it: it holds nothing itself."""
+"""A page holds nothing itself, so the rules window's row covers it."""
 COMPARE = Need(callers=[WorkflowType.PAIRS_WINDOW], kinds=[WindowKind.PAIRS], states=[LedgerState.OPEN])
 OF_THE_RUN = Need(callers=[WorkflowType.RESILIENCE_TEST])
-"""Steady state and stop conditions: no window but the lock covers them."""
+"""For steady state and stop conditions, which only the lock covers."""
 TAKE_LOCK = Need(
     callers=[WorkflowType.ENVIRONMENT_LOCK], kinds=[WindowKind.LOCK], states=[LedgerState.INTENT], under_lock=False,
     halt_is_its_own=True,
 )  # fmt: skip
-"""The look with which the lock is taken, which may clean up after others. It reports a halt under a code of its own."""
+"""For the pre-flight, which takes the lock and may clean up first.
+
+It reports a halt under a code of its own.
+"""

@@ -1,4 +1,4 @@
-"""The clients that activities act through. Built once by the worker."""
+"""The clients that activities use, built once by the worker."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Subject:
-    """One execution with its plan: what an activity works on."""
+    """One execution and its plan, which an activity works on."""
 
     execution: Execution
     plan: Plan
 
     @property
     def namespace(self) -> str:
-        """Where the services live."""
+        """The namespace of the plan's services."""
         return self.plan.system.namespace
 
 
@@ -48,34 +48,41 @@ NOTHING_ALLOWED = Guardrails(namespaces=[], hosts=[])
 
 @dataclass
 class Toolbox:
-    """Store, secrets and peers."""
+    """Access to the store, the secrets and the peers."""
 
     store: Store
     secrets: Secrets
     load: LoadGenerator
     canary: CanaryClient
     rails: Guardrails = NOTHING_ALLOWED
-    """What this worker allows plans to touch. Without any, nothing: such a toolbox can only close."""
+    """What this worker allows plans to touch.
+
+    By default that is nothing: such a toolbox can only close.
+    """
     cluster: Cluster = field(default_factory=Cluster)
-    """Not opened before a plan asks for it."""
+    """Opened only when a plan needs it."""
     notes: Notes = field(init=False)
-    """Lines of logs for what closes: a store that does not take them does not delay it."""
+    """Log lines of closing activities, which a failing store must not delay."""
     _known: Memory[Subject] = field(default_factory=Memory)
 
     def __post_init__(self) -> None:
         self.notes = Notes(self.store)
 
     async def subject(self, execution_id: int, share: LoadShare | None = None) -> Subject:
-        """The execution and its plan, from the store; with a share, the plan as a batch that has it measures it."""
+        """Read the execution and its plan from the store.
+
+        With a share, the plan is scaled to the part of the load that a batch with this share sends.
+        """
         plan = shared(await self.store.plan(execution_id), share)
         subject = Subject(await self.store.execution(execution_id), plan)
         self.secrets.know(json.dumps(subject.plan.request.model_dump(mode="json", by_alias=True)))
         return subject if share else self._known.keep(execution_id, subject)
 
     async def subject_for_closing(self, execution_id: int) -> Subject:
-        """As `subject`, for what closes: nothing unreadable keeps a thing from being switched off.
+        """Read the execution, and its plan as far as it is readable.
 
-        Of a plan, what is legible. Of a store that cannot be read now, what it last had of this run.
+        Unreadable data must not keep anything switched on. A damaged plan is read in part. If the store cannot be read
+        now, the last values it gave for this run are used.
 
         Raises:
             HoldfastError: as `subject`, when nothing is known of the run.
@@ -91,30 +98,36 @@ class Toolbox:
         return subject if read.trouble else self._known.keep(execution_id, subject)
 
     def proxy(self, plan: Plan) -> ProxyClient:
-        """The plan's traffic proxy."""
+        """Return a client of the plan's traffic proxy."""
         return ProxyClient(plan.system.proxy, shown=self.secrets.shown)
 
     def faults(self, plan: Plan) -> FaultClient:
-        """The plan's fault service."""
+        """Return a client of the plan's fault service."""
         return FaultClient(plan.system.faults, shown=self.secrets.shown)
 
     def stability(self, plan: Plan) -> StabilityClient:
-        """How the plan tells stability."""
+        """Return the client for the plan's kind of stability check."""
         spec = plan.system.stability
         if isinstance(spec, KubernetesStability):
             return KubernetesStabilityClient(self.workloads(plan), spec)
         return HttpStabilityClient(plan.system.services, spec)
 
     def workloads(self, plan: Plan) -> Workloads:
-        """The Deployments of the plan's namespace, in the cluster that the worker's surroundings name."""
+        """Return a client of the Deployments in the plan's namespace.
+
+        The worker's environment decides which cluster that is.
+        """
         return Workloads(self.cluster, plan.system.namespace)
 
     def redactor(self, plan: Plan) -> Redactor:
-        """Removes secrets from whatever is about to be stored: all that are known when it does, not only by now."""
+        """Return what removes secrets from data about to be stored.
+
+        It removes every secret known at the time of use, not only those known now.
+        """
         return redactor_for(plan, self.secrets)
 
     async def close(self) -> None:
-        """Close every connection."""
+        """Close all connections."""
         await self.cluster.aclose()
         await self.store.close()
 
@@ -123,10 +136,13 @@ class Toolbox:
 async def opened_toolbox(
     store: Store, environ: Mapping[str, str], rails: Guardrails = NOTHING_ALLOWED
 ) -> AsyncIterator[Toolbox]:
-    """A toolbox on this store, with secrets from this environment; closed at the end, the store as well."""
+    """Open a toolbox on this store, with secrets from this environment.
+
+    At the end the toolbox is closed, and the store with it.
+    """
     secrets = Secrets(environ)
     store.keep_out(secrets.redact)
-    # The log first: it is the last to be closed, and has what goes wrong meanwhile.
+    # The log's redaction is entered first and so left last: errors while closing are logged too.
     async with AsyncExitStack() as stack:
         stack.enter_context(kept_out_of_logs(secrets))
         load = await stack.enter_async_context(LoadGenerator(secrets.learn))

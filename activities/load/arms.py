@@ -1,4 +1,4 @@
-"""One arm of a group while it is measured: a case, or the baseline beside it."""
+"""One arm of a group being measured: a case, or the control."""
 
 from __future__ import annotations
 
@@ -16,42 +16,48 @@ from domain.measuring.samples import Taken
 from domain.traffic.exchange import RequestSample
 
 if TYPE_CHECKING:
-    # It imports numpy, which takes half a second that few plans need.
+    # Type checking only: this module imports numpy, which takes half a second, and few plans need it.
     from domain.measuring.statistics.sequential import Look
 
 
 @dataclass
 class ArmRun:
-    """What is sent for an arm, and what it gave so far."""
+    """The request of an arm, and its results so far."""
 
     position: int
-    """Among the arms of its group; decides when the requests of an open model begin."""
+    """Index among the arms of the group.
+
+    Seeds the arrival times of an open model, and the resampling of the comparison.
+    """
     request: PreparedRequest
     case: Case | None = None
-    """None for the control."""
+    """None for the control, which sends baseline requests."""
     meets: Thresholds | None = None
-    """What the case must meet."""
+    """The limits that the case must meet."""
     taken: Taken = field(default_factory=Taken)
     last: LastAnswer = field(default_factory=LastAnswer)
     busy_ns: int = 0
-    """Time in which its blocks were sent, without those of others between them."""
+    """Time spent on this arm's own blocks, without those of other arms."""
     look: Look | None = None
-    """What a sequential test says of it, after the last round."""
+    """Result of the sequential test after the last round."""
     hopeless: bool = False
-    """Whether it misses its SLO whatever follows."""
+    """Whether the arm misses its SLO whatever the remaining requests return."""
 
     @property
     def needs_more(self) -> bool:
-        """Whether further requests could tell anything."""
+        """Whether further requests could still change the result."""
         return not self.hopeless and (self.look is None or self.look.decision is None)
 
     def add(self, block: list[RequestSample], took_ns: int) -> None:
-        """Note one block."""
+        """Add the samples of one block."""
         self.taken.add(block)
         self.busy_ns += took_ns
 
     def stored(self, first_index: int) -> StoredSamples:
-        """Its samples as they are stored; a control stands with the first case of its group."""
+        """Return the samples in stored form.
+
+        A control is stored with the first case of its group, which has the index `first_index`.
+        """
         latencies = (latency for block in self.taken.success_blocks for latency in block)
         return StoredSamples(
             case_index=first_index if self.case is None else self.case.index,

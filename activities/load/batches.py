@@ -1,4 +1,4 @@
-"""The load test: batches of cases, each case stored when it ends."""
+"""The load test: batches of cases, measured and stored group by group."""
 
 from __future__ import annotations
 
@@ -43,7 +43,10 @@ VANISHED = "the rules had vanished by the end of the batch: what was measured ma
 
 
 class LoadActivities:
-    """Sends the load. Runs on the load queue, so that recovery never waits behind it."""
+    """Activities of the load test.
+
+    Those that send load run on the load queue, so that recovery never waits behind them.
+    """
 
     def __init__(self, tools: Toolbox) -> None:
         self._tools = tools
@@ -51,7 +54,7 @@ class LoadActivities:
     @activity.defn(name="exclude_cases")
     @writes(WorkflowType.RESILIENCE_TEST)
     async def exclude(self, order: ExclusionOrder) -> BatchReport:
-        """Store the outcome of every case that cannot be measured, with its reason."""
+        """Store outcome and reason of every case that is not measured."""
         plan = await self._tools.store.plan(order.execution_id)
         outcomes: Counter[CaseOutcome] = Counter()
 
@@ -68,24 +71,26 @@ class LoadActivities:
     @activity.defn(name="measure_batch")
     @acts(MEASURE)
     async def measure_batch(self, order: BatchOrder, permit: Permit) -> BatchReport:
-        """Measure the cases of a batch that have no result yet, group after group; store each before the next.
+        """Measure the cases of a batch that have no result yet.
 
-        The store says what is finished, because heartbeats lag behind. Afterwards the rules must still be seen to act:
-        if they are not, what was measured is marked invalid (`peer-contract` property 21).
+        Groups are measured one after the other, and each is stored before the next begins. Afterwards the rules must
+        still be seen to act. If they do not, the affected results are marked invalid (`peer-contract` property 21).
 
         Raises:
-            HoldfastError: NO_PERMIT, asked for once a batch; STOP_CONDITION when the baseline is not sound.
+            HoldfastError: NO_PERMIT, which is checked once a batch. STOP_CONDITION when the baseline is not sound, or
+                the worker's limit on load is reached.
         """
         _refuse_foreign(order, permit)
         subject = Subject(permit.subject.execution, shared(permit.subject.plan, order.share))
         tokens = await self._tools.store.tokens(order.execution_id)
+        # The store knows what is finished. Heartbeats lag behind.
         finished = await self._tools.store.finished_cases(order.execution_id, order.cases.first, order.cases.end)
         cases = await self._tools.store.cases(order.execution_id, order.cases.first, order.cases.end)
         await self._require_sound(subject, [case for case in cases if case.index in finished])
         for group in groups_of(subject.plan, [case for case in cases if case.index not in finished]):
             await self._measure(subject, group, tokens)
             await self._require_sound(subject, group)
-        # Also what an earlier attempt measured: it may have died before it could look.
+        # Includes what an earlier attempt measured: it may have died before it could check the rules.
         measured = [case for case in cases if finished.get(case.index, CaseOutcome.MEASURED) is CaseOutcome.MEASURED]
         vanished = await self._vanished(subject, measured)
         if vanished:
@@ -101,7 +106,9 @@ class LoadActivities:
         )
 
     async def _require_time(self, subject: Subject) -> None:
-        """See that the worker still allows load for this run: by its own limit, whatever the plan's says.
+        """Check that the worker's own limit still allows load for this run.
+
+        That limit applies whatever the plan's own is.
 
         Raises:
             HoldfastError: STOP_CONDITION.
@@ -123,7 +130,9 @@ class LoadActivities:
             await self._tools.store.log(execution_id, f"warm-up:{group[0].index}", LogLevel.WARN, message)
 
     async def _require_sound(self, subject: Subject, cases: list[Case]) -> None:
-        """See that the baseline, where it is among them, is good enough for other cases to say anything.
+        """Check that the baseline, if it is among these cases, is sound.
+
+        Without a sound baseline the other cases prove nothing.
 
         Raises:
             HoldfastError: STOP_CONDITION with the measured value.
@@ -142,7 +151,10 @@ class LoadActivities:
 
 
 def _refuse_foreign(order: BatchOrder, permit: Permit) -> None:
-    """Only pages of this very execution, and no more of the plan's load at once than all shares together."""
+    """Refuse pages of other executions, and shares that the plan lacks.
+
+    All shares together are the plan's load, and no more may be sent at once.
+    """
     page, execution_id = caller().workflow_id, order.execution_id
     if re.fullmatch(rf"load/{execution_id}/[0-9]{{1,9}}", page) is None:
         raise no_permit(f"{page[:200]} is no page of execution {execution_id}")
@@ -152,7 +164,7 @@ def _refuse_foreign(order: BatchOrder, permit: Permit) -> None:
 
 
 def _unmeasured_cases(plan: Plan, exclusions: list[Exclusion]) -> Iterator[CaseResult]:
-    """What the plan leaves out, and then what cannot be measured."""
+    """Yield the cases that the plan excludes or that cannot be measured."""
     on_purpose, excluded = PlanExclusions(plan), {one.service: one for one in exclusions}
     for case in cases_in(plan.service_names, CaseRange(first=0, end=case_count(len(plan.services)))):
         reason = on_purpose.reason(case)

@@ -1,4 +1,7 @@
-"""Cases held against the baseline beside them: after every round, to end early, and when all is measured."""
+"""Comparison of cases with the control measured beside them.
+
+It runs after every round, to end early, and once more when everything is measured.
+"""
 
 from __future__ import annotations
 
@@ -19,10 +22,7 @@ from domain.plans.slo import Regression
 
 
 def look_at(plan: Plan, cases: Sequence[ArmRun], control: ArmRun) -> None:
-    """Note for each case what its requests say so far; those that are decided keep their decision.
-
-    The plan's share of false alarms is for the whole run: each of its cases gets an equal part of it.
-    """
+    """Update the sequential test of every case that is still undecided."""
     open_cases = [(arm, arm.meets.regression) for arm in cases if arm.needs_more and arm.meets and arm.meets.regression]
     if not open_cases:
         return
@@ -30,6 +30,7 @@ def look_at(plan: Plan, cases: Sequence[ArmRun], control: ArmRun) -> None:
     beside = thresholds(_blocks(control.taken), RegressionSpec.of(regression))
     wald = Wald(
         percentile=regression.percentile.share,
+        # The plan's `false_alarms` is for the whole run: each case gets an equal part of it.
         alpha=regression.false_alarms / 100 / max(1, case_count(len(plan.services)) - 1),
         beta=regression.misses / 100,
     )
@@ -38,13 +39,16 @@ def look_at(plan: Plan, cases: Sequence[ArmRun], control: ArmRun) -> None:
 
 
 def compared(arm: ArmRun, control: ArmRun, regression: Regression, seed: int) -> Comparison:
-    """What the case's requests say, all of them. The same samples and seed give the same answer."""
+    """Compare all requests of a case with those of its control.
+
+    The same samples and seed give the same result.
+    """
     found = compare(
         _blocks(arm.taken), _blocks(control.taken), RegressionSpec.of(regression), seed_of(seed, arm.position)
     )
     if arm.look is None:
         return found
-    # The test that looked after every round has spent the chance of a false alarm: nothing else may decide.
+    # The sequential test has used up the allowed share of false alarms, so nothing else may decide.
     return found.model_copy(
         update={
             "finding": arm.look.decision or Finding.INCONCLUSIVE,

@@ -1,4 +1,7 @@
-"""Measuring one group of cases: blocks of all its arms in random order, round by round, until each has enough."""
+"""Measurement of one group of cases, round by round.
+
+Each round sends one block of every arm, in random order, until every arm has enough requests.
+"""
 
 from __future__ import annotations
 
@@ -28,31 +31,31 @@ _NS_PER_US = 1_000
 
 @dataclass(frozen=True)
 class Measured:
-    """What a group gave: stored as a whole, or not at all."""
+    """The results of a group, stored together or not at all."""
 
     results: list[CaseResult]
     samples: list[StoredSamples]
     warm_up: WarmUp | None
-    """None where none was asked for."""
+    """None if the plan has no warm-up."""
 
 
 class GroupRun:
-    """A group of cases, and the baseline beside them where the plan compares with it.
+    """A group of cases, with a control if the plan compares.
 
-    Nothing of it is stored before all of it is measured: when the worker dies, the whole group is measured again, in
-    the same order, because that follows from the seed.
+    Nothing is stored before the whole group is measured. If the worker dies, the whole group is measured again. The
+    order is then the same, because it follows from the seed.
     """
 
     def __init__(self, tools: Toolbox, subject: Subject, group: Sequence[Case], tokens: dict[str, str]) -> None:
         """Prepare the requests.
 
         Raises:
-            HoldfastError: SECRET_MISSING, when a reference has no value.
+            HoldfastError: SECRET_MISSING when a reference has no value.
         """
         self._tools = tools
         self._plan = subject.plan
         self._seed = seed_of(subject.execution.execution_id, group[0].index)
-        # Without a control, the cases are counted as beside one: their arrivals do not depend on it.
+        # Position 0 belongs to the control even where there is none, so that the cases' arrivals do not depend on it.
         control = ArmRun(position=0, request=self._request(None, tokens))
         self._control = control if has_control(subject.plan, group) else None
         meets = PlanThresholds(subject.plan)
@@ -62,12 +65,12 @@ class GroupRun:
         ]
 
     def _request(self, case: Case | None, tokens: dict[str, str]) -> PreparedRequest:
-        # A case without its header would measure the healthy system: baggage_of raises rather than leave a token out.
+        # A case without its header would measure the healthy system, so `baggage_of` raises if a token is missing.
         baggage = baggage_of(case.services, tokens) if case and case.services else None
         return prepare(self._plan.request, self._tools.secrets, baggage)
 
     async def measure(self, redactor: Redactor) -> Measured:
-        """Warm up, send every block, and say what they gave.
+        """Warm up, send all blocks, and return the results.
 
         Raises:
             HoldfastError: as `LoadGenerator.block`.
@@ -82,7 +85,7 @@ class GroupRun:
                 await self._block(arm, round_, size, began_ns)
             if self._plan.load.max_requests is not None:
                 await asyncio.to_thread(self._look)
-        # Sorting and resampling a million samples takes seconds, in which heartbeats must go on.
+        # In a thread: sorting and resampling a million samples takes seconds, and heartbeats must go on.
         return await asyncio.to_thread(self._measured, redactor, warm_up)
 
     def _arms(self) -> list[ArmRun]:
@@ -108,7 +111,7 @@ class GroupRun:
         return Open(load.rate, load.arrivals, arrival_seed(self._seed, round_, arm.position))
 
     def _look(self) -> None:
-        """See who has enough: what is decided, and what has failed whatever follows."""
+        """Find the cases that need no more requests: decided or certain failures."""
         from activities.load.comparing import look_at  # noqa: PLC0415 - numpy takes half a second, and few plans need it
 
         most = self._plan.load.most_requests

@@ -1,4 +1,4 @@
-"""What is on in a plan's namespace, by the peers' own word."""
+"""What the peers report as active in a plan's namespace."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from domain.names import FAULT_PREFIX
 
 
 async def left_over(tools: Toolbox, subject: Subject, fault_prefix: str) -> list[str]:
-    """Sidecars of the plan's services, of whomever, and faults whose names begin so; a line each.
+    """List sidecars in the plan's services, and faults with this prefix.
+
+    One line each. Sidecars of every owner are listed. Faults of runs on other namespaces are not.
 
     Raises:
-        HoldfastError: a peer could not be asked.
+        HoldfastError: when a peer cannot be asked.
     """
     proxy, faults = tools.proxy(subject.plan), tools.faults(subject.plan)
     services = subject.plan.service_names
@@ -24,17 +26,19 @@ async def left_over(tools: Toolbox, subject: Subject, fault_prefix: str) -> list
         if check.recording
     ]
     for name in await faults.names(fault_prefix):
-        # The list may show ghosts (`peer-contract` section 2.5); only the status is authoritative.
+        # The list may show faults that are gone (`peer-contract` section 2.5). Only the status is authoritative.
         if await faults.status(name) is not None and not await is_elsewhere(tools, name, subject):
             left.append(f"fault {name}")
     return left
 
 
 async def refuse_left_over(tools: Toolbox, subject: Subject) -> None:
-    """Look once more, right before the first thing is switched on, for what has come on since pre-flight.
+    """Refuse to go on if anything has come on since pre-flight.
+
+    Called right before the run switches on its first thing.
 
     Raises:
-        HoldfastError: ENVIRONMENT_NOT_CLEAN, naming what is on; a PEER_ code when a peer could not be asked.
+        HoldfastError: ENVIRONMENT_NOT_CLEAN, naming what is active. A PEER_ code when a peer cannot be asked.
     """
     left = await left_over(tools, subject, FAULT_PREFIX)
     if left:
@@ -46,7 +50,10 @@ async def refuse_left_over(tools: Toolbox, subject: Subject) -> None:
 
 
 async def is_elsewhere(tools: Toolbox, fault_name: str, subject: Subject) -> bool:
-    """Whether a fault belongs to a run on another namespace of the same fault service; when in doubt, no."""
+    """Return whether a fault belongs to a run on another namespace.
+
+    Several namespaces may share one fault service. When in doubt, the answer is no.
+    """
     try:
         execution_id = int(fault_name.removeprefix(FAULT_PREFIX).split("-", 1)[0], 36)
         other = await tools.store.execution(execution_id)

@@ -1,7 +1,7 @@
-"""What closing has from the store, when the store is full, locked, read-only or gone: it goes on without.
+"""Store access for closing, which must also work without the store.
 
-Something is on at a peer, and a line in a log must not keep it there. So closing reads what it needs from memory when
-the store does not answer, and writes its lines when the store takes them again.
+The store may be full, locked, read-only or gone. That must not keep anything switched on at a peer. If the store does
+not answer, closing reads what it needs from memory. Its log lines wait until the store takes them again.
 """
 
 from __future__ import annotations
@@ -20,22 +20,26 @@ from domain.errors import ErrorCode, HoldfastError
 T = TypeVar("T")
 
 PATIENCE = 2.0
-"""Seconds that closing waits for the store. What was asked of it goes on behind."""
+"""Seconds that closing waits for the store.
+
+After that, the request goes on in the background.
+"""
 
 MOST_KEPT = 1_000
-"""Lines that wait for the store, and runs that are remembered, at most; the oldest are forgotten."""
+"""Most waiting log lines, and most remembered runs; the oldest are dropped."""
 
 logger = logging.getLogger("holdfast.bookkeeping")
 
 
 async def in_time(work: Coroutine[Any, Any, T]) -> T:
-    """Await something of the store for as long as closing can.
+    """Await a store request for as long as closing can wait.
 
     Raises:
-        HoldfastError: STORE_UNAVAILABLE when it takes longer; else whatever it raises.
+        HoldfastError: STORE_UNAVAILABLE when it takes longer than `PATIENCE`. Otherwise whatever the request raises.
     """
     task = asyncio.create_task(work)
-    # Not cancelled: the store would first end what it has begun (`clients.store.repositories.unbroken`).
+    # Not cancelled: the store finishes a transaction it has begun, so a cancel would have to wait for it too
+    # (`clients.store.repositories.unbroken`).
     task.add_done_callback(_looked_at)
     done, _ = await asyncio.wait([task], timeout=PATIENCE)
     if not done:
@@ -57,21 +61,30 @@ class _Line:
 
 
 class Notes:
-    """Log lines that must not delay the activity that writes them; those that the store refuses are retried later."""
+    """Log lines that must not delay the activity that writes them.
+
+    Lines that the store cannot take now are kept and written later.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._waiting: OrderedDict[tuple[int, str], _Line] = OrderedDict()
 
     async def add(self, execution_id: int, key: str, level: LogLevel, message: str) -> None:
-        """Write a line, and those that wait; never raises for the store, and never takes long."""
+        """Write a line, and those that wait.
+
+        Never raises for a store error, and never takes long.
+        """
         self._waiting[execution_id, key] = _Line(execution_id, key, level, message)
         while len(self._waiting) > MOST_KEPT:
             self._waiting.popitem(last=False)
         await self.write()
 
     async def write(self) -> None:
-        """Write what waits, as far as the store takes it: one key is one line, however often it is written."""
+        """Write the waiting lines, as far as the store takes them.
+
+        Writing a key again does not add a line, so a repetition does no harm.
+        """
         while self._waiting:
             at, line = next(iter(self._waiting.items()))
             try:
@@ -85,13 +98,13 @@ class Notes:
 
 
 class Memory(Generic[T]):
-    """The latest value that the store gave for each recent run."""
+    """The last value that the store returned for each recent run."""
 
     def __init__(self) -> None:
         self._known: OrderedDict[int, T] = OrderedDict()
 
     def keep(self, execution_id: int, value: T) -> T:
-        """Remember it."""
+        """Remember the value of a run, and return it."""
         self._known[execution_id] = value
         self._known.move_to_end(execution_id)
         while len(self._known) > MOST_KEPT:
@@ -99,10 +112,10 @@ class Memory(Generic[T]):
         return value
 
     async def or_known(self, execution_id: int, asked: Coroutine[Any, Any, T]) -> T:
-        """Ask the store; give its latest answer when it cannot be asked now.
+        """Return the store's answer, or the last one if it fails now.
 
         Raises:
-            HoldfastError: when it cannot be asked and nothing is known, or when it refuses.
+            HoldfastError: when the store cannot answer and nothing is remembered, or when it refuses.
         """
         try:
             return await in_time(asked)

@@ -1,6 +1,7 @@
-"""What others have left on in a plan's services, switched off before a run begins: only when the run is asked to.
+"""Clean-up before a run: switches off what others left active.
 
-All or nothing as far as that can be known: when anything is on that may not be touched, nothing is.
+It covers the plan's services, and only happens if the run's input requests it. It is all or nothing, as far as that can
+be known: if anything active must not be touched, nothing is touched.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ BY = "clean"
 
 
 class Cleaner:
-    """Cleans up for one run, which holds the namespace."""
+    """Cleans up for one run, which holds the lock of the namespace."""
 
     def __init__(self, tools: Toolbox, runs: RunDirectory, subject: Subject) -> None:
         self._tools = tools
@@ -35,13 +36,17 @@ class Cleaner:
         self._peers = Peers(plan, tools.faults(plan), tools.proxy(plan), tools.canary)
 
     async def clean(self, end: Deadline, stability: timedelta) -> list[str]:
-        """Switch off what is on in the plan's services, until `end`, and let these become stable; a line for each.
+        """Switch off what is active in the plan's services, until `end`.
 
-        Each is logged by name before it is touched and after it was seen to be off, and its row in the ledger settled.
+        Then wait until these services are stable. Each item is logged by name before it is touched and after it was
+        verified to be off. Its ledger row is settled.
+
+        Returns:
+            One line for each item.
 
         Raises:
-            HoldfastError: ENVIRONMENT_NOT_CLEAN when something that is on may not be touched (then nothing was), or was
-                not seen to go; SERVICE_NOT_STABLE.
+            HoldfastError: ENVIRONMENT_NOT_CLEAN when something active must not be touched (then nothing was touched),
+                or was not verified to be off. SERVICE_NOT_STABLE.
         """
         on = await self._on()
         rows = [row for row in await self._tools.store.ledger_unsettled() if row.kind is not WindowKind.LOCK]
@@ -80,21 +85,26 @@ class Cleaner:
             )
 
     async def _why_kept(self, one: On, living: list[LedgerEntry]) -> str:
-        """Why something that is on is not to be closed from here; empty when it is."""
+        """Return why this item must not be closed from here, or nothing."""
         for row in living:
             if await self._is_of(one, row):
                 return f"{row.window_id} holds it"
         return await self._why_not_ours(one) if one.kind is OnKind.FAULT else ""
 
     async def _is_of(self, one: On, row: LedgerEntry) -> bool:
-        """Whether a window holds it. Recordings have no names of ours: those of its services count as its own."""
+        """Return whether this row's window holds the item."""
+        # The proxy chooses the names of recordings. So a window counts as holding every recording in its plan's
+        # services.
         if row.kind not in RECORDINGS or one.kind is not OnKind.RECORDING:
             return bool(row.peer_name) and row.peer_name in (one.name, one.record_id)
         other = await self._tools.subject_for_closing(row.execution_id)
         return other.namespace == one.namespace and one.service in other.plan.service_names
 
     async def _why_not_ours(self, one: On) -> str:
-        """A fault's name tells service and run; its namespace is known of runs in the store, else the peer is asked."""
+        """Return why a fault is not this run's to close, or nothing.
+
+        Its name contains service and run. The store has the namespace of runs it knows. For others the peer is asked.
+        """
         of = named_fault(one.name)
         if of is None or not any(of.is_in(name) for name in self._subject.plan.system.services):
             return "it is in no service of this plan"
@@ -112,14 +122,19 @@ class Cleaner:
         return await self._peers.faults.namespaces(one.name)
 
     async def _settle(self, cleared: Cleared, dead: list[LedgerEntry]) -> None:
-        """Settle the rows of windows that are gone, as far as all that they stand for was seen to be off."""
+        """Settle rows of dead windows if everything of theirs is verified off."""
         for row in dead:
             gone = [closing for one, closing in cleared if await self._is_of(one, row)]
             if gone and all(one.verified for one in gone) and await self._nothing_more(row):
                 await settle(self._tools, row, Closing(verified=True), BY)
 
     async def _nothing_more(self, row: LedgerEntry) -> bool:
-        """Whether nothing of a row can come on any more, nor is on beside this plan's services: else the sweeper's."""
+        """Return whether a row may be settled here.
+
+        It may if no call of its window can switch anything on any more, and that window has nothing outside this plan's
+        services.
+        Otherwise it is left to the sweeper.
+        """
         other = await self._tools.subject_for_closing(row.execution_id)
         if await quiet_from(self._runs, other, row) > server_now():
             return False
@@ -139,7 +154,12 @@ class Cleaner:
             )
 
     async def _stable(self, on: list[On], longest: timedelta) -> None:
-        """What was taken out of a service rolls it out anew; the run must not take that for illness."""
+        """Wait until the cleaned services are stable.
+
+        Raises:
+            HoldfastError: SERVICE_NOT_STABLE.
+        """
+        # Removing something from a service rolls it out again. The run must not mistake that for an unhealthy service.
         services = [name for name in self._subject.plan.service_names if any(_is_in(one, name) for one in on)]
         client = self._tools.stability(self._subject.plan)
         every = self._subject.execution.timing.stability_poll
@@ -164,6 +184,6 @@ def _is_in(one: On, service: str) -> bool:
 
 
 def told(one: On) -> str:
-    """One thing, in words."""
+    """Describe one active item in words."""
     whose = f" of execution {one.execution_id}" if one.execution_id else ""
     return f"{one.kind} {one.name or 'without a session'} in {one.service or 'an unknown service'}{whose}"

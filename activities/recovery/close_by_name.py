@@ -1,7 +1,7 @@
-"""Switching off by the names at the peers alone, whoever switched it on.
+"""Switching off by the peers' names alone, without regard to the owner.
 
-For `holdfast recover --direct`, and for a run that is asked to clean up before it begins. Nothing that closes raises
-here: what could not be verified by the end of the time is reported as such.
+For `holdfast recover --direct`, and for a run that cleans up before it begins. Closing never raises here. What could
+not be verified in time is reported as unverified.
 """
 
 from __future__ import annotations
@@ -24,15 +24,18 @@ from domain.executions.windows import Closing
 from domain.plans.plan import Plan
 
 _RECORDING = "rec-"
-"""How the proxy names recordings; whatever else has a session is a rule (`peer-contract` sections 3.3, 3.5)."""
+"""Prefix of the proxy's names of recordings.
+
+Every other session belongs to rules (`peer-contract` sections 3.3, 3.5).
+"""
 
 Cleared = list[tuple[On, Closing]]
-"""What was on, and what became of it."""
+"""The active items, each with the result of closing it."""
 
 
 @dataclass(frozen=True)
 class Peers:
-    """A plan's peers, and its services for the canaries of rules."""
+    """A plan and clients of its peers, with the canary for rules."""
 
     plan: Plan
     faults: FaultClient
@@ -40,24 +43,24 @@ class Peers:
     canary: CanaryClient
 
     async def faults_on(self) -> list[On]:
-        """Every fault of ours, in whatever namespace.
+        """List every fault of ours, in any namespace.
 
         Raises:
-            HoldfastError: the fault service cannot tell.
+            HoldfastError: when the fault service cannot answer.
         """
         return await faults_on(self.faults, self.plan.system.faults)
 
     async def sessions_on(self, services: Sequence[str]) -> list[On]:
-        """Every session in these services of the plan's namespace, of whomever.
+        """List every owner's sessions in these services of the plan's namespace.
 
         Raises:
-            HoldfastError: the proxy cannot tell.
+            HoldfastError: when the proxy cannot answer.
         """
         places = [(self.plan.system.namespace, name) for name in services]
         return await sessions_on(self.proxy, self.plan.system.proxy, places)
 
     async def clear_faults(self, on: Sequence[On], pace: Pace) -> Cleared:
-        """Remove these faults."""
+        """Delete these faults, and verify each."""
         gate = asyncio.Semaphore(AT_ONCE)
 
         async def one(fault: On) -> Closing:
@@ -67,7 +70,7 @@ class Peers:
         return list(zip(on, await asyncio.gather(*(one(fault) for fault in on)), strict=True))
 
     async def clear_sessions(self, on: Sequence[On], pace: Pace) -> Cleared:
-        """Take every session out of the services that these are in, each service by itself."""
+        """End every session in the services of these sessions, service by service."""
         gate = asyncio.Semaphore(AT_ONCE)
         services = sorted({session.service for session in on})
 
@@ -80,7 +83,10 @@ class Peers:
         return [(session, closings[session.service]) for session in on]
 
     async def _service_freed(self, service: str, on: Sequence[On], pace: Pace) -> Closing:
-        """Until no session is listed, no sidecar is left and no canary of our rules answers."""
+        """End a service's sessions until the peers show none.
+
+        That is: no session is listed, no sidecar is left, and no canary of our rules answers.
+        """
         namespace = self.plan.system.namespace
         tokens = {service: token_of(self.plan, service)} if service in self.plan.service_names else {}
         records = {session.record_id for session in on if session.kind is OnKind.RULES}
@@ -98,17 +104,16 @@ class Peers:
         return await until_gone(look, pace, f"{service} still has a sidecar; by hand: {by_hand}")
 
     async def _take_out(self, session: ActiveSession, listed: Sequence[ActiveSession], pace: Pace) -> None:
-        """End one session. Rules are deleted, which also calls off their timer: it would hit whatever comes next.
-
-        A name that is the beginning of another's is never deleted by: the proxy would take the other one for it, should
-        this one be gone by then.
-        """
+        """Stop a recording, or delete rules."""
         name = session.session_id
+        # Never delete by a name that is the prefix of another, but stop it: if this session is gone by then, the proxy
+        # would delete the other session.
         ambiguous = any(one.session_id.startswith(name) for one in listed if one.session_id != name)
         if name.startswith(_RECORDING) or ambiguous:
             await stop_recording(self.proxy, name, pace.end)
             return
         try:
+            # Deleting, unlike stopping, also cancels the rules' timer. It would otherwise hit whatever comes next.
             await self.proxy.delete_rules(name)
         except HoldfastError as error:
             activity.logger.info("deleting %s: %s", name, error.code)

@@ -1,6 +1,7 @@
-"""Switching off, verified. For windows, sweeper and `holdfast recover`, so that all mean the same by «closed».
+"""Switching off, with verification.
 
-Nothing here raises for trouble at a peer: what could not be verified by the end of the time is reported as such.
+Windows, the sweeper and `holdfast recover` share this code, so that "closed" means the same for all of them. Nothing
+here raises for an error at a peer. What could not be verified in time is reported as unverified.
 """
 
 from __future__ import annotations
@@ -25,26 +26,32 @@ from domain.executions.windows import Closing
 from domain.plans.plan import Plan
 
 UNKNOWN = "?"
-"""Of an analysis that there may be: as long as it may begin, nothing proves that it does not."""
+"""Stands for an analysis that may exist.
+
+It counts as still beginning, because nothing can prove that it is not.
+"""
 
 ABSENT_LOOKS = 2
-"""Looks in a row that must find a thing absent, at least."""
+"""Fewest looks in a row that must find a thing absent."""
 
 Look = Callable[[], Awaitable[bool]]
 
 
 @dataclass(frozen=True)
 class Pace:
-    """How long and how often something is tried."""
+    """How long, and how often, closing is tried."""
 
     end: Deadline
     every: timedelta
     settle: timedelta = timedelta(0)
-    """How long it must stay absent, where it is not known whether a peer is still switching it on."""
+    """How long a thing must stay absent.
+
+    Needed if the peer may still be switching it on.
+    """
 
 
 class _Absence:
-    """Counts how long a thing has been absent without a break."""
+    """Tracks for how long a thing has been absent without a break."""
 
     def __init__(self, settle: timedelta) -> None:
         self._settle = settle
@@ -52,7 +59,10 @@ class _Absence:
         self._long_enough = Deadline.after(settle)
 
     def lasts(self, *, absent: bool, last: bool = False) -> bool:
-        """Take one look into account; true once it has been absent often and, unless it was the `last`, long enough."""
+        """Record one look; return True once the thing counts as gone.
+
+        It must be absent for `ABSENT_LOOKS` looks in a row. Unless `last`, it must also stay absent for `settle`.
+        """
         if not absent:
             self._looks = 0
             return False
@@ -63,9 +73,10 @@ class _Absence:
 
 
 async def until_gone(look: Look, pace: Pace, failed: str, *, last: Callable[[], bool] = lambda: False) -> Closing:
-    """Repeat a look that switches off and says whether it is gone, until it stays gone or the time has passed.
+    """Repeat `look` until the thing stays gone or the time is over.
 
-    `last`: whether it is known that nothing more comes on, so that it need not stay gone for the pace's `settle`.
+    `look` switches off, and returns whether the thing is gone. `last` returns whether nothing more can come on. Then
+    the thing need not stay gone for the pace's `settle`.
     """
     absence = _Absence(pace.settle)
 
@@ -77,23 +88,21 @@ async def until_gone(look: Look, pace: Pace, failed: str, *, last: Callable[[], 
 
 
 async def close_fault(tools: Toolbox, subject: Subject, fault_name: str, end: Deadline, settle: timedelta) -> Closing:
-    """Remove a fault of an execution: see `fault_gone`."""
+    """Delete a fault of an execution, see `fault_gone`."""
     pace = Pace(end, subject.execution.timing.poll, settle)
     return await fault_gone(tools.faults(subject.plan), subject.plan.system.faults, fault_name, pace)
 
 
 async def fault_gone(client: FaultClient, address: str, fault_name: str, pace: Pace) -> Closing:
-    """Delete a fault until the fault service says, often and long enough, that it does not exist.
-
-    The delete comes first: it must be sent even when no status can be had. But only `/status` tells «absent» from
-    «cannot tell»; DELETE alone proves nothing (`peer-contract` sections 2.1, 2.4).
-    """
+    """Delete a fault until the fault service keeps reporting it as absent."""
 
     async def look() -> bool:
         try:
+            # First, because it must be sent even if no status can be had.
             await client.delete(fault_name)
         except HoldfastError as error:
             activity.logger.info("deleting %s: %s", fault_name, error.code)
+        # DELETE proves nothing. Only `/status` distinguishes "absent" from "unknown" (`peer-contract` 2.1, 2.4).
         return await client.status(fault_name) is None
 
     by_hand = f"curl -X DELETE {address}/api/faults/{fault_name}"
@@ -103,13 +112,12 @@ async def fault_gone(client: FaultClient, address: str, fault_name: str, pace: P
 async def close_recordings(
     tools: Toolbox, subject: Subject, end: Deadline, settle: timedelta, task_id: str = ""
 ) -> Closing:
-    """Stop every recording of an execution's services until none of them is being recorded.
+    """Stop the recordings of an execution's services until none is left.
 
-    An analysis that was accepted switches its recordings on later, one after the other, and cannot be called off. Once
-    every one of them was seen there are no more. Else they must stay absent for `settle`; and while the proxy says of
-    the analysis `task_id` that it still begins, for as long as a rollout may take, in which nothing is seen of it.
-
-    Rules are sessions too. Those of the execution belong to the rules window and are removed by record id.
+    The proxy accepts an analysis at once, then switches its recordings on one after the other. It cannot be called off.
+    Once a recording was seen in every service, no more can come. Before that, the recordings must stay absent for
+    `settle`. While the proxy reports that the analysis `task_id` is still beginning, they must stay absent for the
+    longest rollout instead, because nothing shows during a rollout.
     """
     plan, execution = subject.plan, subject.execution
     client, namespace, services = tools.proxy(plan), plan.system.namespace, plan.service_names
@@ -117,10 +125,11 @@ async def close_recordings(
     silence = _Absence(execution.timing.rollout)
 
     async def look() -> bool:
-        # Asked first: what comes on between this answer and the look is found by the look.
+        # Asked first: the look below finds whatever comes on after this answer.
         beginning = not seen.issuperset(services) and await _beginning(client, task_id)
         for session in await client.active_sessions():
             ours = session.namespace == namespace and session.service in services
+            # Rules are sessions too. The execution's own belong to the rules window, which deletes them by record id.
             if ours and not session.session_id.startswith(execution.record_id):
                 seen.add(session.service)
                 await stop_recording(client, session.session_id, end)
@@ -135,7 +144,10 @@ async def close_recordings(
 
 
 async def _beginning(client: ProxyClient, task_id: str) -> bool:
-    """Whether an analysis may go on to record more services; one that the proxy lost in a restart says so for ever."""
+    """Return whether an analysis may still record more services.
+
+    An analysis that the proxy lost in a restart counts as beginning for ever.
+    """
     if not task_id:
         return False
     if task_id == UNKNOWN:
@@ -148,7 +160,10 @@ async def _beginning(client: ProxyClient, task_id: str) -> bool:
 
 
 async def analysis_of(tools: Toolbox, subject: Subject) -> str:
-    """The id of an execution's analysis, empty when none was accepted; `UNKNOWN` when the store cannot be asked."""
+    """Return the id of an execution's analysis.
+
+    Empty if none was accepted, `UNKNOWN` if the store cannot be asked.
+    """
     try:
         return (await in_time(tools.store.execution_row(subject.execution.execution_id))).analyze_task_id or ""
     except HoldfastError as error:
@@ -159,7 +174,8 @@ async def analysis_of(tools: Toolbox, subject: Subject) -> str:
 
 
 async def stop_recording(client: ProxyClient, recording_id: str, end: Deadline) -> None:
-    """Stop one recording; its trouble must not keep the others on, nor its slowness outlast the time for closing."""
+    """Stop one recording, and only log an error."""
+    # An error must not keep the other recordings on, and a slow stop must not outlast the time for closing.
     try:
         await client.stop_recording(recording_id, max(CALL_TIMEOUT, min(STOP_TIMEOUT, end.left)))
     except HoldfastError as error:
@@ -169,7 +185,7 @@ async def stop_recording(client: ProxyClient, recording_id: str, end: Deadline) 
 async def close_rules(
     tools: Toolbox, subject: Subject, services: list[str], end: Deadline, settle: timedelta
 ) -> Closing:
-    """Remove the rules of an execution: see `rules_gone`."""
+    """Delete the rules of an execution, see `rules_gone`."""
     pace = Pace(end, subject.execution.timing.poll, settle)
     record_id = subject.execution.record_id
 
@@ -190,13 +206,11 @@ async def rules_gone(
     *,
     still_acting: Callable[[], Awaitable[set[str]]],
 ) -> Closing:
-    """Delete rules until no session of them exists, no sidecar is left and no canary answers.
-
-    DELETE always says yes, even when the clean-up failed (`peer-contract` section 3.3), so it is not asked for proof.
-    """
+    """Delete rules until no session, sidecar or answering canary is left."""
     namespace = plan.system.namespace
 
     async def look() -> bool:
+        # Its answer proves nothing: DELETE succeeds even when the clean-up failed (`peer-contract` section 3.3).
         await client.delete_rules(record_id)
         if await client.rules_active(record_id=record_id, services=services):
             return False
@@ -210,15 +224,18 @@ async def rules_gone(
 
 
 async def acting(tools: Toolbox, subject: Subject, services: list[str]) -> set[str]:
-    """The services of an execution whose canary answers: see `seen_acting`."""
+    """Return the services of an execution whose canary answers, see `seen_acting`."""
     tokens = await _tokens(tools, subject)
-    # A token that the store does not have selects nothing; closing then relies on sessions and sidecars.
+    # A service without a stored token is skipped. Closing then relies on sessions and sidecars.
     mine = {name: tokens[name] for name in services if name in tokens}
     return await seen_acting(tools.canary, subject.plan, subject.execution.record_id, mine)
 
 
 async def _tokens(tools: Toolbox, subject: Subject) -> dict[str, str]:
-    """Each service's token, as stored; made of the plan once more while the store cannot be asked."""
+    """Return each service's token, from the store or else the plan.
+
+    The plan is used while the store cannot be asked.
+    """
     try:
         return await in_time(tools.store.tokens(subject.execution.execution_id))
     except HoldfastError as error:
@@ -228,7 +245,10 @@ async def _tokens(tools: Toolbox, subject: Subject) -> dict[str, str]:
 
 
 async def seen_acting(canary: CanaryClient, plan: Plan, record_id: str, tokens: dict[str, str]) -> set[str]:
-    """The services whose canary answers to their token: rules are seen to act, without a real business request."""
+    """Return the services whose canary answers to their token.
+
+    A canary shows that the rules act, without a real business request.
+    """
     addresses = plan.system.services
     asked = {name: token for name, token in tokens.items() if name in addresses}
     answers = await asyncio.gather(

@@ -1,6 +1,7 @@
-"""What no workflow closes any more: found, and closed by its ledger row alone.
+"""Finding and closing orphans: windows that no workflow closes any more.
 
-For the sweeper, and for an operator with `holdfast recover`: both mean the same by «abandoned» and by «closed».
+A ledger row is all that is needed for it. The sweeper and `holdfast recover` share this code, so that "abandoned" and
+"closed" mean the same for both.
 """
 
 from __future__ import annotations
@@ -29,35 +30,42 @@ from domain.names import lock_of
 from domain.plans.durations import acts_after_end, overdue_after
 
 Clock = Callable[[], datetime]
-"""The server's time, as well as it is known: windows and the server write their rows and ends by it."""
+"""Returns the server's time, as well as it is known.
+
+Windows write their rows, and the server writes their ends, by that time.
+"""
 
 
 async def is_abandoned(tools: Toolbox, runs: RunDirectory, row: LedgerEntry, clock: Clock) -> bool:
-    """Whether a row's window is not running any more, or is overdue."""
+    """Return whether a row's window is overdue or no longer running."""
     if row.kind is WindowKind.LOCK and await runs.is_running(row.parent_workflow_id, row.parent_run_id):
         return False
     if not await runs.is_running(row.window_id, row.run_id):
         return True
     if row.kind is WindowKind.LOCK:
-        # A lock holds nothing at the peers, and waits for windows as long as they take.
+        # A lock is never overdue: it holds nothing at the peers, and waits for its windows as long as they take.
         return False
     return await is_overdue(tools, row, clock)
 
 
 async def is_overdue(tools: Toolbox, row: LedgerEntry, clock: Clock) -> bool:
-    """Whether a window had all its time and the grace besides. Its row's times are the server's."""
+    """Return whether a window's time and its grace period are over.
+
+    The times in its row are the server's.
+    """
     execution = await tools.store.execution(row.execution_id)
     return clock() > overdue_after(row.close_by, execution.timing)
 
 
 async def quiet_from(runs: RunDirectory, subject: Subject, row: LedgerEntry) -> datetime:
-    """From when on no call of an abandoned window can switch anything on any more.
+    """Return when an abandoned window's calls can no longer switch anything on.
 
-    A peer that is slow acts after its caller has gone: what is off at a look before this moment may be on after it. The
-    call of an open window was answered. A window that the server does not know is counted from its beginning.
+    A slow peer acts after its caller has gone. What is off before this moment may still come on.
     """
     if row.kind is WindowKind.LOCK or row.state is LedgerState.OPEN:
+        # A lock makes no such call, and the call of an open window was answered.
         return datetime.min.replace(tzinfo=UTC)
+    # For a window that the server does not know, its beginning stands for its end.
     ended = await runs.closed_at(row.window_id, row.run_id) or row.began
     if ended is None:
         return datetime.min.replace(tzinfo=UTC)
@@ -74,16 +82,17 @@ async def close_abandoned(
     clock: Clock,
     holder: int | None = None,
 ) -> Closing:
-    """Close what an abandoned row stands for, until `end`, and write what came of it; `by` is who does it.
+    """Close an abandoned row's window, until `end`, and write the result.
 
-    `holder` is the execution that does it with the lock in hand, and has switched nothing on yet.
+    `by` names who closes it. `holder` is the execution that closes it while holding the lock, before it has switched
+    anything on itself.
 
-    A row whose window may still switch something on stays as it is, however off everything is now: that is not
-    verified, and to be looked at again.
+    If the window may still switch something on, the row stays as it is, even if everything is off now. The result is
+    then unverified, and the row is checked again later.
     """
     subject = await tools.subject_for_closing(row.execution_id)
     if row.kind in RECORDINGS and await _held_by_another(runs, subject, holder):
-        # Recordings have no names of ours: those that are on now belong to the run that holds the namespace.
+        # The proxy chooses the names of recordings. Those active now belong to the run that holds the namespace.
         return Closing(verified=False, detail="another run holds the namespace; looked at again later")
     if row.kind is WindowKind.LOCK:
         await write_ending(tools, runs, await run_of(tools, row))
@@ -99,7 +108,7 @@ async def close_abandoned(
 
 
 async def settle(tools: Toolbox, row: LedgerEntry, closing: Closing, by: str) -> None:
-    """Write to ledger and log what became of an abandoned row."""
+    """Write the result of an abandoned row to ledger and log."""
     state = LedgerState.CLOSED if closing.verified else LedgerState.UNVERIFIED
     detail = f"{by}: {closing.detail}" if closing.detail else by
     update = LedgerUpdate(window_id=row.window_id, run_id=row.run_id, state=state, detail=detail)
@@ -109,14 +118,15 @@ async def settle(tools: Toolbox, row: LedgerEntry, closing: Closing, by: str) ->
 
 
 async def write_missing_end(tools: Toolbox, runs: RunDirectory, record: UnfinishedRun) -> bool:
-    """Write how a run ended that was ended before it had a lock, which else writes it; whether it was this one's turn.
+    """Record the end of a run that never held a lock.
 
-    A lock writes the end before it settles its own row. So once every row is settled nobody else is going to.
+    Otherwise the lock records the end of its run. Return True if this call wrote it.
     """
     if await runs.is_running(record.workflow_id, record.run_id):
         return False
     rows = await tools.store.ledger_of(record.execution_id)
     written = (await tools.store.execution_row(record.execution_id)).finished_at is not None
+    # A lock writes the end before it settles its own row. So once every row is settled, nobody else will write it.
     if written or any(row.state not in SETTLED for row in rows):
         return False
     touched = any(row.kind is not WindowKind.LOCK for row in rows)
@@ -136,14 +146,17 @@ async def _held_by_another(runs: RunDirectory, subject: Subject, closer: int | N
 
 
 async def _close(tools: Toolbox, subject: Subject, row: LedgerEntry, end: Deadline, settled: timedelta) -> Closing:
-    """Close whatever a ledger row stands for, by the names in it alone, until it has been off for `settled`."""
+    """Close what a ledger row stands for, and verify it.
+
+    It must have been off for `settled`. No workflow is needed, only the row and the stored run.
+    """
     match row.kind:
         case WindowKind.FAULT | WindowKind.PAIR_FAULT:
             return await close_fault(tools, subject, row.peer_name, end, settled)
         case WindowKind.RECORDING:
             return await close_recordings(tools, subject, end, settled, await analysis_of(tools, subject))
         case WindowKind.CALLS:
-            # A recording that a killed worker had asked for comes on when its rollout is over.
+            # A recording that a killed worker requested comes on only when its rollout is over.
             return await close_recordings(tools, subject, end, settled, UNKNOWN)
         case WindowKind.RULES:
             return await close_rules(tools, subject, subject.plan.service_names, end, settled)

@@ -1,4 +1,4 @@
-"""The sweeper's one activity: closes what no workflow closes any more."""
+"""The sweeper's only activity, which closes what no workflow closes any more."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from domain.errors import HoldfastError
 from domain.executions.sweeping import SweepOrder, SweepReport
 
 CLOSE_ATTEMPT = timedelta(seconds=30)
-"""For one row, per sweep; what is not closed then is tried again by the next one."""
+"""Time for one row in one sweep. The next sweep tries again."""
 
 
 class SweepActivities:
-    """Walks the ledger. The third net, behind the windows and the peers' TTLs."""
+    """Walks the ledger: the third net, behind windows and peers' TTLs."""
 
     def __init__(self, tools: Toolbox, runs: RunDirectory) -> None:
         self._tools = tools
@@ -30,9 +30,10 @@ class SweepActivities:
     @activity.defn(name="sweep")
     @closes
     async def sweep(self, _order: SweepOrder) -> SweepReport:
-        """Cancel windows whose run is closed; close rows whose window is not running, or is overdue.
+        """Close abandoned rows, and cancel windows whose run is closed.
 
-        And write how runs ended that nobody else tells of: those that were ended before they had a lock.
+        A row is abandoned if its window is overdue or not running. The sweep also records the end of runs that ended
+        before they held a lock, because nobody else does.
         """
         closed: list[str] = []
         cancelled: list[str] = []
@@ -46,7 +47,7 @@ class SweepActivities:
                     closing = await close_abandoned(self._tools, self._runs, row, end, "sweeper", clock=server_now)
                     (closed if closing.verified else failed).append(row.window_id)
                 elif not await self._runs.is_running(row.parent_workflow_id, row.parent_run_id):
-                    # Its run is gone, yet nobody told it: after a reset the server does not (docs/architecture.md).
+                    # Its run is gone, but the server did not ask it to close, as after a reset (docs/architecture.md).
                     await self._runs.cancel(row.window_id, row.run_id)
                     cancelled.append(row.window_id)
             except Exception as error:
@@ -68,7 +69,7 @@ class SweepActivities:
 
 
 def _named(rows: Rows[Any]) -> list[str]:
-    """Log the rows that could not be read; their names."""
+    """Log unreadable rows, and return the names of those in the ledger."""
     for damaged in rows.damaged:
         activity.logger.error("%s", damaged)
     return [f"{damaged.table}, {damaged.row}" for damaged in rows.damaged if damaged.table == "ledger"]

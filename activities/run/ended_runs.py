@@ -1,4 +1,4 @@
-"""How a run ended, written from the server's own description of it."""
+"""Records how a run ended, from the server's description of it."""
 
 from __future__ import annotations
 
@@ -12,13 +12,19 @@ from domain.executions.execution import Ending, Phase, Recovery, RunStatus
 from domain.executions.windows import SETTLED, LedgerEntry, RunRef, WindowKind
 
 SERVER_POLL = 0.25
-"""Seconds between two looks at the Temporal server, which is ours and near."""
+"""Seconds between two looks at the Temporal server.
+
+Short, because that server is ours, and near.
+"""
 
 _PHASE_OF = {RunStatus.COMPLETED: Phase.DONE, RunStatus.CANCELLED: Phase.CANCELLED}
 
 
 async def write_ending(tools: Toolbox, runs: RunDirectory, run: RunRef) -> Ending:
-    """Wait until a run is closed, then write how it ended. A repetition writes the same."""
+    """Wait until a run is closed, then write how it ended.
+
+    Idempotent: a repetition writes the same.
+    """
     end = await runs.end_of(run.workflow_id, run.run_id)
     while end is None:
         await asyncio.sleep(SERVER_POLL)
@@ -27,20 +33,23 @@ async def write_ending(tools: Toolbox, runs: RunDirectory, run: RunRef) -> Endin
     level = LogLevel.ERROR if ending.error_code or ending.recovery is Recovery.UNVERIFIED else LogLevel.INFO
     message = f"{ending.status}, recovery {ending.recovery}. {ending.error_message}".strip()
     await tools.notes.write()
-    # First the log: whoever follows it stops when the end is written, and shall have read everything then.
+    # The log first: a follower stops reading once the end is written, and must not miss this line.
     await tools.store.log(run.execution_id, "finished", level, message)
     await tools.store.finish(ending, run.run_id)
     return ending
 
 
 async def open_windows(tools: Toolbox, execution_id: int) -> list[str]:
-    """Windows of an execution whose ledger row is not settled; its lock, which ends last, is not counted."""
+    """Return the windows of an execution whose ledger row is not settled.
+
+    The lock does not count, because it ends last.
+    """
     rows = await tools.store.ledger_of(execution_id)
     return [row.window_id for row in rows if row.kind is not WindowKind.LOCK and row.state not in SETTLED]
 
 
 async def run_of(tools: Toolbox, lock: LedgerEntry) -> RunRef:
-    """The run that a lock's ledger row belongs to, with its recovery as the ledger knows it."""
+    """Return the run of a lock's ledger row, with its recovery."""
     left = await open_windows(tools, lock.execution_id)
     return RunRef(
         execution_id=lock.execution_id,

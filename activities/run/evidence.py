@@ -1,4 +1,7 @@
-"""What discovery and real faults say about cases that were measured with rules, read from the store."""
+"""Evidence on cases measured with rules, from discovery and real faults.
+
+It is read from the store.
+"""
 
 from __future__ import annotations
 
@@ -22,30 +25,33 @@ from domain.traffic.exchange import CapturedAnswer, Measurement
 _DAMAGED = CallRound(round=1, complete=False, detail="stored rows of it are damaged")
 
 Measured = Mapping[int, Measurement]
-"""What was measured with rules, by case index."""
+"""Measurements with rules, by case index."""
 
 
 class RealMeasurement(NamedTuple):
-    """What a case measured while its services were really broken."""
+    """Measurement of a case while its services were really broken."""
 
     differs: Sequence[str]
-    """In what its answers differ, in status or body, from the one by rules."""
+    """Where its answers differ in status or body from the rules' answer."""
     measurement: Measurement
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What is known of the cases of a run beside their rules."""
+    """What is known about a run's cases apart from their rules."""
 
     doubts: Doubts
     real: Mapping[int, list[RealMeasurement]]
-    """Of each case that was asked with its services really broken; more than one where it was asked again."""
+    """Measurements with real faults, by case index.
+
+    A case has more than one if it was measured again.
+    """
     substituted: frozenset[str]
-    """Services of which a captured failure has a substitute for its status."""
+    """Services with a captured failure whose status is a substitute."""
 
 
 def measured_of(results: Iterable[CaseResult]) -> dict[int, Measurement]:
-    """What stands of the measurements of a run."""
+    """Return the valid measurements of a run, by case index."""
     return {
         one.case_index: one.measurement
         for one in results
@@ -56,18 +62,21 @@ def measured_of(results: Iterable[CaseResult]) -> dict[int, Measurement]:
 async def evidence_of(
     store: Store, execution_id: int, plan: Plan, measured: Measured, checked: Rows[CheckedPair] | None = None
 ) -> Evidence | None:
-    """Read the evidence; None for a run that looked for no calls, as those of before. `checked`: pairs asked since."""
+    """Read the evidence; None for a run without discovery.
+
+    Older runs have none. `checked` are the pairs measured with two real faults since then.
+    """
     rounds, calls = await store.call_rounds(execution_id), await store.calls(execution_id)
     if not rounds and not rounds.damaged and not calls.damaged:
         return None
     cases = await store.real_cases(execution_id)
-    # A row that cannot be read may be the very call that no rule answers, or the one case that really failed.
+    # An unreadable row may be the very call that no rule answers, or the one case that really failed.
     damaged = any(rows.damaged for rows in (rounds, calls, cases, Rows() if checked is None else checked))
     known = [*rounds, *([_DAMAGED] if damaged else [])]
-    # Of the baseline nothing is broken, by rules or really.
+    # Without the baseline (index 0): nothing is broken in it, neither by rules nor really.
     asked = [one for one in cases if one.answers and one.case_index]
     captured = await store.captured(execution_id)
-    # In a thread: a thousand services may have many, and heartbeats go on meanwhile.
+    # In a thread, so that heartbeats go on: a thousand services may have many cases.
     real = await asyncio.to_thread(_real, measured, asked, checked or ())
     found = doubts(
         plan.service_names,
@@ -92,7 +101,7 @@ def _real(
             found.setdefault(case.case_index, []).append(real)
     for pair in checked:
         if pair.finding.outcome is not PairOutcome.UNCHECKED and pair.measurement is not None:
-            # Its verdict is judged anew.
+            # Only the measurement is used. The verdict is judged again.
             real = RealMeasurement(in_status_or_body(pair.finding), pair.measurement)
             found.setdefault(pair.case_index, []).append(real)
     return found

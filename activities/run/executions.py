@@ -1,4 +1,4 @@
-"""The record of a run: created first, moved from phase to phase, judged and ended."""
+"""The record of a run: its creation, phases, cases and end."""
 
 from __future__ import annotations
 
@@ -28,7 +28,10 @@ class ExecutionActivities:
     """Writes the record of a run."""
 
     def __init__(self, tools: Toolbox, timing: Timing, *, search_attributes: bool) -> None:
-        """Take the worker's timing, which a new run keeps, and whether the server has our names."""
+        """Take the worker's timing, and whether the server has our search attributes.
+
+        A new run keeps this timing.
+        """
         self._tools = tools
         self._timing = timing
         self._search_attributes = search_attributes
@@ -36,15 +39,15 @@ class ExecutionActivities:
     @activity.defn(name="create_execution")
     @writes_itself
     async def create(self, new: NewExecution) -> Execution:
-        """Store the plan and the run's record; a repetition for the same run id returns the same execution.
+        """Store the plan and the run's record.
 
-        The first thing that a run does, and so the place where a plan is held to every rule, and to what this worker
-        allows. Only a run asks for it, for itself.
+        Idempotent: a repetition for the same run id returns the same execution. Only a run may call it, for itself.
 
         Raises:
-            HoldfastError: NO_PERMIT; VALIDATION_ERROR, OUTSIDE_GUARDRAILS, with every problem; SECRET_MISSING when the
-                worker lacks a variable that the plan names.
+            HoldfastError: NO_PERMIT. VALIDATION_ERROR or OUTSIDE_GUARDRAILS, with every problem. SECRET_MISSING when
+                the worker lacks a secret that the plan names.
         """
+        # Every run does this first. So this is where a plan is checked against all rules and the worker's guardrails.
         _refuse_others(new)
         plan = _valid(new.plan_json)
         self._refuse_outside_guardrails(plan, verify_pairs=new.verify_pairs)
@@ -78,7 +81,7 @@ class ExecutionActivities:
     @activity.defn(name="change_phase")
     @writes(WorkflowType.RESILIENCE_TEST, WorkflowType.RULES_WINDOW)
     async def change_phase(self, change: PhaseChange) -> None:
-        """Move the record to a phase, and log it."""
+        """Move the record to a phase, and log that."""
         await self._tools.store.change_phase(change)
         await self._tools.store.log(
             change.execution_id, f"phase:{change.phase}", LogLevel.INFO, f"phase {change.phase}"
@@ -87,20 +90,20 @@ class ExecutionActivities:
     @activity.defn(name="finish_execution")
     @writes(WorkflowType.RESILIENCE_TEST)
     async def finish(self, ending: Ending) -> None:
-        """Write how a run ended that never held its lock."""
+        """Write the end of a run that never held its lock."""
         level = LogLevel.ERROR if ending.error_code else LogLevel.INFO
         message = f"{ending.status}: {ending.error_message or ending.phase}"
-        # First the log, as in `endings.write_ending`.
+        # The log first, as in `ended_runs.write_ending`.
         await self._tools.store.log(ending.execution_id, "finished", level, message)
         await self._tools.store.finish(ending)
 
     @activity.defn(name="generate_cases")
     @writes(WorkflowType.RESILIENCE_TEST)
     async def generate_cases(self, order: ExecutionRef) -> GeneratedCases:
-        """Store every case of the plan and one baggage token per service.
+        """Store every case of the plan, and one baggage token per service.
 
         Raises:
-            HoldfastError: VALIDATION_ERROR when one token is part of another: the proxy matches substrings.
+            HoldfastError: VALIDATION_ERROR when one token is part of another, because the proxy matches substrings.
         """
         subject = await self._tools.subject(order.execution_id)
         names = subject.plan.service_names
@@ -127,7 +130,7 @@ class ExecutionActivities:
 
 
 def _refuse_others(new: NewExecution) -> None:
-    """A record is made by the run that it is of."""
+    """Refuse any caller but the run that the record is for."""
     asking = caller()
     if asking.workflow_type != WorkflowType.RESILIENCE_TEST:
         raise no_permit(f"only a {WorkflowType.RESILIENCE_TEST} may ask for it")
@@ -136,7 +139,7 @@ def _refuse_others(new: NewExecution) -> None:
 
 
 def _valid(plan_json: str) -> Plan:
-    """The plan, by every rule.
+    """Parse the plan and check it against all rules.
 
     Raises:
         HoldfastError: VALIDATION_ERROR with every problem.
@@ -153,7 +156,7 @@ def _valid(plan_json: str) -> Plan:
 
 
 def _experiments(subject: Subject) -> dict[str, tuple[str, str]]:
-    """Each service's fault type and its entry in `faults_json`."""
+    """Return each service's fault type and its entry in `faults_json`."""
     found = {}
     for service in subject.plan.services:
         fault = expand(service.fault, service.name, subject.namespace)

@@ -1,4 +1,4 @@
-"""The verdict: every measured case against the SLO, then the run."""
+"""The verdict: first on every measured case, then on the run."""
 
 from __future__ import annotations
 
@@ -29,11 +29,14 @@ from domain.plans.plan import Plan
 from domain.traffic.exchange import Measurement
 
 SHOWN_FAILURES = 50
-"""Failing cases, and as many inconclusive ones, that travel with the run's result; all of them are in the store."""
+"""Most failed cases in the run's result, and most inconclusive ones.
+
+The store has all of them.
+"""
 
 
 class JudgingActivities:
-    """Reads results, decides by `logic/verdicts.py`, writes verdicts."""
+    """Reads results, decides by `domain/cases/verdicts.py`, and writes verdicts."""
 
     def __init__(self, tools: Toolbox) -> None:
         self._tools = tools
@@ -41,7 +44,10 @@ class JudgingActivities:
     @activity.defn(name="judge")
     @writes(WorkflowType.RESILIENCE_TEST)
     async def judge(self, order: ExecutionRef) -> JudgedCases:
-        """Judge every measured case, then the run; cases without a result count as not measured."""
+        """Judge every measured case, then the run.
+
+        Cases without a result count as not measured.
+        """
         plan = await self._tools.store.plan(order.execution_id)
         results = await self._tools.store.results(order.execution_id)
         planned = await self._tools.store.case_counts(order.execution_id)
@@ -70,7 +76,7 @@ class JudgingActivities:
         )
 
     async def _settle(self, execution_id: int, plan: Plan, results: list[CaseResult]) -> dict[int, Settled]:
-        """What becomes of every measured case, by its index; on the disk when this returns."""
+        """Settle every measured case, and store it before returning."""
         store, verdicts, measured = self._tools.store, _case_verdicts(results, plan), measured_of(results)
         evidence = await evidence_of(store, execution_id, plan, measured, await store.pairs(execution_id))
         if evidence is None:
@@ -83,7 +89,10 @@ class JudgingActivities:
 
 
 def _metrics(after: list[CaseResult], verdicts: Mapping[int, tuple[Verdict, str]]) -> LoadMetrics | None:
-    """The load test's metrics without the cases that judging has made invalid; None where there are none."""
+    """Return the metrics without cases that judging made invalid.
+
+    None if judging made no case invalid.
+    """
     counts = [one.outcome is CaseOutcome.MEASURED for one in after]
     if not any(one.measurement and not measured for one, measured in zip(after, counts, strict=True)):
         return None
@@ -129,7 +138,7 @@ def _as_settled(result: CaseResult, found: Mapping[int, Settled]) -> CaseResult:
 
 
 def _beside_rules(settled: Iterable[Settled]) -> str:
-    """How many cases rules alone did not decide."""
+    """Count in words the cases that were not decided by rules alone."""
     found = list(settled)
     really = sum(one.found_by is FoundBy.REAL_FAULTS for one in found)
     unanswered = sum(one.outcome is CaseOutcome.INVALID for one in found)
@@ -138,7 +147,10 @@ def _beside_rules(settled: Iterable[Settled]) -> str:
 
 
 def _case_verdicts(results: list[CaseResult], plan: Plan) -> dict[int, tuple[Verdict, str]]:
-    """What became of each measured case, by its index: all comparisons of the run are held together."""
+    """Return the verdict on each measured case, by its index.
+
+    The comparisons of all cases are judged together, see `_confirmed`.
+    """
     baseline = next((one.measurement for one in results if one.case_type is CaseType.BASELINE), None)
     meets, confirmed = PlanThresholds(plan), _confirmed(results, plan)
     return {
@@ -156,7 +168,10 @@ def _case(result: CaseResult) -> Case:
 
 
 def _confirmed(results: list[CaseResult], plan: Plan) -> set[int]:
-    """Whose regression stays one among all cases of the run (`slo.regression.false_alarms`)."""
+    """Return the cases whose regression holds among all cases of the run.
+
+    That is, with `slo.regression.false_alarms` applied to the whole run.
+    """
     if plan.slo.regression is None:
         return set()
     comparisons = {
@@ -164,7 +179,7 @@ def _confirmed(results: list[CaseResult], plan: Plan) -> set[int]:
         for one in results
         if one.outcome is CaseOutcome.MEASURED and one.measurement and one.measurement.comparison
     }
-    # A sequential finding has its share of the false alarms already.
+    # A sequential finding already uses only its share of the false alarms.
     fixed = {index: found.p_value for index, found in comparisons.items() if not found.sequential}
     kept = families.confirmed(list(fixed.values()), plan.slo.regression.false_alarms / 100)
     stays = {index for index, keep in zip(fixed, kept, strict=True) if keep}
@@ -177,7 +192,7 @@ def _saved(results: list[CaseResult]) -> int:
 
 
 def _worst(results: list[CaseResult], verdicts: dict[int, tuple[Verdict, str]], wanted: Verdict) -> list[CaseVerdict]:
-    """The worst cases of this verdict."""
+    """Return the worst cases with this verdict."""
     found = [
         one_line(result, *verdicts[result.case_index])
         for result in results
@@ -187,5 +202,5 @@ def _worst(results: list[CaseResult], verdicts: dict[int, tuple[Verdict, str]], 
 
 
 def one_line(result: CaseResult, verdict: Verdict | None, reason: str) -> CaseVerdict:
-    """One line of the result, as people read it."""
+    """Return the case's line in the run's result."""
     return case_line(result.case_id, result.outcome, result.measurement, verdict, reason)

@@ -1,6 +1,6 @@
-"""The ledger of windows: intent is written before the act, and only a verified end settles a row.
+"""The ledger of windows: intent is written before the act.
 
-A row is a window's own: it is what a permit rests on (`activities/permit.py`), so nobody writes it for somebody else.
+Only a verified end settles a row. Permits rest on these rows (`activities/permit.py`), so a window writes only its own.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _TYPE_OF = {
 
 
 class LedgerActivities:
-    """Writes to the ledger."""
+    """Activities that write to the ledger."""
 
     def __init__(self, tools: Toolbox, runs: RunDirectory) -> None:
         self._tools = tools
@@ -37,13 +37,13 @@ class LedgerActivities:
     @activity.defn(name="record_intent")
     @writes_itself
     async def record_intent(self, entry: LedgerEntry) -> None:
-        """Write that a window is about to open something. A repetition leaves one row.
+        """Write that a window is about to open something.
 
-        Only a window writes it, about itself, and only one that its execution's run has started, by the server's own
-        word. When it must have closed is computed from the plan: an order can make that earlier, never later.
+        Idempotent: a repetition leaves one row. Only a window may call it, about itself, and the server must confirm
+        that the execution's run started that window.
 
         Raises:
-            HoldfastError: NO_PERMIT; STORE_CONFLICT for an execution that has ended.
+            HoldfastError: NO_PERMIT. STORE_CONFLICT for an execution that has ended.
         """
         asking = caller()
         if (entry.window_id, entry.run_id) != (asking.workflow_id, asking.run_id):
@@ -60,7 +60,8 @@ class LedgerActivities:
         await self._tools.store.ledger_intent(_bounded(entry, subject))
 
     async def _refuse_foreign(self, kind: WindowKind, asking: Caller, standing: Standing) -> None:
-        """Anybody can start a workflow under a window's name; only the run can be its parent."""
+        # Anyone can start a workflow under a window's name, but only the run can be its parent. The fault of a pair has
+        # the pairs window as its parent.
         parent = await self._runs.parent_of(asking.workflow_id, asking.run_id)
         if kind is WindowKind.PAIR_FAULT:
             allowed = [(row.window_id, row.run_id) for row in standing.rows if row.kind is WindowKind.PAIRS]
@@ -72,7 +73,9 @@ class LedgerActivities:
     @activity.defn(name="update_ledger")
     @writes_itself
     async def update_ledger(self, update: LedgerUpdate) -> None:
-        """Move a row forward; a settled row stays settled. A window moves its own row only.
+        """Move a row forward; a settled row stays settled.
+
+        A window may only move its own row.
 
         Raises:
             HoldfastError: NO_PERMIT.
@@ -84,8 +87,9 @@ class LedgerActivities:
 
 
 def _bounded(entry: LedgerEntry, subject: Subject) -> LedgerEntry:
-    """As it is written: an intent, begun by now, that must have closed when the plan says so at the latest."""
+    """Return the row to write: an intent that has begun by now."""
     now = server_now()
+    # The plan decides when the window must have closed. The order can make that earlier, never later.
     latest = latest_close(entry.kind, subject.execution, subject.plan, now)
     began = min(entry.created_at, now) if entry.created_at is not None else None
     changes = {"state": LedgerState.INTENT, "close_by": min(entry.close_by, latest), "created_at": began}

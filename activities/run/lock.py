@@ -1,4 +1,4 @@
-"""The lock of an environment: clean before, settled after, and the last word on how a run ended."""
+"""The lock's activities: clean before, settled after, and the run's end."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ from domain.plans.durations import settled_within
 from domain.plans.environments import ENVIRONMENTS, environment_of
 
 _APART = 2.0
-"""Seconds, at most, by which runs that waited for each other begin again one after the other."""
+"""Longest random delay in seconds between runs that waited for each other."""
 
 
 class LockActivities:
-    """Looks at peers, ledger and server before the first and after the last thing a run does."""
+    """Checks peers, ledger and server before and after a run's acts."""
 
     def __init__(self, tools: Toolbox, runs: RunDirectory) -> None:
         self._tools = tools
@@ -54,13 +54,16 @@ class LockActivities:
     @activity.defn(name="describe_holder")
     @reads
     async def describe_holder(self, wait: LockWait) -> LockHolder:
-        """Who holds the lock; empty when it has just become free."""
+        """Return who holds the lock; empty if it has just become free."""
         return await self._runs.holder(wait.lock_id) or LockHolder()
 
     @activity.defn(name="await_lock_free")
     @closes
     async def await_free(self, wait: LockWait) -> None:
-        """Wait until the lock's workflow has ended; with `cancel_holder`, its run is asked to end first."""
+        """Wait until the lock's workflow has ended.
+
+        With `cancel_holder`, cancel its run first.
+        """
         holder = await self._runs.holder(wait.lock_id)
         if holder and wait.cancel_holder:
             await self._runs.cancel(holder.workflow_id, holder.run_id)
@@ -70,7 +73,10 @@ class LockActivities:
     @activity.defn(name="describe_others")
     @reads
     async def describe_others(self, order: ExecutionRef) -> LockHolder:
-        """Which other run acts on the same places under another lock; empty when none does any more."""
+        """Return another run on the same places under another lock.
+
+        Empty if there is none any more.
+        """
         living = await self._others(await self._tools.subject(order.execution_id)).living()
         if not living:
             return LockHolder()
@@ -86,14 +92,17 @@ class LockActivities:
     @activity.defn(name="await_others_gone")
     @closes
     async def await_others(self, wait: OthersWait) -> None:
-        """Wait until no other run acts on the same places; with `cancel`, those that do are asked to end first."""
+        """Wait until no other run acts on the same places.
+
+        With `cancel`, cancel those runs first.
+        """
         others = self._others(await self._tools.subject(wait.execution_id))
         living = await others.living()
         for workflow_id, run_id in {(row.parent_workflow_id, row.parent_run_id) for row in living if wait.cancel}:
             await self._runs.cancel(workflow_id, run_id)
         while await others.living():  # noqa: ASYNC110 - the event is on the server and in the store
             await asyncio.sleep(SERVER_POLL)
-        # Two that wait for each other would otherwise look again at the same moment, for ever.
+        # Otherwise two runs that wait for each other would check again at the same moment, for ever.
         await asyncio.sleep(random.uniform(0, _APART))  # noqa: S311 - not a secret
 
     def _others(self, subject: Subject) -> Others:
@@ -102,28 +111,28 @@ class LockActivities:
     @activity.defn(name="await_run_ended")
     @reads
     async def await_run_ended(self, run: RunRef) -> None:
-        """Wait until the run is closed, by the server's own word."""
+        """Wait until the server reports the run as closed."""
         while await self._runs.is_running(run.workflow_id, run.run_id):  # noqa: ASYNC110 - the event is on the server
             await asyncio.sleep(SERVER_POLL)
 
     @activity.defn(name="preflight")
     @acts(TAKE_LOCK)
     async def preflight(self, order: PreflightOrder, permit: Permit) -> PreflightReport | None:
-        """See that the services are there, and that nothing is left over from anyone: no sidecar, no fault of ours.
+        """Check that the services exist and that nothing is left over.
 
-        With `leftovers: clean`, what is left over in the plan's services is switched off first, and reported.
-
-        Whether everything is halted is read here, with the lock in hand: whoever halts cancels every run that the store
-        knows after the flag is set, so that a run which has read it too early is among them.
+        Left over means a sidecar of anyone in the services, or a fault of ours. With `leftovers: clean`, what is left
+        over in the plan's services is switched off first, and reported.
 
         Raises:
-            HoldfastError: NO_PERMIT; OUTSIDE_GUARDRAILS when the calling lock is not that of the run's places; HALTED,
-                with the operator's reason; VALIDATION_ERROR, naming services without a Deployment;
-                EXECUTION_ALREADY_RUNNING, naming a run on the same places under another lock; ENVIRONMENT_NOT_CLEAN,
-                naming what is on and how to look at it; after cleaning, SERVICE_NOT_STABLE.
+            HoldfastError: NO_PERMIT. OUTSIDE_GUARDRAILS when the calling lock is not that of the run's places. HALTED,
+                with the operator's reason. VALIDATION_ERROR, naming services without a Deployment.
+                EXECUTION_ALREADY_RUNNING, naming a run on the same places under another lock. ENVIRONMENT_NOT_CLEAN,
+                naming what is active and how to look at it. After cleaning, SERVICE_NOT_STABLE.
         """
         subject = permit.subject
         self._refuse_another_lock(subject)
+        # Read while the lock is held. `halt` first sets the flag, then cancels every run that the store knows. So a run
+        # that reads the flag too early is among the cancelled ones.
         halt = await self._tools.store.halted()
         if halt is not None:
             hint = "nothing was touched; `holdfast unhalt` lets runs begin again"
@@ -148,9 +157,10 @@ class LockActivities:
         return PreflightReport(cleaned=cleaned)
 
     def _refuse_another_lock(self, subject: Subject) -> None:
-        """See that the run's lock is that of what it touches by this worker's settings.
+        """Refuse a lock that is wrong by this worker's settings.
 
-        That the caller is the run's lock is the permit's to see; the record may be of a worker with other settings.
+        The permit has checked that the caller is the lock in the run's record. But a worker with other settings may
+        have written that record.
         """
         environment = environment_of(subject.plan, self._tools.rails.environments)
         due, held = lock_workflow_id(environment, subject.namespace), lock_of(subject.execution)
@@ -165,11 +175,12 @@ class LockActivities:
     @activity.defn(name="await_windows_settled")
     @reads
     async def await_settled(self, order: ExecutionRef) -> OpenWindows:
-        """Wait until no ledger row of the execution is open; those that are open for too long are reported.
+        """Wait until no ledger row of the execution is open.
 
-        A row left unverified is not waited for: its window has already used its time.
+        The lock's own row does not count. Windows that are not settled in time are reported.
         """
         subject = await self._tools.subject_for_closing(order.execution_id)
+        # An unverified row is not waited for: its window has already used its time.
         over = (*SETTLED, LedgerState.UNVERIFIED)
         rows: list[LedgerEntry] = []
 
@@ -182,16 +193,20 @@ class LockActivities:
 
         timing, services = subject.execution.timing, len(subject.plan.services)
         longest = settled_within(subject.plan.timeouts.recovery, services, timing)
-        # With a worker that comes late the windows only begin to close when this begins to look.
+        # If this starts late because no worker was up, the windows only begin to close now.
         end = closing_deadline(longest, settled_within(timedelta(0), services, timing))
         await poll(look, end=end, every=timing.poll)
-        # Of that same look: a window that came too late to begin anything may have written its intent since.
+        # Rows of the last look, not read again: a window that came too late to begin anything may have written its
+        # intent since.
         return OpenWindows(windows=[row.window_id for row in rows if row.state not in SETTLED])
 
     @activity.defn(name="verify_environment")
     @closes
     async def verify(self, order: ExecutionRef) -> Closing:
-        """See once more, at the peers, that nothing of this execution is on, and that the request is as it was."""
+        """Verify at the peers that nothing of this execution is active.
+
+        Then verify the steady state again, if the plan checks it and the run may have touched anything.
+        """
         subject = await self._tools.subject_for_closing(order.execution_id)
         ours = f"{FAULT_PREFIX}{base36(order.execution_id)}-"
 
@@ -212,7 +227,7 @@ class LockActivities:
                 return Closing(
                     verified=False, detail=f"nothing is on, but the steady state was not asked for: {refused}"
                 )
-            # A time of its own: a system whose peers were late to be clean may still be settling.
+            # A deadline of its own: if the peers were late to become clean, the system may still be settling.
             why = await steady_again(self._tools, subject, closing_deadline(longest * 2, at_least))
             return Closing(
                 verified=not why, detail=f"nothing is on, but the steady state is not met: {why}" if why else ""
@@ -222,7 +237,10 @@ class LockActivities:
     @activity.defn(name="finish_from_server")
     @closes
     async def finish_from_server(self, run: RunRef) -> Ending:
-        """Write how the run ended, from the server's own description: it alone knows of termination and timeouts."""
+        """Write how the run ended, from the server's description of it.
+
+        Only the server knows of terminations and timeouts.
+        """
         return await write_ending(self._tools, self._runs, run)
 
 

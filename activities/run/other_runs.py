@@ -1,8 +1,8 @@
-"""What other runs have not settled on the places that a run is about to touch, by the ledger alone.
+"""Other runs' unsettled windows on the same places, by the ledger alone.
 
-The second net behind the lock. Two runs on one system can hold two locks: one was started by an older version, which
-named locks otherwise, or by a worker with other names for environments. Both have a row in the ledger before either
-looks here, so at least one of them sees the other, whatever their locks are called.
+This is the second net, behind the lock. Two runs on one system can hold two different locks, if one was started by an
+older version that named locks differently, or by a worker with other names for environments. Both write a ledger row
+before either looks here. So at least one of them sees the other, whatever their locks are called.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _SHOWN = 5
 
 
 class Others:
-    """Other runs on the same namespace and peers as one run."""
+    """The other runs on a run's namespace and peers."""
 
     def __init__(self, tools: Toolbox, runs: RunDirectory, subject: Subject, named: Named) -> None:
         self._tools = tools
@@ -28,22 +28,25 @@ class Others:
         self._named = named
 
     async def unsettled(self) -> list[LedgerEntry]:
-        """Ledger rows of other runs on the same places that are on, or may be; oldest first."""
+        """Return unsettled ledger rows of other runs on the same places.
+
+        These are, or may be, active. The oldest come first.
+        """
         ours = self._subject.execution.execution_id
         rows = [row for row in await self._tools.store.ledger_unsettled() if row.execution_id != ours]
         same = {number: await self._is_on_the_same(number) for number in {row.execution_id for row in rows}}
         return [row for row in rows if same[row.execution_id]]
 
     async def living(self) -> list[LedgerEntry]:
-        """Those of them whose window, or whose run, goes on."""
+        """Return the unsettled rows whose window or run is still running."""
         return [row for row in await self.unsettled() if await self._lives(row)]
 
     async def refuse(self) -> None:
-        """Refuse to begin beside them.
+        """Refuse to begin beside other runs.
 
         Raises:
-            HoldfastError: EXECUTION_ALREADY_RUNNING, naming runs that go on; ENVIRONMENT_NOT_CLEAN, naming windows of
-                runs that are gone, whose end nobody has verified.
+            HoldfastError: EXECUTION_ALREADY_RUNNING, naming runs that are still running. ENVIRONMENT_NOT_CLEAN, naming
+                windows of runs that are gone, whose end nobody has verified.
         """
         rows = await self.unsettled()
         living = [row for row in rows if await self._lives(row)]
@@ -64,7 +67,10 @@ class Others:
             )
 
     async def close_abandoned(self, end: Deadline, by: str) -> None:
-        """Close what runs that are gone have left in the ledger, as the sweeper does; what does not close stays."""
+        """Close abandoned rows of other runs, as the sweeper does.
+
+        A row that cannot be verified stays unsettled.
+        """
         for row in await self.unsettled():
             if await is_abandoned(self._tools, self._runs, row, server_now):
                 holder = self._subject.execution.execution_id
@@ -76,7 +82,10 @@ class Others:
         )
 
     async def _is_on_the_same(self, execution_id: int) -> bool:
-        """Whether a run acts on any place that ours acts on. One whose plan cannot be read counts as one that does."""
+        """Return whether another run acts on any place that ours acts on.
+
+        A run in the same namespace whose plan cannot be read counts as doing that.
+        """
         record = await self._tools.store.execution_row(execution_id)
         if record.namespace != self._subject.namespace:
             return False

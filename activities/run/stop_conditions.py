@@ -1,4 +1,4 @@
-"""The conditions that end a run early, watched while it works."""
+"""The watch over the conditions that end a run early."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from domain.measuring.stop_conditions import FailingHealth, FailingRequests
 from domain.plans.stop import Tripped
 
 Ask = Callable[[], Awaitable[str]]
-"""Asks once: why the answer is a bad one, or nothing."""
+"""Sends one request, and returns why its answer is bad, or nothing."""
 
 
 class StopActivities:
-    """Watches for a run that must end early."""
+    """Watches the stop conditions of a run."""
 
     def __init__(self, tools: Toolbox) -> None:
         self._tools = tools
@@ -32,10 +32,10 @@ class StopActivities:
     @activity.defn(name="watch_stop_conditions")
     @acts(OF_THE_RUN)
     async def watch(self, order: ExecutionRef, permit: Permit) -> Tripped:
-        """Ask the plan's request and the health URL again and again, until one of them says that the run must end.
+        """Probe the plan's request and the health URL until a condition trips.
 
-        Ends no other way than that, or cancelled, or refused: the permit is asked for again before each look. Another
-        worker begins to count anew.
+        It ends only when a condition trips, when cancelled, or when refused a permit, which is checked before each
+        probe. If another worker takes over, it starts counting from zero.
 
         Raises:
             HoldfastError: NO_PERMIT.
@@ -62,7 +62,7 @@ class StopActivities:
         return asked
 
     def _request(self, subject: Subject) -> Ask:
-        # With the marker of the analysed request: while the proxy records, one without it would look like lost baggage.
+        # With the analysis marker: while the proxy records, a request without it would look like lost baggage.
         request = prepare(subject.plan.request, self._tools.secrets, marker(subject.execution.record_id))
 
         async def send() -> str:
@@ -88,7 +88,7 @@ async def _watch(look: Ask, judge: Callable[[str], str], every: timedelta) -> st
 
 
 async def _first(watching: list[Awaitable[str]]) -> str:
-    """The first reason; the others are asked to end, and waited for."""
+    """Return the first reason, once the other watches are cancelled and ended."""
     tasks = [asyncio.ensure_future(one) for one in watching]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

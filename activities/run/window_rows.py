@@ -1,4 +1,7 @@
-"""Is this row one of that execution's windows? By the names and times that the window itself would compute."""
+"""Check that a ledger row is a window of an execution.
+
+Names and times are compared with those that the window itself would compute.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,10 @@ _NUMBER = r"(0|[1-9][0-9]{0,8})"
 
 
 def identity(row: LedgerEntry, execution: Execution, plan: Plan) -> str:
-    """Why this row is none of the execution's windows; empty when it is one, under the names that it must have."""
+    """Return why this row is no window of the execution, or nothing.
+
+    Window id, service and name at the peer must be those that such a window has.
+    """
     service, name = row.service, ""
     match row.kind:
         case WindowKind.RULES:
@@ -61,7 +67,7 @@ def identity(row: LedgerEntry, execution: Execution, plan: Plan) -> str:
 
 
 def _of_all_services(row: LedgerEntry, execution: Execution) -> str:
-    """The id of a window that is of no single service and has no name at a peer."""
+    """Return the id of a window without service and peer name."""
     match row.kind:
         case WindowKind.LOCK:
             return lock_of(execution)
@@ -74,13 +80,14 @@ def _of_all_services(row: LedgerEntry, execution: Execution) -> str:
 
 
 def _discovery_round(window_id: str) -> int:
-    """Of a fault's window. Services are DNS labels, so nothing else ends like this."""
+    """Return the discovery round of a fault window, from its id."""
+    # Services are DNS labels, so only an id with a round ends like this.
     later = re.fullmatch(rf"fault/[0-9]+/[^/]+/([2-{MOST_ROUNDS}])", window_id)
     return int(later[1]) if later else 1
 
 
 def case_index(row: LedgerEntry, execution: Execution) -> int | None:
-    """The pair that a fault's window is half of."""
+    """Return the index of the pair that a fault window belongs to."""
     found = re.fullmatch(rf"pair/{execution.execution_id}/{_NUMBER}/.*", row.window_id)
     return int(found[1]) if found else None
 
@@ -93,7 +100,10 @@ def _has_pair(plan: Plan, index: int, service: str) -> bool:
 
 
 def latest_close(kind: WindowKind, execution: Execution, plan: Plan, now: datetime) -> datetime:
-    """When a window of this kind, begun now, must have closed at the latest, whatever it was started with."""
+    """Return when a window begun now must have closed at the latest.
+
+    The plan decides that, whatever the window's input is.
+    """
     return now + due_after(_longest(kind, execution, plan), plan.timeouts.recovery)
 
 

@@ -1,4 +1,7 @@
-"""The plan's request while services are really broken: what it gets, and whether the faults were on all the while."""
+"""The plan's request, sent while services are really broken.
+
+Also the check that the faults are active meanwhile.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +20,10 @@ from domain.traffic.exchange import Measurement, RequestSample
 
 
 async def require_running(tools: Toolbox, subject: Subject, faults: Mapping[str, str], when: str) -> None:
-    """See that each of these faults is running.
+    """Check that each of these faults is running.
 
     Raises:
-        HoldfastError: FAULT_NOT_RUNNING, which names the first one that is not.
+        HoldfastError: FAULT_NOT_RUNNING, naming the first fault that is not running.
     """
     client = tools.faults(subject.plan)
     for service, name in sorted(faults.items()):
@@ -36,10 +39,13 @@ async def require_running(tools: Toolbox, subject: Subject, faults: Mapping[str,
 async def ask(
     tools: Toolbox, subject: Subject, wanted: int, marks: Sequence[str] = ()
 ) -> tuple[list[Answer], Measurement]:
-    """Send the plan's request as the load test does: each answer, redacted, and what the requests measured.
+    """Send the plan's request `wanted` times, as the load test does.
 
-    As many at once, or at the plan's rate, evenly: a few requests need no chance between them. Each carries its own of
-    `marks` as baggage, by which its calls are recognised in recordings; without any, they carry none.
+    Each request carries one of `marks` as baggage, by which its calls are recognised in recordings. Without `marks`,
+    the requests carry no baggage.
+
+    Returns:
+        The redacted answers, and the measurement of the requests.
     """
     baggage: Sequence[str | None] = marks or [None] * wanted
     redactor, load = tools.redactor(subject.plan), subject.plan.load
@@ -57,6 +63,7 @@ async def ask(
                 return
 
     started = time.perf_counter_ns()
+    # At the plan's concurrency, or at its rate with even spacing: a few requests need no random arrivals.
     async with asyncio.TaskGroup() as group:
         for number in range(wanted if load.rate is not None else min(load.concurrency, wanted)):
             group.create_task(work(number / load.rate if load.rate is not None else 0))
@@ -71,7 +78,7 @@ async def ask(
 
 
 def _answer(sample: RequestSample, body: str, redactor: Redactor) -> Answer:
-    """Cut as the load test cuts what it keeps, then redact: both sides are cut at the same place."""
+    # Cut as the load test cuts its bodies, then redact, so that both sides of a comparison are cut at the same place.
     kept = body.encode()[:KEPT_BODY]
     redacted = redactor.body(kept.decode(errors="replace"), cut=was_cut(kept)) if sample.status is not None else ""
     return Answer(sample.status, redacted, sample.error_kind)

@@ -1,7 +1,7 @@
-"""Discovery of fallback calls: which requests services make each other only while something is broken.
+"""Discovery of fallback calls: calls that services make only under failures.
 
-Recordings of the traffic proxy are on meanwhile. Each request of the plan carries a marker that names its case, so
-that what it causes is recognised among all other traffic.
+The traffic proxy records meanwhile. Each request of the plan carries a marker that names its case, so that the calls
+it causes are recognised among all other traffic.
 """
 
 from __future__ import annotations
@@ -45,11 +45,14 @@ from domain.plans.durations import CALL_LOOKS, MOST_DISCOVERY_PAIRS, calls_ttl, 
 from domain.plans.exclusions import PlanExclusions
 
 _AT_ONCE = 8
-"""Recordings that the proxy is asked to start at once: each call lasts as long as a rollout."""
+"""Most recordings that are being started at once.
+
+Each start takes as long as a rollout.
+"""
 
 
 class CallActivities:
-    """Acts on the proxy's recordings, and sends the plan's request while they are on."""
+    """Controls the proxy's recordings, and sends the plan's request meanwhile."""
 
     def __init__(self, tools: Toolbox) -> None:
         self._tools = tools
@@ -59,25 +62,23 @@ class CallActivities:
     async def start(self, order: ExecutionRef, permit: Permit) -> None:
         """Record every service of the plan.
 
-        A service that is being recorded already is never recorded again: the proxy would make its sidecar forward to
-        itself (`peer-contract` section 3.3). After the death of a worker, what its attempt began is stopped first.
-
         Raises:
-            HoldfastError: NO_PERMIT; ENVIRONMENT_NOT_CLEAN when something has come on since the look of the lock;
+            HoldfastError: NO_PERMIT. ENVIRONMENT_NOT_CLEAN when something has come on since the lock's pre-flight.
                 ANALYZE_FAILED when a service that the request reaches cannot be recorded.
         """
         subject = permit.subject
         try:
+            # An earlier attempt's worker died: stop what it began.
             if activity.info().attempt > 1:
                 await self._stop_earlier(subject)
-            # Until the first round has been read, nothing is known of the calls under any failure.
+            # Until the first round has been read, the calls under every failure are unknown.
             unread = CallRound(round=1, complete=False, detail=NEVER_READ)
             await self._tools.store.save_call_round(order.execution_id, unread)
             needed = {one.service for one in await self._tools.store.recorded_calls(order.execution_id)}
             await self._refuse_recorded(subject)
             await uncancelled(self._start_all(subject, needed))
         except HoldfastError as error:
-            # Only the death of a worker is answered with another attempt: this one has told what is wrong.
+            # Only the death of a worker justifies another attempt. This error is the result.
             raise NotRepeatedError(error.code, error.message, hint=error.hint) from error
         services = len(subject.plan.services)
         await self._log(order.execution_id, "calls:recording", f"recording the calls of {services} services")
@@ -89,6 +90,7 @@ class CallActivities:
             raise HoldfastError(ErrorCode.PEER_ERROR, f"earlier recordings could not be stopped: {closing.detail}")
 
     async def _refuse_recorded(self, subject: Subject) -> None:
+        # Never record a service twice: its sidecar would forward to itself (`peer-contract` section 3.3).
         client = self._tools.proxy(subject.plan)
         for service in subject.plan.service_names:
             check = await client.check(namespace=subject.namespace, service=service)
@@ -105,12 +107,12 @@ class CallActivities:
         async def start(service: str) -> None:
             async with gate:
                 if activity.is_cancelled():
-                    # What has begun is waited for; nothing more is.
+                    # Starts under way are awaited, but no further one begins.
                     return
                 await self._start_one(client, subject, service, needed=service in needed)
 
         found = await asyncio.gather(*(start(name) for name in subject.plan.service_names), return_exceptions=True)
-        # All of them have ended before the first error is raised: nothing is switched on after that.
+        # Raise only now that all starts have ended, so that nothing is switched on after the error.
         for error in found:
             if error is not None:
                 raise error
@@ -125,25 +127,31 @@ class CallActivities:
             )
         except HoldfastError as error:
             if needed or error.code is not ErrorCode.PEER_ERROR:
-                # What may still come on must not be taken for what the proxy has refused.
+                # Only PEER_ERROR is a refusal. After any other error the recording may still come on.
                 raise HoldfastError(
                     ErrorCode.ANALYZE_FAILED, f"{service} cannot be recorded: {error.message}", hint=error.hint
                 ) from error
-            # The plan's request does not reach it while all is healthy, and the analysis has not recorded it either.
+            # Tolerated: the plan's request does not reach this service in a healthy system, and the analysis has
+            # recorded nothing of it either.
             activity.logger.info("%s cannot be recorded: %s", service, error.code)
 
     @activity.defn(name="send_healthy")
     @acts(RECORD_CALLS)
     async def send_healthy(self, order: ExecutionRef, permit: Permit) -> None:
-        """Send the plan's request while nothing is broken: its calls are what all others are compared with.
+        """Send the plan's request while nothing is broken.
+
+        All other calls are compared with those of this request.
 
         Raises:
-            HoldfastError: NO_PERMIT; ANALYZE_FAILED when it fails.
+            HoldfastError: NO_PERMIT. ANALYZE_FAILED when the request keeps failing.
         """
         await self._send(permit.subject, activity.info().attempt)
 
     async def _send(self, subject: Subject, number: int) -> int:
-        """Send the plan's request until it succeeds; its number. Each has its own, because a failed one says less."""
+        """Send the plan's request until it succeeds; return that request's number.
+
+        Every try has a number of its own, because a failed request proves less.
+        """
         sent, what = number, ""
 
         async def once() -> bool | None:
@@ -155,7 +163,7 @@ class CallActivities:
             sent, what = sent + AGAIN, sample.error_kind or f"status {sample.status}"
             return None
 
-        # Callers may go on without a service for a while after it is back.
+        # Keep trying: callers may go on without a service for a while after it is back.
         end = deadline(subject.plan.timeouts.stability)
         if await poll(once, end=end, every=subject.execution.timing.poll) is None:
             raise HoldfastError(
@@ -168,11 +176,14 @@ class CallActivities:
     @activity.defn(name="ask_broken")
     @acts(ASK)
     async def ask_broken(self, order: AskOrder, permit: Permit) -> None:
-        """Send the plan's request while a case's services are really broken, and keep what it gets.
+        """Send the plan's request while a case's services are really broken.
+
+        The answers are stored. A case that has stored answers is not sent again.
 
         Raises:
-            HoldfastError: NO_PERMIT, also for faults that the ledger has not for this case; FAULT_NOT_RUNNING when a
-                fault was not running before, or not any more afterwards; ANALYZE_FAILED when a recording ended then.
+            HoldfastError: NO_PERMIT, also for faults that the ledger does not have for this case. FAULT_NOT_RUNNING
+                when a fault is not running before or after the requests. ANALYZE_FAILED when a recording ended
+                meanwhile.
         """
         subject, case = permit.subject, case_at(permit.subject.plan.service_names, order.case_index)
         window = permit.window
@@ -192,7 +203,7 @@ class CallActivities:
         answers, measurement = await ask(self._tools, subject, wanted, marks)
         await require_running(self._tools, subject, order.faults, "by the end of the requests, which prove nothing")
         if await sessions_of(self._tools.proxy(plan), subject) != sessions:
-            # Each that ends rolls its service out, which puts a sound pod in the place of the broken one.
+            # The end of a recording rolls its service out, which replaces the broken pod by a healthy one.
             raise HoldfastError(ErrorCode.ANALYZE_FAILED, "a recording ended during the requests, which prove nothing")
         kept = [RealAnswer(status=one.status, body=one.body, error=one.error) for one in answers]
         real = RealCase(case_index=order.case_index, answers=kept, measurement=measurement)
@@ -201,24 +212,25 @@ class CallActivities:
     @activity.defn(name="read_calls")
     @acts(READ_CALLS)
     async def read(self, order: CallsOrder, permit: Permit) -> CallsFound:
-        """Read which calls each failure has caused so far, and store those that healthy traffic does not cause.
+        """Read which calls each failure caused, and store the fallback calls.
 
-        A healthy request is sent first. When its calls are in the recordings everything before it is, too. What does
-        not come in time makes the round incomplete, which is a result.
+        Fallback calls are those that healthy traffic does not cause. `CALL_LOOKS` healthy requests are sent as
+        sentinels. When the calls of the last one are in the recordings, everything before it is too. If they do not
+        arrive in time, the round is incomplete. That is a result, not an error.
 
         Raises:
-            HoldfastError: NO_PERMIT; ANALYZE_FAILED when the healthy request fails.
+            HoldfastError: NO_PERMIT. ANALYZE_FAILED when a healthy request keeps failing.
         """
-        # Later on, what discovery itself has added counts as recorded.
+        # In round 1 only: later, requests that discovery itself added would count as recorded.
         if order.round == 1 and await self._deaf(order):
-            # Not one recorded call would bear a marker, however long we waited. Cases of these services are invalid.
+            # No recorded call will ever carry a marker, so do not wait. The cases of these services are invalid.
             return await self._unreadable(order)
         subject, recorded = permit.subject, RecordedCalls(self._tools, permit.subject)
         detail, number = "", order.round * APART + activity.info().attempt * CALL_LOOKS
         left = subject.plan.timeouts.analyze
         for look in range(CALL_LOOKS):
             sent = await self._send(subject, number + look)
-            # Callers that recover late cost reading nothing of its time.
+            # The clock runs only while reading: callers that recover late must not use that time up.
             end = deadline(left)
             detail = detail or await self._read_up_to(recorded, subject, sent, end)
             left = max(end.left, timedelta(0))
@@ -234,7 +246,7 @@ class CallActivities:
         return found
 
     async def _deaf(self, order: CallsOrder) -> bool:
-        """Whether services were reached by the analysis' request, and its marker by none of them."""
+        """Return whether the analysis' request reached services without its marker."""
         reached = await self._tools.store.propagation(order.execution_id)
         return not any(reached.values()) and bool(await self._tools.store.recorded_calls(order.execution_id))
 
@@ -247,7 +259,10 @@ class CallActivities:
         return CallsFound(complete=False)
 
     async def _read_up_to(self, recorded: RecordedCalls, subject: Subject, number: int, end: Deadline) -> str:
-        """Read until the calls of this healthy request are there and nothing follows; why they never were, else."""
+        """Read until this healthy request's calls are there and nothing follows.
+
+        Return why that did not happen in time, or nothing.
+        """
         settled = 0
 
         async def look() -> bool | None:
@@ -263,7 +278,7 @@ class CallActivities:
         return recorded.overflowed
 
     async def _unread(self, order: CallsOrder) -> list[str]:
-        """Services that were broken, but whose failure the plan's request was not sent to in the end."""
+        """Return broken services whose failure the plan's request never met."""
         asked = {one.case_index for one in await self._tools.store.real_cases(order.execution_id)}
         broken = {one.service for one in await self._tools.store.captured(order.execution_id)}
         names = (await self._tools.subject(order.execution_id)).plan.service_names
@@ -274,7 +289,7 @@ class CallActivities:
     ) -> CallsFound:
         known = await recorded.known()
         found = recorded.fallback_calls(order.round, known)
-        # What an earlier round found is known by now, but still no call that the analysis recorded.
+        # Calls found in an earlier round are known by now. Restore that the analysis had not recorded them.
         calls = logic.as_first_found(found, await self._tools.store.calls(order.execution_id))
         await self._tools.store.save_calls(order.execution_id, calls)
         captured = {
@@ -284,13 +299,16 @@ class CallActivities:
         wanted = logic.to_capture(found, subject.plan.service_names, captured)
         for service, keys in wanted.items():
             await self._tools.store.add_exchanges(order.execution_id, service, await recorded.exchanges(service, keys))
-        # Of all rounds: what was captured since counts as known by now, and is a fallback call all the same.
+        # Over all rounds: a call captured since then is known by now, but still a fallback call.
         new = len(logic.only_when_broken(await self._tools.store.calls(order.execution_id)))
         pairs = await self._pairs(order, subject, calls)
         return CallsFound(complete=not detail, new=new, to_capture=sorted(wanted), pairs=pairs)
 
     async def _pairs(self, order: CallsOrder, subject: Subject, calls: list[FallbackCall]) -> list[int]:
-        """Pairs to break for real, in the first round, where the worker allows two faults at once."""
+        """Choose the pairs to break for real.
+
+        Only in the first round, and only if the worker allows two faults at once.
+        """
         if order.round > 1 or too_few_for_pairs(self._tools.rails):
             return []
         names, on_purpose = subject.plan.service_names, PlanExclusions(subject.plan)

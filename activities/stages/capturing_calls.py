@@ -1,4 +1,7 @@
-"""How a service fails at calls that only other failures cause: the recorded requests, sent again while it is broken."""
+"""Captures how a service fails at calls that only other failures cause.
+
+The recorded requests of these calls are sent again while the service is broken.
+"""
 
 from __future__ import annotations
 
@@ -26,15 +29,18 @@ from domain.faults.model import CapturedFailure, FaultOrder
 from domain.traffic.exchange import CapturedAnswer, RecordedExchange, ReplayedAnswer
 
 MOST_CALLS = 100
-"""Of one service in one round."""
+"""Most calls that are captured of one service in one round."""
 
 LONGEST_ANSWER = 1 << 20
-"""Bytes of an answer that are captured, as the proxy's replays may have."""
+"""Most bytes of a captured answer, as in the proxy's replays."""
 
 _LONGEST_REQUEST = timedelta(seconds=30)
 
 _OF_THE_SERVICE = (Trouble.CONNECT, Trouble.TIMEOUT, Trouble.BROKEN)
-"""What a broken service does. Anything else is trouble with the request, or with reading: no failure of the service."""
+"""The failures that count as the broken service's own.
+
+Any other error is about the request, or about reading the answer.
+"""
 
 _NOT_SENT_AGAIN = frozenset(
     ("host", "content-length", "connection", "transfer-encoding", "accept-encoding", "expect", "keep-alive", "te",
@@ -43,7 +49,7 @@ _NOT_SENT_AGAIN = frozenset(
 
 
 class CaptureActivities:
-    """Sends recorded requests to one broken service, at its address in the plan."""
+    """Sends recorded requests to a broken service's address in the plan."""
 
     def __init__(self, tools: Toolbox) -> None:
         self._tools = tools
@@ -51,17 +57,18 @@ class CaptureActivities:
     @activity.defn(name="capture_calls")
     @acts(REPLAY)
     async def capture(self, order: FaultOrder, permit: Permit) -> CapturedFailure:
-        """Send a service's newly found requests while its fault is on, and store how it failed.
+        """Send a service's newly found requests while its fault is active.
 
-        The proxy replays what its analysis has recorded, and nothing else; so these requests are read from its
-        recordings once more, secrets included, and sent from here.
+        How it failed is stored.
 
         Raises:
-            HoldfastError: NO_PERMIT; REPLAY_FAILED when there is nothing to send, or the fault was not running all the
-                while; RULES_REJECTED when no rule made of it could act.
+            HoldfastError: NO_PERMIT. REPLAY_FAILED when there is nothing to send, or the fault was not running
+                throughout. RULES_REJECTED when no rule made of the failure could act.
         """
         order, subject = as_in_the_ledger(order, permit), permit.subject
         recorded = await self._uncaptured(subject, order)
+        # The proxy only replays what its analysis recorded. So these requests are read from the recordings again,
+        # secrets included, and sent from here.
         requests = await self._requests(subject, order, recorded)
         answers = await self._send(subject, order, requests)
         status = await self._tools.faults(subject.plan).status(order.fault_name)
@@ -76,7 +83,7 @@ class CaptureActivities:
         return summary_of(order, captured)
 
     async def _uncaptured(self, subject: Subject, order: FaultOrder) -> list[RecordedExchange]:
-        """Requests of the service that were stored and have no captured failure yet."""
+        """Return the service's stored requests that have no captured failure yet."""
         store, execution_id = self._tools.store, subject.execution.execution_id
         known = {(one.method, one.path) for one in await store.captured(execution_id) if one.service == order.service}
         calls = {
@@ -105,7 +112,7 @@ class CaptureActivities:
     async def _send(
         self, subject: Subject, order: FaultOrder, requests: Iterable[RecordedEntry]
     ) -> list[ReplayedAnswer]:
-        """One after the other: real requests, to a service that is broken."""
+        # One after the other: these are real requests, to a service that is broken.
         end = deadline(subject.plan.timeouts.replay)
         address = subject.plan.system.services[order.service].rstrip("/")
         answers = []
@@ -122,7 +129,10 @@ class CaptureActivities:
         answers: list[ReplayedAnswer],
         cut: list[bool],
     ) -> list[CapturedAnswer]:
-        """Store what came back. `cut`: whether only the beginning of each healthy answer is known."""
+        """Store the captured failures.
+
+        `cut` has a flag for each request: whether only the beginning of its healthy answer is known.
+        """
         service, secrets = subject.plan.service(order.service), self._tools.secrets
         redacted = await asyncio.to_thread(redacted_answers, answers, self._tools.redactor(subject.plan))
         redacted = [
@@ -149,16 +159,17 @@ class CaptureActivities:
 
 
 def _as_long_as(answer: ReplayedAnswer, healthy: RecordedExchange) -> ReplayedAnswer:
-    """An answer that begins as the healthy one, of which no more is known, is that one: the fault changed nothing."""
+    """Return the answer, with the healthy body if it begins with that."""
+    # No more of the healthy answer is known. So an answer that begins with it counts as equal: the fault had no effect.
     begins = bool(healthy.response_body) and answer.body.startswith(healthy.response_body)
     return answer.model_copy(update={"body": healthy.response_body}) if begins else answer
 
 
 async def _answer(address: str, request: RecordedEntry, limits: Limits) -> ReplayedAnswer:
-    """Send one request, and say what came back in the form in which the proxy says it of its replays."""
+    """Send one request; return its answer in the proxy's replay format."""
     url = address + request.target
     headers = {name: value for name, value in request.request_headers.items() if name not in _NOT_SENT_AGAIN}
-    # What propagated with it stays, but not what marks the calls of a case.
+    # Keep the baggage that propagated with the request, but not our markers of a case's calls.
     baggage = without_markers(request.request_headers.get(BAGGAGE_HEADER, ""))
     if baggage:
         headers[BAGGAGE_HEADER] = baggage

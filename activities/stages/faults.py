@@ -1,4 +1,7 @@
-"""One real fault: injected under a name that is in the ledger, seen running, replayed against, and removed."""
+"""One real fault, from injection through replay to removal.
+
+Its name is in the ledger before it is injected.
+"""
 
 from __future__ import annotations
 
@@ -29,11 +32,14 @@ from domain.plans.durations import fault_ttl
 from domain.traffic.exchange import CapturedAnswer, ReplayedAnswer
 
 _UNKNOWN_OUTCOME = {ErrorCode.PEER_ERROR, ErrorCode.PEER_TIMEOUT, ErrorCode.PEER_UNREACHABLE, ErrorCode.PEER_GARBAGE}
-"""After these the fault may exist or not: only asking for it by name tells (`peer-contract` section 2.2)."""
+"""After these errors the fault may or may not exist.
+
+Only its status, requested by name, shows that (`peer-contract` section 2.2).
+"""
 
 
 class FaultActivities:
-    """Acts on the fault service, and on the proxy for the replay."""
+    """Controls the fault service, and the proxy for the replay."""
 
     def __init__(self, tools: Toolbox) -> None:
         self._tools = tools
@@ -41,13 +47,13 @@ class FaultActivities:
     @activity.defn(name="inject_fault")
     @acts(INJECT)
     async def inject(self, order: FaultOrder, permit: Permit) -> None:
-        """Inject the service's fault, or adopt it when an earlier attempt already did.
+        """Inject the service's fault, or adopt that of an earlier attempt.
 
-        Its name is the window's in the ledger, which follows from execution, service and the window's run.
+        Its name is the one in the window's ledger row, which follows from execution, service and the window's run.
 
         Raises:
-            HoldfastError: NO_PERMIT; FAULT_REJECTED when the fault service refuses the spec; a PEER_ code when the
-                outcome is unknown and the fault does not exist (the repetition then injects it).
+            HoldfastError: NO_PERMIT. FAULT_REJECTED when the fault service refuses the spec. A PEER_ code when the
+                outcome is unknown and the fault does not exist (the next attempt then injects it).
         """
         order, subject = as_in_the_ledger(order, permit), permit.subject
         client = self._tools.faults(subject.plan)
@@ -76,7 +82,7 @@ class FaultActivities:
         """Wait until the fault runs in all its targets.
 
         Raises:
-            HoldfastError: FAULT_NOT_RUNNING when it failed, vanished, or took longer than `timeouts.fault_running`.
+            HoldfastError: FAULT_NOT_RUNNING when it failed, is missing, or took longer than `timeouts.fault_running`.
         """
         subject = await self._tools.subject(order.execution_id)
         client = self._tools.faults(subject.plan)
@@ -99,11 +105,13 @@ class FaultActivities:
     @activity.defn(name="replay_and_capture")
     @acts(REPLAY)
     async def replay(self, order: FaultOrder, permit: Permit) -> CapturedFailure:
-        """Replay the service's recorded requests while its fault is on, and store how it failed.
+        """Replay the service's recorded requests while its fault is active.
+
+        How it failed is stored.
 
         Raises:
-            HoldfastError: NO_PERMIT; REPLAY_FAILED when nothing was replayed, or the fault was not running all the
-                while; RULES_REJECTED when no rule made of it could act.
+            HoldfastError: NO_PERMIT. REPLAY_FAILED when nothing was replayed, or the fault was not running throughout.
+                RULES_REJECTED when no rule made of the failure could act.
         """
         order, subject = as_in_the_ledger(order, permit), permit.subject
         longest = deadline(subject.plan.timeouts.replay).left
@@ -122,7 +130,7 @@ class FaultActivities:
                 f"what the proxy replayed for {order.service} is none of its recorded requests",
                 hint="no rule made of it would ever act",
             )
-        # Found out now, it costs this service its cases; found out at the upsert, it would cost all services theirs.
+        # Refused here, an unsound rule costs this service its cases. Refused at the upsert, it would cost all of them.
         token = token_of(subject.plan, order.service)
         refuse_unsound(build_rules(subject.execution.record_id, order.service, token, captured))
         summary = summary_of(order, captured)
@@ -131,7 +139,8 @@ class FaultActivities:
         return summary
 
     async def _replay(self, subject: Subject, order: FaultOrder, longest: timedelta) -> list[ReplayedAnswer]:
-        """Replay once. It sends real business requests, so only the death of a worker makes it be repeated."""
+        """Replay the recorded requests once."""
+        # Every peer error becomes REPLAY_FAILED, which is not retried: a replay sends real business requests.
         try:
             answers = await self._tools.proxy(subject.plan).replay(
                 execution_id=order.execution_id, namespace=subject.namespace, service=order.service, longest=longest
@@ -161,8 +170,8 @@ class FaultActivities:
             one.model_copy(update={"path": secrets.path_on_the_wire(one.path)})
             for one in await self._tools.store.exchanges(order.execution_id, order.service)
         ]
-        # Redacted before it is compared: the healthy answer in the store is so as well. And in a thread, as it may be
-        # megabytes, while heartbeats and closing go on.
+        # Redacted before the comparison, because the healthy answer in the store is redacted too. In a thread, because
+        # answers may be megabytes, and heartbeats and closing must go on.
         redacted = await asyncio.to_thread(redacted_answers, answers, self._tools.redactor(subject.plan))
         captured = captured_answers(order.service, redacted, recorded, service.substitute_status)
         kept = [one.model_copy(update={"path": secrets.kept_path(one.path)}) for one in captured]
@@ -173,7 +182,9 @@ class FaultActivities:
     @activity.defn(name="recover_fault")
     @closes
     async def recover(self, order: FaultOrder) -> Closing:
-        """Remove the fault and verify that it is gone; unverified after `timeouts.recovery` is a result, no error.
+        """Delete the fault and verify that it is gone.
+
+        If that cannot be verified within `timeouts.recovery`, the result is unverified. It is not an error.
 
         Raises:
             HoldfastError: NO_PERMIT for a fault that is not the execution's, by its name or by the ledger.
@@ -188,10 +199,12 @@ class FaultActivities:
         return closing
 
     async def _refuse_foreign(self, order: FaultOrder) -> None:
-        """Refuse to delete a fault that is not the execution's, by its name or by the ledger.
+        """Refuse to delete another execution's fault.
 
-        While the store cannot be read, a name of ours passes; any other raises STORE_UNAVAILABLE, which is retried.
+        A fault is the execution's by its name or by the ledger.
         """
+        # The name comes first, because it needs no store. For any other name an unreadable store raises
+        # STORE_UNAVAILABLE, which is retried.
         named = named_fault(order.fault_name)
         if named is not None and named.execution_id == order.execution_id:
             return
@@ -209,10 +222,10 @@ def _key(order: FaultOrder, moment: str) -> str:
 
 
 def as_in_the_ledger(order: FaultOrder, permit: Permit) -> FaultOrder:
-    """The order, about the fault of the window that covers it.
+    """Return the order with the fault name from its window's row.
 
     Raises:
-        HoldfastError: NO_PERMIT when it is about another service or fault.
+        HoldfastError: NO_PERMIT when the order is about another service or fault.
     """
     row = permit.window
     if order.service != row.service or order.fault_name not in ("", row.peer_name):
@@ -223,7 +236,10 @@ def as_in_the_ledger(order: FaultOrder, permit: Permit) -> FaultOrder:
 
 
 def redacted_answers(answers: list[ReplayedAnswer], redactor: Redactor) -> list[ReplayedAnswer]:
-    """All but the address, by which an answer finds its request, and which is not kept."""
+    """Redact answers, except for their address.
+
+    The address matches an answer to its request, and is not kept.
+    """
     return [
         answer.model_copy(
             update={
@@ -251,7 +267,7 @@ def _not_running(order: FaultOrder, status: FaultStatus | None, why: str) -> Hol
 
 
 def summary_of(order: FaultOrder, captured: list[CapturedAnswer]) -> CapturedFailure:
-    """What a run needs to know of a captured failure."""
+    """Return what a run needs to know about a captured failure."""
     return CapturedFailure(
         service=order.service,
         responses=len(captured),

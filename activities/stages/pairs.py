@@ -1,4 +1,4 @@
-"""Pairs with two real faults: which, what they answer, and whether the pairs that were made of rules say the same."""
+"""Pairs with two real faults, compared with the pairs made of rules."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from domain.traffic.exchange import Measurement
 
 
 class PairActivities:
-    """Asks what the load test has asked, while two services are really broken."""
+    """Sends the load test's request while two services are really broken."""
 
     def __init__(self, tools: Toolbox) -> None:
         self._tools = tools
@@ -40,9 +40,9 @@ class PairActivities:
     @activity.defn(name="choose_pairs")
     @writes(WorkflowType.RESILIENCE_TEST)
     async def choose(self, wish: PairsWish) -> ChosenPairs:
-        """Choose a share of the measured pairs, and those in doubt; the same ones whenever it is asked.
+        """Choose a share of the measured pairs, and those in doubt.
 
-        None where the worker allows no two faults at once.
+        A repetition chooses the same pairs. None are chosen if the worker does not allow two faults at once.
         """
         results = await self._tools.store.results(wish.execution_id)
         measured = [one.case_index for one in results if _measured_pair(one)]
@@ -57,7 +57,8 @@ class PairActivities:
         return ChosenPairs(measured=len(measured), cases=cases)
 
     async def _doubted(self, execution_id: int, results: list[CaseResult], measured: list[int]) -> list[int]:
-        """The pairs that rules leave in doubt. Not by pairs that were asked since: a repetition would choose others."""
+        """Return the pairs that rules leave in doubt."""
+        # Without the pairs measured since then, or a repetition would choose other pairs.
         plan = await self._tools.store.plan(execution_id)
         evidence = await evidence_of(self._tools.store, execution_id, plan, measured_of(results))
         if evidence is None:
@@ -69,11 +70,13 @@ class PairActivities:
     @activity.defn(name="compare_pair")
     @acts(COMPARE)
     async def compare(self, order: PairOrder, permit: Permit) -> PairFinding:
-        """Send the plan's request while both faults are on, and compare; one that was compared is not asked again.
+        """Send the plan's request while both faults are active, and compare.
+
+        A pair with a stored result is not sent again.
 
         Raises:
-            HoldfastError: NO_PERMIT, also for faults that the ledger has not for this pair; FAULT_NOT_RUNNING when a
-                fault was not running before, or not any more afterwards.
+            HoldfastError: NO_PERMIT, also for faults that the ledger does not have for this pair. FAULT_NOT_RUNNING
+                when a fault is not running before or after the requests.
         """
         known = await self._tools.store.pairs(order.execution_id, order.case_index)
         if known:
@@ -91,7 +94,7 @@ class PairActivities:
         return found
 
     async def _with_rules(self, order: PairOrder) -> Measurement:
-        """What the load test measured of the pair that was made of rules."""
+        """Return the load test's measurement of the pair made of rules."""
         (pair,) = await self._tools.store.results_in(order.execution_id, order.case_index, order.case_index + 1)
         if pair.measurement is None:
             raise HoldfastError(ErrorCode.NOT_FOUND, f"{order.case_id} was not measured with rules")
@@ -100,7 +103,7 @@ class PairActivities:
     async def _judged(
         self, subject: Subject, order: PairOrder, with_rules: Measurement, with_faults: Measurement
     ) -> tuple[tuple[Verdict, str], tuple[Verdict, str]]:
-        """Both sides by the same thresholds, against the same baseline."""
+        """Judge both sides by the same thresholds, against the same baseline."""
         results = await self._tools.store.results_in(order.execution_id, 0, 1)
         baseline = results[0].measurement if results else None
         meets = PlanThresholds(subject.plan).of(case_at(subject.plan.service_names, order.case_index))
@@ -110,7 +113,10 @@ class PairActivities:
     @activity.defn(name="note_unchecked_pair")
     @writes(WorkflowType.PAIRS_WINDOW)
     async def unchecked(self, pair: UncheckedPair) -> PairFinding:
-        """Record that a pair could not be verified, and why; what is known of it already stays."""
+        """Record that a pair could not be verified, and why.
+
+        A stored result of the pair is kept and returned instead.
+        """
         (case,) = await self._tools.store.cases(pair.execution_id, pair.case_index, pair.case_index + 1)
         found = PairFinding(case_id=case.case_id, outcome=PairOutcome.UNCHECKED, reason=pair.reason)
         await self._save(pair.execution_id, CheckedPair(case_index=pair.case_index, finding=found))
@@ -127,7 +133,7 @@ class PairActivities:
     @activity.defn(name="conclude_pairs")
     @writes(WorkflowType.RESILIENCE_TEST)
     async def conclude(self, order: ExecutionRef) -> None:
-        """Log how many pairs agree, as the store has them."""
+        """Log how many of the stored pairs agree."""
         store = self._tools.store
         measured = sum(_measured_pair(one) for one in await store.results(order.execution_id))
         pairs = await store.pairs(order.execution_id)
@@ -137,7 +143,7 @@ class PairActivities:
 
 
 async def refuse_foreign(tools: Toolbox, order: PairOrder | AskOrder, subject: Subject) -> None:
-    """Refuse a pair whose faults are not those that the ledger has open for its two services, and no others.
+    """Refuse a pair whose faults are not exactly those in the ledger.
 
     Raises:
         HoldfastError: NO_PERMIT.

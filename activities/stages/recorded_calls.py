@@ -1,4 +1,4 @@
-"""What the recordings of calls show: which case's request made services receive which calls, and the requests."""
+"""Reads recorded calls: which case caused which calls, with their requests."""
 
 from __future__ import annotations
 
@@ -21,39 +21,51 @@ from domain.names import record_of_session
 from domain.traffic.exchange import RecordedExchange
 
 PAGE = 500
-"""Entries that are asked for at once."""
+"""Entries fetched at once."""
 
 MOST_ENTRIES = 100_000
-"""Entries that one reading looks at: other people's traffic is recorded as well."""
+"""Most entries that one reading looks at: others' traffic is recorded too."""
 
 MOST_REQUESTS = 2_000
-"""Different calls whose request is kept."""
+"""Most different calls whose request is kept."""
 
 APART = 1_000
-"""Between the numbers of requests of different attempts and rounds: more than either has requests."""
+"""Gap between the request numbers of different attempts and rounds.
+
+It is larger than the number of requests in either.
+"""
 
 AGAIN = 1_000_000
-"""Between the numbers of one request and of those that repeat it because it failed."""
+"""Gap between a failed request's number and that of its repetition."""
 
 LONGEST_RECORDED = 10_240
-"""Characters of a body that the proxy records (`peer-contract` section 3.1)."""
+"""Most characters of a body that the proxy records (`peer-contract` section 3.1)."""
 
 MOST_BYTES = 64 << 20
-"""Of the requests that are kept, headers and bodies included, and of all paths."""
+"""Most bytes of kept requests (headers and bodies included) and all paths."""
 
 LONGEST_TARGET = 8 << 10
-"""Characters of path and query of a call; services refuse longer ones, and no rule should have one."""
+"""Most characters of a call's path and query.
+
+Services refuse longer ones, and no rule should have one.
+"""
 
 NO_ANSWER: dict[str, Any] = {"response_status": 0}
 
 _AT_ONCE = 8
 
 _ENOUGH = 2
-"""Requests of a case from which on a path that all of them cause counts as one that does not change."""
+"""Fewest requests of a case that can prove a path stable.
+
+The path is stable if all of them cause it.
+"""
 
 
 async def sessions_of(client: ProxyClient, subject: Subject) -> dict[str, str]:
-    """The recordings that are on in services of the plan, by service. Rules are sessions as well; these are not."""
+    """Return the active recordings in services of the plan, by service.
+
+    Rules are sessions too, but are not included.
+    """
     return {
         one.service: one.session_id
         for one in await client.active_sessions()
@@ -64,7 +76,7 @@ async def sessions_of(client: ProxyClient, subject: Subject) -> dict[str, str]:
 
 
 class RecordedCalls:
-    """Reads the entries of a run's recordings, and counts those that its own requests have caused."""
+    """Reads a run's recordings, and counts the calls its own requests caused."""
 
     def __init__(self, tools: Toolbox, subject: Subject) -> None:
         self._tools = tools
@@ -74,15 +86,15 @@ class RecordedCalls:
         self._sessions: dict[str, str] | None = None
         self._offsets: Counter[str] = Counter()
         self._counts: defaultdict[int, defaultdict[int, Counter[CallKey]]] = defaultdict(lambda: defaultdict(Counter))
-        """By case, and by the number of its request."""
+        """The calls by case index, then by request number."""
         self._entries: dict[CallKey, tuple[RecordedEntry, int]] = {}
-        """A request of each call, and the case that it belongs to."""
+        """One request of each call, with the case that caused it."""
         self._bytes = 0
         self.overflowed = ""
-        """Why not everything could be looked at; empty when it could."""
+        """Why not everything could be read; empty if it could."""
 
     async def read(self) -> bool:
-        """Read what has come since; whether there was anything.
+        """Read the entries that are new; return whether there were any.
 
         Raises:
             HoldfastError: as the proxy client.
@@ -114,7 +126,7 @@ class RecordedCalls:
     def _count(self, service: str, entry: RecordedEntry) -> None:
         of = case_of_marker(self._subject.execution.record_id, entry.request_headers.get(BAGGAGE_HEADER, ""))
         if of is None or not 0 <= of.case_index < self._cases:
-            # Whoever has seen a marker can write another one.
+            # Anyone who has seen a marker can forge another.
             return
         if len(entry.target) > LONGEST_TARGET or self._bytes > MOST_BYTES:
             self.overflowed = f"the recorded calls are longer than {MOST_BYTES >> 20} MiB, or one of them is garbage"
@@ -126,7 +138,10 @@ class RecordedCalls:
         self._keep(key, entry, of.case_index)
 
     def _keep(self, key: CallKey, entry: RecordedEntry, case_index: int) -> None:
-        """Keep one request of each call: a whole one, and if there is one, of a case in which its service is well."""
+        """Keep one request of each call.
+
+        A complete request is preferred, and one of a case in which the receiving service is healthy.
+        """
         kept, index = self._entries.get(key, (None, 0))
         if kept is None and len(self._entries) >= MOST_REQUESTS:
             return
@@ -140,29 +155,39 @@ class RecordedCalls:
         return service in [names[place] for place in places_of(len(names), case_index)]
 
     def _sound(self) -> dict[int, logic.Calls]:
-        """The calls of each healthy request, by its number: of those that were repeated the one that succeeded."""
+        """Return the calls of each healthy request, by its number."""
         found: dict[int, logic.Calls] = {}
+        # In order, so that the last repetition wins: it succeeded.
         for number in sorted(self._counts[0]):
             found[number % AGAIN] = self._counts[0][number]
         return found
 
     def missing(self, number: int) -> list[str]:
-        """Services that the first healthy request has reached, and this one, as far as is known, has not."""
+        """Return services reached by the first healthy request, but not this one.
+
+        All services, as long as this request is seen at none.
+        """
         reached = {key.service for key in self._counts[0][number]}
         late = {key.service for key in self._first} - reached
         return sorted(late) if reached else self._subject.plan.service_names
 
     def unrecorded(self) -> list[str]:
-        """Services of the plan of which no recording is on (any more): whatever they receive is not seen."""
+        """Return services of the plan that are not, or no longer, recorded.
+
+        The calls that they receive are not seen.
+        """
         return [name for name in self._subject.plan.service_names if name not in (self._sessions or {})]
 
     async def known(self) -> set[CallKey]:
-        """The calls that the analysis has recorded, and those that were added since."""
+        """Return the calls that the analysis recorded, and those added since."""
         stored = await self._tools.store.recorded_calls(self._subject.execution.execution_id)
         return {logic.key_of(one) for one in stored}
 
     def fallback_calls(self, number: int, known: Collection[CallKey]) -> list[FallbackCall]:
-        """Every call that a failure adds, and every healthy one that the analysis did not have; by case."""
+        """Return the calls that each case adds, in order of the cases.
+
+        For the baseline, these are the healthy calls that the analysis did not record.
+        """
         services = len(self._subject.plan.services)
         cases = {index: logic.most(found.values()) for index, found in sorted(self._counts.items()) if index}
         under_failures = {key for calls in cases.values() for key in calls}
@@ -179,16 +204,14 @@ class RecordedCalls:
 
     @property
     def _first(self) -> logic.Calls:
-        """The calls of one healthy request, before anything was broken."""
+        """The calls of a healthy request before anything was broken."""
         return logic.most(ask for number, ask in self._sound().items() if number < APART)
 
     def _healthy(self, under_failures: Collection[CallKey]) -> tuple[logic.Calls, logic.Calls]:
-        """The calls of healthy requests, and those of the last one.
-
-        Callers may go on without a service for a while after it is back. So later requests count for calls that no
-        failure causes only, and how often a call is made is what the first request says.
-        """
+        """Return the calls of all healthy requests, and of the last."""
         asks = self._sound()
+        # Callers may go on without a service for a while after it is back. So later requests only count for calls that
+        # no failure causes. How often a call is made is taken from the first request.
         later = [logic.Calls({key: n for key, n in ask.items() if key not in under_failures}) for ask in asks.values()]
         healthy = logic.Calls(self._first)
         for key, times in logic.most(later).items():
@@ -197,7 +220,7 @@ class RecordedCalls:
         return healthy, logic.Calls({key: n for key, n in last.items() if key in healthy})
 
     def _changing(self, case_index: int) -> set[CallKey]:
-        """The calls of a case of which it is not known that every request makes the same ones."""
+        """Return a case's calls that may differ from request to request."""
         asks = list(self._counts[case_index].values())
         made = {key for ask in asks for key in ask}
         return made if len(asks) < _ENOUGH else {key for key in made if any(key not in ask for ask in asks)}
@@ -207,7 +230,7 @@ class RecordedCalls:
         return call.model_copy(update={"reason": never.get(key) or self._why_not(key)}) if call.new else call
 
     def _why_not(self, key: CallKey) -> str:
-        """Why the failure of a call cannot be captured; empty when it can."""
+        """Return why the failure of a call cannot be captured, or nothing."""
         if key.service not in self._subject.plan.system.services:
             return f"system.services has no address of {key.service}, to which the request could be sent again"
         entry = self.request(key)
@@ -218,11 +241,14 @@ class RecordedCalls:
         return "its body was recorded in part only" if entry.request_truncated else ""
 
     def request(self, key: CallKey) -> RecordedEntry | None:
-        """The recorded request of a call, its secrets included: never store or log it."""
+        """Return the recorded request of a call, secrets included.
+
+        Never store or log it.
+        """
         return self._entries[key][0] if key in self._entries else None
 
     async def exchanges(self, service: str, keys: Collection[CallKey]) -> list[RecordedExchange]:
-        """The requests of these calls and their answers, redacted, as the analysis would have stored them."""
+        """Return these calls' exchanges, redacted as the analysis would store them."""
         redactor = self._tools.redactor(self._subject.plan)
 
         def redacted() -> list[RecordedExchange]:
@@ -238,18 +264,18 @@ class RecordedCalls:
                         path=key.path,
                         request_headers=redactor.headers(entry.request_headers),
                         request_body=redactor.body(entry.request_body, entry.request_headers),
-                        # An answer of the broken service is none that its failure could be compared with.
+                        # An answer of the broken service is no healthy answer to compare its failure with.
                         **(NO_ANSWER if self._breaks(case_index, service) else _healthy_answer(entry, redactor)),
                     )
                 )
             return found
 
-        # In a thread: bodies may be long, and heartbeats go on meanwhile.
+        # In a thread: bodies may be long, and heartbeats must go on.
         return await asyncio.to_thread(redacted)
 
 
 def _length(entry: RecordedEntry) -> int:
-    """Characters, which are what is kept in memory."""
+    """Return the size of what is kept in memory, in characters."""
     headers = [*entry.request_headers.items(), *entry.response_headers.items()]
     texts = (entry.path, entry.target, entry.request_body, entry.response_body)
     return sum(map(len, texts)) + sum(len(name) + len(value) for name, value in headers)
@@ -264,16 +290,23 @@ def _healthy_answer(entry: RecordedEntry, redactor: Redactor) -> dict[str, Any]:
 
 
 def is_cut(entry: RecordedEntry) -> bool:
-    """Whether only the beginning of the answer was recorded. Said or not: no longer one is ever recorded."""
+    """Return whether only the beginning of the answer was recorded."""
+    # Even without the proxy's flag, a body of this length may be cut, because none longer is ever recorded.
     return entry.response_truncated or len(entry.response_body) >= LONGEST_RECORDED
 
 
 def is_askable(entry: RecordedEntry) -> bool:
-    """Whether path and query can stand behind an address without changing where it leads."""
+    """Return whether the target can be appended to an address safely.
+
+    Path and query must not change where the address leads.
+    """
     return entry.target.startswith("/")
 
 
 async def recording_is_on(tools: Toolbox, execution_id: int) -> bool:
-    """Whether a run's recordings of calls are on, so that its services have sidecars."""
+    """Return whether a run's recordings of calls are active.
+
+    If they are, its services have sidecars.
+    """
     rows = (await tools.store.standing(execution_id)).rows
     return any(row.kind is WindowKind.CALLS for row in rows)

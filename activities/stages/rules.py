@@ -1,4 +1,4 @@
-"""Rules at the proxy: upserted once, seen to act, removed and seen not to act."""
+"""Rules at the proxy: upserted once, verified, deleted, and verified again."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _Missing = Callable[[], Awaitable[set[str]]]
 
 
 class RulesActivities:
-    """Acts on the proxy's fixtures API."""
+    """Controls the proxy's rules, through its fixtures API."""
 
     def __init__(self, tools: Toolbox) -> None:
         self._tools = tools
@@ -35,29 +35,30 @@ class RulesActivities:
     @activity.defn(name="upsert_rules")
     @acts(UPSERT)
     async def upsert(self, order: RulesOrder, permit: Permit) -> RulesUpserted:
-        """Ask the proxy, once, to answer with the captured failures of these services.
+        """Upsert the rules that answer with these services' captured failures.
 
-        Not repeatable: an upsert on top of an earlier one makes a sidecar forward to itself (`peer-contract` section
-        3.3), so every service is asked first whether a sidecar is in place. No trouble with the peer repeats it; only
-        when its worker died there is another attempt, and that one removes what the dead one did, or is still doing.
+        It must not be repeated blindly: an upsert on top of an earlier one makes a sidecar forward to itself
+        (`peer-contract` section 3.3). So no peer error is retried. There is another attempt only after the death of the
+        worker or a defect of ours.
 
-        How long they live is computed from the plan, whatever the order says.
+        The rules' TTL is computed from the plan, whatever the order contains.
 
         Raises:
-            HoldfastError: NO_PERMIT; RULES_REJECTED when a service is not clean or the proxy refuses; a PEER_ code when
-                the outcome is unknown. None of them is repeated.
+            HoldfastError: NO_PERMIT. RULES_REJECTED when a service is not clean or the proxy refuses. A PEER_ code when
+                the outcome is unknown. None of them is retried.
         """
         subject = permit.subject
         order = _within_the_plan(order, subject.plan)
         try:
             if activity.info().attempt > 1:
+                # Delete what the earlier attempt did, or what the proxy is still doing for it.
                 await self._remove_earlier(subject, order)
             return await self._upsert(subject, order)
         except HoldfastError as error:
             raise NotRepeatedError(error.code, error.message, hint=error.hint) from error
 
     async def _remove_earlier(self, subject: Subject, order: RulesOrder) -> None:
-        """Remove rules of an attempt whose worker died, until the proxy can no longer be putting them in."""
+        """Delete the rules of an earlier attempt until no more can appear."""
         end = Deadline.after(subject.execution.timing.call_timeout)
         closing = await close_rules(self._tools, subject, order.services, end, subject.execution.timing.settle)
         if not closing.verified:
@@ -65,6 +66,7 @@ class RulesActivities:
 
     async def _upsert(self, subject: Subject, order: RulesOrder) -> RulesUpserted:
         client = self._tools.proxy(subject.plan)
+        # A rule on top of an existing sidecar would make it forward to itself.
         for service in order.services:
             check = await client.check(namespace=subject.namespace, service=service)
             if check.recording:
@@ -108,7 +110,7 @@ class RulesActivities:
     @activity.defn(name="await_rules_registered")
     @reads
     async def await_registered(self, order: RulesOrder) -> None:
-        """Wait until the proxy knows a session for every service.
+        """Wait until the proxy lists a session for every service.
 
         Raises:
             HoldfastError: INTERCEPTOR_NOT_READY after `timeouts.rules_ready`, naming the services.
@@ -125,7 +127,7 @@ class RulesActivities:
     @activity.defn(name="await_rules_acting")
     @reads
     async def await_acting(self, order: RulesOrder) -> None:
-        """Wait until every service's rules are seen to act, by their canaries.
+        """Wait until every service's canary shows that its rules act.
 
         Raises:
             HoldfastError: INTERCEPTOR_NOT_READY after `timeouts.rules_ready`, naming the services.
@@ -157,9 +159,10 @@ class RulesActivities:
     @activity.defn(name="remove_rules")
     @closes
     async def remove(self, order: RulesOrder) -> Closing:
-        """Delete the rules and see that they no longer act; unverified after `timeouts.recovery` is a result.
+        """Delete the rules and verify that they no longer act.
 
-        Those of the execution's record id, as the store has it, in services of its plan.
+        If that cannot be verified within `timeouts.recovery`, the result is unverified. It is not an error. Only rules
+        of the execution's stored record id, in services of its plan, are deleted.
         """
         subject = await self._tools.subject_for_closing(order.execution_id)
         known = [service for service in order.services if service in subject.plan.service_names]
@@ -174,7 +177,7 @@ class RulesActivities:
 
 
 def _within_the_plan(order: RulesOrder, plan: Plan) -> RulesOrder:
-    """The order, for services of the plan, with the life that the plan gives to rules.
+    """Return the order with the TTL that the plan gives to rules.
 
     Raises:
         HoldfastError: NO_PERMIT for a service that the plan does not have.

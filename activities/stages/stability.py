@@ -1,4 +1,4 @@
-"""Waiting until services are stable, in parallel, with every result shown."""
+"""Waits until services are stable, in parallel, and reports every result."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from domain.executions.windows import ServiceStability, StabilityMoment, Stabili
 
 
 class StabilityActivities:
-    """Asks services whether they are ready."""
+    """Checks whether services are stable."""
 
     def __init__(self, tools: Toolbox) -> None:
         self._tools = tools
@@ -24,12 +24,15 @@ class StabilityActivities:
     @activity.defn(name="await_stability")
     @reads
     async def await_stability(self, order: StabilityOrder) -> StabilityReport:
-        """Wait for each service, all at once, at most the plan's `timeouts.stability`; report and store every one."""
+        """Wait for all services at once, and report each.
+
+        The wait is at most the plan's `timeouts.stability`. Results are stored if the order names a moment.
+        """
         subject = await self._tools.subject_for_closing(order.execution_id)
         client = self._tools.stability(subject.plan)
         left = closing_deadline(subject.plan.timeouts.stability, subject.execution.timing.call_timeout).left
         every = subject.execution.timing.stability_poll
-        # Each once, and only services of the plan: an order must not make the worker reach anything else.
+        # Each service once, and only the plan's: an order must not make the worker reach anything else.
         services = [one for one in dict.fromkeys(order.services) if one in subject.plan.service_names]
         waits = (client.wait_until_stable(service, longest=left, every=every) for service in services)
         found = list(await asyncio.gather(*waits))
@@ -38,7 +41,8 @@ class StabilityActivities:
         return StabilityReport(services=found)
 
     async def _save(self, execution_id: int, moment: StabilityMoment, found: list[ServiceStability]) -> None:
-        """Store it for the report. The run hears of it in any case, and a full disk must not make it wait again."""
+        """Store the results for the report, if the store takes them."""
+        # The run gets the results anyway. A full disk must not make it wait for stability again.
         try:
             await in_time(self._tools.store.save_stability(execution_id, moment, found))
         except HoldfastError as error:

@@ -1,4 +1,4 @@
-"""The steady state: the plan's request, asked while nothing is broken."""
+"""The steady state: the plan's request, sent while nothing is broken."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from domain.units import format_duration
 
 
 class SteadyActivities:
-    """Asks whether the system does what it is there for."""
+    """Checks whether the system does what it is there for."""
 
     def __init__(self, tools: Toolbox) -> None:
         self._tools = tools
@@ -28,17 +28,19 @@ class SteadyActivities:
     @activity.defn(name="check_steady_state")
     @acts(OF_THE_RUN)
     async def check(self, order: SteadyOrder, permit: Permit) -> SteadyReport:
-        """Send the plan's request as it is; before the run once, after it until it is met or `timeouts.stability` ends.
+        """Check the steady state with the plan's request as it is.
 
-        Before, a system that needs several tries is not in its steady state. After, it may still be settling.
+        Before the run it is checked once. After the run it is checked until it is met, or `timeouts.stability` ends.
 
         Raises:
             HoldfastError: NO_PERMIT.
         """
         subject = permit.subject
         if order.moment is SteadyMoment.BEFORE:
+            # Once: a system that needs several tries is not in its steady state.
             why = await _ask(self._tools, subject)
         else:
+            # Repeatedly: after the run, the system may still be settling.
             why = await steady_again(self._tools, subject, deadline(subject.plan.timeouts.stability))
         level = LogLevel.ERROR if why else LogLevel.INFO
         words = f"not met: {why}" if why else "met"
@@ -47,7 +49,7 @@ class SteadyActivities:
 
 
 async def steady_again(tools: Toolbox, subject: Subject, end: Deadline) -> str:
-    """Ask until the request meets its tolerance; why not, when `end` has passed."""
+    """Check until the steady state is met; return why not after `end`."""
     why = ""
 
     async def look() -> bool | None:
@@ -60,12 +62,15 @@ async def steady_again(tools: Toolbox, subject: Subject, end: Deadline) -> str:
 
 
 async def was_touched(tools: Toolbox, execution_id: int) -> bool:
-    """Whether the run may have switched anything on: it has a window beside its lock."""
+    """Return whether the run may have switched anything on.
+
+    It may have if it has a window besides its lock.
+    """
     return any(row.kind is not WindowKind.LOCK for row in await tools.store.ledger_of(execution_id))
 
 
 async def _ask(tools: Toolbox, subject: Subject) -> str:
-    """Send the requests, one after the other; why they are no steady state, or nothing."""
+    """Send the requests one by one; return what is wrong, or nothing."""
     request = prepare(subject.plan.request, tools.secrets, None)
     longest, answers = subject.plan.timeouts.stability, []
     try:

@@ -1,4 +1,4 @@
-"""What a run is about to act on must be there, and to be seen, before anything is switched on."""
+"""Checks that a run's targets exist before anything is switched on."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from domain.plans.system import KubernetesStability
 
 
 async def require_targets(tools: Toolbox, subject: Subject) -> None:
-    """See every service's Deployment, where the plan tells stability by them; so rights are seen to suffice as well.
+    """Check that every service has its Deployment.
+
+    Only for plans that check stability in Kubernetes. It also shows that the worker's rights suffice.
 
     Raises:
-        HoldfastError: VALIDATION_ERROR, naming every service that has no Deployment; what the cluster refuses.
+        HoldfastError: VALIDATION_ERROR, naming every service without a Deployment. Another code if the cluster refuses.
     """
     stability = subject.plan.system.stability
     if not isinstance(stability, KubernetesStability):

@@ -1,4 +1,4 @@
-"""Analysis: the proxy records what one user request makes the services say to each other."""
+"""Analysis: the proxy records the calls that one user request causes."""
 
 from __future__ import annotations
 
@@ -35,12 +35,14 @@ from domain.traffic.summary import (
 )
 
 _SURELY_REMEMBERED = 5 / 6
-"""Of the proxy's time of deduplication (50 of 60 s): so long an identical call is surely answered with the first one's
-task."""
+"""Safe share of the proxy's deduplication time (50 of 60 s).
+
+Within it, an identical call surely returns the first call's task.
+"""
 
 
 class TrafficActivities:
-    """Acts on the proxy's analysis API, and sends the request that is analysed."""
+    """Controls the proxy's analysis, and sends the request to be analysed."""
 
     def __init__(self, tools: Toolbox) -> None:
         self._tools = tools
@@ -48,22 +50,23 @@ class TrafficActivities:
     @activity.defn(name="start_analysis")
     @acts(RECORD)
     async def start(self, order: ExecutionRef, permit: Permit) -> AnalysisStarted:
-        """Start the analysis. Within the proxy's 60 s of deduplication a repetition finds the first call's task.
+        """Start the analysis, and return its task.
 
-        Later it would start a second one beside it, so whatever an earlier attempt started is stopped, seen to be off,
-        and waited out first. When the task found belongs to another execution, this waits until the proxy has forgotten
-        that one.
+        If the proxy returns a task of another execution, this waits until the proxy has forgotten that task.
 
         Raises:
-            HoldfastError: NO_PERMIT; ANALYZE_FAILED when it is refused, or when no time is left to begin again;
+            HoldfastError: NO_PERMIT. ANALYZE_FAILED when it is refused, or when no time is left to begin again.
                 ENVIRONMENT_NOT_CLEAN when something has come on since the lock's pre-flight.
         """
         subject = permit.subject
         if activity.info().attempt == 1:
-            # The first thing that a run switches on. Another installation has no lock and no ledger in common with us.
+            # This is the first thing that a run switches on. Another installation shares no lock and no ledger with us,
+            # so only the peers can show what it has active.
             await refuse_left_over(self._tools, subject)
         timing = subject.execution.timing
         age = elapsed()
+        # Within the proxy's 60 s of deduplication, a retry gets the first call's task. Later it would start a second
+        # analysis beside the first. So what an earlier attempt started is first stopped, verified, and waited out.
         if activity.info().attempt > 1 and age > timing.analyze_dedupe * _SURELY_REMEMBERED:
             await self._give_up_earlier(subject, age)
         try:
@@ -78,7 +81,10 @@ class TrafficActivities:
         return AnalysisStarted(task_id=task.task_id)
 
     async def _give_up_earlier(self, subject: Subject, age: timedelta) -> None:
-        """Stop what an earlier attempt may have started, and wait until the proxy has forgotten its call."""
+        """Stop what an earlier attempt may have started.
+
+        Then wait until the proxy has forgotten that call.
+        """
         dedupe = subject.execution.timing.analyze_dedupe
         if age + dedupe > analysis_start(dedupe):
             raise HoldfastError(
@@ -90,7 +96,7 @@ class TrafficActivities:
         message = "nobody knows what became of an earlier call: its recordings are off, beginning again"
         await self._tools.store.log(subject.execution.execution_id, "analysis:again", LogLevel.WARN, message)
         await asyncio.sleep(dedupe.total_seconds())
-        # Whatever it switched on in the meantime. By now it is through.
+        # Stop what that call switched on in the meantime. By now it has finished.
         await self._stop_earlier(subject)
 
     async def _stop_earlier(self, subject: Subject) -> None:
@@ -100,7 +106,8 @@ class TrafficActivities:
             raise HoldfastError(ErrorCode.PEER_ERROR, f"an earlier analysis could not be stopped: {closing.detail}")
 
     async def _analyze(self, subject: Subject) -> AnalysisTask:
-        """Begin, and store which one it is, even when cancelled meanwhile: whoever stops it must be able to ask."""
+        """Start the analysis and store its id, even when cancelled meanwhile."""
+        # Closing needs the stored id to ask the proxy whether the analysis still begins.
         execution = subject.execution
 
         async def begin() -> AnalysisTask:
@@ -122,12 +129,12 @@ class TrafficActivities:
     @activity.defn(name="await_patterns")
     @acts(RECORD)
     async def await_patterns(self, order: AnalysisOrder, permit: Permit) -> RecordedServices:
-        """Send the request once the proxy listens, wait for the patterns and store them, redacted.
+        """Send the request once the proxy listens, and store the redacted patterns.
 
         Raises:
-            HoldfastError: NO_PERMIT, also for an analysis that is not the execution's; ANALYZE_TIMEOUT after
-                `timeouts.analyze`; ANALYZE_FAILED when the proxy says so, has lost the task, or the request fails while
-                everything is healthy.
+            HoldfastError: NO_PERMIT, also for an analysis that is not the execution's. ANALYZE_TIMEOUT after
+                `timeouts.analyze`. ANALYZE_FAILED when the proxy reports it, has lost the task, or the request fails
+                while everything is healthy.
         """
         subject = permit.subject
         if order.task_id != await analysis_of(self._tools, subject):
@@ -158,7 +165,7 @@ class TrafficActivities:
         return await self._keep(subject, task)
 
     async def _trigger(self, subject: Subject) -> None:
-        """Send the plan's request with the marker, exactly as the load test will send it."""
+        """Send the plan's request as the load test does, plus the marker."""
         request = prepare(subject.plan.request, self._tools.secrets, marker(subject.execution.record_id))
         what = ""
         for attempt in range(ANALYSIS_SENDS):
@@ -182,7 +189,7 @@ class TrafficActivities:
             recorded = found.get(name, [])
             forwarded = bool(recorded) and all(mark in _baggage(one) for one in recorded)
             services.append(RecordedService(service=name, patterns=len(recorded), baggage_forwarded=forwarded))
-            # In a thread: it may be megabytes, and heartbeats and closing go on meanwhile.
+            # In a thread: the exchanges may be megabytes, and heartbeats and closing must go on.
             exchanges += await asyncio.to_thread(_redacted, recorded, redactor, self._tools.secrets)
         execution_id = subject.execution.execution_id
         await self._tools.store.save_exchanges(execution_id, exchanges)
@@ -196,11 +203,13 @@ class TrafficActivities:
     @activity.defn(name="stop_recordings")
     @closes
     async def stop(self, order: RecordingsOrder) -> Closing:
-        """Stop recordings of the plan's services and verify it; unverified after `timeouts.recovery` is a result.
+        """Stop recordings of the plan's services, and verify that they are off.
 
-        Recordings have no names of ours, so those of others must not be taken for them: of an execution that never
-        intended any, none is stopped; nor where another one holds the namespace and the ledger has this one's off.
-        While the store cannot be asked about that, they are stopped: what is on must not stay on for its sake.
+        If that cannot be verified within `timeouts.recovery`, the result is unverified. It is not an error.
+
+        The proxy chooses the names of recordings, so others' must not be mistaken for ours. None is stopped for an
+        execution that never intended any, nor if the ledger shows its recordings as closed and another execution holds
+        the namespace.
         """
         subject = await self._tools.subject_for_closing(order.execution_id)
         try:
@@ -209,6 +218,7 @@ class TrafficActivities:
             if not error.kind.retryable:
                 raise
             activity.logger.warning("whose recordings are on cannot be read: %s", error.code)
+            # Stop them anyway: an unreadable store must not keep recordings on.
             why = ""
         if why:
             return Closing(verified=True, detail=why)
@@ -218,7 +228,10 @@ class TrafficActivities:
         return await close_recordings(self._tools, subject, end, settle, task_id)
 
     async def _may_begin(self, subject: Subject) -> str:
-        """The analysis that may still begin; `UNKNOWN` for recordings of calls, which no analysis stands for."""
+        """Return the id of an analysis that may still begin.
+
+        `UNKNOWN` for recordings of calls, because they belong to no analysis, and while the store cannot be asked.
+        """
         try:
             rows = await in_time(self._tools.store.ledger_of(subject.execution.execution_id))
         except HoldfastError as error:
@@ -230,7 +243,7 @@ class TrafficActivities:
         return await analysis_of(self._tools, subject)
 
     async def _none_of_ours(self, subject: Subject) -> str:
-        """Why no recording that is on can be the execution's; empty when one may be."""
+        """Return why no active recording can be the execution's, or nothing."""
         execution_id = subject.execution.execution_id
         rows = [row for row in await self._tools.store.ledger_of(execution_id) if row.kind in RECORDINGS]
         if not rows:
