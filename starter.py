@@ -1,4 +1,4 @@
-"""The command line: run, watch, cancel, status, validate, demo ... (`cli/` has the commands)."""
+"""The command line: run, watch, cancel and others (see `cli/`)."""
 
 from cli.main import main
 

@@ -1,7 +1,8 @@
-"""The composition root: settings -> clients -> activities -> workers. Run it with `holdfast worker`.
+"""The composition root: settings -> clients -> activities -> workers.
 
-Two workers: control on `holdfast`, load on `holdfast-load`, in a process of its own so that measuring never delays what
-puts back. Any number of either may run; they are stateless, everything lives in Temporal and in the store.
+Run it with `holdfast worker`. There are two workers: control on the queue `holdfast`, and load on `holdfast-load`. Load
+has a process of its own, so that measuring never delays recovery. Any number of either may run. They are stateless:
+all state is in Temporal and in the store.
 """
 
 from __future__ import annotations
@@ -75,10 +76,11 @@ PASSED_THROUGH = (
     "activities",
     "clients",
 )
-"""Modules that the sandbox does not import again for every workflow: types, pure decisions and constants of ours, and
-what workflows only name (activities and their clients). The workflows themselves are imported in the sandbox, so that
-it guards them. Without this list a workflow takes hundreds of milliseconds to prepare, and so does every replay
-(`benchmarks/workflow_prepare.py`).
+"""Modules that the sandbox does not import again for every workflow.
+
+These are our types, pure decisions and constants, and what workflows only name (activities and their clients). The
+workflows themselves are imported in the sandbox, so that it guards them. Without this list, preparing a workflow takes
+hundreds of milliseconds, and so does every replay (`benchmarks/workflow_prepare.py`).
 """
 
 logger = logging.getLogger("holdfast.worker")
@@ -87,12 +89,12 @@ Activity = Callable[..., Any]
 
 
 class Part(StrEnum):
-    """What a worker serves."""
+    """The kind of work that a worker takes."""
 
     CONTROL = "control"
     """Workflows and their short activities."""
     LOAD = "load"
-    """Batches of the load test."""
+    """Activities that send many requests: batches, pairs, and requests under real faults."""
 
 
 EVERYTHING = tuple(Part)
@@ -100,14 +102,14 @@ EVERYTHING = tuple(Part)
 
 @dataclass(frozen=True)
 class Activities:
-    """All activities, by the queue they run on."""
+    """All activities, by the part of the worker that runs them."""
 
     control: list[Activity]
     load: list[Activity]
 
 
 def build_activities(tools: Toolbox, client: Client, timing: Timing, *, search_attributes: bool) -> Activities:
-    """Give every activity the clients that it acts through, and the rails that it acts within."""
+    """Build all activities, with their clients and the worker's guardrails."""
     runs = RunDirectory(client)
     executions = ExecutionActivities(tools, timing, search_attributes=search_attributes)
     faults, rules, traffic = FaultActivities(tools), RulesActivities(tools), TrafficActivities(tools)
@@ -160,14 +162,17 @@ def build_activities(tools: Toolbox, client: Client, timing: Timing, *, search_a
 
 
 def sandbox() -> WorkflowRunner:
-    """The runner of all workflows: in the sandbox, behind the door that refuses what they cannot take."""
+    """Return the runner of all workflows.
+
+    It runs them in the sandbox, behind the guard that refuses input they cannot take.
+    """
     restrictions = SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH)
     return GuardedRunner(SandboxedWorkflowRunner(restrictions=restrictions))
 
 
 @asynccontextmanager
 async def running(client: Client, settings: Settings, parts: Collection[Part] = EVERYTHING) -> AsyncIterator[None]:
-    """The workers of these parts, running in this process inside the block."""
+    """Run the workers of these parts in this process, inside the block."""
     timing = settings.intervals
     controls = Part.CONTROL in parts
     search_attributes = controls and await ensure_search_attributes(client)
@@ -215,7 +220,7 @@ def _load(client: Client, settings: Settings, activities: Activities) -> Worker:
 
 
 def _beat(settings: Settings) -> timedelta:
-    """Cancels reach an activity with its heartbeats, so these must not be throttled to the default of 30 s."""
+    # A cancel reaches an activity only with a heartbeat, so heartbeats must not be throttled to the default of 30 s.
     return min(timedelta(seconds=1), settings.intervals.heartbeat_timeout / 10)
 
 

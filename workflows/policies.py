@@ -1,17 +1,17 @@
-"""Every timeout, retry, heartbeat and cancellation type, built from `Timing`. No workflow states one of its own.
+"""Every timeout, retry, heartbeat and cancellation type, built from `Timing`.
 
-Kinds of work, and their policies:
+No workflow sets its own. There is a policy for each kind of work:
 
-* `quick`: one idempotent call; network trouble and 5xx are retried after 1, 2, 4 s, 4xx and validation are not
+* `quick`: one idempotent call. Network errors and 5xx are retried after 1, 2 and 4 s. 4xx and validation errors are not
   (the activities mark them non-retryable).
-* `opening`: the same for switching something on, with a heartbeat.
-* `carefully`: switching something on where a blind repetition does harm (upsert). Only the worker's death repeats it,
-  and the repetition first removes what the dead attempt did.
-* `waiting`: looks at something until it is so, or its deadline passes; heartbeats, survives its worker.
-* `closing`: switches something off and verifies it; repeated for as long as the plan's recovery time allows.
+* `opening`: the same, for switching something on, with a heartbeat.
+* `carefully`: switching something on where a blind retry does harm (upsert). It is repeated only if its worker dies, or
+  on a defect of ours, and the repetition first removes what the earlier attempt did.
+* `waiting`: polls until a condition holds or its deadline passes. It sends heartbeats, and survives its worker.
+* `closing`: switches something off and verifies it. It is repeated for as long as the plan's recovery time allows.
 
-All of them are waited for on cancel: whoever undoes something must know that the doing has stopped. Tried out: with
-the default cancellation type the clean-up overtakes the fault.
+A cancel waits for every activity to end: an undo must know that the action it undoes has stopped. This was tested: with
+the default cancellation type, the clean-up overtakes the fault.
 """
 
 from __future__ import annotations
@@ -26,10 +26,13 @@ from domain.timing import Timing
 
 _BACKOFF = 2.0
 _QUICK_ATTEMPTS = 4
-"""The first call and three repetitions, after 1, 2 and 4 s (`peer-contract` section 5)."""
+"""The first call and three retries (`peer-contract` section 5)."""
 
 LONGEST_WAIT = timedelta(days=7)
-"""For a namespace that another run holds."""
+"""Longest wait for something that lasts as long as a run.
+
+For example the lock of a namespace that another run holds, or the end of a run.
+"""
 
 
 class ActivityOptions(TypedDict, total=False):
@@ -54,7 +57,10 @@ WINDOW: ChildOptions = {
     "parent_close_policy": ParentClosePolicy.REQUEST_CANCEL,
     "cancellation_type": ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
 }
-"""Windows and pages: no timeouts and no retries of their own; when the parent ends they are asked to close."""
+"""Options of windows and pages, without timeouts and retries.
+
+When the parent ends, however that happens, the server asks them to close.
+"""
 
 
 def _retry(timing: Timing, attempts: int) -> RetryPolicy:
@@ -67,37 +73,42 @@ def _retry(timing: Timing, attempts: int) -> RetryPolicy:
 
 
 def quick(timing: Timing) -> ActivityOptions:
-    """One idempotent call."""
+    """Return the policy of one idempotent call."""
     return {
         "start_to_close_timeout": timing.call_timeout,
         "retry_policy": _retry(timing, _QUICK_ATTEMPTS),
+        # Here and below: with the default type, the clean-up would overtake the fault.
         "cancellation_type": ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
     }
 
 
 def opening(timing: Timing) -> ActivityOptions:
-    """Switching something on under a name of ours: repeated, because a repetition finds what an earlier one did.
+    """Return the policy for switching something on under a name of ours.
 
-    Twice the time of one call: after an unknown outcome the peer is asked what became of it.
+    It is retried, because by that name a retry finds what an earlier attempt did.
     """
     return {
         **quick(timing),
+        # Twice: after an unknown outcome, the peer is asked what became of the call.
         "start_to_close_timeout": timing.call_timeout * 2,
         "heartbeat_timeout": timing.heartbeat_timeout,
     }
 
 
 def bookkeeping(timing: Timing) -> ActivityOptions:
-    """A write to the store: repeated until it is done, because a run must not lose track of what it switched on."""
+    """Return the policy of a write to the store, retried without limit."""
+    # A run must not lose track of what it switched on.
     return {**quick(timing), "retry_policy": _retry(timing, 0)}
 
 
 def carefully(timing: Timing, longest: timedelta) -> ActivityOptions:
-    """A call that is repeated only when its worker died; `longest` is all its waiting. The activity sees to the rest.
+    """Return the policy of a call that must not be retried blindly.
 
-    Time for removing what a dead attempt left is part of it: it must stay absent for `settle` before the call.
+    It is repeated only if its worker dies, or on a defect of ours. The activity ensures that by making its errors
+    non-retryable. `longest` bounds all of its waiting.
     """
     return {
+        # Includes time to remove what an earlier attempt left, which must stay absent for `settle` before the call.
         "start_to_close_timeout": longest + timing.settle + timing.call_timeout * 3,
         "heartbeat_timeout": timing.heartbeat_timeout,
         "retry_policy": _retry(timing, 0),
@@ -106,7 +117,10 @@ def carefully(timing: Timing, longest: timedelta) -> ActivityOptions:
 
 
 def waiting(timing: Timing, longest: timedelta) -> ActivityOptions:
-    """A wait of at most `longest`, over all attempts; the activity itself keeps the deadline, these are the nets."""
+    """Return the policy of a wait of at most `longest`, retries included.
+
+    The activity itself keeps that deadline. These timeouts are only the safety net.
+    """
     return {
         "start_to_close_timeout": longest + timing.call_timeout,
         "schedule_to_close_timeout": longest + 2 * timing.call_timeout + 2 * timing.heartbeat_timeout,
@@ -117,15 +131,19 @@ def waiting(timing: Timing, longest: timedelta) -> ActivityOptions:
 
 
 def watching(timing: Timing) -> ActivityOptions:
-    """Looks for as long as the run works, whatever becomes of its workers; the run cancels it."""
+    """Return the policy of a watch that the run ends by cancelling.
+
+    It survives the loss of its workers.
+    """
     return waiting(timing, LONGEST_WAIT)
 
 
 def closing(timing: Timing, recovery: timedelta) -> ActivityOptions:
-    """Switching off, verified. The activity itself gives up when `recovery` has passed, after at least one look.
+    """Return the policy for switching off with verification.
 
-    No bound over all attempts: when every worker is down for long, the next one must still look before it gives up.
+    The activity itself gives up when `recovery` has passed, after at least one look.
     """
+    # No schedule-to-close timeout: after a long outage of all workers, the next one must still look before it gives up.
     return {
         "start_to_close_timeout": recovery + timing.settle + timing.call_timeout * 2,
         "heartbeat_timeout": timing.heartbeat_timeout,
@@ -135,7 +153,10 @@ def closing(timing: Timing, recovery: timedelta) -> ActivityOptions:
 
 
 def measuring(timing: Timing, longest: timedelta, queue: str) -> ActivityOptions:
-    """A batch of load on its own queue; a repeated batch goes on after the last stored case."""
+    """Return the policy of a batch of load, on the load queue.
+
+    A retry goes on after the last stored case.
+    """
     return {
         "start_to_close_timeout": longest + timing.call_timeout,
         "heartbeat_timeout": timing.heartbeat_timeout,

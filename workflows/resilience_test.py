@@ -1,7 +1,7 @@
 """`ResilienceTest`: one run of a plan, as a list of stages.
 
-What is switched on is held by windows (`workflows/windows/`), child workflows that close themselves however this
-workflow ends. What a run does stands in `_stages()`; how it ends, by itself, by cancel, abort or error, in `run()`.
+Windows (`workflows/windows/`) hold what is switched on. They are child workflows that close themselves however this
+workflow ends. `_stages()` lists what a run does. `run()` handles its end: by itself, or by cancel, abort or error.
 """
 
 from __future__ import annotations
@@ -53,11 +53,13 @@ with workflow.unsafe.imports_passed_through():
 
 @workflow.defn(name=WorkflowType.RESILIENCE_TEST, failure_exception_types=[Exception])
 class ResilienceTest(DiscoveringRun):
-    """One run."""
+    """One run of a plan."""
 
     @workflow.run
     async def run(self, raw: Any = None, *unexpected: Any) -> RunSummary:
-        """Run the stages; end as the operator, an error or the result says, after everything is closed.
+        """Run the stages, close everything, then return the result.
+
+        A cancelled run ends as cancelled, after everything is closed.
 
         Raises:
             ApplicationError: type = the error's code, detail = `RunFailure`.
@@ -79,7 +81,7 @@ class ResilienceTest(DiscoveringRun):
         return stages.result()
 
     async def _stages(self) -> RunSummary:
-        """What a run does, in order (`docs/architecture.md`)."""
+        """Run all stages in order (`docs/architecture.md`)."""
         await self._create_record()
         await self._lock_environment()
         await self._meet_steady_state()
@@ -106,7 +108,7 @@ class ResilienceTest(DiscoveringRun):
         self._publish()
 
     async def _create_record(self) -> None:
-        """GENERATING_CASES: the record of the run, its ids, the stored plan."""
+        """Create the run's record with its ids, and store the plan (GENERATING_CASES)."""
         info = workflow.info()
         new = NewExecution(
             plan_json=canonical_json(self._plan),
@@ -123,7 +125,7 @@ class ResilienceTest(DiscoveringRun):
         self._publish()
 
     async def _lock_environment(self) -> None:
-        """Take the namespace: one run at a time."""
+        """Take the namespace's lock, which admits one run at a time."""
         window = self._window_input(self._plan.timeouts.recovery.total_seconds())
         order = LockInput(**window.model_dump(), leftovers=self._input.leftovers)
         self._early.holds(await take_lock(self._plan, order, self._input.if_busy, self._board))
@@ -131,7 +133,10 @@ class ResilienceTest(DiscoveringRun):
         self._ensure_going_on()
 
     async def _meet_steady_state(self) -> None:
-        """Still GENERATING_CASES: a system that is ill already is left alone."""
+        """Require the steady state before anything is switched on (GENERATING_CASES).
+
+        A system that is already unhealthy is left alone.
+        """
         steady = await self._steady(SteadyMoment.BEFORE)
         if not steady.met:
             raise StageError(
@@ -140,7 +145,7 @@ class ResilienceTest(DiscoveringRun):
             )
 
     async def _analyze_traffic(self) -> None:
-        """ANALYZING_PATTERNS: what one request makes the services say to each other."""
+        """Record the calls that one request causes (ANALYZING_PATTERNS)."""
         await self._enter(Phase.ANALYZING_PATTERNS)
         await self._unpaused()
         hold = durations.recording_hold(self._plan, self.execution.timing.analyze_dedupe)
@@ -159,7 +164,10 @@ class ResilienceTest(DiscoveringRun):
         self._excluded += coverage.before_injection(report.services) + coverage.baggage_lost(report.services)
 
     async def _generate_cases(self) -> None:
-        """Still ANALYZING_PATTERNS: cases and baggage tokens, a step of their own once services are stable."""
+        """Generate cases and baggage tokens (still ANALYZING_PATTERNS).
+
+        This is a step of its own, once the services are stable again.
+        """
         cases = await workflow.execute_activity_method(
             ExecutionActivities.generate_cases,
             self._ref,
@@ -171,16 +179,18 @@ class ResilienceTest(DiscoveringRun):
         self._publish()
 
     async def _inject_and_replay(self) -> None:
-        """INJECTING_AND_REPLAYING: one real fault per service; how each fails is captured."""
+        """Break each service once and capture how it fails (INJECTING_AND_REPLAYING)."""
         await self._enter(Phase.INJECTING_AND_REPLAYING)
         unusable = {one.service: one.reason for one in self._excluded}
         needless = exclusions.needless(self._plan, unusable)
+        # For replays: older histories also broke services that no case needed.
         if needless and workflow.patched("nothing is broken for nothing"):
             unusable |= needless
             self._needless = set(needless)
         for service, reason in unusable.items():
             self._board.uninjected(service, reason)
         services = [name for name in self._plan.service_names if name not in unusable]
+        # For replays: older histories have no discovery of fallback calls.
         if not workflow.patched("calls are recorded while services are broken"):
             self._excluded += coverage.after_injection(await break_each(services, self._plan, self._break))
             return
@@ -214,7 +224,10 @@ class ResilienceTest(DiscoveringRun):
         return report
 
     async def _load_test_every_case(self) -> None:
-        """RULES_READY, then LOAD_TEST_BASELINE once the rules are seen to act: every case is measured."""
+        """Measure every case: RULES_READY, then LOAD_TEST_BASELINE.
+
+        The second phase begins once the rules are seen to act.
+        """
         await self._enter(Phase.RULES_READY)
         if self._excluded or self._plan.exclude:
             await workflow.execute_activity_method(
@@ -237,7 +250,7 @@ class ResilienceTest(DiscoveringRun):
         if self._paused:
             await self._tell_rules()
             if self._must_end:
-                # The signal may have swallowed the cancel, and a paused load test would never end.
+                # The signal may have swallowed the cancel. A paused load test would then never end.
                 self._rules.cancel()
         report = await self._rules
         self._ensure_going_on()
@@ -245,7 +258,10 @@ class ResilienceTest(DiscoveringRun):
             raise StageError(ErrorCode.RECOVERY_UNVERIFIED, "the rules were not seen to end; see the ledger")
 
     async def _judge(self) -> RunSummary:
-        """DONE: every case against the SLO, then the run; and whether the system still does what it did."""
+        """Judge every case against the SLO, then the run (DONE).
+
+        Then check the steady state once more.
+        """
         judgement = await workflow.execute_activity_method(
             JudgingActivities.judge, self._ref, summary="Judge", **policies.bookkeeping(self.execution.timing)
         )
@@ -284,7 +300,8 @@ class ResilienceTest(DiscoveringRun):
 
 
 async def _wound_up(stages: asyncio.Task[RunSummary]) -> BaseException | None:
-    """Let the stages end: cancelled if they have not, and waited for, so that every window has closed."""
+    """Cancel the stages if needed, await their end, and return their error."""
+    # Awaited, so that every window has closed.
     if not stages.done():
         stages.cancel()
     await workflow.wait([stages])

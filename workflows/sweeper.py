@@ -1,4 +1,4 @@
-"""`Sweeper`: started by a Temporal Schedule; one plain activity and nothing else."""
+"""`Sweeper`: runs a single activity, started by a Temporal Schedule."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ with workflow.unsafe.imports_passed_through():
 
 @workflow.defn(name=WorkflowType.SWEEPER)
 class Sweeper:
-    """One walk over the ledger."""
+    """One sweep over the ledger."""
 
     @workflow.run
     async def run(self) -> SweepReport:

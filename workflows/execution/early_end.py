@@ -1,4 +1,7 @@
-"""Why a run ends before its stages have: an abort, a stop condition, the deadline, a lock that is gone."""
+"""Reasons that end a run before its stages have ended.
+
+An abort, a stop condition, the deadline, or the loss of the lock.
+"""
 
 from __future__ import annotations
 
@@ -23,10 +26,13 @@ with workflow.unsafe.imports_passed_through():
 
 
 class EarlyEnd:
-    """Waits for the stages or for a reason to end them, and keeps the first such reason."""
+    """Waits for the stages, or for a reason to end them early."""
 
     def __init__(self, phase: Callable[[], Phase]) -> None:
-        """Nothing has come up; `phase` tells where the run is when something does."""
+        """Start without a reason.
+
+        `phase` returns the run's current phase, which is kept along with a reason.
+        """
         self.error: BaseException | None = None
         self.phase: Phase | None = None
         self._where = phase
@@ -35,12 +41,16 @@ class EarlyEnd:
         self._lock: workflow.ChildWorkflowHandle[EnvironmentLock, LockReport] | None = None
 
     def because(self, error: BaseException) -> None:
-        """End the run for this, after everything is closed; the first reason stands."""
+        """End the run for this reason, after everything is closed.
+
+        The first reason stands.
+        """
         if self.error is None:
             self.error, self.phase = error, self._where()
 
     async def wait_for(self, stages: asyncio.Task[Any], deadline: timedelta | None) -> None:
-        """Return when the stages have ended, or must. The deadline is a timer of the workflow, so that it can close."""
+        """Return when the stages have ended, or must end."""
+        # The deadline is a timer of the workflow, not a workflow timeout, so that the run can still close everything.
         try:
             await workflow.wait_condition(
                 lambda: stages.done() or self.error is not None or self.unlocked, timeout=deadline
@@ -53,20 +63,24 @@ class EarlyEnd:
             self.because(StageError(ErrorCode.TERMINATED, words))
 
     def holds(self, lock: workflow.ChildWorkflowHandle[EnvironmentLock, LockReport]) -> None:
-        """The namespace is held by this; should it end before the run, another run could begin beside it."""
+        """Note the lock that holds the namespace, and watch for its end."""
+        # If the lock ended before this run, another run could begin beside it.
         self._lock = lock
 
     @property
     def unlocked(self) -> bool:
-        """Whether the lock has ended, which it does after the run unless somebody terminates it."""
+        """Whether the lock has ended.
+
+        Normally it ends after the run. If it ends before, it was terminated.
+        """
         return self._lock is not None and self._lock.done()
 
     def watch(self, execution: Execution) -> None:
-        """Begin to ask what the plan's `stop` names, beside the stages."""
+        """Start watching the plan's `stop` conditions, beside the stages."""
         self._watching = asyncio.create_task(self._watch(execution))
 
     async def unwatch(self) -> None:
-        """No longer, and wait until nothing is asked any more."""
+        """Stop watching, and wait until no more requests are sent."""
         self._over = True
         if self._watching is not None:
             self._watching.cancel()
@@ -81,8 +95,8 @@ class EarlyEnd:
                 **policies.watching(execution.timing),
             )
         except ActivityError as error:
-            # Without its watch a run is not what the plan asked for. But one that nobody needs any more may also end
-            # with a timeout: when its worker is dead, that is what comes of cancelling it.
+            # The plan demands the watch, so a run that loses it must end. But a watch that is no longer needed may end
+            # with a timeout too: cancelling it has that result if its worker is dead.
             if not (self._over or is_cancelled_exception(error)):
                 self.because(error)
             return

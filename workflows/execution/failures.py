@@ -1,4 +1,4 @@
-"""From whatever ended the stages to the one typed failure that a run ends with."""
+"""Turns any error that ended the stages into the run's typed failure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from workflows.windows.cancellation import cause_of, text_of
 
 
 class StageError(Exception):
-    """A stage found that the run cannot go on. Raised and caught inside `ResilienceTest` only."""
+    """A stage's finding that the run cannot go on.
+
+    Raised and caught inside `ResilienceTest` only.
+    """
 
     def __init__(self, code: ErrorCode, message: str) -> None:
         super().__init__(message)
@@ -21,7 +24,10 @@ class StageError(Exception):
 
 
 def failure_of(error: BaseException, phase: Phase, recovery: Recovery | None, execution_id: int | None) -> RunFailure:
-    """The typed failure for an error that ended the stages. What is still open counts as unverified."""
+    """Return the typed failure for an error that ended the stages.
+
+    While anything is still open, recovery counts as unverified.
+    """
     code, message = _code_of(error)
     return RunFailure(
         code=code,
@@ -35,7 +41,7 @@ def failure_of(error: BaseException, phase: Phase, recovery: Recovery | None, ex
 
 
 def _problems_of(error: BaseException) -> list[Problem]:
-    """What an activity that refused the plan has said of it, one by one."""
+    """Return the problems listed by an activity that refused the plan."""
     application = cause_of(error)
     details = application.details if application is not None else ()
     try:
@@ -54,7 +60,7 @@ def _code_of(error: BaseException) -> tuple[ErrorCode, str]:
         return ErrorCode(application.type), application.message
     child, root = _chain(error)
     if child is not None and isinstance(root, (TerminatedError, CancelledError)):
-        # Nobody else ends a window from outside: the run asks only when it ends itself.
+        # The run itself cancels a window only when it is ending. So here somebody outside ended it.
         terminated = isinstance(root, TerminatedError)
         code = ErrorCode.TERMINATED if terminated else ErrorCode.CANCELLED
         return code, f"{child.workflow_id} was {'terminated' if terminated else 'cancelled'} from outside"
@@ -64,7 +70,7 @@ def _code_of(error: BaseException) -> tuple[ErrorCode, str]:
 
 
 def _chain(error: BaseException) -> tuple[ChildWorkflowError | None, BaseException | None]:
-    """The innermost window or page that failed, and what it, or the activity that failed, ended with."""
+    """Return the innermost failed window or page, and the root error."""
     child: ChildWorkflowError | None = None
     found: BaseException | None = error
     while isinstance(found, (ActivityError, ChildWorkflowError)):
@@ -74,12 +80,15 @@ def _chain(error: BaseException) -> tuple[ChildWorkflowError | None, BaseExcepti
 
 
 def raise_as(failure: RunFailure) -> ApplicationError:
-    """The application error to raise: its type is the code, its detail the failure."""
+    """Return the application error: type = the code, detail = the failure."""
     return ApplicationError(failure.message, failure, type=failure.code, non_retryable=True)
 
 
 def refused_input(problems: list[Problem]) -> RunFailure:
-    """The failure of a run whose input is wrong: nothing was switched on."""
+    """Return the failure of a run with invalid input.
+
+    Recovery is not needed, because nothing was switched on.
+    """
     kind = ERRORS[ErrorCode.VALIDATION_ERROR]
     return RunFailure(
         code=ErrorCode.VALIDATION_ERROR,

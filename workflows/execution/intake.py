@@ -1,13 +1,14 @@
-"""The one door through which input reaches any workflow: what cannot be read is refused there, before code of ours.
+"""Guard in front of every workflow, which refuses unreadable input.
 
-By itself Temporal's SDK fails the workflow *task* for input that it cannot decode, and the server repeats the task for
-ever, a stack trace each time. A signal with an argument too many does the same to a window that has something on.
-Workflows cannot mend this themselves, and a new one would forget to. So every workflow runs behind `GuardedRunner`:
+By default, Temporal's SDK fails the workflow *task* for input that it cannot decode. The server then repeats the task
+for ever, with a stack trace each time. A signal with one argument too many does the same to a window that holds
+something active. Workflows cannot prevent this themselves, and a new workflow would forget to. So every workflow runs
+behind `GuardedRunner`:
 
 * At its first task, input of the wrong number, encoding, shape or size fails the workflow with VALIDATION_ERROR.
-* Signals that their handler cannot take are dropped, with one line in the log; updates are rejected.
-* A workflow that has begun is never failed here. One that this worker cannot read waits for another worker, with the
-  sweeper behind it: it may have something on.
+* Signals that their handler cannot take are dropped, with one line in the log. Updates are rejected.
+* A workflow that has begun is never failed here, because it may hold something active. If this worker cannot read it,
+  it waits for another worker, with the sweeper as the safety net.
 """
 
 from __future__ import annotations
@@ -37,34 +38,40 @@ from workflows.execution.failures import raise_as, refused_input
 logger = logging.getLogger("holdfast.intake")
 
 REFUSED = "refused input"
-"""Patch marker in the history of a workflow whose input was refused: a replay, for a query, must end as it did."""
+"""Patch marker in the history of a workflow whose input was refused.
+
+A replay, for example for a query, must end in the same way.
+"""
 
 INPUT = "input"
-"""Where problems with it stand."""
+"""Path of problems with the input."""
 
 LARGEST_INPUT = 262_144
-"""Bytes. The largest order of a window names a thousand services twice: half as much."""
+"""Most bytes of an input.
+
+The largest input of a window names a thousand services twice, which is half as much.
+"""
 
 _MOST_PROBLEMS = 20
 _JSON = "json/plain"
 
 
 class GuardedRunner(WorkflowRunner):
-    """Runs workflows as another runner does, and guards what reaches them."""
+    """Wraps another runner, and guards the input of its workflows."""
 
     def __init__(self, inner: WorkflowRunner) -> None:
         self._inner = inner
 
     def prepare_workflow(self, defn: Any) -> None:
-        """Prepare as the inner runner does."""
+        """Prepare the workflow in the inner runner."""
         self._inner.prepare_workflow(defn)
 
     def set_worker_level_failure_exception_types(self, types: Sequence[type[BaseException]]) -> None:
-        """Pass on."""
+        """Pass the types on to the inner runner."""
         self._inner.set_worker_level_failure_exception_types(types)
 
     def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
-        """Put the guard in front of a new instance."""
+        """Create an instance behind the guard."""
         return _Guarded(self._inner.create_instance(det), det)
 
 
@@ -76,7 +83,7 @@ class _Guarded(WorkflowInstance):
         self._refused = False
 
     def activate(self, act: WorkflowActivation) -> WorkflowActivationCompletion:
-        """Let through what can be read."""
+        """Pass on only the jobs that the workflow can read."""
         for job in act.jobs:
             if job.HasField("initialize_workflow"):
                 problems = self._begin(act, job.initialize_workflow.arguments)
@@ -87,8 +94,12 @@ class _Guarded(WorkflowInstance):
         return self._guarded(act)
 
     def _begin(self, act: WorkflowActivation, arguments: Sequence[Payload]) -> list[Problem]:
-        """The problems that end this workflow before it begins; none once it has begun."""
+        """Return the problems that end this workflow before it begins.
+
+        There are none once it has begun.
+        """
         if act.is_replaying:
+            # A replay repeats the recorded decision. The marker shows that the input was refused.
             marked = any(job.notify_has_patch.patch_id == REFUSED for job in act.jobs)
             return [Problem(path=INPUT, message="was refused")] if marked else []
         return unfit_input(self._details.defn.run_fn, self._details.defn.arg_types, arguments, self._converter)
@@ -105,7 +116,7 @@ class _Guarded(WorkflowInstance):
         return completion
 
     def _closed(self, act: WorkflowActivation) -> WorkflowActivationCompletion:
-        """Of a workflow that was refused there is nothing to ask."""
+        """Answer the jobs of a refused workflow: every query fails."""
         completion = WorkflowActivationCompletion()
         completion.successful.SetInParent()
         for job in act.jobs:
@@ -130,10 +141,11 @@ class _Guarded(WorkflowInstance):
         return completion
 
     def _unfit(self, job: WorkflowActivationJob) -> str:
-        """Why the handler of a signal or an update cannot take it; empty when it can, or there is none.
+        """Return why a signal's or update's handler cannot take it, or nothing.
 
-        Decided by what the history holds and nothing else, so that every replay drops the same ones.
+        Also nothing if there is no handler.
         """
+        # Decided only by what the history contains, so that every replay drops the same jobs.
         handler: Any = None
         if job.HasField("signal_workflow"):
             handler = self._details.defn.signals.get(job.signal_workflow.signal_name)
@@ -148,7 +160,7 @@ class _Guarded(WorkflowInstance):
     def _answer(
         self, job: WorkflowActivationJob, problem: str, completion: WorkflowActivationCompletion, *, silent: bool
     ) -> None:
-        """One line for what was dropped; an update's sender hears of it."""
+        """Log the dropped job; if it is an update, also reject it."""
         info = self._details.info
         name = job.signal_workflow.signal_name or job.do_update.name
         if not silent:
@@ -160,24 +172,25 @@ class _Guarded(WorkflowInstance):
             self._details.failure_converter_class().to_failure(error, self._converter, answer.rejected)
 
     def get_serialization_context(self, command_info: Any) -> Any:
-        """Ask the workflow."""
+        """Return the inner instance's answer."""
         return self._inner.get_serialization_context(command_info)
 
     def get_external_store_context(self, command_info: Any) -> StorageDriverStoreContext:
-        """Ask the workflow."""
+        """Return the inner instance's answer."""
         return self._inner.get_external_store_context(command_info)
 
     def get_info(self) -> Info:
-        """Ask the workflow."""
+        """Return the inner instance's answer."""
         return self._inner.get_info()
 
     def get_thread_id(self) -> int | None:
-        """Ask the workflow."""
+        """Return the inner instance's answer."""
         return self._inner.get_thread_id()
 
 
 def refusal(workflow_type: str, problems: list[Problem]) -> ApplicationError:
-    """What a workflow with such an input ends with. A run's failure has more to say, to those who read it."""
+    """Return the error that a workflow with invalid input ends with."""
+    # A run's failure carries more, because people read it.
     if workflow_type == WorkflowType.RESILIENCE_TEST:
         return raise_as(refused_input(problems))
     kind = ERRORS[ErrorCode.VALIDATION_ERROR]
@@ -192,7 +205,7 @@ def refusal(workflow_type: str, problems: list[Problem]) -> ApplicationError:
 def unfit_input(
     run: Callable[..., Any], hints: Sequence[Any] | None, payloads: Sequence[Payload], converter: PayloadConverter
 ) -> list[Problem]:
-    """Every problem with the input of a workflow that is about to begin."""
+    """Return every problem with the input of a workflow about to begin."""
     wrong = _wrong_number(run, len(payloads))
     if wrong:
         return [Problem(path=INPUT, message=wrong)]
@@ -206,12 +219,15 @@ def unfit_input(
 def unfit_arguments(
     handler: Callable[..., Any], hints: Sequence[Any] | None, payloads: Sequence[Payload], converter: PayloadConverter
 ) -> str:
-    """Why a handler cannot take these arguments, in words that follow its name; empty when it can."""
+    """Return why a handler cannot take these arguments, or nothing.
+
+    The text continues a sentence that begins with the handler's name.
+    """
     wrong = _wrong_number(handler, len(payloads))
     if wrong:
         return wrong
     try:
-        # Decoded once more by the SDK, which drops what it cannot decode with a stack trace.
+        # The SDK decodes them again later. What it cannot decode, it drops with a stack trace.
         converter.from_payloads(payloads, list(hints) if hints and len(hints) == len(payloads) else None)
     except Exception as error:
         return f"cannot be decoded: {type(error).__name__}"
@@ -219,7 +235,7 @@ def unfit_arguments(
 
 
 def _wrong_number(function: Callable[..., Any], given: int) -> str:
-    """Whether so many arguments are too few or too many, beside `self`."""
+    """Return why the number of arguments, without `self`, is wrong, or nothing."""
     places = list(inspect.signature(function).parameters.values())[1:]
     named = [place for place in places if place.kind is not inspect.Parameter.VAR_POSITIONAL]
     least = sum(place.default is inspect.Parameter.empty for place in named)

@@ -1,4 +1,7 @@
-"""Taking the environment's lock: refused, waited for, or handed over, as the run's input says."""
+"""Taking the environment's lock.
+
+If another run holds it, the run's input decides: refuse, wait, or replace that run.
+"""
 
 from __future__ import annotations
 
@@ -30,11 +33,11 @@ Lock = workflow.ChildWorkflowHandle[EnvironmentLock, LockReport]
 
 
 async def take_lock(plan: Plan, order: LockInput, if_busy: IfBusy, board: Board) -> Lock:
-    """Start the lock's workflow and wait until it says that the namespace is clean and held.
+    """Start the lock's workflow and wait until it holds a clean namespace.
 
     Raises:
-        StageError: EXECUTION_ALREADY_RUNNING when another run holds it and `if_busy` is `refuse`.
-        ChildWorkflowError: ENVIRONMENT_NOT_CLEAN from the lock's pre-flight; EXECUTION_ALREADY_RUNNING from there when
+        StageError: EXECUTION_ALREADY_RUNNING when another run holds the lock and `if_busy` is `refuse`.
+        ChildWorkflowError: ENVIRONMENT_NOT_CLEAN from the lock's pre-flight. EXECUTION_ALREADY_RUNNING from there when
             another run acts on the same places under another lock and `if_busy` is `refuse`.
     """
     lock_id = lock_of(order.execution)
@@ -63,7 +66,10 @@ async def take_lock(plan: Plan, order: LockInput, if_busy: IfBusy, board: Board)
 
 
 async def _is_taken(lock: Lock, lock_id: str, if_busy: IfBusy, board: Board) -> bool:
-    """Wait until the lock is open; False when a run under another lock is in its way, and is to be waited for."""
+    """Wait until the lock is open.
+
+    False if a run under another lock is in the way, and must be waited for.
+    """
     await workflow.wait_condition(lambda: board.is_open(lock_id) or lock.done())
     if lock.done():
         try:
@@ -79,7 +85,10 @@ async def _is_taken(lock: Lock, lock_id: str, if_busy: IfBusy, board: Board) -> 
 
 
 async def _wait_for_others(order: WindowInput, if_busy: IfBusy, board: Board) -> None:
-    """Wait for runs on the same places that hold another lock: of older versions, or of other settings."""
+    """Wait for runs on the same places under another lock.
+
+    They belong to older versions, or to workers with other settings.
+    """
     execution = order.execution
     wait = OthersWait(execution_id=execution.execution_id, cancel=if_busy is IfBusy.REPLACE)
     holder = await workflow.execute_activity_method(
@@ -98,7 +107,10 @@ def _described(holder: LockHolder) -> str:
 
 
 async def _wait_for_holder(plan: Plan, order: WindowInput, lock_id: str, if_busy: IfBusy, board: Board) -> None:
-    """Wait until the lock may be free. A predecessor, an earlier run of this workflow id, is always waited for."""
+    """Wait until the lock may be free.
+
+    An earlier run of this workflow id is always waited for, even if `if_busy` is `refuse`.
+    """
     timing = order.execution.timing
     wait = LockWait(lock_id=lock_id, cancel_holder=if_busy is IfBusy.REPLACE)
     holder = await workflow.execute_activity_method(
@@ -117,7 +129,7 @@ async def _wait_for_holder(plan: Plan, order: WindowInput, lock_id: str, if_busy
 async def _wait(
     board: Board, who: str, until_gone: Callable[[LockActivities, W], Awaitable[None]], order: W, timing: Timing
 ) -> None:
-    """Wait until somebody is gone, and show meanwhile who it is."""
+    """Wait until another run is gone, and show meanwhile which."""
     board.waiting_for(who)
     options = policies.waiting(timing, policies.LONGEST_WAIT)
     await workflow.execute_activity_method(until_gone, order, summary=f"Wait for {who}", **options)

@@ -1,6 +1,6 @@
-"""What every run has beside its stages: its board, its voice, and what others may ask and tell it.
+"""Everything of a run except its stages: board, signals, query and updates.
 
-`ResilienceTest` is the list of stages on top of this.
+`ResilienceTest` adds the list of stages.
 """
 
 from __future__ import annotations
@@ -50,7 +50,8 @@ class RunShell:
     """A run without its stages."""
 
     def __init__(self) -> None:
-        """An empty board; the input is looked at in `run`, so that wrong input fails the run instead of hanging it."""
+        """Start with an empty board."""
+        # The input is read in `run`, not here, so that wrong input fails the run instead of hanging it.
         self._board = Board()
         self._plan: Plan
         self._input: RunInput
@@ -61,16 +62,16 @@ class RunShell:
         self._rules: workflow.ChildWorkflowHandle[RulesWindow, Any] | None = None
         self._pairs: workflow.ChildWorkflowHandle[PairsWindow, Any] | None = None
         self._pair_pages = 0
-        """Windows of pairs that have begun."""
+        """Number of pairs windows that have begun."""
         self._discovered = False
-        """Whether calls were recorded while services were broken; not in runs from before that was so."""
+        """Whether fallback calls are discovered. Not in older histories."""
         self._excluded: list[Exclusion] = []
         self._needless: set[str] = set()
-        """Services that are not broken because no case is left that needs it."""
+        """Services that are not broken, because no remaining case needs it."""
 
     @property
     def execution(self) -> Execution:
-        """The record; stages run after it exists."""
+        """The run's record. It exists before any stage reads it."""
         if self._execution is None:
             raise StageError(ErrorCode.UNEXPECTED, "the run has no record yet")
         return self._execution
@@ -91,7 +92,8 @@ class RunShell:
         )
 
     def _fault_input(self, service: str) -> FaultInput:
-        """Of very many windows, each costs the run's history no more than it must."""
+        """Return the input of a fault window, terse in a large plan."""
+        # With very many windows, each must cost the run's history as little as possible.
         hold = durations.fault_hold(self._plan).total_seconds()
         order = FaultInput(**self._window_input(hold, service).model_dump())
         if len(self._plan.services) < TERSE_FROM:
@@ -112,7 +114,10 @@ class RunShell:
         self._ensure_going_on()
 
     async def _steady(self, moment: SteadyMoment) -> SteadyReport:
-        """Whether the plan's request meets its tolerance; afterwards, if not, recovery is unverified."""
+        """Check whether the plan's request is in its steady state.
+
+        If it is not after the run, recovery is unverified.
+        """
         if not self._plan.steady_state.check:
             return SteadyReport(met=True)
         timing, timeouts = self.execution.timing, self._plan.timeouts
@@ -128,7 +133,7 @@ class RunShell:
             self._ensure_going_on()
             if moment is SteadyMoment.BEFORE or is_cancelled_exception(error):
                 raise
-            # Whatever keeps us from seeing it now does not undo what the run has found.
+            # After the run, a failed check must not undo what the run has found.
             report = SteadyReport(met=False, detail=f"it could not be asked for: {text_of(error)}")
         self._ensure_going_on()
         self._board.steady(moment, report)
@@ -136,7 +141,10 @@ class RunShell:
         return report
 
     def _ensure_going_on(self) -> None:
-        """Stand after every awaited step of a stage: a cancel, ours or an operator's, can be swallowed by it.
+        """Raise if the run must end.
+
+        Call it after every awaited step of a stage: a step that ends normally can swallow a cancel, whether ours or an
+        operator's.
 
         Raises:
             CancelledError: when the run was cancelled, aborted or stopped.
@@ -161,11 +169,12 @@ class RunShell:
         return failure
 
     async def _ended(self, status: RunStatus, phase: Phase, failure: RunFailure | None) -> None:
-        """Show the end; write it only where no lock was held, which otherwise writes it after this run has closed."""
+        """Show the run's end, and write it if no lock will."""
         code, message = (failure.code, failure.message) if failure else (None, "")
         error_phase = failure.phase if failure else None
         self._board.ended(status, phase, workflow.now(), code, message)
         self._publish()
+        # A lock that is held writes the end itself, after this run has closed.
         if (self._locked and not self._early.unlocked) or self._execution is None:
             return
         ending = Ending(
@@ -185,7 +194,10 @@ class RunShell:
         )
 
     def _publish(self) -> None:
-        """Search attributes and the Web UI's progress table. Neither costs more than an event."""
+        """Publish search attributes and the Web UI's progress table.
+
+        Neither costs more than one event.
+        """
         state = self._board.state
         if self._execution is not None and self._execution.search_attributes:
             publish(state)
@@ -193,17 +205,18 @@ class RunShell:
 
     @workflow.query(name=STATUS_QUERY)
     def status(self) -> RunState:
-        """Everything a person would ask."""
+        """Return the full state of the run."""
         return self._board.snapshot(workflow.now())
 
     @workflow.signal(name=WINDOW_SIGNAL)
     def window_changed(self, change: WindowChanged) -> None:
-        """A window tells its state. The first time the rules are open, the load test begins.
+        """Record a window's new state.
 
-        After a reset the server hands the new run what it had received for its predecessor: a lock of the same id that
-        is open, too. Believing that one, it would work before its own lock has seen that the namespace is clean.
+        The first time that the rules are open, the load test begins.
         """
         known = self._execution.execution_id if self._execution else None
+        # After a reset, the server hands the new run the signals of its predecessor, such as "open" from a lock with
+        # the same id. Believing that, the run would act before its own lock has verified that the namespace is clean.
         if change.execution_id not in (None, known):
             workflow.logger.info("%s is no window of this run", change.window_id)
             return
@@ -215,13 +228,16 @@ class RunShell:
 
     @workflow.update(name=PAUSE_UPDATE)
     async def pause(self) -> str:
-        """Begin nothing new until resumed. What is on stays on no longer than its window's time; closing goes on."""
+        """Begin nothing new until resumed.
+
+        Open windows stay open, but no longer than their time. Closing goes on.
+        """
         await self._set_paused(paused=True)
         return "paused"
 
     @workflow.update(name=RESUME_UPDATE)
     async def resume(self) -> str:
-        """Go on."""
+        """Resume a paused run."""
         await self._set_paused(paused=False)
         return "resumed"
 
@@ -233,7 +249,10 @@ class RunShell:
             await self._tell_pairs()
 
     async def _tell_pairs(self) -> None:
-        """No pair after the present one: its window ends early, and the others are begun when the run is resumed."""
+        """Pause the pairs window after its current pair.
+
+        That window ends early. The remaining pairs get a new window when the run is resumed.
+        """
         if self._pairs is None or self._pairs.done():
             return
         try:
@@ -242,7 +261,8 @@ class RunShell:
             workflow.logger.info("the pairs window did not take the pause: %s", error)
 
     async def _tell_rules(self) -> None:
-        """Pass the pause on to the load test, if it runs; one that has just ended is no trouble."""
+        """Pass pause or resume on to a running load test."""
+        # A load test that ends at this moment is no error.
         rules = self._rules
         if rules is None or rules.done():
             return
@@ -253,7 +273,7 @@ class RunShell:
 
     @workflow.update(name=ABORT_UPDATE)
     def abort(self, reason: str) -> str:
-        """Close everything, then end as failed with code ABORTED and this reason."""
+        """Close everything, then fail with code ABORTED and this reason."""
         self._early.because(StageError(ErrorCode.ABORTED, f"aborted: {reason}"))
         return "aborting: everything is being closed first"
 

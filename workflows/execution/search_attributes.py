@@ -1,4 +1,7 @@
-"""The five search attributes of a run. Only `ResilienceTest` sets them, and only where the server knows them."""
+"""The five search attributes of a run.
+
+Only `ResilienceTest` sets them, and only if the server knows them.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,11 @@ from domain.names import SearchAttribute
 
 
 def publish(state: RunState) -> None:
-    """Upsert what has changed; nothing changed costs no event.
+    """Upsert the search attributes that have changed.
 
-    Recovery is told when the run is over, or at once when it is unverified: it would change with every window.
+    Without a change, this costs no event.
     """
+    # Recovery changes with every window. So it is published only at the end of the run, or as soon as it is unverified.
     told = state.finished_at is not None or state.recovery is Recovery.UNVERIFIED
     facts = {
         SearchAttribute.PLAN: state.plan,

@@ -1,7 +1,8 @@
-"""Which calls failures cause: recorded while services are broken, and broken themselves in up to three rounds.
+"""Discovery of fallback calls, in up to three rounds.
 
-A call that is made only while something is broken has no recorded request when the analysis is over, so no rule would
-answer it, and a pair that needs it would pass falsely.
+Calls are recorded while services are broken. Then the called services are broken too, to capture how they fail at these
+calls. Why: a call made only under a failure has no recorded request when the analysis is over, so no rule would answer
+it. A pair that depends on the call would pass falsely.
 """
 
 from __future__ import annotations
@@ -39,15 +40,15 @@ CallsTask = asyncio.Task[CallsReport]
 
 
 class DiscoveringRun(VerifyingRun):
-    """A run that sees which calls failures cause."""
+    """A run that discovers which calls failures cause."""
 
     async def _break_and_discover(
         self, services: Sequence[str], break_one: Break
     ) -> tuple[list[FaultReport], list[FaultReport]]:
-        """Break each service while calls are recorded, then what its failures cause.
+        """Break each service while calls are recorded, then follow up new calls.
 
         Returns:
-            The reports of the services' own faults, and those of the rounds after.
+            The reports of the services' own faults, and those of the later rounds.
         """
         window = await self._recording_calls()
         try:
@@ -55,13 +56,16 @@ class DiscoveringRun(VerifyingRun):
             later = await self._follow_calls(window)
             await self._stop_recording_calls(window)
         except (Exception, asyncio.CancelledError):
-            # Not `finally`: see `Holding.hold`.
+            # Not `finally`: it must not run when a worker drops the cached workflow, see `Holding.hold`.
             await despite_cancel(close_all([window]))
             raise
         return reports, later
 
     def _asking(self, service: str) -> dict[str, Any]:
-        """Return what a fault window needs to send the plan's request as well; nothing where none is sent."""
+        """Return a fault window's extra fields for sending the plan's request.
+
+        Empty if the plan's request is not sent.
+        """
         if not durations.single_requests(self._plan):
             return {}
         return {
@@ -70,7 +74,7 @@ class DiscoveringRun(VerifyingRun):
         }
 
     async def _recording_calls(self) -> CallsTask:
-        """Open the recordings, and wait until they are on."""
+        """Open the recordings, and wait until they are active."""
         await self._unpaused()
         window_id = calls_workflow_id(self.execution)
         window: CallsTask = asyncio.create_task(
@@ -93,7 +97,10 @@ class DiscoveringRun(VerifyingRun):
         return window
 
     async def _follow_calls(self, window: CallsTask) -> list[FaultReport]:
-        """Capture the failure of calls that were found, break pairs of which one failure calls the other service."""
+        """Capture the failures of found calls, and break the affected pairs.
+
+        A pair is affected if the failure of one service causes a call to the other.
+        """
         reports: list[FaultReport] = []
         found = await self._read_calls(window, 1)
         for number in range(2, MOST_ROUNDS + 1):
@@ -104,18 +111,21 @@ class DiscoveringRun(VerifyingRun):
             if len(reports) == known and self._pair_pages == pages:
                 break
             if number == MOST_ROUNDS and not first:
-                # Nothing was asked that could show further calls.
+                # In this round, no service was broken for the first time, so no further calls can show up.
                 break
             found = await self._read_calls(window, number)
         return reports
 
     def _never_broken(self, services: Sequence[str]) -> list[str]:
-        """Return the services that had no fault of their own, because the analysis recorded nothing of them."""
+        """Return services without a fault of their own.
+
+        They have none because the analysis recorded nothing of them.
+        """
         return [name for name in services if coverage.no_traffic(name) in self._excluded]
 
     async def _read_calls(self, window: CallsTask, number: int) -> CallsFound:
         if window.done():
-            # Recordings that ended early saw only a part, so nothing may be concluded from them.
+            # Recordings that ended early are incomplete, so nothing may be concluded from them.
             window.result()
             raise StageError(ErrorCode.ANALYZE_FAILED, "the recordings of calls ended before they were read")
         found: CallsFound = await workflow.execute_activity_method(
@@ -130,14 +140,15 @@ class DiscoveringRun(VerifyingRun):
         return found
 
     async def _capture_again(self, services: Sequence[str], number: int) -> list[FaultReport]:
-        """One more fault in each of these services, in which the calls that were found are sent to it."""
+        """Break each of these services again, and send it the found calls."""
         reports = []
-        # What is excluded for another reason than that healthy traffic does not reach it stays excluded.
+        # A service that is excluded for any reason but a lack of healthy traffic stays excluded.
         lost = {one.service for one in self._excluded if one != coverage.no_traffic(one.service)} | self._needless
         most = durations.most_captures(len(self._plan.services))
         for service in [name for name in services if name not in lost][:most]:
             await self._unpaused()
-            # A service that the analysis missed has not been asked for alone: what its failure causes is unknown.
+            # The plan's request was never sent while a service that the analysis missed was broken. So send it now, to
+            # learn which calls its failure causes.
             asked = self._asking(service) if self._never_broken([service]) else {}
             order = self._fault_input(service).model_copy(update={"discovery_round": number, **asked})
             reports.append(await self._capture_calls_of(service, order))
@@ -164,7 +175,10 @@ class DiscoveringRun(VerifyingRun):
         return report
 
     async def _ask_pairs(self, cases: list[int]) -> None:
-        """Pairs of which one failure calls the other service, with two real faults while calls are recorded."""
+        """Run these pairs with two real faults while calls are recorded.
+
+        In each of them, the failure of one service causes a call to the other.
+        """
         size = per_page(len(cases))
         while cases:
             await self._unpaused()
@@ -181,7 +195,7 @@ class DiscoveringRun(VerifyingRun):
             cases = cases[report.done :]
 
     async def _stop_recording_calls(self, window: CallsTask) -> None:
-        """Let the recordings end, and see that they have."""
+        """End the recordings, and verify that they are off."""
         try:
             handle = workflow.get_external_workflow_handle_for(CallsWindow.run, calls_workflow_id(self.execution))
             await handle.signal(CallsWindow.release)

@@ -1,4 +1,7 @@
-"""Who is broken when: one service after the other, or several at once that have no common call path."""
+"""The order in which services are broken.
+
+One after the other, or several at once if they have no common call path.
+"""
 
 from __future__ import annotations
 
@@ -15,17 +18,24 @@ from workflows.windows.cancellation import despite_cancel
 from workflows.windows.together import close_all, going_on
 
 Break = Callable[[str], Coroutine[Any, Any, FaultReport]]
-"""Breaks one service, sees how it fails, and returns when its window has closed; raises when the run cannot go on."""
+"""Breaks one service, and returns once its window has closed.
+
+Raises when the run cannot go on.
+"""
 
 
 async def break_each(services: Sequence[str], plan: Plan, break_one: Break) -> list[FaultReport]:
-    """Break each of these services once, as many at once as the plan allows; their reports, in the same order.
+    """Break each of these services once.
 
-    After an error, or a cancel, nothing begins any more; what is on is closed and waited for, then it is raised.
+    As many at once as the plan allows. After an error or a cancel, nothing new begins. It is raised once the open
+    windows have closed.
+
+    Returns:
+        The reports, in the order of `services`.
     """
     most = plan.safety.max_active_faults
     if most == 1:
-        # Without tasks, so that runs under way, and their histories, know nothing of several at once.
+        # Without tasks, so that older histories, from before several could run at once, replay unchanged.
         return [await break_one(service) for service in services]
     return await _several_at_once(services, most, CallPaths.of(plan), break_one)
 
@@ -41,7 +51,7 @@ async def _several_at_once(services: Sequence[str], most: int, paths: CallPaths,
             await workflow.wait(going_on(begun.values()), return_when=asyncio.FIRST_COMPLETED)
             ended = {service: task.result() for service, task in begun.items() if task.done()}
     except (Exception, asyncio.CancelledError):
-        # Not `finally`: see `Holding.hold`.
+        # Not `finally`: it must not run when a worker drops the cached workflow, see `Holding.hold`.
         await despite_cancel(close_all(begun.values()))
         raise
     return [ended[service] for service in services]

@@ -1,6 +1,7 @@
-"""Pairs with two real faults, compared with those made of rules: those asked for, and those whose result is in doubt.
+"""Verification of pairs: two real faults against the pair made of rules.
 
-It begins when the rules are off. Where the answers differ, what really broken services did is the case's verdict.
+It covers the requested pairs, and those whose result is in doubt. It begins when the rules are off. If the answers
+differ, the behaviour of the really broken services decides the case's verdict.
 """
 
 from __future__ import annotations
@@ -25,7 +26,10 @@ class VerifyingRun(RunShell):
     """A run that may verify its pairs."""
 
     async def _verify_pairs(self) -> None:
-        """Still LOAD_TEST_BASELINE: a page of pairs after the other, each pair with its own two fault windows."""
+        """Verify the chosen pairs, page by page (still LOAD_TEST_BASELINE).
+
+        Each pair has two fault windows of its own.
+        """
         share = self._input.verify_pairs
         if share is None and not self._discovered:
             return
@@ -69,7 +73,10 @@ class VerifyingRun(RunShell):
         return report
 
     async def _pairs_page(self, order: PairsWindowInput) -> PairsReport:
-        """One window of pairs; those that it has not done when it ends are for another one."""
+        """Run one pairs window.
+
+        The pairs that it has not done when it ends are left to the next window.
+        """
         page, self._pair_pages = self._pair_pages, self._pair_pages + 1
         self._pairs = await workflow.start_child_workflow(
             PairsWindow.run,

@@ -1,7 +1,7 @@
-"""`CallsWindow`: recordings are on in every service while the run breaks one after the other, so that calls are seen.
+"""`CallsWindow`: holds recordings in every service open during discovery.
 
-Which calls failures cause is read by the run (`workflows/stages/discovering.py`);
-this window holds the recordings open.
+Meanwhile the run breaks one service after the other, and reads which calls the failures cause
+(`workflows/stages/discovering.py`).
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ with workflow.unsafe.imports_passed_through():
 
 @workflow.defn(name=WorkflowType.CALLS_WINDOW)
 class CallsWindow:
-    """Holds one run's recordings of calls."""
+    """Holds a run's recordings of calls."""
 
     @workflow.init
     def __init__(self, order: WindowInput) -> None:
-        """Take the order."""
+        """Prepare the window; nothing is switched on yet."""
         self._order = order
         self._holding = Holding(order, WindowKind.CALLS)
         self._ref = ExecutionRef(execution_id=order.execution.execution_id)
@@ -39,7 +39,7 @@ class CallsWindow:
 
     @workflow.run
     async def run(self, order: WindowInput) -> CallsReport:
-        """Record until released, and close whatever happens."""
+        """Record until released, and always close."""
         held = await self._holding.hold(self._record(), self._stop, order.execution.services)
         held.get()
         return CallsReport(recovery_verified=held.closing.verified)
@@ -51,7 +51,7 @@ class CallsWindow:
             CallActivities.start,
             self._ref,
             summary=f"Record the calls of {len(services)} services",
-            # After the death of a worker its recordings are first seen to stay absent for as long as a rollout.
+            # Includes time to recover from a worker's death: its recordings must first stay absent for a whole rollout.
             **policies.carefully(timing, recordings_start(len(services)) + timing.rollout * 2),
         )
         self._started = True
@@ -88,5 +88,5 @@ class CallsWindow:
 
     @workflow.signal(name=RELEASE_SIGNAL)
     def release(self) -> None:
-        """Everything that was to be recorded has happened, and was read."""
+        """Let the window close: everything was recorded and read."""
         self._released = True

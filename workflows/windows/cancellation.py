@@ -1,11 +1,11 @@
-"""Cancelling, as it really behaves.
+"""Helpers for the way cancellation really behaves.
 
-A cancel can be swallowed: an activity or child that ends normally although it was cancelled returns its value, and the
-run would go on and complete. So does a signal that is on its way. So after every awaited activity, window or signal:
-`ensure_not_cancelled()`.
+A cancel can be swallowed. An activity, child or signal that is already in flight may end normally although it was
+cancelled. It then returns its value, and the run would go on and complete. So `ensure_not_cancelled()` follows every
+awaited activity, window or signal.
 
-And a cancel can hit the clean-up itself: only the first cancel is delivered, into whatever is awaited then. If that is
-the closing of a window, the closing must go on. So every closing runs under `despite_cancel()`.
+A cancel can also hit the clean-up. Only the first cancel is delivered, into whatever is awaited at that moment. If that
+is the closing of a window, the closing must go on. So every closing runs under `despite_cancel()`.
 """
 
 from __future__ import annotations
@@ -23,17 +23,21 @@ T = TypeVar("T")
 
 
 def ensure_not_cancelled() -> None:
-    """Raise when this workflow was asked to end (the reason may be an empty text).
+    """Raise if this workflow was cancelled.
 
     Raises:
         CancelledError: as if the cancel had been delivered here.
     """
+    # Compared with None, because the reason may be an empty text.
     if workflow.cancellation_reason() is not None:
         raise asyncio.CancelledError
 
 
 async def despite_cancel(work: Coroutine[Any, Any, T]) -> T:
-    """Finish `work` even when a cancel arrives meanwhile; the caller re-raises it with `ensure_not_cancelled`."""
+    """Finish `work` even if a cancel arrives meanwhile.
+
+    The cancel is swallowed. The caller raises it afterwards, with `ensure_not_cancelled`.
+    """
     task = asyncio.create_task(work)
     while not task.done():
         try:
@@ -45,7 +49,10 @@ async def despite_cancel(work: Coroutine[Any, Any, T]) -> T:
 
 
 def cause_of(error: BaseException) -> ApplicationError | None:
-    """The application error at the root of a failed activity or child; None when there is none (a timeout)."""
+    """Return the application error behind a failed activity or child.
+
+    None if there is none, as with a timeout.
+    """
     found: BaseException | None = error
     while isinstance(found, (ActivityError, ChildWorkflowError)):
         found = found.cause
@@ -53,13 +60,13 @@ def cause_of(error: BaseException) -> ApplicationError | None:
 
 
 def is_refusal(error: BaseException) -> bool:
-    """Whether a step was not permitted: the run must end, whatever it was about."""
+    """Return whether a step was refused a permit, which ends the run."""
     application = cause_of(error)
     return application is not None and application.type == ErrorCode.NO_PERMIT
 
 
 def text_of(error: BaseException) -> str:
-    """What went wrong, in one sentence: the root's message, or the kind of timeout."""
+    """Return the error in one sentence: root message or kind of timeout."""
     application = cause_of(error)
     if application is not None:
         return application.message

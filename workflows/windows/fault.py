@@ -1,8 +1,9 @@
-"""`FaultWindow`: one real fault in one service; replay and capture inside; recovered and stable after.
+"""`FaultWindow`: holds one real fault in one service.
 
-As one half of a pair it captures nothing: it holds its fault until its pairs window releases it.
+Inside, requests are replayed and the failure is captured. Afterwards the service is recovered and stable. As one half
+of a pair, the window captures nothing: it holds its fault until its pairs window releases it.
 
-Trouble with the fault or the replay is a result, not an error: one service's trouble stays its own.
+An error with the fault or the replay is a result, not an error of the window. It only affects this one service.
 """
 
 from __future__ import annotations
@@ -32,9 +33,10 @@ class FaultWindow:
 
     @workflow.init
     def __init__(self, order: FaultInput) -> None:
-        """Take the order, and the fault's name, which is new for every run of a window."""
+        """Prepare the window; nothing is switched on yet."""
         self._order = order
         attempt = order.pair.case_index if order.pair else order.discovery_round
+        # New for every run of the window, because it contains part of the run id.
         name = fault_name(order.execution.execution_id, order.service, workflow.info().run_id, attempt)
         self._fault = FaultOrder(execution_id=order.execution.execution_id, service=order.service, fault_name=name)
         kind = WindowKind.PAIR_FAULT if order.pair else WindowKind.FAULT
@@ -45,14 +47,14 @@ class FaultWindow:
 
     @workflow.run
     async def run(self, order: FaultInput) -> FaultReport:
-        """Inject, capture, and recover whatever happens."""
+        """Inject, capture, and always recover."""
         held = await self._holding.hold(self._work(), self._recover, [order.service])
         captured, trouble, closing = None, "", held.closing
         try:
             captured = held.get()
         except FailureError as error:
             if is_refusal(error):
-                # What is refused to one service is refused to all: the run ends instead of trying each of them.
+                # What is refused for one service is refused for all. So the run ends instead of trying each of them.
                 raise
             trouble = text_of(error)
         return FaultReport(
@@ -114,12 +116,15 @@ class FaultWindow:
         return captured
 
     async def _ask(self) -> None:
-        """See what the plan's request really gets. Trouble with it costs nothing that was captured."""
+        """Send the plan's request, to see what it really gets.
+
+        An error here loses nothing that was captured.
+        """
         if self._order.asks_case is None:
             return
         needed = (workflow.now() - self._began).total_seconds() + self._order.request_seconds
         if needed > self._order.hold_seconds:
-            # What was captured counts more: the window must not run out of time over this.
+            # The captured failure matters more: the window must not run out of time over this.
             workflow.logger.info("no time is left to see what %s broken alone does", self._order.service)
             return
         order = AskOrder(
@@ -155,5 +160,5 @@ class FaultWindow:
 
     @workflow.signal(name=RELEASE_SIGNAL)
     def release(self) -> None:
-        """Of one half of a pair: what its fault was needed for is done."""
+        """Let half of a pair close: its fault is no longer needed."""
         self._released = True

@@ -1,4 +1,7 @@
-"""What all windows share: intent before the act, telling the run, closing under all circumstances, the ledger's end."""
+"""Shared by all windows: intent before the act, and closing always.
+
+Also the signals to the run, and the settling of the ledger row.
+"""
 
 from __future__ import annotations
 
@@ -49,14 +52,15 @@ SwitchOff = Callable[[], Coroutine[Any, Any, Closing]]
 
 @dataclass
 class Held(Generic[T]):
-    """What became of a window's work, and of its closing."""
+    """The outcome of a window's work, and of its closing."""
 
     result: T | None = None
     error: BaseException | None = None
     closing: Closing = field(default_factory=lambda: Closing(verified=False))
 
     def get(self) -> T:
-        """The work's result, now that everything is closed; its error, a cancel first of all."""
+        """Return the work's result, or raise its error, once everything is closed."""
+        # A cancel comes before any other error.
         ensure_not_cancelled()
         if self.error is not None:
             raise self.error
@@ -64,24 +68,24 @@ class Held(Generic[T]):
 
 
 class Holding:
-    """One window's row in the ledger, and its voice towards the run."""
+    """One window's ledger row, its signals to the run, and its closing."""
 
     def __init__(self, order: WindowInput, kind: WindowKind, peer_name: str = "") -> None:
         self.order = order
         self.kind = kind
         self.peer_name = peer_name
         self.intended = False
-        """Whether the peer may have been touched: set before the intent is written."""
+        """Whether the peer may have been touched; set before writing the intent."""
         self.overdue = False
-        """Whether the window's time was over before its work."""
+        """Whether the window ran out of time before its work ended."""
 
     @property
     def timing_options(self) -> policies.ActivityOptions:
-        """For the store."""
+        """The policy of writes to the store."""
         return policies.bookkeeping(self.order.execution.timing)
 
     async def intend(self) -> None:
-        """Write the intent, before anything is done under its name."""
+        """Write the intent to the ledger, before the act."""
         info = workflow.info()
         self.intended = True
         due = due_after(timedelta(seconds=self.order.hold_seconds), self.order.timeouts.recovery)
@@ -105,24 +109,25 @@ class Holding:
         self.ensure_open()
 
     async def opened(self, detail: str = "", **facts: Any) -> None:
-        """What was intended is on."""
+        """Record that the window is open, and signal it to the run."""
         await self.settle(LedgerState.OPEN, detail)
         self.ensure_open()
         await self.tell_and_go_on(WindowState.OPEN, detail=detail, **facts)
 
     async def tell_and_go_on(self, state: WindowState, **facts: Any) -> None:
-        """Signal the run in the midst of the work: a signal that is on its way ends normally although it is cancelled.
+        """Signal the run, then re-check for cancellation.
 
         Raises:
             CancelledError: as `ensure_open`.
         """
         await self.tell(state, **facts)
+        # A signal already in flight completes even if the window was cancelled meanwhile.
         self.ensure_open()
 
     async def tell(self, state: WindowState, **facts: Any) -> None:
-        """Signal the run. A run that is gone is no trouble: its windows close all the same.
+        """Signal the run.
 
-        A terse window is silent unless something is wrong: its result says the rest. A cancelled one has no result.
+        A run that is gone is no error, because the window closes all the same.
         """
         told = self._told(state)
         if not told:
@@ -143,24 +148,26 @@ class Holding:
                 workflow.logger.info("%s did not take %s: %s", workflow_id, state, error)
 
     def _told(self, state: WindowState) -> list[tuple[str, str]]:
-        """Whom to signal. A pair's fault tells its pairs window that it is on, and the run only what it must know.
-
-        There may be thousands of pairs, and every signal is in the history of whoever gets it.
-        """
+        """Return the workflows to signal, as workflow id and run id."""
         run, pair = (self.order.parent_workflow_id, self.order.parent_run_id), self.order.pair
         if state is WindowState.UNVERIFIED:
+            # The run must always know this.
             return [run]
         if pair is not None:
+            # The run gets no other signal: there may be thousands of pairs, and each signal is in its receiver's
+            # history. The pairs window only needs to know that the fault is active.
             return [(pair.window_id, pair.run_id)] if state is WindowState.OPEN else []
+        # A terse window is silent unless something is wrong, because its result contains the rest. A cancelled one
+        # signals, because it has no result.
         silent = self.order.terse and workflow.cancellation_reason() is None
         return [] if silent else [run]
 
     async def within_time(self, work: Coroutine[Any, Any, T]) -> T:
-        """Do the work that needs the window open, but not beyond the window's time.
+        """Do the work that needs the window open, within the window's time.
 
         Raises:
-            ApplicationError: WINDOW_OVERDUE when the time is over; the work has been cancelled and waited for, and
-                whatever it gave in the end does not count.
+            ApplicationError: WINDOW_OVERDUE when the time is over. By then the work has been cancelled and has ended.
+                Its result no longer counts.
         """
         task = asyncio.create_task(work)
         try:
@@ -182,10 +189,12 @@ class Holding:
         return task.result()
 
     def ensure_open(self) -> None:
-        """Stand after every awaited step of a window's work: a cancel can be swallowed by a step that ends normally.
+        """Raise if the window must close.
+
+        Call it after every awaited step of the window's work: a step that ends normally can swallow a cancel.
 
         Raises:
-            CancelledError: when the window was asked to close, or its time is over.
+            CancelledError: when the window was cancelled, or its time is over.
         """
         if self.must_close:
             raise asyncio.CancelledError
@@ -196,21 +205,21 @@ class Holding:
         return self.overdue or workflow.cancellation_reason() is not None
 
     async def hold(self, work: Coroutine[Any, Any, T], switch_off: SwitchOff | None, services: list[str]) -> Held[T]:
-        """Do the work that needs the window open, then close it, whatever became of the work.
+        """Do the work that needs the window open, then always close it.
 
-        Closing: switch off and verify, see the services stable, settle the ledger, tell the run. It never raises for a
-        peer, and a cancel does not stop it.
+        To close means: switch off and verify, wait until the services are stable, settle the ledger row, signal the
+        run. It never raises for an error at a peer, and a cancel does not stop it.
         """
         try:
             done: Held[T] = Held(result=await self.within_time(work))
         except (Exception, asyncio.CancelledError) as error:
-            # Not `finally`: a worker that shuts down drops its cached workflows, and Python unwinds them with
-            # GeneratorExit, outside of any event loop. Nothing may be done then; another worker goes on from history.
+            # Not `finally`: when a worker shuts down, it drops its cached workflows, and Python unwinds them with
+            # GeneratorExit, outside any event loop. Nothing may be done then: another worker goes on from the history.
             done = Held(error=error)
         done.closing = await despite_cancel(self._close(switch_off, services))
         unaskable = StabilityReport(services=done.closing.stability).unaskable
         if unaskable and done.error is None:
-            # Nothing is left on; but nothing may be begun in a system that cannot be seen to be calm.
+            # Nothing is left on, but nothing new may begin in a system whose stability cannot be checked.
             done.error = ApplicationError(
                 f"it cannot be seen whether services are stable: {_details(unaskable)}",
                 type=ErrorCode.SERVICE_NOT_STABLE,
@@ -254,7 +263,10 @@ class Holding:
     async def stability(
         self, services: list[str], options: policies.ActivityOptions, moment: StabilityMoment | None
     ) -> StabilityReport:
-        """Wait until these services are stable; every result is reported, and stored under the moment."""
+        """Wait until these services are stable, and report every result.
+
+        The results are stored under `moment`, unless it is None.
+        """
         return await workflow.execute_activity_method(
             StabilityActivities.await_stability,
             StabilityOrder(execution_id=self.order.execution.execution_id, services=services, moment=moment),
@@ -263,7 +275,7 @@ class Holding:
         )
 
     async def settle(self, state: LedgerState, detail: str) -> datetime:
-        """Move the ledger's row; the time that it gets for it."""
+        """Move the ledger row to a state; return the recorded time."""
         info, now = workflow.info(), workflow.now()
         update = LedgerUpdate(window_id=info.workflow_id, run_id=info.run_id, state=state, detail=detail, at=now)
         try:
@@ -271,7 +283,8 @@ class Holding:
                 LedgerActivities.update_ledger, update, summary=f"Ledger: {state}", **self.timing_options
             )
         except ActivityError as error:
-            # The only lasting trouble: the row is not there, because the intent was never written. Nothing to settle.
+            # Only one error is permanent: the row does not exist, because the intent was never written. Then there is
+            # nothing to settle.
             workflow.logger.warning("the ledger did not take %s: %s", state, text_of(error))
         return now
 

@@ -1,4 +1,7 @@
-"""`LoadPage`: one page of batches. Pages bound every history; they are children of `RulesWindow`."""
+"""`LoadPage`: one page of batches, a child of `RulesWindow`.
+
+Pages keep every history bounded.
+"""
 
 from __future__ import annotations
 
@@ -23,14 +26,15 @@ with workflow.unsafe.imports_passed_through():
 
 @workflow.defn(name=WorkflowType.LOAD_PAGE)
 class LoadPage:
-    """Measures its batches, an activity each: one after the other, or as many at once as the plan allows.
+    """Measures its batches, each with one activity.
 
-    Whichever load workers there are take them. A batch whose worker is lost is given to another one.
+    One after the other, or as many at once as the plan allows. Any load worker can take a batch. If a worker is lost,
+    another takes over its batch.
     """
 
     @workflow.init
     def __init__(self, order: PageInput) -> None:
-        """Take the order."""
+        """Split the page into batches."""
         self._order = order
         self._paused = order.paused
         self._report = PageReport()
@@ -40,17 +44,20 @@ class LoadPage:
     async def run(self, order: PageInput) -> PageReport:
         """Measure every batch of the page."""
         if order.at_once == 1:
-            # Without tasks, so that runs under way, and their histories, know nothing of several at once.
+            # Without tasks, so that older histories, from before several could run at once, replay unchanged.
             await self._one_after_the_other(None)
             return self._report
         if order.cases.first == 0:
-            # With the baseline: it must be sound before anything else is worth measuring.
+            # The batch with the baseline runs alone: it must be sound before anything else is worth measuring.
             await self._next(None)
         await self._several_at_once(min(order.at_once, len(self._left)))
         return self._report
 
     async def _several_at_once(self, lanes: int) -> None:
-        """A lane takes the next batch when its last has ended. After an error, or a cancel, nothing begins any more."""
+        """Measure in lanes, each taking a batch when its last has ended.
+
+        After an error or a cancel, no further batch begins.
+        """
         shares = [LoadShare(lane=lane, of=self._order.at_once) for lane in range(lanes)]
         tasks = [asyncio.create_task(self._one_after_the_other(share)) for share in shares]
         try:
@@ -60,7 +67,8 @@ class LoadPage:
                 if task.done():
                     task.result()
         except (Exception, asyncio.CancelledError):
-            # Not `finally`: see `Holding.hold`. A batch that ends normally although cancelled must not be followed.
+            # Not `finally`: it must not run when a worker drops the cached workflow, see `Holding.hold`.
+            # Cleared, because a batch may end normally although cancelled, and no other may follow it.
             self._left.clear()
             await despite_cancel(close_all(tasks))
             raise
@@ -72,7 +80,7 @@ class LoadPage:
     async def _next(self, share: LoadShare | None) -> None:
         await workflow.wait_condition(lambda: not self._paused)
         if not self._left:
-            # Another lane was let go first.
+            # After a pause, another lane may have taken the last batch first.
             return
         done = await self._measure(self._left.popleft(), share)
         ensure_not_cancelled()
@@ -99,18 +107,18 @@ class LoadPage:
                 ),
             )
         except ActivityError:
-            # With a dead worker a cancel comes out as a timeout.
+            # If the worker is dead, a cancel shows as a timeout.
             ensure_not_cancelled()
             raise
 
     @workflow.signal(name=PAUSE_SIGNAL)
     def pause(self) -> None:
-        """No further batch until resumed."""
+        """Begin no further batch until resumed."""
         self._paused = True
 
     @workflow.signal(name=RESUME_SIGNAL)
     def resume(self) -> None:
-        """Go on."""
+        """Resume a paused page."""
         self._paused = False
 
 

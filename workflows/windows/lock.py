@@ -1,7 +1,8 @@
-"""`EnvironmentLock`: holds a namespace. Its workflow id is the lock; the server refuses a second one under it.
+"""`EnvironmentLock`: holds a namespace for one run.
 
-It ends last: the server asks it to when the run has closed, however that happened. Then it waits until no ledger row
-of the run is open, looks at the peers once more, and writes how the run ended from the server's own description.
+Its workflow id is the lock, because the server refuses a second workflow under the same id. It ends last: when the run
+has closed, however that happened, the server cancels the lock. Then it waits until no ledger row of the run is open,
+checks the peers once more, and writes how the run ended, from the server's description of it.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class EnvironmentLock:
 
     @workflow.init
     def __init__(self, order: LockInput) -> None:
-        """Take the order."""
+        """Prepare the lock; nothing is checked yet."""
         self._order = order
         self._holding = Holding(order, WindowKind.LOCK)
         self._ref = ExecutionRef(execution_id=order.execution.execution_id)
@@ -46,17 +47,19 @@ class EnvironmentLock:
 
     @workflow.run
     async def run(self, order: LockInput) -> LockReport:
-        """Check that the namespace is clean, hold it until the run has ended, and see that it is clean again.
+        """Hold a clean namespace until the run has ended, then verify it.
 
-        The request to end is how the run lets go, so it is not passed on: the report is this workflow's result.
+        The lock completes with its report even though it is cancelled.
         """
         try:
             await self._take()
             await workflow.wait_condition(lambda: False)
         except (asyncio.CancelledError, FailureError) as error:
-            # With a dead worker a cancel comes out as the timeout of what it was doing.
+            # A cancel is how the run releases the lock, so it is not raised. If the worker is dead, the cancel shows as
+            # a timeout of the current activity.
             if not is_cancelled_exception(error) and workflow.cancellation_reason() is None:
-                # A namespace that is not clean, or lacks a service, was never held: its run tells how it ended.
+                # Pre-flight failed: the namespace is not clean, or lacks a service. The lock was never held, so the run
+                # itself writes how it ended.
                 await despite_cancel(self._settle("never held: the look before did not pass"))
                 raise
         return await despite_cancel(self._let_go())
@@ -70,7 +73,7 @@ class EnvironmentLock:
             summary="See that nothing is left over from anyone",
             **policies.waiting(self._order.execution.timing, preflight_bound(self._order.timeouts, leftovers)),
         )
-        self._cleaned = found.cleaned if found else []  # None in histories from before there was a report.
+        self._cleaned = found.cleaned if found else []  # None in histories recorded before the report existed.
         await self._holding.opened(detail=f"removed first: {'; '.join(self._cleaned)}" if self._cleaned else "")
 
     async def _let_go(self) -> LockReport:
@@ -89,7 +92,8 @@ class EnvironmentLock:
         )
 
     async def _run_ended(self) -> None:
-        """Usually it has. When somebody cancels the lock itself, the namespace is held on until the run is over."""
+        """Wait until the run has ended."""
+        # Usually it has. But if somebody cancels the lock itself, the namespace stays held until the run is over.
         run = RunRef(
             execution_id=self._ref.execution_id,
             workflow_id=self._order.parent_workflow_id,
@@ -119,7 +123,7 @@ class EnvironmentLock:
                 LockActivities.verify,
                 self._ref,
                 summary="See at the peers that nothing is on",
-                # Until nothing is on, then until the steady state is back, and for the last requests that ask for it.
+                # Time until nothing is active, then until the steady state is back, and for the last check of it.
                 **policies.closing(self._order.execution.timing, self._order.timeouts.stability * 3),
             )
         except ActivityError as error:

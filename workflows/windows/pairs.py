@@ -1,8 +1,9 @@
-"""`PairsWindow`: pairs with two real faults, one pair after the other, each compared with the pair made of rules.
+"""`PairsWindow`: runs pairs with two real faults, one pair after the other.
 
-It holds nothing at a peer itself: each fault has a `FaultWindow` of its own, a child of this one, under the run's name
-in the ledger. Its own row is there so that the sweeper finds it when its run is gone (after a reset nobody tells it),
-and so that the lock waits for it between two pairs.
+Each is compared with the pair made of rules. The window itself holds nothing at a peer: each fault has a `FaultWindow`,
+a child of this window, which is entered in the ledger for the run. The row of the pairs window has two purposes. The
+sweeper finds the window by it when the run is gone, because after a reset the server does not cancel it. And the lock
+waits for it between two pairs.
 """
 
 from __future__ import annotations
@@ -34,26 +35,29 @@ with workflow.unsafe.imports_passed_through():
 ASKED = "asked for its calls; there were no rules to compare with yet"
 
 Faults = dict[str, asyncio.Task[FaultReport]]
-"""The fault window of each service of a pair, by its workflow id."""
+"""The fault windows of a pair's services, by workflow id."""
 
 
 @workflow.defn(name=WorkflowType.PAIRS_WINDOW)
 class PairsWindow:
-    """Verifies a page of pairs."""
+    """Runs a page of pairs with two real faults."""
 
     @workflow.init
     def __init__(self, order: PairsWindowInput) -> None:
-        """Take the order."""
+        """Prepare the window; nothing is switched on yet."""
         self._order = order
         self._holding = Holding(order, WindowKind.PAIRS)
         self._report = PairsReport()
         self._paused = False
         self._acting: dict[str, WindowChanged] = {}
-        """What the fault windows of the present pair have said that are open, by workflow id."""
+        """The signals of the current pair's open fault windows, by workflow id."""
 
     @workflow.run
     async def run(self, order: PairsWindowInput) -> PairsReport:
-        """Verify one pair after the other, until all are done or the run is paused."""
+        """Verify pair by pair until all are done or the run pauses.
+
+        It also ends after a pair whose services were not verified to recover.
+        """
         held = await self._holding.hold(self._work(), None, [])
         held.get()
         return self._report
@@ -72,7 +76,10 @@ class PairsWindow:
             )
 
     async def _verify(self, case: Case) -> PairFinding:
-        """Break both services at once, compare, and see both recover. A pair's trouble is a finding, not an error."""
+        """Break both services at once, compare, and verify that both recover.
+
+        A problem with the pair is a finding, not an error.
+        """
         self._acting = {}
         faults = {}
         for service in case.services:
@@ -83,7 +90,7 @@ class PairsWindow:
             reports = await self._recovered(faults)
             self._holding.ensure_open()
         except (Exception, asyncio.CancelledError):
-            # Not `finally`: see `Holding.hold`.
+            # Not `finally`: it must not run when a worker drops the cached workflow, see `Holding.hold`.
             await despite_cancel(close_all(faults.values()))
             raise
         unverified = [one for one in reports if not one.recovery_verified]
@@ -97,7 +104,7 @@ class PairsWindow:
     async def _break(self, case: Case, service: str, window_id: str) -> FaultReport:
         info, order = workflow.info(), self._order
         half = FaultInput(
-            # Without the names of a thousand others: it is in the history twice for every pair.
+            # Only this service, not the names of a thousand others: this input is in the history twice for every pair.
             execution=order.execution.model_copy(update={"services": [service]}),
             parent_workflow_id=order.parent_workflow_id,
             parent_run_id=order.parent_run_id,
@@ -115,7 +122,7 @@ class PairsWindow:
         )
 
     async def _compare(self, case: Case, faults: Faults) -> tuple[PairFinding | None, str]:
-        """Ask while both faults are on; or why that could not be."""
+        """Compare while both faults are active, or return why that failed."""
         await workflow.wait_condition(
             lambda: self._acting.keys() >= faults.keys() or any(one.done() for one in faults.values())
         )
@@ -150,7 +157,10 @@ class PairsWindow:
         return found, ""
 
     async def _ask(self, case: Case, faults: dict[str, str]) -> tuple[PairFinding, str]:
-        """See what the plan's request really gets, and let its calls be recorded. There is nothing to compare with."""
+        """Send the plan's request while its calls are recorded.
+
+        Its answers are stored. There are no rules yet to compare them with.
+        """
         order = AskOrder(execution_id=self._order.execution.execution_id, case_index=case.index, faults=faults)
         trouble = ""
         try:
@@ -173,7 +183,10 @@ class PairsWindow:
         return PairFinding(case_id=case.case_id, outcome=PairOutcome.UNCHECKED, reason=trouble or ASKED), ""
 
     async def _recovered(self, faults: Faults) -> list[FaultReport]:
-        """Release both, also one that is not on yet, and wait until they have closed."""
+        """Release both fault windows, and wait until they have closed.
+
+        A window whose fault is not active yet is released too.
+        """
         for window_id in faults:
             try:
                 await workflow.get_external_workflow_handle_for(FaultWindow.run, window_id).signal(FaultWindow.release)
@@ -199,11 +212,14 @@ class PairsWindow:
 
     @workflow.signal(name=WINDOW_SIGNAL)
     def window_changed(self, change: WindowChanged) -> None:
-        """One of the present pair's faults is on."""
+        """Record that a fault of the current pair is active."""
         if change.state is WindowState.OPEN:
             self._acting[change.window_id] = change
 
     @workflow.signal(name=PAUSE_SIGNAL)
     def pause(self) -> None:
-        """No further pair: the run begins the others when it is resumed."""
+        """Begin no further pair.
+
+        The run begins the rest in a new window when it is resumed.
+        """
         self._paused = True

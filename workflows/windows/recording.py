@@ -1,4 +1,7 @@
-"""`RecordingWindow`: the proxy records; patterns are awaited inside; recordings are seen to end after."""
+"""`RecordingWindow`: holds the recordings of the analysis.
+
+Inside, the request is sent and its patterns are awaited. Afterwards the recordings are verified to be off.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ class RecordingWindow:
 
     @workflow.init
     def __init__(self, order: WindowInput) -> None:
-        """Take the order."""
+        """Prepare the window; nothing is switched on yet."""
         self._order = order
         self._holding = Holding(order, WindowKind.RECORDING)
         self._ref = ExecutionRef(execution_id=order.execution.execution_id)
@@ -30,7 +33,7 @@ class RecordingWindow:
 
     @workflow.run
     async def run(self, order: WindowInput) -> AnalysisReport:
-        """Record, and close whatever happens."""
+        """Record, and always close."""
         held = await self._holding.hold(self._record(), self._stop, order.execution.services)
         task_id, services = held.get()
         return AnalysisReport(

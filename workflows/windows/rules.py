@@ -1,4 +1,7 @@
-"""`RulesWindow`: the proxy answers for the services; the load test runs inside; rules are seen not to act after."""
+"""`RulesWindow`: holds the rules, by which the proxy answers for failed services.
+
+Inside, the load test runs. Afterwards the rules are verified not to act any more.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ class RulesWindow:
 
     @workflow.init
     def __init__(self, order: RulesWindowInput) -> None:
-        """Take the order."""
+        """Prepare the window; nothing is switched on yet."""
         self._order = order
         self._holding = Holding(order, WindowKind.RULES, peer_name=order.execution.record_id)
         self._rules = RulesOrder(
@@ -38,7 +41,7 @@ class RulesWindow:
 
     @workflow.run
     async def run(self, order: RulesWindowInput) -> LoadReport:
-        """Switch the rules on, measure, and switch them off whatever happens."""
+        """Switch the rules on, measure, and always switch them off."""
         held = await self._holding.hold(self._work(), self._remove if order.services else None, order.services)
         held.get()
         return self._report.model_copy(update={"recovery_verified": held.closing.verified})
@@ -55,7 +58,8 @@ class RulesWindow:
             await self._measure(page, cases)
 
     async def _enter_load_phase(self) -> None:
-        """Only now is the load test entered: the run learns it by signal, the record from here."""
+        """Move the run's record to the load test's phase."""
+        # Only now, when the window is open. The run itself learns that by signal.
         execution = self._order.execution
         change = PhaseChange(
             execution_id=execution.execution_id,
@@ -131,7 +135,7 @@ class RulesWindow:
         if self._paused != order.paused:
             await self._tell_page()
             if self._holding.must_close:
-                # The signal may have swallowed the cancel, and a paused page would never end.
+                # The signal may have swallowed the cancel. A paused page would then never end.
                 self._page.cancel()
         done = await self._page
         self._holding.ensure_open()
@@ -161,18 +165,22 @@ class RulesWindow:
 
     @workflow.signal(name=PAUSE_SIGNAL)
     async def pause(self) -> None:
-        """No further batch until resumed. The rules stay on, and closing is never delayed."""
+        """Begin no further batch until resumed.
+
+        The rules stay on. Closing is never delayed.
+        """
         self._paused = True
         await self._tell_page()
 
     @workflow.signal(name=RESUME_SIGNAL)
     async def resume(self) -> None:
-        """Go on."""
+        """Resume a paused load test."""
         self._paused = False
         await self._tell_page()
 
     async def _tell_page(self) -> None:
-        """Pass the pause on to the page at work; one that has just ended must not fail the window."""
+        """Pass pause or resume on to the running page."""
+        # A page that ends at this moment must not fail the window.
         page = self._page
         if page is None or page.done():
             return

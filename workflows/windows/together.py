@@ -1,4 +1,4 @@
-"""Several windows at once: when one goes wrong, all are asked to close and waited for."""
+"""Several windows at once: if one fails, all are cancelled and awaited."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ from temporalio import workflow
 
 
 def going_on(tasks: Iterable[asyncio.Task[Any]]) -> list[asyncio.Task[Any]]:
-    """Those that have not ended."""
+    """Return the tasks that have not ended."""
     return [task for task in tasks if not task.done()]
 
 
 async def close_all(tasks: Iterable[asyncio.Task[Any]]) -> None:
-    """Ask every window that is open to close, and wait until all have. One error is enough: theirs are only told."""
+    """Cancel every window still open, and wait until all have closed."""
     still_open = going_on(tasks)
     for task in still_open:
         task.cancel()
     if still_open:
         await workflow.wait(still_open)
     for task in still_open:
+        # Only logged: the caller raises the error, or the cancel, that led here.
         error = None if task.cancelled() else task.exception()
         if error is not None:
             workflow.logger.info("closed along with another one that went wrong: %s", error)
