@@ -1,4 +1,7 @@
-"""Whether any worker carries out what a workflow has to do. The server itself lists a killed worker for minutes."""
+"""Detect that no worker serves a workflow.
+
+The server's list of workers does not help: it still shows a killed worker for minutes.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,14 @@ from collections.abc import Sequence
 from clients.temporal.runs import RunDirectory
 
 UNATTENDED = 20.0
-"""Seconds after which something that no worker takes up counts as unattended. After its worker's death the server needs
-ten to offer a workflow's task to another one."""
+"""Seconds without a worker before a workflow counts as unattended.
+
+When a worker dies, the server needs 10 s to offer its workflow task to another worker.
+"""
 
 
 class Attendance:
-    """Watches a few workflows over many looks."""
+    """Watches a few workflows over repeated checks."""
 
     def __init__(self, runs: RunDirectory, patience: float = UNATTENDED) -> None:
         self._runs = runs
@@ -21,7 +26,11 @@ class Attendance:
         self._waiting_since: float | None = None
 
     async def is_missing(self, workflows: Sequence[tuple[str, str]]) -> bool:
-        """Whether one of them (workflow id, run id) has been waiting for a worker in every look for all that time."""
+        """Return whether workers have been missing for the whole patience.
+
+        `workflows` are pairs of workflow id and run id. Workers are missing if every check in that time found at least
+        one of the workflows waiting.
+        """
         waiting = [await self._runs.waits_for_worker(workflow_id, run_id) for workflow_id, run_id in workflows]
         now = asyncio.get_running_loop().time()
         if not any(waiting):

@@ -1,4 +1,4 @@
-"""The command line's connection to Temporal: the configured one, without the SDK's own chatter."""
+"""The configured connection to Temporal, without the SDK's own log output."""
 
 from __future__ import annotations
 
@@ -11,14 +11,17 @@ from clients.temporal.connection import connect
 
 
 async def connected(address: str | None = None) -> Client:
-    """Connect as `clients.temporal.connection.connect` does; raises what it raises."""
+    """Connect with `clients.temporal.connection.connect`, and raise what it raises."""
     quieten()
     return await connect(address)
 
 
 @functools.cache
 def quieten() -> None:
-    """Keep the SDK's core from writing coloured warnings into our standard output: we say ourselves what they mean."""
+    """Keep the SDK's core from writing coloured warnings to our standard output.
+
+    The commands report themselves what those warnings mean.
+    """
     level = TelemetryFilter(core_level="ERROR", other_level="ERROR")
     quiet = Runtime(telemetry=TelemetryConfig(logging=LoggingConfig(filter=level)))
     Runtime.set_default(quiet, error_if_already_set=False)

@@ -1,4 +1,4 @@
-"""Speaking to people: plain lines, colour only where it is wanted, errors as one sentence and a hint."""
+"""Console output: plain lines, optional colour, and errors with a hint."""
 
 from __future__ import annotations
 
@@ -31,26 +31,29 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _WITHOUT_COLOUR = {"dumb", "unknown"}
-"""What TERM says of a terminal that shows escape sequences instead of following them."""
+"""Values of TERM for terminals that print escape sequences instead of interpreting them."""
 
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="As JSON.")
-"""For commands that print facts: JSON, and nothing else, on standard output. An error is JSON there as well, and a
-sentence on standard error; wrong use of the command line is the sentence alone, because nothing has begun."""
+"""For commands that print facts: JSON and nothing else on standard output.
+
+An error is JSON there too, plus a sentence on standard error. A usage error is the sentence alone, because nothing has
+begun.
+"""
 
 _SURROUNDINGS = {
     *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOENT, errno.ENOTDIR, errno.EISDIR),
     *(errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP, errno.EMFILE, errno.ENFILE),
 }
-"""Trouble with files and folders: no defect of ours, and for a person to mend."""
+"""Errors of files and folders: not a defect of ours, and for the user to fix."""
 
 QUIET = click.option("--quiet", "-q", is_flag=True, help="No progress: only what came of it.")
 
 STANDARD_OUTPUT = Path("-")
-"""Stands for standard output where an option takes a file."""
+"""Standard output, for options that take a file."""
 
 
 def on_terminal(stream: IO[str] | None) -> bool:
-    """Whether a standard stream is a terminal; one that is closed or absent is not."""
+    """Return whether a standard stream is an open terminal."""
     try:
         return stream is not None and stream.isatty()
     except (OSError, ValueError):
@@ -58,54 +61,63 @@ def on_terminal(stream: IO[str] | None) -> bool:
 
 
 def coloured() -> bool:
-    """Whether to colour: in a terminal that can, unless NO_COLOR says otherwise."""
+    """Return whether to use colour: on capable terminals without NO_COLOR."""
     return on_terminal(sys.stdout) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") not in _WITHOUT_COLOUR
 
 
 def live() -> bool:
-    """Whether a view that redraws itself can be shown: in a terminal that can move its cursor."""
+    """Return whether the terminal can redraw a view by moving its cursor."""
     return on_terminal(sys.stdout) and os.environ.get("TERM", "") not in {"", *_WITHOUT_COLOUR}
 
 
 def printable(text: str) -> str:
-    """Text that steers no terminal and soils no file, whatever peers and services have put into it; JSON stays JSON."""
+    """Make text from peers and services safe for terminals and files.
+
+    JSON stays the same JSON.
+    """
     return visible(text)
 
 
 def one_line(text: str) -> str:
-    """The same on one line: what peers say must not look like lines of ours."""
+    """Make text safe, and put it on a single line.
+
+    A peer's text must not be able to imitate lines of ours.
+    """
     return printable(" ".join(text.expandtabs(1).splitlines()))
 
 
 class OutputLostError(Exception):
-    """Standard output cannot be written any more."""
+    """Standard output can no longer be written."""
 
 
 class _Output:
-    """Standard output: what becomes of it when it is closed, full, or nobody reads it."""
+    """Whether standard output still works, or was closed, full or unread."""
 
     def __init__(self) -> None:
         self.begin()
 
     def begin(self) -> None:
-        """Begin a command."""
+        """Reset the state at the start of a command."""
         self.lost: str | None = None
-        """Why output is lost; None while none was."""
+        """Why output was lost. None: nothing was lost."""
         self.dispensable = False
-        """Whether the command goes on without it: what acts on a system must not stop in its middle for a pipe."""
+        """Whether the command goes on without output.
+
+        A command that acts on a system must not stop half-way because of a broken pipe.
+        """
 
     def lose(self, error: Exception) -> None:
-        """Note a failed write.
+        """Note a failed write, which ends a command that only prints.
 
         Raises:
-            OutputLostError: the command is there for its output alone.
+            OutputLostError: the command exists for its output alone.
         """
         self.note(error)
         if not self.dispensable:
             raise OutputLostError from error
 
     def note(self, error: Exception) -> None:
-        """Remember why output is lost."""
+        """Remember the first reason why output was lost."""
         if self.lost is None:
             self.lost = (error.strerror if isinstance(error, OSError) else None) or "it is closed"
 
@@ -113,12 +125,15 @@ class _Output:
 OUTPUT = _Output()
 
 UNWRITABLE = (OSError, ValueError, AttributeError)
-"""What writing to a standard stream raises: full or broken; closed; absent, because the process began without it."""
+"""Exceptions of a write to a standard stream.
+
+In this order: it is full or broken; it is closed; it is absent, because the process started without it.
+"""
 
 
 @contextlib.contextmanager
 def written() -> Iterator[None]:
-    """Write to standard output; what cannot be written is noted.
+    """Guard writes to standard output, and note a write that fails.
 
     Raises:
         OutputLostError: see `_Output.lose`.
@@ -130,7 +145,10 @@ def written() -> Iterator[None]:
 
 
 def acts(command: Callable[P, R]) -> Callable[P, R]:
-    """Let a command go on when standard output is lost: it acts on a system, or waits until everything is off."""
+    """Let a command go on when standard output is lost.
+
+    For commands that act on a system, or that wait until everything is off.
+    """
 
     @wraps(command)
     def going_on(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -141,7 +159,7 @@ def acts(command: Callable[P, R]) -> Callable[P, R]:
 
 
 def say(text: str = "", *, bold: bool = False, colour: str | None = None, end: str = "\n") -> None:
-    """One line, shown at once also when it is piped."""
+    """Print one line, and flush it at once even into a pipe."""
     text = printable(text)
     styled = click.style(text, bold=bold, fg=colour) if (bold or colour) and coloured() else text
     with written():
@@ -150,29 +168,34 @@ def say(text: str = "", *, bold: bool = False, colour: str | None = None, end: s
 
 
 def say_document(text: str) -> None:
-    """A whole document on standard output, in UTF-8 whatever the terminal has: that is what it says of itself."""
+    """Print a whole document to standard output."""
     with written():
+        # Always UTF-8, whatever the terminal uses: that is the encoding the document declares.
         sys.stdout.buffer.write(printable(text).encode("utf-8", "replace"))
         sys.stdout.flush()
 
 
 def complain(text: str) -> None:
-    """One line on standard error; where that cannot be written there is nobody left to complain to."""
+    """Print one line to standard error."""
+    # If this fails too, there is nowhere left to report it.
     with contextlib.suppress(*UNWRITABLE):
         click.echo(printable(text), err=True, color=False)
 
 
 def _write_new(path: Path, text: str) -> None:
-    """A file that was not there, for its user alone: not what somebody else has put in its place."""
+    """Create a private file. Fails if the path exists.
+
+    What is there may have been put there by somebody else.
+    """
     with open(path, "x", encoding="utf-8", opener=opener) as opened:
         opened.write(text)
 
 
 def write_file(path: Path, text: str, *, overwrite: bool, hint: str = "") -> None:
-    """Write a file that somebody asked for; one that is there already only with `overwrite`.
+    """Write a file for the user. Only `overwrite` replaces a file.
 
     Raises:
-        HoldfastError: VALIDATION_ERROR when it is there, or cannot be written.
+        HoldfastError: VALIDATION_ERROR when the file exists, or cannot be written.
     """
     try:
         mode = "w" if overwrite else "x"
@@ -186,15 +209,17 @@ def write_file(path: Path, text: str, *, overwrite: bool, hint: str = "") -> Non
 
 
 def assert_writable(path: Path) -> None:
-    """Find out now whether a file can be written later. What is in it stays, and where none was none is left.
+    """Check that a file can be written later, without changing anything.
+
+    Existing contents stay. A file that the check created is removed again.
 
     Raises:
-        OSError: when it cannot.
+        OSError: the file cannot be written.
     """
-    path = path.resolve()  # Of a link that leads to nothing, what it leads to is made, and taken away again.
+    path = path.resolve()  # For a dangling link: create and remove its target, not the link.
     there = path.exists()
     if there and not path.is_file():
-        return  # A pipe or a device: to open it may wait for somebody, or be seen.
+        return  # Opening a pipe or a device may block, or be noticed at its other end.
     with path.open("a", encoding="utf-8"):
         pass
     if not there:
@@ -202,16 +227,17 @@ def assert_writable(path: Path) -> None:
 
 
 def show_problems(problems: Iterable[Problem]) -> None:
-    """Every problem of a plan, a line each."""
+    """Print every problem of a plan to standard error, one per line."""
     for problem in problems:
         complain(f"  {problem}")
 
 
 def clear_errors(command: Callable[P, R]) -> Callable[P, R]:
-    """Let no traceback through: what is understood is one sentence; a defect's details go to a file that is named.
+    """Turn every error of a command into one sentence, without traceback.
 
-    Every sentence ends with what to do next. A command that was asked for JSON gives the same as JSON. What else the
-    exit code must say (damaged rows, lost output) is added here, for every command.
+    The sentence ends with what to do next. The details of a defect go to a file, which the sentence names. A command
+    that was asked for JSON prints the error as JSON too. Damaged rows and lost output also change the exit code here,
+    for every command.
     """
 
     @wraps(command)
@@ -247,12 +273,13 @@ def _translated(command: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R
         known = understood(error)
         complain(f"error: {known}")
     if as_json:
+        # On one line, so that it can also end a stream of JSON lines.
         say(json.dumps(error_facts(known)))
     raise SystemExit(code_for(known.code)) from None
 
 
 def _marked(code: Any) -> Any:
-    """An exit code in view of what else happened: damaged rows in the store, and output that nobody got."""
+    """Adjust an exit code for damaged rows and for lost output."""
     for row in damaged():
         complain(str(row))
     given = 0 if code is None else code
@@ -265,12 +292,12 @@ def _marked(code: Any) -> Any:
 
 
 def say_json(facts: Any, indent: int | None = 2) -> None:
-    """Facts, as JSON on standard output; without an indent on one line."""
+    """Print facts as JSON. Without an indent, on one line."""
     say(json.dumps(facts, indent=indent))
 
 
 def error_facts(error: HoldfastError) -> dict[str, Any]:
-    """An error as JSON: the same for every command, and one line, so that it ends a stream of lines as well."""
+    """Return an error as JSON facts, the same for every command."""
     return {
         "error_code": error.code,
         "message": error.message,
@@ -280,7 +307,7 @@ def error_facts(error: HoldfastError) -> dict[str, Any]:
 
 
 def understood(error: Exception) -> HoldfastError:
-    """What an error means, and what to do next."""
+    """Translate an exception into a HoldfastError with a hint."""
     if isinstance(error, RPCError):
         error = server_error(error)
     if isinstance(error, HoldfastError):
@@ -294,7 +321,7 @@ def understood(error: Exception) -> HoldfastError:
 
 
 def _keep_traceback() -> Path:
-    """Write the traceback under `.holdfast`, or, where that cannot be, where temporary files go."""
+    """Write the traceback below `.holdfast`, or else to a temporary file."""
     with contextlib.suppress(OSError):
         return _written_details()
     return Path("(there is no folder to write them to)")

@@ -1,6 +1,6 @@
-"""Damaged rows of the store: named on standard error, and never green.
+"""Damaged rows of the store: reported, and never a success.
 
-Every store that a command opens is watched, so a command cannot forget to look.
+Every store that a command opens is watched, so no command can forget to check.
 """
 
 from __future__ import annotations
@@ -17,24 +17,27 @@ _lost: list[DamagedRow] = []
 
 
 def forget() -> None:
-    """Begin a command."""
+    """Reset everything at the start of a command."""
     _watched.clear()
     _lost.clear()
 
 
 def watched(store: Store) -> Store:
-    """Name at the command's end what this store could not read."""
+    """Watch a store, to report its unreadable rows when the command ends."""
     _watched.append(store)
     return store
 
 
 def note(table: str, row: str, trouble: str, *, may_be_on: bool) -> None:
-    """Add a row that was read, and whose contents nothing can be done with."""
+    """Add a row that was read, but whose contents are unusable."""
     _lost.append(DamagedRow(table=table, row=row, trouble=trouble, may_be_on=may_be_on))
 
 
 def damaged() -> list[DamagedRow]:
-    """Every damaged row that this command has met, once each; what may be on first."""
+    """Return every damaged row that this command met, once each.
+
+    Rows that may stand for something still switched on come first.
+    """
     found: dict[tuple[str, str], DamagedRow] = {}
     for one in [*_lost, *(row for store in _watched for row in store.damaged)]:
         known = found.get((one.table, one.row))
@@ -44,7 +47,11 @@ def damaged() -> list[DamagedRow]:
 
 
 def with_damage(code: ExitCode) -> ExitCode:
-    """The exit code of a command that found this: 5 when a damaged row may stand for what is on, else at least 3."""
+    """Adjust an exit code for damaged rows.
+
+    It becomes 5 if a damaged row may stand for something still switched on. Otherwise 0 and 6 become 3, and any other
+    code stays.
+    """
     rows = damaged()
     if any(row.may_be_on for row in rows):
         return ExitCode.RECOVERY_UNVERIFIED
@@ -52,5 +59,5 @@ def with_damage(code: ExitCode) -> ExitCode:
 
 
 def damage_facts() -> list[dict[str, Any]]:
-    """The same for programs."""
+    """Return the damaged rows as JSON facts."""
     return [one.model_dump(mode="json") for one in damaged()]

@@ -1,4 +1,4 @@
-"""What a command's exit code says. Pipelines rely on these numbers: never change one."""
+"""Exit codes. Pipelines rely on these numbers: never change one."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from domain.executions.windows import LockReport
 
 
 class ExitCode(IntEnum):
-    """Exit codes of `holdfast run`."""
+    """Exit codes of `holdfast run` and the other commands."""
 
     PASSED = 0
     VERDICT_FAILED = 1
     INVALID = 2
-    """Invalid plan, or wrong use of the command line."""
+    """Invalid plan, a plan that the worker does not allow, or wrong use of the command line."""
     RUN_FAILED = 3
     STOPPED = 4
-    """Stop condition, abort, deadline, or a steady state that was not met before."""
+    """Stop condition, abort, deadline, or a steady state not met before anything was switched on."""
     RECOVERY_UNVERIFIED = 5
-    """Something may still be switched on. Wins over all others."""
+    """Something may still be switched on. Wins over all other codes."""
     INCONCLUSIVE = 6
     REFUSED = 7
-    """Refused with nothing touched: locked, already running, not clean."""
+    """Refused with nothing touched: locked, already running, not clean, halted."""
     OUTPUT_LOST = 8
-    """Standard output cannot be written: closed, full, or nobody reads it. Only 5 wins over it."""
+    """Standard output cannot be written: closed, full, or without a reader. Only 5 wins over it."""
     CANCELLED = 130
 
 
@@ -47,7 +47,10 @@ _VERDICTS = {
 
 
 class RunOutcome(Contract):
-    """How a run ended, as far as Temporal alone tells. As JSON it is what `--json` writes."""
+    """How a run ended, as far as Temporal alone knows.
+
+    `--json` writes this as JSON.
+    """
 
     workflow_id: str
     run_id: str
@@ -55,16 +58,20 @@ class RunOutcome(Contract):
     summary: RunSummary | None = None
     failure: RunFailure | None = None
     message: str = ""
-    """For an end without summary or failure: what the server says."""
+    """The server's message, for an end without summary or failure."""
     lock: LockReport | None = None
-    """None when the run never held its namespace."""
+    """None: the run never held its namespace, or its lock ended without a report."""
     lock_trouble: str = ""
-    """The lock ended without a report."""
+    """Why the lock ended without a report. Empty: it did not."""
 
     @computed_field  # type: ignore[prop-decorator]
     @property
     def recovery(self) -> Recovery:
-        """The lock's last look counts; without one, what the run knew. Without a lock nothing was touched."""
+        """Whether everything was seen to be off.
+
+        The lock's last look counts. Without its report, what the failed run knew counts. Without either, a lock means
+        unverified, and no lock means that nothing was touched.
+        """
         if self.lock is not None:
             return Recovery.VERIFIED if self.lock.recovery_verified else Recovery.UNVERIFIED
         if self.failure is not None:
@@ -74,7 +81,7 @@ class RunOutcome(Contract):
     @computed_field  # type: ignore[prop-decorator]
     @property
     def exit_code(self) -> ExitCode:
-        """The one number."""
+        """The exit code for this outcome. Unverified recovery wins over everything else."""
         if self.recovery is Recovery.UNVERIFIED:
             return ExitCode.RECOVERY_UNVERIFIED
         if self.summary is not None:
@@ -85,7 +92,7 @@ class RunOutcome(Contract):
 
 
 def code_for(code: ErrorCode) -> ExitCode:
-    """The exit code of an error that ended a run or kept it from starting."""
+    """Return the exit code for an error before or during a run."""
     kind = ERRORS[code]
     if kind.error_class is ErrorClass.VALIDATION and kind.touched_nothing:
         return ExitCode.INVALID

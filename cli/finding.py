@@ -1,4 +1,4 @@
-"""Finding a run in the store by what people call it."""
+"""Find a run in the store by any of its names."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from clients.store.store import Store
 from domain.errors import ErrorCode, HoldfastError
 
 LARGEST_ID = 2**53 - 1
-"""Of an execution."""
+"""Largest execution id: ids have 53 bits."""
 
 
 async def found_run(store: Store, given: str) -> ExecutionRow:
-    """The run under an ID: a plan's name or a workflow id, of which the newest run counts, or an execution id.
+    """Find a run by plan name, workflow id or execution id.
 
-    In this order: a plan may be called by a number, and execution ids have sixteen digits.
+    They are tried in this order, because a plan's name may be a number; execution ids have sixteen digits. A plan's
+    name or a workflow id stands for its newest run.
 
     Raises:
         HoldfastError: NOT_FOUND.

@@ -1,4 +1,7 @@
-"""Following a run to its very end, its lock's end included, and letting go of it when asked."""
+"""Follow a run until it and its lock have ended.
+
+The operator may detach earlier.
+"""
 
 from __future__ import annotations
 
@@ -25,26 +28,26 @@ from domain.names import STATUS_QUERY
 T = TypeVar("T")
 Say = Callable[[str], None]
 Tell = Callable[[RunState], list[str]]
-"""Lines for what is new in a state."""
+"""Returns lines for what is new in a state."""
 Run = WorkflowHandle[Any, Any]
 
 LOOK_EVERY = 0.4
-"""Seconds between two looks at a run."""
+"""Seconds between two queries of a run."""
 
 QUERY_PATIENCE = timedelta(seconds=3)
-"""For one look; without a worker the server takes 10 to 15 s to say so."""
+"""Timeout of one query. Without a worker, the server would take 10 to 15 s to report that."""
 
 WORKER_PATIENCE = 3.0
-"""Seconds until a missing worker is mentioned."""
+"""Seconds before a missing worker is mentioned."""
 
 CANCEL_PATIENCE = 3.0
-"""Seconds for a cancel that is still on its way when the operator lets go."""
+"""Seconds to wait for a cancel request that is in flight when the operator detaches."""
 
 SILENCE = 15.0
-"""Seconds without an answer of a worker until that is mentioned; a restart takes about ten."""
+"""Seconds without an answer from a worker before that is mentioned. A restart takes about ten."""
 
 SERVER_PATIENCE = 120.0
-"""Seconds until a server that does not answer is given up. The run goes on without us."""
+"""Seconds before we give up on a server that does not answer. The run goes on without us."""
 
 _PASSING = {
     RPCStatusCode.UNAVAILABLE,
@@ -57,23 +60,21 @@ _PASSING = {
 }
 
 _NO_EVENT_OF_A_WORKER = 2
-"""Events of a run that no worker has taken up: started, first task scheduled."""
+"""History length of a run that no worker has taken up: run started, first task scheduled."""
 
 
 def untold(_state: RunState) -> list[str]:
-    """Nothing is said of how a run goes on."""
+    """Return no lines: show nothing of a run's progress."""
     return []
 
 
 class Detached(Exception):  # noqa: N818 - not an error: the operator let go
-    """The operator let go of a run; the text says what becomes of it."""
+    """The operator detached. The text explains what becomes of the run."""
 
 
 async def mention_missing_worker(client: Client, run: Run, queue: str, say: Say) -> None:
-    """Say, within seconds, when no worker takes the run up.
-
-    The run itself is looked at, because the server lists a worker that was killed for five minutes more.
-    """
+    """Print, within seconds, that no worker takes the run up."""
+    # Look at the run itself: the server lists a killed worker for five more minutes.
     end = asyncio.get_running_loop().time() + WORKER_PATIENCE
     while asyncio.get_running_loop().time() < end:
         if (await run.describe()).history_length > _NO_EVENT_OF_A_WORKER:
@@ -84,15 +85,15 @@ async def mention_missing_worker(client: Client, run: Run, queue: str, say: Say)
 
 
 async def look(run: Run) -> RunState | None:
-    """The run's state; None while it cannot be asked."""
-    # A worker that is short of processor time fails a query, and answers the next one.
+    """Return the run's state. None: it cannot be queried at the moment."""
+    # A worker short of CPU time may fail one query and answer the next.
     with contextlib.suppress(RPCError, WorkflowQueryFailedError):
         return cast("RunState", await run.query(STATUS_QUERY, result_type=RunState, rpc_timeout=QUERY_PATIENCE))
     return None
 
 
 async def ask_to_end(run: Run) -> None:
-    """Cancel a run; one that has ended already is left alone."""
+    """Cancel a run. Does nothing if it has already ended."""
     try:
         await run.cancel()
     except RPCError as error:
@@ -101,10 +102,13 @@ async def ask_to_end(run: Run) -> None:
 
 
 class Follower:
-    """Follows one run: tells its progress, passes signals on, and knows how it ended."""
+    """Follows one run: shows progress, passes signals on, returns the outcome."""
 
     def __init__(self, client: Client, run: Run, say: Say, tell: Tell | None = None) -> None:
-        """Tell what is new in each look at the run: by default its progress, in sentences."""
+        """Create a follower.
+
+        `tell` returns the lines to show for a state. By default, these are the progress.
+        """
         self._client = client
         self._run = run
         self._say = say
@@ -114,13 +118,13 @@ class Follower:
         self._silent = False
 
     async def follow(self, interrupts: Interrupts, *, cancel_first: bool = True) -> RunOutcome:
-        """Tell the progress until the run and its lock have ended.
+        """Show the progress until the run and its lock have ended.
 
-        The first request to end cancels the run, and what follows then is its recovery; the second lets go of it.
-        With `cancel_first` false, for onlookers, the first one does.
+        The first request to end cancels the run, and we follow its recovery. The second one detaches. Without
+        `cancel_first`, for onlookers, the first one already detaches.
 
         Raises:
-            Detached: let go.
+            Detached: the operator detached.
         """
         ending = asyncio.create_task(end_of(self._client, self._run, self._say))
         telling = asyncio.create_task(self._tell_again_and_again())
@@ -155,7 +159,10 @@ class Follower:
             self._say(f"no worker has answered for {SILENCE:.0f} s: the run goes on when one is back")
 
     async def _let_go(self, interrupts: Interrupts, *, cancel_first: bool) -> str:
-        """Wait until we may go, having cancelled the run; what to say then."""
+        """Cancel the run if wanted, then wait until the operator detaches.
+
+        Returns what to report then.
+        """
         await interrupts.next()
         if not cancel_first:
             return "the run goes on"
@@ -165,7 +172,7 @@ class Follower:
         try:
             await asyncio.wait({cancelling, again}, return_when=asyncio.FIRST_COMPLETED)
             if not again.done():
-                await cancelling  # A refusal is told at once.
+                await cancelling  # Raises at once if the server refuses.
                 await again
             async with asyncio.timeout(CANCEL_PATIENCE):
                 await cancelling
@@ -179,11 +186,11 @@ class Follower:
 
 
 async def patiently(ask: Callable[[], Awaitable[T]], say: Say) -> T:
-    """Ask the server again while it does not answer.
+    """Ask the server, and retry while it does not answer.
 
     Raises:
         HoldfastError: PEER_UNREACHABLE when it has been silent for too long.
-        RPCError: when the answer is a refusal.
+        RPCError: the server refuses.
     """
     clock = asyncio.get_running_loop().time
     since: float | None = None
@@ -210,8 +217,12 @@ def _passes(error: RPCError | HoldfastError) -> bool:
 
 
 async def end_of(client: Client, run: Run, say: Say) -> RunOutcome:
-    """Wait until a run and then its lock have ended: only then is its recovery known."""
+    """Wait until a run and then its lock have ended.
+
+    Only then is its recovery known.
+    """
     described = await patiently(run.describe, say)
+    # Stay with this run, even if another one starts under the same workflow id.
     workflow_id, run_id = run.id, described.run_id
     this_run = client.get_workflow_handle(workflow_id, run_id=run_id)
     await patiently(lambda: _ended(this_run), say)
@@ -236,7 +247,10 @@ async def _ended(run: Run) -> None:
 
 
 async def report_of(lock: WorkflowHandle[Any, LockReport]) -> tuple[LockReport | None, str]:
-    """The lock's report; or why there is none, which is harmless only for a lock that was refused at its pre-flight."""
+    """Return the lock's report, or why there is none.
+
+    A missing report is harmless only for a lock that was refused at its pre-flight.
+    """
     try:
         return await lock.result(), ""
     except WorkflowFailureError as error:

@@ -1,6 +1,7 @@
-"""Requests to end as events, from the first moment on: none is lost, and none ends the process half-way.
+"""Requests to end, as events.
 
-SIGINT and SIGTERM, SIGHUP (a closed terminal) and SIGQUIT mean the same.
+No request is lost, and none ends the process half-way. SIGINT, SIGTERM, SIGHUP (a closed terminal) and SIGQUIT all mean
+the same.
 """
 
 from __future__ import annotations
@@ -14,20 +15,23 @@ from typing import Any, Self, TypeVar
 T = TypeVar("T")
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
-"""Each would end the process half-way by itself."""
+"""Signals that, unhandled, would end the process half-way."""
 
 
 def handled() -> list[signal.Signals]:
-    """The signals that ask to end here: all of them but those that our parent has us ignore (`nohup`)."""
+    """Return the signals to handle.
+
+    Signals that our parent made us ignore (`nohup`) are left out.
+    """
     return [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
 
 
 class Interrupted(Exception):  # noqa: N818 - not an error: somebody asked us to end
-    """Somebody asked us to end while there was nothing to put back."""
+    """We were asked to end while there was nothing to put back."""
 
 
 class Interrupts:
-    """Counts requests to end. Each is handed out once, in order, to whoever waits for it."""
+    """Queues requests to end. Each is delivered once, in order."""
 
     def __init__(self) -> None:
         self._pending: asyncio.Queue[None] = asyncio.Queue()
@@ -48,7 +52,7 @@ class Interrupts:
             loop.remove_signal_handler(number)
 
     def push(self) -> None:
-        """Ask to end, as a signal does: for time-outs."""
+        """Add a request to end, as a signal does. For timeouts."""
         self._pending.put_nowait(None)
 
     async def next(self) -> None:
@@ -56,10 +60,10 @@ class Interrupts:
         await self._pending.get()
 
     async def during(self, work: Coroutine[Any, Any, T]) -> T:
-        """Do something that may simply be given up.
+        """Do work that may simply be given up.
 
         Raises:
-            Interrupted: when asked to end before it was done; the work has been cancelled then.
+            Interrupted: we were asked to end before the work was done. The work has been cancelled.
         """
         doing, asked = asyncio.ensure_future(work), asyncio.ensure_future(self.next())
         try:
@@ -67,7 +71,7 @@ class Interrupts:
             if not doing.done():
                 raise Interrupted
             if asked.done():
-                self.push()  # Done at the same moment: whoever comes next shall hear of it.
+                self.push()  # Both happened at once: keep the request for the next waiter.
             return doing.result()
         finally:
             for task in (doing, asked):

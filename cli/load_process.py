@@ -1,8 +1,8 @@
-"""The load worker as a child process: what measures and what puts back do not wait for each other's interpreter.
+"""The load worker as a child process.
 
-It is ended with its control worker, however that goes: a worker that is killed leaves nothing behind that still sends
-requests. And it is started again when it dies alone, because control must go on whatever becomes of load: without it
-no window closes.
+Measuring and recovery must not wait for each other's interpreter. The load worker ends with its control worker, however
+that ends: a killed worker leaves nothing behind that still sends requests. A load worker that dies alone is started
+again. The control worker goes on in any case, because without it no window closes.
 """
 
 from __future__ import annotations
@@ -25,13 +25,16 @@ from domain.errors import ErrorCode, HoldfastError
 COMMAND = (sys.executable, str(STARTER), "worker", "--only", "load")
 
 STOP_PATIENCE = 10.0
-"""Seconds until a load worker that does not end is killed: less than others give its control worker."""
+"""Seconds before a load worker that does not end is killed.
+
+This is shorter than the time that others give the control worker itself to end.
+"""
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
-"""Seconds before a load worker that died is started again: doubled each time."""
+"""Seconds before a dead load worker is started again: doubled each time, up to the longest."""
 
 LONG_ENOUGH = 60.0
-"""Seconds after which a load worker counts as having worked: the next pause is the first again."""
+"""Seconds of running after which a load worker counts as healthy. The next pause is then the first one again."""
 
 READY = "ready"
 _CHILD_OF = "HOLDFAST_CHILD_OF"
@@ -51,18 +54,21 @@ class LoadProcess:
 
     @property
     def pid(self) -> int | None:
-        """Of the load worker there is now."""
+        """Process id of the current load worker. None: there is none."""
         return self._process.pid if self._process and self._process.returncode is None else None
 
     async def __aenter__(self) -> Self:
-        """Start it. It takes a second or two: see `ready`."""
+        """Start the load worker, without waiting until it is up.
+
+        It takes a second or two: see `ready`.
+        """
         self._process = await self._started()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End it, and wait until it has ended."""
+        """End the load worker, and wait until it is gone."""
         await self.ask_to_end()
         if self._process is None:
             return
@@ -75,10 +81,10 @@ class LoadProcess:
             await self._process.wait()
 
     async def ready(self) -> None:
-        """Wait until it takes batches; from then on it is kept running.
+        """Wait until the load worker accepts batches, then keep it running.
 
         Raises:
-            HoldfastError: PEER_UNREACHABLE when it ends before: what it needs is not there, and it has said so.
+            HoldfastError: PEER_UNREACHABLE when it ends first. Something it needs is missing, and it has logged what.
         """
         assert self._process is not None and self._process.stdout is not None  # noqa: S101, PT018 - entered
         line = await self._process.stdout.readline()
@@ -92,7 +98,10 @@ class LoadProcess:
         self._keeping = asyncio.create_task(self._keep(self._process))
 
     async def ask_to_end(self) -> None:
-        """Ask it to end, and start none again. For doing something else until it has."""
+        """Ask the load worker to end, and do not start it again.
+
+        Returns without waiting for its end, so that the caller can do something else meanwhile.
+        """
         if self._keeping is not None:
             self._keeping.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -123,38 +132,44 @@ class LoadProcess:
     async def _started(self) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
             *self._command,
-            # Never written to: it ends when we have, which is how the child learns of it.
+            # Never written to. It closes when we end, which is how the child notices.
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
-            # Ctrl-C reaches us alone, and we ask it to end.
+            # Ctrl-C must reach us alone: we ask the child to end.
             start_new_session=True,
             env=os.environ | {_CHILD_OF: str(os.getpid())},
         )
 
 
 class ControlProcess:
-    """In a load worker: the control worker that started it, if one did."""
+    """The control worker that started this load worker, if any."""
 
     def __init__(self, pid: int | None) -> None:
         self._pid = pid
 
     @classmethod
     def of_this_process(cls) -> ControlProcess:
-        """As the environment says; what this process starts itself is not told."""
+        """Read the control worker's pid from the environment, and remove it there.
+
+        Processes that this one starts must not inherit it.
+        """
         pid = os.environ.pop(_CHILD_OF, "")
         return cls(int(pid) if pid else None)
 
     def end_with_it(self) -> None:
-        """From now on die when it has, at once: nobody would count, or stop, what is still sent."""
+        """From now on, die at once when the control worker dies.
+
+        Otherwise requests would still be sent that nobody counts or stops.
+        """
         if self._pid is None:
             return
         if sys.platform == "linux":
-            # Exact: by the time its parent can be told of the control worker's death, this process is gone as well.
+            # Exact: when the control worker's parent can learn of its death, this process is already gone too.
             ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
         threading.Thread(target=_die_at_eof, daemon=True).start()
 
     def tell_ready(self) -> None:
-        """Say that batches are taken."""
+        """Report to the control worker that batches are accepted."""
         if self._pid is not None:
             sys.stdout.write(f"{READY}\n")
             sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""The command line: its group, its commands, and how it leaves."""
+"""The command line: its group, its commands, and how the process exits."""
 
 from __future__ import annotations
 
@@ -33,7 +33,10 @@ from cli.exit_codes import ExitCode
 
 @click.group("holdfast", context_settings={"help_option_names": ["-h", "--help"]})
 def cli() -> None:
-    """Holdfast finds out how a microservice system behaves when its services fail, and always puts it back."""
+    """Find out how a microservice system behaves when its services fail.
+
+    Holdfast breaks services, one at a time and in pairs, measures what users get, and always puts the system back.
+    """
     end_with_parent()
 
 
@@ -46,7 +49,8 @@ for command in _COMMANDS:
 
 
 def _secure_standard_streams() -> None:
-    """Fill closed descriptors, which files that we open (a database) would get; let any text be written."""
+    """Open closed standard descriptors, and let the streams write any text."""
+    # Otherwise a file that we open later, such as a database, would get a standard descriptor.
     for number in range(3):
         try:
             os.fstat(number)
@@ -58,19 +62,14 @@ def _secure_standard_streams() -> None:
 
 
 def main() -> NoReturn:
-    """Entry point of `holdfast`. Never returns.
-
-    The interpreter is left without being torn down: threads of Temporal's Rust core that call back during that abort
-    the process with 134 or 139 instead of the exit code (temporalio/sdk-python issue 300; seen in every second run of a
-    short script). Everything of ours is closed by then, and the streams are flushed here.
-    """
+    """Run `holdfast` as a process. Never returns."""
     _secure_standard_streams()
     output, code = sys.stdout, cast("object", 0)
     try:
         cli(prog_name="holdfast")
     except SystemExit as end:
-        # Where what click itself writes (help) meets a broken pipe, it replaces the stream, and calls that 1: «verdict
-        # failed».
+        # When click's own output (help) meets a broken pipe, click replaces the stream and exits with 1, which would
+        # mean «verdict failed».
         code = end.code if sys.stdout is output else ExitCode.OUTPUT_LOST
     except OSError as error:
         complain(f"error: standard output cannot be written: {error.strerror or error}")
@@ -78,4 +77,7 @@ def main() -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(*UNWRITABLE):
             stream.flush()
+    # Skip the interpreter's teardown. Threads of Temporal's Rust core that call back during it abort the process with
+    # 134 or 139 instead of the exit code (temporalio/sdk-python issue 300; seen in every second run of a short script).
+    # Everything of ours is closed by now, and the streams are flushed.
     os._exit(code if isinstance(code, int) else 0 if code is None else 1)

@@ -1,4 +1,7 @@
-"""Asking the peers of recent and unsettled runs what is on: all at once, and none of them for long."""
+"""Ask the peers of recent and unsettled runs what is active.
+
+All are asked at once, each for a limited time.
+"""
 
 from __future__ import annotations
 
@@ -18,43 +21,46 @@ from domain.executions.windows import LedgerEntry
 from domain.plans.plan import Plan
 
 RECENT = 50
-"""Runs whose peers are asked, beside those that have something unsettled."""
+"""Newest runs whose peers are asked, besides the runs with unsettled rows."""
 
 CALL_TIMEOUT = timedelta(seconds=5)
 PATIENCE = 10.0
-"""Seconds for all that one peer is asked."""
+"""Seconds for all questions to one peer."""
 
 
 class PeerLook(Contract):
-    """What one peer said."""
+    """One peer's answer."""
 
     peer: str
     """`proxy` or `fault service`."""
     address: str
     on: list[On] = []
     trouble: str = ""
-    """Why it is not known what is on there."""
+    """Why the peer could not be asked. Empty: it answered."""
     expected: bool = False
-    """Whether a run that names this peer has something unsettled in the ledger."""
+    """Whether a run that names this peer has unsettled rows in the ledger."""
 
     @property
     def may_be_on(self) -> bool:
-        """Whether something is on there, or may be: a silent peer counts where the ledger has something unsettled."""
+        """Whether something is, or may be, switched on at this peer.
+
+        A silent peer counts if the ledger has something unsettled there.
+        """
         return bool(self.on) or (bool(self.trouble) and self.expected)
 
 
 @dataclass
 class Peers:
-    """Whom to ask about what."""
+    """The peers to ask, and what to ask them about."""
 
     proxies: dict[str, set[tuple[str, str]]] = field(default_factory=dict)
-    """Namespaces and services, by address."""
+    """Namespaces and services, by the proxy's address."""
     faults: set[str] = field(default_factory=set)
     expected: set[str] = field(default_factory=set)
-    """Addresses that runs with unsettled rows name."""
+    """Addresses named by runs with unsettled rows."""
 
     def add(self, plan: Plan, *, expected: bool) -> None:
-        """Ask the peers of this plan as well."""
+        """Add the peers of a plan."""
         system = plan.system
         places = self.proxies.setdefault(system.proxy, set())
         places.update((system.namespace, name) for name in {*system.services, *plan.service_names})
@@ -64,11 +70,11 @@ class Peers:
 
 
 async def peers_of(store: Store, unsettled: Sequence[LedgerEntry]) -> Peers:
-    """The peers that unsettled and recent runs name."""
+    """Collect the peers that unsettled and recent runs name."""
     peers = Peers()
     for execution_id in {entry.execution_id for entry in unsettled}:
         await _add(peers, store, execution_id, expected=True)
-    # The same plan is the same peers, however often it was run.
+    # Runs of the same plan have the same peers, so each plan counts once.
     for row in {row.task_id: row for row in await store.latest_executions(RECENT)}.values():
         await _add(peers, store, row.execution_id, expected=False)
     return peers
@@ -80,14 +86,14 @@ async def _add(peers: Peers, store: Store, execution_id: int, *, expected: bool)
     except HoldfastError as error:
         if error.code is not ErrorCode.NOT_FOUND:
             raise
-        # Its rows in the ledger are listed all the same.
+        # The run's rows in the ledger are listed even so.
         note("ledger", f"execution_id={execution_id}", "task_execution does not have this run", may_be_on=expected)
         return
     peers.add(read.plan, expected=expected)
 
 
 async def ask_peers(peers: Peers) -> list[PeerLook]:
-    """What each of them says; trouble is part of the answer."""
+    """Ask all peers at once. Trouble is part of a peer's answer."""
     asked = [_proxy(address, places) for address, places in sorted(peers.proxies.items())]
     asked += [_fault_service(address) for address in sorted(peers.faults)]
     looks = await asyncio.gather(*asked)

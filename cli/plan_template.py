@@ -1,8 +1,8 @@
-"""A plan as a file with every setting in it: those that are given as they are, the others as comments.
+"""A plan file with every setting in it.
 
-The comments are made of the model, so that what they say is what holds. `#name: value`, without a space, is a setting:
-with its default, or, where it has none, with an example that is called one. `# words` explain, and `# name: value` is
-a setting that is not valid alone.
+Given settings stand as they are, and all others as comments. The comments are generated from the model, so they always
+match it. `#name: value`, without a space, is a setting: with its default, or with an example (marked as such) if it has
+none. `# words` is an explanation. `# name: value` is a setting that is not valid alone.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ _TOGETHER: dict[tuple[str, ...], str] = {
     ("load", "arrivals"): "with rate",
     ("slo", "regression"): "with load.requests of 59 or more, for p99 of 299",
 }
-"""Settings that are not valid alone, and what they need."""
+"""Settings that are not valid alone, and what each needs."""
 
 _REFERENCE = re.compile(r" \(`[^()]*\)")
-"""To a document of ours."""
+"""Matches a reference to one of our documents."""
 
 _ANY = "http://127.0.0.1:1"
 _LEAST: dict[str, Any] = {
@@ -54,18 +54,21 @@ _LEAST: dict[str, Any] = {
     "services": [{"name": "x", "fault": "remove"}],
     "slo": {"error_rate": "1%"},
 }
-"""A plan with nothing but what is needed: every other field of it has its default."""
+"""A plan with only its required fields: every other field has its default."""
 
 Path = tuple[str, ...]
 
 
 def plan_template(document: Mapping[str, Any]) -> str:
-    """The whole file. The document is a plan, in which placeholders may stand for what is not known."""
+    """Return the whole plan file.
+
+    `document` is a plan in which placeholders may stand for unknown values.
+    """
     return "\n".join([_HEAD, *_Template(document).section(Plan, document, (), "")]) + "\n"
 
 
 def placeholders(value: object, path: str = "") -> list[str]:
-    """Where placeholders stand, in the words of `validate`."""
+    """Return the paths of all placeholders, spelt as `validate` spells them."""
     if isinstance(value, str):
         return [path] if value == PLACEHOLDER else []
     if isinstance(value, Mapping):
@@ -86,7 +89,7 @@ class _Template:
     def section(
         self, model: type[BaseModel], given: Mapping[str, Any] | None, path: Path, indent: str
     ) -> Iterator[str]:
-        """Every field of a model; all of them as comments when the section is not given."""
+        """Yield every field of a model, as comments where not given."""
         for name, field in model.model_fields.items():
             key = field.alias or name
             here = (*path, key)
@@ -115,7 +118,7 @@ class _Template:
             yield f"{indent}{key}: {_flow(value)}"
 
     def _item(self, model: type[BaseModel], item: Mapping[str, Any], path: Path, *, explained: bool) -> Iterator[str]:
-        """One service under test, in a few lines: what its fields mean is said once."""
+        """Yield one service under test. Only the first explains its fields."""
         for name, field in model.model_fields.items():
             first, is_example = name == "name", name not in item and (*path, name) in self._examples
             if is_example and not explained:
@@ -139,7 +142,7 @@ class _Template:
             yield f"{indent}{sign}{here[-1]}: {_flow(self._default(here))}"
 
     def _stability(self, here: Path, indent: str) -> Iterator[str]:
-        """Two ways, of which one is chosen: the default first."""
+        """Yield both kinds of stability check to choose from, the default first."""
         for model in (HttpStability, KubernetesStability):
             if model is KubernetesStability:
                 yield f"{indent}# Or:"
@@ -158,7 +161,10 @@ class _Template:
 
 
 def _explained(field: FieldInfo, indent: str, *, example: bool = False, needs: str = "") -> list[str]:
-    """What a field, or a section, is for, in the model's words; without references, which lead nowhere from here."""
+    """Return what a field or section is for, in the model's words.
+
+    References to our documents are left out: they lead nowhere from a plan file.
+    """
     models = models_in(field.annotation)
     words = field.description or (models[0].__doc__ if models else "") or ""
     ending = f" Example, {needs}:" if needs else " Example:" if example else ""
@@ -168,7 +174,10 @@ def _explained(field: FieldInfo, indent: str, *, example: bool = False, needs: s
 
 
 def _examples(document: Mapping[str, Any]) -> dict[Path, Any]:
-    """For what has no default, or an empty one, which would show nothing."""
+    """Return examples for fields whose default is missing or empty.
+
+    An empty default would show nothing.
+    """
     names = [one["name"] for one in document["services"]]
     pair = "+".join(sorted(names)[:2]) if len(names) > 1 else "cart+payment"
     return {
@@ -210,5 +219,5 @@ def _examples(document: Mapping[str, Any]) -> dict[Path, Any]:
 
 
 def _flow(value: Any) -> str:
-    """A value on one line."""
+    """Format a value as YAML on one line."""
     return yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10_000).removesuffix("\n...\n").strip()

@@ -1,4 +1,4 @@
-"""Plans on the command line: read, validated, and asked about before a system is touched."""
+"""Plans on the command line: read, validated, and confirmed before use."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from domain.plans.plan import Plan
 from domain.plans.validation.validate import check_plan
 
 PLAN = click.argument("plan", type=click.Path(path_type=Path, allow_dash=True))
-"""A plan's file; `-` is standard input."""
+"""A plan file. `-` is standard input."""
 
 
 _MOST_MENTIONED = 10
@@ -34,13 +34,13 @@ _MOST_MENTIONED = 10
 
 @dataclass(frozen=True)
 class PlanFile:
-    """A valid plan, and the document it came from, which is what a run is started with."""
+    """A valid plan, and the document that its runs are started with."""
 
     plan: Plan
     document: Any
 
     def summary(self) -> str:
-        """One line."""
+        """Summarise the plan in one line."""
         plan, numbers = self.plan, self.numbers()
         where = f"namespace {plan.system.namespace} of {environment_in(plan)}"
         up_to = "up to " if plan.load.max_requests is not None else ""
@@ -48,7 +48,10 @@ class PlanFile:
         return f"plan {plan.name}: {counted}, {where}"
 
     def numbers(self) -> dict[str, Any]:
-        """The same for programs; `requests` are those of the cases, at most."""
+        """Return the summary as JSON facts.
+
+        `requests` is the most that the cases may send.
+        """
         plan = self.plan
         cases = case_count(len(plan.services))
         return {
@@ -62,7 +65,10 @@ class PlanFile:
 
 
 def checked(path: Path) -> tuple[PlanFile | None, dict[str, Any]]:
-    """The plan, when it is one, and as JSON its numbers, or its problems."""
+    """Check a plan file. Returns the plan, if valid, and JSON facts.
+
+    The facts are the numbers of a valid plan, or the problems of an invalid one.
+    """
     try:
         document = read_plan_file(path)
     except PlanFileError as error:
@@ -76,7 +82,10 @@ def checked(path: Path) -> tuple[PlanFile | None, dict[str, Any]]:
 
 
 def valid_plan(path: Path, *, as_json: bool = False) -> PlanFile:
-    """Read and validate; every problem is shown and exits 2. As JSON it is what `validate --json` says."""
+    """Read and validate a plan, or show every problem and exit 2.
+
+    With `as_json`, the problems are printed as `validate --json` prints them.
+    """
     if not as_json:
         return valid_document(read_plan_file(path), str(path))
     file, facts = checked(path)
@@ -87,7 +96,7 @@ def valid_plan(path: Path, *, as_json: bool = False) -> PlanFile:
 
 
 def valid_document(document: object, where: str) -> PlanFile:
-    """Validate a document that was read already."""
+    """Validate a document, or show every problem and exit 2."""
     plan, problems = check_plan(document)
     if plan is None:
         count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
@@ -99,21 +108,24 @@ def valid_document(document: object, where: str) -> PlanFile:
 
 
 def is_of_our_lab(plan: Plan) -> bool:
-    """Whether everything the plan touches is a lab of this user that runs on this machine.
+    """Return whether the plan touches only this user's labs on this machine.
 
-    That an address is of this machine says little: behind it may be a `kubectl port-forward`.
+    A local address alone proves little: a `kubectl port-forward` may be behind it.
     """
     ours = {address_in(one) for one in notes.addresses_of(notes.Kind.LAB)}
     return all(address_of(str(url)) in ours for _, url in addresses_in(plan.model_dump(by_alias=True)))
 
 
 def is_local(plan: Plan) -> bool:
-    """Whether everything the plan touches is on this machine."""
+    """Return whether everything that the plan touches is on this machine."""
     return all(address_of(str(url)).is_loopback for _, url in addresses_in(plan.model_dump(by_alias=True)))
 
 
 def mention_refusals(plan: Plan) -> None:
-    """Warn of what a worker would refuse that has the settings of this terminal; the worker's own are what counts."""
+    """Warn of what a worker with this terminal's settings would refuse.
+
+    It is only a warning, because the settings that count are those of the real worker.
+    """
     try:
         rails = Settings.from_environment(os.environ).guardrails(os.environ.get("TEMPORAL_ADDRESS", ""))
     except HoldfastError as error:
@@ -130,9 +142,10 @@ def mention_refusals(plan: Plan) -> None:
 
 
 def confirm(file: PlanFile, *, unasked: bool, question: str = "", also: str = "") -> None:
-    """Ask once before a system is touched, unless that needs no question; without a terminal only `--yes` answers.
+    """Ask once before a system is touched, unless `unasked`. Without consent, exit.
 
-    `also` is what the run does beside breaking services.
+    Without a terminal only `--yes` gives consent: exit with 2. A refusal exits with 7. `also` is what the run does
+    besides breaking services.
     """
     if unasked:
         return

@@ -1,8 +1,8 @@
-"""Closing what is on by the ledger, together with whoever else closes it: never behind a window's back.
+"""Close what the ledger lists as open, never behind a window's back.
 
-A run that is under way is asked to end, a window whose run is gone is asked to close, and both are waited for. What
-then is still open is closed from here, as the sweeper does it: its window is gone or overdue, or no worker carries it
-out.
+A run that is under way is asked to end, and a window whose run is gone is asked to close. Both are waited for. What is
+still open after that is closed from here, as the sweeper does it, because its window is gone or overdue, or no worker
+serves it.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from domain.names import FAULT_PREFIX, base36
 
 BY = "recover"
 LOOK_EVERY = 0.5
-"""Seconds between two looks at a window."""
+"""Seconds between two checks of a window."""
 
 
 class Recovered(Contract):
-    """What became of one row of the ledger."""
+    """What became of one ledger row."""
 
     window_id: str
     run_id: str
@@ -40,29 +40,37 @@ class Recovered(Contract):
     was: LedgerState
     state: LedgerState
     done: str
-    """What was done about it, and what could not be verified."""
+    """What was done about the row, and what could not be verified."""
 
     @property
     def verified(self) -> bool:
-        """Whether it is known to be off."""
+        """Whether everything the row stands for is known to be off."""
         return self.state in SETTLED
 
 
 class Recoverer:
-    """Closes executions; one at a time, because windows of one know of each other."""
+    """Closes executions, one per call.
+
+    An execution's lock comes after its other windows.
+    """
 
     def __init__(self, tools: Toolbox, runs: RunDirectory, say: Say, within: timedelta) -> None:
-        """`within` bounds the closing of one row from here; windows have their own time."""
+        """Create a recoverer.
+
+        `within` bounds closing one row from here. Windows have their own time.
+        """
         self._tools = tools
         self._runs = runs
         self._say = say
         self._within = within
 
     async def recover(self, rows: Sequence[LedgerEntry]) -> list[Recovered]:
-        """Close the unsettled rows of one execution; what became of each, the lock last.
+        """Close the unsettled rows of one execution, the lock last.
+
+        Returns what became of each row.
 
         Raises:
-            HoldfastError: server or store cannot be asked. Trouble at a peer is in the result.
+            HoldfastError: the server or the store cannot be asked. Trouble at a peer is part of the result.
         """
         try:
             await self._ask_to_end(rows)
@@ -84,7 +92,7 @@ class Recoverer:
                 await self._runs.cancel(workflow_id, run_id)
                 continue
             for row in rows:
-                # The lock ends by itself when its run has; a cancel would tell it nothing new.
+                # The lock ends by itself when its run does, so a cancel would add nothing.
                 if row.kind is not WindowKind.LOCK and await self._runs.is_running(row.window_id, row.run_id):
                     self._say(f"{row.window_id} still runs, its run does not: asking it to close, and waiting for it")
                     await self._runs.cancel(row.window_id, row.run_id)
@@ -109,9 +117,13 @@ class Recoverer:
         return _closed(row, closing, why)
 
     async def _close(self, row: LedgerEntry, end: Deadline) -> Closing:
-        """Close, and once more when nothing of it can come on any more, if that is before `end`."""
+        """Close what a row stands for, a second time if necessary.
+
+        The first time may be too early, because the last call of the row's window may still switch something on. The
+        second time comes when no such call can switch anything on any more, if that is before `end`.
+        """
         quiet = await quiet_from(self._runs, await self._tools.subject_for_closing(row.execution_id), row)
-        # By this machine's clock, which may be wrong: only workers get the server's time.
+        # This uses the machine's own clock, which may be wrong: only workers get the server's time.
         until_quiet = Deadline.after(max(quiet - _now(), timedelta(0)))
         early = not until_quiet.over
         closing = await close_abandoned(self._tools, self._runs, row, end, BY, clock=_now)
@@ -122,9 +134,12 @@ class Recoverer:
         return await close_abandoned(self._tools, self._runs, row, end, BY, clock=_now)
 
     async def _lock(self, row: LedgerEntry, *, verified: bool) -> Recovered:
-        """A lock holds nothing at a peer: it ends when its run has, after everything else of the run."""
+        """Close a lock, after everything else of its run.
+
+        A lock holds nothing at a peer.
+        """
         if not verified:
-            # It looks at the peers itself until its own time is over, which nobody should have to wait for.
+            # The lock itself checks the peers until its time is over. The operator should not have to wait for that.
             now = await self._now(row)
             return _told(row, now.state, "kept: something of its run is not verified to be off")
         why = await self._until_ours(row)
@@ -151,7 +166,10 @@ class Recoverer:
         return Closing(verified=not left, detail="; ".join(left))
 
     async def _until_ours(self, row: LedgerEntry) -> str:
-        """Wait while its window, or the run that was asked to end, may still close it; why nobody does any more."""
+        """Wait while the window or its run may still close the row.
+
+        Returns why neither will close it any more, so that closing is up to us.
+        """
         attendance = Attendance(self._runs)
         while await self._runs.is_running(row.window_id, row.run_id):
             watched = [(row.window_id, row.run_id), (row.parent_workflow_id, row.parent_run_id)]
@@ -168,7 +186,7 @@ class Recoverer:
 
 
 def _unexpected(error: Exception) -> Closing:
-    # The text of a defect may quote anything, so only its name is shown.
+    # The text of a defect may quote anything, so show only the name of its type.
     detail = f"unexpected {type(error).__name__}; `holdfast recover --direct PLAN` closes by name"
     return Closing(verified=False, detail=detail)
 
@@ -184,7 +202,7 @@ def _closed(row: LedgerEntry, closing: Closing, why: str) -> Recovered:
 
 
 def unverified(row: LedgerEntry, why: str) -> Recovered:
-    """A row that could not be dealt with."""
+    """Return the result for a row that could not be dealt with."""
     return _told(row, LedgerState.UNVERIFIED, f"not verified: {why}")
 
 

@@ -1,4 +1,7 @@
-"""The reference of all commands as Markdown: `python -m cli.reference >docs/cli.md`, or `make docs`."""
+"""The reference of all commands as Markdown, which `make docs` writes.
+
+By hand: `python -m cli.reference >docs/cli.md`.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,7 @@ so, the number of an execution.
 
 
 def reference() -> str:
-    """Everything that `--help` shows of every command, and the exit codes."""
+    """Return the help of every command, and the exit codes, as Markdown."""
     return "\n".join([_HEAD, *_overview(), "", *_exit_codes(), *_commands()]) + "\n"
 
 
@@ -74,7 +77,7 @@ def _usage(name: str, command: click.Command) -> str:
 
 
 def _paragraphs(text: str) -> str:
-    """The help text, its lines joined: Markdown has its own idea of lines."""
+    """Join the lines of each paragraph: Markdown breaks lines itself."""
     parts = inspect.cleandoc(text).replace("\b\n", "").split("\n\n")
     return "\n\n".join(part if part.startswith("    ") else " ".join(part.split()) for part in parts)
 

@@ -1,4 +1,4 @@
-"""The files that a report is written to: the options of `report` and of `run`, and what comes of them."""
+"""The files of a report: the options for them, and the writing."""
 
 from __future__ import annotations
 
@@ -32,28 +32,28 @@ JUNIT_INCONCLUSIVE = click.option("--junit-inconclusive", type=click.Choice([one
 
 @dataclass(frozen=True)
 class ReportFiles:
-    """Where somebody wants a report, by the option that said so; `-` is standard output."""
+    """The wanted files of a report, by option. `-` is standard output."""
 
     wanted: Mapping[str, Path]
     inconclusive: Inconclusive = Inconclusive.FAILURE
 
     def __bool__(self) -> bool:
-        """Whether any is wanted."""
+        """Return whether any file is wanted."""
         return bool(self.wanted)
 
     @property
     def to_standard_output(self) -> bool:
-        """Whether one of them is to be the only thing on standard output."""
+        """Whether a report is to be the only thing on standard output."""
         return STANDARD_OUTPUT in self.wanted.values()
 
     def check(self, **others: Path | None) -> None:
-        """Refuse what could only be found out when everything is done.
+        """Refuse now what would otherwise fail only after all the work.
 
         Args:
-            others: files that the command writes beside the report, by their options.
+            others: files that the command writes besides the report, by their options.
 
         Raises:
-            click.UsageError: for a file that cannot be written, one file for two forms, or `-` twice.
+            click.UsageError: a file cannot be written, two forms share a file, or `-` is given twice.
         """
         every = {**self.wanted, **{name: path for name, path in others.items() if path is not None}}
         for option, path in every.items():
@@ -63,10 +63,10 @@ class ReportFiles:
             raise click.UsageError("two forms of the report cannot go to the same place: give each a file of its own")
 
     def write(self, report: Report) -> list[Path]:
-        """Write every form that is wanted; the files, without standard output.
+        """Write every wanted form. Returns the files, without standard output.
 
         Raises:
-            HoldfastError: VALIDATION_ERROR for a file that cannot be written.
+            HoldfastError: VALIDATION_ERROR when a file cannot be written.
         """
         for option, path in self.wanted.items():
             text = self._rendered(option, report)
@@ -80,7 +80,7 @@ class ReportFiles:
         if option == "junit":
             return as_junit.render(report, self.inconclusive)
         if option == "html":
-            # Its template engine is loaded by those alone who want a page.
+            # Imported here, because only HTML needs the template engine.
             from reports.forms import as_html  # noqa: PLC0415
 
             return as_html.render(report)
@@ -97,7 +97,7 @@ def _check(option: str, path: Path) -> None:
 
 
 def report_options(*options: Option) -> Callable[[Command], Command]:
-    """Give a command these options, and what they say as `files`."""
+    """Give a command these options, and pass it their values as `files`."""
 
     def decorate(command: Command) -> Command:
         @wraps(command)

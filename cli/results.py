@@ -1,4 +1,4 @@
-"""Reading the store for people: optional, because a pipeline may have no access to it."""
+"""Results from the store, which a pipeline may not have access to."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from reports.build.shown_cases import as_shown
 T = TypeVar("T")
 
 STORE_PATIENCE = 15.0
-"""Seconds until a database that does not answer is given up."""
+"""Seconds before we give up on a database that does not answer."""
 
 LARGEST_TABLE = 5_000
-"""Cases that are read at once; the worst of a larger run are in its summary."""
+"""Most cases that a table reads from the store. For larger runs, the summary has the worst cases."""
 
 _COLOURS = {ExitCode.PASSED: "green", ExitCode.INCONCLUSIVE: "yellow"}
 
@@ -36,7 +36,9 @@ _COLOURS = {ExitCode.PASSED: "green", ExitCode.INCONCLUSIVE: "yellow"}
 async def ask_store(
     question: Callable[[Store], Awaitable[T]], database_url: str | None = None, patience: float = STORE_PATIENCE
 ) -> T:
-    """Ask the store one thing. One that is not there is not created: an empty one would answer that all is well.
+    """Ask the store one question.
+
+    A missing store is not created: an empty one would answer that all is well.
 
     Raises:
         HoldfastError: STORE_UNAVAILABLE.
@@ -55,10 +57,10 @@ async def ask_store(
 
 
 async def existing_store(database_url: str | None = None) -> Store:
-    """The store of this URL, or else the configured one, opened; the caller closes it.
+    """Open this store, or else the configured one. The caller closes it.
 
     Raises:
-        HoldfastError: STORE_UNAVAILABLE, also where there is none yet.
+        HoldfastError: STORE_UNAVAILABLE, also when there is no store yet.
     """
     url = database_url or Settings.from_environment(os.environ).database_url
     _must_exist(url)
@@ -69,7 +71,7 @@ def _must_exist(url: str) -> None:
     try:
         parsed = make_url(url)
     except ArgumentError:
-        return  # the store has its own words for it
+        return  # Opening the store reports this.
     file = parsed.database or ""
     if parsed.get_backend_name() == "sqlite" and not Path(file).is_file():
         raise HoldfastError(
@@ -80,7 +82,10 @@ def _must_exist(url: str) -> None:
 
 
 async def show_outcome(outcome: RunOutcome, database_url: str | None = None) -> None:
-    """The table of cases where the store can be read, else the failing cases; then what came of the run."""
+    """Show the table of cases, then what came of the run.
+
+    If the store cannot be read, the table has only the failed and the inconclusive cases of the run's summary.
+    """
     if outcome.summary:
         say()
         for line in await _cases(outcome.summary, database_url):
@@ -90,7 +95,7 @@ async def show_outcome(outcome: RunOutcome, database_url: str | None = None) -> 
 
 
 def show_conclusion(outcome: RunOutcome) -> None:
-    """What came of the run, without its cases."""
+    """Show what came of the run, without its cases."""
     first, *rest = conclusion(outcome)
     say(first, bold=True, colour=_COLOURS.get(outcome.exit_code, "red"))
     for line in rest:

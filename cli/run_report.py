@@ -1,4 +1,7 @@
-"""The report of a run that this process has followed: from the store, or else from what the run's result tells."""
+"""The report of a run that this process followed.
+
+It comes from the store, or else from the run's result.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,10 @@ _PHASES = {RunStatus.COMPLETED: Phase.DONE, RunStatus.CANCELLED: Phase.CANCELLED
 
 
 async def write_report(files: ReportFiles, plan: Plan, outcome: RunOutcome, remark: Say = say) -> ExitCode:
-    """Write what is wanted of it; the run's exit code, also when that fails, unless it would be 0."""
+    """Write the wanted files and return the run's exit code.
+
+    If writing fails, the code of that error replaces an exit code of 0, but no other one.
+    """
     if not files:
         return outcome.exit_code
     trouble = await written(files, plan, outcome)
@@ -35,13 +41,13 @@ async def write_report(files: ReportFiles, plan: Plan, outcome: RunOutcome, rema
 async def written(
     files: ReportFiles, plan: Plan, outcome: RunOutcome, database_url: str | None = None
 ) -> HoldfastError | None:
-    """Write what is wanted; what kept it from being written has been said, and is handed back.
+    """Write the wanted files. Trouble is shown and returned, never raised.
 
-    No trouble with it may hide what came of the run, least of all that something may still be on.
+    Trouble with a report must not hide what came of the run, least of all that something may still be switched on.
     """
     try:
         files.write(await report_on(plan, outcome, database_url))
-    except Exception as error:  # also a defect of ours
+    except Exception as error:  # Even a defect of ours.
         known = understood(error)
         complain(f"the report could not be written: {known}")
         return known
@@ -49,7 +55,7 @@ async def written(
 
 
 async def report_on(plan: Plan, outcome: RunOutcome, database_url: str | None = None) -> Report:
-    """What the store knows of the run; where it cannot be read, what the result tells."""
+    """Return the report from the store, or else from the run's result."""
     execution_id = _execution_id(outcome)
     if execution_id is not None:
         try:
@@ -63,7 +69,7 @@ async def report_on(plan: Plan, outcome: RunOutcome, database_url: str | None = 
 
 
 def _execution_id(outcome: RunOutcome) -> int | None:
-    """None for a run that ended before it had a record."""
+    """Return the execution id. None: the run ended without a record."""
     known = (outcome.summary, outcome.failure, outcome.lock)
     return next((one.execution_id for one in known if one is not None and one.execution_id is not None), None)
 

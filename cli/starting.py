@@ -1,4 +1,7 @@
-"""Starting a run under its plan's id; waiting for, or ending, the run of the same plan that is there already."""
+"""Start a run under its plan's id, after any earlier run.
+
+An earlier run of the same plan is waited for, or cancelled first.
+"""
 
 from __future__ import annotations
 
@@ -26,21 +29,22 @@ from domain.units import format_percent
 
 
 def task_queue() -> str:
-    """The queue on which runs start: `holdfast`, unless HOLDFAST_TASK_QUEUE says otherwise."""
+    """Return the task queue of runs: HOLDFAST_TASK_QUEUE, or else `holdfast`."""
     return Settings.from_environment(os.environ).task_queue
 
 
 @dataclass(frozen=True)
 class Wishes:
-    """What whoever starts a run wants beside its plan: about what is in its way, and of its pairs."""
+    """How to start a run: what to do about obstacles and pairs."""
 
     if_busy: IfBusy = IfBusy.REFUSE
     leftovers: Leftovers = Leftovers.REFUSE
     verify_pairs: float | None = None
-    """Percent of the measured pairs that also run with two real faults."""
+    """Percent of the measured pairs that also run with two real faults. None: not asked for."""
 
     def as_input(self) -> dict[str, str]:
-        """As the run's input has them. What is not asked for is not named: a worker may be older than this."""
+        """Return the options as fields of the run's input."""
+        # Fields that are not asked for are left out, because an older worker may not know them.
         asked = {"leftovers": self.leftovers.value} if self.leftovers is not Leftovers.REFUSE else {}
         if self.verify_pairs is not None:
             asked["verify_pairs"] = format_percent(self.verify_pairs)
@@ -48,18 +52,18 @@ class Wishes:
 
 
 START_PATIENCE = timedelta(seconds=20)
-"""For the server to accept a run."""
+"""Time for the server to accept a run."""
 
 
 async def start(client: Client, file: PlanFile, wishes: Wishes, interrupts: Interrupts, say: Say, *, queue: str) -> Run:
-    """Start a run; what is returned has been accepted by the server.
+    """Start a run, and return it once the server has accepted it.
 
-    Waiting for an earlier run may be interrupted, the call that starts one may not: whoever interrupts then could not
-    know whether there is a run to cancel. It is cancelled as soon as it is followed.
+    Waiting for an earlier run can be interrupted. The call that starts the run cannot, because nobody would know
+    whether there is a run to cancel. A request to end that arrives meanwhile cancels the run once it is followed.
 
     Raises:
         HoldfastError: EXECUTION_ALREADY_RUNNING when a run of this plan is running; nothing was touched.
-        Interrupted: while waiting for that one's end.
+        Interrupted: we were asked to end while waiting for the earlier run.
     """
     workflow_id = run_workflow_id(file.plan.name)
     order = {"plan": file.document, **wishes.as_input(), "requested_by": who()}
@@ -104,14 +108,17 @@ async def _make_room(client: Client, workflow_id: str, if_busy: IfBusy, say: Say
 
 
 def who() -> str:
-    """Who is at the terminal, for those who ask later; empty where that cannot be told."""
+    """Return `user@host` of the operator, for the record. Empty: it is unknown."""
     with contextlib.suppress(KeyError, OSError):
         return f"{getpass.getuser()}@{socket.gethostname()}"
     return ""
 
 
 def web_ui_page(client: Client, run: Run, ui: str = "") -> str:
-    """Where the run is in the Web UI, as far as that can be told from the server's address; else empty."""
+    """Return the run's page in the Web UI. Empty: it is unknown.
+
+    The server's address does not always reveal it.
+    """
     address = client.service_client.config.target_host
     if not ui:
         ui = _web_ui_of(address)

@@ -1,4 +1,7 @@
-"""A worker as a process: both parts, load in a process beside it, or one part alone; from its start to its end."""
+"""A worker process from start to end.
+
+It serves both parts, load in a child process, or one part alone.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,10 @@ from domain.names import load_queue
 from worker import Part, running
 
 SERVER_PATIENCE = timedelta(seconds=60)
-"""For the Temporal server to come up: machines, compose files and people start both at once, in any order."""
+"""Time for the Temporal server to come up.
+
+Machines, compose files and people start worker and server at the same time, in any order.
+"""
 
 logger = logging.getLogger("holdfast.worker")
 
@@ -32,10 +38,10 @@ T = TypeVar("T")
 
 @contextmanager
 def kept_bytecode() -> Iterator[None]:
-    """Let Python keep compiled workflow modules, somewhere private, where the environment says not to write any.
+    """Cache compiled modules privately if the environment forbids writing them.
 
-    Container images often set PYTHONDONTWRITEBYTECODE. The sandbox imports the workflows' modules anew for every run,
-    and would compile them each time: three times the cost of starting a workflow (`benchmarks/workflow_prepare.py`).
+    Container images often set PYTHONDONTWRITEBYTECODE. But the sandbox imports the workflow modules anew for every run.
+    Compiling them each time triples the cost of starting a workflow (`benchmarks/workflow_prepare.py`).
     """
     if not sys.dont_write_bytecode:
         yield
@@ -49,7 +55,7 @@ def kept_bytecode() -> Iterator[None]:
 
 
 async def interruptible(work: Coroutine[Any, Any, T], stop: asyncio.Event) -> T | None:
-    """The result of some work, or None when `stop` was set before it was done."""
+    """Return the result of some work. None: `stop` was set first."""
     doing, stopping = asyncio.create_task(work), asyncio.create_task(stop.wait())
     try:
         await asyncio.wait((doing, stopping), return_when=asyncio.FIRST_COMPLETED)
@@ -60,7 +66,9 @@ async def interruptible(work: Coroutine[Any, Any, T], stop: asyncio.Event) -> T 
 
 
 async def serve(parts: Collection[Part], *, load_apart: bool = False) -> None:
-    """Serve these parts in this process until a signal asks to end; `load_apart`: load as well, in a process beside it.
+    """Serve these parts in this process until a signal asks to end.
+
+    With `load_apart`, a child process serves load as well.
 
     Raises:
         HoldfastError: a setting is wrong, no server answers, the store cannot be used, or load does not come up.
@@ -99,16 +107,22 @@ def _tell_ready(settings: Settings, parts: Collection[Part], load: LoadProcess |
 
 
 def main(only: Part | None = None) -> int:
-    """Entry point; 3 when the worker could not start. Both parts, load in a process of its own, unless told `only`."""
+    """Run `holdfast worker` and return its exit code.
+
+    The code is 3 if the worker could not start. Without `only`, both parts are served, load in a process of its own.
+    """
     if only is None:
         return finished(serve([Part.CONTROL], load_apart=True))
     return finished(serve([only]), sends_load=only is Part.LOAD)
 
 
 def finished(serving: Coroutine[Any, Any, None], *, sends_load: bool = False) -> int:
-    """Run a worker to its end and return its exit code; `sends_load`: on the loop that load is measured on."""
+    """Run a worker to its end and return its exit code.
+
+    With `sends_load`, it runs on the event loop for processes that send load.
+    """
     log_to_stderr()
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # It logs every request at INFO.
     try:
         with kept_bytecode():
             (load_loop.run if sends_load else asyncio.run)(serving)

@@ -1,4 +1,4 @@
-"""`holdfast cancel`, and how a run that somebody has started is found."""
+"""`holdfast cancel`, and finding a run by its ID."""
 
 from __future__ import annotations
 
@@ -24,20 +24,24 @@ RUN_ID = click.argument("run_id", metavar="ID")
 
 
 def possible_ids(given: str) -> list[str]:
-    """The workflow ids that an ID may mean: a plan's name first, then a workflow id as it is."""
+    """Return the workflow ids that an ID may mean.
+
+    The ID is tried as a plan's name first, then as a workflow id. With a slash in it, it is only a workflow id.
+    """
     return [given] if "/" in given else [run_workflow_id(given), given]
 
 
 async def known(client: Client, given: str) -> Run:
-    """The newest run under an ID.
+    """Find the newest run under an ID.
 
     Raises:
-        HoldfastError: NOT_FOUND.
+        HoldfastError: NOT_FOUND, or what the server's error means.
     """
     for workflow_id in possible_ids(given):
         try:
             described = await client.get_workflow_handle(workflow_id).describe()
         except RPCError as error:
+            # NOT_FOUND may also mean that the server does not have our Temporal namespace.
             if error.status is not RPCStatusCode.NOT_FOUND or "amespace" in error.message:
                 raise server_error(error) from error
         else:
@@ -53,9 +57,11 @@ async def known(client: Client, given: str) -> Run:
 @clear_errors
 @acts
 def cancel(run_id: str, *, no_wait: bool, as_json: bool) -> None:
-    """Cancel a run and wait until everything is off. ID is a plan's name or a workflow id.
+    """Cancel a run and wait until everything is off.
 
-    Exit code 0 when nothing is left on, 5 when that could not be verified.
+    ID is a plan's name or a workflow id.
+
+    Exit codes: 0 nothing is left switched on, 5 that could not be verified.
     """
     raise SystemExit(asyncio.run(_cancel(run_id, wait=not no_wait, as_json=as_json)))
 

@@ -1,4 +1,4 @@
-"""`holdfast compare`: a later run held against an earlier one, as a gate for pipelines."""
+"""`holdfast compare`: compare two runs, as a gate for pipelines."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ CODES = {
 
 
 def _share(least: float, most: float) -> Callable[[str], float]:
-    """`5%` as a number of percent between the two, both left out; anything else is wrong use of the command line."""
+    """Return a parser for percentages such as `5%` within bounds.
+
+    The bounds themselves are not allowed. Everything else is a usage error.
+    """
 
     def convert(text: str) -> float:
         try:
@@ -40,7 +43,7 @@ def _share(least: float, most: float) -> Callable[[str], float]:
 
 
 def _milliseconds(text: str) -> float:
-    """`5ms` as a number of milliseconds."""
+    """Parse `5ms` into a number of milliseconds."""
     try:
         return parse_duration(text).total_seconds() * 1_000
     except UnfitError as error:
@@ -58,12 +61,15 @@ def _milliseconds(text: str) -> float:
 @AS_JSON
 @clear_errors
 def compare(before: str, after: str, *, as_json: bool, **given: Any) -> None:
-    """Tell what has changed from run A to run B, and how sure that is.
+    """Compare run B with run A: what changed, and how certainly.
 
-    Each is an execution id (`holdfast list` shows them), or a plan's name or a workflow id: then its newest run. What
-    counts as slower is what B's plan says in slo.regression, or else the defaults of that. Exit codes: 0 no case is
-    worse; 1 a case is surely worse; 6 it cannot be told, because the requests are too few or a case was not measured;
-    2 the two cannot be compared, and why. Only the store is asked.
+    A and B are execution ids (`holdfast list` shows them), plan names or workflow ids. A plan name or a workflow id
+    means its newest run. Only the store is asked.
+
+    What counts as worse is set by the options, or else by slo.regression in B's plan, or else by its defaults.
+
+    Exit codes: 0 no case is worse, 1 a case is surely worse, 2 the runs cannot be compared (the message explains why),
+    6 undecided, because there are too few requests or a case was not measured.
     """
     wanted = {name: value for name, value in given.items() if value is not None}
     found = asyncio.run(_compared(before, after, wanted))

@@ -1,4 +1,7 @@
-"""`holdfast demo`: server, worker and lab as real processes, one real run, and everything down again."""
+"""`holdfast demo`: one real run from start to end.
+
+Server, worker and lab are real processes, and all of them are ended afterwards.
+"""
 
 from __future__ import annotations
 
@@ -35,10 +38,13 @@ from lab import LabState
 PLAN = ROOT / "examples" / "shop.yaml"
 
 RUN_PATIENCE = 240.0
-"""Seconds for the run, which takes about 20; then it is cancelled."""
+"""Seconds before the run is cancelled. It takes about 20."""
 
 RECOVERY_PATIENCE = 60.0
-"""Seconds for the recovery after that; then the demo ends anyway, and the lab with everything that was on in it."""
+"""Seconds for the recovery after that.
+
+Then the demo ends anyway, and with it the lab and everything switched on in it.
+"""
 
 
 @click.command()
@@ -46,23 +52,29 @@ RECOVERY_PATIENCE = 60.0
 @clear_errors
 @acts
 def demo(*, keep: bool) -> None:
-    """Break a small shop service by service and see which pair of failures takes it down.
+    """Break a small shop and see which pairs of failures hurt it.
 
-    Exit code 0 when the run completed, whatever its verdict, and nothing is left on.
+    The demo starts a Temporal server, a worker and the shop, breaks the shop service by service, shows which pairs of
+    failures take it down, and shuts everything down again.
+
+    Exit code 0 means that the run completed, whatever its verdict, and that nothing is left switched on.
     """
     raise SystemExit(asyncio.run(_demo(keep=keep)))
 
 
 @dataclass(frozen=True)
 class _Played:
-    """What came of the run; nothing when it was let go of."""
+    """What came of the run. Without an outcome, the operator detached."""
 
     outcome: RunOutcome | None
     clean: bool
 
     @property
     def exit_code(self) -> ExitCode:
-        """A verdict is no failure of the demo, all else is."""
+        """The demo's exit code.
+
+        Whatever its verdict, a completed run is a success of the demo. Everything else is a failure.
+        """
         if self.outcome is None:
             return ExitCode.CANCELLED
         if not self.clean:
@@ -91,12 +103,13 @@ async def _demo(*, keep: bool) -> ExitCode:
 
 
 async def _play(stage: Stage, interrupts: Interrupts) -> _Played:
-    """The run itself, exactly as `holdfast run` does it, but not for ever."""
+    """Run the plan as `holdfast run` does, but with a time limit."""
     file = _plan_for(stage)
     say(file.summary())
     handle = await start(stage.client, file, Wishes(), interrupts, say, queue=TASK_QUEUE)
     announce(stage.client, handle, stage.ui)
     loop = asyncio.get_running_loop()
+    # The first limit cancels the run, and the second one detaches from it.
     limits = [loop.call_later(after, interrupts.push) for after in (RUN_PATIENCE, RUN_PATIENCE + RECOVERY_PATIENCE)]
     try:
         outcome = await follow(stage.client, handle, interrupts, TASK_QUEUE)
@@ -112,14 +125,14 @@ async def _play(stage: Stage, interrupts: Interrupts) -> _Played:
 
 
 def _plan_for(stage: Stage) -> PlanFile:
-    """The example's plan, pointed at the lab and kept beside the logs, so that it can be run again."""
+    """Point the example's plan at the lab, and keep it for reuse."""
     document: Any = point_at(read_plan_file(PLAN), stage.lab)
     stage.plan.write_text(yaml.safe_dump(document, sort_keys=False))
     return valid_document(document, str(PLAN))
 
 
 async def _look_at_lab(stage: Stage) -> bool:
-    """Ask the lab itself, not our own records, whether anything is still on."""
+    """Ask the lab itself, not our own records, whether everything is off."""
     try:
         answer = await fetch("GET", f"{stage.lab.admin}/lab/state", Limits(seconds=10, body=LARGEST_ANSWER))
         state = LabState.model_validate(parse(answer.text))

@@ -1,4 +1,4 @@
-"""`holdfast faults`: what is on, or may be, by the ledger and by the peers."""
+"""`holdfast faults`: list what is or may be switched on."""
 
 from __future__ import annotations
 
@@ -24,11 +24,13 @@ from domain.executions.windows import RECORDINGS, LedgerEntry
 @AS_JSON
 @clear_errors
 def faults(*, as_json: bool) -> None:
-    """What is on, or may be, by the ledger and by the peers' own word. Exit code 5 when anything is.
+    """List what is or may be switched on.
 
-    The store is asked, HOLDFAST_DATABASE_URL must be the worker's, and then, all at once, the proxies and fault
-    services of every run with something unsettled and of the newest ones. One that does not answer is named; it counts
-    as on where the ledger has something unsettled there.
+    This reads the ledger in the store (HOLDFAST_DATABASE_URL must be the worker's). Then it asks, all at once, the
+    proxies and fault services of the newest runs and of every run with something unsettled. A peer that does not answer
+    is named. It counts as switched on if the ledger has something unsettled there.
+
+    Exit code 5 means that something is, or may be, switched on.
     """
     raise SystemExit(asyncio.run(_faults(as_json=as_json)))
 
@@ -78,7 +80,10 @@ def _peer_lines(look: PeerLook, entries: list[LedgerEntry]) -> Iterator[str]:
 
 
 def _in_ledger(one: On, entries: list[LedgerEntry]) -> bool:
-    """Whether an unsettled row stands for it: by its name; for recordings, which have none, any recording's row."""
+    """Return whether an unsettled row stands for something active at a peer.
+
+    Rows are matched by name. Recordings have no name in the ledger, so any recording's row counts.
+    """
     if one.kind is OnKind.RECORDING:
         return any(entry.kind in RECORDINGS for entry in entries)
     return any(entry.peer_name in (one.name, one.record_id) for entry in entries if entry.peer_name)

@@ -1,4 +1,4 @@
-"""`holdfast halt` and `unhalt`: end every run and let none begin, until somebody takes it back."""
+"""`holdfast halt` and `unhalt`: end every run, and refuse new ones."""
 
 from __future__ import annotations
 
@@ -27,11 +27,14 @@ from domain.errors import ErrorCode, HoldfastError
 from domain.executions.execution import Recovery, RunSummary
 
 MENTION_PATIENCE = 2.0
-"""Seconds for a look at the flag beside what was asked for."""
+"""Seconds for reading the halt flag, in commands that only mention it."""
 
 
 async def mention_halt() -> Halt | None:
-    """Say on standard error that everything is halted, where the store can be read and says so."""
+    """Report an active halt on standard error, and return it.
+
+    Does nothing if the store cannot be read.
+    """
     with suppress(HoldfastError, TimeoutError):
         async with asyncio.timeout(MENTION_PATIENCE):
             halt = await ask_store(lambda store: store.halted())
@@ -48,11 +51,13 @@ async def mention_halt() -> Halt | None:
 @clear_errors
 @acts
 def halt(reason: str, *, no_wait: bool, as_json: bool) -> None:
-    """Cancel all runs, wait until everything is off, and refuse new ones until `holdfast unhalt`.
+    """Cancel all runs and refuse new ones until `holdfast unhalt`.
 
-    The flag is set in the store first, HOLDFAST_DATABASE_URL must be the worker's; a run that begins afterwards ends
-    with HALTED, exit code 7, before it touches anything. Exit code 0 when nothing is left on, 5 when that could not be
-    verified.
+    First, a flag is set in the store (HOLDFAST_DATABASE_URL must be the worker's). A run that begins later ends with
+    HALTED, exit code 7, before it touches anything. Then all runs are cancelled, and the command waits until everything
+    is off.
+
+    Exit codes: 0 nothing is left switched on, 5 that could not be verified.
     """
     raise SystemExit(asyncio.run(_halt(reason, wait=not no_wait, as_json=as_json)))
 
@@ -60,7 +65,7 @@ def halt(reason: str, *, no_wait: bool, as_json: bool) -> None:
 async def _halt(reason: str, *, wait: bool, as_json: bool) -> ExitCode:
     remark = complain if as_json else say
     with Interrupts() as interrupts:
-        # Before the runs are listed: a run that does not see the flag any more is in the list then.
+        # Set it before listing the runs: a run that began too early to see the flag is then in the list.
         flag = await ask_store(lambda store: store.halt(reason, who()))
         remark(f"{flag}. New runs are refused until `holdfast unhalt`")
         client = await interrupts.during(connected())
@@ -84,13 +89,14 @@ async def _halt(reason: str, *, wait: bool, as_json: bool) -> ExitCode:
 
 
 async def _asked_to_end(client: Client, remark: Say) -> tuple[list[Run], list[str]]:
-    """Ask every run to end: those that the server lists, and those whose end is not written in the store.
+    """Ask every run to end that the server or the store knows.
 
-    Each by itself, and the server's first: whatever is wrong with one run, or with the store, all others are asked.
-    Also returns a sentence for each that could not be asked.
+    These are the runs that the server lists, and those without an end in the store. The server's runs come first, and
+    each run is asked by itself. So trouble with one run, or with the store, keeps no other run from being asked. Also
+    returns a sentence for each trouble.
 
     Raises:
-        HoldfastError: nothing could be asked at all.
+        HoldfastError: no run could be asked, because the server does not answer.
     """
     troubles: list[HoldfastError] = []
     asked: dict[tuple[str, str], Run] = {}
@@ -121,7 +127,10 @@ async def _listed(client: Client) -> list[Run]:
 
 
 async def _stored(client: Client) -> list[Run]:
-    """Runs whose end is not written, as far as the server knows them; one that it has forgotten ended long ago."""
+    """Return the runs without an end in the store.
+
+    Only those that the server knows. A run that the server has forgotten ended long ago.
+    """
     found = []
     for row in await ask_store(lambda store: store.unfinished_executions()):
         run_id: str | None = row.run_id
@@ -135,7 +144,7 @@ async def _stored(client: Client) -> list[Run]:
         except RPCError as error:
             if error.status in (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT):
                 continue
-            # It is asked all the same, and what then goes wrong is named.
+            # It is asked to end even so. If that fails too, the trouble is reported.
             found.append(run)
         else:
             found.append(_handle(client, row.workflow_id, described.run_id))
@@ -162,7 +171,10 @@ def _not_asked(run: Run, error: Exception) -> HoldfastError:
 
 
 async def _ends(client: Client, runs: list[Run], remark: Say) -> tuple[list[RunOutcome], list[str]]:
-    """How the runs and their locks ended, and a sentence for each run whose end is not known."""
+    """Wait for the runs and their locks. Returns how they ended.
+
+    Also returns a sentence for each run whose end is not known.
+    """
     reminding = asyncio.create_task(_mention_absence(client, runs, remark))
     ends: list[RunOutcome] = []
     missed = []

@@ -1,4 +1,4 @@
-"""`holdfast init`: the plan to begin with, for a system of your own or for a running lab."""
+"""`holdfast init`: a first plan for your system or a lab."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from domain.plans.validation.wording import near
 from lab import LabAddresses
 
 LAB_PATIENCE = 10.0
-"""Seconds for the lab to say where it is."""
+"""Seconds for the lab to answer with its addresses."""
 
 
 @click.command()
@@ -57,10 +57,10 @@ def init(
     faults: tuple[str, ...],
     **given: str | None,
 ) -> None:
-    """Write a plan to begin with, with every setting in it and what it means.
+    """Write a first plan, with every setting in it explained.
 
-    What is not said stays a placeholder, and `holdfast validate` tells where. Nothing is asked of the system; with
-    --lab, a running lab says where it is.
+    Required values that you do not give stay placeholders, and `holdfast validate` lists them. The system under test is
+    not asked anything. With --lab, a running lab is asked for its addresses.
     """
     known = _of_lab(admin) if admin else {}
     known |= {what: value for what, value in given.items() if value}
@@ -96,7 +96,11 @@ def _next(file: str, open_places: list[str], *, valid: bool) -> list[str]:
 
 
 def plan_of(known: dict[str, Any], addresses: dict[str, str], faults: dict[str, Any]) -> dict[str, Any]:
-    """The document: what is known, and placeholders for the rest."""
+    """Return the plan's document: what is known, and placeholders for the rest.
+
+    Raises:
+        HoldfastError: VALIDATION_ERROR for a fault in a service without an address.
+    """
     url, namespace = known.get("url", PLACEHOLDER), known.get("namespace", PLACEHOLDER)
     for name in set(faults) - set(addresses) if addresses else ():
         found = near(name, addresses)
@@ -129,7 +133,7 @@ def _host(url: str) -> str:
     try:
         return urlsplit(url).hostname or ""
     except ValueError:
-        return ""  # Not an address: the validator has the words for it.
+        return ""  # Not an address: the validator reports it.
 
 
 def _pairs(option: str, given: tuple[str, ...]) -> dict[str, str]:
@@ -145,7 +149,7 @@ def _pairs(option: str, given: tuple[str, ...]) -> dict[str, str]:
 
 
 def _fault(text: str) -> Any:
-    """As it stands in a plan; whether it is a fault, the validator says."""
+    """Read a fault as plans write it. The validator judges it."""
     try:
         return yaml.load(text, Loader=PlanLoader)  # noqa: S506 - a loader of plain values
     except yaml.YAMLError as error:
@@ -155,7 +159,7 @@ def _fault(text: str) -> Any:
 
 
 def _of_lab(admin: str) -> dict[str, Any]:
-    """Everything that a running lab knows of itself."""
+    """Ask a running lab for everything it knows of itself."""
     url = admin.rstrip("/").removesuffix("/lab/state") + "/lab/addresses"
     hint = "`holdfast lab` starts one, and says its admin address"
     try:

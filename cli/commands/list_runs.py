@@ -1,4 +1,4 @@
-"""`holdfast list`: the runs that the store knows, newest first."""
+"""`holdfast list`: the runs in the store, newest first."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ def _several(kind: type[StrEnum]) -> click.Choice[str]:
 @AS_JSON
 @clear_errors
 def list_runs(limit: int, *, as_json: bool, **only: Any) -> None:
-    """List runs, newest first: how they stand or ended, and whether everything is off.
+    """List runs, newest first, and whether everything is off.
 
-    --status, --verdict and --recovery may be said several times: one of them must hold. Only the store is asked;
-    HOLDFAST_DATABASE_URL must be the worker's.
+    Each line shows how a run stands or ended. --status, --verdict and --recovery may each be given several times: a run
+    must match one of the values. Only the store is asked; HOLDFAST_DATABASE_URL must be the worker's.
     """
     wanted = RunFilter.model_validate(only)
     rows = asyncio.run(_rows(limit, wanted))
@@ -71,7 +71,7 @@ def list_runs(limit: int, *, as_json: bool, **only: Any) -> None:
 
 
 def _comparable(rows: list[ExecutionRow]) -> tuple[int, int] | None:
-    """The newest run that has ended and the one of the same plan before it, the earlier one first."""
+    """Return two successive completed runs of one plan, the earlier first."""
     ended: dict[str, int] = {}
     for row in rows:
         if row.run_status is RunStatus.COMPLETED:
@@ -82,7 +82,9 @@ def _comparable(rows: list[ExecutionRow]) -> tuple[int, int] | None:
 
 
 async def _rows(limit: int, only: RunFilter) -> list[ExecutionRow]:
-    """One more than asked for, where there are more.
+    """Read the matching runs: at most one more than `limit`.
+
+    The additional run shows that there are more.
 
     Raises:
         HoldfastError: NOT_FOUND for a page after a run that the store does not have.
@@ -110,7 +112,7 @@ def _say_none(only: RunFilter) -> None:
 
 
 def _next_page(limit: int, only: RunFilter, last: ExecutionRow) -> str:
-    """The command that goes on where this one ended, with the same filters."""
+    """Return the command for the next page, with the same filters."""
     several = {"status": only.statuses, "verdict": only.verdicts, "recovery": only.recoveries}
     one = {
         "plan": only.plan,
@@ -125,7 +127,7 @@ def _next_page(limit: int, only: RunFilter, last: ExecutionRow) -> str:
 
 
 def cells(row: ExecutionRow, now: datetime) -> tuple[str, ...]:
-    """One row for people."""
+    """Return a run as the cells of a table row, for people."""
     running = row.run_status is RunStatus.RUNNING
     status = f"running, {row.status}" if running else str(row.error_code or row.run_status)
     return (
@@ -149,5 +151,8 @@ def _duration(row: ExecutionRow, now: datetime) -> timedelta:
 
 
 def _known_as(row: ExecutionRow) -> str:
-    """What `status` calls it: the plan's name, unless the run was started under an id of its own."""
+    """Return the ID to use with `status`.
+
+    It is the plan's name, unless the run was started under a workflow id of its own.
+    """
     return row.plan if row.workflow_id == run_workflow_id(row.plan) else row.workflow_id

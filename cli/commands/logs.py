@@ -1,4 +1,4 @@
-"""`holdfast logs`: what happened in a run, line by line, as the store has it; with --follow, until its end."""
+"""`holdfast logs`: a run's log from the store."""
 
 from __future__ import annotations
 
@@ -19,17 +19,20 @@ from clients.store.store import Store
 from domain.errors import ErrorCode, HoldfastError
 
 LOOK_EVERY = 1.0
-"""Seconds between two looks at the log of a run that is followed."""
+"""Seconds between two reads of a log that is followed."""
 
 LATE_LINES = timedelta(minutes=1)
-"""Each look reads so much again: a line is written under its worker's clock, and two workers' clocks, or a line that
-waited for its turn to be written, may come in another order than they are read."""
+"""How much of the log each read repeats, to find late lines.
+
+Lines carry their worker's time. The clocks of two workers may differ, and a line may wait for its turn to be written.
+So lines may reach the store in another order than their times.
+"""
 
 QUIET = timedelta(minutes=5)
-"""How long nothing may be logged until it is said where else to look."""
+"""How long nothing may be logged before we show where else to look."""
 
 SILENCE = timedelta(minutes=2)
-"""How long a store that does not answer is asked again, once there was an answer."""
+"""How long we retry a store that no longer answers."""
 
 _COLOURS = {LogLevel.WARN: "yellow", LogLevel.ERROR: "red"}
 _LEVELS = [level.name.lower() for level in LogLevel]
@@ -50,10 +53,14 @@ Tell = Callable[[list[LogEntry]], None]
 @AS_JSON
 @clear_errors
 def logs(run_id: str, level: str, *, follow: bool, as_json: bool) -> None:
-    """Show a run's log, oldest line first. ID is a plan's name, a workflow id, or an execution id.
+    """Show a run's log, oldest line first.
 
-    Times are UTC. Only the store is asked; HOLDFAST_DATABASE_URL must be the worker's. With --follow and --json, a line
-    of JSON for each line of the log. Exit code 0 whatever the run came to; Ctrl-C ends following with 130.
+    ID is a plan's name, a workflow id, or an execution id.
+
+    Times are UTC. Only the store is asked; HOLDFAST_DATABASE_URL must be the worker's. With --follow and --json, each
+    line of the log is one line of JSON.
+
+    The exit code is 0 however the run ended. Ctrl-C ends following with 130.
     """
     least = LogLevel[level.upper()]
     asyncio.run(_follow(run_id, least, as_json=as_json) if follow else _show(run_id, least, as_json=as_json))
@@ -91,7 +98,7 @@ async def _follow(run_id: str, least: LogLevel, *, as_json: bool) -> None:
 
 
 class Following:
-    """Tells each line of a run's log once, as they come."""
+    """Shows each line of a run's log once, as it arrives."""
 
     def __init__(self, store: Store, run: ExecutionRow, least: LogLevel, tell: Tell) -> None:
         self._store = store
@@ -103,23 +110,26 @@ class Following:
         self._told: set[int] = set()
 
     async def to_the_end(self) -> None:
-        """Until the run's end is written, which is after its last line (`activities/run/ended_runs.py`)."""
+        """Show lines until the run's end is stored.
+
+        The end is stored after the last line of the log (`activities/run/ended_runs.py`).
+        """
         clock = asyncio.get_running_loop().time
         newest, since = self._newest, clock()
         while not await self._patiently():
             if self._newest != newest:
                 newest, since = self._newest, clock()
             elif clock() - since > QUIET.total_seconds():
-                # A run whose workers are gone never ends here, and says nothing of it.
+                # A run whose workers are gone never ends in the store, and nothing in its log shows that.
                 complain(f"(nothing new for a while: `holdfast status {self._known_as}` tells how the run stands)")
                 since = clock()
             await asyncio.sleep(LOOK_EVERY)
 
     async def _patiently(self) -> bool:
-        """One look; a store that is away for a while is asked again.
+        """Look as `_look` does, and retry while the store does not answer.
 
         Raises:
-            HoldfastError: as the store, when it has been away for too long.
+            HoldfastError: the store's own error. STORE_UNAVAILABLE only when it has not answered for too long.
         """
         clock = asyncio.get_running_loop().time
         since = clock()
@@ -133,12 +143,16 @@ class Following:
                 await asyncio.sleep(LOOK_EVERY)
 
     async def _look(self) -> bool:
-        """Tell what is new; whether the run had ended before."""
+        """Show the new lines.
+
+        Returns whether the run had ended before they were read.
+        """
+        # In this order: once the end is stored, no more lines come.
         row = await self._store.execution_row(self._execution_id)
         since = self._newest - LATE_LINES if self._newest else None
         lines = await self._store.log_entries(self._execution_id, since)
         fresh = [line for line in lines if line.entry_id not in self._told]
-        # Older lines are not read again, so they need not be remembered.
+        # Older lines are not read again, so we need not remember them.
         self._told = {line.entry_id for line in lines}
         self._newest = max((line.ts for line in lines), default=self._newest)
         self._tell([line for line in fresh if line.level >= self._least])
@@ -156,7 +170,7 @@ def _tell_programs(lines: list[LogEntry]) -> None:
 
 
 def line_text(line: LogEntry) -> str:
-    """One line of a log for people, on one line whatever a peer has said."""
+    """Format a log line for people, always on a single line."""
     moment = f"{line.ts.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}"[:-3]
     return f"{moment}Z  {line.level.name:<5}  {one_line(line.message)}"
 

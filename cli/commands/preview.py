@@ -1,4 +1,7 @@
-"""`holdfast preview`: what a run would do, in full, before anybody agrees to it. It asks nobody and touches nothing."""
+"""`holdfast preview`: all that a run would do, without touching anything.
+
+It is there before anybody agrees to the run. No peer is asked.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ _WIDTH = 118
 _KINDS = {WindowKind.CALLS: "recording of calls", WindowKind.PAIR_FAULT: "fault of a pair"}
 
 _MOST_SHOWN = 12
-"""Excluded cases that are named here; more are in the JSON."""
+"""Most excluded cases named here. The JSON has more."""
 
 
 class _Time(click.ParamType[timedelta]):
@@ -36,7 +39,7 @@ class _Time(click.ParamType[timedelta]):
     name = "duration"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
-        """Read it, or say how it is written."""
+        """Parse the duration, or fail with a hint how to write it."""
         try:
             found = parse_duration(value)
         except ValueError as error:
@@ -51,8 +54,9 @@ class _Time(click.ParamType[timedelta]):
 @AS_JSON
 @clear_errors
 def preview_plan(plan: Path, assume: timedelta, *, as_json: bool) -> None:
-    """Show what a run would do: cases, real requests, faults, what happens to each workload, how long. Touches nothing.
+    """Show what a run would do, without touching anything.
 
+    The preview has the cases, the real requests, the faults, what happens to each workload, and how long it all takes.
     The intervals are those of HOLDFAST_TIMING, which must be the worker's.
     """
     file = valid_plan(plan, as_json=as_json)
@@ -65,20 +69,20 @@ def preview_plan(plan: Path, assume: timedelta, *, as_json: bool) -> None:
 
 
 def show_preview(found: Preview, plan: Path) -> None:
-    """For people."""
+    """Print a preview for people."""
     for line in preview_lines(found):
         say(line)
     say(f"next: `holdfast run {plan}` does it")
 
 
 def preview_of(plan: Plan, assumed: timedelta = ASSUMED) -> Preview:
-    """With the intervals of this environment, and as many faults at once as it allows."""
+    """Preview a plan with this environment's intervals and limit of faults."""
     settings = Settings.from_environment(os.environ)
     return preview(plan, settings.intervals, assumed, settings.max_active_faults)
 
 
 def preview_lines(found: Preview) -> Iterator[str]:
-    """The whole of it, for people."""
+    """Yield the whole preview, for people."""
     yield f"plan {found.plan}: what a run does to namespace {found.namespace} of {found.environment}"
     yield "nothing is switched on by this, and nobody is asked: it follows from the plan"
     yield from _cases(found)

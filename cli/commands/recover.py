@@ -1,4 +1,4 @@
-"""`holdfast recover`: an operator's hand on what is still on."""
+"""`holdfast recover`: close by hand what is still switched on."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from domain.executions.windows import SETTLED, LedgerEntry
 from domain.units import format_duration, parse_duration
 
 WITHIN = timedelta(minutes=2)
-"""For the closing of one thing, unless said otherwise."""
+"""Default time for closing one thing."""
 
 _GONE = (ErrorCode.PEER_UNREACHABLE, ErrorCode.STORE_UNAVAILABLE, ErrorCode.STORE_CONFLICT)
 _ELSE = "when Temporal or the store are gone, `holdfast recover --direct PLAN` asks the peers alone"
@@ -58,14 +58,17 @@ class _Duration(click.ParamType[timedelta]):
 def recover(
     *, everything: bool, execution_id: int | None, direct: Path | None, within: timedelta, yes: bool, as_json: bool
 ) -> None:
-    """Close what is on, or may be, and see that it is off; what was done is told thing by thing.
+    """Close what is or may be switched on, and verify it.
 
-    Without more, what ended runs have left behind. A window that still works is asked to close and waited for; what
-    nobody closes any more is closed from here. It may be said again at any time. Exit code 0 when everything is seen to
-    be off, 5 otherwise.
+    Without options, this closes what ended runs have left behind, and reports what was done about each thing. A window
+    that still works is asked to close and waited for. What no window closes any more is closed from here. The command
+    may be repeated at any time.
 
-    With --direct, everything that has a name of ours and belongs to the plan's services, by what its proxy and fault
-    service say; with --all as well, of other services too.
+    With --direct, neither Temporal nor the store is needed. What is removed is what the plan's proxy and fault service
+    report: the faults of Holdfast in the plan's services, and every recording and rule of these services, no matter who
+    made them. With --all as well, the faults of Holdfast in other services are removed too.
+
+    Exit codes: 0 everything was seen to be off, 5 otherwise.
     """
     if direct is not None and execution_id is not None:
         raise click.UsageError("--direct and --execution exclude each other: the peers know no executions")
@@ -105,7 +108,7 @@ async def _recover(execution_id: int | None, within: timedelta, *, everything: b
 
 
 async def _chosen(tools: Toolbox, execution_id: int | None) -> list[LedgerEntry]:
-    """The unsettled rows, of all executions or of one.
+    """Return the unsettled rows of all executions, or of one.
 
     Raises:
         HoldfastError: NOT_FOUND for an unknown execution.
@@ -116,12 +119,12 @@ async def _chosen(tools: Toolbox, execution_id: int | None) -> list[LedgerEntry]
         await tools.store.execution_row(execution_id)
     except HoldfastError as error:
         if error.code is not ErrorCode.STORE_CONFLICT:
-            raise  # A damaged record says so at the end; what is on is closed by its rows in the ledger.
+            raise  # A damaged record is reported at the end. Its rows in the ledger suffice for closing.
     return [row for row in await tools.store.ledger_of(execution_id) if row.state not in SETTLED]
 
 
 async def _under_way(runs: RunDirectory, rows: Sequence[LedgerEntry]) -> list[LedgerEntry]:
-    """The rows of runs that the server knows to be running: they close what they have on by themselves."""
+    """Return the rows of running runs, which close everything by themselves."""
     parents = dict.fromkeys((row.parent_workflow_id, row.parent_run_id) for row in rows)
     running = {one for one in parents if await runs.is_running(*one)}
     return [row for row in rows if (row.parent_workflow_id, row.parent_run_id) in running]

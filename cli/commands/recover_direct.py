@@ -1,7 +1,7 @@
-"""`holdfast recover --direct`: when Temporal and the store are gone, the names at the peers are all there is.
+"""`holdfast recover --direct`: close by name, without Temporal and the store.
 
-Nothing but the plan's proxy and fault service is asked (and its services, for the canaries of rules). Everything that
-Holdfast switches on has a name of ours, but recordings: all of the plan's services are stopped.
+Only the plan's proxy and fault service are asked, and its services for the canaries of rules. Everything that Holdfast
+switches on has a name of ours, except recordings: those of all the plan's services are stopped.
 """
 
 from __future__ import annotations
@@ -42,7 +42,10 @@ _SILENT = "no answer"
 
 
 class Direct(Contract):
-    """What became of one thing at a peer; or a peer that cannot be asked."""
+    """What became of one thing at a peer, or of the peer.
+
+    A peer that cannot be asked is an entry of its own.
+    """
 
     kind: str
     address: str
@@ -53,7 +56,10 @@ class Direct(Contract):
 
 
 def recover_direct(path: Path, within: timedelta, *, everything: bool, yes: bool, as_json: bool) -> ExitCode:
-    """Close what is on at the plan's peers by name; 0 when everything was seen to be off, else 5."""
+    """Close what is active at the plan's peers, by name.
+
+    Returns 0 if everything was seen to be off, else 5.
+    """
     file = valid_plan(path, as_json=as_json)
     complain(_WARNING)
     system = file.plan.system
@@ -97,7 +103,10 @@ class _Hand:
     everything: bool
 
     async def close(self) -> list[Direct]:
-        """Look, close, and look again: what is on then has been switched on meanwhile, or was not closed."""
+        """Look, close, and look again.
+
+        What only the second look finds was switched on meanwhile.
+        """
         system = self.peers.plan.system
         done = await asyncio.gather(self._faults(), self._sessions())
         closed = [one for part in done for one in part]
@@ -137,7 +146,10 @@ class _Hand:
 
 
 async def _asked(address: str, look: Coroutine[Any, Any, list[On]]) -> tuple[list[On], list[Direct]]:
-    """What is on at a peer; a peer that does not answer is a row of its own."""
+    """Return what is active at a peer.
+
+    A peer that does not answer gets a row of its own.
+    """
     try:
         return await look, []
     except HoldfastError as error:

@@ -1,4 +1,7 @@
-"""`holdfast report`: everything that is known of a run, in a form to look at, to attach, or to count."""
+"""`holdfast report`: everything known about a run.
+
+It comes in forms to look at, to attach, or to count.
+"""
 
 from __future__ import annotations
 
@@ -21,13 +24,13 @@ from reports.text.figures import interaction_in_words, notable
 from reports.text.values import percent
 
 PATIENCE = 300.0
-"""Seconds for reading a run: half a million cases take a while."""
+"""Seconds for reading a run. Half a million cases take a while."""
 
 MOST_PAIRS = 10
-"""Pairs that are told in words."""
+"""Most pairs that the short text describes."""
 
 MOST_CALLS = 10
-"""Fallback calls that are."""
+"""Most fallback calls that the short text describes."""
 
 
 @click.command()
@@ -35,7 +38,10 @@ MOST_CALLS = 10
 @report_options(HTML, JSON, MARKDOWN, JUNIT)
 @clear_errors
 def report(run_id: str, json_file: Path | None, *, files: ReportFiles) -> None:
-    """Write the report of a run, however it ended, or as it stands: verdict, matrix, timeline, coverage, recovery.
+    """Write the report of a run, whether or not it has ended.
+
+    The report has the verdict, matrix, timeline, coverage and recovery. There is one however the run ended, and while
+    it is under way.
 
     ID is a plan's name, a workflow id, or the number of an execution, as `holdfast list` shows it. FILE may be `-`, for
     standard output. Without a file, a short text is printed.
@@ -55,7 +61,7 @@ def report(run_id: str, json_file: Path | None, *, files: ReportFiles) -> None:
 
 
 async def stored_report(run_id: str, database_url: str | None = None) -> Report:
-    """The report of the newest run under an ID.
+    """Return the report of the newest run under an ID.
 
     Raises:
         HoldfastError: NOT_FOUND, STORE_UNAVAILABLE.
@@ -68,7 +74,7 @@ async def stored_report(run_id: str, database_url: str | None = None) -> Report:
 
 
 def short_text(found: Report) -> Iterator[str]:
-    """What somebody wants first."""
+    """Yield the most important facts of a report."""
     yield f"{found.title}, execution {found.run.execution_id}"
     yield found.verdict_sentence
     yield found.recovery_sentence
@@ -89,7 +95,7 @@ def short_text(found: Report) -> Iterator[str]:
 
 
 def _fallbacks(found: Report) -> Iterator[str]:
-    """Calls that only failures cause, and what the verdicts rest on."""
+    """Yield the fallback calls, and what the verdicts rest on."""
     calls = found.fallback
     if calls is not None:
         yield f"fallback calls: {found_in_words(calls)}"

@@ -70,19 +70,20 @@ def run(
 ) -> None:
     """Run a plan and wait for its verdict.
 
-    While another run holds the namespace this one is refused, unless --wait or --force says otherwise. So it is while
-    something is on in the plan's services; with --clean that is removed first: every recording and rule, whoever made
-    it, and the faults of Holdfast.
+    While another run holds the namespace, this run is refused, unless --wait or --force is given. It is also refused
+    while something is switched on in the plan's services. With --clean, that is removed first: every recording and
+    rule, no matter who made it, and the faults of Holdfast.
 
-    --quiet shows no progress, only what came of it; remarks are on standard error.
+    --quiet shows no progress, only the result; remarks go to standard error.
 
-    --html, --markdown and --junit write the report of the run when it has ended, in whatever way. --json is its outcome
-    alone; `holdfast report ID --json` is the report as JSON.
+    --html, --markdown and --junit write the report of the run when it has ended, however it ended. --json writes the
+    outcome alone; `holdfast report ID --json` writes the report as JSON.
 
-    Ctrl-C cancels the run and waits until everything is off; a second Ctrl-C lets go of it.
+    Ctrl-C cancels the run and waits until everything is off. A second Ctrl-C stops waiting; recovery goes on in the
+    worker.
 
     Exit codes: 0 passed, 1 failed, 2 invalid plan, 3 run failed, 4 stopped, 5 recovery unverified, 6 inconclusive,
-    7 refused with nothing touched, 130 cancelled.
+    7 refused with nothing touched, 8 standard output lost, 130 cancelled.
     """
     _check(files, json_file, follows=not (detach or dry_run), shows=dry_run or not quiet)
     if wait and force:
@@ -159,7 +160,7 @@ async def _run(
 
 
 def announce(client: Client, handle: Run, ui: str = "") -> None:
-    """Say that the server has accepted the run, and under which names."""
+    """Print the accepted run's ids, and its page in the Web UI."""
     say(f"started {handle.id}, run {handle.run_id}")
     page = web_ui_page(client, handle, ui)
     if page:
@@ -167,10 +168,10 @@ def announce(client: Client, handle: Run, ui: str = "") -> None:
 
 
 async def follow(client: Client, handle: Run, interrupts: Interrupts, queue: str, *, quiet: bool = False) -> RunOutcome:
-    """Follow to the end.
+    """Follow a run to its end, and mention a missing worker.
 
     Raises:
-        Detached: the operator let go.
+        Detached: the operator detached.
     """
     remark: Say = complain if quiet else say
     reminding = asyncio.create_task(mention_missing_worker(client, handle, queue, remark))

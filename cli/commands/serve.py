@@ -1,4 +1,4 @@
-"""`holdfast server`, `lab`, `worker`: what runs until it is told to stop."""
+"""`holdfast server`, `lab` and `worker`: commands that run until stopped."""
 
 from __future__ import annotations
 
@@ -93,7 +93,11 @@ def lab(
     free_ports: bool,
     as_json: bool,
 ) -> None:
-    """Run the demo system, with its traffic proxy and fault service, until Ctrl-C."""
+    """Run a lab, a system to try things on, until Ctrl-C.
+
+    It comes with a traffic proxy and a fault service. By default, it simulates the demo shop. --generate makes a system
+    up, and --topology describes one of your own, which may stand in front of real services.
+    """
     if shape is None:
         chosen = Generated(read_topology(topology or SHOP_TOPOLOGY), ())
         remarks = [f"from {topology or SHOP_TOPOLOGY.name}"]
@@ -141,7 +145,8 @@ async def _lab(chosen: Generated, plan: Path | None, remarks: list[str], *, free
 
 
 def _note(stack: AsyncExitStack, addresses: LabAddresses) -> None:
-    """Let the workers of this user reach the lab, for as long as it runs. Its admin address is none that plans need."""
+    """Let this user's workers reach the lab while it runs."""
+    # Without the admin address, which no plan needs.
     touched = [urlsplit(url).netloc for url in (addresses.proxy, addresses.faults, *addresses.services.values())]
     try:
         stack.enter_context(noted(Kind.LAB, touched))
@@ -190,7 +195,7 @@ def _write(path: Path, text: str, *, quiet: bool = False) -> None:
 
 
 def read_topology(path: Path) -> Topology:
-    """The topology in a file.
+    """Read the topology in a file.
 
     Raises:
         HoldfastError: VALIDATION_ERROR naming the file and what is wrong.
@@ -205,7 +210,7 @@ def read_topology(path: Path) -> Topology:
 
 
 def moved_lab_ports(topology: Topology, addresses: LabAddresses) -> list[str]:
-    """Ports of the lab that were taken, and what is used instead, in words."""
+    """Describe which lab ports were taken, and what is used instead."""
     ports = topology.ports
     wanted: dict[str, tuple[int | None, int]] = {
         "the proxy": (ports.proxy, _port(addresses.proxy)),
@@ -226,8 +231,11 @@ def _port(url: str) -> int:
 @clear_errors
 @acts
 def worker(only: str | None) -> None:
-    """Run a worker on both queues until Ctrl-C. Configured by TEMPORAL_* and HOLDFAST_* variables."""
-    # The worker's imports take a second that other commands do not need.
+    """Run a worker on both queues until Ctrl-C.
+
+    It is configured by TEMPORAL_* and HOLDFAST_* variables.
+    """
+    # Imported here, because the worker's imports take a second that other commands do not need.
     from cli.working import main  # noqa: PLC0415
     from worker import Part  # noqa: PLC0415
 

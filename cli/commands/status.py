@@ -1,4 +1,4 @@
-"""`holdfast status`: how a run stands, and who says so: the run itself, or the store."""
+"""`holdfast status`: how a run stands, by the run or the store."""
 
 from __future__ import annotations
 
@@ -35,7 +35,9 @@ from reports.build.stored_state import MOST_CASES, stored_state
 @AS_JSON
 @clear_errors
 def status(run_id: str, *, as_json: bool) -> None:
-    """How a run stands now: from the run itself, or, when no worker answers, from the store.
+    """Show how a run stands now.
+
+    The run itself is asked. If it cannot be, because no worker or no server answers, the store is asked.
 
     ID is a plan's name or a workflow id.
     """
@@ -68,7 +70,7 @@ async def _status(run_id: str, *, as_json: bool) -> None:
 
 
 async def _as_the_server_knows(client: Client, run: Run, state: RunState) -> RunState:
-    """Of a closed run, the server and the run's lock have the last word."""
+    """Correct a closed run's state by what server and lock know."""
     end = await RunDirectory(client).end_of(run.id, run.run_id or "")
     if end is None:
         return state
@@ -88,7 +90,10 @@ def _recovered(state: RunState, recovery: Recovery | None) -> RunState:
 
 
 def switched_off(state: RunState) -> RunState:
-    """The state when the lock has seen that nothing is on, of which a run that was ended early does not know."""
+    """Return the state with everything off, as the lock has seen it.
+
+    A run that was ended early does not know that.
+    """
     off = {InjectionState.RUNNING: InjectionState.RECOVERED}
     rows = [row.model_copy(update={"state": off.get(row.state, row.state)}) for row in state.injections]
     rules = state.rules.model_copy(update={"ready": False})
@@ -98,7 +103,10 @@ def switched_off(state: RunState) -> RunState:
 
 
 def ended(state: RunState, end: RunEnd) -> RunState:
-    """What a closed run says of itself, with the server's word on how it ended: a terminated one cannot know."""
+    """Return a closed run's state, corrected by how the server ended it.
+
+    A run that was terminated cannot know its own end.
+    """
     if state.status not in (RunStatus.PENDING, RunStatus.RUNNING):
         return state
     facts = {
@@ -122,10 +130,10 @@ def _code(end: RunEnd) -> ErrorCode | None:
 
 
 async def _stored(run_id: str, trouble: str) -> tuple[ExecutionRow, RunState]:
-    """The newest run under an ID as the store tells it.
+    """Return the newest run under an ID from the store.
 
     Raises:
-        HoldfastError: NOT_FOUND, with why the run itself could not be asked.
+        HoldfastError: NOT_FOUND, or the store's own code, with the reason why the run itself could not be asked.
     """
     for workflow_id in possible_ids(run_id):
         try:

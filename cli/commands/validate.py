@@ -1,4 +1,7 @@
-"""`holdfast validate` and `schema`: whether a plan is one, and what plans look like. Both touch nothing."""
+"""`holdfast validate` and `schema`: check plans, and print their schema.
+
+Both touch nothing.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,10 @@ from reports.forms.as_json import report_schema
 @AS_JSON
 @clear_errors
 def validate(plan: Path, *, as_json: bool) -> None:
-    """Check a plan without touching anything: every problem with its path and a hint, exit code 2."""
+    """Check a plan without touching anything.
+
+    Every problem is shown with its path and a hint. The exit code is 2 if there are any.
+    """
     if as_json:
         _, facts = checked(plan)
         say_json(facts)
@@ -35,9 +41,10 @@ def validate(plan: Path, *, as_json: bool) -> None:
 @click.option("--report", is_flag=True, help="The schema of what `holdfast report --json` writes, instead.")
 @clear_errors
 def schema(output: Path | None, *, report: bool) -> None:
-    """Print the JSON Schema of plans, for editors that complete and check what is written.
+    """Print the JSON Schema of plans, for editors.
 
-    A plan names it in its first line: `# yaml-language-server: $schema=plan.schema.json`.
+    An editor can then complete and check what you write. A plan names its schema in its first line:
+    `# yaml-language-server: $schema=plan.schema.json`.
     """
     text = json.dumps(report_schema() if report else plan_schema(), indent=2) + "\n"
     if output is None:

@@ -1,4 +1,7 @@
-"""`holdfast watch`: a run's progress until its end, as a live view, as lines, as JSON, or not at all."""
+"""`holdfast watch`: a run's progress until its end.
+
+It is shown as a live view, as lines, as JSON, or not at all.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ from cli.ui.panels import Panels
 from domain.executions.status import RunState
 
 MOST_TROUBLES = 20
-"""Warnings and errors that are told again when the live view is gone."""
+"""Most warnings and errors that are repeated when the live view is gone."""
 
 
 @click.command()
@@ -30,14 +33,16 @@ MOST_TROUBLES = 20
 @AS_JSON
 @clear_errors
 def watch(run_id: str, *, quiet: bool, as_json: bool) -> None:
-    """Show a run's progress until its end. ID is a plan's name or a workflow id.
+    """Show a run's progress until its end.
 
-    In a terminal it is a view that redraws itself: stages and how long they took, what is on now, the panels of
-    `status`, and the log (the store's where it can be read; HOLDFAST_DATABASE_URL must be the worker's). Elsewhere it
-    is a line for whatever has changed.
+    ID is a plan's name or a workflow id.
 
-    With --json, a line for the run's state whenever it has changed, and one for the outcome at the end. Ctrl-C stops
-    watching; the run goes on. Exit codes are those of `holdfast run`.
+    In a terminal, this is a view that redraws itself. It shows the stages and how long they took, what is switched on
+    now, the panels of `status`, and the log. The log comes from the store if that can be read (HOLDFAST_DATABASE_URL
+    must be the worker's). Elsewhere, each change is printed as a line.
+
+    With --json, each change prints the run's state as one line, and the end prints the outcome. Ctrl-C stops watching;
+    the run goes on. Exit codes are those of `holdfast run`.
     """
     raise SystemExit(asyncio.run(_watch(run_id, quiet=quiet, as_json=as_json)))
 
@@ -71,7 +76,10 @@ async def _tell_outcome(outcome: RunOutcome, run_id: str, *, quiet: bool, as_jso
 
 @asynccontextmanager
 async def _shown(run_id: str, *, quiet: bool, as_json: bool) -> AsyncIterator[tuple[Say, Tell]]:
-    """How the run is shown: who says remarks, and who tells states. Remarks are no facts: not on standard output."""
+    """Choose how to show the run: functions for remarks and for states.
+
+    With --quiet or --json, remarks go to standard error, because they are not facts.
+    """
     if quiet:
         yield complain, untold
     elif as_json:
@@ -88,7 +96,7 @@ async def _shown(run_id: str, *, quiet: bool, as_json: bool) -> AsyncIterator[tu
 
 
 def _repeat(view: LiveView) -> None:
-    """What nobody may have seen before the screen was gone."""
+    """Repeat warnings and errors that disappeared with the live view."""
     troubles = view.troubles()
     if len(troubles) > MOST_TROUBLES:
         say(f"the newest {MOST_TROUBLES} of {len(troubles)} warnings and errors in the log:")
@@ -97,7 +105,7 @@ def _repeat(view: LiveView) -> None:
 
 
 class _JsonLines:
-    """Says a state as one line of JSON, when a person would be told something new as well."""
+    """Prints a state as JSON whenever it would show something new."""
 
     def __init__(self) -> None:
         self._panels = Panels()

@@ -1,4 +1,7 @@
-"""The demo's stage: a Temporal server, a lab and a worker as child processes, on whatever ports are free."""
+"""The demo's stage: server, lab and worker as child processes.
+
+Each uses whatever ports are free.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ from lab import LabAddresses
 T = TypeVar("T")
 
 START_PATIENCE = 90.0
-"""Seconds for each of server, worker and lab to come up: a second, on a machine that has nothing else to do."""
+"""Seconds each for server, worker and lab to come up. An idle machine needs one."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class Stage:
 
     @property
     def database_url(self) -> str:
-        """The same for HOLDFAST_DATABASE_URL."""
+        """The URL of that store, for HOLDFAST_DATABASE_URL."""
         return f"sqlite+aiosqlite:///{self.database}"
 
     @property
@@ -57,7 +60,7 @@ class Stage:
 
     @property
     def report(self) -> Path:
-        """What came of the run, as a page."""
+        """The run's report, as an HTML page."""
         return self.folder / "report.html"
 
     @property
@@ -66,10 +69,10 @@ class Stage:
         return self.folder / "shop.yaml"
 
     async def unless_one_ends(self, work: Coroutine[Any, Any, T]) -> T:
-        """Do something that needs all of them.
+        """Do work that needs every child process.
 
         Raises:
-            HoldfastError: one of them has ended by itself, with the tail of its log.
+            HoldfastError: a child has ended by itself. The error has the tail of its log.
         """
         doing = asyncio.ensure_future(work)
         ends = [asyncio.ensure_future(child.ended_by_itself()) for child in self.children]
@@ -86,7 +89,7 @@ class Stage:
 
 
 def next_folder(parent: Path) -> Path:
-    """A new folder `<parent>/<n>`, n counting up; absolute."""
+    """Create a folder `<parent>/<n>`, with the next n. Returns its absolute path."""
     private_folder(parent)
     number = 1 + max((int(one.name) for one in parent.iterdir() if one.name.isdecimal()), default=0)
     while True:
@@ -100,7 +103,10 @@ def next_folder(parent: Path) -> Path:
 
 
 async def set_up(stack: AsyncExitStack, folder: Path) -> Stage:
-    """Start all three, the server and the lab side by side. The stack ends them in the opposite order."""
+    """Start server and lab side by side, then the worker.
+
+    The stack ends them in reverse order.
+    """
     environment = _environment(folder)
     database = str(folder / "temporal.db")
     server = await _start(stack, "server", "server", "--json", "--database", database, folder=folder, env=environment)
@@ -110,7 +116,7 @@ async def set_up(stack: AsyncExitStack, folder: Path) -> Stage:
     for moved in [*server_says["moved"], *moved_lab_ports(read_topology(SHOP_TOPOLOGY), addresses)]:
         say(f"  {moved}")
     environment["TEMPORAL_ADDRESS"] = server_says["address"]
-    # By name, so that the demo also works where the lab can leave no note.
+    # Allow the lab's addresses explicitly, so that the demo also works where the lab cannot note them for workers.
     touched = (addresses.proxy, addresses.faults, *addresses.services.values())
     environment[ALLOWED_HOSTS] = ",".join(urlsplit(url).netloc for url in touched)
     worker = await _start(stack, "worker", "worker", folder=folder, env=environment)
@@ -122,7 +128,8 @@ async def set_up(stack: AsyncExitStack, folder: Path) -> Stage:
 
 
 def _environment(folder: Path) -> dict[str, str]:
-    """What the children get: nothing of how this user reaches another Temporal server, or another store."""
+    """Return the children's environment, without settings for other servers or stores."""
+    # An empty configuration file, so that this user's own profile is not read.
     configuration = folder / "temporal.toml"
     configuration.touch()
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("TEMPORAL_", "HOLDFAST_"))}

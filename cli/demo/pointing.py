@@ -1,4 +1,4 @@
-"""Pointing a plan at a lab: the same plan, with every address replaced by where the lab really is."""
+"""Point a plan at the real addresses of a lab."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from lab import LabAddresses
 
 
 def point_at(document: Any, addresses: LabAddresses) -> Any:
-    """A copy of the plan's document with the lab's addresses. Nothing but origins is changed; paths and queries stay.
+    """Return a copy of the plan's document with the lab's addresses.
 
-    The request goes to whichever service the plan sent it to; a service that the lab does not have keeps its address.
+    Only origins change; paths and queries stay. The request still goes to the same service. A service that the lab does
+    not have keeps its address.
     """
     pointed = copy.deepcopy(document)
     system = pointed["system"]
@@ -31,6 +32,6 @@ def _known(services: dict[str, str], addresses: LabAddresses) -> list[tuple[str,
 
 
 def origin_of(url: str) -> str:
-    """Scheme, host and port."""
+    """Return the scheme, host and port of a URL."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}"

@@ -1,7 +1,8 @@
-"""Child processes of the demo: each in a session of its own, with a log, ended by their own pid and nothing else.
+"""Child processes of the demo, each with its own session and log.
 
-A child's standard input is a pipe that nobody writes to. When the parent is gone, however it went, the pipe ends, and
-the child ends itself as if it had been asked to: a demo that was killed leaves nothing behind.
+A child is ended by its own pid and nothing else. A child's standard input is a pipe that nobody writes to. When the
+parent is gone, for whatever reason, the pipe closes, and the child ends itself as if it had been asked to. So a killed
+demo leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -23,14 +24,17 @@ from domain.errors import ErrorCode, HoldfastError
 STARTER = Path(__file__).parents[2] / "starter.py"
 
 STOP_PATIENCE = 15.0
-"""Seconds until a child that does not end is killed."""
+"""Seconds before a child that does not end is killed."""
 
 _END_WITH_PARENT = "HOLDFAST_END_WITH_PARENT"
 _TAIL = 15
 
 
 def end_with_parent() -> None:
-    """In a child: end when the parent has. Elsewhere: nothing."""
+    """End with the parent, in a child process of the demo.
+
+    Elsewhere, do nothing.
+    """
     if os.environ.pop(_END_WITH_PARENT, ""):
         threading.Thread(target=_end_at_eof, daemon=True).start()
 
@@ -52,7 +56,7 @@ class Child:
 
     @classmethod
     async def start(cls, name: str, *arguments: str, folder: Path, environment: Mapping[str, str]) -> Child:
-        """Start it. A session of its own, so that Ctrl-C reaches only us and we choose the order of ending."""
+        """Start a `holdfast` command. Its log is `<name>.log` in `folder`."""
         log = folder / f"{name}.log"
         with open(log, "wb", opener=opener) as file:  # noqa: ASYNC230 - a local file, made at once
             process = await asyncio.create_subprocess_exec(
@@ -62,16 +66,17 @@ class Child:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE if "--json" in arguments else file,
                 stderr=file,
+                # Ctrl-C must reach only us, so that we choose the order in which the children end.
                 start_new_session=True,
                 env={**environment, _END_WITH_PARENT: "1"},
             )
         return cls(name, process, log)
 
     async def ready(self, patience: float) -> dict[str, Any]:
-        """The one line of JSON that says where it is.
+        """Wait for the child's addresses: one line of JSON.
 
         Raises:
-            HoldfastError: PEER_UNREACHABLE with the tail of its log when it ends or is silent instead.
+            HoldfastError: PEER_UNREACHABLE, with the tail of its log, when it ends or stays silent instead.
         """
         if self._process.stdout is None:
             raise self.failed("was not asked to say where it is")
@@ -85,7 +90,7 @@ class Child:
         return facts
 
     def failed(self, what: str) -> HoldfastError:
-        """An error with the end of its log."""
+        """Return an error with the end of the child's log."""
         tail = "\n".join(self.log.read_text(errors="replace").splitlines()[-_TAIL:])
         end = f". The end of {self.log}:\n{tail}" if tail else f"; {self.log} is empty"
         hint = f"when nothing there says why, the machine was too busy: try again, or `holdfast {self.name}` alone"
@@ -93,21 +98,24 @@ class Child:
 
     @property
     def pid(self) -> int:
-        """Of the process, while it is there."""
+        """The process id, valid while the process exists."""
         return self._process.pid
 
     @property
     def ended(self) -> bool:
-        """Whether it has ended."""
+        """Whether the child has ended."""
         return self._process.returncode is not None
 
     async def ended_by_itself(self) -> HoldfastError:
-        """Wait until it ends; what to say about it when nobody asked it to."""
+        """Wait until the child ends by itself. Returns the error to raise."""
         code = await self._process.wait()
         return self.failed(f"ended by itself with {code}")
 
     async def stop(self) -> None:
-        """Ask it to end, and kill it, and what it started itself, only when it does not."""
+        """Ask the child to end, or else kill it.
+
+        Whatever processes it started itself are killed with it.
+        """
         if self.ended:
             return
         self._process.send_signal(signal.SIGTERM)

@@ -6,7 +6,10 @@ from collections.abc import Collection, Sequence
 
 
 def aligned(headings: Sequence[str], rows: Sequence[Sequence[str]], right: Collection[int] = ()) -> list[str]:
-    """Lines of a table: headings, a rule, and the rows; the columns in `right` are flush right."""
+    """Return the lines of a table: headings, a rule, and the rows.
+
+    The columns in `right` are right-aligned.
+    """
     widths = [max(len(row[column]) for row in [headings, *rows]) for column in range(len(headings))]
     return [_line(row, widths, right) for row in [headings, ["-" * width for width in widths], *rows]]
 

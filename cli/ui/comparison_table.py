@@ -1,4 +1,7 @@
-"""Two runs held against each other, for people: what changed, a line each, and what that means."""
+"""The comparison of two runs, for people.
+
+It has one line per changed case, then the conclusion.
+"""
 
 from __future__ import annotations
 
@@ -12,16 +15,16 @@ from domain.plans.slo import Percentile
 from reports.compare.model import CaseSide, Change, ComparedCase, ComparedRun, Conclusion, RunComparison
 
 MOST_ROWS = 60
-"""Rows shown; `--json` has every case."""
+"""Most rows shown. `--json` has every case."""
 
 _RIGHT = {3, 4}
 _QUIET = {Change.SAME, Change.UNMEASURED, Change.EXCLUDED}
-"""Cases of which a person need not be told, unless their verdict is another one."""
+"""Changes that get no row, unless the verdict changed as well."""
 _WORDS = {Change.SAME: "the same", Change.UNMEASURED: "measured in neither run"}
 
 
 def lines(found: RunComparison) -> Iterator[str]:
-    """All of it; the last but one line is the conclusion."""
+    """Yield the whole comparison. The conclusion is the last line but one."""
     yield f"A: {_run(found.before)}"
     yield f"B: {_run(found.after)}"
     yield from (f"note: {remark}" for remark in found.remarks)
@@ -60,7 +63,7 @@ def _row(case: ComparedCase) -> tuple[str, ...]:
 
 
 def _verdicts(case: ComparedCase) -> str:
-    """Empty when it is the same."""
+    """Return both verdicts. Empty: they are the same."""
     before, after = (str(side.verdict or side.outcome or "missing") for side in (case.before, case.after))
     return "" if before == after else f"{before} -> {after}"
 

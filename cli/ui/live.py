@@ -1,4 +1,4 @@
-"""`watch` as a live view: a screen of its own that redraws itself, and is given back when the run has ended."""
+"""The live view of `watch`: a screen that redraws itself."""
 
 from __future__ import annotations
 
@@ -20,19 +20,22 @@ from clients.store.read_models import LogEntry, LogLevel
 from domain.executions.status import RunState
 
 DRAW_EVERY = 0.5
-"""Seconds between two pictures when nothing happens: clocks go on, and the terminal may have another size."""
+"""Seconds between two redraws when nothing happens: clocks advance, and the terminal may be resized."""
 
 
 class LiveView:
-    """Shows a run on the whole terminal. What is left to say when it is over stands below, on the ordinary screen."""
+    """Shows a run on the whole terminal.
+
+    At the end, the ordinary screen returns for the result.
+    """
 
     def __init__(self, footer: str) -> None:
-        """Show `footer` in the last line."""
+        """Create a view with `footer` in its last line."""
         self._footer = footer
         self._console = Console(
             file=sys.stdout, force_terminal=True, no_color=not coloured(), highlight=False, markup=False, emoji=False
         )
-        # It draws when we say so, and from no other thread; nothing else writes while it is there.
+        # We choose when to draw, so it needs no refresh thread. Nothing else writes meanwhile, so it need not redirect.
         self._live = Live(
             console=self._console, screen=True, auto_refresh=False, redirect_stdout=False, redirect_stderr=False
         )
@@ -55,17 +58,17 @@ class LiveView:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._state is not None and self._state.execution_id is not None:
-            await self._reader.read(self._state.execution_id)  # What was logged last tells why it ended.
+            await self._reader.read(self._state.execution_id)  # The last log lines show why the run ended.
         await self._reader.close()
         self._live.stop()
 
     def say(self, text: str) -> None:
-        """A remark that is no news of the run itself."""
+        """Show a remark of ours, which does not come from the run."""
         self._log.remark(text)
         self._draw()
 
     def lines(self, state: RunState) -> list[str]:
-        """Show a state. There is nothing left to be said in lines."""
+        """Show a state. Returns no lines, because the view shows everything itself."""
         self._state = state
         self._log.state(state)
         if state.execution_id is not None and not self._reading:
@@ -75,7 +78,7 @@ class LiveView:
         return []
 
     def troubles(self) -> list[LogEntry]:
-        """Warnings and errors of the log, which were on a screen that is gone."""
+        """Return the log's warnings and errors, which disappear with the view's screen."""
         return [one for one in self._log.entries() if one.level >= LogLevel.WARN]
 
     async def _redraw(self) -> None:
@@ -85,6 +88,6 @@ class LiveView:
 
     def _draw(self) -> None:
         moment = Moment(self._state, self._log.entries(), self._log.of_store, datetime.now(UTC), self._footer)
-        # The terminal itself is asked. LINES and COLUMNS say what it once was, where a shell exports them.
+        # Ask the terminal itself: LINES and COLUMNS, if a shell exports them, may hold an old size.
         size = self._console.size = ConsoleDimensions(*os.get_terminal_size(sys.stdout.fileno()))
         self._live.update(Group(*frame(moment, size.width, size.height, self._marks)), refresh=True)

@@ -1,7 +1,7 @@
-"""One picture of the live view: which lines stand on a terminal of a given size. Pure: time and size come from outside.
+"""One frame of the live view, for a given terminal size.
 
-The stage that is under way shows all that it has; the others what there is room for, and at least the line that sums
-them up. The log takes the rest.
+This module is pure: time and size are arguments. The current stage shows everything it has. The other stages show what
+there is room for, and at least their summary line. The log takes the rest.
 """
 
 from __future__ import annotations
@@ -22,32 +22,32 @@ from domain.executions.status import RunState
 from domain.faults.model import InjectionState
 
 _LEAST_LOG = 4
-"""Lines of the log that are shown before a panel may show more than its first line."""
+"""Log lines that always get room before any panel shows more than its first line."""
 
 _LOG_SHARE = 5
-"""One of so many lines is the log's, on a large terminal."""
+"""On a large terminal, at least one line in five is for the log."""
 
 _LOW = 30
-"""Lines of a terminal on which what matters less is left out, and short lines share one."""
+"""Terminals with fewer lines leave out what matters less, and put short lines side by side."""
 
 _MATTERS_LESS = ("execution ", "started ", "steady state before the run: met", "steady state after the run: met")
-"""Lines of the header that a low terminal does without."""
+"""Beginnings of the header lines that a low terminal leaves out."""
 
 _WORTH_A_CUT = 4
-"""Rows of a panel that are worth showing when there are more of them, and another stage is under way."""
+"""Fewest rows worth showing of a panel that has more, if it is not the current stage's."""
 
 _COLUMN = re.compile(r"^(  \S+)(  +)(?=\S)")
-"""The first column of a panel's row, and the blanks after it."""
+"""Matches the first column of a panel's row, and the blanks after it."""
 
 _URGENCY = {InjectionState.RUNNING: 0, InjectionState.FAILED: 1, InjectionState.RECOVERED: 2, InjectionState.PENDING: 3}
 
 
 @dataclass(frozen=True)
 class Moment:
-    """What there is to show."""
+    """Everything that one frame shows."""
 
     state: RunState | None
-    """None before the run's first answer."""
+    """None: the run has not answered yet."""
     log: Sequence[LogEntry]
     log_of_store: bool
     now: datetime
@@ -56,7 +56,7 @@ class Moment:
 
 
 def frame(moment: Moment, width: int, height: int, marks: Mapping[str, str]) -> list[Text]:
-    """The lines of one picture: exactly `height`, so that the way out is always in the last one."""
+    """Return one frame of exactly `height` lines, the footer always last."""
     foot = [Text(moment.footer, FAINT)]
     state = moment.state
     if state is None:
@@ -76,7 +76,7 @@ def frame(moment: Moment, width: int, height: int, marks: Mapping[str, str]) -> 
 
 
 def _harmless(line: Text) -> Text:
-    """The line as it is, or, with anything in it that steers a terminal, spelt out and without its colours."""
+    """Spell out control characters. A line that has any loses its colours."""
     plain = visible_line(line.plain)
     return line if plain == line.plain else Text(plain)
 
@@ -101,7 +101,10 @@ def _log(moment: Moment, width: int, height: int) -> list[Text]:
 
 
 def _panels(state: RunState, width: int, room: int, *, low: bool) -> list[Text]:
-    """Each panel's first line, and of the others as many as fit: those of the stage that is under way come first."""
+    """Return each panel's first line, and others as far as they fit.
+
+    The lines of the current stage take precedence.
+    """
     panels = stage_panels(state)
     titles = [highlighted(lines[0]) for _, lines in panels]
     for title in titles:
@@ -120,7 +123,10 @@ def _panels(state: RunState, width: int, room: int, *, low: bool) -> list[Text]:
 
 
 def _joined(titles: Sequence[Text], shown: Mapping[int, list[str]], width: int, *, low: bool) -> list[Text]:
-    """Titles with their rows below them; on a low terminal, titles without any side by side."""
+    """Put each title's rows below it.
+
+    On a low terminal, titles without rows share a line.
+    """
     lines: list[Text] = []
     alone: list[Text] = []
     for index, title in enumerate(titles):
@@ -133,7 +139,7 @@ def _joined(titles: Sequence[Text], shown: Mapping[int, list[str]], width: int, 
 
 
 def _stage_of(state: RunState) -> Phase:
-    """The stage that is under way, or was when the run ended."""
+    """Return the current stage, or the last one of an ended run."""
     entered = [one.phase for one in state.phases if one.phase in _ORDER]
     return entered[-1] if entered else Phase.GENERATING_CASES
 
@@ -142,7 +148,10 @@ _ORDER = list(Phase)
 
 
 def _by_interest(phases: Sequence[Phase], current: Phase) -> list[int]:
-    """Indices of panels: the current stage's, those before it, the newest first, and then those to come."""
+    """Order panel indices by interest.
+
+    The current stage comes first, then earlier stages, newest first, then later ones.
+    """
 
     def rank(index: int) -> tuple[int, int]:
         distance = _ORDER.index(current) - _ORDER.index(phases[index])
@@ -152,7 +161,7 @@ def _by_interest(phases: Sequence[Phase], current: Phase) -> list[int]:
 
 
 def _busiest_first(state: RunState) -> RunState:
-    """For when not every service can be shown: those of which there is something to see."""
+    """Put services with something to see first, if not all fit."""
     rows = sorted(state.injections, key=lambda row: _URGENCY[row.state])
     return state.model_copy(update={"injections": rows})
 
@@ -164,7 +173,7 @@ def _cut(rows: list[str], room: int) -> list[str]:
 
 
 def _narrowed(rows: list[str], width: int) -> list[str]:
-    """The same with a first column that is no wider than its names, where the lines are longer than the terminal."""
+    """Narrow the first column to its longest name, if lines overflow."""
     if not any(len(row) > width for row in rows):
         return rows
     columns = [_COLUMN.match(row) for row in rows]

@@ -1,4 +1,7 @@
-"""What the live view is made of: milestones, what is on now, and log lines, each as text with its colours."""
+"""Parts of the live view, as coloured text.
+
+They are the milestones, a progress bar, what is switched on now, and log lines.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,7 @@ _HIGHLIGHTS = (
     (r"\bNOT (met|stable|seen)\b.*", BAD),
     (r"\berrors (?!0%)[0-9.]+%", BAD),
 )
-"""Words of the panels that say how something stands. Later ones win."""
+"""Words in panels that show how something stands, with their colours. Later patterns win."""
 
 _NAMES = {
     WindowKind.RECORDING: "recording",
@@ -48,7 +51,7 @@ _PLAIN_SYMBOLS = {"done": "+", "now": ">", "next": "-", "bad": "!", "bar": "#", 
 
 
 def symbols(encoding: str) -> dict[str, str]:
-    """The marks that a terminal of this encoding can show."""
+    """Return the symbols that a terminal of this encoding can show."""
     try:
         "".join(_SYMBOLS.values()).encode(encoding)
     except (UnicodeError, LookupError):
@@ -57,7 +60,7 @@ def symbols(encoding: str) -> dict[str, str]:
 
 
 def highlighted(line: str) -> Text:
-    """A line of a panel, with colours for how things stand."""
+    """Colour a panel's line by how things stand."""
     text = Text(one_line(line))
     for pattern, style in _HIGHLIGHTS:
         text.highlight_regex(pattern, style)
@@ -65,7 +68,10 @@ def highlighted(line: str) -> Text:
 
 
 def packed(parts: Sequence[Text], width: int, between: str) -> list[Text]:
-    """Parts side by side, in as few lines as the width allows. One that is wider than that is wrapped."""
+    """Put parts side by side, in as few lines as possible.
+
+    A part that is wider than `width` is wrapped.
+    """
     lines: list[Text] = []
     for part in (piece for one in parts for piece in _wrapped(one, width)):
         if lines and lines[-1].cell_len + len(between) + part.cell_len <= width:
@@ -83,7 +89,7 @@ def _wrapped(text: Text, width: int) -> list[Text]:
 
 
 def milestones(state: RunState, now: datetime, marks: Mapping[str, str]) -> list[Text]:
-    """Every stage: how long it took, since when it is under way, or that it is to come."""
+    """Return every stage, and how long each has taken so far."""
     entered = {one.phase: one for one in state.phases}
     end = state.phase if state.phase in _ENDS else Phase.DONE
     last = next((one.phase for one in reversed(state.phases) if one.phase not in _ENDS), None)
@@ -105,7 +111,10 @@ def _milestone(phase: Phase, time: PhaseTime | None, now: datetime, marks: Mappi
 
 
 def bar(state: RunState, width: int, marks: Mapping[str, str]) -> list[Text]:
-    """How far the stage is that takes its time, and what is left of it; nothing in the others."""
+    """Return a progress bar with the time left.
+
+    Only for the two long stages. Empty for the others.
+    """
     if state.phase is Phase.INJECTING_AND_REPLAYING:
         done, total, what = state.injections_completed, len(state.injections), "services"
     elif state.phase is Phase.LOAD_TEST_BASELINE:
@@ -122,7 +131,7 @@ def bar(state: RunState, width: int, marks: Mapping[str, str]) -> list[Text]:
 
 
 def on_now(state: RunState, now: datetime) -> list[Text]:
-    """What is switched on at this moment, or was not seen to be off."""
+    """Return what is switched on, or was not seen to be off."""
     rows = [row for row in state.windows if row.state is not WindowState.CLOSED and row.kind in _NAMES]
     if not rows:
         return [Text("on now: nothing", FAINT)]
@@ -141,7 +150,10 @@ _LEVELS = {LogLevel.DEBUG: FAINT, LogLevel.INFO: "", LogLevel.WARN: f"bold {BUSY
 
 
 def log_lines(entries: Sequence[LogEntry], width: int, height: int) -> list[Text]:
-    """The newest lines of a log that fit: warnings and errors in full, others in one line each."""
+    """Return the newest log lines that fit.
+
+    Warnings and errors are shown in full, other entries on one line each.
+    """
     found: list[Text] = []
     for entry in reversed(entries):
         found[:0] = _log_line(entry, width)

@@ -1,4 +1,7 @@
-"""The log pane of the live view: the run's log from the store; where that cannot be read, what the run itself tells."""
+"""The log pane of the live view.
+
+It shows the log in the store, or, where that cannot be read, the run's own progress.
+"""
 
 from __future__ import annotations
 
@@ -14,20 +17,20 @@ from domain.errors import HoldfastError
 from domain.executions.status import RunState
 
 SHOWN_LINES = 200
-"""Lines of the log that are read: more than any terminal is high."""
+"""Log lines that are read: more than any terminal shows."""
 
 READ_EVERY = 1.0
-"""Seconds between two looks at the store."""
+"""Seconds between two reads of the store."""
 
 STORE_PATIENCE = 5.0
-"""Seconds for one look."""
+"""Seconds before one read of the store is given up."""
 
 _ERRORS = ("!!",)
 _WARNINGS = (" failed: ", "no effect", "no baggage reaches", "not stable", "waiting: ", "paused: ")
 
 
 class RunLog:
-    """Gathers lines from all who know of the run."""
+    """Collects log lines from the store, the run itself, and us."""
 
     def __init__(self) -> None:
         self._progress = Progress()
@@ -37,41 +40,44 @@ class RunLog:
 
     @property
     def of_store(self) -> bool:
-        """Whether the lines are the store's."""
+        """Whether the lines come from the store."""
         return bool(self._stored)
 
     def state(self, state: RunState) -> None:
-        """What the run tells, for when the store says nothing."""
+        """Add the run's own progress, shown while the store has no lines."""
         self._told += [_entry(line.strip(), _level(line)) for line in self._progress.lines(state)]
 
     def remark(self, text: str) -> None:
-        """Something that we ourselves have to say of the run."""
+        """Add a remark of ours about the run."""
         self._remarks.append(_entry(text, LogLevel.WARN))
 
     def stored(self, entries: list[LogEntry]) -> None:
-        """What the store has of it."""
+        """Replace the lines from the store."""
         self._stored = entries
 
     def entries(self) -> list[LogEntry]:
-        """Every line, oldest first."""
+        """Return every line, oldest first."""
         return sorted([*(self._stored or self._told), *self._remarks], key=lambda one: one.ts)
 
 
 class LogReader:
-    """Reads a run's log again and again, from a store that may not be there: the live view does without it."""
+    """Reads a run's log repeatedly, if there is a store.
+
+    The live view also works without one.
+    """
 
     def __init__(self, log: RunLog) -> None:
         self._log = log
         self._store: Store | None = None
 
     async def again_and_again(self, execution_id: int) -> None:
-        """Until cancelled."""
+        """Read repeatedly, until cancelled."""
         while True:
             await self.read(execution_id)
             await asyncio.sleep(READ_EVERY)
 
     async def read(self, execution_id: int) -> None:
-        """One look."""
+        """Read once. Trouble with the store is ignored."""
         with suppress(HoldfastError, TimeoutError):
             async with asyncio.timeout(STORE_PATIENCE):
                 if self._store is None:
@@ -79,7 +85,7 @@ class LogReader:
                 self._log.stored(await self._store.newest_log_entries(execution_id, SHOWN_LINES))
 
     async def close(self) -> None:
-        """Give the store back."""
+        """Close the store, if it is open."""
         if self._store is not None:
             await self._store.close()
             self._store = None

@@ -1,4 +1,4 @@
-"""Moments on the command line: a day, a time, or how long ago."""
+"""Moments on the command line: a date, a time, or an age."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ _DAYS = re.compile(r"(\d{1,5})d")
 
 
 def moment(text: str) -> datetime:
-    """`2h` or `7d` ago, or a date or time as in ISO 8601, UTC unless it says otherwise.
+    """Parse an age (`2h`, `7d`), or an ISO 8601 date or time.
+
+    Times without an offset are UTC.
 
     Raises:
-        click.BadParameter: for anything else, also a moment that no calendar has.
+        click.BadParameter: anything else, including a moment that no calendar has.
     """
     try:
         found = _ago(text) or datetime.fromisoformat(text)
@@ -28,7 +30,7 @@ def moment(text: str) -> datetime:
 
 
 def _ago(text: str) -> datetime | None:
-    """The moment so long before now; None for what is no length of time."""
+    """Return the moment that long ago. None: not a duration."""
     if days := _DAYS.fullmatch(text):
         return datetime.now(UTC) - timedelta(days=int(days[1]))
     try:

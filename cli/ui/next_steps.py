@@ -1,4 +1,4 @@
-"""What to do next, in one line, at the end of a command that leaves somebody wondering."""
+"""Hints what to do next, at the end of a command."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ _AS_BEFORE_THE_RUN = (
     ErrorCode.HALTED,
     ErrorCode.OUTSIDE_GUARDRAILS,
 )
-"""Refusals that mean the same to whoever started a run."""
+"""Refusals that need the same hint whether they come before a run or as its result."""
 
 
 def after_error(code: ErrorCode) -> str:
-    """What helps against an error that has no hint of its own."""
+    """Return the hint for an error that has none of its own."""
     return _AFTER_ERROR.get(code, f"docs/errors.md explains {code}")
 
 
 def after_run(outcome: RunOutcome, plan: str) -> str:
-    """Where to look when a run has ended."""
+    """Return where to look when a run has just ended."""
     if outcome.exit_code is ExitCode.RECOVERY_UNVERIFIED:
         return after_error(ErrorCode.RECOVERY_UNVERIFIED)
     if outcome.failure is not None:
@@ -58,26 +58,29 @@ def after_run(outcome: RunOutcome, plan: str) -> str:
 
 
 def after_end(run_id: str) -> str:
-    """What there is of a run that has ended."""
+    """Return where to look for a run that ended earlier."""
     return f"`holdfast report {run_id} --html report.html` shows all of it, `holdfast list` every run"
 
 
 def after_faults(*, anything: bool) -> str:
-    """Whether somebody has to act on what the ledger says."""
+    """Return the hint after `faults`.
+
+    With `anything`, something is or may be switched on.
+    """
     if anything:
         return "`holdfast worker` closes what it can reach in time, `holdfast recover` what was left behind, at once"
     return "`holdfast list` shows the runs"
 
 
 def after_halt(*, verified: bool, waited: bool) -> str:
-    """How a halt goes on."""
+    """Return the hint after `halt`."""
     if not waited:
         return "`holdfast faults` shows when everything is off; `holdfast unhalt` lets runs begin again"
     return "`holdfast unhalt` lets runs begin again" if verified else after_error(ErrorCode.RECOVERY_UNVERIFIED)
 
 
 def after_recovery(*, verified: bool, direct: bool = False) -> str:
-    """What remains to be done when everything has been closed, or not."""
+    """Return the hint after `recover`."""
     if verified and direct:
         return "once Temporal and store are back, `holdfast faults` tells what they know of it"
     if verified:

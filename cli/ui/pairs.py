@@ -1,4 +1,4 @@
-"""Pairs with two real faults, on the command line: how they are asked for, and how they are told."""
+"""Pairs with two real faults: the option for them, and their result."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from domain.units import format_duration, parse_percent
 
 
 class PairShare(click.ParamType[float]):
-    """A share of the pairs, more than none of them and at most all."""
+    """A share of the pairs: more than 0%, at most 100%."""
 
     name = "share"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Read `25%`."""
+        """Parse `25%` into 25."""
         try:
             share = parse_percent(value)
         except ValueError as error:
@@ -31,7 +31,7 @@ class PairShare(click.ParamType[float]):
 
 
 def pairs_promise(plan: Plan, share: float) -> str:
-    """What verifying pairs adds to a run, as far as it is known before."""
+    """Describe what verifying pairs adds to a run, as known beforehand."""
     pairs = pair_count(len(plan.services))
     return (
         f"Then, for up to {how_many(pairs, share)} of {pairs} pairs, it really breaks both services at once, each "
@@ -40,7 +40,7 @@ def pairs_promise(plan: Plan, share: float) -> str:
 
 
 def fidelity_lines(found: PairFidelity) -> Iterator[str]:
-    """How many pairs agree, and what is different in the others."""
+    """Yield how many pairs agree, and what differs in the others."""
     yield in_words(found)
     for one in found.findings:
         yield f"  {_told(one)}"

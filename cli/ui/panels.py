@@ -1,6 +1,7 @@
-"""The five panels of a run's state, as lines: what `status` prints and `watch` tells when it changes.
+"""The panels of a run's state, as lines.
 
-Their fields are those of the original's dashboard (`stages` section 3); a test holds this to account for each.
+`status` prints them, and `watch` prints what changes in them. Five of them have the fields of the original's dashboard
+(`stages` section 3), and a test checks that none is missing. The sixth is about pairs with two real faults.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ from domain.plans.slo import Percentile
 from reports.text.values import count
 
 _CLOCK = "started "
-"""How the line begins that changes whenever anything does."""
+"""Start of the header line that changes whenever anything does."""
 
 _MOST_OVERLAPS = 8
-"""Services named that were broken at the same time as one; `status --json` has them all."""
+"""Most services named as broken at the same time as another one. `status --json` has them all."""
 
 _RULES_NOT_READY: dict[WindowState | None, str] = {
     WindowState.CLOSING: "being switched off",
@@ -42,34 +43,37 @@ _CALLS_RECORDED: dict[WindowState | None, str] = {
 
 
 def panel_lines(state: RunState) -> list[str]:
-    """Every panel, as far as the run has come."""
+    """Return every panel, as far as the run has come."""
     return [*header_lines(state), *(line for _, lines in stage_panels(state) for line in lines)]
 
 
 def header_lines(state: RunState) -> list[str]:
-    """Which run it is, and how it stands."""
+    """Return which run it is, and how it stands."""
     return [one_line(line) for line in _header(state)]
 
 
 def stage_panels(state: RunState) -> list[tuple[Phase, list[str]]]:
-    """Each panel under its stage, in their order: its first line sums it up, the others have two blanks before them."""
+    """Return each panel with its stage, in order.
+
+    A panel's first line sums it up. The other lines are indented by two blanks.
+    """
     found = [(phase, [one_line(line) for line in panel(state)]) for phase, panel in _STAGES]
     return [(phase, lines) for phase, lines in found if lines]
 
 
 class Panels:
-    """Tells the lines of the panels that have changed since it was last asked."""
+    """Finds the panel lines that have changed since the last call."""
 
     def __init__(self) -> None:
         self._told: list[str] = []
 
     def lines(self, state: RunState) -> list[str]:
-        """What is new. That time has passed is not."""
+        """Return the new lines. Empty if only the clock has moved on."""
         told, self._told = Counter(self._told), panel_lines(state)
         seen: Counter[str] = Counter()
         found = []
         for line in self._told:
-            # Counted, because two panels may say the same of a service, one after the other.
+            # Counted, because two panels may show the same line for a service, one after the other.
             seen[line] += 1
             if seen[line] > told[line]:
                 found.append(line)
@@ -127,7 +131,7 @@ def _injections(state: RunState) -> Iterator[str]:
 
 
 def _calls(state: RunState) -> Iterator[str]:
-    """Whether calls are recorded meanwhile, and how many that only failures cause."""
+    """Yield whether calls are recorded, and how many fallback calls were found."""
     window = next((one.state for one in state.windows if one.kind is WindowKind.CALLS), None)
     if window is None and state.fallback_calls is None:
         return
@@ -152,7 +156,8 @@ def _injected(row: InjectionRow) -> str:
 
 
 def _overlapped(services: list[str]) -> str:
-    """Whoever reads a captured failure must know what else was broken then."""
+    """Name the services that were broken at the same time."""
+    # To judge a captured failure, a reader must know what else was broken.
     more = len(services) - _MOST_OVERLAPS
     named = ", ".join(services[:_MOST_OVERLAPS]) + (f" and {more} more" if more > 0 else "")
     return f"on at once with {named} (no common call path)" if services else ""
@@ -186,7 +191,7 @@ def _load(state: RunState) -> Iterator[str]:
 
 
 def _worst(panel: LoadPanel) -> tuple[str, str]:
-    """The worst p95 and the slowest request, each with its case."""
+    """Return the worst p95 and the slowest request, each with its case."""
     slowest = "none" if panel.worst_max_ms is None else f"{panel.worst_max_ms:.0f} ms ({panel.worst_max_case})"
     if panel.worst_p95_ms is None:
         return ("none" if panel.worst_max_ms is None else TOO_SMALL), slowest
@@ -209,7 +214,7 @@ _STAGES: tuple[tuple[Phase, Callable[[RunState], Iterator[str]]], ...] = (
 
 
 def _outcomes(state: RunState) -> Iterator[str]:
-    """What became of the cases, once they are judged."""
+    """Yield what became of the cases, once they are judged."""
     counts = state.cases
     if state.verdict is None:
         return

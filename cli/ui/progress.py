@@ -1,7 +1,7 @@
-"""A run's progress as plain lines: each says what has changed since the last look.
+"""A run's progress, as plain lines for what has changed.
 
-A look comes every half second and much may have happened in between, so what is told is a list of facts in the order in
-which a run makes them, each under its phase and each told once.
+Much may happen between two queries, which are about half a second apart. So the lines come from a list of facts, in the
+order in which a run creates them. Each fact is listed under its phase, and shown once.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from domain.faults.model import InjectionState
 from reports.text.values import count
 
 Fact = tuple[str, str]
-"""What makes it the same fact again, and its line."""
+"""A key that identifies the fact, and its line."""
 
 _EXPLAINED = {
     Phase.GENERATING_CASES: "creating the record, locking the namespace",
@@ -39,7 +39,7 @@ _WINDOW_NAMES = {
 
 
 class Progress:
-    """Remembers what was told."""
+    """Finds what is new in a run's state since the last call."""
 
     def __init__(self) -> None:
         self._told: set[str] = set()
@@ -47,13 +47,13 @@ class Progress:
         self._paused = False
 
     def lines(self, state: RunState) -> list[str]:
-        """What is new, oldest first."""
+        """Return the new lines, oldest first."""
         found = [line for key, line in _facts(state) if key not in self._told]
         self._told.update(key for key, _ in _facts(state))
         return found + list(self._switched(state))
 
     def _switched(self, state: RunState) -> Iterator[str]:
-        """What may come and go more than once."""
+        """Yield changes of conditions that may come and go more than once."""
         if state.waiting_for and state.waiting_for != self._waiting:
             yield f"waiting: the namespace is held by {state.waiting_for}"
         if state.paused != self._paused:
@@ -62,7 +62,7 @@ class Progress:
 
 
 def _facts(state: RunState) -> Iterator[Fact]:
-    """Everything that a state tells, in the order in which it came to be."""
+    """Yield every fact of a state, in the order of their creation."""
     if state.execution_id:
         yield "execution", f"execution {state.execution_id} of plan {state.plan}"
     entered = {one.phase for one in state.phases}
@@ -169,7 +169,8 @@ _STAGES = {
 
 
 def _closings(state: RunState, kind: WindowKind) -> Iterator[Fact]:
-    """Windows that are off. A fault's is part of its own line, unless the run was stopped before there was one."""
+    """Yield the windows of a kind that have ended, verified or not."""
+    # A closed fault is part of its service's own line, unless the run was stopped before there was one.
     captured = {row.service for row in state.injections if row.state is InjectionState.RECOVERED and row.replay_status}
     for row in state.windows:
         if row.kind is not kind:

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 
 def in_words(duration: timedelta) -> str:
-    """In seconds, minutes or hours, as one would say it."""
+    """Format a duration in seconds, minutes or hours."""
     seconds = round(duration.total_seconds())
     if seconds < 60:
         return f"{seconds} s"

@@ -1,4 +1,7 @@
-"""The result of a run for people: a line per case, worst first, and what it means."""
+"""The result of a run, for people.
+
+It has one line per case, worst first, then the conclusion.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from domain.executions.execution import CaseVerdict, Recovery, RunStatus, Verdic
 from domain.plans.slo import Percentile
 
 MOST_ROWS = 60
-"""Rows shown; the rest are passed cases, and in the database."""
+"""Most rows shown, worst cases first. The database has all of them."""
 
 _HEADINGS = ("case", "verdict", "requests", "errors", "p50", "p95", "p99", "max", "why")
 _RIGHT = {2, 3, 4, 5, 6, 7}
@@ -21,7 +24,7 @@ _NOT_MEASURED = 2
 
 
 def table(cases: Sequence[CaseVerdict]) -> list[str]:
-    """All cases as aligned lines: failed first, then inconclusive, then what was not measured, then passed."""
+    """Format cases as lines: failed, inconclusive, not measured, then passed."""
     ordered = sorted(cases, key=_rank)
     rows = [_row(one) for one in ordered[:MOST_ROWS]]
     lines = aligned(_HEADINGS, rows, _RIGHT)
@@ -48,7 +51,7 @@ def _row(case: CaseVerdict) -> tuple[str, ...]:
 
 
 def conclusion(outcome: RunOutcome) -> list[str]:
-    """What came of the run, in sentences; the last one is always about recovery."""
+    """Return the run's result in sentences, the last about recovery."""
     lines = []
     if outcome.summary:
         cases = outcome.summary.cases
