@@ -209,10 +209,9 @@ class CallActivities:
         Raises:
             HoldfastError: NO_PERMIT; ANALYZE_FAILED when the healthy request fails.
         """
-        # Later on, what discovery itself has added counts as recorded.
-        if order.round == 1 and await self._deaf(order):
-            # Not one recorded call would bear a marker, however long we waited. Cases of these services are invalid.
-            return await self._unreadable(order)
+        why_not = await self._unreadable(order)
+        if why_not:
+            return await self._unread_round(order, why_not)
         subject, recorded = permit.subject, RecordedCalls(self._tools, permit.subject)
         detail, number = "", order.round * APART + activity.info().attempt * CALL_LOOKS
         left = subject.plan.timeouts.analyze
@@ -233,13 +232,18 @@ class CallActivities:
         await self._log(order.execution_id, f"calls:{order.round}", message + (f"; {detail}" if detail else ""))
         return found
 
-    async def _deaf(self, order: CallsOrder) -> bool:
-        """Whether services were reached by the analysis' request, and its marker by none of them."""
-        reached = await self._tools.store.propagation(order.execution_id)
-        return not any(reached.values()) and bool(await self._tools.store.recorded_calls(order.execution_id))
+    async def _unreadable(self, order: CallsOrder) -> str:
+        """Why no recorded call would bear a marker, however long we waited; empty when one may."""
+        if order.round > 1:
+            # What discovery itself has added counts as recorded by now.
+            return ""
+        if any((await self._tools.store.propagation(order.execution_id)).values()):
+            return ""
+        if await self._tools.store.recorded_calls(order.execution_id):
+            return "the header baggage reaches no service of the plan, so nothing shows which request caused a call"
+        return "the plan's request reaches none of its services, so none of them was broken"
 
-    async def _unreadable(self, order: CallsOrder) -> CallsFound:
-        detail = "the header baggage reaches no service of the plan, so nothing shows which request caused a call"
+    async def _unread_round(self, order: CallsOrder, detail: str) -> CallsFound:
         await self._tools.store.save_call_round(
             order.execution_id, CallRound(round=order.round, complete=False, detail=detail)
         )

@@ -26,7 +26,7 @@ from workflows.logic.cases import case_at
 from workflows.logic.doubts import doubted_pairs
 from workflows.logic.durations import pair_requests
 from workflows.logic.fidelity import Side, last_answer
-from workflows.logic.real_verdicts import real_verdict
+from workflows.logic.real_verdicts import limits_verdict
 from workflows.logic.thresholds import PlanThresholds
 from workflows.names import WorkflowType
 
@@ -100,12 +100,15 @@ class PairActivities:
     async def _judged(
         self, subject: Subject, order: PairOrder, with_rules: Measurement, with_faults: Measurement
     ) -> tuple[tuple[Verdict, str], tuple[Verdict, str]]:
-        """Both sides by the same thresholds, against the same baseline."""
+        """Both sides by the same thresholds, against the same baseline.
+
+        By latency as well, which decides no case: that real faults are slower than rules is worth knowing.
+        """
         results = await self._tools.store.results_in(order.execution_id, 0, 1)
         baseline = results[0].measurement if results else None
         meets = PlanThresholds(subject.plan).of(case_at(subject.plan.service_names, order.case_index))
-        rules = real_verdict(with_rules, with_rules, meets, baseline)
-        return rules, real_verdict(with_faults, with_rules, meets, baseline)
+        rules = limits_verdict(with_rules, with_rules, meets, baseline)
+        return rules, limits_verdict(with_faults, with_rules, meets, baseline)
 
     @activity.defn(name="note_unchecked_pair")
     @writes(WorkflowType.PAIRS_WINDOW)

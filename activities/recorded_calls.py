@@ -82,7 +82,7 @@ class RecordedCalls:
         """Why not everything could be looked at; empty when it could."""
 
     async def read(self) -> bool:
-        """Read what has come since; whether there was anything.
+        """Read what has come since; whether anything of this run was among it, in the midst of other people's traffic.
 
         Raises:
             HoldfastError: as the proxy client.
@@ -105,25 +105,26 @@ class RecordedCalls:
             if self._offsets.total() > MOST_ENTRIES:
                 self.overflowed = f"more than {MOST_ENTRIES} requests were recorded, and the others were not looked at"
             for entry in page:
-                self._count(service, entry)
-            grown = grown or bool(page)
+                grown = self._count(service, entry) or grown
             if len(page) < PAGE:
                 break
         return grown
 
-    def _count(self, service: str, entry: RecordedEntry) -> None:
+    def _count(self, service: str, entry: RecordedEntry) -> bool:
+        """Whether a request of this run has caused it."""
         of = case_of_marker(self._subject.execution.record_id, entry.request_headers.get(BAGGAGE_HEADER, ""))
         if of is None or not 0 <= of.case_index < self._cases:
             # Whoever has seen a marker can write another one.
-            return
+            return False
         if len(entry.target) > LONGEST_TARGET or self._bytes > MOST_BYTES:
             self.overflowed = f"the recorded calls are longer than {MOST_BYTES >> 20} MiB, or one of them is garbage"
-            return
+            return True
         key = CallKey(service, entry.method, self._tools.secrets.kept_path(entry.path))
         counts = self._counts[of.case_index][of.number]
         self._bytes += 0 if key in counts else len(key.path)
         counts[key] += 1
         self._keep(key, entry, of.case_index)
+        return True
 
     def _keep(self, key: CallKey, entry: RecordedEntry, case_index: int) -> None:
         """Keep one request of each call: a whole one, and if there is one, of a case in which its service is well."""

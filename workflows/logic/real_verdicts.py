@@ -48,10 +48,20 @@ def real_verdict(
 ) -> tuple[Verdict, str]:
     """The verdict of what was measured with real faults, by the limits of its case.
 
-    Not by `slo.regression`: that takes more requests than anybody wants to send to broken services. And by whether
-    requests succeed, not by how long they take: services that have just begun again, under recordings, are slow.
+    By whether requests succeed, not by how long they take: services that have just begun again, under recordings, are
+    slow.
     """
-    asked = real.model_copy(update={"control": rules.control, **_at_once(real)})
+    return limits_verdict(real.model_copy(update=_at_once(real)), rules, meets, baseline)
+
+
+def limits_verdict(
+    measured: Measurement, rules: Measurement, meets: Thresholds, baseline: Measurement | None
+) -> tuple[Verdict, str]:
+    """The verdict by the limits of a case alone, those on latency among them.
+
+    Not by `slo.regression`: that takes more requests than anybody wants to send to broken services.
+    """
+    asked = measured.model_copy(update={"control": rules.control})
     return case_verdict(asked, replace(meets, regression=None), baseline)
 
 
