@@ -19,7 +19,7 @@ MEANINGS = {
     ExitCode.VERDICT_FAILED: "verdict failed",
     ExitCode.INVALID: "invalid plan or usage, or a plan that the worker does not allow",
     ExitCode.RUN_FAILED: "the run failed",
-    ExitCode.STOPPED: "stopped: stop condition, abort, deadline, or steady state not met before anything was switched on",
+    ExitCode.STOPPED: "stopped: stop condition, abort, deadline, or steady state not met before anything was active",
     ExitCode.RECOVERY_UNVERIFIED: "**recovery unverified**: something may still be active. Wins over all others",
     ExitCode.INCONCLUSIVE: "inconclusive: not every case could be measured that the plan asks for (`coverage`)",
     ExitCode.REFUSED: "refused with nothing touched: locked, running already, not clean, halted",

@@ -221,10 +221,9 @@ class CallActivities:
         Raises:
             HoldfastError: NO_PERMIT. ANALYZE_FAILED when a healthy request keeps failing.
         """
-        # In round 1 only: later, requests that discovery itself added would count as recorded.
-        if order.round == 1 and await self._deaf(order):
-            # No recorded call will ever carry a marker, so do not wait. The cases of these services are invalid.
-            return await self._unreadable(order)
+        why_not = await self._unreadable(order)
+        if why_not:
+            return await self._unread_round(order, why_not)
         subject, recorded = permit.subject, RecordedCalls(self._tools, permit.subject)
         detail, number = "", order.round * APART + activity.info().attempt * CALL_LOOKS
         left = subject.plan.timeouts.analyze
@@ -245,13 +244,18 @@ class CallActivities:
         await self._log(order.execution_id, f"calls:{order.round}", message + (f"; {detail}" if detail else ""))
         return found
 
-    async def _deaf(self, order: CallsOrder) -> bool:
-        """Return whether the analysis' request reached services without its marker."""
-        reached = await self._tools.store.propagation(order.execution_id)
-        return not any(reached.values()) and bool(await self._tools.store.recorded_calls(order.execution_id))
+    async def _unreadable(self, order: CallsOrder) -> str:
+        """Return why no recorded call can ever bear a marker; empty if one may."""
+        if order.round > 1:
+            # In round 1 only: later, requests that discovery itself added would count as recorded.
+            return ""
+        if any((await self._tools.store.propagation(order.execution_id)).values()):
+            return ""
+        if await self._tools.store.recorded_calls(order.execution_id):
+            return "the header baggage reaches no service of the plan, so nothing shows which request caused a call"
+        return "the plan's request reaches none of its services, so none of them was broken"
 
-    async def _unreadable(self, order: CallsOrder) -> CallsFound:
-        detail = "the header baggage reaches no service of the plan, so nothing shows which request caused a call"
+    async def _unread_round(self, order: CallsOrder, detail: str) -> CallsFound:
         await self._tools.store.save_call_round(
             order.execution_id, CallRound(round=order.round, complete=False, detail=detail)
         )

@@ -15,7 +15,7 @@ from clients.store.read_models import CaseResult, CheckedPair, LogLevel
 from domain.calls.doubts import doubted_pairs
 from domain.calls.model import AskOrder
 from domain.cases.cases import case_at
-from domain.cases.real_verdicts import real_verdict
+from domain.cases.real_verdicts import limits_verdict
 from domain.cases.thresholds import PlanThresholds
 from domain.errors import ErrorCode, HoldfastError
 from domain.executions.execution import ExecutionRef, Verdict
@@ -103,12 +103,15 @@ class PairActivities:
     async def _judged(
         self, subject: Subject, order: PairOrder, with_rules: Measurement, with_faults: Measurement
     ) -> tuple[tuple[Verdict, str], tuple[Verdict, str]]:
-        """Judge both sides by the same thresholds, against the same baseline."""
+        """Judge both sides by the same limits, latency included, against the same baseline.
+
+        Latency decides no case. That real faults are slower than rules is worth reporting.
+        """
         results = await self._tools.store.results_in(order.execution_id, 0, 1)
         baseline = results[0].measurement if results else None
         meets = PlanThresholds(subject.plan).of(case_at(subject.plan.service_names, order.case_index))
-        rules = real_verdict(with_rules, with_rules, meets, baseline)
-        return rules, real_verdict(with_faults, with_rules, meets, baseline)
+        rules = limits_verdict(with_rules, with_rules, meets, baseline)
+        return rules, limits_verdict(with_faults, with_rules, meets, baseline)
 
     @activity.defn(name="note_unchecked_pair")
     @writes(WorkflowType.PAIRS_WINDOW)

@@ -94,7 +94,9 @@ class RecordedCalls:
         """Why not everything could be read; empty if it could."""
 
     async def read(self) -> bool:
-        """Read the entries that are new; return whether there were any.
+        """Read new entries; return whether this run's own requests caused any of them.
+
+        Other people's traffic does not count: a system in use is never quiet.
 
         Raises:
             HoldfastError: as the proxy client.
@@ -117,25 +119,26 @@ class RecordedCalls:
             if self._offsets.total() > MOST_ENTRIES:
                 self.overflowed = f"more than {MOST_ENTRIES} requests were recorded, and the others were not looked at"
             for entry in page:
-                self._count(service, entry)
-            grown = grown or bool(page)
+                grown = self._count(service, entry) or grown
             if len(page) < PAGE:
                 break
         return grown
 
-    def _count(self, service: str, entry: RecordedEntry) -> None:
+    def _count(self, service: str, entry: RecordedEntry) -> bool:
+        """Count an entry; return whether a request of this run caused it."""
         of = case_of_marker(self._subject.execution.record_id, entry.request_headers.get(BAGGAGE_HEADER, ""))
         if of is None or not 0 <= of.case_index < self._cases:
             # Anyone who has seen a marker can forge another.
-            return
+            return False
         if len(entry.target) > LONGEST_TARGET or self._bytes > MOST_BYTES:
             self.overflowed = f"the recorded calls are longer than {MOST_BYTES >> 20} MiB, or one of them is garbage"
-            return
+            return True
         key = CallKey(service, entry.method, self._tools.secrets.kept_path(entry.path))
         counts = self._counts[of.case_index][of.number]
         self._bytes += 0 if key in counts else len(key.path)
         counts[key] += 1
         self._keep(key, entry, of.case_index)
+        return True
 
     def _keep(self, key: CallKey, entry: RecordedEntry, case_index: int) -> None:
         """Keep one request of each call.

@@ -51,10 +51,19 @@ def real_verdict(
 ) -> tuple[Verdict, str]:
     """Judge what was measured with real faults by the case's limits.
 
-    Not by `slo.regression`: that takes more requests than anybody wants to send to broken services. Not by latency
-    either: services that have just restarted, with recordings on, are slow. Only success counts.
+    Only success counts. Latency does not: services that have just restarted, with recordings on, are slow.
     """
-    asked = real.model_copy(update={"control": rules.control, **_at_once(real)})
+    return limits_verdict(real.model_copy(update=_at_once(real)), rules, meets, baseline)
+
+
+def limits_verdict(
+    measured: Measurement, rules: Measurement, meets: Thresholds, baseline: Measurement | None
+) -> tuple[Verdict, str]:
+    """Judge a measurement by the case's limits, including those on latency.
+
+    Not by `slo.regression`: that takes more requests than anybody wants to send to broken services.
+    """
+    asked = measured.model_copy(update={"control": rules.control})
     return case_verdict(asked, replace(meets, regression=None), baseline)
 
 

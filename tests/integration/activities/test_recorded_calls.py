@@ -92,6 +92,34 @@ async def test_a_marker_of_no_case_is_nobodys(recorded: Stage, index: int) -> No
     assert not [one for one in seen if one.path == "/api/forged"]
 
 
+async def test_the_traffic_of_others_keeps_no_round_from_being_read(recorded: Stage) -> None:
+    """A system in use is never quiet."""
+    asked = 0
+
+    async def others() -> None:
+        nonlocal asked
+        async with httpx.AsyncClient(trust_env=False) as client:
+            while True:
+                await client.get(f"{recorded.lab.addresses.services[ANSWERING]}/api/others")
+                asked += 1
+
+    going_on = asyncio.create_task(others())
+    _, kept = await read(recorded)
+    assert not going_on.done()
+    going_on.cancel()
+    assert kept.detail == ""
+    assert asked > 10
+
+
+async def test_where_no_service_is_reached_nobody_waits_for_calls(stage: Stage) -> None:
+    """None is broken then."""
+    work = CallActivities(stage.tools)
+    await stage.do(work.start, stage.ref)
+    _, kept = await read(stage)
+    assert not kept.complete
+    assert "reaches none of its services" in kept.detail
+
+
 @pytest.mark.parametrize(
     "body",
     ["text", {"a": 1}, [7], [None], [{}], [entry(method="")], [entry(path=[1])], [entry()] * 501],
