@@ -68,8 +68,8 @@ format: $(BIN)/.dev  ## let the formatter and the linter's fixes rewrite the cod
 
 docs: $(BIN)/.dev  ## write docs/cli.md and the two JSON Schemas again, from the code
 	@$(BIN)/python -m cli.reference >docs/cli.md
-	@$(BIN)/holdfast schema --output docs/plan.schema.json --overwrite
-	@$(BIN)/holdfast schema --report --output docs/report.schema.json --overwrite
+	@$(BIN)/holdfast schema >docs/plan.schema.json
+	@$(BIN)/holdfast schema --report >docs/report.schema.json
 
 LOCK := uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-package holdfast --extra build
 
