@@ -22,8 +22,8 @@ from domain.measuring.load import CaseType
 from domain.plans.slo import Percentile
 from reports.model.report import CaseReport, CaseState, Report
 from reports.text.calls import call_in_words, found_by, found_in_words, real_in_words
-from reports.text.figures import STATE_WORDS, latency
-from reports.text.values import milliseconds, percent
+from reports.text.figures import latency
+from reports.text.values import STATE_WORDS, milliseconds, percent
 
 _NOT_IN_XML = re.compile("[^\t\n\r\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that XML forbids in any notation, and characters that control terminals."""

@@ -23,8 +23,8 @@ from reports.text.calls import (
     standing,
     under,
 )
-from reports.text.figures import STATE_WORDS, interaction_in_words, latency, notable, ratio
-from reports.text.values import NONE, milliseconds, percent, seconds, times
+from reports.text.figures import interaction_in_words, latency, notable, ratio
+from reports.text.values import NONE, STATE_WORDS, milliseconds, percent, seconds, times
 
 MOST_CHARACTERS = 65_000
 """Characters of the whole text. A comment holds more, but the line that lists what is left out needs room."""
@@ -261,7 +261,7 @@ def _services_of(cell: PairCell) -> str:
 
 
 def _state(state: CaseState) -> str:
-    return f"**{STATE_WORDS[state]}**" if state is CaseState.FAILED else STATE_WORDS[state]
+    return f"**{STATE_WORDS[state].upper()}**" if state is CaseState.FAILED else STATE_WORDS[state]
 
 
 def _table(headings: Sequence[str], rows: Rows, more: int = 0) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from domain.plans.slo import Percentile
-from reports.model.report import CaseReport, CaseState, Interaction, PairCell
+from reports.model.report import CaseReport, Interaction, PairCell
 from reports.text.values import FEW, milliseconds
 
 
@@ -39,15 +39,3 @@ def interaction_in_words(found: Interaction | None) -> str:
 def notable(pairs: list[PairCell]) -> list[PairCell]:
     """Return the pairs that show more than their singles, worst first."""
     return [one for one in pairs if one.interaction and (one.interaction.worse or one.interaction.only_together)]
-
-
-STATE_WORDS = {
-    CaseState.PASSED: "passed",
-    CaseState.FAILED: "FAILED",
-    CaseState.INCONCLUSIVE: "inconclusive",
-    CaseState.UNJUDGED: "not judged",
-    CaseState.INVALID: "invalid",
-    CaseState.SKIPPED: "skipped",
-    CaseState.EXCLUDED: "excluded",
-    CaseState.MISSING: "not measured",
-}
