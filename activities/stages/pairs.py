@@ -25,7 +25,7 @@ from domain.measuring.load import CaseOutcome, CaseType
 from domain.names import WorkflowType
 from domain.pairs import comparing as fidelity
 from domain.pairs.comparing import Side, last_answer
-from domain.pairs.fidelity import PairFidelity, PairFinding, PairOutcome
+from domain.pairs.fidelity import PairChoice, PairFidelity, PairFinding, PairOutcome
 from domain.pairs.model import ChosenPairs, PairOrder, PairsWish, UncheckedPair
 from domain.plans.durations import pair_requests
 from domain.traffic.exchange import Measurement
@@ -52,7 +52,11 @@ class PairActivities:
             doubted = await self._doubted(wish.execution_id, results, measured)
             cases = sorted(list(dict.fromkeys([*asked, *doubted]))[: fidelity.MOST_PAIRS])
         if wish.share is not None or cases:
-            message = fidelity.choice_in_words(len(cases), len(measured), asked_for=wish.share is not None)
+            choice = PairChoice(
+                asked_for=wish.share is not None, share=wish.share, measured=len(measured), chosen=len(cases)
+            )
+            await self._tools.store.save_pair_choice(wish.execution_id, choice)
+            message = fidelity.choice_in_words(choice)
             await self._tools.store.log(wish.execution_id, "pairs:chosen", LogLevel.INFO, message)
         return ChosenPairs(measured=len(measured), cases=cases)
 

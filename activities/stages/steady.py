@@ -44,8 +44,10 @@ class SteadyActivities:
             why = await steady_again(self._tools, subject, deadline(subject.plan.timeouts.stability))
         level = LogLevel.ERROR if why else LogLevel.INFO
         words = f"not met: {why}" if why else "met"
+        report = SteadyReport(met=not why, detail=why)
+        await self._tools.store.save_steady(order.execution_id, order.moment, report)
         await self._tools.store.log(order.execution_id, f"steady:{order.moment}", level, f"steady state {words}")
-        return SteadyReport(met=not why, detail=why)
+        return report
 
 
 async def steady_again(tools: Toolbox, subject: Subject, end: Deadline) -> str:

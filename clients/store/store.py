@@ -30,6 +30,7 @@ from clients.store.repositories.halting import Halting
 from clients.store.repositories.ledger import LedgerRows
 from clients.store.repositories.logs import Logs
 from clients.store.repositories.pair_checks import PairChecks
+from clients.store.repositories.progress import Progress
 from clients.store.repositories.results import Results
 from clients.store.repositories.samples import Samples
 from clients.store.repositories.stability import StabilityRows
@@ -37,10 +38,12 @@ from clients.store.repositories.standings import Standings
 from clients.store.repositories.traffic import Traffic
 from domain.calls.model import Call, CallRound, FallbackCall, RealCase
 from domain.cases.real_verdicts import Settled
-from domain.executions.execution import Ending, Execution, NewExecution, PhaseChange, Verdict
+from domain.executions.execution import Ending, Execution, NewExecution, Phase, PhaseChange, Verdict
 from domain.executions.permit_facts import Standing
 from domain.executions.windows import LedgerEntry, LedgerUpdate, ServiceStability, StabilityMoment
 from domain.measuring.load import Case, CaseOutcome, CaseType
+from domain.measuring.steady_report import SteadyMoment, SteadyReport
+from domain.pairs.fidelity import PairChoice
 from domain.plans.environments import environment_of
 from domain.plans.lenient import LenientPlan
 from domain.plans.plan import Plan
@@ -73,6 +76,7 @@ class Store:
         self._samples = Samples(engine, self._damage)
         self._pairs = PairChecks(engine, self._damage)
         self._calls = Calls(engine, self._damage)
+        self._progress = Progress(engine, self._damage)
         self._stability = StabilityRows(engine, self._damage)
         self._standings = Standings(engine, self._damage)
 
@@ -132,6 +136,27 @@ class Store:
     async def change_phase(self, change: PhaseChange) -> None:
         """Move a run to a phase. See `Executions.change_phase`."""
         await self._executions.change_phase(change)
+
+    async def phases(self, execution_id: int) -> list[tuple[Phase, datetime]]:
+        """Return the phases that a run entered. See `Progress.phases`."""
+        return await self._progress.phases(execution_id)
+
+    async def save_steady(self, execution_id: int, moment: SteadyMoment, report: SteadyReport) -> None:
+        """Store a check of the steady state. See `Progress.save_steady`."""
+        cleaned = report.model_copy(update={"detail": self._cleaned(report.detail)})
+        await self._progress.save_steady(execution_id, moment, cleaned)
+
+    async def steady(self, execution_id: int) -> dict[SteadyMoment, SteadyReport]:
+        """Return the checks of a run's steady state. See `Progress.steady`."""
+        return await self._progress.steady(execution_id)
+
+    async def save_pair_choice(self, execution_id: int, choice: PairChoice) -> None:
+        """Store which pairs a run verifies. See `Progress.save_pair_choice`."""
+        await self._progress.save_pair_choice(execution_id, choice)
+
+    async def pair_choice(self, execution_id: int) -> PairChoice | None:
+        """Return which pairs a run verifies. See `Progress.pair_choice`."""
+        return await self._progress.pair_choice(execution_id)
 
     async def finish(self, ending: Ending, run_id: str | None = None) -> None:
         """Record how a run ended; the first end stands. See `Executions.finish`."""

@@ -6,14 +6,13 @@ Chooses the pairs that run with two real faults, and compares both sides.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Sequence
 from math import ceil
 from typing import Any, NamedTuple
 
 from domain.calls.model import RealAnswer
 from domain.executions.execution import Verdict
-from domain.pairs.fidelity import PairFidelity, PairFinding, PairOutcome
+from domain.pairs.fidelity import PairChoice, PairFidelity, PairFinding, PairOutcome
 from domain.traffic.exchange import Measurement
 from domain.traffic.volatile import masked
 
@@ -26,8 +25,6 @@ PAGES = 50
 MOST_PER_PAGE = 80
 """Keeps a page's history under 10,000 events; a pair costs about 70."""
 
-_IN_DOUBT = ", because their results are in doubt"
-_CHOICE = re.compile(rf"[0-9]{{1,9}} of ([0-9]{{1,9}}) measured pairs run with two real faults{_IN_DOUBT}")
 
 SHOWN = 50
 """Findings that travel with the run's result, at most."""
@@ -78,19 +75,10 @@ def chosen(measured: Sequence[int], share: float) -> list[int]:
     return [measured[number * len(measured) // wanted] for number in range(wanted)]
 
 
-def choice_in_words(pairs: int, measured: int, *, asked_for: bool) -> str:
+def choice_in_words(choice: PairChoice) -> str:
     """Describe, for the run's log, how many pairs get two real faults."""
-    why = "" if asked_for else _IN_DOUBT
-    return f"{pairs} of {measured} measured pairs run with two real faults{why}"
-
-
-def measured_in_doubt(line: str) -> int | None:
-    """Parse the number of measured pairs from a log line.
-
-    Only a line about pairs that were chosen because they are in doubt has it. None for any other line.
-    """
-    found = _CHOICE.fullmatch(line)
-    return int(found[1]) if found else None
+    why = "" if choice.asked_for else ", because their results are in doubt"
+    return f"{choice.chosen} of {choice.measured} measured pairs run with two real faults{why}"
 
 
 def per_page(pairs: int) -> int:

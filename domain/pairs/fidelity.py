@@ -34,6 +34,17 @@ class PairFinding(Contract):
     """Why the pair is unchecked."""
 
 
+class PairChoice(Contract):
+    """Which pairs a run verifies with two real faults."""
+
+    asked_for: bool
+    """Whether the user asked for pairs. If not, these are the pairs whose result was in doubt."""
+    share: float | None = None
+    """Percentage of the measured pairs that the user asked for. None if not, and for runs that did not store it."""
+    measured: int
+    chosen: int
+
+
 class PairFidelity(Contract):
     """How well pairs made of rules match pairs with two real faults."""
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 from itertools import groupby
 
@@ -18,11 +19,13 @@ from clients.store.read_models import CaseResult, CheckedPair, ExecutionRow, Log
 from clients.store.store import Store
 from domain.calls.discovery import CallKey, key_of, only_when_broken
 from domain.calls.model import CallRound, FallbackCall, FoundBy, RealCase
-from domain.executions.execution import Verdict
+from domain.executions.execution import Phase, Verdict
 from domain.executions.windows import LedgerEntry, ServiceStability, StabilityMoment
 from domain.measuring.load import CaseOutcome, CaseType
 from domain.measuring.merging import SHOWN_CASES, merged, metrics_of, worst_first
 from domain.measuring.metrics import LoadMetrics
+from domain.measuring.steady_report import SteadyMoment, SteadyReport
+from domain.pairs.fidelity import PairChoice
 from domain.plans.plan import Plan
 from domain.traffic.exchange import CapturedAnswer, RecordedExchange
 from reports.build.shown_cases import as_shown
@@ -67,6 +70,12 @@ class StoredRun:
     """Pairs chosen to be checked with two real faults."""
     stability: dict[StabilityMoment, list[ServiceStability]]
     """How long services took to become stable."""
+    phases: list[tuple[Phase, datetime]] = field(default_factory=list)
+    """Phases that the run entered, in order."""
+    steady: dict[SteadyMoment, SteadyReport] = field(default_factory=dict)
+    """Checks of the steady state."""
+    pair_choice: PairChoice | None = None
+    """Which pairs the run verifies with two real faults. None if it chose none."""
     calls: Rows[FallbackCall] = field(default_factory=Rows)
     """Calls that failures cause."""
     rounds: Rows[CallRound] = field(default_factory=Rows)
@@ -120,6 +129,9 @@ async def read_run(store: Store, row: ExecutionRow, *, most_cases: int, worst_of
         else Results(),
         checked=checked,
         stability=await store.stability(run),
+        phases=await store.phases(run),
+        steady=await store.steady(run),
+        pair_choice=await store.pair_choice(run),
         calls=await store.calls(run),
         rounds=await store.call_rounds(run),
         real=real,

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import zip_longest
 
-from clients.store.read_models import ExecutionRow, LogEntry
+from clients.store.read_models import ExecutionRow
 from clients.store.store import Store
 from domain.calls.discovery import only_when_broken
 from domain.calls.model import NEVER_READ
-from domain.cases.cases import BATCH_SIZE, batches_in, case_count, pair_count
+from domain.cases.cases import BATCH_SIZE, batches_in, case_count
 from domain.cases.counting import count_cases
 from domain.executions.board import SHOWN_TOKENS
 from domain.executions.ended_state import counted
@@ -29,8 +29,8 @@ from domain.executions.status import (
 from domain.executions.windows import LedgerState, StabilityMoment, WindowKind
 from domain.faults.capture import build_rules, has_effect
 from domain.faults.model import InjectionState
-from domain.measuring.load import CaseOutcome, CaseRange
-from domain.measuring.steady_report import SteadyReport
+from domain.measuring.load import CaseRange
+from domain.measuring.steady_report import SteadyMoment
 from domain.names import record_id
 from domain.pairs import comparing as fidelity
 from domain.pairs.fidelity import PairFidelity
@@ -42,8 +42,6 @@ from reports.build.stored_faults import injections, window_row
 MOST_CASES = CHUNK
 """Cases up to which a state has results. Reading more would keep the caller waiting too long."""
 
-_STEADY = "steady state "
-_PHASE = "phase "
 _ENDS = (Phase.DONE, Phase.FAILED, Phase.CANCELLED)
 
 
@@ -95,31 +93,19 @@ def _header(run: StoredRun) -> RunState:
             "started_at", "updated_at", "finished_at", "error_code", "error_message",
         }
     )  # fmt: skip
-    before, after = [*_steady(run.log), None, None][:2]
+    before, after = run.steady.get(SteadyMoment.BEFORE), run.steady.get(SteadyMoment.AFTER)
     # Copied, not validated: a row of the original orchestrator may have a phase that `Phase` does not know.
     more = {"status": run.row.run_status, "phase": run.row.status, "steady_before": before, "steady_after": after}
     return RunState().model_copy(update=facts | more)
 
 
-def _steady(log: Sequence[LogEntry]) -> list[SteadyReport]:
-    """Return the steady-state reports from the log: before the run, then after."""
-    found = [one.message.removeprefix(_STEADY) for one in log if one.message.startswith(_STEADY)]
-    return [
-        SteadyReport(met=one == "met", detail=one.removeprefix("not met: ") if one != "met" else "") for one in found
-    ]
-
-
 def phases_of(run: StoredRun) -> list[PhaseTime]:
-    """Return the phases of a run, from its log.
+    """Return when each phase was entered and left.
 
-    The log has a line when a phase is entered, except for the first phase, which starts with the run. The final phase
-    of an ended run, such as DONE, has no end of its own.
+    The first begins with the run. The last of a finished run ends nothing: nobody is in it.
     """
     entered = [(Phase.GENERATING_CASES, run.row.started_at)]
-    for one in run.log:
-        name = one.message.removeprefix(_PHASE)
-        if one.message.startswith(_PHASE) and name in list(Phase) and name != entered[-1][0]:
-            entered.append((Phase(name), one.ts))
+    entered += [(phase, at) for phase, at in run.phases if phase is not Phase.GENERATING_CASES]
     if run.row.finished_at is not None and run.row.status in _ENDS and run.row.status != entered[-1][0]:
         entered.append((Phase(run.row.status), run.row.finished_at))
     ends = [began for _, began in entered[1:]]
@@ -197,17 +183,11 @@ def _load(run: StoredRun) -> LoadPanel:
 
 def _pairs(run: StoredRun) -> PairFidelity | None:
     """Rebuild the pair fidelity from the stored pairs."""
-    if not run.checked:
+    choice = run.pair_choice
+    if choice is None:
         return None
-    in_doubt = next((found for one in run.log if (found := fidelity.measured_in_doubt(one.message)) is not None), None)
-    if in_doubt is not None:
-        blank = PairFidelity(share=0, measured=in_doubt, chosen=len(run.checked), asked_for=False)
-        return fidelity.counted(blank, [one.finding for one in run.checked])
-    first_pair = case_count(len(run.plan.services)) - pair_count(len(run.plan.services))
-    measured = sum(
-        index >= first_pair and outcome is CaseOutcome.MEASURED for index, (outcome, _) in run.results.found.items()
-    )
-    # The requested share is not stored, so it is derived from the pairs themselves.
-    share = 100 * len(run.checked) / measured if measured else 100
-    blank = PairFidelity(share=min(share, 100), measured=max(measured, len(run.checked)), chosen=len(run.checked))
+    # Earlier runs did not store the requested share, so it is derived from what came of it.
+    derived = 100 * choice.chosen / choice.measured if choice.measured else 100
+    share = (derived if choice.share is None else choice.share) if choice.asked_for else 0
+    blank = PairFidelity(share=share, measured=choice.measured, chosen=choice.chosen, asked_for=choice.asked_for)
     return fidelity.counted(blank, [one.finding for one in run.checked])

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import secrets
 import time
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Select, select, update
+from sqlalchemy import ColumnElement, CursorResult, Select, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlmodel import col
 
@@ -17,6 +17,7 @@ from clients.store.read_models import ExecutionRow, RunFilter, UnfinishedRun
 from clients.store.repositories.definitions import save_definition
 from clients.store.repositories.ended import under_way, unknown_execution
 from clients.store.repositories.listing import NEWEST_FIRST, narrowed
+from clients.store.repositories.progress import note_phase
 from clients.store.repositories.unbroken import unbroken
 from clients.store.schema.columns import utc_now
 from clients.store.schema.tables import PlanSnapshot, TaskExecution
@@ -119,7 +120,7 @@ class Executions:
         """
         ids = {"analyze_task_id": change.analyze_task_id, "intercept_record_id": change.intercept_record_id}
         given = {name: value for name, value in ids.items() if value is not None}
-        await self._update(change.execution_id, {"status": change.phase.value, **given}, under_way())
+        await self._update(change.execution_id, {"status": change.phase.value, **given}, under_way(), change.phase)
 
     async def finish(self, ending: Ending, run_id: str | None = None) -> None:
         """Record how a run ended; the first end stands.
@@ -153,13 +154,17 @@ class Executions:
         await self._update(execution_id, {"verdict": verdict.value}, under_way())
 
     @unbroken
-    async def _update(self, execution_id: int, facts: dict[str, Any], may_change: ColumnElement[bool]) -> None:
-        """Change a run only if `may_change` holds for it."""
+    async def _update(
+        self, execution_id: int, facts: dict[str, Any], may_change: ColumnElement[bool], phase: Phase | None = None
+    ) -> None:
+        """Change a run only if `may_change` holds for it; note the phase that it enters by that."""
         one = update(TaskExecution).where(col(TaskExecution.id) == execution_id, may_change)
         async with writing(self._engine) as work:
-            await work.execute(one.values(updated_at=utc_now(), **facts))
+            changed = cast("CursorResult[Any]", await work.execute(one.values(updated_at=utc_now(), **facts)))
             if await work.get(TaskExecution, execution_id) is None:
                 raise unknown_execution(execution_id)
+            if phase is not None and changed.rowcount:
+                await note_phase(work, execution_id, phase)
 
     @unbroken
     async def row(self, execution_id: int) -> ExecutionRow:

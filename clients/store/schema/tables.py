@@ -31,6 +31,7 @@ from clients.store.schema.columns import (
 from clients.store.schema.definition_tables import HttpReqDef, PlanSnapshot, Row
 from clients.store.schema.operator_tables import OperatorFlag
 from clients.store.schema.pair_tables import PairCheck
+from clients.store.schema.progress_tables import PairChoiceRow, PhaseRow, SteadyRow
 from clients.store.schema.sample_tables import CaseSamples
 from clients.store.schema.stability_tables import StabilityRow
 
@@ -44,12 +45,15 @@ __all__ = [
     "Ledger",
     "OperatorFlag",
     "PairCheck",
+    "PairChoiceRow",
+    "PhaseRow",
     "PlanSnapshot",
     "RealCaseRow",
     "RecordedService",
     "RequestPattern",
     "Row",
     "StabilityRow",
+    "SteadyRow",
     "TaskExecution",
     "TaskExecutionLog",
     "TestCase",

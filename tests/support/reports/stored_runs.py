@@ -16,7 +16,7 @@ from domain.executions.execution import Ending, NewExecution, Phase, PhaseChange
 from domain.executions.windows import LedgerEntry, LedgerState, LedgerUpdate, WindowKind
 from domain.measuring.load import CaseOutcome
 from domain.measuring.percentiles import nearest_rank
-from domain.pairs.fidelity import PairFinding, PairOutcome
+from domain.pairs.fidelity import PairChoice, PairFinding, PairOutcome
 from domain.plans.canonical import canonical_json
 from domain.plans.plan import Plan
 from domain.traffic.exchange import Measurement
@@ -183,6 +183,7 @@ async def run_with_fallbacks(store: Store) -> int:
     answers = [RealAnswer(status=200, body='{"a":2}'), RealAnswer(status=None, error="timeout")]
     await store.save_real_case(execution, RealCase(case_index=2, answers=answers, measurement=broken))
     found = PairFinding(case_id="alpha+beta", outcome=PairOutcome.DISAGREED, differs=["status 200", "verdict passed"])
+    await store.save_pair_choice(execution, PairChoice(asked_for=False, measured=3, chosen=1))
     await store.save_pair(execution, CheckedPair(case_index=4, finding=found, measurement=broken))
     really = Settled(CaseOutcome.MEASURED, Verdict.FAILED, "error rate 100% > 1%", FoundBy.REAL_FAULTS)
     doubted = Settled(CaseOutcome.MEASURED, Verdict.INCONCLUSIVE, "beta was not seen", FoundBy.RULES)

@@ -9,11 +9,9 @@ import pytest
 
 from cli.commands.report import short_text
 from clients.store.decoding import DamagedRow
-from clients.store.read_models import LogLevel
 from clients.store.store import Store
 from domain.calls.model import CallRound, FoundBy
 from domain.executions.status import RunState
-from domain.pairs.comparing import choice_in_words
 from reports.build.fallbacks import MOST_CALLS, fallback_report
 from reports.build.gather import gather
 from reports.build.reading import read_run
@@ -223,11 +221,6 @@ def test_without_the_store_only_the_count_is_known() -> None:
 async def test_pairs_in_doubt_are_read_from_the_store_as_such(store: Store) -> None:
     """They were not asked for, so no share of them was."""
     execution = await run_with_fallbacks(store)
-    row = await store.execution_row(execution)
-    asked = (await stored_state(store, row)).pairs
-    assert asked is not None
-    assert asked.asked_for
-    await store.log(execution, "pairs:chosen", LogLevel.INFO, choice_in_words(1, 3, asked_for=False))
     report = await gather(store, execution)
     assert report.run.pairs is not None
     assert (report.run.pairs.share, report.run.pairs.asked_for, report.run.pairs.measured) == (0, False, 3)

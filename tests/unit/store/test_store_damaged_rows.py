@@ -231,7 +231,9 @@ async def test_a_run_whose_plan_is_gone_is_listed_and_can_be_ended(store: Store,
 def test_rows_are_decoded_in_one_place_only() -> None:
     """No loop over what a statement found, outside of `decoding.py`: it would raise for all rows at once."""
     found = []
-    for file in sorted(Path(clients.store.__file__).parent.rglob("*.py")):
+    folder = Path(clients.store.__file__).parent
+    # Migrations run for all rows or not at all.
+    for file in sorted({*folder.rglob("*.py")} - {*(folder / "migrations").rglob("*.py")}):
         for node in ast.walk(ast.parse(file.read_text())):
             loops = [node.iter] if isinstance(node, ast.For | ast.AsyncFor | ast.comprehension) else []
             found += [f"{file.name}:{loop.lineno}" for loop in loops if ".execute(" in ast.unparse(loop)]

@@ -16,6 +16,8 @@ from clients.store.read_models import LogLevel
 from clients.store.schema.tables import Row
 from clients.store.store import Store
 from domain.executions.execution import Ending, NewExecution, Phase, Recovery, RunStatus
+from domain.measuring.steady_report import SteadyMoment, SteadyReport
+from domain.pairs.fidelity import PairChoice
 from domain.plans.canonical import canonical_json
 from tests.support.store.samples import (
     FAST,
@@ -42,9 +44,21 @@ WITHOUT = {
     "fallback_call",
     "real_case",
     "call_round",
+    "execution_phase",
+    "steady_check",
+    "pair_choice",
 }
 LATER = {"test_result": ["late_starts", "planned", "seed", "control", "comparison", "found_by"]}
 """Columns that the first release did not have."""
+LOG = {
+    "key": "a line",
+    "phase:ANALYZING_PATTERNS": "phase ANALYZING_PATTERNS",
+    "phase:FAILED": "phase FAILED",
+    "steady:before": "steady state met",
+    "steady:after": "steady state not met: status 500",
+    "steady:whatever": "steady state met",
+    "pairs:chosen": "2 of 9 measured pairs run with two real faults, because their results are in doubt",
+}
 DIE_HALF_WAY = """
 import os
 from alembic import op
@@ -104,7 +118,8 @@ async def filled(store: Store) -> list[int]:
     await store.save_exchanges(first, [exchange()])
     await store.save_propagation(first, {"reviews": True})
     await store.save_captured(first, "remove", [answer()])
-    await store.log(first, "key", LogLevel.INFO, "a line")
+    for key, message in LOG.items():
+        await store.log(first, key, LogLevel.INFO, message)
     await store.ledger_intent(entry(first))
     await store.finish(
         Ending(execution_id=second, status=RunStatus.COMPLETED, phase=Phase.DONE, recovery=Recovery.VERIFIED)
@@ -137,6 +152,24 @@ async def test_nothing_is_lost(url: str, old: Old) -> None:
 
 def differences(connection: Connection) -> list[object]:
     return list(compare_metadata(MigrationContext.configure(connection), Row.metadata))
+
+
+async def test_old_runs_get_rows_of_how_they_went(url: str, old: Old) -> None:
+    """From their logs, which nothing reads for that any more."""
+    runs, _ = old
+    store = await Store.open(url)
+    assert [phase for phase, _ in await store.phases(runs[0])] == [Phase.ANALYZING_PATTERNS, Phase.FAILED]
+    assert await store.steady(runs[0]) == {
+        SteadyMoment.BEFORE: SteadyReport(met=True),
+        SteadyMoment.AFTER: SteadyReport(met=False, detail="status 500"),
+    }
+    assert await store.pair_choice(runs[0]) == PairChoice(asked_for=False, measured=9, chosen=2)
+    assert (await store.phases(runs[1]), await store.steady(runs[1]), await store.pair_choice(runs[1])) == (
+        [],
+        {},
+        None,
+    )
+    await store.close()
 
 
 async def test_old_runs_get_their_requests(url: str, old: Old) -> None:

@@ -1,0 +1,45 @@
+"""How a run went, as rows: written once or replaced, as its state shows it, and never after its end."""
+
+from __future__ import annotations
+
+from clients.store.store import Store
+from domain.executions.execution import Ending, Phase, PhaseChange, Recovery, RunStatus
+from domain.measuring.steady_report import SteadyMoment, SteadyReport
+from domain.pairs.fidelity import PairChoice
+
+PHASES = [Phase.ANALYZING_PATTERNS, Phase.RULES_READY]
+
+
+async def ended(store: Store, run: int) -> None:
+    ending = Ending(execution_id=run, status=RunStatus.FAILED, phase=Phase.FAILED, recovery=Recovery.VERIFIED)
+    await store.finish(ending)
+
+
+async def test_a_repeated_phase_keeps_its_first_time(store: Store, run: int) -> None:
+    for phase in PHASES:
+        await store.change_phase(PhaseChange(execution_id=run, phase=phase))
+    first = await store.phases(run)
+    await store.change_phase(PhaseChange(execution_id=run, phase=PHASES[0]))
+    assert await store.phases(run) == first
+    assert [phase for phase, _ in first] == PHASES
+
+
+async def test_a_run_that_has_ended_enters_no_phase(store: Store, run: int) -> None:
+    await ended(store, run)
+    await store.change_phase(PhaseChange(execution_id=run, phase=PHASES[0]))
+    assert await store.phases(run) == []
+
+
+async def test_of_repeated_checks_and_choices_the_last_stays(store: Store, run: int) -> None:
+    for met, chosen in ((False, 1), (True, 2)):
+        await store.save_steady(run, SteadyMoment.BEFORE, SteadyReport(met=met, detail="" if met else "status 500"))
+        await store.save_pair_choice(run, PairChoice(asked_for=True, share=25, measured=9, chosen=chosen))
+    assert await store.steady(run) == {SteadyMoment.BEFORE: SteadyReport(met=True)}
+    assert await store.pair_choice(run) == PairChoice(asked_for=True, share=25, measured=9, chosen=2)
+
+
+async def test_after_the_end_nothing_is_stored(store: Store, run: int) -> None:
+    await ended(store, run)
+    await store.save_steady(run, SteadyMoment.AFTER, SteadyReport(met=True))
+    await store.save_pair_choice(run, PairChoice(asked_for=False, measured=1, chosen=1))
+    assert (await store.steady(run), await store.pair_choice(run)) == ({}, None)
