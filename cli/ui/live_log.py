@@ -25,9 +25,6 @@ READ_EVERY = 1.0
 STORE_PATIENCE = 5.0
 """Seconds before one read of the store is given up."""
 
-_ERRORS = ("!!",)
-_WARNINGS = (" failed: ", "no effect", "no baggage reaches", "not stable", "waiting: ", "paused: ")
-
 
 class RunLog:
     """Collects log lines from the store, the run itself, and us."""
@@ -45,7 +42,7 @@ class RunLog:
 
     def state(self, state: RunState) -> None:
         """Add the run's own progress, shown while the store has no lines."""
-        self._told += [_entry(line.strip(), _level(line)) for line in self._progress.lines(state)]
+        self._told += [_entry(line.text.strip(), line.level) for line in self._progress.new(state)]
 
     def remark(self, text: str) -> None:
         """Add a remark of ours about the run."""
@@ -93,9 +90,3 @@ class LogReader:
 
 def _entry(message: str, level: LogLevel) -> LogEntry:
     return LogEntry(ts=datetime.now(UTC), level=level, message=message)
-
-
-def _level(line: str) -> LogLevel:
-    if line.startswith(_ERRORS):
-        return LogLevel.ERROR
-    return LogLevel.WARN if any(words in line for words in _WARNINGS) else LogLevel.INFO

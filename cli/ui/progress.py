@@ -7,15 +7,31 @@ order in which a run creates them. Each fact is listed under its phase, and show
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
+from clients.store.read_models import LogLevel
 from domain.executions.execution import Phase
 from domain.executions.status import InjectionRow, RunState, WindowRow
 from domain.executions.windows import WindowKind, WindowState
 from domain.faults.model import InjectionState
 from reports.text.values import count
 
-Fact = tuple[str, str]
-"""A key that identifies the fact, and its line."""
+
+class Line(NamedTuple):
+    """One line of progress."""
+
+    text: str
+    level: LogLevel = LogLevel.INFO
+
+
+class Fact(NamedTuple):
+    """One fact that a state shows."""
+
+    key: str
+    """Identifies the fact: a fact with a known key is not shown again."""
+    text: str
+    level: LogLevel = LogLevel.INFO
+
 
 _EXPLAINED = {
     Phase.GENERATING_CASES: "creating the record, locking the namespace",
@@ -42,36 +58,40 @@ class Progress:
     """Finds what is new in a run's state since the last call."""
 
     def __init__(self) -> None:
-        self._told: set[str] = set()
+        self._shown: set[str] = set()
         self._waiting = ""
         self._paused = False
 
     def lines(self, state: RunState) -> list[str]:
-        """Return the new lines, oldest first."""
-        found = [line for key, line in _facts(state) if key not in self._told]
-        self._told.update(key for key, _ in _facts(state))
-        return found + list(self._switched(state))
+        """Return the text of the new lines, oldest first."""
+        return [line.text for line in self.new(state)]
 
-    def _switched(self, state: RunState) -> Iterator[str]:
+    def new(self, state: RunState) -> list[Line]:
+        """Return the new lines, oldest first."""
+        facts = [fact for fact in _facts(state) if fact.key not in self._shown]
+        self._shown.update(fact.key for fact in facts)
+        return [*(Line(fact.text, fact.level) for fact in facts), *self._switched(state)]
+
+    def _switched(self, state: RunState) -> Iterator[Line]:
         """Yield changes of conditions that may come and go more than once."""
         if state.waiting_for and state.waiting_for != self._waiting:
-            yield f"waiting: the namespace is held by {state.waiting_for}"
+            yield Line(f"waiting: the namespace is held by {state.waiting_for}", LogLevel.WARN)
         if state.paused != self._paused:
-            yield "paused: nothing new begins" if state.paused else "resumed"
+            yield Line("paused: nothing new begins", LogLevel.WARN) if state.paused else Line("resumed")
         self._waiting, self._paused = state.waiting_for, state.paused
 
 
 def _facts(state: RunState) -> Iterator[Fact]:
     """Yield every fact of a state, in the order of their creation."""
     if state.execution_id:
-        yield "execution", f"execution {state.execution_id} of plan {state.plan}"
+        yield Fact("execution", f"execution {state.execution_id} of plan {state.plan}")
     entered = {one.phase for one in state.phases}
     for phase, inside in _STAGES.items():
         if phase in entered:
-            yield phase, f"{phase:<24} {_EXPLAINED[phase]}"
+            yield Fact(phase, f"{phase:<24} {_EXPLAINED[phase]}")
         yield from inside(state)
     for phase in entered & _ENDS:
-        yield phase, f"{phase:<24} {_end(state)}"
+        yield Fact(phase, f"{phase:<24} {_end(state)}")
 
 
 def _end(state: RunState) -> str:
@@ -84,38 +104,40 @@ def _locking(state: RunState) -> Iterator[Fact]:
     for row in state.windows:
         if row.kind is WindowKind.LOCK and row.state is WindowState.OPEN:
             if row.detail:
-                yield "cleaned", f"  {row.detail}"
-            yield "lock", f"  namespace {state.namespace} is clean and held"
+                yield Fact("cleaned", f"  {row.detail}")
+            yield Fact("lock", f"  namespace {state.namespace} is clean and held")
     if state.steady_before and state.steady_before.met:
-        yield "steady before", "  steady state met: the request answers as it should"
+        yield Fact("steady before", "  steady state met: the request answers as it should")
 
 
 def _analysis(state: RunState) -> Iterator[Fact]:
     if state.analysis.recorded:
         recorded = ", ".join(f"{one.service} {one.patterns}" for one in state.analysis.recorded)
-        yield "recorded", f"  recorded requests: {recorded}"
+        yield Fact("recorded", f"  recorded requests: {recorded}")
     deaf = [one.service for one in state.analysis.recorded if one.patterns and not one.baggage_forwarded]
     if deaf:
-        yield "deaf", f"  no baggage reaches {', '.join(deaf)}: their cases cannot be measured"
+        yield Fact("deaf", f"  no baggage reaches {', '.join(deaf)}: their cases cannot be measured", LogLevel.WARN)
     yield from _closings(state, WindowKind.RECORDING)
     if state.cases.total:
         counts = state.cases
-        yield "cases", f"  {counts.total} cases: 1 baseline, {counts.single} single, {counts.dual} pairs"
+        yield Fact("cases", f"  {counts.total} cases: 1 baseline, {counts.single} single, {counts.dual} pairs")
 
 
 def _injections(state: RunState) -> Iterator[Fact]:
     if any(row.kind is WindowKind.CALLS and row.state is WindowState.OPEN for row in state.windows):
-        yield "calls", "  calls between services are recorded from here on"
+        yield Fact("calls", "  calls between services are recorded from here on")
     for row in state.injections:
         if row.state is not InjectionState.PENDING:
             if row.fault_name:
-                yield f"broken {row.service}", f"  {row.service:<20} broken ({row.fault_name})"
+                yield Fact(f"broken {row.service}", f"  {row.service:<20} broken ({row.fault_name})")
             if row.state is InjectionState.FAILED or row.replay_status is not None:
-                yield f"captured {row.service}", f"  {row.service:<20} {_captured(row)}"
+                yield Fact(f"captured {row.service}", f"  {row.service:<20} {_captured(row)}", _concern(row))
     yield from _closings(state, WindowKind.FAULT)
     found = state.fallback_calls
     if found:
-        yield f"fallback calls {found}", f"  {count(found, 'fallback call')} found: made only while something is broken"
+        yield Fact(
+            f"fallback calls {found}", f"  {count(found, 'fallback call')} found: made only while something is broken"
+        )
     yield from _closings(state, WindowKind.CALLS)
 
 
@@ -127,10 +149,17 @@ def _captured(row: InjectionRow) -> str:
     return f"answered {row.replay_status}{effect}; recovered{unstable}"
 
 
+def _concern(row: InjectionRow) -> LogLevel:
+    failed = row.state is InjectionState.FAILED or row.no_effect or row.stable is False
+    return LogLevel.WARN if failed else LogLevel.INFO
+
+
 def _rules(state: RunState) -> Iterator[Fact]:
     if state.rules.ready:
         rules = state.rules
-        yield "rules", f"  {rules.rules} rules ready: seen to act (the proxy drops them after {rules.ttl_seconds} s)"
+        yield Fact(
+            "rules", f"  {rules.rules} rules ready: seen to act (the proxy drops them after {rules.ttl_seconds} s)"
+        )
 
 
 def _load(state: RunState) -> Iterator[Fact]:
@@ -138,12 +167,17 @@ def _load(state: RunState) -> Iterator[Fact]:
     if load.cases_done:
         eta = f", about {state.eta_seconds:.0f} s left" if state.eta_seconds else ""
         batches = f"batch {load.batches_done} of {load.batches_total}"
-        yield f"load {load.cases_done}", f"  {load.cases_done} of {load.cases_total} cases measured ({batches}){eta}"
+        yield Fact(
+            f"load {load.cases_done}", f"  {load.cases_done} of {load.cases_total} cases measured ({batches}){eta}"
+        )
     yield from _closings(state, WindowKind.RULES)
     yield from _pairs(state)
     if state.steady_after:
         met, why = state.steady_after.met, state.steady_after.detail
-        yield "steady after", "  steady state met again" if met else f"!! steady state NOT met again: {why}"
+        if met:
+            yield Fact("steady after", "  steady state met again")
+        else:
+            yield Fact("steady after", f"!! steady state NOT met again: {why}", LogLevel.ERROR)
 
 
 def _pairs(state: RunState) -> Iterator[Fact]:
@@ -152,10 +186,10 @@ def _pairs(state: RunState) -> Iterator[Fact]:
         return
     why = "" if found.asked_for else ", because their results are in doubt"
     begun = f"  {found.chosen} of {found.measured} measured pairs run with two real faults as well{why}"
-    yield "pairs", begun
+    yield Fact("pairs", begun)
     done = found.compared + found.unchecked
     if done:
-        yield f"pairs {done}", f"  {done} of {found.chosen} pairs: {found.agreed} agree with the rules"
+        yield Fact(f"pairs {done}", f"  {done} of {found.chosen} pairs: {found.agreed} agree with the rules")
     yield from _closings(state, WindowKind.PAIR_FAULT)
 
 
@@ -176,9 +210,11 @@ def _closings(state: RunState, kind: WindowKind) -> Iterator[Fact]:
         if row.kind is not kind:
             continue
         if row.state is WindowState.UNVERIFIED:
-            yield f"unverified {row.window_id}", f"!! {_named(row)} was NOT seen to be off: {row.detail}"
+            yield Fact(
+                f"unverified {row.window_id}", f"!! {_named(row)} was NOT seen to be off: {row.detail}", LogLevel.ERROR
+            )
         elif row.state is WindowState.CLOSED and row.service not in captured:
-            yield f"closed {row.window_id}", f"  {_named(row)} off, and seen to be off"
+            yield Fact(f"closed {row.window_id}", f"  {_named(row)} off, and seen to be off")
 
 
 def _named(row: WindowRow) -> str:
