@@ -6,35 +6,28 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import click
 
 from cli.console import STANDARD_OUTPUT, assert_writable, say_document, write_file
-from reports.forms import as_json, as_junit, as_markdown
 from reports.forms.as_junit import Inconclusive
+from reports.forms.registry import JSON, Form
 from reports.model.report import Report
 
 Command = Callable[..., Any]
-Option = Callable[[Command], Command]
 
 _FILE = click.Path(path_type=Path, dir_okay=False, allow_dash=True)
-
-HTML = click.option("--html", "html_file", type=_FILE, help="The report as one HTML file that needs nothing else.")
-JSON = click.option("--json", "json_file", type=_FILE, help="The report as JSON (`holdfast schema --report`).")
-MARKDOWN = click.option("--markdown", "markdown_file", type=_FILE,
-                        help="The report as Markdown, for a pull request or a step's summary.")  # fmt: skip
-JUNIT = click.option("--junit", "junit_file", type=_FILE, help="A testcase for each case, as JUnit XML.")
-JUNIT_INCONCLUSIVE = click.option("--junit-inconclusive", type=click.Choice([one.value for one in Inconclusive]),
-                                  default=Inconclusive.FAILURE.value, show_default=True,
-                                  help="What an inconclusive case counts as.")  # fmt: skip
+_INCONCLUSIVE = click.option("--junit-inconclusive", type=click.Choice([one.value for one in Inconclusive]),
+                             default=Inconclusive.FAILURE.value, show_default=True,
+                             help="What an inconclusive case counts as.")  # fmt: skip
 
 
 @dataclass(frozen=True)
 class ReportFiles:
-    """The wanted files of a report, by option. `-` is standard output."""
+    """Where a report is to be written, by form; `-` is standard output."""
 
-    wanted: Mapping[str, Path]
+    wanted: Mapping[Form, Path]
     inconclusive: Inconclusive = Inconclusive.FAILURE
 
     def __bool__(self) -> bool:
@@ -55,7 +48,8 @@ class ReportFiles:
         Raises:
             click.UsageError: a file cannot be written, two forms share a file, or `-` is given twice.
         """
-        every = {**self.wanted, **{name: path for name, path in others.items() if path is not None}}
+        every = {form.name: path for form, path in self.wanted.items()}
+        every |= {name: path for name, path in others.items() if path is not None}
         for option, path in every.items():
             if path != STANDARD_OUTPUT:
                 _check(option, path)
@@ -68,23 +62,13 @@ class ReportFiles:
         Raises:
             HoldfastError: VALIDATION_ERROR when a file cannot be written.
         """
-        for option, path in self.wanted.items():
-            text = self._rendered(option, report)
+        for form, path in self.wanted.items():
+            text = form.render(report, self.inconclusive)
             if path == STANDARD_OUTPUT:
                 say_document(text)
             else:
                 write_file(path, text, overwrite=True)
         return [path for path in self.wanted.values() if path != STANDARD_OUTPUT]
-
-    def _rendered(self, option: str, report: Report) -> str:
-        if option == "junit":
-            return as_junit.render(report, self.inconclusive)
-        if option == "html":
-            # Imported here, because only HTML needs the template engine.
-            from reports.forms import as_html  # noqa: PLC0415
-
-            return as_html.render(report)
-        return as_json.render(report) if option == "json" else as_markdown.render(report)
 
 
 def _check(option: str, path: Path) -> None:
@@ -96,22 +80,25 @@ def _check(option: str, path: Path) -> None:
         raise click.UsageError(f"--{option}: {path} cannot be written: {error.strerror or error}") from error
 
 
-def report_options(*options: Option) -> Callable[[Command], Command]:
-    """Give a command these options, and pass it their values as `files`."""
+def report_options(*forms: Form) -> Callable[[Command], Command]:
+    """Give a command an option for each form, and pass it their values as `files`.
+
+    The file of the JSON form is also passed as `json_file`: errors are JSON there, too.
+    """
 
     def decorate(command: Command) -> Command:
         @wraps(command)
         def with_files(*args: Any, junit_inconclusive: str, **kwargs: Any) -> Any:
-            names = [name for name in ("html", "markdown", "junit") if f"{name}_file" in kwargs]
-            given = {name: kwargs.pop(f"{name}_file") for name in names}
-            if JSON in options:
-                given["json"] = kwargs["json_file"]
-            wanted = {name: path for name, path in given.items() if path is not None}
+            given = {form: kwargs.get(f"{form.name}_file") for form in forms}
+            for form in forms:
+                if form is not JSON:
+                    del kwargs[f"{form.name}_file"]
+            wanted = {form: path for form, path in given.items() if path is not None}
             return command(*args, files=ReportFiles(wanted, Inconclusive(junit_inconclusive)), **kwargs)
 
-        found: Command = with_files
-        for option in reversed([*options, JUNIT_INCONCLUSIVE]):
-            found = cast("Command", option(found))
+        found: Command = _INCONCLUSIVE(with_files)
+        for form in reversed(forms):
+            found = click.option(f"--{form.name}", f"{form.name}_file", type=_FILE, help=form.words)(found)
         return found
 
     return decorate

@@ -34,6 +34,7 @@ from clients.plans.files import read_plan_file
 from domain.errors import ErrorCode, HoldfastError
 from domain.names import TASK_QUEUE
 from lab import LabState
+from reports.forms.registry import HTML
 
 PLAN = ROOT / "examples" / "shop.yaml"
 
@@ -120,7 +121,7 @@ async def _play(stage: Stage, interrupts: Interrupts) -> _Played:
         for limit in limits:
             limit.cancel()
     await show_outcome(outcome, stage.database_url)
-    await written(ReportFiles({"html": stage.report}), file.plan, outcome, stage.database_url)
+    await written(ReportFiles({HTML: stage.report}), file.plan, outcome, stage.database_url)
     return _Played(outcome=outcome, clean=await _look_at_lab(stage))
 
 

@@ -14,10 +14,11 @@ import click
 from cli.commands.cancel import RUN_ID
 from cli.console import clear_errors, complain, one_line, say
 from cli.finding import found_run
-from cli.report_files import HTML, JSON, JUNIT, MARKDOWN, ReportFiles, report_options
+from cli.report_files import ReportFiles, report_options
 from cli.results import ask_store
 from clients.store.store import Store
 from reports.build.gather import gather
+from reports.forms.registry import FORMS
 from reports.model.report import Report
 from reports.text.calls import call_in_words, found_in_words, grounds_in_words
 from reports.text.figures import interaction_in_words, notable
@@ -35,7 +36,7 @@ MOST_CALLS = 10
 
 @click.command()
 @RUN_ID
-@report_options(HTML, JSON, MARKDOWN, JUNIT)
+@report_options(*FORMS)
 @clear_errors
 def report(run_id: str, json_file: Path | None, *, files: ReportFiles) -> None:
     """Write the report of a run, whether or not it has ended.

@@ -17,7 +17,7 @@ from cli.exit_codes import ExitCode, RunOutcome
 from cli.following import Detached, Follower, Run, Say, mention_missing_worker, untold
 from cli.interrupts import Interrupts
 from cli.plans import PLAN, PlanFile, confirm, is_of_our_lab, mention_refusals, valid_plan
-from cli.report_files import HTML, JUNIT, MARKDOWN, ReportFiles, report_options
+from cli.report_files import ReportFiles, report_options
 from cli.results import show_conclusion, show_outcome
 from cli.run_report import write_report
 from cli.starting import Wishes, start, task_queue, web_ui_page
@@ -25,6 +25,7 @@ from cli.ui.next_steps import after_run
 from cli.ui.pairs import PairShare, pairs_promise
 from domain.errors import HoldfastError
 from domain.executions.execution import IfBusy, Leftovers
+from reports.forms.registry import FORMS, JSON
 
 _CLEANING = (
     "First, it removes every recording and rule of these services, whoever made them, and the faults of Holdfast in "
@@ -41,7 +42,7 @@ _CLEANING = (
     type=click.Path(path_type=Path, dir_okay=False),
     help="Write the outcome to this file, as JSON; with --quiet, - is standard output.",
 )
-@report_options(HTML, MARKDOWN, JUNIT)
+@report_options(*(form for form in FORMS if form is not JSON))
 @QUIET
 @click.option("--yes", is_flag=True, help="Do not ask before touching anything but a lab of this machine.")
 @click.option("--wait", is_flag=True, help="When another run holds the namespace: wait for its end.")

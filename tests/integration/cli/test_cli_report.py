@@ -18,6 +18,7 @@ from cli.report_files import ReportFiles
 from cli.run_report import write_report
 from clients.store.store import Store
 from domain.executions.execution import RunStatus, Verdict
+from reports.forms.registry import HTML
 from tests.support.cli.stored import invoke
 from tests.support.cli.terminal import Terminal
 from tests.support.reports.stored_runs import StoredRun, aborted_run, finished_run, small_plan, taken
@@ -121,7 +122,7 @@ async def test_a_report_that_fails_does_not_hide_what_came_of_the_run(
 
     monkeypatch.setattr("cli.run_report.report_on", broken)
     outcome = RunOutcome(workflow_id="w", run_id="r", status=RunStatus.FAILED, lock_trouble="gone")
-    files = ReportFiles({"html": tmp_path / "report.html"})
+    files = ReportFiles({HTML: tmp_path / "report.html"})
     assert await write_report(files, small_plan(), outcome) == ExitCode.RECOVERY_UNVERIFIED
     assert "the report could not be written: " in capsys.readouterr().err
     fine = outcome.model_copy(update={"lock_trouble": "", "summary": None, "status": RunStatus.CANCELLED})
