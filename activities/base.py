@@ -120,6 +120,39 @@ class NotRepeatedError(HoldfastError):
         return super().kind.model_copy(update={"retryable": False})
 
 
+async def without_repeating(work: Callable[[], Awaitable[T]], *, end: Deadline, every: timedelta) -> T:
+    """Do the work that follows an act which must happen once.
+
+    Errors that may pass are tried again here until `end`. Any error left then ends the activity, because another
+    attempt would begin with the act.
+
+    Raises:
+        NotRepeatedError: with the code of the last error, or UNEXPECTED for a defect of ours.
+    """
+    last: HoldfastError | None = None
+
+    async def once() -> tuple[T] | None:
+        nonlocal last
+        try:
+            return (await work(),)
+        except HoldfastError as error:
+            last = error
+            raise
+
+    try:
+        found = await poll(once, end=end, every=every)
+    except HoldfastError as error:
+        raise NotRepeatedError(error.code, error.message, hint=error.hint) from error
+    except Exception as error:
+        activity.logger.exception("unexpected error in %s", activity.info().activity_type)
+        raise NotRepeatedError(
+            ErrorCode.UNEXPECTED, f"unexpected {type(error).__name__}: see the worker's log"
+        ) from None
+    if found is None and last is not None:
+        raise NotRepeatedError(last.code, last.message, hint=last.hint)
+    return cast("tuple[T]", found)[0]
+
+
 async def uncancelled(call: Coroutine[Any, Any, T]) -> T:
     """Finish a call that switches something on, even when cancelled meanwhile.
 

@@ -11,6 +11,7 @@ from datetime import timedelta
 
 from temporalio import activity
 
+from activities.base import without_repeating
 from activities.clocks import deadline
 from activities.permit import REPLAY, Permit, acts
 from activities.stages.faults import as_in_the_ledger, redacted_answers, summary_of
@@ -71,6 +72,22 @@ class CaptureActivities:
         # secrets included, and sent from here.
         requests = await self._requests(subject, order, recorded)
         answers = await self._send(subject, order, requests)
+        cut = [is_cut(one) for one in requests]
+        # Another attempt would send real business requests again.
+        end, every = deadline(subject.plan.timeouts.replay), subject.execution.timing.poll
+        captured = await without_repeating(
+            lambda: self._keep_if_broken(subject, order, recorded, answers, cut), end=end, every=every
+        )
+        return summary_of(order, captured)
+
+    async def _keep_if_broken(
+        self,
+        subject: Subject,
+        order: FaultOrder,
+        recorded: list[RecordedExchange],
+        answers: list[ReplayedAnswer],
+        cut: list[bool],
+    ) -> list[CapturedAnswer]:
         status = await self._tools.faults(subject.plan).status(order.fault_name)
         if status is None or not status.running:
             raise HoldfastError(
@@ -78,9 +95,7 @@ class CaptureActivities:
                 f"fault {order.fault_name} was gone by the end, so what was captured proves nothing",
                 hint="is safety.fault_ttl too short, or does the service heal itself?",
             )
-        cut = [is_cut(one) for one in requests]
-        captured = await self._keep(subject, order, recorded, answers, cut)
-        return summary_of(order, captured)
+        return await self._keep(subject, order, recorded, answers, cut)
 
     async def _uncaptured(self, subject: Subject, order: FaultOrder) -> list[RecordedExchange]:
         """Return the service's stored requests that have no captured failure yet."""

@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from temporalio import activity
 
-from activities.base import poll, uncancelled
+from activities.base import poll, uncancelled, without_repeating
 from activities.clocks import closing_deadline, deadline, elapsed
 from activities.permit import INJECT, REPLAY, Permit, acts, closes, no_permit, reads
 from activities.recovery.bookkeeping import in_time
@@ -114,8 +114,14 @@ class FaultActivities:
                 RULES_REJECTED when no rule made of the failure could act.
         """
         order, subject = as_in_the_ledger(order, permit), permit.subject
-        longest = deadline(subject.plan.timeouts.replay).left
-        answers = await self._replay(subject, order, longest)
+        end = deadline(subject.plan.timeouts.replay)
+        answers = await self._replay(subject, order, end.left)
+        # Another attempt would send real business requests again.
+        every = subject.execution.timing.poll
+        return await without_repeating(lambda: self._keep(subject, order, answers), end=end, every=every)
+
+    async def _keep(self, subject: Subject, order: FaultOrder, answers: list[ReplayedAnswer]) -> CapturedFailure:
+        """Store how the service failed, if its fault is still running."""
         status = await self._tools.faults(subject.plan).status(order.fault_name)
         if status is None or not status.running:
             raise HoldfastError(

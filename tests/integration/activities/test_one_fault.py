@@ -10,8 +10,9 @@ import pytest
 from temporalio.exceptions import ApplicationError
 
 from domain.errors import ErrorCode
-from domain.faults.model import FaultOrder
+from domain.faults.model import CapturedFailure, FaultOrder
 from domain.plans.durations import fault_hold
+from domain.traffic.exchange import ReplayedAnswer
 from lab import Action, Endpoint, Instruction, Misbehaviour
 from tests.support.activities.permits import own_fault_name
 from tests.support.activities.stage import Stage
@@ -110,6 +111,39 @@ async def test_a_replay_is_sent_once(stage: Stage) -> None:
     found = await refusal(stage, stage.faults.replay)
     assert (found.type, found.non_retryable) == (ErrorCode.REPLAY_FAILED, True)
     assert (await stage.counters()).replays == {SERVICE: 1}
+
+
+class Replaying:
+    """A proxy that replays, and counts how often."""
+
+    def __init__(self) -> None:
+        self.replays = 0
+
+    async def replay(self, **_: Any) -> list[ReplayedAnswer]:
+        self.replays += 1
+        return [ReplayedAnswer(url="http://reviews/api/reviews", method="GET", status=503, body="broken")]
+
+
+@pytest.mark.parametrize("passes", [True, False])
+@pytest.mark.parametrize("stage", [{"replay": "6s"}], indirect=True)
+async def test_trouble_after_a_replay_repeats_no_replay(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, *, passes: bool
+) -> None:
+    """The look at the fault is repeated while there is time, and the activity never."""
+    proxy, order = Replaying(), order_of(stage)
+    monkeypatch.setattr(stage.tools, "proxy", lambda _: proxy)
+    await stage.tools.store.save_exchanges(order.execution_id, [exchange(SERVICE, path="/api/reviews")])
+    await stage.do(stage.faults.inject, order)
+    await stage.do(stage.faults.await_running, order)
+    refused = Instruction(endpoint=Endpoint.FAULT_STATUS, action=Action.REFUSE_500, nth=1 if passes else None)
+    trouble(stage, refused)
+    if passes:
+        captured: CapturedFailure = await stage.do(stage.faults.replay, order)
+        assert captured.status == 503
+    else:
+        found = await refusal(stage, stage.faults.replay)
+        assert (found.type, found.non_retryable) == (ErrorCode.PEER_ERROR, True)
+    assert proxy.replays == 1
 
 
 @pytest.mark.parametrize(
