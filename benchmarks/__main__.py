@@ -1,4 +1,4 @@
-"""Runs benchmarks by number, prints their tables and writes them into docs/performance.md: `make bench`."""
+"""Runs benchmarks, prints their tables and writes them to docs/performance.md (`make bench`)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ def _numbers(text: str) -> list[int]:
 
 
 def main() -> int:
-    """Run what is asked for. An aim that is missed is printed and written, and no error: the note says why."""
+    """Run the chosen benchmarks.
+
+    A missed aim is printed and written, but it is no error.
+    """
     there = modules()
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--only", type=_numbers, default=list(there), metavar="N[,N]", help=f"of {list(there)}")
@@ -29,7 +32,8 @@ def main() -> int:
         started = time.monotonic()
         rows = module.main()
         print(table(rows), f"\n({time.monotonic() - started:.0f} s)\n", sep="\n", flush=True)
-        # Each at once: a later one that breaks does not cost the ones before it. Read anew, for others may write too.
+        # Write each section at once, so that a later failure does not lose it. Read the document again each time,
+        # because other processes may write it too.
         document = written(PERFORMANCE.read_text(), number, section(number, module.TITLE, rows))
         PERFORMANCE.write_text(document)
         missed += [f"{number}. {row.name}: {row.value}, aim {row.aim}" for row in rows if row.met is False]

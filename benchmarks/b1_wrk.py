@@ -1,8 +1,8 @@
-"""The load generator against wrk on the same nginx, with other clients beside it, at 1, 8 and 64 connections.
+"""Compares the load generator with wrk and other clients on the same nginx, at 1, 8 and 64 connections.
 
-Every client has a process of its own and the whole machine but for nginx, one after the other. All of them take their
-turns in rounds, in an order of chance, so that what else the machine does hits all alike.
-The median of its rounds counts.
+Each client runs in its own process, one client at a time, and shares the machine with nginx only. In each round the
+clients take turns in random order, so that other work of the machine affects all of them alike. A client's result is
+the median of its rounds.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ TITLE = "The load generator against wrk on the same nginx"
 CONNECTIONS = (1, 8, 64)
 AIMED = 8
 MOST_P50, LEAST_RATE = 1.5, 0.5
-"""At 8 connections: p50 as a multiple of wrk's, and the share of its rate."""
+"""Aims at 8 connections: the largest multiple of wrk's p50, and the smallest share of wrk's rate."""
 OTHERS = (f"{OURS}{ASYNCIO}", "aiohttp", f"aiohttp{UVLOOP}", "pyreqwest", f"pyreqwest{UVLOOP}", "httpx", "locust")
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
 SECONDS = float(os.environ.get("BENCH_SECONDS", "3"))
-"""Of one client at one number of connections in one round. For trying it out both can be set to less."""
+"""Seconds per client, number of connections and round. For a quick try, set both variables lower."""
 
 _UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
 _PERCENTILE = re.compile(r"^\s+(50|99)%\s+([\d.]+)(us|ms|s)$", re.MULTILINE)
@@ -39,7 +39,7 @@ _FAILED = re.compile(r"Socket errors|Non-2xx")
 
 
 def wrk(url: str, connections: int, seconds: float) -> Found:
-    """What wrk measures, with one thread, as the others have one."""
+    """Measure with wrk. It gets one thread, because the other clients have one."""
     command = [found("wrk") or "wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "--latency", url]
     told = subprocess.run(command, check=True, capture_output=True, text=True).stdout  # noqa: S603
     assert not _FAILED.search(told), told
@@ -50,7 +50,10 @@ def wrk(url: str, connections: int, seconds: float) -> Found:
 
 
 def beside(client: str, url: str, connections: int, seconds: float) -> Found | None:
-    """What another client measures; None when it broke down, as one does now and then when its process ends."""
+    """Measure with another client.
+
+    Clients sometimes crash when their process ends. Returns None if a client crashed before it printed a result.
+    """
     command = [sys.executable, "-m", "benchmarks.beside", client, str(connections), str(seconds), url]
     ended = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603
     lines = [line for line in ended.stdout.splitlines() if line.startswith("{")]
@@ -62,9 +65,9 @@ def beside(client: str, url: str, connections: int, seconds: float) -> Found | N
 
 
 def measured(clients: list[str]) -> dict[tuple[str, int], list[Found]]:
-    """Every client in every round."""
+    """Measure every client in every round."""
     results: dict[tuple[str, int], list[Found]] = defaultdict(list)
-    dice = random.Random(1)  # noqa: S311 - the order of turns
+    dice = random.Random(1)  # noqa: S311 - the order of the clients
     with nginx() as url:
         for _ in range(ROUNDS):
             for connections in CONNECTIONS:
@@ -77,12 +80,12 @@ def measured(clients: list[str]) -> dict[tuple[str, int], list[Found]]:
 
 
 def in_the_middle(rounds: list[Found]) -> Found:
-    """The median of each figure."""
+    """Return the median of each figure."""
     return Found(*(median(getattr(one, name) for one in rounds) for name in ("rate", "p50", "p99")))
 
 
 def main() -> list[Row]:
-    """Measure, and compare with wrk."""
+    """Measure all clients, and compare them with wrk."""
     missing = [program for program in ("nginx", "wrk") if found(program) is None]
     if missing:
         return [Row("not measured", "-", note=f"there is no {' and no '.join(missing)} here: {MISSING}")]
@@ -112,8 +115,9 @@ def _aims(ours: Found, reference: Found) -> list[Row]:
             p50,
             f"at most {MOST_P50}",
             p50 <= MOST_P50,
-            note="the other rows' ratios are of p50 too. On two cores a client has one and nginx the other: at 8 and "
-            "64 connections p50 is mostly the wait for the slower of the two",
+            note="the ratios of the rows below the aims compare p50 too. A suffix names the event loop; `holdfast` "
+            "without one runs on uvloop, as its load process does. On two cores, the client has one and nginx the "
+            "other: at 8 and 64 connections, p50 is mostly the wait for the slower of the two",
         ),
         Row(
             f"{where}: rate",

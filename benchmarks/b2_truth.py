@@ -1,7 +1,7 @@
-"""Is what the load generator measures true? Against a server that knows how long each of its answers took.
+"""Compares the load generator's latencies with those of a server that records how long each answer really took.
 
-Truth and measurement are of the same requests, so that no chance is in the difference: what is left is the way over
-loopback and through two processes, and what the load generator adds of its own.
+Both are latencies of the same requests, so the difference has no random part. It consists of the way over loopback and
+through two processes, and of what the load generator adds.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from domain.measuring.lateness import late_starts
 from domain.measuring.percentiles import nearest_rank
 from domain.traffic.exchange import RequestSample
 
-TITLE = "Truth: what is measured against what the server really took"
+TITLE = "Truth: measured latencies against those of the server"
 
 PERCENTILES = (0.50, 0.95, 0.99)
 AIM = 0.01
-"""Bias that is aimed at, as a share of the truth."""
+"""Largest bias aimed at, as a share of the truth."""
 SECONDS = float(os.environ.get("BENCH_SECONDS", "20"))
-"""Of one distribution in one model. For trying it out it can be set to less."""
+"""Seconds per distribution and model. For a quick try, set it lower."""
 RATE = 100.0
 OPEN_P99_US = 500_000
-"""With a stall of 1 s in 20 s one request in twenty waits: p99 of the open model is nearly all of it."""
+"""During a stall of 1 s in 20 s, one request in twenty waits. So p99 of the open model is nearly the whole stall."""
 
 
 @contextmanager
 def truth_server() -> Iterator[str]:
-    """The address of one."""
+    """Run a truth server, and yield its address."""
     command = [sys.executable, "-m", "benchmarks.truth_server"]
     running = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603
     try:
@@ -48,7 +48,7 @@ def truth_server() -> Iterator[str]:
 
 
 async def measured(url: str, path: str, pace: Pace, requests: int) -> tuple[list[RequestSample], list[int]]:
-    """Samples of so many requests, and what the server says of the same ones, in microseconds."""
+    """Send requests. Return their samples, and the server's times for them in microseconds."""
     async with LoadGenerator() as load:
         await load.block(_request(url + "/fixed"), pace, 50)
         await load.ask(_request(url + "/truth"))
@@ -66,7 +66,7 @@ def _request(url: str) -> PreparedRequest:
 
 
 def biased(name: str, samples: Sequence[RequestSample], waited: Sequence[int], *, aimed: bool) -> Iterator[Row]:
-    """One row for each percentile: what was measured, and its ratio to the truth."""
+    """Yield one row per percentile: the measured latency, and its ratio to the truth."""
     seen, truth = sorted(sample.latency_us for sample in samples), sorted(waited)
     for percentile in PERCENTILES:
         one, real = nearest_rank(seen, percentile), nearest_rank(truth, percentile)
@@ -104,17 +104,18 @@ async def _stall(url: str) -> list[Row]:
     samples, _ = await measured(url, "/stall", Closed(1), requests)
     closed = nearest_rank(sorted(sample.latency_us for sample in samples), 0.99)
     shown = Row(
-        "one stall of 1 s: p99 of the open model over that of the closed one",
+        "one stall of 1 s: p99 of the open model over p99 of the closed model",
         f"{opened / 1e3:.0f} ms and {closed / 1e3:.1f} ms",
         opened / closed,
         f"open at least {OPEN_P99_US // 1_000} ms",
         opened >= OPEN_P99_US,
-        note="with one request in flight a single one meets the stall; those that were due meanwhile are never sent",
+        note="the closed model has one request in flight, so only one meets the stall. The requests that an open model "
+        "sends meanwhile are never sent",
     )
     return [*rows, shown]
 
 
 def main() -> list[Row]:
-    """Measure on uvloop, as the load process does."""
+    """Measure on the event loop of the load process."""
     with truth_server() as url:
         return loop.run(_all(url))

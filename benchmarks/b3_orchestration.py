@@ -1,7 +1,8 @@
-"""What a run costs beside its requests, on generated systems of three sizes; how fast runs start beside many others.
+"""Measures what a run costs besides its requests, and how fast runs start beside many others.
 
-Server, lab and worker are processes of their own, as in production. The ideal is the time of all requests of the load
-test over the plan's concurrency: what it would take if nothing but sending them took time.
+The systems are generated, in three sizes. Server, lab and worker are separate processes, as in production. The ideal is
+the time of all requests of the load test, divided by the plan's concurrency. The load test would take that long if
+nothing but these requests took time.
 """
 
 from __future__ import annotations
@@ -26,10 +27,10 @@ from domain.executions.windows import LockReport
 from domain.measuring.percentiles import nearest_rank
 from domain.names import PAUSE_UPDATE, STATUS_QUERY
 
-TITLE = "What a run costs beside its requests"
+TITLE = "What a run costs besides its requests"
 
 REQUESTS = {5: 50, 20: 5, 100: 1}
-"""Services that fail, and requests of each case: with more services there are more cases."""
+"""Number of failing services, and requests per case. More services make more cases, so each case gets fewer."""
 
 CONCURRENCY = 2
 RUNNING, STARTS = 50, 100
@@ -38,7 +39,7 @@ _MIB = 1024 * 1024
 
 
 def main(sizes: dict[int, int] = REQUESTS) -> list[Row]:
-    """Rows for each size, and for starts."""
+    """Measure each size, and then the starts."""
     rows: list[Row] = []
     for services, requests in sizes.items():
         rows += asyncio.run(_measured(services, requests))
@@ -47,21 +48,21 @@ def main(sizes: dict[int, int] = REQUESTS) -> list[Row]:
 
 @dataclass(frozen=True)
 class Found:
-    """What one run took."""
+    """Costs of one run."""
 
     services: int
     cases: int
     requests: int
-    """Of each case."""
+    """Requests per case."""
     whole: float
-    """Seconds, from asking for the run until it has ended."""
+    """Seconds from the request to start the run until its end."""
     load: float
-    """Seconds of its load test; the rules' removal is part of that phase."""
+    """Seconds of the load test. This phase includes the removal of the rules."""
     ideal: float
-    """Seconds that the load test's requests take, as many at once as the plan says."""
+    """Seconds that the load test's requests alone take, at the plan's concurrency."""
     weights: list[Weight]
     memory: list[int]
-    """Bytes at most, of control and of load."""
+    """Peak memory in bytes, of the control process and of the load process."""
 
 
 async def _measured(services: int, requests: int) -> list[Row]:
@@ -87,7 +88,7 @@ async def _measured(services: int, requests: int) -> list[Row]:
 
 
 async def _request_seconds(store: Store, execution_id: int, cases: int) -> float:
-    """The time of all requests together."""
+    """Return the sum of the times of all requests, in seconds."""
     stored = await store.samples_in(execution_id, 0, cases)
     return sum(latency for one in stored for latency, _ in unpacked(one.raw or b"")) / 1e6
 
@@ -102,12 +103,12 @@ def _rows(found: Found) -> list[Row]:
     events = sum(one.events for one in found.weights)
     of = f"{found.services} services"
     control, *others = (f"{one / _MIB:.0f} MiB" for one in found.memory)
-    sent = f"{found.cases:,} cases of {found.requests}, {CONCURRENCY} at once: ideal {found.ideal:.1f} s"
+    sent = f"{found.cases:,} cases; requests per case: {found.requests}; at once: {CONCURRENCY}"
     return [
         Row(f"{of}: load test over its ideal", f"{found.load:.1f} s", found.load / found.ideal,
-            note=f"{sent}; the rules are removed in it"),
+            note=f"{sent}; ideal: {found.ideal:.1f} s. The load test includes the removal of the rules"),
         Row(f"{of}: whole run over the ideal of its load test", f"{found.whole:.1f} s", found.whole / found.ideal,
-            note=f"with {found.services} faults, which wait for the lab's rollouts"),
+            note=f"it injects {found.services} faults, which wait for the lab's rollouts"),
         Row(f"{of}: events per case", f"{events / found.cases:.1f}",
             note=f"{events:,} events of {len(found.weights)} workflows"),
         Row(f"{of}: memory of the worker", f"{control}, load {', '.join(others)}"),
@@ -115,11 +116,14 @@ def _rows(found: Found) -> list[Row]:
 
 
 async def _starts() -> list[Row]:
-    """Runs that wait for a namespace are running, too: one holds it, the others have come that far."""
+    """Measure how fast a run starts while many others are running.
+
+    One of these holds the namespace. The others wait for it, which counts as running.
+    """
     async with site(5, {"requests": 1, "concurrency": 1}) as at:
         runs = [await at.start("bench/0")]
         await _until_held(at)
-        # What is measured is the start, not the load of another run.
+        # Pause it: the start is measured, not the load of another run.
         await runs[0].execute_update(PAUSE_UPDATE)
         runs += [await at.start(f"bench/{number}", if_busy="wait") for number in range(1, RUNNING)]
         for run in runs[1:]:
@@ -134,15 +138,15 @@ async def _starts() -> list[Row]:
             await run.terminate()
     took, first = (nearest_rank(sorted(times), 0.95) / 1e6 for times in (accepted, begun))
     return [
-        Row(f"start of a run with {RUNNING} running, p95", f"{took * 1000:.1f} ms", took / START_AIM,
-            f"{START_AIM * 1000:.0f} ms", took <= START_AIM, f"of {STARTS}: until the server has taken it"),
-        Row(f"until its first answer with {RUNNING} running, p95", f"{first * 1000:.1f} ms",
-            note="until a worker has begun it and answers the query `status`"),
+        Row(f"start of a run beside {RUNNING} running ones, p95", f"{took * 1000:.1f} ms", took / START_AIM,
+            f"{START_AIM * 1000:.0f} ms", took <= START_AIM, f"of {STARTS} starts, until the server has accepted each"),
+        Row(f"first answer of a run beside {RUNNING} running ones, p95", f"{first * 1000:.1f} ms",
+            note="until a worker has begun the run and answers the query `status`"),
     ]  # fmt: skip
 
 
 async def _until_held(at: Site) -> None:
-    """Wait until the namespace has a holder."""
+    """Wait until a run holds the namespace."""
     lock = at.client.get_workflow_handle(at.lock_id)
 
     async def held() -> bool:
@@ -167,7 +171,7 @@ async def _until_waiting(run: Any) -> None:
 
 async def _until(look: Callable[[], Awaitable[bool]]) -> None:
     async with asyncio.timeout(PATIENCE):
-        while not await look():  # noqa: ASYNC110 - what another process does has no event
+        while not await look():  # noqa: ASYNC110 - another process sets no event
             await asyncio.sleep(0.05)
 
 

@@ -1,8 +1,10 @@
-"""A thousand services, 500,501 cases: the real workflows on a real Temporal server, with activities that do nothing.
+"""A run with a thousand services and 500,501 cases.
+
+The workflows and the Temporal server are real; the activities do nothing.
 
     .venv/bin/python -m benchmarks --only 4
 
-`python -m benchmarks.b4_thousand_services 100` does it with a hundred, in a minute.
+`python -m benchmarks.b4_thousand_services 100` runs it with a hundred services, in a minute.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ from domain.plans.environments import environment_in
 from domain.plans.plan import Plan
 from worker import WORKFLOWS, sandbox
 
-TITLE = "A thousand services, nothing but orchestration"
+TITLE = "A thousand services: orchestration alone"
 
 SERVICES = 1_000
 AT_ONCE = 8
@@ -40,7 +42,7 @@ _LONG_NAMES = "inventory-replication-{:04d}"
 
 
 def plan_of(services: int) -> dict[str, Any]:
-    """A plan with names as long as real ones are, and the least else."""
+    """Return a minimal plan whose service names are as long as real ones."""
     names = [_LONG_NAMES.format(number) for number in range(services)]
     here = "http://127.0.0.1:18080"
     return {
@@ -60,7 +62,7 @@ def plan_of(services: int) -> dict[str, Any]:
 
 
 def main(services: int = SERVICES) -> list[Row]:
-    """Rows for arithmetic, and for one run."""
+    """Measure the arithmetic of cases, and one run."""
     with kept_bytecode():
         return [*_arithmetic(services), *asyncio.run(_run(services))]
 
@@ -76,10 +78,10 @@ def _arithmetic(services: int) -> list[Row]:
     last = case_at(names, total - 1)
     assert last.services == names[-2:]
     grown = (_peak() - before) / _MIB
-    note = f"{count:,} cases, each computed from its index; the list of them is never held"
+    note = f"{count:,} cases, each computed from its index; no list of them is kept"
     return [
-        Row("cases by index", f"{count / seconds / 1000:,.0f} thousand/s", note=note),
-        Row("memory for going through all", f"{grown:.0f} MiB", aim="under 10 MiB", met=grown < 10),
+        Row("cases computed from their index", f"{count / seconds / 1000:,.0f} thousand/s", note=note),
+        Row("memory for iterating over all cases", f"{grown:.0f} MiB", aim="under 10 MiB", met=grown < 10),
     ]
 
 
@@ -112,7 +114,7 @@ async def _lock_ended(client: Client, document: dict[str, Any]) -> None:
 
 
 def _rows(services: int, seconds: float, weights: list[Weight], pretending: Pretending) -> list[Row]:
-    assert set(pretending.seen) == {1}, "every case once"
+    assert set(pretending.seen) == {1}, "every case must be measured once"
     cases, events = len(pretending.seen), sum(one.events for one in weights)
     longest, largest = max(one.events for one in weights), max(one.largest_payload for one in weights)
     by_kind: dict[str, list[Weight]] = defaultdict(list)
@@ -126,18 +128,18 @@ def _rows(services: int, seconds: float, weights: list[Weight], pretending: Pret
     )
     return [
         Row(f"run with {services:,} services, {cases:,} cases", f"{seconds:.0f} s",
-            note=f"{cases / seconds:,.0f} cases/s, {AT_ONCE} batches at once, in one process"),
+            note=f"{cases / seconds:,.0f} cases/s, {AT_ONCE} batches at once, all in one process"),
         Row("events per case", f"{events / cases:.2f}", note=f"{events:,} events of {len(weights):,} workflows"),
         Row("longest history", f"{longest:,} events", longest / MOST_EVENTS, f"under {MOST_EVENTS:,}",
             longest < MOST_EVENTS, shapes),
         Row("largest payload", f"{largest / 1024:.0f} KiB", largest / LARGEST_PAYLOAD,
             f"under {LARGEST_PAYLOAD // 1024} KiB", largest < LARGEST_PAYLOAD),
-        Row("memory of the process, workers and all", f"{_peak() / _MIB:.0f} MiB"),
+        Row("memory of the process, workers included", f"{_peak() / _MIB:.0f} MiB"),
     ]  # fmt: skip
 
 
 def _peak() -> int:
-    """Bytes that this process ever had in memory."""
+    """Return the peak memory of this process, in bytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 

@@ -1,10 +1,11 @@
-"""How often verdicts on latency are wrong, and what early stopping saves: 2,000 simulated runs of 50 cases.
+"""Measures how often verdicts on latency are wrong, and how many requests early stopping saves.
 
-Latencies are log-normal (median 50 ms, scale 0.5), in groups of six cases that share a control, as the load test sends
-them. Each run is simulated without any effect and with five of its fifty cases 30 % slower, where 10 % are allowed. The
-two share their other cases: what is found about them does not depend on the five.
+It simulates 2,000 runs of 50 cases. Latencies are log-normal (median 50 ms, scale 0.5). As in the load test, groups of
+six cases share a control. Each run is simulated twice: without any effect, and with five of its fifty cases 30 %
+slower, where 10 % are allowed. Both simulations share the other 45 cases, as findings about these do not depend on the
+five.
 
-The code under test is the code that judges runs (`workflows/logic/statistics/`), called as the load test calls it.
+The code under test is the code that judges runs (`domain/measuring/statistics/`), called as the load test calls it.
 """
 
 from __future__ import annotations
@@ -27,19 +28,19 @@ TITLE = "Statistics: wrong verdicts, and requests saved"
 
 RUNS, CASES, GROUP, DEFECTS, EFFECT = 2_000, 50, 6, 5, 1.3
 LEVEL, MISSES = 0.05, 0.10
-"""False alarms over all cases of a run, and misses of a case: the plan's defaults."""
+"""Chance of a false alarm in a run, over all its cases, and chance of a miss in one case: the plan's defaults."""
 MOST, BLOCK = 4_000, 50
-"""The plan's `max_requests`, and requests of an arm in a round."""
+"""The plan's `max_requests`, and the requests of an arm (a case or its control) per round."""
 SPEC = RegressionSpec()
 WALD = Wald(SPEC.percentile.share, LEVEL / CASES, MISSES)
 SEARCH_RUNS, EXTRA_RUNS = 200, 100
-"""To find a fixed size, and for what has no aim."""
+"""Runs for finding a fixed size, and runs for each figure without an aim."""
 DRIFT = 0.2
-"""Scale of the logarithm of how fast the whole system is in a round, where drift is simulated."""
+"""Simulated drift: standard deviation of the logarithm of the whole system's slowness in a round."""
 
 
 class World:
-    """Latencies of one group's arms in microseconds, round by round; all arms are slower in the same rounds."""
+    """Latencies of one group's arms, in microseconds, round by round. Drift slows all arms in the same rounds."""
 
     def __init__(self, rng: np.random.Generator, requests: int, drift: float) -> None:
         self._rng = rng
@@ -47,19 +48,19 @@ class World:
         self._level = np.repeat(np.exp(drift * rng.standard_normal(rounds)), BLOCK)[:requests]
 
     def arm(self, factor: float = 1.0) -> Blocks:
-        """One arm, so many times slower than its control."""
+        """Return one arm, slower than its control by this factor."""
         found = 50_000 * factor * self._level * np.exp(0.5 * self._rng.standard_normal(self._level.size))
         return [found[start : start + BLOCK] for start in range(0, found.size, BLOCK)]
 
 
 def groups() -> Iterator[tuple[int, int]]:
-    """Size of each group of a run, and how many of the defects are in it: one in each of the first five."""
+    """Yield the size of each group and its number of defects: one in each of the first five groups."""
     for index, first in enumerate(range(0, CASES, GROUP)):
         yield min(GROUP, CASES - first), int(index < DEFECTS)
 
 
 def stopped(arms: list[Blocks], control: Blocks) -> list[tuple[Decision | None, int]]:
-    """Each case's decision and its requests, measured in rounds as the load test does it."""
+    """Return each case's decision and number of requests, measured in rounds as in the load test."""
     found: list[tuple[Decision | None, int]] = [(None, 0)] * len(arms)
     for rounds in range(1, len(control) + 1):
         beside = thresholds(control[:rounds], SPEC)
@@ -72,7 +73,10 @@ def stopped(arms: list[Blocks], control: Blocks) -> list[tuple[Decision | None, 
 
 
 def sequential_run(seed: int, factor: float = 1.0, drift: float = 0.0) -> Counts:
-    """One run with early stopping, without defects and with them; `factor`: how slow the cases are that are none."""
+    """Simulate one run with early stopping, without defects and with them.
+
+    `factor`: slowness of the cases without a defect.
+    """
     rng, counts = np.random.default_rng(seed), Counts(runs=1, cases=CASES)
     for size, defects in groups():
         world = World(rng, MOST, drift)
@@ -80,7 +84,7 @@ def sequential_run(seed: int, factor: float = 1.0, drift: float = 0.0) -> Counts
         found = stopped(arms, world.arm())
         for index, (decision, _) in enumerate(found):
             counts.add(decision or Finding.INCONCLUSIVE, defect=index >= size)
-        # The defects stand in for the first of the group.
+        # With defects, each defect replaces one of the first cases of the group.
         sent = [requests for _, requests in found[defects:]]
         counts.requests += sum(sent)
         counts.control += max(sent)
@@ -88,7 +92,10 @@ def sequential_run(seed: int, factor: float = 1.0, drift: float = 0.0) -> Counts
 
 
 def fixed_run(seed: int, requests: int, factor: float = 1.0, drift: float = 0.0) -> Counts:
-    """One run in which every case and every control is so many requests, judged by Holm over all cases."""
+    """Simulate one run in which every case and every control has `requests` requests.
+
+    Holm's method judges all cases together.
+    """
     rng, counts = np.random.default_rng(seed), Counts(runs=1, cases=CASES)
     like: list[Comparison] = []
     slower: list[Comparison] = []
@@ -111,14 +118,17 @@ def fixed_run(seed: int, requests: int, factor: float = 1.0, drift: float = 0.0)
 
 
 def _finding(alone: Comparison, confirmed: bool) -> Finding:
-    """A regression that the family does not confirm is inconclusive, not equivalent."""
+    """Return the finding about a case. A regression that the family does not confirm is inconclusive."""
     if confirmed:
         return Finding.REGRESSION
     return Finding.INCONCLUSIVE if alone.finding is Finding.REGRESSION else alone.finding
 
 
 def one_threshold_run(seed: int, control: int) -> Counts:
-    """The defects by one threshold, the upper one, beside a control of so many requests that was there before them."""
+    """Judge the defects by one threshold, the upper one.
+
+    The control, of `control` requests, is complete before the cases begin.
+    """
     rng, counts = np.random.default_rng(seed), Counts(runs=1, cases=DEFECTS)
     limit = thresholds(World(rng, control, 0.0).arm(), SPEC).regression_us or 0.0
     for _ in range(DEFECTS):
@@ -132,7 +142,10 @@ def one_threshold_run(seed: int, control: int) -> Counts:
 
 
 def equal_power(power: float) -> tuple[int, Counts]:
-    """The smallest fixed size that finds the defects as often, from the formula on in steps of 5 %, and its runs."""
+    """Return the smallest fixed size that finds the defects with this power, and its runs.
+
+    The search starts slightly below the size by the formula, and goes up in steps of 5 %.
+    """
     size = round(0.9 * requests_needed(0.95, EFFECT - 1, margin=SPEC.margin, alpha=WALD.alpha, power=min(power, 0.995)))
     while size < 10 * MOST:
         quick = simulated(partial(fixed_run, requests=size), SEARCH_RUNS, f"fixed size {size}")
@@ -143,7 +156,7 @@ def equal_power(power: float) -> tuple[int, Counts]:
 
 
 def main() -> list[Row]:
-    """Simulate, and say what came of it."""
+    """Simulate all runs, and return the rows."""
     early = simulated(sequential_run, RUNS, "early stopping")
     power = early.share(Finding.REGRESSION)
     size, fixed = equal_power(power)
@@ -185,22 +198,22 @@ def _saved(early: Counts, fixed: Counts, size: int, power: float) -> Iterator[Ro
     cases, both = fixed.per_case / early.per_case, fixed.with_control / early.with_control
     aim = "4 times fewer than a fixed size of equal power"
     yield Row(
-        "early: requests of a case",
+        "early: requests per case",
         f"{early.per_case:.0f}",
         cases,
         aim,
         cases >= 4,
-        note=f"in runs with five defects. A fixed size that finds {power:.1%} of them needs {size} in each arm, by "
-        f"simulation of the same judgement (in steps of 5 %, so the ratio may be as much too good); early stopping "
-        f"sends at most {MOST}",
+        note=f"in runs with five defects. A fixed size needs {size} requests in each arm (a case or its control) to "
+        f"find {power:.1%} of them. That size comes from simulating the same judgement in steps of 5 %, so the ratio "
+        f"may be up to 5 % too good. Early stopping sends at most {MOST}",
     )
     yield Row(
-        "early: requests of a case, and its part of the control",
+        "early: requests per case, with its share of the control",
         f"{early.with_control:.0f}",
         both,
         aim,
         both >= 4,
-        note="the control goes on for as long as any case of its group",
+        note="the control continues until the last case of its group ends",
     )
 
 
@@ -209,7 +222,7 @@ def _at_the_limit(name: str, counts: Counts) -> Iterator[Row]:
         f"{name}: runs with a false alarm, every case 10 % slower",
         f"{counts.false_alarms:.1%}",
         counts.false_alarms / LEVEL,
-        note=f"the slowest that is no regression: here the level itself is tested. {counts.runs} runs; "
+        note=f"10 % is the largest slowdown that is no regression, so this tests the level itself. {counts.runs} runs; "
         + _split("of the cases", counts, defects=False),
     )
 
@@ -219,10 +232,10 @@ def _with_drift(name: str, counts: Counts) -> Iterator[Row]:
         f"{name}: runs with a false alarm, no effect, with drift",
         f"{counts.false_alarms:.1%}",
         counts.false_alarms / LEVEL,
-        note=f"the whole system is {DRIFT:.0%} slower or faster from round to round (one standard deviation), so that "
+        note=f"the whole system becomes {DRIFT:.0%} slower or faster from round to round (one standard deviation), so "
         f"requests depend on each other. {counts.runs} runs; {_split('of the cases', counts, defects=False)}; "
-        f"{counts.share(Finding.REGRESSION):.1%} of the defects found, {_split('of them', counts, defects=True)}; "
-        f"{counts.per_case:.0f} requests of a case",
+        f"of the defects {counts.share(Finding.REGRESSION):.1%} found,{_split('', counts, defects=True)}; "
+        f"{counts.per_case:.0f} requests per case",
     )
 
 
@@ -232,5 +245,6 @@ def _one_threshold() -> Iterator[Row]:
         yield Row(
             f"one threshold for both answers, control of {control}: defects passed",
             f"{counts.share(Finding.EQUIVALENT):.0%}",
-            note=f"what `stopping.look` avoids with two: there the control grows with the case. {counts.runs} runs",
+            note=f"`sequential.look` avoids this: it has two thresholds, and its control grows with the case. "
+            f"{counts.runs} runs",
         )

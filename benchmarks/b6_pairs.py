@@ -1,10 +1,11 @@
-"""Fidelity: what is found with rules, against services that are really broken.
+"""Fidelity: compares verdicts by rules with services that are really broken.
 
-First every pair of both lab topologies with two real faults, against its twin that is made of rules. The agreement is
-counted by `run --verify-pairs` itself. Whatever disagrees is named, with the reason that the plan gives: a rule answers
-at once, so a pair with a delay may only differ in how long it takes. Then the verdicts about made-up systems, whose
-weaknesses are also in calls that healthy traffic never makes, against what the lab says is true
-(`benchmarks/generated_truth.py`).
+The first part runs every pair of both lab topologies with two real faults, and compares it with the same pair made of
+rules. `run --verify-pairs` itself counts the agreement. Disagreements are named, and whether the plan delays a service
+of the pair: a rule answers at once, so such a pair may differ in how long it takes, and in nothing else.
+
+The second part compares the verdicts on made-up systems with the truth, which the lab knows
+(`benchmarks/generated_truth.py`). These systems also have weaknesses in calls that healthy traffic never makes.
 """
 
 from __future__ import annotations
@@ -35,19 +36,19 @@ from domain.timing import TimingPreset
 from lab import Lab, PortChoice, load_topology
 from worker import running
 
-TITLE = "Fidelity: what is found with rules against services that are really broken"
+TITLE = "Fidelity: verdicts by rules against services that are really broken"
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 AIM = 0.99
 NAMED = 3
-"""Pairs of a kind of disagreement that are told by name."""
+"""Most pairs that are named for each kind of disagreement."""
 
 REQUESTS = {"requests": int(os.environ.get("BENCH_PAIR_REQUESTS", "4")), "concurrency": 2}
-"""Per case and pair: enough that p95 is not one request's luck, and 153 pairs end within the hour."""
+"""Load per case and pair: several requests each, but few enough for 153 pairs within an hour."""
 
 
 def main() -> list[Row]:
-    """Both topologies, one after the other; then the made-up systems."""
+    """Measure both topologies, one after the other, then the made-up systems."""
     return [*asyncio.run(_measured()), *generated_truth.main()]
 
 
@@ -61,7 +62,7 @@ async def _measured() -> list[Row]:
 
 
 async def _rows(client: Any, name: str) -> list[Row]:
-    """One topology."""
+    """Measure one topology."""
     async with Lab(load_topology(EXAMPLES / f"{name}-topology.yaml"), settings=QUICK, ports=PortChoice.FREE) as lab:
         with tempfile.TemporaryDirectory() as folder:
             plan = _plan(name, lab)
@@ -92,7 +93,7 @@ async def _rows(client: Any, name: str) -> list[Row]:
 
 
 def _plan(name: str, lab: Lab) -> dict[str, Any]:
-    """The example's plan, pointed at this lab. Each example says what its request may take."""
+    """Return the example's plan with the addresses of this lab. The limits are those of the example."""
     plan: dict[str, Any] = point_at(yaml.safe_load((EXAMPLES / f"{name}.yaml").read_text()), lab.addresses)
     plan["load"] = REQUESTS
     return plan
@@ -130,7 +131,10 @@ def _slow(found: PairFinding, delayed: set[str]) -> bool:
 
 
 def _why(findings: list[PairFinding], delayed: set[str]) -> str:
-    """How many disagree or are unchecked, by what differs and whether a service of the pair is slow; the first few."""
+    """Count the pairs that disagree or are unchecked, and name the first few.
+
+    They are grouped by what differs, and by whether a service of the pair is delayed.
+    """
     kinds: Counter[str] = Counter()
     named: dict[str, list[str]] = {}
     for one in findings:

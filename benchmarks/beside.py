@@ -1,7 +1,7 @@
-"""One client against one address, in a process of its own: `python -m benchmarks.beside CLIENT N SECONDS URL`.
+"""Runs one client against one address, in its own process: `python -m benchmarks.beside CLIENT N SECONDS URL`.
 
-Every client keeps its connections, follows no redirect, reads the whole body, and has a time limit of ten seconds for a
-request, as our own has; each is written as its own documentation has it.
+Every client keeps its connections, follows no redirects, reads the whole body, and has a timeout of ten seconds per
+request, as our own client has. Each is used as its documentation recommends.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ Send = Callable[[], Awaitable[None]]
 
 @dataclass(frozen=True)
 class Found:
-    """What a client measured."""
+    """Result of a client."""
 
     rate: float
     """Requests per second."""
     p50: float
     p99: float
-    """Seconds."""
+    """Both in seconds."""
     failed: int = 0
 
 
 def found(latencies: list[float], seconds: float, failed: int = 0) -> Found:
-    """By nearest rank."""
+    """Summarise latencies. Percentiles are by nearest rank."""
     ordered = sorted(latencies)
     ranks = (max(0, -(-share * len(ordered) // 100) - 1) for share in (50, 99))
     p50, p99 = (ordered[rank] for rank in ranks)
@@ -39,7 +39,7 @@ def found(latencies: list[float], seconds: float, failed: int = 0) -> Found:
 
 
 async def closed(send: Send, connections: int, seconds: float) -> Found:
-    """So many at once, each its next one when the last has ended."""
+    """Send in the closed model: on each connection, the next request starts when the last one has ended."""
     latencies: list[float] = []
     started = time.perf_counter()
     end = started + seconds
@@ -54,7 +54,7 @@ async def closed(send: Send, connections: int, seconds: float) -> Found:
 
 
 async def of_holdfast(url: str, connections: int, seconds: float) -> Found:
-    """Our own, as the load test calls it: with a sample of every request."""
+    """Holdfast, called as in the load test: with a sample of every request."""
     from clients.http.requests import PreparedRequest
     from clients.load.engine import LoadGenerator
     from clients.load.pace import Closed
@@ -114,7 +114,7 @@ async def of_httpx(url: str, connections: int, seconds: float) -> Found:
 
 
 def of_locust(url: str, connections: int, seconds: float) -> Found:
-    """locust with its fast client, as a library. It has a loop of its own (gevent)."""
+    """locust with its fast client, used as a library. It has its own event loop (gevent)."""
     import gevent
     from locust import FastHttpUser, task
     from locust.env import Environment
@@ -146,7 +146,7 @@ OURS, UVLOOP, ASYNCIO = "holdfast", "+uvloop", "+asyncio"
 
 
 def main() -> None:
-    """Print what was found as JSON."""
+    """Run the client, and print its result as JSON."""
     client, connections, seconds, url = sys.argv[1:]
     name = client.removesuffix(UVLOOP).removesuffix(ASYNCIO)
     if name == "locust":
@@ -154,7 +154,7 @@ def main() -> None:
     else:
         from clients.load import loop
 
-        # Ours on the loop of the shipped load process, whichever that is.
+        # Holdfast runs on the event loop of the shipped load process, whichever that is.
         shipped = client == OURS or client.endswith(UVLOOP)
         result = (loop.run if shipped else asyncio.run)(ASYNC[name](url, int(connections), float(seconds)))
     print(json.dumps(asdict(result)), flush=True)

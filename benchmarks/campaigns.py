@@ -1,4 +1,4 @@
-"""Simulated runs, many of them, on all cores: what came of them, counted."""
+"""Simulates many runs on all cores, and counts their results."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ from domain.measuring.comparison import Finding
 
 @dataclass
 class Counts:
-    """What came of some runs."""
+    """Counted results of some runs."""
 
     runs: int = 0
     cases: int = 0
-    """Cases of all the runs; those with defects have as many, the defects among them."""
+    """Cases of all runs. A run with defects has as many cases as one without, including the defects."""
     alarmed: int = 0
-    """Runs without defects in which a case was called a regression."""
+    """Runs without defects in which some case was found to be a regression."""
     like: dict[Finding, int] = field(default_factory=lambda: dict.fromkeys(Finding, 0))
     """Findings about cases without a defect."""
     slower: dict[Finding, int] = field(default_factory=lambda: dict.fromkeys(Finding, 0))
     """Findings about planted defects."""
     requests: int = 0
-    """Of the cases, in runs with defects."""
+    """Requests of the cases, in runs with defects."""
     control: int = 0
-    """Of their controls."""
+    """Requests of the controls, in runs with defects."""
 
     def add(self, finding: Finding, *, defect: bool) -> None:
-        """Note what was found about one case."""
+        """Count the finding about one case."""
         (self.slower if defect else self.like)[finding] += 1
 
     def ended(self) -> Counts:
-        """Close the books on one run."""
+        """Complete the counts of one run."""
         self.alarmed = int(self.like[Finding.REGRESSION] > 0)
         return self
 
     def take(self, other: Counts) -> None:
-        """Add another run, or several."""
+        """Add the counts of another run, or of several."""
         self.runs += other.runs
         self.cases += other.cases
         self.alarmed += other.alarmed
@@ -50,28 +50,31 @@ class Counts:
             self.slower[finding] += other.slower[finding]
 
     def share(self, finding: Finding, *, defects: bool = True) -> float:
-        """Of the planted defects, or of the other cases, those about which this was found."""
+        """Return the share of the planted defects, or of the other cases, with this finding."""
         counted = self.slower if defects else self.like
         return counted[finding] / sum(counted.values())
 
     @property
     def false_alarms(self) -> float:
-        """Share of the runs without defects that had at least one."""
+        """Share of the runs without defects that had at least one false alarm."""
         return self.alarmed / self.runs
 
     @property
     def per_case(self) -> float:
-        """Requests of a case, in runs with defects."""
+        """Requests per case, in runs with defects."""
         return self.requests / self.cases
 
     @property
     def with_control(self) -> float:
-        """Requests of a case and its part of its group's control."""
+        """Requests per case, with its share of the group's control."""
         return (self.requests + self.control) / self.cases
 
 
 def simulated(run: Callable[[int], Counts], runs: int, what: str) -> Counts:
-    """So many runs, with the seeds from 0 on: the same figures each time. Says on standard error how far it is."""
+    """Simulate `runs` runs, with the seeds from 0 on, so that the figures are the same each time.
+
+    Progress goes to standard error.
+    """
     counts = Counts()
     with ProcessPoolExecutor(os.cpu_count()) as pool:
         for number, one in enumerate(pool.map(run, range(runs), chunksize=5), 1):

@@ -1,7 +1,7 @@
-"""What a benchmark is, and how its rows become a table of docs/performance.md.
+"""The frame of the benchmarks: turns their rows into tables of docs/performance.md.
 
 A benchmark is a module `b<number>_<name>.py` in this folder with a `TITLE` and a `main()` that returns rows. It is
-found by its name: there is no list to add it to. `make bench` runs all of them in order, `make bench ONLY=5` one.
+found by its name, so there is no list to extend. `make bench` runs all benchmarks in order, `make bench ONLY=5` one.
 """
 
 from __future__ import annotations
@@ -24,27 +24,27 @@ class Row:
     """One figure."""
 
     name: str
-    """What was measured; unique in its benchmark."""
+    """What was measured. Unique within the benchmark."""
     value: str
-    """As it is shown, with its unit."""
+    """The value as shown, with its unit."""
     ratio: float | None = None
-    """To what it is compared with, measured in the same run; None where there is nothing to compare with."""
+    """Ratio to another value of the same run, or to a limit. None: there is nothing to compare with."""
     aim: str = ""
-    """What it should be, in words; empty when there is no aim."""
+    """The aim, in words. Empty: there is none."""
     met: bool | None = None
-    """Whether it is; None when there is no aim."""
+    """Whether the aim is met. None: there is none."""
     note: str = ""
-    """Shown under the table: what the figure means, or by how much an aim is missed, and why."""
+    """Note under the table: what the figure means, or by how much an aim is missed, and why."""
 
 
 def modules(folder: Path = FOLDER) -> dict[int, str]:
-    """The benchmarks that there are: number and module name, in order."""
+    """Return number and module name of every benchmark, in order."""
     found = {int(match["number"]): path.stem for path in folder.iterdir() if (match := _MODULE.fullmatch(path.name))}
     return dict(sorted(found.items()))
 
 
 def table(rows: Sequence[Row]) -> str:
-    """Rows as Markdown: a table, and the notes under it."""
+    """Format rows as Markdown: a table, and the notes under it."""
     lines = ["| what | value | ratio | aim | met |", "| --- | ---: | ---: | --- | --- |"]
     for row in rows:
         ratio = "" if row.ratio is None else f"{row.ratio:.2f}"
@@ -54,18 +54,21 @@ def table(rows: Sequence[Row]) -> str:
 
 
 def machine() -> str:
-    """What the figures were measured on, in a line."""
+    """Describe this machine in one line."""
     return f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
 
 
 def section(number: int, title: str, rows: Sequence[Row]) -> str:
-    """What stands in docs/performance.md between a benchmark's markers, markers included."""
+    """Return a benchmark's section of docs/performance.md, including its two markers."""
     begin, end = _markers(number)
     return f"{begin}\n## {number}. {title}\n\n{table(rows)}\n\nMeasured on: {machine()}.\n{end}"
 
 
 def written(document: str, number: int, text: str) -> str:
-    """The document with a benchmark's section replaced, or put in before the next higher number."""
+    """Return the document with a benchmark's section replaced.
+
+    A new section is inserted before the next higher number.
+    """
     begin, end = _markers(number)
     if begin in document:
         before, _, rest = document.partition(begin)

@@ -1,7 +1,8 @@
-"""Verdicts against the truth: made-up systems are tested as ever, and each case is really broken as well.
+"""Compares verdicts on made-up systems with the truth.
 
-The lab breaks the services of every case for real, without rules or sidecars, and asks the entry once; then the system
-goes through a whole run. `python -m benchmarks.generated_truth 3` does it with three systems.
+For every case, the lab first really breaks the services, without rules or sidecars, and sends the entry one request.
+That answer is the truth. Then the system goes through a whole run as usual. `python -m benchmarks.generated_truth 3`
+does this with three systems.
 """
 
 from __future__ import annotations
@@ -45,28 +46,28 @@ from worker import running
 
 SYSTEMS = int(os.environ.get("BENCH_SYSTEMS", "200"))
 AT_ONCE = 3
-"""Runs beside each other, each with a lab and a worker in a process of its own."""
+"""Runs at the same time. Each has its own process, with a lab and a worker."""
 FEWEST, MOST = 6, 12
-"""Services of a system."""
+"""Number of services of a system."""
 MOST_FALSE_ALARMS = 0.01
 MOST_OPEN = 0.03
 NAMED = 5
-"""Cases of a kind that are named."""
+"""Most cases and errors that are named for each figure."""
 
 QUICK = LabSettings(
     rollout=0.1, fault_start=0.1, fault_stop=0.1, execute_wait=0.02, collect=20, collect_quiet=0.8, replay_timeout=1
 )
-"""A lab that wastes no time: what it answers is the same."""
+"""Settings of a lab that wastes no time. Its answers are the same."""
 
 TEMPORAL = Path(sys.executable).with_name("temporal")
 _FAILURES = {Broken.REMOVE: FailureKind.NO_ANSWER, Broken.ERROR: FailureKind.STATUS}
 _PAUSES = 2.0
-"""How many times longer than generated the pauses before retries are: a busy machine must not carry a case across."""
+"""Factor that lengthens pauses before retries. A busy machine must not move a case across the latency limit."""
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """One system: enough to make it again."""
+    """Everything that is needed to generate a system again."""
 
     shape: Shape
     services: int
@@ -75,25 +76,31 @@ class Wanted:
 
     @property
     def command(self) -> str:
-        """What makes it again."""
+        """The command that generates it again."""
         chosen = f"{self.shape}:{self.services} --seed {self.seed} --weaknesses {self.weaknesses}"
         return f"holdfast lab --generate {chosen} --kinds all"
 
     def made(self) -> Generated:
-        """The system, with its pauses lengthened and a namespace that no other one has."""
+        """Generate the system, with longer pauses and a namespace of its own."""
         chosen = generate_topology(
             self.shape, self.services, self.seed, weaknesses=self.weaknesses, kinds=frozenset(Weakness)
         )
         return chosen._replace(topology=_unhurried(chosen.topology, f"{self.shape}-{self.services}-{self.seed}"))
 
     def ways(self, names: Sequence[str]) -> dict[str, Broken]:
-        """How each service is broken: in turn without an answer and with an error, every other system the reverse."""
+        """Return how each service is broken.
+
+        The services alternate between no answer and an error. Every other system starts with the other kind.
+        """
         order = list(Broken) if self.seed % 2 else list(Broken)[::-1]
         return dict(zip(names, cycle(order), strict=False))
 
 
 def wanted(number: int) -> Wanted:
-    """The system of this number: all shapes and sizes come about equally often, in each with all seeds."""
+    """Return the system with this number.
+
+    All shapes and sizes are about equally frequent. Each system has its own seed.
+    """
     shapes = list(Shape)
     size = FEWEST + number // len(shapes) % (MOST - FEWEST + 1)
     return Wanted(shapes[number % len(shapes)], size, number, 2 + number % 3)
@@ -113,46 +120,46 @@ def _unhurried(topology: Topology, namespace: str) -> Topology:
 
 @dataclass(frozen=True)
 class Judged:
-    """One case: what the run found, and what is true."""
+    """One case: the run's verdict, and the truth."""
 
     case_id: str
     verdict: str
-    """Of the run; `invalid` or `skipped` where the case was not measured."""
+    """Verdict of the run; `invalid` or `skipped` if the case was not measured."""
     reason: str
     truth: RealOutcome
     fails: bool
-    """Whether the truth is an error, or slower than allowed."""
+    """Whether the true answer is an error, or slower than allowed."""
     kinds: tuple[Weakness, ...] = ()
-    """Of the planted weaknesses that make it fail."""
+    """Kinds of the planted weaknesses that make it fail."""
 
     @property
     def false_pass(self) -> bool:
-        """A verdict that is worse than none."""
+        """Whether the case passed although it really fails: worse than no verdict."""
         return self.fails and self.verdict == Verdict.PASSED
 
     @property
     def false_alarm(self) -> bool:
-        """A failure that is none."""
+        """Whether the case failed although it really works."""
         return not self.fails and self.verdict == Verdict.FAILED
 
     @property
     def open(self) -> bool:
-        """Whether the run leaves open how it ends."""
+        """Whether the run neither passes nor fails the case."""
         return self.verdict not in {Verdict.PASSED, Verdict.FAILED}
 
 
 @dataclass(frozen=True)
 class Checked:
-    """What came of one system."""
+    """Result of one system."""
 
     system: Wanted
     cases: list[Judged] = field(default_factory=list)
     error: str = ""
-    """Why its run has no result."""
+    """Why its run has no result. Empty: it has one."""
 
 
 async def _truths(lab: Lab, ways: Mapping[str, Broken]) -> dict[str, RealOutcome]:
-    """The truth of each case, by its id."""
+    """Return the truth of each case, by its id."""
     healthy = await lab.truth({})
     assert healthy.status == 200, healthy
     names = sorted(ways)
@@ -161,7 +168,7 @@ async def _truths(lab: Lab, ways: Mapping[str, Broken]) -> dict[str, RealOutcome
 
 
 def judged(result: CaseResult, truth: RealOutcome, longest: float, kinds: tuple[Weakness, ...] = ()) -> Judged:
-    """Hold a case against the truth; `longest` is what the plan allows, in seconds."""
+    """Compare a case with the truth. `longest`: the latency that the plan allows, in seconds."""
     fails = truth.status is None or truth.status >= 400 or truth.seconds > longest
     verdict = result.verdict if result.outcome is CaseOutcome.MEASURED and result.verdict else result.outcome
     return Judged(result.case_id, str(verdict), result.reason, truth, fails, kinds)
@@ -169,7 +176,7 @@ def judged(result: CaseResult, truth: RealOutcome, longest: float, kinds: tuple[
 
 def _plan(topology: Topology, lab: Lab, ways: Mapping[str, Broken]) -> dict[str, Any]:
     plan = plan_for(topology, lab.addresses)
-    # No delays: a rule answers at once, which is documented and would only be counted here again.
+    # No delays: a rule answers at once. That limit is documented, and would only be counted here again.
     plan["services"] = [{"name": name, "fault": way.value} for name, way in ways.items()]
     return plan
 
@@ -195,7 +202,7 @@ async def _checked(system: Wanted, temporal: str) -> Checked:
         with tempfile.TemporaryDirectory() as folder:
             results = await _run(client, plan, f"sqlite+aiosqlite:///{folder}/holdfast.db")
         if not lab.state().clean:
-            return Checked(system, error=f"something was left on: {lab.state().model_dump_json()}")
+            return Checked(system, error=f"something was left active: {lab.state().model_dump_json()}")
     longest = float(plan["slo"]["p95"].removesuffix("s"))
     return Checked(
         system,
@@ -232,19 +239,19 @@ async def _run(client: Client, plan: dict[str, Any], database_url: str) -> list[
 
 
 def check_system(number: int, temporal: str) -> Checked:
-    """Make, break and test the system of this number, in this process."""
+    """Generate, break and test the system with this number, in this process."""
     system = wanted(number)
     try:
         return asyncio.run(_checked(system, temporal))
     except WorkflowFailureError as error:
         return Checked(system, error=str(error.cause))
     except (AssertionError, HoldfastError, OSError, RPCError) as error:
-        # One system of two hundred must not cost what was found about the others.
+        # One failed system must not lose the results of the two hundred.
         return Checked(system, error=f"{type(error).__name__}: {error}")
 
 
 def rows_of(checked: Sequence[Checked]) -> list[Row]:
-    """False passes, false alarms and what was left open, each with the first few by name."""
+    """Return rows for false passes, false alarms and open cases, each with the first few by name."""
     cases = [(run.system, case) for run in checked for case in run.cases]
     pairs = sum("+" in case.case_id for _, case in cases)
     failed = [run for run in checked if run.error]
@@ -284,7 +291,7 @@ def rows_of(checked: Sequence[Checked]) -> list[Row]:
 
 
 def _named(found: Sequence[tuple[Wanted, Judged]]) -> str:
-    """The kinds of planted weaknesses, and the first case of each of the first few systems."""
+    """List the kinds of planted weaknesses, and the first case of each of the first few systems."""
     if not found:
         return ""
     kinds = Counter(kind.value for _, case in found for kind in case.kinds)
@@ -311,9 +318,9 @@ async def _measured(systems: int) -> list[Checked]:
 
 
 def _in_processes(systems: int, temporal: str) -> list[Checked]:
-    """So many systems, `AT_ONCE` beside each other; says on standard error how far it is."""
+    """Check `systems` systems, `AT_ONCE` at a time. Progress goes to standard error."""
     checked: list[Checked] = []
-    # Not forked: the client of the server has threads of its own, which a fork would lose.
+    # Not forked: the Temporal client has its own threads, which a fork would lose.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(AT_ONCE, mp_context=context, max_tasks_per_child=10) as pool:
         for number, work in enumerate(
@@ -326,7 +333,7 @@ def _in_processes(systems: int, temporal: str) -> list[Checked]:
 
 
 def main(systems: int = SYSTEMS) -> list[Row]:
-    """Rows for so many systems; no rows for none."""
+    """Check `systems` systems, and return the rows; no rows for 0 systems."""
     return rows_of(asyncio.run(_measured(systems))) if systems else []
 
 

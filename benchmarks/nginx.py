@@ -1,4 +1,4 @@
-"""An nginx of our own: its own port, configuration and folder, one worker, ended by its process id."""
+"""A private nginx: one worker, with its own port, configuration and folder. It is ended by its process id."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 MISSING = "apt-get install -y --no-install-recommends nginx-light wrk"
-"""How to get what is compared with, on Debian."""
+"""Command that installs nginx and wrk on Debian."""
 
 _CONFIGURATION = """
 worker_processes 1; daemon off; pid {folder}/nginx.pid; error_log stderr crit;
@@ -29,13 +29,13 @@ _PATIENCE = 10.0
 
 
 def found(program: str) -> str | None:
-    """Where a program is; Debian keeps nginx where only root looks."""
+    """Return the path of a program. Debian installs nginx in a folder that only root has in its path."""
     return shutil.which(program) or shutil.which(program, path="/usr/sbin:/usr/local/sbin")
 
 
 @contextmanager
 def nginx() -> Iterator[str]:
-    """The address of one that answers."""
+    """Run nginx, and yield its address when it answers."""
     program = found("nginx")
     assert program is not None, f"no nginx here: {MISSING}"
     with tempfile.TemporaryDirectory(prefix="holdfast-nginx-") as folder, socket.socket() as free:

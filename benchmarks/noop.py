@@ -1,4 +1,7 @@
-"""Activities that do nothing: what a run costs Temporal and its workers when no peer and no store takes any time."""
+"""Activities that do nothing.
+
+With them, peers and store take no time, and a run shows what it costs Temporal and the workers.
+"""
 
 from __future__ import annotations
 
@@ -49,20 +52,23 @@ from domain.traffic.summary import AnalysisStarted, RecordedService, RecordedSer
 from worker import Activities, build_activities
 
 EXECUTION_ID = 2**53 - 1
-"""The largest, whose names are the longest."""
+"""The largest execution id: it makes the longest names."""
 
 
 class Pretending:
-    """Answers every activity of a run of this plan at once, and in full: payloads are as large as they can be."""
+    """Answers every activity of a run of this plan at once.
+
+    All fields of the answers are filled, so payloads have their full size.
+    """
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.names = plan.service_names
         self.seen = bytearray(len(self.names) * (len(self.names) + 1) // 2 + 1)
-        """How often each case was measured, by index."""
+        """Number of measurements of each case, by index."""
 
     def measure_batch(self, order: BatchOrder) -> BatchReport:
-        """Compute every case of the batch by its index, and count it."""
+        """Compute every case of the batch from its index, and count it."""
         cases = list(cases_in(self.names, order.cases))
         for case in cases:
             self.seen[case.index] += 1
@@ -74,7 +80,7 @@ class Pretending:
         return BatchReport(measured=len(cases), metrics=metrics_of(lines))
 
     def create_execution(self, new: NewExecution) -> Execution:
-        """The record."""
+        """Return the record of a new execution."""
         assert new.plan_json
         return Execution(
             execution_id=EXECUTION_ID, task_id=1, req_def_id=1, record_id=record_id(EXECUTION_ID), plan_sha256="0" * 64,
@@ -83,31 +89,31 @@ class Pretending:
         )  # fmt: skip
 
     def await_stability(self, order: StabilityOrder) -> StabilityReport:
-        """All are stable."""
+        """Report that all services are stable."""
         return StabilityReport(
             services=[ServiceStability(service=one, stable=True, waited_seconds=1.234) for one in order.services]
         )
 
     def replay_and_capture(self, order: FaultOrder) -> CapturedFailure:
-        """It failed."""
+        """Report a captured failure."""
         return CapturedFailure(service=order.service, responses=3, status=503)
 
     def upsert_rules(self, order: RulesOrder) -> RulesUpserted:
-        """All rules are in."""
+        """Report that all rules are active."""
         return RulesUpserted(record_id=record_id(order.execution_id), rules=len(order.services) * 3,
                              services=order.services, ttl_seconds=order.ttl_seconds)  # fmt: skip
 
     def judge(self, _order: Any) -> Judgement:
-        """All passed, and fifty are told of as if they had not."""
+        """Report that all cases passed."""
         counts = CaseCounts(total=len(self.seen), measured=len(self.seen), passed=len(self.seen))
         return Judgement(verdict=Verdict.PASSED, cases=counts, failed_cases=[])
 
     def read_calls(self, _order: Any) -> CallsFound:
-        """Every round finds that every service receives more calls: as many faults once more as a run has."""
+        """Report new calls at every service in every round, so that each round asks to break every service again."""
         return CallsFound(new=len(self.names), to_capture=self.names)
 
     def constant(self, result: type) -> Any:
-        """What the others answer, by its type."""
+        """Return the answer of any other activity, by its type."""
         recorded = [RecordedService(service=one, patterns=3, baggage_forwarded=True) for one in self.names]
         pairs = len(self.names) * (len(self.names) - 1) // 2
         answers: dict[type, Any] = {
@@ -127,7 +133,7 @@ class Pretending:
 
 
 def noop_activities(plan: Plan) -> tuple[Activities, Pretending]:
-    """One for each activity of the real worker, under its name."""
+    """Return an activity that does nothing for each activity of the real worker, under the same name."""
     nothing: Any = None
     tools = Toolbox(store=nothing, secrets=nothing, load=nothing, canary=nothing)
     real = build_activities(tools, nothing, Timing(), search_attributes=False)

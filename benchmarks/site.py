@@ -1,4 +1,4 @@
-"""Server, lab and worker for a benchmark: processes of their own, as in production, and what they take."""
+"""Server, lab and worker for a benchmark, as separate processes as in production, and their memory."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _SEED = 3
 
 @dataclass(frozen=True)
 class Site:
-    """Server, lab and worker, running."""
+    """A running server, lab and worker."""
 
     client: Client
     plan: dict[str, Any]
@@ -38,7 +38,7 @@ class Site:
     worker: Child
 
     async def start(self, workflow_id: str, **more: Any) -> Any:
-        """A run of the plan."""
+        """Start a run of the plan."""
         return await self.client.start_workflow(
             WorkflowType.RESILIENCE_TEST,
             {"plan": self.plan} | more,
@@ -49,13 +49,13 @@ class Site:
 
     @property
     def lock_id(self) -> str:
-        """Of its namespace."""
+        """Workflow id of the namespace's lock."""
         return lock_workflow_id(str(address_of(self.plan["system"]["faults"])), self.plan["system"]["namespace"])
 
 
 @asynccontextmanager
 async def site(services: int, load: dict[str, Any]) -> AsyncIterator[Site]:
-    """A generated system with so many services behind its entry, each of which is called once by a request."""
+    """Run a generated system with `services` services behind its entry. A request calls each of them once."""
     system = generate_topology(Shape.TREE, services + 1, _SEED, weaknesses=0)
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="holdfast-bench-")))
@@ -94,18 +94,18 @@ def _environment(folder: Path) -> dict[str, str]:
 
 def _plan(system: Generated, addresses: LabAddresses, load: dict[str, Any]) -> dict[str, Any]:
     plan = plan_for(system.topology, addresses)
-    # A delay would be waited for at each injection: it is no cost of ours.
+    # No delays: each injection would wait for its delay, which is no cost of Holdfast.
     plan["services"] = [{"name": one["name"], "fault": "error"} for one in plan["services"]]
     return plan | {"load": load}
 
 
 def family(pid: int) -> list[int]:
-    """A process and its children; on Linux, where the figures are taken."""
+    """Return a process and its children. Children are found on Linux only, where the figures are taken."""
     children = Path(f"/proc/{pid}/task/{pid}/children")
     return [pid, *(int(one) for one in (children.read_text().split() if children.exists() else []))]
 
 
 def peak(pid: int) -> int:
-    """Bytes that a process ever had in memory."""
+    """Return the peak memory of a process, in bytes."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))

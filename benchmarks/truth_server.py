@@ -1,8 +1,8 @@
-"""A server whose answers take a known time, and which writes down what each of them really took.
+"""A server whose answers take a known time, and which records how long each of them really took.
 
-`python -m benchmarks.truth_server` prints its port. The path says how long an answer takes: `/fixed`, `/lognormal`,
-`/tail`, `/stall`; `/truth` has what was waited since it was last asked, in nanoseconds. What a request takes is counted
-from when its last byte was read to when its answer has been handed to the kernel.
+`python -m benchmarks.truth_server` prints its port. The path decides how long an answer takes: `/fixed`, `/lognormal`,
+`/tail`, `/stall`. `/truth` returns the recorded times since its last call, in nanoseconds. The time of a request starts
+when its last byte has been read, and ends when its answer has been passed to the kernel.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ FIXED_NS = 5_000_000
 MEDIAN_NS, SCALE = 20_000_000, 0.5
 SLOW_NS, SLOW_SHARE = 200_000_000, 0.01
 STALL_AFTER, STALL_NS = 200, 1_000_000_000
-"""Requests that are answered before the stall, and how long nobody is answered then."""
+"""Number of the request that starts the stall, and the length of the stall."""
 
 _HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: "
 
 
 class Truth:
-    """How long answers take, and what they took."""
+    """How long answers should take, and how long they took."""
 
     def __init__(self) -> None:
         self.waited: list[int] = []
@@ -44,20 +44,20 @@ class Truth:
         }
 
     def _stalling(self, now: int) -> int:
-        """As fixed, but for one stall in which nobody is answered; whoever comes then waits for its end."""
+        """Like `/fixed`, except for one stall. Requests that arrive during the stall wait for its end."""
         self._asked += 1
         if self._asked == STALL_AFTER:
             self._stalled_until = now + STALL_NS
         return max(FIXED_NS, self._stalled_until - now)
 
     def told(self) -> bytes:
-        """Everything that was waited since this was last asked."""
+        """Return all recorded times since the last call, and forget them."""
         waited, self.waited, self._asked = self.waited, [], 0
         return json.dumps(waited).encode()
 
 
 class Answering(asyncio.Protocol):
-    """One connection; its requests have no body and come one at a time."""
+    """One connection. Its requests have no body, and arrive one at a time."""
 
     def __init__(self, truth: Truth) -> None:
         self._truth = truth
@@ -93,7 +93,7 @@ class Answering(asyncio.Protocol):
 
 
 async def serve() -> None:
-    """Until it is ended."""
+    """Serve until the process is ended."""
     truth = Truth()
     server = await asyncio.get_running_loop().create_server(lambda: Answering(truth), "127.0.0.1", 0)
     print(server.sockets[0].getsockname()[1], flush=True)

@@ -1,4 +1,4 @@
-"""What a run leaves in Temporal: events, bytes and payloads of each of its workflows, by the server's word."""
+"""Measures what a run leaves in Temporal: events, bytes and payloads of each of its workflows, read from the server."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from temporalio.client import Client, WorkflowHandle
 Run = WorkflowHandle[Any, Any]
 
 MOST_EVENTS = 10_000
-"""Of one workflow: the server warns a little above it."""
+"""Most events of one workflow. The server warns slightly above this."""
 
 LARGEST_PAYLOAD = 256 * 1024
-"""Bytes. The server and the SDK warn from twice that on."""
+"""Largest payload, in bytes. The server and the SDK warn at twice this size."""
 
 
 @dataclass(frozen=True)
 class Weight:
-    """One workflow's history."""
+    """Size of one workflow's history."""
 
     kind: str
     workflow_id: str
     events: int
     size: int
-    """Bytes of all events."""
+    """Total size of the events, in bytes."""
     largest_payload: int
-    """Bytes."""
+    """Size of the largest payload, in bytes."""
 
 
 async def weighed(client: Client, run: Run, kind: str = "ResilienceTest") -> AsyncIterator[Weight]:
-    """A run and every workflow that it, or one of these, has started."""
+    """Yield the weight of a run, and of every workflow that it started, directly or indirectly."""
     events, size, largest = 0, 0, 0
     children: list[tuple[str, Run]] = []
     async for event in run.fetch_history_events():
@@ -53,7 +53,7 @@ async def weighed(client: Client, run: Run, kind: str = "ResilienceTest") -> Asy
 
 
 def payloads_in(message: Message) -> Iterator[Payload]:
-    """Every payload in an event, however deep."""
+    """Yield every payload in an event, at any depth."""
     if isinstance(message, Payload):
         yield message
         return

@@ -1,9 +1,9 @@
-"""How long each workflow takes to prepare in the sandbox: what every start and every replay pays.
+"""Measures how long the sandbox takes to prepare each workflow. Every start and every replay costs this time.
 
     .venv/bin/python benchmarks/workflow_prepare.py
 
-Prints milliseconds (median of 20, after one warm-up) per workflow, and beside it, measured in the same run, the same
-workflow without the pass-through list, as a ratio. Aim: under 20 ms each.
+It prints the time per workflow in milliseconds (median of 20, after one warm-up). Beside it, it prints the time of the
+same workflow without the pass-through list, measured in the same run, and the ratio. Aim: under 20 ms each.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ ROUNDS = 20
 
 
 def prepare(runner: WorkflowRunner, workflow: type) -> float:
-    """Milliseconds for one preparation."""
+    """Return the milliseconds that one preparation takes."""
     definition = _Definition.must_from_class(workflow)
     started = time.perf_counter()
     runner.prepare_workflow(definition)
@@ -35,7 +35,7 @@ def prepare(runner: WorkflowRunner, workflow: type) -> float:
 
 
 async def main() -> None:
-    """Measure every workflow, ours and the sandbox's default side by side."""
+    """Measure every workflow, in our sandbox and in the default one."""
     ours, default = sandbox(), SandboxedWorkflowRunner()
     print(f"{'workflow':<20} {'ours':>10} {'default':>10} {'ratio':>7}")
     for workflow in WORKFLOWS:
@@ -50,7 +50,7 @@ async def main() -> None:
 
 
 def _or_nan(runner: WorkflowRunner, workflow: type) -> float:
-    """The default sandbox may refuse to load a workflow at all."""
+    """Prepare a workflow. Return NaN if the default sandbox refuses to load it."""
     try:
         return prepare(runner, workflow)
     except RuntimeError:
