@@ -15,8 +15,8 @@ import tempfile
 import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import combinations, cycle
 from pathlib import Path
 from typing import Any
@@ -322,11 +322,11 @@ def _in_processes(systems: int, temporal: str) -> list[Checked]:
     checked: list[Checked] = []
     # Not forked: the Temporal client has its own threads, which a fork would lose.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(AT_ONCE, mp_context=context, max_tasks_per_child=10) as pool:
-        for number, work in enumerate(
-            as_completed([pool.submit(check_system, index, temporal) for index in range(systems)]), 1
-        ):
-            checked.append(work.result())
+    # No ProcessPoolExecutor: with `max_tasks_per_child`, Python 3.11 replaces no process once all have had their tasks.
+    with context.Pool(AT_ONCE, maxtasksperchild=10) as pool:
+        one_system = partial(check_system, temporal=temporal)
+        for number, found in enumerate(pool.imap_unordered(one_system, range(systems)), 1):
+            checked.append(found)
             false = sum(case.false_pass for run in checked for case in run.cases)
             print(f"  {number} of {systems} systems, {false} false passes", file=sys.stderr, flush=True)
     return sorted(checked, key=lambda one: one.system.seed)
