@@ -225,6 +225,6 @@ def _beat(settings: Settings) -> timedelta:
 
 
 if __name__ == "__main__":
-    from cli.working import main
+    from operations.processes.worker_process import main
 
     sys.exit(main())

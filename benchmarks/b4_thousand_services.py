@@ -23,7 +23,6 @@ from temporalio.worker import Worker
 from benchmarks.frame import Row
 from benchmarks.noop import Pretending, noop_activities
 from benchmarks.weighing import LARGEST_PAYLOAD, MOST_EVENTS, Weight, weighed
-from cli.working import kept_bytecode
 from clients.temporal.embedded import DevServerSettings, embedded_server
 from domain.cases.cases import case_at, case_count, cases_in
 from domain.executions.windows import LockReport
@@ -31,6 +30,7 @@ from domain.measuring.load import CaseRange
 from domain.names import WorkflowType, load_queue, lock_workflow_id
 from domain.plans.environments import environment_in
 from domain.plans.plan import Plan
+from operations.processes.worker_process import kept_bytecode
 from worker import WORKFLOWS, sandbox
 
 TITLE = "A thousand services: orchestration alone"

@@ -12,8 +12,6 @@ from typing import Any
 
 from temporalio.client import Client
 
-from cli.connection import connected
-from cli.demo.processes import Child
 from clients.store.store import Store
 from domain.addresses import address_of
 from domain.executions.execution import RunSummary
@@ -22,6 +20,8 @@ from lab import LabAddresses
 from lab.generate import Generated, generate_topology
 from lab.graphs import Shape
 from lab.plan_for import plan_for
+from operations.connection import connected
+from operations.processes.children import Child
 
 PATIENCE = 120.0
 _SEED = 3

@@ -20,7 +20,7 @@ from temporalio.worker import WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 from temporalio.workflow import _Definition
 
-from cli.working import kept_bytecode
+from operations.processes.worker_process import kept_bytecode
 from worker import WORKFLOWS, sandbox
 
 ROUNDS = 20

@@ -19,13 +19,13 @@ import click
 from temporalio.service import RPCError
 
 from cli.damage import damaged, forget, with_damage
-from cli.exit_codes import ExitCode, code_for
-from cli.interrupts import Interrupted
 from cli.ui.next_steps import after_error
 from clients.local.private import opener, opener_in, private_folder
 from clients.temporal.connection import server_error
 from domain.control_characters import visible
 from domain.errors import ErrorCode, HoldfastError, Problem
+from domain.executions.outcome import ExitCode, code_for
+from operations.processes.interrupts import Interrupted
 
 P = ParamSpec("P")
 R = TypeVar("R")

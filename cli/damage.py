@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from cli.exit_codes import ExitCode
 from clients.store.decoding import DamagedRow
 from clients.store.store import Store
+from domain.executions.outcome import ExitCode
 
 _HARMLESS = (ExitCode.PASSED, ExitCode.INCONCLUSIVE)
 _watched: list[Store] = []
@@ -28,9 +28,9 @@ def watched(store: Store) -> Store:
     return store
 
 
-def note(table: str, row: str, trouble: str, *, may_be_on: bool) -> None:
+def note(row: DamagedRow) -> None:
     """Add a row that was read, but whose contents are unusable."""
-    _lost.append(DamagedRow(table=table, row=row, trouble=trouble, may_be_on=may_be_on))
+    _lost.append(row)
 
 
 def damaged() -> list[DamagedRow]:

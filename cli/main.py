@@ -27,8 +27,8 @@ from cli.commands.status import status
 from cli.commands.validate import schema, validate
 from cli.commands.watch import watch
 from cli.console import UNWRITABLE, complain
-from cli.demo.processes import end_with_parent
-from cli.exit_codes import ExitCode
+from domain.executions.outcome import ExitCode
+from operations.processes.children import end_with_parent
 
 
 @click.group("holdfast", context_settings={"help_option_names": ["-h", "--help"]})

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 import click
 
-from cli.exit_codes import ExitCode
 from cli.main import cli
+from domain.executions.outcome import ExitCode
 
 MEANINGS = {
     ExitCode.PASSED: "passed",

@@ -13,13 +13,13 @@ from sqlalchemy.exc import ArgumentError
 
 from cli.console import complain, say
 from cli.damage import watched
-from cli.exit_codes import ExitCode, RunOutcome
 from cli.ui.pairs import fidelity_lines
 from cli.ui.verdict_table import conclusion, table
 from clients.settings import Settings
 from clients.store.store import Store
 from domain.errors import ErrorCode, HoldfastError
 from domain.executions.execution import RunSummary
+from domain.executions.outcome import ExitCode, RunOutcome
 from reports.build.shown_cases import as_shown
 
 T = TypeVar("T")

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from cli.commands.report import PATIENCE
 from cli.console import complain, say, understood
-from cli.exit_codes import ExitCode, RunOutcome, code_for
-from cli.following import Say
 from cli.report_files import ReportFiles
 from cli.results import ask_store
 from domain.errors import HoldfastError
 from domain.executions.execution import Phase, RunStatus
+from domain.executions.outcome import ExitCode, RunOutcome, code_for
 from domain.executions.status import RunState
 from domain.plans.environments import environment_in
 from domain.plans.plan import Plan
+from operations.runs.follow import Say
 from reports.build.gather import gather
 from reports.build.without_store import report_of
 from reports.model.report import Report

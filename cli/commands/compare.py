@@ -9,12 +9,12 @@ from typing import Any
 import click
 
 from cli.console import AS_JSON, clear_errors, say, say_json
-from cli.exit_codes import ExitCode
-from cli.finding import found_run
 from cli.results import existing_store
 from domain.base import UnfitError
+from domain.executions.outcome import ExitCode
 from domain.plans.slo import Percentile
 from domain.units import parse_duration, parse_percent
+from operations.runs.find import found_run
 from reports.compare.model import Conclusion, RunComparison
 
 CODES = {

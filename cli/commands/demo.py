@@ -19,21 +19,22 @@ from cli.commands.serve import ROOT
 from cli.console import acts, clear_errors, say
 from cli.demo.bench import Stage, next_folder, set_up
 from cli.demo.pointing import point_at
-from cli.exit_codes import ExitCode, RunOutcome
-from cli.following import Detached
-from cli.interrupts import Interrupts
-from cli.plans import PlanFile, valid_document
+from cli.plans import valid_document
 from cli.report_files import ReportFiles
 from cli.results import show_outcome
 from cli.run_report import written
-from cli.starting import Wishes, start
 from clients.http.bounded_json import parse
 from clients.http.control import LARGEST_ANSWER
 from clients.http.reader import Limits, NoAnswerError, fetch
 from clients.plans.files import read_plan_file
 from domain.errors import ErrorCode, HoldfastError
+from domain.executions.outcome import ExitCode, RunOutcome
 from domain.names import TASK_QUEUE
 from lab import LabState
+from operations.plans import PlanFile
+from operations.processes.interrupts import Interrupts
+from operations.runs.follow import Detached
+from operations.runs.start import Wishes, start
 from reports.forms.registry import HTML
 
 PLAN = ROOT / "examples" / "shop.yaml"

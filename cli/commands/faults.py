@@ -9,15 +9,15 @@ from datetime import UTC, datetime
 import click
 
 from cli.console import AS_JSON, clear_errors, say, say_json
-from cli.damage import damage_facts, damaged, with_damage
-from cli.exit_codes import ExitCode
-from cli.peer_looks import PeerLook, Peers, ask_peers, peers_of
+from cli.damage import damage_facts, damaged, note, with_damage
 from cli.results import ask_store
 from cli.ui.next_steps import after_faults
 from clients.peers.active import On, OnKind
 from clients.store.read_models import Halt
 from clients.store.store import Store
+from domain.executions.outcome import ExitCode
 from domain.executions.windows import RECORDINGS, LedgerEntry
+from operations.recovery.peer_checks import PeerLook, Peers, ask_peers, peers_of
 
 
 @click.command()
@@ -37,6 +37,8 @@ def faults(*, as_json: bool) -> None:
 
 async def _faults(*, as_json: bool) -> ExitCode:
     entries, halt, peers = await ask_store(_ledger)
+    for row in peers.damaged:
+        note(row)
     looks = await ask_peers(peers)
     anything = bool(entries) or any(look.may_be_on for look in looks)
     code = with_damage(ExitCode.RECOVERY_UNVERIFIED if anything else ExitCode.PASSED)

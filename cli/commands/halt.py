@@ -10,21 +10,22 @@ import click
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from cli.attendance import Attendance
-from cli.connection import connected
 from cli.console import AS_JSON, acts, clear_errors, complain, say, say_json, understood
 from cli.damage import damage_facts, note, with_damage
-from cli.exit_codes import ExitCode, RunOutcome
-from cli.following import Run, Say, ask_to_end, end_of
-from cli.interrupts import Interrupts
 from cli.results import ask_store
-from cli.starting import task_queue, who
 from cli.ui.next_steps import after_halt
+from clients.store.decoding import DamagedRow
 from clients.store.read_models import Halt
 from clients.temporal.connection import server_error
 from clients.temporal.runs import RunDirectory
 from domain.errors import ErrorCode, HoldfastError
 from domain.executions.execution import Recovery, RunSummary
+from domain.executions.outcome import ExitCode, RunOutcome
+from operations.connection import connected
+from operations.processes.interrupts import Interrupts
+from operations.recovery.worker_presence import Attendance
+from operations.runs.follow import Run, Say, ask_to_end, end_of
+from operations.runs.start import task_queue, who
 
 MENTION_PATIENCE = 2.0
 """Seconds for reading the halt flag, in commands that only mention it."""
@@ -136,7 +137,7 @@ async def _stored(client: Client) -> list[Run]:
         run_id: str | None = row.run_id
         if not _is_uuid(row.run_id):
             trouble = f"run_id is {row.run_id[:60]!r}, which is no run's: the newest run of {row.workflow_id} is meant"
-            note("task_execution", f"id={row.execution_id}", trouble, may_be_on=True)
+            note(DamagedRow(table="task_execution", row=f"id={row.execution_id}", trouble=trouble, may_be_on=True))
             run_id = None
         run = _handle(client, row.workflow_id, run_id)
         try:

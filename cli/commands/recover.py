@@ -14,18 +14,18 @@ import click
 
 from activities.toolbox import Toolbox, opened_toolbox
 from cli.commands.recover_direct import recover_direct
-from cli.connection import connected
 from cli.console import AS_JSON, acts, clear_errors, complain, say, say_json
 from cli.damage import damage_facts, damaged, with_damage
-from cli.exit_codes import ExitCode
-from cli.interrupts import Interrupts
-from cli.recovering import Recovered, Recoverer, unverified
 from cli.results import existing_store
 from cli.ui.next_steps import after_recovery
 from clients.temporal.runs import RunDirectory
 from domain.errors import ErrorCode, HoldfastError
+from domain.executions.outcome import ExitCode
 from domain.executions.windows import SETTLED, LedgerEntry
 from domain.units import format_duration, parse_duration
+from operations.connection import connected
+from operations.processes.interrupts import Interrupts
+from operations.recovery.recover import Recovered, Recoverer, unverified
 
 WITHIN = timedelta(minutes=2)
 """Default time for closing one thing."""

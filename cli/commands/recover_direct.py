@@ -18,8 +18,6 @@ from activities.clocks import Deadline
 from activities.recovery.close_by_name import Peers
 from activities.recovery.closing import Pace
 from cli.console import complain, say, say_json
-from cli.exit_codes import ExitCode
-from cli.interrupts import Interrupts
 from cli.plans import confirm, is_local, valid_plan
 from cli.ui.next_steps import after_recovery
 from clients.peers.active import On
@@ -29,9 +27,11 @@ from clients.peers.proxy import ProxyClient
 from clients.settings import Settings
 from domain.base import Contract
 from domain.errors import HoldfastError
+from domain.executions.outcome import ExitCode
 from domain.executions.windows import Closing
 from domain.names import named_fault
 from domain.plans.plan import Plan
+from operations.processes.interrupts import Interrupts
 
 _WARNING = (
     "warning: whether a run is under way cannot be told without Temporal and store. One that is goes on, and may "

@@ -13,10 +13,10 @@ import click
 
 from cli.commands.cancel import RUN_ID
 from cli.console import clear_errors, complain, one_line, say
-from cli.finding import found_run
 from cli.report_files import ReportFiles, report_options
 from cli.results import ask_store
 from clients.store.store import Store
+from operations.runs.find import found_run
 from reports.build.gather import gather
 from reports.forms.registry import FORMS
 from reports.model.report import Report

@@ -11,20 +11,22 @@ import click
 from temporalio.client import Client
 
 from cli.commands.preview import preview_of, show_preview
-from cli.connection import connected
 from cli.console import QUIET, STANDARD_OUTPUT, acts, clear_errors, complain, error_facts, say, understood, write_file
-from cli.exit_codes import ExitCode, RunOutcome
-from cli.following import Detached, Follower, Run, Say, mention_missing_worker, untold
-from cli.interrupts import Interrupts
-from cli.plans import PLAN, PlanFile, confirm, is_of_our_lab, mention_refusals, valid_plan
+from cli.plans import PLAN, confirm, is_of_our_lab, mention_refusals, valid_plan
 from cli.report_files import ReportFiles, report_options
 from cli.results import show_conclusion, show_outcome
 from cli.run_report import write_report
-from cli.starting import Wishes, start, task_queue, web_ui_page
 from cli.ui.next_steps import after_run
 from cli.ui.pairs import PairShare, pairs_promise
+from cli.ui.progress import Progress
 from domain.errors import HoldfastError
 from domain.executions.execution import IfBusy, Leftovers
+from domain.executions.outcome import ExitCode, RunOutcome
+from operations.connection import connected
+from operations.plans import PlanFile
+from operations.processes.interrupts import Interrupts
+from operations.runs.follow import Detached, Follower, Run, Say, mention_missing_worker, untold
+from operations.runs.start import Wishes, start, task_queue, web_ui_page
 from reports.forms.registry import FORMS, JSON
 
 _CLEANING = (
@@ -177,7 +179,7 @@ async def follow(client: Client, handle: Run, interrupts: Interrupts, queue: str
     remark: Say = complain if quiet else say
     reminding = asyncio.create_task(mention_missing_worker(client, handle, queue, remark))
     try:
-        return await Follower(client, handle, remark, untold if quiet else None).follow(interrupts)
+        return await Follower(client, handle, remark, untold if quiet else Progress().lines).follow(interrupts)
     finally:
         reminding.cancel()
         await asyncio.gather(reminding, return_exceptions=True)

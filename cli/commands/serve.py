@@ -12,9 +12,7 @@ from urllib.parse import urlsplit
 import click
 from pydantic import ValidationError
 
-from cli.connection import quieten
 from cli.console import acts, clear_errors, complain, say
-from cli.interrupts import Interrupts
 from clients.local.notes import Kind, noted
 from clients.temporal.embedded import DEFAULT_FILE, DevServerSettings, embedded_server, moved_ports
 from domain.errors import ErrorCode, HoldfastError
@@ -24,6 +22,8 @@ from lab.generate import Generated, generate_topology, parse_kinds, parse_shape
 from lab.plan_for import plan_text, preferred_addresses
 from lab.planting import CLASSIC, Weakness
 from lab.written import topology_text
+from operations.connection import quieten
+from operations.processes.interrupts import Interrupts
 
 ROOT = Path(__file__).parents[2]
 SHOP_TOPOLOGY = ROOT / "examples" / "shop-topology.yaml"
@@ -236,7 +236,7 @@ def worker(only: str | None) -> None:
     It is configured by TEMPORAL_* and HOLDFAST_* variables.
     """
     # Imported here, because the worker's imports take a second that other commands do not need.
-    from cli.working import main  # noqa: PLC0415
+    from operations.processes.worker_process import main  # noqa: PLC0415
     from worker import Part  # noqa: PLC0415
 
     raise SystemExit(main(Part(only) if only else None))

@@ -9,11 +9,9 @@ from functools import partial
 import click
 from temporalio.client import Client, WorkflowExecutionStatus
 
-from cli.commands.cancel import RUN_ID, known, possible_ids
+from cli.commands.cancel import RUN_ID
 from cli.commands.halt import mention_halt
-from cli.connection import connected
 from cli.console import AS_JSON, clear_errors, complain, say
-from cli.following import Run, look, report_of
 from cli.results import ask_store
 from cli.ui.next_steps import after_end, after_error
 from cli.ui.panels import panel_lines
@@ -27,6 +25,9 @@ from domain.executions.execution import Phase, Recovery, RunStatus
 from domain.executions.status import RunState
 from domain.executions.windows import WindowState
 from domain.faults.model import InjectionState
+from operations.connection import connected
+from operations.runs.find import known, possible_ids
+from operations.runs.follow import Run, look, report_of
 from reports.build.stored_state import MOST_CASES, stored_state
 
 

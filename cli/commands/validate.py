@@ -11,9 +11,10 @@ from pathlib import Path
 import click
 
 from cli.console import AS_JSON, clear_errors, say, say_json, write_file
-from cli.exit_codes import ExitCode
-from cli.plans import PLAN, checked, mention_refusals, valid_plan
+from cli.plans import PLAN, mention_refusals, valid_plan
+from domain.executions.outcome import ExitCode
 from domain.plans.schema import plan_schema
+from operations.plans import checked
 from reports.forms.as_json import report_schema
 
 

@@ -11,17 +11,18 @@ from contextlib import asynccontextmanager
 
 import click
 
-from cli.commands.cancel import RUN_ID, known
-from cli.connection import connected
+from cli.commands.cancel import RUN_ID
 from cli.console import AS_JSON, QUIET, clear_errors, complain, live, one_line, say
-from cli.exit_codes import ExitCode, RunOutcome
-from cli.following import Detached, Follower, Say, Tell, untold
-from cli.interrupts import Interrupts
 from cli.results import show_conclusion, show_outcome
 from cli.ui.live import LiveView
 from cli.ui.next_steps import after_run
 from cli.ui.panels import Panels
+from domain.executions.outcome import ExitCode, RunOutcome
 from domain.executions.status import RunState
+from operations.connection import connected
+from operations.processes.interrupts import Interrupts
+from operations.runs.find import known
+from operations.runs.follow import Detached, Follower, Say, Tell, untold
 
 MOST_TROUBLES = 20
 """Most warnings and errors that are repeated when the live view is gone."""

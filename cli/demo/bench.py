@@ -17,14 +17,14 @@ from urllib.parse import urlsplit
 from temporalio.client import Client
 
 from cli.commands.serve import SHOP_TOPOLOGY, moved_lab_ports, read_topology
-from cli.connection import connected
 from cli.console import say
-from cli.demo.processes import Child
 from clients.local.private import FOLDER_MODE, private_folder
 from clients.temporal.connection import has_pollers
 from domain.guardrails.check import ALLOWED_HOSTS
 from domain.names import TASK_QUEUE
 from lab import LabAddresses
+from operations.connection import connected
+from operations.processes.children import Child
 
 T = TypeVar("T")
 

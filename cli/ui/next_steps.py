@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from cli.exit_codes import ExitCode, RunOutcome
 from domain.cases.real_verdicts import ALLOW_TWO
 from domain.errors import ErrorCode
+from domain.executions.outcome import ExitCode, RunOutcome
 
 _AFTER_ERROR = {
     ErrorCode.VALIDATION_ERROR: "`holdfast --help` lists the commands, and `holdfast COMMAND --help` what each takes",

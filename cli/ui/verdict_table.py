@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cli.console import one_line
-from cli.exit_codes import RunOutcome
 from cli.ui.columns import aligned
 from domain.cases.lines import percentile_text
 from domain.executions.execution import CaseVerdict, Recovery, RunStatus, Verdict
+from domain.executions.outcome import RunOutcome
 from domain.plans.slo import Percentile
 
 MOST_ROWS = 60

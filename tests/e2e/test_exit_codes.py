@@ -12,8 +12,8 @@ from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 from xml.etree import ElementTree as Xml
 
-from cli.exit_codes import ExitCode
 from domain.executions.execution import Phase
+from domain.executions.outcome import ExitCode
 from domain.names import run_workflow_id
 from lab import Action, Endpoint, Instruction, Misbehaviour
 from tests.e2e.test_endings import LONG_LOAD

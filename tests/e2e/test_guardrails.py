@@ -6,9 +6,9 @@ import pytest
 from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 
-from cli.exit_codes import ExitCode, code_for
 from domain.errors import ErrorCode
 from domain.executions.execution import Recovery, RunFailure
+from domain.executions.outcome import ExitCode, code_for
 from tests.support.runs.bench import Bench
 
 

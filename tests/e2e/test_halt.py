@@ -9,12 +9,12 @@ from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError, Wor
 from temporalio.exceptions import ApplicationError, CancelledError
 
 from cli.commands.halt import _halt
-from cli.exit_codes import ExitCode, code_for
 from clients.store.read_models import Halt
 from clients.store.store import Store
 from clients.temporal.runs import RunDirectory
 from domain.errors import ErrorCode
 from domain.executions.execution import Phase, Recovery, RunFailure, RunStatus
+from domain.executions.outcome import ExitCode, code_for
 from lab import Lab, PortChoice
 from tests.e2e.test_endings import LONG_LOAD
 from tests.support.runs.bench import Bench, unhurried_example, until

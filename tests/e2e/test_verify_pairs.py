@@ -14,9 +14,9 @@ import pytest
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ApplicationError
 
-from cli.exit_codes import ExitCode, code_for
 from domain.errors import ErrorCode
 from domain.executions.execution import Recovery, RunFailure, RunStatus, RunSummary, Verdict
+from domain.executions.outcome import ExitCode, code_for
 from domain.executions.windows import SETTLED, LedgerState, WindowKind
 from domain.names import ABORT_UPDATE, PAUSE_UPDATE, RESUME_UPDATE
 from domain.pairs.fidelity import PairOutcome

@@ -19,9 +19,9 @@ from time import monotonic
 
 from temporalio.client import Client
 
-from cli.working import kept_bytecode
 from domain.measuring.percentiles import nearest_rank
 from domain.units import parse_duration
+from operations.processes.worker_process import kept_bytecode
 from tests.support.leaks.judged import Tried, tried
 from tests.support.leaks.sequences import Sequence, drawn, repeated_by
 from tests.support.runs.fixtures import embedded_server

@@ -24,6 +24,7 @@ COVERED_BY = {
     "clients": {"e2e", "leaks", "integration/security", "unit/store"},
     "domain": {"e2e", "leaks", "unit/domain", "integration/security"},
     "lab": {"unit/lab", "leaks"},
+    "operations": {"integration/cli", "e2e"},
     "reports": {"e2e"},
     "workflows": {"e2e", "leaks", "integration/security"},
     "worker.py": {"e2e", "leaks", "integration/security"},

@@ -13,15 +13,15 @@ import httpx
 import pytest
 
 from cli.demo.bench import next_folder
-from cli.demo.processes import Child
 from domain.errors import ErrorCode, HoldfastError
+from operations.processes.children import Child
 from tests.support.cli.terminal import clean_environment
 from tests.support.paths import ROOT
 
 PARENT = """
 import asyncio, json, os, sys
 from pathlib import Path
-from cli.demo.processes import Child
+from operations.processes.children import Child
 
 async def main():
     child = await Child.start("lab", "lab", "--json", "--free-ports", folder=Path(sys.argv[1]), environment=os.environ)

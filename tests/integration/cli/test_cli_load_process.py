@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from cli.load_process import LoadProcess
 from clients.load import loop
 from clients.temporal.embedded import RunningServer
 from domain.errors import HoldfastError
+from operations.processes.load_process import LoadProcess
 from tests.support.cli.fixtures import Start
 
 WORKS = "import sys; print('ready', flush=True); sys.stdin.read()"

@@ -12,12 +12,12 @@ from xml.etree import ElementTree as Xml
 import pytest
 from click.testing import CliRunner
 
-from cli.exit_codes import ExitCode, RunOutcome
 from cli.main import cli
 from cli.report_files import ReportFiles
 from cli.run_report import write_report
 from clients.store.store import Store
 from domain.executions.execution import RunStatus, Verdict
+from domain.executions.outcome import ExitCode, RunOutcome
 from reports.forms.registry import HTML
 from tests.support.cli.stored import invoke
 from tests.support.cli.terminal import Terminal

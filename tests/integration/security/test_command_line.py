@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.interrupts import handled
+from operations.processes.interrupts import handled
 from tests.support.cli.terminal import Terminal, clean_environment
 from tests.support.paths import ROOT
 

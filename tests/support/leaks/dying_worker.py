@@ -17,9 +17,9 @@ from temporalio import activity
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor, Worker
 
 import worker
-from cli.working import finished, serve
 from clients.http import control as http
 from clients.http import reader
+from operations.processes.worker_process import finished, serve
 from tests.support.leaks.places import Moment, Place
 
 INTO_THE_WORK = 0.3

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from temporalio.client import Client
 
-from cli.working import kept_bytecode
 from domain.executions.execution import RunSummary
 from lab import Lab, PortChoice
+from operations.processes.worker_process import kept_bytecode
 from tests.support.leaks import checker
 from tests.support.leaks.duo import FAULTS, ONCE, PATIENT, TOPOLOGY, Duo
 from tests.support.leaks.places import Part, Place, parts_of

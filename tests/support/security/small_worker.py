@@ -6,7 +6,7 @@ import resource
 import sys
 
 import worker
-from cli.working import finished, serve
+from operations.processes.worker_process import finished, serve
 
 ADDRESS_SPACE = 4 << 30
 """Bytes. Temporal's core maps much that it never touches: an idle worker has 1 to 2 GB of it."""

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 
 import pytest
 
-from cli.exit_codes import ExitCode, RunOutcome, code_for
 from domain.errors import ERRORS, ErrorCode
 from domain.executions.execution import (
     CaseCounts,
@@ -17,6 +16,7 @@ from domain.executions.execution import (
     RunSummary,
     Verdict,
 )
+from domain.executions.outcome import ExitCode, RunOutcome, code_for
 from domain.executions.windows import LockReport
 
 EXPECTED = dict.fromkeys(ErrorCode, 3) | {

@@ -14,7 +14,6 @@ from click.testing import CliRunner
 from temporalio.service import RPCError, RPCStatusCode
 
 from cli.console import understood
-from cli.exit_codes import RunOutcome
 from cli.main import cli
 from cli.ui.next_steps import after_error, after_faults, after_run
 from domain.cases.real_verdicts import ALLOW_TWO
@@ -29,6 +28,7 @@ from domain.executions.execution import (
     RunSummary,
     Verdict,
 )
+from domain.executions.outcome import RunOutcome
 from domain.executions.windows import LockReport
 from tests.support.cli.terminal import plan_document
 from tests.support.paths import ROOT
@@ -146,7 +146,7 @@ def test_pairs_in_doubt_are_a_reason_to_allow_two_faults() -> None:
 def test_every_command_that_a_message_names_is_there() -> None:
     """In all messages, hints and descriptions of the program; one that is renamed takes them along."""
     named: dict[str, set[str]] = {}
-    for folder in ("cli", "clients", "activities", "domain", "workflows", "lab"):
+    for folder in ("cli", "clients", "activities", "domain", "operations", "workflows", "lab"):
         for path in (ROOT / folder).rglob("*.py"):
             for command in COMMAND.findall(path.read_text()):
                 named.setdefault(command, set()).add(path.name)
@@ -160,7 +160,7 @@ def test_every_command_that_a_message_names_is_there() -> None:
 def test_every_option_that_a_message_names_is_there() -> None:
     """`holdfast run --clean` without --clean would be no way out."""
     named = set()
-    for folder in ("cli", "clients", "activities", "domain", "workflows", "lab"):
+    for folder in ("cli", "clients", "activities", "domain", "operations", "workflows", "lab"):
         for path in (ROOT / folder).rglob("*.py"):
             named |= set(OPTION.findall(path.read_text()))
     assert ("run", "--clean") in named

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from cli.exit_codes import ExitCode, code_for
 from cli.reference import MEANINGS, reference
 from domain.errors import ErrorCode
+from domain.executions.outcome import ExitCode, code_for
 from tests.support.paths import ROOT
 
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from cli.exit_codes import RunOutcome
 from cli.results import show_outcome
 from cli.ui.verdict_table import conclusion, table
 from clients.store.read_models import CaseResult
 from clients.store.store import Store
 from domain.executions.execution import CaseCounts, CaseVerdict, Recovery, RunStatus, RunSummary, Verdict
+from domain.executions.outcome import RunOutcome
 from domain.executions.windows import LockReport
 from domain.measuring.load import CaseOutcome
 from domain.traffic.exchange import Measurement

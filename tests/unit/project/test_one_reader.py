@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.paths import ROOT
 
-FOLDERS = ("activities", "cli", "clients", "domain", "reports", "workflows")
+FOLDERS = ("activities", "cli", "clients", "domain", "operations", "reports", "workflows")
 
 READERS = {
     "clients/http/reader.py": {"httpcore", "httpx"},

@@ -16,7 +16,6 @@ import pytest
 from pydantic import BaseModel
 
 from cli.console import one_line, printable
-from cli.log_lines import LineFormatter
 from cli.ui.live_frame import Moment, frame
 from cli.ui.live_lines import symbols
 from cli.ui.panels import panel_lines
@@ -24,6 +23,7 @@ from clients.store.read_models import LogEntry, LogLevel
 from domain.control_characters import STEERING, visible, visible_line
 from domain.executions.status import RunState
 from domain.executions.web_ui_table import progress_table
+from operations.processes.log_lines import LineFormatter
 from reports.forms import as_html, as_json, as_junit, as_markdown
 from reports.forms.html.data import page_data
 from reports.model.report import Report

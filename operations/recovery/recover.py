@@ -15,13 +15,13 @@ from activities.clocks import Deadline
 from activities.recovery.active_at_peers import left_over
 from activities.recovery.orphans import close_abandoned, is_overdue, quiet_from, settle
 from activities.toolbox import Toolbox
-from cli.attendance import Attendance
-from cli.following import Say
 from clients.temporal.runs import RunDirectory
 from domain.base import Contract
 from domain.errors import HoldfastError
 from domain.executions.windows import SETTLED, Closing, LedgerEntry, LedgerState, WindowKind
 from domain.names import FAULT_PREFIX, base36
+from operations.recovery.worker_presence import Attendance
+from operations.runs.follow import Say
 
 BY = "recover"
 LOOK_EVERY = 0.5

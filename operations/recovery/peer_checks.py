@@ -10,10 +10,10 @@ from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from cli.damage import note
 from clients.peers.active import On, faults_on, sessions_on
 from clients.peers.faults import FaultClient
 from clients.peers.proxy import ProxyClient
+from clients.store.decoding import DamagedRow
 from clients.store.store import Store
 from domain.base import Contract
 from domain.errors import ErrorCode, HoldfastError
@@ -58,6 +58,8 @@ class Peers:
     faults: set[str] = field(default_factory=set)
     expected: set[str] = field(default_factory=set)
     """Addresses named by runs with unsettled rows."""
+    damaged: list[DamagedRow] = field(default_factory=list)
+    """Rows that name a run which the store does not have."""
 
     def add(self, plan: Plan, *, expected: bool) -> None:
         """Add the peers of a plan."""
@@ -87,7 +89,9 @@ async def _add(peers: Peers, store: Store, execution_id: int, *, expected: bool)
         if error.code is not ErrorCode.NOT_FOUND:
             raise
         # The run's rows in the ledger are listed even so.
-        note("ledger", f"execution_id={execution_id}", "task_execution does not have this run", may_be_on=expected)
+        trouble = "task_execution does not have this run"
+        row = DamagedRow(table="ledger", row=f"execution_id={execution_id}", trouble=trouble, may_be_on=expected)
+        peers.damaged.append(row)
         return
     peers.add(read.plan, expected=expected)
 

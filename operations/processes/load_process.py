@@ -19,8 +19,8 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
-from cli.demo.processes import STARTER
 from domain.errors import ErrorCode, HoldfastError
+from operations.processes.children import STARTER
 
 COMMAND = (sys.executable, str(STARTER), "worker", "--only", "load")
 

@@ -14,16 +14,15 @@ from typing import Any, TypeVar, cast
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle, WorkflowQueryFailedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from cli.exit_codes import RunOutcome
-from cli.interrupts import Interrupts
-from cli.ui.progress import Progress
 from clients.temporal.connection import has_pollers, lock_of_run, server_error
 from clients.temporal.runs import RunDirectory
 from domain.errors import ErrorCode, HoldfastError
 from domain.executions.execution import RunStatus
+from domain.executions.outcome import RunOutcome
 from domain.executions.status import RunState
 from domain.executions.windows import LockReport
 from domain.names import STATUS_QUERY
+from operations.processes.interrupts import Interrupts
 
 T = TypeVar("T")
 Say = Callable[[str], None]
@@ -104,15 +103,15 @@ async def ask_to_end(run: Run) -> None:
 class Follower:
     """Follows one run: shows progress, passes signals on, returns the outcome."""
 
-    def __init__(self, client: Client, run: Run, say: Say, tell: Tell | None = None) -> None:
+    def __init__(self, client: Client, run: Run, say: Say, tell: Tell) -> None:
         """Create a follower.
 
-        `tell` returns the lines to show for a state. By default, these are the progress.
+        `tell` returns the lines to show for a state.
         """
         self._client = client
         self._run = run
         self._say = say
-        self._lines = tell or Progress().lines
+        self._lines = tell
         self._begun = False
         self._answered = asyncio.get_running_loop().time()
         self._silent = False

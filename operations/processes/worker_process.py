@@ -15,14 +15,14 @@ from contextlib import AsyncExitStack, contextmanager
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from cli.interrupts import handled
-from cli.load_process import ControlProcess, LoadProcess
-from cli.log_lines import log_to_stderr
 from clients.load import loop as load_loop
 from clients.settings import Settings
 from clients.temporal.connection import connect_patiently
 from domain.errors import HoldfastError
 from domain.names import load_queue
+from operations.processes.interrupts import handled
+from operations.processes.load_process import ControlProcess, LoadProcess
+from operations.processes.log_lines import log_to_stderr
 from worker import Part, running
 
 SERVER_PATIENCE = timedelta(seconds=60)

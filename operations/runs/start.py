@@ -17,15 +17,15 @@ from temporalio.client import Client, WorkflowFailureError
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
-from cli.following import Run, Say, ask_to_end
-from cli.interrupts import Interrupts
-from cli.plans import PlanFile
 from clients.settings import Settings
 from clients.temporal.embedded import DevServerSettings
 from domain.errors import ErrorCode, HoldfastError
 from domain.executions.execution import IfBusy, Leftovers, RunSummary
 from domain.names import WorkflowType, run_workflow_id
 from domain.units import format_percent
+from operations.plans import PlanFile
+from operations.processes.interrupts import Interrupts
+from operations.runs.follow import Run, Say, ask_to_end
 
 
 def task_queue() -> str:

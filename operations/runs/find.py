@@ -1,0 +1,76 @@
+"""Find a run by any of its names, at the Temporal server or in the store."""
+
+from __future__ import annotations
+
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
+
+from clients.store.read_models import ExecutionRow
+from clients.store.store import Store
+from clients.temporal.connection import server_error
+from domain.errors import ErrorCode, HoldfastError
+from domain.executions.execution import RunSummary
+from domain.names import run_workflow_id
+from operations.runs.follow import Run
+
+LARGEST_ID = 2**53 - 1
+"""Largest execution id: ids have 53 bits."""
+
+
+def possible_ids(given: str) -> list[str]:
+    """Return the workflow ids that an ID may mean.
+
+    The ID is tried as a plan's name first, then as a workflow id. With a slash in it, it is only a workflow id.
+    """
+    return [given] if "/" in given else [run_workflow_id(given), given]
+
+
+async def known(client: Client, given: str) -> Run:
+    """Find the newest run under an ID.
+
+    Raises:
+        HoldfastError: NOT_FOUND, or what the server's error means.
+    """
+    for workflow_id in possible_ids(given):
+        try:
+            described = await client.get_workflow_handle(workflow_id).describe()
+        except RPCError as error:
+            # NOT_FOUND may also mean that the server does not have our Temporal namespace.
+            if error.status is not RPCStatusCode.NOT_FOUND or "amespace" in error.message:
+                raise server_error(error) from error
+        else:
+            return client.get_workflow_handle(workflow_id, run_id=described.run_id, result_type=RunSummary)
+    message = f"the Temporal server has no run {' or '.join(possible_ids(given))}"
+    raise HoldfastError(ErrorCode.NOT_FOUND, message)
+
+
+async def found_run(store: Store, given: str) -> ExecutionRow:
+    """Find a run by plan name, workflow id or execution id.
+
+    They are tried in this order, because a plan's name may be a number; execution ids have sixteen digits. A plan's
+    name or a workflow id stands for its newest run.
+
+    Raises:
+        HoldfastError: NOT_FOUND.
+    """
+    for workflow_id in possible_ids(given):
+        row = await store.latest_execution_of(workflow_id)
+        if row is not None:
+            return row
+    if given.isascii() and given.isdecimal() and len(given) <= len(str(LARGEST_ID)):
+        return await _by_number(store, int(given))
+    raise _unknown(given)
+
+
+async def _by_number(store: Store, number: int) -> ExecutionRow:
+    try:
+        return await store.execution_row(number)
+    except HoldfastError as error:
+        if error.code is not ErrorCode.NOT_FOUND:
+            raise
+        raise _unknown(str(number)) from error
+
+
+def _unknown(given: str) -> HoldfastError:
+    message = f"the store has no run {given}: neither a plan of this name, nor a workflow, nor an execution"
+    return HoldfastError(ErrorCode.NOT_FOUND, message)
