@@ -10,6 +10,7 @@ from typing import Any
 from clients.store.decoding import DamagedRow
 from clients.store.store import Store
 from domain.executions.outcome import ExitCode
+from operations.stores import OPENED
 
 _HARMLESS = (ExitCode.PASSED, ExitCode.INCONCLUSIVE)
 _watched: list[Store] = []
@@ -17,15 +18,10 @@ _lost: list[DamagedRow] = []
 
 
 def forget() -> None:
-    """Reset everything at the start of a command."""
+    """Reset everything at the start of a command, and watch every store that it opens."""
     _watched.clear()
     _lost.clear()
-
-
-def watched(store: Store) -> Store:
-    """Watch a store, to report its unreadable rows when the command ends."""
-    _watched.append(store)
-    return store
+    OPENED.set(_watched)
 
 
 def note(row: DamagedRow) -> None:

@@ -2,83 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
-from collections.abc import Awaitable, Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import TypeVar
 
-from sqlalchemy import make_url
-from sqlalchemy.exc import ArgumentError
-
 from cli.console import complain, say
-from cli.damage import watched
 from cli.ui.pairs import fidelity_lines
 from cli.ui.verdict_table import conclusion, table
-from clients.settings import Settings
-from clients.store.store import Store
-from domain.errors import ErrorCode, HoldfastError
+from domain.errors import HoldfastError
 from domain.executions.execution import RunSummary
 from domain.executions.outcome import ExitCode, RunOutcome
+from operations.stores import ask_store
 from reports.build.shown_cases import as_shown
 
 T = TypeVar("T")
-
-STORE_PATIENCE = 15.0
-"""Seconds before we give up on a database that does not answer."""
 
 LARGEST_TABLE = 5_000
 """Most cases that a table reads from the store. For larger runs, the summary has the worst cases."""
 
 _COLOURS = {ExitCode.PASSED: "green", ExitCode.INCONCLUSIVE: "yellow"}
-
-
-async def ask_store(
-    question: Callable[[Store], Awaitable[T]], database_url: str | None = None, patience: float = STORE_PATIENCE
-) -> T:
-    """Ask the store one question.
-
-    A missing store is not created: an empty one would answer that all is well.
-
-    Raises:
-        HoldfastError: STORE_UNAVAILABLE.
-    """
-    try:
-        async with asyncio.timeout(patience):
-            store = await existing_store(database_url)
-            try:
-                return await question(store)
-            finally:
-                await store.close()
-    except TimeoutError as error:
-        raise HoldfastError(
-            ErrorCode.STORE_UNAVAILABLE, "the database does not answer", hint="check HOLDFAST_DATABASE_URL"
-        ) from error
-
-
-async def existing_store(database_url: str | None = None) -> Store:
-    """Open this store, or else the configured one. The caller closes it.
-
-    Raises:
-        HoldfastError: STORE_UNAVAILABLE, also when there is no store yet.
-    """
-    url = database_url or Settings.from_environment(os.environ).database_url
-    _must_exist(url)
-    return watched(await Store.open(url))
-
-
-def _must_exist(url: str) -> None:
-    try:
-        parsed = make_url(url)
-    except ArgumentError:
-        return  # Opening the store reports this.
-    file = parsed.database or ""
-    if parsed.get_backend_name() == "sqlite" and not Path(file).is_file():
-        raise HoldfastError(
-            ErrorCode.STORE_UNAVAILABLE,
-            f"there is no database {file}",
-            hint="go to the folder where the worker runs, or set HOLDFAST_DATABASE_URL as the worker has it",
-        )
 
 
 async def show_outcome(outcome: RunOutcome, database_url: str | None = None) -> None:

@@ -9,12 +9,12 @@ from typing import Any
 import click
 
 from cli.console import AS_JSON, clear_errors, say, say_json
-from cli.results import existing_store
 from domain.base import UnfitError
 from domain.executions.outcome import ExitCode
 from domain.plans.slo import Percentile
 from domain.units import parse_duration, parse_percent
 from operations.runs.find import found_run
+from operations.stores import existing_store
 from reports.compare.model import Conclusion, RunComparison
 
 CODES = {

@@ -10,7 +10,6 @@ import click
 
 from cli.console import AS_JSON, clear_errors, say, say_json
 from cli.damage import damage_facts, damaged, note, with_damage
-from cli.results import ask_store
 from cli.ui.next_steps import after_faults
 from clients.peers.active import On, OnKind
 from clients.store.read_models import Halt
@@ -18,6 +17,7 @@ from clients.store.store import Store
 from domain.executions.outcome import ExitCode
 from domain.executions.windows import RECORDINGS, LedgerEntry
 from operations.recovery.peer_checks import PeerLook, Peers, ask_peers, peers_of
+from operations.stores import ask_store
 
 
 @click.command()

@@ -12,7 +12,6 @@ import click
 
 from cli.commands.halt import mention_halt
 from cli.console import AS_JSON, clear_errors, say, say_json
-from cli.results import ask_store
 from cli.ui.columns import aligned
 from cli.ui.moments import moment
 from cli.ui.spans import in_words
@@ -22,6 +21,7 @@ from clients.store.store import Store
 from domain.executions.execution import Recovery, RunStatus, Verdict
 from domain.names import run_workflow_id
 from operations.runs.find import LARGEST_ID
+from operations.stores import ask_store
 
 _HEADINGS = ("execution", "plan", "namespace", "status", "verdict", "recovery", "started", "took")
 _RIGHT = {0, 7}

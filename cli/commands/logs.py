@@ -11,12 +11,12 @@ import click
 
 from cli.commands.cancel import RUN_ID
 from cli.console import AS_JSON, clear_errors, complain, one_line, say, say_json
-from cli.results import ask_store, existing_store
 from clients.store.read_models import ExecutionRow, LogEntry, LogLevel
 from clients.store.store import Store
 from domain.errors import ErrorCode, HoldfastError
 from operations.processes.interrupts import Interrupts
 from operations.runs.find import found_run
+from operations.stores import ask_store, existing_store
 
 LOOK_EVERY = 1.0
 """Seconds between two reads of a log that is followed."""

@@ -6,31 +6,29 @@ import asyncio
 import os
 from collections.abc import Sequence
 from datetime import timedelta
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import click
 
-from activities.toolbox import Toolbox, opened_toolbox
+from activities.toolbox import opened_toolbox
 from cli.commands.recover_direct import recover_direct
 from cli.console import AS_JSON, acts, clear_errors, complain, say, say_json
 from cli.damage import damage_facts, damaged, with_damage
-from cli.results import existing_store
 from cli.ui.next_steps import after_recovery
 from clients.temporal.runs import RunDirectory
-from domain.errors import ErrorCode, HoldfastError
+from domain.errors import HoldfastError
 from domain.executions.outcome import ExitCode
-from domain.executions.windows import SETTLED, LedgerEntry
+from domain.executions.windows import LedgerEntry
 from domain.units import format_duration, parse_duration
 from operations.connection import connected
 from operations.processes.interrupts import Interrupts
-from operations.recovery.recover import Recovered, Recoverer, unverified
+from operations.recovery.recover import GONE, Recovered, Recoverer, chosen_rows, recover_each, under_way_rows
+from operations.stores import existing_store
 
 WITHIN = timedelta(minutes=2)
 """Default time for closing one thing."""
 
-_GONE = (ErrorCode.PEER_UNREACHABLE, ErrorCode.STORE_UNAVAILABLE, ErrorCode.STORE_CONFLICT)
 _ELSE = "when Temporal or the store are gone, `holdfast recover --direct PLAN` asks the peers alone"
 
 
@@ -86,13 +84,13 @@ async def _recover(execution_id: int | None, within: timedelta, *, everything: b
             store = await interrupts.during(existing_store())
             async with opened_toolbox(store, os.environ) as tools:
                 runs = RunDirectory(await interrupts.during(connected()))
-                rows = await _chosen(tools, execution_id)
-                left = [] if everything or execution_id is not None else await _under_way(runs, rows)
+                rows = await chosen_rows(tools, execution_id)
+                left = [] if everything or execution_id is not None else await under_way_rows(runs, rows)
                 recoverer = Recoverer(tools, runs, remark, within)
                 chosen = [row for row in rows if row not in left]
-                found = await interrupts.during(_each_execution(recoverer, chosen))
+                found = await interrupts.during(recover_each(recoverer, chosen))
         except HoldfastError as error:
-            if error.code not in _GONE:
+            if error.code not in GONE:
                 raise
             raise HoldfastError(error.code, error.message, hint=f"{error.hint}; {_ELSE}".lstrip("; ")) from error
     verified = not left and all(one.verified for one in found)
@@ -105,44 +103,6 @@ async def _recover(execution_id: int | None, within: timedelta, *, everything: b
     _tell(found, left)
     say(f"next: {after_recovery(verified=verified)}")
     return code
-
-
-async def _chosen(tools: Toolbox, execution_id: int | None) -> list[LedgerEntry]:
-    """Return the unsettled rows of all executions, or of one.
-
-    Raises:
-        HoldfastError: NOT_FOUND for an unknown execution.
-    """
-    if execution_id is None:
-        return await tools.store.ledger_unsettled()
-    try:
-        await tools.store.execution_row(execution_id)
-    except HoldfastError as error:
-        if error.code is not ErrorCode.STORE_CONFLICT:
-            raise  # A damaged record is reported at the end. Its rows in the ledger suffice for closing.
-    return [row for row in await tools.store.ledger_of(execution_id) if row.state not in SETTLED]
-
-
-async def _under_way(runs: RunDirectory, rows: Sequence[LedgerEntry]) -> list[LedgerEntry]:
-    """Return the rows of running runs, which close everything by themselves."""
-    parents = dict.fromkeys((row.parent_workflow_id, row.parent_run_id) for row in rows)
-    running = {one for one in parents if await runs.is_running(*one)}
-    return [row for row in rows if (row.parent_workflow_id, row.parent_run_id) in running]
-
-
-async def _each_execution(recoverer: Recoverer, rows: Sequence[LedgerEntry]) -> list[Recovered]:
-    by_execution = groupby(sorted(rows, key=lambda row: row.execution_id), key=lambda row: row.execution_id)
-    groups = [list(group) for _, group in by_execution]
-    found: list[Recovered] = []
-    ends = await asyncio.gather(*(recoverer.recover(group) for group in groups), return_exceptions=True)
-    for group, end in zip(groups, ends, strict=True):
-        if isinstance(end, HoldfastError) and end.code not in _GONE:
-            found += [unverified(row, str(end)) for row in group]
-        elif isinstance(end, BaseException):
-            raise end
-        else:
-            found += end
-    return found
 
 
 def _tell(found: Sequence[Recovered], left: Sequence[LedgerEntry]) -> None:

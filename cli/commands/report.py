@@ -14,18 +14,12 @@ import click
 from cli.commands.cancel import RUN_ID
 from cli.console import clear_errors, complain, one_line, say
 from cli.report_files import ReportFiles, report_options
-from cli.results import ask_store
-from clients.store.store import Store
-from operations.runs.find import found_run
-from reports.build.gather import gather
+from operations.runs.report import stored_report
 from reports.forms.registry import FORMS
 from reports.model.report import Report
 from reports.text.calls import call_in_words, found_in_words, grounds_in_words
 from reports.text.figures import interaction_in_words, notable
 from reports.text.values import percent
-
-PATIENCE = 300.0
-"""Seconds for reading a run. Half a million cases take a while."""
 
 MOST_PAIRS = 10
 """Most pairs that the short text describes."""
@@ -59,19 +53,6 @@ def report(run_id: str, json_file: Path | None, *, files: ReportFiles) -> None:
         for line in short_text(found):
             say(line)
         say(f"next: `holdfast report {run_id} --html report.html` shows all of it")
-
-
-async def stored_report(run_id: str, database_url: str | None = None) -> Report:
-    """Return the report of the newest run under an ID.
-
-    Raises:
-        HoldfastError: NOT_FOUND, STORE_UNAVAILABLE.
-    """
-
-    async def found(store: Store) -> Report:
-        return await gather(store, (await found_run(store, run_id)).execution_id)
-
-    return await ask_store(found, database_url, PATIENCE)
 
 
 def short_text(found: Report) -> Iterator[str]:

@@ -9,12 +9,12 @@ import asyncio
 from contextlib import suppress
 from datetime import UTC, datetime
 
-from cli.results import existing_store
 from cli.ui.progress import Progress
 from clients.store.read_models import LogEntry, LogLevel
 from clients.store.store import Store
 from domain.errors import HoldfastError
 from domain.executions.status import RunState
+from operations.stores import existing_store
 
 SHOWN_LINES = 200
 """Log lines that are read: more than any terminal shows."""

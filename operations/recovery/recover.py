@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
 
 from activities.clocks import Deadline
 from activities.recovery.active_at_peers import left_over
@@ -17,7 +18,7 @@ from activities.recovery.orphans import close_abandoned, is_overdue, quiet_from,
 from activities.toolbox import Toolbox
 from clients.temporal.runs import RunDirectory
 from domain.base import Contract
-from domain.errors import HoldfastError
+from domain.errors import ErrorCode, HoldfastError
 from domain.executions.windows import SETTLED, Closing, LedgerEntry, LedgerState, WindowKind
 from domain.names import FAULT_PREFIX, base36
 from operations.recovery.worker_presence import Attendance
@@ -26,6 +27,10 @@ from operations.runs.follow import Say
 BY = "recover"
 LOOK_EVERY = 0.5
 """Seconds between two checks of a window."""
+
+
+GONE = (ErrorCode.PEER_UNREACHABLE, ErrorCode.STORE_UNAVAILABLE, ErrorCode.STORE_CONFLICT)
+"""Codes of a missing server or store, without which nothing can be recovered this way."""
 
 
 class Recovered(Contract):
@@ -208,3 +213,46 @@ def unverified(row: LedgerEntry, why: str) -> Recovered:
 
 def _told(row: LedgerEntry, state: LedgerState, done: str) -> Recovered:
     return Recovered.model_validate(row.model_dump() | {"was": row.state, "state": state, "done": done})
+
+
+async def chosen_rows(tools: Toolbox, execution_id: int | None) -> list[LedgerEntry]:
+    """Return the unsettled rows of all executions, or of one.
+
+    Raises:
+        HoldfastError: NOT_FOUND for an unknown execution.
+    """
+    if execution_id is None:
+        return await tools.store.ledger_unsettled()
+    try:
+        await tools.store.execution_row(execution_id)
+    except HoldfastError as error:
+        if error.code is not ErrorCode.STORE_CONFLICT:
+            raise  # A damaged record is reported at the end. Its rows in the ledger suffice for closing.
+    return [row for row in await tools.store.ledger_of(execution_id) if row.state not in SETTLED]
+
+
+async def under_way_rows(runs: RunDirectory, rows: Sequence[LedgerEntry]) -> list[LedgerEntry]:
+    """Return the rows of running runs, which close everything by themselves."""
+    parents = dict.fromkeys((row.parent_workflow_id, row.parent_run_id) for row in rows)
+    running = {one for one in parents if await runs.is_running(*one)}
+    return [row for row in rows if (row.parent_workflow_id, row.parent_run_id) in running]
+
+
+async def recover_each(recoverer: Recoverer, rows: Sequence[LedgerEntry]) -> list[Recovered]:
+    """Recover every execution that has one of these rows, all at once.
+
+    Raises:
+        HoldfastError: one of `GONE`. Trouble with one execution alone is in its results.
+    """
+    by_execution = groupby(sorted(rows, key=lambda row: row.execution_id), key=lambda row: row.execution_id)
+    groups = [list(group) for _, group in by_execution]
+    found: list[Recovered] = []
+    ends = await asyncio.gather(*(recoverer.recover(group) for group in groups), return_exceptions=True)
+    for group, end in zip(groups, ends, strict=True):
+        if isinstance(end, HoldfastError) and end.code not in GONE:
+            found += [unverified(row, str(end)) for row in group]
+        elif isinstance(end, BaseException):
+            raise end
+        else:
+            found += end
+    return found

@@ -1,0 +1,78 @@
+"""The report of a run: from the store, or else from the run's result."""
+
+from __future__ import annotations
+
+from clients.store.store import Store
+from domain.errors import HoldfastError
+from domain.executions.execution import Phase, RunStatus
+from domain.executions.outcome import RunOutcome
+from domain.executions.status import RunState
+from domain.plans.environments import environment_in
+from domain.plans.plan import Plan
+from operations.runs.find import found_run
+from operations.runs.follow import Say
+from operations.stores import ask_store
+from reports.build.gather import gather
+from reports.build.without_store import report_of
+from reports.model.report import Report
+
+PATIENCE = 300.0
+"""Seconds for reading a run. Half a million cases take a while."""
+
+_PHASES = {RunStatus.COMPLETED: Phase.DONE, RunStatus.CANCELLED: Phase.CANCELLED}
+
+
+async def stored_report(run_id: str, database_url: str | None = None) -> Report:
+    """Return the report of the newest run under an ID.
+
+    Raises:
+        HoldfastError: NOT_FOUND, STORE_UNAVAILABLE.
+    """
+
+    async def found(store: Store) -> Report:
+        return await gather(store, (await found_run(store, run_id)).execution_id)
+
+    return await ask_store(found, database_url, PATIENCE)
+
+
+async def report_on(plan: Plan, outcome: RunOutcome, remark: Say, database_url: str | None = None) -> Report:
+    """Return the report from the store, or else from the run's result."""
+    execution_id = _execution_id(outcome)
+    if execution_id is not None:
+        try:
+            return await ask_store(lambda store: gather(store, execution_id), database_url, PATIENCE)
+        except HoldfastError as error:
+            remark(
+                f"the store cannot be read here, so the report has what the run's result tells: counts, and the cases "
+                f"that failed or are inconclusive ({error.message})"
+            )
+    return report_of(plan, _state(plan, outcome), outcome.workflow_id, outcome.run_id)
+
+
+def _execution_id(outcome: RunOutcome) -> int | None:
+    """Return the execution id. None: the run ended without a record."""
+    known = (outcome.summary, outcome.failure, outcome.lock)
+    return next((one.execution_id for one in known if one is not None and one.execution_id is not None), None)
+
+
+def _state(plan: Plan, outcome: RunOutcome) -> RunState:
+    facts = {
+        "execution_id": _execution_id(outcome),
+        "plan": plan.name,
+        "environment": environment_in(plan),
+        "namespace": plan.system.namespace,
+        "status": outcome.status,
+        "phase": _PHASES.get(outcome.status, Phase.FAILED),
+        "recovery": outcome.recovery,
+        "error_message": outcome.message,
+    }
+    if outcome.failure is not None:
+        facts |= {"error_code": outcome.failure.code, "error_message": outcome.failure.message}
+    if outcome.summary is not None:
+        facts |= {
+            name: getattr(outcome.summary, name)
+            for name in (
+                "verdict", "cases", "failed_cases", "inconclusive_cases", "pairs", "started_at", "finished_at",
+            )
+        }  # fmt: skip
+    return RunState().model_copy(update=facts)

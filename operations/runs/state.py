@@ -1,0 +1,75 @@
+"""The state of a run, corrected by what the Temporal server and the run's lock know."""
+
+from __future__ import annotations
+
+from temporalio.client import Client, WorkflowExecutionStatus
+
+from clients.temporal.connection import lock_of_run
+from clients.temporal.runs import RunDirectory, RunEnd
+from domain.errors import ErrorCode
+from domain.executions.ended_state import counted, over
+from domain.executions.execution import Phase, Recovery, RunStatus
+from domain.executions.status import RunState
+from domain.executions.windows import WindowState
+from domain.faults.model import InjectionState
+from operations.runs.follow import Run, report_of
+
+
+async def as_the_server_knows(client: Client, run: Run, state: RunState) -> RunState:
+    """Correct a closed run's state by what server and lock know."""
+    end = await RunDirectory(client).end_of(run.id, run.run_id or "")
+    if end is None:
+        return state
+    lock = await lock_of_run(client, run.id, run.run_id)
+    state = ended(state, end)
+    if lock is None:
+        return state
+    open_still = (await lock.describe()).status is WorkflowExecutionStatus.RUNNING
+    report, _ = (None, "") if open_still else await report_of(lock)
+    if report is not None:
+        return switched_off(state) if report.recovery_verified else _recovered(state, Recovery.UNVERIFIED)
+    return _recovered(state, None) if open_still else state
+
+
+def _recovered(state: RunState, recovery: Recovery | None) -> RunState:
+    return state.model_copy(update={"recovery": recovery})
+
+
+def switched_off(state: RunState) -> RunState:
+    """Return the state with everything off, as the lock has seen it.
+
+    A run that was ended early does not know that.
+    """
+    off = {InjectionState.RUNNING: InjectionState.RECOVERED}
+    rows = [row.model_copy(update={"state": off.get(row.state, row.state)}) for row in state.injections]
+    rules = state.rules.model_copy(update={"ready": False})
+    windows = [row.model_copy(update={"state": WindowState.CLOSED}) for row in state.windows]
+    facts = {"recovery": Recovery.VERIFIED, "rules": rules, "windows": windows, **counted(rows)}
+    return state.model_copy(update=facts)
+
+
+def ended(state: RunState, end: RunEnd) -> RunState:
+    """Return a closed run's state, corrected by how the server ended it.
+
+    A run that was terminated cannot know its own end.
+    """
+    if state.status not in (RunStatus.PENDING, RunStatus.RUNNING):
+        return state
+    facts = {
+        "status": end.status,
+        "phase": {RunStatus.COMPLETED: Phase.DONE, RunStatus.CANCELLED: Phase.CANCELLED}.get(end.status, Phase.FAILED),
+        "error_code": _code(end),
+        "error_message": end.message,
+        "finished_at": end.finished_at,
+        "updated_at": end.finished_at or state.updated_at,
+        "eta_seconds": None,
+    }
+    return state.model_copy(update=over(state, end.status, end.message) | facts)
+
+
+def _code(end: RunEnd) -> ErrorCode | None:
+    if end.failure is not None:
+        return end.failure.code
+    if end.status is RunStatus.TIMED_OUT:
+        return ErrorCode.DEADLINE_EXCEEDED
+    return ErrorCode.TERMINATED if end.terminated else None
