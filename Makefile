@@ -79,7 +79,7 @@ lock: $(BIN)/.dev  ## resolve the lock files again (UPGRADE= : keep versions whe
 	@$(BIN)/$(LOCK) $(UPGRADE) --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 
 histories: $(BIN)/.dev  ## record the histories that tests replay again (docs/architecture.md, "Changing a workflow")
-	@$(BIN)/python -m tests.histories.record
+	@$(BIN)/python -m tests.support.histories.record
 
 clean:  ## remove the environment and everything that runs left behind
 	rm -rf $(VENV) .holdfast build *.egg-info

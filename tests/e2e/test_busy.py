@@ -10,10 +10,10 @@ from temporalio.exceptions import CancelledError
 
 from domain.executions.execution import Phase, RunSummary
 from domain.names import WorkflowType, run_workflow_id
-from tests.e2e.test_temporal_cli import temporal
 from tests.support.cli.terminal import Terminal
 from tests.support.runs.bench import PATIENCE, Bench
 from tests.support.runs.fixtures import TEMPORAL
+from tests.support.runs.temporal_cli import temporal
 
 Run = WorkflowHandle[Any, Any]
 MODERATE = {"requests": 8, "concurrency": 2}

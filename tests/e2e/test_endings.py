@@ -7,17 +7,18 @@ from typing import Any
 
 import pytest
 from temporalio.client import WorkflowFailureError, WorkflowHandle
-from temporalio.exceptions import ApplicationError, CancelledError
+from temporalio.exceptions import CancelledError
 
 from clients.peers.proxy import ProxyClient
 from clients.store.store import Store
 from domain.errors import ErrorClass, ErrorCode, HoldfastError
-from domain.executions.execution import Phase, Recovery, RunFailure, RunStatus
+from domain.executions.execution import Phase, Recovery, RunStatus
 from domain.names import ABORT_UPDATE, PAUSE_UPDATE, RESUME_UPDATE
 from lab import Misbehaviour
 from lab.misbehave import Action, Instruction
 from lab.names import Endpoint
 from tests.support.runs.bench import Bench, unseen, until
+from tests.support.runs.endings import LONG_LOAD, failure, seen_on
 
 STOPPABLE = [
     Phase.ANALYZING_PATTERNS,
@@ -25,9 +26,6 @@ STOPPABLE = [
     Phase.RULES_READY,
     Phase.LOAD_TEST_BASELINE,
 ]
-
-LONG_LOAD = {"requests": 400, "concurrency": 1}
-"""Long enough that a run is still measuring when a test stops it."""
 
 
 @pytest.mark.parametrize("phase", STOPPABLE)
@@ -46,12 +44,6 @@ async def test_a_cancelled_run_ends_cancelled_and_clean(bench: Bench, phase: Pha
     record = await bench.store.execution_row(report.execution_id)
     assert (record.run_status, record.status) == (RunStatus.CANCELLED, Phase.CANCELLED)
     assert record.recovery is Recovery.VERIFIED
-
-
-async def seen_on(bench: Bench, handle: WorkflowHandle[Any, Any], kind: str, state: str) -> None:
-    await bench.until_state(
-        handle, lambda run: any(row.kind == kind and row.state == state for row in run.windows), f"{kind} {state}"
-    )
 
 
 @pytest.mark.parametrize("endpoint", [Endpoint.UPSERT, Endpoint.EXECUTE, Endpoint.ANALYZE])
@@ -181,17 +173,6 @@ async def test_a_terminated_run_is_cleaned_up_by_its_windows(bench: Bench, phase
     record = await bench.store.execution_row(report.execution_id)
     assert (record.run_status, record.status) == (RunStatus.FAILED, Phase.FAILED)
     assert record.error_code == ErrorCode.TERMINATED
-
-
-async def failure(bench: Bench, handle: object) -> RunFailure:
-    """How a run failed; everything must be off by then."""
-    with pytest.raises(WorkflowFailureError) as raised:
-        await handle.result()  # type: ignore[attr-defined]
-    cause = raised.value.cause
-    assert isinstance(cause, ApplicationError)
-    found = RunFailure.model_validate(cause.details[0])
-    assert cause.type == found.code
-    return found
 
 
 async def test_abort_closes_everything_first(bench: Bench) -> None:

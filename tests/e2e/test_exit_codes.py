@@ -16,10 +16,10 @@ from domain.executions.execution import Phase
 from domain.executions.outcome import ExitCode
 from domain.names import run_workflow_id
 from lab import Action, Endpoint, Instruction, Misbehaviour
-from tests.e2e.test_endings import LONG_LOAD
-from tests.e2e.test_steady_state import break_for_good
 from tests.support.runs.bench import Bench, unseen
+from tests.support.runs.endings import LONG_LOAD
 from tests.support.runs.hand import Said, holdfast
+from tests.support.runs.steady import break_for_good
 
 ERRORS_ONLY = {"error_rate": "1%"}
 """Both services may be missing: the page comes without them."""

@@ -16,8 +16,8 @@ from domain.errors import ErrorCode
 from domain.executions.execution import Phase, Recovery, RunFailure, RunStatus
 from domain.executions.outcome import ExitCode, code_for
 from lab import Lab, PortChoice
-from tests.e2e.test_endings import LONG_LOAD
 from tests.support.runs.bench import Bench, unhurried_example, until
+from tests.support.runs.endings import LONG_LOAD
 from tests.support.runs.fixtures import QUICK
 from tests.support.runs.hand import holdfast
 

@@ -15,7 +15,6 @@ from domain.names import ABORT_UPDATE
 from reports.build.gather import gather
 from reports.forms.as_html import render
 from reports.model.report import CaseState, Report
-from tests.e2e.test_train_ticket import plan_for, train_ticket
 from tests.support.reports.browser import CHROMIUM, chromium, opened
 from tests.support.reports.looking import (
     assert_cells_are_those_of,
@@ -24,6 +23,7 @@ from tests.support.reports.looking import (
     focused_by_tab,
 )
 from tests.support.runs.bench import Bench, until
+from tests.support.runs.train_ticket import plan_for, train_ticket
 
 __all__ = ["train_ticket"]
 """A fixture of other tests."""

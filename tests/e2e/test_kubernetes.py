@@ -11,9 +11,9 @@ from temporalio.exceptions import ApplicationError
 
 from domain.errors import ErrorCode
 from domain.executions.execution import Phase, Recovery, RunFailure, RunStatus
-from tests.e2e.test_steady_state import counters
 from tests.support.clients.cluster import StandIn, stand_in
 from tests.support.runs.bench import Bench, until
+from tests.support.runs.steady import counters
 
 
 @pytest.fixture

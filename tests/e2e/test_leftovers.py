@@ -18,9 +18,9 @@ from domain.names import run_workflow_id
 from lab import Misbehaviour
 from lab.misbehave import Action, Instruction
 from lab.names import Endpoint
-from tests.e2e.test_endings import failure
-from tests.e2e.test_recover import fault_on
 from tests.support.runs.bench import Bench, until
+from tests.support.runs.endings import failure
+from tests.support.runs.faults import fault_on
 from tests.support.runs.hand import holdfast
 
 OURS = "hf-z-reviews-00000000-1"

@@ -15,9 +15,9 @@ from domain.executions.windows import LedgerState, LockInput, WindowKind
 from domain.names import WorkflowType, lock_of
 from lab import Misbehaviour
 from lab.names import Endpoint
-from tests.e2e.test_endings import failure
-from tests.e2e.test_recover import REPLAY_HANGS, fault_on
 from tests.support.runs.bench import Bench
+from tests.support.runs.endings import failure
+from tests.support.runs.faults import REPLAY_HANGS, fault_on
 from workflows.windows.cancellation import cause_of
 
 SWITCHING_ON = (Endpoint.EXECUTE, Endpoint.ANALYZE, Endpoint.UPSERT)

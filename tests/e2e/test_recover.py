@@ -15,26 +15,18 @@ from domain.faults.model import Experiment
 from lab import LabState, Misbehaviour
 from lab.misbehave import Action, Instruction
 from lab.names import Endpoint
-from tests.e2e.test_endings import LONG_LOAD, seen_on
 from tests.support.runs.bench import Bench, until
+from tests.support.runs.endings import LONG_LOAD
+from tests.support.runs.faults import REPLAY_HANGS, fault_on
 from tests.support.runs.hand import Said, holdfast
 
 NOBODY = {"TEMPORAL_ADDRESS": "127.0.0.1:1"}
-REPLAY_HANGS = Misbehaviour(instructions=[Instruction(endpoint=Endpoint.REPLAY, action=Action.HANG)])
 KINDS: dict[str, Callable[[LabState], object]] = {
     "recording": lambda state: state.recordings,
     "fault": lambda state: state.faults,
     "rules": lambda state: state.rules,
 }
 """What a run can have on, and how the lab itself tells."""
-
-
-async def fault_on(bench: Bench) -> WorkflowHandle[Any, Any]:
-    """A run that has a fault on, and keeps it on."""
-    bench.lab.misbehave(REPLAY_HANGS)
-    handle = await bench.start(bench.small_plan("reviews"))
-    await seen_on(bench, handle, "fault", "open")
-    return handle
 
 
 async def left_by_a_dead_worker(bench: Bench, kind: str) -> WorkflowHandle[Any, Any]:

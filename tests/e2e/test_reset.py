@@ -8,8 +8,8 @@ from domain.names import WINDOW_SIGNAL, lock_of
 from lab import Misbehaviour
 from lab.misbehave import Action, Instruction
 from lab.names import Endpoint
-from tests.e2e.test_endings import seen_on
 from tests.support.runs.bench import Bench
+from tests.support.runs.endings import seen_on
 
 
 async def test_the_open_lock_of_another_run_opens_nothing(bench: Bench) -> None:

@@ -21,7 +21,7 @@ from reports.build.gather import gather
 from reports.forms import as_html, as_json, as_junit, as_markdown
 from tests.support.runs.bench import Bench
 from tests.support.runs.fixtures import QUICK
-from tests.unit.security.test_secret_spellings import SPELLINGS
+from tests.support.security.spellings import SPELLINGS
 
 IN_PATH = "p4th s3cret/é-zXq"
 PASSWORD = "pa55word-s3cret-Wkp"  # noqa: S105 - the point of the test

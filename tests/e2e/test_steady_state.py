@@ -2,32 +2,15 @@
 
 from __future__ import annotations
 
-import httpx
 import pytest
 from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 
-from clients.peers.faults import FaultClient
 from domain.errors import ErrorCode
 from domain.executions.execution import Phase, Recovery, RunFailure, Verdict
-from domain.faults.experiments import expand
 from lab import Action, Endpoint, Instruction, Misbehaviour
 from tests.support.runs.bench import Bench, unseen
-
-NEVER = 3600
-"""Seconds that a fault lives which no test waits for."""
-
-
-async def counters(bench: Bench) -> dict[str, dict[str, int]]:
-    async with httpx.AsyncClient(trust_env=False) as client:
-        return (await client.get(f"{bench.lab.addresses.admin}/lab/counters")).json()  # type: ignore[no-any-return]
-
-
-async def break_for_good(bench: Bench) -> None:
-    """Somebody else removes the storefront, and does not put it back."""
-    fault = expand("remove", "storefront", bench.lab.addresses.namespace)
-    async with FaultClient(bench.lab.addresses.faults) as faults:
-        await faults.execute("somebody-else", NEVER, fault.experiment)
+from tests.support.runs.steady import break_for_good, counters
 
 
 @pytest.mark.parametrize(

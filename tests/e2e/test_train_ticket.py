@@ -3,39 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import AsyncIterator
-from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
-from temporalio.client import Client
 
-from cli.demo.pointing import point_at
 from domain.executions.execution import Recovery, RunStatus, Verdict
 from domain.measuring.load import CaseOutcome
-from lab import Lab, PortChoice
 from tests.support.lab.planted import FATAL, PAIRS, failing_cases
-from tests.support.paths import ROOT
-from tests.support.runs.bench import Bench, unhurried_example
-from tests.support.runs.fixtures import QUICK
-from worker import running
-
-
-@pytest.fixture
-async def train_ticket(temporal: Client, tmp_path: Path) -> AsyncIterator[Bench]:
-    """Train-ticket, a store, and a worker in this process."""
-    async with Lab(unhurried_example("train-ticket"), settings=QUICK, ports=PortChoice.FREE) as lab:
-        bench = Bench(temporal, lab, tmp_path)
-        async with running(temporal, bench.settings), bench:
-            yield bench
-
-
-def plan_for(bench: Bench) -> dict[str, Any]:
-    document = yaml.safe_load((ROOT / "examples" / "train-ticket.yaml").read_text())
-    plan: dict[str, Any] = point_at(document, bench.lab.addresses)
-    plan["name"] = bench.name
-    return plan
+from tests.support.runs.bench import Bench
+from tests.support.runs.train_ticket import plan_for
 
 
 @pytest.mark.exhaustive

@@ -10,8 +10,8 @@ from clients.peers.stability import HttpStabilityClient
 from domain.errors import ErrorCode
 from domain.executions.execution import Phase, Recovery
 from domain.executions.windows import ServiceStability
-from tests.e2e.test_endings import failure
 from tests.support.runs.bench import Bench
+from tests.support.runs.endings import failure
 
 UNVERIFIED = (ErrorCode.RECOVERY_UNVERIFIED, Recovery.UNVERIFIED)
 NOT_STABLE = (ErrorCode.SERVICE_NOT_STABLE, Recovery.VERIFIED)

@@ -9,12 +9,9 @@ import json
 
 import pytest
 from temporalio.api.enums.v1 import EventType
-from temporalio.client import WorkflowHistory
-from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.worker import Replayer
 
 from domain.names import WorkflowType
-from tests.histories.record import (
+from tests.support.histories.record import (
     CALLS_FINISHED,
     CALLS_HALF_OPEN,
     FOLDER,
@@ -25,32 +22,15 @@ from tests.histories.record import (
     SEVERAL,
     under_way,
 )
+from tests.support.histories.recorded import NAMES, recorded, replayer, type_of
 from tests.support.paths import ROOT
-from worker import WORKFLOWS, sandbox
 
-NAMES = sorted(path.stem for path in FOLDER.glob("*.json"))
 WHOLE = {
     "finished": (EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED, KEPT_OF_FINISHED),
     "verified": (EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED, set(KEPT_OF_VERIFIED)),
     "failed": (EventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED, set(KEPT_OF_UNFINISHED)),
     "cancelled": (EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED, set(KEPT_OF_UNFINISHED)),
 }
-
-
-def recorded(name: str) -> WorkflowHistory:
-    """One of them."""
-    kept = json.loads((FOLDER / f"{name}.json").read_text())
-    return WorkflowHistory.from_json(kept["workflow_id"], kept["history"])
-
-
-def replayer() -> Replayer:
-    """As the worker runs workflows, sandbox and all."""
-    return Replayer(workflows=WORKFLOWS, workflow_runner=sandbox(), data_converter=pydantic_data_converter)
-
-
-def type_of(history: WorkflowHistory) -> str:
-    """The workflow's type."""
-    return history.events[0].workflow_execution_started_event_attributes.workflow_type.name
 
 
 @pytest.mark.timeout(90)

@@ -15,7 +15,6 @@ from domain.executions.execution import RunStatus
 from domain.executions.sweeping import SweepReport
 from domain.names import WorkflowType, run_workflow_id
 from lab import Misbehaviour
-from tests.e2e.test_temporal_cli import temporal as command
 from tests.support.cli.terminal import Terminal
 from tests.support.leaks import checker
 from tests.support.leaks.aftermath import AT_ONCE, duo, left_by, untrue
@@ -23,6 +22,7 @@ from tests.support.leaks.duo import REQUESTS, TOKENS, Duo
 from tests.support.leaks.stages import BROKEN, LOCKING, RECORDING, RECOVERING, REMOVING, UPSERTING, Run, Stage, reached
 from tests.support.runs.bench import until
 from tests.support.runs.fixtures import TEMPORAL
+from tests.support.runs.temporal_cli import temporal as command
 from worker import running
 
 EACH = 10

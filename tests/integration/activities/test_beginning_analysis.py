@@ -11,8 +11,8 @@ from domain.executions.execution import Phase, PhaseChange
 from domain.executions.windows import Closing, WindowKind
 from domain.traffic.summary import RecordingsOrder
 from lab import Action, Endpoint, Instruction, Misbehaviour
-from tests.integration.activities.test_late_analysis import recordings
 from tests.support.activities.permits import called_by, entitled, opened, row_of
+from tests.support.activities.recordings import recordings
 from tests.support.activities.stage import Stage
 from tests.support.runs.bench import until
 

@@ -4,23 +4,16 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-import httpx
 import pytest
 from temporalio.exceptions import ApplicationError
 
 from domain.errors import ErrorCode
 from domain.traffic.summary import AnalysisOrder, RecordingsOrder
-from lab import Kind, Lab, LogEntry, Misbehaviour
+from lab import LogEntry, Misbehaviour
+from tests.support.activities.recordings import recordings
 from tests.support.activities.stage import TIMING, Stage
 from tests.support.leaks.checker import by_itself
 from tests.support.runs.bench import until
-
-
-async def recordings(lab: Lab) -> list[LogEntry]:
-    """Everything that the lab has recorded, from when to when."""
-    async with httpx.AsyncClient(trust_env=False) as client:
-        log = (await client.get(f"{lab.addresses.admin}/lab/log")).json()
-    return [entry for entry in map(LogEntry.model_validate, log) if entry.kind is Kind.RECORDING]
 
 
 async def until_recording(stage: Stage) -> list[LogEntry]:

@@ -18,7 +18,6 @@ from click.testing import CliRunner
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from cli.commands.cancel import possible_ids
 from cli.console import clear_errors
 from cli.main import cli
 from clients.store.store import Store
@@ -28,6 +27,7 @@ from domain.executions.execution import Phase, Recovery, RunStatus
 from domain.executions.status import AnalysisPanel, InjectionRow, RulesPanel, RunState, WindowRow
 from domain.executions.windows import WindowKind, WindowState
 from domain.faults.model import InjectionState
+from operations.runs.find import possible_ids
 from operations.runs.state import ended, switched_off
 from tests.support.cli.stand_ins import WAITS
 from tests.support.cli.stored import stored_run

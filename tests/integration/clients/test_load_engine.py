@@ -15,8 +15,8 @@ from clients.load.pace import Closed, Open, planned
 from clients.load.sending import LastAnswer
 from clients.load.warming import WINDOW
 from domain.measuring.percentiles import nearest_rank
-from tests.integration.clients.test_load_wire import request
 from tests.support.clients.fixtures import Peer
+from tests.support.clients.requests import request
 
 STALL = 1.0
 

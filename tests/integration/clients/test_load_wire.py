@@ -14,20 +14,15 @@ from typing import Any
 
 import pytest
 
-from clients.http.requests import PreparedRequest
 from clients.load import wire as wire_module
 from clients.load.connection import HEAD_LIMIT, INTERIM_LIMIT, OTHER
 from clients.load.engine import LoadGenerator
 from clients.load.pace import Closed
 from domain.traffic.exchange import RequestSample
 from tests.support.clients.raw_server import raw_server
+from tests.support.clients.requests import request
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-
-
-def request(address: str, **changes: object) -> PreparedRequest:
-    plain: dict[str, object] = {"method": "GET", "url": address, "headers": {}, "body": None, "timeout": 5.0}
-    return PreparedRequest.model_validate(plain | changes)
 
 
 def told(sample: RequestSample) -> tuple[int | None, str]:

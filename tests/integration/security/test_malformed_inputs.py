@@ -40,7 +40,7 @@ from domain.pairs.model import MOST_PAIRS
 from domain.plans import durations
 from domain.plans.validation import plan_rules
 from domain.timing import TimingPreset
-from tests.histories.test_histories import NAMES, recorded, replayer, type_of
+from tests.support.histories.recorded import NAMES, recorded, replayer, type_of
 from tests.support.runs.fixtures import temporal
 from tests.support.security.malformed import EXECUTION, ORDERS, SHAPES, Shape, in_json, payload, some
 from worker import WORKFLOWS, running

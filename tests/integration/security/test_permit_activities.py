@@ -41,11 +41,11 @@ from domain.plans.canonical import canonical_json
 from domain.plans.plan import Plan
 from domain.traffic.summary import AnalysisOrder, RecordingsOrder
 from tests.support.activities.fixtures import stage
+from tests.support.activities.offered import name_of, offered
 from tests.support.activities.permits import called_by, entitled, opened, own_fault_name, row_of
 from tests.support.activities.stage import Stage
 from tests.support.runs.bench import RAILS, until
 from tests.support.store.counting import row_counts
-from tests.unit.project.test_permit_duties import name_of, offered
 
 __all__ = ["stage"]
 

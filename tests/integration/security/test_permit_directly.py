@@ -23,11 +23,11 @@ from domain.executions.execution import Execution, Phase, RunFailure, Verdict
 from domain.executions.windows import WindowInput
 from domain.names import WorkflowType, calls_workflow_id, fault_workflow_id, load_queue, rules_workflow_id
 from lab import Kind, LogEntry
-from tests.e2e.test_endings import LONG_LOAD
+from tests.support.activities.offered import name_of, offered
 from tests.support.runs.bench import Bench
+from tests.support.runs.endings import LONG_LOAD
 from tests.support.runs.fixtures import bench, idle_bench, temporal
 from tests.support.store.counting import row_counts
-from tests.unit.project.test_permit_duties import name_of, offered
 
 __all__ = ["bench", "idle_bench", "temporal"]
 

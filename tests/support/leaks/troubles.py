@@ -10,10 +10,10 @@ from temporalio.client import Client
 
 from clients.temporal.connection import lock_of_run
 from domain.executions.execution import IfBusy, RunSummary
-from tests.e2e.test_temporal_cli import temporal as command
 from tests.support.leaks.duo import Duo
 from tests.support.leaks.places import KIND_OF
 from tests.support.leaks.stages import Run, pending
+from tests.support.runs.temporal_cli import temporal as command
 
 if TYPE_CHECKING:
     from tests.support.leaks.trial import Trial

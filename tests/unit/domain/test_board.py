@@ -2,45 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import timedelta
 
 import pytest
 
 from domain.executions.board import Board
 from domain.executions.execution import Phase, Recovery, RunStatus
 from domain.executions.web_ui_table import progress_table
-from domain.executions.windows import WindowChanged, WindowKind, WindowState
+from domain.executions.windows import WindowKind, WindowState
 from domain.faults.model import CapturedFailure, FaultReport, InjectionState
 from domain.measuring.load import GeneratedCases
-from domain.plans.plan import Plan
-
-NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
-
-
-@pytest.fixture
-def board() -> Board:
-    plan = Plan.model_validate(
-        {
-            "name": "shop",
-            "system": {
-                "namespace": "shop",
-                "proxy": "http://127.0.0.1:1",
-                "faults": "http://127.0.0.1:2",
-                "services": {"a": "http://127.0.0.1:3", "b": "http://127.0.0.1:4"},
-            },
-            "request": {"url": "http://127.0.0.1:3/api"},
-            "services": [{"name": "b", "fault": "remove"}, {"name": "a", "fault": "error"}],
-            "slo": {"error_rate": "1%"},
-        }
-    )
-    board = Board()
-    board.accepted(plan, NOW)
-    return board
-
-
-def change(kind: WindowKind, state: WindowState, window: str = "w", **facts: Any) -> WindowChanged:
-    return WindowChanged(window_id=window, kind=kind, state=state, **facts)
+from tests.support.boards import NOW, change
 
 
 def test_a_new_run_has_its_services_pending(board: Board) -> None:

@@ -15,7 +15,7 @@ from domain.measuring.load import CaseOutcome, GeneratedCases
 from domain.measuring.merging import SHOWN_CASES, metrics_of
 from domain.measuring.metrics import JudgedCases
 from domain.measuring.steady_report import SteadyMoment, SteadyReport
-from tests.unit.domain.test_board import NOW, board, change
+from tests.support.boards import NOW, board, change
 
 __all__ = ["board"]
 """A fixture of the other tests."""

@@ -14,7 +14,7 @@ from domain.executions.status import InjectionRow, WindowRow
 from domain.executions.window_rows import moved, with_overlaps
 from domain.executions.windows import WindowChanged, WindowKind, WindowState
 from domain.plans.plan import Plan
-from tests.unit.domain.test_board import NOW, board, change
+from tests.support.boards import NOW, board, change
 
 __all__ = ["board"]
 """A fixture of the other tests."""

@@ -13,8 +13,7 @@ from temporalio import activity
 import activities
 from activities.permit import Duty
 from activities.toolbox import Toolbox
-from domain.timing import Timing
-from worker import build_activities
+from tests.support.activities.offered import name_of, offered
 
 CLOSERS = {
     "await_lock_free", "await_others_gone", "finish_from_server", "recover_fault", "remove_rules", "stop_recordings",
@@ -24,17 +23,6 @@ READERS = {
     "await_fault_running", "await_rules_acting", "await_rules_registered", "await_run_ended", "await_stability",
     "await_windows_settled", "describe_holder", "describe_others",
 }  # fmt: skip
-
-
-def offered() -> list[Any]:
-    nothing: Any = None
-    tools = Toolbox(store=nothing, secrets=nothing, load=nothing, canary=nothing)
-    built = build_activities(tools, nothing, Timing(), search_attributes=False)
-    return [*built.control, *built.load]
-
-
-def name_of(work: Any) -> str:
-    return str(activity._Definition.must_from_callable(work).name)
 
 
 @pytest.mark.parametrize("work", offered(), ids=name_of)

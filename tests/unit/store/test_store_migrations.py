@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-import sys
 from pathlib import Path
 
 import pytest
@@ -17,16 +16,9 @@ from clients.store.migrating import migrate
 from clients.store.schema.tables import Row
 from clients.store.store import Store
 from domain.errors import ErrorCode, HoldfastError
-from tests.support.paths import ROOT
+from tests.support.store.processes import opened_elsewhere
 from tests.support.store.samples import new_execution
 
-OPEN = """
-import asyncio, sys
-from clients.store.store import Store
-async def main():
-    await (await Store.open(sys.argv[1])).close()
-asyncio.run(main())
-"""
 DIE_HALF_WAY = """
 import os
 from alembic import op
@@ -45,12 +37,6 @@ PEER_COLUMNS = {
     "test_result": "id execution_id test_case_id p50 p95 p99 err_rate request_url request_method response_code "
     "response_body created_at",
 }
-
-
-async def opened_elsewhere(url: str, before: str = "") -> int:
-    """Open the store in a process of its own; its exit code."""
-    process = await asyncio.create_subprocess_exec(sys.executable, "-c", before + OPEN, url, cwd=ROOT)
-    return await process.wait()
 
 
 def differences(connection: Connection) -> list[object]:

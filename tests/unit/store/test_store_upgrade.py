@@ -19,6 +19,7 @@ from domain.executions.execution import Ending, NewExecution, Phase, Recovery, R
 from domain.measuring.steady_report import SteadyMoment, SteadyReport
 from domain.pairs.fidelity import PairChoice
 from domain.plans.canonical import canonical_json
+from tests.support.store.processes import opened_elsewhere
 from tests.support.store.samples import (
     FAST,
     answer,
@@ -31,7 +32,6 @@ from tests.support.store.samples import (
     stored_case,
     stored_request,
 )
-from tests.unit.store.test_store_migrations import opened_elsewhere
 
 SECRET = "hunter2-correct-horse"  # noqa: S105 - what must not be stored again
 Old = tuple[list[int], dict[str, list[Any]]]

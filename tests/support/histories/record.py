@@ -3,7 +3,7 @@
 To be run again only when a workflow has been changed in a way that runs under way do not survive, and on purpose:
 docs/architecture.md, "Changing a workflow". What names the machine is left out of what is kept.
 
-`python -m tests.histories.record calls` records only those of runs that discover fallback calls, and leaves
+`python -m tests.support.histories.record calls` records only those of runs that discover fallback calls, and leaves
 all others as they are: these are of runs from before there were any.
 """
 
@@ -37,7 +37,7 @@ from tests.support.paths import ROOT
 from tests.support.runs.bench import Bench, until
 from worker import running
 
-FOLDER = Path(__file__).parent / "recorded"
+FOLDER = ROOT / "tests" / "histories" / "recorded"
 TEMPORAL = Path(sys.executable).with_name("temporal")
 SERVICE = "reviews"
 """Of the services that are broken, the one whose fault window is kept."""

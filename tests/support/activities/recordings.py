@@ -1,0 +1,14 @@
+"""Recordings that the lab's proxy has active."""
+
+from __future__ import annotations
+
+import httpx
+
+from lab import Kind, Lab, LogEntry
+
+
+async def recordings(lab: Lab) -> list[LogEntry]:
+    """Everything that the lab has recorded, from when to when."""
+    async with httpx.AsyncClient(trust_env=False) as client:
+        log = (await client.get(f"{lab.addresses.admin}/lab/log")).json()
+    return [entry for entry in map(LogEntry.model_validate, log) if entry.kind is Kind.RECORDING]

@@ -1,0 +1,24 @@
+"""The lab's counters, and a service broken by somebody else."""
+
+from __future__ import annotations
+
+import httpx
+
+from clients.peers.faults import FaultClient
+from domain.faults.experiments import expand
+from tests.support.runs.bench import Bench
+
+NEVER = 3600
+"""Seconds that a fault lives which no test waits for."""
+
+
+async def counters(bench: Bench) -> dict[str, dict[str, int]]:
+    async with httpx.AsyncClient(trust_env=False) as client:
+        return (await client.get(f"{bench.lab.addresses.admin}/lab/counters")).json()  # type: ignore[no-any-return]
+
+
+async def break_for_good(bench: Bench) -> None:
+    """Somebody else removes the storefront, and does not put it back."""
+    fault = expand("remove", "storefront", bench.lab.addresses.namespace)
+    async with FaultClient(bench.lab.addresses.faults) as faults:
+        await faults.execute("somebody-else", NEVER, fault.experiment)
