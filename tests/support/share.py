@@ -22,7 +22,7 @@ COVERED_BY = {
     "activities": {"e2e", "leaks", "integration/security"},
     "cli": {"integration/cli", "e2e"},
     "clients": {"e2e", "leaks", "integration/security", "unit/store"},
-    "domain": {"e2e", "leaks", "unit/domain", "integration/security"},
+    "domain": {"e2e", "leaks", "unit/domain/plans", "integration/security"},
     "lab": {"unit/lab", "leaks"},
     "operations": {"integration/cli", "e2e"},
     "reports": {"e2e"},
