@@ -147,7 +147,7 @@ async def test_damage_in_the_ledger_leaves_all_other_rows_legible(store: Store, 
 
 async def damaged_in_turn(store: Store, tmp_path: Path, table: str, kinds: Iterable[str]) -> None:
     damaged, whole = await filled(store)
-    # A plan is shared by both runs; what is read of it then is what `tests/unit/domain/plans/test_lenient_plans.py` tests.
+    # Both runs share a plan; `tests/unit/domain/plans/test_lenient_plans.py` tests what is read of it then.
     shared = table in {"plan_snapshot", "http_req_def"}
     before = await everything(store, whole)
     for name, column in columns():
