@@ -12,7 +12,7 @@ UPGRADE ?= --upgrade
 # Workers, and the sandbox of each workflow, import everything again: without compiled files that takes twice as long.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo unit test test-all test-share soak bench check format docs lock histories clean
+.PHONY: help demo unit test test-all test-share soak bench check format docs picture lock histories clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -70,6 +70,9 @@ docs: $(BIN)/.dev  ## write docs/cli.md and the two JSON Schemas again, from the
 	@$(BIN)/python -m cli.reference >docs/cli.md
 	@$(BIN)/holdfast schema >docs/plan.schema.json
 	@$(BIN)/holdfast schema --report >docs/report.schema.json
+
+picture: $(BIN)/.dev  ## take the README's picture of the matrix again, from a demo (needs chromium)
+	@$(BIN)/python docs/images/matrix.py
 
 LOCK := uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-package holdfast --extra build
 
