@@ -19,15 +19,15 @@ def main() -> int:
 
     A missed aim is printed and written, but it is no error.
     """
-    there = modules()
+    available = modules()
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--only", type=_numbers, default=list(there), metavar="N[,N]", help=f"of {list(there)}")
+    parser.add_argument("--only", type=_numbers, default=list(available), metavar="N[,N]", help=f"of {list(available)}")
     wanted: list[int] = parser.parse_args().only
-    if unknown := [number for number in wanted if number not in there]:
-        parser.error(f"no benchmark {', '.join(map(str, unknown))}; there are {', '.join(map(str, there))}")
+    if unknown := [number for number in wanted if number not in available]:
+        parser.error(f"no benchmark {', '.join(map(str, unknown))}; there are {', '.join(map(str, available))}")
     missed = []
     for number in wanted:
-        module = importlib.import_module(f"benchmarks.{there[number]}")
+        module = importlib.import_module(f"benchmarks.{available[number]}")
         print(f"{number}. {module.TITLE}", flush=True)
         started = time.monotonic()
         rows = module.main()

@@ -41,11 +41,11 @@ _FAILED = re.compile(r"Socket errors|Non-2xx")
 def wrk(url: str, connections: int, seconds: float) -> Found:
     """Measure with wrk. It gets one thread, because the other clients have one."""
     command = [found("wrk") or "wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "--latency", url]
-    told = subprocess.run(command, check=True, capture_output=True, text=True).stdout  # noqa: S603
-    assert not _FAILED.search(told), told
-    p50, p99 = (float(number) * _UNITS[unit] for _, number, unit in _PERCENTILE.findall(told))
-    rate = _RATE.search(told)
-    assert rate is not None, told
+    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout  # noqa: S603
+    assert not _FAILED.search(output), output
+    p50, p99 = (float(number) * _UNITS[unit] for _, number, unit in _PERCENTILE.findall(output))
+    rate = _RATE.search(output)
+    assert rate is not None, output
     return Found(float(rate[1]), p50, p99)
 
 
@@ -67,21 +67,21 @@ def beside(client: str, url: str, connections: int, seconds: float) -> Found | N
 def measured(clients: list[str]) -> dict[tuple[str, int], list[Found]]:
     """Measure every client in every round."""
     results: dict[tuple[str, int], list[Found]] = defaultdict(list)
-    dice = random.Random(1)  # noqa: S311 - the order of the clients
+    rng = random.Random(1)  # noqa: S311 - the order of the clients
     with nginx() as url:
         for _ in range(ROUNDS):
             for connections in CONNECTIONS:
-                for client in dice.sample(clients, len(clients)):
+                for client in rng.sample(clients, len(clients)):
                     run = wrk(url, connections, SECONDS) if client == "wrk" else None
-                    one = run or beside(client, url, connections, SECONDS)
-                    if one is not None:
-                        results[client, connections].append(one)
+                    result = run or beside(client, url, connections, SECONDS)
+                    if result is not None:
+                        results[client, connections].append(result)
     return results
 
 
 def in_the_middle(rounds: list[Found]) -> Found:
     """Return the median of each figure."""
-    return Found(*(median(getattr(one, name) for one in rounds) for name in ("rate", "p50", "p99")))
+    return Found(*(median(getattr(result, name) for result in rounds) for name in ("rate", "p50", "p99")))
 
 
 def main() -> list[Row]:
@@ -89,17 +89,17 @@ def main() -> list[Row]:
     missing = [program for program in ("nginx", "wrk") if found(program) is None]
     if missing:
         return [Row("not measured", "-", note=f"there is no {' and no '.join(missing)} here: {MISSING}")]
-    there = [one for one in OTHERS if one.startswith(OURS) or find_spec(one.removesuffix(UVLOOP))]
-    results = {key: in_the_middle(rounds) for key, rounds in measured(["wrk", OURS, *there]).items()}
+    installed = [name for name in OTHERS if name.startswith(OURS) or find_spec(name.removesuffix(UVLOOP))]
+    results = {key: in_the_middle(rounds) for key, rounds in measured(["wrk", OURS, *installed]).items()}
     rows = list(_aims(results[OURS, AIMED], results["wrk", AIMED]))
     for connections in CONNECTIONS:
         reference = results["wrk", connections]
-        for client in ("wrk", OURS, *there):
-            one = results.get((client, connections))
-            shown = "broke down" if one is None else _shown(one)
-            ratio = None if one is None else one.p50 / reference.p50
+        for client in ("wrk", OURS, *installed):
+            result = results.get((client, connections))
+            shown = "broke down" if result is None else _show(result)
+            ratio = None if result is None else result.p50 / reference.p50
             rows.append(Row(f"{client}, {connections} connections", shown, ratio))
-    absent = [client for client in OTHERS if client not in there and not client.endswith(UVLOOP)]
+    absent = [client for client in OTHERS if client not in installed and not client.endswith(UVLOOP)]
     if absent:
         rows.append(Row(f"{', '.join(absent)}: not measured", "-", note="pip install -e '.[bench]'"))
     return rows
@@ -129,5 +129,5 @@ def _aims(ours: Found, reference: Found) -> list[Row]:
     ]
 
 
-def _shown(one: Found) -> str:
-    return f"{one.rate:,.0f}/s, p50 {one.p50 * 1e3:.3f} ms, p99 {one.p99 * 1e3:.3f} ms"
+def _show(result: Found) -> str:
+    return f"{result.rate:,.0f}/s, p50 {result.p50 * 1e3:.3f} ms, p99 {result.p99 * 1e3:.3f} ms"

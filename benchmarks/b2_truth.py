@@ -55,8 +55,8 @@ async def measured(url: str, path: str, pace: Pace, requests: int) -> tuple[list
         samples = await load.block(_request(url + path), pace, requests)
         failed = [sample.error_kind for sample in samples if sample.error_kind]
         assert not failed, failed[0]
-        _, told = await load.ask(_request(url + "/truth"))
-    waited = [nanoseconds // 1_000 for nanoseconds in json.loads(told)]
+        _, body = await load.ask(_request(url + "/truth"))
+    waited = [nanoseconds // 1_000 for nanoseconds in json.loads(body)]
     assert len(waited) == len(samples)
     return samples, waited
 
@@ -69,18 +69,18 @@ def biased(name: str, samples: Sequence[RequestSample], waited: Sequence[int], *
     """Yield one row per percentile: the measured latency, and its ratio to the truth."""
     seen, truth = sorted(sample.latency_us for sample in samples), sorted(waited)
     for percentile in PERCENTILES:
-        one, real = nearest_rank(seen, percentile), nearest_rank(truth, percentile)
-        bias = one / real - 1
+        observed, real = nearest_rank(seen, percentile), nearest_rank(truth, percentile)
+        bias = observed / real - 1
         yield Row(
             f"{name}: p{percentile * 100:.0f}",
-            f"{one / 1e3:.3f} ms, truth {real / 1e3:.3f} ms, bias {bias:+.2%} ({one - real:+} µs)",
-            one / real,
+            f"{observed / 1e3:.3f} ms, truth {real / 1e3:.3f} ms, bias {bias:+.2%} ({observed - real:+} µs)",
+            observed / real,
             f"within {AIM:.0%}" if aimed else "",
             abs(bias) <= AIM if aimed else None,
         )
 
 
-async def _all(url: str) -> list[Row]:
+async def _measure_all(url: str) -> list[Row]:
     rows: list[Row] = []
     late = sent = 0
     for path, aimed in (("/fixed", True), ("/lognormal", True), ("/tail", False)):
@@ -118,4 +118,4 @@ async def _stall(url: str) -> list[Row]:
 def main() -> list[Row]:
     """Measure on the event loop of the load process."""
     with truth_server() as url:
-        return loop.run(_all(url))
+        return loop.run(_measure_all(url))

@@ -66,12 +66,12 @@ class Found:
 
 
 async def _measured(services: int, requests: int) -> list[Row]:
-    async with site(services, {"requests": requests, "concurrency": CONCURRENCY}) as at:
+    async with site(services, {"requests": requests, "concurrency": CONCURRENCY}) as environment:
         started = time.perf_counter()
-        run = await at.start("bench/run")
+        run = await environment.start("bench/run")
         summary: RunSummary = await run.result()
         seconds = time.perf_counter() - started
-        await at.client.get_workflow_handle(at.lock_id, result_type=LockReport).result()
+        await environment.client.get_workflow_handle(environment.lock_id, result_type=LockReport).result()
         cases = summary.cases.total
         assert summary.cases.measured == cases
         found = Found(
@@ -80,9 +80,9 @@ async def _measured(services: int, requests: int) -> list[Row]:
             requests=requests,
             whole=seconds,
             load=_load_seconds(await run.query(STATUS_QUERY, result_type=RunState)),
-            ideal=await _request_seconds(at.store, summary.execution_id, cases) / CONCURRENCY,
-            weights=[weight async for weight in weighed(at.client, run)],
-            memory=[peak(pid) for pid in family(at.worker.pid)],
+            ideal=await _request_seconds(environment.store, summary.execution_id, cases) / CONCURRENCY,
+            weights=[weight async for weight in weighed(environment.client, run)],
+            memory=[peak(pid) for pid in family(environment.worker.pid)],
         )
     return _rows(found)
 
@@ -90,19 +90,19 @@ async def _measured(services: int, requests: int) -> list[Row]:
 async def _request_seconds(store: Store, execution_id: int, cases: int) -> float:
     """Return the sum of the times of all requests, in seconds."""
     stored = await store.samples_in(execution_id, 0, cases)
-    return sum(latency for one in stored for latency, _ in unpacked(one.raw or b"")) / 1e6
+    return sum(latency for samples in stored for latency, _ in unpacked(samples.raw or b"")) / 1e6
 
 
 def _load_seconds(state: RunState) -> float:
-    (load,) = [one for one in state.phases if one.phase is Phase.LOAD_TEST_BASELINE]
+    (load,) = [phase for phase in state.phases if phase.phase is Phase.LOAD_TEST_BASELINE]
     assert load.finished_at is not None
     return (load.finished_at - load.started_at).total_seconds()
 
 
 def _rows(found: Found) -> list[Row]:
-    events = sum(one.events for one in found.weights)
+    events = sum(weight.events for weight in found.weights)
     of = f"{found.services} services"
-    control, *others = (f"{one / _MIB:.0f} MiB" for one in found.memory)
+    control, *loads = (f"{size / _MIB:.0f} MiB" for size in found.memory)
     sent = f"{found.cases:,} cases; requests per case: {found.requests}; at once: {CONCURRENCY}"
     return [
         Row(f"{of}: load test over its ideal", f"{found.load:.1f} s", found.load / found.ideal,
@@ -111,7 +111,7 @@ def _rows(found: Found) -> list[Row]:
             note=f"it injects {found.services} faults, which wait for the lab's rollouts"),
         Row(f"{of}: events per case", f"{events / found.cases:.1f}",
             note=f"{events:,} events of {len(found.weights)} workflows"),
-        Row(f"{of}: memory of the worker", f"{control}, load {', '.join(others)}"),
+        Row(f"{of}: memory of the worker", f"{control}, load {', '.join(loads)}"),
     ]  # fmt: skip
 
 
@@ -120,18 +120,18 @@ async def _starts() -> list[Row]:
 
     One of these holds the namespace. The others wait for it, which counts as running.
     """
-    async with site(5, {"requests": 1, "concurrency": 1}) as at:
-        runs = [await at.start("bench/0")]
-        await _until_held(at)
+    async with site(5, {"requests": 1, "concurrency": 1}) as environment:
+        runs = [await environment.start("bench/0")]
+        await _until_held(environment)
         # Pause it: the start is measured, not the load of another run.
         await runs[0].execute_update(PAUSE_UPDATE)
-        runs += [await at.start(f"bench/{number}", if_busy="wait") for number in range(1, RUNNING)]
+        runs += [await environment.start(f"bench/{number}", if_busy="wait") for number in range(1, RUNNING)]
         for run in runs[1:]:
             await _until_waiting(run)
         accepted, begun = [], []
         for number in range(STARTS):
             started = time.perf_counter_ns()
-            run = await at.start(f"bench/more-{number}", if_busy="wait")
+            run = await environment.start(f"bench/more-{number}", if_busy="wait")
             accepted.append((time.perf_counter_ns() - started) // 1000)
             await run.query(STATUS_QUERY, result_type=RunState)
             begun.append((time.perf_counter_ns() - started) // 1000)
@@ -145,9 +145,9 @@ async def _starts() -> list[Row]:
     ]  # fmt: skip
 
 
-async def _until_held(at: Site) -> None:
+async def _until_held(environment: Site) -> None:
     """Wait until a run holds the namespace."""
-    lock = at.client.get_workflow_handle(at.lock_id)
+    lock = environment.client.get_workflow_handle(environment.lock_id)
 
     async def held() -> bool:
         try:
@@ -169,9 +169,9 @@ async def _until_waiting(run: Any) -> None:
     await _until(waiting)
 
 
-async def _until(look: Callable[[], Awaitable[bool]]) -> None:
+async def _until(condition: Callable[[], Awaitable[bool]]) -> None:
     async with asyncio.timeout(PATIENCE):
-        while not await look():  # noqa: ASYNC110 - another process sets no event
+        while not await condition():  # noqa: ASYNC110 - another process sets no event
             await asyncio.sleep(0.05)
 
 

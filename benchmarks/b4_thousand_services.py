@@ -115,16 +115,16 @@ async def _lock_ended(client: Client, document: dict[str, Any]) -> None:
 
 def _rows(services: int, seconds: float, weights: list[Weight], pretending: Pretending) -> list[Row]:
     assert set(pretending.seen) == {1}, "every case must be measured once"
-    cases, events = len(pretending.seen), sum(one.events for one in weights)
-    longest, largest = max(one.events for one in weights), max(one.largest_payload for one in weights)
+    cases, events = len(pretending.seen), sum(history.events for history in weights)
+    longest, largest = max(history.events for history in weights), max(history.largest_payload for history in weights)
     by_kind: dict[str, list[Weight]] = defaultdict(list)
     for weight in weights:
         by_kind[weight.kind].append(weight)
-    worst = [max(ones, key=lambda one: one.events) for ones in by_kind.values()]
+    worst = [max(group, key=lambda history: history.events) for group in by_kind.values()]
     shapes = "; ".join(
-        f"{one.kind} {one.events:,} events, {one.size / _MIB:.1f} MiB, largest payload {one.largest_payload / 1024:.0f}"
-        f" KiB ({len(by_kind[one.kind])} of them)"
-        for one in worst
+        f"{history.kind} {history.events:,} events, {history.size / _MIB:.1f} MiB, largest payload "
+        f"{history.largest_payload / 1024:.0f} KiB ({len(by_kind[history.kind])} of them)"
+        for history in worst
     )
     return [
         Row(f"run with {services:,} services, {cases:,} cases", f"{seconds:.0f} s",

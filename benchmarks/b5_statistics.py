@@ -49,8 +49,8 @@ class World:
 
     def arm(self, factor: float = 1.0) -> Blocks:
         """Return one arm, slower than its control by this factor."""
-        found = 50_000 * factor * self._level * np.exp(0.5 * self._rng.standard_normal(self._level.size))
-        return [found[start : start + BLOCK] for start in range(0, found.size, BLOCK)]
+        latencies = 50_000 * factor * self._level * np.exp(0.5 * self._rng.standard_normal(self._level.size))
+        return [latencies[start : start + BLOCK] for start in range(0, latencies.size, BLOCK)]
 
 
 def groups() -> Iterator[tuple[int, int]]:
@@ -61,15 +61,15 @@ def groups() -> Iterator[tuple[int, int]]:
 
 def stopped(arms: list[Blocks], control: Blocks) -> list[tuple[Decision | None, int]]:
     """Return each case's decision and number of requests, measured in rounds as in the load test."""
-    found: list[tuple[Decision | None, int]] = [(None, 0)] * len(arms)
+    results: list[tuple[Decision | None, int]] = [(None, 0)] * len(arms)
     for rounds in range(1, len(control) + 1):
         beside = thresholds(control[:rounds], SPEC)
         for index, arm in enumerate(arms):
-            if found[index][0] is None:
-                found[index] = look(arm[:rounds], beside, WALD).decision, rounds * BLOCK
-        if all(decision for decision, _ in found):
+            if results[index][0] is None:
+                results[index] = look(arm[:rounds], beside, WALD).decision, rounds * BLOCK
+        if all(decision for decision, _ in results):
             break
-    return found
+    return results
 
 
 def sequential_run(seed: int, factor: float = 1.0, drift: float = 0.0) -> Counts:
@@ -81,11 +81,11 @@ def sequential_run(seed: int, factor: float = 1.0, drift: float = 0.0) -> Counts
     for size, defects in groups():
         world = World(rng, MOST, drift)
         arms = [world.arm(factor) for _ in range(size)] + [world.arm(EFFECT) for _ in range(defects)]
-        found = stopped(arms, world.arm())
-        for index, (decision, _) in enumerate(found):
+        results = stopped(arms, world.arm())
+        for index, (decision, _) in enumerate(results):
             counts.add(decision or Finding.INCONCLUSIVE, defect=index >= size)
         # With defects, each defect replaces one of the first cases of the group.
-        sent = [requests for _, requests in found[defects:]]
+        sent = [requests for _, requests in results[defects:]]
         counts.requests += sum(sent)
         counts.control += max(sent)
     return counts.ended()
@@ -109,11 +109,11 @@ def fixed_run(seed: int, requests: int, factor: float = 1.0, drift: float = 0.0)
         kept += here[defects:]
         counts.requests += size * requests
         counts.control += requests
-    for one, alarm in zip(like, holm([one.p_value for one in like], LEVEL), strict=True):
-        counts.add(_finding(one, alarm), defect=False)
-    alarms = holm([one.p_value for one in slower + kept], LEVEL)
-    for one, alarm in zip(slower, alarms[: len(slower)], strict=True):
-        counts.add(_finding(one, alarm), defect=True)
+    for comparison, alarm in zip(like, holm([comparison.p_value for comparison in like], LEVEL), strict=True):
+        counts.add(_finding(comparison, alarm), defect=False)
+    alarms = holm([comparison.p_value for comparison in slower + kept], LEVEL)
+    for comparison, alarm in zip(slower, alarms[: len(slower)], strict=True):
+        counts.add(_finding(comparison, alarm), defect=True)
     return counts.ended()
 
 
@@ -190,7 +190,7 @@ def _wrong(name: str, counts: Counts) -> Iterator[Row]:
 
 
 def _split(what: str, counts: Counts, *, defects: bool) -> str:
-    passed, open_ = (counts.share(one, defects=defects) for one in (Finding.EQUIVALENT, Finding.INCONCLUSIVE))
+    passed, open_ = (counts.share(finding, defects=defects) for finding in (Finding.EQUIVALENT, Finding.INCONCLUSIVE))
     return f"{what} {passed:.2%} passed (equivalent), {open_:.2%} inconclusive"
 
 

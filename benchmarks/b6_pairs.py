@@ -87,9 +87,13 @@ async def _rows(client: Any, name: str) -> list[Row]:
                 findings = [pair.finding for pair in await store.pairs(summary.execution_id)]
             finally:
                 await store.close()
-    delayed = {one["name"] for one in plan["services"] if isinstance(one["fault"], dict) and "delay" in one["fault"]}
+    delayed = {
+        service["name"]
+        for service in plan["services"]
+        if isinstance(service["fault"], dict) and "delay" in service["fault"]
+    }
     assert summary.pairs is not None
-    return _told(name, summary.pairs, findings, delayed)
+    return _fidelity_rows(name, summary.pairs, findings, delayed)
 
 
 def _plan(name: str, lab: Lab) -> dict[str, Any]:
@@ -99,35 +103,35 @@ def _plan(name: str, lab: Lab) -> dict[str, Any]:
     return plan
 
 
-def _told(name: str, found: PairFidelity, findings: list[PairFinding], delayed: set[str]) -> list[Row]:
-    compared = max(found.compared, 1)
-    ratio = found.agreed / compared
+def _fidelity_rows(name: str, fidelity: PairFidelity, findings: list[PairFinding], delayed: set[str]) -> list[Row]:
+    compared = max(fidelity.compared, 1)
+    ratio = fidelity.agreed / compared
     rows = [
         Row(
             name=f"{name}: status, body and verdict",
-            value=f"{found.agreed} of {found.compared}",
+            value=f"{fidelity.agreed} of {fidelity.compared}",
             ratio=ratio,
             aim="99 % agree",
-            met=ratio >= AIM and found.unchecked == 0,
+            met=ratio >= AIM and fidelity.unchecked == 0,
             note=_why(findings, delayed),
         )
     ]
-    quick = [one for one in findings if not _slow(one, delayed)]
-    same = sum(one.outcome is PairOutcome.AGREED for one in quick)
+    quick = [finding for finding in findings if not _slow(finding, delayed)]
+    same = sum(finding.outcome is PairOutcome.AGREED for finding in quick)
     rows.append(
         Row(f"{name}: all three, pairs without a delayed service", f"{same} of {len(quick)}", same / max(len(quick), 1))
     )
     for part, agreed in (
-        ("status", found.status_agreed),
-        ("body", found.body_agreed),
-        ("verdict", found.verdict_agreed),
+        ("status", fidelity.status_agreed),
+        ("body", fidelity.body_agreed),
+        ("verdict", fidelity.verdict_agreed),
     ):
-        rows.append(Row(name=f"{name}: {part}", value=f"{agreed} of {found.compared}", ratio=agreed / compared))
+        rows.append(Row(name=f"{name}: {part}", value=f"{agreed} of {fidelity.compared}", ratio=agreed / compared))
     return rows
 
 
-def _slow(found: PairFinding, delayed: set[str]) -> bool:
-    return bool(delayed & set(found.case_id.split("+")))
+def _slow(finding: PairFinding, delayed: set[str]) -> bool:
+    return bool(delayed & set(finding.case_id.split("+")))
 
 
 def _why(findings: list[PairFinding], delayed: set[str]) -> str:
@@ -137,14 +141,14 @@ def _why(findings: list[PairFinding], delayed: set[str]) -> str:
     """
     kinds: Counter[str] = Counter()
     named: dict[str, list[str]] = {}
-    for one in findings:
-        if one.outcome is PairOutcome.AGREED:
+    for finding in findings:
+        if finding.outcome is PairOutcome.AGREED:
             continue
-        parts = [word for word, same in (("status", one.status_agrees), ("body", one.body_agrees),
-                                         ("verdict", one.verdict_agrees)) if same is False]  # fmt: skip
-        what = f"{' and '.join(parts) or one.reason}{', with a delayed service' if _slow(one, delayed) else ''}"
+        parts = [word for word, same in (("status", finding.status_agrees), ("body", finding.body_agrees),
+                                         ("verdict", finding.verdict_agrees)) if same is False]  # fmt: skip
+        what = f"{' and '.join(parts) or finding.reason}{', with a delayed service' if _slow(finding, delayed) else ''}"
         kinds[what] += 1
-        named.setdefault(what, []).append(f"{one.case_id} ({'; '.join(one.differs) or one.reason})")
+        named.setdefault(what, []).append(f"{finding.case_id} ({'; '.join(finding.differs) or finding.reason})")
     return " ".join(
         f"{number} differ in {what}: {', '.join(named[what][:NAMED])}{' ...' if number > NAMED else '.'}"
         for what, number in kinds.most_common()

@@ -38,16 +38,16 @@ class Counts:
         self.alarmed = int(self.like[Finding.REGRESSION] > 0)
         return self
 
-    def take(self, other: Counts) -> None:
+    def take(self, counts: Counts) -> None:
         """Add the counts of another run, or of several."""
-        self.runs += other.runs
-        self.cases += other.cases
-        self.alarmed += other.alarmed
-        self.requests += other.requests
-        self.control += other.control
+        self.runs += counts.runs
+        self.cases += counts.cases
+        self.alarmed += counts.alarmed
+        self.requests += counts.requests
+        self.control += counts.control
         for finding in Finding:
-            self.like[finding] += other.like[finding]
-            self.slower[finding] += other.slower[finding]
+            self.like[finding] += counts.like[finding]
+            self.slower[finding] += counts.slower[finding]
 
     def share(self, finding: Finding, *, defects: bool = True) -> float:
         """Return the share of the planted defects, or of the other cases, with this finding."""
@@ -77,8 +77,8 @@ def simulated(run: Callable[[int], Counts], runs: int, what: str) -> Counts:
     """
     counts = Counts()
     with ProcessPoolExecutor(os.cpu_count()) as pool:
-        for number, one in enumerate(pool.map(run, range(runs), chunksize=5), 1):
-            counts.take(one)
+        for number, result in enumerate(pool.map(run, range(runs), chunksize=5), 1):
+            counts.take(result)
             if number % 500 == 0 or number == runs:
                 print(f"  {what}: {number} of {runs} runs", file=sys.stderr, flush=True)
     return counts

@@ -158,13 +158,13 @@ class Checked:
     """Why its run has no result. Empty: it has one."""
 
 
-async def _truths(lab: Lab, ways: Mapping[str, Broken]) -> dict[str, RealOutcome]:
+async def _truths(lab: Lab, broken: Mapping[str, Broken]) -> dict[str, RealOutcome]:
     """Return the truth of each case, by its id."""
     healthy = await lab.truth({})
     assert healthy.status == 200, healthy
-    names = sorted(ways)
+    names = sorted(broken)
     cases = [*((name,) for name in names), *combinations(names, 2)]
-    return {"+".join(case): await lab.truth({name: ways[name] for name in case}) for case in cases}
+    return {"+".join(case): await lab.truth({name: broken[name] for name in case}) for case in cases}
 
 
 def judged(result: CaseResult, truth: RealOutcome, longest: float, kinds: tuple[Weakness, ...] = ()) -> Judged:
@@ -174,19 +174,20 @@ def judged(result: CaseResult, truth: RealOutcome, longest: float, kinds: tuple[
     return Judged(result.case_id, str(verdict), result.reason, truth, fails, kinds)
 
 
-def _plan(topology: Topology, lab: Lab, ways: Mapping[str, Broken]) -> dict[str, Any]:
+def _plan(topology: Topology, lab: Lab, broken: Mapping[str, Broken]) -> dict[str, Any]:
     plan = plan_for(topology, lab.addresses)
     # No delays: a rule answers at once. That limit is documented, and would only be counted here again.
-    plan["services"] = [{"name": name, "fault": way.value} for name, way in ways.items()]
+    plan["services"] = [{"name": name, "fault": kind.value} for name, kind in broken.items()]
     return plan
 
 
-def _makes_fail(planted: Sequence[Planted], case: Sequence[str], ways: Mapping[str, Broken]) -> tuple[Weakness, ...]:
+def _makes_fail(planted: Sequence[Planted], case: Sequence[str], broken: Mapping[str, Broken]) -> tuple[Weakness, ...]:
     return tuple(
         weakness.kind
         for weakness in planted
         if any(
-            set(names) <= set(case) and all(weakness.only in {FailureKind.ANY, _FAILURES[ways[name]]} for name in names)
+            set(names) <= set(case)
+            and all(weakness.only in {FailureKind.ANY, _FAILURES[broken[name]]} for name in names)
             for names in weakness.cases
         )
     )
@@ -195,10 +196,10 @@ def _makes_fail(planted: Sequence[Planted], case: Sequence[str], ways: Mapping[s
 async def _checked(system: Wanted, temporal: str) -> Checked:
     client = await Client.connect(temporal, data_converter=pydantic_data_converter)
     topology, planted = system.made()
-    ways = system.ways([service.name for service in topology.services[1:]])
+    broken = system.ways([service.name for service in topology.services[1:]])
     async with Lab(topology, settings=QUICK, ports=PortChoice.FREE) as lab:
-        truths = await _truths(lab, ways)
-        plan = _plan(topology, lab, ways)
+        truths = await _truths(lab, broken)
+        plan = _plan(topology, lab, broken)
         with tempfile.TemporaryDirectory() as folder:
             results = await _run(client, plan, f"sqlite+aiosqlite:///{folder}/holdfast.db")
         if not lab.state().clean:
@@ -207,7 +208,7 @@ async def _checked(system: Wanted, temporal: str) -> Checked:
     return Checked(
         system,
         [
-            judged(result, truths[result.case_id], longest, _makes_fail(planted, result.case_id.split("+"), ways))
+            judged(result, truths[result.case_id], longest, _makes_fail(planted, result.case_id.split("+"), broken))
             for result in results
             if result.case_id in truths
         ],
@@ -259,15 +260,15 @@ def rows_of(checked: Sequence[Checked]) -> list[Row]:
     total = max(len(cases), 1)
 
     def row(name: str, counts: Callable[[Judged], bool], aim: str, most: float) -> Row:
-        found = [(system, case) for system, case in cases if counts(case)]
-        share = len(found) / total
+        matching = [(system, case) for system, case in cases if counts(case)]
+        share = len(matching) / total
         return Row(
             f"made-up systems: {name}",
-            f"{len(found)} of {len(cases)}",
+            f"{len(matching)} of {len(cases)}",
             share,
             aim,
             bool(cases) and (share <= most),
-            _named(found),
+            _named(matching),
         )
 
     return [
@@ -290,14 +291,14 @@ def rows_of(checked: Sequence[Checked]) -> list[Row]:
     ]
 
 
-def _named(found: Sequence[tuple[Wanted, Judged]]) -> str:
+def _named(cases: Sequence[tuple[Wanted, Judged]]) -> str:
     """List the kinds of planted weaknesses, and the first case of each of the first few systems."""
-    if not found:
+    if not cases:
         return ""
-    kinds = Counter(kind.value for _, case in found for kind in case.kinds)
+    kinds = Counter(kind.value for _, case in cases for kind in case.kinds)
     planted = f"planted as {', '.join(f'{kind} {number}' for kind, number in kinds.most_common())}; " if kinds else ""
     firsts: dict[Wanted, Judged] = {}
-    for system, case in found:
+    for system, case in cases:
         firsts.setdefault(system, case)
     shown = "; ".join(
         f"`{system.command}` {case.case_id}: {case.verdict}{f' ({case.reason})' if case.reason else ''}, really "
@@ -324,12 +325,12 @@ def _in_processes(systems: int, temporal: str) -> list[Checked]:
     context = multiprocessing.get_context("spawn")
     # No ProcessPoolExecutor: with `max_tasks_per_child`, Python 3.11 replaces no process once all have had their tasks.
     with context.Pool(AT_ONCE, maxtasksperchild=10) as pool:
-        one_system = partial(check_system, temporal=temporal)
-        for number, found in enumerate(pool.imap_unordered(one_system, range(systems)), 1):
-            checked.append(found)
+        check = partial(check_system, temporal=temporal)
+        for number, result in enumerate(pool.imap_unordered(check, range(systems)), 1):
+            checked.append(result)
             false = sum(case.false_pass for run in checked for case in run.cases)
             print(f"  {number} of {systems} systems, {false} false passes", file=sys.stderr, flush=True)
-    return sorted(checked, key=lambda one: one.system.seed)
+    return sorted(checked, key=lambda result: result.system.seed)
 
 
 def main(systems: int = SYSTEMS) -> list[Row]:

@@ -46,14 +46,14 @@ def nginx() -> Iterator[str]:
         configuration.write_text(_CONFIGURATION.format(folder=folder, port=port, body=_BODY))
         running = subprocess.Popen([program, "-p", folder, "-c", str(configuration)])  # noqa: S603
         try:
-            _answers(port, running)
+            _wait_until_answering(port, running)
             yield f"http://127.0.0.1:{port}/answer"
         finally:
             running.terminate()
             running.wait()
 
 
-def _answers(port: int, running: subprocess.Popen[bytes]) -> None:
+def _wait_until_answering(port: int, running: subprocess.Popen[bytes]) -> None:
     end = time.monotonic() + _PATIENCE
     while True:
         try:

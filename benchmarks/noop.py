@@ -91,7 +91,9 @@ class Pretending:
     def await_stability(self, order: StabilityOrder) -> StabilityReport:
         """Report that all services are stable."""
         return StabilityReport(
-            services=[ServiceStability(service=one, stable=True, waited_seconds=1.234) for one in order.services]
+            services=[
+                ServiceStability(service=service, stable=True, waited_seconds=1.234) for service in order.services
+            ]
         )
 
     def replay_and_capture(self, order: FaultOrder) -> CapturedFailure:
@@ -114,7 +116,7 @@ class Pretending:
 
     def constant(self, result: type) -> Any:
         """Return the answer of any other activity, by its type."""
-        recorded = [RecordedService(service=one, patterns=3, baggage_forwarded=True) for one in self.names]
+        recorded = [RecordedService(service=name, patterns=3, baggage_forwarded=True) for name in self.names]
         pairs = len(self.names) * (len(self.names) - 1) // 2
         answers: dict[type, Any] = {
             GeneratedCases: GeneratedCases(baseline=1, single=len(self.names), dual=pairs, tokens=len(self.names)),
@@ -139,7 +141,8 @@ def noop_activities(plan: Plan) -> tuple[Activities, Pretending]:
     real = build_activities(tools, nothing, Timing(), search_attributes=False)
     pretending = Pretending(plan)
     return Activities(
-        control=[_noop(one, pretending) for one in real.control], load=[_noop(one, pretending) for one in real.load]
+        control=[_noop(real_activity, pretending) for real_activity in real.control],
+        load=[_noop(real_activity, pretending) for real_activity in real.load],
     ), pretending
 
 
@@ -162,7 +165,7 @@ def _noop(real: Callable[..., Any], pretending: Pretending) -> Callable[..., Any
 
 
 def _not_none(kind: Any) -> Any:
-    given = [one for one in typing.get_args(kind) if one is not type(None)]
+    given = [argument for argument in typing.get_args(kind) if argument is not type(None)]
     return given[0] if given and type(None) in typing.get_args(kind) else kind
 
 

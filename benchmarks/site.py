@@ -68,8 +68,8 @@ async def site(services: int, load: dict[str, Any]) -> AsyncIterator[Site]:
 
         server = await start("server", "server", "--json", "--no-ui", "--database", str(folder / "temporal.db"))
         shape = f"{Shape.TREE.value}:{services + 1}"
-        made = ("--generate", shape, "--seed", str(_SEED), "--weaknesses", "0")
-        lab = await start("lab", "lab", "--json", "--free-ports", *made)
+        options = ("--generate", shape, "--seed", str(_SEED), "--weaknesses", "0")
+        lab = await start("lab", "lab", "--json", "--free-ports", *options)
         environment["TEMPORAL_ADDRESS"] = (await server.ready(PATIENCE))["address"]
         addresses = LabAddresses.model_validate(await lab.ready(PATIENCE))
         store = await Store.open(environment["HOLDFAST_DATABASE_URL"])
@@ -95,14 +95,14 @@ def _environment(folder: Path) -> dict[str, str]:
 def _plan(system: Generated, addresses: LabAddresses, load: dict[str, Any]) -> dict[str, Any]:
     plan = plan_for(system.topology, addresses)
     # No delays: each injection would wait for its delay, which is no cost of Holdfast.
-    plan["services"] = [{"name": one["name"], "fault": "error"} for one in plan["services"]]
+    plan["services"] = [{"name": service["name"], "fault": "error"} for service in plan["services"]]
     return plan | {"load": load}
 
 
 def family(pid: int) -> list[int]:
     """Return a process and its children. Children are found on Linux only, where the figures are taken."""
     children = Path(f"/proc/{pid}/task/{pid}/children")
-    return [pid, *(int(one) for one in (children.read_text().split() if children.exists() else []))]
+    return [pid, *(int(child) for child in (children.read_text().split() if children.exists() else []))]
 
 
 def peak(pid: int) -> int:

@@ -33,13 +33,13 @@ class Truth:
 
     def __init__(self) -> None:
         self.waited: list[int] = []
-        self._dice = random.Random(1)  # noqa: S311 - waits, not secrets
+        self._rng = random.Random(1)  # noqa: S311 - waits, not secrets
         self._asked = 0
         self._stalled_until = 0
         self.kinds: dict[str, Callable[[int], int]] = {
             "/fixed": lambda _: FIXED_NS,
-            "/lognormal": lambda _: round(MEDIAN_NS * self._dice.lognormvariate(0, SCALE)),
-            "/tail": lambda _: SLOW_NS if self._dice.random() < SLOW_SHARE else FIXED_NS,
+            "/lognormal": lambda _: round(MEDIAN_NS * self._rng.lognormvariate(0, SCALE)),
+            "/tail": lambda _: SLOW_NS if self._rng.random() < SLOW_SHARE else FIXED_NS,
             "/stall": self._stalling,
         }
 

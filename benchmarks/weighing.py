@@ -61,8 +61,8 @@ def payloads_in(message: Message) -> Iterator[Payload]:
         if field.type != FieldDescriptor.TYPE_MESSAGE:
             continue
         if field.message_type.GetOptions().map_entry:
-            inner = [one for one in value.values() if isinstance(one, Message)]
+            inner = [nested for nested in value.values() if isinstance(nested, Message)]
         else:
             inner = list(value) if field.is_repeated else [value]
-        for one in inner:
-            yield from payloads_in(one)
+        for nested in inner:
+            yield from payloads_in(nested)

@@ -40,13 +40,16 @@ async def main() -> None:
     print(f"{'workflow':<20} {'ours':>10} {'default':>10} {'ratio':>7}")
     for workflow in WORKFLOWS:
         prepare(ours, workflow)
-        mine, theirs = [], []
+        our_times, default_times = [], []
         for number in range(ROUNDS):
-            mine.append(prepare(ours, workflow))
+            our_times.append(prepare(ours, workflow))
             if number % 5 == 0:
-                theirs.append(_or_nan(default, workflow))
-        one, other = statistics.median(mine), statistics.median(theirs)
-        print(f"{workflow.__name__:<20} {one:>7.1f} ms {other:>7.1f} ms {other / one:>6.0f}x")
+                default_times.append(_or_nan(default, workflow))
+        our_median, default_median = statistics.median(our_times), statistics.median(default_times)
+        print(
+            f"{workflow.__name__:<20} {our_median:>7.1f} ms {default_median:>7.1f} ms "
+            f"{default_median / our_median:>6.0f}x"
+        )
 
 
 def _or_nan(runner: WorkflowRunner, workflow: type) -> float:

@@ -94,8 +94,8 @@ class Cluster:
         ready = await asyncio.gather(*(upstream.healthy() for upstream in self._upstreams.values()))
         return {
             name: upstream.health_url
-            for (name, upstream), well in zip(self._upstreams.items(), ready, strict=True)
-            if not well
+            for (name, upstream), is_ready in zip(self._upstreams.items(), ready, strict=True)
+            if not is_ready
         }
 
     async def stop(self) -> None:

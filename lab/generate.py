@@ -67,12 +67,12 @@ def generate_topology(
     """
     if not FEWEST <= services <= MOST:
         raise ValueError(f"{services} services: a generated system has {FEWEST} to {MOST}")
-    chance = random.Random(f"{shape.value}:{services}:{seed}")  # noqa: S311 - repeatable, not secret
-    graph = draw(shape, services, chance)
+    rng = random.Random(f"{shape.value}:{services}:{seed}")  # noqa: S311 - repeatable, not secret
+    graph = draw(shape, services, rng)
     names = ["entry", *(f"s{number:03d}" for number in range(1, services))]
     # One pause must stand out from the time that all these calls take in sequence, even on a busy machine.
     draft = Draft(graph, names, backoff=round(0.6 + services / 100, 1))
-    planted = plant(draft, weaknesses, chance, kinds)
+    planted = plant(draft, weaknesses, rng, kinds)
     topology = {
         "namespace": f"{shape.value}-{services}",
         "entry": names[0],

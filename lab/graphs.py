@@ -45,29 +45,29 @@ class Graph(NamedTuple):
         return [child for child, parent in enumerate(self.parents, start=1) if parent == number]
 
 
-def draw(shape: Shape, services: int, chance: random.Random) -> Graph:
+def draw(shape: Shape, services: int, rng: random.Random) -> Graph:
     """Draw a graph with this number of services."""
-    return _DRAWN[shape](services, chance)
+    return _DRAWN[shape](services, rng)
 
 
-def _chain(services: int, _chance: random.Random) -> Graph:
+def _chain(services: int, _rng: random.Random) -> Graph:
     return Graph(tuple(range(services - 1)))
 
 
-def _star(services: int, _chance: random.Random) -> Graph:
+def _star(services: int, _rng: random.Random) -> Graph:
     return Graph((0,) * (services - 1))
 
 
-def _tree(services: int, chance: random.Random) -> Graph:
+def _tree(services: int, rng: random.Random) -> Graph:
     parents = [0] * _branches(services)
     room = [number for number in range(1, len(parents) + 1) for _ in range(3)]
     while len(parents) < services - 1:
-        parents.append(room.pop(chance.randrange(len(room))))
+        parents.append(room.pop(rng.randrange(len(room))))
         room += [len(parents)] * 3
     return Graph(tuple(parents))
 
 
-def _layered(services: int, chance: random.Random) -> Graph:
+def _layered(services: int, rng: random.Random) -> Graph:
     parents = [0] * _branches(services)
     also: list[tuple[int, int]] = []
     above = list(range(1, len(parents) + 1))
@@ -75,7 +75,7 @@ def _layered(services: int, chance: random.Random) -> Graph:
         width = min(max(len(above), math.isqrt(services)), services - 1 - len(parents))
         first = len(parents) + 1
         for number in range(first, first + width):
-            callers = chance.sample(above, min(len(above), chance.randint(1, 3)))
+            callers = rng.sample(above, min(len(above), rng.randint(1, 3)))
             parents.append(callers[0])
             also += [(caller, number) for caller in callers[1:]]
         above = list(range(first, first + width))

@@ -197,7 +197,7 @@ class Host:
         if await self._lost(request):
             return drop(request)
         if self._live is not None and self.target_port == SIDECAR_PORT:
-            return await self._through(self._live, request)
+            return await self._serve_through(self._live, request)
         return await self._serve(request)
 
     async def handle_in_pod(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -222,7 +222,7 @@ class Host:
             self._journal.counters.entry_baggage[request.headers.get("baggage", "")] += 1
         return False
 
-    async def _through(self, sidecar: Sidecar, request: web.BaseRequest) -> web.Response:
+    async def _serve_through(self, sidecar: Sidecar, request: web.BaseRequest) -> web.Response:
         path = raw_path(request)
         if sidecar.broken:
             return web.Response(status=503, text="no healthy upstream")

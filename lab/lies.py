@@ -21,8 +21,8 @@ async def lie(endpoint: Endpoint, request: web.Request) -> web.Response:
         parsed = json.loads(await request.read() or b"{}")
     except ValueError:
         parsed = {}
-    tell = _LIES.get(endpoint)
-    return success() if tell is None else tell(request, parsed if isinstance(parsed, dict) else {})
+    answer = _LIES.get(endpoint)
+    return success() if answer is None else answer(request, parsed if isinstance(parsed, dict) else {})
 
 
 def _analyze(_request: web.Request, body: Body) -> web.Response:

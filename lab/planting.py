@@ -104,100 +104,104 @@ class Site(NamedTuple):
 _Planter = Callable[[Draft, Site, random.Random], list[Planted]]
 
 
-def plant(draft: Draft, wanted: int, chance: random.Random, kinds: Collection[Weakness] = CLASSIC) -> list[Planted]:
+def plant(draft: Draft, wanted: int, rng: random.Random, kinds: Collection[Weakness] = CLASSIC) -> list[Planted]:
     """Plant up to `wanted` weaknesses of these kinds, pairs first.
 
     Fewer are planted if the graph has no room.
     """
     site = Site(0, draft.graph.children(0))
-    chance.shuffle(site.free)
+    rng.shuffle(site.free)
     if len(site.free) == 1 and wanted > 1 and _RARE.keys() & kinds:
-        return _plant_below(draft, chance, [planter for kind, planter in _RARE.items() if kind in kinds])
+        return _plant_below(draft, rng, [planter for kind, planter in _RARE.items() if kind in kinds])
     pairs = [planter for kind, planter in {**_PAIRS, **_RARE}.items() if kind in kinds]
-    chance.shuffle(pairs)
+    rng.shuffle(pairs)
     planted: list[list[Planted]] = []
     turn = cycle(pairs)
     while pairs and len(planted) < wanted and len(site.free) > 1:
-        planted.append(next(turn)(draft, site, chance))
+        planted.append(next(turn)(draft, site, rng))
     single = [planter for kind, planter in _SINGLE.items() if kind in kinds]
     if single and len(planted) < wanted and site.free:
-        planted.append(chance.choice(single)(draft, site, chance))
+        planted.append(rng.choice(single)(draft, site, rng))
     return [weakness for weaknesses in planted for weakness in weaknesses]
 
 
-def _plant_below(draft: Draft, chance: random.Random, planters: list[_Planter]) -> list[Planted]:
+def _plant_below(draft: Draft, rng: random.Random, planters: list[_Planter]) -> list[Planted]:
     """Plant a weakness below the only service that the entry calls.
 
     This is the case in a chain. That service is required, and the weakness is in its calls.
     """
     draft.special[0, 1] = {"required": True}
     fatal = Planted(Weakness.FATAL, ((draft.names[1],),))
-    return [fatal, *chance.choice(planters)(draft, Site(1, [4, 3, 2]), chance)]
+    return [fatal, *rng.choice(planters)(draft, Site(1, [4, 3, 2]), rng)]
 
 
-def _neither(draft: Draft, site: Site, chance: random.Random) -> list[Planted]:
-    one, other = site.free.pop(), site.free.pop()
-    ways = [_way_down(draft, one, chance, 2), _way_down(draft, other, chance, 2)]
-    for way in ways:
-        for caller, called in pairwise(way):
+def _neither(draft: Draft, site: Site, rng: random.Random) -> list[Planted]:
+    first, second = site.free.pop(), site.free.pop()
+    chains = [_chain_down(draft, first, rng, 2), _chain_down(draft, second, rng, 2)]
+    for chain in chains:
+        for caller, called in pairwise(chain):
             draft.special[caller, called] = {"required": True}
-    draft.needs_one_of[0].append((draft.names[one], draft.names[other]))
-    return [Planted(Weakness.NEITHER, _pairs(draft, *ways))]
+    draft.needs_one_of[0].append((draft.names[first], draft.names[second]))
+    return [Planted(Weakness.NEITHER, _pairs(draft, *chains))]
 
 
-def _slow(draft: Draft, site: Site, chance: random.Random) -> list[Planted]:
+def _slow(draft: Draft, site: Site, rng: random.Random) -> list[Planted]:
     cases: list[tuple[str, ...]] = []
     for branch in (site.free.pop(), site.free.pop()):
-        way = [0, *_way_down(draft, branch, chance, draft.graph.size)]
-        draft.special[way[-2], way[-1]] = {"retries": 1, "backoff": draft.backoff}
+        chain = [0, *_chain_down(draft, branch, rng, draft.graph.size)]
+        draft.special[chain[-2], chain[-1]] = {"retries": 1, "backoff": draft.backoff}
         # Pauses add up wherever they are made, so earlier weaknesses of this kind count as well.
-        cases += _pairs(draft, draft.slow, way[-1:])
-        draft.slow.append(way[-1])
+        cases += _pairs(draft, draft.slow, chain[-1:])
+        draft.slow.append(chain[-1])
     return [Planted(Weakness.SLOW, tuple(sorted(cases)))]
 
 
-def _fallback(draft: Draft, site: Site, _chance: random.Random) -> list[Planted]:
-    one, other = site.free.pop(), site.free.pop()
+def _fallback(draft: Draft, site: Site, _rng: random.Random) -> list[Planted]:
+    replaced, stand_in = site.free.pop(), site.free.pop()
     # The stand-in is called anyway, on the same path: what is never called is not recorded, and cannot be made to fail.
-    draft.special[0, one] = {"fallback_service": draft.names[other], "fallback_path": draft.path_of(other)}
-    draft.needs_one_of[0].append((draft.names[one],))
-    return [Planted(Weakness.FALLBACK, _pairs(draft, [one], [other]))]
+    draft.special[0, replaced] = {"fallback_service": draft.names[stand_in], "fallback_path": draft.path_of(stand_in)}
+    draft.needs_one_of[0].append((draft.names[replaced],))
+    return [Planted(Weakness.FALLBACK, _pairs(draft, [replaced], [stand_in]))]
 
 
-def _fatal(draft: Draft, site: Site, _chance: random.Random) -> list[Planted]:
+def _fatal(draft: Draft, site: Site, _rng: random.Random) -> list[Planted]:
     branch = site.free.pop()
     draft.special[0, branch] = {"required": True}
     return [Planted(Weakness.FATAL, ((draft.names[branch],),))]
 
 
-def _fallback_path(draft: Draft, site: Site, chance: random.Random) -> list[Planted]:
-    one, other = site.free.pop(), site.free.pop()
-    # Below a service other than the entry, `other` is already behind `one`, and nothing more can be required there.
-    way = _way_down(draft, one, chance, chance.randrange(3)) if site.caller == 0 else [one]
-    for caller, called in pairwise(way):
+def _fallback_path(draft: Draft, site: Site, rng: random.Random) -> list[Planted]:
+    replaced, stand_in = site.free.pop(), site.free.pop()
+    # Below a service other than the entry, `stand_in` is already behind `replaced`, and nothing more can be required
+    # there.
+    chain = _chain_down(draft, replaced, rng, rng.randrange(3)) if site.caller == 0 else [replaced]
+    for caller, called in pairwise(chain):
         draft.special[caller, called] = {"required": True}
-    path = draft.rare_path(other, "instead", leaf=chance.random() < 0.5)
-    _stand_in(draft, site, one, [(other, path)])
-    return [Planted(Weakness.FALLBACK_PATH, _pairs(draft, way, [other]))]
+    path = draft.rare_path(stand_in, "instead", leaf=rng.random() < 0.5)
+    _stand_in(draft, site, replaced, [(stand_in, path)])
+    return [Planted(Weakness.FALLBACK_PATH, _pairs(draft, chain, [stand_in]))]
 
 
-def _fallback_chain(draft: Draft, site: Site, chance: random.Random) -> list[Planted]:
-    one, other = site.free.pop(), site.free.pop()
+def _fallback_chain(draft: Draft, site: Site, rng: random.Random) -> list[Planted]:
+    replaced, stand_in = site.free.pop(), site.free.pop()
     third = site.free.pop() if site.free else None
-    last = chance.choice([one, other] if third is None else [one, other, third, third])
-    needs_one = last == third and site.caller == 0 and chance.random() < 0.5
-    if needs_one:
-        draft.parts[last].append(one)
-        draft.routes[one].append(
-            {"path": draft.path_of(one) + "/part", "body": {"part": draft.names[one]}, "leaf": True}
+    last = rng.choice([replaced, stand_in] if third is None else [replaced, stand_in, third, third])
+    needs_replaced = last == third and site.caller == 0 and rng.random() < 0.5
+    if needs_replaced:
+        draft.parts[last].append(replaced)
+        draft.routes[replaced].append(
+            {"path": draft.path_of(replaced) + "/part", "body": {"part": draft.names[replaced]}, "leaf": True}
         )
-    steps = [(other, draft.rare_path(other, "instead")), (last, draft.rare_path(last, "last", leaf=not needs_one))]
-    _stand_in(draft, site, one, steps)
-    cases = () if last == third and not needs_one else _pairs(draft, [one], [other])
+    steps = [
+        (stand_in, draft.rare_path(stand_in, "instead")),
+        (last, draft.rare_path(last, "last", leaf=not needs_replaced)),
+    ]
+    _stand_in(draft, site, replaced, steps)
+    cases = () if last == third and not needs_replaced else _pairs(draft, [replaced], [stand_in])
     return [Planted(Weakness.FALLBACK_CHAIN, cases)]
 
 
-def _retry_path(draft: Draft, site: Site, _chance: random.Random) -> list[Planted]:
+def _retry_path(draft: Draft, site: Site, _rng: random.Random) -> list[Planted]:
     """Plant retries at two services; either of them suffices.
 
     If there is room for only one service, it is required.
@@ -212,21 +216,21 @@ def _retry_path(draft: Draft, site: Site, _chance: random.Random) -> list[Plante
     return [Planted(Weakness.RETRY_PATH, (names,))]
 
 
-def _exception(draft: Draft, site: Site, chance: random.Random) -> list[Planted]:
+def _exception(draft: Draft, site: Site, rng: random.Random) -> list[Planted]:
     """Plant a fallback that covers only one kind of failure.
 
     It is a value, or a service on a path of its own.
     """
-    one = site.free.pop()
-    covered, fatal = chance.sample([FailureKind.STATUS, FailureKind.NO_ANSWER], 2)
-    alone = Planted(Weakness.EXCEPTION, ((draft.names[one],),), fatal)
-    if not site.free or chance.random() < 0.5:
-        draft.special[site.caller, one] = {"fallback_on": covered.value}
+    called = site.free.pop()
+    covered, fatal = rng.sample([FailureKind.STATUS, FailureKind.NO_ANSWER], 2)
+    alone = Planted(Weakness.EXCEPTION, ((draft.names[called],),), fatal)
+    if not site.free or rng.random() < 0.5:
+        draft.special[site.caller, called] = {"fallback_on": covered.value}
         return [alone]
-    other = site.free.pop()
-    _stand_in(draft, site, one, [(other, draft.rare_path(other, "instead"))])
-    draft.special[site.caller, one]["fallback_on"] = covered.value
-    return [alone, Planted(Weakness.EXCEPTION, _pairs(draft, [one], [other]))]
+    stand_in = site.free.pop()
+    _stand_in(draft, site, called, [(stand_in, draft.rare_path(stand_in, "instead"))])
+    draft.special[site.caller, called]["fallback_on"] = covered.value
+    return [alone, Planted(Weakness.EXCEPTION, _pairs(draft, [called], [stand_in]))]
 
 
 _PAIRS: dict[Weakness, _Planter] = {
@@ -247,23 +251,23 @@ _SINGLE: dict[Weakness, _Planter] = {
 }
 
 
-def _stand_in(draft: Draft, site: Site, one: int, steps: list[tuple[int, str]]) -> None:
-    """Make the caller use these fallbacks if `one` does not answer.
+def _stand_in(draft: Draft, site: Site, replaced: int, steps: list[tuple[int, str]]) -> None:
+    """Make the caller use these fallbacks if `replaced` does not answer.
 
     If they fail as well, the caller has no answer.
     """
     fallbacks = [{"service": draft.names[number], "path": path} for number, path in steps]
-    draft.special[site.caller, one] = {"fallbacks": fallbacks}
-    draft.needs_one_of[site.caller].append((draft.names[one],))
+    draft.special[site.caller, replaced] = {"fallbacks": fallbacks}
+    draft.needs_one_of[site.caller].append((draft.names[replaced],))
 
 
-def _way_down(draft: Draft, branch: int, chance: random.Random, most: int) -> list[int]:
-    """Return a way down from a branch, at most `most` steps long."""
-    way = [branch]
-    while len(way) <= most and (below := draft.graph.children(way[-1])):
-        way.append(chance.choice(below))
-    return way
+def _chain_down(draft: Draft, branch: int, rng: random.Random, most: int) -> list[int]:
+    """Return a chain down from a branch, at most `most` steps long."""
+    chain = [branch]
+    while len(chain) <= most and (below := draft.graph.children(chain[-1])):
+        chain.append(rng.choice(below))
+    return chain
 
 
-def _pairs(draft: Draft, some: list[int], others: list[int]) -> tuple[tuple[str, ...], ...]:
-    return tuple(sorted(tuple(sorted((draft.names[a], draft.names[b]))) for a, b in product(some, others)))
+def _pairs(draft: Draft, left: list[int], right: list[int]) -> tuple[tuple[str, ...], ...]:
+    return tuple(sorted(tuple(sorted((draft.names[a], draft.names[b]))) for a, b in product(left, right)))

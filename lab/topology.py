@@ -125,14 +125,19 @@ class Call(Model):
     """The only failures that fallbacks cover. After any other, the call counts as required."""
 
     @model_validator(mode="after")
-    def _one_way_out(self) -> Self:
-        ways = [self.required, self.fallback is not None, self.fallback_service is not None, bool(self.fallbacks)]
-        if sum(ways) > 1:
+    def _alternatives_exclude_each_other(self) -> Self:
+        alternatives = [
+            self.required,
+            self.fallback is not None,
+            self.fallback_service is not None,
+            bool(self.fallbacks),
+        ]
+        if sum(alternatives) > 1:
             names = "required, fallback, fallback_service and fallbacks"
             raise ValueError(f"call to {self.service}: {names} exclude each other")
         if self.fallback_path is not None and self.fallback_service is None:
             raise ValueError(f"call to {self.service}: fallback_path is for a fallback_service")
-        if self.fallback_on is not FailureKind.ANY and not any(ways[1:]):
+        if self.fallback_on is not FailureKind.ANY and not any(alternatives[1:]):
             raise ValueError(f"call to {self.service}: fallback_on is for a call with a fallback")
         if self.retry_path is not None and not self.retries:
             raise ValueError(f"call to {self.service}: retry_path is for a call with retries")

@@ -50,13 +50,13 @@ async def truth(cluster: Cluster, broken: Mapping[str, Broken]) -> RealOutcome:
     try:
         for service, host in hosts.items():
             await host.apply(_FAULT, Effect(kind=_EFFECTS[broken[service]]))
-        return await _asked(cluster)
+        return await _ask_entry(cluster)
     finally:
         for host in hosts.values():
             await host.lift(_FAULT, rollout=False)
 
 
-async def _asked(cluster: Cluster) -> RealOutcome:
+async def _ask_entry(cluster: Cluster) -> RealOutcome:
     request = cluster.topology.entry_request()
     url = cluster.address_of(cluster.topology.entry) + request.path
     began = time.monotonic()

@@ -69,13 +69,13 @@ class Upstream:
         if not request.raw_path.startswith("/"):
             return _failed(400, f"{request.raw_path} is no path of a service")
         try:
-            return await self._passed_on(request, await request.read())
+            return await self._forward(request, await request.read())
         except TimeoutError:
             return _failed(504, f"{self._base} did not answer within {self._settings.upstream_timeout:g} s")
         except aiohttp.ClientError as error:
             return _failed(502, f"{self._base} cannot be asked: {type(error).__name__}")
 
-    async def _passed_on(self, request: web.BaseRequest, body: bytes) -> web.Response:
+    async def _forward(self, request: web.BaseRequest, body: bytes) -> web.Response:
         headers = _without(request.headers, _ASKED_ANEW)
         headers.setdefault("X-Forwarded-Host", request.headers.get("Host", ""))
         async with self._session.request(
@@ -89,29 +89,31 @@ class Upstream:
             content = await _bounded(response.content)
             if content is None:
                 return _failed(502, f"{self._base} answers with more than {LARGEST_BODY} bytes")
-            return self._passed_back(request, response, content)
+            return self._build_response(request, response, content)
 
-    def _passed_back(self, request: web.BaseRequest, response: aiohttp.ClientResponse, content: bytes) -> web.Response:
+    def _build_response(
+        self, request: web.BaseRequest, response: aiohttp.ClientResponse, content: bytes
+    ) -> web.Response:
         # For HEAD, the length is the service's own, as there is no body. For any other method it is computed again.
         headers = _without(response.headers, () if request.method == "HEAD" else ("content-length",))
         if "Location" in headers:
-            headers["Location"] = self._through_the_lab(headers["Location"], request.headers.get("Host", ""))
+            headers["Location"] = self._rewritten_location(headers["Location"], request.headers.get("Host", ""))
         return web.Response(status=response.status, reason=response.reason, headers=headers, body=content)
 
-    def _through_the_lab(self, location: str, lab: str) -> str:
+    def _rewritten_location(self, location: str, lab: str) -> str:
         """Rewrite a redirect to the service itself.
 
         It gets the address that the client used, or it would bypass the lab.
         """
         origin = _ORIGIN.match(location)
-        if origin is None or not lab or not _same_place(origin[0], self._base):
+        if origin is None or not lab or not _same_host_and_port(origin[0], self._base):
             return location
         return f"http://{lab}{location[origin.end() :]}"
 
 
-def _same_place(one: str, other: str) -> bool:
+def _same_host_and_port(left: str, right: str) -> bool:
     try:
-        return URL(one).host == URL(other).host and URL(one).port == URL(other).port
+        return URL(left).host == URL(right).host and URL(left).port == URL(right).port
     except ValueError:
         return False
 
@@ -128,13 +130,13 @@ def readable(response: web.Response) -> str:
     return body.decode(response.charset or "utf-8", errors="replace")
 
 
-def _without(headers: CIMultiDictProxy[str], others: Iterable[str]) -> CIMultiDict[str]:
+def _without(headers: CIMultiDictProxy[str], excluded: Iterable[str]) -> CIMultiDict[str]:
     """Copy all headers, repeated ones included, except some.
 
-    Left out are the headers of the connection and those in `others`.
+    Left out are the headers of the connection and those in `excluded`.
     """
     named = {name.strip().lower() for value in headers.getall("Connection", []) for name in value.split(",")}
-    left_out = {*_HOP_BY_HOP, *_OF_PROXIES, *named, *others}
+    left_out = {*_HOP_BY_HOP, *_OF_PROXIES, *named, *excluded}
     kept: CIMultiDict[str] = CIMultiDict()
     spelt: dict[str, str] = {}
     for name, value in headers.items():

@@ -72,9 +72,9 @@ def _experiment(item: JsonValue, name: str) -> Experiment:
     if not all(texts.values()):
         raise SpecError("Invalid fault specification")
     matchers = item.get("matchers")
-    found = [_matcher(entry, name) for entry in matchers] if isinstance(matchers, list) else []
+    parsed = [_matcher(entry, name) for entry in matchers] if isinstance(matchers, list) else []
     desc = item.get("desc")
-    return Experiment(**texts, desc=desc if isinstance(desc, str) else None, matchers=found)
+    return Experiment(**texts, desc=desc if isinstance(desc, str) else None, matchers=parsed)
 
 
 def _matcher(entry: JsonValue, fault: str) -> Matcher:

@@ -149,15 +149,15 @@ class Analyses:
 
     def _keep(self, task: AnalysisTask, execution_id: int, recordings: list[Session]) -> None:
         hidden = self._mischief.current.analysis_no_patterns_for
-        found, total = [], 0
+        recorded, total = [], 0
         for session in recordings:
             exchanges = session.recorder.exchanges if session.recorder and session.service not in hidden else []
             total += len(exchanges)
             patterns = self._distinct(session.service, exchanges)
-            found.append(ServicePatterns(service_name=session.service, request_mode=patterns))
+            recorded.append(ServicePatterns(service_name=session.service, request_mode=patterns))
             self.patterns[execution_id, session.service] = patterns
-        task.request_patterns = found
-        task.total_recorded_requests, task.analyzed_services = total, len(found)
+        task.request_patterns = recorded
+        task.total_recorded_requests, task.analyzed_services = total, len(recorded)
 
     def _distinct(self, service: str, exchanges: list[Exchange]) -> list[Pattern]:
         port = self._cluster.hosts[service].port

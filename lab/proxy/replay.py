@@ -58,7 +58,7 @@ class Replayer:
                 timeout=timeout,
                 allow_redirects=False,
             ) as response:
-                return await _told(shown, response)
+                return await _http_answer(shown, response)
         except TimeoutError:
             return _io_error(shown, "Read timed out")
         except aiohttp.ClientConnectorError:
@@ -77,7 +77,7 @@ def _encoded_again(url: str) -> str:
     return path.replace("%", "%25") + mark + query
 
 
-async def _told(shown: Replayed, response: aiohttp.ClientResponse) -> Replayed:
+async def _http_answer(shown: Replayed, response: aiohttp.ClientResponse) -> Replayed:
     body = await response.text(errors="replace")
     if response.status < 400:
         headers: dict[str, list[str]] = {}

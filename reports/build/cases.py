@@ -69,7 +69,7 @@ def case_reports(run: StoredRun, distributions: Distributions, most_missing: int
     At most `most_missing` cases without a result are reported.
     """
     names, on_purpose = run.plan.service_names, PlanExclusions(run.plan)
-    results = {one.case_index: one for one in run.results.kept}
+    results = {kept.case_index: kept for kept in run.results.kept}
     missing = (index for index in range(run.total) if index not in run.results.found)
     shown = sorted([*results, *(index for index, _ in zip(missing, range(most_missing), strict=False))])
     controls, places = _controls(run.results.kept, distributions)
@@ -77,14 +77,14 @@ def case_reports(run: StoredRun, distributions: Distributions, most_missing: int
     reports, normal = [], {}
     for index in shown:
         case, result = case_at(names, index), results.get(index)
-        found = _measured(result)
-        if result is None or found is None:
+        measurement = _measured(result)
+        if result is None or measurement is None:
             state = case_state(case, result.outcome if result else None, None, on_purpose)
             reports.append(_unmeasured(case, result, state))
             continue
-        normal[index] = _levels(found.control or baseline)
-        report = _report(case, result, found, case_state(case, result.outcome, result.verdict, on_purpose))
-        numbers = _ratios(report, found, normal[index]) if case.services else {}
+        normal[index] = _levels(measurement.control or baseline)
+        report = _report(case, result, measurement, case_state(case, result.outcome, result.verdict, on_purpose))
+        numbers = _ratios(report, measurement, normal[index]) if case.services else {}
         more = {"control": places.get(index), "histogram": distributions.get((index, Arm.CASE))}
         reports.append(report.model_copy(update=numbers | more))
     return Cases(reports, controls, run.total - len(shown), normal)
@@ -98,7 +98,7 @@ def _measured(result: CaseResult | None) -> Measurement | None:
     return result.measurement if result is not None and result.outcome is CaseOutcome.MEASURED else None
 
 
-def _named(case: Case, result: CaseResult | None, state: CaseState) -> CaseReport:
+def _base_report(case: Case, result: CaseResult | None, state: CaseState) -> CaseReport:
     return CaseReport(
         index=case.index,
         case_id=case.case_id,
@@ -111,51 +111,58 @@ def _named(case: Case, result: CaseResult | None, state: CaseState) -> CaseRepor
 
 
 def _unmeasured(case: Case, result: CaseResult | None, state: CaseState) -> CaseReport:
-    report = _named(case, result, state)
+    report = _base_report(case, result, state)
     return report if result else report.model_copy(update={"reason": "the run ended before it was measured"})
 
 
-def _report(case: Case, result: CaseResult, found: Measurement, state: CaseState) -> CaseReport:
+def _report(case: Case, result: CaseResult, measurement: Measurement, state: CaseState) -> CaseReport:
     line = as_shown(result)
     facts = line.model_dump(
         include={"p50_ms", "p95_ms", "p99_ms", "max_ms", "error_rate", "requests", "successes", "per_second"}
     )
     more = {
-        "unsupported": [Percentile(one) for one in line.unsupported],
-        "errors_by_kind": found.errors_by_kind,
-        "answer_status": found.response_code,
-        "answer_body": cut(found.response_body, LONGEST_ANSWER),
-        "finding": found.comparison.finding if found.comparison else None,
+        "unsupported": [Percentile(name) for name in line.unsupported],
+        "errors_by_kind": measurement.errors_by_kind,
+        "answer_status": measurement.response_code,
+        "answer_body": cut(measurement.response_body, LONGEST_ANSWER),
+        "finding": measurement.comparison.finding if measurement.comparison else None,
     }
-    return _named(case, result, state).model_copy(update=facts | more)
+    return _base_report(case, result, state).model_copy(update=facts | more)
 
 
-def _levels(found: Measurement | Control | None) -> dict[Percentile, float | None]:
+def _levels(sample: Measurement | Control | None) -> dict[Percentile, float | None]:
     """Return each percentile that the sample supports, in milliseconds."""
     levels: dict[Percentile, float | None] = {}
     for percentile in Percentile:
-        latency = success_latency(found, percentile) if found else None
-        enough = found is not None and supported(found.successes, percentile.share)
+        latency = success_latency(sample, percentile) if sample else None
+        enough = sample is not None and supported(sample.successes, percentile.share)
         levels[percentile] = round(latency.total_seconds() * 1000, 3) if latency is not None and enough else None
     return levels
 
 
-def _ratios(report: CaseReport, found: Measurement, normal: Mapping[Percentile, float | None]) -> dict[str, object]:
+def _ratios(
+    report: CaseReport, measurement: Measurement, normal: Mapping[Percentile, float | None]
+) -> dict[str, object]:
     own = {Percentile.P50: report.p50_ms, Percentile.P95: report.p95_ms}
-    ratios = {percentile: _over(value, normal[percentile]) for percentile, value in own.items()}
-    told = found.comparison
-    if told is not None and told.percentile in ratios and ratios[told.percentile] is not None:
+    ratios = {percentile: _ratio_to(value, normal[percentile]) for percentile, value in own.items()}
+    comparison = measurement.comparison
+    if comparison is not None and comparison.percentile in ratios and ratios[comparison.percentile] is not None:
         # The verdict shows the comparison's own ratio, so the report shows the same number.
-        ratios[told.percentile] = told.ratio
+        ratios[comparison.percentile] = comparison.ratio
     ratio = None
-    if told is not None:
+    if comparison is not None:
         ratio = Ratio(
-            percentile=told.percentile, value=told.ratio, low=told.low, high=told.high, limit=told.limit, beside=True
+            percentile=comparison.percentile,
+            value=comparison.ratio,
+            low=comparison.low,
+            high=comparison.high,
+            limit=comparison.limit,
+            beside=True,
         )
     return {"p50_ratio": ratios[Percentile.P50], "p95_ratio": ratios[Percentile.P95], "ratio": ratio}
 
 
-def _over(value: float | None, normal: float | None) -> float | None:
+def _ratio_to(value: float | None, normal: float | None) -> float | None:
     return round(value / normal, 3) if value is not None and normal else None
 
 
@@ -164,17 +171,21 @@ def _controls(
 ) -> tuple[list[ControlReport], dict[int, int]]:
     """Return the baselines beside the groups, and each case's index among them."""
     groups: dict[int, list[CaseResult]] = {}
-    for one in results:
-        if one.measurement is not None and one.measurement.control is not None and one.measurement.seed is not None:
+    for result in results:
+        if (
+            result.measurement is not None
+            and result.measurement.control is not None
+            and result.measurement.seed is not None
+        ):
             # The seed is derived from the run and the first case of the group, so it identifies the group.
-            groups.setdefault(one.measurement.seed, []).append(one)
+            groups.setdefault(result.measurement.seed, []).append(result)
     reports: list[ControlReport] = []
     places: dict[int, int] = {}
     for group in groups.values():
         first, control = group[0], group[0].measurement.control if group[0].measurement else None
         if control is None:
             continue
-        places |= {one.case_index: len(reports) for one in group}
+        places |= {result.case_index: len(reports) for result in group}
         levels = _levels(control)
         reports.append(
             ControlReport(

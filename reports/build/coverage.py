@@ -65,12 +65,12 @@ def _states(run: StoredRun) -> Counter[CaseState]:
 
 
 def _reasons(cases: list[CaseReport]) -> list[ReasonCount]:
-    found: dict[tuple[CaseState, str], list[str]] = {}
-    for one in cases:
-        if one.state not in _MEASURED:
-            found.setdefault((one.state, one.reason), []).append(one.case_id)
+    ids_by_reason: dict[tuple[CaseState, str], list[str]] = {}
+    for case in cases:
+        if case.state not in _MEASURED:
+            ids_by_reason.setdefault((case.state, case.reason), []).append(case.case_id)
     counts = [
         ReasonCount(state=state, reason=reason, cases=len(ids), examples=ids[:_EXAMPLES])
-        for (state, reason), ids in found.items()
+        for (state, reason), ids in ids_by_reason.items()
     ]
-    return sorted(counts, key=lambda one: -one.cases)[:MOST_REASONS]
+    return sorted(counts, key=lambda count: -count.cases)[:MOST_REASONS]

@@ -29,10 +29,10 @@ def distribution(latencies: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
     Takes latencies in microseconds, each with its count. A latency belongs to the first bound that is not below it.
     Bounds without any latency are left out.
     """
-    found: Counter[int] = Counter()
+    counter: Counter[int] = Counter()
     for latency_us, count in latencies:
-        found[BOUNDS_US[min(bisect_left(BOUNDS_US, latency_us), len(BOUNDS_US) - 1)]] += count
-    return sorted(found.items())
+        counter[BOUNDS_US[min(bisect_left(BOUNDS_US, latency_us), len(BOUNDS_US) - 1)]] += count
+    return sorted(counter.items())
 
 
 def distribution_of(samples: StoredSamples) -> list[tuple[int, int]] | None:

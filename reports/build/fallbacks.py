@@ -38,25 +38,25 @@ def fallback_report(run: StoredRun) -> FallbackReport | None:
     """
     if not run.rounds and not run.rounds.damaged:
         return None
-    names, healthy, captured = run.plan.service_names, healthy_calls(run.calls), _captured(run)
-    known = [one for one in run.calls if 0 <= one.case_index < case_count(len(names))]
-    found = sorted((_call(one, names, healthy, captured) for one in known), key=_worst_first)
+    names, healthy, captured = run.plan.service_names, healthy_calls(run.calls), _first_answers(run)
+    known = [call for call in run.calls if 0 <= call.case_index < case_count(len(names))]
+    calls = sorted((_call(call, names, healthy, captured) for call in known), key=_worst_first)
     return FallbackReport(
         found=len(only_when_broken(run.calls)),
-        open=sum(one.standing is CallStanding.OPEN for one in found),
-        calls=found[:MOST_CALLS],
-        calls_left_out=max(0, len(found) - MOST_CALLS),
+        open=sum(call.standing is CallStanding.OPEN for call in calls),
+        calls=calls[:MOST_CALLS],
+        calls_left_out=max(0, len(calls) - MOST_CALLS),
         unseen=_unseen(run),
     )
 
 
-def _captured(run: StoredRun) -> dict[tuple[str, str, str], CapturedAnswer]:
+def _first_answers(run: StoredRun) -> dict[tuple[str, str, str], CapturedAnswer]:
     """Return the first answer to each call, from which rules are made."""
-    found: dict[tuple[str, str, str], CapturedAnswer] = {}
+    captured: dict[tuple[str, str, str], CapturedAnswer] = {}
     for answers in run.captured.values():
-        for one in answers:
-            found.setdefault((one.service, one.method, one.path), one)
-    return found
+        for answer in answers:
+            captured.setdefault((answer.service, answer.method, answer.path), answer)
+    return captured
 
 
 def _call(
@@ -116,63 +116,63 @@ def _worst_first(call: FallbackCallReport) -> tuple[int, int, int, str, str, str
 
 
 def _unseen(run: StoredRun) -> list[str]:
-    found = []
-    for one in run.rounds:
-        if one.complete:
+    sentences = []
+    for call_round in run.rounds:
+        if call_round.complete:
             continue
-        of = f"of {', '.join(one.unread[:MOST_SERVICES])}" if one.unread else "of any service"
-        more = len(one.unread) - MOST_SERVICES
+        of = f"of {', '.join(call_round.unread[:MOST_SERVICES])}" if call_round.unread else "of any service"
+        more = len(call_round.unread) - MOST_SERVICES
         of += f" and {more} more" if more > 0 else ""
-        why = f": {one.detail}" if one.detail else ""
-        found.append(cut(f"round {one.round} did not see all calls {of}{why}", LONGEST_PATH))
-    return [*found, _DAMAGED] if run.rounds.damaged or run.calls.damaged else found
+        why = f": {call_round.detail}" if call_round.detail else ""
+        sentences.append(cut(f"round {call_round.round} did not see all calls {of}{why}", LONGEST_PATH))
+    return [*sentences, _DAMAGED] if run.rounds.damaged or run.calls.damaged else sentences
 
 
 def with_real_faults(cases: list[CaseReport], run: StoredRun) -> list[CaseReport]:
     """Add real faults' answers and substituted services to the cases."""
-    results = {one.case_index: one for one in run.results.kept}
-    real, substituted = _real(run), _substituted(run)
-    found = []
+    results = {kept.case_index: kept for kept in run.results.kept}
+    real, substituted = _runs_with_real_faults(run), _substituted_services(run)
+    reports = []
     for case in cases:
         facts: dict[str, object] = {}
         result = results.get(case.index)
         if result is not None and result.found_by is not None:
             facts["found_by"] = result.found_by
         if case.index in real and result is not None and result.measurement is not None:
-            facts["real"] = _worst([_compared(result.measurement, one) for one in real[case.index]])
+            facts["real"] = _differing_or_first([_real_report(result.measurement, asked) for asked in real[case.index]])
         if not substituted.isdisjoint(case.services):
             facts["substituted"] = [name for name in case.services if name in substituted]
-        found.append(case.model_copy(update=facts) if facts else case)
-    return found
+        reports.append(case.model_copy(update=facts) if facts else case)
+    return reports
 
 
-def _substituted(run: StoredRun) -> set[str]:
+def _substituted_services(run: StoredRun) -> set[str]:
     """Return the services that gave no HTTP answer when they were broken."""
-    return {name for name, answers in run.captured.items() if any(one.substituted for one in answers)}
+    return {name for name, answers in run.captured.items() if any(answer.substituted for answer in answers)}
 
 
-_Asked = RealCase | CheckedPair
+_RealFaultRun = RealCase | CheckedPair
 """A case run with real faults: to find its calls, or to check a pair."""
 
 
-def _real(run: StoredRun) -> dict[int, list[_Asked]]:
-    found: defaultdict[int, list[_Asked]] = defaultdict(list)
+def _runs_with_real_faults(run: StoredRun) -> dict[int, list[_RealFaultRun]]:
+    runs: defaultdict[int, list[_RealFaultRun]] = defaultdict(list)
     for case in run.real:
         # The baseline breaks nothing, neither by rules nor by real faults.
         if case.answers and case.case_index:
-            found[case.case_index].append(case)
+            runs[case.case_index].append(case)
     for pair in run.checked:
         if pair.finding.outcome is not PairOutcome.UNCHECKED and pair.measurement is not None:
-            found[pair.case_index].append(pair)
-    return found
+            runs[pair.case_index].append(pair)
+    return runs
 
 
-def _compared(rules: Measurement, asked: _Asked) -> RealReport:
+def _real_report(rules: Measurement, asked: _RealFaultRun) -> RealReport:
     if isinstance(asked, RealCase):
         differs, answers = differences(rules, asked.answers), asked.answers
         requests = len(answers)
-        other = [one for one in answers if one.status != rules.response_code]
-        answer = (other or answers)[0]
+        differing = [real for real in answers if real.status != rules.response_code]
+        answer = (differing or answers)[0]
     else:
         differs = in_status_or_body(asked.finding)
         last = last_answer(asked.measurement or rules)
@@ -182,16 +182,16 @@ def _compared(rules: Measurement, asked: _Asked) -> RealReport:
         return RealReport(requests=requests)
     return RealReport(
         requests=requests,
-        differs=[cut(one, LONGEST_ANSWER) for one in differs],
+        differs=[cut(difference, LONGEST_ANSWER) for difference in differs],
         status=answer.status,
         body=cut(answer.body, LONGEST_ANSWER),
         error="" if answer.status is not None else answer.error,
     )
 
 
-def _worst(found: list[RealReport]) -> RealReport:
+def _differing_or_first(reports: list[RealReport]) -> RealReport:
     """Return the report that differs if a case was asked twice."""
-    return next((one for one in found if one.differs), found[0])
+    return next((report for report in reports if report.differs), reports[0])
 
 
 def grounds(run: StoredRun, cases: Iterable[CaseReport]) -> GroundsReport | None:
@@ -201,7 +201,7 @@ def grounds(run: StoredRun, cases: Iterable[CaseReport]) -> GroundsReport | None
     """
     if not run.rounds and not run.rounds.damaged:
         return None
-    names, real, substituted = run.plan.service_names, _real(run), _substituted(run)
+    names, real, substituted = run.plan.service_names, _runs_with_real_faults(run), _substituted_services(run)
     places = {place for place, name in enumerate(names) if name in substituted}
     resting = [
         index
@@ -210,7 +210,7 @@ def grounds(run: StoredRun, cases: Iterable[CaseReport]) -> GroundsReport | None
     ]
     return GroundsReport(
         asked=len(real),
-        differed=sum(bool(one.real and one.real.differs) for one in cases),
+        differed=sum(bool(case.real and case.real.differs) for case in cases),
         by_real_faults=run.results.by_real_faults,
         substituted=len(resting),
         substituted_asked=sum(index in real for index in resting),

@@ -53,7 +53,7 @@ def _report(run: StoredRun, distributions: Distributions, sha256: str) -> Report
     state = state_of(run)
     cases = case_reports(run, distributions, MOST_CASES - len(run.results.kept))
     reports = with_real_faults(cases.reports, run)
-    verified = {one.case_index: one.finding.outcome for one in run.checked}
+    verified = {pair.case_index: pair.finding.outcome for pair in run.checked}
     return Report(
         holdfast_version=own_version(),
         written_at=datetime.now(UTC),
@@ -91,20 +91,20 @@ def title_of(plan: str, started_at: datetime) -> str:
 
 async def _distributions(store: Store, run: StoredRun) -> Distributions:
     """Read the distributions of the reported cases; of too many, the worst."""
-    wanted = {one.case_index for one in worth_keeping(run.results.kept, MOST_DISTRIBUTIONS)}
-    found: dict[tuple[int, Arm], list[tuple[int, int]] | None] = {}
+    wanted = {result.case_index for result in worth_keeping(run.results.kept, MOST_DISTRIBUTIONS)}
+    distributions: dict[tuple[int, Arm], list[tuple[int, int]] | None] = {}
     for first in range(0, max(wanted, default=-1) + 1, _CHUNK):
         if wanted.isdisjoint(range(first, first + _CHUNK)):
             continue
-        for one in await store.samples_in(run.row.execution_id, first, first + _CHUNK):
-            if one.case_index in wanted:
-                found[one.case_index, one.arm] = distribution_of(one)
-    return found
+        for samples in await store.samples_in(run.row.execution_id, first, first + _CHUNK):
+            if samples.case_index in wanted:
+                distributions[samples.case_index, samples.arm] = distribution_of(samples)
+    return distributions
 
 
 def _shown_percentile(cases: list[CaseReport]) -> Percentile:
-    ratios = any(one.p95_ratio is not None for one in cases)
-    return Percentile.P95 if ratios or all(one.p50_ratio is None for one in cases) else Percentile.P50
+    has_p95_ratio = any(case.p95_ratio is not None for case in cases)
+    return Percentile.P95 if has_p95_ratio or all(case.p50_ratio is None for case in cases) else Percentile.P50
 
 
 def environment_of(plan: Plan, **more: str) -> EnvironmentReport:

@@ -62,10 +62,12 @@ def pair_cells(cases: Cases, plan: Plan, verified: Mapping[int, PairOutcome]) ->
 
     `verified` has the outcomes of verified pairs by case index.
     """
-    singles = {one.services[0]: one for one in cases.reports if len(one.services) == 1}
+    singles = {case.services[0]: case for case in cases.reports if len(case.services) == 1}
     margin = plan.slo.regression or Regression()
-    baselines: dict[int | None, Histogram | None] = {place: one.histogram for place, one in enumerate(cases.controls)}
-    baselines[None] = next((one.histogram for one in cases.reports if not one.services), None)
+    baselines: dict[int | None, Histogram | None] = {
+        place: control.histogram for place, control in enumerate(cases.controls)
+    }
+    baselines[None] = next((case.histogram for case in cases.reports if not case.services), None)
     cells = []
     for pair in cases.reports:
         if len(pair.services) != 2:
@@ -99,7 +101,7 @@ def interaction(
 
     None if one of the three was not measured.
     """
-    rates = [one.error_rate for one in singles if one.error_rate is not None]
+    rates = [single.error_rate for single in singles if single.error_rate is not None]
     if pair.error_rate is None or len(rates) != 2:
         return None
     expected = 100 * (1 - (1 - rates[0] / 100) * (1 - rates[1] / 100))
@@ -111,20 +113,20 @@ def interaction(
     }
     worse = unexpected >= LEAST_POINTS and unexpected > 2 * 100 * _standard_error(pair, singles)
     for percentile in (Percentile.P95, Percentile.P50):
-        times = _latencies(percentile, pair, singles, normal, baselines)
-        if times is None:
+        latencies = _latencies(percentile, pair, singles, normal, baselines)
+        if latencies is None:
             continue
-        excess = times.found - times.expected
-        allowed = max(times.expected * margin.margin / 100, margin.at_least / timedelta(milliseconds=1))
+        excess = latencies.found - latencies.expected
+        allowed = max(latencies.expected * margin.margin / 100, margin.at_least / timedelta(milliseconds=1))
         facts |= {
             "percentile": percentile,
-            "expected_ms": round(times.expected, 3),
+            "expected_ms": round(latencies.expected, 3),
             "excess_ms": round(excess, 3),
-            "times_expected": round(times.found / times.expected, 3),
+            "times_expected": round(latencies.found / latencies.expected, 3),
         }
-        worse = worse or (times.may_be_off is not None and excess > max(allowed, times.may_be_off))
+        worse = worse or (latencies.may_be_off is not None and excess > max(allowed, latencies.may_be_off))
         break
-    passed = all(one.state is CaseState.PASSED for one in singles)
+    passed = all(single.state is CaseState.PASSED for single in singles)
     together = passed and pair.state is CaseState.FAILED
     return Interaction.model_validate(facts | {"worse": worse, "only_together": together})
 
@@ -134,7 +136,7 @@ def _standard_error(pair: CaseReport, singles: list[CaseReport]) -> float:
 
     The excess is the difference between the pair's share and the expected one.
     """
-    (a, from_a), (b, from_b), (_, from_pair) = (_smoothed(one) for one in [*singles, pair])
+    (a, from_a), (b, from_b), (_, from_pair) = (_smoothed(case) for case in [*singles, pair])
     # The expected share is 1 - (1-a)(1-b). Its derivative is 1-b with respect to a, and 1-a with respect to b.
     return sqrt(from_pair + (1 - b) ** 2 * from_a + (1 - a) ** 2 * from_b)
 
@@ -160,13 +162,16 @@ def _latencies(
 
     None unless all samples support the percentile.
     """
-    own: list[float | None] = [getattr(one, f"{percentile}_ms") for one in (pair, *singles)]
-    usual = [normal.get(one.index, {}).get(percentile) for one in (pair, *singles)]
+    own: list[float | None] = [getattr(case, f"{percentile}_ms") for case in (pair, *singles)]
+    usual = [normal.get(case.index, {}).get(percentile) for case in (pair, *singles)]
     # Each case is compared with the baseline beside it: a system that slows down during the run is no interaction.
-    values, bases = [one for one in own if one is not None], [one for one in usual if one is not None]
+    values, bases = (
+        [latency for latency in own if latency is not None],
+        [latency for latency in usual if latency is not None],
+    )
     if len(values) < len(own) or len(bases) < len(own):
         return None
-    slower = [one for one in zip(singles, values[1:], bases[1:], strict=True) if one[1] > one[2]]
+    slower = [entry for entry in zip(singles, values[1:], bases[1:], strict=True) if entry[1] > entry[2]]
     expected = bases[0] + sum(value - base for _, value, base in slower)
     # The difference as a sum of terms. A baseline that occurs in it twice may cancel out.
     levels = {pair.control: bases[0]} | {single.control: base for single, _, base in slower}
@@ -177,22 +182,22 @@ def _latencies(
         *((-1, value, single.histogram) for single, value, _ in slower),
     ]
     terms += [(times, levels[place], baselines.get(place)) for place, times in counted.items()]
-    return _Latencies(values[0], expected, _may_be_off(terms, percentile.share))
+    return _Latencies(values[0], expected, _uncertainty(terms, percentile.share))
 
 
-def _may_be_off(terms: list[_Term], share: float) -> float | None:
+def _uncertainty(terms: list[_Term], share: float) -> float | None:
     """Return how much of a sum may be due to chance.
 
     Added percentiles may be too high, and subtracted ones too low. None without the samples of any of them.
     """
-    off = []
+    deviations = []
     for times, value, histogram in terms:
         bounds = percentile_bounds(histogram, share)
         if bounds is None and times:
             return None
         if bounds is not None:
-            off.append(times * max(value - bounds[0] if times > 0 else bounds[1] - value, 0.0))
-    return hypot(*off)
+            deviations.append(times * max(value - bounds[0] if times > 0 else bounds[1] - value, 0.0))
+    return hypot(*deviations)
 
 
 def _worst_first(cell: PairCell) -> tuple[bool, bool, float, float, bool, int]:

@@ -71,11 +71,11 @@ def slo_in_words(plan: Plan) -> list[str]:
             share = getattr(slo.relative_to_baseline, percentile)
             lines += [f"{percentile} at most {format_percent(share)} of the baseline's"] if share is not None else []
     if slo.regression is not None:
-        one = slo.regression
-        least = f", no less than {format_duration(one.at_least)}" if one.at_least > timedelta(0) else ""
+        regression = slo.regression
+        least = f", no less than {format_duration(regression.at_least)}" if regression.at_least > timedelta(0) else ""
         lines.append(
-            f"{one.percentile} at most {format_percent(one.margin)} slower than the baseline beside it{least} "
-            f"(confidence {format_percent(one.confidence)})"
+            f"{regression.percentile} at most {format_percent(regression.margin)} slower than the baseline beside it"
+            f"{least} (confidence {format_percent(regression.confidence)})"
         )
     for override in slo.overrides:
         limits = list(_limits(override))

@@ -89,10 +89,10 @@ class StoredRun:
 
         Requests that discovery added do not count.
         """
-        added = only_when_broken(self.calls) | {key_of(one) for one in self.calls if not one.case_index}
+        added = only_when_broken(self.calls) | {key_of(call) for call in self.calls if not call.case_index}
         return {
-            name: sum(CallKey(name, one.method, one.path) not in added for one in found)
-            for name, found in self.exchanges.items()
+            name: sum(CallKey(name, exchange.method, exchange.path) not in added for exchange in recorded)
+            for name, recorded in self.exchanges.items()
         }
 
     @property
@@ -110,16 +110,16 @@ async def read_run(store: Store, row: ExecutionRow, *, most_cases: int, worst_of
     run = row.execution_id
     plan = (await store.plan_for_closing(run)).plan
     kinds, propagation = await store.case_counts(run), await store.propagation(run)
-    answers = sorted(await store.captured(run), key=lambda one: (one.service, one.position))
+    answers = sorted(await store.captured(run), key=lambda answer: (answer.service, answer.position))
     total = sum(kinds.values())
     real, checked = await store.real_cases(run), await store.pairs(run)
-    asked = {one.case_index for one in real} | {one.case_index for one in checked}
+    asked = {case.case_index for case in real} | {pair.case_index for pair in checked}
     return StoredRun(
         row=row,
         plan=plan,
         ledger=await store.ledger_of(run),
         log=await store.log_entries(run),
-        captured={name: list(found) for name, found in groupby(answers, key=lambda one: one.service)},
+        captured={name: list(group) for name, group in groupby(answers, key=lambda answer: answer.service)},
         exchanges={name: await store.exchanges(run, name) for name in (plan.service_names if propagation else [])},
         propagation=propagation,
         tokens=await store.tokens(run),
@@ -142,9 +142,9 @@ async def _results(store: Store, run: int, total: int, most: int, asked: Collect
     read = Results()
     for first in range(0, total, CHUNK):
         chunk = await store.results_in(run, first, min(first + CHUNK, total))
-        read.found |= {one.case_index: (one.outcome, one.verdict) for one in chunk}
-        read.metrics = merged(read.metrics, metrics_of([as_shown(one) for one in chunk]), SHOWN_CASES)
-        read.by_real_faults += sum(one.found_by is FoundBy.REAL_FAULTS for one in chunk)
+        read.found |= {result.case_index: (result.outcome, result.verdict) for result in chunk}
+        read.metrics = merged(read.metrics, metrics_of([as_shown(result) for result in chunk]), SHOWN_CASES)
+        read.by_real_faults += sum(result.found_by is FoundBy.REAL_FAULTS for result in chunk)
         read.kept = worth_keeping([*read.kept, *chunk], most, asked)
     return read
 
@@ -157,8 +157,8 @@ def worth_keeping(results: list[CaseResult], most: int, asked: Collection[int] =
     if len(results) <= most:
         return results
 
-    def rank(one: CaseResult) -> tuple[object, ...]:
-        return one.case_type is CaseType.DUAL and one.case_index not in asked, worst_first(as_shown(one))
+    def rank(result: CaseResult) -> tuple[object, ...]:
+        return result.case_type is CaseType.DUAL and result.case_index not in asked, worst_first(as_shown(result))
 
     ranked = sorted(results, key=rank)
-    return sorted(ranked[:most], key=lambda one: one.case_index)
+    return sorted(ranked[:most], key=lambda result: result.case_index)

@@ -24,7 +24,7 @@ LONGEST_BODY = 600
 
 def service_reports(run: StoredRun, state: RunState) -> list[ServiceReport]:
     """Report each service under test, by name."""
-    rows = {one.service: one for one in state.injections}
+    rows = {row.service: row for row in state.injections}
     return [_report(run, rows[name], position) for position, name in enumerate(run.plan.service_names)]
 
 
@@ -48,7 +48,7 @@ def _report(run: StoredRun, row: InjectionRow, position: int) -> ServiceReport:
         overlapped=row.overlapped,
         broken_seconds=_broken_seconds(run, name),
         case_index=position + 1 if run.total else None,
-        captured=[_answer(one, run.exchanges.get(name, [])) for one in captured[:MOST_ANSWERS]],
+        captured=[_answer(answer, run.exchanges.get(name, [])) for answer in captured[:MOST_ANSWERS]],
         captured_left_out=max(0, len(captured) - MOST_ANSWERS),
     )
 
@@ -63,8 +63,8 @@ def fault_in_words(fault: FaultSpec) -> str:
             target = fault.remove or fault.error
             return f"{form} ({', '.join(target.containers)})" if target else form
         case ExperimentFault():
-            one = fault.experiment
-            return f"{one.scope} {one.target} {one.action}"
+            experiment = fault.experiment
+            return f"{experiment.scope} {experiment.target} {experiment.action}"
         case _:
             return fault
 
@@ -75,17 +75,19 @@ def _broken_seconds(run: StoredRun, service: str) -> float | None:
     None unless every fault window is closed. A service has several if failures elsewhere make it receive new calls,
     because it is then broken again.
     """
-    windows = [one for one in run.ledger if one.kind is WindowKind.FAULT and one.service == service]
+    windows = [entry for entry in run.ledger if entry.kind is WindowKind.FAULT and entry.service == service]
     spans = [
-        (one.updated_at - one.created_at).total_seconds()
-        for one in windows
-        if one.state in SETTLED and one.created_at is not None and one.updated_at is not None
+        (window.updated_at - window.created_at).total_seconds()
+        for window in windows
+        if window.state in SETTLED and window.created_at is not None and window.updated_at is not None
     ]
     return round(sum(spans), 3) if windows and len(spans) == len(windows) else None
 
 
 def _answer(answer: CapturedAnswer, recorded: list[RecordedExchange]) -> CapturedReport:
-    healthy = next((one for one in recorded if (one.method, one.url) == (answer.method, answer.url)), None)
+    healthy = next(
+        (exchange for exchange in recorded if (exchange.method, exchange.url) == (answer.method, answer.url)), None
+    )
     kinds = (value for name, value in answer.headers.items() if name.lower() == "content-type")
     return CapturedReport(
         method=answer.method,

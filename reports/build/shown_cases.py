@@ -13,5 +13,7 @@ def as_shown(result: CaseResult) -> CaseVerdict:
 
     Cases that do not count are shown without numbers.
     """
-    found = result.measurement if result.outcome is CaseOutcome.MEASURED else None
-    return case_line(result.case_id, result.outcome, found, result.verdict if found else None, result.reason)
+    measurement = result.measurement if result.outcome is CaseOutcome.MEASURED else None
+    return case_line(
+        result.case_id, result.outcome, measurement, result.verdict if measurement else None, result.reason
+    )

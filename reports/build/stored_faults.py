@@ -25,9 +25,11 @@ _WINDOWS = {
 
 def injections(run: StoredRun) -> list[InjectionRow]:
     """Return the injection of each service of the plan, by name."""
-    windows = {one.service: one for one in run.ledger if one.kind is WindowKind.FAULT}
-    reasons = {one.case_id: one.reason for one in run.results.kept if one.outcome is not CaseOutcome.MEASURED}
-    stable = {one.service: one.stable for one in run.stability.get(StabilityMoment.AFTER_FAULT, [])}
+    windows = {entry.service: entry for entry in run.ledger if entry.kind is WindowKind.FAULT}
+    reasons = {
+        result.case_id: result.reason for result in run.results.kept if result.outcome is not CaseOutcome.MEASURED
+    }
+    stable = {stability.service: stability.stable for stability in run.stability.get(StabilityMoment.AFTER_FAULT, [])}
     rows = [
         _injection(name, windows.get(name), run.captured.get(name, []), reasons.get(name, "")).model_copy(
             update={"stable": stable.get(name)}
@@ -35,7 +37,7 @@ def injections(run: StoredRun) -> list[InjectionRow]:
         for name in run.plan.service_names
     ]
     several = run.plan.safety.max_active_faults > 1
-    return with_overlaps(rows, [window_row(one) for one in run.ledger]) if several else rows
+    return with_overlaps(rows, [window_row(entry) for entry in run.ledger]) if several else rows
 
 
 def _injection(

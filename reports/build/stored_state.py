@@ -73,16 +73,16 @@ def state_of(run: StoredRun) -> RunState:
             "load": load,
             "pairs": _pairs(run),
             "fallback_calls": _fallback_calls(run),
-            "windows": [window_row(one) for one in run.ledger],
-            "failed_cases": [one for one in load.cases if one.verdict is Verdict.FAILED],
-            "inconclusive_cases": [one for one in load.cases if one.verdict is Verdict.INCONCLUSIVE],
+            "windows": [window_row(entry) for entry in run.ledger],
+            "failed_cases": [case for case in load.cases if case.verdict is Verdict.FAILED],
+            "inconclusive_cases": [case for case in load.cases if case.verdict is Verdict.INCONCLUSIVE],
         }
     )
     return state.model_copy(update=counted(rows))
 
 
 def _fallback_calls(run: StoredRun) -> int | None:
-    read = any(one.detail != NEVER_READ for one in run.rounds)
+    read = any(call_round.detail != NEVER_READ for call_round in run.rounds)
     return len(only_when_broken(run.calls)) if read else None
 
 
@@ -116,7 +116,7 @@ def phases_of(run: StoredRun) -> list[PhaseTime]:
 
 def _analysis(run: StoredRun) -> AnalysisPanel:
     row, reached = run.row, run.propagation
-    begun = any(one.kind is WindowKind.RECORDING for one in run.ledger)
+    begun = any(entry.kind is WindowKind.RECORDING for entry in run.ledger)
     state = "completed" if reached else _unfinished(row.run_status) if begun else "pending"
     recorded = [
         RecordedService(service=name, patterns=patterns, baggage_forwarded=reached.get(name, False))
@@ -140,13 +140,13 @@ def _unfinished(status: RunStatus) -> str:
 
 
 def _rules(run: StoredRun, rows: Sequence[InjectionRow]) -> RulesPanel:
-    window = next((one for one in run.ledger if one.kind is WindowKind.RULES), None)
+    window = next((entry for entry in run.ledger if entry.kind is WindowKind.RULES), None)
     if window is None:
         return RulesPanel()
     usable = [
-        one.service
-        for one in rows
-        if one.state is InjectionState.RECOVERED and has_effect(run.captured.get(one.service, []))
+        row.service
+        for row in rows
+        if row.state is InjectionState.RECOVERED and has_effect(run.captured.get(row.service, []))
     ]
     rules = [
         rule
@@ -162,21 +162,21 @@ def _rules(run: StoredRun, rows: Sequence[InjectionRow]) -> RulesPanel:
 
 
 def _load(run: StoredRun) -> LoadPanel:
-    total, finished, found = run.total, run.results.found, run.results.metrics
+    total, finished, metrics = run.total, run.results.found, run.results.metrics
     batches = batches_in(CaseRange(first=0, end=total), BATCH_SIZE)
     panel = LoadPanel(batches_total=len(batches), batch_size=BATCH_SIZE if total else 0, cases_total=total)
-    if not any(one.kind is WindowKind.RULES for one in run.ledger):
+    if not any(entry.kind is WindowKind.RULES for entry in run.ledger):
         return panel
     return panel.model_copy(
         update={
-            "batches_done": sum(all(index in finished for index in range(one.first, one.end)) for one in batches),
+            "batches_done": sum(all(index in finished for index in range(batch.first, batch.end)) for batch in batches),
             "cases_done": len(finished),
-            "worst_p95_ms": found.worst_p95_ms,
-            "worst_p95_case": found.worst_p95_case,
-            "worst_max_ms": found.worst_max_ms,
-            "worst_max_case": found.worst_max_case,
-            "mean_error_rate": found.mean_error_rate,
-            "cases": found.cases,
+            "worst_p95_ms": metrics.worst_p95_ms,
+            "worst_p95_case": metrics.worst_p95_case,
+            "worst_max_ms": metrics.worst_max_ms,
+            "worst_max_case": metrics.worst_max_case,
+            "mean_error_rate": metrics.mean_error_rate,
+            "cases": metrics.cases,
         }
     )
 
@@ -190,4 +190,4 @@ def _pairs(run: StoredRun) -> PairFidelity | None:
     derived = 100 * choice.chosen / choice.measured if choice.measured else 100
     share = (derived if choice.share is None else choice.share) if choice.asked_for else 0
     blank = PairFidelity(share=share, measured=choice.measured, chosen=choice.chosen, asked_for=choice.asked_for)
-    return fidelity.counted(blank, [one.finding for one in run.checked])
+    return fidelity.counted(blank, [pair.finding for pair in run.checked])

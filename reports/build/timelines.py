@@ -23,8 +23,10 @@ def timeline(run: StoredRun, state: RunState) -> Timeline:
 
     If there are too many windows, those that are not closed are kept first.
     """
-    rows = sorted(state.windows, key=lambda one: (one.state is WindowState.CLOSED, one.window_id))[:MOST_WINDOWS]
-    warnings = [one for one in run.log if one.level >= LogLevel.WARN]
+    rows = sorted(state.windows, key=lambda window: (window.state is WindowState.CLOSED, window.window_id))[
+        :MOST_WINDOWS
+    ]
+    warnings = [entry for entry in run.log if entry.level >= LogLevel.WARN]
     began = run.row.started_at
     return Timeline(
         started_at=began,
@@ -32,16 +34,19 @@ def timeline(run: StoredRun, state: RunState) -> Timeline:
         seconds=_seconds(began, run.row.finished_at),
         phases=[
             PhaseSpan(
-                phase=one.phase,
-                started_at=one.started_at,
-                finished_at=one.finished_at,
-                seconds=_seconds(one.started_at, one.finished_at),
+                phase=phase.phase,
+                started_at=phase.started_at,
+                finished_at=phase.finished_at,
+                seconds=_seconds(phase.started_at, phase.finished_at),
             )
-            for one in state.phases
+            for phase in state.phases
         ],
-        windows=[_window(one) for one in sorted(rows, key=lambda one: (one.began_at or began, one.window_id))],
+        windows=[_window(row) for row in sorted(rows, key=lambda row: (row.began_at or began, row.window_id))],
         windows_left_out=len(state.windows) - len(rows),
-        notices=[Notice(at=one.ts, level=one.level.name, message=one.message) for one in warnings[:MOST_NOTICES]],
+        notices=[
+            Notice(at=warning.ts, level=warning.level.name, message=warning.message)
+            for warning in warnings[:MOST_NOTICES]
+        ],
         notices_left_out=max(0, len(warnings) - MOST_NOTICES),
     )
 

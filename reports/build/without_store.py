@@ -25,8 +25,8 @@ from reports.text.sentences import recovery_sentence, verdict_sentence
 def report_of(plan: Plan, state: RunState, workflow_id: str, workflow_run_id: str) -> Report:
     """Build the report of a run from its state alone."""
     places = _places(plan) if state.failed_cases or state.inconclusive_cases else {}
-    cases = [_case(one, plan, places[one.case_id]) for one in [*state.failed_cases, *state.inconclusive_cases]]
-    cases.sort(key=lambda one: one.index)
+    cases = [_case(line, plan, places[line.case_id]) for line in [*state.failed_cases, *state.inconclusive_cases]]
+    cases.sort(key=lambda case: case.index)
     now = datetime.now(UTC)
     began = state.started_at or now
     return Report(
@@ -43,14 +43,14 @@ def report_of(plan: Plan, state: RunState, workflow_id: str, workflow_run_id: st
         cases_left_out=max(0, state.cases.total - len(cases)),
         pairs=[
             PairCell(
-                first=one.services[0],
-                second=one.services[1],
-                case_index=one.index,
-                state=one.state,
-                error_rate=one.error_rate,
+                first=case.services[0],
+                second=case.services[1],
+                case_index=case.index,
+                state=case.state,
+                error_rate=case.error_rate,
             )
-            for one in cases
-            if len(one.services) == 2
+            for case in cases
+            if len(case.services) == 2
         ],
         fallback=None
         if state.fallback_calls is None
@@ -83,5 +83,5 @@ def _case(line: CaseVerdict, plan: Plan, index: int) -> CaseReport:
         services=case.services,
         state=CaseState.FAILED if line.verdict is Verdict.FAILED else CaseState.INCONCLUSIVE,
         outcome=CaseOutcome(line.outcome),
-        unsupported=[Percentile(one) for one in line.unsupported],
+        unsupported=[Percentile(name) for name in line.unsupported],
     ).model_copy(update=facts)

@@ -135,5 +135,5 @@ def _spec(margins: Margins) -> RegressionSpec:
 
 def _most(numbers: Sequence[int | None]) -> int | None:
     """Return the largest number, or None if any is unknown."""
-    known = [one for one in numbers if one is not None]
+    known = [number for number in numbers if number is not None]
     return max(known) if known and len(known) == len(numbers) else None

@@ -45,26 +45,26 @@ def flipped(before: CaseSide, after: CaseSide, *, same_limits: bool) -> bool:
 
 def changes(cases: Sequence[Looked], margins: Margins) -> list[ComparedCase]:
     """Return what became of each case, the worse ones first."""
-    worse = _confirmed([one.evidence.worse if one.evidence else {} for one in cases], margins)
-    better = _confirmed([one.evidence.better if one.evidence else {} for one in cases], margins)
-    found = [_changed(*one, margins) for one in zip(cases, worse, better, strict=True)]
-    return sorted(found, key=lambda one: (_ORDER[one.change], one.index))
+    worse = _confirmed([case.evidence.worse if case.evidence else {} for case in cases], margins)
+    better = _confirmed([case.evidence.better if case.evidence else {} for case in cases], margins)
+    changed = [_changed(*entry, margins) for entry in zip(cases, worse, better, strict=True)]
+    return sorted(changed, key=lambda case: (_ORDER[case.change], case.index))
 
 
 def _confirmed(p_values: Sequence[dict[str, float]], margins: Margins) -> list[set[str]]:
     """Return, for each case, the changes confirmed over all tests together."""
     flat = [(place, what, p) for place, named in enumerate(p_values) for what, p in named.items()]
     kept = families.confirmed([p for *_, p in flat], margins.false_alarms / 100)
-    found: list[set[str]] = [set() for _ in p_values]
+    confirmed: list[set[str]] = [set() for _ in p_values]
     for (place, what, _), keep in zip(flat, kept, strict=True):
         if keep:
-            found[place].add(what)
-    return found
+            confirmed[place].add(what)
+    return confirmed
 
 
 def _changed(case: Looked, worse: set[str], better: set[str], margins: Margins) -> ComparedCase:
-    seen = case.evidence
-    change, why = _unmeasured(case) if seen is None else _measured(case, seen, worse, better, margins)
+    evidence = case.evidence
+    change, why = _unmeasured(case) if evidence is None else _measured(case, evidence, worse, better, margins)
     return ComparedCase(
         index=case.index,
         case_id=case.case_id,
@@ -72,14 +72,14 @@ def _changed(case: Looked, worse: set[str], better: set[str], margins: Margins) 
         why=why,
         before=case.before,
         after=case.after,
-        errors=seen.errors if seen else None,
-        latency=seen.latency if seen else None,
-        more_requests=seen.more_requests if seen and change is Change.UNCERTAIN else None,
+        errors=evidence.errors if evidence else None,
+        latency=evidence.latency if evidence else None,
+        more_requests=evidence.more_requests if evidence and change is Change.UNCERTAIN else None,
     )
 
 
 def _unmeasured(case: Looked) -> tuple[Change, str]:
-    before, after = (one.outcome is CaseOutcome.MEASURED for one in (case.before, case.after))
+    before, after = (side.outcome is CaseOutcome.MEASURED for side in (case.before, case.after))
     if before and after:
         return Change.UNCERTAIN, "its samples are not stored"
     if after and case.after.verdict is Verdict.PASSED:
@@ -97,8 +97,10 @@ def _because(side: CaseSide) -> str:
     return f": {side.reason}" if side.reason else ", the run did not come to it" if side.outcome is None else ""
 
 
-def _measured(case: Looked, seen: Evidence, worse: set[str], better: set[str], margins: Margins) -> tuple[Change, str]:
-    words = {"errors": _errors_in_words(case, seen), "latency": _latency_in_words(seen.latency, margins)}
+def _measured(
+    case: Looked, evidence: Evidence, worse: set[str], better: set[str], margins: Margins
+) -> tuple[Change, str]:
+    words = {"errors": _errors_in_words(case, evidence), "latency": _latency_in_words(evidence.latency, margins)}
     if worse:
         return Change.WORSE, "; ".join(words[what] for what in words if what in worse)
     if _really_differs(case):
@@ -111,9 +113,9 @@ def _measured(case: Looked, seen: Evidence, worse: set[str], better: set[str], m
     # A lower error rate changes which requests succeed, so latencies are no longer comparable. Report only errors.
     if "errors" in better:
         return Change.BETTER, words["errors"]
-    unsure = [*([] if seen.errors_within else ["errors"]), *([] if seen.latency_within else ["latency"])]
+    unsure = [*([] if evidence.errors_within else ["errors"]), *([] if evidence.latency_within else ["latency"])]
     if unsure:
-        return Change.UNCERTAIN, "; ".join(_doubt(what, case, seen, words[what], margins) for what in unsure)
+        return Change.UNCERTAIN, "; ".join(_doubt(what, case, evidence, words[what], margins) for what in unsure)
     return (Change.BETTER, words["latency"]) if better else (Change.SAME, "")
 
 
@@ -122,15 +124,15 @@ def _really_differs(case: Looked) -> bool:
     return FoundBy.REAL_FAULTS in by and case.before.verdict is not case.after.verdict
 
 
-def _doubt(what: str, case: Looked, seen: Evidence, words: str, margins: Margins) -> str:
+def _doubt(what: str, case: Looked, evidence: Evidence, words: str, margins: Margins) -> str:
     if what == "errors":
-        if seen.errors.low > margins.errors:
+        if evidence.errors.low > margins.errors:
             return f"{words}: may be chance among so many cases"
-        return f"errors may have risen by up to {seen.errors.high:.0f} points"
-    if seen.latency is not None and seen.latency.finding is Finding.REGRESSION:
+        return f"errors may have risen by up to {evidence.errors.high:.0f} points"
+    if evidence.latency is not None and evidence.latency.finding is Finding.REGRESSION:
         return f"{words}: may be chance among so many cases"
-    if seen.latency is not None and seen.latency.low is None:
-        return f"{margins.percentile} {_lacking(case, seen.latency, margins)}"
+    if evidence.latency is not None and evidence.latency.low is None:
+        return f"{margins.percentile} {_lacking(case, evidence.latency, margins)}"
     return words
 
 
@@ -147,20 +149,26 @@ def _successes(case: Looked) -> str:
     return str(after) if before == after else f"{before} and {after}"
 
 
-def _errors_in_words(case: Looked, seen: Evidence) -> str:
-    rise = seen.errors
+def _errors_in_words(case: Looked, evidence: Evidence) -> str:
+    rise = evidence.errors
     surely = rise.low if rise.points > 0 else -rise.high
-    way = "up" if rise.points > 0 else "down"
-    told = f", surely {way} by {surely:.1f} points" if surely > 0 else ""
-    return f"errors {_percent(case.before)}, then {_percent(case.after)}{told}"
+    direction = "up" if rise.points > 0 else "down"
+    bound = f", surely {direction} by {surely:.1f} points" if surely > 0 else ""
+    return f"errors {_percent(case.before)}, then {_percent(case.after)}{bound}"
 
 
 def _percent(side: CaseSide) -> str:
     return "?" if side.error_rate is None else f"{side.error_rate:g}%"
 
 
-def _latency_in_words(found: Comparison | None, margins: Margins) -> str:
-    if found is None or found.ratio is None:
+def _latency_in_words(comparison: Comparison | None, margins: Margins) -> str:
+    if comparison is None or comparison.ratio is None:
         return f"{margins.percentile} cannot be told"
-    between = f" ({found.low:.2f} to {found.high:.2f})" if found.low is not None and found.high is not None else ""
-    return f"{found.percentile} is {found.ratio:.2f} times what it was{between}, {found.limit:.2f} allowed"
+    between = (
+        f" ({comparison.low:.2f} to {comparison.high:.2f})"
+        if comparison.low is not None and comparison.high is not None
+        else ""
+    )
+    return (
+        f"{comparison.percentile} is {comparison.ratio:.2f} times what it was{between}, {comparison.limit:.2f} allowed"
+    )

@@ -38,7 +38,7 @@ async def compared(
     plans = await store.plan(before.execution_id), await store.plan(after.execution_id)
     _refuse(before, after, *plans)
     margins = margins_of(plans[1], wanted or {})
-    cases = await _looked(store, before, after, plans, margins)
+    cases = await _compare_cases(store, before, after, plans, margins)
     sides = [[getattr(case, side) for case in cases] for side in ("before", "after")]
     return RunComparison(
         before=_run(before, sides[0]),
@@ -51,18 +51,18 @@ async def compared(
 
 def margins_of(plan: Plan, wanted: Mapping[str, Any]) -> Margins:
     """Return the margins of the plan or their defaults, overridden by `wanted`."""
-    said = plan.slo.regression or Regression()
+    regression = plan.slo.regression or Regression()
     planned = {
-        "percentile": said.percentile,
-        "slower": said.margin,
-        "at_least_ms": said.at_least.total_seconds() * _MS,
-        "confidence": said.confidence,
-        "false_alarms": said.false_alarms,
+        "percentile": regression.percentile,
+        "slower": regression.margin,
+        "at_least_ms": regression.at_least.total_seconds() * _MS,
+        "confidence": regression.confidence,
+        "false_alarms": regression.false_alarms,
     }
     return Margins.model_validate(planned | dict(wanted))
 
 
-def _refuse(before: ExecutionRow, after: ExecutionRow, one: Plan, other: Plan) -> None:
+def _refuse(before: ExecutionRow, after: ExecutionRow, plan_before: Plan, plan_after: Plan) -> None:
     if before.execution_id == after.execution_id:
         message = f"both are execution {before.execution_id}"
         raise HoldfastError(ErrorCode.NOT_COMPARABLE, message, hint="`holdfast list` shows the ids of other runs")
@@ -70,18 +70,18 @@ def _refuse(before: ExecutionRow, after: ExecutionRow, one: Plan, other: Plan) -
         if row.finished_at is None:
             message = f"execution {row.execution_id} of plan {row.plan} has not ended yet"
             raise HoldfastError(ErrorCode.NOT_COMPARABLE, message, hint=f"`holdfast watch {row.plan}` waits for it")
-    reasons = comparability.differences(one, other)
+    reasons = comparability.differences(plan_before, plan_after)
     if reasons:
         message = f"executions {before.execution_id} and {after.execution_id} cannot be compared: {'. '.join(reasons)}"
         hint = "compare runs of the same request, load, services and environment; limits (`slo`) may differ"
         raise HoldfastError(ErrorCode.NOT_COMPARABLE, message, hint=hint)
 
 
-def _remarks(before: ExecutionRow, after: ExecutionRow, one: Plan, other: Plan) -> list[str]:
+def _remarks(before: ExecutionRow, after: ExecutionRow, plan_before: Plan, plan_after: Plan) -> list[str]:
     remarks = []
-    if comparability.other_limits(one, other):
+    if comparability.other_limits(plan_before, plan_after):
         remarks.append("the limits (slo) differ: a change of a verdict says nothing")
-    if comparability.other_address(one, other):
+    if comparability.other_address(plan_before, plan_after):
         remarks.append("the environment was met at another address")
     if after.started_at < before.started_at:
         remarks.append("the first of the two is the later one: what is better here has become worse since")
@@ -100,7 +100,7 @@ def _run(row: ExecutionRow, cases: list[CaseSide]) -> ComparedRun:
         phase=row.status,
         verdict=row.verdict,
         cases=len(cases),
-        measured=sum(one.outcome is CaseOutcome.MEASURED for one in cases),
+        measured=sum(case.outcome is CaseOutcome.MEASURED for case in cases),
     )
 
 
@@ -116,9 +116,11 @@ class _Reader:
 
     async def read(self, first: int, end: int) -> None:
         """Load only the cases with first <= index < end."""
-        self._results = {one.case_index: one for one in await self._store.results_in(self._run, first, end)}
+        self._results = {
+            case_result.case_index: case_result for case_result in await self._store.results_in(self._run, first, end)
+        }
         stored = await self._store.samples_in(self._run, first, end)
-        self._samples = {one.case_index: one for one in stored if one.arm is Arm.CASE}
+        self._samples = {samples.case_index: samples for samples in stored if samples.arm is Arm.CASE}
 
     def side(self, index: int, percentile: Percentile) -> CaseSide:
         """Return what became of a case in this run.
@@ -129,15 +131,15 @@ class _Reader:
         if result is None:
             return CaseSide()
         known = CaseSide(outcome=result.outcome, verdict=result.verdict, reason=result.reason)
-        found = result.measurement
-        if found is None or result.outcome is not CaseOutcome.MEASURED:
+        measurement = result.measurement
+        if measurement is None or result.outcome is not CaseOutcome.MEASURED:
             return known.model_copy(update={"verdict": None})
-        latency_us: int | None = getattr(found, f"success_{percentile}_us")
-        shown = latency_us is not None and supported(found.successes, percentile.share)
+        latency_us: int | None = getattr(measurement, f"success_{percentile}_us")
+        shown = latency_us is not None and supported(measurement.successes, percentile.share)
         numbers = {
-            "requests": found.requests,
-            "successes": found.successes,
-            "error_rate": found.error_rate,
+            "requests": measurement.requests,
+            "successes": measurement.successes,
+            "error_rate": measurement.error_rate,
             "percentile_ms": latency_us / _MS if shown and latency_us is not None else None,
             "found_by": result.found_by,
         }
@@ -151,23 +153,27 @@ class _Reader:
         return sampled(result.measurement, self._samples.get(index), self._sizes, seed_of(self._run, index))
 
 
-async def _looked(
+async def _compare_cases(
     store: Store, before: ExecutionRow, after: ExecutionRow, plans: tuple[Plan, Plan], margins: Margins
 ) -> list[Looked]:
     """Read and compare every case of the later run, undecided."""
-    ours, theirs = _Reader(store, before, plans[0]), _Reader(store, after, plans[1])
+    earlier_reader, later_reader = _Reader(store, before, plans[0]), _Reader(store, after, plans[1])
     same_limits = not comparability.other_limits(*plans)
-    found = []
+    cases = []
     # Both runs have the same services, so an index means the same case in both.
     total = sum((await store.case_counts(after.execution_id)).values())
     for first in range(0, total, CHUNK):
-        for reader in (ours, theirs):
+        for reader in (earlier_reader, later_reader):
             await reader.read(first, first + CHUNK)
         for case in await store.cases(after.execution_id, first, first + CHUNK):
-            was, now = (reader.side(case.index, margins.percentile) for reader in (ours, theirs))
-            earlier, later = ours.sampled(case.index), theirs.sampled(case.index)
-            turned = flipped(was, now, same_limits=same_limits)
+            side_before, side_after = (
+                reader.side(case.index, margins.percentile) for reader in (earlier_reader, later_reader)
+            )
+            earlier, later = earlier_reader.sampled(case.index), later_reader.sampled(case.index)
+            newly_failing = flipped(side_before, side_after, same_limits=same_limits)
             seed = seed_of(after.execution_id, case.index)
-            seen = evidence(earlier, later, margins, seed, any_counts=turned) if earlier and later else None
-            found.append(Looked(case.index, case.case_id, was, now, seen, turned))
-    return found
+            case_evidence = (
+                evidence(earlier, later, margins, seed, any_counts=newly_failing) if earlier and later else None
+            )
+            cases.append(Looked(case.index, case.case_id, side_before, side_after, case_evidence, newly_failing))
+    return cases

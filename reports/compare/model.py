@@ -146,8 +146,8 @@ class RunComparison(Part):
     @property
     def counts(self) -> dict[Change, int]:
         """Number of cases by change."""
-        found = Counter(one.change for one in self.cases)
-        return {change: found[change] for change in Change}
+        counter = Counter(case.change for case in self.cases)
+        return {change: counter[change] for change in Change}
 
     @computed_field  # type: ignore[prop-decorator]
     @property

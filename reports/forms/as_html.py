@@ -38,7 +38,7 @@ def render(report: Report) -> str:
     It depends on the report alone: the same report always gives the same page.
     """
     script = _asset("script.js")
-    differing = [one for one in report.cases if call_words.real_in_words(one)]
+    differing = [case for case in report.cases if call_words.real_in_words(case)]
     page = (
         _environment()
         .get_template("page.html.j2")

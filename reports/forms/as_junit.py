@@ -42,7 +42,7 @@ def render(report: Report, inconclusive: Inconclusive = Inconclusive.FAILURE) ->
     """Render one `testsuite` in `testsuites`, the root that every reader accepts."""
     suite = Xml.Element("testsuite")
     _properties(suite, report)
-    _of_the_run(suite, report, inconclusive)
+    _run_testcases(suite, report, inconclusive)
     for case in report.cases:
         _case(suite, report, case, inconclusive)
     counts = {name: str(len(suite.findall(f"testcase/{name}"))) for name in ("failure", "skipped")}
@@ -76,12 +76,14 @@ def _properties(suite: Xml.Element, report: Report) -> None:
         "not measured": report.coverage.missing,
         "cases that are not in this file": report.cases_left_out,
     }
-    found, grounds = report.fallback, report.grounds
-    if found is not None:
-        facts |= {"fallback calls": found_in_words(found)}
-        facts |= {f"fallback call {place}": call_in_words(one) for place, one in enumerate(found.calls, start=1)}
-        facts |= {f"fallback calls not seen {place}": one for place, one in enumerate(found.unseen, start=1)}
-        facts |= {"fallback calls that are not in this file": found.calls_left_out}
+    fallback, grounds = report.fallback, report.grounds
+    if fallback is not None:
+        facts |= {"fallback calls": found_in_words(fallback)}
+        facts |= {f"fallback call {place}": call_in_words(call) for place, call in enumerate(fallback.calls, start=1)}
+        facts |= {
+            f"fallback calls not seen {place}": sentence for place, sentence in enumerate(fallback.unseen, start=1)
+        }
+        facts |= {"fallback calls that are not in this file": fallback.calls_left_out}
     if grounds is not None:
         facts |= {
             "verdicts found by real faults": grounds.by_real_faults,
@@ -94,42 +96,42 @@ def _properties(suite: Xml.Element, report: Report) -> None:
         Xml.SubElement(holder, "property", {"name": name, "value": _clean(str(value))})
 
 
-def _of_the_run(suite: Xml.Element, report: Report, inconclusive: Inconclusive) -> None:
+def _run_testcases(suite: Xml.Element, report: Report, inconclusive: Inconclusive) -> None:
     run = report.run
-    came_to = _testcase(suite, report, "run", "the run comes to a verdict", report.timeline.seconds)
-    shown = sum(one.state is CaseState.FAILED for one in report.cases)
+    verdict_testcase = _testcase(suite, report, "run", "the run comes to a verdict", report.timeline.seconds)
+    shown = sum(case.state is CaseState.FAILED for case in report.cases)
     if run.status is not RunStatus.COMPLETED:
-        _child(came_to, "failure", "run", report.verdict_sentence)
+        _child(verdict_testcase, "failure", "run", report.verdict_sentence)
     elif run.verdict is Verdict.FAILED and shown < max(1, run.cases.failed):
         # In a very large run, or without the store, failed cases may not be in this file. They must not go unnoticed.
-        _child(came_to, "failure", "failed", f"{report.verdict_sentence} Of these, {shown} are in this file.")
+        _child(verdict_testcase, "failure", "failed", f"{report.verdict_sentence} Of these, {shown} are in this file.")
     elif run.verdict is Verdict.INCONCLUSIVE:
         # A run can be inconclusive although no single case is: too few of them were measured.
-        _child(came_to, inconclusive, "inconclusive", report.verdict_sentence)
-    off = _testcase(suite, report, "run", "everything is off again", None)
+        _child(verdict_testcase, inconclusive, "inconclusive", report.verdict_sentence)
+    recovery_testcase = _testcase(suite, report, "run", "everything is off again", None)
     if run.recovery not in (Recovery.VERIFIED, Recovery.NOT_NEEDED):
-        _child(off, "failure", "recovery", report.recovery_sentence)
+        _child(recovery_testcase, "failure", "recovery", report.recovery_sentence)
 
 
 def _case(suite: Xml.Element, report: Report, case: CaseReport, inconclusive: Inconclusive) -> None:
     took = case.requests / case.per_second if case.per_second else None
-    one = _testcase(suite, report, _SUITES[case.case_type], case.case_id, took)
+    testcase = _testcase(suite, report, _SUITES[case.case_type], case.case_id, took)
     match case.state:
         case CaseState.PASSED:
             pass
         case CaseState.FAILED:
-            _child(one, "failure", "failed", case.reason)
+            _child(testcase, "failure", "failed", case.reason)
         case CaseState.INCONCLUSIVE:
-            _child(one, inconclusive, "inconclusive", case.reason)
+            _child(testcase, inconclusive, "inconclusive", case.reason)
         case _:
-            _child(one, "skipped", case.state, f"{STATE_WORDS[case.state]}: {case.reason or 'no reason is known'}")
+            _child(testcase, "skipped", case.state, f"{STATE_WORDS[case.state]}: {case.reason or 'no reason is known'}")
     if case.error_rate is not None:
-        Xml.SubElement(one, "system-out").text = _clean(_measured(case))
+        Xml.SubElement(testcase, "system-out").text = _clean(_measured(case))
 
 
 def _measured(case: CaseReport) -> str:
     kinds = ", ".join(f"{count} x {kind}" for kind, count in case.errors_by_kind.items())
-    latencies = ", ".join(f"{one} {latency(case, one)}" for one in Percentile)
+    latencies = ", ".join(f"{percentile} {latency(case, percentile)}" for percentile in Percentile)
     errors = f"errors {percent(case.error_rate)}" + (f" ({kinds})" if kinds else "")
     numbers = f"{case.requests} requests, {errors}, {latencies}, max {milliseconds(case.max_ms)}"
     found = f"found by {found_by(case)}" if found_by(case) else ""

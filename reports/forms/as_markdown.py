@@ -48,7 +48,7 @@ Rows = Iterable[Sequence[str]]
 def render(report: Report) -> str:
     """Render verdict and recovery first, then failures, then what lies behind them."""
     parts = {
-        "verdict": _top,
+        "verdict": _verdict,
         "pairs": _pairs,
         "cases": _cases,
         "fallback calls": _fallbacks,
@@ -65,11 +65,11 @@ def render(report: Report) -> str:
             left_out.append(name)
         else:
             text += more
-    told = f"Too long for a comment, and so not here: {', '.join(left_out)}.\n" if left_out else ""
-    return visible(f"{text}{told}".rstrip()) + "\n"
+    note = f"Too long for a comment, and so not here: {', '.join(left_out)}.\n" if left_out else ""
+    return visible(f"{text}{note}".rstrip()) + "\n"
 
 
-def _top(report: Report) -> Iterator[str]:
+def _verdict(report: Report) -> Iterator[str]:
     yield f"## Holdfast: {_text(report.title)}"
     yield ""
     yield f"**{_text(report.verdict_sentence)}**"
@@ -79,110 +79,112 @@ def _top(report: Report) -> Iterator[str]:
 
 
 def _pairs(report: Report) -> Iterator[str]:
-    found = notable(report.pairs)
-    if found:
+    pairs = notable(report.pairs)
+    if pairs:
         yield "### Pairs that show what no single failure does"
         yield ""
-        rows = [(_services_of(one), _state(one.state), _text(interaction_in_words(one.interaction))) for one in found]
+        rows = [
+            (_services_of(pair), _state(pair.state), _text(interaction_in_words(pair.interaction))) for pair in pairs
+        ]
         yield from _table(("pair", "verdict", "together"), rows)
 
 
 def _cases(report: Report) -> Iterator[str]:
     bad = (CaseState.FAILED, CaseState.INCONCLUSIVE)
-    found = sorted((one for one in report.cases if one.state in bad), key=lambda one: bad.index(one.state))
-    if not found:
+    cases = sorted((case for case in report.cases if case.state in bad), key=lambda case: bad.index(case.state))
+    if not cases:
         return
     yield "### Cases that do not meet the SLO, or may not"
     yield ""
     rows = [
         (
-            _text(one.case_id),
-            _state(one.state),
-            str(one.requests),
-            percent(one.error_rate),
-            *(latency(one, percentile) for percentile in Percentile),
-            milliseconds(one.max_ms),
-            _text(one.reason),
+            _text(case.case_id),
+            _state(case.state),
+            str(case.requests),
+            percent(case.error_rate),
+            *(latency(case, percentile) for percentile in Percentile),
+            milliseconds(case.max_ms),
+            _text(case.reason),
         )
-        for one in found
+        for case in cases
     ]
     yield from _table(("case", "verdict", "requests", "errors", "p50", "p95", "p99", "max", "why"), rows)
 
 
 def _fallbacks(report: Report) -> Iterator[str]:
-    found = report.fallback
-    if found is None:
+    fallback = report.fallback
+    if fallback is None:
         return
     yield "### Fallback calls"
     yield ""
-    yield f"{DEFINITION} {found_in_words(found)}"
+    yield f"{DEFINITION} {found_in_words(fallback)}"
     yield ""
-    yield from (f"* Not seen: {_text(one)}" for one in found.unseen)
-    if found.unseen:
+    yield from (f"* Not seen: {_text(sentence)}" for sentence in fallback.unseen)
+    if fallback.unseen:
         yield ""
     rows = [
         (
-            _text(under(one)),
-            _text(one.service) + (" (broken itself)" if one.retry else ""),
-            _text(f"{one.method} {one.path}"),
-            often(one),
-            _text(standing(one)),
+            _text(under(call)),
+            _text(call.service) + (" (broken itself)" if call.retry else ""),
+            _text(f"{call.method} {call.path}"),
+            often(call),
+            _text(standing(call)),
         )
-        for one in found.calls
+        for call in fallback.calls
     ]
     if rows:
         headings = ("while broken", "receives", "call", "how often", "when its service fails as well")
-        yield from _table(headings, rows, more=found.calls_left_out)
+        yield from _table(headings, rows, more=fallback.calls_left_out)
     lines = list(grounds_in_words(report.grounds)) if report.grounds else []
     if lines:
         yield " ".join(lines)
         yield ""
     different = [
-        (_text(one.case_id), _state(one.state), found_by(one) or NONE, _text(real_in_words(one)))
-        for one in report.cases
-        if real_in_words(one)
+        (_text(case.case_id), _state(case.state), found_by(case) or NONE, _text(real_in_words(case)))
+        for case in report.cases
+        if real_in_words(case)
     ]
     if different:
         yield from _table(("case", "verdict", "found by", "what really broken services answer"), different)
 
 
 def _matrix(report: Report) -> Iterator[str]:
-    names = [one.service for one in report.services]
+    names = [service.service for service in report.services]
     if not report.pairs or len(names) > LARGEST_MATRIX:
         return
     shown = report.shown_percentile
     yield f"### Services by services: error rate, {shown} over the baseline's"
     yield ""
     cells: dict[frozenset[str], PairCell | CaseReport] = {
-        frozenset((one.first, one.second)): one for one in report.pairs
+        frozenset((pair.first, pair.second)): pair for pair in report.pairs
     }
-    cells |= {frozenset(one.services): one for one in report.cases if len(one.services) == 1}
-    rows = [[f"**{_text(name)}**", *(_cell(cells.get(frozenset((name, other))), shown) for other in names)]
+    cells |= {frozenset(case.services): case for case in report.cases if len(case.services) == 1}
+    rows = [[f"**{_text(name)}**", *(_cell(cells.get(frozenset((name, column))), shown) for column in names)]
             for name in names]  # fmt: skip
     yield from _table(("", *map(_text, names)), rows)
 
 
-def _cell(one: PairCell | CaseReport | None, shown: Percentile) -> str:
-    if one is None:
+def _cell(cell: PairCell | CaseReport | None, shown: Percentile) -> str:
+    if cell is None:
         return NONE
-    if one.error_rate is None:
-        return f"*{STATE_WORDS[one.state]}*"
-    words = f"{percent(one.error_rate)}, {times(ratio(one, shown))}"
-    return words if one.state is CaseState.PASSED else f"{_state(one.state)} {words}"
+    if cell.error_rate is None:
+        return f"*{STATE_WORDS[cell.state]}*"
+    words = f"{percent(cell.error_rate)}, {times(ratio(cell, shown))}"
+    return words if cell.state is CaseState.PASSED else f"{_state(cell.state)} {words}"
 
 
 def _coverage(report: Report) -> Iterator[str]:
-    found = report.coverage
+    coverage = report.coverage
     yield "### Coverage"
     yield ""
     yield (
-        f"{found.measured} of {found.total} cases measured, {percent(found.share)} of the wanted ones "
-        f"({percent(found.at_least)} asked for); {found.invalid} invalid, {found.skipped} skipped, "
-        f"{found.excluded} excluded, {found.missing} not reached."
+        f"{coverage.measured} of {coverage.total} cases measured, {percent(coverage.share)} of the wanted ones "
+        f"({percent(coverage.at_least)} asked for); {coverage.invalid} invalid, {coverage.skipped} skipped, "
+        f"{coverage.excluded} excluded, {coverage.missing} not reached."
     )
     yield ""
-    if found.reasons:
-        rows = [(STATE_WORDS[one.state], str(one.cases), _text(one.reason)) for one in found.reasons]
+    if coverage.reasons:
+        rows = [(STATE_WORDS[reason.state], str(reason.cases), _text(reason.reason)) for reason in coverage.reasons]
         yield from _table(("state", "cases", "why"), rows)
 
 
@@ -192,15 +194,17 @@ def _services(report: Report) -> Iterator[str]:
     yield "### What each service's failure looks like"
     yield ""
     rows = []
-    for one in report.services:
+    for service in report.services:
         answers = "; ".join(
-            f"{found.method} {found.path}: {found.status}"
-            + (f" (healthy: {found.healthy_status})" if found.healthy_status is not None else "")
-            + (" stands for no answer" if found.substituted else "")
-            for found in one.captured
+            f"{answer.method} {answer.path}: {answer.status}"
+            + (f" (healthy: {answer.healthy_status})" if answer.healthy_status is not None else "")
+            + (" stands for no answer" if answer.substituted else "")
+            for answer in service.captured
         )
-        told = _text(answers or one.error, _LONGEST_ANSWERS)
-        rows.append((_text(one.service), _text(one.fault), str(one.state), told, seconds(one.broken_seconds)))
+        shown = _text(answers or service.error, _LONGEST_ANSWERS)
+        rows.append(
+            (_text(service.service), _text(service.fault), str(service.state), shown, seconds(service.broken_seconds))
+        )
     yield from _table(("service", "fault", "state", "answers when broken", "intent to recovery"), rows)
 
 
@@ -209,23 +213,26 @@ def _timeline(report: Report) -> Iterator[str]:
     yield ""
     yield from _table(
         ("phase", "began", "took"),
-        [(_text(one.phase), f"{one.started_at:%H:%M:%S}", seconds(one.seconds)) for one in report.timeline.phases],
+        [
+            (_text(phase.phase), f"{phase.started_at:%H:%M:%S}", seconds(phase.seconds))
+            for phase in report.timeline.phases
+        ],
     )
     yield from _table(
         ("window", "of", "intent", "recovered", "state"),
         [
             (
-                _text(one.kind),
-                _text(one.service or one.peer_name) or NONE,
-                f"{one.intent_at:%H:%M:%S}" if one.intent_at else NONE,
-                f"{one.recovered_at:%H:%M:%S}" if one.recovered_at else "**not seen**",
-                _text(one.state),
+                _text(window.kind),
+                _text(window.service or window.peer_name) or NONE,
+                f"{window.intent_at:%H:%M:%S}" if window.intent_at else NONE,
+                f"{window.recovered_at:%H:%M:%S}" if window.recovered_at else "**not seen**",
+                _text(window.state),
             )
-            for one in report.timeline.windows
+            for window in report.timeline.windows
         ],
         more=report.timeline.windows_left_out,
     )
-    notices = [(f"{one.at:%H:%M:%S}", one.level, _text(one.message)) for one in report.timeline.notices]
+    notices = [(f"{notice.at:%H:%M:%S}", notice.level, _text(notice.message)) for notice in report.timeline.notices]
     if notices:
         yield from _table(("at", "level", "message"), notices, more=report.timeline.notices_left_out)
     yield "</details>"
@@ -233,18 +240,18 @@ def _timeline(report: Report) -> Iterator[str]:
 
 
 def _details(report: Report) -> Iterator[str]:
-    one = report.environment
+    environment = report.environment
     yield "<details><summary>Environment, plan and versions</summary>"
     yield ""
     facts = {
         "execution": str(report.run.execution_id or NONE),
-        "environment": f"{one.environment}, namespace {one.namespace}",
-        "request": one.request,
-        "load": one.load,
-        "SLO": "; ".join(one.slo),
-        "run": f"{one.workflow_id}, {one.workflow_run_id}",
-        "requested by": one.requested_by or NONE,
-        "holdfast": f"{report.holdfast_version}, Python {one.python}, {one.platform}",
+        "environment": f"{environment.environment}, namespace {environment.namespace}",
+        "request": environment.request,
+        "load": environment.load,
+        "SLO": "; ".join(environment.slo),
+        "run": f"{environment.workflow_id}, {environment.workflow_run_id}",
+        "requested by": environment.requested_by or NONE,
+        "holdfast": f"{report.holdfast_version}, Python {environment.python}, {environment.platform}",
         "written": f"{report.written_at:%Y-%m-%d %H:%M:%S} UTC",
     }
     yield from _table(("what", "which"), [(name, _text(value)) for name, value in facts.items()])

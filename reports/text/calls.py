@@ -23,25 +23,28 @@ _STANDINGS: Final = {
 }
 
 
-def found_in_words(found: FallbackReport) -> str:
+def found_in_words(fallback: FallbackReport) -> str:
     """Describe how many calls there are, in one sentence."""
-    total = len(found.calls) + found.calls_left_out
+    total = len(fallback.calls) + fallback.calls_left_out
     if not total:
-        return "None was found." if not found.unseen else "None was found in what could be seen."
-    if found.found:
-        which = f": {found.found:,} different {'one' if found.found == 1 else 'ones'} that healthy traffic never makes"
+        return "None was found." if not fallback.unseen else "None was found in what could be seen."
+    if fallback.found:
+        which = (
+            f": {fallback.found:,} different {'one' if fallback.found == 1 else 'ones'} "
+            "that healthy traffic never makes"
+        )
     else:
         which = ", all of which healthy traffic makes as well, but less often"
-    return f"{count(total, 'call')} found{which}{_open(found)}."
+    return f"{count(total, 'call')} found{which}{_open(fallback)}."
 
 
-def _open(found: FallbackReport) -> str:
-    if found.open is None:
+def _open(fallback: FallbackReport) -> str:
+    if fallback.open is None:
         return ""
-    if not found.open:
+    if not fallback.open:
         return "; none is open"
-    one = found.open == 1
-    return f"; {found.open:,} {'is' if one else 'are'} open: no rule answers {'it' if one else 'them'}"
+    single = fallback.open == 1
+    return f"; {fallback.open:,} {'is' if single else 'are'} open: no rule answers {'it' if single else 'them'}"
 
 
 def under(call: FallbackCallReport) -> str:
@@ -68,21 +71,21 @@ def call_in_words(call: FallbackCallReport) -> str:
     return f"{under(call)}: {call.method} {call.path} at {call.service}{again} ({often(call)}); {standing(call)}"
 
 
-def grounds_in_words(found: GroundsReport) -> Iterator[str]:
+def grounds_in_words(grounds: GroundsReport) -> Iterator[str]:
     """Describe what verdicts rest on, one sentence each."""
-    if found.asked:
+    if grounds.asked:
         differed = (
-            f"{found.differed:,} answered otherwise than by rules" if found.differed else "all answered as by rules"
+            f"{grounds.differed:,} answered otherwise than by rules" if grounds.differed else "all answered as by rules"
         )
-        yield f"{count(found.asked, 'case')} asked with real faults as well: {differed}."
-    if found.by_real_faults:
-        decided = "verdict was" if found.by_real_faults == 1 else "verdicts were"
-        yield f"{found.by_real_faults:,} {decided} found by real faults, all others by rules."
-    if found.substituted:
-        rest = "rests" if found.substituted == 1 else "rest"
+        yield f"{count(grounds.asked, 'case')} asked with real faults as well: {differed}."
+    if grounds.by_real_faults:
+        decided = "verdict was" if grounds.by_real_faults == 1 else "verdicts were"
+        yield f"{grounds.by_real_faults:,} {decided} found by real faults, all others by rules."
+    if grounds.substituted:
+        rest = "rests" if grounds.substituted == 1 else "rest"
         yield (
-            f"{count(found.substituted, 'case')} {rest} on a substitute status, because a service gave no HTTP answer; "
-            f"{found.substituted_asked:,} of them asked with real faults as well."
+            f"{count(grounds.substituted, 'case')} {rest} on a substitute status, because a service gave no HTTP "
+            f"answer; {grounds.substituted_asked:,} of them asked with real faults as well."
         )
 
 

@@ -21,21 +21,24 @@ def ratio(cell: PairCell | CaseReport, percentile: Percentile) -> float | None:
     return cell.p50_ratio if percentile is Percentile.P50 else cell.p95_ratio
 
 
-def interaction_in_words(found: Interaction | None) -> str:
+def interaction_in_words(interaction: Interaction | None) -> str:
     """Describe in one clause what a pair adds to its singles."""
-    if found is None:
+    if interaction is None:
         return "not known: one of the three was not measured"
     parts = []
-    if found.only_together:
+    if interaction.only_together:
         parts.append("fails only together")
-    if found.error_points_unexpected and found.error_points_unexpected > 0:
-        parts.append(f"{found.error_points_unexpected:g} points more errors than expected")
-    if found.percentile is not None and found.excess_ms is not None and found.expected_ms is not None:
-        took, expected = milliseconds(found.expected_ms + found.excess_ms), milliseconds(found.expected_ms)
-        parts.append(f"{found.percentile} {took} where both add up to {expected}")
+    if interaction.error_points_unexpected and interaction.error_points_unexpected > 0:
+        parts.append(f"{interaction.error_points_unexpected:g} points more errors than expected")
+    if interaction.percentile is not None and interaction.excess_ms is not None and interaction.expected_ms is not None:
+        took, expected = (
+            milliseconds(interaction.expected_ms + interaction.excess_ms),
+            milliseconds(interaction.expected_ms),
+        )
+        parts.append(f"{interaction.percentile} {took} where both add up to {expected}")
     return ", ".join(parts) or "no more than its singles"
 
 
 def notable(pairs: list[PairCell]) -> list[PairCell]:
     """Return the pairs that show more than their singles, worst first."""
-    return [one for one in pairs if one.interaction and (one.interaction.worse or one.interaction.only_together)]
+    return [pair for pair in pairs if pair.interaction and (pair.interaction.worse or pair.interaction.only_together)]

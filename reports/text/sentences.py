@@ -46,7 +46,7 @@ def _judged(verdict: Verdict, counts: CaseCounts, failed: Sequence[CaseVerdict])
     if verdict is Verdict.PASSED:
         return f"Passed: {_all(counts.measured)} the SLO{rest}."
     if verdict is Verdict.FAILED:
-        named = ", ".join(one.case_id for one in _telling_first(failed)[:_NAMED])
+        named = ", ".join(case.case_id for case in _unexplained_first(failed)[:_NAMED])
         more = counts.failed - min(len(failed), _NAMED)
         names = (f": {named}" + (f" and {more} more" if more > 0 else "")) if named else ""
         misses = "misses" if counts.failed == 1 else "miss"
@@ -56,13 +56,13 @@ def _judged(verdict: Verdict, counts: CaseCounts, failed: Sequence[CaseVerdict])
     return f"Inconclusive: {counts.passed} of {counts.total} cases meet the SLO and none misses it{unsure}{rest}."
 
 
-def _telling_first(failed: Sequence[CaseVerdict]) -> list[CaseVerdict]:
+def _unexplained_first(failed: Sequence[CaseVerdict]) -> list[CaseVerdict]:
     """Order failed cases, with pairs that a single explains last.
 
     A pair shows nothing new if one of its services already fails alone.
     """
-    alone = {one.case_id for one in failed if "+" not in one.case_id}
-    return sorted(failed, key=lambda one: one.case_id not in alone and not alone.isdisjoint(one.case_id.split("+")))
+    alone = {case.case_id for case in failed if "+" not in case.case_id}
+    return sorted(failed, key=lambda case: case.case_id not in alone and not alone.isdisjoint(case.case_id.split("+")))
 
 
 def _all(measured: int) -> str:
@@ -81,8 +81,8 @@ def _unmeasured(counts: CaseCounts) -> str:
         f"{counts.excluded} of them excluded by the plan" if counts.excluded else "",
         f"{counts.dispensable} of them may lack by the plan" if counts.dispensable else "",
     ]
-    told = ", ".join(part for part in parts if part)
-    return f"; {told}" if told else ""
+    listed = ", ".join(part for part in parts if part)
+    return f"; {listed}" if listed else ""
 
 
 def recovery_sentence(state: RunState) -> str:
@@ -94,7 +94,7 @@ def recovery_sentence(state: RunState) -> str:
         return "Recovery verified: everything that was switched on was seen to be off."
     if state.recovery is Recovery.NOT_NEEDED:
         return "Recovery not needed: nothing was switched on."
-    still = [one.peer_name or one.window_id for one in state.windows if one.state is not WindowState.CLOSED]
+    still = [window.peer_name or window.window_id for window in state.windows if window.state is not WindowState.CLOSED]
     named = ", ".join(still[:_NAMED]) + (f" and {len(still) - _NAMED} more" if len(still) > _NAMED else "")
     if state.recovery is None and state.finished_at is None:
         return "Recovery not yet: the run is under way" + (

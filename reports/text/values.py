@@ -120,9 +120,9 @@ def together(case_id: str) -> str:
     return case_id.replace("+", " + ")
 
 
-def count(value: int, one: str, many: str = "") -> str:
+def count(value: int, singular: str, plural: str = "") -> str:
     """Format a count with its noun: `1 case`, `1,225 cases`."""
-    return f"{value:,} {one if value == 1 else many or one + 's'}"
+    return f"{value:,} {singular if value == 1 else plural or singular + 's'}"
 
 
 def _plain(value: float, digits: int) -> str:

@@ -29,18 +29,18 @@ def page_data(report: Report) -> str:
     It contains no `<`, so no answer of a service can end the block.
     """
     bodies: dict[str, int] = {}
-    found = {
+    data = {
         "figures": FIGURES,
         "states": {state: words.state(state) for state in CaseState},
         # The order in which the page offers them: what a reader looks for first.
-        "cases": [_case(one, report.shown_percentile, bodies) for one in by_interest(report)],
-        "controls": [_control(one) for one in report.controls],
+        "cases": [_case(case, report.shown_percentile, bodies) for case in by_interest(report)],
+        "controls": [_control(control) for control in report.controls],
         # Thousands of cases share a few different answers.
         "bodies": list(bodies),
     }
     # The script shows these texts, and parsing JSON undoes its escapes. Control characters are therefore spelt out
     # first, as in the page itself.
-    text = json.dumps(_spelt_out(found), ensure_ascii=True, separators=(",", ":"))
+    text = json.dumps(_spelt_out(data), ensure_ascii=True, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
@@ -54,68 +54,70 @@ def _spelt_out(value: Any) -> Any:
     return value
 
 
-def _case(one: CaseReport, percentile: Percentile, bodies: dict[str, int]) -> dict[str, Any]:
-    found: dict[str, Any] = {"i": one.index, "name": words.together(one.case_id), "state": one.state}
-    if one.reason:
-        found["reason"] = one.reason
+def _case(case: CaseReport, percentile: Percentile, bodies: dict[str, int]) -> dict[str, Any]:
+    entry: dict[str, Any] = {"i": case.index, "name": words.together(case.case_id), "state": case.state}
+    if case.reason:
+        entry["reason"] = case.reason
     notes = [
-        f"found by {found_by(one)}" if found_by(one) else "",
-        real_in_words(one),
-        f"rests on a substitute status of {', '.join(one.substituted)}" if one.substituted else "",
+        f"found by {found_by(case)}" if found_by(case) else "",
+        real_in_words(case),
+        f"rests on a substitute status of {', '.join(case.substituted)}" if case.substituted else "",
     ]
     if any(notes):
-        found["grounds"] = ". ".join(note for note in notes if note)
-    if one.error_rate is None:
-        return found
-    found |= {
+        entry["grounds"] = ". ".join(note for note in notes if note)
+    if case.error_rate is None:
+        return entry
+    entry |= {
         "figures": [
-            f"{one.requests:,}",
-            words.percent(one.error_rate),
-            *_latencies(one),
-            words.milliseconds(one.max_ms),
+            f"{case.requests:,}",
+            words.percent(case.error_rate),
+            *_latencies(case),
+            words.milliseconds(case.max_ms),
         ],
-        "ratio": _ratio(one, percentile),
-        "p95": one.p95_ms,
-        "successes": one.successes,
-        "histogram": one.histogram,
-        "control": one.control,
+        "ratio": _ratio(case, percentile),
+        "p95": case.p95_ms,
+        "successes": case.successes,
+        "histogram": case.histogram,
+        "control": case.control,
     }
-    if one.errors_by_kind:
-        found["errors"] = ", ".join(f"{kind}: {many:,}" for kind, many in one.errors_by_kind.items())
-    if one.answer_status is not None:
-        found["status"] = one.answer_status
-    if one.answer_body:
-        cut = one.answer_body[:MOST_OF_BODY] + ("…" if len(one.answer_body) > MOST_OF_BODY else "")
-        found["body"] = bodies.setdefault(cut, len(bodies))
-    return found
+    if case.errors_by_kind:
+        entry["errors"] = ", ".join(f"{kind}: {many:,}" for kind, many in case.errors_by_kind.items())
+    if case.answer_status is not None:
+        entry["status"] = case.answer_status
+    if case.answer_body:
+        cut = case.answer_body[:MOST_OF_BODY] + ("…" if len(case.answer_body) > MOST_OF_BODY else "")
+        entry["body"] = bodies.setdefault(cut, len(bodies))
+    return entry
 
 
-def _latencies(one: CaseReport) -> list[str]:
-    shown = {Percentile.P50: one.p50_ms, Percentile.P95: one.p95_ms, Percentile.P99: one.p99_ms}
-    return [words.FEW if name in one.unsupported else words.milliseconds(value) for name, value in shown.items()]
+def _latencies(case: CaseReport) -> list[str]:
+    shown = {Percentile.P50: case.p50_ms, Percentile.P95: case.p95_ms, Percentile.P99: case.p99_ms}
+    return [words.FEW if name in case.unsupported else words.milliseconds(value) for name, value in shown.items()]
 
 
-def _ratio(one: CaseReport, percentile: Percentile) -> str:
+def _ratio(case: CaseReport, percentile: Percentile) -> str:
     """Compare a case with the baseline, in a sentence.
 
     Empty if there is nothing to compare.
     """
-    if one.ratio is not None and one.ratio.value is not None:
+    if case.ratio is not None and case.ratio.value is not None:
         limits = [
-            f"surely {words.interval(one.ratio.low, one.ratio.high)}" if one.ratio.low or one.ratio.high else "",
-            f"allowed {words.times(one.ratio.limit)}" if one.ratio.limit else "",
-            one.finding or "",
+            f"surely {words.interval(case.ratio.low, case.ratio.high)}" if case.ratio.low or case.ratio.high else "",
+            f"allowed {words.times(case.ratio.limit)}" if case.ratio.limit else "",
+            case.finding or "",
         ]
-        told = ", ".join(part for part in limits if part)
-        return f"{one.ratio.percentile} {words.times(one.ratio.value)} the baseline's" + (f" ({told})" if told else "")
-    value = one.p50_ratio if percentile is Percentile.P50 else one.p95_ratio
+        details = ", ".join(part for part in limits if part)
+        return f"{case.ratio.percentile} {words.times(case.ratio.value)} the baseline's" + (
+            f" ({details})" if details else ""
+        )
+    value = case.p50_ratio if percentile is Percentile.P50 else case.p95_ratio
     return "" if value is None else f"{percentile} {words.times(value)} the baseline's"
 
 
-def _control(one: ControlReport) -> dict[str, Any]:
-    latencies = [words.milliseconds(value) for value in (one.p50_ms, one.p95_ms, one.p99_ms)]
+def _control(control: ControlReport) -> dict[str, Any]:
+    latencies = [words.milliseconds(value) for value in (control.p50_ms, control.p95_ms, control.p99_ms)]
     return {
-        "figures": [f"{one.requests:,}", words.percent(one.error_rate), *latencies, words.NONE],
-        "p95": one.p95_ms,
-        "histogram": one.histogram,
+        "figures": [f"{control.requests:,}", words.percent(control.error_rate), *latencies, words.NONE],
+        "p95": control.p95_ms,
+        "histogram": control.histogram,
     }

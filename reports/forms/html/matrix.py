@@ -82,10 +82,10 @@ def matrix(report: Report) -> Matrix:
 
     Every pair occurs twice, so that a row shows everything about one service.
     """
-    shown = _most_telling(report)
-    single = {one.service: _single(report, one) for one in shown}
-    pairs = {(one.first, one.second): _pair(report, one) for one in report.pairs}
-    names = [one.service for one in shown]
+    shown = _most_relevant(report)
+    single = {service.service: _single(report, service) for service in shown}
+    pairs = {(pair.first, pair.second): _pair(report, pair) for pair in report.pairs}
+    names = [service.service for service in shown]
     rows = [[single[row] if row == column else _between(pairs, row, column) for column in names] for row in names]
     cells = [cell for row in rows for cell in row]
     occurring = {cell.state for cell in cells}
@@ -102,7 +102,7 @@ def matrix(report: Report) -> Matrix:
     )
 
 
-def _most_telling(report: Report) -> list[ServiceReport]:
+def _most_relevant(report: Report) -> list[ServiceReport]:
     """Return the services to show, in their usual order.
 
     If there are too many, those of failed cases come first, then those of the worst pairs.
@@ -112,14 +112,14 @@ def _most_telling(report: Report) -> list[ServiceReport]:
     chosen: dict[str, None] = {}
     failed = [name for case in report.cases if case.state is CaseState.FAILED for name in case.services]
     paired = [name for pair in report.pairs for name in (pair.first, pair.second)]
-    for name in [*failed, *paired, *(one.service for one in report.services)]:
+    for name in [*failed, *paired, *(service.service for service in report.services)]:
         if len(chosen) < MOST_SERVICES:
             chosen[name] = None
-    return [one for one in report.services if one.service in chosen]
+    return [service for service in report.services if service.service in chosen]
 
 
 def _single(report: Report, service: ServiceReport) -> Cell:
-    case = next((one for one in report.cases if one.index == service.case_index), None)
+    case = next((candidate for candidate in report.cases if candidate.index == service.case_index), None)
     return _missing(single=True) if case is None else _single_of(case, report.shown_percentile)
 
 
@@ -137,8 +137,8 @@ def _pair(report: Report, pair: PairCell) -> Cell:
     return _cell(pair.case_index, pair.state, pair.error_rate, ratio).model_copy(update=marks)
 
 
-def _between(pairs: dict[tuple[str, str], Cell], one: str, other: str) -> Cell:
-    return pairs.get((one, other)) or pairs.get((other, one)) or _missing()
+def _between(pairs: dict[tuple[str, str], Cell], first: str, second: str) -> Cell:
+    return pairs.get((first, second)) or pairs.get((second, first)) or _missing()
 
 
 def _missing(*, single: bool = False) -> Cell:

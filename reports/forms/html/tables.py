@@ -100,8 +100,8 @@ def rules_stand(report: Report) -> str:
 
     They may be closed again, or were never active.
     """
-    window = next((one.state for one in report.run.windows if one.kind is WindowKind.RULES), None)
-    return _RULES.get(window, "not ready")
+    state = next((window.state for window in report.run.windows if window.kind is WindowKind.RULES), None)
+    return _RULES.get(state, "not ready")
 
 
 def case_rows(report: Report) -> Cases:
@@ -111,43 +111,43 @@ def case_rows(report: Report) -> Cases:
     """
     ranked = by_interest(report)
     rows = ranked[:MOST_CASES]
-    calm = [one for one in rows if _asks_for_no_reading(one)]
+    calm = [case for case in rows if _is_calm(case)]
     groups = [_group(rows)]
     if len(calm) > MOST_PASSED:
-        first = [one for one in rows if not _asks_for_no_reading(one)]
+        first = [case for case in rows if not _is_calm(case)]
         groups = [_group(first), _group(calm, folded=True)]
-    unsupported = [one for one in Percentile if _none_has(rows, one)]
+    unsupported = [percentile for percentile in Percentile if _is_unsupported(rows, percentile)]
     return Cases(
-        groups=[one for one in groups if one.rows],
+        groups=[group for group in groups if group.rows],
         left_out=len(ranked) - len(rows) + report.cases_left_out,
-        percentiles=[one for one in Percentile if one not in unsupported],
+        percentiles=[percentile for percentile in Percentile if percentile not in unsupported],
         unsupported=unsupported,
     )
 
 
-def _asks_for_no_reading(case: CaseReport) -> bool:
+def _is_calm(case: CaseReport) -> bool:
     return case.state in _CALM and case.case_type is not CaseType.BASELINE
 
 
 def _group(rows: list[CaseReport], *, folded: bool = False) -> CaseGroup:
-    counts = Counter(words.state(one.state) for one in rows)
-    told = ", ".join(f"{many:,} {state}" for state, many in counts.items())
+    counts = Counter(words.state(case.state) for case in rows)
+    summary = ", ".join(f"{many:,} {state}" for state, many in counts.items())
     return CaseGroup(
-        title=told if folded else "",
+        title=summary if folded else "",
         folded=folded,
         rows=rows,
-        ratios=any(one.ratio or one.p95_ratio or one.p50_ratio or one.finding for one in rows),
-        reasons=any(one.reason for one in rows),
+        ratios=any(case.ratio or case.p95_ratio or case.p50_ratio or case.finding for case in rows),
+        reasons=any(case.reason for case in rows),
     )
 
 
-def _none_has(rows: list[CaseReport], percentile: Percentile) -> bool:
+def _is_unsupported(rows: list[CaseReport], percentile: Percentile) -> bool:
     """Return whether no case has the percentile because of too few requests.
 
     False if nothing was measured at all.
     """
-    without = all(getattr(one, f"{percentile}_ms") is None or percentile in one.unsupported for one in rows)
-    return without and any(percentile in one.unsupported for one in rows)
+    without = all(getattr(case, f"{percentile}_ms") is None or percentile in case.unsupported for case in rows)
+    return without and any(percentile in case.unsupported for case in rows)
 
 
 def by_interest(report: Report) -> list[CaseReport]:
@@ -156,9 +156,9 @@ def by_interest(report: Report) -> list[CaseReport]:
     A failing pair shows nothing new if one of its services already fails alone. Such pairs come last among the failed
     cases.
     """
-    alone = {one.services[0] for one in report.cases if one.state is CaseState.FAILED and len(one.services) == 1}
+    alone = {case.services[0] for case in report.cases if case.state is CaseState.FAILED and len(case.services) == 1}
     return sorted(
-        report.cases, key=lambda one: _rank(one, known=len(one.services) > 1 and bool(alone & {*one.services}))
+        report.cases, key=lambda case: _rank(case, known=len(case.services) > 1 and bool(alone & {*case.services}))
     )
 
 
@@ -173,8 +173,10 @@ def interaction_rows(report: Report) -> Pairs:
     These are all pairs that are worse than their singles, up to `MOST_PAIRS`, and at least `FEW_PAIRS` in all.
     """
     cases = {case.index: case for case in report.cases}
-    singles = {one.service: cases.get(one.case_index) for one in report.services if one.case_index is not None}
-    compared = [(one, one.interaction) for one in report.pairs if one.interaction is not None]
+    singles = {
+        service.service: cases.get(service.case_index) for service in report.services if service.case_index is not None
+    }
+    compared = [(pair, pair.interaction) for pair in report.pairs if pair.interaction is not None]
     worse = sum(found.worse for _, found in compared)
     rows = [
         Pair(
@@ -186,7 +188,7 @@ def interaction_rows(report: Report) -> Pairs:
         )
         for cell, interaction in compared[: max(FEW_PAIRS, min(worse, MOST_PAIRS))]
     ]
-    latencies = any(one.milliseconds is not None for one in rows)
+    latencies = any(row.milliseconds is not None for row in rows)
     return Pairs(rows=rows, worse=worse, compared=len(compared), latencies=latencies)
 
 
@@ -197,5 +199,5 @@ def _error_rate(case: CaseReport | None) -> float | None:
 def _latency(case: CaseReport | None, interaction: Interaction) -> float | None:
     if case is None or interaction.percentile is None:
         return None
-    found: float | None = getattr(case, f"{interaction.percentile}_ms")
-    return found
+    value: float | None = getattr(case, f"{interaction.percentile}_ms")
+    return value

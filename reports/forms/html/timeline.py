@@ -70,47 +70,47 @@ def chart(report: Report) -> Chart:
     A run that is still under way extends to the moment the report was written.
     """
     scale = _Scale(report)
-    phases = [_phase(one, scale, ended=report.timeline.finished_at is not None) for one in report.timeline.phases]
-    windows = [_window(one, scale) for one in report.timeline.windows]
+    phases = [_phase(phase, scale, ended=report.timeline.finished_at is not None) for phase in report.timeline.phases]
+    windows = [_window(window, scale) for window in report.timeline.windows]
     return Chart(phases=phases, windows=windows, ticks=scale.ticks())
 
 
-def _phase(one: PhaseSpan, scale: _Scale, *, ended: bool) -> Bar:
+def _phase(phase: PhaseSpan, scale: _Scale, *, ended: bool) -> Bar:
     """Build the bar of a phase."""
     return Bar(
-        label=one.phase,
+        label=phase.phase,
         detail="",
         kind="phase",
-        **scale.place(one.started_at, one.finished_at),
-        began=words.clock(one.started_at),
-        lasted=words.seconds(one.seconds),
-        end="" if one.finished_at else "the end" if ended else "under way",
+        **scale.place(phase.started_at, phase.finished_at),
+        began=words.clock(phase.started_at),
+        lasted=words.seconds(phase.seconds),
+        end="" if phase.finished_at else "the end" if ended else "under way",
         # The last phase of an ended run has no end of its own: it is the end.
-        unfinished=one.finished_at is None and not ended,
+        unfinished=phase.finished_at is None and not ended,
     )
 
 
-def _window(one: WindowSpan, scale: _Scale) -> Bar:
-    kind = _KINDS[one.kind]
+def _window(window: WindowSpan, scale: _Scale) -> Bar:
+    kind = _KINDS[window.kind]
     return Bar(
-        label=f"{kind}: {one.service}" if one.service else kind,
-        detail=" ".join(part for part in (one.peer_name, one.detail) if part),
-        kind=one.kind,
-        **scale.place(one.intent_at, one.recovered_at),
-        began=words.clock(one.intent_at),
-        lasted=words.seconds(one.seconds),
-        end=_end(one),
-        unfinished=one.recovered_at is None,
-        trouble=one.state is WindowState.UNVERIFIED,
+        label=f"{kind}: {window.service}" if window.service else kind,
+        detail=" ".join(part for part in (window.peer_name, window.detail) if part),
+        kind=window.kind,
+        **scale.place(window.intent_at, window.recovered_at),
+        began=words.clock(window.intent_at),
+        lasted=words.seconds(window.seconds),
+        end=_end(window),
+        unfinished=window.recovered_at is None,
+        trouble=window.state is WindowState.UNVERIFIED,
     )
 
 
-def _end(one: WindowSpan) -> str:
-    if one.state is WindowState.UNVERIFIED:
+def _end(window: WindowSpan) -> str:
+    if window.state is WindowState.UNVERIFIED:
         return "NOT seen to be off"
-    if one.recovered_at is None:
-        return f"still {one.state}"
-    return "released" if one.kind is WindowKind.LOCK else "seen to be off"
+    if window.recovered_at is None:
+        return f"still {window.state}"
+    return "released" if window.kind is WindowKind.LOCK else "seen to be off"
 
 
 class _Scale:
@@ -118,12 +118,12 @@ class _Scale:
 
     def __init__(self, report: Report) -> None:
         line = report.timeline
-        known = [line.started_at, line.finished_at, *(one.finished_at for one in line.phases)]
-        for one in line.windows:
-            known += [one.intent_at, one.recovered_at]
+        known = [line.started_at, line.finished_at, *(phase.finished_at for phase in line.phases)]
+        for window in line.windows:
+            known += [window.intent_at, window.recovered_at]
         if line.finished_at is None:
             known.append(report.written_at)
-        moments = [one for one in known if one is not None]
+        moments = [instant for instant in known if instant is not None]
         self._first, self._last = min(moments), max(moments)
         self._whole = max((self._last - self._first).total_seconds(), 0.001)
 
@@ -141,12 +141,14 @@ class _Scale:
 
     def ticks(self) -> list[Tick]:
         """Return at most `MOST_TICKS` ticks, at round distances from the beginning."""
-        step = next((one for one in _TICKS if self._whole / one <= MOST_TICKS), _TICKS[-1] * 7)
+        step = next((distance for distance in _TICKS if self._whole / distance <= MOST_TICKS), _TICKS[-1] * 7)
         marks = range(0, int(self._whole) + 1, step)
-        return [Tick(at=self._percent(self._first + timedelta(seconds=one)), label=_since(one)) for one in marks]
+        return [
+            Tick(at=self._percent(self._first + timedelta(seconds=mark)), label=_tick_label(mark)) for mark in marks
+        ]
 
 
-def _since(seconds: int) -> str:
+def _tick_label(seconds: int) -> str:
     if seconds < 60:
         return f"{seconds} s"
     minutes, rest = divmod(seconds, 60)
