@@ -124,8 +124,8 @@ def acts(need: Need) -> Callable[[Callable[[S, O, Permit], Awaitable[R]]], Calla
         async def permitted(self: S, order: O) -> R:
             return await work(self, order, await ask(self._tools, need, order.execution_id))
 
-        _without_permit(work, permitted)
-        return _on_duty(step(permitted), Duty.ACTS, need)
+        _hide_permit(work, permitted)
+        return _mark_duty(step(permitted), Duty.ACTS, need)
 
     return decorate
 
@@ -143,13 +143,13 @@ def writes(
 
     def decorate(work: Callable[[S, O], Awaitable[R]]) -> Callable[[S, O], Coroutine[Any, Any, R]]:
         @functools.wraps(work)
-        async def known(self: S, order: O) -> R:
+        async def checked(self: S, order: O) -> R:
             standing = await self._tools.store.standing(order.execution_id)
             if why := stranger(list(callers), caller(), standing):
                 raise no_permit(why)
             return await work(self, order)
 
-        return _on_duty(step(known), Duty.WRITES, Need(callers=list(callers)))
+        return _mark_duty(step(checked), Duty.WRITES, Need(callers=list(callers)))
 
     return decorate
 
@@ -159,7 +159,7 @@ def writes_itself(work: Callable[[S, T], Awaitable[R]]) -> Callable[[S, T], Coro
 
     For calls that have no execution yet, or only a ledger row.
     """
-    return _on_duty(step(work), Duty.WRITES)
+    return _mark_duty(step(work), Duty.WRITES)
 
 
 def closes(work: Callable[[S, T], Awaitable[R]]) -> Callable[[S, T], Coroutine[Any, Any, R]]:
@@ -167,23 +167,23 @@ def closes(work: Callable[[S, T], Awaitable[R]]) -> Callable[[S, T], Coroutine[A
 
     It needs no permit.
     """
-    return _on_duty(step(work), Duty.CLOSES)
+    return _mark_duty(step(work), Duty.CLOSES)
 
 
 def reads(work: Callable[[S, T], Awaitable[R]]) -> Callable[[S, T], Coroutine[Any, Any, R]]:
     """Make a method an activity that only looks."""
-    return _on_duty(step(work), Duty.READS)
+    return _mark_duty(step(work), Duty.READS)
 
 
-def _on_duty(body: Anything, duty: Duty, need: Need | None = None) -> Anything:
+def _mark_duty(body: Anything, duty: Duty, need: Need | None = None) -> Anything:
     vars(body).update(duty=duty, need=need)
     return body
 
 
-def _without_permit(work: Callable[..., Any], permitted: Callable[..., Any]) -> None:
+def _hide_permit(work: Callable[..., Any], permitted: Callable[..., Any]) -> None:
     """Hide the permit from Temporal, which fills every parameter it sees."""
     signature = inspect.signature(work)
-    kept = [one for one in signature.parameters.values() if one.name != "permit"]
+    kept = [parameter for parameter in signature.parameters.values() if parameter.name != "permit"]
     vars(permitted)["__signature__"] = signature.replace(parameters=kept)
     permitted.__annotations__ = {name: kind for name, kind in work.__annotations__.items() if name != "permit"}
 
@@ -198,7 +198,7 @@ async def ask(tools: Toolbox, need: Need, execution_id: int) -> Permit:
     subject = await tools.subject(execution_id)
     decision = decide(need, caller(), standing, lock_of(subject.execution), server_now())
     if decision.halted:
-        await _be_cancelled(subject)
+        await _await_cancel(subject)
     if decision.refused:
         raise no_permit(decision.refused)
     _refuse_plan(tools, subject.plan, decision)
@@ -206,7 +206,7 @@ async def ask(tools: Toolbox, need: Need, execution_id: int) -> Permit:
     return Permit(subject, decision.row)
 
 
-async def _be_cancelled(subject: Subject) -> None:
+async def _await_cancel(subject: Subject) -> None:
     # A halt also cancels every run. One heartbeat timeout lets that cancel arrive before the refusal does, so that the
     # run ends as cancelled and not as failed.
     await asyncio.sleep(subject.execution.timing.heartbeat_timeout.total_seconds())
@@ -252,7 +252,7 @@ async def may_ask_again(tools: Toolbox, subject: Subject) -> str:
     if not any((row.window_id, row.run_id) == mine for row in rows):
         return "it was not asked for by the run's lock"
     where = ("system.namespace", "request.")
-    problems = [one for one in outside(subject.plan, tools.rails) if one.path.startswith(where)]
+    problems = [problem for problem in outside(subject.plan, tools.rails) if problem.path.startswith(where)]
     return f"the worker does not allow it any more, {in_one_sentence(problems)}" if problems else ""
 
 

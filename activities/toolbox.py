@@ -87,15 +87,15 @@ class Toolbox:
         Raises:
             HoldfastError: as `subject`, when nothing is known of the run.
         """
-        return await self._known.or_known(execution_id, self._legible(execution_id))
+        return await self._known.or_known(execution_id, self._read_for_closing(execution_id))
 
-    async def _legible(self, execution_id: int) -> Subject:
-        read = await self.store.plan_for_closing(execution_id)
-        if read.trouble:
-            logger.warning("the plan of execution %d is read in part: %s", execution_id, read.trouble)
-        subject = Subject(await self.store.execution(execution_id), read.plan)
+    async def _read_for_closing(self, execution_id: int) -> Subject:
+        lenient = await self.store.plan_for_closing(execution_id)
+        if lenient.trouble:
+            logger.warning("the plan of execution %d is read in part: %s", execution_id, lenient.trouble)
+        subject = Subject(await self.store.execution(execution_id), lenient.plan)
         self.secrets.know(json.dumps(subject.plan.request.model_dump(mode="json", by_alias=True)))
-        return subject if read.trouble else self._known.keep(execution_id, subject)
+        return subject if lenient.trouble else self._known.keep(execution_id, subject)
 
     def proxy(self, plan: Plan) -> ProxyClient:
         """Return a client of the plan's traffic proxy."""

@@ -44,7 +44,7 @@ POD_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 """File in which Kubernetes gives a pod its namespace."""
 
 
-def _words(value: object) -> object:
+def _split_list(value: object) -> object:
     """Split a variable that holds a list, at commas or spaces."""
     return value.replace(",", " ").split() if isinstance(value, str) else value
 
@@ -71,8 +71,8 @@ def _environments(value: object) -> object:
 Environments = Annotated[dict[str, str], BeforeValidator(_environments)]
 """Names of environments, by the canonical address of their fault service."""
 
-Hosts = Annotated[list[Host], BeforeValidator(_words)]
-Names = Annotated[list[Name], BeforeValidator(_words)]
+Hosts = Annotated[list[Host], BeforeValidator(_split_list)]
+Names = Annotated[list[Name], BeforeValidator(_split_list)]
 
 
 class Settings(BaseModel):
@@ -148,7 +148,7 @@ class Settings(BaseModel):
             pod = pod_namespace.read_text().strip()
         except OSError:
             pod = ""
-        told = [one for one in (pod, namespace_of(temporal_address)) if one]
+        detected = [namespace for namespace in (pod, namespace_of(temporal_address)) if namespace]
         return WorkerRails(
             namespaces=self.allowed_namespaces,
             hosts=self.allowed_hosts or [],
@@ -161,7 +161,7 @@ class Settings(BaseModel):
             max_in_flight=self.max_in_flight,
             max_requests=self.max_requests,
             max_load_duration=self.max_load_duration,
-            own_namespaces=list(dict.fromkeys([*self.own_namespaces, *told])),
+            own_namespaces=list(dict.fromkeys([*self.own_namespaces, *detected])),
         )
 
     @property

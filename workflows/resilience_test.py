@@ -70,14 +70,14 @@ class ResilienceTest(DiscoveringRun):
             await self._early.wait_for(stages, self._plan.stop.deadline)
         except asyncio.CancelledError:
             workflow.logger.info("asked to end: closing everything first")
-        error = await _wound_up(stages)
+        error = await _stop_stages(stages)
         await self._early.unwatch()
         if workflow.cancellation_reason() is not None:
-            await self._ended(RunStatus.CANCELLED, Phase.CANCELLED, None)
+            await self._record_end(RunStatus.CANCELLED, Phase.CANCELLED, None)
             raise asyncio.CancelledError
         error = self._early.error or error
         if error is not None:
-            raise raise_as(await self._failed(error))
+            raise raise_as(await self._record_failure(error))
         return stages.result()
 
     async def _stages(self) -> RunSummary:
@@ -137,7 +137,7 @@ class ResilienceTest(DiscoveringRun):
 
         A system that is already unhealthy is left alone.
         """
-        steady = await self._steady(SteadyMoment.BEFORE)
+        steady = await self._check_steady_state(SteadyMoment.BEFORE)
         if not steady.met:
             raise StageError(
                 ErrorCode.STEADY_STATE_NOT_MET,
@@ -181,7 +181,7 @@ class ResilienceTest(DiscoveringRun):
     async def _inject_and_replay(self) -> None:
         """Break each service once and capture how it fails (INJECTING_AND_REPLAYING)."""
         await self._enter(Phase.INJECTING_AND_REPLAYING)
-        unusable = {one.service: one.reason for one in self._excluded}
+        unusable = {exclusion.service: exclusion.reason for exclusion in self._excluded}
         needless = exclusions.needless(self._plan, unusable)
         # For replays: older histories also broke services that no case needed.
         if needless and workflow.patched("nothing is broken for nothing"):
@@ -248,7 +248,7 @@ class ResilienceTest(DiscoveringRun):
             **policies.WINDOW,
         )
         if self._paused:
-            await self._tell_rules()
+            await self._signal_rules()
             if self._must_end:
                 # The signal may have swallowed the cancel. A paused load test would then never end.
                 self._rules.cancel()
@@ -267,8 +267,8 @@ class ResilienceTest(DiscoveringRun):
         )
         self._ensure_going_on()
         self._board.judged(judgement)
-        await self._steady(SteadyMoment.AFTER)
-        await self._ended(RunStatus.COMPLETED, Phase.DONE, None)
+        await self._check_steady_state(SteadyMoment.AFTER)
+        await self._record_end(RunStatus.COMPLETED, Phase.DONE, None)
         state = self._board.state
         return RunSummary(
             execution_id=self.execution.execution_id,
@@ -286,7 +286,7 @@ class ResilienceTest(DiscoveringRun):
         )
 
     def _rules_order(self) -> RulesWindowInput:
-        excluded = {one.service for one in self._excluded} | self._needless
+        excluded = {exclusion.service for exclusion in self._excluded} | self._needless
         total = case_count(len(self._plan.services))
         ttl = durations.rules_ttl(self._plan, total).total_seconds()
         return RulesWindowInput(
@@ -299,7 +299,7 @@ class ResilienceTest(DiscoveringRun):
         )
 
 
-async def _wound_up(stages: asyncio.Task[RunSummary]) -> BaseException | None:
+async def _stop_stages(stages: asyncio.Task[RunSummary]) -> BaseException | None:
     """Cancel the stages if needed, await their end, and return their error."""
     # Awaited, so that every window has closed.
     if not stages.done():

@@ -64,8 +64,10 @@ class LoadActivities:
                 yield result
 
         await self._tools.store.save_unmeasured(order.execution_id, unmeasured())
-        for one in order.exclusions:
-            await self._tools.store.log(order.execution_id, f"excluded:{one.service}", LogLevel.WARN, one.reason)
+        for exclusion in order.exclusions:
+            await self._tools.store.log(
+                order.execution_id, f"excluded:{exclusion.service}", LogLevel.WARN, exclusion.reason
+            )
         return BatchReport(invalid=outcomes[CaseOutcome.INVALID], skipped=outcomes[CaseOutcome.SKIPPED])
 
     @activity.defn(name="measure_batch")
@@ -165,9 +167,9 @@ def _refuse_foreign(order: BatchOrder, permit: Permit) -> None:
 
 def _unmeasured_cases(plan: Plan, exclusions: list[Exclusion]) -> Iterator[CaseResult]:
     """Yield the cases that the plan excludes or that cannot be measured."""
-    on_purpose, excluded = PlanExclusions(plan), {one.service: one for one in exclusions}
+    plan_exclusions, excluded = PlanExclusions(plan), {entry.service: entry for entry in exclusions}
     for case in cases_in(plan.service_names, CaseRange(first=0, end=case_count(len(plan.services)))):
-        reason = on_purpose.reason(case)
+        reason = plan_exclusions.reason(case)
         if reason is not None:
             yield _unmeasured(case, CaseOutcome.SKIPPED, reason)
         elif exclusion := exclusion_of(case, excluded):

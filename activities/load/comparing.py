@@ -27,7 +27,7 @@ def look_at(plan: Plan, cases: Sequence[ArmRun], control: ArmRun) -> None:
     if not open_cases:
         return
     _, regression = open_cases[0]
-    beside = thresholds(_blocks(control.taken), RegressionSpec.of(regression))
+    control_limits = thresholds(_blocks(control.taken), RegressionSpec.of(regression))
     wald = Wald(
         percentile=regression.percentile.share,
         # The plan's `false_alarms` is for the whole run: each case gets an equal part of it.
@@ -35,7 +35,7 @@ def look_at(plan: Plan, cases: Sequence[ArmRun], control: ArmRun) -> None:
         beta=regression.misses / 100,
     )
     for arm, _ in open_cases:
-        arm.look = look(_blocks(arm.taken), beside, wald)
+        arm.look = look(_blocks(arm.taken), control_limits, wald)
 
 
 def compared(arm: ArmRun, control: ArmRun, regression: Regression, seed: int) -> Comparison:

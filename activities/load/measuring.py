@@ -135,8 +135,8 @@ class GroupRun:
         found = self._measurement(arm, redactor)
         reason = lateness_reason(found.late_starts, found.requests)
         if self._control and not reason:
-            beside = lateness_reason(self._control.taken.late, self._control.taken.requests)
-            reason = f"of the baseline beside it, {beside}" if beside else ""
+            control_reason = lateness_reason(self._control.taken.late, self._control.taken.requests)
+            reason = f"of the baseline beside it, {control_reason}" if control_reason else ""
         return CaseResult(
             case_index=arm.case.index,
             case_id=arm.case.case_id,
@@ -155,12 +155,12 @@ class GroupRun:
             last_status=arm.last.status,
             last_body=redactor.body(arm.last.text, cut=was_cut(arm.last.body)),
         )
-        beside: dict[str, object] = {"planned": self._plan.load.most_requests, "seed": self._seed}
+        extras: dict[str, object] = {"planned": self._plan.load.most_requests, "seed": self._seed}
         if self._control is None:
-            return found.model_copy(update=beside)
-        beside |= {"control": control_of(self._control.taken)}
+            return found.model_copy(update=extras)
+        extras |= {"control": control_of(self._control.taken)}
         if arm.meets and arm.meets.regression:
             from activities.load.comparing import compared  # noqa: PLC0415 - as above
 
-            beside |= {"comparison": compared(arm, self._control, arm.meets.regression, self._seed)}
-        return found.model_copy(update=beside)
+            extras |= {"comparison": compared(arm, self._control, arm.meets.regression, self._seed)}
+        return found.model_copy(update=extras)

@@ -40,14 +40,14 @@ async def in_time(work: Coroutine[Any, Any, T]) -> T:
     task = asyncio.create_task(work)
     # Not cancelled: the store finishes a transaction it has begun, so a cancel would have to wait for it too
     # (`clients.store.repositories.unbroken`).
-    task.add_done_callback(_looked_at)
+    task.add_done_callback(_retrieve_error)
     done, _ = await asyncio.wait([task], timeout=PATIENCE)
     if not done:
         raise HoldfastError(ErrorCode.STORE_UNAVAILABLE, f"the store has not answered within {PATIENCE:g} s")
     return task.result()
 
 
-def _looked_at(task: asyncio.Task[Any]) -> None:
+def _retrieve_error(task: asyncio.Task[Any]) -> None:
     if not task.cancelled():
         task.exception()
 
@@ -86,7 +86,7 @@ class Notes:
         Writing a key again does not add a line, so a repetition does no harm.
         """
         while self._waiting:
-            at, line = next(iter(self._waiting.items()))
+            line_id, line = next(iter(self._waiting.items()))
             try:
                 await in_time(self._store.log(line.execution_id, line.key, line.level, line.message))
             except HoldfastError as error:
@@ -94,7 +94,7 @@ class Notes:
                     logger.warning("run %s: %s (the store does not take it yet)", line.execution_id, line.message)
                     return
                 logger.warning("run %s: %s (the store refuses it: %s)", line.execution_id, line.message, error.code)
-            self._waiting.pop(at, None)
+            self._waiting.pop(line_id, None)
 
 
 class Memory(Generic[T]):

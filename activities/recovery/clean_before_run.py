@@ -48,142 +48,142 @@ class Cleaner:
             HoldfastError: ENVIRONMENT_NOT_CLEAN when something active must not be touched (then nothing was touched),
                 or was not verified to be off. SERVICE_NOT_STABLE.
         """
-        on = await self._on()
+        on = await self._list_active()
         rows = [row for row in await self._tools.store.ledger_unsettled() if row.kind is not WindowKind.LOCK]
         living = [row for row in rows if await self._runs.is_running(row.window_id, row.run_id)]
-        await self._refuse_what_is_not_ours_to_close(on, living)
-        for one in on:
-            await self._log(one, "found", f"removing {told(one)}, left over")
+        await self._refuse_foreign(on, living)
+        for item in on:
+            await self._log(item, "found", f"removing {told(item)}, left over")
         cleared = await self._clear(on, Pace(end, self._subject.execution.timing.poll))
-        for one, closing in cleared:
-            became = "seen to be off" if closing.verified else f"NOT seen to be off: {closing.detail}"
-            await self._log(one, f"verified {closing.verified}", f"{told(one)}, left over: {became}")
+        for item, closing in cleared:
+            outcome = "seen to be off" if closing.verified else f"NOT seen to be off: {closing.detail}"
+            await self._log(item, f"verified {closing.verified}", f"{told(item)}, left over: {outcome}")
         await self._settle(cleared, [row for row in rows if row not in living])
-        self._refuse_what_stayed(cleared)
-        await self._stable(on, stability)
-        return [told(one) for one in on]
+        self._refuse_remaining(cleared)
+        await self._await_stable(on, stability)
+        return [told(item) for item in on]
 
-    async def _on(self) -> list[On]:
+    async def _list_active(self) -> list[On]:
         services = self._subject.plan.service_names
         faults, sessions = await asyncio.gather(self._peers.faults_on(), self._peers.sessions_on(services))
-        return [one for one in faults if not await is_elsewhere(self._tools, one.name, self._subject)] + sessions
+        return [fault for fault in faults if not await is_elsewhere(self._tools, fault.name, self._subject)] + sessions
 
     async def _clear(self, on: list[On], pace: Pace) -> Cleared:
-        faults = [one for one in on if one.kind is OnKind.FAULT]
-        sessions = [one for one in on if one.kind is not OnKind.FAULT]
+        faults = [item for item in on if item.kind is OnKind.FAULT]
+        sessions = [item for item in on if item.kind is not OnKind.FAULT]
         done = await asyncio.gather(self._peers.clear_faults(faults, pace), self._peers.clear_sessions(sessions, pace))
-        return [one for part in done for one in part]
+        return [pair for part in done for pair in part]
 
-    async def _refuse_what_is_not_ours_to_close(self, on: list[On], living: list[LedgerEntry]) -> None:
-        kept = [(one, await self._why_kept(one, living)) for one in on]
-        told_why = [f"{told(one)}: {why}" for one, why in kept if why]
-        if told_why:
+    async def _refuse_foreign(self, on: list[On], living: list[LedgerEntry]) -> None:
+        kept = [(item, await self._why_kept(item, living)) for item in on]
+        reasons = [f"{told(item)}: {why}" for item, why in kept if why]
+        if reasons:
             raise HoldfastError(
                 ErrorCode.ENVIRONMENT_NOT_CLEAN,
-                f"something is on in {self._subject.namespace} that a clean-up must not touch: {'; '.join(told_why)}",
+                f"something is on in {self._subject.namespace} that a clean-up must not touch: {'; '.join(reasons)}",
                 hint="nothing was touched; `holdfast faults` shows whose it is",
             )
 
-    async def _why_kept(self, one: On, living: list[LedgerEntry]) -> str:
+    async def _why_kept(self, item: On, living: list[LedgerEntry]) -> str:
         """Return why this item must not be closed from here, or nothing."""
         for row in living:
-            if await self._is_of(one, row):
+            if await self._is_held_by(item, row):
                 return f"{row.window_id} holds it"
-        return await self._why_not_ours(one) if one.kind is OnKind.FAULT else ""
+        return await self._why_not_ours(item) if item.kind is OnKind.FAULT else ""
 
-    async def _is_of(self, one: On, row: LedgerEntry) -> bool:
+    async def _is_held_by(self, item: On, row: LedgerEntry) -> bool:
         """Return whether this row's window holds the item."""
         # The proxy chooses the names of recordings. So a window counts as holding every recording in its plan's
         # services.
-        if row.kind not in RECORDINGS or one.kind is not OnKind.RECORDING:
-            return bool(row.peer_name) and row.peer_name in (one.name, one.record_id)
-        other = await self._tools.subject_for_closing(row.execution_id)
-        return other.namespace == one.namespace and one.service in other.plan.service_names
+        if row.kind not in RECORDINGS or item.kind is not OnKind.RECORDING:
+            return bool(row.peer_name) and row.peer_name in (item.name, item.record_id)
+        owner = await self._tools.subject_for_closing(row.execution_id)
+        return owner.namespace == item.namespace and item.service in owner.plan.service_names
 
-    async def _why_not_ours(self, one: On) -> str:
+    async def _why_not_ours(self, item: On) -> str:
         """Return why a fault is not this run's to close, or nothing.
 
         Its name contains service and run. The store has the namespace of runs it knows. For others the peer is asked.
         """
-        of = named_fault(one.name)
-        if of is None or not any(of.is_in(name) for name in self._subject.plan.system.services):
+        named = named_fault(item.name)
+        if named is None or not any(named.is_in(name) for name in self._subject.plan.system.services):
             return "it is in no service of this plan"
-        aimed = await self._aimed_at(one, of)
-        if aimed is None:
+        namespaces = await self._namespaces_of(item, named)
+        if namespaces is None:
             return "in which namespace it is cannot be told"
-        return "" if aimed <= {self._subject.namespace} else f"it is in namespace {', '.join(sorted(aimed))}"
+        return "" if namespaces <= {self._subject.namespace} else f"it is in namespace {', '.join(sorted(namespaces))}"
 
-    async def _aimed_at(self, one: On, of: NamedFault) -> set[str] | None:
+    async def _namespaces_of(self, item: On, named: NamedFault) -> set[str] | None:
         try:
-            return {(await self._tools.store.execution(of.execution_id)).namespace}
+            return {(await self._tools.store.execution(named.execution_id)).namespace}
         except HoldfastError as error:
             if error.code is not ErrorCode.NOT_FOUND:
                 raise
-        return await self._peers.faults.namespaces(one.name)
+        return await self._peers.faults.namespaces(item.name)
 
     async def _settle(self, cleared: Cleared, dead: list[LedgerEntry]) -> None:
         """Settle rows of dead windows if everything of theirs is verified off."""
         for row in dead:
-            gone = [closing for one, closing in cleared if await self._is_of(one, row)]
-            if gone and all(one.verified for one in gone) and await self._nothing_more(row):
+            closed = [closing for item, closing in cleared if await self._is_held_by(item, row)]
+            if closed and all(result.verified for result in closed) and await self._may_settle(row):
                 await settle(self._tools, row, Closing(verified=True), BY)
 
-    async def _nothing_more(self, row: LedgerEntry) -> bool:
+    async def _may_settle(self, row: LedgerEntry) -> bool:
         """Return whether a row may be settled here.
 
         It may if no call of its window can switch anything on any more, and that window has nothing outside this plan's
         services.
         Otherwise it is left to the sweeper.
         """
-        other = await self._tools.subject_for_closing(row.execution_id)
-        if await quiet_from(self._runs, other, row) > server_now():
+        owner = await self._tools.subject_for_closing(row.execution_id)
+        if await quiet_from(self._runs, owner, row) > server_now():
             return False
-        alone = row.kind in (WindowKind.FAULT, WindowKind.PAIR_FAULT)
-        return alone or set(other.plan.service_names) <= set(self._subject.plan.service_names)
+        single_service = row.kind in (WindowKind.FAULT, WindowKind.PAIR_FAULT)
+        return single_service or set(owner.plan.service_names) <= set(self._subject.plan.service_names)
 
-    def _refuse_what_stayed(self, cleared: Cleared) -> None:
-        stayed = [closing.detail for _, closing in cleared if not closing.verified]
-        if stayed:
-            went = "; ".join(told(one) for one, closing in cleared if closing.verified)
+    def _refuse_remaining(self, cleared: Cleared) -> None:
+        remaining = [closing.detail for _, closing in cleared if not closing.verified]
+        if remaining:
+            removed = "; ".join(told(item) for item, closing in cleared if closing.verified)
             raise HoldfastError(
                 ErrorCode.ENVIRONMENT_NOT_CLEAN,
                 f"something is still on in {self._subject.namespace} after the clean-up: "
-                + "; ".join(dict.fromkeys(stayed))
-                + (f". Removed: {went}" if went else ""),
+                + "; ".join(dict.fromkeys(remaining))
+                + (f". Removed: {removed}" if removed else ""),
                 hint="nothing was switched on; switch it off by hand",
             )
 
-    async def _stable(self, on: list[On], longest: timedelta) -> None:
+    async def _await_stable(self, on: list[On], longest: timedelta) -> None:
         """Wait until the cleaned services are stable.
 
         Raises:
             HoldfastError: SERVICE_NOT_STABLE.
         """
         # Removing something from a service rolls it out again. The run must not mistake that for an unhealthy service.
-        services = [name for name in self._subject.plan.service_names if any(_is_in(one, name) for one in on)]
+        services = [name for name in self._subject.plan.service_names if any(_is_in(item, name) for item in on)]
         client = self._tools.stability(self._subject.plan)
         every = self._subject.execution.timing.stability_poll
         waits = (client.wait_until_stable(name, longest=longest, every=every) for name in services)
-        unstable = [one for one in await asyncio.gather(*waits) if not one.stable]
+        unstable = [result for result in await asyncio.gather(*waits) if not result.stable]
         if unstable:
-            names = ", ".join(f"{one.service} ({one.detail})" for one in unstable)
+            names = ", ".join(f"{result.service} ({result.detail})" for result in unstable)
             raise HoldfastError(
                 ErrorCode.SERVICE_NOT_STABLE,
                 f"cleaned up, and not stable since: {names}",
                 hint="nothing was switched on; look at the services",
             )
 
-    async def _log(self, one: On, moment: str, message: str) -> None:
-        key = f"{BY}:{one.kind}:{one.service}:{one.name}:{moment}"
+    async def _log(self, item: On, moment: str, message: str) -> None:
+        key = f"{BY}:{item.kind}:{item.service}:{item.name}:{moment}"
         await self._tools.store.log(self._subject.execution.execution_id, key, LogLevel.WARN, f"{BY}: {message}")
 
 
-def _is_in(one: On, service: str) -> bool:
-    of = named_fault(one.name) if one.kind is OnKind.FAULT else None
-    return of.is_in(service) if of else one.service == service
+def _is_in(item: On, service: str) -> bool:
+    named = named_fault(item.name) if item.kind is OnKind.FAULT else None
+    return named.is_in(service) if named else item.service == service
 
 
-def told(one: On) -> str:
+def told(item: On) -> str:
     """Describe one active item in words."""
-    whose = f" of execution {one.execution_id}" if one.execution_id else ""
-    return f"{one.kind} {one.name or 'without a session'} in {one.service or 'an unknown service'}{whose}"
+    owner = f" of execution {item.execution_id}" if item.execution_id else ""
+    return f"{item.kind} {item.name or 'without a session'} in {item.service or 'an unknown service'}{owner}"

@@ -77,12 +77,12 @@ class Peers:
         async def one(service: str) -> Closing:
             mine = [session for session in on if session.service == service]
             async with gate:
-                return await self._service_freed(service, mine, pace)
+                return await self._free_service(service, mine, pace)
 
         closings = dict(zip(services, await asyncio.gather(*(one(name) for name in services)), strict=True))
         return [(session, closings[session.service]) for session in on]
 
-    async def _service_freed(self, service: str, on: Sequence[On], pace: Pace) -> Closing:
+    async def _free_service(self, service: str, on: Sequence[On], pace: Pace) -> Closing:
         """End a service's sessions until the peers show none.
 
         That is: no session is listed, no sidecar is left, and no canary of our rules answers.
@@ -95,20 +95,20 @@ class Peers:
             listed = await self.proxy.active_sessions()
             for session in listed:
                 if (session.namespace, session.service) == (namespace, service):
-                    await self._take_out(session, listed, pace)
+                    await self._end_session(session, listed, pace)
             if (await self.proxy.check(namespace=namespace, service=service)).recording:
                 return False
             return not any([await seen_acting(self.canary, self.plan, record, tokens) for record in records])
 
-        by_hand = "; ".join(self._by_hand(session) for session in on)
+        by_hand = "; ".join(self._manual_command(session) for session in on)
         return await until_gone(look, pace, f"{service} still has a sidecar; by hand: {by_hand}")
 
-    async def _take_out(self, session: ActiveSession, listed: Sequence[ActiveSession], pace: Pace) -> None:
+    async def _end_session(self, session: ActiveSession, listed: Sequence[ActiveSession], pace: Pace) -> None:
         """Stop a recording, or delete rules."""
         name = session.session_id
         # Never delete by a name that is the prefix of another, but stop it: if this session is gone by then, the proxy
         # would delete the other session.
-        ambiguous = any(one.session_id.startswith(name) for one in listed if one.session_id != name)
+        ambiguous = any(active.session_id.startswith(name) for active in listed if active.session_id != name)
         if name.startswith(_RECORDING) or ambiguous:
             await stop_recording(self.proxy, name, pace.end)
             return
@@ -118,7 +118,7 @@ class Peers:
         except HoldfastError as error:
             activity.logger.info("deleting %s: %s", name, error.code)
 
-    def _by_hand(self, session: On) -> str:
+    def _manual_command(self, session: On) -> str:
         proxy = self.plan.system.proxy
         if not session.name:
             return f"see {proxy}/api/interceptions/check/{session.namespace}/{session.service}"

@@ -126,7 +126,7 @@ async def close_recordings(
 
     async def look() -> bool:
         # Asked first: the look below finds whatever comes on after this answer.
-        beginning = not seen.issuperset(services) and await _beginning(client, task_id)
+        beginning = not seen.issuperset(services) and await _is_beginning(client, task_id)
         for session in await client.active_sessions():
             ours = session.namespace == namespace and session.service in services
             # Rules are sessions too. The execution's own belong to the rules window, which deletes them by record id.
@@ -135,15 +135,15 @@ async def close_recordings(
                 await stop_recording(client, session.session_id, end)
         checks = await asyncio.gather(*(client.check(namespace=namespace, service=name) for name in services))
         absent = not any(check.recording for check in checks)
-        for_long = silence.lasts(absent=absent)
-        return absent and (for_long or not beginning)
+        absent_for_long = silence.lasts(absent=absent)
+        return absent and (absent_for_long or not beginning)
 
     failed = f"the proxy still records {', '.join(services)}; see {plan.system.proxy}/api/interceptions/active"
     pace = Pace(end, execution.timing.poll, settle)
     return await until_gone(look, pace, failed, last=lambda: seen.issuperset(services))
 
 
-async def _beginning(client: ProxyClient, task_id: str) -> bool:
+async def _is_beginning(client: ProxyClient, task_id: str) -> bool:
     """Return whether an analysis may still record more services.
 
     An analysis that the proxy lost in a restart counts as beginning for ever.

@@ -39,7 +39,7 @@ class SweepActivities:
         cancelled: list[str] = []
         failed: list[str] = []
         rows = await self._tools.store.ledger_unsettled()
-        failed += _named(rows)
+        failed += _log_damaged(rows)
         for row in rows:
             try:
                 if await is_abandoned(self._tools, self._runs, row, server_now):
@@ -51,30 +51,30 @@ class SweepActivities:
                     await self._runs.cancel(row.window_id, row.run_id)
                     cancelled.append(row.window_id)
             except Exception as error:
-                activity.logger.warning("could not sweep %s: %s", row.window_id, _words(error))
+                activity.logger.warning("could not sweep %s: %s", row.window_id, _describe(error))
                 failed.append(row.window_id)
         return SweepReport(closed=closed, cancelled=cancelled, failed=failed, ended=await self._write_missing_ends())
 
     async def _write_missing_ends(self) -> list[str]:
         ended = []
         records = await self._tools.store.unfinished_executions()
-        _named(records)
+        _log_damaged(records)
         for record in records:
             try:
                 if await write_missing_end(self._tools, self._runs, record):
                     ended.append(record.workflow_id)
             except Exception as error:
-                activity.logger.warning("could not write how %s ended: %s", record.workflow_id, _words(error))
+                activity.logger.warning("could not write how %s ended: %s", record.workflow_id, _describe(error))
         return ended
 
 
-def _named(rows: Rows[Any]) -> list[str]:
+def _log_damaged(rows: Rows[Any]) -> list[str]:
     """Log unreadable rows, and return the names of those in the ledger."""
     for damaged in rows.damaged:
         activity.logger.error("%s", damaged)
     return [f"{damaged.table}, {damaged.row}" for damaged in rows.damaged if damaged.table == "ledger"]
 
 
-def _words(error: Exception) -> str:
+def _describe(error: Exception) -> str:
     # The text of a defect may quote anything, so only its name is logged.
     return str(error) if isinstance(error, HoldfastError) else f"unexpected {type(error).__name__}"

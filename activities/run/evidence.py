@@ -53,9 +53,9 @@ class Evidence:
 def measured_of(results: Iterable[CaseResult]) -> dict[int, Measurement]:
     """Return the valid measurements of a run, by case index."""
     return {
-        one.case_index: one.measurement
-        for one in results
-        if one.outcome is CaseOutcome.MEASURED and one.measurement is not None
+        result.case_index: result.measurement
+        for result in results
+        if result.outcome is CaseOutcome.MEASURED and result.measurement is not None
     }
 
 
@@ -74,23 +74,23 @@ async def evidence_of(
     damaged = any(rows.damaged for rows in (rounds, calls, cases, Rows() if checked is None else checked))
     known = [*rounds, *([_DAMAGED] if damaged else [])]
     # Without the baseline (index 0): nothing is broken in it, neither by rules nor really.
-    asked = [one for one in cases if one.answers and one.case_index]
+    asked = [case for case in cases if case.answers and case.case_index]
     captured = await store.captured(execution_id)
     # In a thread, so that heartbeats go on: a thousand services may have many cases.
-    real = await asyncio.to_thread(_real, measured, asked, checked or ())
+    real = await asyncio.to_thread(_real_measurements, measured, asked, checked or ())
     found = doubts(
         plan.service_names,
         calls,
         {_key(answer) for answer in captured},
         known,
-        real=real.keys() | {one.case_index for one in asked},
+        real=real.keys() | {case.case_index for case in asked},
         disagreeing=await asyncio.to_thread(disagreeing, measured, asked),
     )
     substituted = frozenset(answer.service for answer in captured if answer.substituted)
     return Evidence(doubts=found, real=real, substituted=substituted)
 
 
-def _real(
+def _real_measurements(
     measured: Measured, asked: Iterable[RealCase], checked: Iterable[CheckedPair]
 ) -> dict[int, list[RealMeasurement]]:
     found: dict[int, list[RealMeasurement]] = {}

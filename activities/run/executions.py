@@ -48,8 +48,8 @@ class ExecutionActivities:
                 the worker lacks a secret that the plan names.
         """
         # Every run does this first. So this is where a plan is checked against all rules and the worker's guardrails.
-        _refuse_others(new)
-        plan = _valid(new.plan_json)
+        _refuse_other_callers(new)
+        plan = _parse_plan(new.plan_json)
         self._refuse_outside_guardrails(plan, verify_pairs=new.verify_pairs)
         self._refuse_missing_secrets(plan)
         execution = await self._tools.store.create_execution(
@@ -109,8 +109,8 @@ class ExecutionActivities:
         names = subject.plan.service_names
         experiments = _experiments(subject)
         tokens = {name: token_of(subject.plan, name) for name in names}
-        for one, other in overlapping(tokens.values()):
-            raise HoldfastError(ErrorCode.VALIDATION_ERROR, f"baggage token {one} is part of {other}")
+        for part, whole in overlapping(tokens.values()):
+            raise HoldfastError(ErrorCode.VALIDATION_ERROR, f"baggage token {part} is part of {whole}")
         total = case_count(len(names))
         await self._tools.store.save_cases(
             order.execution_id,
@@ -129,7 +129,7 @@ class ExecutionActivities:
         return generated
 
 
-def _refuse_others(new: NewExecution) -> None:
+def _refuse_other_callers(new: NewExecution) -> None:
     """Refuse any caller but the run that the record is for."""
     asking = caller()
     if asking.workflow_type != WorkflowType.RESILIENCE_TEST:
@@ -138,7 +138,7 @@ def _refuse_others(new: NewExecution) -> None:
         raise no_permit(f"a run makes its own record only, not that of {new.workflow_id[:200]}")
 
 
-def _valid(plan_json: str) -> Plan:
+def _parse_plan(plan_json: str) -> Plan:
     """Parse the plan and check it against all rules.
 
     Raises:

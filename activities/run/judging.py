@@ -52,19 +52,23 @@ class JudgingActivities:
         results = await self._tools.store.results(order.execution_id)
         planned = await self._tools.store.case_counts(order.execution_id)
         settled = await self._settle(order.execution_id, plan, results)
-        after = [_as_settled(one, settled) for one in results]
-        verdicts = {index: (one.verdict, one.reason) for index, one in settled.items() if one.verdict is not None}
+        after = [_as_settled(result, settled) for result in results]
+        verdicts = {
+            index: (decision.verdict, decision.reason)
+            for index, decision in settled.items()
+            if decision.verdict is not None
+        }
         counts = count_cases(
             plan,
             planned,
-            {one.case_index: (one.outcome, verdicts.get(one.case_index, (None, ""))[0]) for one in after},
+            {result.case_index: (result.outcome, verdicts.get(result.case_index, (None, ""))[0]) for result in after},
         )
-        verdict, saved = run_verdict(counts, plan.coverage), _saved(after)
+        verdict, saved = run_verdict(counts, plan.coverage), _requests_saved(after)
         await self._tools.store.set_verdict(order.execution_id, verdict)
         unsure = f", {counts.inconclusive} inconclusive" if counts.inconclusive else ""
         message = f"verdict {verdict}: {counts.passed} passed, {counts.failed} failed{unsure} of {counts.total} cases"
         message += f"; {saved} requests saved by early decisions" if saved else ""
-        message += _beside_rules(settled.values())
+        message += _beyond_rules_text(settled.values())
         await self._tools.store.log(order.execution_id, "judged", LogLevel.INFO, message)
         return JudgedCases(
             verdict=verdict,
@@ -93,14 +97,16 @@ def _metrics(after: list[CaseResult], verdicts: Mapping[int, tuple[Verdict, str]
 
     None if judging made no case invalid.
     """
-    counts = [one.outcome is CaseOutcome.MEASURED for one in after]
-    if not any(one.measurement and not measured for one, measured in zip(after, counts, strict=True)):
+    counts = [result.outcome is CaseOutcome.MEASURED for result in after]
+    if not any(result.measurement and not measured for result, measured in zip(after, counts, strict=True)):
         return None
     lines = [
-        case_line(one.case_id, one.outcome, one.measurement, *verdicts.get(one.case_index, (None, one.reason)))
+        case_line(
+            result.case_id, result.outcome, result.measurement, *verdicts.get(result.case_index, (None, result.reason))
+        )
         if measured
-        else case_line(one.case_id, one.outcome, None, None, one.reason)
-        for one, measured in zip(after, counts, strict=True)
+        else case_line(result.case_id, result.outcome, None, None, result.reason)
+        for result, measured in zip(after, counts, strict=True)
     ]
     return merged(metrics_of(lines), LoadMetrics(), SHOWN_CASES)
 
@@ -115,34 +121,34 @@ def _settled(
     meets, baseline = PlanThresholds(plan), measured.get(0)
     found = {}
     for index, verdict in verdicts.items():
-        asked = evidence.real.get(index)
-        if not asked:
+        measurements = evidence.real.get(index)
+        if not measurements:
             found[index] = settled(verdict, verdict[0], [], evidence.doubts.doubt_of(index), hint)
             continue
         rules, limits = measured[index], meets.of(case_at(plan.service_names, index))
         reals = [
             Real(
-                one.differs,
-                *real_verdict(one.measurement, rules, limits, baseline),
-                weakness(one.measurement, rules, baseline),
+                real.differs,
+                *real_verdict(real.measurement, rules, limits, baseline),
+                weakness(real.measurement, rules, baseline),
             )
-            for one in asked
+            for real in measurements
         ]
         found[index] = settled(verdict, real_verdict(rules, rules, limits, baseline)[0], reals)
     return found
 
 
 def _as_settled(result: CaseResult, found: Mapping[int, Settled]) -> CaseResult:
-    one = found.get(result.case_index)
-    return result.model_copy(update={"outcome": one.outcome, "reason": one.reason}) if one else result
+    decision = found.get(result.case_index)
+    return result.model_copy(update={"outcome": decision.outcome, "reason": decision.reason}) if decision else result
 
 
-def _beside_rules(settled: Iterable[Settled]) -> str:
+def _beyond_rules_text(settled: Iterable[Settled]) -> str:
     """Count in words the cases that were not decided by rules alone."""
     found = list(settled)
-    really = sum(one.found_by is FoundBy.REAL_FAULTS for one in found)
-    unanswered = sum(one.outcome is CaseOutcome.INVALID for one in found)
-    text = f"; {really} by real faults" if really else ""
+    by_real_faults = sum(decision.found_by is FoundBy.REAL_FAULTS for decision in found)
+    unanswered = sum(decision.outcome is CaseOutcome.INVALID for decision in found)
+    text = f"; {by_real_faults} by real faults" if by_real_faults else ""
     return text + (f"; {unanswered} invalid, because no rule answers all that they call" if unanswered else "")
 
 
@@ -151,14 +157,14 @@ def _case_verdicts(results: list[CaseResult], plan: Plan) -> dict[int, tuple[Ver
 
     The comparisons of all cases are judged together, see `_confirmed`.
     """
-    baseline = next((one.measurement for one in results if one.case_type is CaseType.BASELINE), None)
+    baseline = next((result.measurement for result in results if result.case_type is CaseType.BASELINE), None)
     meets, confirmed = PlanThresholds(plan), _confirmed(results, plan)
     return {
-        one.case_index: case_verdict(
-            one.measurement, meets.of(_case(one)), baseline, confirmed=one.case_index in confirmed
+        result.case_index: case_verdict(
+            result.measurement, meets.of(_case(result)), baseline, confirmed=result.case_index in confirmed
         )
-        for one in results
-        if one.outcome is CaseOutcome.MEASURED and one.measurement
+        for result in results
+        if result.outcome is CaseOutcome.MEASURED and result.measurement
     }
 
 
@@ -175,20 +181,26 @@ def _confirmed(results: list[CaseResult], plan: Plan) -> set[int]:
     if plan.slo.regression is None:
         return set()
     comparisons = {
-        one.case_index: one.measurement.comparison
-        for one in results
-        if one.outcome is CaseOutcome.MEASURED and one.measurement and one.measurement.comparison
+        result.case_index: result.measurement.comparison
+        for result in results
+        if result.outcome is CaseOutcome.MEASURED and result.measurement and result.measurement.comparison
     }
     # A sequential finding already uses only its share of the false alarms.
-    fixed = {index: found.p_value for index, found in comparisons.items() if not found.sequential}
-    kept = families.confirmed(list(fixed.values()), plan.slo.regression.false_alarms / 100)
-    stays = {index for index, keep in zip(fixed, kept, strict=True) if keep}
-    return stays | {index for index, found in comparisons.items() if found.sequential}
+    p_values = {index: found.p_value for index, found in comparisons.items() if not found.sequential}
+    kept = families.confirmed(list(p_values.values()), plan.slo.regression.false_alarms / 100)
+    confirmed = {index for index, keep in zip(p_values, kept, strict=True) if keep}
+    return confirmed | {index for index, found in comparisons.items() if found.sequential}
 
 
-def _saved(results: list[CaseResult]) -> int:
-    found = [one.measurement for one in results if one.outcome is CaseOutcome.MEASURED and one.measurement]
-    return sum(max(0, one.planned - one.requests) for one in found if one.planned is not None)
+def _requests_saved(results: list[CaseResult]) -> int:
+    measurements = [
+        result.measurement for result in results if result.outcome is CaseOutcome.MEASURED and result.measurement
+    ]
+    return sum(
+        max(0, measurement.planned - measurement.requests)
+        for measurement in measurements
+        if measurement.planned is not None
+    )
 
 
 def _worst(results: list[CaseResult], verdicts: dict[int, tuple[Verdict, str]], wanted: Verdict) -> list[CaseVerdict]:

@@ -81,9 +81,9 @@ class LockActivities:
         if not living:
             return LockHolder()
         row = living[0]
-        other = await self._tools.store.execution_row(row.execution_id)
+        record = await self._tools.store.execution_row(row.execution_id)
         return LockHolder(
-            plan=other.plan,
+            plan=record.plan,
             workflow_id=row.parent_workflow_id,
             run_id=row.parent_run_id,
             execution_id=row.execution_id,
@@ -163,11 +163,11 @@ class LockActivities:
         have written that record.
         """
         environment = environment_of(subject.plan, self._tools.rails.environments)
-        due, held = lock_workflow_id(environment, subject.namespace), lock_of(subject.execution)
-        if held != due:
+        expected, held = lock_workflow_id(environment, subject.namespace), lock_of(subject.execution)
+        if held != expected:
             raise HoldfastError(
                 ErrorCode.OUTSIDE_GUARDRAILS,
-                f"this run must hold the lock {due}, and holds {held}",
+                f"this run must hold the lock {expected}, and holds {held}",
                 hint=f"{ENVIRONMENTS} of the worker, or its version, has changed since the run began: start it again; "
                 "nothing was touched",
             )
@@ -181,15 +181,17 @@ class LockActivities:
         """
         subject = await self._tools.subject_for_closing(order.execution_id)
         # An unverified row is not waited for: its window has already used its time.
-        over = (*SETTLED, LedgerState.UNVERIFIED)
+        final_states = (*SETTLED, LedgerState.UNVERIFIED)
         rows: list[LedgerEntry] = []
 
         async def look() -> bool | None:
             nonlocal rows
             rows = [
-                one for one in await self._tools.store.ledger_of(order.execution_id) if one.kind is not WindowKind.LOCK
+                entry
+                for entry in await self._tools.store.ledger_of(order.execution_id)
+                if entry.kind is not WindowKind.LOCK
             ]
-            return all(row.state in over for row in rows) or None
+            return all(row.state in final_states for row in rows) or None
 
         timing, services = subject.execution.timing, len(subject.plan.services)
         longest = settled_within(subject.plan.timeouts.recovery, services, timing)

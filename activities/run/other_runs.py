@@ -34,12 +34,12 @@ class Others:
         """
         ours = self._subject.execution.execution_id
         rows = [row for row in await self._tools.store.ledger_unsettled() if row.execution_id != ours]
-        same = {number: await self._is_on_the_same(number) for number in {row.execution_id for row in rows}}
+        same = {number: await self._shares_a_place(number) for number in {row.execution_id for row in rows}}
         return [row for row in rows if same[row.execution_id]]
 
     async def living(self) -> list[LedgerEntry]:
         """Return the unsettled rows whose window or run is still running."""
-        return [row for row in await self.unsettled() if await self._lives(row)]
+        return [row for row in await self.unsettled() if await self._is_living(row)]
 
     async def refuse(self) -> None:
         """Refuse to begin beside other runs.
@@ -49,20 +49,20 @@ class Others:
                 windows of runs that are gone, whose end nobody has verified.
         """
         rows = await self.unsettled()
-        living = [row for row in rows if await self._lives(row)]
+        living = [row for row in rows if await self._is_living(row)]
         namespace = self._subject.namespace
         if living:
-            whose = sorted({f"{row.parent_workflow_id} (execution {row.execution_id})" for row in living})
+            holders = sorted({f"{row.parent_workflow_id} (execution {row.execution_id})" for row in living})
             raise HoldfastError(
                 ErrorCode.EXECUTION_ALREADY_RUNNING,
-                f"namespace {namespace} is in use by {_listed(whose)}, under another lock",
+                f"namespace {namespace} is in use by {_listed(holders)}, under another lock",
                 hint="wait for it, or start with if_busy wait or replace; nothing was touched",
             )
         if rows:
-            what = [f"{row.window_id} of execution {row.execution_id} ({row.state})" for row in rows]
+            windows = [f"{row.window_id} of execution {row.execution_id} ({row.state})" for row in rows]
             raise HoldfastError(
                 ErrorCode.ENVIRONMENT_NOT_CLEAN,
-                f"the ledger has windows on {namespace} that were not seen to be closed: {_listed(what)}",
+                f"the ledger has windows on {namespace} that were not seen to be closed: {_listed(windows)}",
                 hint="the sweeper closes them, or `holdfast recover` does now; nothing was touched",
             )
 
@@ -76,12 +76,12 @@ class Others:
                 holder = self._subject.execution.execution_id
                 await close_abandoned(self._tools, self._runs, row, end, by, clock=server_now, holder=holder)
 
-    async def _lives(self, row: LedgerEntry) -> bool:
+    async def _is_living(self, row: LedgerEntry) -> bool:
         return await self._runs.is_running(row.window_id, row.run_id) or await self._runs.is_running(
             row.parent_workflow_id, row.parent_run_id
         )
 
-    async def _is_on_the_same(self, execution_id: int) -> bool:
+    async def _shares_a_place(self, execution_id: int) -> bool:
         """Return whether another run acts on any place that ours acts on.
 
         A run in the same namespace whose plan cannot be read counts as doing that.

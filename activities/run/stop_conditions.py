@@ -45,16 +45,16 @@ class StopActivities:
         watching: list[Awaitable[str]] = []
         if stop.request.error_rate is not None:
             judge = FailingRequests(stop.request).answered
-            watching.append(_watch(self._permitted(order, self._request(subject)), judge, stop.request.every))
+            watching.append(_watch(self._with_permit(order, self._request(subject)), judge, stop.request.every))
         if stop.health.url is not None:
             judge = FailingHealth(stop.health).answered
             health = self._health(subject, stop.health.url)
-            watching.append(_watch(self._permitted(order, health), judge, stop.health.every))
-        reason = await _first(watching)
+            watching.append(_watch(self._with_permit(order, health), judge, stop.health.every))
+        reason = await _first_reason(watching)
         await self._tools.store.log(order.execution_id, "stop:tripped", LogLevel.ERROR, reason)
         return Tripped(reason=reason)
 
-    def _permitted(self, order: ExecutionRef, look: Ask) -> Ask:
+    def _with_permit(self, order: ExecutionRef, look: Ask) -> Ask:
         async def asked() -> str:
             await ask(self._tools, OF_THE_RUN, order.execution_id)
             return await look()
@@ -73,8 +73,8 @@ class StopActivities:
 
     def _health(self, subject: Subject, url: str) -> Ask:
         async def look() -> str:
-            seen = await answer_of(url, subject.plan.stop.health.within)
-            return "" if seen.startswith("2") else f"status {seen}" if seen.isdigit() else seen
+            answer = await answer_of(url, subject.plan.stop.health.within)
+            return "" if answer.startswith("2") else f"status {answer}" if answer.isdigit() else answer
 
         return look
 
@@ -87,9 +87,9 @@ async def _watch(look: Ask, judge: Callable[[str], str], every: timedelta) -> st
         await asyncio.sleep(every.total_seconds())
 
 
-async def _first(watching: list[Awaitable[str]]) -> str:
+async def _first_reason(watching: list[Awaitable[str]]) -> str:
     """Return the first reason, once the other watches are cancelled and ended."""
-    tasks = [asyncio.ensure_future(one) for one in watching]
+    tasks = [asyncio.ensure_future(watch) for watch in watching]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         return done.pop().result()

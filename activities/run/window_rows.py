@@ -47,7 +47,7 @@ def identity(row: LedgerEntry, execution: Execution, plan: Plan) -> str:
         case WindowKind.RULES:
             wanted, service, name = rules_workflow_id(execution), "", execution.record_id
         case WindowKind.LOCK | WindowKind.RECORDING | WindowKind.CALLS | WindowKind.PAIRS:
-            wanted, service = _of_all_services(row, execution), ""
+            wanted, service = _id_without_service(row, execution), ""
         case WindowKind.FAULT:
             number = _discovery_round(row.window_id)
             wanted = fault_workflow_id(execution, service, number)
@@ -66,7 +66,7 @@ def identity(row: LedgerEntry, execution: Execution, plan: Plan) -> str:
     return ""
 
 
-def _of_all_services(row: LedgerEntry, execution: Execution) -> str:
+def _id_without_service(row: LedgerEntry, execution: Execution) -> str:
     """Return the id of a window without service and peer name."""
     match row.kind:
         case WindowKind.LOCK:
@@ -82,8 +82,8 @@ def _of_all_services(row: LedgerEntry, execution: Execution) -> str:
 def _discovery_round(window_id: str) -> int:
     """Return the discovery round of a fault window, from its id."""
     # Services are DNS labels, so only an id with a round ends like this.
-    later = re.fullmatch(rf"fault/[0-9]+/[^/]+/([2-{MOST_ROUNDS}])", window_id)
-    return int(later[1]) if later else 1
+    match = re.fullmatch(rf"fault/[0-9]+/[^/]+/([2-{MOST_ROUNDS}])", window_id)
+    return int(match[1]) if match else 1
 
 
 def case_index(row: LedgerEntry, execution: Execution) -> int | None:

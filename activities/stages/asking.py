@@ -51,10 +51,10 @@ async def ask(
     redactor, load = tools.redactor(subject.plan), subject.plan.load
     samples: list[RequestSample] = []
     answers: list[Answer] = []
-    left = iter([prepare(subject.plan.request, tools.secrets, one) for one in baggage[:wanted]])
+    left = iter([prepare(subject.plan.request, tools.secrets, mark) for mark in baggage[:wanted]])
 
-    async def work(after: float) -> None:
-        await asyncio.sleep(after)
+    async def work(delay: float) -> None:
+        await asyncio.sleep(delay)
         for request in left:
             sample, body = await tools.load.ask(request)
             samples.append(sample)
@@ -67,7 +67,7 @@ async def ask(
     async with asyncio.TaskGroup() as group:
         for number in range(wanted if load.rate is not None else min(load.concurrency, wanted)):
             group.create_task(work(number / load.rate if load.rate is not None else 0))
-    last = next((one for one in reversed(answers) if one.status is not None), Answer(None, ""))
+    last = next((answer for answer in reversed(answers) if answer.status is not None), Answer(None, ""))
     measurement = measure(
         samples,
         duration_us=(time.perf_counter_ns() - started) // 1_000,

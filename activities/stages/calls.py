@@ -74,7 +74,7 @@ class CallActivities:
             # Until the first round has been read, the calls under every failure are unknown.
             unread = CallRound(round=1, complete=False, detail=NEVER_READ)
             await self._tools.store.save_call_round(order.execution_id, unread)
-            needed = {one.service for one in await self._tools.store.recorded_calls(order.execution_id)}
+            needed = {call.service for call in await self._tools.store.recorded_calls(order.execution_id)}
             await self._refuse_recorded(subject)
             await uncancelled(self._start_all(subject, needed))
         except HoldfastError as error:
@@ -192,7 +192,7 @@ class CallActivities:
         elif order.faults != {window.service: window.peer_name} or case.services != [window.service]:
             raise no_permit(f"case {order.case_index} is not that of {window.window_id}")
         known = await self._tools.store.real_cases(order.execution_id)
-        if any(one.case_index == order.case_index for one in known):
+        if any(stored.case_index == order.case_index for stored in known):
             return
         plan = subject.plan
         wanted = single_requests(plan) if len(case.services) == 1 else pair_requests(plan)
@@ -205,7 +205,7 @@ class CallActivities:
         if await sessions_of(self._tools.proxy(plan), subject) != sessions:
             # The end of a recording rolls its service out, which replaces the broken pod by a healthy one.
             raise HoldfastError(ErrorCode.ANALYZE_FAILED, "a recording ended during the requests, which prove nothing")
-        kept = [RealAnswer(status=one.status, body=one.body, error=one.error) for one in answers]
+        kept = [RealAnswer(status=answer.status, body=answer.body, error=answer.error) for answer in answers]
         real = RealCase(case_index=order.case_index, answers=kept, measurement=measurement)
         await self._tools.store.save_real_case(order.execution_id, real)
 
@@ -221,9 +221,9 @@ class CallActivities:
         Raises:
             HoldfastError: NO_PERMIT. ANALYZE_FAILED when a healthy request keeps failing.
         """
-        why_not = await self._unreadable(order)
+        why_not = await self._why_unreadable(order)
         if why_not:
-            return await self._unread_round(order, why_not)
+            return await self._store_unread_round(order, why_not)
         subject, recorded = permit.subject, RecordedCalls(self._tools, permit.subject)
         detail, number = "", order.round * APART + activity.info().attempt * CALL_LOOKS
         left = subject.plan.timeouts.analyze
@@ -236,7 +236,7 @@ class CallActivities:
         found = await self._store_round(order, subject, recorded, detail)
         unread = [] if detail else recorded.unrecorded()
         if not detail:
-            unread += [name for name in await self._unread(order) if name not in unread]
+            unread += [name for name in await self._unmet_services(order) if name not in unread]
         why = detail or (TOGETHER if unread and not single_requests(subject.plan) else "")
         kept = CallRound(round=order.round, complete=not detail and not unread, detail=why, unread=unread)
         await self._tools.store.save_call_round(order.execution_id, kept)
@@ -244,7 +244,7 @@ class CallActivities:
         await self._log(order.execution_id, f"calls:{order.round}", message + (f"; {detail}" if detail else ""))
         return found
 
-    async def _unreadable(self, order: CallsOrder) -> str:
+    async def _why_unreadable(self, order: CallsOrder) -> str:
         """Return why no recorded call can ever bear a marker; empty if one may."""
         if order.round > 1:
             # In round 1 only: later, requests that discovery itself added would count as recorded.
@@ -255,7 +255,7 @@ class CallActivities:
             return "the header baggage reaches no service of the plan, so nothing shows which request caused a call"
         return "the plan's request reaches none of its services, so none of them was broken"
 
-    async def _unread_round(self, order: CallsOrder, detail: str) -> CallsFound:
+    async def _store_unread_round(self, order: CallsOrder, detail: str) -> CallsFound:
         await self._tools.store.save_call_round(
             order.execution_id, CallRound(round=order.round, complete=False, detail=detail)
         )
@@ -281,10 +281,10 @@ class CallActivities:
             return f"the recordings of {late} did not show the last request"
         return recorded.overflowed
 
-    async def _unread(self, order: CallsOrder) -> list[str]:
+    async def _unmet_services(self, order: CallsOrder) -> list[str]:
         """Return broken services whose failure the plan's request never met."""
-        asked = {one.case_index for one in await self._tools.store.real_cases(order.execution_id)}
-        broken = {one.service for one in await self._tools.store.captured(order.execution_id)}
+        asked = {stored.case_index for stored in await self._tools.store.real_cases(order.execution_id)}
+        broken = {answer.service for answer in await self._tools.store.captured(order.execution_id)}
         names = (await self._tools.subject(order.execution_id)).plan.service_names
         return [name for index, name in enumerate(names, start=1) if name in broken and index not in asked]
 
@@ -297,8 +297,8 @@ class CallActivities:
         calls = logic.as_first_found(found, await self._tools.store.calls(order.execution_id))
         await self._tools.store.save_calls(order.execution_id, calls)
         captured = {
-            logic.CallKey(one.service, one.method, one.path)
-            for one in await self._tools.store.captured(order.execution_id)
+            logic.CallKey(answer.service, answer.method, answer.path)
+            for answer in await self._tools.store.captured(order.execution_id)
         }
         wanted = logic.to_capture(found, subject.plan.service_names, captured)
         for service, keys in wanted.items():
@@ -315,10 +315,10 @@ class CallActivities:
         """
         if order.round > 1 or too_few_for_pairs(self._tools.rails):
             return []
-        names, on_purpose = subject.plan.service_names, PlanExclusions(subject.plan)
-        asked = {one.case_index for one in await self._tools.store.real_cases(order.execution_id)}
+        names, plan_exclusions = subject.plan.service_names, PlanExclusions(subject.plan)
+        asked = {stored.case_index for stored in await self._tools.store.real_cases(order.execution_id)}
         found = logic.pairs_to_break(calls, names)
-        return [one for one in found if one not in asked and on_purpose.reason(case_at(names, one)) is None][
+        return [pair for pair in found if pair not in asked and plan_exclusions.reason(case_at(names, pair)) is None][
             :MOST_DISCOVERY_PAIRS
         ]
 

@@ -72,7 +72,7 @@ class CaptureActivities:
         # secrets included, and sent from here.
         requests = await self._requests(subject, order, recorded)
         answers = await self._send(subject, order, requests)
-        cut = [is_cut(one) for one in requests]
+        cut = [is_cut(entry) for entry in requests]
         # Another attempt would send real business requests again.
         end, every = deadline(subject.plan.timeouts.replay), subject.execution.timing.poll
         captured = await without_repeating(
@@ -100,22 +100,26 @@ class CaptureActivities:
     async def _uncaptured(self, subject: Subject, order: FaultOrder) -> list[RecordedExchange]:
         """Return the service's stored requests that have no captured failure yet."""
         store, execution_id = self._tools.store, subject.execution.execution_id
-        known = {(one.method, one.path) for one in await store.captured(execution_id) if one.service == order.service}
+        known = {
+            (failure.method, failure.path)
+            for failure in await store.captured(execution_id)
+            if failure.service == order.service
+        }
         calls = {
-            (one.method, one.path)
-            for one in await store.calls(execution_id)
-            if one.service == order.service and one.new and not one.reason
+            (call.method, call.path)
+            for call in await store.calls(execution_id)
+            if call.service == order.service and call.new and not call.reason
         }
         stored = await store.exchanges(execution_id, order.service)
-        return [one for one in stored if (one.method, one.path) in calls - known][:MOST_CALLS]
+        return [exchange for exchange in stored if (exchange.method, exchange.path) in calls - known][:MOST_CALLS]
 
     async def _requests(
         self, subject: Subject, order: FaultOrder, recorded: list[RecordedExchange]
     ) -> list[RecordedEntry]:
         seen = RecordedCalls(self._tools, subject)
         await seen.read()
-        found = [seen.request(CallKey(order.service, one.method, one.path)) for one in recorded]
-        requests = [one for one in found if one is not None and is_askable(one)]
+        found = [seen.request(CallKey(order.service, exchange.method, exchange.path)) for exchange in recorded]
+        requests = [entry for entry in found if entry is not None and is_askable(entry)]
         if not requests or len(requests) < len(found):
             raise HoldfastError(
                 ErrorCode.REPLAY_FAILED,
@@ -151,20 +155,22 @@ class CaptureActivities:
         service, secrets = subject.plan.service(order.service), self._tools.secrets
         redacted = await asyncio.to_thread(redacted_answers, answers, self._tools.redactor(subject.plan))
         redacted = [
-            _as_long_as(answer, healthy) if short else answer
+            _with_healthy_body(answer, healthy) if short else answer
             for answer, healthy, short in zip(redacted, recorded, cut, strict=True)
         ]
-        on_wire = [one.model_copy(update={"path": secrets.path_on_the_wire(one.path)}) for one in recorded]
+        on_wire = [
+            exchange.model_copy(update={"path": secrets.path_on_the_wire(exchange.path)}) for exchange in recorded
+        ]
         captured = [
-            one.model_copy(update={"position": recorded[one.position].position})
-            for one in captured_answers(order.service, redacted, on_wire, service.substitute_status)
+            failure.model_copy(update={"position": recorded[failure.position].position})
+            for failure in captured_answers(order.service, redacted, on_wire, service.substitute_status)
         ]
         refuse_unsound(
             build_rules(subject.execution.record_id, order.service, token_of(subject.plan, order.service), captured)
         )
         if not captured:
             raise HoldfastError(ErrorCode.REPLAY_FAILED, f"nothing that {order.service} answered belongs to a request")
-        kept = [one.model_copy(update={"path": secrets.kept_path(one.path)}) for one in captured]
+        kept = [failure.model_copy(update={"path": secrets.kept_path(failure.path)}) for failure in captured]
         kind = expand(service.fault, service.name, subject.namespace).type
         await self._tools.store.save_captured(order.execution_id, kind, kept)
         message = f"{order.service} broken at {len(kept)} calls that only other failures cause"
@@ -173,7 +179,7 @@ class CaptureActivities:
         return captured
 
 
-def _as_long_as(answer: ReplayedAnswer, healthy: RecordedExchange) -> ReplayedAnswer:
+def _with_healthy_body(answer: ReplayedAnswer, healthy: RecordedExchange) -> ReplayedAnswer:
     """Return the answer, with the healthy body if it begins with that."""
     # No more of the healthy answer is known. So an answer that begins with it counts as equal: the fault had no effect.
     begins = bool(healthy.response_body) and answer.body.startswith(healthy.response_body)

@@ -173,14 +173,14 @@ class FaultActivities:
         service = subject.plan.service(order.service)
         secrets = self._tools.secrets
         recorded = [
-            one.model_copy(update={"path": secrets.path_on_the_wire(one.path)})
-            for one in await self._tools.store.exchanges(order.execution_id, order.service)
+            exchange.model_copy(update={"path": secrets.path_on_the_wire(exchange.path)})
+            for exchange in await self._tools.store.exchanges(order.execution_id, order.service)
         ]
         # Redacted before the comparison, because the healthy answer in the store is redacted too. In a thread, because
         # answers may be megabytes, and heartbeats and closing must go on.
         redacted = await asyncio.to_thread(redacted_answers, answers, self._tools.redactor(subject.plan))
         captured = captured_answers(order.service, redacted, recorded, service.substitute_status)
-        kept = [one.model_copy(update={"path": secrets.kept_path(one.path)}) for one in captured]
+        kept = [failure.model_copy(update={"path": secrets.kept_path(failure.path)}) for failure in captured]
         kind = expand(service.fault, service.name, subject.namespace).type
         await self._tools.store.save_captured(order.execution_id, kind, kept)
         return captured

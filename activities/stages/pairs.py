@@ -45,7 +45,7 @@ class PairActivities:
         A repetition chooses the same pairs. None are chosen if the worker does not allow two faults at once.
         """
         results = await self._tools.store.results(wish.execution_id)
-        measured = [one.case_index for one in results if _measured_pair(one)]
+        measured = [result.case_index for result in results if _is_measured_pair(result)]
         cases: list[int] = []
         if self._tools.rails.max_active_faults >= FAULTS_OF_A_PAIR:
             asked = fidelity.chosen(measured, wish.share) if wish.share is not None else []
@@ -91,7 +91,7 @@ class PairActivities:
         await require_running(self._tools, subject, order.faults, "before the pair was asked")
         answers, measurement = await ask(self._tools, subject, pair_requests(subject.plan))
         await require_running(self._tools, subject, order.faults, "by the end of its requests: they prove nothing")
-        rules, faults = await self._judged(subject, order, with_rules, measurement)
+        rules, faults = await self._judge_both(subject, order, with_rules, measurement)
         found = fidelity.compared(order.case_id, Side([last_answer(with_rules)], *rules), Side(answers, *faults))
         pair = CheckedPair(case_index=order.case_index, finding=found, verdict=faults[0], measurement=measurement)
         await self._save(order.execution_id, pair)
@@ -104,7 +104,7 @@ class PairActivities:
             raise HoldfastError(ErrorCode.NOT_FOUND, f"{order.case_id} was not measured with rules")
         return pair.measurement
 
-    async def _judged(
+    async def _judge_both(
         self, subject: Subject, order: PairOrder, with_rules: Measurement, with_faults: Measurement
     ) -> tuple[tuple[Verdict, str], tuple[Verdict, str]]:
         """Judge both sides by the same limits, latency included, against the same baseline.
@@ -142,10 +142,10 @@ class PairActivities:
     async def conclude(self, order: ExecutionRef) -> None:
         """Log how many of the stored pairs agree."""
         store = self._tools.store
-        measured = sum(_measured_pair(one) for one in await store.results(order.execution_id))
+        measured = sum(_is_measured_pair(result) for result in await store.results(order.execution_id))
         pairs = await store.pairs(order.execution_id)
         blank = PairFidelity(share=100, measured=measured, chosen=len(pairs))
-        found = fidelity.counted(blank, [one.finding for one in pairs])
+        found = fidelity.counted(blank, [checked.finding for checked in pairs])
         await store.log(order.execution_id, "pairs:verified", LogLevel.INFO, fidelity.in_words(found))
 
 
@@ -156,14 +156,14 @@ async def refuse_foreign(tools: Toolbox, order: PairOrder | AskOrder, subject: S
         HoldfastError: NO_PERMIT.
     """
     rows = (await tools.store.standing(order.execution_id)).rows
-    on = {
+    active = {
         row.service: row.peer_name
         for row in rows
         if row.kind is WindowKind.PAIR_FAULT and case_index(row, subject.execution) == order.case_index
     }
-    if not on or on != order.faults:
+    if not active or active != order.faults:
         raise no_permit(f"the ledger has other faults on for pair {order.case_index}")
 
 
-def _measured_pair(result: CaseResult) -> bool:
+def _is_measured_pair(result: CaseResult) -> bool:
     return result.case_type is CaseType.DUAL and result.outcome is CaseOutcome.MEASURED

@@ -67,11 +67,11 @@ async def sessions_of(client: ProxyClient, subject: Subject) -> dict[str, str]:
     Rules are sessions too, but are not included.
     """
     return {
-        one.service: one.session_id
-        for one in await client.active_sessions()
-        if one.namespace == subject.namespace
-        and one.service in subject.plan.service_names
-        and record_of_session(one.session_id) is None
+        session.service: session.session_id
+        for session in await client.active_sessions()
+        if session.namespace == subject.namespace
+        and session.service in subject.plan.service_names
+        and record_of_session(session.session_id) is None
     }
 
 
@@ -126,18 +126,18 @@ class RecordedCalls:
 
     def _count(self, service: str, entry: RecordedEntry) -> bool:
         """Count an entry; return whether a request of this run caused it."""
-        of = case_of_marker(self._subject.execution.record_id, entry.request_headers.get(BAGGAGE_HEADER, ""))
-        if of is None or not 0 <= of.case_index < self._cases:
+        origin = case_of_marker(self._subject.execution.record_id, entry.request_headers.get(BAGGAGE_HEADER, ""))
+        if origin is None or not 0 <= origin.case_index < self._cases:
             # Anyone who has seen a marker can forge another.
             return False
         if len(entry.target) > LONGEST_TARGET or self._bytes > MOST_BYTES:
             self.overflowed = f"the recorded calls are longer than {MOST_BYTES >> 20} MiB, or one of them is garbage"
             return True
         key = CallKey(service, entry.method, self._tools.secrets.kept_path(entry.path))
-        counts = self._counts[of.case_index][of.number]
+        counts = self._counts[origin.case_index][origin.number]
         self._bytes += 0 if key in counts else len(key.path)
         counts[key] += 1
-        self._keep(key, entry, of.case_index)
+        self._keep(key, entry, origin.case_index)
         return True
 
     def _keep(self, key: CallKey, entry: RecordedEntry, case_index: int) -> None:
@@ -157,7 +157,7 @@ class RecordedCalls:
         names = self._subject.plan.service_names
         return service in [names[place] for place in places_of(len(names), case_index)]
 
-    def _sound(self) -> dict[int, logic.Calls]:
+    def _calls_by_number(self) -> dict[int, logic.Calls]:
         """Return the calls of each healthy request, by its number."""
         found: dict[int, logic.Calls] = {}
         # In order, so that the last repetition wins: it succeeded.
@@ -171,7 +171,7 @@ class RecordedCalls:
         All services, as long as this request is seen at none.
         """
         reached = {key.service for key in self._counts[0][number]}
-        late = {key.service for key in self._first} - reached
+        late = {key.service for key in self._first_healthy} - reached
         return sorted(late) if reached else self._subject.plan.service_names
 
     def unrecorded(self) -> list[str]:
@@ -184,7 +184,7 @@ class RecordedCalls:
     async def known(self) -> set[CallKey]:
         """Return the calls that the analysis recorded, and those added since."""
         stored = await self._tools.store.recorded_calls(self._subject.execution.execution_id)
-        return {logic.key_of(one) for one in stored}
+        return {logic.key_of(recorded) for recorded in stored}
 
     def fallback_calls(self, number: int, known: Collection[CallKey]) -> list[FallbackCall]:
         """Return the calls that each case adds, in order of the cases.
@@ -194,10 +194,10 @@ class RecordedCalls:
         services = len(self._subject.plan.services)
         cases = {index: logic.most(found.values()) for index, found in sorted(self._counts.items()) if index}
         under_failures = {key for calls in cases.values() for key in calls}
-        healthy, last = self._healthy(under_failures)
-        others = {key for index in cases for key in self._changing(index)}
-        given = self._subject.plan.request.model_dump_json(by_alias=True)
-        never = logic.never_ruled(self._first, last, known, others, given, between=healthy)
+        healthy, last = self._healthy_calls(under_failures)
+        changing = {key for index in cases for key in self._changing_calls(index)}
+        request_json = self._subject.plan.request.model_dump_json(by_alias=True)
+        never = logic.never_ruled(self._first_healthy, last, known, changing, request_json, between=healthy)
         unrecorded = logic.Calls({key: times for key, times in healthy.items() if key not in known})
         calls = logic.fallback_calls(0, number, [], unrecorded, known)
         for index, broken in cases.items():
@@ -206,23 +206,23 @@ class RecordedCalls:
         return [self._with_reason(call, never) for call in calls]
 
     @property
-    def _first(self) -> logic.Calls:
+    def _first_healthy(self) -> logic.Calls:
         """The calls of a healthy request before anything was broken."""
-        return logic.most(ask for number, ask in self._sound().items() if number < APART)
+        return logic.most(ask for number, ask in self._calls_by_number().items() if number < APART)
 
-    def _healthy(self, under_failures: Collection[CallKey]) -> tuple[logic.Calls, logic.Calls]:
+    def _healthy_calls(self, under_failures: Collection[CallKey]) -> tuple[logic.Calls, logic.Calls]:
         """Return the calls of all healthy requests, and of the last."""
-        asks = self._sound()
+        asks = self._calls_by_number()
         # Callers may go on without a service for a while after it is back. So later requests only count for calls that
         # no failure causes. How often a call is made is taken from the first request.
         later = [logic.Calls({key: n for key, n in ask.items() if key not in under_failures}) for ask in asks.values()]
-        healthy = logic.Calls(self._first)
+        healthy = logic.Calls(self._first_healthy)
         for key, times in logic.most(later).items():
             healthy.setdefault(key, times)
         last = asks[max(asks)] if asks else logic.Calls()
         return healthy, logic.Calls({key: n for key, n in last.items() if key in healthy})
 
-    def _changing(self, case_index: int) -> set[CallKey]:
+    def _changing_calls(self, case_index: int) -> set[CallKey]:
         """Return a case's calls that may differ from request to request."""
         asks = list(self._counts[case_index].values())
         made = {key for ask in asks for key in ask}
@@ -230,9 +230,9 @@ class RecordedCalls:
 
     def _with_reason(self, call: FallbackCall, never: Mapping[CallKey, str]) -> FallbackCall:
         key = logic.key_of(call)
-        return call.model_copy(update={"reason": never.get(key) or self._why_not(key)}) if call.new else call
+        return call.model_copy(update={"reason": never.get(key) or self._why_uncapturable(key)}) if call.new else call
 
-    def _why_not(self, key: CallKey) -> str:
+    def _why_uncapturable(self, key: CallKey) -> str:
         """Return why the failure of a call cannot be captured, or nothing."""
         if key.service not in self._subject.plan.system.services:
             return f"system.services has no address of {key.service}, to which the request could be sent again"

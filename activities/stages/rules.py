@@ -99,11 +99,15 @@ class RulesActivities:
         kept = await self._tools.store.captured(order.execution_id)
         wire = self._tools.secrets.path_on_the_wire
         captured = sorted(
-            (one.model_copy(update={"path": wire(one.path)}) for one in kept if one.service in order.services),
-            key=lambda one: (one.service, one.position),
+            (
+                answer.model_copy(update={"path": wire(answer.path)})
+                for answer in kept
+                if answer.service in order.services
+            ),
+            key=lambda answer: (answer.service, answer.position),
         )
         rules = []
-        for service, answers in groupby(captured, key=lambda one: one.service):
+        for service, answers in groupby(captured, key=lambda answer: answer.service):
             rules += build_rules(subject.execution.record_id, service, tokens[service], list(answers))
         return rules
 
@@ -122,7 +126,7 @@ class RulesActivities:
             found = await client.rules_active(record_id=subject.execution.record_id, services=order.services)
             return set(order.services) - found
 
-        await self._until_none(subject, missing, "the proxy has no active rules for")
+        await self._await_none_missing(subject, missing, "the proxy has no active rules for")
 
     @activity.defn(name="await_rules_acting")
     @reads
@@ -137,10 +141,10 @@ class RulesActivities:
         async def missing() -> set[str]:
             return set(order.services) - await acting(self._tools, subject, order.services)
 
-        await self._until_none(subject, missing, "the rules do not act in")
+        await self._await_none_missing(subject, missing, "the rules do not act in")
         await self._tools.store.log(order.execution_id, "rules:acting", LogLevel.INFO, "all rules were seen to act")
 
-    async def _until_none(self, subject: Subject, missing: _Missing, failed: str) -> None:
+    async def _await_none_missing(self, subject: Subject, missing: _Missing, failed: str) -> None:
         longest = subject.plan.timeouts.rules_ready
         left: set[str] = set()
 
@@ -182,8 +186,8 @@ def _within_the_plan(order: RulesOrder, plan: Plan) -> RulesOrder:
     Raises:
         HoldfastError: NO_PERMIT for a service that the plan does not have.
     """
-    strange = [service for service in order.services if service not in plan.service_names]
-    if strange:
-        raise no_permit(f"{strange[0][:100]} is no service of the plan")
+    unknown = [service for service in order.services if service not in plan.service_names]
+    if unknown:
+        raise no_permit(f"{unknown[0][:100]} is no service of the plan")
     ttl = int(rules_ttl(plan, case_count(len(plan.services))).total_seconds())
     return order.model_copy(update={"ttl_seconds": ttl})

@@ -33,7 +33,7 @@ class StabilityActivities:
         left = closing_deadline(subject.plan.timeouts.stability, subject.execution.timing.call_timeout).left
         every = subject.execution.timing.stability_poll
         # Each service once, and only the plan's: an order must not make the worker reach anything else.
-        services = [one for one in dict.fromkeys(order.services) if one in subject.plan.service_names]
+        services = [name for name in dict.fromkeys(order.services) if name in subject.plan.service_names]
         waits = (client.wait_until_stable(service, longest=left, every=every) for service in services)
         found = list(await asyncio.gather(*waits))
         if order.moment is not None:

@@ -167,16 +167,16 @@ class TrafficActivities:
     async def _trigger(self, subject: Subject) -> None:
         """Send the plan's request as the load test does, plus the marker."""
         request = prepare(subject.plan.request, self._tools.secrets, marker(subject.execution.record_id))
-        what = ""
+        trouble = ""
         for attempt in range(ANALYSIS_SENDS):
             sample = await self._tools.load.send_once(request)
             if not is_error(sample):
                 return
-            what = sample.error_kind or f"status {sample.status}"
+            trouble = sample.error_kind or f"status {sample.status}"
             await asyncio.sleep(subject.execution.timing.poll.total_seconds() * attempt)
         raise HoldfastError(
             ErrorCode.ANALYZE_FAILED,
-            f"the plan's request fails while nothing is broken: {what}",
+            f"the plan's request fails while nothing is broken: {trouble}",
             hint="check request.url, its headers and body, and that the system is up",
         )
 
@@ -187,14 +187,16 @@ class TrafficActivities:
         services, exchanges = [], []
         for name in subject.plan.service_names:
             recorded = found.get(name, [])
-            forwarded = bool(recorded) and all(mark in _baggage(one) for one in recorded)
+            forwarded = bool(recorded) and all(mark in _baggage(exchange) for exchange in recorded)
             services.append(RecordedService(service=name, patterns=len(recorded), baggage_forwarded=forwarded))
             # In a thread: the exchanges may be megabytes, and heartbeats and closing must go on.
             exchanges += await asyncio.to_thread(_redacted, recorded, redactor, self._tools.secrets)
         execution_id = subject.execution.execution_id
         await self._tools.store.save_exchanges(execution_id, exchanges)
-        await self._tools.store.save_propagation(execution_id, {one.service: one.baggage_forwarded for one in services})
-        message = ", ".join(f"{one.service}: {one.patterns}" for one in services)
+        await self._tools.store.save_propagation(
+            execution_id, {service.service: service.baggage_forwarded for service in services}
+        )
+        message = ", ".join(f"{service.service}: {service.patterns}" for service in services)
         await self._tools.store.log(
             subject.execution.execution_id, "analysis:completed", LogLevel.INFO, f"recorded requests: {message}"
         )
@@ -213,7 +215,7 @@ class TrafficActivities:
         """
         subject = await self._tools.subject_for_closing(order.execution_id)
         try:
-            why = await in_time(self._none_of_ours(subject))
+            why = await in_time(self._why_none_ours(subject))
         except HoldfastError as error:
             if not error.kind.retryable:
                 raise
@@ -224,10 +226,10 @@ class TrafficActivities:
             return Closing(verified=True, detail=why)
         settle = timedelta(0) if order.analysis_over else subject.execution.timing.settle
         end = closing_deadline(subject.plan.timeouts.recovery, subject.execution.timing.call_timeout)
-        task_id = "" if order.analysis_over else await self._may_begin(subject)
+        task_id = "" if order.analysis_over else await self._beginning_analysis(subject)
         return await close_recordings(self._tools, subject, end, settle, task_id)
 
-    async def _may_begin(self, subject: Subject) -> str:
+    async def _beginning_analysis(self, subject: Subject) -> str:
         """Return the id of an analysis that may still begin.
 
         `UNKNOWN` for recordings of calls, because they belong to no analysis, and while the store cannot be asked.
@@ -242,7 +244,7 @@ class TrafficActivities:
             return UNKNOWN
         return await analysis_of(self._tools, subject)
 
-    async def _none_of_ours(self, subject: Subject) -> str:
+    async def _why_none_ours(self, subject: Subject) -> str:
         """Return why no active recording can be the execution's, or nothing."""
         execution_id = subject.execution.execution_id
         rows = [row for row in await self._tools.store.ledger_of(execution_id) if row.kind in RECORDINGS]
@@ -263,15 +265,15 @@ def _baggage(exchange: RecordedExchange) -> str:
 
 def _redacted(exchanges: list[RecordedExchange], redactor: Redactor, secrets: Secrets) -> list[RecordedExchange]:
     return [
-        one.model_copy(
+        exchange.model_copy(
             update={
-                "url": redactor.url(one.url),
-                "path": secrets.kept_path(one.path),
-                "request_headers": redactor.headers(one.request_headers),
-                "request_body": redactor.body(one.request_body, one.request_headers),
-                "response_headers": redactor.headers(one.response_headers),
-                "response_body": redactor.body(one.response_body, one.response_headers),
+                "url": redactor.url(exchange.url),
+                "path": secrets.kept_path(exchange.path),
+                "request_headers": redactor.headers(exchange.request_headers),
+                "request_body": redactor.body(exchange.request_body, exchange.request_headers),
+                "response_headers": redactor.headers(exchange.response_headers),
+                "response_body": redactor.body(exchange.response_body, exchange.response_headers),
             }
         )
-        for one in exchanges
+        for exchange in exchanges
     ]

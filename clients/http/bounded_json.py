@@ -35,30 +35,30 @@ def parse(text: str) -> Any:
     """
     _refuse_large(text)
     try:
-        return json.loads(text, parse_constant=_no_constant, parse_float=_finite)
+        return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite_float)
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
 
 
 def _refuse_large(text: str) -> None:
     # Counting marks in the raw text is cheap and never too low: nearly every text passes here.
-    opened = text.count("[") + text.count("{")
-    if opened <= DEEPEST and opened + text.count(",") + text.count(":") <= MOST_VALUES:
+    brackets = text.count("[") + text.count("{")
+    if brackets <= DEEPEST and brackets + text.count(",") + text.count(":") <= MOST_VALUES:
         return
     # Count again without strings: a recorded body is a string that may contain JSON itself.
-    bare = _STRING.sub("", text)
-    if bare.count("[") + bare.count("{") + bare.count(",") + bare.count(":") > MOST_VALUES:
+    stripped = _STRING.sub("", text)
+    if stripped.count("[") + stripped.count("{") + stripped.count(",") + stripped.count(":") > MOST_VALUES:
         raise ValueError("too many values")
-    structure = _NO_STRUCTURE.sub("", bare)
+    structure = _NO_STRUCTURE.sub("", stripped)
     if max(accumulate(_STEPS[ord(mark)] for mark in structure), default=0) > DEEPEST:
         raise ValueError("nested too deeply")
 
 
-def _no_constant(name: str) -> None:
+def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
-def _finite(digits: str) -> float:
+def _finite_float(digits: str) -> float:
     value = float(digits)
     if value in (float("inf"), float("-inf")):
         raise ValueError("a number beyond all bounds")

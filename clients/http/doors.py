@@ -29,9 +29,9 @@ async def shut(own: Iterable[str]) -> AsyncIterator[None]:
 
     This holds for every name under which an address is reached.
     """
-    addresses = {address_in(one) for one in own}
-    for found in await asyncio.gather(*map(_resolved, list(addresses))):
-        addresses |= found
+    addresses = {address_in(text) for text in own}
+    for resolved in await asyncio.gather(*map(_resolved, list(addresses))):
+        addresses |= resolved
     _shut.update(addresses)
     try:
         yield
@@ -48,7 +48,7 @@ async def _resolved(address: Address) -> set[Address]:
         return set()
     with contextlib.suppress(OSError, UnicodeError):
         answers = await asyncio.get_running_loop().getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
-        return {Address.of(str(one[4][0]), address.port) for one in answers}
+        return {Address.of(str(answer[4][0]), address.port) for answer in answers}
     return set()
 
 

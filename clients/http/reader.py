@@ -210,13 +210,13 @@ def _request(
     if body is not None:
         lines.append((b"Content-Length", str(len(body)).encode()))
     seconds = limits.seconds
-    waits = {"connect": min(CONNECT_TIMEOUT, seconds), "read": seconds, "write": seconds}
+    timeouts = {"connect": min(CONNECT_TIMEOUT, seconds), "read": seconds, "write": seconds}
     return httpcore.Request(
         method,
         httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
         headers=lines,
         content=body,
-        extensions={"timeout": waits},
+        extensions={"timeout": timeouts},
     )
 
 

@@ -82,7 +82,7 @@ class DefinitionRedactor(Redactor):
     def fields(self, fields: Fields) -> Fields:
         """Redact query or form fields, checking each of several values separately."""
         return {
-            name: [self._kept(name, one) for one in value] if isinstance(value, list) else self._kept(name, value)
+            name: [self._kept(name, item) for item in value] if isinstance(value, list) else self._kept(name, value)
             for name, value in fields.items()
         }
 

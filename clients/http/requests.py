@@ -139,5 +139,5 @@ def _body(request: Request | Login, secrets: Secrets) -> tuple[bytes | None, str
 
 def _fields(fields: Mapping[str, str | list[str]], secrets: Secrets) -> str:
     """Encode fields for a query or form, one pair for each value."""
-    pairs = [(name, one) for name, value in fields.items() for one in ([value] if isinstance(value, str) else value)]
-    return urlencode([(name, secrets.resolve(one)) for name, one in pairs])
+    pairs = [(name, item) for name, value in fields.items() for item in ([value] if isinstance(value, str) else value)]
+    return urlencode([(name, secrets.resolve(item)) for name, item in pairs])

@@ -251,9 +251,9 @@ def require_ok(answer: PeerAnswer) -> None:
     if answer.ok:
         return
     reason, message = status_of(answer)
-    said = f"{answer.where} (status {answer.status}): {message or reason or 'no reason given'}"[:500]
+    text = f"{answer.where} (status {answer.status}): {message or reason or 'no reason given'}"[:500]
     if answer.status in (410, 429) or answer.status >= 500:
-        raise HoldfastError(ErrorCode.PEER_ERROR, said)
+        raise HoldfastError(ErrorCode.PEER_ERROR, text)
     hints = {401: f"are the worker's credentials still good: {SETTINGS_HINT}", 403: RIGHTS_HINT}
     hint = hints.get(answer.status, "" if reason else "is there a Kubernetes API at this address?")
-    raise HoldfastError(ErrorCode.PEER_REJECTED, said, hint=hint)
+    raise HoldfastError(ErrorCode.PEER_REJECTED, text, hint=hint)

@@ -93,7 +93,8 @@ class DeploymentWire(ClusterWire):
         """Label selector of its pods, as written in a query."""
         chosen = self.spec.selector
         return ",".join(
-            [f"{key}={value}" for key, value in chosen.labels.items()] + [_term(e) for e in chosen.expressions]
+            [f"{key}={value}" for key, value in chosen.labels.items()]
+            + [_term(requirement) for requirement in chosen.expressions]
         )
 
 
@@ -159,7 +160,9 @@ def rollout_facts(
         paused=deployment.spec.paused,
         deleting=bool(meta.deleted_at),
         trouble=_trouble(status.conditions),
-        replica_sets=[one.metadata.uid for one in replica_sets if one.metadata.controller == meta.uid],
+        replica_sets=[
+            replica_set.metadata.uid for replica_set in replica_sets if replica_set.metadata.controller == meta.uid
+        ],
         pods=[_pod_facts(pod) for pod in pods],
     )
 
@@ -175,7 +178,7 @@ def _pod_facts(pod: PodWire) -> PodFacts:
         finished=status.phase in ("Failed", "Succeeded"),
         ready=ready is not None and ready.status == "True",
         ready_since=ready.changed_at if ready else "",
-        restarts=sum(one.restarts for one in status.all_containers),
+        restarts=sum(container.restarts for container in status.all_containers),
         waiting=_waiting(status, ready),
     )
 
@@ -201,17 +204,17 @@ def _trouble(conditions: list[_Condition]) -> str:
 
 
 def _condition(conditions: list[_Condition], kind: str) -> _Condition | None:
-    return next((one for one in conditions if one.type == kind), None)
+    return next((condition for condition in conditions if condition.type == kind), None)
 
 
-def _term(one: _Requirement) -> str:
+def _term(requirement: _Requirement) -> str:
     """Format one expression of a selector for a query."""
-    match one.operator:
+    match requirement.operator:
         case "In":
-            return f"{one.key} in ({','.join(one.values)})"
+            return f"{requirement.key} in ({','.join(requirement.values)})"
         case "NotIn":
-            return f"{one.key} notin ({','.join(one.values)})"
+            return f"{requirement.key} notin ({','.join(requirement.values)})"
         case "DoesNotExist":
-            return f"!{one.key}"
+            return f"!{requirement.key}"
         case _:
-            return one.key
+            return requirement.key

@@ -78,7 +78,7 @@ class Workloads:
         deployments = await self._listed(
             "deployments", DeploymentWire, lambda apis: apis.apps.list_namespaced_deployment_without_preload_content
         )
-        return sorted(one.metadata.name for one in deployments)
+        return sorted(resource.metadata.name for resource in deployments)
 
     async def _deployment(self, name: str, within: float) -> DeploymentWire | None:
         answer = await self._cluster.get(

@@ -39,12 +39,12 @@ _INTERIM = re.compile(rb"HTTP/1\.[01] 1(?!01)")
 def encoding_of(head: bytes) -> str:
     """Return the content encodings in a head (`gzip, br`); empty without any."""
     found = b",".join(_ENCODED.findall(_answer_head(head))).decode("ascii", "replace").lower()
-    return ", ".join(one for part in found.split(",") if (one := part.strip()) not in ("", "identity"))
+    return ", ".join(encoding for part in found.split(",") if (encoding := part.strip()) not in ("", "identity"))
 
 
 def _answer_head(head: bytes | bytearray) -> bytes:
     """Return the head of the final answer, without those of interim answers."""
-    heads = (one for one in bytes(head).split(b"\r\n\r\n", INTERIM_LIMIT + 1) if not _INTERIM.match(one))
+    heads = (part for part in bytes(head).split(b"\r\n\r\n", INTERIM_LIMIT + 1) if not _INTERIM.match(part))
     return next(heads, b"") + b"\r"
 
 
@@ -78,7 +78,7 @@ class Connection(asyncio.Protocol):
         The first chunk is kept without copying, because nearly always it is the only one.
         """
         self._interim = 0
-        self._watch: asyncio.TimerHandle | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self._deadline = self._last_read = 0.0
         self.status = 0
         self._kept: bytes | bytearray = b""
@@ -105,8 +105,8 @@ class Connection(asyncio.Protocol):
         self._deadline, self._last_read = deadline, self._loop.time()
         due = self._due()
         # Leave an earlier timer in place: it re-arms itself. A new timer per request would cost more than sending.
-        if self._watch is None or self._watch.when() > due:
-            self._look_at(due)
+        if self._timer is None or self._timer.when() > due:
+            self._set_timer(due)
         self._transport.write(request.data)
         try:
             await waiting
@@ -175,18 +175,18 @@ class Connection(asyncio.Protocol):
 
         It completes an answer whose body has no length, and nothing else.
         """
-        self._ended()
+        self._handle_end()
 
     def connection_lost(self, error: Exception | None) -> None:
         """Handle the end of the connection.
 
         After an error, even a body without a length is incomplete.
         """
-        self._ended(broken=error is not None)
-        if self._watch is not None:
-            self._watch.cancel()
+        self._handle_end(broken=error is not None)
+        if self._timer is not None:
+            self._timer.cancel()
 
-    def _ended(self, *, broken: bool = False) -> None:
+    def _handle_end(self, *, broken: bool = False) -> None:
         self._reusable = False
         if self._waiting is None:
             return
@@ -289,17 +289,17 @@ class Connection(asyncio.Protocol):
         limit = self._request.read_timeout if self._request else None
         return self._deadline if limit is None else min(self._deadline, self._last_read + limit)
 
-    def _look_at(self, due: float) -> None:
-        if self._watch is not None:
-            self._watch.cancel()
-        self._watch = self._loop.call_at(due, self._look)
+    def _set_timer(self, due: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(due, self._check_limits)
 
-    def _look(self) -> None:
-        self._watch = None
+    def _check_limits(self) -> None:
+        self._timer = None
         if self._waiting is None:
             return
         now, due = self._loop.time(), self._due()
         if now < due:
-            self._look_at(due)
+            self._set_timer(due)
         else:
             self._fail(TIMEOUT if now >= self._deadline else READ_TIMEOUT)

@@ -42,7 +42,7 @@ class LoadResult(BaseModel):
     duration_us: int = 0
 
 
-def _nobody(_: str) -> None:
+def _ignore_token(_: str) -> None:
     """Ignore a token: nothing needs to be redacted."""
 
 
@@ -52,7 +52,7 @@ class LoadGenerator:
     Each is measured from before connecting to the last byte of the body.
     """
 
-    def __init__(self, learn: Callable[[str], None] = _nobody) -> None:
+    def __init__(self, learn: Callable[[str], None] = _ignore_token) -> None:
         """Set the callback that receives every login token.
 
         It keeps tokens out of stored data.
@@ -142,8 +142,8 @@ class LoadGenerator:
         sending = self._sending(request, LastAnswer() if last is None else last, began_ns)
         seen: list[Seen] = []
 
-        def done(one: Seen) -> None:
-            seen.append(one)
+        def done(raw: Seen) -> None:
+            seen.append(raw)
             if on_progress:
                 on_progress(len(seen))
 
@@ -153,7 +153,7 @@ class LoadGenerator:
                 await _send_closed(sending, pace, requests, done)
             else:
                 await _send_open(sending, pace, requests, done)
-        return [one.sample() for one in seen]
+        return [raw.sample() for raw in seen]
 
     async def warm_up(self, request: PreparedRequest, pace: Pace, at_most: int) -> WarmUp:
         """Send blocks until two in a row agree, up to `at_most` requests.
@@ -226,18 +226,18 @@ def _login_failed() -> Iterator[None]:
     try:
         yield
     except LoginError as error:
-        raise _failed(error) from error
+        raise _login_error(error) from error
     except BaseExceptionGroup as group:
-        logins, others = group.split(LoginError)
-        if logins is None or others is not None:
+        logins, rest = group.split(LoginError)
+        if logins is None or rest is not None:
             raise
         first: BaseException = logins
         while isinstance(first, BaseExceptionGroup):
             first = first.exceptions[0]
-        raise _failed(first) from first
+        raise _login_error(first) from first
 
 
-def _failed(error: BaseException) -> HoldfastError:
+def _login_error(error: BaseException) -> HoldfastError:
     return HoldfastError(
         ErrorCode.LOGIN_FAILED,
         f"request.login gave no token: {error}",

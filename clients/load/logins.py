@@ -81,7 +81,7 @@ class Logins:
         Raises:
             LoginError: when the login yields no token.
         """
-        return await self._other_than(None, login)
+        return await self._token_other_than(None, login)
 
     async def renewed(self, login: PreparedLogin, refused: Token) -> Token | None:
         """Replace a refused token; None if logging in again would not help.
@@ -91,9 +91,9 @@ class Logins:
         """
         if not refused.renewable:
             return None
-        return await self._other_than(refused, login)
+        return await self._token_other_than(refused, login)
 
-    async def _other_than(self, refused: Token | None, login: PreparedLogin) -> Token:
+    async def _token_other_than(self, refused: Token | None, login: PreparedLogin) -> Token:
         held = self._held.setdefault(login.key, _Held())
         async with held.lock:
             # Another caller may have renewed the token while we waited for the lock.
@@ -107,14 +107,14 @@ class Logins:
             raise LoginError(answer.kind)
         if not 200 <= answer.status < 300:
             raise LoginError(f"status {answer.status}")
-        token = _found(answer.body, login.token)
+        token = _token_in(answer.body, login.token)
         if token is None:
             raise LoginError("without a token")
         self._learn(token)
         return token
 
 
-def _found(body: bytes, path: str) -> str | None:
+def _token_in(body: bytes, path: str) -> str | None:
     """Return the token at a dotted path of a JSON answer.
 
     None if it is absent or cannot be sent in a header.

@@ -24,8 +24,8 @@ def refuse_unsendable(request: PreparedRequest) -> None:
     Raises:
         HoldfastError: LOAD_TARGET_INVALID when one of them cannot be sent as written.
     """
-    _headers(request.headers)
-    if not _can_be_asked(request.url):
+    _check_headers(request.headers)
+    if not _is_sendable(request.url):
         raise HoldfastError(
             ErrorCode.LOAD_TARGET_INVALID,
             "request.url cannot be sent once its secrets are resolved",
@@ -35,7 +35,7 @@ def refuse_unsendable(request: PreparedRequest) -> None:
         refuse_unsendable(request.login.request)
 
 
-def _headers(headers: dict[str, str]) -> None:
+def _check_headers(headers: dict[str, str]) -> None:
     for name, value in headers.items():
         if not _HEADER_NAME.fullmatch(name):
             raise HoldfastError(ErrorCode.LOAD_TARGET_INVALID, f"{name!r} is not a header's name")
@@ -47,7 +47,7 @@ def _headers(headers: dict[str, str]) -> None:
             )
 
 
-def _can_be_asked(url: str) -> bool:
+def _is_sendable(url: str) -> bool:
     try:
         parts = urlsplit(url)
         port = parts.port

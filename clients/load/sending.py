@@ -85,7 +85,7 @@ class Sending:
             LoginError: when the login yields no token.
         """
         if self._request.login is not None:
-            self._carry(await self._logins.token(self._request.login))
+            self._use_token(await self._logins.token(self._request.login))
 
     async def send(self, due_ns: int | None = None) -> Seen:
         """Send the request now and measure it.
@@ -99,7 +99,7 @@ class Sending:
         planned_ns = started_ns if due_ns is None else due_ns
         answer = await self._exchange()
         renewed_ns = 0
-        if self._token is not None and answer.status == UNAUTHORIZED and await self._renewed(self._token):
+        if self._token is not None and answer.status == UNAUTHORIZED and await self._renew_token(self._token):
             # Exclude the refused try and the renewal from the latency: users do not pay for them, they log in once.
             renewed_ns = time.perf_counter_ns() - started_ns
             answer = await self._exchange()
@@ -116,16 +116,16 @@ class Sending:
             late_us=(started_ns - planned_ns) // 1_000,
         )
 
-    def _carry(self, token: Token) -> None:
+    def _use_token(self, token: Token) -> None:
         if token is not self._token:
             self._token, self._encoded = token, encode(self._request, token.value)
 
-    async def _renewed(self, refused: Token) -> bool:
+    async def _renew_token(self, refused: Token) -> bool:
         """Renew a refused token; true if there is another one now."""
-        other = await self._logins.renewed(self._request.login, refused) if self._request.login else None
-        if other is not None:
-            self._carry(other)
-        return other is not None
+        renewed = await self._logins.renewed(self._request.login, refused) if self._request.login else None
+        if renewed is not None:
+            self._use_token(renewed)
+        return renewed is not None
 
     async def _exchange(self) -> Answer:
         token = self._token

@@ -63,7 +63,7 @@ class Wire:
         deadline = self._loop.time() + request.timeout
         connection: Connection | None = None
         try:
-            connection = self._kept(request.origin) or await self._connected(request, deadline)
+            connection = self._take_idle(request.origin) or await self._connected(request, deadline)
             await connection.exchange(request, keep, deadline)
         except NoAnswerError as error:
             return Answer(None, b"", error.kind, connection.ended_ns if connection else time.perf_counter_ns())
@@ -81,7 +81,7 @@ class Wire:
                 connection.close()
         self._free.clear()
 
-    def _kept(self, origin: Origin) -> Connection | None:
+    def _take_idle(self, origin: Origin) -> Connection | None:
         """Take an idle connection that can be reused."""
         # Take the most recently used one, so that surplus connections age and are closed.
         free = self._free.get(origin)
@@ -110,7 +110,7 @@ class Wire:
     async def _connect(self, origin: Origin) -> Connection:
         context, name = (self._context(), origin.host) if origin.secure else (None, None)
         refused: OSError | None = None
-        for address in await self._resolved(origin):
+        for address in await self._resolve(origin):
             try:
                 transport, connection = await self._loop.create_connection(
                     Connection, address, origin.port, ssl=context, server_hostname=name
@@ -125,15 +125,15 @@ class Wire:
         # Never a TimeoutError, though the kernel's own timeout raises one: the caller takes those for our limits.
         raise OSError(f"{origin.host} cannot be connected to") from refused
 
-    async def _resolved(self, origin: Origin) -> list[str]:
+    async def _resolve(self, origin: Origin) -> list[str]:
         """Resolve a host, at most once a minute."""
         # Without this cache, latencies of a system without keep-alive would include DNS.
-        found = self._addresses.get(origin)
-        if found is None or found[0] < self._loop.time():
-            told = await self._loop.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
-            addresses = list(dict.fromkeys(str(one[4][0]) for one in told))
-            found = self._addresses[origin] = (self._loop.time() + _RESOLVED_SECONDS, addresses)
-        return found[1]
+        cached = self._addresses.get(origin)
+        if cached is None or cached[0] < self._loop.time():
+            infos = await self._loop.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
+            addresses = list(dict.fromkeys(str(info[4][0]) for info in infos))
+            cached = self._addresses[origin] = (self._loop.time() + _RESOLVED_SECONDS, addresses)
+        return cached[1]
 
     def _context(self) -> ssl.SSLContext:
         if self._ssl is None:

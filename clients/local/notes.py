@@ -27,7 +27,7 @@ FOLDER_MODE, FILE_MODE = 0o700, 0o600
 _OTHERS = 0o077
 _LARGEST = 1 << 20
 _MOST_FILES = 1_000
-_FORSAKEN_SECONDS = 60.0
+_STALE_SECONDS = 60.0
 """Minimum age before an unlocked file is removed, in seconds.
 
 The owner of a younger file may be about to lock it.
@@ -84,7 +84,7 @@ def noted(kind: Kind, addresses: Iterable[str]) -> Iterator[None]:
     within.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
     if not _is_ours(within.lstat(), directory=True):
         raise PermissionError(f"{within} is not this user's alone: its owner or mode is another")
-    _remove_forsaken(within)
+    _remove_stale(within)
     path = within / f"{kind}-{uuid.uuid4().hex}.json"
     flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
     with os.fdopen(os.open(path, flags, FILE_MODE), "w") as file:
@@ -113,10 +113,10 @@ def addresses_of(kind: Kind) -> list[str]:
     return sorted(found)
 
 
-def _remove_forsaken(within: Path) -> None:
+def _remove_stale(within: Path) -> None:
     for path in sorted(within.glob("*.json"))[:_MOST_FILES]:
         with contextlib.suppress(OSError), path.open("rb") as file:
-            if time.time() - os.fstat(file.fileno()).st_mtime > _FORSAKEN_SECONDS:
+            if time.time() - os.fstat(file.fileno()).st_mtime > _STALE_SECONDS:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
                 path.unlink()
 

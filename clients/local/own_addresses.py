@@ -67,7 +67,7 @@ def _of_store(database_url: str) -> Iterator[Address]:
     # Like asyncpg, accept several hosts separated by commas, both before the path and in the query.
     written = [url.host, *_values(url.query.get("host")), os.environ.get("PGHOST")]
     ports = [url.port, *_values(url.query.get("port")), os.environ.get("PGPORT"), POSTGRESQL_PORT]
-    hosts = [one for text in written if text for one in text.split(",")] or [LOOPBACK_HOST]
+    hosts = [part for text in written if text for part in text.split(",")] or [LOOPBACK_HOST]
     for host in hosts:
         name, _, own = host.rpartition(":") if host.count(":") == 1 else (host, "", "")
         for port in [own, *ports]:

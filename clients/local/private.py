@@ -30,15 +30,15 @@ def private_folder(path: Path) -> None:
     Raises:
         OSError: when the folder cannot be created.
     """
-    missing = [one for one in (path, *path.parents) if not one.exists()]
-    for one in reversed(missing):
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    for folder in reversed(missing):
         try:
-            one.mkdir(FOLDER_MODE)
+            folder.mkdir(FOLDER_MODE)
         except FileExistsError:
             continue
-    ours = [one for one in (path, *path.parents) if OUR_FOLDER in one.parts]
-    for one in ours:
-        _tighten(one, FOLDER_MODE)
+    ours = [folder for folder in (path, *path.parents) if OUR_FOLDER in folder.parts]
+    for folder in ours:
+        _tighten(folder, FOLDER_MODE)
     found = path.stat()
     if not ours and found.st_mode & stat.S_IWOTH and not found.st_mode & stat.S_ISVTX:
         logger.warning("anybody on this machine may replace files in %s: chmod o-w %s", path, path)

@@ -59,17 +59,17 @@ async def faults_on(client: FaultClient, address: str) -> list[On]:
     names = await client.names(FAULT_PREFIX)
     gate = asyncio.Semaphore(AT_ONCE)
 
-    async def there(name: str) -> bool:
+    async def exists(name: str) -> bool:
         async with gate:
             return await client.status(name) is not None
 
-    found = await asyncio.gather(*(there(name) for name in names))
+    found = await asyncio.gather(*(exists(name) for name in names))
     return [_fault(name, address) for name, is_there in zip(names, found, strict=True) if is_there]
 
 
 def _fault(name: str, address: str) -> On:
-    told = named_fault(name)
-    facts = {"service": told.service, "execution_id": told.execution_id} if told else {}
+    named = named_fault(name)
+    facts = {"service": named.service, "execution_id": named.execution_id} if named else {}
     return On.model_validate({"kind": OnKind.FAULT, "address": address, "name": name} | facts)
 
 
@@ -90,11 +90,11 @@ async def sessions_on(client: ProxyClient, address: str, places: Iterable[tuple[
         return _session(check.recording_id or "", namespace, service, address) if check.recording else None
 
     sessions = await client.active_sessions()
-    listed = [_session(one.session_id, one.namespace, one.service, address) for one in sessions]
+    listed = [_session(session.session_id, session.namespace, session.service, address) for session in sessions]
     checked = await asyncio.gather(*(sidecar(*place) for place in places))
-    found = [one for one in listed if (one.namespace, one.service) in places]
-    known = {(one.namespace, one.service) for one in found}
-    return found + [one for one in checked if one is not None and (one.namespace, one.service) not in known]
+    found = [item for item in listed if (item.namespace, item.service) in places]
+    known = {(item.namespace, item.service) for item in found}
+    return found + [item for item in checked if item is not None and (item.namespace, item.service) not in known]
 
 
 def _session(name: str, namespace: str, service: str, address: str) -> On:

@@ -52,10 +52,10 @@ class CanaryClient:
             raise HoldfastError(
                 ErrorCode.PEER_UNREACHABLE, f"{service} does not answer at {address} ({error.name})"
             ) from error
-        return answer.status == 200 and _same(answer.text, canary_body(record_id, service))
+        return answer.status == 200 and _is_same_json(answer.text, canary_body(record_id, service))
 
 
-def _same(body: str, expected: str) -> bool:
+def _is_same_json(body: str, expected: str) -> bool:
     try:
         return bool(parse(body) == json.loads(expected))
     except ValueError:

@@ -100,8 +100,8 @@ class FaultClient(PeerClient):
         # Documented as 400, sent as 500: recognise it by its text.
         if "already exists" in message.lower():
             raise FaultExists(name)
-        said = f"{code} {message}".lower()
-        if answer.status == 400 or any(words in said for words in _PERMANENT):
+        text = f"{code} {message}".lower()
+        if answer.status == 400 or any(phrase in text for phrase in _PERMANENT):
             raise answer.error(ErrorCode.FAULT_REJECTED, "refused the experiment", "mend it in the plan")
         answer.data(ErrorCode.PEER_ERROR)
 
@@ -159,25 +159,31 @@ def _absent(answer: PeerAnswer) -> bool:
 
 def _namespaces(spec: dict[str, Any]) -> set[str]:
     listed = spec.get("experiments")
-    experiments = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
-    matchers = [one.get("matchers") for one in experiments]
-    named = [one for some in matchers if isinstance(some, list) for one in some if isinstance(one, dict)]
-    values = [one.get("value") for one in named if one.get("name") == "namespace"]
-    return {str(value) for some in values for value in (some if isinstance(some, list) else [some])}
+    experiments = (
+        [experiment for experiment in listed if isinstance(experiment, dict)] if isinstance(listed, list) else []
+    )
+    matchers = [experiment.get("matchers") for experiment in experiments]
+    named = [matcher for group in matchers if isinstance(group, list) for matcher in group if isinstance(matcher, dict)]
+    values = [matcher.get("value") for matcher in named if matcher.get("name") == "namespace"]
+    return {str(name) for value in values for name in (value if isinstance(value, list) else [value])}
 
 
 def _status(data: dict[str, Any]) -> FaultStatus:
     phase = FaultPhase(str(data.get("phase") or "Unknown"))
     status = data.get("status")
     experiments = status.get("expStatuses") if isinstance(status, dict) else None
-    experiments = [one for one in experiments if isinstance(one, dict)] if isinstance(experiments, list) else []
-    listed = [one.get("resStatuses") for one in experiments]
-    targets = [target for one in listed if isinstance(one, list) for target in one if isinstance(target, dict)]
+    experiments = (
+        [experiment for experiment in experiments if isinstance(experiment, dict)]
+        if isinstance(experiments, list)
+        else []
+    )
+    statuses = [experiment.get("resStatuses") for experiment in experiments]
+    targets = [target for group in statuses if isinstance(group, list) for target in group if isinstance(target, dict)]
     parts = [*experiments, *targets]
-    bad = [str(part.get("error") or "unsuccessful") for part in parts if part.get("success") is not True]
+    problems = [str(part.get("error") or "unsuccessful") for part in parts if part.get("success") is not True]
     return FaultStatus(
         phase=phase,
-        running=phase is FaultPhase.RUNNING and bool(experiments) and not bad,
+        running=phase is FaultPhase.RUNNING and bool(experiments) and not problems,
         failed=phase is FaultPhase.ERROR,
-        detail=f"phase {phase}" + (f": {'; '.join(bad)}" if bad else ""),
+        detail=f"phase {phase}" + (f": {'; '.join(problems)}" if problems else ""),
     )

@@ -104,8 +104,8 @@ def refuse_unsound(rules: Sequence[Rule]) -> None:
                 ErrorCode.RULES_REJECTED,
                 f"{where} has no path, or one that the proxy escapes or HTTP does not have: it never acts",
             )
-    for one, other in overlapping({rule.token for rule in rules}):
-        raise HoldfastError(ErrorCode.RULES_REJECTED, f"token {one} is part of {other}: it would select both")
+    for part, whole in overlapping({rule.token for rule in rules}):
+        raise HoldfastError(ErrorCode.RULES_REJECTED, f"token {part} is part of {whole}: it would select both")
 
 
 def _item(rule: Rule) -> dict[str, Any]:

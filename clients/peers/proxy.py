@@ -110,7 +110,7 @@ class ProxyClient(PeerClient):
         if data is not None and not isinstance(data, list):
             raise answer.error(ErrorCode.PEER_GARBAGE, "answered neither a list nor an object")
         # Keep the place of a null: answers are matched with the recorded requests by position.
-        return [read_replayed(answer.read(WireReplayed, {} if one is None else one)) for one in data or []]
+        return [read_replayed(answer.read(WireReplayed, {} if item is None else item)) for item in data or []]
 
     async def check(self, *, namespace: str, service: str) -> SidecarCheck:
         """Check whether a service has a sidecar, ours or anyone else's."""
@@ -128,11 +128,11 @@ class ProxyClient(PeerClient):
         listed = data.get("recordings", list(data.values())) if isinstance(data, dict) else data or []
         if not isinstance(listed, list):
             raise answer.error(ErrorCode.PEER_GARBAGE, "answered no list of sessions")
-        sessions = [answer.read(WireSession, one) for one in listed]
+        sessions = [answer.read(WireSession, item) for item in listed]
         return [
-            ActiveSession(session_id=session_id, namespace=one.namespace or "", service=one.service or "")
-            for one in sessions
-            if (session_id := one.recording_id or one.id)
+            ActiveSession(session_id=session_id, namespace=session.namespace or "", service=session.service or "")
+            for session in sessions
+            if (session_id := session.recording_id or session.id)
         ]
 
     async def start_recording(self, *, namespace: str, service: str, duration_seconds: int, longest: timedelta) -> str:

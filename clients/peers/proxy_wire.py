@@ -196,10 +196,12 @@ def read_task(wire: WireTask) -> AnalysisTask:
     """Translate an analysis into our model."""
     patterns = [
         ServicePatterns(
-            service=one.service,
-            exchanges=[_exchange(one.service, position, mode) for position, mode in enumerate(_modes(one.modes))],
+            service=pattern.service,
+            exchanges=[
+                _exchange(pattern.service, position, mode) for position, mode in enumerate(_modes(pattern.modes))
+            ],
         )
-        for one in wire.patterns or []
+        for pattern in wire.patterns or []
     ]
     return AnalysisTask(
         task_id=wire.task_id or "",
@@ -217,7 +219,7 @@ def _modes(listed: object) -> list[WireMode]:
     if not isinstance(listed, list):
         return []
     try:
-        return [WireMode.model_validate(one) for one in listed]
+        return [WireMode.model_validate(mode) for mode in listed]
     except ValidationError:
         return []
 
@@ -229,17 +231,17 @@ def _exchange(service: str, position: int, mode: WireMode) -> RecordedExchange:
         method=mode.method,
         url=mode.url,
         path=raw_path(mode.url),
-        request_headers=_flat(mode.request_headers),
+        request_headers=_flat_headers(mode.request_headers),
         request_body=mode.request_body or "",
         response_status=200 if mode.response_status is None else mode.response_status,
-        response_headers=_flat(mode.response_headers),
+        response_headers=_flat_headers(mode.response_headers),
         response_body=mode.response_body or "",
     )
 
 
-def _flat(headers: dict[str, Any] | None) -> dict[str, str]:
+def _flat_headers(headers: dict[str, Any] | None) -> dict[str, str]:
     return {
-        name: ",".join(str(one) for one in value if one is not None) if isinstance(value, list) else str(value)
+        name: ",".join(str(item) for item in value if item is not None) if isinstance(value, list) else str(value)
         for name, value in (headers or {}).items()
         if value is not None
     }
@@ -247,31 +249,31 @@ def _flat(headers: dict[str, Any] | None) -> dict[str, str]:
 
 def read_entry(wire: WireEntry) -> RecordedEntry:
     """Translate a recorded request into our model."""
-    pseudo = _flat(wire.request_headers)
-    target = wire.path or pseudo.get(":path", "")
+    headers = _flat_headers(wire.request_headers)
+    target = wire.path or headers.get(":path", "")
     return RecordedEntry(
         service=wire.service or "",
-        method=wire.method or pseudo.get(":method", ""),
+        method=wire.method or headers.get(":method", ""),
         path=raw_path(target),
         target=target,
-        request_headers=_sent(wire.request_headers),
+        request_headers=_sent_headers(wire.request_headers),
         request_body=wire.request_body or "",
         request_truncated=wire.request_truncated or False,
         status=wire.status,
-        response_headers=_sent(wire.response_headers),
+        response_headers=_sent_headers(wire.response_headers),
         response_body=wire.response_body or "",
         response_truncated=wire.response_truncated or False,
     )
 
 
-def _sent(headers: dict[str, Any] | None) -> dict[str, str]:
-    return {name.lower(): value for name, value in _flat(headers).items() if not name.startswith(":")}
+def _sent_headers(headers: dict[str, Any] | None) -> dict[str, str]:
+    return {name.lower(): value for name, value in _flat_headers(headers).items() if not name.startswith(":")}
 
 
 def read_replayed(wire: WireReplayed) -> ReplayedAnswer:
     """Translate a replayed answer into our model; a missing status stays None."""
     headers = {
-        name: [str(one) for one in (value if isinstance(value, list) else [value]) if one is not None]
+        name: [str(item) for item in (value if isinstance(value, list) else [value]) if item is not None]
         for name, value in (wire.headers or {}).items()
         if value is not None
     }

@@ -73,7 +73,7 @@ def read_plan_file(path: Path) -> object:
         PlanFileError: for anything that is not exactly one JSON or YAML document, with line and column if known.
     """
     file = "standard input" if str(path) == _STDIN else str(path)
-    text = _text(path, file)
+    text = _read_text(path, file)
     if not text.strip():
         raise EmptyFileError(file, "the file is empty", hint="see examples/minimal.yaml")
     suffix = path.suffix.lower()
@@ -87,7 +87,7 @@ def read_plan_file(path: Path) -> object:
     return document
 
 
-def _text(path: Path, file: str) -> str:
+def _read_text(path: Path, file: str) -> str:
     try:
         raw = _standard_input() if str(path) == _STDIN else _first_bytes(path)
     except OSError as error:
@@ -126,22 +126,22 @@ class _ConstantError(Exception):
 
 def _json(text: str, file: str) -> object:
     try:
-        return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+        return json.loads(text, object_pairs_hook=_refuse_duplicates, parse_constant=_refuse_constant)
     except _DuplicateKeyError as error:
         _raise_duplicate(text, file, str(error))
     except _ConstantError as error:
-        line, column = _place(text, text.find(str(error)))
+        line, column = _line_and_column(text, text.find(str(error)))
         raise PlanFileError(file, f"{error} is not a number that JSON has", line=line, column=column) from error
     except json.JSONDecodeError as error:
         hint = "a file of this name holds JSON; YAML files end in .yaml" if file.lower().endswith(".json") else ""
         message = f"is not JSON: {error.msg[:1].lower()}{error.msg[1:]}"
         raise PlanFileError(file, message, line=error.lineno, column=error.colno, hint=hint) from error
     except (ValueError, RecursionError) as error:
-        what = "a number is too long" if isinstance(error, ValueError) else "it is nested too deeply"
-        raise PlanFileError(file, f"is not JSON that can be read: {what}") from error
+        reason = "a number is too long" if isinstance(error, ValueError) else "it is nested too deeply"
+        raise PlanFileError(file, f"is not JSON that can be read: {reason}") from error
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
@@ -149,7 +149,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _no_constant(name: str) -> NoReturn:
+def _refuse_constant(name: str) -> NoReturn:
     raise _ConstantError(name)
 
 
@@ -195,11 +195,11 @@ def _yaml(text: str, file: str) -> object:
         hint = next((hint for part, hint in _HINTS.items() if part in message), "")
         raise PlanFileError(file, message, line=line, column=column, hint=hint) from error
     except yaml.reader.ReaderError as error:
-        line, column = _place(text, int(error.position))
+        line, column = _line_and_column(text, int(error.position))
         raise PlanFileError(file, "holds a control character", line=line, column=column) from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        what = "nested too deeply" if isinstance(error, RecursionError) else type(error).__name__
-        raise PlanFileError(file, f"is not YAML that can be read: {what}") from error
+        reason = "nested too deeply" if isinstance(error, RecursionError) else type(error).__name__
+        raise PlanFileError(file, f"is not YAML that can be read: {reason}") from error
     if len(documents) > 1:
         raise PlanFileError(
             file, f"holds {len(documents)} documents, where one is expected", hint="remove the lines ---"
@@ -209,7 +209,7 @@ def _yaml(text: str, file: str) -> object:
     return documents[0]
 
 
-def _place(text: str, position: int) -> tuple[int, int]:
+def _line_and_column(text: str, position: int) -> tuple[int, int]:
     """Return line and column of a position, counted from 1."""
     before = text[: max(position, 0)]
     return before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1

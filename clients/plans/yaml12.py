@@ -60,7 +60,7 @@ class PlanLoader(yaml.SafeLoader):
 
     def construct_sequence_whole(self, node: yaml.SequenceNode) -> list[Any]:
         """Build a list with all its contents."""
-        return [self.construct_object(one, deep=True) for one in node.value]
+        return [self.construct_object(item, deep=True) for item in node.value]
 
     def construct_number(self, node: yaml.ScalarNode) -> int:
         """Build an integer: 12, 012 (twelve), 0x1f, 0o17."""

@@ -33,12 +33,12 @@ def redacted_pairs(pairs: str, hides: Hides, placeholder: str) -> str:
     Everything else stays byte for byte the same.
     """
 
-    def one(pair: str) -> str:
+    def redacted(pair: str) -> str:
         name, equals, value = pair.partition("=")
         hidden = equals and hides(unquote_plus(name).strip(), unquote_plus(value))
         return f"{name}={placeholder}" if hidden else pair
 
-    return "&".join(map(one, pairs.split("&")))
+    return "&".join(map(redacted, pairs.split("&")))
 
 
 def is_form(body: str, content_type: str) -> bool:

@@ -34,9 +34,9 @@ def _sentences(value: Any) -> list[str]:
     if isinstance(value, BaseModel):
         return [text for name in type(value).model_fields for text in _sentences(getattr(value, name))]
     if isinstance(value, dict):
-        return [text for one in value.values() for text in _sentences(one)]
+        return [text for item in value.values() for text in _sentences(item)]
     if isinstance(value, (list, tuple)):
-        return [text for one in value for text in _sentences(one)]
+        return [text for item in value for text in _sentences(item)]
     return []
 
 
@@ -47,11 +47,11 @@ def _cleaned(value: Any, secrets: Secrets) -> Any:
         changed = {name: _cleaned(getattr(value, name), secrets) for name in type(value).model_fields}
         return value.model_copy(update=changed)
     if isinstance(value, dict):
-        return {name: _cleaned(one, secrets) for name, one in value.items()}
+        return {name: _cleaned(item, secrets) for name, item in value.items()}
     if isinstance(value, list):
-        return [_cleaned(one, secrets) for one in value]
+        return [_cleaned(item, secrets) for item in value]
     if isinstance(value, tuple):
-        cleaned = [_cleaned(one, secrets) for one in value]
+        cleaned = [_cleaned(item, secrets) for item in value]
         return type(value)(*cleaned) if hasattr(value, "_fields") else tuple(cleaned)
     return value
 

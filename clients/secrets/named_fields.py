@@ -40,8 +40,8 @@ class NamedFields:
 
     def __init__(self, names: Iterable[str], hides: Hides) -> None:
         """Take field names, in any case, and a check for each match."""
-        spelt = sorted({form for name in names for form in (name, name.lower(), name.upper()) if name}, key=len)
-        any_name = b"(" + b"|".join(re.escape(name.encode(errors="replace")) for name in reversed(spelt)) + b")"
+        spellings = sorted({form for name in names for form in (name, name.lower(), name.upper()) if name}, key=len)
+        any_name = b"(" + b"|".join(re.escape(name.encode(errors="replace")) for name in reversed(spellings)) + b")"
 
         def pattern(text: bytes) -> re.Pattern[bytes]:
             return re.compile(text.replace(b"NAME", any_name), re.IGNORECASE | re.MULTILINE)
@@ -68,58 +68,58 @@ class NamedFields:
 
         The spans refer to the written text.
         """
-        return [found for form in forms for found in self._in(form, forms[0])]
+        return [found for form in forms for found in self._hidden_in(form, forms[0])]
 
-    def _in(self, form: Form, written: Form) -> Iterator[Hidden]:
+    def _hidden_in(self, form: Form, written: Form) -> Iterator[Hidden]:
         for user in _USER_INFO.finditer(form.data):
             start, end = user.span(1)
             yield Hidden(form.began(start), form.ended(end), REDACTED.encode() + b"@")
         if self._any.search(form.data) is None:
             return
-        look = _Look(form, written, self._hides)
+        search = _Search(form, written, self._hides)
         for match in self._quoted.finditer(form.data):
-            yield from look.value(match[2], match.end(), match.start(1))
+            yield from search.value(match[2], match.end(), match.start(1))
         for pattern in (self._bare, self._attribute):
-            look = _Look(form, written, self._hides)
+            search = _Search(form, written, self._hides)
             for match in pattern.finditer(form.data):
-                yield from look.value(match[1], match.end(), None)
+                yield from search.value(match[1], match.end(), None)
         for match in self._pair.finditer(form.data):
-            yield from look.stretch(match[1], *match.span(2), quote(REDACTED).encode())
+            yield from search.stretch(match[1], *match.span(2), quote(REDACTED).encode())
         for match in self._line.finditer(form.data):
             # Once an escape is undone, the line may lie inside a string: stop at its quote to keep the string intact.
             end = match.end(2) if form is written else form.data.find(b'"', *match.span(2))
-            yield from look.stretch(match[1], match.start(2), match.end(2) if end < 0 else end, REDACTED.encode())
-        yield from self._in_markup(form, look)
+            yield from search.stretch(match[1], match.start(2), match.end(2) if end < 0 else end, REDACTED.encode())
+        yield from self._in_markup(form, search)
 
-    def _in_markup(self, form: Form, look: _Look) -> Iterator[Hidden]:
+    def _in_markup(self, form: Form, search: _Search) -> Iterator[Hidden]:
         last = 0
         for match in self._element.finditer(form.data):
             if match.start() < last or match[0].endswith(b"/>"):
                 continue
             closing = self._element_ends.search(form.data, match.end())
             last = closing.start() if closing else len(form.data)
-            yield from look.stretch(match[1], match.end(), last, REDACTED.encode())
+            yield from search.stretch(match[1], match.end(), last, REDACTED.encode())
         for tag in _TAG.finditer(form.data):
             naming = self._naming.search(form.data, *tag.span())
             if naming is None:
                 continue
             value = self._value.search(form.data, *tag.span())
             if value is not None:
-                yield from _Look(form, look.written, self._hides).value(naming[2], value.end(), None)
+                yield from _Search(form, search.written, self._hides).value(naming[2], value.end(), None)
             after = form.data.find(b"<", tag.end())
             content = form.data[tag.end() : after if after >= 0 else len(form.data)]
             if tag[0].endswith(b">") and not tag[0].endswith(b"/>") and content.strip():
-                yield from look.stretch(naming[2], tag.end(), tag.end() + len(content), REDACTED.encode())
+                yield from search.stretch(naming[2], tag.end(), tag.end() + len(content), REDACTED.encode())
 
 
-class _Look:
+class _Search:
     """Front-to-back search of one reading that skips values already found."""
 
     def __init__(self, form: Form, written: Form, hides: Hides) -> None:
         self._form = form
         self.written = written
         self._hides = hides
-        self._through = 0
+        self._searched_to = 0
 
     def stretch(self, name: bytes, start: int, end: int, instead: bytes) -> Iterator[Hidden]:
         """Hide the bytes `start` to `end` if the field requires it."""
@@ -136,12 +136,12 @@ class _Look:
             quoted_at: Where the quote before the field's name is; None when the name has no quote.
         """
         data = self._form.data
-        if start < self._through or start >= len(data):
+        if start < self._searched_to or start >= len(data):
             return
         first = data[start : start + 1]
         if first in (b'"', b"'"):
             end = self._string_end(start)
-            self._through = end
+            self._searched_to = end
             # Hide an empty string as well: that the secret is empty is itself secret.
             if self._hides(name.decode(errors="replace"), data[start + 1 : end].decode(errors="replace")):
                 yield Hidden(self._form.ended(start + 1), self._form.began(end), REDACTED.encode())
@@ -149,7 +149,7 @@ class _Look:
         mark = b'"' if quoted_at is None else self._spelling(quoted_at)
         if first in (b"{", b"["):
             end = self._bracket_end(start, None if quoted_at is None else mark)
-            self._through = end
+            self._searched_to = end
         else:
             found = _BARE.match(data, start)
             end = start + len(found[0].rstrip()) if found else start

@@ -51,11 +51,11 @@ _PERCENT_WRITERS: dict[str, Writer] = {
 """Percent-encoders by name. The names must never change: stored paths contain them."""
 
 
-def _lower(text: str) -> str:
+def _lower_escapes(text: str) -> str:
     return _PERCENT.sub(lambda code: code[0].lower(), text)
 
 
-def _then(first: Writer, second: Writer) -> Writer:
+def _compose(first: Writer, second: Writer) -> Writer:
     return lambda value: second(first(value))
 
 
@@ -70,8 +70,8 @@ def _base64_url(value: str) -> str:
 _WRITERS: dict[str, Writer] = {
     "plain": str,
     **_PERCENT_WRITERS,
-    **{f"{name}-lower": _then(write, _lower) for name, write in _PERCENT_WRITERS.items()},
-    **{f"{name}-twice": _then(write, _percent("")) for name, write in _PERCENT_WRITERS.items()},
+    **{f"{name}-lower": _compose(write, _lower_escapes) for name, write in _PERCENT_WRITERS.items()},
+    **{f"{name}-twice": _compose(write, _percent("")) for name, write in _PERCENT_WRITERS.items()},
     "base64": _base64,
     "base64-url": _base64_url,
     "base64-url-bare": lambda value: _base64_url(value).rstrip("="),
@@ -92,7 +92,7 @@ def kept_path(path: str, named: Mapping[str, str], everything: Finder) -> str:
     try:
         if reading.deeper:
             return HIDDEN
-        spans = sorted(everything.spans(reading.forms), key=lambda one: (one.start, -one.end))
+        spans = sorted(everything.spans(reading.forms), key=lambda match: (match.start, -match.end))
     except TooDeepError:
         return HIDDEN
     out, last = "", 0
@@ -102,12 +102,12 @@ def kept_path(path: str, named: Mapping[str, str], everything: Finder) -> str:
                 # Two secrets overlap: no reference can stand for both.
                 return HIDDEN
             continue
-        out += _own(data[last : span.start]) + _reference(data[span.start : span.end], named)
+        out += _escape_literal(data[last : span.start]) + _reference(data[span.start : span.end], named)
         last = span.end
-    return out + _own(data[last:])
+    return out + _escape_literal(data[last:])
 
 
-def _own(data: bytes) -> str:
+def _escape_literal(data: bytes) -> str:
     return data.decode(errors="replace").replace("${", _LITERAL)
 
 

@@ -80,7 +80,7 @@ class Redactor:
 
         With `cut`, the text may end within a secret: the beginning of a secret at its end is redacted too.
         """
-        return self._looked_through(text, by_name=False, cut=cut)
+        return self._redact_text(text, by_name=False, cut=cut)
 
     def shown(self, text: str, longest: int) -> str:
         """Redact every known secret value, then cut to `longest` characters."""
@@ -93,9 +93,7 @@ class Redactor:
         A value may hold named fields of its own, as in `Location: /?token=x`.
         """
         return {
-            self.text(name): REDACTED
-            if self.hides(name, value)
-            else self._looked_through(value, by_name=True, cut=False)
+            self.text(name): REDACTED if self.hides(name, value) else self._redact_text(value, by_name=True, cut=False)
             for name, value in headers.items()
         }
 
@@ -111,12 +109,12 @@ class Redactor:
         if len(body) > LONGEST_TEXT:
             return REDACTED
         try:
-            return self._json(body, cut=cut)
+            return self._redact_json(body, cut=cut)
         except RecursionError:
             return REDACTED  # nested too deep to search
         except ValueError:
             kinds = (value for name, value in (headers or {}).items() if name.lower() == "content-type")
-            return self._no_json(body, next(kinds, ""), cut=cut)
+            return self._redact_non_json(body, next(kinds, ""), cut=cut)
 
     def url(self, url: str) -> str:
         """Redact a URL.
@@ -128,9 +126,9 @@ class Redactor:
         before, mark, query = before.partition("?")
         query = redacted_pairs(query, self.hides, quote(REDACTED))
         behind = redacted_pairs(behind, self.hides, quote(REDACTED))
-        return self._looked_through(before + mark + query + fragment + behind, by_name=True, cut=False)
+        return self._redact_text(before + mark + query + fragment + behind, by_name=True, cut=False)
 
-    def _json(self, body: str, *, cut: bool) -> str:
+    def _redact_json(self, body: str, *, cut: bool) -> str:
         named = False
 
         def by_name(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -153,20 +151,20 @@ class Redactor:
         if isinstance(value, str):
             if not self._fields.in_question(value.encode(errors="surrogatepass")):
                 return value
-            return self._inner(value)
+            return self._redact_nested(value)
         if isinstance(value, list):
-            return [self._by_name_inside(one) for one in value]
+            return [self._by_name_inside(item) for item in value]
         if isinstance(value, dict):
-            return {name: self._by_name_inside(one) for name, one in value.items()}
+            return {name: self._by_name_inside(item) for name, item in value.items()}
         return value
 
-    def _inner(self, text: str) -> str:
+    def _redact_nested(self, text: str) -> str:
         if text.lstrip()[:1] in ("{", "["):
             try:
-                return self._json(text, cut=False)
+                return self._redact_json(text, cut=False)
             except ValueError:
                 pass
-        return self._looked_through(text, by_name=True, cut=False)
+        return self._redact_text(text, by_name=True, cut=False)
 
     def _by_value(self, value: Any) -> Any:
         if isinstance(value, str):
@@ -174,19 +172,19 @@ class Redactor:
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             return value if self.text(json.dumps(value)) == json.dumps(value) else REDACTED
         if isinstance(value, list):
-            return [self._by_value(one) for one in value]
+            return [self._by_value(item) for item in value]
         if isinstance(value, dict):
-            return {self.text(name): self._by_value(one) for name, one in value.items()}
+            return {self.text(name): self._by_value(item) for name, item in value.items()}
         return value
 
-    def _no_json(self, body: str, content_type: str, *, cut: bool) -> str:
+    def _redact_non_json(self, body: str, content_type: str, *, cut: bool) -> str:
         if is_form(body, content_type):
             body = redacted_pairs(body, self.hides, quote(REDACTED))
-            return self._looked_through(body, by_name=False, cut=cut)
+            return self._redact_text(body, by_name=False, cut=cut)
         body = redacted_parts(body, self.hides, REDACTED)
-        return self._looked_through(body, by_name=True, cut=cut)
+        return self._redact_text(body, by_name=True, cut=cut)
 
-    def _looked_through(self, text: str, *, by_name: bool, cut: bool) -> str:
+    def _redact_text(self, text: str, *, by_name: bool, cut: bool) -> str:
         """Redact a text in one pass, by value and optionally by name."""
         # One pass: a shorter match cannot break up a longer spelling around it, and no placeholder is searched.
         finder = self._known.finder
@@ -209,11 +207,11 @@ class Redactor:
             return REDACTED
         inner = reading.forms[min(1, len(reading.forms) - 1)]
         placeholder = REDACTED.encode()
-        hidden += [Hidden(*_whole(data, *inner.widened(*span)), placeholder) for span in found]
-        return _replaced(data, hidden).decode(errors="surrogatepass") if hidden else text
+        hidden += [Hidden(*_widen_to_characters(data, *inner.widened(*span)), placeholder) for span in found]
+        return _replace_spans(data, hidden).decode(errors="surrogatepass") if hidden else text
 
 
-def _whole(data: bytes, start: int, end: int) -> tuple[int, int]:
+def _widen_to_characters(data: bytes, start: int, end: int) -> tuple[int, int]:
     """Widen a span until it begins and ends between two characters."""
     while start > 0 and data[start] & 0xC0 == 0x80:
         start -= 1
@@ -222,13 +220,13 @@ def _whole(data: bytes, start: int, end: int) -> tuple[int, int]:
     return start, end
 
 
-def _replaced(data: bytes, hidden: list[Hidden]) -> bytes:
+def _replace_spans(data: bytes, hidden: list[Hidden]) -> bytes:
     """Replace every span; spans that overlap are replaced as one.
 
     The replacement is that of the span containing the others. When none contains the others, it is `[redacted]`.
     """
     out, last = bytearray(), 0
-    hidden.sort(key=lambda one: (one.start, -one.end))
+    hidden.sort(key=lambda span: (span.start, -span.end))
     at = 0
     while at < len(hidden):
         start, end, instead = hidden[at]

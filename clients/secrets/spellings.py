@@ -58,11 +58,11 @@ class Finder:
             for text in {value, value.strip()}:
                 if len(text) >= SHORTEST_SECRET:
                     needles |= _readings(text)
-        self._needles = sorted(needles, key=lambda one: (-len(one), one))
+        self._needles = sorted(needles, key=lambda spelling: (-len(spelling), spelling))
         self._unpacker = Unpacker(len(self._needles[-1])) if self._needles else None
         self.work = 0
         """Bytes that the last search compared."""
-        self._most = 0
+        self._work_limit = 0
 
     def __bool__(self) -> bool:
         """Return whether there is any secret to find."""
@@ -80,7 +80,7 @@ class Finder:
         if not self._needles:
             return []
         written = len(forms[0].data)
-        self.work, self._most = 0, _WORK_PER_BYTE * written + _WORK_AT_LEAST
+        self.work, self._work_limit = 0, _WORK_PER_BYTE * written + _WORK_AT_LEAST
         found = self._in_forms(forms, MOST_PACKINGS)
         if cut and (begun := self._cut_at(forms[0].data, MOST_PACKINGS, 1)) is not None:
             found.append(Span(begun, written))
@@ -90,7 +90,7 @@ class Finder:
         found: list[Span] = []
         known: Known = set()
         for form in forms:
-            found += [Span(form.began(start), form.ended(end)) for start, end in self._in(form.data)]
+            found += [Span(form.began(start), form.ended(end)) for start, end in self._find_all(form.data)]
             if packings and self._unpacker:
                 for packed in self._unpacker.unpacked(form, known):
                     found += self._in_packed(packed, form, packings - 1)
@@ -110,7 +110,7 @@ class Finder:
         before = max(0, len(data) - _SPELT_LONGER * len(self._needles[0]) - _CUT_MARGIN)
         places = []
         for form in cut_layers(data[before:]):
-            begun = self._begun(form.data, at_least)
+            begun = self._cut_prefix_start(form.data, at_least)
             if begun is not None:
                 places.append(form.began(begun))
             for packed in self._unpacker.last(form.data) if packings and self._unpacker else ():
@@ -119,16 +119,16 @@ class Finder:
                     places.append(form.began(packed.began(inside)))
         return before + min(places) if places else None
 
-    def _in(self, data: bytes) -> list[Span]:
+    def _find_all(self, data: bytes) -> list[Span]:
         """Find every occurrence of a secret, reading a plus as a space."""
         self.work += len(data)
-        if self.work > self._most:
+        if self.work > self._work_limit:
             raise TooDeepError
         # In a form, a plus stands for a space. The needles were folded in the same way.
         folded = data.replace(b"+", b" ")
         return [span for needle in self._needles for span in _occurrences(folded, needle)]
 
-    def _begun(self, data: bytes, at_least: int) -> int | None:
+    def _cut_prefix_start(self, data: bytes, at_least: int) -> int | None:
         """Find the longest secret prefix that ends the text; return its start."""
         folded = data[-len(self._needles[0]) :].replace(b"+", b" ")
         longest = 0
@@ -154,7 +154,7 @@ def _readings(value: str) -> set[bytes]:
     if not value.isascii():
         with suppress(UnicodeEncodeError):
             found.add(value.encode("latin-1"))
-    return {one.replace(b"+", b" ") for one in found if len(one) >= SHORTEST_SECRET}
+    return {reading.replace(b"+", b" ") for reading in found if len(reading) >= SHORTEST_SECRET}
 
 
 def _occurrences(data: bytes, needle: bytes) -> list[Span]:

@@ -83,9 +83,9 @@ class Secrets:
         if isinstance(value, str):
             return self.resolve(value)
         if isinstance(value, list):
-            return [self.resolve_json(one) for one in value]
+            return [self.resolve_json(item) for item in value]
         if isinstance(value, dict):
-            return {name: self.resolve_json(one) for name, one in value.items()}
+            return {name: self.resolve_json(item) for name, item in value.items()}
         return value
 
     def learn(self, value: str) -> None:

@@ -94,7 +94,7 @@ class Damage:
         try:
             return read(row), None
         except Exception as error:
-            table, key = _place(row)
+            table, key = _table_and_key(row)
             damaged = DamagedRow(table=table, row=label or key, trouble=_trouble(error), may_be_on=may_be_on)
         self.note(damaged)
         try:
@@ -140,12 +140,12 @@ def facts_of(row: Any) -> dict[str, Any]:
     return {name: getattr(row, name) for name in type(row).model_fields}
 
 
-def _place(row: Any) -> tuple[str, str]:
-    entity = row if hasattr(row, "__table__") else next((one for one in row if hasattr(one, "__table__")), None)
+def _table_and_key(row: Any) -> tuple[str, str]:
+    entity = row if hasattr(row, "__table__") else next((part for part in row if hasattr(part, "__table__")), None)
     if entity is None:
         return "?", "?"
-    mapped = inspect(type(entity))
-    key = ", ".join(f"{one.key}={_short(getattr(entity, one.key, None))}" for one in mapped.primary_key)
+    mapper = inspect(type(entity))
+    key = ", ".join(f"{column.key}={_short(getattr(entity, column.key, None))}" for column in mapper.primary_key)
     return str(entity.__tablename__), key
 
 

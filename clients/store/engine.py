@@ -56,7 +56,7 @@ def create_engine(url: str) -> AsyncEngine:
         HoldfastError: VALIDATION_ERROR when the URL cannot be understood or its folder cannot be created.
     """
     try:
-        parsed = _understand(url)
+        parsed = _parse_url(url)
         engine = create_async_engine(
             parsed,
             pool_timeout=BUSY_TIMEOUT_MS / 1000,
@@ -75,7 +75,7 @@ def create_engine(url: str) -> AsyncEngine:
     return engine
 
 
-def _understand(url: str) -> URL:
+def _parse_url(url: str) -> URL:
     parsed = make_url(url)
     parsed = parsed.set(drivername=_DRIVERS.get(parsed.drivername, parsed.drivername))
     if parsed.drivername not in _DRIVERS.values():
@@ -94,14 +94,14 @@ def _is_sqlite(url: URL) -> bool:
 def _configure_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None
     # Text that is not UTF-8 damages one value. Without this, the driver would fail for all rows at once.
-    connection.driver_connection.text_factory = _text
+    connection.driver_connection.text_factory = _decode_text
     cursor = connection.cursor()
     for pragma in _PRAGMAS:
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 
 
-def _text(stored: bytes) -> str:
+def _decode_text(stored: bytes) -> str:
     return stored.decode("utf-8", "replace")
 
 
@@ -125,7 +125,7 @@ async def reading(engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
     Raises:
         HoldfastError: as `translated` does.
     """
-    with translated(), _noted(engine):
+    with translated(), _tracked(engine):
         async with AsyncSession(engine, expire_on_commit=False) as work, work.begin():
             yield work
 
@@ -139,7 +139,7 @@ async def writing(engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
     Raises:
         HoldfastError: as `translated` does.
     """
-    with translated(), _noted(engine):
+    with translated(), _tracked(engine):
         async with AsyncSession(for_writing(engine), expire_on_commit=False) as work, work.begin():
             yield work
 
@@ -149,7 +149,7 @@ _under_way: WeakKeyDictionary[AsyncEngine, set[asyncio.Task[Any]]] = WeakKeyDict
 
 
 @contextmanager
-def _noted(engine: AsyncEngine) -> Iterator[None]:
+def _tracked(engine: AsyncEngine) -> Iterator[None]:
     task, tasks = asyncio.current_task(), _under_way.setdefault(engine, set())
     if task is None or task in tasks:
         yield
@@ -167,14 +167,14 @@ async def close(engine: AsyncEngine) -> None:
     Callers that did not wait may have left transactions behind; each of these is bounded in time. A connection still in
     use when its pool is closed would never be closed, and would keep its locks until the process ends.
     """
-    await _begun()
+    await _let_begin()
     while tasks := _under_way.get(engine):
         await asyncio.wait(set(tasks))
-        await _begun()
+        await _let_begin()
     await engine.dispose()
 
 
-async def _begun() -> None:
+async def _let_begin() -> None:
     """Let every transaction that was already requested begin."""
     # One turn of the loop each for the caller's task, the method's task and the transaction's task.
     for _ in range(3):

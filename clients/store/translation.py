@@ -30,18 +30,18 @@ def translated() -> Iterator[None]:
     except HoldfastError:
         raise
     except Exception as error:
-        if not isinstance(error, SQLAlchemyError | OSError) and not _of_driver(error):
+        if not isinstance(error, SQLAlchemyError | OSError) and not _is_driver_error(error):
             raise
-        raise _understood(error) from error
+        raise _translate(error) from error
 
 
-def _of_driver(error: Exception) -> bool:
+def _is_driver_error(error: Exception) -> bool:
     # Some errors while connecting arrive as the driver raised them, not wrapped by SQLAlchemy.
     return type(error).__module__.partition(".")[0] in ("asyncpg", "sqlite3", "aiosqlite")
 
 
-def _understood(error: Exception) -> HoldfastError:
-    code, words = _code(error), _words(error)
+def _translate(error: Exception) -> HoldfastError:
+    code, words = _code(error), _describe(error)
     if code is ErrorCode.NOT_FOUND:
         return HoldfastError(code, "the store does not have the run or case that this row belongs to")
     if code is ErrorCode.STORE_CONFLICT:
@@ -64,7 +64,7 @@ def _code(error: Exception) -> ErrorCode:
     return ErrorCode.STORE_UNAVAILABLE if may_pass else ErrorCode.STORE_CONFLICT
 
 
-def _words(error: Exception) -> str:
+def _describe(error: Exception) -> str:
     # Only the driver's own message: the rest of the text quotes the statement with its parameters.
     origin = getattr(error, "orig", None) or error
     return f"{type(origin).__name__}: {next(iter(str(origin).splitlines()), '')[:_SHOWN]}"

@@ -53,11 +53,11 @@ async def insert_under_own_id(
         HoldfastError: STORE_CONFLICT when no attempt finds a free id.
     """
     for _ in range(_ID_ATTEMPTS):
-        there = (await work.execute(found)).scalar_one_or_none()
-        if there is not None:
-            return there
+        existing = (await work.execute(found)).scalar_one_or_none()
+        if existing is not None:
+            return existing
         await work.execute(_insert(work, table).on_conflict_do_nothing(), row())
-    there = (await work.execute(found)).scalar_one_or_none()
-    if there is None:
+    existing = (await work.execute(found)).scalar_one_or_none()
+    if existing is None:
         raise HoldfastError(ErrorCode.STORE_CONFLICT, f"no free id was found for a row of {table.__tablename__}")
-    return there
+    return existing

@@ -86,17 +86,17 @@ async def connect_patiently(patience: timedelta) -> Client:
         HoldfastError: as `connect`; PEER_UNREACHABLE only after `patience`.
     """
     end = asyncio.get_running_loop().time() + patience.total_seconds()
-    told = False
+    logged = False
     while True:
         try:
             return await connect()
         except HoldfastError as error:
             if error.code is not ErrorCode.PEER_UNREACHABLE or asyncio.get_running_loop().time() > end:
                 raise
-            if not told:
+            if not logged:
                 again = f"trying again for {patience.total_seconds():.0f} s"
                 logger.warning("%s: %s. %s", error.message, again, error.hint)
-            told = True
+            logged = True
         await asyncio.sleep(CONNECT_AGAIN)
 
 

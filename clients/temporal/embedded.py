@@ -113,7 +113,7 @@ async def embedded_server(settings: DevServerSettings, *, ui: bool = True) -> As
             with contextlib.suppress(OSError):
                 # Without a note, a worker still knows the addresses of the server that it uses (`own_addresses.py`).
                 stack.enter_context(noted(Kind.SERVER, _open_ports(settings.ip, port, ui_port if ui else port)))
-            await _keep_for(environment.client, timedelta(days=settings.retention_days))
+            await _set_retention(environment.client, timedelta(days=settings.retention_days))
             await ensure_search_attributes(environment.client)
             yield RunningServer(
                 client=environment.client,
@@ -130,7 +130,7 @@ def _open_ports(ip: str, *ports: int) -> list[str]:
 
     They have the ports that it was given, and those that it opened in addition.
     """
-    return [f"{ip}:{one}" for one in sorted({*ports, *ports_of_server_at(ports[0])})]
+    return [f"{ip}:{port}" for port in sorted({*ports, *ports_of_server_at(ports[0])})]
 
 
 async def _start(settings: DevServerSettings, *, ui: bool) -> tuple[WorkflowEnvironment, int, int]:
@@ -209,7 +209,7 @@ def _answers(ip: str, port: int) -> bool:
         return probe.connect_ex((ip, port)) == 0
 
 
-async def _keep_for(client: Client, retention: timedelta) -> None:
+async def _set_retention(client: Client, retention: timedelta) -> None:
     """Set how long finished runs are kept."""
     # The CLI has no flag for this, and its default is short.
     period = Duration(seconds=int(retention.total_seconds()))

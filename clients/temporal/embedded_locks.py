@@ -38,11 +38,11 @@ async def turn(patience: timedelta) -> AsyncIterator[None]:
     path = Path(tempfile.gettempdir()) / f"holdfast-{os.getuid()}-start.lock"
     flags = os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
     with os.fdopen(os.open(path, flags, 0o600), "a") as file:
-        await _obtained(file, patience.total_seconds())
+        await _obtain(file, patience.total_seconds())
         yield
 
 
-async def _obtained(file: TextIO, patience: float) -> bool:
+async def _obtain(file: TextIO, patience: float) -> bool:
     """Lock a file, waiting up to `patience` seconds; true if it worked."""
     end = asyncio.get_running_loop().time() + patience
     while True:
@@ -64,7 +64,7 @@ async def database_lock(database: str) -> AsyncIterator[Callable[[str], None]]:
         yield lambda _address: None
         return
     with _lock_file(Path(database)) as file:
-        await _locked(file, database)
+        await _require_lock(file, database)
         os.set_inheritable(file.fileno(), True)
         yield lambda address: _write_holder(file, address)
         _write_holder(file, "")
@@ -88,8 +88,8 @@ def _is_sqlite(database: Path) -> bool:
         return file.read(len(_SQLITE)) in (b"", _SQLITE)
 
 
-async def _locked(file: TextIO, database: str) -> None:
-    if await _obtained(file, LOCK_PATIENCE):
+async def _require_lock(file: TextIO, database: str) -> None:
+    if await _obtain(file, LOCK_PATIENCE):
         return
     file.seek(0)
     holder = file.read().strip()

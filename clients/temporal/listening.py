@@ -21,8 +21,8 @@ def ports_of_server_at(port: int) -> set[int]:
         with contextlib.suppress(OSError):
             if not (process / "comm").read_text().startswith("temporal"):
                 continue
-            links = {str(one.readlink()) for one in (process / "fd").iterdir()}
-            found = {at for inode, at in listeners.items() if f"socket:[{inode}]" in links}
+            links = {str(link.readlink()) for link in (process / "fd").iterdir()}
+            found = {listening_port for inode, listening_port in listeners.items() if f"socket:[{inode}]" in links}
             if port in found:
                 return found
     return set()

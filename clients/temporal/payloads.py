@@ -26,8 +26,8 @@ def without_references(client: Client) -> Client:
     Those are references to payloads in external storage, which Holdfast never writes.
     """
     configuration = client.config()
-    given = client.data_converter
+    converter = client.data_converter
     configuration["data_converter"] = _WithoutReferences(
-        **{field.name: getattr(given, field.name) for field in dataclasses.fields(given) if field.init}
+        **{field.name: getattr(converter, field.name) for field in dataclasses.fields(converter) if field.init}
     )
     return Client(**configuration)

@@ -95,7 +95,10 @@ class RunDirectory:
         task = described.pending_workflow_task
         if described.HasField("pending_workflow_task") and task.state != TaskState.PENDING_WORKFLOW_TASK_STATE_STARTED:
             return True
-        return any(one.state == ActivityState.PENDING_ACTIVITY_STATE_SCHEDULED for one in described.pending_activities)
+        return any(
+            activity.state == ActivityState.PENDING_ACTIVITY_STATE_SCHEDULED
+            for activity in described.pending_activities
+        )
 
     async def open_runs(self, task_queue: str) -> list[tuple[str, str]]:
         """Return workflow and run ids of all open runs of a queue.
@@ -105,7 +108,7 @@ class RunDirectory:
         wanted = f"WorkflowType = '{WorkflowType.RESILIENCE_TEST}' AND ExecutionStatus = 'Running'"
         found = self._client.list_workflows(f"{wanted} AND TaskQueue = '{task_queue}'")
         try:
-            return [(one.id, one.run_id) async for one in found]
+            return [(run.id, run.run_id) async for run in found]
         except RPCError as error:
             raise _unreachable(error) from error
 

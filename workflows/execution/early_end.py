@@ -35,8 +35,8 @@ class EarlyEnd:
         """
         self.error: BaseException | None = None
         self.phase: Phase | None = None
-        self._where = phase
-        self._watching: asyncio.Task[None] | None = None
+        self._current_phase = phase
+        self._watch_task: asyncio.Task[None] | None = None
         self._over = False
         self._lock: workflow.ChildWorkflowHandle[EnvironmentLock, LockReport] | None = None
 
@@ -46,7 +46,7 @@ class EarlyEnd:
         The first reason stands.
         """
         if self.error is None:
-            self.error, self.phase = error, self._where()
+            self.error, self.phase = error, self._current_phase()
 
     async def wait_for(self, stages: asyncio.Task[Any], deadline: timedelta | None) -> None:
         """Return when the stages have ended, or must end."""
@@ -77,14 +77,14 @@ class EarlyEnd:
 
     def watch(self, execution: Execution) -> None:
         """Start watching the plan's `stop` conditions, beside the stages."""
-        self._watching = asyncio.create_task(self._watch(execution))
+        self._watch_task = asyncio.create_task(self._watch(execution))
 
     async def unwatch(self) -> None:
         """Stop watching, and wait until no more requests are sent."""
         self._over = True
-        if self._watching is not None:
-            self._watching.cancel()
-            await workflow.wait([self._watching])
+        if self._watch_task is not None:
+            self._watch_task.cancel()
+            await workflow.wait([self._watch_task])
 
     async def _watch(self, execution: Execution) -> None:
         try:

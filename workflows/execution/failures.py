@@ -72,11 +72,11 @@ def _code_of(error: BaseException) -> tuple[ErrorCode, str]:
 def _chain(error: BaseException) -> tuple[ChildWorkflowError | None, BaseException | None]:
     """Return the innermost failed window or page, and the root error."""
     child: ChildWorkflowError | None = None
-    found: BaseException | None = error
-    while isinstance(found, (ActivityError, ChildWorkflowError)):
-        child = found if isinstance(found, ChildWorkflowError) else child
-        found = found.cause
-    return child, found
+    cause: BaseException | None = error
+    while isinstance(cause, (ActivityError, ChildWorkflowError)):
+        child = cause if isinstance(cause, ChildWorkflowError) else child
+        cause = cause.cause
+    return child, cause
 
 
 def raise_as(failure: RunFailure) -> ApplicationError:

@@ -86,14 +86,14 @@ class _Guarded(WorkflowInstance):
         """Pass on only the jobs that the workflow can read."""
         for job in act.jobs:
             if job.HasField("initialize_workflow"):
-                problems = self._begin(act, job.initialize_workflow.arguments)
+                problems = self._input_problems(act, job.initialize_workflow.arguments)
                 if problems:
                     return self._refuse(problems)
         if self._refused:
-            return self._closed(act)
-        return self._guarded(act)
+            return self._answer_refused(act)
+        return self._activate_fit_jobs(act)
 
-    def _begin(self, act: WorkflowActivation, arguments: Sequence[Payload]) -> list[Problem]:
+    def _input_problems(self, act: WorkflowActivation, arguments: Sequence[Payload]) -> list[Problem]:
         """Return the problems that end this workflow before it begins.
 
         There are none once it has begun.
@@ -115,7 +115,7 @@ class _Guarded(WorkflowInstance):
         self._details.failure_converter_class().to_failure(error, self._converter, failure)
         return completion
 
-    def _closed(self, act: WorkflowActivation) -> WorkflowActivationCompletion:
+    def _answer_refused(self, act: WorkflowActivation) -> WorkflowActivationCompletion:
         """Answer the jobs of a refused workflow: every query fails."""
         completion = WorkflowActivationCompletion()
         completion.successful.SetInParent()
@@ -126,8 +126,8 @@ class _Guarded(WorkflowInstance):
                 answer.failed.message = "its input was refused: nothing was begun"
         return completion
 
-    def _guarded(self, act: WorkflowActivation) -> WorkflowActivationCompletion:
-        verdicts = [(job, self._unfit(job)) for job in act.jobs]
+    def _activate_fit_jobs(self, act: WorkflowActivation) -> WorkflowActivationCompletion:
+        verdicts = [(job, self._why_unfit(job)) for job in act.jobs]
         if not any(problem for _, problem in verdicts):
             return self._inner.activate(act)
         let_through = WorkflowActivation()
@@ -140,7 +140,7 @@ class _Guarded(WorkflowInstance):
                 self._answer(job, problem, completion, silent=act.is_replaying)
         return completion
 
-    def _unfit(self, job: WorkflowActivationJob) -> str:
+    def _why_unfit(self, job: WorkflowActivationJob) -> str:
         """Return why a signal's or update's handler cannot take it, or nothing.
 
         Also nothing if there is no handler.
@@ -206,7 +206,7 @@ def unfit_input(
     run: Callable[..., Any], hints: Sequence[Any] | None, payloads: Sequence[Payload], converter: PayloadConverter
 ) -> list[Problem]:
     """Return every problem with the input of a workflow about to begin."""
-    wrong = _wrong_number(run, len(payloads))
+    wrong = _why_wrong_count(run, len(payloads))
     if wrong:
         return [Problem(path=INPUT, message=wrong)]
     problems: list[Problem] = []
@@ -223,7 +223,7 @@ def unfit_arguments(
 
     The text continues a sentence that begins with the handler's name.
     """
-    wrong = _wrong_number(handler, len(payloads))
+    wrong = _why_wrong_count(handler, len(payloads))
     if wrong:
         return wrong
     try:
@@ -234,12 +234,12 @@ def unfit_arguments(
     return ""
 
 
-def _wrong_number(function: Callable[..., Any], given: int) -> str:
+def _why_wrong_count(function: Callable[..., Any], given: int) -> str:
     """Return why the number of arguments, without `self`, is wrong, or nothing."""
-    places = list(inspect.signature(function).parameters.values())[1:]
-    named = [place for place in places if place.kind is not inspect.Parameter.VAR_POSITIONAL]
-    least = sum(place.default is inspect.Parameter.empty for place in named)
-    most = len(named) if len(named) == len(places) else max(given, least)
+    parameters = list(inspect.signature(function).parameters.values())[1:]
+    named = [parameter for parameter in parameters if parameter.kind is not inspect.Parameter.VAR_POSITIONAL]
+    least = sum(parameter.default is inspect.Parameter.empty for parameter in named)
+    most = len(named) if len(named) == len(parameters) else max(given, least)
     if least <= given <= most:
         return ""
     wanted = "no value" if most == 0 else "one value" if least == most == 1 else f"{least} to {most} values"
@@ -262,7 +262,7 @@ def _unfit_value(hint: Any, payload: Payload, converter: PayloadConverter) -> li
     try:
         hint.model_validate_json(payload.data, context=Reading.AT_START)
     except ValidationError as error:
-        return [_placed(problem) for problem in problems_of(error, _document(payload.data), hint)]
+        return [_with_input_path(problem) for problem in problems_of(error, _document(payload.data), hint)]
     return []
 
 
@@ -273,6 +273,6 @@ def _document(data: bytes) -> Any:
         return None
 
 
-def _placed(problem: Problem) -> Problem:
+def _with_input_path(problem: Problem) -> Problem:
     path = f"{INPUT}.{problem.path}" if problem.path else INPUT
     return problem.model_copy(update={"path": path})

@@ -113,7 +113,7 @@ class RunShell:
         )
         self._ensure_going_on()
 
-    async def _steady(self, moment: SteadyMoment) -> SteadyReport:
+    async def _check_steady_state(self, moment: SteadyMoment) -> SteadyReport:
         """Check whether the plan's request is in its steady state.
 
         If it is not after the run, recovery is unverified.
@@ -161,14 +161,14 @@ class RunShell:
         await workflow.wait_condition(lambda: not self._paused)
         self._ensure_going_on()
 
-    async def _failed(self, error: BaseException) -> RunFailure:
+    async def _record_failure(self, error: BaseException) -> RunFailure:
         state = self._board.state
         failure = failure_of(error, self._early.phase or state.phase, state.recovery, state.execution_id)
         late = failure.code is ErrorCode.DEADLINE_EXCEEDED
-        await self._ended(RunStatus.TIMED_OUT if late else RunStatus.FAILED, Phase.FAILED, failure)
+        await self._record_end(RunStatus.TIMED_OUT if late else RunStatus.FAILED, Phase.FAILED, failure)
         return failure
 
-    async def _ended(self, status: RunStatus, phase: Phase, failure: RunFailure | None) -> None:
+    async def _record_end(self, status: RunStatus, phase: Phase, failure: RunFailure | None) -> None:
         """Show the run's end, and write it if no lock will."""
         code, message = (failure.code, failure.message) if failure else (None, "")
         error_phase = failure.phase if failure else None
@@ -244,11 +244,11 @@ class RunShell:
     async def _set_paused(self, *, paused: bool) -> None:
         self._paused = paused
         self._board.paused(paused)
-        await self._tell_rules()
+        await self._signal_rules()
         if paused:
-            await self._tell_pairs()
+            await self._signal_pairs()
 
-    async def _tell_pairs(self) -> None:
+    async def _signal_pairs(self) -> None:
         """Pause the pairs window after its current pair.
 
         That window ends early. The remaining pairs get a new window when the run is resumed.
@@ -260,7 +260,7 @@ class RunShell:
         except FailureError as error:
             workflow.logger.info("the pairs window did not take the pause: %s", error)
 
-    async def _tell_rules(self) -> None:
+    async def _signal_rules(self) -> None:
         """Pass pause or resume on to a running load test."""
         # A load test that ends at this moment is no error.
         rules = self._rules

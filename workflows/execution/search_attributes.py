@@ -19,13 +19,13 @@ def publish(state: RunState) -> None:
     Without a change, this costs no event.
     """
     # Recovery changes with every window. So it is published only at the end of the run, or as soon as it is unverified.
-    told = state.finished_at is not None or state.recovery is Recovery.UNVERIFIED
+    show_recovery = state.finished_at is not None or state.recovery is Recovery.UNVERIFIED
     facts = {
         SearchAttribute.PLAN: state.plan,
         SearchAttribute.NAMESPACE: state.namespace,
         SearchAttribute.PHASE: state.phase.value,
         SearchAttribute.VERDICT: state.verdict.value if state.verdict else None,
-        SearchAttribute.RECOVERY: state.recovery.value if state.recovery and told else None,
+        SearchAttribute.RECOVERY: state.recovery.value if state.recovery and show_recovery else None,
     }
     known = workflow.info().typed_search_attributes
     updates: list[SearchAttributeUpdate[str]] = []

@@ -105,12 +105,12 @@ class DiscoveringRun(VerifyingRun):
         found = await self._read_calls(window, 1)
         for number in range(2, MOST_ROUNDS + 1):
             known, pages = len(reports), self._pair_pages
-            first = self._never_broken(found.to_capture)
+            newly_broken = self._never_broken(found.to_capture)
             reports += await self._capture_again(found.to_capture, number)
             await self._ask_pairs(found.pairs)
             if len(reports) == known and self._pair_pages == pages:
                 break
-            if number == MOST_ROUNDS and not first:
+            if number == MOST_ROUNDS and not newly_broken:
                 # In this round, no service was broken for the first time, so no further calls can show up.
                 break
             found = await self._read_calls(window, number)
@@ -143,9 +143,11 @@ class DiscoveringRun(VerifyingRun):
         """Break each of these services again, and send it the found calls."""
         reports = []
         # A service that is excluded for any reason but a lack of healthy traffic stays excluded.
-        lost = {one.service for one in self._excluded if one != coverage.no_traffic(one.service)} | self._needless
+        excluded = {
+            exclusion.service for exclusion in self._excluded if exclusion != coverage.no_traffic(exclusion.service)
+        } | self._needless
         most = durations.most_captures(len(self._plan.services))
-        for service in [name for name in services if name not in lost][:most]:
+        for service in [name for name in services if name not in excluded][:most]:
             await self._unpaused()
             # The plan's request was never sent while a service that the analysis missed was broken. So send it now, to
             # learn which calls its failure causes.

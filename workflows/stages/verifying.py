@@ -86,7 +86,7 @@ class VerifyingRun(RunShell):
             **policies.WINDOW,
         )
         if self._paused:
-            await self._tell_pairs()
+            await self._signal_pairs()
         report: PairsReport = await self._pairs
         self._ensure_going_on()
         return report

@@ -56,7 +56,7 @@ class CallsWindow:
         )
         self._started = True
         self._holding.ensure_open()
-        await self._stable_while_recorded()
+        await self._require_stable()
         await workflow.execute_activity_method(
             CallActivities.send_healthy,
             self._ref,
@@ -68,12 +68,12 @@ class CallsWindow:
         await workflow.wait_condition(lambda: self._released)
         self._holding.ensure_open()
 
-    async def _stable_while_recorded(self) -> None:
+    async def _require_stable(self) -> None:
         options = policies.waiting(self._order.execution.timing, self._order.timeouts.stability)
         report = await self._holding.stability(self._order.execution.services, options, None)
         self._holding.ensure_open()
         if report.unstable:
-            names = ", ".join(f"{one.service} ({one.detail})" for one in report.unstable[:5])
+            names = ", ".join(f"{service.service} ({service.detail})" for service in report.unstable[:5])
             raise ApplicationError(
                 f"not stable while it is recorded: {names}", type=ErrorCode.SERVICE_NOT_STABLE, non_retryable=True
             )

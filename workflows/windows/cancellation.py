@@ -53,10 +53,10 @@ def cause_of(error: BaseException) -> ApplicationError | None:
 
     None if there is none, as with a timeout.
     """
-    found: BaseException | None = error
-    while isinstance(found, (ActivityError, ChildWorkflowError)):
-        found = found.cause
-    return found if isinstance(found, ApplicationError) else None
+    cause: BaseException | None = error
+    while isinstance(cause, (ActivityError, ChildWorkflowError)):
+        cause = cause.cause
+    return cause if isinstance(cause, ApplicationError) else None
 
 
 def is_refusal(error: BaseException) -> bool:

@@ -64,7 +64,7 @@ class FaultWindow:
             captured=captured,
             error=trouble or closing.detail,
             recovery_verified=closing.verified,
-            stable_after=all(one.stable for one in closing.stability) if closing.stability else None,
+            stable_after=all(result.stable for result in closing.stability) if closing.stability else None,
         )
 
     async def _work(self) -> CapturedFailure | None:

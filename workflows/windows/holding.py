@@ -129,8 +129,8 @@ class Holding:
 
         A run that is gone is no error, because the window closes all the same.
         """
-        told = self._told(state)
-        if not told:
+        receivers = self._receivers(state)
+        if not receivers:
             return
         change = WindowChanged(
             window_id=workflow.info().workflow_id,
@@ -141,13 +141,13 @@ class Holding:
             execution_id=self.order.execution.execution_id,
             **facts,
         )
-        for workflow_id, run_id in told:
+        for workflow_id, run_id in receivers:
             try:
                 await workflow.get_external_workflow_handle(workflow_id, run_id=run_id).signal(WINDOW_SIGNAL, change)
             except FailureError as error:
                 workflow.logger.info("%s did not take %s: %s", workflow_id, state, error)
 
-    def _told(self, state: WindowState) -> list[tuple[str, str]]:
+    def _receivers(self, state: WindowState) -> list[tuple[str, str]]:
         """Return the workflows to signal, as workflow id and run id."""
         run, pair = (self.order.parent_workflow_id, self.order.parent_run_id), self.order.pair
         if state is WindowState.UNVERIFIED:
@@ -178,7 +178,7 @@ class Holding:
             workflow.logger.info("asked to close")
         if not task.done():
             task.cancel()
-            await despite_cancel(_ended(task))
+            await despite_cancel(_await_end(task))
         ensure_not_cancelled()
         if self.overdue:
             raise ApplicationError(
@@ -234,8 +234,8 @@ class Holding:
         closing = await self._switch_off(switch_off, services)
         state = LedgerState.CLOSED if closing.verified else LedgerState.UNVERIFIED
         ended = await self.settle(state, closing.detail)
-        told = WindowState.CLOSED if closing.verified else WindowState.UNVERIFIED
-        await self.tell(told, detail=closing.detail, stability=closing.stability, at=ended)
+        window_state = WindowState.CLOSED if closing.verified else WindowState.UNVERIFIED
+        await self.tell(window_state, detail=closing.detail, stability=closing.stability, at=ended)
         return closing
 
     async def _switch_off(self, switch_off: SwitchOff | None, services: list[str]) -> Closing:
@@ -250,8 +250,8 @@ class Holding:
             timing, stability = self.order.execution.timing, self.order.timeouts.stability
             report = await self.stability(services, policies.closing(timing, stability), _WHEN_CLOSED.get(self.kind))
         except ActivityError as error:
-            where = "it is off and was seen to be, but whether its services are stable is not known: " if off else ""
-            return Closing(verified=False, detail=f"{where}{text_of(error)}")
+            prefix = "it is off and was seen to be, but whether its services are stable is not known: " if off else ""
+            return Closing(verified=False, detail=f"{prefix}{text_of(error)}")
         if any(not service.unaskable for service in report.unstable):
             detail = f"not stable again: {_details(report.unstable)}"
             return Closing(verified=False, detail=detail, stability=report.services)
@@ -297,5 +297,5 @@ def _listed(services: list[str]) -> str:
     return f"{services[0]} is" if len(services) == 1 else f"{len(services)} services are"
 
 
-async def _ended(task: asyncio.Task[Any]) -> None:
+async def _await_end(task: asyncio.Task[Any]) -> None:
     await workflow.wait([task])

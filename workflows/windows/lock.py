@@ -62,24 +62,24 @@ class EnvironmentLock:
                 # itself writes how it ended.
                 await despite_cancel(self._settle("never held: the look before did not pass"))
                 raise
-        return await despite_cancel(self._let_go())
+        return await despite_cancel(self._release())
 
     async def _take(self) -> None:
         await self._holding.intend()
         leftovers = self._order.leftovers
-        found = await workflow.execute_activity_method(
+        report = await workflow.execute_activity_method(
             LockActivities.preflight,
             PreflightOrder(execution_id=self._ref.execution_id, leftovers=leftovers),
             summary="See that nothing is left over from anyone",
             **policies.waiting(self._order.execution.timing, preflight_bound(self._order.timeouts, leftovers)),
         )
-        self._cleaned = found.cleaned if found else []  # None in histories recorded before the report existed.
+        self._cleaned = report.cleaned if report else []  # None in histories recorded before the report existed.
         await self._holding.opened(detail=f"removed first: {'; '.join(self._cleaned)}" if self._cleaned else "")
 
-    async def _let_go(self) -> LockReport:
-        await self._run_ended()
-        windows = await self._windows_settled()
-        closing = await self._verified()
+    async def _release(self) -> LockReport:
+        await self._await_run_ended()
+        windows = await self._await_windows_settled()
+        closing = await self._verify_environment()
         verified = closing.verified and not windows.windows
         await self._finish(verified)
         await self._settle(closing.detail)
@@ -91,7 +91,7 @@ class EnvironmentLock:
             cleaned=self._cleaned,
         )
 
-    async def _run_ended(self) -> None:
+    async def _await_run_ended(self) -> None:
         """Wait until the run has ended."""
         # Usually it has. But if somebody cancels the lock itself, the namespace stays held until the run is over.
         run = RunRef(
@@ -106,7 +106,7 @@ class EnvironmentLock:
             **policies.closing(self._order.execution.timing, policies.LONGEST_WAIT),
         )
 
-    async def _windows_settled(self) -> OpenWindows:
+    async def _await_windows_settled(self) -> OpenWindows:
         timing = self._order.execution.timing
         services = len(self._order.execution.services)
         longest = settled_within(self._order.timeouts.recovery, services, timing)
@@ -117,7 +117,7 @@ class EnvironmentLock:
             **policies.closing(timing, longest),
         )
 
-    async def _verified(self) -> Closing:
+    async def _verify_environment(self) -> Closing:
         try:
             return await workflow.execute_activity_method(
                 LockActivities.verify,

@@ -70,9 +70,9 @@ class PairsWindow:
                 return
             found = await self._verify(case_at(self._order.execution.services, index))
             self._holding.ensure_open()
-            report = self._report
-            self._report = report.model_copy(
-                update={"done": report.done + 1, "findings": [*report.findings, found]},
+            earlier = self._report
+            self._report = earlier.model_copy(
+                update={"done": earlier.done + 1, "findings": [*earlier.findings, found]},
             )
 
     async def _verify(self, case: Case) -> PairFinding:
@@ -87,19 +87,21 @@ class PairsWindow:
             faults[window_id] = asyncio.create_task(self._break(case, service, window_id))
         try:
             found, trouble = await self._compare(case, faults)
-            reports = await self._recovered(faults)
+            reports = await self._release_faults(faults)
             self._holding.ensure_open()
         except (Exception, asyncio.CancelledError):
             # Not `finally`: it must not run when a worker drops the cached workflow, see `Holding.hold`.
             await despite_cancel(close_all(faults.values()))
             raise
-        unverified = [one for one in reports if not one.recovery_verified]
+        unverified = [report for report in reports if not report.recovery_verified]
         if unverified:
-            said = "; ".join(f"{one.service} was not seen to recover: {one.error}" for one in unverified)
-            self._report = self._report.model_copy(update={"trouble": said})
+            message = "; ".join(f"{report.service} was not seen to recover: {report.error}" for report in unverified)
+            self._report = self._report.model_copy(update={"trouble": message})
         if self._order.discovers:
             return found or PairFinding(case_id=case.case_id, outcome=PairOutcome.UNCHECKED, reason=trouble)
-        return found or await self._unchecked(case, trouble or "; ".join(one.error for one in reports if one.error))
+        return found or await self._record_unchecked(
+            case, trouble or "; ".join(report.error for report in reports if report.error)
+        )
 
     async def _break(self, case: Case, service: str, window_id: str) -> FaultReport:
         info, order = workflow.info(), self._order
@@ -124,16 +126,16 @@ class PairsWindow:
     async def _compare(self, case: Case, faults: Faults) -> tuple[PairFinding | None, str]:
         """Compare while both faults are active, or return why that failed."""
         await workflow.wait_condition(
-            lambda: self._acting.keys() >= faults.keys() or any(one.done() for one in faults.values())
+            lambda: self._acting.keys() >= faults.keys() or any(task.done() for task in faults.values())
         )
         self._holding.ensure_open()
-        if any(one.done() for one in faults.values()):
+        if any(task.done() for task in faults.values()):
             return None, ""
         order = PairOrder(
             execution_id=self._order.execution.execution_id,
             case_index=case.index,
             case_id=case.case_id,
-            faults={self._acting[one].service: self._acting[one].peer_name for one in faults},
+            faults={self._acting[workflow_id].service: self._acting[workflow_id].peer_name for workflow_id in faults},
         )
         if self._order.discovers:
             return await self._ask(case, order.faults)
@@ -182,7 +184,7 @@ class PairsWindow:
         self._holding.ensure_open()
         return PairFinding(case_id=case.case_id, outcome=PairOutcome.UNCHECKED, reason=trouble or ASKED), ""
 
-    async def _recovered(self, faults: Faults) -> list[FaultReport]:
+    async def _release_faults(self, faults: Faults) -> list[FaultReport]:
         """Release both fault windows, and wait until they have closed.
 
         A window whose fault is not active yet is released too.
@@ -193,9 +195,9 @@ class PairsWindow:
             except FailureError as error:
                 workflow.logger.info("%s did not take its release: %s", window_id, error)
         await workflow.wait(list(faults.values()))
-        return [one.result() for one in faults.values()]
+        return [task.result() for task in faults.values()]
 
-    async def _unchecked(self, case: Case, reason: str) -> PairFinding:
+    async def _record_unchecked(self, case: Case, reason: str) -> PairFinding:
         order = UncheckedPair(
             execution_id=self._order.execution.execution_id,
             case_index=case.index,

@@ -93,7 +93,7 @@ class RulesWindow:
             **policies.waiting(timing, timeouts.rules_ready),
         )
         self._holding.ensure_open()
-        await self._stable_with_rules()
+        await self._require_stable()
         await workflow.execute_activity_method(
             RulesActivities.await_acting,
             self._rules,
@@ -102,14 +102,14 @@ class RulesWindow:
         )
         self._holding.ensure_open()
 
-    async def _stable_with_rules(self) -> None:
+    async def _require_stable(self) -> None:
         timing, timeouts = self._order.execution.timing, self._order.timeouts
         options = policies.waiting(timing, timeouts.stability)
         report = await self._holding.stability(self._order.services, options, StabilityMoment.WITH_RULES)
         self._holding.ensure_open()
         await self._holding.tell_and_go_on(WindowState.OPENING, stability=report.services)
         if report.unstable:
-            names = ", ".join(f"{one.service} ({one.detail})" for one in report.unstable)
+            names = ", ".join(f"{service.service} ({service.detail})" for service in report.unstable)
             raise ApplicationError(
                 f"not stable with the rules in place: {names}",
                 type=ErrorCode.INTERCEPTOR_NOT_READY,
@@ -133,7 +133,7 @@ class RulesWindow:
             **policies.WINDOW,
         )
         if self._paused != order.paused:
-            await self._tell_page()
+            await self._signal_page()
             if self._holding.must_close:
                 # The signal may have swallowed the cancel. A paused page would then never end.
                 self._page.cancel()
@@ -170,15 +170,15 @@ class RulesWindow:
         The rules stay on. Closing is never delayed.
         """
         self._paused = True
-        await self._tell_page()
+        await self._signal_page()
 
     @workflow.signal(name=RESUME_SIGNAL)
     async def resume(self) -> None:
         """Resume a paused load test."""
         self._paused = False
-        await self._tell_page()
+        await self._signal_page()
 
-    async def _tell_page(self) -> None:
+    async def _signal_page(self) -> None:
         """Pass pause or resume on to the running page."""
         # A page that ends at this moment must not fail the window.
         page = self._page

@@ -158,9 +158,9 @@ class Executions:
         self, execution_id: int, facts: dict[str, Any], may_change: ColumnElement[bool], phase: Phase | None = None
     ) -> None:
         """Change a run only if `may_change` holds for it; note the phase that it enters by that."""
-        one = update(TaskExecution).where(col(TaskExecution.id) == execution_id, may_change)
+        statement = update(TaskExecution).where(col(TaskExecution.id) == execution_id, may_change)
         async with writing(self._engine) as work:
-            changed = cast("CursorResult[Any]", await work.execute(one.values(updated_at=utc_now(), **facts)))
+            changed = cast("CursorResult[Any]", await work.execute(statement.values(updated_at=utc_now(), **facts)))
             if await work.get(TaskExecution, execution_id) is None:
                 raise unknown_execution(execution_id)
             if phase is not None and changed.rowcount:
@@ -192,7 +192,7 @@ class Executions:
 
         Returns at most `MOST_LISTED` + 1 runs. The extra one shows that there are more.
         """
-        return await self._listed(narrowed(NEWEST_FIRST, only).limit(min(limit, MOST_LISTED + 1)))
+        return await self._list(narrowed(NEWEST_FIRST, only).limit(min(limit, MOST_LISTED + 1)))
 
     @unbroken
     async def unfinished(self) -> Rows[UnfinishedRun]:
@@ -205,7 +205,7 @@ class Executions:
             return self._damage.all(await work.execute(wanted), _unfinished, may_be_on=True)
 
     @unbroken
-    async def _listed(self, wanted: Select[TaskExecution, str]) -> Rows[ExecutionRow]:
+    async def _list(self, wanted: Select[TaskExecution, str]) -> Rows[ExecutionRow]:
         async with reading(self._engine) as work:
             return self._damage.all(await work.execute(wanted), lambda found: _read(*found))
 

@@ -41,9 +41,9 @@ class Halting:
     async def unhalt(self) -> Halt | None:
         """Clear the flag and return it; None when it was not set."""
         async with writing(self._engine) as work:
-            was = self._halt(await _flag(work))
+            previous = self._halt(await _flag(work))
             await work.execute(delete(OperatorFlag).where(col(OperatorFlag.name) == _HALTED))
-            return was
+            return previous
 
     @unbroken
     async def halted(self) -> Halt | None:
@@ -62,15 +62,15 @@ async def halt_of(work: AsyncSession, damage: Damage) -> Halt | None:
 
 def _halt(row: OperatorFlag | None, damage: Damage) -> Halt | None:
     # A damaged flag still counts: it refuses new runs.
-    return damage.decode(row, _read, salvage=_legible)[0] if row else None
+    return damage.decode(row, _read, salvage=_salvage)[0] if row else None
 
 
 def _read(row: OperatorFlag) -> Halt:
     return Halt(reason=row.reason, by=row.set_by, since=row.created_at)
 
 
-def _legible(row: OperatorFlag) -> Halt:
-    reason, by = (one if isinstance(one, str) else "unreadable" for one in (row.reason, row.set_by))
+def _salvage(row: OperatorFlag) -> Halt:
+    reason, by = (value if isinstance(value, str) else "unreadable" for value in (row.reason, row.set_by))
     return Halt(reason=reason, by=by, since=row.created_at if isinstance(row.created_at, datetime) else utc_now())
 
 

@@ -29,12 +29,12 @@ def narrowed(runs: Select[TaskExecution, str], only: RunFilter) -> Select[TaskEx
         runs = runs.where(col(PlanSnapshot.name) == only.plan)
     if only.namespace is not None:
         runs = runs.where(col(TaskExecution.namespace) == only.namespace)
-    among: list[tuple[Any, Sequence[StrEnum]]] = [
+    choices: list[tuple[Any, Sequence[StrEnum]]] = [
         (TaskExecution.run_status, only.statuses),
         (TaskExecution.verdict, only.verdicts),
         (TaskExecution.recovery, only.recoveries),
     ]
-    for column, values in among:
+    for column, values in choices:
         if values:
             runs = runs.where(col(column).in_([value.value for value in values]))
     if only.since is not None:

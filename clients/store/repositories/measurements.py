@@ -39,7 +39,7 @@ def result_row(result: CaseResult) -> dict[str, Any]:
 
     `requests` is null exactly when nothing was measured.
     """
-    found = result.measurement
+    measured = result.measurement
     return {
         "outcome": result.outcome.value,
         "reason": result.reason,
@@ -47,12 +47,12 @@ def result_row(result: CaseResult) -> dict[str, Any]:
         "request_url": result.request_url,
         "request_method": result.request_method,
         "found_by": result.found_by.value if result.found_by else None,
-        "err_rate": Decimal(str(found.error_rate)) if found else None,
-        "response_body": found.response_body if found else "",
+        "err_rate": Decimal(str(measured.error_rate)) if measured else None,
+        "response_body": measured.response_body if measured else "",
         "created_at": utc_now(),
-        "control": found.control.model_dump(mode="json") if found and found.control else None,
-        "comparison": found.comparison.model_dump(mode="json") if found and found.comparison else None,
-        **{column: getattr(found, field) if found else None for column, field in _COLUMNS.items()},
+        "control": measured.control.model_dump(mode="json") if measured and measured.control else None,
+        "comparison": measured.comparison.model_dump(mode="json") if measured and measured.comparison else None,
+        **{column: getattr(measured, field) if measured else None for column, field in _COLUMNS.items()},
     }
 
 

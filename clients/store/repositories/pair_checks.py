@@ -71,7 +71,7 @@ class PairChecks:
 
 
 def _row(pair: CheckedPair) -> dict[str, Any]:
-    finding, found = pair.finding, pair.measurement
+    finding, measured = pair.finding, pair.measurement
     return {
         "outcome": finding.outcome.value,
         "reason": finding.reason,
@@ -80,9 +80,11 @@ def _row(pair: CheckedPair) -> dict[str, Any]:
         "verdict_agrees": finding.verdict_agrees,
         "differs": finding.differs,
         "verdict": pair.verdict.value if pair.verdict else None,
-        "response_code": found.response_code if found else None,
-        "response_body": found.response_body if found else "",
-        "measurement": found.model_dump(mode="json", exclude={"response_code", "response_body"}) if found else None,
+        "response_code": measured.response_code if measured else None,
+        "response_body": measured.response_body if measured else "",
+        "measurement": measured.model_dump(mode="json", exclude={"response_code", "response_body"})
+        if measured
+        else None,
         "created_at": utc_now(),
     }
 

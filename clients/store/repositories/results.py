@@ -165,12 +165,12 @@ class Results:
             execution_id,
             {
                 index: {
-                    "outcome": one.outcome.value,
-                    "verdict": one.verdict.value if one.verdict else None,
-                    "reason": one.reason,
-                    "found_by": one.found_by.value if one.found_by else None,
+                    "outcome": decision.outcome.value,
+                    "verdict": decision.verdict.value if decision.verdict else None,
+                    "reason": decision.reason,
+                    "found_by": decision.found_by.value if decision.found_by else None,
                 }
-                for index, one in settled.items()
+                for index, decision in settled.items()
             },
         )
 
@@ -184,7 +184,7 @@ class Results:
         async with writing(self._engine) as work:
             await refuse_ended(work, execution_id)
             rows = await _result_ids(work, execution_id, list(facts))
-            one = update(TestResult.__table__).where(  # type: ignore[attr-defined]
+            statement = update(TestResult.__table__).where(  # type: ignore[attr-defined]
                 col(TestResult.id) == bindparam("row"), col(TestResult.outcome) == CaseOutcome.MEASURED.value
             )
             names: dict[str, Any] = {name: bindparam(f"new_{name}") for name in next(iter(facts.values()))}
@@ -192,7 +192,7 @@ class Results:
                 {"row": rows[index], **{f"new_{name}": value for name, value in changed.items()}}
                 for index, changed in facts.items()
             ]
-            await work.execute(one.values(names), values)
+            await work.execute(statement.values(names), values)
 
 
 def _outcome(found: Any) -> tuple[int, CaseOutcome]:

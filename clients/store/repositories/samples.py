@@ -28,13 +28,13 @@ async def write_samples(
     rows = [
         {
             "execution_id": execution_id,
-            "test_case_id": case_ids[one.case_index],
-            "arm": one.arm.value,
-            "histogram": one.histogram,
-            "raw": one.raw,
+            "test_case_id": case_ids[stored.case_index],
+            "arm": stored.arm.value,
+            "histogram": stored.histogram,
+            "raw": stored.raw,
             "created_at": utc_now(),
         }
-        for one in samples
+        for stored in samples
     ]
     await insert_or_replace(work, CaseSamples, rows, "execution_id", "test_case_id", "arm")
 

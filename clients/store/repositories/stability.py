@@ -33,7 +33,7 @@ class StabilityRows:
         A repeated wait replaces the earlier result, as it does in the run's status. For a run that has ended, nothing
         is stored and nothing is raised, because closing must not fail here.
         """
-        rows = [_row(execution_id, moment, one) for one in found]
+        rows = [_row(execution_id, moment, service) for service in found]
         async with writing(self._engine) as work:
             if await has_ended(work, execution_id):
                 return
@@ -51,8 +51,8 @@ class StabilityRows:
         found: dict[StabilityMoment, list[ServiceStability]] = {}
         async with reading(self._engine) as work:
             rows = self._damage.all((await work.execute(wanted)).scalars(), _moment)
-        for moment, one in rows:
-            found.setdefault(moment, []).append(one)
+        for moment, service in rows:
+            found.setdefault(moment, []).append(service)
         return found
 
 

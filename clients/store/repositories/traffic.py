@@ -37,7 +37,7 @@ class Traffic:
     @unbroken
     async def save_exchanges(self, execution_id: int, exchanges: list[RecordedExchange]) -> None:
         """Store recorded requests; a retry replaces them by service and position."""
-        rows = [_recorded_row(execution_id, one) for one in exchanges]
+        rows = [_recorded_row(execution_id, recorded) for recorded in exchanges]
         async with writing(self._engine) as work:
             await refuse_ended(work, execution_id)
             await insert_or_replace(work, RequestPattern, rows, *_KEY)
@@ -50,13 +50,13 @@ class Traffic:
         retry adds nothing.
         """
         table = RequestPattern
-        there = select(col(table.position), col(table.request_method), col(table.raw_path)).where(
+        existing = select(col(table.position), col(table.request_method), col(table.raw_path)).where(
             col(table.execution_id) == execution_id, col(table.service_name) == service
         )
         async with writing(self._engine) as work:
             await refuse_ended(work, execution_id)
             found = self._damage.all(
-                await work.execute(there), _place_of, label=lambda row: _label(execution_id, service, row[0])
+                await work.execute(existing), _place_of, label=lambda row: _label(execution_id, service, row[0])
             )
             known = {(method, path) for _, method, path in found}
             next_position = 1 + max((position for position, _, _ in found), default=-1)
@@ -164,19 +164,19 @@ def _reached(row: RecordedService) -> tuple[str, bool]:
     return TypeAdapter(tuple[str, bool]).validate_python((row.service_name, row.baggage_forwarded))
 
 
-def _recorded_row(execution_id: int, one: RecordedExchange) -> dict[str, Any]:
+def _recorded_row(execution_id: int, exchange: RecordedExchange) -> dict[str, Any]:
     return {
         "execution_id": execution_id,
-        "service_name": one.service,
-        "position": one.position,
-        "request_url": one.url,
-        "request_method": one.method,
-        "raw_path": one.path,
-        "request_headers": one.request_headers,
-        "request_body": one.request_body,
-        "response_status": one.response_status,
-        "response_headers": one.response_headers,
-        "response_body": one.response_body,
+        "service_name": exchange.service,
+        "position": exchange.position,
+        "request_url": exchange.url,
+        "request_method": exchange.method,
+        "raw_path": exchange.path,
+        "request_headers": exchange.request_headers,
+        "request_body": exchange.request_body,
+        "response_status": exchange.response_status,
+        "response_headers": exchange.response_headers,
+        "response_body": exchange.response_body,
         "created_at": utc_now(),
     }
 

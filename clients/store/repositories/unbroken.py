@@ -31,13 +31,13 @@ def unbroken(transaction: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Co
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
-            await _ended(task)
+            await _await_end(task)
             raise
 
     return call
 
 
-async def _ended(task: asyncio.Task[Any]) -> None:
+async def _await_end(task: asyncio.Task[Any]) -> None:
     while not task.done():
         try:
             await asyncio.wait([task])
