@@ -217,12 +217,12 @@ def assert_writable(path: Path) -> None:
         OSError: the file cannot be written.
     """
     path = path.resolve()  # For a dangling link: create and remove its target, not the link.
-    there = path.exists()
-    if there and not path.is_file():
+    existed = path.exists()
+    if existed and not path.is_file():
         return  # Opening a pipe or a device may block, or be noticed at its other end.
     with path.open("a", encoding="utf-8"):
         pass
-    if not there:
+    if not existed:
         path.unlink()
 
 
@@ -247,10 +247,10 @@ def clear_errors(command: Callable[P, R]) -> Callable[P, R]:
         try:
             found = _translated(command, *args, **kwargs)
         except SystemExit as end:
-            raise SystemExit(_marked(end.code)) from None
+            raise SystemExit(_final_code(end.code)) from None
         except OutputLostError:
-            raise SystemExit(_marked(ExitCode.PASSED)) from None
-        code = _marked(ExitCode.PASSED)
+            raise SystemExit(_final_code(ExitCode.PASSED)) from None
+        code = _final_code(ExitCode.PASSED)
         if code != ExitCode.PASSED:
             raise SystemExit(code)
         return found
@@ -278,7 +278,7 @@ def _translated(command: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R
     raise SystemExit(code_for(known.code)) from None
 
 
-def _marked(code: Any) -> Any:
+def _final_code(code: Any) -> Any:
     """Adjust an exit code for damaged rows and for lost output."""
     for row in damaged():
         complain(str(row))
@@ -323,11 +323,11 @@ def understood(error: Exception) -> HoldfastError:
 def _keep_traceback() -> Path:
     """Write the traceback below `.holdfast`, or else to a temporary file."""
     with contextlib.suppress(OSError):
-        return _written_details()
+        return _write_details()
     return Path("(there is no folder to write them to)")
 
 
-def _written_details() -> Path:
+def _write_details() -> Path:
     name = f"error-{datetime.now().astimezone():%Y%m%d-%H%M%S}-{os.getpid()}.txt"
     text = printable(traceback.format_exc())
     try:

@@ -35,11 +35,11 @@ def damaged() -> list[DamagedRow]:
     Rows that may stand for something still switched on come first.
     """
     found: dict[tuple[str, str], DamagedRow] = {}
-    for one in [*_lost, *(row for store in _watched for row in store.damaged)]:
-        known = found.get((one.table, one.row))
-        if known is None or one.may_be_on:
-            found[one.table, one.row] = one
-    return sorted(found.values(), key=lambda one: not one.may_be_on)
+    for damaged_row in [*_lost, *(damaged_row for store in _watched for damaged_row in store.damaged)]:
+        known = found.get((damaged_row.table, damaged_row.row))
+        if known is None or damaged_row.may_be_on:
+            found[damaged_row.table, damaged_row.row] = damaged_row
+    return sorted(found.values(), key=lambda damaged_row: not damaged_row.may_be_on)
 
 
 def with_damage(code: ExitCode) -> ExitCode:
@@ -56,4 +56,4 @@ def with_damage(code: ExitCode) -> ExitCode:
 
 def damage_facts() -> list[dict[str, Any]]:
     """Return the damaged rows as JSON facts."""
-    return [one.model_dump(mode="json") for one in damaged()]
+    return [row.model_dump(mode="json") for row in damaged()]

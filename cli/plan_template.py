@@ -72,11 +72,13 @@ def placeholders(value: object, path: str = "") -> list[str]:
     if isinstance(value, str):
         return [path] if value == PLACEHOLDER else []
     if isinstance(value, Mapping):
-        inner = [(f"{path}.{name}" if path else str(name), name, one) for name, one in value.items()]
-        found = [place for where, name, one in inner for place in ([where] if name == PLACEHOLDER else [])]
-        return list(dict.fromkeys([*found, *(place for where, _, one in inner for place in placeholders(one, where))]))
+        inner = [(f"{path}.{name}" if path else str(name), name, child) for name, child in value.items()]
+        found = [place for where, name, child in inner for place in ([where] if name == PLACEHOLDER else [])]
+        return list(
+            dict.fromkeys([*found, *(place for where, _, child in inner for place in placeholders(child, where))])
+        )
     if isinstance(value, list):
-        return [place for number, one in enumerate(value) for place in placeholders(one, f"{path}[{number}]")]
+        return [place for number, child in enumerate(value) for place in placeholders(child, f"{path}[{number}]")]
     return []
 
 
@@ -113,7 +115,7 @@ class _Template:
             yield from self.section(models[0], value, here, indent + _DEEPER)
         elif isinstance(value, Mapping) and value:
             yield f"{indent}{key}:"
-            yield from (f"{indent}{_DEEPER}{_flow(name)}: {_flow(one)}" for name, one in value.items())
+            yield from (f"{indent}{_DEEPER}{_flow(name)}: {_flow(child)}" for name, child in value.items())
         else:
             yield f"{indent}{key}: {_flow(value)}"
 
@@ -178,7 +180,7 @@ def _examples(document: Mapping[str, Any]) -> dict[Path, Any]:
 
     An empty default would show nothing.
     """
-    names = [one["name"] for one in document["services"]]
+    names = [service["name"] for service in document["services"]]
     pair = "+".join(sorted(names)[:2]) if len(names) > 1 else "cart+payment"
     return {
         ("description",): "What do customers see when a service behind the page fails?",

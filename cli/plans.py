@@ -60,7 +60,7 @@ def is_of_our_lab(plan: Plan) -> bool:
 
     A local address alone proves little: a `kubectl port-forward` may be behind it.
     """
-    ours = {address_in(one) for one in notes.addresses_of(notes.Kind.LAB)}
+    ours = {address_in(address) for address in notes.addresses_of(notes.Kind.LAB)}
     return all(address_of(str(url)) in ours for _, url in addresses_in(plan.model_dump(by_alias=True)))
 
 
@@ -99,11 +99,11 @@ def confirm(file: PlanFile, *, unasked: bool, question: str = "", also: str = ""
         return
     names = ", ".join(file.plan.service_names)
     most = most_at_once(file.plan)
-    together = "one at a time" if most == 1 else f"up to {most} at once"
-    breaks = f"This really breaks {names} in {file.plan.system.namespace}, {together}."
+    pace = "one at a time" if most == 1 else f"up to {most} at once"
+    warning = f"This really breaks {names} in {file.plan.system.namespace}, {pace}."
     if len(file.plan.services) > 1:
-        breaks += f" Where the worker allows two faults at once ({MAX_ACTIVE_FAULTS}), it may break pairs as well."
-    question = question or " ".join(part for part in (breaks, also, "Go on?") if part)
+        warning += f" Where the worker allows two faults at once ({MAX_ACTIVE_FAULTS}), it may break pairs as well."
+    question = question or " ".join(part for part in (warning, also, "Go on?") if part)
     if not on_terminal(sys.stdin):
         complain(f"error: {question} There is no terminal to ask on: say --yes")
         raise SystemExit(ExitCode.INVALID)

@@ -72,7 +72,11 @@ def _commands() -> Iterator[str]:
 
 
 def _usage(name: str, command: click.Command) -> str:
-    arguments = [one.make_metavar(click.Context(command)) for one in command.params if isinstance(one, click.Argument)]
+    arguments = [
+        parameter.make_metavar(click.Context(command))
+        for parameter in command.params
+        if isinstance(parameter, click.Argument)
+    ]
     return " ".join([name, *arguments])
 
 
@@ -84,10 +88,10 @@ def _paragraphs(text: str) -> str:
 
 def _options(command: click.Command) -> Iterator[str]:
     context = click.Context(command)
-    for one in command.params:
-        if not isinstance(one, click.Option):
+    for parameter in command.params:
+        if not isinstance(parameter, click.Option):
             continue
-        record = one.get_help_record(context)
+        record = parameter.get_help_record(context)
         if record is None:
             continue
         names, words = record

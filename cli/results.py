@@ -57,4 +57,4 @@ async def _cases(summary: RunSummary, database_url: str | None) -> Sequence[str]
     if not results:
         complain("the store that can be read here does not have this run: cases that passed are not shown")
         return table([*summary.failed_cases, *summary.inconclusive_cases])
-    return table([as_shown(one) for one in results])
+    return table([as_shown(result) for result in results])

@@ -31,15 +31,15 @@ def visible(text: str) -> str:
 
     Tabs and line feeds stay. JSON text still means the same afterwards.
     """
-    return STEERING.sub(_spelt, text)
+    return STEERING.sub(_escaped, text)
 
 
 def visible_line(text: str) -> str:
     r"""Escape like `visible`, and turn tabs and line ends into spaces."""
-    return _IN_A_LINE.sub(lambda found: _SPACED.get(found.group()) or _spelt(found), text.replace("\r\n", "\n"))
+    return _IN_A_LINE.sub(lambda found: _SPACED.get(found.group()) or _escaped(found), text.replace("\r\n", "\n"))
 
 
-def _spelt(found: re.Match[str]) -> str:
+def _escaped(found: re.Match[str]) -> str:
     # JSON only has escapes for UTF-16 code units: characters above 0xFFFF take two of them.
     units = found.group().encode("utf-16-be", "surrogatepass")
     return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))

@@ -52,7 +52,7 @@ _DIGITS = 12
 
 def _shown(text: str) -> str:
     # On one line, and without characters that a terminal would obey.
-    line = "".join(one if one.isprintable() else "?" for one in text[:_SHOWN])
+    line = "".join(character if character.isprintable() else "?" for character in text[:_SHOWN])
     return f"'{line}'" if len(text) <= _SHOWN else f"'{line}...'"
 
 
@@ -72,14 +72,14 @@ def parse_duration(value: object) -> timedelta:
     if match is None:
         if _BARE.fullmatch(text):
             raise UnfitError(f"'{text}' needs a unit", f"write '{text}s' or '{text}ms'")
-        raise UnfitError(f"{_shown(text)} is not a duration", _meant(text))
+        raise UnfitError(f"{_shown(text)} is not a duration", _likely_spelling(text))
     microseconds = round(Decimal(match["number"]) * _UNITS[match["unit"]])
     if microseconds > LONGEST / timedelta(microseconds=1):
         raise UnfitError(f"{_shown(text)} is too long", f"at most {format_duration(LONGEST)}")
     return timedelta(microseconds=microseconds)
 
 
-def _meant(text: str) -> str:
+def _likely_spelling(text: str) -> str:
     """Suggest the likely spelling, if the unit is recognised."""
     match = _IN_WORDS.fullmatch(text)
     unit = next((unit for unit, words in _WORDS.items() if match and match["unit"].lower() in words), None)

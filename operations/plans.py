@@ -54,10 +54,15 @@ def checked(path: Path) -> tuple[PlanFile | None, dict[str, Any]]:
     try:
         document = read_plan_file(path)
     except PlanFileError as error:
-        unread = Problem(path="", message=error.message, hint=error.hint).model_dump()
+        problem_facts = Problem(path="", message=error.message, hint=error.hint).model_dump()
         place = {"file": str(path), "line": error.line, "column": error.column}
-        return None, {"file": str(path), "valid": False, "problems": [place | unread]}
+        return None, {"file": str(path), "valid": False, "problems": [place | problem_facts]}
     plan, problems = check_plan(document)
     file = PlanFile(plan=plan, document=document) if plan else None
-    told = [{"file": str(path), **problem.model_dump()} for problem in problems]
-    return file, {"file": str(path), "valid": file is not None, **(file.numbers() if file else {}), "problems": told}
+    problem_rows = [{"file": str(path), **problem.model_dump()} for problem in problems]
+    return file, {
+        "file": str(path),
+        "valid": file is not None,
+        **(file.numbers() if file else {}),
+        "problems": problem_rows,
+    }

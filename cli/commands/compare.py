@@ -53,7 +53,9 @@ def _milliseconds(text: str) -> float:
 @click.command()
 @click.argument("before", metavar="A")
 @click.argument("after", metavar="B")
-@click.option("--percentile", type=click.Choice([one.value for one in Percentile]), help="Which one is compared.")
+@click.option(
+    "--percentile", type=click.Choice([percentile.value for percentile in Percentile]), help="Which one is compared."
+)
 @click.option("--slower", type=_share(0, 1_000), metavar="SHARE", help="How much slower is no regression: 10%.")
 @click.option("--at-least", "at_least_ms", type=_milliseconds, metavar="TIME", help="But no less than this: 5ms.")
 @click.option("--errors", type=_share(0, 100), metavar="POINTS", help="By how much errors may rise: 5%.")

@@ -65,7 +65,7 @@ def demo(*, keep: bool) -> None:
 
 
 @dataclass(frozen=True)
-class _Played:
+class _DemoResult:
     """What came of the run. Without an outcome, the operator detached."""
 
     outcome: RunOutcome | None
@@ -94,17 +94,17 @@ async def _demo(*, keep: bool) -> ExitCode:
             stage = await interrupts.during(set_up(stack, next_folder(Path(".holdfast") / "demo")))
             say(f"everything is up after {clock() - began:.0f} s")
             say()
-            played = await stage.unless_one_ends(_play(stage, interrupts))
-            if played.outcome is not None:
-                _where_next(stage, keep=keep)
+            result = await stage.unless_one_ends(_run_plan(stage, interrupts))
+            if result.outcome is not None:
+                _say_where_next(stage, keep=keep)
                 if keep:
                     await stage.unless_one_ends(interrupts.next())
             say("shutting down ...")
     say(f"done after {clock() - began:.0f} s")
-    return played.exit_code
+    return result.exit_code
 
 
-async def _play(stage: Stage, interrupts: Interrupts) -> _Played:
+async def _run_plan(stage: Stage, interrupts: Interrupts) -> _DemoResult:
     """Run the plan as `holdfast run` does, but with a time limit."""
     file = _plan_for(stage)
     say(file.summary())
@@ -117,13 +117,13 @@ async def _play(stage: Stage, interrupts: Interrupts) -> _Played:
         outcome = await follow(stage.client, handle, interrupts, TASK_QUEUE)
     except Detached:
         say("let go: the shop ends now, and every fault in it")
-        return _Played(outcome=None, clean=False)
+        return _DemoResult(outcome=None, clean=False)
     finally:
         for limit in limits:
             limit.cancel()
     await show_outcome(outcome, stage.database_url)
     await written(ReportFiles({HTML: stage.report}), file.plan, outcome, stage.database_url)
-    return _Played(outcome=outcome, clean=await _look_at_lab(stage))
+    return _DemoResult(outcome=outcome, clean=await _look_at_lab(stage))
 
 
 def _plan_for(stage: Stage) -> PlanFile:
@@ -147,7 +147,7 @@ async def _look_at_lab(stage: Stage) -> bool:
     return state.clean
 
 
-def _where_next(stage: Stage, *, keep: bool) -> None:
+def _say_where_next(stage: Stage, *, keep: bool) -> None:
     say()
     say("where to look next")
     if stage.report.is_file():

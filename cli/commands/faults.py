@@ -43,9 +43,12 @@ async def _faults(*, as_json: bool) -> ExitCode:
     anything = bool(entries) or any(look.may_be_on for look in looks)
     code = with_damage(ExitCode.RECOVERY_UNVERIFIED if anything else ExitCode.PASSED)
     if as_json:
-        facts = {"halted": halt.model_dump(mode="json") if halt else None, "ledger": [_facts(one) for one in entries]}
-        told = [_told(look, entries) for look in looks]
-        say_json(facts | {"peers": told, "damaged": damage_facts(), "exit_code": code})
+        facts = {
+            "halted": halt.model_dump(mode="json") if halt else None,
+            "ledger": [_facts(ledger_entry) for ledger_entry in entries],
+        }
+        peer_facts = [_look_facts(look, entries) for look in looks]
+        say_json(facts | {"peers": peer_facts, "damaged": damage_facts(), "exit_code": code})
         return code
     if halt:
         say(str(halt), bold=True)
@@ -65,30 +68,30 @@ async def _ledger(store: Store) -> tuple[list[LedgerEntry], Halt | None, Peers]:
     return entries, await store.halted(), await peers_of(store, entries)
 
 
-def _told(look: PeerLook, entries: list[LedgerEntry]) -> dict[str, object]:
-    on = [one.model_dump(mode="json") | {"in_ledger": _in_ledger(one, entries)} for one in look.on]
+def _look_facts(look: PeerLook, entries: list[LedgerEntry]) -> dict[str, object]:
+    on = [item.model_dump(mode="json") | {"in_ledger": _in_ledger(item, entries)} for item in look.on]
     return look.model_dump(mode="json") | {"on": on, "may_be_on": look.may_be_on}
 
 
 def _peer_lines(look: PeerLook, entries: list[LedgerEntry]) -> Iterator[str]:
-    for one in look.on:
-        what = " ".join(part for part in (one.service, one.name) if part)
-        whose = f"execution {one.execution_id}" if one.execution_id else "of whom is not known"
-        known = "in the ledger" if _in_ledger(one, entries) else "not in the ledger"
-        yield f"{one.kind:<10} {'on':<11} {what}  at {look.address}  ({whose}, {known})"
+    for item in look.on:
+        what = " ".join(part for part in (item.service, item.name) if part)
+        whose = f"execution {item.execution_id}" if item.execution_id else "of whom is not known"
+        known = "in the ledger" if _in_ledger(item, entries) else "not in the ledger"
+        yield f"{item.kind:<10} {'on':<11} {what}  at {look.address}  ({whose}, {known})"
     if look.trouble:
         settled = "anything may be on there" if look.expected else "the ledger has nothing unsettled there"
         yield f"{'no answer':<22} {look.peer} {look.address}: {look.trouble} ({settled})"
 
 
-def _in_ledger(one: On, entries: list[LedgerEntry]) -> bool:
+def _in_ledger(item: On, entries: list[LedgerEntry]) -> bool:
     """Return whether an unsettled row stands for something active at a peer.
 
     Rows are matched by name. Recordings have no name in the ledger, so any recording's row counts.
     """
-    if one.kind is OnKind.RECORDING:
+    if item.kind is OnKind.RECORDING:
         return any(entry.kind in RECORDINGS for entry in entries)
-    return any(entry.peer_name in (one.name, one.record_id) for entry in entries if entry.peer_name)
+    return any(entry.peer_name in (item.name, item.record_id) for entry in entries if entry.peer_name)
 
 
 def _facts(entry: LedgerEntry) -> dict[str, object]:

@@ -73,9 +73,9 @@ async def _halt(reason: str, *, wait: bool, as_json: bool) -> ExitCode:
     verified = not troubles and all(end.recovery is not Recovery.UNVERIFIED for end in ends)
     code = with_damage(ExitCode.PASSED if verified else ExitCode.RECOVERY_UNVERIFIED)
     if as_json:
-        told = [end.model_dump(mode="json") for end in ends]
+        ended = [end.model_dump(mode="json") for end in ends]
         named = [{"workflow_id": run.id, "run_id": run.run_id} for run in asked.runs]
-        facts = {"halt": flag.model_dump(mode="json"), "asked_to_end": named, "ended": told, "troubles": troubles}
+        facts = {"halt": flag.model_dump(mode="json"), "asked_to_end": named, "ended": ended, "troubles": troubles}
         say_json(facts | {"damaged": damage_facts(), "exit_code": code})
         return code
     for end in ends:
@@ -90,9 +90,9 @@ async def _halt(reason: str, *, wait: bool, as_json: bool) -> ExitCode:
 @acts
 def unhalt(*, as_json: bool) -> None:
     """Let runs begin again after `holdfast halt`."""
-    was = asyncio.run(ask_store(lambda store: store.unhalt()))
+    lifted = asyncio.run(ask_store(lambda store: store.unhalt()))
     if as_json:
-        say_json({"was": was.model_dump(mode="json") if was else None})
+        say_json({"was": lifted.model_dump(mode="json") if lifted else None})
         return
-    say(f"no longer {was}" if was else "nothing was halted")
+    say(f"no longer {lifted}" if lifted else "nothing was halted")
     say("next: `holdfast run PLAN`")

@@ -112,7 +112,7 @@ def plan_of(known: dict[str, Any], addresses: dict[str, str], faults: dict[str, 
     chosen = faults or {name: "remove" for name in addresses if name != entry} or {PLACEHOLDER: "remove"}
     method = known.get("method", "GET")
     proxy, fault_service = known.get("proxy", PLACEHOLDER), known.get("fault_service", PLACEHOLDER)
-    hosts = [_host(one) for one in (proxy, fault_service, *addresses.values(), url)]
+    hosts = [_host(address) for address in (proxy, fault_service, *addresses.values(), url)]
     return {
         "holdfast": PLAN_VERSION,
         "name": known.get("name") or namespace,
@@ -138,10 +138,10 @@ def _host(url: str) -> str:
 
 def _pairs(option: str, given: tuple[str, ...]) -> dict[str, str]:
     found: dict[str, str] = {}
-    for one in given:
-        name, sign, value = one.partition("=")
+    for text in given:
+        name, sign, value = text.partition("=")
         if not (name and sign and value):
-            raise click.UsageError(f"{option} is written NAME=VALUE, not {one}")
+            raise click.UsageError(f"{option} is written NAME=VALUE, not {text}")
         if name in found:
             raise click.UsageError(f"{option} {name} is there twice")
         found[name] = value

@@ -27,16 +27,16 @@ _HEADINGS = ("execution", "plan", "namespace", "status", "verdict", "recovery", 
 _RIGHT = {0, 7}
 
 
-def _several(kind: type[StrEnum]) -> click.Choice[str]:
-    return click.Choice([one.value for one in kind])
+def _choice_of(kind: type[StrEnum]) -> click.Choice[str]:
+    return click.Choice([member.value for member in kind])
 
 
 @click.command("list")
 @click.option("--plan", metavar="NAME", help="Only runs of this plan.")
 @click.option("--namespace", metavar="NAME", help="Only runs on this namespace.")
-@click.option("--status", "statuses", type=_several(RunStatus), multiple=True, help="Only with this status.")
-@click.option("--verdict", "verdicts", type=_several(Verdict), multiple=True, help="Only with this verdict.")
-@click.option("--recovery", "recoveries", type=_several(Recovery), multiple=True, help="Only with this recovery.")
+@click.option("--status", "statuses", type=_choice_of(RunStatus), multiple=True, help="Only with this status.")
+@click.option("--verdict", "verdicts", type=_choice_of(Verdict), multiple=True, help="Only with this verdict.")
+@click.option("--recovery", "recoveries", type=_choice_of(Recovery), multiple=True, help="Only with this recovery.")
 @click.option("--since", type=moment, metavar="WHEN", help="Only started since: 2h or 7d ago, or 2026-11-20T18:30Z.")
 @click.option("--limit", type=click.IntRange(1, MOST_LISTED), default=20, show_default=True, help="So many at most.")
 @click.option(
@@ -58,7 +58,7 @@ def list_runs(limit: int, *, as_json: bool, **only: Any) -> None:
         say_json([_facts(row, now) for row in shown])
         return
     if not shown:
-        _say_none(wanted)
+        _say_no_runs(wanted)
         return
     for line in aligned(_HEADINGS, [cells(row, now) for row in shown], _RIGHT):
         say(line)
@@ -99,7 +99,7 @@ async def _rows(limit: int, only: RunFilter) -> list[ExecutionRow]:
     return await ask_store(question)
 
 
-def _say_none(only: RunFilter) -> None:
+def _say_no_runs(only: RunFilter) -> None:
     if only == RunFilter():
         say("the store has no run")
         say("next: `holdfast run PLAN` makes one")
@@ -113,16 +113,16 @@ def _say_none(only: RunFilter) -> None:
 
 def _next_page(limit: int, only: RunFilter, last: ExecutionRow) -> str:
     """Return the command for the next page, with the same filters."""
-    several = {"status": only.statuses, "verdict": only.verdicts, "recovery": only.recoveries}
-    one = {
+    repeated = {"status": only.statuses, "verdict": only.verdicts, "recovery": only.recoveries}
+    single = {
         "plan": only.plan,
         "namespace": only.namespace,
         "since": only.since and f"{only.since:%Y-%m-%dT%H:%M:%S.%fZ}",
         "limit": limit,
         "before": last.execution_id,
     }
-    words = [f"--{name} {shlex.quote(str(value))}" for name, value in one.items() if value is not None]
-    words = [f"--{name} {value}" for name, values in several.items() for value in values] + words
+    words = [f"--{name} {shlex.quote(str(value))}" for name, value in single.items() if value is not None]
+    words = [f"--{name} {value}" for name, values in repeated.items() for value in values] + words
     return " ".join(["holdfast list", *words])
 
 

@@ -76,7 +76,7 @@ async def _show(run_id: str, least: LogLevel, *, as_json: bool) -> None:
     if as_json:
         say_json([_facts(line) for line in wanted])
         return
-    _tell_people(wanted)
+    _print_text(wanted)
     complain(_summary(row, len(lines), len(wanted)))
 
 
@@ -87,12 +87,12 @@ def _summary(row: ExecutionRow, lines: int, shown: int) -> str:
 
 
 async def _follow(run_id: str, least: LogLevel, *, as_json: bool) -> None:
-    tell: Tell = _tell_programs if as_json else _tell_people
+    print_lines: Tell = _print_json if as_json else _print_text
     with Interrupts() as interrupts:
         store = await interrupts.during(existing_store())
         try:
             row = await interrupts.during(found_run(store, run_id))
-            await interrupts.during(Following(store, row, least, tell).to_the_end())
+            await interrupts.during(Following(store, row, least, print_lines).to_the_end())
         finally:
             await store.close()
 
@@ -100,14 +100,14 @@ async def _follow(run_id: str, least: LogLevel, *, as_json: bool) -> None:
 class Following:
     """Shows each line of a run's log once, as it arrives."""
 
-    def __init__(self, store: Store, run: ExecutionRow, least: LogLevel, tell: Tell) -> None:
+    def __init__(self, store: Store, run: ExecutionRow, least: LogLevel, print_lines: Tell) -> None:
         self._store = store
         self._execution_id = run.execution_id
         self._known_as = run.workflow_id
         self._least = least
-        self._tell = tell
+        self._print = print_lines
         self._newest: datetime | None = None
-        self._told: set[int] = set()
+        self._printed: set[int] = set()
 
     async def to_the_end(self) -> None:
         """Show lines until the run's end is stored.
@@ -116,7 +116,7 @@ class Following:
         """
         clock = asyncio.get_running_loop().time
         newest, since = self._newest, clock()
-        while not await self._patiently():
+        while not await self._look_patiently():
             if self._newest != newest:
                 newest, since = self._newest, clock()
             elif clock() - since > QUIET.total_seconds():
@@ -125,7 +125,7 @@ class Following:
                 since = clock()
             await asyncio.sleep(LOOK_EVERY)
 
-    async def _patiently(self) -> bool:
+    async def _look_patiently(self) -> bool:
         """Look as `_look` does, and retry while the store does not answer.
 
         Raises:
@@ -151,20 +151,20 @@ class Following:
         row = await self._store.execution_row(self._execution_id)
         since = self._newest - LATE_LINES if self._newest else None
         lines = await self._store.log_entries(self._execution_id, since)
-        fresh = [line for line in lines if line.entry_id not in self._told]
+        new = [line for line in lines if line.entry_id not in self._printed]
         # Older lines are not read again, so we need not remember them.
-        self._told = {line.entry_id for line in lines}
+        self._printed = {line.entry_id for line in lines}
         self._newest = max((line.ts for line in lines), default=self._newest)
-        self._tell([line for line in fresh if line.level >= self._least])
+        self._print([line for line in new if line.level >= self._least])
         return row.finished_at is not None
 
 
-def _tell_people(lines: list[LogEntry]) -> None:
+def _print_text(lines: list[LogEntry]) -> None:
     for line in lines:
         say(line_text(line), colour=_COLOURS.get(line.level))
 
 
-def _tell_programs(lines: list[LogEntry]) -> None:
+def _print_json(lines: list[LogEntry]) -> None:
     for line in lines:
         say_json(_facts(line), indent=None)
 

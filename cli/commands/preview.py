@@ -100,8 +100,8 @@ def _cases(found: Preview) -> Iterator[str]:
     counted = f"{cases.baseline} baseline, {cases.single} single, {cases.dual} pairs"
     yield f"cases: {cases.total} ({counted}), {cases.measured} measured, {cases.excluded} excluded"
     yield f"  batches of {cases.batch_size}: {cases.batches}, on pages: {cases.pages}"
-    for one in cases.left_out[:_MOST_SHOWN]:
-        yield f"  {one.case_id}: {one.reason}"
+    for case in cases.left_out[:_MOST_SHOWN]:
+        yield f"  {case.case_id}: {case.reason}"
     if cases.excluded > _MOST_SHOWN:
         yield f"  ... and {cases.excluded - min(_MOST_SHOWN, len(cases.left_out))} more"
 
@@ -138,9 +138,9 @@ def _faults(found: Preview) -> Iterator[str]:
     yield ""
     ttl = _seconds(found.faults[0].ttl_seconds)
     yield f"faults: {len(found.faults)}, {_together(found)}, each gone by itself after {ttl} (safety.fault_ttl)"
-    for one in found.faults:
-        yield f"  {one.service}: {one.type}, which is {one.scope}-{one.target} {one.action}"
-        yield from _wrapped("; ".join(f"{name}={','.join(values)}" for name, values in one.matchers.items()), "    ")
+    for fault in found.faults:
+        yield f"  {fault.service}: {fault.type}, which is {fault.scope}-{fault.target} {fault.action}"
+        yield from _wrapped("; ".join(f"{name}={','.join(values)}" for name, values in fault.matchers.items()), "    ")
 
 
 def _times(found: Preview) -> str:
@@ -149,19 +149,19 @@ def _times(found: Preview) -> str:
 
 
 def _discovery(found: Preview) -> Iterator[str]:
-    one = found.discovery
-    if one is None:
+    discovery = found.discovery
+    if discovery is None:
         return
     yield ""
     yield "fallback calls: requests that services receive only, or more often, while something is broken"
-    most = f"up to {one.more_faults} more faults, in rounds 2 to {one.rounds}"
+    most = f"up to {discovery.more_faults} more faults, in rounds 2 to {discovery.rounds}"
     text = f"calls are recorded while services are broken; what receives such calls is broken once more: {most}"
     yield from _wrapped(text, "  ")
-    if one.two_faults:
+    if discovery.two_faults:
         text = (
-            f"pairs really broken, two faults at once: up to {one.pairs_calling} of which one failure makes the other "
-            f"service receive calls, and after the load test up to {one.pairs_in_doubt} whose result by rules is in "
-            f"doubt; up to {one.requests_each_pair} requests each"
+            f"pairs really broken, two faults at once: up to {discovery.pairs_calling} of which one failure makes the "
+            f"other service receive calls, and after the load test up to {discovery.pairs_in_doubt} whose result by "
+            f"rules is in doubt; up to {discovery.requests_each_pair} requests each"
         )
     else:
         text = (
@@ -215,12 +215,12 @@ def _recovery(found: Preview) -> Iterator[str]:
     headings = ("on", "no worker comes back", "its window", "the sweeper")
     rows = [
         (
-            _KINDS.get(one.kind, one.kind),
-            _seconds(one.ttl_seconds),
-            _seconds(one.window_seconds),
-            _seconds(one.swept_seconds),
+            _KINDS.get(item.kind, item.kind),
+            _seconds(item.ttl_seconds),
+            _seconds(item.window_seconds),
+            _seconds(item.swept_seconds),
         )
-        for one in found.remains_on
+        for item in found.remains_on
     ]
     yield from (f"  {line}" for line in aligned(headings, rows, {1, 2, 3}))
     yield "  if the worker dies just after something came on and none comes back, the peer's own limit ends it; one"

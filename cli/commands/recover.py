@@ -93,22 +93,22 @@ async def _recover(execution_id: int | None, within: timedelta, *, everything: b
             if error.code not in GONE:
                 raise
             raise HoldfastError(error.code, error.message, hint=f"{error.hint}; {_ELSE}".lstrip("; ")) from error
-    verified = not left and all(one.verified for one in found)
+    verified = not left and all(result.verified for result in found)
     code = with_damage(ExitCode.PASSED if verified else ExitCode.RECOVERY_UNVERIFIED)
     if as_json:
-        told = [one.model_dump(mode="json") for one in found]
+        recovered = [result.model_dump(mode="json") for result in found]
         kept = [row.model_dump(mode="json") for row in left]
-        say_json({"rows": told, "under_way": kept, "damaged": damage_facts(), "exit_code": code})
+        say_json({"rows": recovered, "under_way": kept, "damaged": damage_facts(), "exit_code": code})
         return code
-    _tell(found, left)
+    _show(found, left)
     say(f"next: {after_recovery(verified=verified)}")
     return code
 
 
-def _tell(found: Sequence[Recovered], left: Sequence[LedgerEntry]) -> None:
-    for one in found:
-        what = " ".join(part for part in (one.service, one.peer_name) if part)
-        say(f"{one.kind:<10} {what or one.window_id}: {one.done}", colour=None if one.verified else "red")
+def _show(found: Sequence[Recovered], left: Sequence[LedgerEntry]) -> None:
+    for result in found:
+        what = " ".join(part for part in (result.service, result.peer_name) if part)
+        say(f"{result.kind:<10} {what or result.window_id}: {result.done}", colour=None if result.verified else "red")
     for row in left:
         say(f"{row.kind:<10} {row.window_id}: left on, its run is under way; --execution {row.execution_id} ends it")
     if not found and not left and not damaged():

@@ -39,13 +39,13 @@ def recover_direct(path: Path, within: timedelta, *, everything: bool, yes: bool
     )
     confirm(file, unasked=yes or is_local(file.plan), question=question)
     found = asyncio.run(_closed(file.plan, within, everything=everything))
-    code = ExitCode.PASSED if all(one.verified for one in found) else ExitCode.RECOVERY_UNVERIFIED
+    code = ExitCode.PASSED if all(row.verified for row in found) else ExitCode.RECOVERY_UNVERIFIED
     if as_json:
-        say_json({"rows": [one.model_dump(mode="json") for one in found], "exit_code": code})
+        say_json({"rows": [row.model_dump(mode="json") for row in found], "exit_code": code})
         return code
-    for one in found:
-        what = " ".join(part for part in (one.service, one.name) if part) or one.address
-        say(f"{one.kind:<13} {what}: {one.done}", colour=None if one.verified else "red")
+    for row in found:
+        what = " ".join(part for part in (row.service, row.name) if part) or row.address
+        say(f"{row.kind:<13} {what}: {row.done}", colour=None if row.verified else "red")
     if not found:
         say("the peers say that nothing is on")
     say(f"next: {after_recovery(verified=code is ExitCode.PASSED, direct=True)}")

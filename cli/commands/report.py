@@ -46,9 +46,9 @@ def report(run_id: str, json_file: Path | None, *, files: ReportFiles) -> None:
     files.check()
     found = asyncio.run(stored_report(run_id))
     written = files.write(found)
-    tell = complain if files.to_standard_output else say
+    show = complain if files.to_standard_output else say
     for path in written:
-        tell(f"written: {path}")
+        show(f"written: {path}")
     if not files:
         for line in short_text(found):
             say(line)
@@ -70,8 +70,8 @@ def short_text(found: Report) -> Iterator[str]:
     pairs = notable(found.pairs)
     if pairs:
         yield "pairs that show what no single failure does:"
-    for one in pairs[:MOST_PAIRS]:
-        yield f"  {f'{one.first}+{one.second}':<32} {interaction_in_words(one.interaction)}"
+    for pair in pairs[:MOST_PAIRS]:
+        yield f"  {f'{pair.first}+{pair.second}':<32} {interaction_in_words(pair.interaction)}"
     if len(pairs) > MOST_PAIRS:
         yield f"  ... and {len(pairs) - MOST_PAIRS} more"
 
@@ -81,8 +81,8 @@ def _fallbacks(found: Report) -> Iterator[str]:
     calls = found.fallback
     if calls is not None:
         yield f"fallback calls: {found_in_words(calls)}"
-        yield from (f"  not seen: {one_line(one)}" for one in calls.unseen)
-        yield from (f"  {one_line(call_in_words(one))}" for one in calls.calls[:MOST_CALLS])
+        yield from (f"  not seen: {one_line(reason)}" for reason in calls.unseen)
+        yield from (f"  {one_line(call_in_words(call))}" for call in calls.calls[:MOST_CALLS])
         more = len(calls.calls) - MOST_CALLS + calls.calls_left_out
         if more > 0 and calls.calls:
             yield f"  ... and {more} more"

@@ -217,7 +217,7 @@ def moved_lab_ports(topology: Topology, addresses: LabAddresses) -> list[str]:
         "the fault service": (ports.faults, _port(addresses.faults)),
         "the lab's own endpoint": (ports.admin, _port(addresses.admin)),
     }
-    wanted |= {one.name: (one.port, _port(addresses.services[one.name])) for one in topology.services}
+    wanted |= {service.name: (service.port, _port(addresses.services[service.name])) for service in topology.services}
     return moved_ports(wanted)
 
 

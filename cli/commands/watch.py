@@ -56,16 +56,16 @@ async def _watch(run_id: str, *, quiet: bool, as_json: bool) -> int:
         if not quiet:
             remark(f"{handle.id}, run {handle.run_id}")
         try:
-            async with _shown(run_id, quiet=quiet, as_json=as_json) as (told, tell):
-                outcome = await Follower(client, handle, told, tell).follow(interrupts, cancel_first=False)
+            async with _display(run_id, quiet=quiet, as_json=as_json) as (show_remark, render):
+                outcome = await Follower(client, handle, show_remark, render).follow(interrupts, cancel_first=False)
         except Detached as why:
             remark(f"{why}. To end it: `holdfast cancel {run_id}`")
             return ExitCode.CANCELLED
-    await _tell_outcome(outcome, run_id, quiet=quiet, as_json=as_json)
+    await _show_outcome(outcome, run_id, quiet=quiet, as_json=as_json)
     return outcome.exit_code
 
 
-async def _tell_outcome(outcome: RunOutcome, run_id: str, *, quiet: bool, as_json: bool) -> None:
+async def _show_outcome(outcome: RunOutcome, run_id: str, *, quiet: bool, as_json: bool) -> None:
     if as_json:
         say(outcome.model_dump_json())
     elif quiet:
@@ -76,7 +76,7 @@ async def _tell_outcome(outcome: RunOutcome, run_id: str, *, quiet: bool, as_jso
 
 
 @asynccontextmanager
-async def _shown(run_id: str, *, quiet: bool, as_json: bool) -> AsyncIterator[tuple[Say, Tell]]:
+async def _display(run_id: str, *, quiet: bool, as_json: bool) -> AsyncIterator[tuple[Say, Tell]]:
     """Choose how to show the run: functions for remarks and for states.
 
     With --quiet or --json, remarks go to standard error, because they are not facts.
@@ -101,8 +101,8 @@ def _repeat(view: LiveView) -> None:
     troubles = view.troubles()
     if len(troubles) > MOST_TROUBLES:
         say(f"the newest {MOST_TROUBLES} of {len(troubles)} warnings and errors in the log:")
-    for one in troubles[-MOST_TROUBLES:]:
-        say(f"{one.ts:%H:%M:%S}  {one.level.name:<5}  {one_line(one.message)}")
+    for entry in troubles[-MOST_TROUBLES:]:
+        say(f"{entry.ts:%H:%M:%S}  {entry.level.name:<5}  {one_line(entry.message)}")
 
 
 class _JsonLines:

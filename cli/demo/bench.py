@@ -74,24 +74,24 @@ class Stage:
         Raises:
             HoldfastError: a child has ended by itself. The error has the tail of its log.
         """
-        doing = asyncio.ensure_future(work)
+        work_task = asyncio.ensure_future(work)
         ends = [asyncio.ensure_future(child.ended_by_itself()) for child in self.children]
         try:
-            await asyncio.wait({doing, *ends}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({work_task, *ends}, return_when=asyncio.FIRST_COMPLETED)
             for end in ends:
-                if end.done() and not doing.done():
+                if end.done() and not work_task.done():
                     raise end.result()
-            return doing.result()
+            return work_task.result()
         finally:
-            for task in (doing, *ends):
+            for task in (work_task, *ends):
                 task.cancel()
-            await asyncio.gather(doing, *ends, return_exceptions=True)
+            await asyncio.gather(work_task, *ends, return_exceptions=True)
 
 
 def next_folder(parent: Path) -> Path:
     """Create a folder `<parent>/<n>`, with the next n. Returns its absolute path."""
     private_folder(parent)
-    number = 1 + max((int(one.name) for one in parent.iterdir() if one.name.isdecimal()), default=0)
+    number = 1 + max((int(path.name) for path in parent.iterdir() if path.name.isdecimal()), default=0)
     while True:
         folder = parent.absolute() / str(number)
         try:

@@ -29,10 +29,10 @@ def lines(found: RunComparison) -> Iterator[str]:
     yield f"B: {_run(found.after)}"
     yield from (f"note: {remark}" for remark in found.remarks)
     yield ""
-    changed = [one for one in found.cases if one.change not in _QUIET or _verdicts(one)]
+    changed = [case for case in found.cases if case.change not in _QUIET or _verdicts(case)]
     if changed:
         headings = ("case", "change", "verdict", "errors", found.margins.percentile.value, "why")
-        rows = [_row(one) for one in changed[:MOST_ROWS]]
+        rows = [_row(case) for case in changed[:MOST_ROWS]]
         yield from aligned(headings, rows, _RIGHT)
         if len(changed) > MOST_ROWS:
             yield f"... and {len(changed) - MOST_ROWS} more; `--json` has every case"
@@ -56,8 +56,8 @@ def _row(case: ComparedCase) -> tuple[str, ...]:
         case.case_id,
         change,
         _verdicts(case),
-        _two(_errors(case.before), _errors(case.after)),
-        _two(_latency(case.before), _latency(case.after)),
+        _change(_errors(case.before), _errors(case.after)),
+        _change(_latency(case.before), _latency(case.after)),
         one_line(case.why),
     )
 
@@ -68,7 +68,7 @@ def _verdicts(case: ComparedCase) -> str:
     return "" if before == after else f"{before} -> {after}"
 
 
-def _two(before: str, after: str) -> str:
+def _change(before: str, after: str) -> str:
     return before if before == after else f"{before or '?'} -> {after or '?'}"
 
 
@@ -81,10 +81,11 @@ def _latency(side: CaseSide) -> str:
 
 
 def _margins(found: RunComparison) -> str:
-    by = found.margins
+    margins = found.margins
     return (
-        f"allowed: {by.percentile} slower by {by.slower:g}% (at least {by.at_least_ms:g} ms), errors up by "
-        f"{by.errors:g} points; bounds hold with {by.confidence:g}%, false alarms over all cases {by.false_alarms:g}%"
+        f"allowed: {margins.percentile} slower by {margins.slower:g}% (at least {margins.at_least_ms:g} ms), errors "
+        f"up by {margins.errors:g} points; bounds hold with {margins.confidence:g}%, false alarms over all cases "
+        f"{margins.false_alarms:g}%"
     )
 
 
@@ -100,9 +101,9 @@ def _conclusion(found: RunComparison) -> str:
 
 
 def _next(found: RunComparison) -> str:
-    more = [one.more_requests for one in found.cases if one.more_requests is not None]
+    more = [case.more_requests for case in found.cases if case.more_requests is not None]
     if found.conclusion is not Conclusion.UNCERTAIN or not more:
         return f"`holdfast status {found.after.plan}` shows the newest run of the plan, `--json` here every case"
-    told = f"about {max(more):,} more requests per case (`load.requests`) in both runs would decide"
+    advice = f"about {max(more):,} more requests per case (`load.requests`) in both runs would decide"
     lower = found.margins.percentile is not Percentile.P50
-    return told + (", or fewer with `--percentile p50`" if lower else "")
+    return advice + (", or fewer with `--percentile p50`" if lower else "")

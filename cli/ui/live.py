@@ -79,7 +79,7 @@ class LiveView:
 
     def troubles(self) -> list[LogEntry]:
         """Return the log's warnings and errors, which disappear with the view's screen."""
-        return [one for one in self._log.entries() if one.level >= LogLevel.WARN]
+        return [entry for entry in self._log.entries() if entry.level >= LogLevel.WARN]
 
     async def _redraw(self) -> None:
         while True:

@@ -69,13 +69,13 @@ def frame(moment: Moment, width: int, height: int, marks: Mapping[str, str]) -> 
     left = height - len(middle) - len(foot) - 1
     lines = (middle + _log(moment, width, left))[: height - 1]
     lines += [Text()] * (height - 1 - len(lines)) + foot
-    lines = [_harmless(line) for line in lines]
+    lines = [_escaped(line) for line in lines]
     for line in lines:
         line.truncate(width, overflow="ellipsis")
     return lines
 
 
-def _harmless(line: Text) -> Text:
+def _escaped(line: Text) -> Text:
     """Spell out control characters. A line that has any loses its colours."""
     plain = visible_line(line.plain)
     return line if plain == line.plain else Text(plain)
@@ -94,8 +94,8 @@ def _top(state: RunState, now: datetime, width: int, marks: Mapping[str, str], *
 def _log(moment: Moment, width: int, height: int) -> list[Text]:
     if height < 1:
         return []
-    whose = "from the store" if moment.log_of_store else "from the run itself"
-    title = f"log, {whose}, times in UTC "
+    source = "from the store" if moment.log_of_store else "from the run itself"
+    title = f"log, {source}, times in UTC "
     head = Text(title + "-" * max(0, width - len(title)), "bold")
     return [head, *log_lines(moment.log, width, height)]
 
@@ -128,19 +128,19 @@ def _joined(titles: Sequence[Text], shown: Mapping[int, list[str]], width: int, 
     On a low terminal, titles without rows share a line.
     """
     lines: list[Text] = []
-    alone: list[Text] = []
+    pending: list[Text] = []
     for index, title in enumerate(titles):
-        alone.append(title)
+        pending.append(title)
         if shown[index] or not low or index == len(titles) - 1:
-            lines += packed(alone, width, " | ") if low else alone
+            lines += packed(pending, width, " | ") if low else pending
             lines += [highlighted(row) for row in _narrowed(shown[index], width)]
-            alone = []
+            pending = []
     return lines
 
 
 def _stage_of(state: RunState) -> Phase:
     """Return the current stage, or the last one of an ended run."""
-    entered = [one.phase for one in state.phases if one.phase in _ORDER]
+    entered = [phase_time.phase for phase_time in state.phases if phase_time.phase in _ORDER]
     return entered[-1] if entered else Phase.GENERATING_CASES
 
 

@@ -73,7 +73,7 @@ def packed(parts: Sequence[Text], width: int, between: str) -> list[Text]:
     A part that is wider than `width` is wrapped.
     """
     lines: list[Text] = []
-    for part in (piece for one in parts for piece in _wrapped(one, width)):
+    for part in (piece for text in parts for piece in _wrapped(text, width)):
         if lines and lines[-1].cell_len + len(between) + part.cell_len <= width:
             lines[-1] = Text.assemble(lines[-1], (between, FAINT), part)
         else:
@@ -90,9 +90,9 @@ def _wrapped(text: Text, width: int) -> list[Text]:
 
 def milestones(state: RunState, now: datetime, marks: Mapping[str, str]) -> list[Text]:
     """Return every stage, and how long each has taken so far."""
-    entered = {one.phase: one for one in state.phases}
+    entered = {phase_time.phase: phase_time for phase_time in state.phases}
     end = state.phase if state.phase in _ENDS else Phase.DONE
-    last = next((one.phase for one in reversed(state.phases) if one.phase not in _ENDS), None)
+    last = next((phase_time.phase for phase_time in reversed(state.phases) if phase_time.phase not in _ENDS), None)
     broken = last if end is not Phase.DONE else None
     found = [_milestone(phase, entered.get(phase), now, marks, bad=phase is broken) for phase in _MILESTONES]
     if state.phase not in _ENDS:
@@ -135,10 +135,10 @@ def on_now(state: RunState, now: datetime) -> list[Text]:
     rows = [row for row in state.windows if row.state is not WindowState.CLOSED and row.kind in _NAMES]
     if not rows:
         return [Text("on now: nothing", FAINT)]
-    return [Text("on now:", "bold"), *(_on(row, now) for row in rows)]
+    return [Text("on now:", "bold"), *(_window_text(row, now) for row in rows)]
 
 
-def _on(row: WindowRow, now: datetime) -> Text:
+def _window_text(row: WindowRow, now: datetime) -> Text:
     what = f"{_NAMES[row.kind]} {row.service}".strip() + (f" ({row.peer_name})" if row.peer_name else "")
     if row.state is WindowState.UNVERIFIED:
         return Text(one_line(f"{what} NOT seen to be off: {row.detail}"), BAD)
@@ -170,5 +170,5 @@ def _log_line(entry: LogEntry, width: int) -> Iterator[Text]:
         yield Text(line, style)
         return
     indent = " " * len(head) if width > 3 * len(head) else ""
-    for one in textwrap.wrap(line, max(width, 10), subsequent_indent=indent):
-        yield Text(one, style)
+    for wrapped_line in textwrap.wrap(line, max(width, 10), subsequent_indent=indent):
+        yield Text(wrapped_line, style)

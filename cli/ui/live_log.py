@@ -31,7 +31,7 @@ class RunLog:
 
     def __init__(self) -> None:
         self._progress = Progress()
-        self._told: list[LogEntry] = []
+        self._own_progress: list[LogEntry] = []
         self._stored: list[LogEntry] = []
         self._remarks: list[LogEntry] = []
 
@@ -42,7 +42,7 @@ class RunLog:
 
     def state(self, state: RunState) -> None:
         """Add the run's own progress, shown while the store has no lines."""
-        self._told += [_entry(line.text.strip(), line.level) for line in self._progress.new(state)]
+        self._own_progress += [_entry(line.text.strip(), line.level) for line in self._progress.new(state)]
 
     def remark(self, text: str) -> None:
         """Add a remark of ours about the run."""
@@ -54,7 +54,7 @@ class RunLog:
 
     def entries(self) -> list[LogEntry]:
         """Return every line, oldest first."""
-        return sorted([*(self._stored or self._told), *self._remarks], key=lambda one: one.ts)
+        return sorted([*(self._stored or self._own_progress), *self._remarks], key=lambda entry: entry.ts)
 
 
 class LogReader:

@@ -51,7 +51,7 @@ def after_run(outcome: RunOutcome, plan: str) -> str:
         return f"docs/errors.md explains {code}; the worker's log has the details"
     if outcome.summary is None:
         return f"`holdfast status {plan}` shows how far it came"
-    if any(ALLOW_TWO in one.reason for one in outcome.summary.inconclusive_cases):
+    if any(ALLOW_TWO in case.reason for case in outcome.summary.inconclusive_cases):
         return f"for pairs in doubt, {ALLOW_TWO}: a setting of `holdfast worker`; `holdfast status {plan}` names them"
     shown = f"`holdfast status {plan}` shows it again, `holdfast report {plan} --html report.html` all of it"
     return f"{shown}; each case is in the store (test_result, execution {outcome.summary.execution_id})"

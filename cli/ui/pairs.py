@@ -42,12 +42,12 @@ def pairs_promise(plan: Plan, share: float) -> str:
 def fidelity_lines(found: PairFidelity) -> Iterator[str]:
     """Yield how many pairs agree, and what differs in the others."""
     yield in_words(found)
-    for one in found.findings:
-        yield f"  {_told(one)}"
+    for finding in found.findings:
+        yield f"  {_finding_line(finding)}"
     more = found.disagreed + found.unchecked - len(found.findings)
     if more > 0:
         yield f"  ... and {more} more: the store has every pair"
 
 
-def _told(one: PairFinding) -> str:
-    return f"{one.case_id:<48} {one.outcome}: {'; '.join(one.differs) or one.reason}"
+def _finding_line(finding: PairFinding) -> str:
+    return f"{finding.case_id:<48} {finding.outcome}: {'; '.join(finding.differs) or finding.reason}"

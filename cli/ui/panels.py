@@ -65,17 +65,17 @@ class Panels:
     """Finds the panel lines that have changed since the last call."""
 
     def __init__(self) -> None:
-        self._told: list[str] = []
+        self._shown: list[str] = []
 
     def lines(self, state: RunState) -> list[str]:
         """Return the new lines. Empty if only the clock has moved on."""
-        told, self._told = Counter(self._told), panel_lines(state)
+        known, self._shown = Counter(self._shown), panel_lines(state)
         seen: Counter[str] = Counter()
         found = []
-        for line in self._told:
+        for line in self._shown:
             # Counted, because two panels may show the same line for a service, one after the other.
             seen[line] += 1
-            if seen[line] > told[line]:
+            if seen[line] > known[line]:
                 found.append(line)
         return found if any(not line.startswith(_CLOCK) for line in found) else []
 
@@ -103,9 +103,9 @@ def _analysis(state: RunState) -> Iterator[str]:
     yield f"  analysis {panel.analyze_task_id or 'none yet'}, record {panel.record_id or 'none yet'}"
     if panel.error:
         yield f"  failed: {panel.error}"
-    for one in panel.recorded:
-        deaf = "" if one.baggage_forwarded or not one.patterns else ", no baggage reaches it"
-        yield f"  {one.service:<24} {count(one.patterns, 'recorded request')}{deaf}"
+    for service in panel.recorded:
+        deaf = "" if service.baggage_forwarded or not service.patterns else ", no baggage reaches it"
+        yield f"  {service.service:<24} {count(service.patterns, 'recorded request')}{deaf}"
     yield from _stability(panel.stability)
 
 
@@ -132,7 +132,7 @@ def _injections(state: RunState) -> Iterator[str]:
 
 def _calls(state: RunState) -> Iterator[str]:
     """Yield whether calls are recorded, and how many fallback calls were found."""
-    window = next((one.state for one in state.windows if one.kind is WindowKind.CALLS), None)
+    window = next((row.state for row in state.windows if row.kind is WindowKind.CALLS), None)
     if window is None and state.fallback_calls is None:
         return
     recorded = f"calls recorded while services are broken: {_CALLS_RECORDED.get(window, 'done')}"
@@ -165,9 +165,9 @@ def _overlapped(services: list[str]) -> str:
 
 def _rules(state: RunState) -> Iterator[str]:
     panel = state.rules
-    window = next((one.state for one in state.windows if one.kind is WindowKind.RULES), None)
-    stand = "ready: seen to act" if panel.ready else _RULES_NOT_READY.get(window, "not ready")
-    yield f"rules: {panel.rules}, {stand}, TTL {panel.ttl_seconds} s"
+    window = next((row.state for row in state.windows if row.kind is WindowKind.RULES), None)
+    readiness = "ready: seen to act" if panel.ready else _RULES_NOT_READY.get(window, "not ready")
+    yield f"rules: {panel.rules}, {readiness}, TTL {panel.ttl_seconds} s"
     yield from _stability(panel.stability)
 
 
@@ -221,8 +221,8 @@ def _outcomes(state: RunState) -> Iterator[str]:
     excluded = f", {counts.excluded} of them excluded by the plan" if counts.excluded else ""
     excluded += f", {counts.dispensable} of them may lack by the plan" if counts.dispensable else ""
     unmeasured = f"{counts.invalid} invalid, {counts.skipped} skipped{excluded}"
-    unsure = f"{counts.inconclusive} inconclusive, " if counts.inconclusive else ""
-    yield f"  {counts.passed} passed, {counts.failed} failed, {unsure}{unmeasured}"
+    inconclusive = f"{counts.inconclusive} inconclusive, " if counts.inconclusive else ""
+    yield f"  {counts.passed} passed, {counts.failed} failed, {inconclusive}{unmeasured}"
     if counts.failed > len(state.failed_cases):
         yield f"  {len(state.failed_cases)} of the failed ones are told with their reasons, the worst of them"
 
@@ -231,9 +231,9 @@ def _case(case: CaseVerdict) -> str:
     if case.error_rate is None:
         return f"{case.case_id:<48} {case.outcome}: {case.reason}"
     p50, p95, p99 = (percentile_text(case, percentile) or "none" for percentile in Percentile)
-    told = f"  {case.outcome if case.verdict is None else case.verdict}: {case.reason}" if case.reason else ""
+    outcome = f"  {case.outcome if case.verdict is None else case.verdict}: {case.reason}" if case.reason else ""
     latency = f"p50 {p50}, p95 {p95}, p99 {p99}, max {_ms(case.max_ms)}"
-    return f"{case.case_id:<48} errors {case.error_rate:g}%, {latency}{told}"
+    return f"{case.case_id:<48} errors {case.error_rate:g}%, {latency}{outcome}"
 
 
 def _stability(rows: list[ServiceStability]) -> Iterator[str]:

@@ -70,9 +70,9 @@ class Progress:
         """Return the new lines, oldest first."""
         facts = [fact for fact in _facts(state) if fact.key not in self._shown]
         self._shown.update(fact.key for fact in facts)
-        return [*(Line(fact.text, fact.level) for fact in facts), *self._switched(state)]
+        return [*(Line(fact.text, fact.level) for fact in facts), *self._condition_changes(state)]
 
-    def _switched(self, state: RunState) -> Iterator[Line]:
+    def _condition_changes(self, state: RunState) -> Iterator[Line]:
         """Yield changes of conditions that may come and go more than once."""
         if state.waiting_for and state.waiting_for != self._waiting:
             yield Line(f"waiting: the namespace is held by {state.waiting_for}", LogLevel.WARN)
@@ -85,11 +85,11 @@ def _facts(state: RunState) -> Iterator[Fact]:
     """Yield every fact of a state, in the order of their creation."""
     if state.execution_id:
         yield Fact("execution", f"execution {state.execution_id} of plan {state.plan}")
-    entered = {one.phase for one in state.phases}
-    for phase, inside in _STAGES.items():
+    entered = {phase_time.phase for phase_time in state.phases}
+    for phase, stage_facts in _STAGES.items():
         if phase in entered:
             yield Fact(phase, f"{phase:<24} {_EXPLAINED[phase]}")
-        yield from inside(state)
+        yield from stage_facts(state)
     for phase in entered & _ENDS:
         yield Fact(phase, f"{phase:<24} {_end(state)}")
 
@@ -112,9 +112,11 @@ def _locking(state: RunState) -> Iterator[Fact]:
 
 def _analysis(state: RunState) -> Iterator[Fact]:
     if state.analysis.recorded:
-        recorded = ", ".join(f"{one.service} {one.patterns}" for one in state.analysis.recorded)
+        recorded = ", ".join(f"{service.service} {service.patterns}" for service in state.analysis.recorded)
         yield Fact("recorded", f"  recorded requests: {recorded}")
-    deaf = [one.service for one in state.analysis.recorded if one.patterns and not one.baggage_forwarded]
+    deaf = [
+        service.service for service in state.analysis.recorded if service.patterns and not service.baggage_forwarded
+    ]
     if deaf:
         yield Fact("deaf", f"  no baggage reaches {', '.join(deaf)}: their cases cannot be measured", LogLevel.WARN)
     yield from _closings(state, WindowKind.RECORDING)
@@ -131,7 +133,7 @@ def _injections(state: RunState) -> Iterator[Fact]:
             if row.fault_name:
                 yield Fact(f"broken {row.service}", f"  {row.service:<20} broken ({row.fault_name})")
             if row.state is InjectionState.FAILED or row.replay_status is not None:
-                yield Fact(f"captured {row.service}", f"  {row.service:<20} {_captured(row)}", _concern(row))
+                yield Fact(f"captured {row.service}", f"  {row.service:<20} {_captured(row)}", _level(row))
     yield from _closings(state, WindowKind.FAULT)
     found = state.fallback_calls
     if found:
@@ -149,7 +151,7 @@ def _captured(row: InjectionRow) -> str:
     return f"answered {row.replay_status}{effect}; recovered{unstable}"
 
 
-def _concern(row: InjectionRow) -> LogLevel:
+def _level(row: InjectionRow) -> LogLevel:
     failed = row.state is InjectionState.FAILED or row.no_effect or row.stable is False
     return LogLevel.WARN if failed else LogLevel.INFO
 

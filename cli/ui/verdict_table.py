@@ -26,7 +26,7 @@ _NOT_MEASURED = 2
 def table(cases: Sequence[CaseVerdict]) -> list[str]:
     """Format cases as lines: failed, inconclusive, not measured, then passed."""
     ordered = sorted(cases, key=_rank)
-    rows = [_row(one) for one in ordered[:MOST_ROWS]]
+    rows = [_row(case) for case in ordered[:MOST_ROWS]]
     lines = aligned(_HEADINGS, rows, _RIGHT)
     if len(ordered) > MOST_ROWS:
         lines.append(f"... and {len(ordered) - MOST_ROWS} more")

@@ -180,17 +180,17 @@ def never_ruled(
         given: the plan's request, whose ids stay the same.
         between: calls of healthy requests sent between the first and the last.
     """
-    one, two = set(first), set(last)
+    first_calls, last_calls = set(first), set(last)
     recorded = set(known)
     shapes = {_shaped(key) for key in recorded}
     # Ids that every request repeats are safe in a rule. Only unfamiliar ones make a path unrepeatable.
     familiar = volatile_parts(given)
-    for key in recorded | (one & two):
+    for key in recorded | (first_calls & last_calls):
         familiar |= volatile_parts(unquote(key.path))
     found: dict[CallKey, str] = {}
-    healthy = one | two | set(between)
+    healthy = first_calls | last_calls | set(between)
     for key in sorted((healthy | set(others)) - recorded):
-        if key in healthy and key not in one & two:
+        if key in healthy and key not in first_calls & last_calls:
             found[key] = DIFFERS
         elif _shaped(key) in shapes:
             found[key] = VARIES
@@ -230,7 +230,7 @@ def pairs_to_break(calls: Iterable[FallbackCall], services: Sequence[str]) -> li
     for call in calls:
         # The place of a single case's service; anything else is out of range.
         broken = call.case_index - 1
-        asked = places.get(call.service)
-        if 0 <= broken < len(services) and asked is not None and asked != broken:
-            found.add(pair_case(len(services), broken, asked))
+        called = places.get(call.service)
+        if 0 <= broken < len(services) and called is not None and called != broken:
+            found.add(pair_case(len(services), broken, called))
     return sorted(found)

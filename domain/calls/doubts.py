@@ -71,18 +71,18 @@ class Doubts:
         """Return the gravest doubt of a case; None if it has none."""
         if index == 0 or index in self._real:
             return None
-        found = min(self._whys(index), key=lambda why: _RANKS.index(why.kind), default=None)
+        found = min(self._reasons_of(index), key=lambda why: _RANKS.index(why.kind), default=None)
         return found and Doubt(case_index=index, kind=found.kind, reason=found.reason)
 
     def kinds_of(self, index: int) -> set[DoubtKind]:
         """Return every kind of doubt that a case has."""
-        return set() if index == 0 or index in self._real else {why.kind for why in self._whys(index)}
+        return set() if index == 0 or index in self._real else {why.kind for why in self._reasons_of(index)}
 
     def among(self, indices: Iterable[int]) -> dict[int, Doubt]:
         """Return the doubts of these cases, without cases that have none."""
         return {index: doubt for index in indices if (doubt := self.doubt_of(index))}
 
-    def _whys(self, index: int) -> Iterator[Why]:
+    def _reasons_of(self, index: int) -> Iterator[Why]:
         yield from self._of_cases.get(index, ())
         yield from self._of_all
         places = places_of(self._services, index)
@@ -148,26 +148,26 @@ def _unanswered(
         # Three services form no case, so there is nothing to doubt then.
         elif len(failing) == _PAIR:
             cases[pair_case(len(services), *failing)].append(call)
-    for place, some in whole.items():
-        found.of_service(place, Why(DoubtKind.UNANSWERED, _no_rule(services, some)))
-    for index, some in cases.items():
-        found.of_case(index, Why(DoubtKind.UNANSWERED, _no_rule(services, some)))
+    for place, service_calls in whole.items():
+        found.of_service(place, Why(DoubtKind.UNANSWERED, _no_rule_reason(services, service_calls)))
+    for index, case_calls in cases.items():
+        found.of_case(index, Why(DoubtKind.UNANSWERED, _no_rule_reason(services, case_calls)))
 
 
-def _no_rule(services: Sequence[str], calls: Sequence[FallbackCall]) -> str:
+def _no_rule_reason(services: Sequence[str], calls: Sequence[FallbackCall]) -> str:
     first = calls[0]
     why = f": {first.reason}" if first.reason else ""
-    return f"no rule answers {_listed(services, calls)}{why}"
+    return f"no rule answers {_calls_in_words(services, calls)}{why}"
 
 
-def _listed(services: Sequence[str], calls: Sequence[FallbackCall]) -> str:
+def _calls_in_words(services: Sequence[str], calls: Sequence[FallbackCall]) -> str:
     """Name the first of these calls, and when each is made."""
-    found = [f"{in_words(call)}, called while {_broken(services, call)}" for call in calls[:_SHOWN]]
+    found = [f"{in_words(call)}, called while {_broken_in_words(services, call)}" for call in calls[:_SHOWN]]
     more = len(calls) - _SHOWN
     return "; ".join(found) + (f"; and {more} more" if more > 0 else "")
 
 
-def _broken(services: Sequence[str], call: FallbackCall) -> str:
+def _broken_in_words(services: Sequence[str], call: FallbackCall) -> str:
     names = [cut(services[place]) for place in places_of(len(services), call.case_index)]
     if not names:
         return "nothing is broken"
@@ -188,8 +188,8 @@ def _unseen(found: Doubts, services: Sequence[str], calls: Iterable[FallbackCall
         both = {called, *failing}
         if len(both) == _PAIR:
             pairs[pair_case(len(services), *both)].append(call)
-    for index, some in pairs.items():
-        reason = f"what happens without {_listed(services, some)}, was not seen"
+    for index, pair_calls in pairs.items():
+        reason = f"what happens without {_calls_in_words(services, pair_calls)}, was not seen"
         found.of_case(index, Why(DoubtKind.UNSEEN, reason))
 
 
@@ -199,18 +199,18 @@ def _unread(found: Doubts, services: Sequence[str], rounds: Sequence[CallRound])
     Round 1 reads the calls under single failures. Later rounds name the services whose calls they lack.
     """
     places = {name: place for place, name in enumerate(services)}
-    if all(one.round != 1 for one in rounds):
+    if all(call_round.round != 1 for call_round in rounds):
         found.of_all(Why(DoubtKind.UNREAD, "what single failures make services call was not read"))
-    for one in rounds:
-        if one.complete:
+    for call_round in rounds:
+        if call_round.complete:
             continue
-        because = f": {cut(one.detail)}" if one.detail else ""
-        if one.round == 1 and not one.unread:
-            found.of_all(Why(DoubtKind.UNREAD, f"the calls under single failures could not be read{because}"))
-        doubted = found.of_pairs_of if one.detail == TOGETHER else found.of_service
-        for name in one.unread:
+        explanation = f": {cut(call_round.detail)}" if call_round.detail else ""
+        if call_round.round == 1 and not call_round.unread:
+            found.of_all(Why(DoubtKind.UNREAD, f"the calls under single failures could not be read{explanation}"))
+        doubted = found.of_pairs_of if call_round.detail == TOGETHER else found.of_service
+        for name in call_round.unread:
             if name in places:
-                reason = f"the calls of {cut(name)}, or those without it, could not be read{because}"
+                reason = f"the calls of {cut(name)}, or those without it, could not be read{explanation}"
                 doubted(places[name], Why(DoubtKind.UNREAD, reason))
 
 
@@ -220,9 +220,9 @@ def disagreeing(measured: Mapping[int, Measurement], real: Iterable[RealCase]) -
     By case index. Only status and body are compared.
     """
     return {
-        one.case_index
-        for one in real
-        if one.case_index in measured and differences(measured[one.case_index], one.answers)
+        case.case_index
+        for case in real
+        if case.case_index in measured and differences(measured[case.case_index], case.answers)
     }
 
 
@@ -235,21 +235,21 @@ def doubted_pairs(
     each `substituted` service, because a caller may treat a status differently from a refused connection. Pairs with a
     service that disagrees with its rule come last.
     """
-    whys = {index: found.kinds_of(index) for index in measured if index not in real}
-    unseen = [index for index, kinds in whys.items() if DoubtKind.UNSEEN in kinds]
-    different = [index for index, kinds in whys.items() if DoubtKind.DISAGREES in kinds]
-    there = {*unseen, *different, *real}
+    kinds_by_pair = {index: found.kinds_of(index) for index in measured if index not in real}
+    unseen = [index for index, kinds in kinds_by_pair.items() if DoubtKind.UNSEEN in kinds]
+    different = [index for index, kinds in kinds_by_pair.items() if DoubtKind.DISAGREES in kinds]
+    chosen = {*unseen, *different, *real}
     # In order of importance, because the list is cut.
-    wanted = [*unseen, *_one_each(services, whys.keys(), there, set(substituted)), *different]
+    wanted = [*unseen, *_cover_substituted(services, kinds_by_pair.keys(), chosen, set(substituted)), *different]
     return sorted(list(dict.fromkeys(wanted))[:MOST_PAIRS])
 
 
-def _one_each(
-    services: Sequence[str], pairs: Collection[int], there: Iterable[int], substituted: Collection[str]
+def _cover_substituted(
+    services: Sequence[str], pairs: Collection[int], chosen: Iterable[int], substituted: Collection[str]
 ) -> list[int]:
     """Choose a pair for each substituted service that is in none yet."""
     missing = {place for place, name in enumerate(services) if name in substituted}
-    for index in there:
+    for index in chosen:
         places = places_of(len(services), index)
         if len(places) == _PAIR:
             missing.difference_update(places)
@@ -258,9 +258,9 @@ def _one_each(
         if place not in missing:
             continue
         # Partners that need a pair themselves come first: one pair then serves both.
-        others = sorted(set(range(len(services))) - {place}, key=lambda other: (other not in missing, other))
-        possible = ((pair_case(len(services), place, other), other) for other in others)
-        first = next(((index, other) for index, other in possible if index in pairs), None)
+        partners = sorted(set(range(len(services))) - {place}, key=lambda partner: (partner not in missing, partner))
+        possible = ((pair_case(len(services), place, partner), partner) for partner in partners)
+        first = next(((index, partner) for index, partner in possible if index in pairs), None)
         if first is not None:
             found.append(first[0])
             missing -= {place, first[1]}

@@ -64,7 +64,7 @@ def pair_at(services: int, k: int) -> tuple[int, int]:
     return first, services - 1 - (left - row * (row + 1) // 2)
 
 
-def pair_case(services: int, one: int, other: int) -> int:
+def pair_case(services: int, left: int, right: int) -> int:
     """Return the case index of the pair of two services.
 
     The services are given by their places in the sorted names of all n services.
@@ -72,9 +72,9 @@ def pair_case(services: int, one: int, other: int) -> int:
     Raises:
         IndexError: there is no such pair.
     """
-    first, second = sorted((one, other))
+    first, second = sorted((left, right))
     if not 0 <= first < second < services:
-        raise IndexError(f"pair of {one} and {other} of {services} services")
+        raise IndexError(f"pair of {left} and {right} of {services} services")
     # Pairs whose first service has a lower place.
     before = first * (2 * services - first - 1) // 2
     return 1 + services + before + second - first - 1

@@ -63,8 +63,12 @@ def joined(excluded: Sequence[Exclusion], later: Sequence[FaultReport]) -> list[
 
     Only services that healthy traffic does not reach qualify. `later`: the fault reports of discovery.
     """
-    captured = {one.service for one in later if one.captured is not None and not one.captured.no_effect}
-    return [one for one in excluded if one != no_traffic(one.service) or one.service not in captured]
+    captured = {report.service for report in later if report.captured is not None and not report.captured.no_effect}
+    return [
+        exclusion
+        for exclusion in excluded
+        if exclusion != no_traffic(exclusion.service) or exclusion.service not in captured
+    ]
 
 
 def exclusion_of(case: Case, excluded: Mapping[str, Exclusion]) -> Exclusion | None:

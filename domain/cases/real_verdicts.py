@@ -53,7 +53,7 @@ def real_verdict(
 
     Only success counts. Latency does not: services that have just restarted, with recordings on, are slow.
     """
-    return limits_verdict(real.model_copy(update=_at_once(real)), rules, meets, baseline)
+    return limits_verdict(real.model_copy(update=_without_latency(real)), rules, meets, baseline)
 
 
 def limits_verdict(
@@ -63,11 +63,11 @@ def limits_verdict(
 
     Not by `slo.regression`: that takes more requests than anybody wants to send to broken services.
     """
-    asked = measured.model_copy(update={"control": rules.control})
-    return case_verdict(asked, replace(meets, regression=None), baseline)
+    with_control = measured.model_copy(update={"control": rules.control})
+    return case_verdict(with_control, replace(meets, regression=None), baseline)
 
 
-def _at_once(real: Measurement) -> dict[str, int]:
+def _without_latency(real: Measurement) -> dict[str, int]:
     """Pretend that successful requests took no time.
 
     If none succeeded, a latency limit is still missed.
@@ -85,8 +85,8 @@ def weakness(real: Measurement, rules: Measurement, baseline: Measurement | None
     # A service may be up again before its fault is over, for example if Kubernetes restarts its container.
     if baseline is not None and not differences(baseline, [RealAnswer(status=last.status, body=last.body)]):
         return "whose answers are those of a healthy system"
-    lucky = (1 - rules.error_rate / 100) ** real.requests
-    return "of too few requests" if lucky > _MOST_LUCK else ""
+    chance = (1 - rules.error_rate / 100) ** real.requests
+    return "of too few requests" if chance > _MOST_LUCK else ""
 
 
 def settled(
@@ -128,23 +128,23 @@ def _by_real_faults(verdict: Verdict, reason: str, by_limits: Verdict, reals: Se
     failing = next((real for real in others if real.verdict is Verdict.FAILED), None)
     # Real answers win, because a rule is only the stand-in for them.
     if failing is not None and verdict is not Verdict.FAILED:
-        return _really(failing)
+        return _real_result(failing)
     # The rules made the failure up, unless the real requests prove too little.
     if reals and len(others) == len(reals) and failing is None and by_limits is Verdict.FAILED:
         weak = next((real.weak for real in others if real.weak), "")
-        return _undecided(f"{reason}; not so with real faults, {weak}") if weak else _really(others[0])
+        return _undecided_result(f"{reason}; not so with real faults, {weak}") if weak else _real_result(others[0])
     unsteady = next((real for real in reals if real.verdict is Verdict.FAILED), None)
     if unsteady is not None and verdict is Verdict.PASSED:
         # Some of its answers are the one by rules. Neither side is wrong, and neither is the whole truth.
-        return _undecided(f"some requests fail with real faults, and none by rules: {unsteady.reason}")
+        return _undecided_result(f"some requests fail with real faults, and none by rules: {unsteady.reason}")
     return None
 
 
-def _undecided(reason: str) -> Settled:
+def _undecided_result(reason: str) -> Settled:
     return Settled(CaseOutcome.MEASURED, Verdict.INCONCLUSIVE, reason, FoundBy.REAL_FAULTS)
 
 
-def _really(real: Real) -> Settled:
+def _real_result(real: Real) -> Settled:
     found = f"found with real faults: {', '.join(real.differs)}"
     reason = f"{real.reason}; {found}" if real.reason else found
     return Settled(CaseOutcome.MEASURED, real.verdict, reason, FoundBy.REAL_FAULTS)

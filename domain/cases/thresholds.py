@@ -31,7 +31,7 @@ class PlanThresholds:
 
     def __init__(self, plan: Plan) -> None:
         self._slo = plan.slo
-        self._overrides = {normal_form(one.case): one for one in plan.slo.overrides}
+        self._overrides = {normal_form(slo_override.case): slo_override for slo_override in plan.slo.overrides}
         common = {name: getattr(plan.slo, name) for name in _LIMITS}
         self._common = Thresholds(_limits(common), plan.slo.relative_to_baseline, plan.slo.regression)
 
@@ -41,10 +41,10 @@ class PlanThresholds:
         The baseline has no override.
         """
         found = next((self._overrides[form] for form in case_forms(case) if form in self._overrides), None)
-        return self._common if found is None else self._changed(found)
+        return self._common if found is None else self._with_override(found)
 
-    def _changed(self, override: SloOverride) -> Thresholds:
-        given = {name: one for name in _LIMITS if (one := getattr(override, name)) is not None}
+    def _with_override(self, override: SloOverride) -> Thresholds:
+        given = {name: limit for name in _LIMITS if (limit := getattr(override, name)) is not None}
         if override.budget is None:
             return replace(self._common, limits=self._common.limits.model_copy(update=given))
         # A budget replaces every limit except the error rate.

@@ -93,7 +93,7 @@ def case_of_marker(record_id: str, baggage_header: str) -> MarkedRequest | None:
 def without_markers(baggage_header: str) -> str:
     """Remove our own members, which only mark a request, from a header."""
     members = (member.strip() for member in baggage_header.split(","))
-    return ",".join(one for one in members if one and not one.startswith(_OURS))
+    return ",".join(entry for entry in members if entry and not entry.startswith(_OURS))
 
 
 def baggage_of(services: Iterable[str], tokens: Mapping[str, str]) -> str:
@@ -112,4 +112,4 @@ def overlapping(tokens: Iterable[str]) -> list[tuple[str, str]]:
 
     Empty for a sound set.
     """
-    return [(one, other) for one, other in permutations(tokens, 2) if one in other]
+    return [(first, second) for first, second in permutations(tokens, 2) if first in second]

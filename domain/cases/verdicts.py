@@ -57,10 +57,10 @@ def _over(measurement: Measurement, percentile: Percentile, limit: timedelta | N
     if found is None:
         yield f"{percentile} not measurable: no request succeeded"
     elif found > limit:
-        yield f"{percentile} {_ms(found)} > {what}{format_duration(limit)}{_of_few(measurement, percentile)}"
+        yield f"{percentile} {_ms(found)} > {what}{format_duration(limit)}{_few_note(measurement, percentile)}"
 
 
-def _of_few(measurement: Measurement, percentile: Percentile) -> str:
+def _few_note(measurement: Measurement, percentile: Percentile) -> str:
     """Return a note if too few requests succeeded to support the percentile."""
     few = not supported(measurement.successes, percentile.share)
     return f" (n = {measurement.successes})" if few else ""
@@ -77,13 +77,16 @@ def _broken_relative(
         share: float | None = getattr(relative, percentile)
         if share is None:
             continue
-        found, usual = success_latency(measurement, percentile), success_latency(normal, percentile) if normal else None
-        if usual is None or found is None:
+        found, normal_latency = (
+            success_latency(measurement, percentile),
+            success_latency(normal, percentile) if normal else None,
+        )
+        if normal_latency is None or found is None:
             where = "baseline" if found else "this case"
             yield f"{percentile} not comparable: no successful request in {where}"
-        elif found > usual * share / 100:
-            few = _of_few(measurement, percentile)
-            yield f"{percentile} {_ms(found)} > {share:g}% of baseline {_ms(usual)}{few}"
+        elif found > normal_latency * share / 100:
+            few = _few_note(measurement, percentile)
+            yield f"{percentile} {_ms(found)} > {share:g}% of baseline {_ms(normal_latency)}{few}"
 
 
 def _ms(value: timedelta) -> str:

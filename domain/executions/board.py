@@ -39,8 +39,8 @@ class Board:
         self.state = RunState()
         self._metrics = LoadMetrics()
         self._tokens: dict[str, str] = {}
-        self._ill = False
-        self._several = False
+        self._unsteady = False
+        self._faults_overlap = False
 
     def _set(self, **facts: Any) -> None:
         self.state = self.state.model_copy(update=facts)
@@ -49,7 +49,7 @@ class Board:
         """Start the run: its input is valid."""
         rows = [InjectionRow(service=name) for name in plan.service_names]
         self._tokens = {name: token_of(plan, name) for name in plan.service_names[:SHOWN_TOKENS]}
-        self._several = plan.safety.max_active_faults > 1
+        self._faults_overlap = plan.safety.max_active_faults > 1
         self._set(
             plan=plan.name,
             environment=environment_in(plan),
@@ -90,7 +90,7 @@ class Board:
         """Record a window's change of state."""
         rows = moved(self.state.windows, change)
         # A system that was not steady afterwards stays unverified, even when every window has closed.
-        self._set(windows=rows, updated_at=now, recovery=Recovery.UNVERIFIED if self._ill else recovery_of(rows))
+        self._set(windows=rows, updated_at=now, recovery=Recovery.UNVERIFIED if self._unsteady else recovery_of(rows))
         match change.kind:
             case WindowKind.RECORDING:
                 self._recording_changed(change)
@@ -118,8 +118,8 @@ class Board:
             facts["state"] = InjectionState.RUNNING
         if change.stability:
             # A run that ends during a fault gets no report of it: this signal is all it has.
-            facts["stable"] = all(one.stable for one in change.stability)
-        self._injection(change.service, facts)
+            facts["stable"] = all(stability.stable for stability in change.stability)
+        self._update_injection(change.service, facts)
 
     def _rules_changed(self, change: WindowChanged) -> None:
         facts: dict[str, Any] = {}
@@ -134,14 +134,14 @@ class Board:
             facts["ready"] = False
         self._set(rules=self.state.rules.model_copy(update=facts))
         if change.batches_done:
-            self._measured(change)
+            self._merge_metrics(change)
 
-    def _measured(self, change: WindowChanged) -> None:
+    def _merge_metrics(self, change: WindowChanged) -> None:
         """Merge the metrics of a finished page of the load test."""
         self._metrics = merged(self._metrics, change.metrics or LoadMetrics(), SHOWN_CASES)
-        self._load(batches_done=change.batches_done, cases_done=change.cases_done)
+        self._update_load(batches_done=change.batches_done, cases_done=change.cases_done)
 
-    def _load(self, **facts: Any) -> None:
+    def _update_load(self, **facts: Any) -> None:
         """Update the load panel with the current metrics."""
         facts |= {
             "worst_p95_ms": self._metrics.worst_p95_ms,
@@ -153,7 +153,7 @@ class Board:
         }
         self._set(load=self.state.load.model_copy(update=facts))
 
-    def _injection(self, service: str, facts: dict[str, Any]) -> None:
+    def _update_injection(self, service: str, facts: dict[str, Any]) -> None:
         rows = [row.model_copy(update=facts) if row.service == service else row for row in self.state.injections]
         self._set(**counted(rows))
 
@@ -177,7 +177,7 @@ class Board:
     def injected(self, report: FaultReport) -> None:
         """Record the result of a fault window."""
         captured = report.captured
-        self._injection(
+        self._update_injection(
             report.service,
             {
                 "state": report.state,
@@ -207,7 +207,7 @@ class Board:
         if captured is not None:
             facts["no_effect"] = captured.no_effect and (before.no_effect or not known)
             facts["replay_status"] = before.replay_status if known else captured.status
-        self._injection(report.service, facts)
+        self._update_injection(report.service, facts)
 
     def calls_read(self, found: CallsFound) -> None:
         """Record the calls found by a round of discovery."""
@@ -218,7 +218,7 @@ class Board:
 
         It gets no fault.
         """
-        self._injection(service, {"state": InjectionState.FAILED, "error": reason})
+        self._update_injection(service, {"state": InjectionState.FAILED, "error": reason})
 
     def rules_planned(self, ttl_seconds: int) -> None:
         """Record the TTL of the rules."""
@@ -240,7 +240,7 @@ class Board:
         """
         if judgement.load is not None:
             self._metrics = judgement.load
-            self._load()
+            self._update_load()
         cases = {"failed_cases": judgement.failed_cases, "inconclusive_cases": judgement.inconclusive_cases}
         self._set(verdict=judgement.verdict, cases=judgement.cases, **cases)
 
@@ -251,7 +251,7 @@ class Board:
         """
         self._set(**{f"steady_{moment}": report})
         if moment is SteadyMoment.AFTER and not report.met:
-            self._ill = True
+            self._unsteady = True
             self._set(recovery=Recovery.UNVERIFIED)
 
     def waiting_for(self, holder: str) -> None:
@@ -280,7 +280,7 @@ class Board:
         It also shows which faults were active at once, if the plan allows several.
         """
         facts: dict[str, Any] = {"eta_seconds": _eta(self.state, now)}
-        if self._several:
+        if self._faults_overlap:
             facts["injections"] = with_overlaps(self.state.injections, self.state.windows)
         return self.state.model_copy(update=facts)
 
@@ -290,7 +290,9 @@ def _eta(state: RunState, now: datetime) -> float | None:
 
     From its rate up to now. None before its first batch, and outside the load test.
     """
-    started = next((one.started_at for one in state.phases if one.phase is Phase.LOAD_TEST_BASELINE), None)
+    started = next(
+        (phase_time.started_at for phase_time in state.phases if phase_time.phase is Phase.LOAD_TEST_BASELINE), None
+    )
     if state.phase is not Phase.LOAD_TEST_BASELINE or started is None or not state.load.cases_done:
         return None
     per_case = (now - started).total_seconds() / state.load.cases_done

@@ -35,7 +35,9 @@ def over(state: RunState, status: RunStatus, message: str) -> dict[str, Any]:
 
 def _analysis(state: RunState, status: RunStatus, message: str) -> AnalysisPanel:
     panel = state.analysis
-    begun = panel.state == "recording" or any(one.phase is Phase.ANALYZING_PATTERNS for one in state.phases)
+    begun = panel.state == "recording" or any(
+        phase_time.phase is Phase.ANALYZING_PATTERNS for phase_time in state.phases
+    )
     if not begun or panel.state == "completed":
         return panel
     if status is RunStatus.CANCELLED:

@@ -48,9 +48,9 @@ def bounded(raw: object) -> Bounded:
 
     Pydantic and the rules rely on this check, which itself relies on nothing.
     """
-    walk = _Walk()
+    copier = _Copier()
     try:
-        document = walk.copy(raw, "", 0)
+        document = copier.copy(raw, "", 0)
         text = json.dumps(document, allow_nan=False, separators=(",", ":"))
     except _TooMuchError as error:
         return Bounded(text=None, problems=[Problem(path="", message=str(error), hint="a plan is far smaller")])
@@ -58,10 +58,10 @@ def bounded(raw: object) -> Bounded:
     if size > LARGEST_PLAN:
         message = f"{size} bytes of JSON; at most {LARGEST_PLAN} can be handed to a run"
         return Bounded(text=None, problems=[Problem(path="", message=message, hint="make request.json smaller")])
-    return Bounded(text=text, document=document, problems=walk.problems)
+    return Bounded(text=text, document=document, problems=copier.problems)
 
 
-class _Walk:
+class _Copier:
     def __init__(self) -> None:
         self.problems: list[Problem] = []
         self._values = 0
@@ -73,20 +73,20 @@ class _Walk:
         if self._values > MOST_VALUES:
             raise _TooMuchError(_MISTAKES["values"])
         if isinstance(value, dict):
-            return self._mapping(value, path, depth)
+            return self._copy_mapping(value, path, depth)
         if isinstance(value, list):
-            return [self.copy(one, inner_path(path, position), depth + 1) for position, one in enumerate(value)]
+            return [self.copy(item, inner_path(path, position), depth + 1) for position, item in enumerate(value)]
         mistake = _mistake(value)
         if mistake is None:
             return value
         self.problems.append(Problem(path=path, message=mistake[0], hint=mistake[1]))
         return None
 
-    def _mapping(self, value: dict[Any, Any], path: str, depth: int) -> dict[str, Any]:
+    def _copy_mapping(self, value: dict[Any, Any], path: str, depth: int) -> dict[str, Any]:
         copied = {}
-        for name, one in value.items():
+        for name, item in value.items():
             if isinstance(name, str) and _encodable(name):
-                copied[name] = self.copy(one, inner_path(path, name), depth + 1)
+                copied[name] = self.copy(item, inner_path(path, name), depth + 1)
             else:
                 message = f"a field's name must be text, not {kind_of(name)}"
                 self.problems.append(Problem(path=path, message=message, hint="put the name in quotes"))

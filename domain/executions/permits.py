@@ -130,9 +130,9 @@ def _lock(standing: Standing, lock_id: str) -> str:
     if mine is None:
         return f"execution {standing.execution_id} does not hold the lock {lock_id}"
     # A lock can be ended from outside, and then taken by another run.
-    for other in standing.locks:
-        if other.window_id == lock_id and other.run_id != mine.run_id and _after(other, mine):
-            return f"the lock {lock_id} is held by execution {other.execution_id}"
+    for lock in standing.locks:
+        if lock.window_id == lock_id and lock.run_id != mine.run_id and _taken_after(lock, mine):
+            return f"the lock {lock_id} is held by execution {lock.execution_id}"
     return ""
 
 
@@ -140,11 +140,11 @@ def _is_open(row: LedgerEntry) -> bool:
     return row.state is LedgerState.OPEN
 
 
-def _after(other: LedgerEntry, mine: LedgerEntry) -> bool:
-    if other.created_at is None or mine.created_at is None:
+def _taken_after(lock: LedgerEntry, mine: LedgerEntry) -> bool:
+    if lock.created_at is None or mine.created_at is None:
         # Without both times the order is unknown: assume that the other run has taken the lock since.
         return True
-    return other.created_at > mine.created_at
+    return lock.created_at > mine.created_at
 
 
 def too_many_faults(standing: Standing, row: LedgerEntry, most: int) -> str:
@@ -155,5 +155,5 @@ def too_many_faults(standing: Standing, row: LedgerEntry, most: int) -> str:
     if row.kind not in (WindowKind.FAULT, WindowKind.PAIR_FAULT):
         return ""
     allowed = MOST_OF_A_PAIR if row.kind is WindowKind.PAIR_FAULT else most
-    count = sum(other.kind is row.kind for other in standing.rows)
+    count = sum(entry.kind is row.kind for entry in standing.rows)
     return f"{count} faults of this execution would be on at once; at most {allowed} may be" if count > allowed else ""

@@ -20,7 +20,7 @@ def progress_table(state: RunState) -> str:
         f"| cases | {state.cases.total}, {state.generated.baggage_tokens} baggage tokens |",
     ]
     lines += [
-        f"| fault in {_cell(row.service)} | {row.state}{_replayed(row.replay_status)}{_because(row.error)} |"
+        f"| fault in {_cell(row.service)} | {row.state}{_replay_suffix(row.replay_status)}{_error_suffix(row.error)} |"
         for row in state.injections[:_MOST_ROWS]
     ]
     lines += [
@@ -50,9 +50,9 @@ def _cell(text: str) -> str:
     return _MARKUP.sub(r"\\\1", cut)
 
 
-def _because(error: str) -> str:
+def _error_suffix(error: str) -> str:
     return f": {_cell(error)}" if error else ""
 
 
-def _replayed(status: int | None) -> str:
+def _replay_suffix(status: int | None) -> str:
     return "" if status is None else f", replay {status}"

@@ -75,10 +75,10 @@ def with_overlaps(injections: Sequence[InjectionRow], windows: Iterable[WindowRo
     together: defaultdict[str, set[str]] = defaultdict(set)
     still_open: list[WindowRow] = []
     faults = [row for row in windows if row.kind is WindowKind.FAULT]
-    for began, row in sorted(((row.began_at, row) for row in faults if row.began_at), key=lambda one: one[0]):
-        still_open = [other for other in still_open if other.ended_at is None or other.ended_at > began]
-        for other in still_open:
-            together[other.service].add(row.service)
-            together[row.service].add(other.service)
+    for began, row in sorted(((row.began_at, row) for row in faults if row.began_at), key=lambda item: item[0]):
+        still_open = [open_row for open_row in still_open if open_row.ended_at is None or open_row.ended_at > began]
+        for open_row in still_open:
+            together[open_row.service].add(row.service)
+            together[row.service].add(open_row.service)
         still_open.append(row)
     return [row.model_copy(update={"overlapped": sorted(together[row.service])}) for row in injections]

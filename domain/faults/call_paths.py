@@ -35,16 +35,16 @@ class CallPaths:
         That is the service itself, all that it reaches, and all that reach it.
         """
         if service not in self._through:
-            self._through[service] = _reached(service, self._called) | _reached(service, self._callers)
+            self._through[service] = _reachable(service, self._called) | _reachable(service, self._callers)
         return self._through[service]
 
 
-def _reached(start: str, steps: Mapping[str, Sequence[str]]) -> frozenset[str]:
-    found, ahead = {start}, [start]
-    while ahead:
-        new = [name for name in steps.get(ahead.pop(), ()) if name not in found]
+def _reachable(start: str, steps: Mapping[str, Sequence[str]]) -> frozenset[str]:
+    found, pending = {start}, [start]
+    while pending:
+        new = [name for name in steps.get(pending.pop(), ()) if name not in found]
         found.update(new)
-        ahead.extend(new)
+        pending.extend(new)
     return frozenset(found)
 
 
@@ -54,14 +54,14 @@ def may_begin(waiting: Sequence[str], broken: Collection[str], most: int, paths:
     At most `most` services are broken at once, including those in `broken`, and never two with a common call path. A
     service may overtake an earlier one that has to wait.
     """
-    taken: set[str] = set()
+    blocked: set[str] = set()
     for service in sorted(broken):
-        taken |= paths.through(service)
+        blocked |= paths.through(service)
     found: list[str] = []
     for service in waiting:
         if len(broken) + len(found) >= most:
             break
-        if service not in taken:
+        if service not in blocked:
             found.append(service)
-            taken |= paths.through(service)
+            blocked |= paths.through(service)
     return found

@@ -55,10 +55,10 @@ def same_answer(status: int, body: str, healthy: RecordedExchange) -> bool:
 
     JSON bodies are compared as values.
     """
-    return status == healthy.response_status and _normal(body) == _normal(healthy.response_body)
+    return status == healthy.response_status and _parsed_body(body) == _parsed_body(healthy.response_body)
 
 
-def _normal(body: str) -> object:
+def _parsed_body(body: str) -> object:
     try:
         return json.loads(body)
     except ValueError:
@@ -71,7 +71,9 @@ def raw_path(url: str) -> str:
     return re.split(r"[?#]", _ORIGIN.sub("", url, count=1), maxsplit=1)[0] or "/"
 
 
-def _healthy(answer: ReplayedAnswer, position: int, recorded: Sequence[RecordedExchange]) -> RecordedExchange | None:
+def _recorded_request(
+    answer: ReplayedAnswer, position: int, recorded: Sequence[RecordedExchange]
+) -> RecordedExchange | None:
     """Return the recorded request that was replayed.
 
     It has the same place and method or, if the lists differ, the same method and path.
@@ -79,7 +81,7 @@ def _healthy(answer: ReplayedAnswer, position: int, recorded: Sequence[RecordedE
     if position < len(recorded) and recorded[position].method == answer.method:
         return recorded[position]
     path = raw_path(answer.url)
-    return next((one for one in recorded if one.method == answer.method and one.path == path), None)
+    return next((exchange for exchange in recorded if exchange.method == answer.method and exchange.path == path), None)
 
 
 def captured_answers(
@@ -88,7 +90,7 @@ def captured_answers(
     """Turn every replayed answer into a captured failure."""
     captured = []
     for position, answer in enumerate(answers):
-        healthy = _healthy(answer, position, recorded)
+        healthy = _recorded_request(answer, position, recorded)
         # The request was not recorded, so no rule made from its answer would ever act.
         if healthy is None:
             continue

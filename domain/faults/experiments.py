@@ -21,7 +21,7 @@ def expand(fault: FaultSpec, service: str, namespace: str) -> ExperimentFault:
     It is aimed at this service in this namespace.
     """
     if isinstance(fault, ExperimentFault):
-        return ExperimentFault(type=fault.type, experiment=_aimed(fault.experiment, service, namespace))
+        return ExperimentFault(type=fault.type, experiment=_with_target(fault.experiment, service, namespace))
     if isinstance(fault, DelayFault):
         return _delay(fault.delay, service, namespace)
     if isinstance(fault, ContainerFault):
@@ -56,7 +56,7 @@ def fault_type(fault: FaultSpec) -> str:
     return expand(fault, "any", "any").type
 
 
-def _aimed(experiment: Experiment, service: str, namespace: str) -> Experiment:
+def _with_target(experiment: Experiment, service: str, namespace: str) -> Experiment:
     """Add the matchers that select the target; those of the plan stay."""
     matchers = dict(experiment.matchers)
     matchers.setdefault("namespace", [namespace])
@@ -73,7 +73,7 @@ def _remove(containers: list[str], service: str, namespace: str) -> ExperimentFa
         action="remove",
         matchers={"container-names": containers, "force": ["true"]},
     )
-    return ExperimentFault(type="remove", experiment=_aimed(experiment, service, namespace))
+    return ExperimentFault(type="remove", experiment=_with_target(experiment, service, namespace))
 
 
 def _delay(delay: timedelta, service: str, namespace: str) -> ExperimentFault:
@@ -81,7 +81,7 @@ def _delay(delay: timedelta, service: str, namespace: str) -> ExperimentFault:
     milliseconds = str(max(1, round(delay / timedelta(milliseconds=1))))
     matchers = {"time": [milliseconds], "interface": ["eth0"]}
     experiment = Experiment(scope="pod", target="network", action="delay", matchers=matchers)
-    return ExperimentFault(type="delay", experiment=_aimed(experiment, service, namespace))
+    return ExperimentFault(type="delay", experiment=_with_target(experiment, service, namespace))
 
 
 def _error(containers: list[str], service: str, namespace: str) -> ExperimentFault:
@@ -97,7 +97,7 @@ def _error(containers: list[str], service: str, namespace: str) -> ExperimentFau
         "exception-message": ["injected by Holdfast"],
     }
     experiment = Experiment(scope="container", target="jvm", action="throwCustomException", matchers=matchers)
-    return ExperimentFault(type="error", experiment=_aimed(experiment, service, namespace))
+    return ExperimentFault(type="error", experiment=_with_target(experiment, service, namespace))
 
 
 def faults_json(service: str, namespace: str, experiment: Experiment) -> str:

@@ -79,17 +79,19 @@ class Allowed:
             ranges[entry.host].update(alone if entry.ports is None else [entry.ports])
             if entry.below:
                 self._below.add(entry.host)
-        self._single = {(host, low) for host, found in ranges.items() for low, high in found if low == high}
-        self._ranges = {host: [one for one in found if one[0] < one[1]] for host, found in ranges.items()}
+        self._single = {(host, low) for host, host_ranges in ranges.items() for low, high in host_ranges if low == high}
+        self._ranges = {
+            host: [ports for ports in host_ranges if ports[0] < ports[1]] for host, host_ranges in ranges.items()
+        }
 
     def allows(self, address: Address) -> bool:
         """Return whether an entry matches this address."""
-        if self._has(address.host, address.port):
+        if self._matches(address.host, address.port):
             return True
         # The domain includes its leading dot, so that `*.shop.internal` does not allow `evil-shop.internal`.
-        return any(self._has(domain, address.port) for domain in self._below if address.host.endswith(domain))
+        return any(self._matches(domain, address.port) for domain in self._below if address.host.endswith(domain))
 
-    def _has(self, host: str, port: int) -> bool:
+    def _matches(self, host: str, port: int) -> bool:
         return (host, port) in self._single or any(low <= port <= high for low, high in self._ranges.get(host, ()))
 
 

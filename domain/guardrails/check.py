@@ -71,7 +71,7 @@ def _namespace(plan: Plan, rails: Guardrails) -> Iterator[Problem]:
 
 
 def _addresses(plan: Plan, rails: Guardrails) -> Iterator[Problem]:
-    allowed, never = allowed_by_worker(tuple(rails.open_to)), frozenset(map(address_in, rails.closed_to))
+    allowed, forbidden = allowed_by_worker(tuple(rails.open_to)), frozenset(map(address_in, rails.closed_to))
     for path, url in addresses_in(plan.model_dump(by_alias=True)):
         try:
             address = address_of(str(url))
@@ -80,7 +80,7 @@ def _addresses(plan: Plan, rails: Guardrails) -> Iterator[Problem]:
             hint = "write it whole, for example http://127.0.0.1:8080"
             yield Problem(path=path, message=f"is not an address that can be checked: {error}", hint=hint)
             continue
-        if address in never:
+        if address in forbidden:
             yield Problem(
                 path=path,
                 message=f"{as_entry(str(url))} is never reached: Temporal, its Web UI or the store is there",
@@ -131,14 +131,14 @@ def described(rails: Guardrails) -> str:
         namespaces = f"namespaces {', '.join(allowed)}" if allowed else "no namespace"
     faults = "1 fault" if rails.max_active_faults == 1 else f"{rails.max_active_faults} faults"
     return (
-        f"plans may touch {namespaces}; hosts {_few(rails.open_to)}, never {_few(rails.closed_to)}; "
+        f"plans may touch {namespaces}; hosts {_abbreviated(rails.open_to)}, never {_abbreviated(rails.closed_to)}; "
         f"at most {faults} at once, none longer than {format_duration(rails.longest_fault)}; "
         f"at most {format_rate(rails.max_rate)}, {rails.max_in_flight} requests under way, "
         f"{rails.max_requests} a run, {format_duration(rails.max_load_duration)} of load"
     )
 
 
-def _few(entries: list[str]) -> str:
+def _abbreviated(entries: list[str]) -> str:
     """Join the first entries, count the rest: a lab may have hundreds."""
     if len(entries) <= _MOST_SHOWN:
         return ", ".join(entries) or "none"

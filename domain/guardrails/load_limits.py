@@ -41,16 +41,16 @@ _WHERE = "where the worker is started"
 def load_problems(plan: Plan, rails: Guardrails) -> Iterator[Problem]:
     """List every load limit of the worker that a plan exceeds."""
     yield from _rate(plan, rails)
-    flying, field = in_flight(plan), "concurrency" if plan.load.rate is None else "rate"
-    if flying > rails.max_in_flight:
+    requests, field = in_flight(plan), "concurrency" if plan.load.rate is None else "rate"
+    if requests > rails.max_in_flight:
         lower = "lower it" if plan.load.rate is None else "lower it or request.timeout"
         yield Problem(
             path=f"load.{field}",
-            message=f"up to {flying} requests under way at once; the worker allows {rails.max_in_flight}",
+            message=f"up to {requests} requests under way at once; the worker allows {rails.max_in_flight}",
             hint=f"{lower}, or raise {MAX_IN_FLIGHT} {_WHERE}",
         )
     bound = _most_load(plan)
-    if bound + _beside_load(plan, rails) > rails.max_requests or _lasts(plan, bound) > rails.max_load_duration:
+    if bound + _beside_load(plan, rails) > rails.max_requests or _least_duration(plan, bound) > rails.max_load_duration:
         # Counting case by case takes seconds for a thousand services: do it only if the upper bound is too high.
         yield from _totals(plan, rails, _counted_load(plan))
 
@@ -121,11 +121,11 @@ def _totals(plan: Plan, rails: Guardrails, load: int) -> Iterator[Problem]:
             message=f"up to {requests} requests in one run; the worker allows {rails.max_requests}",
             hint=f"lower it, leave out cases with exclude, or raise {MAX_REQUESTS} {_WHERE}",
         )
-    lasts = _lasts(plan, load)
-    if lasts > rails.max_load_duration:
+    duration = _least_duration(plan, load)
+    if duration > rails.max_load_duration:
         yield Problem(
             path="load.rate",
-            message=f"up to {load} requests at this rate take {format_duration(_whole(lasts))}; "
+            message=f"up to {load} requests at this rate take {format_duration(_whole(duration))}; "
             f"the worker allows {format_duration(rails.max_load_duration)}",
             hint=f"send fewer or faster, or raise {MAX_LOAD_DURATION} {_WHERE}",
         )
@@ -148,17 +148,17 @@ def _counted_load(plan: Plan) -> int:
 def _beside_load(plan: Plan, rails: Guardrails) -> int:
     steady = 3 * plan.steady_state.requests if plan.steady_state.check else 0
     calls = 1 + CALL_LOOKS * MOST_ROUNDS + len(plan.services) * single_requests(plan)
-    return ANALYSIS_SENDS + steady + calls + _really_broken(plan, rails) * pair_requests(plan)
+    return ANALYSIS_SENDS + steady + calls + _most_real_pairs(plan, rails) * pair_requests(plan)
 
 
-def _really_broken(plan: Plan, rails: Guardrails) -> int:
+def _most_real_pairs(plan: Plan, rails: Guardrails) -> int:
     """Return the most pairs that may run with two real faults."""
     if rails.max_active_faults < FAULTS_OF_A_PAIR:
         return 0
     return min(pair_count(len(plan.services)), MOST_DISCOVERY_PAIRS + MOST_PAIRS)
 
 
-def _lasts(plan: Plan, load: int) -> timedelta:
+def _least_duration(plan: Plan, load: int) -> timedelta:
     """Return the least time that the load takes, however fast answers come.
 
     0 if the plan gives no rate: then nothing is known.

@@ -58,10 +58,10 @@ def _requests(before: Plan, after: Plan) -> Iterator[str]:
     ours, theirs = (
         plan.request.model_dump(mode="json", by_alias=True, exclude={"repeatable"}) for plan in (before, after)
     )
-    for one in (ours, theirs) if named else ():
-        one["url"] = _without_origin(one["url"])
-        if one["login"] is not None:
-            one["login"]["url"] = _without_origin(one["login"]["url"])
+    for request in (ours, theirs) if named else ():
+        request["url"] = _without_origin(request["url"])
+        if request["login"] is not None:
+            request["login"]["url"] = _without_origin(request["login"]["url"])
     found = [path for path, *_ in _changes(ours, theirs, "request")]
     # The order of fields may matter to a server, so a different order is a different request.
     if not found and json.dumps(ours) != json.dumps(theirs):
@@ -72,7 +72,10 @@ def _requests(before: Plan, after: Plan) -> Iterator[str]:
 
 def _loads(before: Plan, after: Plan) -> Iterator[str]:
     ours, theirs = (plan.load.model_dump(mode="json", exclude={"warm_up"}) for plan in (before, after))
-    changes = [f"{path} {_told(one)}, then {_told(other)}" for path, one, other in _changes(ours, theirs, "load")]
+    changes = [
+        f"{path} {_abbreviated(left)}, then {_abbreviated(right)}"
+        for path, left, right in _changes(ours, theirs, "load")
+    ]
     if before.warm_up != after.warm_up:
         changes.append(f"warm-up of {before.warm_up} requests, then {after.warm_up}")
     if before.slo.compares != after.slo.compares:
@@ -88,8 +91,8 @@ def _services(before: Plan, after: Plan) -> Iterator[str]:
         yield f"different services: {', '.join(missing)} only in one of them"
     for name in sorted(set(before.service_names) & set(after.service_names)):
         ours, theirs = _fault(before.service(name)), _fault(after.service(name))
-        for path, one, other in _changes(ours, theirs, name):
-            yield f"different faults: {path} {_told(one)}, then {_told(other)}"
+        for path, left, right in _changes(ours, theirs, name):
+            yield f"different faults: {path} {_abbreviated(left)}, then {_abbreviated(right)}"
 
 
 def _fault(service: ServiceUnderTest) -> dict[str, Any]:
@@ -100,16 +103,16 @@ def _fault(service: ServiceUnderTest) -> dict[str, Any]:
     return service.model_dump(mode="json", include={"fault", "substitute_status"})
 
 
-def _changes(one: Any, other: Any, path: str) -> Iterator[tuple[str, Any, Any]]:
+def _changes(left: Any, right: Any, path: str) -> Iterator[tuple[str, Any, Any]]:
     """Yield every place where two documents differ, with both values."""
-    if isinstance(one, dict) and isinstance(other, dict):
-        for name in dict.fromkeys([*one, *other]):
-            yield from _changes(one.get(name), other.get(name), f"{path}.{name}")
-    elif one != other:
-        yield path, one, other
+    if isinstance(left, dict) and isinstance(right, dict):
+        for name in dict.fromkeys([*left, *right]):
+            yield from _changes(left.get(name), right.get(name), f"{path}.{name}")
+    elif left != right:
+        yield path, left, right
 
 
-def _told(value: Any) -> str:
+def _abbreviated(value: Any) -> str:
     text = _NOTHING if value is None else str(value)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 

@@ -34,18 +34,18 @@ def metrics_of(cases: Sequence[CaseVerdict]) -> LoadMetrics:
     )
 
 
-def merged(one: LoadMetrics, other: LoadMetrics, most_cases: int) -> LoadMetrics:
+def merged(left: LoadMetrics, right: LoadMetrics, most_cases: int) -> LoadMetrics:
     """Merge two metrics, and keep the worst `most_cases` cases."""
-    by_p95 = max((one, other), key=lambda metrics: _or_least(metrics.worst_p95_ms))
-    by_max = max((one, other), key=lambda metrics: _or_least(metrics.worst_max_ms))
+    by_p95 = max((left, right), key=lambda metrics: _or_least(metrics.worst_p95_ms))
+    by_max = max((left, right), key=lambda metrics: _or_least(metrics.worst_max_ms))
     return LoadMetrics(
-        measured=one.measured + other.measured,
-        error_rate_sum=one.error_rate_sum + other.error_rate_sum,
+        measured=left.measured + right.measured,
+        error_rate_sum=left.error_rate_sum + right.error_rate_sum,
         worst_p95_ms=by_p95.worst_p95_ms,
         worst_p95_case=by_p95.worst_p95_case,
         worst_max_ms=by_max.worst_max_ms,
         worst_max_case=by_max.worst_max_case,
-        cases=sorted([*one.cases, *other.cases], key=worst_first)[:most_cases],
+        cases=sorted([*left.cases, *right.cases], key=worst_first)[:most_cases],
     )
 
 

@@ -26,7 +26,7 @@ def unmet(answers: Sequence[SteadyAnswer], plan: Plan) -> str:
 
     The reason includes the measured value.
     """
-    reasons = [reason for answer in answers if (reason := _unlike(answer, plan))]
+    reasons = [reason for answer in answers if (reason := _mismatch(answer, plan))]
     share = 100 * len(reasons) / len(answers)
     if share <= plan.steady_state.error_rate:
         return ""
@@ -34,7 +34,7 @@ def unmet(answers: Sequence[SteadyAnswer], plan: Plan) -> str:
     return f"{counted}; allowed are {format_percent(plan.steady_state.error_rate)}"
 
 
-def _unlike(answer: SteadyAnswer, plan: Plan) -> str:
+def _mismatch(answer: SteadyAnswer, plan: Plan) -> str:
     steady = plan.steady_state
     if answer.status is None:
         return answer.error_kind or "no answer"

@@ -33,7 +33,7 @@ class FailingRequests:
         the missing ones could not change that any more.
         """
         self._last.append(failure)
-        failed = [one for one in self._last if one]
+        failed = [reason for reason in self._last if reason]
         allowed = self._spec.error_rate
         # A share of `over`, not of the answers so far: those still to come may be good.
         share = 100 * len(failed) / self._spec.over

@@ -93,12 +93,12 @@ def compared(case_id: str, rules: Side, faults: Side) -> PairFinding:
     same failures.
     """
     (with_rules,) = rules.answers
-    same_status = [one for one in faults.answers if one.status == with_rules.status]
-    places = _differing(with_rules.body, [one.body for one in same_status or faults.answers])
+    same_status = [answer for answer in faults.answers if answer.status == with_rules.status]
+    places = _differing(with_rules.body, [answer.body for answer in same_status or faults.answers])
     verdict_agrees = rules.verdict is faults.verdict
     differs = []
     if not same_status:
-        seen = sorted({_status(one) for one in faults.answers})
+        seen = sorted({_status(answer) for answer in faults.answers})
         differs.append(f"status {_status(with_rules)} with rules, {' or '.join(seen)} with faults")
     if places:
         more = f" and {len(places) - _PLACES} more places" if len(places) > _PLACES else ""
@@ -122,7 +122,7 @@ def differences(rules: Measurement, real: Sequence[RealAnswer]) -> list[str]:
     """
     if not real:
         return []
-    faults = [Answer(one.status, one.body, one.error) for one in real]
+    faults = [Answer(answer.status, answer.body, answer.error) for answer in real]
     # The same on both sides, so that only status and body can differ.
     verdict = Verdict.INCONCLUSIVE
     return compared("", Side([last_answer(rules)], verdict, ""), Side(faults, verdict, "")).differs
@@ -130,7 +130,7 @@ def differences(rules: Measurement, real: Sequence[RealAnswer]) -> list[str]:
 
 def in_status_or_body(finding: PairFinding) -> list[str]:
     """Return a pair's differences in status or body, without its verdict."""
-    return [one for one in finding.differs if not one.startswith("verdict ")]
+    return [difference for difference in finding.differs if not difference.startswith("verdict ")]
 
 
 def _status(answer: Answer) -> str:
@@ -148,13 +148,15 @@ def _differing(with_rules: str, with_faults: Sequence[str]) -> list[str]:
     """
     seen = [_leaves(body) for body in with_faults]
     # A number that varies between answers to the same failures is no difference.
-    vague = _varying_numbers(seen)
+    varying = _varying_numbers(seen)
     mine = _leaves(with_rules)
     found = [
         sorted(
-            place for place in mine.keys() | other.keys() if place not in vague and mine.get(place) != other.get(place)
+            place
+            for place in mine.keys() | leaves.keys()
+            if place not in varying and mine.get(place) != leaves.get(place)
         )
-        for other in seen
+        for leaves in seen
     ]
     return min(found, key=len)
 
@@ -164,13 +166,13 @@ def _varying_numbers(answers: Sequence[dict[str, Any]]) -> set[str]:
 
     Such numbers are durations and counters, for example.
     """
-    places = set().union(*(one.keys() for one in answers))
+    places = set().union(*(answer.keys() for answer in answers))
     return {
         place
         for place in places
-        if len({repr(one.get(place)) for one in answers}) > 1
-        and all(isinstance(one[place], (int, float)) for one in answers if place in one)
-        and all(place in one for one in answers)
+        if len({repr(answer.get(place)) for answer in answers}) > 1
+        and all(isinstance(answer[place], (int, float)) for answer in answers if place in answer)
+        and all(place in answer for answer in answers)
     }
 
 
@@ -185,16 +187,16 @@ def _leaves(body: str) -> dict[str, Any]:
         return {"text": masked(body)}
     found: dict[str, Any] = {}
     # A stack instead of recursion: a body may be nested deeply.
-    ahead: list[tuple[str, Any]] = [("$", parsed)]
-    while ahead:
-        place, value = ahead.pop()
-        inside: Iterable[tuple[str, Any]] = ()
+    pending: list[tuple[str, Any]] = [("$", parsed)]
+    while pending:
+        place, value = pending.pop()
+        children: Iterable[tuple[str, Any]] = ()
         if isinstance(value, dict):
-            inside = ((f"{place}.{masked(name)}", one) for name, one in value.items())
+            children = ((f"{place}.{masked(name)}", child) for name, child in value.items())
         elif isinstance(value, list):
-            inside = ((f"{place}[{number}]", one) for number, one in enumerate(value))
+            children = ((f"{place}[{number}]", child) for number, child in enumerate(value))
         if value and isinstance(value, (dict, list)):
-            ahead += inside
+            pending += children
         else:
             found[place] = _plain(value)
     return found
@@ -212,21 +214,21 @@ def _plain(value: Any) -> Any:
 def counted(before: PairFidelity, findings: Iterable[PairFinding]) -> PairFidelity:
     """Add findings to the fidelity so far."""
     new = list(findings)
-    kept = [*before.findings, *(one for one in new if one.outcome is not PairOutcome.AGREED)]
+    kept = [*before.findings, *(finding for finding in new if finding.outcome is not PairOutcome.AGREED)]
     # A stable sort: disagreements first, otherwise in their order.
-    kept.sort(key=lambda one: one.outcome is PairOutcome.UNCHECKED)
+    kept.sort(key=lambda finding: finding.outcome is PairOutcome.UNCHECKED)
 
-    def some(outcome: PairOutcome) -> int:
-        return sum(one.outcome is outcome for one in new)
+    def count_of(outcome: PairOutcome) -> int:
+        return sum(finding.outcome is outcome for finding in new)
 
     return before.model_copy(
         update={
-            "agreed": before.agreed + some(PairOutcome.AGREED),
-            "disagreed": before.disagreed + some(PairOutcome.DISAGREED),
-            "unchecked": before.unchecked + some(PairOutcome.UNCHECKED),
-            "status_agreed": before.status_agreed + sum(bool(one.status_agrees) for one in new),
-            "body_agreed": before.body_agreed + sum(bool(one.body_agrees) for one in new),
-            "verdict_agreed": before.verdict_agreed + sum(bool(one.verdict_agrees) for one in new),
+            "agreed": before.agreed + count_of(PairOutcome.AGREED),
+            "disagreed": before.disagreed + count_of(PairOutcome.DISAGREED),
+            "unchecked": before.unchecked + count_of(PairOutcome.UNCHECKED),
+            "status_agreed": before.status_agreed + sum(bool(finding.status_agrees) for finding in new),
+            "body_agreed": before.body_agreed + sum(bool(finding.body_agrees) for finding in new),
+            "verdict_agreed": before.verdict_agreed + sum(bool(finding.verdict_agrees) for finding in new),
             "findings": kept[:SHOWN],
         }
     )
@@ -237,18 +239,18 @@ def in_words(found: PairFidelity) -> str:
     if not found.chosen:
         why = "none was chosen" if found.measured else "no pair was measured"
         return f"pairs with two real faults: none, because {why}"
-    of = (
+    pairs = (
         f"{found.chosen} of {found.measured} measured pairs"
         if found.chosen < found.measured
         else f"{found.chosen} pairs"
     )
     if not found.asked_for:
-        of += " whose results were in doubt"
+        pairs += " whose results were in doubt"
     if not found.compared:
-        return f"pairs with two real faults: none of {of} could be compared with the rules' answers"
+        return f"pairs with two real faults: none of {pairs} could be compared with the rules' answers"
     parts = {"status": found.status_agreed, "body": found.body_agreed, "verdict": found.verdict_agreed}
-    each = ", ".join(f"{name} {number}" for name, number in parts.items())
+    counts = ", ".join(f"{name} {number}" for name, number in parts.items())
     left = found.chosen - found.compared
     unchecked = f"; {left} not compared" if left else ""
-    agree = f"{found.agreed} of {found.compared} agree with the rules ({each})"
-    return f"pairs with two real faults: {agree}, of {of}{unchecked}"
+    agreement = f"{found.agreed} of {found.compared} agree with the rules ({counts})"
+    return f"pairs with two real faults: {agreement}, of {pairs}{unchecked}"

@@ -36,7 +36,7 @@ def addresses_in(document: object) -> Iterator[tuple[str, object]]:
     In a broken document, a value at such a place may have any type.
     """
     for place in address_places():
-        for parts, value in _found(document, place, ()):
+        for parts, value in _values_at(document, place, ()):
             yield path_of(parts), value
 
 
@@ -44,7 +44,7 @@ def _of_model(model: type[BaseModel], within: tuple[type[BaseModel], ...]) -> It
     if model in within:
         return
     for name, field in model.model_fields.items():
-        if any(isinstance(one, IsAddress) for one in field.metadata):
+        if any(isinstance(item, IsAddress) for item in field.metadata):
             yield (field.alias or name,)
         for rest in _of_annotation(field.annotation, (*within, model)):
             yield (field.alias or name, *rest)
@@ -56,7 +56,7 @@ def _of_annotation(annotation: Any, within: tuple[type[BaseModel], ...]) -> Iter
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield from _of_model(annotation, within)
     elif origin is Annotated:
-        if any(isinstance(one, IsAddress) for one in arguments[1:]):
+        if any(isinstance(item, IsAddress) for item in arguments[1:]):
             yield ()
         yield from _of_annotation(arguments[0], within)
     elif isinstance(origin, type) and issubclass(origin, dict | list | tuple | set | frozenset):
@@ -67,7 +67,9 @@ def _of_annotation(annotation: Any, within: tuple[type[BaseModel], ...]) -> Iter
             yield from _of_annotation(argument, within)
 
 
-def _found(value: Any, place: Place, above: tuple[int | str, ...]) -> Iterator[tuple[tuple[int | str, ...], object]]:
+def _values_at(
+    value: Any, place: Place, above: tuple[int | str, ...]
+) -> Iterator[tuple[tuple[int | str, ...], object]]:
     if not place:
         if value is not None:
             yield above, value
@@ -77,8 +79,8 @@ def _found(value: Any, place: Place, above: tuple[int | str, ...]) -> Iterator[t
     if first != EACH:
         inner = [(first, value[first])] if isinstance(value, dict) and first in value else []
     elif isinstance(value, dict):
-        inner = [(str(key), one) for key, one in value.items()]
+        inner = [(str(key), child) for key, child in value.items()]
     elif isinstance(value, list):
         inner = list(enumerate(value))
-    for part, one in inner:
-        yield from _found(one, tuple(rest), (*above, part))
+    for part, child in inner:
+        yield from _values_at(child, tuple(rest), (*above, part))

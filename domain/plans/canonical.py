@@ -42,7 +42,7 @@ _CAME_LATER = ("connect_timeout", "read_timeout", "login")
 
 def _sorted_request(request: Request) -> dict[str, Any]:
     parts = request.model_dump(mode="json", by_alias=True)
-    return _sorted_parts({name: one for name, one in parts.items() if one is not None or name not in _CAME_LATER})
+    return _sorted_parts({name: part for name, part in parts.items() if part is not None or name not in _CAME_LATER})
 
 
 def _sorted_parts(request: dict[str, Any]) -> dict[str, Any]:
@@ -55,8 +55,8 @@ def _sorted_parts(request: dict[str, Any]) -> dict[str, Any]:
 
 def _sorted(value: Any) -> Any:
     if isinstance(value, dict):
-        return {name: _sorted(one) for name, one in sorted(value.items())}
-    return [_sorted(one) for one in value] if isinstance(value, list) else value
+        return {name: _sorted(item) for name, item in sorted(value.items())}
+    return [_sorted(item) for item in value] if isinstance(value, list) else value
 
 
 def _compact(value: object) -> str:

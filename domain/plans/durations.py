@@ -178,7 +178,7 @@ def single_asking(plan: Plan) -> timedelta:
     It is computed like `pair_asking`.
     """
     requests = single_requests(plan)
-    return _asking(plan, requests) if requests else timedelta(0)
+    return _sending_bound(plan, requests) if requests else timedelta(0)
 
 
 def reading_calls(plan: Plan) -> timedelta:
@@ -195,9 +195,9 @@ def calls_hold(plan: Plan) -> timedelta:
     This allows for a fault in each service in every round, and for all pairs. It is a bound in case something never
     ends, not an estimate: everything inside has bounds of its own.
     """
-    each = fault_hold(plan) + plan.timeouts.recovery + plan.timeouts.stability
+    per_fault = fault_hold(plan) + plan.timeouts.recovery + plan.timeouts.stability
     services = len(plan.services)
-    faults = each * services * MOST_ROUNDS
+    faults = per_fault * services * MOST_ROUNDS
     pairs = pairs_hold(plan, min(MOST_DISCOVERY_PAIRS, pair_count(services)))
     reading = reading_calls(plan) * MOST_ROUNDS
     return min(recordings_start(services) + plan.timeouts.stability * 2 + faults + pairs + reading, LONGEST_RULES_TTL)
@@ -235,14 +235,14 @@ def pair_asking(plan: Plan) -> timedelta:
 
     It assumes that every request takes its full timeout, and includes time to check the faults.
     """
-    return _asking(plan, pair_requests(plan))
+    return _sending_bound(plan, pair_requests(plan))
 
 
-def _asking(plan: Plan, requests: int) -> timedelta:
-    room = timedelta(seconds=30)
+def _sending_bound(plan: Plan, requests: int) -> timedelta:
+    margin = timedelta(seconds=30)
     if plan.load.rate is not None:
-        return timedelta(seconds=requests / plan.load.rate) + plan.request.timeout + room
-    return plan.request.timeout * -(-requests // min(plan.load.concurrency, requests)) + room
+        return timedelta(seconds=requests / plan.load.rate) + plan.request.timeout + margin
+    return plan.request.timeout * -(-requests // min(plan.load.concurrency, requests)) + margin
 
 
 def pair_fault_hold(plan: Plan) -> timedelta:

@@ -24,7 +24,7 @@ class PlanExclusions:
     """The cases that a plan excludes."""
 
     def __init__(self, plan: Plan) -> None:
-        self._reasons = {normal_form(one.case): one.reason for one in plan.exclude}
+        self._reasons = {normal_form(exclusion.case): exclusion.reason for exclusion in plan.exclude}
 
     def __bool__(self) -> bool:
         """Return whether the plan excludes any case."""
@@ -40,7 +40,7 @@ class Dispensable:
     """The cases that may end without a result, by `coverage.may_lack`."""
 
     def __init__(self, plan: Plan) -> None:
-        self._named = {normal_form(one) for one in plan.coverage.may_lack}
+        self._named = {normal_form(name) for name in plan.coverage.may_lack}
 
     def __contains__(self, case: Case) -> bool:
         """Return whether the plan accepts this case unmeasured."""
@@ -75,10 +75,10 @@ _NEEDLESS = "not broken: every case of it is excluded by the plan or has a servi
 
 
 def _is_needed(name: str, usable: Iterable[str], on_purpose: PlanExclusions) -> bool:
-    alone = Case(index=0, case_id=name, case_type=CaseType.SINGLE, services=[name])
-    if on_purpose.reason(alone) is None:
+    single = Case(index=0, case_id=name, case_type=CaseType.SINGLE, services=[name])
+    if on_purpose.reason(single) is None:
         return True
-    pairs = (sorted((name, other)) for other in usable if other != name)
+    pairs = (sorted((name, partner)) for partner in usable if partner != name)
     return any(
         on_purpose.reason(Case(index=0, case_id=case_id(pair), case_type=CaseType.DUAL, services=pair)) is None
         for pair in pairs
@@ -117,18 +117,20 @@ def listed_cases(place: str, listed: object, document: dict[Any, Any], field: st
 
 
 def _names(services: list[Any]) -> list[str]:
-    return [one["name"] for one in services if isinstance(one, dict) and isinstance(one.get("name"), str)]
+    return [
+        service["name"] for service in services if isinstance(service, dict) and isinstance(service.get("name"), str)
+    ]
 
 
 def _listed(place: str, listed: object, names: list[str], forms: set[str], field: str = "case") -> Iterator[Problem]:
     """Report wrong cases in a list, and add its forms to `forms`."""
     seen: dict[str, int] = {}
     nearest = Nearest(names)
-    for position, one in enumerate(listed if isinstance(listed, list) else []):
-        case = one.get(field) if isinstance(one, dict) else one
+    for position, entry in enumerate(listed if isinstance(listed, list) else []):
+        case = entry.get(field) if isinstance(entry, dict) else entry
         if not isinstance(case, str):
             continue
-        path = f"{place}[{position}]" + (f".{field}" if isinstance(one, dict) else "")
+        path = f"{place}[{position}]" + (f".{field}" if isinstance(entry, dict) else "")
         problems = list(_unknown(path, case, names, nearest))
         yield from problems
         earlier = seen.setdefault(normal_form(case), position)
@@ -164,7 +166,7 @@ def _nothing_left(excluded: set[str], names: list[str]) -> Iterator[Problem]:
     distinct = sorted(set(names))
     if len(distinct) > MOST_COMPARED or not excluded:
         return
-    wild = {name for name in distinct if normal_form(f"{name}+*") in excluded}
+    wildcards = {name for name in distinct if normal_form(f"{name}+*") in excluded}
     partners: defaultdict[str, set[str]] = defaultdict(set)
     for form in excluded:
         first, _, second = form.partition("+")
@@ -172,7 +174,7 @@ def _nothing_left(excluded: set[str], names: list[str]) -> Iterator[Problem]:
         partners[second].add(first)
     for name in distinct:
         others = set(distinct) - {name}
-        all_pairs = "*+*" in excluded or name in wild or others <= wild | partners[name]
+        all_pairs = "*+*" in excluded or name in wildcards or others <= wildcards | partners[name]
         if name in excluded and all_pairs:
             position = names.index(name)
             yield Problem(

@@ -54,9 +54,12 @@ def read_leniently(text: str, *, name: str, namespace: str) -> LenientPlan:
 
 
 def _summary(error: ValidationError) -> str:
-    found = error.errors(include_url=False, include_context=False, include_input=False)
-    lines = [f"{'.'.join(str(part) for part in one['loc']) or 'plan'}: {one['msg']}" for one in found[:_MOST_NAMED]]
-    more = [f"and {len(found) - _MOST_NAMED} more"] if len(found) > _MOST_NAMED else []
+    details = error.errors(include_url=False, include_context=False, include_input=False)
+    lines = [
+        f"{'.'.join(str(part) for part in detail['loc']) or 'plan'}: {detail['msg']}"
+        for detail in details[:_MOST_NAMED]
+    ]
+    more = [f"and {len(details) - _MOST_NAMED} more"] if len(details) > _MOST_NAMED else []
     return "; ".join([*(line[:_SHOWN] for line in lines), *more])
 
 

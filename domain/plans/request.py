@@ -97,7 +97,7 @@ def _one_or_more(value: object) -> str | list[str]:
         return _as_text(value)
     if not value:
         raise UnfitError("is an empty list", "leave the field out when it is not to be sent")
-    return [_as_text(one) for one in value]
+    return [_as_text(item) for item in value]
 
 
 ScalarText = Annotated[str, BeforeValidator(_as_text), WithJsonSchema(_SCALAR)]
@@ -124,7 +124,7 @@ class Method(StrEnum):
 
 
 def _path_into_json(value: str) -> str:
-    if not all(value.split(".")) or any(one.isspace() for one in value):
+    if not all(value.split(".")) or any(character.isspace() for character in value):
         raise UnfitError("is not a path into a JSON answer", "write names with dots between, for example data.token")
     return value
 

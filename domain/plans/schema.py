@@ -59,11 +59,11 @@ def _tidy(value: Any) -> None:
             value["default"] = _as_written(value["default"], value.get("pattern"))
             if value["default"] is None or isinstance(value["default"], dict):
                 del value["default"]
-        for one in value.values():
-            _tidy(one)
+        for child in value.values():
+            _tidy(child)
     elif isinstance(value, list):
-        for one in value:
-            _tidy(one)
+        for child in value:
+            _tidy(child)
 
 
 def _as_written(default: Any, pattern: object) -> Any:

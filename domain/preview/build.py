@@ -86,7 +86,7 @@ def preview(plan: Plan, timing: Timing, assumed: timedelta = ASSUMED, faults_all
         stages=stages(plan, timing, cases.measured + controls, assumed, found),
         remains_on=on,
         worst_recovery_seconds=worst_recovery(on, timing),
-        worst_failing_seconds=worst_recovery([one for one in on if one.kind not in RECORDINGS], timing),
+        worst_failing_seconds=worst_recovery([item for item in on if item.kind not in RECORDINGS], timing),
     )
 
 
@@ -136,17 +136,17 @@ def _requests(plan: Plan, measured: int, groups: int, controls: int) -> EntryReq
 
 
 def _discovery(plan: Plan, faults_allowed: int) -> DiscoveryPreview:
-    services, two = len(plan.services), faults_allowed >= FAULTS_OF_A_PAIR
-    pairs = pair_count(services) if two else 0
+    services, pairs_allowed = len(plan.services), faults_allowed >= FAULTS_OF_A_PAIR
+    pairs = pair_count(services) if pairs_allowed else 0
     return DiscoveryPreview(
         requests_each=single_requests(plan),
         rounds=MOST_ROUNDS,
         # The first round has the services' own faults.
         more_faults=min(services, most_captures(services)) * (MOST_ROUNDS - 1),
-        two_faults=two,
+        two_faults=pairs_allowed,
         pairs_calling=min(pairs, MOST_DISCOVERY_PAIRS),
         pairs_in_doubt=min(pairs, MOST_PAIRS),
-        requests_each_pair=pair_requests(plan) if two else 0,
+        requests_each_pair=pair_requests(plan) if pairs_allowed else 0,
     )
 
 

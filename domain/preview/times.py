@@ -46,15 +46,15 @@ def stages(
     every timeout is reached, and every closing takes its whole time. Neither includes waiting for another run, pauses,
     or time without a worker, server or store. `arms`: the run's measured cases and the controls beside them.
     """
-    calm, limits, services = _calm(plan, timing), plan.timeouts, len(plan.services)
-    asked = plan.steady_state.requests if plan.steady_state.check else 0
-    steady, again = assumed * asked, limits.stability * 2 if asked else _NOTHING
+    calm, limits, services = _least_stability_time(plan, timing), plan.timeouts, len(plan.services)
+    requests = plan.steady_state.requests if plan.steady_state.check else 0
+    steady, again = assumed * requests, limits.stability * 2 if requests else _NOTHING
     closing = limits.recovery + timing.settle + limits.stability
     load = least_load_time(plan, arms, assumed)
     rules = rules_ttl(plan, case_count(services)) + closing
     recording = recording_hold(plan, timing.analyze_dedupe) + closing
     together = most_at_once(plan)
-    once = min(plan.request.timeout * asked, limits.stability)
+    once = min(plan.request.timeout * requests, limits.stability)
     return [
         _stage(Phase.GENERATING_CASES, "lock the namespace, see that it is clean", _NOTHING, limits.stability),
         _stage(Phase.GENERATING_CASES, "steady state before", steady, once),
@@ -69,7 +69,7 @@ def stages(
             Phase.INJECTING_AND_REPLAYING,
             f"{services} faults, " + ("one after the other" if together == 1 else f"up to {together} at once"),
             # No fewer rounds are possible. The call paths may require more, up to one round for each service.
-            (calm + _least_asking(plan, assumed)) * -(-services // together),
+            (calm + _least_sending_time(plan, assumed)) * -(-services // together),
             (fault_hold(plan) + closing) * services,
         ),
         _stage(
@@ -95,7 +95,7 @@ def _recording_calls(plan: Plan) -> timedelta:
     return recordings_start(len(plan.services)) + healthy + reading_calls(plan) * MOST_ROUNDS
 
 
-def _least_asking(plan: Plan, assumed: timedelta) -> timedelta:
+def _least_sending_time(plan: Plan, assumed: timedelta) -> timedelta:
     """Return the minimum time of the requests to a broken service.
 
     They are sent all at once, or at the plan's rate.
@@ -113,7 +113,7 @@ def _pairs_in_doubt(plan: Plan, discovery: DiscoveryPreview) -> list[StagePrevie
     return [_stage(Phase.LOAD_TEST_BASELINE, "pairs in doubt, with two real faults", _NOTHING, most)]
 
 
-def _calm(plan: Plan, timing: Timing) -> timedelta:
+def _least_stability_time(plan: Plan, timing: Timing) -> timedelta:
     """Return the minimum time that finding a service stable takes."""
     stability = plan.system.stability
     if isinstance(stability, KubernetesStability):
@@ -158,4 +158,4 @@ def worst_recovery(on: Sequence[OnPreview], timing: Timing) -> float:
 
     By then the sweeper has seen that it is off.
     """
-    return max(one.ttl_seconds for one in on) + timing.sweep_every.total_seconds()
+    return max(item.ttl_seconds for item in on) + timing.sweep_every.total_seconds()

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from domain.base import Contract
 
-_PODS_TOLD = 3
+_SHOWN_PODS = 3
 
 
 class PodFacts(Contract):
@@ -87,8 +87,8 @@ def not_rolled_out(facts: RolloutFacts) -> str:
     if facts.trouble:
         reasons.insert(0, facts.trouble)
     unready = [f"{pod.name} {pod.waiting or 'is not ready'}" for pod in facts.live if not pod.ready]
-    more = [f"and {len(unready) - _PODS_TOLD} more"] if len(unready) > _PODS_TOLD else []
-    return "; ".join([*reasons, *unready[:_PODS_TOLD], *more])
+    more = [f"and {len(unready) - _SHOWN_PODS} more"] if len(unready) > _SHOWN_PODS else []
+    return "; ".join([*reasons, *unready[:_SHOWN_PODS], *more])
 
 
 def _reasons(facts: RolloutFacts) -> Iterator[str]:

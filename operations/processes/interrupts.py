@@ -65,15 +65,15 @@ class Interrupts:
         Raises:
             Interrupted: we were asked to end before the work was done. The work has been cancelled.
         """
-        doing, asked = asyncio.ensure_future(work), asyncio.ensure_future(self.next())
+        work_task, interrupt_task = asyncio.ensure_future(work), asyncio.ensure_future(self.next())
         try:
-            await asyncio.wait({doing, asked}, return_when=asyncio.FIRST_COMPLETED)
-            if not doing.done():
+            await asyncio.wait({work_task, interrupt_task}, return_when=asyncio.FIRST_COMPLETED)
+            if not work_task.done():
                 raise Interrupted
-            if asked.done():
+            if interrupt_task.done():
                 self.push()  # Both happened at once: keep the request for the next waiter.
-            return doing.result()
+            return work_task.result()
         finally:
-            for task in (doing, asked):
+            for task in (work_task, interrupt_task):
                 task.cancel()
-            await asyncio.gather(doing, asked, return_exceptions=True)
+            await asyncio.gather(work_task, interrupt_task, return_exceptions=True)

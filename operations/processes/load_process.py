@@ -50,7 +50,7 @@ class LoadProcess:
         self._command = command
         self._first_pause = first_pause
         self._process: asyncio.subprocess.Process | None = None
-        self._keeping: asyncio.Task[None] | None = None
+        self._keep_task: asyncio.Task[None] | None = None
 
     @property
     def pid(self) -> int | None:
@@ -62,7 +62,7 @@ class LoadProcess:
 
         It takes a second or two: see `ready`.
         """
-        self._process = await self._started()
+        self._process = await self._start()
         return self
 
     async def __aexit__(
@@ -95,23 +95,23 @@ class LoadProcess:
                 f"the load worker ended with {code} before it was ready",
                 hint="its own words are above; `holdfast worker --only load` starts it alone",
             )
-        self._keeping = asyncio.create_task(self._keep(self._process))
+        self._keep_task = asyncio.create_task(self._keep_running(self._process))
 
     async def ask_to_end(self) -> None:
         """Ask the load worker to end, and do not start it again.
 
         Returns without waiting for its end, so that the caller can do something else meanwhile.
         """
-        if self._keeping is not None:
-            self._keeping.cancel()
+        if self._keep_task is not None:
+            self._keep_task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await self._keeping
-            self._keeping = None
+                await self._keep_task
+            self._keep_task = None
         if self.pid is not None and self._process is not None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.terminate()
 
-    async def _keep(self, process: asyncio.subprocess.Process) -> None:
+    async def _keep_running(self, process: asyncio.subprocess.Process) -> None:
         clock = asyncio.get_running_loop().time
         pause = self._first_pause
         while True:
@@ -125,11 +125,11 @@ class LoadProcess:
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE)
             try:
-                process = self._process = await self._started()
+                process = self._process = await self._start()
             except OSError as error:
                 logger.error("no load worker could be started: %s", error)  # noqa: TRY400 - the sentence is enough
 
-    async def _started(self) -> asyncio.subprocess.Process:
+    async def _start(self) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
             *self._command,
             # Never written to. It closes when we end, which is how the child notices.

@@ -56,13 +56,13 @@ def kept_bytecode() -> Iterator[None]:
 
 async def interruptible(work: Coroutine[Any, Any, T], stop: asyncio.Event) -> T | None:
     """Return the result of some work. None: `stop` was set first."""
-    doing, stopping = asyncio.create_task(work), asyncio.create_task(stop.wait())
+    work_task, stop_task = asyncio.create_task(work), asyncio.create_task(stop.wait())
     try:
-        await asyncio.wait((doing, stopping), return_when=asyncio.FIRST_COMPLETED)
-        return None if stop.is_set() and not doing.done() else await doing
+        await asyncio.wait((work_task, stop_task), return_when=asyncio.FIRST_COMPLETED)
+        return None if stop.is_set() and not work_task.done() else await work_task
     finally:
-        doing.cancel()
-        stopping.cancel()
+        work_task.cancel()
+        stop_task.cancel()
 
 
 async def serve(parts: Collection[Part], *, load_apart: bool = False) -> None:
@@ -89,7 +89,7 @@ async def serve(parts: Collection[Part], *, load_apart: bool = False) -> None:
         if load is not None:
             await interruptible(load.ready(), stop)
         if not stop.is_set():
-            _tell_ready(settings, parts, load)
+            _log_ready(settings, parts, load)
             control.tell_ready()
         await stop.wait()
         if load is not None:
@@ -97,7 +97,7 @@ async def serve(parts: Collection[Part], *, load_apart: bool = False) -> None:
     logger.info("worker stopped")
 
 
-def _tell_ready(settings: Settings, parts: Collection[Part], load: LoadProcess | None) -> None:
+def _log_ready(settings: Settings, parts: Collection[Part], load: LoadProcess | None) -> None:
     control_queue, queue = settings.task_queue, load_queue(settings.task_queue)
     if load is not None:
         logger.info("worker ready on queues %s and, in process %s, %s", control_queue, load.pid, queue)

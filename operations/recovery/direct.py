@@ -56,11 +56,11 @@ async def close_at_peers(plan: Plan, within: timedelta, *, everything: bool) -> 
         CanaryClient() as canary,
     ):
         peers = Peers(plan, faults, proxy, canary)
-        return await _Hand(peers, Pace(Deadline.after(within), every), everything=everything).close()
+        return await _DirectCloser(peers, Pace(Deadline.after(within), every), everything=everything).close()
 
 
 @dataclass(frozen=True)
-class _Hand:
+class _DirectCloser:
     peers: Peers
     pace: Pace
     everything: bool
@@ -72,43 +72,43 @@ class _Hand:
         """
         system = self.peers.plan.system
         done = await asyncio.gather(self._faults(), self._sessions())
-        closed = [one for part in done for one in part]
-        told = {(one.address, one.name) for one in closed}
-        unanswered = {one.address for one in closed if one.kind == _SILENT}
-        again: list[Direct] = []
+        closed = [row for part in done for row in part]
+        seen = {(row.address, row.name) for row in closed}
+        unanswered = {row.address for row in closed if row.kind == _SILENT}
+        found_again: list[Direct] = []
         for address, look in ((system.faults, self.peers.faults_on()), (system.proxy, self._sessions_on())):
             if address in unanswered:
                 look.close()
                 continue
-            on, silent = await _asked(address, look)
-            words = "it is on although nothing was on before: is a run under way?"
-            again += silent
-            again += [
-                _told(one, Closing(verified=False, detail=words)) for one in on if (address, one.name) not in told
+            on, silent = await _ask(address, look)
+            detail = "it is on although nothing was on before: is a run under way?"
+            found_again += silent
+            found_again += [
+                _result(item, Closing(verified=False, detail=detail)) for item in on if (address, item.name) not in seen
             ]
-        return closed + again
+        return closed + found_again
 
     def _sessions_on(self) -> Coroutine[Any, Any, list[On]]:
         plan = self.peers.plan
         return self.peers.sessions_on(sorted({*plan.system.services, *plan.service_names}))
 
     async def _faults(self) -> list[Direct]:
-        on, silent = await _asked(self.peers.plan.system.faults, self.peers.faults_on())
-        ours = [one for one in on if self.everything or self._is_of_this_plan(one)]
+        on, silent = await _ask(self.peers.plan.system.faults, self.peers.faults_on())
+        ours = [item for item in on if self.everything or self._is_of_this_plan(item)]
         left = Closing(verified=False, detail="left: it is in no service of this plan; --all removes it too")
-        kept = [_told(one, left) for one in on if one not in ours]
-        return silent + kept + [_told(*one) for one in await self.peers.clear_faults(ours, self.pace)]
+        kept = [_result(item, left) for item in on if item not in ours]
+        return silent + kept + [_result(*result) for result in await self.peers.clear_faults(ours, self.pace)]
 
-    def _is_of_this_plan(self, one: On) -> bool:
-        told = named_fault(one.name)
-        return told is not None and any(told.is_in(name) for name in self.peers.plan.system.services)
+    def _is_of_this_plan(self, item: On) -> bool:
+        fault = named_fault(item.name)
+        return fault is not None and any(fault.is_in(name) for name in self.peers.plan.system.services)
 
     async def _sessions(self) -> list[Direct]:
-        on, silent = await _asked(self.peers.plan.system.proxy, self._sessions_on())
-        return silent + [_told(*one) for one in await self.peers.clear_sessions(on, self.pace)]
+        on, silent = await _ask(self.peers.plan.system.proxy, self._sessions_on())
+        return silent + [_result(*result) for result in await self.peers.clear_sessions(on, self.pace)]
 
 
-async def _asked(address: str, look: Coroutine[Any, Any, list[On]]) -> tuple[list[On], list[Direct]]:
+async def _ask(address: str, look: Coroutine[Any, Any, list[On]]) -> tuple[list[On], list[Direct]]:
     """Return what is active at a peer.
 
     A peer that does not answer gets a row of its own.
@@ -119,8 +119,8 @@ async def _asked(address: str, look: Coroutine[Any, Any, list[On]]) -> tuple[lis
         return [], [Direct(kind=_SILENT, address=address, verified=False, done=f"may have anything on: {error}")]
 
 
-def _told(one: On, closing: Closing) -> Direct:
+def _result(item: On, closing: Closing) -> Direct:
     done = "removed, and seen to be off" if closing.verified else closing.detail
     return Direct(
-        **one.model_dump(include={"kind", "address", "name", "service"}), verified=closing.verified, done=done
+        **item.model_dump(include={"kind", "address", "name", "service"}), verified=closing.verified, done=done
     )

@@ -84,7 +84,7 @@ async def peers_of(store: Store, unsettled: Sequence[LedgerEntry]) -> Peers:
 
 async def _add(peers: Peers, store: Store, execution_id: int, *, expected: bool) -> None:
     try:
-        read = await store.plan_for_closing(execution_id)
+        stored = await store.plan_for_closing(execution_id)
     except HoldfastError as error:
         if error.code is not ErrorCode.NOT_FOUND:
             raise
@@ -93,14 +93,14 @@ async def _add(peers: Peers, store: Store, execution_id: int, *, expected: bool)
         row = DamagedRow(table="ledger", row=f"execution_id={execution_id}", trouble=trouble, may_be_on=expected)
         peers.damaged.append(row)
         return
-    peers.add(read.plan, expected=expected)
+    peers.add(stored.plan, expected=expected)
 
 
 async def ask_peers(peers: Peers) -> list[PeerLook]:
     """Ask all peers at once. Trouble is part of a peer's answer."""
-    asked = [_proxy(address, places) for address, places in sorted(peers.proxies.items())]
-    asked += [_fault_service(address) for address in sorted(peers.faults)]
-    looks = await asyncio.gather(*asked)
+    questions = [_proxy(address, places) for address, places in sorted(peers.proxies.items())]
+    questions += [_fault_service(address) for address in sorted(peers.faults)]
+    looks = await asyncio.gather(*questions)
     return [look.model_copy(update={"expected": look.address in peers.expected}) for look in looks]
 
 

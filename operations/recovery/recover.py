@@ -85,9 +85,9 @@ class Recoverer:
             self._say(f"{rows[0].parent_workflow_id} could not be asked to end: unexpected {type(error).__name__}")
         windows = [row for row in rows if row.kind is not WindowKind.LOCK]
         locks = [row for row in rows if row.kind is WindowKind.LOCK]
-        found = list(await asyncio.gather(*(self._window(row) for row in windows)))
+        found = list(await asyncio.gather(*(self._recover_window(row) for row in windows)))
         for lock in locks:
-            found.append(await self._lock(lock, verified=all(one.verified for one in found)))
+            found.append(await self._recover_lock(lock, verified=all(result.verified for result in found)))
         return found
 
     async def _ask_to_end(self, rows: Sequence[LedgerEntry]) -> None:
@@ -102,24 +102,24 @@ class Recoverer:
                     self._say(f"{row.window_id} still runs, its run does not: asking it to close, and waiting for it")
                     await self._runs.cancel(row.window_id, row.run_id)
 
-    async def _window(self, row: LedgerEntry) -> Recovered:
+    async def _recover_window(self, row: LedgerEntry) -> Recovered:
         try:
-            return await self._window_closed(row)
+            return await self._close_window(row)
         except HoldfastError:
             raise
         except Exception as error:
-            return _closed(row, _unexpected(error), "")
+            return _closing_result(row, _unexpected(error), "")
 
-    async def _window_closed(self, row: LedgerEntry) -> Recovered:
-        why = await self._until_ours(row)
+    async def _close_window(self, row: LedgerEntry) -> Recovered:
+        why = await self._wait_until_closable(row)
         now = await self._now(row)
         if now.state in SETTLED:
-            return _told(row, now.state, "its window has closed it")
+            return _result(row, now.state, "its window has closed it")
         try:
             closing = await self._close(now, Deadline.after(self._within))
         except HoldfastError as error:
             closing = Closing(verified=False, detail=str(error))
-        return _closed(row, closing, why)
+        return _closing_result(row, closing, why)
 
     async def _close(self, row: LedgerEntry, end: Deadline) -> Closing:
         """Close what a row stands for, a second time if necessary.
@@ -138,7 +138,7 @@ class Recoverer:
         await asyncio.sleep(until_quiet.left.total_seconds())
         return await close_abandoned(self._tools, self._runs, row, end, BY, clock=_now)
 
-    async def _lock(self, row: LedgerEntry, *, verified: bool) -> Recovered:
+    async def _recover_lock(self, row: LedgerEntry, *, verified: bool) -> Recovered:
         """Close a lock, after everything else of its run.
 
         A lock holds nothing at a peer.
@@ -146,13 +146,13 @@ class Recoverer:
         if not verified:
             # The lock itself checks the peers until its time is over. The operator should not have to wait for that.
             now = await self._now(row)
-            return _told(row, now.state, "kept: something of its run is not verified to be off")
-        why = await self._until_ours(row)
+            return _result(row, now.state, "kept: something of its run is not verified to be off")
+        why = await self._wait_until_closable(row)
         now = await self._now(row)
         if now.state in SETTLED:
-            return _told(row, now.state, "it has let go of the namespace")
+            return _result(row, now.state, "it has let go of the namespace")
         try:
-            closing = await self._peers_clean(row)
+            closing = await self._check_peers(row)
             if closing.verified and not await self._runs.is_running(row.parent_workflow_id, row.parent_run_id):
                 closing = await close_abandoned(
                     self._tools, self._runs, now, Deadline.after(self._within), BY, clock=_now
@@ -163,14 +163,14 @@ class Recoverer:
             closing = Closing(verified=False, detail=str(error))
         except Exception as error:
             closing = _unexpected(error)
-        return _closed(row, closing, why)
+        return _closing_result(row, closing, why)
 
-    async def _peers_clean(self, row: LedgerEntry) -> Closing:
+    async def _check_peers(self, row: LedgerEntry) -> Closing:
         subject = await self._tools.subject_for_closing(row.execution_id)
         left = await left_over(self._tools, subject, f"{FAULT_PREFIX}{base36(row.execution_id)}-")
         return Closing(verified=not left, detail="; ".join(left))
 
-    async def _until_ours(self, row: LedgerEntry) -> str:
+    async def _wait_until_closable(self, row: LedgerEntry) -> str:
         """Wait while the window or its run may still close the row.
 
         Returns why neither will close it any more, so that closing is up to us.
@@ -187,7 +187,7 @@ class Recoverer:
 
     async def _now(self, row: LedgerEntry) -> LedgerEntry:
         rows = await self._tools.store.ledger_of(row.execution_id)
-        return next((one for one in rows if (one.window_id, one.run_id) == (row.window_id, row.run_id)), row)
+        return next((entry for entry in rows if (entry.window_id, entry.run_id) == (row.window_id, row.run_id)), row)
 
 
 def _unexpected(error: Exception) -> Closing:
@@ -200,18 +200,18 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _closed(row: LedgerEntry, closing: Closing, why: str) -> Recovered:
+def _closing_result(row: LedgerEntry, closing: Closing, why: str) -> Recovered:
     if closing.verified:
-        return _told(row, LedgerState.CLOSED, f"closed from here and seen to be off: {why}")
-    return _told(row, LedgerState.UNVERIFIED, f"not verified: {closing.detail}")
+        return _result(row, LedgerState.CLOSED, f"closed from here and seen to be off: {why}")
+    return _result(row, LedgerState.UNVERIFIED, f"not verified: {closing.detail}")
 
 
 def unverified(row: LedgerEntry, why: str) -> Recovered:
     """Return the result for a row that could not be dealt with."""
-    return _told(row, LedgerState.UNVERIFIED, f"not verified: {why}")
+    return _result(row, LedgerState.UNVERIFIED, f"not verified: {why}")
 
 
-def _told(row: LedgerEntry, state: LedgerState, done: str) -> Recovered:
+def _result(row: LedgerEntry, state: LedgerState, done: str) -> Recovered:
     return Recovered.model_validate(row.model_dump() | {"was": row.state, "state": state, "done": done})
 
 
@@ -234,7 +234,7 @@ async def chosen_rows(tools: Toolbox, execution_id: int | None) -> list[LedgerEn
 async def under_way_rows(runs: RunDirectory, rows: Sequence[LedgerEntry]) -> list[LedgerEntry]:
     """Return the rows of running runs, which close everything by themselves."""
     parents = dict.fromkeys((row.parent_workflow_id, row.parent_run_id) for row in rows)
-    running = {one for one in parents if await runs.is_running(*one)}
+    running = {parent for parent in parents if await runs.is_running(*parent)}
     return [row for row in rows if (row.parent_workflow_id, row.parent_run_id) in running]
 
 

@@ -61,9 +61,9 @@ async def ask_all_to_end(client: Client, remark: Say) -> Asked:
                 continue
             asked[key] = run
             remark(f"asked {run.id} to end")
-    if troubles and not asked and all(one.code is ErrorCode.PEER_UNREACHABLE for one in troubles):
+    if troubles and not asked and all(trouble.code is ErrorCode.PEER_UNREACHABLE for trouble in troubles):
         raise troubles[0]
-    return Asked(list(asked.values()), [str(one) for one in troubles], damaged)
+    return Asked(list(asked.values()), [str(trouble) for trouble in troubles], damaged)
 
 
 async def _listed(client: Client) -> list[Run]:

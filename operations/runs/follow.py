@@ -103,7 +103,7 @@ async def ask_to_end(run: Run) -> None:
 class Follower:
     """Follows one run: shows progress, passes signals on, returns the outcome."""
 
-    def __init__(self, client: Client, run: Run, say: Say, tell: Tell) -> None:
+    def __init__(self, client: Client, run: Run, say: Say, render: Tell) -> None:
         """Create a follower.
 
         `tell` returns the lines to show for a state.
@@ -111,9 +111,9 @@ class Follower:
         self._client = client
         self._run = run
         self._say = say
-        self._lines = tell
+        self._lines = render
         self._begun = False
-        self._answered = asyncio.get_running_loop().time()
+        self._answered_at = asyncio.get_running_loop().time()
         self._silent = False
 
     async def follow(self, interrupts: Interrupts, *, cancel_first: bool = True) -> RunOutcome:
@@ -126,38 +126,38 @@ class Follower:
             Detached: the operator detached.
         """
         ending = asyncio.create_task(end_of(self._client, self._run, self._say))
-        telling = asyncio.create_task(self._tell_again_and_again())
-        letting_go = asyncio.create_task(self._let_go(interrupts, cancel_first=cancel_first))
+        showing = asyncio.create_task(self._show_repeatedly())
+        detaching = asyncio.create_task(self._wait_to_detach(interrupts, cancel_first=cancel_first))
         try:
-            await asyncio.wait({ending, letting_go}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({ending, detaching}, return_when=asyncio.FIRST_COMPLETED)
             if not ending.done():
-                raise Detached(letting_go.result())
-            telling.cancel()
-            await self._tell()
+                raise Detached(detaching.result())
+            showing.cancel()
+            await self._show()
             return ending.result()
         finally:
-            for task in (ending, telling, letting_go):
+            for task in (ending, showing, detaching):
                 task.cancel()
-            await asyncio.gather(ending, telling, letting_go, return_exceptions=True)
+            await asyncio.gather(ending, showing, detaching, return_exceptions=True)
 
-    async def _tell_again_and_again(self) -> None:
+    async def _show_repeatedly(self) -> None:
         while True:
-            await self._tell()
+            await self._show()
             await asyncio.sleep(LOOK_EVERY)
 
-    async def _tell(self) -> None:
+    async def _show(self) -> None:
         state = await look(self._run)
         now = asyncio.get_running_loop().time()
         if state is not None:
-            self._answered, self._silent = now, False
+            self._answered_at, self._silent = now, False
             self._begun = True
             for line in self._lines(state):
                 self._say(line)
-        elif self._begun and not self._silent and now - self._answered > SILENCE:
+        elif self._begun and not self._silent and now - self._answered_at > SILENCE:
             self._silent = True
             self._say(f"no worker has answered for {SILENCE:.0f} s: the run goes on when one is back")
 
-    async def _let_go(self, interrupts: Interrupts, *, cancel_first: bool) -> str:
+    async def _wait_to_detach(self, interrupts: Interrupts, *, cancel_first: bool) -> str:
         """Cancel the run if wanted, then wait until the operator detaches.
 
         Returns what to report then.
@@ -167,20 +167,20 @@ class Follower:
             return "the run goes on"
         self._say("cancelling: everything is switched off first (once more to let go of it)")
         cancelling = asyncio.create_task(patiently(lambda: ask_to_end(self._run), self._say))
-        again = asyncio.create_task(interrupts.next())
+        second_interrupt = asyncio.create_task(interrupts.next())
         try:
-            await asyncio.wait({cancelling, again}, return_when=asyncio.FIRST_COMPLETED)
-            if not again.done():
+            await asyncio.wait({cancelling, second_interrupt}, return_when=asyncio.FIRST_COMPLETED)
+            if not second_interrupt.done():
                 await cancelling  # Raises at once if the server refuses.
-                await again
+                await second_interrupt
             async with asyncio.timeout(CANCEL_PATIENCE):
                 await cancelling
         except TimeoutError:
             return "let go: the run goes on, not cancelled, because the Temporal server does not answer"
         finally:
-            for task in (cancelling, again):
+            for task in (cancelling, second_interrupt):
                 task.cancel()
-            await asyncio.gather(cancelling, again, return_exceptions=True)
+            await asyncio.gather(cancelling, second_interrupt, return_exceptions=True)
         return "let go: recovery goes on in the worker. See it with `holdfast status` and `holdfast faults`"
 
 
@@ -197,7 +197,7 @@ async def patiently(ask: Callable[[], Awaitable[T]], say: Say) -> T:
         try:
             return await ask()
         except (RPCError, HoldfastError) as error:
-            if not _passes(error):
+            if not _is_transient(error):
                 raise
             if since is None:
                 since = clock()
@@ -209,7 +209,7 @@ async def patiently(ask: Callable[[], Awaitable[T]], say: Say) -> T:
             await asyncio.sleep(1)
 
 
-def _passes(error: RPCError | HoldfastError) -> bool:
+def _is_transient(error: RPCError | HoldfastError) -> bool:
     if isinstance(error, RPCError):
         return error.status in _PASSING
     return error.code is ErrorCode.PEER_UNREACHABLE
@@ -224,7 +224,7 @@ async def end_of(client: Client, run: Run, say: Say) -> RunOutcome:
     # Stay with this run, even if another one starts under the same workflow id.
     workflow_id, run_id = run.id, described.run_id
     this_run = client.get_workflow_handle(workflow_id, run_id=run_id)
-    await patiently(lambda: _ended(this_run), say)
+    await patiently(lambda: _wait_for_end(this_run), say)
     end = await patiently(lambda: RunDirectory(client).end_of(workflow_id, run_id), say)
     lock = await patiently(lambda: lock_of_run(client, workflow_id, run_id), say)
     report, trouble = await patiently(lambda: report_of(lock), say) if lock else (None, "")
@@ -240,7 +240,7 @@ async def end_of(client: Client, run: Run, say: Say) -> RunOutcome:
     )
 
 
-async def _ended(run: Run) -> None:
+async def _wait_for_end(run: Run) -> None:
     with contextlib.suppress(WorkflowFailureError):
         await run.result()
 

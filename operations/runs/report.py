@@ -52,7 +52,9 @@ async def report_on(plan: Plan, outcome: RunOutcome, remark: Say, database_url: 
 def _execution_id(outcome: RunOutcome) -> int | None:
     """Return the execution id. None: the run ended without a record."""
     known = (outcome.summary, outcome.failure, outcome.lock)
-    return next((one.execution_id for one in known if one is not None and one.execution_id is not None), None)
+    return next(
+        (result.execution_id for result in known if result is not None and result.execution_id is not None), None
+    )
 
 
 def _state(plan: Plan, outcome: RunOutcome) -> RunState:

@@ -45,10 +45,10 @@ class Wishes:
     def as_input(self) -> dict[str, str]:
         """Return the options as fields of the run's input."""
         # Fields that are not asked for are left out, because an older worker may not know them.
-        asked = {"leftovers": self.leftovers.value} if self.leftovers is not Leftovers.REFUSE else {}
+        fields = {"leftovers": self.leftovers.value} if self.leftovers is not Leftovers.REFUSE else {}
         if self.verify_pairs is not None:
-            asked["verify_pairs"] = format_percent(self.verify_pairs)
-        return {"if_busy": self.if_busy.value} | asked
+            fields["verify_pairs"] = format_percent(self.verify_pairs)
+        return {"if_busy": self.if_busy.value} | fields
 
 
 START_PATIENCE = timedelta(seconds=20)

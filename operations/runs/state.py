@@ -24,14 +24,14 @@ async def as_the_server_knows(client: Client, run: Run, state: RunState) -> RunS
     state = ended(state, end)
     if lock is None:
         return state
-    open_still = (await lock.describe()).status is WorkflowExecutionStatus.RUNNING
-    report, _ = (None, "") if open_still else await report_of(lock)
+    still_open = (await lock.describe()).status is WorkflowExecutionStatus.RUNNING
+    report, _ = (None, "") if still_open else await report_of(lock)
     if report is not None:
-        return switched_off(state) if report.recovery_verified else _recovered(state, Recovery.UNVERIFIED)
-    return _recovered(state, None) if open_still else state
+        return switched_off(state) if report.recovery_verified else _with_recovery(state, Recovery.UNVERIFIED)
+    return _with_recovery(state, None) if still_open else state
 
 
-def _recovered(state: RunState, recovery: Recovery | None) -> RunState:
+def _with_recovery(state: RunState, recovery: Recovery | None) -> RunState:
     return state.model_copy(update={"recovery": recovery})
 
 
@@ -58,7 +58,7 @@ def ended(state: RunState, end: RunEnd) -> RunState:
     facts = {
         "status": end.status,
         "phase": {RunStatus.COMPLETED: Phase.DONE, RunStatus.CANCELLED: Phase.CANCELLED}.get(end.status, Phase.FAILED),
-        "error_code": _code(end),
+        "error_code": _error_code(end),
         "error_message": end.message,
         "finished_at": end.finished_at,
         "updated_at": end.finished_at or state.updated_at,
@@ -67,7 +67,7 @@ def ended(state: RunState, end: RunEnd) -> RunState:
     return state.model_copy(update=over(state, end.status, end.message) | facts)
 
 
-def _code(end: RunEnd) -> ErrorCode | None:
+def _error_code(end: RunEnd) -> ErrorCode | None:
     if end.failure is not None:
         return end.failure.code
     if end.status is RunStatus.TIMED_OUT:

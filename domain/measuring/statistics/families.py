@@ -34,8 +34,8 @@ def benjamini_hochberg(p_values: Sequence[float], q: float) -> list[bool]:
     It accepts the i smallest p-values, for the largest i whose i-th smallest p-value is at most q i/m.
     """
     order = _ascending(p_values)
-    under = [i for i, index in enumerate(order, 1) if p_values[index] <= q * i / len(p_values)]
-    accepted = set(order[: under[-1]]) if under else set()
+    passing = [i for i, index in enumerate(order, 1) if p_values[index] <= q * i / len(p_values)]
+    accepted = set(order[: passing[-1]]) if passing else set()
     return [index in accepted for index in range(len(p_values))]
 
 

@@ -53,6 +53,6 @@ def quantile_bounds(successes: int, percentile: float, confidence: float) -> tup
     Ranks are 0-based. The interval holds with this confidence, and errs as often below as above. None if there are too
     few samples for it; an upper bound alone needs fewer (`upper_rank`).
     """
-    each = (1 + confidence) / 2
-    low, high = lower_rank(successes, percentile, each), upper_rank(successes, percentile, each)
+    bound_confidence = (1 + confidence) / 2
+    low, high = lower_rank(successes, percentile, bound_confidence), upper_rank(successes, percentile, bound_confidence)
     return None if low is None or high is None else (low, high)

@@ -71,8 +71,8 @@ def rise_at_least(before: Failures, after: Failures, alpha: float) -> float:
 
     The true rise is smaller with probability alpha at most.
     """
-    apart = (after.rate - after.lower(alpha)) ** 2 + (before.upper(alpha) - before.rate) ** 2
-    return after.rate - before.rate - sqrt(apart)
+    squared_distance = (after.rate - after.lower(alpha)) ** 2 + (before.upper(alpha) - before.rate) ** 2
+    return after.rate - before.rate - sqrt(squared_distance)
 
 
 def rise_at_most(before: Failures, after: Failures, alpha: float) -> float:
@@ -111,7 +111,7 @@ def more_requests(before: Failures, after: Failures, margin: float, alpha: float
     requests = max(before.requests, after.requests)
 
     def suffices(times: float) -> bool:
-        ours, theirs = (Failures(one.failed * times, one.requests * times) for one in (before, after))
+        ours, theirs = (Failures(failures.failed * times, failures.requests * times) for failures in (before, after))
         return rise_at_most(ours, theirs, alpha) < margin
 
     low, high = 1.0, 1 + MOST_MORE / requests

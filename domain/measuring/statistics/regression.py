@@ -148,13 +148,13 @@ def compare(
     normal = float(theirs[nearest_rank(theirs.size, share)]) if theirs.size else 0.0
     limit = spec.limit(normal) if theirs.size else 1 + spec.margin
     if missing > 0:
-        return _nothing_to_say(spec, limit, None, missing)
+        return _inconclusive(spec, limit, None, missing)
     ratio = float(ours[nearest_rank(ours.size, share)]) / normal
     if max(autocorrelation(case), autocorrelation(control)) > DEPENDENT_FROM:
         lacking = LEAST_BLOCKS - min(_filled(case), _filled(control))
         if lacking > 0:
             size = max(ours.size / max(1, _filled(case)), theirs.size / max(1, _filled(control)))
-            return _nothing_to_say(spec, limit, ratio, ceil(lacking * size))
+            return _inconclusive(spec, limit, ratio, ceil(lacking * size))
         resampled = _by_blocks(case, control, share, np.random.default_rng(rng_seed), same_rounds=same_rounds)
     else:
         resampled = _by_requests(ours, theirs, share, np.random.default_rng(rng_seed))
@@ -165,7 +165,7 @@ def _filled(blocks: Blocks) -> int:
     return sum(len(block) > 0 for block in blocks)
 
 
-def _nothing_to_say(spec: RegressionSpec, limit: float, ratio: float | None, more: int) -> Comparison:
+def _inconclusive(spec: RegressionSpec, limit: float, ratio: float | None, more: int) -> Comparison:
     return Comparison(
         percentile=spec.percentile,
         ratio=ratio,
@@ -190,8 +190,8 @@ def _by_blocks(
     weights = block_weights(len(ours), ROUNDS, rng)
     # Equally many blocks, with and without empty ones: block i of both is taken to be of the same round.
     paired = same_rounds and len(ours) == len(theirs) and len(case) == len(control)
-    other: npt.NDArray[np.int64] = weights if paired else block_weights(len(theirs), ROUNDS, rng)
-    ratios = blocks_resampled(ours, share, weights) / blocks_resampled(theirs, share, other)
+    control_weights: npt.NDArray[np.int64] = weights if paired else block_weights(len(theirs), ROUNDS, rng)
+    ratios = blocks_resampled(ours, share, weights) / blocks_resampled(theirs, share, control_weights)
     return _Resampled(np.sort(ratios), min(len(ours), len(theirs)))
 
 

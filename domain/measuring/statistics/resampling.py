@@ -22,9 +22,9 @@ def pooled(blocks: Blocks) -> Latencies:
     """Return all latencies of an arm, unsorted, at least 1 us each."""
     if not blocks:
         return np.empty(0)
-    together: Latencies = np.concatenate(blocks, dtype=np.float64)
+    latencies: Latencies = np.concatenate(blocks, dtype=np.float64)
     # Ratios and logarithms are taken of them, so none may be 0.
-    return np.maximum(together, 1.0)
+    return np.maximum(latencies, 1.0)
 
 
 def autocorrelation(blocks: Blocks) -> float:

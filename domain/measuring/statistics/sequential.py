@@ -48,12 +48,12 @@ class Wald:
     @cached_property
     def slow(self) -> float:
         """Evidence for a regression that a slow request adds."""
-        return log(self._found / (1 - self.percentile))
+        return log(self._must_find_share / (1 - self.percentile))
 
     @cached_property
     def fast(self) -> float:
         """Evidence that any other request adds; negative."""
-        return log((1 - self._found) / self.percentile)
+        return log((1 - self._must_find_share) / self.percentile)
 
     @cached_property
     def alarm(self) -> float:
@@ -66,7 +66,7 @@ class Wald:
         return log(self.beta / (1 - self.alpha))
 
     @cached_property
-    def _found(self) -> float:
+    def _must_find_share(self) -> float:
         odds = _ODDS * (1 - self.percentile) / self.percentile
         return odds / (1 + odds)
 
@@ -184,18 +184,25 @@ def look(case: Blocks, beside: Thresholds, wald: Wald) -> Look:
         return Look(None, max(1, beside.lacking))
     latencies = pooled(case)
     weight = discount(case)
-    up = weight * wald.evidence(latencies.size, int(np.count_nonzero(latencies > beside.regression_us)))
-    down = weight * wald.evidence(latencies.size, int(np.count_nonzero(latencies > beside.equivalent_us)))
-    if up >= wald.alarm:
+    regression_evidence = weight * wald.evidence(
+        latencies.size, int(np.count_nonzero(latencies > beside.regression_us))
+    )
+    equivalence_evidence = weight * wald.evidence(
+        latencies.size, int(np.count_nonzero(latencies > beside.equivalent_us))
+    )
+    if regression_evidence >= wald.alarm:
         return Look(Finding.REGRESSION, None)
-    if down <= wald.passing:
+    if equivalence_evidence <= wald.passing:
         return Look(Finding.EQUIVALENT, None)
     # The nearer boundary decides.
-    ways = (_way(up, wald.alarm, latencies.size), _way(down, wald.passing, latencies.size))
-    return Look(None, min((way for way in ways if way is not None), default=None))
+    remaining = (
+        _requests_to(regression_evidence, wald.alarm, latencies.size),
+        _requests_to(equivalence_evidence, wald.passing, latencies.size),
+    )
+    return Look(None, min((count for count in remaining if count is not None), default=None))
 
 
-def _way(evidence: float, boundary: float, requests: int) -> int | None:
+def _requests_to(evidence: float, boundary: float, requests: int) -> int | None:
     """Return how many requests lead to a boundary at this pace.
 
     None if the boundary is not coming nearer, or is too far away.

@@ -39,8 +39,8 @@ def requests_needed(
         raise ValueError(f"an effect of {effect:g} cannot be told from a margin of {margin:g}")
     z = float(ndtri(percentile))
     density = exp(-z * z / 2) / sqrt(2 * pi) / sigma
-    apart = log((1 + effect) / (1 + margin))
-    return ceil(2 * ((_z(1 - alpha) + _z(power)) / (density * apart)) ** 2 * percentile * (1 - percentile))
+    distance = log((1 + effect) / (1 + margin))
+    return ceil(2 * ((_z(1 - alpha) + _z(power)) / (density * distance)) ** 2 * percentile * (1 - percentile))
 
 
 def _z(probability: float) -> float:

@@ -19,7 +19,7 @@ def call_rules(services: list[Any], addresses: Raw, at_once: object) -> Iterator
 
     `addresses` is `system.services`, and `at_once` is `safety.max_active_faults` as written.
     """
-    names = [one["name"] for one in services if isinstance(one, dict) and isinstance(one.get("name"), str)]
+    names = [entry["name"] for entry in services if isinstance(entry, dict) and isinstance(entry.get("name"), str)]
     nearest, known = Nearest(names), set(names)
     needed = isinstance(at_once, int) and at_once > 1
     for position, service in enumerate(services):
@@ -41,7 +41,7 @@ def call_rules(services: list[Any], addresses: Raw, at_once: object) -> Iterator
                 yield Problem(path=here, message=f"{shown(name)} calls itself, which says nothing", hint="leave it out")
             elif name not in known:
                 message = f"{shown(name)} is not among the services under test"
-                yield Problem(path=here, message=message, hint=_instead(name, nearest, addresses))
+                yield Problem(path=here, message=message, hint=_unknown_hint(name, nearest, addresses))
 
 
 def _named(calls: object) -> Iterator[tuple[int, str, int | None]]:
@@ -53,7 +53,7 @@ def _named(calls: object) -> Iterator[tuple[int, str, int | None]]:
             first.setdefault(name, place)
 
 
-def _instead(name: str, nearest: Nearest, addresses: Raw) -> str:
+def _unknown_hint(name: str, nearest: Nearest, addresses: Raw) -> str:
     found = nearest.of(name) if name not in addresses else None
     if found is not None:
         return did_you_mean(found)

@@ -20,7 +20,7 @@ _ALL = 100.0
 def combination_rules(document: Raw) -> Iterator[Problem]:
     """Report every combination that cannot work."""
     request, slo, timeouts, steady = (
-        _mapping(document.get(one)) for one in ("request", "slo", "timeouts", "steady_state")
+        _mapping(document.get(section)) for section in ("request", "slo", "timeouts", "steady_state")
     )
     longest = _duration(request.get("timeout", Request.model_fields["timeout"].default))
     yield from _never_exceeded(slo, longest)

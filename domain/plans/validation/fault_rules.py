@@ -65,7 +65,7 @@ def _matchers(path: str, matchers: Raw) -> Iterator[Problem]:
 
 
 def _targets(path: str, scope: object, matchers: Raw, namespace: object) -> Iterator[Problem]:
-    if scope == "container" and not any(one in matchers for one in CONTAINER_SELECTORS):
+    if scope == "container" and not any(selector in matchers for selector in CONTAINER_SELECTORS):
         yield Problem(
             path=path,
             message="an experiment of scope container does not say which container",

@@ -23,7 +23,7 @@ def models_in(annotation: Any) -> list[type[BaseModel]]:
     """Return the models that an annotation mentions."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
-    return [found for one in get_args(annotation) for found in models_in(one)]
+    return [found for argument in get_args(annotation) for found in models_in(argument)]
 
 
 def models_at(model: type[BaseModel], parts: Sequence[int | str]) -> list[type[BaseModel]]:
@@ -35,7 +35,10 @@ def models_at(model: type[BaseModel], parts: Sequence[int | str]) -> list[type[B
     for part in parts:
         if not isinstance(part, int):
             fields = [
-                field for one in current for name, field in one.model_fields.items() if part in (name, field.alias)
+                field
+                for candidate in current
+                for name, field in candidate.model_fields.items()
+                if part in (name, field.alias)
             ]
             current = [found for field in fields for found in models_in(field.annotation)]
     return current
@@ -49,8 +52,12 @@ def field_names(model: type[BaseModel], parts: Sequence[int | str], raw: object)
     here = models_at(model, parts)
     if len(here) > 1:
         value = value_at(raw, parts)
-        here = [one for one in here if isinstance(value, dict) and any(key in one.model_fields for key in value)]
-    return [field.alias or name for one in here for name, field in one.model_fields.items()]
+        here = [
+            candidate
+            for candidate in here
+            if isinstance(value, dict) and any(key in candidate.model_fields for key in value)
+        ]
+    return [field.alias or name for candidate in here for name, field in candidate.model_fields.items()]
 
 
 def value_at(raw: object, parts: Sequence[int | str]) -> object:
@@ -69,14 +76,19 @@ def purpose(path: str, model: type[BaseModel] = Plan) -> str:
 
     The words are the model's own. They serve as a hint where there is no better one.
     """
-    current, said = [model], ""
+    current, description = [model], ""
     for step in _STEP.findall(path):
         if step.isdecimal():
             continue
-        fields = [field for one in current for name, field in one.model_fields.items() if step in (name, field.alias)]
+        fields = [
+            field
+            for candidate in current
+            for name, field in candidate.model_fields.items()
+            if step in (name, field.alias)
+        ]
         if not fields:
             break
-        said = next((field.description for field in fields if field.description), said)
+        description = next((field.description for field in fields if field.description), description)
         current = [found for field in fields for found in models_in(field.annotation)]
-    sentence = " ".join(said.split()).partition(". ")[0].partition(_REFERENCE)[0].rstrip(".")
+    sentence = " ".join(description.split()).partition(". ")[0].partition(_REFERENCE)[0].rstrip(".")
     return f"meant here: {sentence[:1].lower()}{sentence[1:]}" if sentence else _LOOK

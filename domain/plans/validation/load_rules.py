@@ -32,7 +32,7 @@ Raw = dict[Any, Any]
 def load_rules(document: Raw) -> Iterator[Problem]:
     """Report every broken rule of `load` and `slo`."""
     load, slo = _mapping(document.get("load")), document.get("slo")
-    yield from _instead(load)
+    yield from _exclusive_fields(load)
     yield from _too_long(load, document)
     yield from _shares(load)
     if isinstance(slo, dict):
@@ -43,7 +43,7 @@ def load_rules(document: Raw) -> Iterator[Problem]:
         yield from _overrides(slo, document)
 
 
-def _instead(load: Raw) -> Iterator[Problem]:
+def _exclusive_fields(load: Raw) -> Iterator[Problem]:
     """Report fields that exclude each other, and `arrivals` without a rate."""
     if load.get("max_requests") is not None and load.get("requests") is not None:
         message = "cannot be given beside load.requests, which are sent in full"
@@ -104,7 +104,7 @@ def _some_threshold(slo: Raw) -> Iterator[Problem]:
     thresholds = [slo.get(name) for name in (*_LIMITS, "regression")]
     known = slo.keys() <= _fields(Slo) and relative.keys() <= RelativeLimits.model_fields.keys()
     # An unknown field was meant as a threshold, and is reported already.
-    if known and all(one is None for one in [*thresholds, *relative.values()]):
+    if known and all(threshold is None for threshold in [*thresholds, *relative.values()]):
         yield Problem(
             path="slo",
             message="has no threshold, so every case would pass",
@@ -113,8 +113,8 @@ def _some_threshold(slo: Raw) -> Iterator[Problem]:
 
 
 def _stopping(load: Raw, slo: Raw) -> Iterator[Problem]:
-    alone = load.get("max_requests") is not None and load.get("requests") is None
-    if alone and slo.get("regression") is None:
+    only_maximum = load.get("max_requests") is not None and load.get("requests") is None
+    if only_maximum and slo.get("regression") is None:
         yield Problem(
             path="load.max_requests",
             message="lets a case end when its comparison with the baseline is decided, and there is none",
@@ -161,9 +161,9 @@ def _overrides(slo: Raw, document: Raw) -> Iterator[Problem]:
         return
     yield from listed_cases("slo.overrides", overrides, document, field="for")
     longest = _duration(_mapping(document.get("request")).get("timeout", Request.model_fields["timeout"].default))
-    for position, one in enumerate(overrides):
-        if isinstance(one, dict) and one.keys() <= _fields(SloOverride):
-            yield from _override(f"slo.overrides[{position}]", one, longest)
+    for position, override in enumerate(overrides):
+        if isinstance(override, dict) and override.keys() <= _fields(SloOverride):
+            yield from _override(f"slo.overrides[{position}]", override, longest)
 
 
 def _override(path: str, override: Raw, longest: timedelta | None) -> Iterator[Problem]:

@@ -45,20 +45,20 @@ def _literal(value: Any, path: str, secret: set[str]) -> Iterator[str]:
     A field is secret by its name.
     """
     if isinstance(value, dict):
-        for name, one in value.items():
+        for name, child in value.items():
             where = inner_path(path, name) if isinstance(name, str) else path
-            if isinstance(name, str) and _plain(name) in secret and _is_literal(one):
+            if isinstance(name, str) and _plain(name) in secret and _is_literal(child):
                 yield where
             else:
-                yield from _literal(one, where, secret)
+                yield from _literal(child, where, secret)
     elif isinstance(value, list):
-        for position, one in enumerate(value):
-            yield from _literal(one, inner_path(path, position), secret)
+        for position, child in enumerate(value):
+            yield from _literal(child, inner_path(path, position), secret)
 
 
 def _is_literal(value: Any) -> bool:
     if isinstance(value, list):
-        return any(_is_literal(one) for one in value)
+        return any(_is_literal(item) for item in value)
     if isinstance(value, str):
         return bool(value) and not REFERENCE.search(value)
     return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -77,7 +77,7 @@ def _services(document: Raw, system: Raw) -> Iterator[Problem]:
         name = _mapping(service).get("name")
         yield from fault_rules(f"{path}.fault", _mapping(service).get("fault"), system.get("namespace"), name)
         if isinstance(name, str):
-            yield from _not_the_first(f"{path}.name", name, first)
+            yield from _duplicate(f"{path}.name", name, first)
             if addresses and name not in addresses:
                 found = nearest.of(name)
                 hint = did_you_mean(found) if found else f"add {cut(name)}: http://... there"
@@ -86,7 +86,7 @@ def _services(document: Raw, system: Raw) -> Iterator[Problem]:
     yield from call_rules(services, addresses, _mapping(document.get("safety")).get("max_active_faults"))
 
 
-def _not_the_first(path: str, name: str, first: dict[str, int]) -> Iterator[Problem]:
+def _duplicate(path: str, name: str, first: dict[str, int]) -> Iterator[Problem]:
     earlier = first.get(name[:TOLD_APART])
     if earlier is not None:
         # Longer names may differ here and still be the same at the fault service.
@@ -104,7 +104,7 @@ def _namespace(system: Raw, safety: Raw) -> Iterator[Problem]:
         message = f"{shown(namespace)} is never tested: the cluster, Temporal or Holdfast itself lives there"
         yield Problem(path="system.namespace", message=message, hint="name the namespace of your own services")
     elif isinstance(allowed, list) and namespace not in allowed:
-        found = near(namespace, [one for one in allowed if isinstance(one, str)])
+        found = near(namespace, [entry for entry in allowed if isinstance(entry, str)])
         yield Problem(
             path="system.namespace",
             message=f"{shown(namespace)} is not in safety.allowed_namespaces",
@@ -116,7 +116,7 @@ def _hosts(document: Raw, safety: Raw) -> Iterator[Problem]:
     written = safety.get("allowed_hosts", Safety().allowed_hosts)
     if not isinstance(written, list):
         return
-    texts = [one for one in written if isinstance(one, str)]
+    texts = [entry for entry in written if isinstance(entry, str)]
     for position, host in enumerate(written):
         if isinstance(host, str) and not _is_entry(host):
             yield Problem(
@@ -125,7 +125,10 @@ def _hosts(document: Raw, safety: Raw) -> Iterator[Problem]:
                 hint="write the host alone or as host:port or host:low-high, without http:// or wildcard",
             )
     given = "" if "allowed_hosts" in safety else "; by default a plan reaches this machine only"
-    allowed, hosts = allowed_by_plan(filter(_is_entry, texts)), allowed_by_plan(map(_alone, filter(_is_entry, texts)))
+    allowed, hosts = (
+        allowed_by_plan(filter(_is_entry, texts)),
+        allowed_by_plan(map(_without_ports, filter(_is_entry, texts))),
+    )
     for path, url in addresses_in(document):
         address = _address(url)
         if address is None or allowed.allows(address):
@@ -144,7 +147,7 @@ def _is_entry(text: str) -> bool:
         return False
 
 
-def _alone(text: str) -> str:
+def _without_ports(text: str) -> str:
     host = entry_of(text).host
     return f"[{host}]" if ":" in host else host
 

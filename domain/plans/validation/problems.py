@@ -171,8 +171,8 @@ def _shape(parts: Sequence[int | str]) -> str:
 
 
 def _fault_hint(value: object) -> str:
-    said = [value] if isinstance(value, str) else list(value)[:_FEW] if isinstance(value, dict) else []
-    called = next((meant for one in said if (meant := other_name("services[].fault", one))), None)
+    given = [value] if isinstance(value, str) else list(value)[:_FEW] if isinstance(value, dict) else []
+    called = next((meant for word in given if (meant := other_name("services[].fault", word))), None)
     if called:
         return f"here it is called {called}: write {'{delay: 3s}' if called == 'delay' else called}"
     if isinstance(value, str):
@@ -198,7 +198,7 @@ def _unknown_hint(name: str, model: type[BaseModel], parts: Sequence[int | str],
             elsewhere = models_in(field.annotation)
             if len(elsewhere) == 1 and [section] != list(parts) and name in elsewhere[0].model_fields:
                 return f"'{name}' belongs under {section}"
-    originals = [theirs for theirs, one in ORIGINALS.items() if [one.section] == list(parts)]
+    originals = [original_name for original_name, original in ORIGINALS.items() if [original.section] == list(parts)]
     hint = suggestion(name, originals if near(name, fields) is None and near(name, originals) else fields)
     return (
         f"{hint}; anything more is an experiment: {FULL_FAULT}" if fields in (["delay"], ["remove", "error"]) else hint

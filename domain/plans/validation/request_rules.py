@@ -76,7 +76,7 @@ def headers_and_body(request: Raw, redact: object, where: str) -> Iterator[Probl
 
 def names_to_redact(redact: object) -> list[str]:
     """Return the valid names in the plan's `redact`, in lower case."""
-    return [one.lower() for one in redact if isinstance(one, str)] if isinstance(redact, list) else []
+    return [name.lower() for name in redact if isinstance(name, str)] if isinstance(redact, list) else []
 
 
 def _body(request: Raw, where: str) -> Iterator[Problem]:
@@ -139,7 +139,7 @@ def reference_rules(document: Raw) -> Iterator[Problem]:
                 hint="it may stand in request.url, headers, query, json, form and raw, and in request.login",
             )
         elif inside and (_MEANT.search(rest) or ("${" in rest and path.startswith(_IN_HEADERS))):
-            yield Problem(path=path, message=_NO_REFERENCE[_FILE.search(rest) is not None], hint=_how(rest))
+            yield Problem(path=path, message=_NO_REFERENCE[_FILE.search(rest) is not None], hint=_reference_hint(rest))
     for part in ("query", "form", "json", "login.form", "login.json"):
         for path, name in _in_names(_given(document, part), f"request.{part}"):
             message = f"{shown(name)} is the name of a field, in which ${{env:NAME}} would be sent as it is"
@@ -156,17 +156,17 @@ def _given(document: Raw, part: str) -> Any:
 def _in_names(value: Any, path: str) -> Iterator[tuple[str, str]]:
     """Yield references in the names of fields, with each field's place."""
     if isinstance(value, dict):
-        for name, one in value.items():
+        for name, child in value.items():
             where = inner_path(path, name)
             if isinstance(name, str) and REFERENCE.search(name):
                 yield where, name
-            yield from _in_names(one, where)
+            yield from _in_names(child, where)
     elif isinstance(value, list):
-        for position, one in enumerate(value):
-            yield from _in_names(one, inner_path(path, position))
+        for position, child in enumerate(value):
+            yield from _in_names(child, inner_path(path, position))
 
 
-def _how(text: str) -> str:
+def _reference_hint(text: str) -> str:
     """Return the likely spelling, if the name can be recognised."""
     if _FILE.search(text):
         return "write ${file:NAME}, with NAME a file in the worker's folder of secrets: letters, digits, . _ and -"

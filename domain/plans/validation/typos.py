@@ -31,15 +31,15 @@ class Meant:
         """Copy the document, then rename its misspelt fields in the copy."""
         self.document: dict[str, Any] = json.loads(json.dumps(document))
         self._places: dict[str, str] = {}
-        for one in misspelt:
-            self._rename(one)
+        for field in misspelt:
+            self._rename(field)
 
-    def _rename(self, one: Misspelt) -> None:
-        outer, name = one.parts[:-1], one.parts[-1]
+    def _rename(self, field: Misspelt) -> None:
+        outer, name = field.parts[:-1], field.parts[-1]
         inner = value_at(self.document, outer)
-        if isinstance(inner, dict) and name in inner and one.meant not in inner:
-            inner[one.meant] = inner.pop(name)
-            self._places[inner_path(path_of(outer), one.meant)] = path_of(one.parts)
+        if isinstance(inner, dict) and name in inner and field.meant not in inner:
+            inner[field.meant] = inner.pop(name)
+            self._places[inner_path(path_of(outer), field.meant)] = path_of(field.parts)
 
     def __bool__(self) -> bool:
         """Return whether any field was renamed."""

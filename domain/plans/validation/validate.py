@@ -83,7 +83,7 @@ def _too_many_pairs(plan: Plan, wishes: RunInput) -> list[Problem]:
 def _run_input(raw: dict[object, object]) -> tuple[RunInput | None, list[Problem]]:
     """Read the object around the plan. The plan itself is checked separately."""
     plan = raw.get("plan")
-    around = bounded({name: one for name, one in raw.items() if name != "plan"})
+    around = bounded({name: value for name, value in raw.items() if name != "plan"})
     problems = around.problems[:MOST_PROBLEMS]
     if around.text is None:
         return None, problems
@@ -114,7 +114,7 @@ def check_plan(raw: object) -> tuple[Plan | None, list[Problem]]:
         problems += _new(problems, _all_problems(error, document))
     else:
         problems += _new(problems, _broken_rules(document))
-    return (None, _told(problems)) if problems else (plan, [])
+    return (None, _ordered_with_hints(problems)) if problems else (plan, [])
 
 
 def _read(document: dict[str, Any]) -> tuple[Plan | None, ValidationError | None]:
@@ -135,9 +135,9 @@ def _all_problems(error: ValidationError, document: dict[str, Any]) -> list[Prob
     if not meant:
         return problems + _new(problems, _broken_rules(document))
     problems = [problem for problem in problems if problem.message == UNKNOWN]
-    _, left = _read(meant.document)
-    if left is not None:
-        problems += _new(problems, meant.as_written(problems_of(left, meant.document)))
+    _, remaining = _read(meant.document)
+    if remaining is not None:
+        problems += _new(problems, meant.as_written(problems_of(remaining, meant.document)))
     return problems + _new(problems, meant.as_written(_broken_rules(meant.document)))
 
 
@@ -147,12 +147,14 @@ def _broken_rules(document: dict[str, Any]) -> list[Problem]:
     return problems + _new(problems, list(islice(text_rules(document), MOST_PROBLEMS)))
 
 
-def _told(problems: list[Problem]) -> list[Problem]:
+def _ordered_with_hints(problems: list[Problem]) -> list[Problem]:
     """Return the problems in plan order, each with a hint.
 
     There are no more of them than anybody reads.
     """
-    hinted = [one if one.hint else one.model_copy(update={"hint": purpose(one.path)}) for one in problems]
+    hinted = [
+        problem if problem.hint else problem.model_copy(update={"hint": purpose(problem.path)}) for problem in problems
+    ]
     ordered = sorted(hinted, key=_position)
     if len(ordered) < MOST_PROBLEMS:
         return ordered

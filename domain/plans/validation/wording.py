@@ -58,7 +58,7 @@ def printable(text: str) -> str:
     Anything that a terminal would obey instead of showing it is replaced.
     """
     line = text.encode(errors="backslashreplace").decode()
-    return "".join(one if one.isprintable() else "?" for one in line)
+    return "".join(character if character.isprintable() else "?" for character in line)
 
 
 def cut(text: str) -> str:
@@ -101,7 +101,7 @@ def near(word: object, valid: Iterable[str]) -> str | None:
     """
     if not isinstance(word, str) or len(word) > _LONGEST_COMPARED:
         return None
-    by_plain = {_plain(one): one for one in valid}
+    by_plain = {_plain(candidate): candidate for candidate in valid}
     found = get_close_matches(_plain(word), by_plain, n=1, cutoff=_CLOSE)
     return by_plain[found[0]] if found else None
 
@@ -116,12 +116,12 @@ class Nearest:
         """Take the valid words. Too many of them: none is ever found."""
         words = list(valid)
         self._valid = words if len(words) <= MOST_COMPARED else []
-        self._left = _MOST_LOOKED_FOR
+        self._lookups_left = _MOST_LOOKED_FOR
 
     def of(self, word: object) -> str | None:
         """Search like `near`. After the first few lookups, return None."""
-        self._left -= 1
-        return near(word, self._valid) if self._left >= 0 else None
+        self._lookups_left -= 1
+        return near(word, self._valid) if self._lookups_left >= 0 else None
 
 
 def did_you_mean(word: str) -> str:
