@@ -21,7 +21,7 @@ from domain.executions.execution import (
     RunStatus,
     RunSummary,
 )
-from domain.executions.window_rows import told_for
+from domain.executions.window_rows import window_change_for
 from domain.executions.windows import LockInput, RulesWindowInput
 from domain.faults.model import FaultReport
 from domain.measuring.load import ExclusionOrder
@@ -206,7 +206,7 @@ class ResilienceTest(DiscoveringRun):
             order = order.model_copy(update=self._asking(service))
         window_id = fault_workflow_id(self.execution, service)
         if order.terse:
-            self._board.window_changed(told_for(order, window_id, workflow.now()), workflow.now())
+            self._board.window_changed(window_change_for(order, window_id, workflow.now()), workflow.now())
         report = await workflow.execute_child_workflow(
             FaultWindow.run,
             order,
@@ -215,7 +215,7 @@ class ResilienceTest(DiscoveringRun):
             **policies.WINDOW,
         )
         if order.terse:
-            self._board.window_changed(told_for(order, window_id, workflow.now(), report), workflow.now())
+            self._board.window_changed(window_change_for(order, window_id, workflow.now(), report), workflow.now())
         self._ensure_going_on()
         self._board.injected(report)
         self._publish()

@@ -9,7 +9,7 @@ from domain.errors import ErrorCode, HoldfastError
 from domain.names import FAULT_PREFIX
 
 
-async def left_over(tools: Toolbox, subject: Subject, fault_prefix: str) -> list[str]:
+async def left_active(tools: Toolbox, subject: Subject, fault_prefix: str) -> list[str]:
     """List sidecars in the plan's services, and faults with this prefix.
 
     One line each. Sidecars of every owner are listed. Faults of runs on other namespaces are not.
@@ -40,7 +40,7 @@ async def refuse_left_over(tools: Toolbox, subject: Subject) -> None:
     Raises:
         HoldfastError: ENVIRONMENT_NOT_CLEAN, naming what is active. A PEER_ code when a peer cannot be asked.
     """
-    left = await left_over(tools, subject, FAULT_PREFIX)
+    left = await left_active(tools, subject, FAULT_PREFIX)
     if left:
         raise HoldfastError(
             ErrorCode.ENVIRONMENT_NOT_CLEAN,

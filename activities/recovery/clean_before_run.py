@@ -15,7 +15,7 @@ from activities.recovery.close_by_name import Cleared, Peers
 from activities.recovery.closing import Pace
 from activities.recovery.orphans import quiet_from, settle
 from activities.toolbox import Subject, Toolbox
-from clients.peers.active import On, OnKind
+from clients.peers.active import ActiveItem, ActiveKind
 from clients.store.read_models import LogLevel
 from clients.temporal.runs import RunDirectory
 from domain.errors import ErrorCode, HoldfastError
@@ -63,18 +63,18 @@ class Cleaner:
         await self._await_stable(on, stability)
         return [told(item) for item in on]
 
-    async def _list_active(self) -> list[On]:
+    async def _list_active(self) -> list[ActiveItem]:
         services = self._subject.plan.service_names
-        faults, sessions = await asyncio.gather(self._peers.faults_on(), self._peers.sessions_on(services))
+        faults, sessions = await asyncio.gather(self._peers.active_faults(), self._peers.sessions_on(services))
         return [fault for fault in faults if not await is_elsewhere(self._tools, fault.name, self._subject)] + sessions
 
-    async def _clear(self, on: list[On], pace: Pace) -> Cleared:
-        faults = [item for item in on if item.kind is OnKind.FAULT]
-        sessions = [item for item in on if item.kind is not OnKind.FAULT]
+    async def _clear(self, on: list[ActiveItem], pace: Pace) -> Cleared:
+        faults = [item for item in on if item.kind is ActiveKind.FAULT]
+        sessions = [item for item in on if item.kind is not ActiveKind.FAULT]
         done = await asyncio.gather(self._peers.clear_faults(faults, pace), self._peers.clear_sessions(sessions, pace))
         return [pair for part in done for pair in part]
 
-    async def _refuse_foreign(self, on: list[On], living: list[LedgerEntry]) -> None:
+    async def _refuse_foreign(self, on: list[ActiveItem], living: list[LedgerEntry]) -> None:
         kept = [(item, await self._why_kept(item, living)) for item in on]
         reasons = [f"{told(item)}: {why}" for item, why in kept if why]
         if reasons:
@@ -84,23 +84,23 @@ class Cleaner:
                 hint="nothing was touched; `holdfast faults` shows whose it is",
             )
 
-    async def _why_kept(self, item: On, living: list[LedgerEntry]) -> str:
+    async def _why_kept(self, item: ActiveItem, living: list[LedgerEntry]) -> str:
         """Return why this item must not be closed from here, or nothing."""
         for row in living:
             if await self._is_held_by(item, row):
                 return f"{row.window_id} holds it"
-        return await self._why_not_ours(item) if item.kind is OnKind.FAULT else ""
+        return await self._why_not_ours(item) if item.kind is ActiveKind.FAULT else ""
 
-    async def _is_held_by(self, item: On, row: LedgerEntry) -> bool:
+    async def _is_held_by(self, item: ActiveItem, row: LedgerEntry) -> bool:
         """Return whether this row's window holds the item."""
         # The proxy chooses the names of recordings. So a window counts as holding every recording in its plan's
         # services.
-        if row.kind not in RECORDINGS or item.kind is not OnKind.RECORDING:
+        if row.kind not in RECORDINGS or item.kind is not ActiveKind.RECORDING:
             return bool(row.peer_name) and row.peer_name in (item.name, item.record_id)
         owner = await self._tools.subject_for_closing(row.execution_id)
         return owner.namespace == item.namespace and item.service in owner.plan.service_names
 
-    async def _why_not_ours(self, item: On) -> str:
+    async def _why_not_ours(self, item: ActiveItem) -> str:
         """Return why a fault is not this run's to close, or nothing.
 
         Its name contains service and run. The store has the namespace of runs it knows. For others the peer is asked.
@@ -113,7 +113,7 @@ class Cleaner:
             return "in which namespace it is cannot be told"
         return "" if namespaces <= {self._subject.namespace} else f"it is in namespace {', '.join(sorted(namespaces))}"
 
-    async def _namespaces_of(self, item: On, named: NamedFault) -> set[str] | None:
+    async def _namespaces_of(self, item: ActiveItem, named: NamedFault) -> set[str] | None:
         try:
             return {(await self._tools.store.execution(named.execution_id)).namespace}
         except HoldfastError as error:
@@ -153,7 +153,7 @@ class Cleaner:
                 hint="nothing was switched on; switch it off by hand",
             )
 
-    async def _await_stable(self, on: list[On], longest: timedelta) -> None:
+    async def _await_stable(self, on: list[ActiveItem], longest: timedelta) -> None:
         """Wait until the cleaned services are stable.
 
         Raises:
@@ -173,17 +173,17 @@ class Cleaner:
                 hint="nothing was switched on; look at the services",
             )
 
-    async def _log(self, item: On, moment: str, message: str) -> None:
+    async def _log(self, item: ActiveItem, moment: str, message: str) -> None:
         key = f"{BY}:{item.kind}:{item.service}:{item.name}:{moment}"
         await self._tools.store.log(self._subject.execution.execution_id, key, LogLevel.WARN, f"{BY}: {message}")
 
 
-def _is_in(item: On, service: str) -> bool:
-    named = named_fault(item.name) if item.kind is OnKind.FAULT else None
+def _is_in(item: ActiveItem, service: str) -> bool:
+    named = named_fault(item.name) if item.kind is ActiveKind.FAULT else None
     return named.is_in(service) if named else item.service == service
 
 
-def told(item: On) -> str:
+def told(item: ActiveItem) -> str:
     """Describe one active item in words."""
     owner = f" of execution {item.execution_id}" if item.execution_id else ""
     return f"{item.kind} {item.name or 'without a session'} in {item.service or 'an unknown service'}{owner}"

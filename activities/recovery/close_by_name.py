@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from temporalio import activity
 
 from activities.recovery.closing import Pace, fault_gone, seen_acting, stop_recording, until_gone
-from clients.peers.active import AT_ONCE, On, OnKind, faults_on, sessions_on
+from clients.peers.active import AT_ONCE, ActiveItem, ActiveKind, active_faults, sessions_on
 from clients.peers.canary import CanaryClient
 from clients.peers.faults import FaultClient
 from clients.peers.proxy import ProxyClient
@@ -29,7 +29,7 @@ _RECORDING = "rec-"
 Every other session belongs to rules (`peer-contract` sections 3.3, 3.5).
 """
 
-Cleared = list[tuple[On, Closing]]
+Cleared = list[tuple[ActiveItem, Closing]]
 """The active items, each with the result of closing it."""
 
 
@@ -42,15 +42,15 @@ class Peers:
     proxy: ProxyClient
     canary: CanaryClient
 
-    async def faults_on(self) -> list[On]:
+    async def active_faults(self) -> list[ActiveItem]:
         """List every fault of ours, in any namespace.
 
         Raises:
             HoldfastError: when the fault service cannot answer.
         """
-        return await faults_on(self.faults, self.plan.system.faults)
+        return await active_faults(self.faults, self.plan.system.faults)
 
-    async def sessions_on(self, services: Sequence[str]) -> list[On]:
+    async def sessions_on(self, services: Sequence[str]) -> list[ActiveItem]:
         """List every owner's sessions in these services of the plan's namespace.
 
         Raises:
@@ -59,17 +59,17 @@ class Peers:
         places = [(self.plan.system.namespace, name) for name in services]
         return await sessions_on(self.proxy, self.plan.system.proxy, places)
 
-    async def clear_faults(self, on: Sequence[On], pace: Pace) -> Cleared:
+    async def clear_faults(self, on: Sequence[ActiveItem], pace: Pace) -> Cleared:
         """Delete these faults, and verify each."""
         gate = asyncio.Semaphore(AT_ONCE)
 
-        async def one(fault: On) -> Closing:
+        async def one(fault: ActiveItem) -> Closing:
             async with gate:
                 return await fault_gone(self.faults, fault.address, fault.name, pace)
 
         return list(zip(on, await asyncio.gather(*(one(fault) for fault in on)), strict=True))
 
-    async def clear_sessions(self, on: Sequence[On], pace: Pace) -> Cleared:
+    async def clear_sessions(self, on: Sequence[ActiveItem], pace: Pace) -> Cleared:
         """End every session in the services of these sessions, service by service."""
         gate = asyncio.Semaphore(AT_ONCE)
         services = sorted({session.service for session in on})
@@ -82,14 +82,14 @@ class Peers:
         closings = dict(zip(services, await asyncio.gather(*(one(name) for name in services)), strict=True))
         return [(session, closings[session.service]) for session in on]
 
-    async def _free_service(self, service: str, on: Sequence[On], pace: Pace) -> Closing:
+    async def _free_service(self, service: str, on: Sequence[ActiveItem], pace: Pace) -> Closing:
         """End a service's sessions until the peers show none.
 
         That is: no session is listed, no sidecar is left, and no canary of our rules answers.
         """
         namespace = self.plan.system.namespace
         tokens = {service: token_of(self.plan, service)} if service in self.plan.service_names else {}
-        records = {session.record_id for session in on if session.kind is OnKind.RULES}
+        records = {session.record_id for session in on if session.kind is ActiveKind.RULES}
 
         async def look() -> bool:
             listed = await self.proxy.active_sessions()
@@ -118,7 +118,7 @@ class Peers:
         except HoldfastError as error:
             activity.logger.info("deleting %s: %s", name, error.code)
 
-    def _manual_command(self, session: On) -> str:
+    def _manual_command(self, session: ActiveItem) -> str:
         proxy = self.plan.system.proxy
         if not session.name:
             return f"see {proxy}/api/interceptions/check/{session.namespace}/{session.service}"

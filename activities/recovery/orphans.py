@@ -72,7 +72,7 @@ async def quiet_from(runs: RunDirectory, subject: Subject, row: LedgerEntry) -> 
     return ended + acts_after_end(row.kind, len(subject.plan.services), subject.execution.timing)
 
 
-async def close_abandoned(
+async def close_orphan(
     tools: Toolbox,
     runs: RunDirectory,
     row: LedgerEntry,

@@ -9,7 +9,7 @@ from temporalio import activity
 
 from activities.clocks import Deadline, server_now
 from activities.permit import closes
-from activities.recovery.orphans import close_abandoned, is_abandoned, write_missing_end
+from activities.recovery.orphans import close_orphan, is_abandoned, write_missing_end
 from activities.toolbox import Toolbox
 from clients.store.decoding import Rows
 from clients.temporal.runs import RunDirectory
@@ -44,7 +44,7 @@ class SweepActivities:
             try:
                 if await is_abandoned(self._tools, self._runs, row, server_now):
                     end = Deadline.after(CLOSE_ATTEMPT)
-                    closing = await close_abandoned(self._tools, self._runs, row, end, "sweeper", clock=server_now)
+                    closing = await close_orphan(self._tools, self._runs, row, end, "sweeper", clock=server_now)
                     (closed if closing.verified else failed).append(row.window_id)
                 elif not await self._runs.is_running(row.parent_workflow_id, row.parent_run_id):
                     # Its run is gone, but the server did not ask it to close, as after a reset (docs/architecture.md).

@@ -11,7 +11,7 @@ from temporalio import activity
 from activities.base import poll
 from activities.clocks import closing_deadline
 from activities.permit import TAKE_LOCK, Permit, acts, closes, may_ask_again, reads
-from activities.recovery.active_at_peers import left_over
+from activities.recovery.active_at_peers import left_active
 from activities.recovery.clean_before_run import BY as CLEANER
 from activities.recovery.clean_before_run import Cleaner
 from activities.run.ended_runs import SERVER_POLL, write_ending
@@ -142,16 +142,16 @@ class LockActivities:
         cleans = order.leftovers is Leftovers.CLEAN
         if not cleans or await others.living():
             await others.refuse()
-        left = await left_over(self._tools, subject, FAULT_PREFIX)
+        left = await left_active(self._tools, subject, FAULT_PREFIX)
         cleaned: list[str] = []
         if cleans:
             limits = subject.plan.timeouts
             end = closing_deadline(limits.recovery, subject.execution.timing.call_timeout)
             if left:
                 cleaned = await Cleaner(self._tools, self._runs, subject).clean(end, limits.stability)
-            await others.close_abandoned(end, CLEANER)
+            await others.close_orphan(end, CLEANER)
             await others.refuse()
-            left = await left_over(self._tools, subject, FAULT_PREFIX)
+            left = await left_active(self._tools, subject, FAULT_PREFIX)
         if left:
             raise _not_clean(subject, left, cleaned)
         return PreflightReport(cleaned=cleaned)
@@ -216,7 +216,7 @@ class LockActivities:
 
         async def look() -> bool | None:
             nonlocal left
-            left = await left_over(self._tools, subject, ours)
+            left = await left_active(self._tools, subject, ours)
             return None if left else True
 
         longest, at_least = subject.plan.timeouts.stability, subject.execution.timing.call_timeout

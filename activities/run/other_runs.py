@@ -8,7 +8,7 @@ before either looks here. So at least one of them sees the other, whatever their
 from __future__ import annotations
 
 from activities.clocks import Deadline, server_now
-from activities.recovery.orphans import close_abandoned, is_abandoned
+from activities.recovery.orphans import close_orphan, is_abandoned
 from activities.toolbox import Subject, Toolbox
 from clients.temporal.runs import RunDirectory
 from domain.errors import ErrorCode, HoldfastError
@@ -66,7 +66,7 @@ class Others:
                 hint="the sweeper closes them, or `holdfast recover` does now; nothing was touched",
             )
 
-    async def close_abandoned(self, end: Deadline, by: str) -> None:
+    async def close_orphan(self, end: Deadline, by: str) -> None:
         """Close abandoned rows of other runs, as the sweeper does.
 
         A row that cannot be verified stays unsettled.
@@ -74,7 +74,7 @@ class Others:
         for row in await self.unsettled():
             if await is_abandoned(self._tools, self._runs, row, server_now):
                 holder = self._subject.execution.execution_id
-                await close_abandoned(self._tools, self._runs, row, end, by, clock=server_now, holder=holder)
+                await close_orphan(self._tools, self._runs, row, end, by, clock=server_now, holder=holder)
 
     async def _is_living(self, row: LedgerEntry) -> bool:
         return await self._runs.is_running(row.window_id, row.run_id) or await self._runs.is_running(

@@ -24,7 +24,7 @@ from clients.store.read_models import LogLevel
 from domain.cases.tokens import token_of
 from domain.errors import ErrorCode, HoldfastError
 from domain.executions.windows import Closing
-from domain.faults.capture import build_rules, captured_answers, has_effect, says_nothing
+from domain.faults.capture import build_rules, captured_answers, has_effect, has_no_result
 from domain.faults.experiments import expand, with_sidecar
 from domain.faults.model import CapturedFailure, FaultOrder, FaultRunning
 from domain.names import named_fault
@@ -159,7 +159,7 @@ class FaultActivities:
                 f"the proxy replayed nothing for {order.service}",
                 hint="it has no recorded request of this service under this execution",
             )
-        if any(says_nothing(answer) for answer in answers):
+        if any(has_no_result(answer) for answer in answers):
             raise HoldfastError(
                 ErrorCode.REPLAY_FAILED,
                 f"the proxy does not say how {order.service} answered: neither a status nor an error",

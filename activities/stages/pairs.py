@@ -26,7 +26,7 @@ from domain.names import WorkflowType
 from domain.pairs import comparing as fidelity
 from domain.pairs.comparing import Side, last_answer
 from domain.pairs.fidelity import PairChoice, PairFidelity, PairFinding, PairOutcome
-from domain.pairs.model import ChosenPairs, PairOrder, PairsWish, UncheckedPair
+from domain.pairs.model import ChosenPairs, PairOrder, PairsOrder, UncheckedPair
 from domain.plans.durations import pair_requests
 from domain.traffic.exchange import Measurement
 
@@ -39,7 +39,7 @@ class PairActivities:
 
     @activity.defn(name="choose_pairs")
     @writes(WorkflowType.RESILIENCE_TEST)
-    async def choose(self, wish: PairsWish) -> ChosenPairs:
+    async def choose(self, wish: PairsOrder) -> ChosenPairs:
         """Choose a share of the measured pairs, and those in doubt.
 
         A repetition chooses the same pairs. None are chosen if the worker does not allow two faults at once.

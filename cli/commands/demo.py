@@ -34,7 +34,7 @@ from lab import LabState
 from operations.plans import PlanFile
 from operations.processes.interrupts import Interrupts
 from operations.runs.follow import Detached
-from operations.runs.start import Wishes, start
+from operations.runs.start import StartOptions, start
 from reports.forms.registry import HTML
 
 PLAN = ROOT / "examples" / "shop.yaml"
@@ -94,11 +94,11 @@ async def _demo(*, keep: bool) -> ExitCode:
             stage = await interrupts.during(set_up(stack, next_folder(Path(".holdfast") / "demo")))
             say(f"everything is up after {clock() - began:.0f} s")
             say()
-            result = await stage.unless_one_ends(_run_plan(stage, interrupts))
+            result = await stage.while_children_run(_run_plan(stage, interrupts))
             if result.outcome is not None:
                 _say_where_next(stage, keep=keep)
                 if keep:
-                    await stage.unless_one_ends(interrupts.next())
+                    await stage.while_children_run(interrupts.next())
             say("shutting down ...")
     say(f"done after {clock() - began:.0f} s")
     return result.exit_code
@@ -108,7 +108,7 @@ async def _run_plan(stage: Stage, interrupts: Interrupts) -> _DemoResult:
     """Run the plan as `holdfast run` does, but with a time limit."""
     file = _plan_for(stage)
     say(file.summary())
-    handle = await start(stage.client, file, Wishes(), interrupts, say, queue=TASK_QUEUE)
+    handle = await start(stage.client, file, StartOptions(), interrupts, say, queue=TASK_QUEUE)
     announce(stage.client, handle, stage.ui)
     loop = asyncio.get_running_loop()
     # The first limit cancels the run, and the second one detaches from it.

@@ -11,7 +11,7 @@ import click
 from cli.console import AS_JSON, clear_errors, say, say_json
 from cli.damage import damage_facts, damaged, note, with_damage
 from cli.ui.next_steps import after_faults
-from clients.peers.active import On, OnKind
+from clients.peers.active import ActiveItem, ActiveKind
 from clients.store.read_models import Halt
 from clients.store.store import Store
 from domain.executions.outcome import ExitCode
@@ -84,12 +84,12 @@ def _peer_lines(look: PeerLook, entries: list[LedgerEntry]) -> Iterator[str]:
         yield f"{'no answer':<22} {look.peer} {look.address}: {look.trouble} ({settled})"
 
 
-def _in_ledger(item: On, entries: list[LedgerEntry]) -> bool:
+def _in_ledger(item: ActiveItem, entries: list[LedgerEntry]) -> bool:
     """Return whether an unsettled row stands for something active at a peer.
 
     Rows are matched by name. Recordings have no name in the ledger, so any recording's row counts.
     """
-    if item.kind is OnKind.RECORDING:
+    if item.kind is ActiveKind.RECORDING:
         return any(entry.kind in RECORDINGS for entry in entries)
     return any(entry.peer_name in (item.name, item.record_id) for entry in entries if entry.peer_name)
 

@@ -25,8 +25,8 @@ from domain.executions.outcome import ExitCode, RunOutcome
 from operations.connection import connected
 from operations.plans import PlanFile
 from operations.processes.interrupts import Interrupts
-from operations.runs.follow import Detached, Follower, Run, Say, mention_missing_worker, untold
-from operations.runs.start import Wishes, start, task_queue, web_ui_page
+from operations.runs.follow import Detached, Follower, Run, Say, mention_missing_worker, no_lines
+from operations.runs.start import StartOptions, start, task_queue, web_ui_page
 from reports.forms.registry import FORMS, JSON
 
 _CLEANING = (
@@ -91,7 +91,7 @@ def run(
     _check(files, json_file, follows=not (detach or dry_run), shows=dry_run or not quiet)
     if wait and force:
         raise click.UsageError("--wait and --force exclude each other: wait for the other run, or have it cancelled")
-    wishes = Wishes(
+    options = StartOptions(
         if_busy=IfBusy.WAIT if wait else IfBusy.REPLACE if force else IfBusy.REFUSE,
         leftovers=Leftovers.CLEAN if clean else Leftovers.REFUSE,
         verify_pairs=verify_pairs,
@@ -109,7 +109,7 @@ def run(
         return
     confirm(file, unasked=yes or is_of_our_lab(file.plan), also=" ".join(also))
     try:
-        code = asyncio.run(_run(file, wishes, json_file, files, detach=detach, quiet=quiet))
+        code = asyncio.run(_run(file, options, json_file, files, detach=detach, quiet=quiet))
     except HoldfastError as error:
         _write(json_file, error_facts(understood(error)))
         raise
@@ -126,7 +126,7 @@ def _check(files: ReportFiles, json_file: Path | None, *, follows: bool, shows: 
 
 
 async def _run(
-    file: PlanFile, wishes: Wishes, json_file: Path | None, files: ReportFiles, *, detach: bool, quiet: bool
+    file: PlanFile, options: StartOptions, json_file: Path | None, files: ReportFiles, *, detach: bool, quiet: bool
 ) -> ExitCode:
     queue = task_queue()
     remark = complain if quiet else say
@@ -134,7 +134,7 @@ async def _run(
         client = await interrupts.during(connected())
         if not quiet:
             say(file.summary())
-        handle = await start(client, file, wishes, interrupts, remark, queue=queue)
+        handle = await start(client, file, options, interrupts, remark, queue=queue)
         if not quiet:
             announce(client, handle)
         facts: dict[str, Any] = {"workflow_id": handle.id, "run_id": handle.run_id}
@@ -179,7 +179,7 @@ async def follow(client: Client, handle: Run, interrupts: Interrupts, queue: str
     remark: Say = complain if quiet else say
     reminding = asyncio.create_task(mention_missing_worker(client, handle, queue, remark))
     try:
-        return await Follower(client, handle, remark, untold if quiet else Progress().lines).follow(interrupts)
+        return await Follower(client, handle, remark, no_lines if quiet else Progress().lines).follow(interrupts)
     finally:
         reminding.cancel()
         await asyncio.gather(reminding, return_exceptions=True)

@@ -22,7 +22,7 @@ from domain.executions.status import RunState
 from operations.connection import connected
 from operations.processes.interrupts import Interrupts
 from operations.runs.find import known
-from operations.runs.follow import Detached, Follower, Say, Tell, untold
+from operations.runs.follow import Detached, Follower, Say, Tell, no_lines
 
 MOST_TROUBLES = 20
 """Most warnings and errors that are repeated when the live view is gone."""
@@ -82,7 +82,7 @@ async def _display(run_id: str, *, quiet: bool, as_json: bool) -> AsyncIterator[
     With --quiet or --json, remarks go to standard error, because they are not facts.
     """
     if quiet:
-        yield complain, untold
+        yield complain, no_lines
     elif as_json:
         yield complain, _JsonLines().lines
     elif not live():

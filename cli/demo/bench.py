@@ -68,7 +68,7 @@ class Stage:
         """The plan as it was run."""
         return self.folder / "shop.yaml"
 
-    async def unless_one_ends(self, work: Coroutine[Any, Any, T]) -> T:
+    async def while_children_run(self, work: Coroutine[Any, Any, T]) -> T:
         """Do work that needs every child process.
 
         Raises:

@@ -18,7 +18,7 @@ AT_ONCE = 16
 """Maximum number of concurrent calls to one peer."""
 
 
-class OnKind(StrEnum):
+class ActiveKind(StrEnum):
     """Kinds of what can be active at a peer."""
 
     FAULT = "fault"
@@ -26,10 +26,10 @@ class OnKind(StrEnum):
     RECORDING = "recording"
 
 
-class On(Contract):
+class ActiveItem(Contract):
     """An active fault, rules session or recording at a peer."""
 
-    kind: OnKind
+    kind: ActiveKind
     address: str
     """Address of the peer."""
     name: str
@@ -49,7 +49,7 @@ class On(Contract):
     """
 
 
-async def faults_on(client: FaultClient, address: str) -> list[On]:
+async def active_faults(client: FaultClient, address: str) -> list[ActiveItem]:
     """Return every fault that has our prefix and really exists.
 
     Raises:
@@ -67,13 +67,13 @@ async def faults_on(client: FaultClient, address: str) -> list[On]:
     return [_fault(name, address) for name, is_there in zip(names, found, strict=True) if is_there]
 
 
-def _fault(name: str, address: str) -> On:
+def _fault(name: str, address: str) -> ActiveItem:
     named = named_fault(name)
     facts = {"service": named.service, "execution_id": named.execution_id} if named else {}
-    return On.model_validate({"kind": OnKind.FAULT, "address": address, "name": name} | facts)
+    return ActiveItem.model_validate({"kind": ActiveKind.FAULT, "address": address, "name": name} | facts)
 
 
-async def sessions_on(client: ProxyClient, address: str, places: Iterable[tuple[str, str]]) -> list[On]:
+async def sessions_on(client: ProxyClient, address: str, places: Iterable[tuple[str, str]]) -> list[ActiveItem]:
     """Return every session in these places (namespace, service).
 
     That includes sidecars whose session the proxy has forgotten.
@@ -84,7 +84,7 @@ async def sessions_on(client: ProxyClient, address: str, places: Iterable[tuple[
     places = list(places)
     gate = asyncio.Semaphore(AT_ONCE)
 
-    async def sidecar(namespace: str, service: str) -> On | None:
+    async def sidecar(namespace: str, service: str) -> ActiveItem | None:
         async with gate:
             check = await client.check(namespace=namespace, service=service)
         return _session(check.recording_id or "", namespace, service, address) if check.recording else None
@@ -97,9 +97,9 @@ async def sessions_on(client: ProxyClient, address: str, places: Iterable[tuple[
     return found + [item for item in checked if item is not None and (item.namespace, item.service) not in known]
 
 
-def _session(name: str, namespace: str, service: str, address: str) -> On:
+def _session(name: str, namespace: str, service: str, address: str) -> ActiveItem:
     record = record_of_session(name)
     facts = {"record_id": record[0], "execution_id": record[1]} if record else {}
-    kind = OnKind.RULES if record else OnKind.RECORDING
+    kind = ActiveKind.RULES if record else ActiveKind.RECORDING
     where = {"namespace": namespace, "service": service, "address": address}
-    return On.model_validate({"kind": kind, "name": name} | where | facts)
+    return ActiveItem.model_validate({"kind": kind, "name": name} | where | facts)

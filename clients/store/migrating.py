@@ -20,7 +20,7 @@ from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from clients.store.engine import for_writing
-from clients.store.repositories.unbroken import unbroken
+from clients.store.repositories.uncancellable import uncancellable
 from clients.store.translation import translated
 from domain.errors import ErrorCode, HoldfastError
 
@@ -39,7 +39,7 @@ Alembic keeps the running migration in module globals, whatever its database.
 _TURN_POLL_SECONDS = 0.01
 
 
-@unbroken
+@uncancellable
 async def migrate(engine: AsyncEngine) -> None:
     """Bring the schema to the newest version, completely or not at all.
 

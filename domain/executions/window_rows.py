@@ -20,7 +20,9 @@ window sends four signals. With a thousand services these alone would exceed the
 """
 
 
-def told_for(order: WindowInput, window_id: str, now: datetime, report: FaultReport | None = None) -> WindowChanged:
+def window_change_for(
+    order: WindowInput, window_id: str, now: datetime, report: FaultReport | None = None
+) -> WindowChanged:
     """Build the signal that a terse fault window does not send.
 
     Without a report the window begins, with a report it has ended.

@@ -42,7 +42,7 @@ def real_status(answer: ReplayedAnswer, substitute: int) -> tuple[int, bool]:
     return substitute, True
 
 
-def says_nothing(answer: ReplayedAnswer) -> bool:
+def has_no_result(answer: ReplayedAnswer) -> bool:
     """Return whether the proxy reports neither a status nor an error.
 
     A failure made from such an answer would be invented.

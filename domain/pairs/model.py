@@ -24,7 +24,7 @@ MOST_PAIRS = 1_000
 """Pairs of one window, at most: far more than `domain.pairs.comparing.per_page` gives it."""
 
 
-class PairsWish(ExecutionRef):
+class PairsOrder(ExecutionRef):
     """Order to choose the pairs to verify."""
 
     share: float | None = None

@@ -168,7 +168,7 @@ class ControlProcess:
             ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
         threading.Thread(target=_die_at_eof, daemon=True).start()
 
-    def tell_ready(self) -> None:
+    def report_ready(self) -> None:
         """Report to the control worker that batches are accepted."""
         if self._pid is not None:
             sys.stdout.write(f"{READY}\n")

@@ -90,7 +90,7 @@ async def serve(parts: Collection[Part], *, load_apart: bool = False) -> None:
             await interruptible(load.ready(), stop)
         if not stop.is_set():
             _log_ready(settings, parts, load)
-            control.tell_ready()
+            control.report_ready()
         await stop.wait()
         if load is not None:
             await load.ask_to_end()

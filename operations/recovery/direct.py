@@ -16,7 +16,7 @@ from typing import Any
 from activities.clocks import Deadline
 from activities.recovery.close_by_name import Peers
 from activities.recovery.closing import Pace
-from clients.peers.active import On
+from clients.peers.active import ActiveItem
 from clients.peers.canary import CanaryClient
 from clients.peers.faults import FaultClient
 from clients.peers.proxy import ProxyClient
@@ -76,7 +76,7 @@ class _DirectCloser:
         seen = {(row.address, row.name) for row in closed}
         unanswered = {row.address for row in closed if row.kind == _SILENT}
         found_again: list[Direct] = []
-        for address, look in ((system.faults, self.peers.faults_on()), (system.proxy, self._sessions_on())):
+        for address, look in ((system.faults, self.peers.active_faults()), (system.proxy, self._sessions_on())):
             if address in unanswered:
                 look.close()
                 continue
@@ -88,18 +88,18 @@ class _DirectCloser:
             ]
         return closed + found_again
 
-    def _sessions_on(self) -> Coroutine[Any, Any, list[On]]:
+    def _sessions_on(self) -> Coroutine[Any, Any, list[ActiveItem]]:
         plan = self.peers.plan
         return self.peers.sessions_on(sorted({*plan.system.services, *plan.service_names}))
 
     async def _faults(self) -> list[Direct]:
-        on, silent = await _ask(self.peers.plan.system.faults, self.peers.faults_on())
+        on, silent = await _ask(self.peers.plan.system.faults, self.peers.active_faults())
         ours = [item for item in on if self.everything or self._is_of_this_plan(item)]
         left = Closing(verified=False, detail="left: it is in no service of this plan; --all removes it too")
         kept = [_result(item, left) for item in on if item not in ours]
         return silent + kept + [_result(*result) for result in await self.peers.clear_faults(ours, self.pace)]
 
-    def _is_of_this_plan(self, item: On) -> bool:
+    def _is_of_this_plan(self, item: ActiveItem) -> bool:
         fault = named_fault(item.name)
         return fault is not None and any(fault.is_in(name) for name in self.peers.plan.system.services)
 
@@ -108,7 +108,7 @@ class _DirectCloser:
         return silent + [_result(*result) for result in await self.peers.clear_sessions(on, self.pace)]
 
 
-async def _ask(address: str, look: Coroutine[Any, Any, list[On]]) -> tuple[list[On], list[Direct]]:
+async def _ask(address: str, look: Coroutine[Any, Any, list[ActiveItem]]) -> tuple[list[ActiveItem], list[Direct]]:
     """Return what is active at a peer.
 
     A peer that does not answer gets a row of its own.
@@ -119,7 +119,7 @@ async def _ask(address: str, look: Coroutine[Any, Any, list[On]]) -> tuple[list[
         return [], [Direct(kind=_SILENT, address=address, verified=False, done=f"may have anything on: {error}")]
 
 
-def _result(item: On, closing: Closing) -> Direct:
+def _result(item: ActiveItem, closing: Closing) -> Direct:
     done = "removed, and seen to be off" if closing.verified else closing.detail
     return Direct(
         **item.model_dump(include={"kind", "address", "name", "service"}), verified=closing.verified, done=done

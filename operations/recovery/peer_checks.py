@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from clients.peers.active import On, faults_on, sessions_on
+from clients.peers.active import ActiveItem, active_faults, sessions_on
 from clients.peers.faults import FaultClient
 from clients.peers.proxy import ProxyClient
 from clients.store.decoding import DamagedRow
@@ -34,7 +34,7 @@ class PeerLook(Contract):
     peer: str
     """`proxy` or `fault service`."""
     address: str
-    on: list[On] = []
+    on: list[ActiveItem] = []
     trouble: str = ""
     """Why the peer could not be asked. Empty: it answered."""
     expected: bool = False
@@ -111,10 +111,10 @@ async def _proxy(address: str, places: set[tuple[str, str]]) -> PeerLook:
 
 async def _fault_service(address: str) -> PeerLook:
     async with FaultClient(address, call_timeout=CALL_TIMEOUT) as client:
-        return await _look("fault service", address, faults_on(client, address))
+        return await _look("fault service", address, active_faults(client, address))
 
 
-async def _look(peer: str, address: str, question: Awaitable[list[On]]) -> PeerLook:
+async def _look(peer: str, address: str, question: Awaitable[list[ActiveItem]]) -> PeerLook:
     try:
         async with asyncio.timeout(PATIENCE):
             return PeerLook(peer=peer, address=address, on=await question)

@@ -13,15 +13,15 @@ from datetime import UTC, datetime, timedelta
 from itertools import groupby
 
 from activities.clocks import Deadline
-from activities.recovery.active_at_peers import left_over
-from activities.recovery.orphans import close_abandoned, is_overdue, quiet_from, settle
+from activities.recovery.active_at_peers import left_active
+from activities.recovery.orphans import close_orphan, is_overdue, quiet_from, settle
 from activities.toolbox import Toolbox
 from clients.temporal.runs import RunDirectory
 from domain.base import Contract
 from domain.errors import ErrorCode, HoldfastError
 from domain.executions.windows import SETTLED, Closing, LedgerEntry, LedgerState, WindowKind
 from domain.names import FAULT_PREFIX, base36
-from operations.recovery.worker_presence import Attendance
+from operations.recovery.worker_presence import WorkerPresence
 from operations.runs.follow import Say
 
 BY = "recover"
@@ -131,12 +131,12 @@ class Recoverer:
         # This uses the machine's own clock, which may be wrong: only workers get the server's time.
         until_quiet = Deadline.after(max(quiet - _now(), timedelta(0)))
         early = not until_quiet.over
-        closing = await close_abandoned(self._tools, self._runs, row, end, BY, clock=_now)
+        closing = await close_orphan(self._tools, self._runs, row, end, BY, clock=_now)
         if closing.verified or not early or until_quiet >= end:
             return closing
         self._say(f"{row.window_id}: {closing.detail}")
         await asyncio.sleep(until_quiet.left.total_seconds())
-        return await close_abandoned(self._tools, self._runs, row, end, BY, clock=_now)
+        return await close_orphan(self._tools, self._runs, row, end, BY, clock=_now)
 
     async def _recover_lock(self, row: LedgerEntry, *, verified: bool) -> Recovered:
         """Close a lock, after everything else of its run.
@@ -154,9 +154,7 @@ class Recoverer:
         try:
             closing = await self._check_peers(row)
             if closing.verified and not await self._runs.is_running(row.parent_workflow_id, row.parent_run_id):
-                closing = await close_abandoned(
-                    self._tools, self._runs, now, Deadline.after(self._within), BY, clock=_now
-                )
+                closing = await close_orphan(self._tools, self._runs, now, Deadline.after(self._within), BY, clock=_now)
             elif closing.verified:
                 await settle(self._tools, now, closing, BY)
         except HoldfastError as error:
@@ -167,7 +165,7 @@ class Recoverer:
 
     async def _check_peers(self, row: LedgerEntry) -> Closing:
         subject = await self._tools.subject_for_closing(row.execution_id)
-        left = await left_over(self._tools, subject, f"{FAULT_PREFIX}{base36(row.execution_id)}-")
+        left = await left_active(self._tools, subject, f"{FAULT_PREFIX}{base36(row.execution_id)}-")
         return Closing(verified=not left, detail="; ".join(left))
 
     async def _wait_until_closable(self, row: LedgerEntry) -> str:
@@ -175,7 +173,7 @@ class Recoverer:
 
         Returns why neither will close it any more, so that closing is up to us.
         """
-        attendance = Attendance(self._runs)
+        attendance = WorkerPresence(self._runs)
         while await self._runs.is_running(row.window_id, row.run_id):
             watched = [(row.window_id, row.run_id), (row.parent_workflow_id, row.parent_run_id)]
             if await attendance.is_missing(watched):

@@ -17,7 +17,7 @@ When a worker dies, the server needs 10 s to offer its workflow task to another 
 """
 
 
-class Attendance:
+class WorkerPresence:
     """Watches a few workflows over repeated checks."""
 
     def __init__(self, runs: RunDirectory, patience: float = UNATTENDED) -> None:

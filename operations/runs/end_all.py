@@ -15,7 +15,7 @@ from clients.temporal.runs import RunDirectory
 from domain.errors import ErrorCode, HoldfastError
 from domain.executions.execution import RunSummary
 from domain.executions.outcome import RunOutcome
-from operations.recovery.worker_presence import Attendance
+from operations.recovery.worker_presence import WorkerPresence
 from operations.runs.follow import Run, Say, ask_to_end, end_of
 from operations.runs.start import task_queue
 from operations.stores import ask_store
@@ -140,7 +140,7 @@ async def ends_of(client: Client, runs: list[Run], remark: Say) -> tuple[list[Ru
 
 
 async def _mention_absence(client: Client, runs: list[Run], remark: Say) -> None:
-    attendance = Attendance(RunDirectory(client))
+    attendance = WorkerPresence(RunDirectory(client))
     windows = [(run.id, run.run_id or "") for run in runs]
     while not await attendance.is_missing(windows):  # noqa: ASYNC110 - the event is on the server
         await asyncio.sleep(1)

@@ -62,7 +62,7 @@ _NO_EVENT_OF_A_WORKER = 2
 """History length of a run that no worker has taken up: run started, first task scheduled."""
 
 
-def untold(_state: RunState) -> list[str]:
+def no_lines(_state: RunState) -> list[str]:
     """Return no lines: show nothing of a run's progress."""
     return []
 

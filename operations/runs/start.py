@@ -34,7 +34,7 @@ def task_queue() -> str:
 
 
 @dataclass(frozen=True)
-class Wishes:
+class StartOptions:
     """How to start a run: what to do about obstacles and pairs."""
 
     if_busy: IfBusy = IfBusy.REFUSE
@@ -55,7 +55,9 @@ START_PATIENCE = timedelta(seconds=20)
 """Time for the server to accept a run."""
 
 
-async def start(client: Client, file: PlanFile, wishes: Wishes, interrupts: Interrupts, say: Say, *, queue: str) -> Run:
+async def start(
+    client: Client, file: PlanFile, options: StartOptions, interrupts: Interrupts, say: Say, *, queue: str
+) -> Run:
     """Start a run, and return it once the server has accepted it.
 
     Waiting for an earlier run can be interrupted. The call that starts the run cannot, because nobody would know
@@ -66,7 +68,7 @@ async def start(client: Client, file: PlanFile, wishes: Wishes, interrupts: Inte
         Interrupted: we were asked to end while waiting for the earlier run.
     """
     workflow_id = run_workflow_id(file.plan.name)
-    order = {"plan": file.document, **wishes.as_input(), "requested_by": who()}
+    order = {"plan": file.document, **options.as_input(), "requested_by": who()}
     while True:
         try:
             started = await client.start_workflow(
@@ -78,9 +80,9 @@ async def start(client: Client, file: PlanFile, wishes: Wishes, interrupts: Inte
                 rpc_timeout=START_PATIENCE,
             )
         except WorkflowAlreadyStartedError as error:
-            if wishes.if_busy is IfBusy.REFUSE:
+            if options.if_busy is IfBusy.REFUSE:
                 raise _refused(file.plan.name, workflow_id) from error
-            await interrupts.during(_make_room(client, workflow_id, wishes.if_busy, say))
+            await interrupts.during(_make_room(client, workflow_id, options.if_busy, say))
         else:
             return client.get_workflow_handle(
                 workflow_id, run_id=started.first_execution_run_id, result_type=RunSummary

@@ -25,7 +25,7 @@ _ORDER = {change: place for place, change in enumerate(Change)}
 
 
 @dataclass(frozen=True)
-class Looked:
+class UndecidedCase:
     """One case in both runs, before the decision."""
 
     index: int
@@ -43,7 +43,7 @@ def flipped(before: CaseSide, after: CaseSide, *, same_limits: bool) -> bool:
     return same_limits and after.verdict is Verdict.FAILED and before.verdict not in (None, Verdict.FAILED)
 
 
-def changes(cases: Sequence[Looked], margins: Margins) -> list[ComparedCase]:
+def changes(cases: Sequence[UndecidedCase], margins: Margins) -> list[ComparedCase]:
     """Return what became of each case, the worse ones first."""
     worse = _confirmed([case.evidence.worse if case.evidence else {} for case in cases], margins)
     better = _confirmed([case.evidence.better if case.evidence else {} for case in cases], margins)
@@ -62,7 +62,7 @@ def _confirmed(p_values: Sequence[dict[str, float]], margins: Margins) -> list[s
     return confirmed
 
 
-def _changed(case: Looked, worse: set[str], better: set[str], margins: Margins) -> ComparedCase:
+def _changed(case: UndecidedCase, worse: set[str], better: set[str], margins: Margins) -> ComparedCase:
     evidence = case.evidence
     change, why = _unmeasured(case) if evidence is None else _measured(case, evidence, worse, better, margins)
     return ComparedCase(
@@ -78,7 +78,7 @@ def _changed(case: Looked, worse: set[str], better: set[str], margins: Margins) 
     )
 
 
-def _unmeasured(case: Looked) -> tuple[Change, str]:
+def _unmeasured(case: UndecidedCase) -> tuple[Change, str]:
     before, after = (side.outcome is CaseOutcome.MEASURED for side in (case.before, case.after))
     if before and after:
         return Change.UNCERTAIN, "its samples are not stored"
@@ -98,7 +98,7 @@ def _because(side: CaseSide) -> str:
 
 
 def _measured(
-    case: Looked, evidence: Evidence, worse: set[str], better: set[str], margins: Margins
+    case: UndecidedCase, evidence: Evidence, worse: set[str], better: set[str], margins: Margins
 ) -> tuple[Change, str]:
     words = {"errors": _errors_in_words(case, evidence), "latency": _latency_in_words(evidence.latency, margins)}
     if worse:
@@ -119,12 +119,12 @@ def _measured(
     return (Change.BETTER, words["latency"]) if better else (Change.SAME, "")
 
 
-def _really_differs(case: Looked) -> bool:
+def _really_differs(case: UndecidedCase) -> bool:
     by = (case.before.found_by, case.after.found_by)
     return FoundBy.REAL_FAULTS in by and case.before.verdict is not case.after.verdict
 
 
-def _doubt(what: str, case: Looked, evidence: Evidence, words: str, margins: Margins) -> str:
+def _doubt(what: str, case: UndecidedCase, evidence: Evidence, words: str, margins: Margins) -> str:
     if what == "errors":
         if evidence.errors.low > margins.errors:
             return f"{words}: may be chance among so many cases"
@@ -136,7 +136,7 @@ def _doubt(what: str, case: Looked, evidence: Evidence, words: str, margins: Mar
     return words
 
 
-def _lacking(case: Looked, latency: Comparison, margins: Margins) -> str:
+def _lacking(case: UndecidedCase, latency: Comparison, margins: Margins) -> str:
     needed = least_successes(margins.percentile.share, margins.confidence / 100)
     if min(case.before.successes or 0, case.after.successes or 0) < needed:
         return f"needs {needed} successful requests, {_successes(case)} are there"
@@ -144,12 +144,12 @@ def _lacking(case: Looked, latency: Comparison, margins: Margins) -> str:
     return f"needs more requests than {_successes(case)}{more}: those that are slow together tell less than others"
 
 
-def _successes(case: Looked) -> str:
+def _successes(case: UndecidedCase) -> str:
     before, after = case.before.successes, case.after.successes
     return str(after) if before == after else f"{before} and {after}"
 
 
-def _errors_in_words(case: Looked, evidence: Evidence) -> str:
+def _errors_in_words(case: UndecidedCase, evidence: Evidence) -> str:
     rise = evidence.errors
     surely = rise.low if rise.points > 0 else -rise.high
     direction = "up" if rise.points > 0 else "down"

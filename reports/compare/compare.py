@@ -15,7 +15,7 @@ from domain.measuring.statistics.support import supported
 from domain.plans.plan import Plan
 from domain.plans.slo import Percentile, Regression
 from reports.compare.case_evidence import Sampled, evidence, sampled
-from reports.compare.changes import Looked, changes, flipped
+from reports.compare.changes import UndecidedCase, changes, flipped
 from reports.compare.model import CaseSide, ComparedRun, Margins, RunComparison
 
 CHUNK = 200
@@ -155,7 +155,7 @@ class _Reader:
 
 async def _compare_cases(
     store: Store, before: ExecutionRow, after: ExecutionRow, plans: tuple[Plan, Plan], margins: Margins
-) -> list[Looked]:
+) -> list[UndecidedCase]:
     """Read and compare every case of the later run, undecided."""
     earlier_reader, later_reader = _Reader(store, before, plans[0]), _Reader(store, after, plans[1])
     same_limits = not comparability.other_limits(*plans)
@@ -175,5 +175,5 @@ async def _compare_cases(
             case_evidence = (
                 evidence(earlier, later, margins, seed, any_counts=newly_failing) if earlier and later else None
             )
-            cases.append(Looked(case.index, case.case_id, side_before, side_after, case_evidence, newly_failing))
+            cases.append(UndecidedCase(case.index, case.case_id, side_before, side_after, case_evidence, newly_failing))
     return cases

@@ -85,8 +85,8 @@ async def lost(temporal: Client, folder: Path, action: Action, endpoint: Endpoin
 
 def _untold(failure: RunFailure) -> list[str]:
     """A run may fail, but not without a reason."""
-    untold = failure.code is ErrorCode.UNEXPECTED or not failure.message
-    return [f"no reason: {failure.code}: {failure.message}"] if untold else []
+    no_lines = failure.code is ErrorCode.UNEXPECTED or not failure.message
+    return [f"no reason: {failure.code}: {failure.message}"] if no_lines else []
 
 
 def _untrue(summary: RunSummary, results: dict[str, CaseResult], seen: checker.Seen) -> list[str]:

@@ -17,7 +17,7 @@ from temporalio.exceptions import FailureError
 from domain.calls.model import CallsFound, CallsOrder, CallsReport
 from domain.cases import coverage
 from domain.errors import ErrorCode
-from domain.executions.window_rows import told_for
+from domain.executions.window_rows import window_change_for
 from domain.executions.windows import MOST_ROUNDS, FaultInput
 from domain.faults.model import FaultReport
 from domain.names import calls_workflow_id, fault_workflow_id
@@ -159,7 +159,7 @@ class DiscoveringRun(VerifyingRun):
     async def _capture_calls_of(self, service: str, order: FaultInput) -> FaultReport:
         window_id = fault_workflow_id(self.execution, service, order.discovery_round)
         if order.terse:
-            self._board.window_changed(told_for(order, window_id, workflow.now()), workflow.now())
+            self._board.window_changed(window_change_for(order, window_id, workflow.now()), workflow.now())
         report = await workflow.execute_child_workflow(
             FaultWindow.run,
             order,
@@ -168,7 +168,7 @@ class DiscoveringRun(VerifyingRun):
             **policies.WINDOW,
         )
         if order.terse:
-            self._board.window_changed(told_for(order, window_id, workflow.now(), report), workflow.now())
+            self._board.window_changed(window_change_for(order, window_id, workflow.now(), report), workflow.now())
         self._ensure_going_on()
         self._board.injected_again(report)
         self._publish()

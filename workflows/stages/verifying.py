@@ -11,7 +11,7 @@ from temporalio import workflow
 from domain.errors import ErrorCode
 from domain.names import pairs_workflow_id
 from domain.pairs.comparing import per_page
-from domain.pairs.model import PairsReport, PairsWindowInput, PairsWish
+from domain.pairs.model import PairsOrder, PairsReport, PairsWindowInput
 from domain.plans import durations
 from workflows import policies
 from workflows.execution.failures import StageError
@@ -36,7 +36,7 @@ class VerifyingRun(RunShell):
         timing = self.execution.timing
         chosen = await workflow.execute_activity_method(
             PairActivities.choose,
-            PairsWish(execution_id=self.execution.execution_id, share=share),
+            PairsOrder(execution_id=self.execution.execution_id, share=share),
             summary="Choose the pairs that run with two real faults",
             **policies.bookkeeping(timing),
         )

@@ -102,7 +102,7 @@ class Holding:
             close_by=now + due,
             created_at=now,
         )
-        await self.tell(WindowState.OPENING, at=now)
+        await self.signal_run(WindowState.OPENING, at=now)
         await workflow.execute_activity_method(
             LedgerActivities.record_intent, entry, summary="Write the intent to the ledger", **self.timing_options
         )
@@ -112,19 +112,19 @@ class Holding:
         """Record that the window is open, and signal it to the run."""
         await self.settle(LedgerState.OPEN, detail)
         self.ensure_open()
-        await self.tell_and_go_on(WindowState.OPEN, detail=detail, **facts)
+        await self.signal_and_recheck(WindowState.OPEN, detail=detail, **facts)
 
-    async def tell_and_go_on(self, state: WindowState, **facts: Any) -> None:
+    async def signal_and_recheck(self, state: WindowState, **facts: Any) -> None:
         """Signal the run, then re-check for cancellation.
 
         Raises:
             CancelledError: as `ensure_open`.
         """
-        await self.tell(state, **facts)
+        await self.signal_run(state, **facts)
         # A signal already in flight completes even if the window was cancelled meanwhile.
         self.ensure_open()
 
-    async def tell(self, state: WindowState, **facts: Any) -> None:
+    async def signal_run(self, state: WindowState, **facts: Any) -> None:
         """Signal the run.
 
         A run that is gone is no error, because the window closes all the same.
@@ -230,12 +230,12 @@ class Holding:
     async def _close(self, switch_off: SwitchOff | None, services: list[str]) -> Closing:
         if not self.intended:
             return Closing(verified=True)
-        await self.tell(WindowState.CLOSING)
+        await self.signal_run(WindowState.CLOSING)
         closing = await self._switch_off(switch_off, services)
         state = LedgerState.CLOSED if closing.verified else LedgerState.UNVERIFIED
         ended = await self.settle(state, closing.detail)
         window_state = WindowState.CLOSED if closing.verified else WindowState.UNVERIFIED
-        await self.tell(window_state, detail=closing.detail, stability=closing.stability, at=ended)
+        await self.signal_run(window_state, detail=closing.detail, stability=closing.stability, at=ended)
         return closing
 
     async def _switch_off(self, switch_off: SwitchOff | None, services: list[str]) -> Closing:

@@ -85,7 +85,7 @@ class RulesWindow:
         )
         self._holding.ensure_open()
         self._report = self._report.model_copy(update={"rules": upserted.rules})
-        await self._holding.tell_and_go_on(WindowState.OPENING, rules=upserted.rules)
+        await self._holding.signal_and_recheck(WindowState.OPENING, rules=upserted.rules)
         await workflow.execute_activity_method(
             RulesActivities.await_registered,
             self._rules,
@@ -107,7 +107,7 @@ class RulesWindow:
         options = policies.waiting(timing, timeouts.stability)
         report = await self._holding.stability(self._order.services, options, StabilityMoment.WITH_RULES)
         self._holding.ensure_open()
-        await self._holding.tell_and_go_on(WindowState.OPENING, stability=report.services)
+        await self._holding.signal_and_recheck(WindowState.OPENING, stability=report.services)
         if report.unstable:
             names = ", ".join(f"{service.service} ({service.detail})" for service in report.unstable)
             raise ApplicationError(
@@ -150,7 +150,7 @@ class RulesWindow:
             }
         )
         finished = self._report.measured + self._report.invalid + self._report.skipped
-        await self._holding.tell_and_go_on(
+        await self._holding.signal_and_recheck(
             WindowState.OPEN, batches_done=self._report.batches, cases_done=finished, metrics=done.metrics
         )
 

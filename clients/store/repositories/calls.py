@@ -14,7 +14,7 @@ from sqlmodel import col
 from clients.store.decoding import Damage, Rows
 from clients.store.engine import reading, writing
 from clients.store.repositories.ended import refuse_ended
-from clients.store.repositories.unbroken import unbroken
+from clients.store.repositories.uncancellable import uncancellable
 from clients.store.schema.call_tables import CallRoundRow, FallbackCallRow, RealCaseRow
 from clients.store.schema.columns import storable, utc_now
 from clients.store.schema.tables import TestCase
@@ -34,7 +34,7 @@ class Calls:
         self._engine = engine
         self._damage = damage
 
-    @unbroken
+    @uncancellable
     async def save_calls(self, execution_id: int, calls: Sequence[FallbackCall]) -> None:
         """Store fallback calls.
 
@@ -45,7 +45,7 @@ class Calls:
             await refuse_ended(work, execution_id)
             await insert_or_replace(work, FallbackCallRow, rows, "execution_id", "call_key")
 
-    @unbroken
+    @uncancellable
     async def calls(self, execution_id: int) -> Rows[FallbackCall]:
         """Return a run's fallback calls, sorted by case, service, path and method."""
         row = FallbackCallRow
@@ -57,7 +57,7 @@ class Calls:
         async with reading(self._engine) as work:
             return self._damage.all((await work.execute(wanted)).scalars(), _call)
 
-    @unbroken
+    @uncancellable
     async def save_real_case(self, execution_id: int, real: RealCase) -> None:
         """Store a case measured with really broken services; the first result stays.
 
@@ -81,7 +81,7 @@ class Calls:
             }
             await insert_missing(work, RealCaseRow, [row], "execution_id", "test_case_id")
 
-    @unbroken
+    @uncancellable
     async def real_cases(self, execution_id: int) -> Rows[RealCase]:
         """Return the cases measured with really broken services, by case index."""
         index = col(TestCase.case_index)
@@ -94,7 +94,7 @@ class Calls:
         async with reading(self._engine) as work:
             return self._damage.all(await work.execute(wanted), lambda found: _real_case(*found))
 
-    @unbroken
+    @uncancellable
     async def save_round(self, execution_id: int, found: CallRound) -> None:
         """Store the result of a discovery round; a retry replaces it."""
         row = {
@@ -109,7 +109,7 @@ class Calls:
             await refuse_ended(work, execution_id)
             await insert_or_replace(work, CallRoundRow, [row], "execution_id", "round_number")
 
-    @unbroken
+    @uncancellable
     async def rounds(self, execution_id: int) -> Rows[CallRound]:
         """Return a run's discovery rounds, in order.
 

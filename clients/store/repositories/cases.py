@@ -15,7 +15,7 @@ from clients.store.decoding import Damage, Rows
 from clients.store.engine import reading, writing
 from clients.store.read_models import StoredCase
 from clients.store.repositories.ended import refuse_ended, unknown_execution
-from clients.store.repositories.unbroken import unbroken
+from clients.store.repositories.uncancellable import uncancellable
 from clients.store.schema.columns import utc_now
 from clients.store.schema.tables import BaggageMap, TaskExecution, TestCase
 from clients.store.upsert import insert_missing, insert_or_replace
@@ -52,7 +52,7 @@ class Cases:
         while chunk := list(islice(rest, CHUNK)):
             await self._save_chunk(execution_id, chunk)
 
-    @unbroken
+    @uncancellable
     async def _save_chunk(self, execution_id: int, chunk: list[StoredCase]) -> None:
         async with writing(self._engine) as work:
             await refuse_ended(work, execution_id)
@@ -62,7 +62,7 @@ class Cases:
             rows = [_row(execution_id, execution.task_id, case) for case in chunk]
             await insert_missing(work, TestCase, rows, "execution_id", "case_index")
 
-    @unbroken
+    @uncancellable
     async def range(self, execution_id: int, first: int, end: int) -> Rows[Case]:
         """Return the cases with first <= index < end, in order.
 
@@ -75,7 +75,7 @@ class Cases:
             rows = await work.execute(select(*columns).where(mine, index >= first, index < end).order_by(index))
             return self._damage.all(rows, _case, label=lambda row: f"case {row[0]} of execution {execution_id}")
 
-    @unbroken
+    @uncancellable
     async def counts(self, execution_id: int) -> dict[CaseType, int]:
         """Count the stored cases of each type, leaving out types without any."""
         kind = col(TestCase.case_type)
@@ -89,7 +89,7 @@ class Cases:
                 )
             )
 
-    @unbroken
+    @uncancellable
     async def save_tokens(self, execution_id: int, tokens: dict[str, str]) -> None:
         """Store the baggage token of each service; a retry replaces them.
 
@@ -104,7 +104,7 @@ class Cases:
             await refuse_ended(work, execution_id)
             await insert_or_replace(work, BaggageMap, rows, "execution_id", "service_name")
 
-    @unbroken
+    @uncancellable
     async def tokens(self, execution_id: int) -> dict[str, str]:
         """Return the baggage token of each service, by service name.
 

@@ -18,7 +18,7 @@ from clients.store.repositories.definitions import save_definition
 from clients.store.repositories.ended import under_way, unknown_execution
 from clients.store.repositories.listing import NEWEST_FIRST, narrowed
 from clients.store.repositories.progress import note_phase
-from clients.store.repositories.unbroken import unbroken
+from clients.store.repositories.uncancellable import uncancellable
 from clients.store.schema.columns import utc_now
 from clients.store.schema.tables import PlanSnapshot, TaskExecution
 from clients.store.upsert import insert_missing, insert_under_own_id
@@ -58,7 +58,7 @@ class Executions:
         self._engine = engine
         self._damage = damage
 
-    @unbroken
+    @uncancellable
     async def create(self, new: NewExecution, plan: Plan, timing: Timing, environment: str) -> Execution:
         """Store plan, request and run, in phase GENERATING_CASES.
 
@@ -76,14 +76,14 @@ class Executions:
                 row = await insert_under_own_id(work, TaskExecution, lambda: _new_row(new, plan, timing) | facts, known)
             return _execution(row, await work.get_one(PlanSnapshot, row.task_id))
 
-    @unbroken
+    @uncancellable
     async def get(self, execution_id: int) -> Execution:
         """Return one run, in the form workflows use."""
         async with reading(self._engine) as work:
             row, snapshot = await _with_plan(work, execution_id)
             return self._damage.one(row, lambda found: _execution(found, snapshot))
 
-    @unbroken
+    @uncancellable
     async def plan(self, execution_id: int) -> Plan:
         """Return the plan that a run was started with.
 
@@ -97,7 +97,7 @@ class Executions:
         except ValueError as error:
             raise _illegible(execution_id) from error
 
-    @unbroken
+    @uncancellable
     async def plan_for_closing(self, execution_id: int) -> LenientPlan:
         """Return the plan as far as it can be read.
 
@@ -153,7 +153,7 @@ class Executions:
         """Store a run's verdict; that of an ended run stays."""
         await self._update(execution_id, {"verdict": verdict.value}, under_way())
 
-    @unbroken
+    @uncancellable
     async def _update(
         self, execution_id: int, facts: dict[str, Any], may_change: ColumnElement[bool], phase: Phase | None = None
     ) -> None:
@@ -166,14 +166,14 @@ class Executions:
             if phase is not None and changed.rowcount:
                 await note_phase(work, execution_id, phase)
 
-    @unbroken
+    @uncancellable
     async def row(self, execution_id: int) -> ExecutionRow:
         """Return the record, for people; the plan may be unreadable."""
         async with reading(self._engine) as work:
             row, snapshot = await _with_plan(work, execution_id)
             return self._damage.one(row, lambda found: _read(found, snapshot.name if snapshot else None))
 
-    @unbroken
+    @uncancellable
     async def latest_of(self, workflow_id: str) -> ExecutionRow | None:
         """Return the newest run of a workflow id, or None."""
         newest = (
@@ -194,7 +194,7 @@ class Executions:
         """
         return await self._list(narrowed(NEWEST_FIRST, only).limit(min(limit, MOST_LISTED + 1)))
 
-    @unbroken
+    @uncancellable
     async def unfinished(self) -> Rows[UnfinishedRun]:
         """List every run without a recorded end, newest first.
 
@@ -204,7 +204,7 @@ class Executions:
         async with reading(self._engine) as work:
             return self._damage.all(await work.execute(wanted), _unfinished, may_be_on=True)
 
-    @unbroken
+    @uncancellable
     async def _list(self, wanted: Select[TaskExecution, str]) -> Rows[ExecutionRow]:
         async with reading(self._engine) as work:
             return self._damage.all(await work.execute(wanted), lambda found: _read(*found))

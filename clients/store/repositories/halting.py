@@ -11,7 +11,7 @@ from sqlmodel import col
 from clients.store.decoding import Damage
 from clients.store.engine import reading, writing
 from clients.store.read_models import Halt
-from clients.store.repositories.unbroken import unbroken
+from clients.store.repositories.uncancellable import uncancellable
 from clients.store.schema.columns import utc_now
 from clients.store.schema.operator_tables import OperatorFlag
 from clients.store.upsert import insert_or_replace
@@ -26,7 +26,7 @@ class Halting:
         self._engine = engine
         self._damage = damage
 
-    @unbroken
+    @uncancellable
     async def halt(self, reason: str, by: str) -> Halt:
         """Set the flag.
 
@@ -37,7 +37,7 @@ class Halting:
             await insert_or_replace(work, OperatorFlag, [row], "name")
             return self._halt(await _flag(work)) or Halt(reason=reason, by=by, since=utc_now())
 
-    @unbroken
+    @uncancellable
     async def unhalt(self) -> Halt | None:
         """Clear the flag and return it; None when it was not set."""
         async with writing(self._engine) as work:
@@ -45,7 +45,7 @@ class Halting:
             await work.execute(delete(OperatorFlag).where(col(OperatorFlag.name) == _HALTED))
             return previous
 
-    @unbroken
+    @uncancellable
     async def halted(self) -> Halt | None:
         """Return the flag; None when new runs may begin."""
         async with reading(self._engine) as work:

@@ -17,7 +17,7 @@ from sqlmodel import col
 from clients.store.decoding import Damage, Rows, facts_of
 from clients.store.engine import reading, writing
 from clients.store.repositories.ended import has_ended
-from clients.store.repositories.unbroken import unbroken
+from clients.store.repositories.uncancellable import uncancellable
 from clients.store.schema.columns import utc_now
 from clients.store.schema.tables import Ledger
 from clients.store.upsert import insert_missing
@@ -60,7 +60,7 @@ class LedgerRows:
         self._engine = engine
         self._damage = damage
 
-    @unbroken
+    @uncancellable
     async def intent(self, entry: LedgerEntry) -> None:
         """Record that a window will open; an existing row stays.
 
@@ -93,7 +93,7 @@ class LedgerRows:
                     f"window {entry.window_id} is in the ledger as {found.peer_name}, not as {entry.peer_name}",
                 )
 
-    @unbroken
+    @uncancellable
     async def update(self, change: LedgerUpdate) -> None:
         """Move a row forward: intent, open, closing, unverified, closed.
 
@@ -128,7 +128,7 @@ class LedgerRows:
         """Return every window that is or may be active, oldest first."""
         return await self._select(col(Ledger.state).is_(None) | col(Ledger.state).not_in(_SETTLED), may_be_on=True)
 
-    @unbroken
+    @uncancellable
     async def _select(self, condition: ColumnElement[bool], *, may_be_on: bool = False) -> Rows[LedgerEntry]:
         wanted = select(Ledger).where(condition).order_by(col(Ledger.created_at), col(Ledger.window_id))
         async with reading(self._engine) as work:

@@ -15,7 +15,7 @@ from sqlmodel import col
 from clients.store.decoding import Damage, Rows
 from clients.store.engine import reading, writing
 from clients.store.read_models import LogEntry, LogLevel
-from clients.store.repositories.unbroken import unbroken
+from clients.store.repositories.uncancellable import uncancellable
 from clients.store.schema.columns import utc_now
 from clients.store.schema.tables import TaskExecutionLog
 from clients.store.upsert import insert_under_own_id
@@ -39,7 +39,7 @@ class Logs:
         self._engine = engine
         self._damage = damage
 
-    @unbroken
+    @uncancellable
     async def add(self, execution_id: int, key: str, level: LogLevel, message: str) -> None:
         """Append a line; per run and key, the first stays."""
         line = select(TaskExecutionLog).where(
@@ -61,7 +61,7 @@ class Logs:
         async with writing(self._engine) as work:
             await insert_under_own_id(work, TaskExecutionLog, row, line)
 
-    @unbroken
+    @uncancellable
     async def of(self, execution_id: int, since: datetime | None = None) -> Rows[LogEntry]:
         """Return a run's log in order, from `since` if given.
 
@@ -77,7 +77,7 @@ class Logs:
         async with reading(self._engine) as work:
             return self._damage.all((await work.execute(lines)).scalars(), _entry)
 
-    @unbroken
+    @uncancellable
     async def newest(self, execution_id: int, limit: int) -> Rows[LogEntry]:
         """Return the newest `limit` lines of a run's log, in order."""
         lines = (

@@ -12,7 +12,7 @@ from clients.store.decoding import Damage, Rows
 from clients.store.engine import reading, writing
 from clients.store.read_models import CheckedPair
 from clients.store.repositories.ended import refuse_ended
-from clients.store.repositories.unbroken import unbroken
+from clients.store.repositories.uncancellable import uncancellable
 from clients.store.schema.columns import utc_now
 from clients.store.schema.pair_tables import PairCheck
 from clients.store.schema.tables import TestCase
@@ -33,7 +33,7 @@ class PairChecks:
         self._engine = engine
         self._damage = damage
 
-    @unbroken
+    @uncancellable
     async def save(self, execution_id: int, pair: CheckedPair) -> None:
         """Store the result of a pair; the first result stays.
 
@@ -53,7 +53,7 @@ class PairChecks:
             row = {"execution_id": execution_id, "test_case_id": case_id} | _row(pair)
             await insert_missing(work, PairCheck, [row], "execution_id", "test_case_id")
 
-    @unbroken
+    @uncancellable
     async def of(self, execution_id: int, case_index: int | None = None) -> Rows[CheckedPair]:
         """Return a run's pairs by case index, or one case's pair.
 

@@ -12,7 +12,7 @@ from sqlmodel import col
 from clients.store.decoding import Damage
 from clients.store.engine import reading, writing
 from clients.store.repositories.ended import has_ended
-from clients.store.repositories.unbroken import unbroken
+from clients.store.repositories.uncancellable import uncancellable
 from clients.store.schema.columns import utc_now
 from clients.store.schema.progress_tables import PairChoiceRow, PhaseRow, SteadyRow
 from clients.store.upsert import insert_missing, insert_or_replace
@@ -37,7 +37,7 @@ class Progress:
         self._engine = engine
         self._damage = damage
 
-    @unbroken
+    @uncancellable
     async def phases(self, execution_id: int) -> list[tuple[Phase, datetime]]:
         """Return the phases that a run entered, in order, with the time of each."""
         wanted = (
@@ -53,7 +53,7 @@ class Progress:
         facts = {"met": report.met, "detail": report.detail, "created_at": utc_now()}
         await self._replace(SteadyRow, {"execution_id": execution_id, "moment": moment.value, **facts}, "moment")
 
-    @unbroken
+    @uncancellable
     async def steady(self, execution_id: int) -> dict[SteadyMoment, SteadyReport]:
         """Return the checks of a run's steady state."""
         wanted = select(SteadyRow).where(col(SteadyRow.execution_id) == execution_id)
@@ -65,7 +65,7 @@ class Progress:
         row = {"execution_id": execution_id, **choice.model_dump(), "created_at": utc_now()}
         await self._replace(PairChoiceRow, row)
 
-    @unbroken
+    @uncancellable
     async def pair_choice(self, execution_id: int) -> PairChoice | None:
         """Return which pairs a run verifies; None if it chose none."""
         wanted = select(PairChoiceRow).where(col(PairChoiceRow.execution_id) == execution_id)
@@ -73,7 +73,7 @@ class Progress:
             found = self._damage.all((await work.execute(wanted)).scalars(), _choice)
         return found[0] if found else None
 
-    @unbroken
+    @uncancellable
     async def _replace(self, table: Any, row: dict[str, Any], *more_key: str) -> None:
         async with writing(self._engine) as work:
             if not await has_ended(work, row["execution_id"]):

@@ -20,7 +20,7 @@ from clients.store.read_models import CaseResult, StoredSamples
 from clients.store.repositories.ended import refuse_ended
 from clients.store.repositories.measurements import result_of, result_row
 from clients.store.repositories.samples import write_samples
-from clients.store.repositories.unbroken import unbroken
+from clients.store.repositories.uncancellable import uncancellable
 from clients.store.schema.tables import TestCase, TestResult
 from clients.store.upsert import insert_or_replace
 from domain.cases.real_verdicts import Settled
@@ -46,7 +46,7 @@ class Results:
         """Store the result of one case without samples, like `save_group`."""
         await self.save_group(execution_id, [result], [])
 
-    @unbroken
+    @uncancellable
     async def save_group(
         self, execution_id: int, results: Sequence[CaseResult], samples: Sequence[StoredSamples]
     ) -> None:
@@ -79,7 +79,7 @@ class Results:
         while chunk := list(islice(rest, CHUNK)):
             await self._save_chunk(execution_id, chunk)
 
-    @unbroken
+    @uncancellable
     async def _save_chunk(self, execution_id: int, results: Sequence[CaseResult]) -> None:
         async with writing(self._engine) as work:
             await refuse_ended(work, execution_id)
@@ -91,7 +91,7 @@ class Results:
             unmeasured = col(TestResult.requests).is_(None)
             await insert_or_replace(work, TestResult, rows, "execution_id", "test_case_id", where=unmeasured)
 
-    @unbroken
+    @uncancellable
     async def finished(self, execution_id: int, first: int, end: int) -> dict[int, CaseOutcome]:
         """Return outcomes by case index, for first <= index < end.
 
@@ -111,7 +111,7 @@ class Results:
         """Return every result of a run, by case index."""
         return await self.between(execution_id, 0, None)
 
-    @unbroken
+    @uncancellable
     async def between(self, execution_id: int, first: int, end: int | None) -> Rows[CaseResult]:
         """Return the results of the cases with first <= index < end.
 
@@ -179,7 +179,7 @@ class Results:
         while chunk := list(islice(rest, CHUNK)):
             await self._change_chunk(execution_id, {index: facts[index] for index in chunk})
 
-    @unbroken
+    @uncancellable
     async def _change_chunk(self, execution_id: int, facts: Mapping[int, dict[str, Any]]) -> None:
         async with writing(self._engine) as work:
             await refuse_ended(work, execution_id)

@@ -12,7 +12,7 @@ from sqlmodel import col
 from clients.store.decoding import Damage, Rows
 from clients.store.engine import reading
 from clients.store.read_models import Arm, StoredSamples
-from clients.store.repositories.unbroken import unbroken
+from clients.store.repositories.uncancellable import uncancellable
 from clients.store.schema.columns import utc_now
 from clients.store.schema.tables import CaseSamples, TestCase
 from clients.store.upsert import insert_or_replace
@@ -46,7 +46,7 @@ class Samples:
         self._engine = engine
         self._damage = damage
 
-    @unbroken
+    @uncancellable
     async def between(self, execution_id: int, first: int, end: int) -> Rows[StoredSamples]:
         """Return the samples of the cases with first <= index < end.
 

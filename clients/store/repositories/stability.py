@@ -12,7 +12,7 @@ from sqlmodel import col
 from clients.store.decoding import Damage
 from clients.store.engine import reading, writing
 from clients.store.repositories.ended import has_ended
-from clients.store.repositories.unbroken import unbroken
+from clients.store.repositories.uncancellable import uncancellable
 from clients.store.schema.columns import utc_now
 from clients.store.schema.stability_tables import StabilityRow
 from clients.store.upsert import insert_or_replace
@@ -26,7 +26,7 @@ class StabilityRows:
         self._engine = engine
         self._damage = damage
 
-    @unbroken
+    @uncancellable
     async def save(self, execution_id: int, moment: StabilityMoment, found: Sequence[ServiceStability]) -> None:
         """Store the results of the waits of a moment.
 
@@ -39,7 +39,7 @@ class StabilityRows:
                 return
             await insert_or_replace(work, StabilityRow, rows, "execution_id", "moment", "service_name")
 
-    @unbroken
+    @uncancellable
     async def of(self, execution_id: int) -> dict[StabilityMoment, list[ServiceStability]]:
         """Return every wait of a run, in the order of first storage.
 

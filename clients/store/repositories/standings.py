@@ -14,7 +14,7 @@ from clients.store.engine import reading
 from clients.store.repositories.ended import unknown_execution
 from clients.store.repositories.halting import halt_of
 from clients.store.repositories.ledger import entries_in
-from clients.store.repositories.unbroken import unbroken
+from clients.store.repositories.uncancellable import uncancellable
 from clients.store.schema.tables import Ledger, TaskExecution
 from domain.executions.permit_facts import Standing
 from domain.executions.windows import SETTLED, LedgerState, WindowKind
@@ -33,7 +33,7 @@ class Standings:
         self._engine = engine
         self._damage = damage
 
-    @unbroken
+    @uncancellable
     async def of(self, execution_id: int) -> Standing:
         """Read an execution, the relevant unsettled windows, and the halt.
 

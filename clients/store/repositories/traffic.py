@@ -13,7 +13,7 @@ from sqlmodel import col
 from clients.store.decoding import Damage, Rows
 from clients.store.engine import reading, writing
 from clients.store.repositories.ended import refuse_ended, unknown_execution
-from clients.store.repositories.unbroken import unbroken
+from clients.store.repositories.uncancellable import uncancellable
 from clients.store.schema.columns import storable, utc_now
 from clients.store.schema.tables import InterceptReplayResult, RecordedService, RequestPattern, TaskExecution
 from clients.store.upsert import insert_missing, insert_or_replace
@@ -34,7 +34,7 @@ class Traffic:
         self._engine = engine
         self._damage = damage
 
-    @unbroken
+    @uncancellable
     async def save_exchanges(self, execution_id: int, exchanges: list[RecordedExchange]) -> None:
         """Store recorded requests; a retry replaces them by service and position."""
         rows = [_recorded_row(execution_id, recorded) for recorded in exchanges]
@@ -42,7 +42,7 @@ class Traffic:
             await refuse_ended(work, execution_id)
             await insert_or_replace(work, RequestPattern, rows, *_KEY)
 
-    @unbroken
+    @uncancellable
     async def add_exchanges(self, execution_id: int, service: str, exchanges: Sequence[RecordedExchange]) -> None:
         """Store requests of a service that were recorded later.
 
@@ -70,7 +70,7 @@ class Traffic:
                 rows.append(_recorded_row(execution_id, exchange.model_copy(update=place)))
             await insert_missing(work, table, rows, *_KEY)
 
-    @unbroken
+    @uncancellable
     async def recorded_calls(self, execution_id: int) -> Rows[Call]:
         """Return all services' recorded requests, without their contents.
 
@@ -89,7 +89,7 @@ class Traffic:
                 label=lambda row: _label(execution_id, row[0], row[3]),
             )
 
-    @unbroken
+    @uncancellable
     async def exchanges(self, execution_id: int, service: str) -> Rows[RecordedExchange]:
         """Return a service's recorded requests, by position."""
         wanted = (
@@ -100,7 +100,7 @@ class Traffic:
         async with reading(self._engine) as work:
             return self._damage.all((await work.execute(wanted)).scalars(), _recorded)
 
-    @unbroken
+    @uncancellable
     async def save_propagation(self, execution_id: int, forwarded: dict[str, bool]) -> None:
         """Store, by service, whether the baggage marker reached it.
 
@@ -114,7 +114,7 @@ class Traffic:
             await refuse_ended(work, execution_id)
             await insert_or_replace(work, RecordedService, rows, "execution_id", "service_name")
 
-    @unbroken
+    @uncancellable
     async def propagation(self, execution_id: int) -> dict[str, bool]:
         """Return whether the baggage marker reached each service, by name."""
         wanted = (
@@ -125,7 +125,7 @@ class Traffic:
         async with reading(self._engine) as work:
             return dict(self._damage.all((await work.execute(wanted)).scalars(), _reached))
 
-    @unbroken
+    @uncancellable
     async def save_captured(self, execution_id: int, fault_type: str, answers: list[CapturedAnswer]) -> None:
         """Store captured failures; a retry replaces them by service and position.
 
@@ -140,7 +140,7 @@ class Traffic:
             rows = [common | _captured_row(answer) for answer in answers]
             await insert_or_replace(work, InterceptReplayResult, rows, *_KEY)
 
-    @unbroken
+    @uncancellable
     async def captured(self, execution_id: int) -> Rows[CapturedAnswer]:
         """Return all captured failures of a run, by service and position."""
         wanted = (

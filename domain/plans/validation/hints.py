@@ -111,7 +111,7 @@ def place(path: str) -> str:
     return "system.services[]" if _ADDRESS.match(path) else _POSITION.sub("[]", path)
 
 
-def another_kind(path: str, value: object, hint: str) -> str:
+def wrong_type_hint(path: str, value: object, hint: str) -> str:
     """Return a hint for a value of the wrong kind.
 
     `hint` is the general one, for places that have no better one.

@@ -29,7 +29,7 @@ from domain.plans.validation.wording import Nearest, cut, did_you_mean, near, sh
 from domain.units import format_duration, parse_duration
 
 MOST_SERVICES = 1_000
-TOLD_APART = 36
+DISTINCT_NAME_LENGTH = 36
 """Characters of a service's name that surely survive in its fault's name at the fault service (`names.fault_name`)."""
 
 _WORK_SLACK = timedelta(seconds=30)
@@ -82,16 +82,20 @@ def _services(document: Raw, system: Raw) -> Iterator[Problem]:
                 found = nearest.of(name)
                 hint = did_you_mean(found) if found else f"add {cut(name)}: http://... there"
                 yield Problem(path=f"{path}.name", message=f"{shown(name)} is not in system.services", hint=hint)
-            first.setdefault(name[:TOLD_APART], position)
+            first.setdefault(name[:DISTINCT_NAME_LENGTH], position)
     yield from call_rules(services, addresses, _mapping(document.get("safety")).get("max_active_faults"))
 
 
 def _duplicate(path: str, name: str, first: dict[str, int]) -> Iterator[Problem]:
-    earlier = first.get(name[:TOLD_APART])
+    earlier = first.get(name[:DISTINCT_NAME_LENGTH])
     if earlier is not None:
         # Longer names may differ here and still be the same at the fault service.
-        whole = len(name) <= TOLD_APART
-        message = "is in the plan already" if whole else f"has its first {TOLD_APART} characters in common with others"
+        whole = len(name) <= DISTINCT_NAME_LENGTH
+        message = (
+            "is in the plan already"
+            if whole
+            else f"has its first {DISTINCT_NAME_LENGTH} characters in common with others"
+        )
         hint = f"see services[{earlier}]" + ("; a service fails in one way per plan" if whole else "")
         yield Problem(path=path, message=f"{shown(name)} {message}", hint=hint)
 

@@ -22,11 +22,11 @@ from domain.plans.validation.hints import (
     LIST,
     MAPPING,
     MISSING,
-    another_kind,
     no_value,
     not_matching,
     not_one_of,
     other_name,
+    wrong_type_hint,
 )
 from domain.plans.validation.typos import Misspelt
 from domain.plans.validation.wording import did_you_mean, kind_of, may_be_secret, near, path_of, shown, suggestion
@@ -143,7 +143,7 @@ def _plain_words(detail: ErrorDetails, path: str, value: object, what: str) -> P
     if value is None:
         return Problem(path=path, message=f"{message}, not nothing", hint=no_value(path))
     given = kind_of(value) if may_be_secret(path) or isinstance(value, (dict, list)) else f"{kind_of(value)} ({what})"
-    hint = another_kind(path, value, _hint_for(hint, value))
+    hint = wrong_type_hint(path, value, _hint_for(hint, value))
     return Problem(path=path, message=f"{message}, not {given}", hint=hint)
 
 

@@ -10,7 +10,7 @@ import pytest
 from activities.clocks import Deadline
 from activities.recovery.close_by_name import Peers
 from activities.recovery.closing import Pace
-from clients.peers.active import On, OnKind
+from clients.peers.active import ActiveItem, ActiveKind
 from clients.peers.proxy_wire import ActiveSession, SidecarCheck
 from domain.plans.plan import Plan
 from tests.support.plans.builders import good
@@ -55,7 +55,7 @@ async def clear(proxy: Proxy, *services: str) -> dict[str, bool]:
     plan = Plan.model_validate(good())
     peers = Peers(plan, cast("Any", None), cast("Any", proxy), cast("Any", None))
     on = [
-        On(kind=OnKind.RECORDING, address="a", name=name, service=service, namespace=NAMESPACE)
+        ActiveItem(kind=ActiveKind.RECORDING, address="a", name=name, service=service, namespace=NAMESPACE)
         for name, service in proxy.sessions.items()
         if service in services
     ]

@@ -14,7 +14,7 @@ from temporalio.client import Client
 from temporalio.testing import ActivityEnvironment
 
 from activities.clocks import Deadline
-from activities.recovery.orphans import close_abandoned
+from activities.recovery.orphans import close_orphan
 from activities.recovery.sweeping import SweepActivities
 from activities.stages.faults import FaultActivities
 from activities.stages.rules import RulesActivities
@@ -160,7 +160,7 @@ async def test_the_sweeper_too_waits_for_what_was_being_switched_on(stage: Stage
     end = Deadline.after(timedelta(seconds=30))
 
     async def swept(_: None) -> Closing:
-        return await close_abandoned(
+        return await close_orphan(
             stage.tools, cast("RunDirectory", Nobody()), row, end, "a test", clock=lambda: datetime.now(UTC)
         )
 

@@ -22,7 +22,7 @@ from domain.executions.execution import Verdict
 from domain.measuring.load import CaseOutcome
 from domain.measuring.metrics import JudgedCases
 from domain.pairs.fidelity import PairFinding, PairOutcome
-from domain.pairs.model import PairsWish
+from domain.pairs.model import PairsOrder
 from domain.traffic.exchange import Measurement
 from reports.build.reading import read_run
 from tests.support.activities.stage import Stage
@@ -95,7 +95,7 @@ class Judged:
         tools.rails = tools.rails.model_copy(update={"max_active_faults": faults})
 
     async def choose(self, share: float | None = None) -> list[str]:
-        wish = PairsWish(execution_id=self.run, share=share)
+        wish = PairsOrder(execution_id=self.run, share=share)
         chosen = await self.stage.do(PairActivities(self.stage.tools).choose, wish)
         assert chosen.measured == 10
         assert chosen.cases == sorted(chosen.cases)

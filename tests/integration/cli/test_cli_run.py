@@ -19,7 +19,7 @@ from domain.executions.execution import Recovery
 from domain.names import run_workflow_id
 from operations.processes.interrupts import Interrupts
 from operations.runs import follow as following
-from operations.runs.follow import Detached, Follower, end_of, untold
+from operations.runs.follow import Detached, Follower, end_of, no_lines
 from tests.support.cli.locking import until_locked
 from tests.support.cli.stand_ins import LOCK_BREAKS, NOT_CLEAN, UNVERIFIED, WAITS, WAITS_AND_IS_SLOW
 from tests.support.cli.terminal import Terminal
@@ -149,7 +149,7 @@ async def test_letting_go_of_a_run_that_could_not_be_cancelled_says_that(
     interrupts.push()
     interrupts.push()
     with pytest.raises(Detached, match="goes on, not cancelled"):
-        await Follower(client, run, _nothing, untold).follow(interrupts)
+        await Follower(client, run, _nothing, no_lines).follow(interrupts)
 
 
 async def test_a_missing_worker_is_said_within_five_seconds(holdfast: Start, plan: WritePlan) -> None:

@@ -58,7 +58,7 @@ def order_for(kind: type, execution: Execution) -> dict[str, Any]:
         "SteadyOrder": {"moment": "before"},
         "StabilityOrder": {"services": ["reviews"] * 3 + ["kube-dns"]},
         "ExclusionOrder": {"exclusions": [{"service": "reviews", "outcome": "skipped", "reason": "evil"}]},
-        "PairsWish": {"share": 100.0},
+        "PairsOrder": {"share": 100.0},
         "CallsOrder": {"round": 1},
         "AskOrder": {"case_index": 1, "faults": {"reviews": "blade-1"}},
         "PairOrder": {"case_index": 3, "case_id": "reviews+shipping", "faults": {"reviews": "blade-1"}},

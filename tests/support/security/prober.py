@@ -25,7 +25,7 @@ from clients.kubernetes.workloads import Workloads
 from clients.load.engine import LoadGenerator
 from clients.load.pace import Closed
 from clients.peers import canary, fixtures
-from clients.peers.active import faults_on, sessions_on
+from clients.peers.active import active_faults, sessions_on
 from clients.peers.canary import CanaryClient
 from clients.peers.faults import FaultClient
 from clients.peers.proxy import ProxyClient
@@ -98,7 +98,7 @@ def calls(address: str, kubeconfig: str) -> dict[str, Callable[[], Awaitable[obj
         "fault status": lambda: faults.status("hf-1-a-1"),
         "fault namespaces": lambda: faults.namespaces("hf-1-a-1"),
         "fault delete": lambda: faults.delete("hf-1-a-1"),
-        "faults on": lambda: faults_on(faults, address),
+        "faults on": lambda: active_faults(faults, address),
         "analysis": lambda: proxy.analysis("t"),
         "replay": lambda: proxy.replay(execution_id=1, namespace="shop", service="a", longest=SHORT),
         "sessions on": lambda: sessions_on(proxy, address, [("shop", "a")]),

@@ -12,7 +12,7 @@ from typing import Any, cast
 import pytest
 
 from activities.clocks import Deadline
-from activities.recovery.orphans import close_abandoned
+from activities.recovery.orphans import close_orphan
 from activities.toolbox import Toolbox
 from clients.secrets.values import Secrets
 from clients.store.store import Store
@@ -86,7 +86,7 @@ async def left(tools: Tools, run_id: str, state: LedgerState) -> LedgerEntry:
 async def closed(tools: Tools, row: LedgerEntry, since: timedelta | None) -> tuple[Closing, LedgerState]:
     """What comes of closing it, when its window was closed so long ago, or is unknown."""
     runs = Runs(None if since is None else datetime.now(UTC) - since)
-    closing = await close_abandoned(
+    closing = await close_orphan(
         tools, cast("Any", runs), row, Deadline.after(timedelta(seconds=30)), "sweeper", clock=lambda: datetime.now(UTC)
     )
     (now,) = await tools.store.ledger_of(row.execution_id)

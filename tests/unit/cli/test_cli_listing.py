@@ -112,8 +112,8 @@ async def test_runs_are_listed_by_what_became_of_them(store: Store) -> None:
     completed = Ending(execution_id=passed, status=RunStatus.COMPLETED, phase=Phase.DONE, recovery=Recovery.VERIFIED)
     await store.finish(completed.model_copy(update={"verdict": Verdict.PASSED}))
     await store.finish(completed.model_copy(update={"execution_id": failed, "verdict": Verdict.FAILED}))
-    untold = {"execution_id": stopped, "status": RunStatus.CANCELLED, "recovery": Recovery.UNVERIFIED}
-    await store.finish(completed.model_copy(update=untold))
+    no_lines = {"execution_id": stopped, "status": RunStatus.CANCELLED, "recovery": Recovery.UNVERIFIED}
+    await store.finish(completed.model_copy(update=no_lines))
     for arguments, expected in {
         ("--status", "completed"): [failed, passed],
         ("--status", "completed", "--status", "running"): [going_on, failed, passed],

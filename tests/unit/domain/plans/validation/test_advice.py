@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from domain.plans.validation.hints import LIST, another_kind
+from domain.plans.validation.hints import LIST, wrong_type_hint
 from tests.support.plans.builders import good, problems
 
 REVIEWS = ("services", 0)
@@ -63,4 +63,4 @@ def test_a_value_that_may_be_secret_is_in_no_hint() -> None:
     document["request"]["headers"] = "Authorization: hunter2"
     document["request"]["query"] = "token=hunter2"
     assert "hunter2" not in str(problems(document))
-    assert another_kind("request.query.token", "hunter2", LIST) == LIST
+    assert wrong_type_hint("request.query.token", "hunter2", LIST) == LIST
