@@ -283,7 +283,8 @@ def rows_of(checked: Sequence[Checked]) -> list[Row]:
         Row(
             "made-up systems: cases that really fail",
             f"{sum(case.fails for _, case in cases)} of {len(cases)}",
-            note=f"{pairs} of the cases are pairs; {len(checked)} systems of {FEWEST} to {MOST} services",
+            note=f"{pairs} of the cases are pairs; {len(checked)} systems of {FEWEST} to {MOST} services, whose worker "
+            "allows two faults at once",
         ),
         row("false passes", lambda case: case.false_pass, "none", 0),
         row("false alarms", lambda case: case.false_alarm, f"at most {MOST_FALSE_ALARMS:.0%}", MOST_FALSE_ALARMS),
