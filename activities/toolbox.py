@@ -13,6 +13,7 @@ from clients.kubernetes.connection import Cluster
 from clients.kubernetes.stability import KubernetesStabilityClient
 from clients.kubernetes.workloads import Workloads
 from clients.load.engine import LoadGenerator
+from clients.load.probe import Probe, RequestProbe
 from clients.peers.canary import CanaryClient
 from clients.peers.faults import FaultClient
 from clients.peers.proxy import ProxyClient
@@ -104,6 +105,10 @@ class Toolbox:
     def faults(self, plan: Plan) -> FaultClient:
         """Return a client of the plan's fault service."""
         return FaultClient(plan.system.faults, shown=self.secrets.shown)
+
+    def probe(self, plan: Plan) -> Probe:
+        """Return what the plan wants to be sent."""
+        return RequestProbe(plan.request, self.secrets, self.load)
 
     def stability(self, plan: Plan) -> StabilityClient:
         """Return the client for the plan's kind of stability check."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from clients.http.requests import PreparedRequest
 from clients.load.histograms import Histogram
+from clients.load.probe import PreparedProbe
 from clients.load.sending import LastAnswer
 from clients.store.packing import packed
 from clients.store.read_models import Arm, StoredSamples
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 @dataclass
 class ArmRun:
-    """The request of an arm, and its results so far."""
+    """The probe of an arm, and its results so far."""
 
     position: int
     """Index among the arms of the group.
 
     Seeds the arrival times of an open model, and the resampling of the comparison.
     """
-    request: PreparedRequest
+    probe: PreparedProbe
     case: Case | None = None
     """None for the control, which sends baseline requests."""
     meets: Thresholds | None = None

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from activities.load.arms import ArmRun
 from activities.toolbox import Subject, Toolbox
-from clients.http.requests import PreparedRequest, prepare
 from clients.load.pace import Closed, Open, Pace
+from clients.load.probe import PreparedProbe
 from clients.load.sending import was_cut
 from clients.load.warming import WarmUp
 from clients.secrets.values import Redactor
@@ -47,7 +47,7 @@ class GroupRun:
     """
 
     def __init__(self, tools: Toolbox, subject: Subject, group: Sequence[Case], tokens: dict[str, str]) -> None:
-        """Prepare the requests.
+        """Prepare the probes.
 
         Raises:
             HoldfastError: SECRET_MISSING when a reference has no value.
@@ -56,18 +56,18 @@ class GroupRun:
         self._plan = subject.plan
         self._seed = seed_of(subject.execution.execution_id, group[0].index)
         # Position 0 belongs to the control even where there is none, so that the cases' arrivals do not depend on it.
-        control = ArmRun(position=0, request=self._request(None, tokens))
+        control = ArmRun(position=0, probe=self._probe(None, tokens))
         self._control = control if has_control(subject.plan, group) else None
         meets = PlanThresholds(subject.plan)
         self._cases = [
-            ArmRun(position=position, request=self._request(case, tokens), case=case, meets=meets.of(case))
+            ArmRun(position=position, probe=self._probe(case, tokens), case=case, meets=meets.of(case))
             for position, case in enumerate(group, 1)
         ]
 
-    def _request(self, case: Case | None, tokens: dict[str, str]) -> PreparedRequest:
+    def _probe(self, case: Case | None, tokens: dict[str, str]) -> PreparedProbe:
         # A case without its header would measure the healthy system, so `baggage_of` raises if a token is missing.
         baggage = baggage_of(case.services, tokens) if case and case.services else None
-        return prepare(self._plan.request, self._tools.secrets, baggage)
+        return self._tools.probe(self._plan).prepare(baggage)
 
     async def measure(self, redactor: Redactor) -> Measured:
         """Warm up, send all blocks, and return the results.
@@ -95,13 +95,11 @@ class GroupRun:
         if not self._plan.warm_up:
             return None
         arm = self._control or self._cases[0]
-        return await self._tools.load.warm_up(arm.request, self._pace(arm, -1), self._plan.warm_up)
+        return await arm.probe.warm_up(self._pace(arm, -1), self._plan.warm_up)
 
     async def _block(self, arm: ArmRun, round_: int, size: int, began_ns: int) -> None:
         started_ns = time.perf_counter_ns()
-        block = await self._tools.load.block(
-            arm.request, self._pace(arm, round_), size, last=arm.last, began_ns=began_ns
-        )
+        block = await arm.probe.block(self._pace(arm, round_), size, last=arm.last, began_ns=began_ns)
         arm.add(block, time.perf_counter_ns() - started_ns)
 
     def _pace(self, arm: ArmRun, round_: int) -> Pace:

@@ -10,7 +10,6 @@ from temporalio import activity
 
 from activities.permit import OF_THE_RUN, Permit, acts, ask
 from activities.toolbox import Subject, Toolbox
-from clients.http.requests import prepare
 from clients.peers.stability import answer_of
 from clients.store.read_models import LogLevel
 from domain.cases.tokens import marker
@@ -63,10 +62,10 @@ class StopActivities:
 
     def _request(self, subject: Subject) -> Ask:
         # With the analysis marker: while the proxy records, a request without it would look like lost baggage.
-        request = prepare(subject.plan.request, self._tools.secrets, marker(subject.execution.record_id))
+        probe = self._tools.probe(subject.plan).prepare(marker(subject.execution.record_id))
 
         async def send() -> str:
-            sample = await self._tools.load.send_once(request)
+            sample = await probe.send_once()
             return (sample.error_kind or f"status {sample.status}") if is_error(sample) else ""
 
         return send

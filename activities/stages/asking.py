@@ -10,7 +10,6 @@ import time
 from collections.abc import Mapping, Sequence
 
 from activities.toolbox import Subject, Toolbox
-from clients.http.requests import prepare
 from clients.load.sending import KEPT_BODY, was_cut
 from clients.secrets.values import Redactor
 from domain.errors import ErrorCode, HoldfastError
@@ -51,12 +50,12 @@ async def ask(
     redactor, load = tools.redactor(subject.plan), subject.plan.load
     samples: list[RequestSample] = []
     answers: list[Answer] = []
-    left = iter([prepare(subject.plan.request, tools.secrets, mark) for mark in baggage[:wanted]])
+    left = iter([tools.probe(subject.plan).prepare(mark) for mark in baggage[:wanted]])
 
     async def work(delay: float) -> None:
         await asyncio.sleep(delay)
-        for request in left:
-            sample, body = await tools.load.ask(request)
+        for probe in left:
+            sample, body = await probe.ask()
             samples.append(sample)
             answers.append(_answer(sample, body, redactor))
             if load.rate is not None:

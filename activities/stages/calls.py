@@ -19,7 +19,6 @@ from activities.stages.asking import ask, require_running
 from activities.stages.pairs import refuse_foreign
 from activities.stages.recorded_calls import AGAIN, APART, RecordedCalls, sessions_of
 from activities.toolbox import Subject, Toolbox
-from clients.http.requests import prepare
 from clients.peers.proxy import STOP_TIMEOUT, ProxyClient
 from clients.store.read_models import LogLevel
 from domain.calls import discovery as logic
@@ -157,7 +156,7 @@ class CallActivities:
         async def once() -> bool | None:
             nonlocal sent, what
             mark = calls_marker(subject.execution.record_id, 0, sent)
-            sample = await self._tools.load.send_once(prepare(subject.plan.request, self._tools.secrets, mark))
+            sample = await self._tools.probe(subject.plan).prepare(mark).send_once()
             if not is_error(sample):
                 return True
             sent, what = sent + AGAIN, sample.error_kind or f"status {sample.status}"

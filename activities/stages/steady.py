@@ -10,7 +10,6 @@ from activities.base import poll
 from activities.clocks import Deadline, deadline
 from activities.permit import OF_THE_RUN, Permit, acts
 from activities.toolbox import Subject, Toolbox
-from clients.http.requests import prepare
 from clients.store.read_models import LogLevel
 from domain.executions.windows import WindowKind
 from domain.measuring.steady_report import SteadyMoment, SteadyOrder, SteadyReport
@@ -73,12 +72,12 @@ async def was_touched(tools: Toolbox, execution_id: int) -> bool:
 
 async def _ask(tools: Toolbox, subject: Subject) -> str:
     """Send the requests one by one; return what is wrong, or nothing."""
-    request = prepare(subject.plan.request, tools.secrets, None)
+    probe = tools.probe(subject.plan).prepare(None)
     longest, answers = subject.plan.timeouts.stability, []
     try:
         async with asyncio.timeout(longest.total_seconds()):
             for _ in range(subject.plan.steady_state.requests):
-                sample, body = await tools.load.ask(request)
+                sample, body = await probe.ask()
                 answers.append(_answer(sample, body))
     except TimeoutError:
         wanted = subject.plan.steady_state.requests

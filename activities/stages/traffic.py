@@ -14,7 +14,6 @@ from activities.recovery.active_at_peers import refuse_left_over
 from activities.recovery.bookkeeping import in_time
 from activities.recovery.closing import UNKNOWN, analysis_of, close_recordings
 from activities.toolbox import Subject, Toolbox
-from clients.http.requests import prepare
 from clients.peers.proxy_wire import AnalysisTask
 from clients.secrets.values import Redactor, Secrets
 from clients.store.read_models import LogLevel
@@ -166,10 +165,10 @@ class TrafficActivities:
 
     async def _trigger(self, subject: Subject) -> None:
         """Send the plan's request as the load test does, plus the marker."""
-        request = prepare(subject.plan.request, self._tools.secrets, marker(subject.execution.record_id))
+        probe = self._tools.probe(subject.plan).prepare(marker(subject.execution.record_id))
         trouble = ""
         for attempt in range(ANALYSIS_SENDS):
-            sample = await self._tools.load.send_once(request)
+            sample = await probe.send_once()
             if not is_error(sample):
                 return
             trouble = sample.error_kind or f"status {sample.status}"

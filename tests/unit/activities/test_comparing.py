@@ -9,7 +9,6 @@ import pytest
 from activities.load import comparing
 from activities.load.arms import ArmRun
 from activities.load.comparing import look_at
-from clients.http.requests import PreparedRequest
 from clients.plans.files import read_plan_file
 from domain.cases.cases import case_at
 from domain.cases.thresholds import PlanThresholds
@@ -22,7 +21,8 @@ from domain.traffic.exchange import RequestSample
 from tests.support.paths import EXAMPLES
 
 SHOP = Plan.model_validate(read_plan_file(EXAMPLES / "shop.yaml"))
-REQUEST = PreparedRequest(method="GET", url="http://127.0.0.1:1/", headers={}, body=None, timeout=1)
+UNSENT: Any = None
+"""Nothing is sent here."""
 
 
 def plan(**regression: Any) -> Plan:
@@ -33,7 +33,7 @@ def plan(**regression: Any) -> Plan:
 def arm(of: Plan, index: int) -> ArmRun:
     case = case_at(of.service_names, index)
     samples = [RequestSample(latency_us=10_000 + number * 7_919 % 1_000, status=200) for number in range(400)]
-    return ArmRun(position=index, request=REQUEST, case=case, meets=PlanThresholds(of).of(case), taken=Taken([samples]))
+    return ArmRun(position=index, probe=UNSENT, case=case, meets=PlanThresholds(of).of(case), taken=Taken([samples]))
 
 
 def test_each_case_has_its_part_of_the_runs_false_alarms(monkeypatch: pytest.MonkeyPatch) -> None:

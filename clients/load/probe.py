@@ -1,0 +1,104 @@
+"""Probes: what a run sends, again and again, to see how the system does.
+
+Today there is one kind, a plan's request. Whatever is measured goes through here, so that another kind (a journey of
+several steps) needs no change in what measures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from clients.http.requests import PreparedRequest, prepare
+from clients.load.engine import LoadGenerator
+from clients.load.pace import Pace
+from clients.load.sending import LastAnswer
+from clients.load.warming import WarmUp
+from clients.secrets.values import Secrets
+from domain.plans.request import Request
+from domain.traffic.exchange import RequestSample
+
+
+class PreparedProbe(Protocol):
+    """A probe with its secrets and its baggage, ready to be sent any number of times.
+
+    Holds secrets: never store or log it.
+    """
+
+    async def send_once(self) -> RequestSample:
+        """Send it once. See `LoadGenerator.send_once`."""
+        ...
+
+    async def ask(self) -> tuple[RequestSample, str]:
+        """Send it once; return its sample and the body of the answer. See `LoadGenerator.ask`."""
+        ...
+
+    async def block(
+        self,
+        pace: Pace,
+        requests: int,
+        *,
+        last: LastAnswer | None = None,
+        began_ns: int | None = None,
+        on_progress: Callable[[int], None] | None = None,
+    ) -> list[RequestSample]:
+        """Send it `requests` times at a pace. See `LoadGenerator.block`."""
+        ...
+
+    async def warm_up(self, pace: Pace, at_most: int) -> WarmUp:
+        """Send it until the system is warm. See `LoadGenerator.warm_up`."""
+        ...
+
+
+class Probe(Protocol):
+    """What a plan wants to be sent."""
+
+    def prepare(self, baggage: str | None) -> PreparedProbe:
+        """Resolve secrets and set the baggage header; None sends none.
+
+        Raises:
+            HoldfastError: SECRET_MISSING when a reference has no value.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class RequestProbe:
+    """The request of a plan."""
+
+    request: Request
+    secrets: Secrets
+    load: LoadGenerator
+
+    def prepare(self, baggage: str | None) -> PreparedProbe:
+        """Prepare the request. See `Probe.prepare`."""
+        return _PreparedRequestProbe(prepare(self.request, self.secrets, baggage), self.load)
+
+
+@dataclass(frozen=True, repr=False)
+class _PreparedRequestProbe:
+    request: PreparedRequest
+    load: LoadGenerator
+
+    async def send_once(self) -> RequestSample:
+        return await self.load.send_once(self.request)
+
+    async def ask(self) -> tuple[RequestSample, str]:
+        return await self.load.ask(self.request)
+
+    async def block(
+        self,
+        pace: Pace,
+        requests: int,
+        *,
+        last: LastAnswer | None = None,
+        began_ns: int | None = None,
+        on_progress: Callable[[int], None] | None = None,
+    ) -> list[RequestSample]:
+        return await self.load.block(
+            self.request, pace, requests, last=last, began_ns=began_ns, on_progress=on_progress
+        )
+
+    async def warm_up(self, pace: Pace, at_most: int) -> WarmUp:
+        return await self.load.warm_up(self.request, pace, at_most)
