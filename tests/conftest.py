@@ -1,4 +1,4 @@
-"""What holds for all tests."""
+"""Settings and time limits for all tests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-# Tests assert no timings, and a machine may be busy: how long one example takes proves nothing.
+# Tests assert no timings, and a machine may be busy: how long an example takes proves nothing.
 settings.register_profile("holdfast", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("holdfast")
 
@@ -22,17 +22,17 @@ for _number, _usual in (
     (signal.SIGHUP, signal.SIG_DFL),
     (signal.SIGQUIT, signal.SIG_DFL),
 ):
-    # Tests that run in the background (`nohup make test-all &`) inherit that these are ignored, and so would every
-    # process that a test starts and signals.
+    # Tests in the background (`nohup make test-all &`) inherit these signals as ignored, and every process that a test
+    # starts and signals would inherit them, too.
     if signal.getsignal(_number) is signal.SIG_IGN:
         signal.signal(_number, _usual)
 
 OF_ITS_TIME = 0.9
-"""A test that hangs is cancelled after this share of its time limit: then everything it opened is closed in order.
-pytest-timeout's own alarm strikes outside of the event loop, and leaves workers behind that nobody ever stops."""
+"""A test that hangs is cancelled after this share of its time limit, and everything it opened is closed in order.
+pytest-timeout's own alarm strikes outside the event loop, and leaves workers behind that nothing ever stops."""
 
 CLEANING = 300.0
-"""Seconds. What cannot be cleaned up within them ends its process: a failure that is told, and no run that hangs."""
+"""Seconds. If cleaning up takes longer, the process ends: a visible failure instead of a run that hangs."""
 
 
 def _limited(test: Callable[..., Awaitable[None]], seconds: float) -> Callable[..., Awaitable[None]]:
@@ -45,7 +45,7 @@ def _limited(test: Callable[..., Awaitable[None]], seconds: float) -> Callable[.
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Give every asynchronous test its limit within the event loop."""
+    """Limit every asynchronous test within its event loop."""
     usual = float(config.getini("timeout"))
     for item in items:
         if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.obj):
@@ -55,7 +55,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown() -> Generator[None, object, object]:
-    """See that cleaning up ends."""
+    """End the process if cleaning up takes too long."""
     faulthandler.dump_traceback_later(CLEANING, exit=True)
     try:
         return (yield)

@@ -1,4 +1,4 @@
-"""One real Temporal server for all; a lab, a store and a worker for each test that asks for one."""
+"""One real Temporal server for all tests; a lab, a store and a worker for each test that asks for them."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""Several faults at once: only where the plan and the worker allow it, and never two on one call path.
+"""Several faults at once: only where plan and worker allow it, and never two on one call path.
 
-The lab's own log says which faults were on when, and its topology who calls whom; our plan, ledger and status do not.
+The lab's own log shows which faults were active when, and its topology shows who calls whom. Holdfast's own plan,
+ledger and status are not consulted.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from tests.support.runs.fixtures import QUICK
 from worker import running
 
 MOST = 4
-"""Faults that may be on at once."""
+"""Faults that may be active at once."""
 
 CALLED: dict[str, list[str]] = {
     "front": ["cart", "help", "mail", "search", "reviews"],
@@ -36,49 +37,58 @@ CALLED: dict[str, list[str]] = {
     "help": [],
     "mail": [],
     "search": ["gate"],
-    # Not under test: whoever is behind it is on one path with whoever is before it all the same.
+    # Not under test. Services before and behind it are on one call path all the same.
     "gate": ["index"],
     "index": [],
     "reviews": [],
 }
-"""Who calls whom, in truth."""
+"""The services that each service really calls."""
 
 CALLS = {name: CALLED[name] for name in CALLED if name not in ("front", "gate")} | {"search": ["index"]}
-"""The same as a plan says it."""
+"""The same calls as a plan declares them."""
 
 FIRST = ["archive", "help", "index", "mail"]
-"""The first four that can be broken at once, in the plan's order: the cart must wait, and reviews would be one more."""
+"""The first four services that can be broken at once.
+
+By the plan's order the cart must wait, and reviews would be a fifth.
+"""
 
 
 def _service(name: str) -> dict[str, Any]:
     calls = [
-        {"service": one, "path": f"/api/{one}", "timeout": "5s", "fallback": {"source": "fallback"}}
-        for one in CALLED[name]
+        {"service": called, "path": f"/api/{called}", "timeout": "5s", "fallback": {"source": "fallback"}}
+        for called in CALLED[name]
     ]
     return {"name": name, "routes": [{"path": f"/api/{name}", "body": {"of": name}}], "calls": calls}
 
 
-# Planted: each is optional, but not both.
+# Planted weakness: the page can do without either service, but not without both.
 WEAK = {**_service("front"), "needs_one_of": [["mail", "reviews"]]}
 TOPOLOGY = Topology.model_validate(
     {"namespace": "town", "entry": "front", "services": [WEAK, *(_service(name) for name in CALLED if name != "front")]}
 )
 
 ONCE = checker.ONCE | {Kind.FAULT: 2}
-"""How often something comes on in one service: its fault, and that of a pair whose failures are no answers."""
+"""How often something comes on in one service.
+
+Faults: its own, and that of the pair in which a removed service gives no answer.
+"""
 
 NOT_RUNNING = {"success": True, "data": {"phase": "Initialized", "status": {"phase": "Initialized", "expStatuses": []}}}
 
 
 class Town(Bench):
-    """A bench for it, whose worker allows as many faults."""
+    """Bench for this system, whose worker allows that many faults."""
 
     def __init__(self, temporal: Client, lab: Lab, folder: Path) -> None:
         super().__init__(temporal, lab, folder)
         self.settings = self.settings.model_copy(update={"max_active_faults": MOST})
 
     def plan(self, **changes: Any) -> dict[str, Any]:
-        """Everything but the entry and the gate fails, each in its way."""
+        """Return a plan that breaks every service but entry and gate.
+
+        They fail by removal and by errors in turn.
+        """
         addresses, ways = self.lab.addresses, ("remove", "error")
         return {
             "name": self.name,
@@ -94,23 +104,26 @@ class Town(Bench):
                 for number, (name, calls) in enumerate(CALLS.items())
             ],
             "slo": {"error_rate": "1%"},
-            # One pair is enough to see that nothing is lost.
+            # One pair is enough to show that nothing is lost.
             "exclude": [f"{name}+*" for name in CALLS if name not in ("mail", "reviews")],
             "safety": {"max_active_faults": MOST},
-            # Longer than any machine needs until a test has seen them on, and lets go.
+            # Longer than any machine needs until the test has seen the faults active and releases them.
             "timeouts": {"fault_running": "5m"},
         } | changes
 
     async def log(self) -> list[LogEntry]:
-        """Everything that was ever on, by the lab."""
+        """Return everything that was ever active, according to the lab."""
         return (await checker.look(self.lab.addresses.admin)).log
 
     async def broken(self) -> dict[str, bool]:
-        """The services that were ever broken, and whether they still are."""
-        return {one.service: one.off_at is None for one in await self.log() if one.kind is Kind.FAULT}
+        """Return the services that were ever broken, and whether they still are."""
+        return {entry.service: entry.off_at is None for entry in await self.log() if entry.kind is Kind.FAULT}
 
     async def until_on(self, *services: str) -> None:
-        """Wait until so many faults are on; that they are in these, and nowhere else, the log says."""
+        """Wait until this many faults run.
+
+        The log must show them in these services, and nowhere else.
+        """
 
         async def look() -> bool:
             return list(self.lab.state().faults.values()).count("Running") == len(services)
@@ -119,18 +132,18 @@ class Town(Bench):
         assert await self.broken() == dict.fromkeys(services, True)
 
     def hold_faults(self) -> None:
-        """None is told to be running, so that it stays on until somebody says otherwise."""
+        """Report every fault as not yet running. It stays active until the test releases it."""
         hold = Instruction(endpoint=Endpoint.FAULT_STATUS, action=Action.REPLACE, body=NOT_RUNNING)
         self.lab.misbehave(Misbehaviour(instructions=[hold]))
 
     def let_go(self) -> None:
-        """The peers behave again."""
+        """Make the peers behave again."""
         self.lab.misbehave(Misbehaviour())
 
 
 @pytest.fixture
 async def town(temporal: Client, tmp_path: Path) -> AsyncIterator[Town]:
-    """Its lab, a store, and a worker in this process."""
+    """Lab of this system, a store, and a worker in this process."""
     patient = QUICK.model_copy(update={"hang_limit": 300})
     async with Lab(TOPOLOGY, settings=patient, ports=PortChoice.FREE) as lab:
         bench = Town(temporal, lab, tmp_path)
@@ -139,15 +152,18 @@ async def town(temporal: Client, tmp_path: Path) -> AsyncIterator[Town]:
 
 
 async def found_by(town: Town, summary: RunSummary) -> dict[str, Any]:
-    """What a run is for: how each service fails, and what becomes of each case."""
+    """Return how each service fails, and the outcome of each case."""
     run = summary.execution_id
-    captured = {(one.service, one.position): (one.status, one.substituted) for one in await town.store.captured(run)}
-    cases = {one.case_id: (one.outcome, one.verdict) for one in await town.store.results(run)}
+    captured = {
+        (answer.service, answer.position): (answer.status, answer.substituted)
+        for answer in await town.store.captured(run)
+    }
+    cases = {result.case_id: (result.outcome, result.verdict) for result in await town.store.results(run)}
     return {"verdict": summary.verdict, "captured": captured, "cases": cases}
 
 
 async def told_by(town: Town, handle: WorkflowHandle[Any, Any]) -> tuple[RunState, RunState]:
-    """How the run's query and how the store tells of it."""
+    """Return the run's state from its query and from the store."""
     state = await town.status(handle)
     row = await town.store.latest_execution_of(handle.id)
     assert state is not None
@@ -156,18 +172,21 @@ async def told_by(town: Town, handle: WorkflowHandle[Any, Any]) -> tuple[RunStat
 
 
 def overlaps(log: list[LogEntry]) -> set[tuple[str, str]]:
-    """Services whose faults were on at once, by the lab's log."""
+    """Return services whose faults overlapped, by the lab's log."""
     return {
-        (min(one.service, other.service), max(one.service, other.service))
-        for one, other in combinations([one for one in log if one.kind is Kind.FAULT], 2)
-        if checker.most_faults_at_once([one, other]) > 1
+        (min(first.service, second.service), max(first.service, second.service))
+        for first, second in combinations([entry for entry in log if entry.kind is Kind.FAULT], 2)
+        if checker.most_faults_at_once([first, second]) > 1
     }
 
 
 @pytest.mark.exhaustive
 @pytest.mark.timeout(300)
 async def test_independent_services_are_broken_at_once_and_fail_as_they_do_alone(town: Town) -> None:
-    """Four at once, no two on one path, the same is found; and whoever reads of one is told what was on beside it."""
+    """Four faults at once, no two on one path, give the same findings.
+
+    Each service's row lists the faults beside its own.
+    """
     town.hold_faults()
     handle = await town.start()
     await town.until_on(*FIRST)
@@ -179,14 +198,14 @@ async def test_independent_services_are_broken_at_once_and_fail_as_they_do_alone
     assert checker.most_faults_at_once(seen.log) == MOST
     assert [*checker.still_on(seen), *checker.by_itself(seen.log), *checker.done_twice(seen, once=ONCE)] == []
     state, stored = await told_by(town, handle)
-    told = {one.service: one.overlapped for one in state.injections}
-    assert told == {one.service: one.overlapped for one in stored.injections}
-    # The pair is really broken later on, because its failures are no answers.
-    overlapped = {(one, other) for one in told for other in told[one] if one < other}
+    reported = {row.service: row.overlapped for row in state.injections}
+    assert reported == {row.service: row.overlapped for row in stored.injections}
+    # The pair is broken for real later, because a removed service gives no answer that a rule could repeat.
+    overlapped = {(service, beside) for service in reported for beside in reported[service] if service < beside}
     assert overlapped >= overlaps(seen.log) - {("mail", "reviews")}
-    assert not any(other in CALLS[one] for one in told for other in told[one])
+    assert not any(beside in CALLS[service] for service in reported for beside in reported[service])
 
-    # A request would have got the failures of all four, so none was sent, and pairs are not taken for known.
+    # A request would have met all four failures. None was sent, so the calls that each failure causes stay unknown.
     assert await town.store.real_cases(several.execution_id) == []
     (calls,) = await town.store.call_rounds(several.execution_id)
     assert (calls.complete, sorted(calls.unread)) == (False, sorted(CALLS))
@@ -196,13 +215,12 @@ async def test_independent_services_are_broken_at_once_and_fail_as_they_do_alone
     assert checker.at_once(later, faults=2, calls=CALLED) == []
     assert overlaps(later) == {("mail", "reviews")}
     assert await found_by(town, several) == await found_by(town, alone)
-    assert [one.case_id for one in several.failed_cases] == ["mail+reviews"]
+    assert [case.case_id for case in several.failed_cases] == ["mail+reviews"]
     assert several.recovery is Recovery.VERIFIED
 
 
 @pytest.mark.parametrize("how", ["cancel", "abort", "terminate"])
-async def test_an_end_in_the_middle_closes_all_of_them_and_begins_no_other(town: Town, how: str) -> None:
-    """However it comes; what is then on is closed and verified."""
+async def test_ending_a_run_midway_closes_every_fault_and_injects_no_more(town: Town, how: str) -> None:
     ends: dict[str, Callable[[WorkflowHandle[Any, Any]], Awaitable[Any]]] = {
         "cancel": lambda handle: handle.cancel(),
         "abort": lambda handle: handle.execute_update(ABORT_UPDATE, "enough"),
@@ -230,8 +248,11 @@ async def test_an_end_in_the_middle_closes_all_of_them_and_begins_no_other(town:
     assert (row.run_status, row.error_code) == (status, code)
 
 
-async def test_after_a_fault_that_cannot_be_closed_no_other_begins(town: Town) -> None:
-    """Those that are on are closed, though their replays would go on for long; its own stays told as what it is."""
+async def test_a_fault_that_cannot_be_closed_stops_further_injections(town: Town) -> None:
+    """The other active faults are closed, though their replays would go on for long.
+
+    The stuck fault is left unverified.
+    """
     hanging = [
         Instruction(endpoint=Endpoint.REPLAY, action=Action.HANG, contains=f'"{name}"')
         for name in FIRST
@@ -247,7 +268,7 @@ async def test_after_a_fault_that_cannot_be_closed_no_other_begins(town: Town) -
     assert report is not None
     assert not report.recovery_verified
     rows = await town.store.ledger_of(report.execution_id)
-    assert {one.service: one.state for one in rows if one.kind is WindowKind.FAULT} == {
+    assert {window.service: window.state for window in rows if window.kind is WindowKind.FAULT} == {
         name: LedgerState.UNVERIFIED if name == "archive" else LedgerState.CLOSED for name in FIRST
     }
     row = await town.store.execution_row(report.execution_id)
@@ -256,8 +277,8 @@ async def test_after_a_fault_that_cannot_be_closed_no_other_begins(town: Town) -
     assert row.run_status is RunStatus.FAILED
 
 
-async def test_nothing_begins_while_a_run_is_paused(town: Town) -> None:
-    """What is on is captured and closed; the others begin when it is resumed."""
+async def test_a_paused_run_injects_no_new_fault(town: Town) -> None:
+    """Active faults are captured and closed. The other services follow when the run is resumed."""
     town.hold_faults()
     handle = await town.start()
     await town.until_on(*FIRST)
@@ -273,8 +294,8 @@ async def test_nothing_begins_while_a_run_is_paused(town: Town) -> None:
     assert checker.at_once(await town.log(), faults=MOST, calls=CALLED) == []
 
 
-async def test_the_worker_bounds_what_a_plan_may_ask_for(town: Town) -> None:
-    """One more than it allows, and nothing is touched."""
+async def test_the_worker_limits_how_many_faults_a_plan_may_ask_for(town: Town) -> None:
+    """A plan that asks for more is refused before anything is touched."""
     handle = await town.start(town.plan(safety={"max_active_faults": MOST + 1}))
     with pytest.raises(WorkflowFailureError) as raised:
         await handle.result()

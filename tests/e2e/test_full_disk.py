@@ -1,4 +1,4 @@
-"""A disk that is full while a fault is on: the fault goes in its time, and what became of it is written later."""
+"""A disk that fills up while a fault is on: the fault is removed in time, and its end is recorded later."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ BLOCK = 4096
 
 @pytest.fixture
 async def small_disk(tmp_path: Path) -> AsyncIterator[Path]:
-    """A disk of its own for the store."""
+    """Small separate disk for the store."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    refusal = await _asked("mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", str(folder))
+    refusal = await _run_command("mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", str(folder))
     if refusal:
         pytest.skip(f"this machine lets nobody mount a disk here: {refusal}")
     try:
         yield folder
     finally:
-        assert not await _asked("umount", "--lazy", str(folder))
+        assert not await _run_command("umount", "--lazy", str(folder))
 
 
-async def _asked(*command: str) -> str:
-    """Run a command; why it failed, empty when it did not."""
+async def _run_command(*command: str) -> str:
+    """Run a command. Returns why it failed, or an empty string."""
     try:
         process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)
     except OSError as error:
@@ -50,14 +50,14 @@ async def _asked(*command: str) -> str:
 
 
 class Filler:
-    """Everything that is left of a disk."""
+    """Takes everything that is left of a disk."""
 
     def __init__(self, folder: Path) -> None:
         self._file = folder / "filler"
         self._database = folder / "holdfast.db"
 
     def fill(self) -> None:
-        """Take all of it, also what the database had set aside: its log begins from nothing."""
+        """Take all space, including the database's reserve: its log is truncated first."""
         with closing(sqlite3.connect(self._database, timeout=30)) as connection:
             busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         assert not busy
@@ -71,7 +71,7 @@ class Filler:
         assert os.statvfs(self._file).f_bavail == 0
 
     def refuses(self) -> bool:
-        """Whether the database refuses a row for want of space."""
+        """Whether the database refuses to write for want of space."""
         with closing(sqlite3.connect(self._database, timeout=30)) as connection:
             try:
                 connection.execute("CREATE TABLE proof (of_it TEXT)")
@@ -84,7 +84,7 @@ class Filler:
 
 
 async def test_a_full_disk_does_not_delay_the_removal_of_a_fault(temporal: Client, small_disk: Path) -> None:
-    """Removed while nothing can be written; the run's end and the lines about it are written once there is space."""
+    """It is removed while nothing can be written. The run's end and its log lines are written once there is space."""
     async with Lab(unhurried_example("shop"), settings=QUICK, ports=PortChoice.FREE) as lab:
         bench = Bench(temporal, lab, small_disk)
         async with running(temporal, bench.settings), bench:

@@ -1,4 +1,4 @@
-"""A made-up system and its plan, as `holdfast lab --generate` writes them: the run finds what was planted."""
+"""A generated system and its plan, as `holdfast lab --generate` writes them: the run finds the planted weaknesses."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from worker import running
 @pytest.mark.exhaustive
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("shape", [Shape.LAYERED, Shape.CHAIN])
-async def test_a_run_finds_what_was_planted(temporal: Client, tmp_path: Path, shape: Shape) -> None:
-    """Every case that fails was planted, every case planted fails, and nothing is left on."""
+async def test_a_run_finds_exactly_the_planted_weaknesses(temporal: Client, tmp_path: Path, shape: Shape) -> None:
+    """Every failing case was planted, every planted case fails, and nothing is left on."""
     hasty, planted = generate_topology(shape, 13, seed=7)
     topology = unhurried(hasty)
     async with Lab(topology, settings=QUICK, ports=PortChoice.FREE) as lab:
@@ -32,11 +32,11 @@ async def test_a_run_finds_what_was_planted(temporal: Client, tmp_path: Path, sh
             summary = await bench.run(plan)
             results = await bench.store.results(summary.execution_id)
         assert lab.state().clean
-    cases = {case for one in planted for case in one.cases}
+    cases = {case for weakness in planted for case in weakness.cases}
     fatal = {case[0] for case in cases if len(case) == 1}
     pairs = combinations([service.name for service in topology.services[1:]], 2)
     assert planted
-    assert {one.case_id for one in results if one.verdict is Verdict.FAILED} == {
+    assert {result.case_id for result in results if result.verdict is Verdict.FAILED} == {
         *("+".join(case) for case in cases),
         *("+".join(pair) for pair in pairs if fatal & {*pair}),
     }

@@ -1,4 +1,4 @@
-"""A worker's guardrails hold whatever a plan says of itself."""
+"""A worker's guardrails hold whatever a plan declares."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from domain.executions.outcome import ExitCode, code_for
 from tests.support.runs.bench import Bench
 
 
-async def test_a_plan_cannot_widen_what_the_worker_allows(idle_bench: Bench) -> None:
+async def test_a_plan_cannot_widen_the_workers_guardrails(idle_bench: Bench) -> None:
     """It is refused before anything is asked or stored, with every problem and the setting that would allow it."""
     bench = idle_bench
     allows = {"HOLDFAST_ALLOWED_HOSTS": "elsewhere.test", "HOLDFAST_LONGEST_FAULT": "1m"}

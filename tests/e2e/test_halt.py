@@ -1,4 +1,4 @@
-"""`holdfast halt`: every run ends and is cleaned up, and none begins until it is taken back."""
+"""`holdfast halt`: every run ends and is cleaned up, and none starts until the halt is lifted."""
 
 from __future__ import annotations
 
@@ -29,37 +29,37 @@ async def cause_of_end(handle: WorkflowHandle[Any, Any]) -> BaseException | None
 
 
 async def refused(bench: Bench) -> RunFailure:
-    """How a run ends that is started now."""
+    """Start a run that must be refused now, and return its failure."""
     cause = await cause_of_end(await bench.start(bench.small_plan("reviews"), workflow_id=f"again/{bench.name}"))
     assert isinstance(cause, ApplicationError)
     return RunFailure.model_validate(cause.details[0])
 
 
-async def test_halting_ends_every_run_and_refuses_new_ones(bench: Bench) -> None:
-    """Two runs on two systems, and one that waits for the first one's lock: all are cancelled, all is off."""
+async def test_halt_cancels_every_run_and_leaves_nothing_on(bench: Bench) -> None:
+    """Two runs on two systems, and a third that waits for the first run's lock."""
     async with Lab(unhurried_example("shop"), settings=QUICK, ports=PortChoice.FREE) as other:
         second = Bench(bench.temporal, other, bench.folder)
-        one = await bench.start(bench.small_plan(load=LONG_LOAD))
+        first_run = await bench.start(bench.small_plan(load=LONG_LOAD))
         plan = second.small_plan(load=LONG_LOAD)
-        two = await bench.start(plan, workflow_id=f"second/{bench.name}")
-        await bench.until_phase(one, Phase.LOAD_TEST_BASELINE)
-        await bench.until_phase(two, Phase.INJECTING_AND_REPLAYING)
+        second_run = await bench.start(plan, workflow_id=f"second/{bench.name}")
+        await bench.until_phase(first_run, Phase.LOAD_TEST_BASELINE)
+        await bench.until_phase(second_run, Phase.INJECTING_AND_REPLAYING)
         waiting = await bench.start(bench.small_plan(), workflow_id=f"waiting/{bench.name}", if_busy="wait")
         await bench.until_state(waiting, lambda state: bool(state.waiting_for), "a run that waits for the lock")
-        said = await holdfast(bench, "halt", "--reason", "a fire", "--json")
-        assert said.code == 0, said
-        assert {row["workflow_id"] for row in said.facts["ended"]} == {one.id, two.id, waiting.id}
-        assert {row["status"] for row in said.facts["ended"]} == {"cancelled"}
-        assert said.facts["halt"]["reason"] == "a fire"
+        result = await holdfast(bench, "halt", "--reason", "a fire", "--json")
+        assert result.code == 0, result
+        assert {row["workflow_id"] for row in result.facts["ended"]} == {first_run.id, second_run.id, waiting.id}
+        assert {row["status"] for row in result.facts["ended"]} == {"cancelled"}
+        assert result.facts["halt"]["reason"] == "a fire"
         assert bench.lab.state().clean
         assert other.state().clean
-    for handle in (one, two, waiting):
+    for handle in (first_run, second_run, waiting):
         assert isinstance(await cause_of_end(handle), CancelledError)
     assert await bench.store.ledger_unsettled() == []
 
 
-async def test_nothing_begins_while_it_is_halted(bench: Bench) -> None:
-    """The reason is in the run's own end and in whatever else is asked; nothing was touched; unhalt opens the way."""
+async def test_no_run_starts_while_holdfast_is_halted(bench: Bench) -> None:
+    """The refused run and every other command show the reason, and nothing was touched. `unhalt` allows runs again."""
     assert (await holdfast(bench, "halt", "--reason", "a fire")).code == 0
     failure = await refused(bench)
     assert (failure.code, failure.recovery) == (ErrorCode.HALTED, Recovery.NOT_NEEDED)
@@ -69,9 +69,9 @@ async def test_nothing_begins_while_it_is_halted(bench: Bench) -> None:
     assert (row.run_status, row.error_code) == (RunStatus.FAILED, ErrorCode.HALTED)
     assert bench.lab.state().clean
     for command in (("list",), ("status", f"again/{bench.name}"), ("faults",)):
-        said = await holdfast(bench, *command)
-        assert said.code == 0, said
-        assert "a fire" in said.out + said.err
+        result = await holdfast(bench, *command)
+        assert result.code == 0, result
+        assert "a fire" in result.out + result.err
     opened = await holdfast(bench, "unhalt")
     assert "no longer halted" in opened.out
     assert "halted" not in (await holdfast(bench, "list")).err
@@ -81,9 +81,7 @@ async def test_nothing_begins_while_it_is_halted(bench: Bench) -> None:
     await bench.lock_ended(handle)
 
 
-async def test_a_run_that_read_the_flag_too_early_is_among_those_that_are_ended(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_halt_also_ends_a_run_that_read_the_flag_too_early(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """The flag is set before the runs are listed, and a run is stored before it reads the flag: none slips between."""
     (bench.folder / "temporal.toml").touch()
     monkeypatch.setenv("TEMPORAL_ADDRESS", bench.temporal.service_client.config.target_host)
@@ -112,7 +110,7 @@ async def test_a_run_that_read_the_flag_too_early_is_among_those_that_are_ended(
 
     monkeypatch.setattr(Store, "halted", noticed)
     monkeypatch.setattr(Store, "halt", at_the_last_moment)
-    # The server's own list may lag behind by seconds: the store alone has to be enough.
+    # The server's own list may lag behind by seconds, so the store alone has to be enough.
     monkeypatch.setattr(RunDirectory, "open_runs", nothing_listed_yet)
     assert await _halt("a fire", wait=True, as_json=False) is ExitCode.PASSED
     assert reads == [None]

@@ -1,4 +1,4 @@
-"""The HTML report of real runs in headless Chromium: a whole one, an aborted one, and one of a large system."""
+"""The HTML report of real runs in headless Chromium: a complete run, an aborted run, and a large system."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ async def _browser() -> AsyncIterator[Browser]:
 
 
 async def page_of(bench: Bench, execution_id: int) -> tuple[Report, Path]:
-    """The run's report as a file, as a pipeline would keep it."""
+    """Write the run's report to a file, as a pipeline would keep it."""
     report = await gather(bench.store, execution_id)
     file = bench.folder / "report.html"
     file.write_text(render(report))
@@ -49,7 +49,11 @@ async def page_of(bench: Bench, execution_id: int) -> tuple[Report, Path]:
 
 
 async def assert_it_can_be_sent(browser: Browser, report: Report, file: Path) -> None:
-    """No complaint of the browser, every cell as in the JSON, within reach of the keyboard, and fit for a phone."""
+    """Check that the report is fit to be passed on.
+
+    The browser has no complaint, every cell is as in the JSON and within reach of the keyboard, and the page fits a
+    phone.
+    """
     facts: dict[str, Any] = report.model_dump(mode="json")
     async with opened(browser, file) as found:
         assert report.verdict_sentence in await found.page.locator("h1").inner_text()
@@ -65,22 +69,23 @@ async def assert_it_can_be_sent(browser: Browser, report: Report, file: Path) ->
         await assert_only_the_matrix_scrolls_sideways(found.page)
 
 
-async def test_the_report_of_a_whole_run(bench: Bench, browser: Browser) -> None:
-    """The shop's, with the failing pair that was planted, and every window from its intent to its verified end."""
+async def test_the_report_shows_the_planted_pairs_and_every_window(bench: Bench, browser: Browser) -> None:
+    """A whole run of the shop. Each window is shown from its intent to its verified end."""
     summary = await bench.run()
     report, file = await page_of(bench, summary.execution_id)
     await assert_it_can_be_sent(browser, report, file)
-    failed = {one.case_id for one in summary.failed_cases}
+    failed = {case.case_id for case in summary.failed_cases}
     async with opened(browser, file) as found:
         shown = await found.page.locator("#cases tr:has(.s-failed) th").all_inner_texts()
-        assert {one.replace(" + ", "+") for one in shown} == failed
+        assert {name.replace(" + ", "+") for name in shown} == failed
         ends = await found.page.locator(".gantt[aria-label='switched on'] .end").all_inner_texts()
         assert {*ends} == {"seen to be off", "released"}
         assert await found.page.locator("#services .captured").count() >= len(report.services)
 
 
-async def test_the_report_of_an_aborted_run(bench: Bench, browser: Browser) -> None:
-    """It says who ended it and where, and shows what was not reached as such."""
+async def test_the_report_shows_why_a_run_was_aborted_and_which_cases_are_missing(
+    bench: Bench, browser: Browser
+) -> None:
     plan = bench.plan(load={"requests": 40, "concurrency": 1})
     handle = await bench.start(plan)
     await bench.until_phase(handle, Phase.LOAD_TEST_BASELINE)
@@ -88,7 +93,7 @@ async def test_the_report_of_an_aborted_run(bench: Bench, browser: Browser) -> N
     execution_id = state.execution_id
 
     async def measured() -> bool:
-        return sum(one.measurement is not None for one in await bench.store.results(execution_id)) > 2
+        return sum(result.measurement is not None for result in await bench.store.results(execution_id)) > 2
 
     await until(measured, "some cases are measured")
     await handle.execute_update(ABORT_UPDATE, "the shop's owner called")
@@ -96,7 +101,7 @@ async def test_the_report_of_an_aborted_run(bench: Bench, browser: Browser) -> N
         await handle.result()
     await bench.lock_ended(handle)
     report, file = await page_of(bench, execution_id)
-    assert CaseState.MISSING in {one.state for one in report.cases}
+    assert CaseState.MISSING in {case.state for case in report.cases}
     await assert_it_can_be_sent(browser, report, file)
     async with opened(browser, file) as found:
         assert "the shop's owner called" in await found.page.locator("header").inner_text()
@@ -104,8 +109,8 @@ async def test_the_report_of_an_aborted_run(bench: Bench, browser: Browser) -> N
 
 
 @pytest.mark.exhaustive
-async def test_the_report_of_a_large_system(train_ticket: Bench, browser: Browser) -> None:
-    """Nineteen services, all but the entry broken, one and two at a time."""
+async def test_the_report_of_a_large_system_stays_usable(train_ticket: Bench, browser: Browser) -> None:
+    """Nineteen services, all but the entry broken, alone and in pairs."""
     summary = await train_ticket.run(plan_for(train_ticket))
     report, file = await page_of(train_ticket, summary.execution_id)
     assert len(report.cases) == 172

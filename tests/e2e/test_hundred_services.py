@@ -1,4 +1,4 @@
-"""A hundred services, 4,951 cases: a run from beginning to end, and what it leaves in Temporal."""
+"""A run with a hundred services and 4,951 cases, from beginning to end, and what it leaves in Temporal."""
 
 from __future__ import annotations
 
@@ -18,22 +18,25 @@ from tests.support.runs.bench import Bench
 from tests.support.runs.fixtures import QUICK
 
 SERVICES = 99
-"""That fail; the entry is the hundredth."""
+"""Services that fail; the entry is the hundredth."""
 
 LONGEST_HISTORY = MOST_EVENTS // 2
-"""Events of any workflow of this run: ten times as many services must still fit (`benchmarks/b4_*.py` has these)."""
+"""Most events of any workflow of this run.
+
+Ten times as many services must still fit (`benchmarks/b4_*.py` tries those).
+"""
 
 
 @pytest.mark.exhaustive
 @pytest.mark.timeout(3 * 60 * 60)
-async def test_a_hundred_services_end_to_end(temporal: Client, tmp_path: Path) -> None:
-    """Every case is measured, by two load workers; nothing stays on; histories and payloads keep their bounds."""
+async def test_a_hundred_services_are_tested_within_the_limits_of_temporal(temporal: Client, tmp_path: Path) -> None:
+    """Two load workers measure every case, nothing stays on, and histories and payloads keep their bounds."""
     # In a tree a request reaches each service once; with layers it would be thousands of calls.
     topology, _ = generate_topology(Shape.TREE, SERVICES + 1, seed=5, weaknesses=0)
     async with Lab(topology, settings=QUICK, ports=PortChoice.FREE) as lab:
         bench = Bench(temporal, lab, tmp_path)
         plan = plan_for(topology, lab.addresses) | {"name": bench.name}
-        plan["services"] = [{"name": one["name"], "fault": "error"} for one in plan["services"]]
+        plan["services"] = [{"name": service["name"], "fault": "error"} for service in plan["services"]]
         plan["load"] = {"requests": 1, "concurrency": 4, "batches_at_once": 4}
         plan["slo"] = {"error_rate": "1%"}
         async with bench:
@@ -48,6 +51,6 @@ async def test_a_hundred_services_end_to_end(temporal: Client, tmp_path: Path) -
         assert lab.state().clean
     assert summary.cases.measured == len(results) == 1 + SERVICES + SERVICES * (SERVICES - 1) // 2
     assert summary.recovery is Recovery.VERIFIED
-    assert {WorkflowType.RULES_WINDOW, WorkflowType.LOAD_PAGE} < {one.kind for one in weights}
+    assert {WorkflowType.RULES_WINDOW, WorkflowType.LOAD_PAGE} < {workflow.kind for workflow in weights}
     assert max(weight.events for weight in weights) < LONGEST_HISTORY
     assert max(weight.largest_payload for weight in weights) < LARGEST_PAYLOAD // 10

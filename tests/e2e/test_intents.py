@@ -1,4 +1,4 @@
-"""What is about to be on is in the ledger before any peer hears of it, under the name that it will have there."""
+"""Everything about to be switched on is in the ledger before any peer is asked, under the name it will have there."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ OPENING: list[tuple[type[Any], str, WindowKind]] = [
 ]
 
 
-async def test_whatever_comes_on_was_written_down_before(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Else nobody could find what a worker had switched on that died before it could say so."""
+async def test_the_ledger_has_an_intent_before_any_peer_is_asked(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise nobody could find what a worker had switched on if it died before recording it."""
     found: list[tuple[WindowKind, LedgerState, str]] = []
     asked: list[tuple[WindowKind, str]] = []
 
@@ -34,8 +34,8 @@ async def test_whatever_comes_on_was_written_down_before(bench: Bench, monkeypat
 
         monkeypatch.setattr(owner, call, look_first)
 
-    for one in OPENING:
-        noted(*one)
+    for opening in OPENING:
+        noted(*opening)
     summary = await bench.run(bench.small_plan())
     assert summary.cases.measured == 4
     assert [kind for kind, _ in asked] == ["recording", "fault", "fault", "rules"]

@@ -1,4 +1,4 @@
-"""Workers killed with SIGKILL: another one goes on, nothing is done twice, nothing stays on."""
+"""Workers killed with SIGKILL: a second worker goes on, nothing is done twice, and nothing stays on."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ async def counters(bench: Bench) -> dict[str, dict[str, int]]:
 
 
 async def test_a_worker_killed_during_the_load_test_is_replaced(idle_bench: Bench) -> None:
-    """Finished cases are not measured again: the lab counts requests; only the case in flight is begun afresh."""
+    """The lab's counts show that finished cases are not measured again. Only the case in flight starts afresh."""
     bench = idle_bench
     first = await bench.worker()
     requests = 30
@@ -33,18 +33,18 @@ async def test_a_worker_killed_during_the_load_test_is_replaced(idle_bench: Benc
     await bench.lock_ended(handle)
     after = (await counters(bench))["entry_baggage"]
     assert summary.cases.measured == 4
-    # The baseline's header, which is none, is also that of the steady state; the analysis carries the marker.
+    # Steady-state requests have no header either, like the baseline's. The analysis carries the marker.
     assert (after[tokens[0]], after[tokens[1]]) == (requests + STEADY_REQUESTS, requests)
     assert after[tokens[2]] == before[tokens[2]] + requests
     assert after[tokens[3]] == requests
     results = await bench.store.results(summary.execution_id)
-    assert [one.measurement.requests for one in results if one.measurement] == [requests] * 4
+    assert [result.measurement.requests for result in results if result.measurement] == [requests] * 4
     assert summary.recovery is Recovery.VERIFIED
     assert bench.lab.state().clean
 
 
 async def test_a_worker_killed_during_a_fault_is_replaced(idle_bench: Bench) -> None:
-    """The fault is injected once, is not left on, and the run completes with every case."""
+    """The fault is injected once and not left on, and the run completes with every case."""
     bench = idle_bench
     first = await bench.worker()
     handle = await bench.start(bench.small_plan())
@@ -66,8 +66,8 @@ async def test_a_worker_killed_during_a_fault_is_replaced(idle_bench: Bench) -> 
     assert bench.lab.state().clean
 
 
-async def test_a_run_cancelled_without_a_worker_is_cleaned_up_by_the_next(idle_bench: Bench) -> None:
-    """Cancelled while nobody works: the next worker closes what is on before the run ends."""
+async def test_a_run_cancelled_without_a_worker_is_cleaned_up_by_the_next_worker(idle_bench: Bench) -> None:
+    """The worker closes everything that is on before the run ends."""
     bench = idle_bench
     first = await bench.worker()
     handle = await bench.start(bench.small_plan(load={"requests": 400, "concurrency": 1}))

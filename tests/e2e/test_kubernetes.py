@@ -1,4 +1,4 @@
-"""Runs whose plan tells stability by the cluster: the lab's services and peers, beside a stand-in for the cluster."""
+"""Runs whose plan takes stability from the cluster: the lab's services and peers, beside a stand-in for the cluster."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.runs.steady import counters
 
 @pytest.fixture
 async def api(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[StandIn]:
-    """The worker finds its cluster as it would anywhere: by KUBECONFIG."""
+    """Stand-in for the cluster, which the worker finds as anywhere: by KUBECONFIG."""
     async with stand_in() as api:
         monkeypatch.setenv("KUBECONFIG", str(api.kubeconfig(bench.folder)))
         yield api
@@ -32,7 +32,7 @@ def plan_for(bench: Bench) -> dict[str, Any]:
 
 
 async def test_a_run_waits_for_rollouts(bench: Bench, api: StandIn) -> None:
-    """While a rollout after the recording is not through, nothing is broken; then the run goes on to its end."""
+    """Nothing is broken while a rollout after the recording is unfinished. Then the run goes on to its end."""
     reviews = api.roll_out("reviews-v2", app="reviews")
     api.roll_out("shipping")
     rolled_out = False
@@ -57,8 +57,8 @@ async def test_a_run_waits_for_rollouts(bench: Bench, api: StandIn) -> None:
     assert not [path for path, _ in api.seen if path.endswith("/reviews")]
 
 
-async def test_a_service_without_a_deployment_is_told_before_anything_is_on(bench: Bench, api: StandIn) -> None:
-    """The message has the nearest name, and the peers were asked for nothing."""
+async def test_a_service_without_a_deployment_fails_the_run_before_anything_is_on(bench: Bench, api: StandIn) -> None:
+    """The message suggests the nearest name, and the peers were asked for nothing."""
     api.roll_out("reviews-v2", app="reviews")
     api.roll_out("shiping")
     handle = await bench.start(plan_for(bench))

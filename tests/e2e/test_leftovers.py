@@ -1,4 +1,4 @@
-"""What others have left on: refused, or removed first when the run is asked to, and nothing else with it."""
+"""Leftovers at the peers: a run is refused, or removes them first when asked to, and nothing else with them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def removal(service: str, namespace: str = "shop") -> Experiment:
 
 
 HARMLESS = Experiment(scope="pod", target="nothing", action="none", matchers={"labels": ["app=reviews"]})
-"""It exists, and does nothing."""
+"""A fault that exists and does nothing."""
 
 
 async def leave_fault(bench: Bench, name: str, experiment: Experiment) -> None:
@@ -45,7 +45,7 @@ async def leave_fault(bench: Bench, name: str, experiment: Experiment) -> None:
 
 
 async def leave_recording(bench: Bench, service: str) -> str:
-    """Somebody records a service by hand: the recording's id."""
+    """Record a service as somebody would by hand. Returns the recording's id."""
     rules = [{"path": "/api", "method": "GET"}]
     body = {"namespace": "shop", "serviceName": service, "rules": rules, "durationSec": 300}
     async with httpx.AsyncClient(base_url=bench.lab.addresses.proxy, trust_env=False) as client:
@@ -63,16 +63,16 @@ async def leave_rules(bench: Bench, record_id: str, service: str) -> None:
 
 
 def switched_on(bench: Bench) -> dict[str, int]:
-    """What was asked for since the last misbehaviour was set."""
+    """Count the calls that switch something on, since the last misbehaviour was set."""
     return {endpoint: bench.lab.calls[endpoint] for endpoint in SWITCHING_ON if bench.lab.calls[endpoint]}
 
 
 async def warnings(bench: Bench, execution_id: int) -> list[str]:
-    return [one.message for one in await bench.store.log_entries(execution_id) if one.level is LogLevel.WARN]
+    return [entry.message for entry in await bench.store.log_entries(execution_id) if entry.level is LogLevel.WARN]
 
 
-async def test_leftovers_of_anyone_are_refused(bench: Bench) -> None:
-    """A fault that another installation has on refuses the next run before it touches anything."""
+async def test_a_run_is_refused_while_a_foreign_fault_is_on(bench: Bench) -> None:
+    """The fault is a different installation's. The run is refused before it touches anything."""
     first = await fault_on(bench)
     async with bench.other_settings(own_store=True) as queue:
         second = await bench.start(bench.small_plan(), workflow_id=f"other/{bench.name}", queue=queue)
@@ -84,8 +84,11 @@ async def test_leftovers_of_anyone_are_refused(bench: Bench) -> None:
     await bench.cancelled(first)
 
 
-async def test_what_anyone_left_is_removed_when_asked_and_nothing_else(bench: Bench) -> None:
-    """A fault of ours, a recording, rules of ours and of others: each is named in the log, and the run is as any."""
+async def test_clean_removes_leftovers_of_anyone_and_nothing_else(bench: Bench) -> None:
+    """A fault of ours, a recording, rules of ours and of others.
+
+    Each is named in the log, and the run is like any other.
+    """
     await leave_fault(bench, OURS, removal("reviews"))
     await leave_fault(bench, "blade-1", HARMLESS)
     recording = await leave_recording(bench, "shipping")
@@ -98,7 +101,7 @@ async def test_what_anyone_left_is_removed_when_asked_and_nothing_else(bench: Be
     summary = await handle.result()
     assert isinstance(summary, RunSummary)
     assert (summary.verdict, summary.recovery) == (Verdict.FAILED, Recovery.VERIFIED)
-    assert [one.case_id for one in summary.failed_cases] == ["bestsellers+recommendations", "bestsellers+reviews"]
+    assert [case.case_id for case in summary.failed_cases] == ["bestsellers+recommendations", "bestsellers+reviews"]
     assert summary.cases.measured == 11
     report = await bench.lock_ended(handle)
     assert report is not None
@@ -106,8 +109,8 @@ async def test_what_anyone_left_is_removed_when_asked_and_nothing_else(bench: Be
     assert len(report.cleaned) == len(removed)
     for name in removed:
         assert [line for line in report.cleaned if name in line]
-        said = [line for line in await warnings(bench, summary.execution_id) if name in line]
-        assert (len(said), said[-1].endswith("seen to be off")) == (2, True), said
+        lines = [line for line in await warnings(bench, summary.execution_id) if name in line]
+        assert (len(lines), lines[-1].endswith("seen to be off")) == (2, True), lines
     state = bench.lab.state()
     assert (list(state.faults), state.recordings, state.rules) == (["blade-1"], [elsewhere], [])
 
@@ -120,10 +123,10 @@ async def test_what_anyone_left_is_removed_when_asked_and_nothing_else(bench: Be
         (OURS, removal("reviews", "books"), "it is in namespace books"),
     ],
 )
-async def test_what_may_not_be_touched_keeps_everything_as_it_is(
+async def test_clean_touches_nothing_when_a_leftover_may_not_be_removed(
     bench: Bench, name: str, experiment: Experiment, why: str
 ) -> None:
-    """Neither that, nor what might have been removed: the run would be refused all the same."""
+    """Removing the other leftovers would be of no use, because the run would be refused all the same."""
     await leave_fault(bench, name, experiment)
     recording = await leave_recording(bench, "shipping")
     bench.lab.misbehave(Misbehaviour())
@@ -136,8 +139,11 @@ async def test_what_may_not_be_touched_keeps_everything_as_it_is(
     assert (list(state.faults), state.recordings) == ([name], [recording])
 
 
-async def test_what_a_living_window_holds_is_not_removed(bench: Bench) -> None:
-    """The same namespace under another lock: the lock does not tell, the ledger does."""
+async def test_clean_does_not_remove_the_fault_of_a_living_window(bench: Bench) -> None:
+    """The second run has the same namespace under a different lock.
+
+    The lock does not show the holder, but the ledger does.
+    """
     first = await fault_on(bench)
     async with bench.other_settings(own_store=False) as queue:
         order = {"workflow_id": f"other/{bench.name}", "queue": queue, "leftovers": "clean"}
@@ -153,8 +159,8 @@ async def test_what_a_living_window_holds_is_not_removed(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("endpoint", [Endpoint.FAULT_DELETE, Endpoint.RECORDING_STOP, Endpoint.FIXTURE_DELETE])
-async def test_what_does_not_go_refuses_the_run(bench: Bench, endpoint: Endpoint) -> None:
-    """The peer says yes and does nothing: told by name, nothing is switched on, and what did go is told as well."""
+async def test_a_leftover_that_cannot_be_removed_refuses_the_run(bench: Bench, endpoint: Endpoint) -> None:
+    """The peer reports success and does nothing. The failure names that leftover and lists what was removed."""
     await leave_fault(bench, OURS, removal("reviews"))
     recording = await leave_recording(bench, "shipping")
     await leave_rules(bench, THEIR_RULES, "bestsellers")
@@ -178,8 +184,8 @@ async def test_what_does_not_go_refuses_the_run(bench: Bench, endpoint: Endpoint
     assert len([line for line in lines if "NOT seen to be off" in line]) == 1
 
 
-async def test_what_a_dead_run_left_is_removed_and_its_row_settled(bench: Bench) -> None:
-    """Run, window and lock were terminated, and no sweeper walks: the ledger says what became of the fault."""
+async def test_clean_removes_the_fault_of_a_dead_run_and_settles_its_row(bench: Bench) -> None:
+    """Run, window and lock were terminated, and no sweeper runs. The ledger shows what became of the fault."""
     first = await fault_on(bench)
     rows = {row.kind: row for row in await bench.store.ledger_unsettled()}
     for window in rows.values():
@@ -192,24 +198,29 @@ async def test_what_a_dead_run_left_is_removed_and_its_row_settled(bench: Bench)
     assert report is not None
     fault = rows[WindowKind.FAULT]
     assert [line for line in report.cleaned if fault.peer_name in line and str(fault.execution_id) in line]
-    (row,) = [one for one in await bench.store.ledger_of(fault.execution_id) if one.kind is WindowKind.FAULT]
+    (row,) = [entry for entry in await bench.store.ledger_of(fault.execution_id) if entry.kind is WindowKind.FAULT]
     assert (row.state, row.detail) == (LedgerState.CLOSED, "clean")
     entries = await bench.store.log_entries(fault.execution_id)
-    assert [one for one in entries if one.message.startswith(f"clean: {fault.window_id} was left open, now closed")]
+    assert [
+        entry for entry in entries if entry.message.startswith(f"clean: {fault.window_id} was left open, now closed")
+    ]
     assert bench.lab.state().clean
 
 
-async def test_the_command_says_what_it_removed(bench: Bench) -> None:
-    """Refused with the way out named; with --clean the line before the lock's, and the same as JSON."""
+async def test_the_command_lists_the_leftovers_it_removed(bench: Bench) -> None:
+    """Without `--clean` it is refused and names the option.
+
+    With it, each removal is printed, and is in the JSON and the status.
+    """
     await leave_fault(bench, OURS, removal("reviews"))
     path = str(bench.write_input(bench.small_plan("reviews")))
     refused = await holdfast(bench, "run", path, "--yes")
     assert refused.code == 7, refused
     assert "`holdfast run --clean`" in refused.out
-    said = await holdfast(bench, "run", path, "--yes", "--clean", "--json", "out.json")
-    assert said.code == 0, said
+    result = await holdfast(bench, "run", path, "--yes", "--clean", "--json", "out.json")
+    assert result.code == 0, result
     line = f"fault {OURS} in reviews of execution 35"
-    assert f"removed first: {line}" in said.out
+    assert f"removed first: {line}" in result.out
     assert json.loads((bench.folder / "out.json").read_text())["lock"]["cleaned"] == [line]
     assert bench.lab.state().clean
     handle = bench.temporal.get_workflow_handle(run_workflow_id(bench.name))

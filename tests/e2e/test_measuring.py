@@ -1,4 +1,4 @@
-"""Cases beside the baseline, end to end: the lab counts what is sent, and its planted weakness is what is found."""
+"""Cases beside the baseline, end to end: the lab counts the requests, and the run finds its planted weakness."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from domain.measuring.comparison import Finding
 from tests.support.runs.bench import STEADY_REQUESTS, Bench, until
 
 REQUESTS = 100
-"""Five blocks: requests that are slow together cannot be compared in fewer."""
+"""Five blocks: with fewer, requests that are slow together cannot be compared."""
 FEW = 48
-"""Two blocks, where nothing depends on what is found."""
+"""Two blocks, where nothing depends on the finding."""
 TOKENS = {
     "bestsellers": "chaos.bestsellers.error=1",
     "inventory": "chaos.inventory.delay=1",
@@ -25,19 +25,19 @@ TOKENS = {
     "reviews": "chaos.reviews.remove=1",
     "shipping": "chaos.shipping.error=1",
 }
-# A back-off costs 900 ms in an unhurried lab, far more. The median, because a busy machine stalls some requests.
+# A back-off costs 900 ms in an unhurried lab, far more. p50, because a busy machine stalls some requests.
 REGRESSION: dict[str, Any] = {"percentile": "p50", "at_least": "200ms"}
 
 
 async def sent(bench: Bench) -> dict[str, int]:
-    """Requests at the entry by their baggage header."""
+    """Return the requests at the entry by baggage header."""
     async with httpx.AsyncClient(trust_env=False) as client:
         counters = (await client.get(f"{bench.lab.addresses.admin}/lab/counters")).json()
     return counters["entry_baggage"]  # type: ignore[no-any-return]
 
 
 def token(case_id: str) -> str:
-    return ",".join(TOKENS[one] for one in case_id.split("+"))
+    return ",".join(TOKENS[service] for service in case_id.split("+"))
 
 
 def comparing(bench: Bench, *services: str, load: dict[str, Any], **slo: Any) -> dict[str, Any]:
@@ -46,8 +46,8 @@ def comparing(bench: Bench, *services: str, load: dict[str, Any], **slo: Any) ->
 
 
 @pytest.mark.timeout(300)
-async def test_the_planted_pair_is_a_regression_and_what_is_designed_is_none(bench: Bench) -> None:
-    """Each retry, 900 ms, is within its budget, the fallback costs nothing, and both retries in a row are too slow."""
+async def test_only_the_planted_pair_is_a_regression(bench: Bench) -> None:
+    """Each retry, 900 ms, is within its budget, and the fallback costs nothing. Both retries in a row are too slow."""
     budgets = [{"for": name, "budget": "1300ms"} for name in ("reviews", "shipping")]
     plan = comparing(bench, "bestsellers", "reviews", "shipping", load={"requests": REQUESTS}, overrides=budgets)
     summary = await bench.run(plan | {"exclude": ["bestsellers+*"]})
@@ -56,26 +56,30 @@ async def test_the_planted_pair_is_a_regression_and_what_is_designed_is_none(ben
     (failed,) = summary.failed_cases
     assert failed.case_id == "reviews+shipping"
     assert failed.reason.startswith("regression: p50 is ")
-    results = {one.case_id: one for one in await bench.store.results(summary.execution_id)}
+    results = {result.case_id: result for result in await bench.store.results(summary.execution_id)}
     equal = results["bestsellers"].measurement
     assert equal is not None
     assert equal.comparison is not None
     assert equal.comparison.finding is Finding.EQUIVALENT
     assert results["bestsellers"].verdict is Verdict.PASSED
     counted = await sent(bench)
-    # The baseline, and beside the one group of four.
+    # The baseline is measured alone, and beside the only group, of four cases.
     assert counted[""] == 2 * REQUESTS + STEADY_REQUESTS
-    assert all(counted[token(one)] == REQUESTS for one in results if one != "baseline" and results[one].verdict)
-    seeds = {one.measurement.seed for one in results.values() if one.measurement and one.case_id != "baseline"}
+    assert all(
+        counted[token(case_id)] == REQUESTS for case_id in results if case_id != "baseline" and results[case_id].verdict
+    )
+    seeds = {
+        result.measurement.seed for result in results.values() if result.measurement and result.case_id != "baseline"
+    }
     assert seeds == {seed_of(summary.execution_id, 1)}
     stored = await bench.store.samples_in(summary.execution_id, 0, 99)
-    assert [one.case_index for one in stored if one.arm is Arm.CONTROL] == [1]
-    assert all(one.raw is not None and len(unpacked(one.raw)) == REQUESTS for one in stored)
+    assert [sample.case_index for sample in stored if sample.arm is Arm.CONTROL] == [1]
+    assert all(sample.raw is not None and len(unpacked(sample.raw)) == REQUESTS for sample in stored)
     assert bench.lab.state().clean
 
 
-async def test_a_case_of_which_nothing_succeeds_is_inconclusive(bench: Bench) -> None:
-    """Where errors are allowed: nothing can be said of its latency. The run is inconclusive with it."""
+async def test_a_case_without_successful_requests_is_inconclusive(bench: Bench) -> None:
+    """Errors are allowed here, but nothing is known of its latency. The run is inconclusive with it."""
     plan = comparing(bench, "bestsellers", "recommendations", load={"requests": REQUESTS})
     summary = await bench.run(plan)
 
@@ -87,15 +91,18 @@ async def test_a_case_of_which_nothing_succeeds_is_inconclusive(bench: Bench) ->
 
 
 @pytest.mark.timeout(300)
-async def test_decisions_end_cases_early_and_the_lab_counts_as_many_as_are_stored(bench: Bench) -> None:
-    """At most so many requests; what was saved is said in the result."""
+async def test_cases_end_early_once_they_are_decided(bench: Bench) -> None:
+    """The lab counts as many requests as are stored, at most the plan's maximum.
+
+    The summary shows how many were saved.
+    """
     most = 1_000
     plan = comparing(bench, "bestsellers", "shipping", load={"max_requests": most})
     summary = await bench.run(plan)
 
-    assert {one.case_id for one in summary.failed_cases} == {"shipping", "bestsellers+shipping"}
+    assert {case.case_id for case in summary.failed_cases} == {"shipping", "bestsellers+shipping"}
     assert summary.cases.passed == 2
-    results = {one.case_id: one.measurement for one in await bench.store.results(summary.execution_id)}
+    results = {result.case_id: result.measurement for result in await bench.store.results(summary.execution_id)}
     counted = await sent(bench)
     for case_id, found in results.items():
         assert found is not None
@@ -107,8 +114,8 @@ async def test_decisions_end_cases_early_and_the_lab_counts_as_many_as_are_store
 
 
 @pytest.mark.timeout(300)
-async def test_a_worker_killed_amid_a_group_is_replaced(idle_bench: Bench) -> None:
-    """What is stored is not measured again; the group that was under way is, from its beginning and in its order."""
+async def test_a_worker_killed_mid_group_is_replaced(idle_bench: Bench) -> None:
+    """Stored groups are not measured again. The interrupted group is, from its beginning and in the same order."""
     bench = idle_bench
     first = await bench.worker()
     plan = comparing(bench, *TOKENS, load={"requests": FEW})
@@ -128,18 +135,18 @@ async def test_a_worker_killed_amid_a_group_is_replaced(idle_bench: Bench) -> No
 
     after = await sent(bench)
     results = await bench.store.results(summary.execution_id)
-    groups = {one.case_id: (one.case_index + 5) // 6 for one in results}
+    groups = {result.case_id: (result.case_index + 5) // 6 for result in results}
     assert summary.cases.measured == 16
     for case_id, group in groups.items():
         if case_id != "baseline":
             lost = before.get(token(case_id), 0) if group == 2 else 0
             assert after[token(case_id)] == FEW + lost, case_id
     steady_before = 3
-    # The baseline alone, and beside the first group; the rest of what had been sent was lost.
+    # The baseline alone, and beside the first group, is stored. All its other requests were lost.
     lost = before[""] - 2 * FEW - steady_before
     assert after[""] == 4 * FEW + STEADY_REQUESTS + lost
-    seeds = [one.measurement.seed for one in results if one.measurement]
+    seeds = [result.measurement.seed for result in results if result.measurement]
     firsts = {0: 0, 1: 1, 2: 7, 3: 13}
-    assert seeds == [seed_of(summary.execution_id, firsts[groups[one.case_id]]) for one in results]
+    assert seeds == [seed_of(summary.execution_id, firsts[groups[result.case_id]]) for result in results]
     assert summary.recovery is Recovery.VERIFIED
     assert bench.lab.state().clean

@@ -25,7 +25,7 @@ SPELLINGS = ["localhost", "LocalHost"]
 
 
 def spelled(bench: Bench, host: str) -> dict[str, Any]:
-    """The plan with this spelling of its peers' host."""
+    """Return the plan with this spelling of its peers' host."""
     plan = bench.small_plan("reviews")
     for peer in ("proxy", "faults"):
         plan["system"][peer] = plan["system"][peer].replace("127.0.0.1", host)
@@ -37,10 +37,10 @@ def switched_on(bench: Bench) -> dict[str, int]:
     return {endpoint: bench.lab.calls[endpoint] for endpoint in SWITCHING_ON if bench.lab.calls[endpoint]}
 
 
-async def test_no_other_run_begins_beside_one_with_a_fault_on(bench: Bench) -> None:
-    """Another spelling, an environment of the plan's choice, a lock under another id, a worker with other names."""
+async def test_no_second_run_begins_while_a_fault_is_on(bench: Bench) -> None:
+    """Not with a different spelling, the plan's own environment, a lock under a different id, or other names."""
     first = await fault_on(bench)
-    # Counts from now on.
+    # Restart the lab's count of calls.
     bench.lab.misbehave(REPLAY_HANGS)
     for host in SPELLINGS:
         found = await failure(bench, await bench.start(spelled(bench, host), workflow_id=f"{host}/{bench.name}"))
@@ -50,7 +50,7 @@ async def test_no_other_run_begins_beside_one_with_a_fault_on(bench: Bench) -> N
     found = await failure(bench, await bench.start(chosen, workflow_id=f"chosen/{bench.name}"))
     assert (found.code, found.problems[0].path) == (ErrorCode.OUTSIDE_GUARDRAILS, "system.environment")
     assert "HOLDFAST_ENVIRONMENTS=mine=localhost:" in found.problems[0].hint
-    await _another_id_is_refused(bench)
+    await _assert_a_lock_under_a_foreign_id_is_refused(bench)
     async with bench.other_settings(own_store=False) as queue:
         order = {"workflow_id": f"other/{bench.name}", "queue": queue}
         found = await failure(bench, await bench.start(bench.small_plan("reviews"), **order))
@@ -67,8 +67,8 @@ async def test_no_other_run_begins_beside_one_with_a_fault_on(bench: Bench) -> N
     assert bench.lab.state().clean
 
 
-async def _another_id_is_refused(bench: Bench) -> None:
-    """A lock started by hand under an id of its own, for the run that is under way."""
+async def _assert_a_lock_under_a_foreign_id_is_refused(bench: Bench) -> None:
+    """Start a lock by hand under its own id."""
     (lock,) = [row for row in await bench.store.ledger_unsettled() if row.kind is WindowKind.LOCK]
     execution = await bench.store.execution(lock.execution_id)
     assert lock.window_id == lock_of(execution)
@@ -87,12 +87,15 @@ async def _another_id_is_refused(bench: Bench) -> None:
         await by_hand.result()
     cause = cause_of(raised.value.cause)
     assert cause is not None
-    # It gets no row in the ledger, hence not even as far as the look with which a lock is taken.
+    # It gets no ledger row, so it does not even reach the check that precedes taking a lock.
     assert (cause.type, f"mine/{bench.name}" in cause.message) == (ErrorCode.NO_PERMIT, True)
 
 
-async def test_what_a_dead_run_left_unverified_refuses_the_next_one(bench: Bench) -> None:
-    """Nothing is on at the peers any more, but nobody has seen that: the ledger alone says it. --clean settles it."""
+async def test_unverified_rows_of_a_dead_run_refuse_the_next_run(bench: Bench) -> None:
+    """Nothing is on at the peers any more, but only the ledger knows that nobody has verified it.
+
+    `--clean` settles the rows.
+    """
     first = await fault_on(bench)
     rows = await bench.store.ledger_unsettled()
     for row in rows:

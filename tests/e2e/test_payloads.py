@@ -1,4 +1,4 @@
-"""Bodies of any size stay in the store: what Temporal keeps for ever does not grow with them."""
+"""Bodies of any size stay in the store, so Temporal's histories do not grow with them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LARGEST_EVENT = 16_384
 
 
 async def test_large_bodies_are_in_no_history(temporal: Client, tmp_path: Path) -> None:
-    """Services that answer with half a megabyte each, recorded, replayed and measured; the store has them whole."""
+    """Services answer with half a megabyte each, recorded, replayed and measured. The store has the bodies in full."""
     topology = yaml.safe_load((ROOT / "examples" / "shop-topology.yaml").read_text())
     for service in topology["services"]:
         for route in service["routes"]:
@@ -34,7 +34,7 @@ async def test_large_bodies_are_in_no_history(temporal: Client, tmp_path: Path) 
             (recorded,) = await bench.store.exchanges(summary.execution_id, "reviews")
             assert LARGE in recorded.response_body
             workflows = [handle, *[child async for _, child in workflows_of(temporal, handle)]]
-            assert len(workflows) == 8  # the run, its lock, a recording, that of calls, two faults, rules, a page
-            for one in workflows:
-                events = (await one.fetch_history()).events
-                assert max(event.ByteSize() for event in events) < LARGEST_EVENT, one.id
+            assert len(workflows) == 8  # the run, its lock, two recordings, two faults, rules, a page
+            for workflow in workflows:
+                events = (await workflow.fetch_history()).events
+                assert max(event.ByteSize() for event in events) < LARGEST_EVENT, workflow.id

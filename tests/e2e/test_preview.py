@@ -1,4 +1,4 @@
-"""A preview is a promise: the run that follows does what it said, counted by the lab and by the store."""
+"""A preview is a promise: the run that follows keeps it, counted by the lab and by the store."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ async def counters(bench: Bench) -> dict[str, Any]:
 
 
 async def previewed(bench: Bench, plan: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Preview:
-    """As the command line tells it, with the worker's intervals and a Temporal server that is not there."""
+    """Run `holdfast preview` with the worker's intervals. There is no Temporal server for it."""
     monkeypatch.setenv("HOLDFAST_TIMING", bench.settings.timing)
     monkeypatch.setenv("TEMPORAL_ADDRESS", "127.0.0.1:1")
     path = bench.folder / "plan.yaml"
@@ -34,12 +34,15 @@ async def previewed(bench: Bench, plan: dict[str, Any], monkeypatch: pytest.Monk
     return Preview.model_validate_json(result.stdout)
 
 
-async def test_a_run_does_what_its_preview_said(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Requests at the entry by kind, cases, faults with their time to live, replays, rules; and nothing before it."""
+async def test_a_run_does_what_its_preview_promised(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Requests at the entry by kind, cases, faults with their TTL, replays and rules.
+
+    The preview itself touches nothing.
+    """
     pair = {"case": "reviews+shipping", "reason": "known"}
     plan = bench.small_plan("reviews", "shipping", "inventory", exclude=[pair], load={"requests": 5, "concurrency": 2})
     before = await counters(bench)
-    said = await previewed(bench, plan, monkeypatch)
+    preview = await previewed(bench, plan, monkeypatch)
     assert await counters(bench) == before, "a preview touches nothing"
     assert bench.lab.state().clean
 
@@ -55,13 +58,13 @@ async def test_a_run_does_what_its_preview_said(bench: Bench, monkeypatch: pytes
     summary = await run
     seen = await counters(bench)
 
-    sent, on = said.requests, said.remains_on
-    tokens = {one.service: one.token for one in said.faults}
-    expected = Counter({"": sent.steady_before + sent.steady_after + sent.steady_at_end + said.requests_per_case})
-    results = {one.case_id: one for one in await bench.store.results(summary.execution_id)}
+    sent, on = preview.requests, preview.remains_on
+    tokens = {fault.service: fault.token for fault in preview.faults}
+    expected = Counter({"": sent.steady_before + sent.steady_after + sent.steady_at_end + preview.requests_per_case})
+    results = {stored.case_id: stored for stored in await bench.store.results(summary.execution_id)}
     for case_id, result in results.items():
         if result.measurement is not None and case_id != "baseline":
-            expected[",".join(tokens[service] for service in case_id.split("+"))] += said.requests_per_case
+            expected[",".join(tokens[service] for service in case_id.split("+"))] += preview.requests_per_case
     found = Counter(seen["entry_baggage"])
     marked = [baggage for baggage in found if baggage.startswith("holdfast.analysis=")]
     assert sum(found.pop(baggage) for baggage in marked) == sent.analysis
@@ -69,48 +72,48 @@ async def test_a_run_does_what_its_preview_said(bench: Bench, monkeypatch: pytes
     assert sum(calls.values()) == sent.calls + sent.broken
     assert found == expected
     assert sum(seen["entry_baggage"].values()) == sent.total
-    assert sent.load == sum(one.measurement.requests for one in results.values() if one.measurement)
+    assert sent.load == sum(stored.measurement.requests for stored in results.values() if stored.measurement)
 
     cases = summary.cases
-    assert (said.cases.total, said.cases.baseline, said.cases.single, said.cases.dual) == (
+    assert (preview.cases.total, preview.cases.baseline, preview.cases.single, preview.cases.dual) == (
         cases.total, cases.baseline, cases.single, cases.dual,
     )  # fmt: skip
-    assert (said.cases.measured, said.cases.excluded) == (cases.measured, cases.excluded)
-    for one in said.cases.left_out:
-        assert results[one.case_id].reason == one.reason
+    assert (preview.cases.measured, preview.cases.excluded) == (cases.measured, cases.excluded)
+    for case in preview.cases.left_out:
+        assert results[case.case_id].reason == case.reason
 
-    assert len(seen["executes"]) == sum(seen["executes"].values()) == len(said.faults)
-    (ttl,) = {one.ttl_seconds for one in said.faults}
+    assert len(seen["executes"]) == sum(seen["executes"].values()) == len(preview.faults)
+    (ttl,) = {fault.ttl_seconds for fault in preview.faults}
     assert ttl_of
     assert set(ttl_of.values()) == {str(ttl)}
-    assert seen["replays"] == dict.fromkeys(said.replays, 1)
-    windows = [row for row in await bench.store.ledger_of(summary.execution_id) if row.kind in {one.kind for one in on}]
+    assert seen["replays"] == dict.fromkeys(preview.replays, 1)
+    windows = [
+        row for row in await bench.store.ledger_of(summary.execution_id) if row.kind in {planned.kind for planned in on}
+    ]
     assert Counter(row.kind for row in windows) == {
-        WindowKind.RECORDING: 1, WindowKind.CALLS: 1, WindowKind.FAULT: len(said.faults),
+        WindowKind.RECORDING: 1, WindowKind.CALLS: 1, WindowKind.FAULT: len(preview.faults),
         WindowKind.RULES: seen["upserts"],
     }  # fmt: skip
     for row in windows:
         began = row.began
         assert began is not None
-        held = timedelta(seconds=next(one.window_seconds for one in on if one.kind is row.kind))
-        # A window counts from its first step, which a worker takes up a little after its beginning.
+        held = timedelta(seconds=next(planned.window_seconds for planned in on if planned.kind is row.kind))
+        # A window counts from its first step, which a worker begins a little after the window itself.
         assert held <= row.close_by - began < held + timedelta(seconds=PATIENCE), row.window_id
     captured = await bench.store.captured(summary.execution_id)
-    acting = {(one.service, one.method, one.path) for one in captured if not one.no_effect}
-    # The shop's services receive one request each, so the least number of rules is the number of rules.
-    assert said.rules.at_least == len(acting) + said.rules.services
+    acting = {(failure.service, failure.method, failure.path) for failure in captured if not failure.no_effect}
+    # The shop's services receive one request each, so the minimum number of rules is exact.
+    assert preview.rules.at_least == len(acting) + preview.rules.services
 
 
-async def test_the_rules_are_as_many_and_live_as_long_as_was_said(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """By the run's own state, which has them from the proxy."""
+async def test_rules_have_the_number_and_ttl_of_the_preview(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The run's own state has both from the proxy."""
     plan = bench.small_plan()
-    said = await previewed(bench, plan, monkeypatch)
+    preview = await previewed(bench, plan, monkeypatch)
     handle = await bench.start(plan)
     await handle.result()
     await bench.lock_ended(handle)
     state = await bench.status(handle)
     assert state is not None
-    assert (state.rules.rules, state.rules.ttl_seconds) == (said.rules.at_least, said.rules.ttl_seconds)
-    assert (state.load.batches_total, state.load.batch_size) == (said.cases.batches, said.cases.batch_size)
+    assert (state.rules.rules, state.rules.ttl_seconds) == (preview.rules.at_least, preview.rules.ttl_seconds)
+    assert (state.load.batches_total, state.load.batch_size) == (preview.cases.batches, preview.cases.batch_size)

@@ -1,4 +1,4 @@
-"""Three real services, one call that healthy traffic never makes: one run as in the tutorial's second half."""
+"""Three real services and a call that healthy traffic never makes: a run as in the second half of the tutorial."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from tests.support.runs.fixtures import QUICK
 from worker import running
 
 CATALOG, PAIR, PRICES = 1, 3, 2
-"""Indices of the cases: catalog, prices, and both."""
+"""Case indices: the catalog, both services, and the prices."""
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What a run left in the store, and in the lab."""
+    """What a run left in the store and in the lab."""
 
     summary: RunSummary
     results: dict[str, CaseResult]
@@ -37,7 +37,7 @@ class Seen:
     rounds: list[CallRound]
     captured: list[CapturedAnswer]
     real: dict[int, list[int | None]]
-    """The statuses with real faults, by case."""
+    """Statuses with real faults, by case index."""
     lab: LabState
 
 
@@ -51,11 +51,11 @@ async def seen(bench: Bench) -> Seen:
     store, run = bench.store, summary.execution_id
     return Seen(
         summary=summary,
-        results={one.case_id: one for one in await store.results(run)},
+        results={result.case_id: result for result in await store.results(run)},
         calls=list(await store.calls(run)),
         rounds=list(await store.call_rounds(run)),
         captured=list(await store.captured(run)),
-        real={one.case_index: [each.status for each in one.answers] for one in await store.real_cases(run)},
+        real={case.case_index: [answer.status for answer in case.answers] for case in await store.real_cases(run)},
         lab=bench.lab.state(),
     )
 
@@ -65,9 +65,9 @@ class Runs(NamedTuple):
 
     first: Seen
     mended: Seen
-    """The page does without any price now."""
+    """The page now does without any price."""
     mended_with_two: Seen
-    """The same page, by a worker that allows two faults at once."""
+    """The same page, with a worker that allows two faults at once."""
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +94,7 @@ def run(runs: Runs) -> Seen:
 
 
 def test_the_pair_fails_and_nothing_else(run: Seen) -> None:
-    assert {case: one.verdict for case, one in run.results.items()} == {
+    assert {case: result.verdict for case, result in run.results.items()} == {
         "baseline": Verdict.PASSED,
         "catalog": Verdict.PASSED,
         "prices": Verdict.PASSED,
@@ -102,7 +102,7 @@ def test_the_pair_fails_and_nothing_else(run: Seen) -> None:
     }
 
 
-def test_it_fails_as_measured_with_rules_while_one_fault_at_a_time_is_allowed(run: Seen) -> None:
+def test_the_pair_is_measured_with_rules_while_one_fault_at_a_time_is_allowed(run: Seen) -> None:
     """Each of its requests got the page's error: the failure of the fallback call was captured, not guessed."""
     pair = run.results["catalog+prices"]
     assert (pair.outcome, pair.found_by) == (CaseOutcome.MEASURED, FoundBy.RULES)
@@ -116,18 +116,18 @@ def test_the_fallback_call_is_named_with_the_failure_that_causes_it(run: Seen) -
     assert (call.times, call.healthy_times, call.new, call.reason) == (1, 0, True, "")
 
 
-def test_its_failure_is_captured_beside_that_of_the_healthy_call(run: Seen) -> None:
-    paths = sorted((one.service, one.path) for one in run.captured)
+def test_failures_of_the_fallback_call_and_the_healthy_call_are_captured(run: Seen) -> None:
+    paths = sorted((answer.service, answer.path) for answer in run.captured)
     assert paths == [("catalog", "/items/1"), ("catalog", "/listprices/1"), ("prices", "/prices/1")]
 
 
-def test_single_failures_were_asked_with_real_faults_and_the_pair_was_not(run: Seen) -> None:
+def test_only_single_failures_were_tried_with_real_faults(run: Seen) -> None:
     assert run.real.keys() == {CATALOG, PRICES}
     assert {status for statuses in run.real.values() for status in statuses} == {200}
 
 
 def test_discovery_ends_when_nothing_new_appears(run: Seen) -> None:
-    assert [(one.round, one.complete) for one in run.rounds] == [(1, True), (2, True)]
+    assert [(call_round.round, call_round.complete) for call_round in run.rounds] == [(1, True), (2, True)]
 
 
 def test_nothing_is_left_on(run: Seen) -> None:
@@ -135,11 +135,14 @@ def test_nothing_is_left_on(run: Seen) -> None:
     assert run.lab.clean
 
 
-def test_a_mended_page_is_not_passed_before_both_were_really_broken(runs: Runs) -> None:
-    """Its pair meets the SLO with rules. What it calls without prices and without list prices nobody has seen."""
+def test_a_mended_page_does_not_pass_before_both_services_were_really_broken(runs: Runs) -> None:
+    """Its pair meets the SLO with rules.
+
+    But nobody has seen what the page calls without prices and without list prices.
+    """
     results = runs.mended.results
     pair = results.pop("catalog+prices")
-    assert {one.verdict for one in results.values()} == {Verdict.PASSED}
+    assert {result.verdict for result in results.values()} == {Verdict.PASSED}
     assert pair.verdict is Verdict.INCONCLUSIVE
     assert "GET /listprices/1 at catalog, called while prices is broken" in pair.reason
     assert "HOLDFAST_MAX_ACTIVE_FAULTS=2" in pair.reason
@@ -147,14 +150,14 @@ def test_a_mended_page_is_not_passed_before_both_were_really_broken(runs: Runs) 
 
 def test_a_mended_page_passes_where_two_faults_are_allowed(runs: Runs) -> None:
     seen = runs.mended_with_two
-    assert {one.verdict for one in seen.results.values()} == {Verdict.PASSED}
+    assert {result.verdict for result in seen.results.values()} == {Verdict.PASSED}
     assert seen.summary.verdict is Verdict.PASSED
     assert set(seen.real[PAIR]) == {200}
     assert seen.lab.clean
 
 
 def test_the_fallback_call_of_a_mended_page_is_still_listed(runs: Runs) -> None:
-    for one in (runs.mended, runs.mended_with_two):
-        assert [(call.case_index, call.service, call.path) for call in one.calls] == [
+    for mended in (runs.mended, runs.mended_with_two):
+        assert [(call.case_index, call.service, call.path) for call in mended.calls] == [
             (PRICES, "catalog", "/listprices/1")
         ]

@@ -1,4 +1,4 @@
-"""An operator's hand: what is on is listed, and closed, whatever is left of Holdfast itself."""
+"""An operator's recovery: everything that is on is listed and closed, whatever is left of Holdfast itself."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ KINDS: dict[str, Callable[[LabState], object]] = {
     "fault": lambda state: state.faults,
     "rules": lambda state: state.rules,
 }
-"""What a run can have on, and how the lab itself tells."""
+"""Everything a run can have on, and how the lab itself shows it."""
 
 
 async def left_by_a_dead_worker(bench: Bench, kind: str) -> WorkflowHandle[Any, Any]:
-    """A run whose only worker was killed while one thing of this kind was on."""
+    """Kill a run's only worker while something of this kind is on."""
     stalled = Misbehaviour(analysis_stalls=kind == "recording")
     bench.lab.misbehave(REPLAY_HANGS if kind == "fault" else stalled)
     worker = await bench.worker()
@@ -42,60 +42,60 @@ async def left_by_a_dead_worker(bench: Bench, kind: str) -> WorkflowHandle[Any, 
     await until(is_on, f"{kind} on")
     worker.kill()
     await worker.wait()
-    # A recording ends by itself when there is no more traffic.
+    # Without the stall a recording would end by itself once there is no more traffic.
     bench.lab.misbehave(stalled)
     return handle
 
 
-def what_was_done(said: Said) -> dict[str, str]:
-    assert all(row["state"] in ("closed", "never_opened") for row in said.facts["rows"]), said
-    return {row["kind"]: row["done"] for row in said.facts["rows"]}
+def what_was_done(result: Said) -> dict[str, str]:
+    assert all(row["state"] in ("closed", "never_opened") for row in result.facts["rows"]), result
+    return {row["kind"]: row["done"] for row in result.facts["rows"]}
 
 
-async def test_faults_tells_what_is_on_by_the_ledger_and_by_the_peers(bench: Bench) -> None:
-    """A row of the ledger and the fault itself, each said to be the other's; afterwards, nothing."""
+async def test_faults_lists_active_faults_from_the_ledger_and_the_peers(bench: Bench) -> None:
+    """The ledger's row and the fault at the peer are shown to be the same. Afterwards nothing is listed."""
     handle = await fault_on(bench)
-    said = await holdfast(bench, "faults", "--json")
-    assert said.code == 5
-    (row,) = [one for one in said.facts["ledger"] if one["kind"] == "fault"]
-    # The calls that it causes are recorded meanwhile.
-    (on,) = [one for look in said.facts["peers"] for one in look["on"] if one["kind"] == "fault"]
+    result = await holdfast(bench, "faults", "--json")
+    assert result.code == 5
+    (row,) = [entry for entry in result.facts["ledger"] if entry["kind"] == "fault"]
+    # A recording is on as well, for the calls that the fault causes.
+    (on,) = [item for look in result.facts["peers"] for item in look["on"] if item["kind"] == "fault"]
     assert (on["name"], on["in_ledger"]) == (row["peer_name"], True)
     assert on["execution_id"] == row["execution_id"]
     bench.lab.misbehave(Misbehaviour())
     await handle.cancel()
     await bench.lock_ended(handle)
-    said = await holdfast(bench, "faults", "--json")
-    assert said.code == 0, said
-    assert [look["trouble"] for look in said.facts["peers"]] == ["", ""]
+    result = await holdfast(bench, "faults", "--json")
+    assert result.code == 0, result
+    assert [look["trouble"] for look in result.facts["peers"]] == ["", ""]
 
 
-async def test_faults_finds_what_the_ledger_does_not_know_and_says_who_is_silent(bench: Bench) -> None:
-    """The ledger is settled, so silence alone is no alarm; something that is on at a peer always is."""
+async def test_faults_finds_faults_unknown_to_the_ledger_and_names_silent_peers(bench: Bench) -> None:
+    """The ledger is settled, so silence alone is no alarm. Anything that is on at a peer always is."""
     await bench.run(bench.small_plan("reviews"))
     experiment = Experiment(scope="container", target="container", action="remove", matchers={"names": ["reviews-0"]})
     async with FaultClient(bench.lab.addresses.faults) as client:
         await client.execute("hf-z-reviews-00000000-1", 60, experiment)
-    said = await holdfast(bench, "faults")
-    assert said.code == 5
-    assert "hf-z-reviews-00000000-1  at" in said.out
-    assert "not in the ledger" in said.out
+    result = await holdfast(bench, "faults")
+    assert result.code == 5
+    assert "hf-z-reviews-00000000-1  at" in result.out
+    assert "not in the ledger" in result.out
     bench.lab.misbehave(
         Misbehaviour(instructions=[Instruction(endpoint=Endpoint.FAULT_LIST, action=Action.REFUSE_500)])
     )
-    said = await holdfast(bench, "faults")
-    assert said.code == 0, said
-    assert f"no answer              fault service {bench.lab.addresses.faults}" in said.out
+    result = await holdfast(bench, "faults")
+    assert result.code == 0, result
+    assert f"no answer              fault service {bench.lab.addresses.faults}" in result.out
 
 
-async def test_a_silent_peer_with_something_unsettled_is_told_and_counts_as_on(bench: Bench) -> None:
-    """The ledger says that something is on there, and nobody can say that it is not."""
+async def test_a_silent_peer_with_an_unsettled_row_counts_as_on(bench: Bench) -> None:
+    """According to the ledger something is on there, and nobody can rule it out."""
     handle = await fault_on(bench)
     silent = Instruction(endpoint=Endpoint.FAULT_LIST, action=Action.HANG)
     bench.lab.misbehave(Misbehaviour(instructions=[silent, *REPLAY_HANGS.instructions]))
-    said = await holdfast(bench, "faults", "--json")
-    assert said.code == 5
-    (look,) = [one for one in said.facts["peers"] if one["peer"] == "fault service"]
+    result = await holdfast(bench, "faults", "--json")
+    assert result.code == 5
+    (look,) = [peer for peer in result.facts["peers"] if peer["peer"] == "fault service"]
     assert look["trouble"]
     assert look["may_be_on"] is True
     bench.lab.misbehave(Misbehaviour())
@@ -105,13 +105,16 @@ async def test_a_silent_peer_with_something_unsettled_is_told_and_counts_as_on(b
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("kind", list(KINDS))
-async def test_what_a_dead_worker_left_on_is_closed_without_one(idle_bench: Bench, kind: str) -> None:
-    """From here, verified; a second time there is nothing to do; and the worker that comes back finds all in order."""
+async def test_recover_closes_leftovers_of_a_dead_worker_without_a_worker(idle_bench: Bench, kind: str) -> None:
+    """The command closes and verifies them itself.
+
+    A repetition finds nothing to do, and a worker that comes back finds all in order.
+    """
     bench = idle_bench
     handle = await left_by_a_dead_worker(bench, kind)
-    said = await holdfast(bench, "recover", "--all", "--json")
-    assert said.code == 0, said
-    assert "no worker carries it out" in what_was_done(said)[kind]
+    result = await holdfast(bench, "recover", "--all", "--json")
+    assert result.code == 0, result
+    assert "no worker carries it out" in what_was_done(result)[kind]
     assert bench.lab.state().clean
     assert await bench.store.ledger_unsettled() == []
     again = await holdfast(bench, "recover", "--all", "--json")
@@ -125,8 +128,8 @@ async def test_what_a_dead_worker_left_on_is_closed_without_one(idle_bench: Benc
     assert bench.lab.state().clean
 
 
-async def test_a_window_that_still_works_is_not_closed_behind_its_back(bench: Bench) -> None:
-    """Without more a run that is under way is left alone; told to, it is cancelled and its own windows close."""
+async def test_recover_leaves_a_run_in_progress_alone_unless_it_is_named(bench: Bench) -> None:
+    """A run that is named is cancelled, and its own windows close."""
     handle = await fault_on(bench)
     left = await holdfast(bench, "recover", "--json")
     assert (left.code, left.facts["rows"]) == (5, [])
@@ -134,9 +137,9 @@ async def test_a_window_that_still_works_is_not_closed_behind_its_back(bench: Be
     assert bench.lab.state().faults
     execution_id = left.facts["under_way"][0]["execution_id"]
     bench.lab.misbehave(Misbehaviour())
-    said = await holdfast(bench, "recover", "--execution", str(execution_id), "--json")
-    assert said.code == 0, said
-    assert what_was_done(said) == {
+    result = await holdfast(bench, "recover", "--execution", str(execution_id), "--json")
+    assert result.code == 0, result
+    assert what_was_done(result) == {
         "fault": "its window has closed it",
         "calls": "its window has closed it",
         "lock": "it has let go of the namespace",
@@ -144,12 +147,12 @@ async def test_a_window_that_still_works_is_not_closed_behind_its_back(bench: Be
     with pytest.raises(WorkflowFailureError):
         await handle.result()
     assert (await bench.store.execution_row(execution_id)).run_status is RunStatus.CANCELLED
-    assert not [one for one in await bench.store.log_entries(execution_id) if one.message.startswith("recover")]
+    assert not [entry for entry in await bench.store.log_entries(execution_id) if entry.message.startswith("recover")]
     assert bench.lab.state().clean
 
 
-async def test_what_terminated_workflows_left_on_is_closed(bench: Bench) -> None:
-    """Run, window and lock are gone from one moment to the next: the ledger's row is enough, and is settled."""
+async def test_recover_closes_leftovers_of_terminated_workflows(bench: Bench) -> None:
+    """Run, window and lock vanish at once. The ledger's row is enough, and is settled."""
     handle = await fault_on(bench)
     (fault,) = [row for row in await bench.store.ledger_unsettled() if row.kind == "fault"]
     (lock,) = [row for row in await bench.store.ledger_unsettled() if row.kind == "lock"]
@@ -157,26 +160,29 @@ async def test_what_terminated_workflows_left_on_is_closed(bench: Bench) -> None
         await bench.temporal.get_workflow_handle(window.window_id, run_id=window.run_id).terminate("a test")
     await handle.terminate("a test")
     bench.lab.misbehave(Misbehaviour())
-    said = await holdfast(bench, "recover", "--json")
-    assert said.code == 0, said
-    assert "its window is gone" in what_was_done(said)["fault"]
+    result = await holdfast(bench, "recover", "--json")
+    assert result.code == 0, result
+    assert "its window is gone" in what_was_done(result)["fault"]
     assert bench.lab.state().clean
-    (row,) = [one for one in await bench.store.ledger_of(fault.execution_id) if one.kind == "fault"]
+    (row,) = [entry for entry in await bench.store.ledger_of(fault.execution_id) if entry.kind == "fault"]
     assert (row.state, row.detail) == (LedgerState.CLOSED, "recover")
     assert (await bench.store.execution_row(fault.execution_id)).finished_at
 
 
-async def test_what_cannot_be_verified_is_never_called_closed(bench: Bench) -> None:
-    """The fault service says yes and does nothing: exit code 5, with the command for the hand; later it can be done."""
+async def test_recover_never_reports_an_unverified_fault_as_closed(bench: Bench) -> None:
+    """The fault service reports success and does nothing: exit code 5, with the command to run by hand.
+
+    Later it works.
+    """
     handle = await fault_on(bench)
     (fault,) = [row for row in await bench.store.ledger_unsettled() if row.kind == "fault"]
     lies = Instruction(endpoint=Endpoint.FAULT_DELETE, action=Action.LIE)
     bench.lab.misbehave(Misbehaviour(instructions=[lies, *REPLAY_HANGS.instructions]))
     await bench.temporal.get_workflow_handle(fault.window_id, run_id=fault.run_id).terminate("a test")
     await handle.terminate("a test")
-    said = await holdfast(bench, "recover", "--within", "1s", "--json")
-    assert said.code == 5, said
-    (row,) = [one for one in said.facts["rows"] if one["kind"] == "fault"]
+    result = await holdfast(bench, "recover", "--within", "1s", "--json")
+    assert result.code == 5, result
+    (row,) = [entry for entry in result.facts["rows"] if entry["kind"] == "fault"]
     assert row["state"] == "unverified"
     assert "by hand: curl -X DELETE" in row["done"]
     bench.lab.misbehave(Misbehaviour())
@@ -187,48 +193,48 @@ async def test_what_cannot_be_verified_is_never_called_closed(bench: Bench) -> N
 @pytest.mark.parametrize(
     "kind", [pytest.param(kind, marks=() if kind == "rules" else pytest.mark.exhaustive) for kind in KINDS]
 )
-async def test_without_temporal_and_store_the_names_at_the_peers_are_enough(idle_bench: Bench, kind: str) -> None:
-    """Nothing but the peers is asked. Twice does no harm."""
+async def test_direct_recovery_needs_only_the_names_at_the_peers(idle_bench: Bench, kind: str) -> None:
+    """Temporal and the store are gone, and only the peers are asked. A repetition does no harm."""
     bench = idle_bench
     await left_by_a_dead_worker(bench, kind)
     for file in bench.folder.glob("holdfast.db*"):
         file.unlink()
     path = str(bench.write_input(bench.small_plan()))
-    said = await holdfast(bench, "recover", "--direct", path, "--json", **NOBODY)
-    assert said.code == 0, said
-    assert {row["kind"] for row in said.facts["rows"]} == {kind}
-    assert "whether a run is under way cannot be told" in said.err
+    result = await holdfast(bench, "recover", "--direct", path, "--json", **NOBODY)
+    assert result.code == 0, result
+    assert {row["kind"] for row in result.facts["rows"]} == {kind}
+    assert "whether a run is under way cannot be told" in result.err
     await bench.until_clean()
     assert not list(bench.folder.glob("holdfast.db*"))
     again = await holdfast(bench, "recover", "--direct", path, "--json", **NOBODY)
     assert (again.code, again.facts["rows"]) == (0, [])
 
 
-async def test_directly_only_the_plans_services_are_touched_unless_all_is_meant(idle_bench: Bench) -> None:
-    """What belongs to others is named and left, and that is no success; a name that is not ours is never touched."""
+async def test_direct_recovery_touches_only_the_plans_services_unless_all_is_given(idle_bench: Bench) -> None:
+    """What belongs to others is named and left, which is no success. A name that is not ours is never touched."""
     bench = idle_bench
     path = str(bench.write_input(bench.small_plan()))
     experiment = Experiment(scope="container", target="container", action="remove", matchers={"names": ["reviews-0"]})
     async with FaultClient(bench.lab.addresses.faults) as client:
         for name in ("hf-z-elsewhere-00000000-1", "hf-z-reviews-00000000-1", "blade-1"):
             await client.execute(name, 60, experiment)
-    said = await holdfast(bench, "recover", "--direct", path, "--json", **NOBODY)
-    assert said.code == 5, said
-    assert {row["name"]: row["verified"] for row in said.facts["rows"]} == {
+    result = await holdfast(bench, "recover", "--direct", path, "--json", **NOBODY)
+    assert result.code == 5, result
+    assert {row["name"]: row["verified"] for row in result.facts["rows"]} == {
         "hf-z-elsewhere-00000000-1": False,
         "hf-z-reviews-00000000-1": True,
     }
-    said = await holdfast(bench, "recover", "--direct", path, "--all", **NOBODY)
-    assert said.code == 0, said
+    result = await holdfast(bench, "recover", "--direct", path, "--all", **NOBODY)
+    assert result.code == 0, result
     assert list(bench.lab.state().faults) == ["blade-1"]
 
 
-async def test_directly_a_silent_peer_is_not_taken_for_a_clean_one(idle_bench: Bench) -> None:
-    """It is named, and the exit code says that something may be on."""
+async def test_direct_recovery_does_not_take_a_silent_peer_for_a_clean_peer(idle_bench: Bench) -> None:
+    """The peer is named, and the exit code shows that something may be on."""
     bench = idle_bench
     path = str(bench.write_input(bench.small_plan()))
     refuses = Instruction(endpoint=Endpoint.RECORDINGS_ACTIVE, action=Action.REFUSE_500)
     bench.lab.misbehave(Misbehaviour(instructions=[refuses]))
-    said = await holdfast(bench, "recover", "--direct", path, "--json", **NOBODY)
-    assert said.code == 5
-    assert [(row["kind"], row["address"]) for row in said.facts["rows"]] == [("no answer", bench.lab.addresses.proxy)]
+    result = await holdfast(bench, "recover", "--direct", path, "--json", **NOBODY)
+    assert result.code == 5
+    assert [(row["kind"], row["address"]) for row in result.facts["rows"]] == [("no answer", bench.lab.addresses.proxy)]

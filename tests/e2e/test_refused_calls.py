@@ -1,4 +1,4 @@
-"""A removed service refuses connections although its calls are recorded: its sidecar goes with it."""
+"""A removed service refuses connections although its calls are recorded, because its sidecar goes with it."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ SYSTEM = Topology.model_validate(
         ],
     }
 )
-"""The page falls back where it gets no answer, and not where it gets an error status."""
+"""The page falls back without an answer, but not on an error status."""
 
 QUICK = LabSettings(rollout=0.1, fault_start=0.1, fault_stop=0.1, execute_wait=0.02, collect_every=0.05)
 
 
 async def test_a_removed_service_refuses_connections_while_it_is_recorded(temporal: Client, tmp_path: Path) -> None:
-    """Its rule has to answer 503, which the page does not take for a refused connection: the real answers count.
+    """Its rule has to answer 503, which the page does not take for a refused connection, so the real answers count.
 
     A sidecar that stayed would answer 503 as well, and real faults would agree with the rule.
     """
@@ -61,11 +61,11 @@ async def test_a_removed_service_refuses_connections_while_it_is_recorded(tempor
         plan = plan_for(SYSTEM, lab.addresses) | {"name": bench.name, "slo": {"error_rate": "1%"}}
         plan["services"] = [{"name": name, "fault": "remove"} for name in ("catalog", "prices")]
         summary = await bench.run(plan)
-        results = {one.case_id: one for one in await bench.store.results(summary.execution_id)}
+        results = {result.case_id: result for result in await bench.store.results(summary.execution_id)}
         calls = await bench.store.calls(summary.execution_id)
-        real = {one.case_index: one.answers for one in await bench.store.real_cases(summary.execution_id)}
+        real = {case.case_index: case.answers for case in await bench.store.real_cases(summary.execution_id)}
         assert lab.state().clean
-    assert {one.status for one in real[2]} == {200}
-    assert [(one.case_index, one.service, one.path) for one in calls] == [(2, "catalog", "/api/listprices/1")]
+    assert {answer.status for answer in real[2]} == {200}
+    assert [(call.case_index, call.service, call.path) for call in calls] == [(2, "catalog", "/api/listprices/1")]
     assert (results["prices"].verdict, results["prices"].found_by) == (Verdict.PASSED, FoundBy.REAL_FAULTS)
     assert results["catalog+prices"].verdict is Verdict.FAILED

@@ -1,4 +1,4 @@
-"""`temporal workflow reset` is not supported, and does no harm: what the new run inherits is not its own."""
+"""`temporal workflow reset` is unsupported but does no harm: what the new run inherits does not count as its own."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from tests.support.runs.bench import Bench
 from tests.support.runs.endings import seen_on
 
 
-async def test_the_open_lock_of_another_run_opens_nothing(bench: Bench) -> None:
-    """The server hands a new run the signals of the one that was reset, and the locks of both have the same id."""
+async def test_the_open_lock_of_a_different_run_opens_nothing(bench: Bench) -> None:
+    """The server hands the new run the signals of the run that was reset, and the locks of both have the same id."""
     cannot_look = Instruction(endpoint=Endpoint.CHECK, action=Action.REFUSE_500)
     bench.lab.misbehave(Misbehaviour(instructions=[cannot_look]))
     handle = await bench.start(bench.small_plan("reviews"))

@@ -25,9 +25,9 @@ async def test_a_planted_secret_is_in_no_file_history_or_log(idle_bench: Bench) 
         "query": {"key": "${env:CHECKOUT_TOKEN}"},
         "json": {"password": FIELD, "again": "${env:CHECKOUT_TOKEN}"},
     }
-    # The plan itself is stored, so what it says in clear is no secret; what the services say about it may be.
+    # The plan itself is stored, so its clear text is no secret. What services say about it may be secret.
     plan["request"]["json"].pop("password")
-    # The entry itself is under test, so that the request is recorded with everything in it.
+    # Test the entry itself, so that the request is recorded with everything in it.
     plan["services"].append({"name": "storefront", "fault": "error"})
     handle = await bench.start(plan)
     summary = await handle.result()
@@ -37,8 +37,8 @@ async def test_a_planted_secret_is_in_no_file_history_or_log(idle_bench: Bench) 
 
 
 @pytest.mark.exhaustive
-async def test_a_named_field_of_a_form_is_in_no_recording(idle_bench: Bench) -> None:
-    """The plan says it in clear, and so may be read; what was heard of it on the way may not, nor the request's row."""
+async def test_a_redacted_form_field_is_in_no_recording(idle_bench: Bench) -> None:
+    """The plan has the field in clear text, which may be read. Recordings and the request's row may not contain it."""
     bench = idle_bench
     await bench.worker(CHECKOUT_TOKEN=SECRET, HOLDFAST_SECRETS="CHECKOUT_TOKEN")
     plan = bench.small_plan() | {"redact": ["PassWord"]}
@@ -54,7 +54,7 @@ async def test_a_named_field_of_a_form_is_in_no_recording(idle_bench: Bench) -> 
     assert stored.body_template == {"a": "1", "password": "[redacted]", "again": "${env:CHECKOUT_TOKEN}"}
 
 
-async def test_a_missing_secret_is_refused_before_anything_is_on(idle_bench: Bench) -> None:
+async def test_a_run_with_a_missing_secret_is_refused_before_anything_is_on(idle_bench: Bench) -> None:
     """SECRET_MISSING names the variable; no peer is called."""
     bench = idle_bench
     await bench.worker()
@@ -73,9 +73,11 @@ async def _assert_absent(bench: Bench, execution_id: int, workflow_id: str) -> N
     ids = [workflow_id, f"recording/{execution_id}", f"rules/{execution_id}", f"load/{execution_id}/0"]
     ids += [f"fault/{execution_id}/{name}" for name in ("reviews", "shipping", "storefront")]
     haystacks = {path.name: path.read_bytes() for path in bench.folder.iterdir() if path.is_file()}
-    for one in ids:
-        history = await bench.temporal.get_workflow_handle(one).fetch_history()
-        haystacks[one] = history.to_json().encode() + b"".join(event.SerializeToString() for event in history.events)
+    for history_id in ids:
+        history = await bench.temporal.get_workflow_handle(history_id).fetch_history()
+        haystacks[history_id] = history.to_json().encode() + b"".join(
+            event.SerializeToString() for event in history.events
+        )
     assert {"holdfast.db", "worker.log"} <= haystacks.keys()
 
     async def request_seen() -> bool:

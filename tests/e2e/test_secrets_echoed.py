@@ -1,4 +1,4 @@
-"""A hostile service echoes what it is sent, in every spelling, and keeps the secret in the paths it asks others for."""
+"""A hostile service echoes its input in every spelling, and uses the secret in the paths that it requests."""
 
 from __future__ import annotations
 
@@ -29,7 +29,10 @@ TOKEN = "t0ken-of-a-login-Qvb"  # noqa: S105 - the point of the test
 
 
 class Echo:
-    """Entry and neighbour in one program: the entry asks the neighbour, by the lab's address, under a secret path."""
+    """Entry and neighbour in one program.
+
+    The entry calls the neighbour by the lab's address, under a secret path.
+    """
 
     def __init__(self) -> None:
         self.inner = ""
@@ -48,7 +51,7 @@ class Echo:
             return web.Response()
         self.seen.append(request.raw_path)
         given = request.headers.get("authorization", "")
-        said = {name: write(f"{given} {IN_PATH}") for name, write in SPELLINGS.items()}
+        echoed = {name: write(f"{given} {IN_PATH}") for name, write in SPELLINGS.items()}
         status = 200
         if request.path.startswith("/entry") and self.inner:
             headers = {name: request.headers[name] for name in ("baggage", "authorization") if name in request.headers}
@@ -57,7 +60,7 @@ class Echo:
                 session.get(f"{self.inner}/inner/{quote(IN_PATH, safe='')}", headers=headers) as answer,
             ):
                 status = 200 if answer.status < 500 else 503
-        return web.json_response({"echo": said, "pad": "x" * 3_000, "again": said}, status=status)
+        return web.json_response({"echo": echoed, "pad": "x" * 3_000, "again": echoed}, status=status)
 
 
 @pytest.fixture
@@ -73,10 +76,10 @@ async def echo() -> AsyncIterator[tuple[Echo, str]]:
     await runner.cleanup()
 
 
-async def test_what_a_service_echoes_of_a_login_and_a_path_is_nowhere(
+async def test_secrets_echoed_by_a_service_are_stored_nowhere(
     temporal: Client, tmp_path: Path, echo: tuple[Echo, str]
 ) -> None:
-    """Every file of the store, the log, every history and every form of report, for every spelling of each."""
+    """Every file of the store, the log, every history and every form of report is searched, for every spelling."""
     service, address = echo
     names = ("storefront", "inner")
     services = [{"name": name, "upstream": address, "upstream_health": "/health"} for name in names]
@@ -99,11 +102,11 @@ async def test_what_a_service_echoes_of_a_login_and_a_path_is_nowhere(
         await bench.lock_ended(handle)
         assert summary.cases.measured == 4
         execution = summary.execution_id
-        # The rule of the inner service acted: its path was put back as it was on the wire.
-        by_case = {one.case_id: one.measurement for one in await bench.store.results(execution)}
+        # The inner service's rule acted, so its path was restored as it was on the wire.
+        by_case = {result.case_id: result.measurement for result in await bench.store.results(execution)}
         assert by_case["inner"] is not None
         assert by_case["inner"].successes == 0
-        assert any("PATH_KEY" in one.path for one in await bench.store.exchanges(execution, "inner"))
+        assert any("PATH_KEY" in exchange.path for exchange in await bench.store.exchanges(execution, "inner"))
         report = await gather(bench.store, execution)
         forms = [form.render(report) for form in (as_html, as_json, as_junit, as_markdown)]
         haystacks = {f"report {number}": form for number, form in enumerate(forms)}
@@ -112,24 +115,27 @@ async def test_what_a_service_echoes_of_a_login_and_a_path_is_nowhere(
         for path in tmp_path.iterdir():
             haystacks[path.name] = path.read_bytes().decode(errors="replace")
         ids = [handle.id, f"recording/{execution}", f"rules/{execution}", f"load/{execution}/0"]
-        for one in [*ids, *(f"fault/{execution}/{name}" for name in names)]:
-            history = await temporal.get_workflow_handle(one).fetch_history()
-            haystacks[one] = history.to_json() + _payloads(history.to_json())
+        for workflow_id in [*ids, *(f"fault/{execution}/{name}" for name in names)]:
+            history = await temporal.get_workflow_handle(workflow_id).fetch_history()
+            haystacks[workflow_id] = history.to_json() + _payloads(history.to_json())
     assert service.seen
     needles = {write(secret) for write in SPELLINGS.values() for secret in (IN_PATH, PASSWORD, TOKEN)}
-    # What these leave of another text around the secret is not the secret's.
-    needles = {one for one in needles if not one.startswith(("dTp", "dXN", "eyJ"))} | {html.escape(TOKEN), TOKEN[:12]}
+    # These encode other text around the secret, and what they leave of it is not the secret.
+    needles = {needle for needle in needles if not needle.startswith(("dTp", "dXN", "eyJ"))} | {
+        html.escape(TOKEN),
+        TOKEN[:12],
+    }
     for name, content in haystacks.items():
-        assert [one for one in needles if one in content] == [], name
+        assert [needle for needle in needles if needle in content] == [], name
 
 
 def _payloads(history: str) -> str:
-    """What histories hold in base64, as it reads."""
+    """Decode what a history holds in base64."""
     found: list[str] = []
     ahead = [json.loads(history)]
     while ahead:
-        one = ahead.pop()
-        ahead += one.values() if isinstance(one, dict) else one if isinstance(one, list) else []
-        if isinstance(one, dict) and isinstance(one.get("data"), str):
-            found.append(base64.b64decode(one["data"]).decode(errors="replace"))
+        node = ahead.pop()
+        ahead += node.values() if isinstance(node, dict) else node if isinstance(node, list) else []
+        if isinstance(node, dict) and isinstance(node.get("data"), str):
+            found.append(base64.b64decode(node["data"]).decode(errors="replace"))
     return "\n".join(found)

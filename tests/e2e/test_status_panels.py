@@ -32,7 +32,10 @@ from worker import running
 
 @dataclass
 class Seen:
-    """One run, as everybody saw it: the query's answers one after the other, and what the two commands printed."""
+    """One run in every view.
+
+    These are the query's successive answers, the output of both commands, and the report.
+    """
 
     snapshots: list[RunState]
     status: str
@@ -51,9 +54,12 @@ class Seen:
 
     @cached_property
     def pictures(self) -> str:
-        """What the live view would have shown of each of the query's answers, on a terminal that is large enough."""
+        """Frames of the live view for each of the query's answers.
+
+        The terminal is large enough for everything.
+        """
         moments = [Moment(state, [], False, datetime.now(UTC), "") for state in self.snapshots]
-        lines = [line.plain for one in moments for line in frame(one, 250, 200, symbols("utf-8"))]
+        lines = [line.plain for moment in moments for line in frame(moment, 250, 200, symbols("utf-8"))]
         return "\n".join(lines)
 
     @property
@@ -110,20 +116,20 @@ async def seen(temporal: Client, tmp_path_factory: pytest.TempPathFactory) -> As
 
 
 @pytest.mark.parametrize("field", FIELDS)
-async def test_every_field_is_told(seen: Seen, field: str) -> None:
-    """By the query while it is so, by `status` afterwards, by `watch` as lines and as a view, and by the report."""
-    one = FIELDS[field]
-    assert any(one.of(state) for state in seen.snapshots), "the query never had it"
-    assert one.words(seen.last) in seen.status
-    assert (one.in_passing or one.words(seen.last)) in seen.watch
-    assert (one.in_passing or one.words(seen.last)) in seen.pictures
-    assert one.words_of_page(seen.report.run) in seen.page
-    if not one.in_passing:
-        assert one.of(seen.report.run), "the report does not have it"
+async def test_every_field_is_shown_in_every_view(seen: Seen, field: str) -> None:
+    """By the query while it holds, by `status` afterwards, by `watch` as lines and as a view, and by the report."""
+    panel_field = FIELDS[field]
+    assert any(panel_field.of(state) for state in seen.snapshots), "the query never had it"
+    assert panel_field.words(seen.last) in seen.status
+    assert (panel_field.in_passing or panel_field.words(seen.last)) in seen.watch
+    assert (panel_field.in_passing or panel_field.words(seen.last)) in seen.pictures
+    assert panel_field.words_of_page(seen.report.run) in seen.page
+    if not panel_field.in_passing:
+        assert panel_field.of(seen.report.run), "the report does not have it"
 
 
-async def test_metrics_of_every_case_are_told(seen: Seen) -> None:
-    """Each case once, with the numbers of the store."""
+async def test_status_shows_the_metrics_of_every_case(seen: Seen) -> None:
+    """Each case once, with the numbers of the query."""
     for case in seen.last.load.cases:
         assert case.error_rate is not None
         start = f"  {case.case_id} "
@@ -135,18 +141,18 @@ async def test_metrics_of_every_case_are_told(seen: Seen) -> None:
 
 
 def _without_times(state: RunState) -> list[str]:
-    """Who finishes a run writes when."""
+    """Drop the times, because whichever component finishes a run writes them."""
     return [line for line in panel_lines(state) if not line.startswith("started ")]
 
 
-async def test_the_store_tells_what_the_run_told(seen: Seen) -> None:
-    """For when no worker answers, or the Temporal server has forgotten the run."""
+async def test_the_store_shows_the_same_panels_as_the_run(seen: Seen) -> None:
+    """It is used when no worker answers, or when the Temporal server has forgotten the run."""
     assert _without_times(seen.stored) == _without_times(seen.last)
     assert (seen.stored.started_at, seen.stored.finished_at) > (seen.last.started_at, seen.last.started_at)
 
 
-async def test_a_failed_run_tells_its_error_everywhere(bench: Bench) -> None:
-    """Code and message in the header, and in the panel of the stage that failed."""
+async def test_a_failed_run_shows_its_error_in_every_view(bench: Bench) -> None:
+    """Code and message are in the header, and in the panel of the stage that failed."""
     bench.lab.misbehave(Misbehaviour(analysis_stalls=True))
     plan = bench.small_plan(timeouts={"analyze": "2s"})
     plan["request"]["timeout"] = "1s"
@@ -161,8 +167,8 @@ async def test_a_failed_run_tells_its_error_everywhere(bench: Bench) -> None:
         assert "status failed, phase FAILED" in text
 
 
-async def test_a_run_that_is_cancelled_during_a_fault_shows_nothing_as_going_on(bench: Bench) -> None:
-    """Its windows have closed, so no fault runs, though the run never got its report."""
+async def test_a_run_cancelled_during_a_fault_shows_no_fault_as_running(bench: Bench) -> None:
+    """Its windows have closed, so no fault runs, although the run never got the fault's report."""
     handle = await bench.start(bench.small_plan())
     await bench.until_state(handle, lambda state: state.injections_running == 1, "a fault")
     await handle.cancel()
@@ -178,8 +184,8 @@ async def test_a_run_that_is_cancelled_during_a_fault_shows_nothing_as_going_on(
     assert _without_times(await stored_state(bench.store, row)) == _without_times(state)
 
 
-async def test_a_run_that_is_cancelled_during_the_analysis_does_not_record_any_more(bench: Bench) -> None:
-    """It did not complete either."""
+async def test_a_run_cancelled_during_the_analysis_shows_it_as_cancelled(bench: Bench) -> None:
+    """Neither as recording nor as completed."""
     bench.lab.misbehave(Misbehaviour(analysis_stalls=True))
     handle = await bench.start(bench.small_plan())
     await bench.until_state(handle, lambda state: state.analysis.state == "recording", "a recording")
@@ -194,8 +200,8 @@ async def test_a_run_that_is_cancelled_during_the_analysis_does_not_record_any_m
     assert _without_times(await stored_state(bench.store, row)) == _without_times(state)
 
 
-async def test_input_that_is_refused_is_a_run_that_failed(bench: Bench) -> None:
-    """Not one that is about to begin: other programs start runs without asking our command line first."""
+async def test_a_run_with_refused_input_is_shown_as_failed(bench: Bench) -> None:
+    """Not as about to begin: other programs start runs without asking our command line first."""
     handle = await bench.start({"name": "shop"}, workflow_id=run_workflow_id(bench.name))
     await _ended(handle)
     state = await bench.status(handle)
@@ -208,8 +214,8 @@ async def test_input_that_is_refused_is_a_run_that_failed(bench: Bench) -> None:
     assert "finished not yet" not in showing.text
 
 
-async def test_the_store_tells_of_services_without_a_failure_as_the_run_does(bench: Bench) -> None:
-    """Here one that no traffic reaches: no fault, no rules, and a word on why."""
+async def test_the_store_and_the_run_agree_on_services_without_a_failure(bench: Bench) -> None:
+    """Here no traffic reaches a service: no fault, no rules, and a word on why."""
     bench.lab.misbehave(unseen("shipping"))
     handle = await bench.start(bench.small_plan("reviews", "shipping", "bestsellers"))
     summary = await handle.result()

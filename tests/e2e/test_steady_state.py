@@ -21,8 +21,8 @@ from tests.support.runs.steady import break_for_good, counters
         ({"within": "1ms"}, "later than 1ms (3 of 3)"),
     ],
 )
-async def test_a_system_that_is_ill_already_is_left_alone(bench: Bench, steady: dict[str, object], why: str) -> None:
-    """Nothing is switched on, the reason holds the measured value, and the namespace is free again."""
+async def test_an_unhealthy_system_is_left_alone(bench: Bench, steady: dict[str, object], why: str) -> None:
+    """Nothing is switched on, the reason states the measured value, and the namespace is free again."""
     handle = await bench.start(bench.small_plan(steady_state=steady))
     with pytest.raises(WorkflowFailureError) as raised:
         await handle.result()
@@ -36,11 +36,11 @@ async def test_a_system_that_is_ill_already_is_left_alone(bench: Bench, steady: 
     assert report.recovery_verified
     seen = await counters(bench)
     assert (seen["executes"], seen["upserts"]) == ({}, 0)
-    assert not [one for one in await bench.store.ledger_of(report.execution_id) if one.kind != "lock"]
+    assert not [row for row in await bench.store.ledger_of(report.execution_id) if row.kind != "lock"]
 
 
-async def test_a_system_that_stays_ill_is_not_recovered(bench: Bench) -> None:
-    """Everything of ours is off, and still the request fails: recovery is unverified, by the run and by its lock."""
+async def test_a_system_that_stays_unhealthy_is_not_recovered(bench: Bench) -> None:
+    """Everything of ours is off and the request still fails, so run and lock both report recovery as unverified."""
     plan = bench.small_plan(timeouts={"stability": "3s"}, load={"requests": 60, "concurrency": 1})
     handle = await bench.start(plan)
     await bench.until_phase(handle, Phase.LOAD_TEST_BASELINE)
@@ -56,10 +56,10 @@ async def test_a_system_that_stays_ill_is_not_recovered(bench: Bench) -> None:
     assert record.recovery is Recovery.UNVERIFIED
 
 
-async def test_a_steady_state_that_cannot_be_asked_for_afterwards_costs_no_verdict(
+async def test_a_steady_state_that_cannot_be_checked_afterwards_costs_no_verdict(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Here because the worker has lost a secret: every case was measured, and recovery is unverified."""
+    """Here the worker has lost a secret. Every case was measured, and recovery is unverified."""
     monkeypatch.setenv("HOLDFAST_SECRET_TEST", "t0ken")
     plan = bench.small_plan(timeouts={"stability": "3s"})
     plan["request"]["headers"] = {"Authorization": "Bearer ${env:HOLDFAST_SECRET_TEST}"}
@@ -80,7 +80,7 @@ async def test_a_steady_state_that_cannot_be_asked_for_afterwards_costs_no_verdi
     assert not report.recovery_verified
 
 
-async def test_a_steady_state_that_is_not_asked_for_costs_nothing(bench: Bench) -> None:
+async def test_a_disabled_steady_state_check_sends_no_requests(bench: Bench) -> None:
     """Only the baseline's requests go without a header."""
     await bench.run(bench.small_plan(steady_state={"check": False}))
     assert (await counters(bench))["entry_baggage"][""] == 2
@@ -93,7 +93,7 @@ async def test_excluded_cases_are_not_measured_and_not_missed(bench: Bench) -> N
     assert summary.verdict is Verdict.PASSED
     counts = summary.cases
     assert (counts.total, counts.measured, counts.skipped, counts.excluded) == (4, 3, 1, 1)
-    results = {one.case_id: one for one in await bench.store.results(summary.execution_id)}
+    results = {result.case_id: result for result in await bench.store.results(summary.execution_id)}
     assert results["reviews+shipping"].outcome == "skipped"
     assert results["reviews+shipping"].reason == "excluded by the plan: known to be too slow"
     assert results["reviews+shipping"].measurement is None
@@ -101,8 +101,8 @@ async def test_excluded_cases_are_not_measured_and_not_missed(bench: Bench) -> N
     assert (await counters(bench))["entry_baggage"].get(tokens, 0) == 0
 
 
-async def test_no_service_is_broken_whose_cases_all_fell_away(bench: Bench) -> None:
-    """The plan leaves out one of its cases, and its partner was not reached: no fault, no rules, and a word on why."""
+async def test_a_service_without_remaining_cases_is_not_broken(bench: Bench) -> None:
+    """The plan excludes its single case, and its partner was not reached: no fault, no rules, and a word on why."""
     bench.lab.misbehave(unseen("shipping"))
     handle = await bench.start(bench.small_plan(exclude=["reviews"]))
     summary = await handle.result()
@@ -110,7 +110,7 @@ async def test_no_service_is_broken_whose_cases_all_fell_away(bench: Bench) -> N
     seen = await counters(bench)
     assert (seen["executes"], seen["upserts"]) == ({}, 0)
     assert (summary.verdict, summary.cases.measured, summary.cases.skipped) == (Verdict.INCONCLUSIVE, 1, 3)
-    results = {one.case_id: one.reason for one in await bench.store.results(summary.execution_id)}
+    results = {result.case_id: result.reason for result in await bench.store.results(summary.execution_id)}
     assert results["reviews"] == "excluded by the plan"
     assert "no traffic of shipping" in results["reviews+shipping"]
     state = await bench.status(handle)

@@ -1,4 +1,4 @@
-"""Conditions that end a run early: everything is closed first, and the reason holds the measured value."""
+"""Conditions that end a run early: everything is closed first, and the reason states the measured value."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.runs.steady import break_for_good
 
 
 async def stopped(bench: Bench, handle: WorkflowHandle[Any, Any]) -> RunFailure:
-    """Why a run ended, once everything is off; what the lab says and what the store says must agree with it."""
+    """Return why a run ended, once everything is off. Lab and store must agree with it."""
     with pytest.raises(WorkflowFailureError) as raised:
         await handle.result()
     assert isinstance(raised.value.cause, ApplicationError)
@@ -39,7 +39,7 @@ async def stopped(bench: Bench, handle: WorkflowHandle[Any, Any]) -> RunFailure:
 
 @asynccontextmanager
 async def health() -> AsyncIterator[tuple[str, dict[str, int]]]:
-    """Somebody's health page; its answer can be changed, its questions are counted."""
+    """Serve a health page. Its status can be changed, and its requests are counted."""
     page = {"status": 200, "asked": 0}
 
     async def answer(_: web.Request) -> web.Response:
@@ -67,11 +67,11 @@ async def test_a_bad_baseline_ends_the_load_test(bench: Bench) -> None:
     assert found.message.startswith("stop.baseline: p50 ")
     assert "> 1ms" in found.message
     assert found.execution_id is not None
-    assert [one.case_id for one in await bench.store.results(found.execution_id)] == ["baseline"]
+    assert [result.case_id for result in await bench.store.results(found.execution_id)] == ["baseline"]
 
 
-async def test_requests_that_fail_while_the_run_works_end_it(bench: Bench) -> None:
-    """Here because somebody else breaks the entry for good: whatever is on of ours goes off at once."""
+async def test_failing_requests_end_a_run_in_progress(bench: Bench) -> None:
+    """Here somebody else breaks the entry for good. Everything of ours goes off at once."""
     watch = {"request": {"error_rate": "20%", "over": 5, "every": "100ms"}}
     plan = bench.small_plan(load={"requests": 200, "concurrency": 1}, stop=watch, timeouts={"stability": "3s"})
     handle = await bench.start(plan | {"steady_state": {"check": False}})
@@ -91,8 +91,8 @@ async def test_requests_that_fail_while_the_run_works_end_it(bench: Bench) -> No
     assert set(state.faults) == {"somebody-else"}
 
 
-async def test_a_health_url_that_fails_ends_the_run_in_any_phase(bench: Bench) -> None:
-    """During a fault: it is removed before the run ends. Nothing is asked once all is off."""
+async def test_a_failing_health_url_ends_the_run_in_any_phase(bench: Bench) -> None:
+    """Here during a fault, which is removed before the run ends. Nothing is asked once all is off."""
     async with health() as (url, page):
         spec = {"health": {"url": url, "every": "50ms", "failures": 2}}
         handle = await bench.start(bench.small_plan(stop=spec))
@@ -105,7 +105,7 @@ async def test_a_health_url_that_fails_ends_the_run_in_any_phase(bench: Bench) -
         assert asked == page["asked"]
 
 
-async def test_conditions_that_do_not_come_true_change_nothing(bench: Bench) -> None:
+async def test_stop_conditions_that_are_not_met_change_nothing(bench: Bench) -> None:
     """The run completes, it was watched meanwhile, and the watch ends with it."""
     async with health() as (url, page):
         stop = {
@@ -125,8 +125,8 @@ async def test_conditions_that_do_not_come_true_change_nothing(bench: Bench) -> 
 
 
 @pytest.mark.parametrize("paused", [False, True], ids=["working", "paused"])
-async def test_a_deadline_closes_everything_first(bench: Bench, paused: bool) -> None:
-    """Its own status and code, and the phase that it came in; a pause, here before anything is on, stops no clock."""
+async def test_a_deadline_closes_everything_before_the_run_ends(bench: Bench, paused: bool) -> None:
+    """It has its own status and code, and its phase. A pause, here before anything is on, does not stop the clock."""
     bench.lab.misbehave(Misbehaviour(analysis_stalls=True))
     handle = await bench.start(bench.small_plan(stop={"deadline": "3s"}))
     await bench.until_phase(handle, Phase.ANALYZING_PATTERNS)
@@ -141,7 +141,7 @@ async def test_a_deadline_closes_everything_first(bench: Bench, paused: bool) ->
 
 @pytest.mark.exhaustive
 async def test_a_watch_survives_its_worker(idle_bench: Bench) -> None:
-    """Another worker goes on watching, and ends the run."""
+    """A second worker goes on watching, and ends the run."""
     bench = idle_bench
     async with health() as (url, page):
         worker = await bench.worker()

@@ -1,4 +1,4 @@
-"""A cancel that comes while a window tells its run something: the signal ends normally, and the cancel is gone."""
+"""A cancellation that arrives while a window signals its run: the signal ends normally and swallows it."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ TOLD: dict[str, Callable[[RunState], object]] = {
 
 
 class Swallowing(ClientInterceptor, Interceptor):
-    """Keeps one signal of a window on its way until the window is cancelled, as a busy server may."""
+    """Holds back one signal until its window is cancelled. A busy server may do the same."""
 
-    def __init__(self, kind: WindowKind, telling: str) -> None:
-        """Of a window of this kind, the signal in which this field is told."""
-        self._signal = kind, telling
+    def __init__(self, kind: WindowKind, field: str) -> None:
+        """Choose the signal by its window's kind and the field it sets."""
+        self._signal = kind, field
 
     def workflow_interceptor_class(self, input: WorkflowInterceptorClassInput) -> type[WorkflowInboundInterceptor]:  # noqa: A002
         signal = self._signal
@@ -61,20 +61,23 @@ class Swallowing(ClientInterceptor, Interceptor):
 
 
 class _Outbound(WorkflowOutboundInterceptor):
-    def __init__(self, following: WorkflowOutboundInterceptor, kind: WindowKind, telling: str) -> None:
+    def __init__(self, following: WorkflowOutboundInterceptor, kind: WindowKind, field: str) -> None:
         super().__init__(following)
-        self._kind, self._telling = kind, telling
+        self._kind, self._field = kind, field
 
     async def signal_external_workflow(self, input: SignalExternalWorkflowInput) -> None:  # noqa: A002
         await self.next.signal_external_workflow(input)
-        told = input.args[0] if input.args else None
-        if isinstance(told, WindowChanged) and told.kind is self._kind and self._telling in told.model_fields_set:
+        change = input.args[0] if input.args else None
+        if isinstance(change, WindowChanged) and change.kind is self._kind and self._field in change.model_fields_set:
             with suppress(asyncio.CancelledError):
                 await workflow.wait_condition(lambda: workflow.cancellation_reason() is not None)
 
 
 class PausedMeanwhile(ClientInterceptor, Interceptor):
-    """Keeps the start of a child on its way until its parent is paused, and then the pause until it is cancelled."""
+    """Holds back the start of a child until its parent is paused.
+
+    Then it holds back the pause until the parent is cancelled.
+    """
 
     def __init__(self, child: WorkflowType) -> None:
         self._child = child
@@ -132,7 +135,7 @@ async def is_known(handle: WorkflowHandle[Any, Any]) -> bool:
 
 @asynccontextmanager
 async def swallowing(temporal: Client, folder: Path, interceptor: ClientInterceptor) -> AsyncIterator[Bench]:
-    """A bench whose worker's signals swallow cancels."""
+    """Open a bench whose worker's signals swallow cancellations."""
     config = temporal.config()
     config["interceptors"] = [interceptor]
     async with Lab(unhurried_example("shop"), settings=QUICK, ports=PortChoice.FREE) as lab:
@@ -150,16 +153,16 @@ async def swallowing(temporal: Client, folder: Path, interceptor: ClientIntercep
         (WindowKind.RULES, "stability", "await_rules_acting"),
     ],
 )
-async def test_a_window_that_was_cancelled_while_it_told_does_nothing_more(
+async def test_a_window_cancelled_while_it_signals_does_nothing_more(
     temporal: Client, tmp_path: Path, kind: WindowKind, telling: str, next_step: str
 ) -> None:
-    """It closes at once, and not when the step would be over that it should not have begun."""
+    """It closes at once, without waiting for a step that it should not have started."""
     async with swallowing(temporal, tmp_path, Swallowing(kind, telling)) as bench:
         bench.lab.misbehave(Misbehaviour(analysis_stalls=kind is WindowKind.RECORDING))
         run = await bench.start(bench.small_plan("reviews", timeouts={"analyze": "20s"}))
         await bench.until_state(run, TOLD[telling], f"{kind}: {telling}")
         report = await bench.cancelled(run)
-        (row,) = [one for one in await bench.store.ledger_of(report.execution_id) if one.kind == kind]
+        (row,) = [entry for entry in await bench.store.ledger_of(report.execution_id) if entry.kind == kind]
         history = bench.temporal.get_workflow_handle(row.window_id).fetch_history_events()
         begun = [event.activity_task_scheduled_event_attributes.activity_type.name async for event in history]
         assert "record_intent" in begun
@@ -167,10 +170,10 @@ async def test_a_window_that_was_cancelled_while_it_told_does_nothing_more(
 
 
 @pytest.mark.parametrize("child", [WorkflowType.LOAD_PAGE, WorkflowType.RULES_WINDOW])
-async def test_a_cancel_while_a_pause_is_passed_on_ends_the_load_test(
+async def test_cancelling_while_a_pause_is_passed_on_ends_the_load_test(
     temporal: Client, tmp_path: Path, child: WorkflowType
 ) -> None:
-    """The child would go on for as long as its load takes, with the rules in place."""
+    """Otherwise the child would go on for as long as its load takes, with the rules in place."""
     async with swallowing(temporal, tmp_path, PausedMeanwhile(child)) as bench:
         run = await bench.start(bench.small_plan("reviews", load={"requests": 50_000, "concurrency": 1}))
         await bench.until_phase(run, Phase.RULES_READY)

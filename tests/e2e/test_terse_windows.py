@@ -1,4 +1,4 @@
-"""Fault windows of a very large run: they cost its history little, and the run knows as much of them as it must."""
+"""Fault windows of a very large run cost its history little, and the run still knows enough about them."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from tests.support.leaks.stages import workflows_of
 from tests.support.runs.bench import Bench, until
 
 EVENTS_OF_A_WINDOW = 3
-"""In the history of the run that has it."""
+"""Events in the history of the run that has it."""
 
 
 @pytest.fixture(autouse=True)
 def _every_run_is_very_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Logic is passed through the sandbox: every run takes it as it stands here.
+    # Logic is passed through the sandbox, so every run sees the value set here.
     monkeypatch.setattr("domain.executions.window_rows.TERSE_FROM", 1)
 
 
 async def signals_sent(bench: Bench, run: WorkflowHandle[Any, Any]) -> list[int]:
-    """By each fault window."""
+    """Count the signals of each fault window."""
     found = []
     async for kind, window in workflows_of(bench.temporal, run):
         if kind == WorkflowType.FAULT_WINDOW:
@@ -36,8 +36,8 @@ async def signals_sent(bench: Bench, run: WorkflowHandle[Any, Any]) -> list[int]
     return found
 
 
-async def test_a_run_knows_of_its_windows_without_a_signal(bench: Bench) -> None:
-    """Begun, ended, under which name, and that all is off."""
+async def test_a_run_knows_its_windows_without_a_signal(bench: Bench) -> None:
+    """That each began and ended, its name at the peer, and that all is off."""
     run = await bench.start(bench.small_plan())
     summary = await run.result()
     await bench.lock_ended(run)
@@ -55,10 +55,13 @@ async def test_a_run_knows_of_its_windows_without_a_signal(bench: Bench) -> None
 
 
 async def events_of_its_own(bench: Bench, services: int) -> int:
-    """Of a run with so many services, its workflow tasks (at most one comes with an event from outside) not counted."""
+    """Count a run's events without its workflow tasks.
+
+    At most one workflow task comes with an event from outside.
+    """
     plan = bench.plan(load={"requests": 1, "concurrency": 1})
-    # Broken reviews cause a call of their own, and so one more window.
-    chosen = [one for one in plan["services"] if one["name"] != "reviews"][:services]
+    # Broken reviews cause a call of their own, and thereby one more window.
+    chosen = [service for service in plan["services"] if service["name"] != "reviews"][:services]
     run = await bench.start(plan | {"services": chosen})
     await run.result()
     await bench.lock_ended(run)
@@ -67,14 +70,14 @@ async def events_of_its_own(bench: Bench, services: int) -> int:
 
 
 @pytest.mark.exhaustive
-async def test_a_service_costs_its_run_the_start_and_the_end_of_a_window(bench: Bench) -> None:
-    """Begun, started, ended: with a fourth event for each, a thousand services would not fit into one history."""
+async def test_a_service_costs_its_run_only_the_start_and_end_of_a_window(bench: Bench) -> None:
+    """Begun, started, ended. With a fourth event each, a thousand services would not fit into one history."""
     few, more = [await events_of_its_own(bench, services) for services in (1, 4)]
     assert more - few <= 3 * EVENTS_OF_A_WINDOW
 
 
-async def test_a_cancelled_one_is_told_what_its_result_cannot_tell(bench: Bench) -> None:
-    """A cancelled window has no result: the run learns by signal that it has closed."""
+async def test_a_cancelled_window_reports_its_end_by_signal(bench: Bench) -> None:
+    """It has no result, so the signal is how the run learns that it has closed."""
     run = await bench.start(bench.small_plan())
 
     async def fault_on() -> bool:

@@ -1,4 +1,4 @@
-"""Services that do not become stable again: whenever it is asked, the answer counts."""
+"""Services that do not become stable again: the answer counts wherever stability is checked."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ NOT_READY = (ErrorCode.INTERCEPTOR_NOT_READY, Recovery.VERIFIED)
         "after the rules",
     ],
 )
-async def test_nothing_goes_on_beside_a_service_that_is_not_stable(
+async def test_a_run_ends_at_a_service_that_is_not_stable(
     bench: Bench,
     monkeypatch: pytest.MonkeyPatch,
     nth: int,
@@ -45,7 +45,7 @@ async def test_nothing_goes_on_beside_a_service_that_is_not_stable(
     phase: Phase,
     measured: int,
 ) -> None:
-    """The run ends there, names the service and what it was seen to do, and nothing begins any more."""
+    """The failure names the service and what it was seen to do, and nothing new begins."""
     real, asked = HttpStabilityClient.wait_until_stable, 0
 
     async def wait(client: HttpStabilityClient, service: str, **more: Any) -> ServiceStability:
@@ -59,18 +59,18 @@ async def test_nothing_goes_on_beside_a_service_that_is_not_stable(
     found = await failure(bench, handle)
     assert (found.code, found.recovery) == ending
     assert found.phase is phase
-    # The last window of a run, and recordings, say no more than that the ledger knows.
+    # For a run's last window, and for recordings, the message only refers to the ledger.
     assert "reviews (a test)" in found.message or nth in (1, 4, 6)
     results = await bench.store.results(found.execution_id or 0)
-    assert sum(one.measurement is not None for one in results) == measured
+    assert sum(result.measurement is not None for result in results) == measured
     await bench.lock_ended(handle)
     assert bench.lab.state().clean
 
 
-async def test_a_readiness_path_that_nobody_can_ask_is_not_something_left_on(
+async def test_an_unusable_readiness_path_does_not_count_as_something_left_on(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Older versions took such plans: everything is closed and seen to be, and the run ends by its own words."""
+    """Older versions took such plans. Everything is closed and verified, and the failure names the real cause."""
     monkeypatch.setattr("domain.plans.validation.validate.text_rules", lambda _: iter(()))
     plan = bench.small_plan("reviews")
     plan["system"]["stability"] = {"path": "/health\x01"}

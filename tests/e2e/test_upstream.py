@@ -1,4 +1,4 @@
-"""Real services behind the lab, one of them not ours: a whole run finds the pair that fails, and says why it cannot."""
+"""Real services behind the lab, one of them not ours: a run finds the pair that fails, or reports why it cannot."""
 
 from __future__ import annotations
 
@@ -28,7 +28,10 @@ async def shop(tmp_path: Path) -> AsyncIterator[Bookshop]:
 
 @asynccontextmanager
 async def ready(temporal: Client, shop: Bookshop, folder: Path, **how: Any) -> AsyncIterator[tuple[Bench, Any]]:
-    """A lab before the bookshop, with a worker and a plan as `holdfast lab --plan` writes it."""
+    """Put a lab before the bookshop, with a worker and a plan.
+
+    The plan is as `holdfast lab --plan` writes it.
+    """
     topology = shop.topology()
     async with Lab(topology, settings=QUICK, ports=PortChoice.FREE) as lab:
         await shop.open(lab.addresses, **how)
@@ -42,9 +45,10 @@ async def ready(temporal: Client, shop: Bookshop, folder: Path, **how: Any) -> A
 async def test_a_run_on_real_services_finds_the_pair_that_fails(
     temporal: Client, shop: Bookshop, tmp_path: Path
 ) -> None:
-    """The page survives without its books, and without its picks, but not without both; the services stay untouched.
+    """The page survives without its books, and without its picks, but not without both. The services stay untouched.
 
-    Without picks it asks the books for another one: where no rule answers that, it shows this one without both.
+    Without picks it asks the books for a substitute. If no rule answered that call, it would show the substitute even
+    without both.
     """
     async with ready(temporal, shop, tmp_path) as (bench, plan):
         summary = await bench.run(plan)
@@ -53,13 +57,13 @@ async def test_a_run_on_real_services_finds_the_pair_that_fails(
         assert bench.lab.state().clean
         async with aiohttp.ClientSession() as session, session.get(bench.lab.addresses.entry + "/page") as response:
             page = await response.json()
-    assert {one.case_id: one.verdict for one in results} == {
+    assert {result.case_id: result.verdict for result in results} == {
         "baseline": Verdict.PASSED,
         "books": Verdict.PASSED,
         "picks": Verdict.PASSED,
         "books+picks": Verdict.FAILED,
     }
-    assert [(one.case_index, one.service, one.path) for one in calls] == [(2, "books", "/books/books/1.json")]
+    assert [(call.case_index, call.service, call.path) for call in calls] == [(2, "books", "/books/books/1.json")]
     assert summary.recovery is Recovery.VERIFIED
     assert page["pick"] == {"title": "Invisible Cities"}
     assert len(page["books"]) == 4
@@ -68,10 +72,10 @@ async def test_a_run_on_real_services_finds_the_pair_that_fails(
 async def test_services_that_call_around_the_lab_are_skipped_and_not_passed(
     temporal: Client, shop: Bookshop, tmp_path: Path
 ) -> None:
-    """They call each other by their own addresses: nothing of them is recorded, nothing of them is said to be well."""
+    """They call each other by their own addresses, so nothing of them is recorded and none is reported as healthy."""
     async with ready(temporal, shop, tmp_path, around_the_lab=True) as (bench, plan):
         summary = await bench.run(plan)
-        results = {one.case_id: one for one in await bench.store.results(summary.execution_id)}
+        results = {result.case_id: result for result in await bench.store.results(summary.execution_id)}
     assert results["baseline"].verdict is Verdict.PASSED
     for case in ("books", "picks", "books+picks"):
         assert (results[case].outcome, results[case].verdict) == ("skipped", None)
@@ -82,18 +86,19 @@ async def test_services_that_call_around_the_lab_are_skipped_and_not_passed(
 @pytest.mark.parametrize(
     ("forgetful", "lost"), [("page", {"books", "picks", "books+picks"}), ("picks", {"books", "books+picks"})]
 )
-async def test_services_behind_a_forgetful_one_are_invalid_and_not_passed(
+async def test_services_behind_a_forgetful_service_are_invalid_and_not_passed(
     temporal: Client, shop: Bookshop, tmp_path: Path, forgetful: str, lost: set[str]
 ) -> None:
-    """It does not forward baggage: its neighbours are broken once, but their failures cannot be selected by request.
+    """It does not forward baggage. Its neighbours are broken once, but their failures cannot be selected by request.
 
-    Nor do recordings show which request caused a call: if all lack the header, nobody waits for one that has it.
+    Recordings do not show which request caused a call either. If all calls lack the header, nobody waits for a call
+    that has it.
     """
     async with ready(temporal, shop, tmp_path, forgetful=forgetful) as (bench, plan):
         summary = await bench.run(plan)
-        results = {one.case_id: one for one in await bench.store.results(summary.execution_id)}
+        results = {row.case_id: row for row in await bench.store.results(summary.execution_id)}
         rounds = await bench.store.call_rounds(summary.execution_id)
-    assert {one.complete for one in rounds} == {forgetful != "page"}
+    assert {call_round.complete for call_round in rounds} == {forgetful != "page"}
     assert {case for case, result in results.items() if result.outcome == "invalid"} == lost
     assert all("baggage lost" in results[case].reason for case in lost)
     assert summary.verdict is Verdict.INCONCLUSIVE

@@ -1,6 +1,7 @@
-"""Pairs with two real faults: when asked for, each pair once, closed as everything is, and no part of the verdict.
+"""Pairs broken by two real faults: each pair once, closed like everything else, and no part of the verdict.
 
-The lab's own log says what was on together; its topology what a rule cannot show: how long a slow service takes.
+The lab's own log shows which faults were on together. Its topology has what a rule cannot show: how long a slow service
+takes.
 """
 
 from __future__ import annotations
@@ -30,10 +31,10 @@ from worker import running
 pytestmark = pytest.mark.timeout(400)
 
 PATIENCE = 150
-"""Seconds for a whole run until its first pair: several benches share the machine's cores."""
+"""Seconds for a whole run until its first pair. Several benches share the machine's cores."""
 
 LEFT_RIGHT = "4"
-"""The index of the pair of these two, at the end of its faults' names: four cases are before it."""
+"""The case index of this pair, which ends its faults' names. Four cases are before it."""
 
 NOT_RUNNING = {"success": True, "data": {"phase": "Initialized", "status": {"phase": "Initialized", "expStatuses": []}}}
 
@@ -51,7 +52,7 @@ TOPOLOGY = Topology.model_validate(
                 "name": "front",
                 "routes": [{"path": "/api/page", "body": {"page": "front"}}],
                 "calls": [_behind("left", "3s"), _behind("right", "3s"), _behind("slow", "2s")],
-                # Planted: each is optional, but not both.
+                # Planted weakness: the page can do without either service, but not without both.
                 "needs_one_of": [["left", "right"]],
             },
             *({"name": name, "routes": [{"path": f"/api/{name}"}]} for name in ("left", "right", "slow")),
@@ -61,14 +62,17 @@ TOPOLOGY = Topology.model_validate(
 
 
 class Trio(Bench):
-    """A bench for it, whose worker allows two faults at once."""
+    """Bench for this system, whose worker allows two faults at once."""
 
     def __init__(self, temporal: Client, lab: Lab, folder: Path) -> None:
         super().__init__(temporal, lab, folder)
         self.settings = self.settings.model_copy(update={"max_active_faults": 2})
 
     def plan(self, **changes: Any) -> dict[str, Any]:
-        """With rules the slow service fails at once, in truth its caller waits two seconds for it."""
+        """Return a plan with a service whose slowness only real faults show.
+
+        With rules it fails at once. In truth its caller waits two seconds for it.
+        """
         addresses = self.lab.addresses
         plan: dict[str, Any] = {
             "name": self.name,
@@ -95,32 +99,35 @@ class Trio(Bench):
         return await self.start(self.plan(**changes), verify_pairs=share)
 
     async def log(self) -> list[LogEntry]:
-        """Everything that was ever on, by the lab."""
+        """Return everything that was ever active, according to the lab."""
         return (await checker.look(self.lab.addresses.admin)).log
 
     async def pairs_on(self) -> list[LogEntry]:
-        """Faults that were injected for a pair: by then the rules have been."""
+        """Return the faults that were injected for a pair. By then the rules have been."""
         log = await self.log()
-        rules = [one.on_at.monotonic for one in log if one.kind is Kind.RULES]
-        return [one for one in log if one.kind is Kind.FAULT and rules and one.on_at.monotonic > max(rules)]
+        rules = [entry.on_at.monotonic for entry in log if entry.kind is Kind.RULES]
+        return [entry for entry in log if entry.kind is Kind.FAULT and rules and entry.on_at.monotonic > max(rules)]
 
     def hold_pair(self) -> None:
-        """The faults of one pair are never told to be running, so they stay on until somebody says otherwise."""
+        """Report one pair's faults as not yet running. They stay active until the test releases them."""
         hold = Instruction(
             endpoint=Endpoint.FAULT_STATUS, action=Action.REPLACE, body=NOT_RUNNING, contains=f"-{LEFT_RIGHT}/status"
         )
         self.lab.misbehave(Misbehaviour(instructions=[hold]))
 
     async def until_held(self) -> None:
-        """Both of its faults are on."""
+        """Wait until both of its faults are active."""
 
         async def look() -> bool:
-            return sum(one.off_at is None for one in await self.pairs_on()) == 2
+            return sum(entry.off_at is None for entry in await self.pairs_on()) == 2
 
         await until(look, "two faults of a pair", PATIENCE)
 
     async def closed_by(self, handle: WorkflowHandle[Any, Any]) -> None:
-        """Everything that was on went off because somebody switched it off, and the ledger knows it."""
+        """Check that everything was switched off.
+
+        Nothing may have gone off by itself, and the ledger must show it.
+        """
         report = await self.lock_ended(handle)
         assert report is not None
         assert report.recovery_verified
@@ -131,7 +138,7 @@ class Trio(Bench):
 
 @pytest.fixture
 async def trio(temporal: Client, tmp_path: Path) -> AsyncIterator[Trio]:
-    """Its lab, a store, and a worker in this process."""
+    """Lab of this system, a store, and a worker in this process."""
     async with Lab(TOPOLOGY, settings=QUICK, ports=PortChoice.FREE) as lab:
         bench = Trio(temporal, lab, tmp_path)
         async with running(temporal, bench.settings), bench:
@@ -146,58 +153,61 @@ async def idle_trio(temporal: Client, tmp_path: Path) -> AsyncIterator[Trio]:
 
 
 def together(log: list[LogEntry]) -> list[tuple[str, str]]:
-    """The faults that were on at the same time, by service."""
+    """Return the services whose faults were active at the same time."""
     return sorted(
-        (min(one.service, other.service), max(one.service, other.service))
-        for one, other in combinations(log, 2)
-        if checker.most_faults_at_once([one, other]) == 2
+        (min(first.service, second.service), max(first.service, second.service))
+        for first, second in combinations(log, 2)
+        if checker.most_faults_at_once([first, second]) == 2
     )
 
 
 PAIRS = [("left", "right"), ("left", "slow"), ("right", "slow")]
 
 
-async def test_every_pair_is_broken_for_real_and_what_differs_is_told(trio: Trio) -> None:
-    """Two faults at a time and nothing else beside them; a rule answers at once where a slow service is waited for."""
+async def test_every_pair_is_broken_for_real_and_differences_are_reported(trio: Trio) -> None:
+    """Two faults at a time and nothing beside them.
+
+    A rule answers at once where a caller really waits for a slow service.
+    """
     handle = await trio.verify()
     summary: RunSummary = await handle.result()
     await trio.closed_by(handle)
     assert summary.verdict is Verdict.FAILED
-    assert [one.case_id for one in summary.failed_cases] == ["left+right"]
+    assert [case.case_id for case in summary.failed_cases] == ["left+right"]
     found = summary.pairs
     assert found is not None
     assert (found.chosen, found.agreed, found.disagreed, found.unchecked) == (3, 1, 2, 0)
     assert (found.status_agreed, found.body_agreed, found.verdict_agreed) == (3, 3, 1)
-    assert {one.case_id for one in found.findings} == {"left+slow", "right+slow"}
-    assert all("verdict passed with rules, failed (p95" in one.differs[0] for one in found.findings)
+    assert {finding.case_id for finding in found.findings} == {"left+slow", "right+slow"}
+    assert all("verdict passed with rules, failed (p95" in finding.differs[0] for finding in found.findings)
 
     log = await trio.log()
-    faults = [one for one in log if one.kind is Kind.FAULT]
+    faults = [entry for entry in log if entry.kind is Kind.FAULT]
     assert together(faults) == PAIRS
     assert len(faults) == 3 + 2 * len(PAIRS)
-    assert len({one.name for one in faults}) == len(faults)
-    rules = [one for one in log if one.kind is Kind.RULES]
-    assert all(one.off_at and one.off_at.monotonic < fault.on_at.monotonic for one in rules for fault in faults[3:])
+    assert len({entry.name for entry in faults}) == len(faults)
+    rules = [entry for entry in log if entry.kind is Kind.RULES]
+    assert all(rule.off_at and rule.off_at.monotonic < fault.on_at.monotonic for rule in rules for fault in faults[3:])
 
     state, row = await trio.status(handle), await trio.store.latest_execution_of(handle.id)
     assert state is not None
     assert row is not None
     assert (await stored_state(trio.store, row)).pairs == state.pairs == found
-    lines = [one.message for one in await trio.store.log_entries(summary.execution_id)]
+    lines = [entry.message for entry in await trio.store.log_entries(summary.execution_id)]
     assert any(line.startswith("left+slow with two real faults: disagreed: verdict") for line in lines)
     assert any("1 of 3 agree with the rules (status 3, body 3, verdict 1)" in line for line in lines)
 
 
-async def test_only_pairs_in_doubt_run_unasked(trio: Trio) -> None:
-    """Left is removed, and a substitute status stands for it: one pair of it shows whether that is true."""
+async def test_only_pairs_in_doubt_are_broken_for_real_by_default(trio: Trio) -> None:
+    """Left is removed, and a substitute status stands for it. One pair of it shows whether the substitute is right."""
     summary = await trio.run(trio.plan(exclude=["*+slow"]))
     assert summary.pairs is not None
     assert (summary.pairs.asked_for, summary.pairs.chosen, summary.pairs.agreed) == (False, 1, 1)
-    assert together([one for one in await trio.log() if one.kind is Kind.FAULT]) == [("left", "right")]
+    assert together([entry for entry in await trio.log() if entry.kind is Kind.FAULT]) == [("left", "right")]
 
 
 async def test_the_worker_must_allow_two_faults_at_once(idle_trio: Trio) -> None:
-    """Refused before anything is asked or stored, with the setting that would allow it."""
+    """Otherwise the run is refused before anything is asked or stored, with the setting that would allow it."""
     await idle_trio.worker()
     handle = await idle_trio.verify()
     with pytest.raises(WorkflowFailureError) as raised:
@@ -206,7 +216,7 @@ async def test_the_worker_must_allow_two_faults_at_once(idle_trio: Trio) -> None
     failure = RunFailure.model_validate(raised.value.cause.details[0])
     assert (failure.code, failure.recovery) == (ErrorCode.OUTSIDE_GUARDRAILS, Recovery.NOT_NEEDED)
     assert code_for(failure.code) is ExitCode.INVALID
-    assert [one.path for one in failure.problems] == ["verify_pairs"]
+    assert [problem.path for problem in failure.problems] == ["verify_pairs"]
     assert "HOLDFAST_MAX_ACTIVE_FAULTS" in failure.problems[0].hint
     assert await idle_trio.store.latest_executions(1) == []
     assert await idle_trio.log() == []
@@ -221,7 +231,7 @@ async def test_the_worker_must_allow_two_faults_at_once(idle_trio: Trio) -> None
     ],
 )
 async def test_both_faults_are_closed_however_the_run_ends(trio: Trio, how: str) -> None:
-    """In the middle of a pair, with both on."""
+    """Here in the middle of a pair, with both faults active."""
     trio.hold_pair()
     handle = await trio.verify(exclude=["*+slow"])
     await trio.until_held()
@@ -244,7 +254,7 @@ async def test_both_faults_are_closed_however_the_run_ends(trio: Trio, how: str)
 
 @pytest.mark.exhaustive
 async def test_a_killed_worker_costs_no_pair(idle_trio: Trio) -> None:
-    """Another one goes on: nothing is injected twice, and the pair is compared."""
+    """A second worker goes on: nothing is injected twice, and the pair is compared."""
     first = await idle_trio.worker(HOLDFAST_MAX_ACTIVE_FAULTS="2")
     idle_trio.hold_pair()
     handle = await idle_trio.verify(exclude=["*+slow"])
@@ -257,11 +267,14 @@ async def test_a_killed_worker_costs_no_pair(idle_trio: Trio) -> None:
     await idle_trio.closed_by(handle)
     assert summary.pairs is not None
     assert (summary.pairs.chosen, summary.pairs.agreed) == (1, 1)
-    assert [one.service for one in sorted(await idle_trio.pairs_on(), key=lambda one: one.service)] == ["left", "right"]
+    assert [fault.service for fault in sorted(await idle_trio.pairs_on(), key=lambda fault: fault.service)] == [
+        "left",
+        "right",
+    ]
 
 
-async def test_a_fault_that_is_refused_leaves_its_pair_unchecked(trio: Trio) -> None:
-    """With the reason; the other fault is closed, the other pairs go on, and the verdict is what it was."""
+async def test_a_refused_fault_leaves_its_pair_unchecked(trio: Trio) -> None:
+    """The reason is kept, the other fault is closed, the other pairs go on, and the verdict is unchanged."""
     refuse = Instruction(endpoint=Endpoint.FAULT_STATUS, action=Action.REPLACE, contains=f"-{LEFT_RIGHT}/status")
     broken = {"phase": "Error", "status": {"phase": "Error", "expStatuses": []}}
     gone = refuse.model_copy(update={"body": {"success": True, "data": broken}, "nth": 1})
@@ -278,8 +291,8 @@ async def test_a_fault_that_is_refused_leaves_its_pair_unchecked(trio: Trio) -> 
 
 
 @pytest.mark.exhaustive
-async def test_after_a_fault_that_cannot_be_closed_no_pair_begins(trio: Trio) -> None:
-    """The run ends, and says so."""
+async def test_no_pair_begins_after_a_fault_that_cannot_be_closed(trio: Trio) -> None:
+    """The run ends with its recovery unverified."""
     lie = Instruction(endpoint=Endpoint.FAULT_DELETE, action=Action.LIE, contains=f"-{LEFT_RIGHT}")
     trio.lab.misbehave(Misbehaviour(instructions=[lie]))
     handle = await trio.verify(timeouts={"recovery": "8s", "stability": "10s"})
@@ -297,7 +310,7 @@ async def test_after_a_fault_that_cannot_be_closed_no_pair_begins(trio: Trio) ->
 
 
 async def test_no_pair_begins_while_a_run_is_paused(trio: Trio) -> None:
-    """The one that is on is finished; the others follow when it is resumed."""
+    """The active pair is finished. The others follow when the run is resumed."""
     trio.hold_pair()
     handle = await trio.verify()
     await trio.until_held()

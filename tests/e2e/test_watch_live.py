@@ -1,4 +1,4 @@
-"""`holdfast watch` in a real terminal, for the whole of a real run: what a person sees of it, from beginning to end."""
+"""`holdfast watch` in a real terminal, for the whole of a real run, as a person sees it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ async def _watching(bench: Bench) -> Tmux:
 
 
 async def _screens(tmux: Tmux) -> list[str]:
-    """Every screen that was seen until the command ended."""
+    """Collect every screen that was shown until the command ended."""
     found: list[str] = []
     async with asyncio.timeout(2 * PATIENCE):
         while not await tmux.ended():
@@ -38,7 +38,7 @@ async def _screens(tmux: Tmux) -> list[str]:
 
 
 async def test_a_whole_run_can_be_watched_in_a_terminal(temporal: Client, idle_bench: Bench) -> None:
-    """Each stage, each fault while it is on, what came of it, the load test, the log; then the outcome to keep."""
+    """Each stage, each active fault and its result, the load test, the log, and an outcome that stays on the screen."""
     bench = idle_bench
     plan = bench.plan(load={"requests": 20, "concurrency": 2})
     handle = await bench.start(plan, workflow_id=run_workflow_id(bench.name))

@@ -18,13 +18,13 @@ PLANTED = {"bestsellers+recommendations", "bestsellers+reviews", "reviews+shippi
 
 
 async def test_the_planted_pairs_fail_and_nothing_else(bench: Bench) -> None:
-    """Real faults find the three weaknesses that only pairs show, every case is measured, everything is off."""
+    """Real faults find the three weaknesses that only pairs show, every case is measured, and everything is off."""
     summary = await bench.run()
 
     results = await bench.store.results(summary.execution_id)
-    assert {one.case_id for one in results if one.verdict is Verdict.FAILED} == PLANTED
-    assert {one.case_id for one in summary.failed_cases} == PLANTED
-    assert all(one.outcome is CaseOutcome.MEASURED for one in results)
+    assert {result.case_id for result in results if result.verdict is Verdict.FAILED} == PLANTED
+    assert {case.case_id for case in summary.failed_cases} == PLANTED
+    assert all(result.outcome is CaseOutcome.MEASURED for result in results)
     assert summary.verdict is Verdict.FAILED
     assert summary.recovery is Recovery.VERIFIED
     assert (summary.cases.baseline, summary.cases.single, summary.cases.dual) == (1, 5, 10)
@@ -32,15 +32,15 @@ async def test_the_planted_pairs_fail_and_nothing_else(bench: Bench) -> None:
     assert bench.lab.state().clean
 
 
-async def test_the_rows_of_a_run_are_exactly_these(bench: Bench) -> None:
-    """Nothing is stored twice and nothing is missing, and the record has ended as the server says."""
+async def test_a_run_stores_every_row_exactly_once(bench: Bench) -> None:
+    """Nothing is stored twice and nothing is missing, and the record has ended as the server reports."""
     summary = await bench.run()
 
     rows = await row_counts(bench.store, summary.execution_id)
     assert rows["task_execution"] == 1
     assert rows["test_cases"] == 16
     assert rows["baggage_map"] == 5
-    assert rows["request_pattern"] == 6  # that of the fallback call as well
+    assert rows["request_pattern"] == 6  # with that of the fallback call
     assert rows["recorded_service"] == 5
     assert rows["intercept_replay_result"] == 6
     assert rows["test_result"] == 16
@@ -54,7 +54,7 @@ async def test_the_rows_of_a_run_are_exactly_these(bench: Bench) -> None:
 
 
 async def test_each_case_sends_exactly_its_requests(bench: Bench) -> None:
-    """The lab counts them: the plan's number per case with the case's own header, the baseline without one."""
+    """By the lab's count: the plan's number per case with the case's own header, and the baseline without a header."""
     await bench.run(bench.small_plan(load={"requests": 7, "concurrency": 3}))
 
     async with httpx.AsyncClient(trust_env=False) as client:
@@ -69,14 +69,14 @@ async def test_each_case_sends_exactly_its_requests(bench: Bench) -> None:
     assert counters["upserts"] == 1
 
 
-async def test_status_tells_every_panel(bench: Bench) -> None:
-    """After the run the query still holds analysis, injections, rules, load, phases and windows."""
+async def test_status_has_every_panel(bench: Bench) -> None:
+    """After the run the query still returns analysis, injections, rules, load, phases and windows."""
     handle = await bench.start()
     await handle.result()
     state = await bench.status(handle)
 
     assert state is not None
-    assert [one.phase for one in state.phases] == [
+    assert [phase.phase for phase in state.phases] == [
         Phase.GENERATING_CASES,
         Phase.ANALYZING_PATTERNS,
         Phase.INJECTING_AND_REPLAYING,
@@ -84,9 +84,9 @@ async def test_status_tells_every_panel(bench: Bench) -> None:
         Phase.LOAD_TEST_BASELINE,
         Phase.DONE,
     ]
-    assert all(one.finished_at is not None for one in state.phases[:-1])
+    assert all(phase.finished_at is not None for phase in state.phases[:-1])
     assert state.analysis.analyze_task_id.startswith("task_")
-    assert [one.patterns for one in state.analysis.recorded] == [1] * 5
+    assert [service.patterns for service in state.analysis.recorded] == [1] * 5
     assert len(state.analysis.stability) == 5
     assert {row.state for row in state.injections} == {InjectionState.RECOVERED}
     assert {row.service: row.replay_status for row in state.injections} == {
@@ -96,29 +96,31 @@ async def test_status_tells_every_panel(bench: Bench) -> None:
         "reviews": 503,
         "shipping": 500,
     }
-    assert state.rules.rules == 11  # one and a canary for each service, and one for the fallback call
-    assert not state.rules.ready  # they are off again
+    assert state.rules.rules == 11  # a rule and a canary for each service, and a rule for the fallback call
+    assert not state.rules.ready  # the rules are off again
     assert len(state.rules.stability) == 5
     assert (state.load.batches_done, state.load.batches_total, state.load.cases_done) == (1, 1, 16)
     assert state.recovery is Recovery.VERIFIED
     assert len(state.windows) == 10
 
 
-async def test_one_fault_at_a_time(bench: Bench) -> None:
+async def test_only_one_fault_is_active_at_a_time(bench: Bench) -> None:
     """By the lab's own log no two faults overlap, and rules come after the last of them."""
     await bench.run()
 
     async with httpx.AsyncClient(trust_env=False) as client:
         log = (await client.get(f"{bench.lab.addresses.admin}/lab/log")).json()
-    faults = sorted((one["on_at"]["monotonic"], one["off_at"]["monotonic"]) for one in log if one["kind"] == "fault")
+    faults = sorted(
+        (entry["on_at"]["monotonic"], entry["off_at"]["monotonic"]) for entry in log if entry["kind"] == "fault"
+    )
     assert len(faults) == 6  # bestsellers again, for the call that broken reviews cause
     assert all(off <= on for (_, off), (on, _) in itertools.pairwise(faults))
-    assert all(one["on_at"]["monotonic"] >= faults[-1][1] for one in log if one["kind"] == "rules")
-    assert all(one["off_at"] is not None for one in log)
+    assert all(entry["on_at"]["monotonic"] >= faults[-1][1] for entry in log if entry["kind"] == "rules")
+    assert all(entry["off_at"] is not None for entry in log)
 
 
-async def test_history_carries_ids_and_summaries_only(bench: Bench) -> None:
-    """No payload of any workflow of the run is large, and a batch costs about as many events as an activity does."""
+async def test_histories_carry_only_ids_and_summaries(bench: Bench) -> None:
+    """No payload of the run's workflows is large, and a batch costs about as many events as an activity."""
     handle = await bench.start()
     summary = await handle.result()
     await bench.lock_ended(handle)
@@ -128,5 +130,5 @@ async def test_history_carries_ids_and_summaries_only(bench: Bench) -> None:
         history = await bench.temporal.get_workflow_handle(workflow_id).fetch_history()
         assert max(event.ByteSize() for event in history.events) < 16_384
     page = await bench.temporal.get_workflow_handle(ids[1]).fetch_history()
-    scheduled = [one for one in page.events if one.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED]
+    scheduled = [entry for entry in page.events if entry.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED]
     assert len(scheduled) == 1

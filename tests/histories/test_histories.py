@@ -1,6 +1,6 @@
-"""Runs that are under way survive a new version of the workers: what was recorded is replayed by today's workflows.
+"""Runs under way survive a new version of the workers: today's workflows replay recorded histories.
 
-`record_histories.py` says how the histories came to be.
+`tests/support/histories/record.py` describes how the histories are recorded.
 """
 
 from __future__ import annotations
@@ -35,30 +35,30 @@ WHOLE = {
 
 @pytest.mark.timeout(90)
 @pytest.mark.parametrize("name", NAMES)
-async def test_today_s_workflows_replay_it(name: str) -> None:
-    """A workflow that would now decide otherwise gets stuck in the middle of something that is on.
+async def test_todays_workflows_replay_a_recorded_history(name: str) -> None:
+    """A workflow that would now decide differently gets stuck while something is active.
 
-    The run turns that error into its own end, and the replayer then never comes back: hence a short time of its own.
+    The run turns that error into its own end, and the replayer then never returns: hence the short time limit.
     """
     await replayer().replay_workflow(recorded(name))
 
 
 @pytest.mark.parametrize("how", WHOLE)
-def test_whole_runs_ended_as_their_names_say(how: str) -> None:
+def test_histories_of_whole_runs_match_their_names(how: str) -> None:
     """A history of another kind would prove something else."""
     closed, kinds = WHOLE[how]
     histories = [recorded(name) for name in NAMES if name.startswith(how)]
     assert {type_of(history) for history in histories} == kinds
-    # The lock always ends completed: its report is what whoever started the run waits for.
-    ends = {type_of(one): one.events[-1].event_type for one in histories}
+    # The lock always ends completed: the client that started the run waits for its report.
+    ends = {type_of(run_history): run_history.events[-1].event_type for run_history in histories}
     if WorkflowType.ENVIRONMENT_LOCK in kinds:
         assert ends.pop(WorkflowType.ENVIRONMENT_LOCK) == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED
     assert set(ends.values()) == {closed}
 
 
 @pytest.mark.parametrize("moment", HALF_OPEN)
-def test_half_open_windows_are_half_open(moment: str) -> None:
-    """What the name says was under way when it was taken."""
+def test_half_open_histories_were_taken_at_their_moment(moment: str) -> None:
+    """The activity or child of that moment was under way."""
     kind, what = HALF_OPEN[moment]
     history = recorded(f"half-{moment}")
     assert type_of(history) == kind
@@ -66,7 +66,7 @@ def test_half_open_windows_are_half_open(moment: str) -> None:
 
 
 @pytest.mark.parametrize("moment", CALLS_HALF_OPEN)
-def test_half_discovered_calls_are_half_discovered(moment: str) -> None:
+def test_half_discovered_histories_were_taken_at_their_moment(moment: str) -> None:
     _, kind, what = CALLS_HALF_OPEN[moment]
     history = recorded(f"calls-half-{moment}")
     assert type_of(history) == kind
@@ -74,23 +74,23 @@ def test_half_discovered_calls_are_half_discovered(moment: str) -> None:
 
 
 @pytest.mark.parametrize("name", CALLS_FINISHED)
-def test_discovery_is_kept_whole(name: str) -> None:
+def test_histories_of_finished_discovery_are_whole(name: str) -> None:
     history = recorded(f"calls-finished-{name}")
     assert type_of(history) == name.partition("-")[0]
     assert history.events[-1].event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED
 
 
 def test_a_finished_run_discovered_in_three_rounds_with_two_faults() -> None:
-    """A history without them would prove nothing for them."""
+    """A history without them would prove nothing about them."""
     events = recorded("calls-finished-ResilienceTest").events
-    begun = [one.start_child_workflow_execution_initiated_event_attributes for one in events]
-    kinds = [one.workflow_type.name for one in begun if one.workflow_id]
+    begun = [event.start_child_workflow_execution_initiated_event_attributes for event in events]
+    kinds = [child.workflow_type.name for child in begun if child.workflow_id]
     assert kinds.count(WorkflowType.FAULT_WINDOW) == 4
     assert kinds.count(WorkflowType.PAIRS_WINDOW) == 1
     assert kinds.count(WorkflowType.CALLS_WINDOW) == 1
 
 
-def test_several_faults_were_on_at_once_where_the_name_says_so() -> None:
+def test_the_history_of_several_faults_has_them_active_at_once() -> None:
     """As many as the plan allowed, and never more."""
     events = recorded("several-ResilienceTest").events
     open_windows, most = set[int](), 0
@@ -103,15 +103,15 @@ def test_several_faults_were_on_at_once_where_the_name_says_so() -> None:
     assert most == SEVERAL
 
 
-def test_the_held_lock_is_held() -> None:
-    """Nothing is under way in it, and it has not ended."""
+def test_the_history_of_a_held_lock_has_not_ended() -> None:
+    """Nothing is under way in it either."""
     history = recorded("half-lock-held")
     assert type_of(history) == WorkflowType.ENVIRONMENT_LOCK
     assert not under_way(history)
     assert history.events[-1].event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
 
 
-def test_nothing_is_kept_that_names_the_machine() -> None:
+def test_no_history_names_the_machine_that_recorded_it() -> None:
     """The histories are published with the code."""
     here = str(ROOT)
     for name in NAMES:
@@ -123,5 +123,5 @@ def test_nothing_is_kept_that_names_the_machine() -> None:
 def _identities(value: object) -> list[str]:
     if isinstance(value, dict):
         own = [str(value["identity"])] if "identity" in value else []
-        return own + [one for inner in value.values() for one in _identities(inner)]
-    return [one for inner in value for one in _identities(inner)] if isinstance(value, list) else []
+        return own + [identity for inner in value.values() for identity in _identities(inner)]
+    return [identity for inner in value for identity in _identities(inner)] if isinstance(value, list) else []

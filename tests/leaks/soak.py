@@ -1,6 +1,6 @@
-"""Tries random sequences of troubles until its time is over: `make soak`, or `SOAK=1h SEED=7 make soak`.
+"""Tries random sequences of troubles until its time is up: `make soak`, or `SOAK=1h SEED=7 make soak`.
 
-With sequences as arguments it tries just these: `python -m tests.leaks.soak 'injecting:kill measuring:cancel'`.
+Given sequences as arguments it tries only these: `python -m tests.leaks.soak 'injecting:kill measuring:cancel'`.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from tests.support.leaks.sequences import Sequence, drawn, repeated_by
 from tests.support.runs.fixtures import embedded_server
 
 AT_ONCE = int(os.environ.get("AT_ONCE", "4"))
-"""Runs beside each other: they mostly wait."""
+"""Runs at the same time; they mostly wait."""
 
 PER_MINUTE = 60
 """Sequences drawn for each minute: more than any machine gets through."""
 
 
 class Soak:
-    """Tries sequences beside each other, and keeps what came of them."""
+    """Tries sequences at the same time, and collects the results."""
 
     def __init__(self, temporal: Client, folder: Path, sequences: Iterator[Sequence]) -> None:
         self.done: list[Tried] = []
@@ -44,7 +44,7 @@ class Soak:
         self._number = 0
 
     async def until(self, end: float) -> None:
-        """Until then, or until there are no more sequences. What has begun is finished."""
+        """Try sequences until this moment, or until there are none left. Those in progress are finished."""
         await asyncio.gather(*(self._some(end) for _ in range(AT_ONCE)))
 
     async def _some(self, end: float) -> None:
@@ -57,15 +57,15 @@ class Soak:
     async def _try(self, sequence: Sequence) -> Tried:
         self._number += 1
         number, begun = self._number, monotonic()
-        one = await tried(self._temporal, self._folder / str(number), sequence)
-        self.done.append(one)
-        _say(f"{number:4} {monotonic() - begun:5.1f} s  {'WRONG' if one.wrong else 'ok   '}  {sequence}")
-        for line in [*one.wrong, *(f"    {told}" for told in one.told)]:
-            _say(f"        {line}")
-        return one
+        result = await tried(self._temporal, self._folder / str(number), sequence)
+        self.done.append(result)
+        _print(f"{number:4} {monotonic() - begun:5.1f} s  {'WRONG' if result.wrong else 'ok   '}  {sequence}")
+        for line in [*result.wrong, *(f"    {detail}" for detail in result.told)]:
+            _print(f"        {line}")
+        return result
 
     async def reduced(self, failed: Tried) -> Sequence:
-        """Leave out what is not needed for it to go wrong, a trouble at a time."""
+        """Leave out what the failure does not need, one trouble at a time."""
         found = failed.sequence
         for step in failed.sequence.steps:
             shorter = found.without(step)
@@ -75,10 +75,10 @@ class Soak:
 
 
 def figures(done: list[Tried]) -> list[str]:
-    """What a soak was like, in lines."""
-    failed = [one for one in done if one.wrong]
-    troubles = Counter(step.trouble for one in done for step in one.met)
-    took = sorted(int(one.closing / timedelta(milliseconds=1)) for one in done if one.closing is not None)
+    """Summarise a soak in lines."""
+    failed = [result for result in done if result.wrong]
+    troubles = Counter(step.trouble for result in done for step in result.met)
+    took = sorted(int(result.closing / timedelta(milliseconds=1)) for result in done if result.closing is not None)
     lines = [f"runs tried: {len(done)}; with a leak or a lie: {len(failed)}"]
     lines.append(f"troubles met: {troubles.total()}: " + ", ".join(f"{name} {n}" for name, n in troubles.most_common()))
     if took:
@@ -91,30 +91,32 @@ def figures(done: list[Tried]) -> list[str]:
 
 
 async def soak(wanted: list[Sequence]) -> int:
-    """The exit code: 1 when something was wrong."""
+    """Run a soak. Returns the exit code: 1 when something was wrong."""
     longest = parse_duration(os.environ.get("SOAK", "10m"))
     seed = int(os.environ.get("SEED") or secrets.randbelow(2**32))
     if not wanted:
-        # The workers of this process tell of each trouble; whoever repeats a sequence wants to read that.
+        # The workers of this process log each trouble, which is worth reading only when a sequence is repeated.
         logging.disable(logging.ERROR)
-        _say(f"for {longest}, with SEED={seed}")
+        _print(f"for {longest}, with SEED={seed}")
     sequences = wanted or drawn(max(1, longest // timedelta(minutes=1)) * PER_MINUTE, seed, long=True)
     with tempfile.TemporaryDirectory(prefix="holdfast-soak-") as folder, kept_bytecode():
         async with embedded_server() as temporal:
             soaking = Soak(temporal, Path(folder), iter(sequences))
             await soaking.until(monotonic() + longest.total_seconds())
             found = figures(soaking.done)
-            failed = [one for one in soaking.done if one.wrong]
-            shortest = [await soaking.reduced(one) for one in failed if len(one.sequence.steps) > 1 and not wanted]
-    _say("\n".join(found))
-    for one in failed:
-        _say(f"wrong: {repeated_by(one.sequence)}")
+            failed = [result for result in soaking.done if result.wrong]
+            shortest = [
+                await soaking.reduced(result) for result in failed if len(result.sequence.steps) > 1 and not wanted
+            ]
+    _print("\n".join(found))
+    for result in failed:
+        _print(f"wrong: {repeated_by(result.sequence)}")
     for sequence in shortest:
-        _say(f"as short as it goes wrong: {repeated_by(sequence)}")
+        _print(f"as short as it goes wrong: {repeated_by(sequence)}")
     return 1 if failed else 0
 
 
-def _say(line: str) -> None:
+def _print(line: str) -> None:
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 

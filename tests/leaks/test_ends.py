@@ -1,4 +1,4 @@
-"""Every kind of end, at every stage, with the worker up or down: nothing stays on, and the record tells the truth."""
+"""Every kind of end, at every stage, with the worker up or down: nothing stays on, and the record is true."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from worker import running
 
 
 async def timed_out(run: Run) -> None:
-    """The server does it by itself: this run was started with a time limit."""
+    """Wait for the server to end the run by its time limit."""
     with pytest.raises(WorkflowFailureError):
         await run.result()
 
 
 @dataclass(frozen=True)
 class End:
-    """A way to end a run, and what the record must say of it."""
+    """A way to end a run, and the ending that the record must show."""
 
     how: Callable[[Run], Awaitable[None]]
     ending: Ending
@@ -49,8 +49,11 @@ ENDS = [
 
 
 async def held_or_over(bench: Duo, run: Run, stage: Stage) -> None:
-    """A time limit may be over before its stage on a machine that is slow today: then it is over in an earlier one."""
-    tasks = [asyncio.ensure_future(one) for one in (held_at(bench, run, stage), run.result())]
+    """Wait until a run is held at a stage, or is over.
+
+    On a machine that is slow today a time limit may be over at an earlier stage.
+    """
+    tasks = [asyncio.ensure_future(awaitable) for awaitable in (held_at(bench, run, stage), run.result())]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -63,7 +66,7 @@ async def held_or_over(bench: Duo, run: Run, stage: Stage) -> None:
 
 
 async def ended(temporal: Client, folder: Path, stage: Stage, end: End, *, down: bool, limit: timedelta) -> list[str]:
-    """A run that ends so at that stage: what is wrong afterwards."""
+    """End a run in this way at a stage. Returns what is wrong afterwards."""
     async with duo(temporal, folder, stage, PATIENT) as bench, AsyncExitStack() as stack:
         worker = await stack.enter_async_context(working(bench, down=down))
         by_itself = end.how is timed_out
@@ -80,7 +83,7 @@ async def ended(temporal: Client, folder: Path, stage: Stage, end: End, *, down:
         report = await bench.lock_ended(run)
         found = [*await left_by(bench, run), *await untrue(bench, run, end.ending)]
     if report is None and by_itself:
-        # A worker that waits for a processor has not come as far as the lock when the run's time is over.
+        # A worker short of CPU time may not have reached the lock when the run's time is over.
         return found
     if report is None or not report.recovery_verified:
         found.append(f"the lock reports {report}")
@@ -95,19 +98,18 @@ async def ended(temporal: Client, folder: Path, stage: Stage, end: End, *, down:
 async def test_nothing_stays_on_however_a_run_ends(
     temporal: Client, tmp_path: Path, undisturbed: Undisturbed, stage: Stage, end: End, down: bool
 ) -> None:
-    """At every stage of it."""
     assert await ended(temporal, tmp_path / "lab", stage, end, down=down, limit=limit_of(stage, undisturbed)) == []
 
 
 @pytest.mark.parametrize("stage", [INJECTING, UPSERTING, MEASURING], ids=str)
-async def test_a_run_terminated_while_its_peers_work_leaves_nothing(
+async def test_a_run_terminated_while_its_peers_work_leaves_nothing_on(
     temporal: Client, tmp_path: Path, undisturbed: Undisturbed, stage: Stage
 ) -> None:
-    """A sample of the above, small enough for every day."""
+    """A sample of the test above, small enough for every day."""
     limit = limit_of(stage, undisturbed)
     assert await ended(temporal, tmp_path / "lab", stage, ENDS[2], down=False, limit=limit) == []
 
 
 def limit_of(stage: Stage, undisturbed: Undisturbed) -> timedelta:
-    """The execution timeout by which the server ends a run at this stage."""
+    """Return the execution timeout by which the server ends a run at this stage."""
     return undisturbed.begins(stage.activity) + timedelta(seconds=2)

@@ -1,7 +1,7 @@
-"""SIGKILL of the worker in every activity of every workflow of a run, enumerated; another worker goes on.
+"""SIGKILL of the worker in every activity of every workflow of a run, enumerated; a second worker goes on.
 
-The run completes with the cases of an undisturbed one, nothing is injected or measured twice, nothing stays on: by the
-lab's own log (`checker.py`).
+The run completes with the cases of an undisturbed run, nothing is injected or measured twice, and nothing stays on: by
+the lab's own log (`checker.py`).
 """
 
 from __future__ import annotations
@@ -29,36 +29,47 @@ from tests.support.leaks.places import KIND_OF, Moment, Place, windows_of
 SLOW = [Endpoint.ANALYZE, Endpoint.RECORDING_START, Endpoint.EXECUTE, Endpoint.REPLAY, Endpoint.UPSERT]
 SLOW += [Endpoint.RECORDING_STOP, Endpoint.FAULT_DELETE, Endpoint.FIXTURE_DELETE]
 AMID_WORK = Misbehaviour(instructions=[Instruction(endpoint=one, action=Action.SLOW, seconds=0.8) for one in SLOW])
-"""Peers that act only after the worker that asked them has died."""
+"""Peers that act only after the worker that called them has died."""
 
 STEADY = 3
-"""Requests that ask for the steady state, which is no case."""
+"""Requests of a steady-state check, which is no case."""
 
 SENT_AGAIN = {
     ("measure_batch", Moment.AMID): REQUESTS,
     ("check_steady_state", Moment.AFTER): STEADY,
     ("verify_environment", Moment.AFTER): STEADY,
 }
-"""Where a death costs requests that have been sent already: the case that was in flight, or a question."""
+"""Places where a death causes requests to be sent again.
+
+They are those of the case in flight, or of a steady-state check.
+"""
 
 STORE_ONLY = {"record_intent", "update_ledger", "change_phase"}
-"""Activities that ask no peer."""
+"""Activities that call no peer."""
 
 WORKFLOWS = [name for name in WorkflowType if name is not WorkflowType.SWEEPER]
 WINDOWS = [*KIND_OF, WorkflowType.LOAD_PAGE, WorkflowType.PAIRS_WINDOW]
 FAULT_WINDOWS = [LEFT, RIGHT, f"{RIGHT}/2", f"{PAIR}/{LEFT}", f"{PAIR}/{RIGHT}", f"{RIGHT}/3"]
-"""Each service alone, what the left one's failure calls, the pair, and what only that called."""
+"""The fault windows of a run.
+
+Each service alone, the service called when left fails, the pair, and the service called only when the pair fails.
+"""
 
 
 def each_window(workflows: Iterable[WorkflowType]) -> list[tuple[WorkflowType, str]]:
-    """Workflows, and of those that a run has several of, each window."""
+    """List workflows, with each window where a run has several of one kind."""
     return [
-        (one, window) for one in workflows for window in (FAULT_WINDOWS if one is WorkflowType.FAULT_WINDOW else [""])
+        (workflow, window)
+        for workflow in workflows
+        for window in (FAULT_WINDOWS if workflow is WorkflowType.FAULT_WINDOW else [""])
     ]
 
 
 async def killed(temporal: Client, folder: Path, undisturbed: Undisturbed, place: Place, moment: Moment) -> list[str]:
-    """A run whose worker dies at a place, and is replaced: what is wrong with it in the end."""
+    """Try a run whose worker dies at a place and is replaced.
+
+    Returns what is wrong in the end.
+    """
     folder.mkdir()
     async with (
         Lab(TOPOLOGY, settings=PATIENT, ports=PortChoice.FREE) as lab,
@@ -81,10 +92,10 @@ async def killed(temporal: Client, folder: Path, undisturbed: Undisturbed, place
                 await bench.lock_ended(handle)
         seen = await checker.look(lab.addresses.admin)
         windows = await windows_of(temporal, handle)
-    # Whether a dead worker's call took place nobody knows: what there is of it is removed before it is repeated.
+    # Nobody knows whether a dead worker's call took place, so whatever exists of it is removed before it is repeated.
     begun = moment is not Moment.BEFORE
     spare_rules, spare_recordings = [
-        int(begun and place.activity == one) for one in ("upsert_rules", "start_recordings")
+        int(begun and place.activity == name) for name in ("upsert_rules", "start_recordings")
     ]
     found = [*checker.still_on(seen), *checker.at_once(seen.log, faults=FAULTS)]
     found += checker.done_twice(seen, spare_rules=spare_rules, spare_recordings=spare_recordings, once=ONCE)
@@ -101,21 +112,24 @@ async def killed(temporal: Client, folder: Path, undisturbed: Undisturbed, place
 async def all_killed(
     temporal: Client, folder: Path, undisturbed: Undisturbed, places: list[Place], moment: Moment
 ) -> dict[str, list[str]]:
-    """Many such runs, some at a time: what is wrong, by place."""
-    some = asyncio.Semaphore(AT_ONCE)
+    """Kill a worker at each of these places, some runs at a time.
 
-    async def one(number: int, place: Place) -> list[str]:
-        async with some:
+    Returns what is wrong, by place.
+    """
+    slots = asyncio.Semaphore(AT_ONCE)
+
+    async def kill(number: int, place: Place) -> list[str]:
+        async with slots:
             return await killed(temporal, folder / f"{number}-{moment}", undisturbed, place, moment)
 
-    found = await asyncio.gather(*(one(number, place) for number, place in enumerate(places)))
+    found = await asyncio.gather(*(kill(number, place) for number, place in enumerate(places)))
     return {f"{place} {moment}": wrong for place, wrong in zip(places, found, strict=True) if wrong}
 
 
-async def test_a_worker_killed_while_something_comes_on_costs_nothing(
+async def test_a_worker_killed_while_something_is_switched_on_costs_nothing(
     temporal: Client, tmp_path: Path, undisturbed: Undisturbed
 ) -> None:
-    """A sample of what follows, small enough for every day."""
+    """A sample of the tests below, small enough for every day."""
     chosen = {(LEFT, "inject_fault"), ("", "start_recordings"), (f"{RIGHT}/2", "capture_calls"), ("", "upsert_rules")}
     places = [place for place in undisturbed.places if (place.window, place.activity) in chosen]
     assert len(places) == len(chosen)
@@ -124,22 +138,24 @@ async def test_a_worker_killed_while_something_comes_on_costs_nothing(
 
 ELSEWHERE = {"describe_holder", "await_lock_free", "finish_execution", "exclude_cases", "sweep"}
 ELSEWHERE |= {"compare_pair", "note_unchecked_pair", "conclude_pairs"}
-"""Not part of an undisturbed run: `test_kills_elsewhere.py`."""
+"""Not part of an undisturbed run: see `test_kills_elsewhere.py`."""
 
 LOOKING = {"describe_others", "await_others_gone"}
-"""Only with workers of different settings: they look at ledger and server, so that a repetition costs nothing."""
+"""Only with workers of different settings. They read ledger and server, so a repetition costs nothing."""
 
 
-async def test_every_activity_has_its_kill(
+async def test_every_activity_is_covered_by_a_kill(
     temporal: Client, tmp_path: Path, undisturbed: Undisturbed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also one that does not exist yet: the composition root says which there are."""
+    """Including activities added later: the composition root lists them."""
     known: set[str | None] = set()
     build = worker.build_activities
 
     def noted(*arguments: Any, **more: Any) -> worker.Activities:
         built = build(*arguments, **more)
-        known.update(activity._Definition.must_from_callable(one).name for one in [*built.control, *built.load])
+        known.update(
+            activity._Definition.must_from_callable(function).name for function in [*built.control, *built.load]
+        )
         return built
 
     monkeypatch.setattr(worker, "build_activities", noted)
@@ -153,10 +169,9 @@ async def test_every_activity_has_its_kill(
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("moment", [Moment.BEFORE, Moment.AFTER])
 @pytest.mark.parametrize(("workflow", "window"), each_window(WORKFLOWS))
-async def test_a_worker_killed_anywhere_costs_nothing(
+async def test_a_worker_killed_in_any_activity_costs_nothing(
     temporal: Client, tmp_path: Path, undisturbed: Undisturbed, workflow: WorkflowType, window: str, moment: Moment
 ) -> None:
-    """In every activity of every workflow of a run."""
     places = [place for place in undisturbed.places if (place.workflow, place.window) == (workflow, window)]
     assert places, workflow
     assert await all_killed(temporal, tmp_path, undisturbed, places, moment) == {}
@@ -168,7 +183,7 @@ async def test_a_worker_killed_anywhere_costs_nothing(
 async def test_a_worker_killed_while_its_peers_work_costs_nothing(
     temporal: Client, tmp_path: Path, undisturbed: Undisturbed, workflow: WorkflowType, window: str
 ) -> None:
-    """What it asked for comes on, or goes off, when it is dead."""
+    """What it asked for comes on, or goes off, after its death."""
     at_peers = [place for place in undisturbed.places if place.activity not in STORE_ONLY]
     places = [place for place in at_peers if (place.workflow, place.window) == (workflow, window)]
     assert places, workflow

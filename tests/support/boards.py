@@ -1,4 +1,4 @@
-"""Boards of runs, and what moves them."""
+"""Boards of runs, and messages that change them."""
 
 from __future__ import annotations
 

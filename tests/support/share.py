@@ -1,8 +1,8 @@
 """Run a share of the exhaustive tests: `pytest -p tests.support.share --share 15m -m exhaustive`.
 
-`.ci/run` has 90 minutes, and all exhaustive tests take most of them. So each landing runs those of the folders that it
-touches first, then others in an order drawn by the commit's hash, until the time is up. Another commit draws another
-order. Nothing is covered for sure before `make test-all`, which runs everything.
+`.ci/run` has 90 minutes, and all exhaustive tests take most of them. Each landing therefore runs the tests of the
+folders that it touches first, then others in an order drawn from the commit's hash, until the time is up. The next
+commit draws another order. Only `make test-all`, which runs everything, covers everything for certain.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ COVERED_BY = {
     "workflows": {"e2e", "leaks", "integration/security"},
     "worker.py": {"e2e", "leaks", "integration/security"},
 }
-"""Which folders of tests have exhaustive tests of a folder of the product. A folder of tests covers itself."""
+"""Folders of tests with exhaustive tests of a folder of the product. A folder of tests covers itself."""
 
 LANDED = "HOLDFAST_LANDED"
-"""Environment variable: the commit that landed last. Unset: the one before the commits of the last four hours."""
+"""Environment variable: the last landed commit. Unset: the newest commit at least four hours older than HEAD."""
 
 _ENDS = "HOLDFAST_SHARE_ENDS"
 _NEEDED = 1 / 3
-"""Share of its time limit that must be left when a test begins, so that the last ones end in time as well."""
+"""Share of its time limit that must be left when a test begins, so that the last tests end in time as well."""
 _USUAL_LIMIT = 240.0
 _HOURS = 4
 
@@ -47,7 +47,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     longest: timedelta = parse_duration(config.getoption("--share"))
-    # One clock for all processes of this run: the others inherit the environment of the first.
+    # One clock for all processes of this run: later processes inherit the environment of the first.
     os.environ.setdefault(_ENDS, str(time.monotonic() + longest.total_seconds()))
 
 
@@ -65,19 +65,19 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def rank(commit: str, touched: set[str], nodeid: str) -> tuple[bool, str]:
-    """Order of a test: touched folders first, then as the commit's hash draws it."""
+    """Return the sort key of a test: touched folders first, then the order that the commit's hash draws."""
     return folder_of(nodeid.partition("::")[0]) not in touched, hashlib.sha256(
         f"{commit} {nodeid}".encode()
     ).hexdigest()
 
 
 def folder_of(test_file: str) -> str:
-    """The folder within `tests` that a file is in."""
+    """Return the folder within `tests` that holds a file."""
     return test_file.partition("/")[2].rpartition("/")[0]
 
 
 def touched_folders(files: list[str]) -> set[str]:
-    """Folders of tests that cover these files of the project."""
+    """Return the folders of tests that cover these files of the project."""
     found: set[str] = set()
     for file in files:
         top = file.partition("/")[0]
@@ -86,13 +86,13 @@ def touched_folders(files: list[str]) -> set[str]:
 
 
 def changed_files() -> list[str]:
-    """Paths that differ from the last landed commit; none where there is no such commit to compare with."""
+    """Return the paths that differ from the last landed commit; none if there is no commit to compare with."""
     landed = os.environ.get(LANDED) or _before_these_hours()
     return git("diff", "--name-only", landed, "HEAD").splitlines() if landed else []
 
 
 def _before_these_hours() -> str:
-    # A fresh clone has no trace of what landed before. Too early a commit only touches more folders.
+    # A fresh clone has no record of what landed before. A commit that is too old only touches more folders.
     made = int(git("show", "-s", "--format=%ct", "HEAD"))
     return git("rev-list", "--first-parent", "-1", f"--before={made - _HOURS * 3600}", "HEAD").strip()
 

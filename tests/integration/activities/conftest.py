@@ -1,4 +1,4 @@
-"""The stage that activities run on."""
+"""The stage on which activities run."""
 
 from __future__ import annotations
 

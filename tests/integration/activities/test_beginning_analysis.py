@@ -1,4 +1,4 @@
-"""Recordings that are stopped while the proxy still begins them: the next ones come on after everybody has looked."""
+"""Recordings that are stopped while the proxy is still starting them, before any of them is active."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ STILL_BEGINNING = {"success": True, "data": {"taskId": "t", "status": "APPLYING_
 
 @pytest.fixture
 def slow(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Stage:
-    """The proxy takes longer than `Timing.settle` until it records anything, and answers at once that it will."""
+    """A stage whose proxy starts recording only after `Timing.settle`.
+
+    The proxy accepts the analysis at once.
+    """
     settings = stage.lab.settings.model_copy(update={"initializing": 0.9})
     monkeypatch.setattr(stage.lab._cluster, "settings", settings)
     return stage
@@ -39,20 +42,23 @@ async def has_begun(stage: Stage) -> None:
 
 
 async def nothing_stays(stage: Stage) -> None:
-    """By the lab's own word, when everything that was asked for has been done."""
+    """Assert that the lab has no active recording once all have begun."""
     await has_begun(stage)
     assert [entry.service for entry in await recordings(stage.lab) if entry.off_at is None] == []
 
 
-async def test_they_are_off_only_when_none_can_come_on_any_more(slow: Stage) -> None:
-    """That none is on at the first looks proves nothing."""
+async def test_stop_is_verified_only_when_no_recording_can_come_on_later(slow: Stage) -> None:
+    """The first looks find none active, which proves nothing."""
     await slow.do(slow.traffic.start, slow.ref)
     assert await slow.do(slow.traffic.stop, stopping(slow)) == Closing(verified=True)
     await nothing_stays(slow)
 
 
-async def test_an_analysis_whose_call_was_cancelled_is_known_all_the_same(slow: Stage) -> None:
-    """Its answer is waited for, and kept: else nobody could ask whether it still begins."""
+async def test_the_task_id_of_a_cancelled_analysis_call_is_stored(slow: Stage) -> None:
+    """The activity awaits the proxy's answer before it ends.
+
+    Otherwise nobody could ask whether the analysis is still starting.
+    """
     answers_late = Instruction(endpoint=Endpoint.ANALYZE, action=Action.SLOW, seconds=0.3)
     slow.lab.misbehave(Misbehaviour(instructions=[answers_late]))
     caller = await entitled(slow.tools.store, slow.execution, slow.plan, slow.traffic.start, slow.ref)
@@ -79,8 +85,13 @@ async def test_an_analysis_whose_call_was_cancelled_is_known_all_the_same(slow: 
     ],
     ids=["begins for ever", "cannot be asked"],
 )
-async def test_a_proxy_that_was_restarted_is_not_waited_for_in_vain(stage: Stage, instruction: Instruction) -> None:
-    """Its analysis stays where it was: when nothing has been on for as long as a rollout takes, nothing comes on."""
+async def test_stop_does_not_wait_for_an_analysis_lost_in_a_proxy_restart(
+    stage: Stage, instruction: Instruction
+) -> None:
+    """The status of the lost analysis never changes.
+
+    When nothing has come on for as long as a rollout takes, nothing will.
+    """
     lost = PhaseChange(
         execution_id=stage.execution.execution_id, phase=Phase.ANALYZING_PATTERNS, analyze_task_id="task_1"
     )

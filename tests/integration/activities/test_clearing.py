@@ -1,4 +1,4 @@
-"""Closing by the names at the peers, with a proxy made up: what each session is ended with, and what counts as gone."""
+"""Closing sessions by their names at a made-up proxy: how each is ended, and what counts as gone."""
 
 from __future__ import annotations
 
@@ -20,10 +20,13 @@ SOON = timedelta(milliseconds=200)
 
 
 class Proxy:
-    """Keeps sessions as the real one does: a name that is not there is the beginning of others."""
+    """A proxy that keeps sessions by name.
+
+    The real proxy takes a name that does not exist for the prefix of other names.
+    """
 
     def __init__(self, sessions: dict[str, str], *, stubborn: bool = False) -> None:
-        """Session ids and their services."""
+        """Take the services by session id."""
         self.sessions = dict(sessions)
         self.calls: list[str] = []
         self._stubborn = stubborn
@@ -51,7 +54,7 @@ class Proxy:
 
 
 async def clear(proxy: Proxy, *services: str) -> dict[str, bool]:
-    """What became of each session in these services."""
+    """Close the sessions of these services. Returns whether each is verified."""
     plan = Plan.model_validate(good())
     peers = Peers(plan, cast("Any", None), cast("Any", proxy), cast("Any", None))
     on = [
@@ -60,32 +63,32 @@ async def clear(proxy: Proxy, *services: str) -> dict[str, bool]:
         if service in services
     ]
     pace = Pace(Deadline.after(SOON), timedelta(milliseconds=1))
-    return {one.name: closing.verified for one, closing in await peers.clear_sessions(on, pace)}
+    return {item.name: closing.verified for item, closing in await peers.clear_sessions(on, pace)}
 
 
 async def test_recordings_are_stopped_and_rules_are_deleted() -> None:
-    """A rule that is only stopped keeps its timer, which would hit the next run's."""
+    """A rule that is only stopped keeps its timer, which would then hit the next run's rule."""
     proxy = Proxy({"rec-1": "cart", "fi-1-payment": "payment", "rec-2": "elsewhere"})
     assert await clear(proxy, "cart", "payment") == {"rec-1": True, "fi-1-payment": True}
     assert sorted(proxy.calls) == ["delete fi-1-payment", "stop rec-1"]
     assert list(proxy.sessions) == ["rec-2"]
 
 
-async def test_a_name_that_begins_another_s_is_not_deleted_by() -> None:
-    """Were it gone by then, the proxy would take the other one for it."""
+async def test_a_name_that_is_a_prefix_of_another_session_is_stopped_not_deleted() -> None:
+    """If the session were already gone, the proxy would delete the other one instead."""
     proxy = Proxy({"fi-1-cart": "cart", "fi-1-cart-service": "cart-service"})
     assert await clear(proxy, "cart") == {"fi-1-cart": True}
     assert proxy.calls == ["stop fi-1-cart"]
 
 
 async def test_two_sessions_in_one_service_are_both_ended() -> None:
-    """Neither waits for the other to be gone."""
+    """Neither waits until the other is gone."""
     proxy = Proxy({"rec-1": "cart", "fi-1-cart": "cart"})
     assert await clear(proxy, "cart") == {"rec-1": True, "fi-1-cart": True}
 
 
 @pytest.mark.parametrize("name", ["rec-1", "fi-1-cart"])
-async def test_what_stays_is_told(name: str) -> None:
-    """Whatever the proxy answers."""
+async def test_a_session_that_stays_is_reported_as_not_verified(name: str) -> None:
+    """The proxy's answer to the call does not count."""
     proxy = Proxy({name: "cart"}, stubborn=True)
     assert await clear(proxy, "cart") == {name: False}

@@ -1,4 +1,4 @@
-"""A worker whose wall clock is wrong: deadlines, ends and what the sweeper takes for over are as with a right one."""
+"""Deadlines, ends and the sweeper's judgement do not depend on the worker's wall clock."""
 
 from __future__ import annotations
 
@@ -31,7 +31,10 @@ _WALL_CLOCKS = {"now", "utcnow", "today", "time", "time_ns", "fromtimestamp", "u
 
 
 def wrong_server(by: timedelta, *, earlier: timedelta = timedelta(0)) -> ActivityEnvironment:
-    """An activity of a server whose clock differs from the worker's by so much; earlier attempts took `earlier`."""
+    """Make an activity of a server whose clock is `by` behind the worker's.
+
+    Earlier attempts took `earlier`.
+    """
     environment = ActivityEnvironment()
     started = datetime.now(UTC) - by
     environment.info = replace(environment.info, scheduled_time=started - earlier, started_time=started)
@@ -39,7 +42,7 @@ def wrong_server(by: timedelta, *, earlier: timedelta = timedelta(0)) -> Activit
 
 
 class Timed:
-    """An activity that only looks at its clocks."""
+    """An activity that only reads its clocks."""
 
     _tools: Any = SimpleNamespace(secrets=Secrets({}))
 
@@ -49,13 +52,13 @@ class Timed:
 
 
 @pytest.mark.parametrize("by", WRONG_BY)
-async def test_a_deadline_does_not_depend_on_the_worker_s_clock(by: timedelta) -> None:
+async def test_a_deadline_does_not_depend_on_the_workers_clock(by: timedelta) -> None:
     left = await wrong_server(by).run(Timed().look, lambda: deadline(LONGEST).left)
     assert LONGEST - timedelta(seconds=10) < left <= LONGEST
 
 
 @pytest.mark.parametrize("by", WRONG_BY)
-async def test_a_repeated_attempt_gets_what_earlier_ones_left(by: timedelta) -> None:
+async def test_a_repeated_attempt_gets_the_time_that_earlier_attempts_left(by: timedelta) -> None:
     environment = wrong_server(by, earlier=timedelta(seconds=20))
     left = await environment.run(Timed().look, lambda: deadline(LONGEST).left)
     assert left <= timedelta(seconds=10)
@@ -63,21 +66,24 @@ async def test_a_repeated_attempt_gets_what_earlier_ones_left(by: timedelta) -> 
 
 
 @pytest.mark.parametrize("by", WRONG_BY)
-async def test_closing_gets_its_least_time_whatever_the_clocks_say(by: timedelta) -> None:
+async def test_closing_gets_its_minimum_time_whatever_the_clocks_show(by: timedelta) -> None:
     environment = wrong_server(by, earlier=timedelta(days=1))
     left = await environment.run(Timed().look, lambda: closing_deadline(LONGEST, timedelta(seconds=20)).left)
     assert timedelta(seconds=5) < left <= timedelta(seconds=20)
 
 
 @pytest.mark.parametrize("by", WRONG_BY)
-async def test_the_server_s_time_is_the_server_s(by: timedelta) -> None:
-    """The sweeper compares ends and `close_by`, which the server's clock wrote, with this."""
+async def test_server_now_follows_the_servers_clock(by: timedelta) -> None:
+    """The sweeper compares it with ends and `close_by`, which the server's clock wrote."""
     ahead = await wrong_server(by).run(Timed().look, lambda: datetime.now(UTC) - server_now())
     assert abs(ahead - by) < timedelta(seconds=5)
 
 
 async def test_an_attempt_is_measured_by_the_monotonic_clock_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever is done to the wall clock meanwhile; what earlier attempts took is added as the server says."""
+    """Changes to the wall clock have no effect.
+
+    The duration of earlier attempts is added as the server reports it.
+    """
     ticks = iter([100.0, 103.0])
     environment = wrong_server(timedelta(hours=1), earlier=timedelta(seconds=7))
     monkeypatch.setattr(clocks, "time", SimpleNamespace(monotonic=lambda: next(ticks)))
@@ -90,8 +96,8 @@ def test_a_deadline_cannot_be_compared_with_a_time_of_day() -> None:
 
 
 @pytest.mark.parametrize("by", [WRONG_BY[0], WRONG_BY[-1]])
-async def test_a_fault_runs_and_is_removed_with_a_worker_whose_clock_is_wrong(stage: Stage, by: timedelta) -> None:
-    """A worker 40 s ahead called every fault «not running after 30 s»."""
+async def test_a_fault_runs_and_is_removed_when_the_workers_clock_is_wrong(stage: Stage, by: timedelta) -> None:
+    """A worker 40 s ahead used to report every fault as «not running after 30 s»."""
     service = stage.plan.services[0]
     order = FaultOrder(
         execution_id=stage.execution.execution_id,
@@ -108,7 +114,7 @@ async def test_a_fault_runs_and_is_removed_with_a_worker_whose_clock_is_wrong(st
 
 @pytest.mark.parametrize("path", sorted((ROOT / "activities").rglob("*.py")), ids=lambda path: path.name)
 def test_no_activity_reads_the_wall_clock(path: Path) -> None:
-    """So that it cannot be compared with the server's times, which an activity is given."""
+    """The wall clock must not be compared with the server's times, which activities are given."""
     calls = [node.func for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
     named = [
         f"{path.name}:{call.lineno}: {ast.unparse(call)}"
@@ -119,6 +125,6 @@ def test_no_activity_reads_the_wall_clock(path: Path) -> None:
     ]
     named += [f"{path.name}:{call.lineno}" for call in calls if isinstance(call, ast.Name) and call.id == "utc_now"]
     names = {node.attr for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Attribute)}
-    # Times of the server's that an activity is given: only `clocks` may make something of them.
+    # Server times that an activity is given. Only `clocks` may calculate with them.
     given = names & {"scheduled_time", "started_time", "current_attempt_scheduled_time"}
     assert (named, given if path.name != "clocks.py" else set()) == ([], set())

@@ -1,4 +1,4 @@
-"""Groups of cases: what is sent for them, in which order, and what is stored of it."""
+"""Groups of cases: what is sent for them, in which order, and what is stored."""
 
 from __future__ import annotations
 
@@ -35,12 +35,15 @@ Answer = Callable[[str, int], RequestSample]
 
 
 def steady(latency_us: int, number: int) -> RequestSample:
-    """Some spread, the same for every arm: no percentile of two arms is ever exactly equal for nothing."""
+    """Spread the latencies a little, in the same way for every arm.
+
+    Percentiles of two arms are then never equal merely because all samples are.
+    """
     return RequestSample(latency_us=latency_us + number * 7_919 % 1_000, status=200)
 
 
 class Scripted(LoadGenerator):
-    """Sends nothing. Gives each arm the answers of a script, and notes in which order it was asked."""
+    """Sends nothing, gives each arm scripted answers, and records the order of the arms."""
 
     def __init__(self, answer: Answer) -> None:
         super().__init__()
@@ -67,7 +70,7 @@ class Scripted(LoadGenerator):
 
 
 class Bench:
-    """The stage, with a plan changed and its cases generated."""
+    """The stage, with a changed plan and its generated cases."""
 
     def __init__(self, stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
         self._stage, self._patch = stage, monkeypatch
@@ -100,7 +103,7 @@ class Bench:
 
     async def token(self, case_id: str) -> str:
         tokens = await self.store.tokens(self.run)
-        return ",".join(tokens[one] for one in sorted(case_id.split("+")))
+        return ",".join(tokens[service] for service in sorted(case_id.split("+")))
 
 
 @pytest.fixture
@@ -112,7 +115,7 @@ COMPARING: tuple[dict[str, Any], dict[str, Any]] = ({"requests": REQUESTS}, {"re
 
 
 async def test_a_plan_that_compares_nothing_sends_exactly_its_requests(bench: Bench) -> None:
-    """Each case in one go, with nothing before or between (`peer-contract` property 35)."""
+    """Each case is sent in one block, with nothing before or between (`peer-contract` property 35)."""
     await bench.prepare({"requests": 7}, {"error_rate": "1%"})
     load = Scripted(lambda _, number: steady(FAST_US, number))
     report = await bench.measure(load)
@@ -121,16 +124,16 @@ async def test_a_plan_that_compares_nothing_sends_exactly_its_requests(bench: Be
     assert set(load.sent.values()) == {7}
     assert load.warmed == []
     results = await bench.store.results(bench.run)
-    assert all(one.measurement and one.measurement.control is None for one in results)
+    assert all(result.measurement and result.measurement.control is None for result in results)
 
 
 async def test_a_regression_is_found_and_equal_cases_pass(bench: Bench) -> None:
-    """Each arm sends its requests in full, the baseline beside each group as well."""
+    """Each arm sends all its requests, and so does the baseline beside each group."""
     await bench.prepare(*COMPARING)
     slow = await bench.token("reviews+shipping")
     load = Scripted(lambda arm, number: steady(SLOW_US if arm == slow else FAST_US, number))
     await bench.measure(load)
-    # The baseline itself, and beside three groups.
+    # The baseline on its own, and beside three groups.
     assert load.sent.pop("") == 4 * REQUESTS
     assert set(load.sent.values()) == {REQUESTS}
     found = await bench.judge()
@@ -141,22 +144,22 @@ async def test_a_regression_is_found_and_equal_cases_pass(bench: Bench) -> None:
     assert (found.cases.passed, found.cases.inconclusive, found.requests_saved) == (CASES - 1, 0, 0)
 
 
-async def test_arms_take_turns_in_an_order_that_follows_from_the_seed(bench: Bench) -> None:
-    """Seven arms in each round of a full group, never always the same one first; told again by the stored seed."""
+async def test_the_order_of_arms_follows_from_the_stored_seed(bench: Bench) -> None:
+    """Seven arms take turns in each round of a full group, and not always in the same order."""
     await bench.prepare(*COMPARING)
     loads = [Scripted(lambda _, number: steady(FAST_US, number)) for _ in range(2)]
     await bench.measure(loads[0])
     rounds = [loads[0].order[5 + first : 5 + first + 7] for first in range(0, 35, 7)]
-    assert all(len(set(one)) == 7 for one in rounds)
-    assert len({tuple(one) for one in rounds}) > 1
+    assert all(len(set(arms)) == 7 for arms in rounds)
+    assert len({tuple(arms) for arms in rounds}) > 1
     results = await bench.store.results(bench.run)
-    seeds = [one.measurement.seed for one in results if one.measurement]
+    seeds = [result.measurement.seed for result in results if result.measurement]
     firsts = [0, *[1] * 6, *[7] * 6, *[13] * 3]
     assert seeds == [seed_of(bench.run, first) for first in firsts]
 
 
-async def test_a_batch_goes_on_after_the_last_stored_group(bench: Bench) -> None:
-    """What was stored is not sent again; the group that was under way is, in the same order as before."""
+async def test_a_repeated_batch_continues_after_the_last_stored_group(bench: Bench) -> None:
+    """Stored cases are not sent again. The interrupted group is, in the same order as before."""
     await bench.prepare(*COMPARING)
     whole = Scripted(lambda _, number: steady(FAST_US, number))
     whole.dies_after = 5 + 35 + 12
@@ -167,15 +170,15 @@ async def test_a_batch_goes_on_after_the_last_stored_group(bench: Bench) -> None
     report = await bench.measure(rest)
     assert report.measured == CASES
     assert rest.order[:12] == whole.order[-12:]
-    tokens = {await bench.token(one.case_id) for one in (await bench.store.results(bench.run))[1:7]}
+    tokens = {await bench.token(result.case_id) for result in (await bench.store.results(bench.run))[1:7]}
     assert not tokens & set(rest.order)
     again = Scripted(lambda _, number: steady(FAST_US, number))
     await bench.measure(again)
     assert again.order == []
 
 
-async def test_samples_are_stored_of_every_arm(bench: Bench) -> None:
-    """The control with the first case of its group; errors apart from latencies."""
+async def test_samples_of_every_arm_are_stored(bench: Bench) -> None:
+    """The control's samples are stored with the first case of its group. Errors are kept apart from latencies."""
     await bench.prepare(*COMPARING)
 
     def answer(_: str, number: int) -> RequestSample:
@@ -183,20 +186,20 @@ async def test_samples_are_stored_of_every_arm(bench: Bench) -> None:
 
     await bench.measure(Scripted(answer))
     stored = await bench.store.samples_in(bench.run, 0, CASES)
-    controls = [one.case_index for one in stored if one.arm is Arm.CONTROL]
+    controls = [series.case_index for series in stored if series.arm is Arm.CONTROL]
     assert controls == [1, 7, 13]
     assert len(stored) == CASES + 3
-    for one in stored:
-        if one.arm is Arm.CASE:
-            assert Histogram.decode(one.histogram).count == REQUESTS - 1
-            assert one.raw is not None
-            samples = unpacked(one.raw)
+    for series in stored:
+        if series.arm is Arm.CASE:
+            assert Histogram.decode(series.histogram).count == REQUESTS - 1
+            assert series.raw is not None
+            samples = unpacked(series.raw)
             assert [number for number, (_, failed) in enumerate(samples) if failed] == [3]
             assert len(samples) == REQUESTS
 
 
 async def test_few_successes_make_a_case_and_the_run_inconclusive(bench: Bench) -> None:
-    """It says how many more are needed."""
+    """The reason shows how many more successes are needed."""
     await bench.prepare(*COMPARING)
     poor = await bench.token("reviews")
 
@@ -213,8 +216,8 @@ async def test_few_successes_make_a_case_and_the_run_inconclusive(bench: Bench) 
     assert "too few requests succeeded: 19 more are needed" in unsure.reason
 
 
-async def test_what_is_decided_early_saves_requests(bench: Bench) -> None:
-    """Regressions and equal cases alike; what cannot meet its error rate any more is ended as well."""
+async def test_early_decisions_save_requests(bench: Bench) -> None:
+    """Regressions and equal cases end early, and so does a case that can no longer meet its error rate."""
     most = 2_000
     await bench.prepare({"max_requests": most}, {"error_rate": "1%", "regression": {}})
     slow, broken = await bench.token("reviews+shipping"), await bench.token("reviews")
@@ -228,23 +231,23 @@ async def test_what_is_decided_early_saves_requests(bench: Bench) -> None:
     await bench.measure(load)
     assert load.sent[broken] < 50
     assert load.sent[slow] < most / 4
-    results = {one.case_id: one.measurement for one in await bench.store.results(bench.run)}
-    assert all(one and one.planned == most for one in results.values())
+    results = {result.case_id: result.measurement for result in await bench.store.results(bench.run)}
+    assert all(measured and measured.planned == most for measured in results.values())
     pair = results["reviews+shipping"]
     assert pair is not None
     assert pair.comparison is not None
     assert (pair.comparison.finding, pair.comparison.sequential) == (Finding.REGRESSION, True)
     found = await bench.judge()
-    assert {one.case_id for one in found.failed_cases} == {"reviews", "reviews+shipping"}
+    assert {case.case_id for case in found.failed_cases} == {"reviews", "reviews+shipping"}
     assert found.cases.passed == CASES - 2
-    sent = sum(one.requests for one in results.values() if one)
+    sent = sum(measured.requests for measured in results.values() if measured)
     assert found.requests_saved == CASES * most - sent > CASES * most / 4
-    log = [one.message for one in await bench.store.log_entries(bench.run)]
-    assert any(f"{found.requests_saved} requests saved" in one for one in log)
+    log = [entry.message for entry in await bench.store.log_entries(bench.run)]
+    assert any(f"{found.requests_saved} requests saved" in message for message in log)
 
 
-async def test_a_generator_that_is_late_voids_the_case(bench: Bench) -> None:
-    """And only those beside which the baseline was late are void with it; each block has arrivals of its own."""
+async def test_a_late_load_generator_invalidates_the_case(bench: Bench) -> None:
+    """Other cases become invalid only if the baseline beside them was late. Each block has its own arrival times."""
     await bench.prepare({"requests": REQUESTS, "rate": "50/s"}, {"regression": {}})
     late = await bench.token("reviews")
 
@@ -255,25 +258,25 @@ async def test_a_generator_that_is_late_voids_the_case(bench: Bench) -> None:
     load = Scripted(answer)
     report = await bench.measure(load)
     assert (report.measured, report.invalid) == (CASES - 1, 1)
-    results = {one.case_id: one for one in await bench.store.results(bench.run)}
+    results = {result.case_id: result for result in await bench.store.results(bench.run)}
     assert results["reviews"].outcome is CaseOutcome.INVALID
     assert "2 of 120 requests began more than 5 ms after they were due" in results["reviews"].reason
-    assert all(isinstance(one, Open) and one.rate == 50 for one in load.paces)
-    assert len({one.seed for one in load.paces}) == len(load.paces)
+    assert all(isinstance(pace, Open) and pace.rate == 50 for pace in load.paces)
+    assert len({pace.seed for pace in load.paces}) == len(load.paces)
 
 
-async def test_every_group_is_warmed_up_before_and_what_stays_cold_is_told(bench: Bench) -> None:
-    """With the baseline's request; none of it is counted."""
+async def test_every_group_is_warmed_up_and_a_group_that_stays_cold_is_logged(bench: Bench) -> None:
+    """The warm-up uses the baseline's request, and none of it is counted."""
     await bench.prepare({"requests": REQUESTS, "warm_up": 100}, {"regression": {}})
     load = Scripted(lambda _, number: steady(FAST_US, number))
     await bench.measure(load)
     assert load.warmed == [""] * 4
-    warnings = [one.message for one in await bench.store.log_entries(bench.run) if one.level is LogLevel.WARN]
-    assert sum("not warm after 100 requests" in one for one in warnings) == 4
+    warnings = [entry.message for entry in await bench.store.log_entries(bench.run) if entry.level is LogLevel.WARN]
+    assert sum("not warm after 100 requests" in warning for warning in warnings) == 4
 
 
 async def test_a_bad_baseline_ends_the_load_test_before_any_group(bench: Bench) -> None:
-    """It is measured alone."""
+    """The baseline is measured alone first."""
     bench.plan = bench.plan.model_copy(
         update={"stop": bench.plan.stop.model_validate({"baseline": {"error_rate": "1%"}})}
     )
@@ -289,14 +292,17 @@ async def test_a_bad_baseline_ends_the_load_test_before_any_group(bench: Bench) 
     [
         (0.03, False, Verdict.INCONCLUSIVE),
         (0.003, False, Verdict.FAILED),
-        # The test that looks after every round has its share of the false alarms already.
+        # The sequential test looks after every round, and already accounts for its share of false alarms.
         (0.03, True, Verdict.FAILED),
     ],
 )
-async def test_a_regression_must_stand_among_all_cases_of_the_run(
+async def test_a_regression_must_hold_against_all_comparisons_of_the_run(
     bench: Bench, p_value: float, sequential: bool, verdict: Verdict
 ) -> None:
-    """With fifteen comparisons one of them says so by chance often enough: 5 % of false alarms are for the run."""
+    """Among fifteen comparisons, one shows a regression by chance often enough.
+
+    The 5 % of false alarms apply to the whole run.
+    """
     await bench.prepare(*COMPARING)
     await bench.measure(Scripted(lambda _, number: steady(FAST_US, number)))
     results = await bench.store.results(bench.run)

@@ -1,4 +1,4 @@
-"""An analysis whose beginning nobody answered: found again while the proxy remembers the call, begun anew later."""
+"""An analysis whose start got no answer is found again while the proxy remembers the call, and started anew later."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.runs.bench import until
 
 
 async def until_recording(stage: Stage) -> list[LogEntry]:
-    """Wait until every service is being recorded; the whole log."""
+    """Wait until every service is being recorded. Returns the whole log."""
 
     async def look() -> list[LogEntry] | None:
         log = await recordings(stage.lab)
@@ -28,16 +28,16 @@ async def until_recording(stage: Stage) -> list[LogEntry]:
     return log
 
 
-async def test_while_the_proxy_remembers_the_first_call_is_found_again(stage: Stage) -> None:
-    """The identical call: one analysis, the first one's task."""
+async def test_a_repeated_start_finds_the_first_analysis_while_the_proxy_remembers_it(stage: Stage) -> None:
+    """The call is identical: there is one analysis, and the answer names its task."""
     first = await stage.do(stage.traffic.start, stage.ref)
     again = await stage.do(stage.traffic.start, stage.ref, attempt=2, age=timedelta(seconds=1))
     assert again.task_id == first.task_id
     assert len(await until_recording(stage)) == len(stage.plan.services)
 
 
-async def test_later_the_first_one_is_stopped_before_a_second_begins(stage: Stage) -> None:
-    """Never two analyses side by side: what the first one had switched on is off before the second one's comes on."""
+async def test_a_late_repeated_start_stops_the_first_analysis_before_the_second(stage: Stage) -> None:
+    """Two analyses never run side by side: all recordings of the first are off before any of the second come on."""
     first = await stage.do(stage.traffic.start, stage.ref)
     await until_recording(stage)
     again = await stage.do(stage.traffic.start, stage.ref, attempt=2, age=TIMING.analyze_dedupe)
@@ -49,24 +49,24 @@ async def test_later_the_first_one_is_stopped_before_a_second_begins(stage: Stag
     assert max(ended) < min(began)
 
 
-async def test_when_no_time_is_left_to_begin_again_it_is_given_up(stage: Stage) -> None:
-    """And nothing is asked of the proxy."""
+async def test_start_gives_up_when_no_time_is_left_for_a_second_analysis(stage: Stage) -> None:
+    """Nothing is asked of the proxy."""
     with pytest.raises(ApplicationError) as raised:
         await stage.do(stage.traffic.start, stage.ref, attempt=3, age=TIMING.analyze_dedupe * 2.5)
     assert raised.value.type == ErrorCode.ANALYZE_FAILED
     assert await recordings(stage.lab) == []
 
 
-async def test_the_store_has_the_analysis_task(stage: Stage) -> None:
-    """Whoever looks at a run that cannot be asked any more finds the proxy's task by this id, and in the log."""
+async def test_the_store_and_the_log_name_the_analysis_task(stage: Stage) -> None:
+    """When a run can no longer be queried, this id leads to its task at the proxy."""
     execution_id = stage.execution.execution_id
     started = await stage.do(stage.traffic.start, stage.ref)
     assert (await stage.tools.store.execution_row(execution_id)).analyze_task_id == started.task_id
-    assert started.task_id in " ".join(one.message for one in await stage.tools.store.log_entries(execution_id))
+    assert started.task_id in " ".join(entry.message for entry in await stage.tools.store.log_entries(execution_id))
 
 
-async def test_what_a_stalled_analysis_left_on_is_stopped(stage: Stage) -> None:
-    """By us: nothing of it is left to the time limit that the proxy has for it."""
+async def test_recordings_of_a_stalled_analysis_are_stopped(stage: Stage) -> None:
+    """We stop them: none is left to the proxy's own time limit."""
     stage.lab.misbehave(Misbehaviour(analysis_stalls=True))
     started = await stage.do(stage.traffic.start, stage.ref)
     await until_recording(stage)
@@ -79,5 +79,5 @@ async def test_what_a_stalled_analysis_left_on_is_stopped(stage: Stage) -> None:
     assert closing.verified, closing.detail
     log = await recordings(stage.lab)
     assert len(log) == len(stage.plan.services)
-    assert all(one.off_at is not None for one in log)
+    assert all(entry.off_at is not None for entry in log)
     assert by_itself(log) == []

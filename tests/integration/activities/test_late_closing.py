@@ -1,4 +1,4 @@
-"""Closing that a worker comes to only when its time has long been over: it is done and seen all the same."""
+"""Closing that a worker gets to only long after its deadline is still done and verified."""
 
 from __future__ import annotations
 
@@ -59,14 +59,17 @@ class Stage:
         self.lab, self.tools, self.plan, self.execution = lab, tools, plan, execution
 
     async def late(self, activity: Any, order: Any) -> Any:
-        """An activity that was scheduled long ago."""
+        """Run an activity that was scheduled long ago."""
         environment = ActivityEnvironment()
         now = datetime.now(UTC)
         environment.info = replace(environment.info, attempt=2, scheduled_time=now - LATE, started_time=now)
         return await environment.run(activity, order)
 
     async def analyze(self) -> None:
-        """Ask for recordings, which come on a while after the answer, with the intent of it in the ledger."""
+        """Request recordings, with their intent in the ledger.
+
+        They come on some time after the answer.
+        """
         await opened(self.tools.store, row_of(WindowKind.RECORDING, self.execution, self.plan))
         await self.tools.proxy(self.plan).analyze(
             req_def_id=self.execution.req_def_id,
@@ -78,11 +81,14 @@ class Stage:
 
     async def none_left_and_none_to_come(self) -> None:
         log = (await checker.look(self.lab.addresses.admin)).log
-        assert [(one.service, one.reason) for one in log] == [(LEFT, "stopped by call"), (RIGHT, "stopped by call")]
+        assert [(entry.service, entry.reason) for entry in log] == [
+            (LEFT, "stopped by call"),
+            (RIGHT, "stopped by call"),
+        ]
 
 
 class Nobody:
-    """The server, when nobody holds a namespace and every window is over."""
+    """A server where nobody holds a namespace and every window is over."""
 
     async def holder(self, _: str) -> None:
         return None
@@ -91,7 +97,7 @@ class Nobody:
         return False
 
     async def closed_at(self, *_: str) -> datetime:
-        """So long ago that no call of it is under way any more."""
+        """Return a time so long ago that no call is in flight."""
         return datetime.now(UTC) - timedelta(hours=1)
 
 
@@ -112,8 +118,8 @@ async def stage(temporal: Client, tmp_path: Path) -> AsyncIterator[Stage]:
         await tools.close()
 
 
-async def test_a_fault_is_removed_and_seen_to_be_gone(stage: Stage) -> None:
-    """One look is not enough for that."""
+async def test_late_closing_removes_a_fault_and_verifies_that_it_is_gone(stage: Stage) -> None:
+    """A single look is not enough for that."""
     fault = expand(stage.plan.service(LEFT).fault, LEFT, "duo")
     name = own_fault_name(stage.execution, LEFT)
     await stage.tools.faults(stage.plan).execute(name, 600, fault.experiment)
@@ -123,7 +129,7 @@ async def test_a_fault_is_removed_and_seen_to_be_gone(stage: Stage) -> None:
     assert stage.lab.state().faults == {}
 
 
-async def test_recordings_are_stopped_and_seen_to_be_off(stage: Stage) -> None:
+async def test_late_closing_stops_recordings_and_verifies_that_they_are_off(stage: Stage) -> None:
     await stage.analyze()
 
     async def recording() -> bool:
@@ -136,7 +142,7 @@ async def test_recordings_are_stopped_and_seen_to_be_off(stage: Stage) -> None:
 
 
 async def test_recordings_that_come_on_after_the_first_look_are_stopped_too(stage: Stage) -> None:
-    """The proxy accepts an analysis at once, and switches on later."""
+    """The proxy accepts an analysis at once, and switches the recordings on later."""
     await stage.analyze()
     assert stage.lab.state().recordings == []
     order = RecordingsOrder(execution_id=stage.execution.execution_id)
@@ -144,8 +150,8 @@ async def test_recordings_that_come_on_after_the_first_look_are_stopped_too(stag
     await stage.none_left_and_none_to_come()
 
 
-async def test_the_sweeper_too_waits_for_what_was_being_switched_on(stage: Stage) -> None:
-    """When a window was terminated while the proxy was at work for it."""
+async def test_the_sweeper_also_waits_for_recordings_that_are_still_coming_on(stage: Stage) -> None:
+    """The window was terminated while the proxy was still working for it."""
     await stage.analyze()
     row = LedgerEntry(
         window_id="recording/1",
@@ -171,8 +177,8 @@ async def test_the_sweeper_too_waits_for_what_was_being_switched_on(stage: Stage
 @pytest.mark.parametrize(
     "damage", ["kind = 'invented', window_id = 'nothing legible', peer_name = ''", "close_by = 'x'"]
 )
-async def test_the_sweeper_closes_the_rest_beside_a_damaged_row(stage: Stage, damage: str) -> None:
-    """Oldest first, so that the damaged one comes before the other. What is legible of it is closed as well."""
+async def test_the_sweeper_closes_the_other_rows_beside_a_damaged_row(stage: Stage, damage: str) -> None:
+    """The oldest row is swept first, and that is the damaged one. It is closed too if its names are legible."""
     store, tools = stage.tools.store, stage.tools
     left = [row_of(WindowKind.FAULT, stage.execution, stage.plan, service) for service in (LEFT, RIGHT)]
     for row in left:
@@ -191,21 +197,21 @@ async def test_the_sweeper_closes_the_rest_beside_a_damaged_row(stage: Stage, da
         assert (len(report.failed), still_on) == (1, {left[0].peer_name})
 
 
-async def test_rules_are_removed_and_seen_not_to_act(stage: Stage) -> None:
+async def test_late_closing_removes_rules_and_verifies_that_none_acts(stage: Stage) -> None:
     order = RulesOrder(execution_id=stage.execution.execution_id, services=[LEFT, RIGHT], ttl_seconds=600)
     closing = await stage.late(RulesActivities(stage.tools).remove, order)
     assert closing == Closing(verified=True)
 
 
-async def test_services_are_seen_to_be_stable(stage: Stage) -> None:
-    """Which takes several good answers."""
+async def test_a_late_stability_check_still_finds_the_services_stable(stage: Stage) -> None:
+    """This takes several good answers."""
     order = StabilityOrder(execution_id=stage.execution.execution_id, services=[LEFT, RIGHT])
     report = await stage.late(StabilityActivities(stage.tools).await_stability, order)
     assert report.unstable == []
 
 
-async def test_nothing_that_closes_is_given_up_for_lack_of_a_worker(temporal: Client, tmp_path: Path) -> None:
-    """The server is never told that all attempts together have a limit: it would be over before a worker is back."""
+async def test_no_closing_activity_has_a_schedule_to_close_timeout(temporal: Client, tmp_path: Path) -> None:
+    """A limit on all attempts together would expire before a worker is back."""
     async with Lab(TOPOLOGY, settings=BRISK, ports=PortChoice.FREE) as lab, Duo(temporal, lab, tmp_path) as bench:
         async with running(temporal, bench.settings):
             run = await bench.start()
@@ -213,7 +219,7 @@ async def test_nothing_that_closes_is_given_up_for_lack_of_a_worker(temporal: Cl
             await bench.lock_ended(run)
         limits: dict[str, dict[str, timedelta]] = {}
         async for kind, window in workflows_of(temporal, run):
-            # The last one of each name: what is also done at the beginning may have a limit there.
+            # Keep the last activity of each name: those at the beginning may have a limit.
             async for event in window.fetch_history_events():
                 scheduled = event.activity_task_scheduled_event_attributes
                 if scheduled.activity_id:

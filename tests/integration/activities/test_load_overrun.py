@@ -18,15 +18,15 @@ from tests.support.activities.stage import Stage
 
 
 def environment() -> ActivityEnvironment:
-    """The server's clock and the worker's agree."""
+    """Make an environment in which the server's clock and the worker's agree."""
     found = ActivityEnvironment()
     now = datetime.now(UTC)
     found.info = replace(found.info, scheduled_time=now, started_time=now)
     return found
 
 
-async def test_no_group_is_measured_after_the_workers_longest_load(stage: Stage) -> None:
-    """Counted from when the rules came, by the ledger; nothing is sent, and the run ends as stopped."""
+async def test_no_group_is_measured_after_the_workers_maximum_load_duration(stage: Stage) -> None:
+    """The time counts from the rules window in the ledger. Nothing is sent, and the run ends as stopped."""
     now = datetime.now(UTC)
     row = LedgerEntry(
         window_id=f"rules/{stage.execution.execution_id}",

@@ -1,4 +1,4 @@
-"""One fault, activity by activity, with peers that lose, refuse, lie and say nothing."""
+"""One fault, activity by activity, with peers that lose, refuse or falsify answers, or give none."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ async def refusal(stage: Stage, work: Any, **more: Any) -> ApplicationError:
 
 
 @pytest.mark.parametrize("action", [Action.ACT_THEN_DROP, Action.ACT_THEN_500])
-async def test_after_a_lost_answer_there_is_one_fault_and_it_is_known(stage: Stage, action: Action) -> None:
-    """It is found by its name instead of injected again, by this attempt and by the next."""
+async def test_inject_finds_a_fault_whose_answer_was_lost_and_does_not_repeat_it(stage: Stage, action: Action) -> None:
+    """It is found by its name, in the same attempt and in the next."""
     order = order_of(stage)
     trouble(stage, Instruction(endpoint=Endpoint.EXECUTE, action=action, nth=1))
     await stage.do(stage.faults.inject, order)
@@ -60,8 +60,8 @@ async def test_after_a_lost_answer_there_is_one_fault_and_it_is_known(stage: Sta
     assert (await stage.counters()).executes == {order.fault_name: 1}
 
 
-async def test_a_fault_lives_longer_than_its_window(stage: Stage) -> None:
-    """By the fault service's own word: a time limit, and one that does not end it while it is needed."""
+async def test_the_time_limit_of_a_fault_is_longer_than_its_window(stage: Stage) -> None:
+    """The fault service's own record shows a time limit, which does not expire while the fault is needed."""
     order = order_of(stage)
     await stage.do(stage.faults.inject, order)
     async with httpx.AsyncClient(trust_env=False) as client:
@@ -74,10 +74,8 @@ async def test_a_fault_lives_longer_than_its_window(stage: Stage) -> None:
     [(ERROR, 200, "it failed"), (ABSENT, 404, "does not exist"), (HALF, 200, "not running"), (STARTING, 200, "not ru")],
     ids=["error", "absent", "half", "starting"],
 )
-async def test_only_a_fault_that_runs_is_waited_for_with_success(
-    stage: Stage, answer: Any, status: int, words: str
-) -> None:
-    """Anything else ends in a code of its own, at the latest when the time is over, and no replay follows."""
+async def test_waiting_succeeds_only_for_a_running_fault(stage: Stage, answer: Any, status: int, words: str) -> None:
+    """Anything else ends with its own error code, at the latest when the time is over, and no replay follows."""
     trouble(stage, told(Endpoint.FAULT_STATUS, answer, status))
     found = await refusal(stage, stage.faults.await_running, age=stage.plan.timeouts.fault_running)
     assert (found.type, found.non_retryable) == (ErrorCode.FAULT_NOT_RUNNING, True)
@@ -85,7 +83,7 @@ async def test_only_a_fault_that_runs_is_waited_for_with_success(
 
 
 async def test_deleting_is_repeated_until_the_fault_is_gone(stage: Stage) -> None:
-    """A refused deletion is not the last one."""
+    """The first two deletions are refused."""
     order = order_of(stage)
     await stage.do(stage.faults.inject, order)
     refused = [Instruction(endpoint=Endpoint.FAULT_DELETE, action=Action.REFUSE_500, nth=nth) for nth in (1, 2)]
@@ -94,8 +92,8 @@ async def test_deleting_is_repeated_until_the_fault_is_gone(stage: Stage) -> Non
     assert (closing.verified, stage.lab.state().faults) == (True, {})
 
 
-async def test_what_cannot_be_deleted_is_told_by_its_name(stage: Stage) -> None:
-    """When the time is over; with the command that deletes it by hand."""
+async def test_recover_names_the_fault_it_could_not_delete(stage: Stage) -> None:
+    """It reports this when the time is over, with the command that deletes the fault by hand."""
     order = order_of(stage)
     await stage.do(stage.faults.inject, order)
     trouble(stage, Instruction(endpoint=Endpoint.FAULT_DELETE, action=Action.LIE))
@@ -105,8 +103,8 @@ async def test_what_cannot_be_deleted_is_told_by_its_name(stage: Stage) -> None:
     assert closing.detail == f"fault {order.fault_name} is still there; by hand: {by_hand}"
 
 
-async def test_a_replay_is_sent_once(stage: Stage) -> None:
-    """It is made of real business requests: when its answer is lost, nobody asks again."""
+async def test_a_replay_is_sent_only_once(stage: Stage) -> None:
+    """It consists of real business requests: when its answer is lost, nobody asks again."""
     trouble(stage, Instruction(endpoint=Endpoint.REPLAY, action=Action.ACT_THEN_DROP))
     found = await refusal(stage, stage.faults.replay)
     assert (found.type, found.non_retryable) == (ErrorCode.REPLAY_FAILED, True)
@@ -126,10 +124,10 @@ class Replaying:
 
 @pytest.mark.parametrize("passes", [True, False])
 @pytest.mark.parametrize("stage", [{"replay": "6s"}], indirect=True)
-async def test_trouble_after_a_replay_repeats_no_replay(
+async def test_an_error_after_a_replay_does_not_repeat_the_replay(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, *, passes: bool
 ) -> None:
-    """The look at the fault is repeated while there is time, and the activity never."""
+    """Only the look at the fault is repeated while there is time, never the whole activity."""
     proxy, order = Replaying(), order_of(stage)
     monkeypatch.setattr(stage.tools, "proxy", lambda _: proxy)
     await stage.tools.store.save_exchanges(order.execution_id, [exchange(SERVICE, path="/api/reviews")])
@@ -158,8 +156,8 @@ async def test_trouble_after_a_replay_repeats_no_replay(
     ],
     ids=["no", "empty", "absent", "nulls", "null", "no status"],
 )
-async def test_a_replay_that_says_nothing_is_no_failure_of_the_service(stage: Stage, answer: Any) -> None:
-    """A code, and nothing is stored: a rule made of it would be made up."""
+async def test_a_replay_without_a_usable_answer_is_not_a_failure_of_the_service(stage: Stage, answer: Any) -> None:
+    """It ends with an error code, and nothing is stored: a rule made from it would be invented."""
     trouble(stage, told(Endpoint.REPLAY, answer), told(Endpoint.FAULT_STATUS, RUNNING))
     execution_id = stage.execution.execution_id
     await stage.tools.store.save_exchanges(execution_id, [exchange(SERVICE, path="/api/reviews")])
@@ -174,8 +172,11 @@ def failing(path: str) -> dict[str, Any]:
     return {"success": True, "data": [answer]}
 
 
-async def test_a_path_that_no_rule_can_match_is_its_own_services_trouble(stage: Stage) -> None:
-    """The proxy would take the rule, and it would never act. At the upsert it would cost all services their rules."""
+async def test_a_path_that_no_rule_can_match_is_rejected_for_its_service_alone(stage: Stage) -> None:
+    """The proxy would accept the rule, which would never act.
+
+    If it were rejected only at the upsert, all services would lose their rules.
+    """
     trouble(stage, told(Endpoint.REPLAY, failing("/api/a=b")), told(Endpoint.FAULT_STATUS, RUNNING))
     await stage.tools.store.save_exchanges(stage.execution.execution_id, [exchange(SERVICE, path="/api/a=b")])
     found = await refusal(stage, stage.faults.replay)
@@ -183,8 +184,8 @@ async def test_a_path_that_no_rule_can_match_is_its_own_services_trouble(stage: 
     assert "reviews GET /api/a=b" in found.message
 
 
-async def test_a_substitute_for_a_status_is_told(stage: Stage) -> None:
-    """In the row, and in the run's log: nobody has seen this status."""
+async def test_a_substituted_status_is_marked_in_the_row_and_in_the_log(stage: Stage) -> None:
+    """Nobody has observed this status."""
     unseen = failing("/api/reviews")
     unseen["data"][0]["errorMessage"] = "Connection refused"
     trouble(stage, told(Endpoint.REPLAY, unseen), told(Endpoint.FAULT_STATUS, RUNNING))
@@ -193,6 +194,8 @@ async def test_a_substitute_for_a_status_is_told(stage: Stage) -> None:
     captured = await stage.do(stage.faults.replay, order_of(stage))
     wanted = stage.plan.service(SERVICE).substitute_status
     assert (captured.status, captured.substituted) == (wanted, True)
-    assert [(one.status, one.substituted) for one in await stage.tools.store.captured(execution_id)] == [(wanted, True)]
-    log = [one.message for one in await stage.tools.store.log_entries(execution_id)]
+    assert [(answer.status, answer.substituted) for answer in await stage.tools.store.captured(execution_id)] == [
+        (wanted, True)
+    ]
+    log = [entry.message for entry in await stage.tools.store.log_entries(execution_id)]
     assert any(f"status {wanted}, the plan's substitute" in line for line in log)

@@ -1,4 +1,4 @@
-"""What is recorded, what is asked for and what is measured is one request: it differs in its baggage alone."""
+"""Analysis, steady state and every case send one and the same request, apart from its baggage."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.activities.stage import Stage
 
 
 class Noting(LoadGenerator):
-    """Sends, and remembers what."""
+    """Sends requests and remembers them."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -44,8 +44,8 @@ class Noting(LoadGenerator):
         return await super().block(request, *rest, **more)
 
 
-async def test_analysis_steady_state_and_every_case_send_the_same(stage: Stage, monkeypatch: Any) -> None:
-    """Method, address, query, headers, body and time limit, of a request that has them all."""
+async def test_analysis_steady_state_and_every_case_send_the_same_request(stage: Stage, monkeypatch: Any) -> None:
+    """Same method, address, query, headers, body and time limit, for a request that has all of them."""
     rich = stage.plan.request.model_dump(mode="json", by_alias=True)
     rich |= {"query": {"q": ["a b", "c"]}, "headers": {"X-Number": "3"}, "json": {"deep": [1, None]}}
     plan = stage.plan.model_copy(update={"request": Request.model_validate(rich)})
@@ -68,10 +68,10 @@ async def test_analysis_steady_state_and_every_case_send_the_same(stage: Stage, 
         batch = BatchOrder(execution_id=execution_id, cases=CaseRange(first=0, end=cases))
         await stage.do(LoadActivities(stage.tools).measure_batch, batch)
     assert noting.sent == {"analysis": 1, "steady state": plan.steady_state.requests, "case": cases}
-    first, *others = [one.model_dump() for one in noting.bodies]
-    baggage = [one["headers"].pop("baggage", None) for one in (first, *others)]
+    first, *others = [request.model_dump() for request in noting.bodies]
+    baggage = [fields["headers"].pop("baggage", None) for fields in (first, *others)]
     assert len(set(baggage)) == cases + 1  # the marker, none, and a header of its own for every other case
-    assert all(one == first for one in others)
+    assert all(fields == first for fields in others)
     assert first["url"].endswith("/api/home?q=a+b&q=c")
     assert (first["headers"], first["body"]) == (
         {"X-Number": "3", "content-type": "application/json"},

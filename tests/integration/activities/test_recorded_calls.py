@@ -1,4 +1,4 @@
-"""Recordings of calls: what hostile ones, lost ones and strangers' requests make of a round, never a false one."""
+"""Hostile recordings, lost recordings and strangers' requests never make a round of recorded calls false."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ async def read(stage: Stage, number: int = 1) -> tuple[CallsFound, CallRound]:
     run = stage.execution.execution_id
     found: CallsFound = await stage.do(CallActivities(stage.tools).read, CallsOrder(execution_id=run, round=number))
     rounds = await stage.tools.store.call_rounds(run)
-    return found, next(one for one in rounds if one.round == number)
+    return found, next(call_round for call_round in rounds if call_round.round == number)
 
 
 async def stopped(stage: Stage) -> Closing:
@@ -62,37 +62,37 @@ async def stopped(stage: Stage) -> Closing:
 
 def entries(body: JsonValue, **more: Any) -> Misbehaviour:
     answer = {"success": True, "data": body}
-    one = Instruction(endpoint=Endpoint.RECORDING_ENTRIES, action=Action.REPLACE, body=answer, **more)
-    return Misbehaviour(instructions=[one])
+    instruction = Instruction(endpoint=Endpoint.RECORDING_ENTRIES, action=Action.REPLACE, body=answer, **more)
+    return Misbehaviour(instructions=[instruction])
 
 
 def entry(**changes: JsonValue) -> dict[str, JsonValue]:
     return {"method": "GET", "path": "/api/x", "status": 200, "requestHeaders": {}, "responseHeaders": {}} | changes
 
 
-async def test_what_the_healthy_request_causes_is_seen_at_every_service(recorded: Stage) -> None:
+async def test_calls_caused_by_the_healthy_request_are_seen_at_every_service(recorded: Stage) -> None:
     found, kept = await read(recorded)
     assert (kept.unread, kept.detail) == (["bestsellers", "inventory"], "") or kept.complete
-    # No analysis has recorded anything in this run, so that all of it is new.
+    # No analysis has recorded anything in this run, so every call is new.
     assert ANSWERING in found.to_capture
     assert (await stopped(recorded)).verified
     assert recorded.lab.state().clean
 
 
 @pytest.mark.parametrize("index", [16, 10**8, 999_999_999])
-async def test_a_marker_of_no_case_is_nobodys(recorded: Stage, index: int) -> None:
-    """Whoever has seen a marker can write one. Five services make the cases 0 to 15."""
+async def test_a_marker_of_a_case_that_does_not_exist_is_ignored(recorded: Stage, index: int) -> None:
+    """Anybody who has seen a marker can forge one. Five services make the cases 0 to 15."""
     forged = calls_marker(recorded.execution.record_id, index, 1)
     async with httpx.AsyncClient(trust_env=False) as client:
         await client.get(f"{recorded.lab.addresses.services[ANSWERING]}/api/forged", headers={"baggage": forged})
     _, kept = await read(recorded)
     assert kept.detail == ""
     seen = await recorded.tools.store.calls(recorded.execution.execution_id)
-    assert {one.case_index for one in seen} == {0}
-    assert not [one for one in seen if one.path == "/api/forged"]
+    assert {call.case_index for call in seen} == {0}
+    assert not [call for call in seen if call.path == "/api/forged"]
 
 
-async def test_the_traffic_of_others_keeps_no_round_from_being_read(recorded: Stage) -> None:
+async def test_other_peoples_traffic_does_not_keep_a_round_from_being_read(recorded: Stage) -> None:
     """A system in use is never quiet."""
     asked = 0
 
@@ -111,8 +111,8 @@ async def test_the_traffic_of_others_keeps_no_round_from_being_read(recorded: St
     assert asked > 10
 
 
-async def test_where_no_service_is_reached_nobody_waits_for_calls(stage: Stage) -> None:
-    """None is broken then."""
+async def test_reading_does_not_wait_for_calls_when_no_service_is_reached(stage: Stage) -> None:
+    """No service is broken in that case."""
     work = CallActivities(stage.tools)
     await stage.do(work.start, stage.ref)
     _, kept = await read(stage)
@@ -133,10 +133,10 @@ async def test_entries_that_cannot_be_read_make_the_round_incomplete(recorded: S
     assert (found.to_capture, found.pairs, found.new) == ([], [], 0)
 
 
-async def test_entries_without_end_are_given_up_and_the_round_is_incomplete(
+async def test_reading_gives_up_on_endless_entries_and_the_round_is_incomplete(
     recorded: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A proxy that ignores the offset, or other people's traffic, and no request of ours among the first of it."""
+    """The proxy ignores the offset, or the first entries are all other people's traffic."""
     monkeypatch.setattr(recorded_calls, "MOST_ENTRIES", 2_000)
     recorded.lab.misbehave(entries([entry()] * recorded_calls.PAGE))
     found, kept = await read(recorded)
@@ -145,18 +145,18 @@ async def test_entries_without_end_are_given_up_and_the_round_is_incomplete(
     assert (found.to_capture, found.pairs) == ([], [])
 
 
-async def test_a_recording_that_is_lost_makes_the_round_incomplete(recorded: Stage) -> None:
-    """Also one of a service that the healthy request does not reach: nothing else would show it."""
+async def test_a_lost_recording_makes_the_round_incomplete(recorded: Stage) -> None:
+    """Even that of a service which the healthy request does not reach: nothing else would show it."""
     client = recorded.tools.proxy(recorded.plan)
-    (lost,) = [one for one in await client.active_sessions() if one.service == "bestsellers"]
+    (lost,) = [session for session in await client.active_sessions() if session.service == "bestsellers"]
     await client.stop_recording(lost.session_id)
     _, kept = await read(recorded)
     assert not kept.complete
     assert "bestsellers" in kept.unread
 
 
-async def test_entries_that_are_gone_are_no_complete_round(recorded: Stage) -> None:
-    """The proxy was restarted and has forgotten its recordings."""
+async def test_a_round_whose_entries_are_gone_is_incomplete(recorded: Stage) -> None:
+    """The proxy was restarted and has lost its recordings."""
     refused = Instruction(endpoint=Endpoint.RECORDINGS_ACTIVE, action=Action.LIE)
     recorded.lab.misbehave(Misbehaviour(instructions=[refused]))
     found, kept = await read(recorded)
@@ -165,14 +165,14 @@ async def test_entries_that_are_gone_are_no_complete_round(recorded: Stage) -> N
 
 
 @pytest.mark.parametrize("target", ["@127.0.0.1:9/x", "http://127.0.0.1:9/x", "0/x", "*", "?x"])
-async def test_a_path_that_leads_elsewhere_is_never_asked(recorded: Stage, target: str) -> None:
-    """Behind an address it would make another one of it."""
+async def test_a_path_that_would_change_the_address_is_never_requested(recorded: Stage, target: str) -> None:
+    """Appended to an address, it would make a different address."""
     mark = {"baggage": calls_marker(recorded.execution.record_id, 1, 1)}
     recorded.lab.misbehave(entries([entry(path=target, requestHeaders=mark)], contains="offset=0"))
     await read(recorded)
-    seen = [one for one in await recorded.tools.store.calls(recorded.execution.execution_id) if one.case_index == 1]
+    seen = [call for call in await recorded.tools.store.calls(recorded.execution.execution_id) if call.case_index == 1]
     assert seen
-    assert all("none under which a service can be asked" in one.reason for one in seen)
+    assert all("none under which a service can be asked" in call.reason for call in seen)
 
 
 def marked(stage: Stage, case_index: int, number: int, path: str, **changes: JsonValue) -> dict[str, JsonValue]:
@@ -180,8 +180,8 @@ def marked(stage: Stage, case_index: int, number: int, path: str, **changes: Jso
     return entry(path=path, requestHeaders={"baggage": mark}, **changes)
 
 
-async def test_of_a_repeated_healthy_request_only_the_successful_one_counts(recorded: Stage) -> None:
-    """The failed one fell back to what a failure causes."""
+async def test_only_the_successful_attempt_of_a_healthy_request_counts(recorded: Stage) -> None:
+    """The failed attempt made the fallback calls that a failure causes."""
     seen = [
         marked(recorded, 0, 1, "/api/list"),
         marked(recorded, 0, 1 + recorded_calls.AGAIN, "/api/items"),
@@ -190,36 +190,38 @@ async def test_of_a_repeated_healthy_request_only_the_successful_one_counts(reco
     recorded.lab.misbehave(entries(seen, contains="offset=0"))
     await read(recorded)
     kept = await recorded.tools.store.calls(recorded.execution.execution_id)
-    assert {(one.case_index, one.path, one.healthy_times) for one in kept} == {
+    assert {(call.case_index, call.path, call.healthy_times) for call in kept} == {
         (0, "/api/items", 0),
         (2, "/api/list", 0),
     }
 
 
-async def test_the_failure_of_a_broken_service_is_not_taken_for_its_healthy_answer(recorded: Stage) -> None:
-    """A caller that asks the broken service once more, under another path."""
+async def test_the_answer_of_a_broken_service_is_not_stored_as_its_healthy_answer(recorded: Stage) -> None:
+    """A caller may ask the broken service once more under another path."""
     index = 1 + recorded.plan.service_names.index(ANSWERING)
     broken = marked(recorded, index, 1_001, "/api/v2", status=500, responseBody="boom")
     recorded.lab.misbehave(entries([broken], contains="offset=0"))
     await read(recorded)
     stored = await recorded.tools.store.exchanges(recorded.execution.execution_id, ANSWERING)
-    assert [(one.response_status, one.response_body) for one in stored if one.path == "/api/v2"] == [(0, "")]
+    assert [
+        (exchange.response_status, exchange.response_body) for exchange in stored if exchange.path == "/api/v2"
+    ] == [(0, "")]
 
 
-async def test_calls_of_any_length_are_not_kept(recorded: Stage) -> None:
+async def test_a_call_with_an_overlong_path_is_not_kept(recorded: Stage) -> None:
     longest = "/" + "x" * recorded_calls.LONGEST_TARGET
     recorded.lab.misbehave(entries([marked(recorded, 1, 1_001, longest)], contains="offset=0"))
     _, kept = await read(recorded)
     assert not kept.complete
     assert "one of them is garbage" in kept.detail
-    assert not [one for one in await recorded.tools.store.calls(recorded.execution.execution_id) if one.case_index]
+    assert not [call for call in await recorded.tools.store.calls(recorded.execution.execution_id) if call.case_index]
 
 
 @pytest.mark.parametrize("lost", [True, False])
 async def test_answers_count_only_if_no_recording_ended_meanwhile(
     recorded: Stage, monkeypatch: pytest.MonkeyPatch, lost: bool
 ) -> None:
-    """Its end replaces the broken pod."""
+    """The end of a recording replaces the broken pod."""
     run, real = recorded.execution.execution_id, calls.ask
     fault = own_fault_name(recorded.execution, ANSWERING)
     faulty = FaultOrder(execution_id=run, service=ANSWERING, fault_name=fault)
@@ -229,7 +231,7 @@ async def test_answers_count_only_if_no_recording_ended_meanwhile(
 
     async def asked(*what: Any) -> Any:
         client = recorded.tools.proxy(recorded.plan)
-        (session,) = [one for one in await client.active_sessions() if one.service == ANSWERING]
+        (session,) = [active for active in await client.active_sessions() if active.service == ANSWERING]
         if lost:
             await client.stop_recording(session.session_id)
         return await real(*what)
@@ -247,7 +249,7 @@ async def test_answers_count_only_if_no_recording_ended_meanwhile(
     assert (await recorded.tools.store.real_cases(run) == []) is lost
 
 
-async def test_a_refused_recording_of_a_service_that_is_not_reached_costs_nothing(stage: Stage) -> None:
+async def test_a_refused_recording_of_an_unreached_service_does_no_harm(stage: Stage) -> None:
     refused = Instruction(endpoint=Endpoint.RECORDING_START, action=Action.REFUSE_500, contains="bestsellers")
     stage.lab.misbehave(Misbehaviour(instructions=[refused]))
     await stage.do(CallActivities(stage.tools).start, stage.ref)
@@ -255,8 +257,8 @@ async def test_a_refused_recording_of_a_service_that_is_not_reached_costs_nothin
 
 
 @pytest.mark.parametrize("action", [Action.DROP, Action.ACT_THEN_DROP, Action.GARBAGE, Action.ACT_THEN_TRUNCATE])
-async def test_a_recording_of_which_nobody_knows_is_not_taken_for_a_refused_one(stage: Stage, action: Action) -> None:
-    """It may come on later, so that closing has to wait for it."""
+async def test_a_recording_whose_start_is_unknown_is_not_treated_as_refused(stage: Stage, action: Action) -> None:
+    """It may come on later, and closing has to wait for it."""
     unknown = Instruction(endpoint=Endpoint.RECORDING_START, action=action, contains="bestsellers")
     stage.lab.misbehave(Misbehaviour(instructions=[unknown]))
     with pytest.raises(ApplicationError) as raised:
@@ -267,8 +269,8 @@ async def test_a_recording_of_which_nobody_knows_is_not_taken_for_a_refused_one(
     assert stage.lab.state().clean
 
 
-async def test_after_a_cancel_no_further_recording_is_begun(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What has begun is awaited; a thousand services would be recorded one after the other for hours."""
+async def test_no_further_recording_begins_after_a_cancellation(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Recordings that have begun are awaited. A thousand services in turn would otherwise take hours."""
     monkeypatch.setattr(calls, "_AT_ONCE", 1)
     slow = Instruction(endpoint=Endpoint.RECORDING_START, action=Action.SLOW, seconds=0.5)
     stage.lab.misbehave(Misbehaviour(instructions=[slow]))
@@ -288,8 +290,8 @@ async def test_after_a_cancel_no_further_recording_is_begun(stage: Stage, monkey
     assert stage.lab.state().clean
 
 
-async def test_what_a_broken_service_answers_is_captured_and_not_what_it_thinks_of_our_request(recorded: Stage) -> None:
-    """The recorded request is sent again as it was: each header once, without what marked it."""
+async def test_a_capture_holds_the_services_failure_not_a_rejection_of_our_request(recorded: Stage) -> None:
+    """The recorded request is sent again unchanged: each header once, and without its marker."""
     await read(recorded)
     run = recorded.execution.execution_id
     order = FaultOrder(execution_id=run, service=ANSWERING, fault_name=own_fault_name(recorded.execution, ANSWERING))
@@ -299,13 +301,13 @@ async def test_what_a_broken_service_answers_is_captured_and_not_what_it_thinks_
         await recorded.do(CaptureActivities(recorded.tools).capture, order)
     finally:
         await recorded.do(recorded.faults.recover, order)
-    captured = [one for one in await recorded.tools.store.captured(run) if one.service == ANSWERING]
+    captured = [answer for answer in await recorded.tools.store.captured(run) if answer.service == ANSWERING]
     assert captured
-    assert {(one.status, one.substituted) for one in captured} == {(500, False)}
+    assert {(answer.status, answer.substituted) for answer in captured} == {(500, False)}
 
 
-async def test_a_capture_whose_recording_is_gone_proves_nothing(recorded: Stage) -> None:
-    """Neither a rule nor a substitute is made of it."""
+async def test_a_capture_whose_recording_is_gone_stores_nothing(recorded: Stage) -> None:
+    """Neither a rule nor a substitute is made from it."""
     await read(recorded)
     run = recorded.execution.execution_id
     order = FaultOrder(execution_id=run, service=ANSWERING, fault_name=own_fault_name(recorded.execution, ANSWERING))
@@ -315,12 +317,12 @@ async def test_a_capture_whose_recording_is_gone_proves_nothing(recorded: Stage)
     with pytest.raises(ApplicationError) as raised:
         await recorded.do(CaptureActivities(recorded.tools).capture, order)
     assert raised.value.type == ErrorCode.REPLAY_FAILED
-    assert not [one for one in await recorded.tools.store.captured(run) if one.service == ANSWERING]
+    assert not [answer for answer in await recorded.tools.store.captured(run) if answer.service == ANSWERING]
     assert (await recorded.do(recorded.faults.recover, order)).verified
 
 
-async def test_secrets_of_a_call_are_kept_nowhere(recorded: Stage, tmp_path: Path) -> None:
-    """In its path, query, headers and body: only the request that is sent again has them."""
+async def test_secrets_of_a_recorded_call_are_not_stored(recorded: Stage, tmp_path: Path) -> None:
+    """Whether in path, query, headers or body: only the request that is sent again has them."""
     secret, cookie_value = "t0ken-s3cret-Qvb", "c00kie-s3cret-Wkp"
     recorded.tools.secrets.learn(secret)
     marked = {
@@ -340,8 +342,8 @@ async def test_secrets_of_a_call_are_kept_nowhere(recorded: Stage, tmp_path: Pat
     recorded.lab.misbehave(entries([hostile], contains="offset=0"))
     await read(recorded)
     seen = await recorded.tools.store.calls(recorded.execution.execution_id)
-    assert [one.method for one in seen if one.case_index == 1] == ["POST"] * len(recorded.plan.services)
-    stored = b"".join(one.read_bytes() for one in tmp_path.glob("holdfast.db*"))
+    assert [call.method for call in seen if call.case_index == 1] == ["POST"] * len(recorded.plan.services)
+    stored = b"".join(file.read_bytes() for file in tmp_path.glob("holdfast.db*"))
     assert b"/api/x/" in stored
     for value in (secret, cookie_value):
         assert value.encode() not in stored

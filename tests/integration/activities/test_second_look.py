@@ -1,4 +1,4 @@
-"""Between pre-flight and the first thing that is switched on, another installation may have begun."""
+"""Another installation may begin between pre-flight and the moment anything is switched on."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from lab.names import Endpoint
 from tests.support.activities.stage import Stage
 
 
-async def test_nothing_is_recorded_when_a_fault_of_ours_has_come_on_since(stage: Stage) -> None:
-    """The other installation's fault is the marker that this one sees; once it is gone, the analysis begins."""
+async def test_no_analysis_begins_once_another_installation_has_injected_a_fault(stage: Stage) -> None:
+    """This installation sees that fault as the marker. Once it is gone, the analysis begins."""
     name = "hf-z-reviews-00000000-1"
     harmless = Experiment(scope="pod", target="nothing", action="none", matchers={"labels": ["app=reviews"]})
     async with FaultClient(stage.lab.addresses.faults) as other:

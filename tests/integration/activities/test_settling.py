@@ -1,4 +1,4 @@
-"""Judging beside the evidence of real faults, and the pairs that are chosen for want of it."""
+"""Judging beside the evidence of real faults, and choosing pairs where that evidence is missing."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ PASSED, FAILED, INCONCLUSIVE = Verdict.PASSED, Verdict.FAILED, Verdict.INCONCLUS
 BODY = '{"a":1}'
 FINE: dict[str, Any] = {"error_rate": 0, "success_p95_us": 4_000, "response_code": 200, "response_body": BODY}
 WITHOUT = '{"a":null}'
-"""What a page has without a service that it can do without."""
+"""A page without a service that it can do without."""
 BAD: dict[str, Any] = {"error_rate": 100, "success_p95_us": None, "response_code": 500, "response_body": "no"}
 
 
 class Judged:
-    """A run whose cases are measured: each passes by its rules, unless a test says otherwise."""
+    """A run whose cases are measured. Each passes by its rules unless a test changes that."""
 
     def __init__(self, stage: Stage) -> None:
         self.stage, self.run, self.store = stage, stage.execution.execution_id, stage.tools.store
@@ -49,7 +49,10 @@ class Judged:
         return 1 + places[0] if len(places) == 1 else pair_case(len(self.services), places[0], places[1])
 
     async def measured(self, **failing: dict[str, Any]) -> None:
-        """Store a measurement of every case; `failing`: those of cases that do not pass, by id with `_` for `+`."""
+        """Store a measurement of every case.
+
+        `failing` holds the measurements of cases that do not pass, by id with `_` for `+`.
+        """
         records = ExecutionActivities(self.stage.tools, self.stage.execution.timing, search_attributes=False)
         await self.stage.do(records.generate_cases, self.stage.ref)
         results = []
@@ -107,8 +110,8 @@ def judged(stage: Stage) -> Judged:
     return Judged(stage)
 
 
-async def test_a_pair_whose_call_no_rule_answers_is_invalid_and_never_passes(judged: Judged) -> None:
-    """Nor does the run; its numbers stay, and a repetition finds the same."""
+async def test_a_pair_with_a_call_that_no_rule_answers_is_invalid(judged: Judged) -> None:
+    """The run does not pass either. The numbers stay, and judging again finds the same."""
     await judged.measured()
     await judged.read()
     await judged.called("bestsellers", "/list/1", "reviews")
@@ -137,7 +140,7 @@ async def test_a_pair_that_only_real_faults_break_fails(judged: Judged) -> None:
     assert (case.verdict, case.found_by, case.reason) == (FAILED, FoundBy.REAL_FAULTS, failed.reason)
     assert case.reason.startswith("error rate 100% > 1%; p95 not measurable: no request succeeded")
     assert "found with real faults: status 200 with rules, 500 with faults" in case.reason
-    (line,) = [one.message for one in await judged.store.log_entries(judged.run) if "verdict" in one.message]
+    (line,) = [entry.message for entry in await judged.store.log_entries(judged.run) if "verdict" in entry.message]
     assert line.endswith("; 1 by real faults")
 
 
@@ -160,7 +163,7 @@ async def test_a_pair_that_only_rules_break_passes(judged: Judged) -> None:
     ],
     ids=["healed", "lucky"],
 )
-async def test_weak_real_answers_disprove_no_failure(
+async def test_weak_real_answers_do_not_disprove_a_failure(
     judged: Judged, rules: dict[str, Any], real: dict[str, Any], why: str
 ) -> None:
     await judged.measured(reviews=rules)
@@ -172,8 +175,8 @@ async def test_weak_real_answers_disprove_no_failure(
     assert case.reason.endswith(f"; not so with real faults, {why}")
 
 
-async def test_a_case_that_fails_now_and_then_with_real_faults_is_not_passed(judged: Judged) -> None:
-    """One answer as by rules, and nineteen failures."""
+async def test_a_case_that_fails_intermittently_with_real_faults_does_not_pass(judged: Judged) -> None:
+    """One answer agrees with the rules, and 95 % of the requests fail."""
     await judged.measured()
     await judged.read()
     await judged.really("reviews", error_rate=95)
@@ -182,7 +185,7 @@ async def test_a_case_that_fails_now_and_then_with_real_faults_is_not_passed(jud
     assert "some requests fail with real faults" in (await judged.result("reviews")).reason
 
 
-async def test_slow_real_faults_change_no_verdict(judged: Judged) -> None:
+async def test_slow_real_faults_do_not_change_the_verdict(judged: Judged) -> None:
     await judged.measured()
     await judged.read()
     await judged.really("reviews", success_p95_us=5_000_000)
@@ -191,14 +194,14 @@ async def test_slow_real_faults_change_no_verdict(judged: Judged) -> None:
 
 
 async def test_pairs_of_a_service_that_disagrees_with_its_rule_pass_only_with_real_faults(judged: Judged) -> None:
-    """The single itself has its real verdict."""
+    """The single failure itself has its real verdict."""
     await judged.measured(reviews_shipping=BAD)
     await judged.read()
     await judged.really("reviews", status=200, body='{"a":2}')
     await judged.really("inventory", "reviews")
     found = await judged.judge()
     assert (found.cases.failed, found.cases.inconclusive, found.cases.passed) == (1, 2, 13)
-    assert {one.case_id for one in found.inconclusive_cases} == {"bestsellers+reviews", "recommendations+reviews"}
+    assert {unsure.case_id for unsure in found.inconclusive_cases} == {"bestsellers+reviews", "recommendations+reviews"}
     case = await judged.result("bestsellers", "reviews")
     assert "reviews, really broken alone, changes the answer otherwise" in case.reason
     assert case.reason.endswith(f"; {ALLOW_TWO}")
@@ -209,7 +212,7 @@ async def test_pairs_of_a_service_that_disagrees_with_its_rule_pass_only_with_re
     assert ALLOW_TWO not in (await judged.result("bestsellers", "reviews")).reason
 
 
-async def test_no_case_passes_whose_calls_could_not_be_read(judged: Judged) -> None:
+async def test_no_case_passes_when_its_calls_could_not_be_read(judged: Judged) -> None:
     await judged.measured()
     await judged.read(complete=False)
     found = await judged.judge()
@@ -233,7 +236,7 @@ async def test_a_damaged_row_lets_no_case_pass(judged: Judged, tmp_path: Path, d
 
 
 async def test_a_verified_pair_that_really_fails_makes_its_case_fail(judged: Judged) -> None:
-    """Where status or body disagree; a verdict that alone differs is one of latency."""
+    """This holds if status or body disagree. If only the verdict differs, it is a matter of latency."""
     await judged.measured()
     await judged.read()
     differs = ["status 200 with rules, 500 with faults", "verdict passed with rules, failed (x) with faults"]
@@ -241,13 +244,13 @@ async def test_a_verified_pair_that_really_fails_makes_its_case_fail(judged: Jud
     slow = measurement(**(FINE | {"success_p95_us": 5_000_000}))
     await judged.checked("bestsellers", "shipping", differs=differs[1:], found=slow)
     found = await judged.judge()
-    assert [one.case_id for one in found.failed_cases] == ["bestsellers+reviews"]
+    assert [failed.case_id for failed in found.failed_cases] == ["bestsellers+reviews"]
     case = await judged.result("bestsellers", "reviews")
     assert (case.verdict, case.found_by) == (FAILED, FoundBy.REAL_FAULTS)
     assert case.reason.endswith("; found with real faults: status 200 with rules, 500 with faults")
 
 
-async def test_a_verified_pair_leaves_no_doubt_and_an_unchecked_one_does(judged: Judged) -> None:
+async def test_a_verified_pair_is_not_in_doubt_and_an_unchecked_pair_is(judged: Judged) -> None:
     await judged.measured()
     await judged.read()
     await judged.called("bestsellers", "/list/1", "reviews", ruled=True)
@@ -259,8 +262,8 @@ async def test_a_verified_pair_leaves_no_doubt_and_an_unchecked_one_does(judged:
     assert (await judged.result("inventory", "reviews")).outcome is CaseOutcome.INVALID
 
 
-async def test_cases_with_real_answers_are_in_no_doubt(judged: Judged) -> None:
-    """Whether they were asked for discovery or verified since, and whatever became of them by rules."""
+async def test_cases_with_real_answers_are_not_in_doubt(judged: Judged) -> None:
+    """Whether discovery asked for the answers or they were verified later, and whatever the rules showed."""
     await judged.read(complete=False)
     await judged.measured()
     await judged.really("bestsellers", "reviews")
@@ -273,19 +276,19 @@ async def test_cases_with_real_answers_are_in_no_doubt(judged: Judged) -> None:
     assert not {judged.index("bestsellers", "reviews"), judged.index("inventory", "reviews")} & in_doubt.keys()
 
 
-async def test_a_run_that_looked_for_no_calls_is_judged_as_before(judged: Judged) -> None:
-    """As those that were recorded before anything did."""
+async def test_a_run_without_discovery_is_judged_by_its_rules_alone(judged: Judged) -> None:
+    """The same holds for runs recorded before discovery existed."""
     await judged.measured()
     await judged.called("bestsellers", "/list/1", "reviews")
     await judged.really("reviews", status=500, body="no", **BAD)
     await judged.checked("bestsellers", "reviews", differs=["status 200"], found=measurement(**BAD))
     found = await judged.judge()
     assert (found.verdict, found.cases.passed) == (PASSED, 16)
-    assert {one.found_by for one in await judged.store.results(judged.run)} == {None}
+    assert {result.found_by for result in await judged.store.results(judged.run)} == {None}
 
 
 async def test_pairs_in_doubt_are_chosen_where_two_faults_are_allowed(judged: Judged) -> None:
-    """Without being asked for; with a share they come in addition, and the same ones after they were asked."""
+    """They need not be requested. With a share they come in addition, and checking them does not change the choice."""
     await judged.measured()
     await judged.read()
     await judged.called("bestsellers", "/list/1", "reviews", ruled=True)
@@ -301,8 +304,8 @@ async def test_pairs_in_doubt_are_chosen_where_two_faults_are_allowed(judged: Ju
     assert await judged.choose() == ["bestsellers+reviews", "inventory+shipping"]
 
 
-async def test_pairs_of_what_a_rule_misrepresents_are_chosen(judged: Judged) -> None:
-    """Of a single that disagrees, and one of each service whose status is a substitute."""
+async def test_pairs_of_services_that_a_rule_misrepresents_are_chosen(judged: Judged) -> None:
+    """Pairs of a single failure that disagrees, and one pair of each service whose status is a substitute."""
     await judged.measured()
     await judged.read()
     judged.allow(2)
@@ -318,7 +321,7 @@ async def test_pairs_of_what_a_rule_misrepresents_are_chosen(judged: Judged) -> 
     ]
 
 
-async def test_a_run_that_looked_for_no_calls_has_only_the_pairs_that_were_asked_for(judged: Judged) -> None:
+async def test_a_run_without_discovery_verifies_only_the_requested_pairs(judged: Judged) -> None:
     await judged.measured()
     await judged.store.save_captured(judged.run, "remove", [answer("reviews", substituted=True)])
     judged.allow(2)
@@ -326,8 +329,8 @@ async def test_a_run_that_looked_for_no_calls_has_only_the_pairs_that_were_asked
     assert len(await judged.choose(50)) == 5
 
 
-async def test_the_panel_of_a_judged_run_is_that_of_the_store(judged: Judged) -> None:
-    """Where a measured case became invalid; else nothing is sent once more."""
+async def test_judging_returns_the_stored_load_panel_when_a_case_became_invalid(judged: Judged) -> None:
+    """Otherwise no panel is sent again."""
     await judged.measured(reviews_shipping=BAD)
     await judged.read()
     assert (await judged.judge()).load is None

@@ -1,4 +1,4 @@
-"""Every activity of a run that writes, done twice as after a worker's death: one row of everything."""
+"""Every writing activity of a run is done twice, as after a worker's death, and leaves one row of everything."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ R = TypeVar("R")
 
 
 class Started:
-    """The server, which knows every window as a child of the run."""
+    """A server that knows every window as a child of the run."""
 
     async def parent_of(self, *_: str) -> tuple[str, str]:
         return "w", "1"
 
 
-async def test_whatever_is_done_again_leaves_one_row_each(stage: Stage) -> None:
-    """From the run's record to its end, on real peers; the rows are those of an undisturbed run."""
+async def test_a_repeated_activity_adds_no_rows(stage: Stage) -> None:
+    """From the run's record to its end, on real peers. The rows are those of an undisturbed run."""
     execution_id, store = stage.execution.execution_id, stage.tools.store
 
     async def twice(work: Callable[[S], Awaitable[R]], order: S) -> R:
@@ -59,7 +59,7 @@ async def test_whatever_is_done_again_leaves_one_row_each(stage: Stage) -> None:
         close_by=datetime.now(UTC) + timedelta(minutes=5),
     )
     await twice(ledger.record_intent, entry)
-    # Beginning it twice has tests of its own (`test_late_analysis.py`): what it does depends on how late that is.
+    # A second start is tested in `test_late_analysis.py`: its effect depends on how late it comes.
     started = await stage.do(stage.traffic.start, stage.ref)
     await twice(stage.traffic.await_patterns, AnalysisOrder(execution_id=execution_id, task_id=started.task_id))
     await twice(stage.traffic.stop, RecordingsOrder(execution_id=execution_id, analysis_over=True))

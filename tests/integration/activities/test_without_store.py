@@ -1,4 +1,4 @@
-"""Closing while the store is read-only, locked, gone or silent: it is done, and its lines wait."""
+"""Closing is done while the store is read-only, locked, gone or silent, and its log lines wait."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ class Away:
         return asked
 
     async def close(self) -> None:
-        """As a store."""
+        """Do nothing: a store can be closed."""
 
 
 @asynccontextmanager
 async def away(stage: Stage, *, silent: bool) -> AsyncIterator[None]:
-    """A store that was there when the run was worked on, and is not there now."""
+    """Replace the store, once the run is known, with one that does not answer."""
     await stage.tools.subject(stage.execution.execution_id)
     real = stage.tools.store
     stage.tools.store = Away(silent=silent)  # type: ignore[assignment]
@@ -60,7 +60,10 @@ async def away(stage: Stage, *, silent: bool) -> AsyncIterator[None]:
 
 
 def known_fault(stage: Stage, name: str = "") -> FaultOrder:
-    """Asks to remove a fault that was seen to be on; without a name, the one of the run's own window."""
+    """Build the order to remove a fault that was seen active.
+
+    Without a name it is the fault of the run's own window.
+    """
     service = stage.plan.services[0].name
     name = name or own_fault_name(stage.execution, service)
     return FaultOrder(execution_id=stage.execution.execution_id, service=service, fault_name=name, known_to_exist=True)
@@ -86,8 +89,8 @@ async def test_a_fault_is_removed_without_the_store(stage: Stage, silent: bool) 
     assert lines == [f"{name} is gone from {service.name}"]
 
 
-async def test_another_s_fault_is_not_removed_because_the_store_is_away(stage: Stage, silent: bool) -> None:
-    """Only the ledger could say that a name which does not tell it is the run's: asked for again, within the time."""
+async def test_another_runs_fault_is_not_removed_while_the_store_is_away(stage: Stage, silent: bool) -> None:
+    """The name does not identify the run, so only the ledger could confirm the owner. The error is retryable."""
     fault = expand(stage.plan.services[0].fault, stage.plan.services[0].name, stage.plan.system.namespace)
     await stage.tools.faults(stage.plan).execute("hf-1-another", 600, fault.experiment)
     async with away(stage, silent=silent):
@@ -99,20 +102,20 @@ async def test_another_s_fault_is_not_removed_because_the_store_is_away(stage: S
 
 async def test_recordings_are_stopped_without_the_store(stage: Stage, silent: bool) -> None:
     async with away(stage, silent=silent):
-        # Where the analysis may go on, it cannot be asked which one it is: absence must last.
+        # If the analysis may still be running, its task cannot be identified without the store: absence must last.
         order = RecordingsOrder(execution_id=stage.execution.execution_id, analysis_over=silent)
         assert await stage.do(stage.traffic.stop, order) == Closing(verified=True)
 
 
-async def test_rules_are_removed_and_seen_to_be_gone_without_the_store(stage: Stage, silent: bool) -> None:
+async def test_rules_are_removed_and_verified_without_the_store(stage: Stage, silent: bool) -> None:
     services = stage.plan.service_names[:2]
     order = RulesOrder(execution_id=stage.execution.execution_id, services=services, known_to_be_on=True)
     async with away(stage, silent=silent):
         assert await stage.do(RulesActivities(stage.tools).remove, order) == Closing(verified=True)
 
 
-async def test_a_database_that_another_process_keeps_locked_does_not_delay_it(stage: Stage) -> None:
-    """A real lock of SQLite: readers go on, the log's line waits until it is gone."""
+async def test_a_database_locked_by_another_process_does_not_delay_closing(stage: Stage) -> None:
+    """With a real SQLite lock: reads go on, and the log line waits until the lock is gone."""
     await stage.tools.subject(stage.execution.execution_id)
     order = known_fault(stage)
     connection = sqlite3.connect(str(stage.tools.store.engine.url.database), isolation_level=None)
@@ -126,8 +129,8 @@ async def test_a_database_that_another_process_keeps_locked_does_not_delay_it(st
     assert await stage.tools.store.log_entries(stage.execution.execution_id)
 
 
-async def test_a_run_that_nobody_knows_is_not_guessed(stage: Stage) -> None:
-    """What the store says no to is no: only a store that cannot be asked is done without."""
+async def test_an_unknown_run_is_not_guessed(stage: Stage) -> None:
+    """A "not found" from the store is final: memory stands in only for a store that cannot be asked."""
     memory: Memory[str] = Memory()
     memory.keep(1, "known")
 
@@ -143,7 +146,7 @@ async def test_a_run_that_nobody_knows_is_not_guessed(stage: Stage) -> None:
             await memory.or_known(execution_id, asked)
 
 
-async def test_what_waits_for_the_store_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_notes_and_memory_that_wait_for_the_store_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bookkeeping, "MOST_KEPT", 3)
     notes, memory = Notes(Away(silent=False)), Memory[int]()  # type: ignore[arg-type]
     for number in range(10):

@@ -1,4 +1,4 @@
-"""The demo's child processes: in their own sessions, told about when they die, and never left behind."""
+"""The demo's child processes: in their own sessions, reported when they die, and never left behind."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ asyncio.run(main())
 
 
 async def test_children_of_a_killed_parent_end_themselves(tmp_path: Path) -> None:
-    """SIGKILL lets nobody clean up, and yet no server, lab or worker is left behind."""
+    """After SIGKILL nobody can clean up, and yet no server, lab or worker is left behind."""
     parent = await asyncio.create_subprocess_exec(
         sys.executable, "-c", PARENT, str(tmp_path), cwd=ROOT, env=clean_environment(),
         stdout=asyncio.subprocess.PIPE,
@@ -49,8 +49,8 @@ async def test_children_of_a_killed_parent_end_themselves(tmp_path: Path) -> Non
                 await asyncio.sleep(0.05)
 
 
-async def test_a_child_that_does_not_come_up_shows_the_end_of_its_log(tmp_path: Path) -> None:
-    """Not «did not start» and a search for the reason."""
+async def test_a_child_that_does_not_start_shows_the_end_of_its_log(tmp_path: Path) -> None:
+    """The bare message «did not start» would leave the user searching for the reason."""
     child = await Child.start("lab", "lab", "--json", "--topology", "nowhere.yaml", folder=tmp_path, environment=_env())
     with pytest.raises(HoldfastError, match=r"the lab did not start(.|\n)*nowhere.yaml: cannot be read") as failed:
         await child.ready(20)
@@ -58,8 +58,8 @@ async def test_a_child_that_does_not_come_up_shows_the_end_of_its_log(tmp_path: 
     await child.stop()
 
 
-async def test_a_child_has_a_session_of_its_own_and_ends_when_asked(tmp_path: Path) -> None:
-    """So that Ctrl-C reaches only the demo, which ends them in order."""
+async def test_a_child_has_its_own_session_and_ends_when_asked(tmp_path: Path) -> None:
+    """Ctrl-C then reaches only the demo, which ends its children in order."""
     child = await Child.start("lab", "lab", "--json", "--free-ports", folder=tmp_path, environment=_env())
     await child.ready(20)
     pid = child._process.pid
@@ -70,16 +70,15 @@ async def test_a_child_has_a_session_of_its_own_and_ends_when_asked(tmp_path: Pa
     await child.stop()
 
 
-async def test_a_child_that_dies_is_told_about(tmp_path: Path) -> None:
-    """With the signal or exit code."""
+async def test_a_dead_child_is_reported_with_its_signal_or_exit_code(tmp_path: Path) -> None:
     child = await Child.start("lab", "lab", "--json", "--free-ports", folder=tmp_path, environment=_env())
     await child.ready(20)
     child._process.send_signal(signal.SIGKILL)
     assert "the lab ended by itself with -9" in (await child.ended_by_itself()).message
 
 
-def test_each_demo_has_a_folder_of_its_own(tmp_path: Path) -> None:
-    """Counted up; what else lies there is left alone."""
+def test_each_demo_has_its_own_numbered_folder(tmp_path: Path) -> None:
+    """Anything else in the parent folder is left alone."""
     (tmp_path / "notes").mkdir()
     assert [next_folder(tmp_path).name for _ in range(3)] == ["1", "2", "3"]
     (tmp_path / "12").mkdir()

@@ -1,4 +1,4 @@
-"""The commands that run nothing: validate, status, faults, lab, help, and how errors are told."""
+"""The commands that run nothing: validate, status, faults, lab, help, and how errors are reported."""
 
 from __future__ import annotations
 
@@ -40,19 +40,19 @@ REFUSED = refused_input([])
 
 
 @pytest.mark.parametrize("example", ["shop.yaml", "minimal.yaml"])
-def test_a_valid_plan_is_ok_in_one_line_and_the_next_step_in_another(example: str) -> None:
-    """With the number of cases and of requests, so that nobody is surprised by their own plan."""
+def test_a_valid_plan_prints_one_line_and_the_next_step(example: str) -> None:
+    """The line shows the number of cases and requests, so that nobody is surprised by their own plan."""
     result = CliRunner().invoke(cli, ["validate", str(ROOT / "examples" / example)])
     assert result.exit_code == 0
     assert result.output.startswith("ok: plan ")
     assert " cases, " in result.output
-    # What a worker of this terminal would refuse stands on standard error.
+    # Anything that a worker of this terminal would refuse goes to standard error.
     (_, following) = result.stdout.splitlines()
     assert f"next: `holdfast preview {ROOT / 'examples' / example}`" in following
 
 
-def test_every_problem_is_told_with_its_path_and_a_hint(tmp_path: Path) -> None:
-    """All at once, on standard error, exit code 2."""
+def test_every_problem_is_printed_with_its_path_and_a_hint(tmp_path: Path) -> None:
+    """All at once, on standard error, with exit code 2."""
     document = plan_document("shop")
     document["services"][0]["fault"] = "remvoe"
     document["load"]["requsts"] = 1
@@ -70,8 +70,8 @@ def test_every_problem_is_told_with_its_path_and_a_hint(tmp_path: Path) -> None:
     assert "requests" in lines[2]
 
 
-async def test_validate_is_the_same_as_a_process(holdfast: Start, tmp_path: Path) -> None:
-    """The installed entry point, its exit codes, and a plan from JSON."""
+async def test_validate_works_as_a_process(holdfast: Start, tmp_path: Path) -> None:
+    """With the installed entry point, its exit codes, and a plan from JSON."""
     (tmp_path / "plan.json").write_text(json.dumps(plan_document("shop")))
     right = await holdfast("validate", "plan.json")
     assert await right.end() == 0
@@ -82,7 +82,6 @@ async def test_validate_is_the_same_as_a_process(holdfast: Start, tmp_path: Path
 
 
 def test_every_command_and_option_has_help() -> None:
-    """`holdfast --help` and each `holdfast X --help` explain themselves."""
     assert set(cli.commands) >= {
         "demo", "run", "validate", "status", "watch", "cancel", "faults", "server", "lab", "worker",
     }  # fmt: skip
@@ -93,7 +92,7 @@ def test_every_command_and_option_has_help() -> None:
         assert CliRunner().invoke(cli, [name, "--help"]).exit_code == 0
 
 
-def test_a_defect_is_one_sentence_and_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_defect_prints_one_sentence_and_writes_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The traceback goes where it can be attached to a report, not into somebody's terminal."""
     monkeypatch.chdir(tmp_path)
 
@@ -105,13 +104,15 @@ def test_a_defect_is_one_sentence_and_a_file(tmp_path: Path, monkeypatch: pytest
     result = CliRunner().invoke(broken)
     assert result.exit_code == 3
     (file,) = (tmp_path / ".holdfast").iterdir()
-    said = f"error: unexpected ZeroDivisionError. Details: .holdfast/{file.name}. This is a defect: please report it"
-    assert result.output.startswith(said)
+    expected = (
+        f"error: unexpected ZeroDivisionError. Details: .holdfast/{file.name}. This is a defect: please report it"
+    )
+    assert result.output.startswith(expected)
     assert len(result.output.splitlines()) == 1
     assert "secret detail" in file.read_text()
 
 
-def test_a_prompt_that_is_interrupted_is_cancelled() -> None:
+def test_an_interrupted_prompt_counts_as_cancelled() -> None:
     """Ctrl-C at the question is an answer: nothing was touched."""
 
     @click.command()
@@ -130,7 +131,7 @@ def test_an_id_is_a_plans_name_or_a_workflow_id() -> None:
 
 @pytest.mark.usefixtures("stand_ins")
 async def test_status_asks_the_run_itself(holdfast: Start, client: Client, begin: Callable[[str], Any]) -> None:
-    """And says so, and how old the news is; a terminated run has the server's word on its end."""
+    """It prints this source and the age of the state. A terminated run shows the server's record of its end."""
     run = await begin(WAITS)
     name = run.id.rpartition("/")[2]
     await _until_running(client, run.id)
@@ -146,18 +147,18 @@ async def test_status_asks_the_run_itself(holdfast: Start, client: Client, begin
     assert "finished not yet" not in terminal.text
 
 
-def test_a_run_that_was_ended_early_is_shown_as_its_lock_saw_it() -> None:
-    """A terminated run believes for ever that its fault is on and its rules are ready."""
+def test_a_run_that_ended_early_is_shown_as_switched_off() -> None:
+    """Its lock saw everything go off. The terminated run itself believes for ever that its fault is active."""
     row = InjectionRow(service="reviews", state=InjectionState.RUNNING)
     pending = InjectionRow(service="shipping")
     window = WindowRow(window_id="rules/42", kind=WindowKind.RULES, state=WindowState.OPEN)
     rules = RulesPanel(rules=10, ready=True)
     state = RunState(recovery=None, injections=[row, pending], rules=rules, windows=[window])
     off = switched_off(state)
-    assert [one.state for one in off.injections] == [InjectionState.RECOVERED, InjectionState.PENDING]
+    assert [injection.state for injection in off.injections] == [InjectionState.RECOVERED, InjectionState.PENDING]
     assert (off.recovery, off.rules.ready, off.rules.rules) == (Recovery.VERIFIED, False, 10)
     assert (off.injections_completed, off.injections_running) == (1, 0)
-    assert [one.state for one in off.windows] == [WindowState.CLOSED]
+    assert [closed.state for closed in off.windows] == [WindowState.CLOSED]
 
 
 @pytest.mark.parametrize(
@@ -169,8 +170,8 @@ def test_a_run_that_was_ended_early_is_shown_as_its_lock_saw_it() -> None:
     ],
 )
 @pytest.mark.parametrize("status", [RunStatus.PENDING, RunStatus.RUNNING])
-def test_a_closed_run_does_not_go_on(status: RunStatus, end: RunEnd, code: ErrorCode) -> None:
-    """It may believe that it waits to begin, records, or is almost done: the server knows better, and since when."""
+def test_a_closed_run_is_shown_as_ended(status: RunStatus, end: RunEnd, code: ErrorCode) -> None:
+    """The run may believe that it waits, records, or is almost done. The server knows better, and since when."""
     panel = AnalysisPanel(state="recording")
     closed = end.model_copy(update={"finished_at": datetime(2026, 1, 1, tzinfo=UTC)})
     found = ended(RunState(status=status, analysis=panel, eta_seconds=3), closed)
@@ -179,8 +180,8 @@ def test_a_closed_run_does_not_go_on(status: RunStatus, end: RunEnd, code: Error
     assert (found.analysis.state, found.analysis.error, found.eta_seconds) == ("failed", end.message, None)
 
 
-async def test_status_without_a_server_is_the_stores(holdfast: Start, store: Store, tmp_path: Path) -> None:
-    """With its age; and an unknown run is one sentence."""
+async def test_status_without_a_server_comes_from_the_store(holdfast: Start, store: Store, tmp_path: Path) -> None:
+    """The age of the state is printed. An unknown run is one sentence."""
     await stored_run(store)
     away = {"TEMPORAL_ADDRESS": "127.0.0.1:1", "HOLDFAST_DATABASE_URL": f"sqlite+aiosqlite:///{tmp_path}/holdfast.db"}
     terminal = await holdfast("status", "shop", **away)
@@ -192,8 +193,8 @@ async def test_status_without_a_server_is_the_stores(holdfast: Start, store: Sto
     assert terminal.text.startswith("error: nothing is known of other: no Temporal server answers")
 
 
-async def test_the_lab_says_where_it_is_and_ends_when_asked(holdfast: Start) -> None:
-    """One line of JSON, at free ports; SIGTERM closes everything with exit code 0."""
+async def test_the_lab_prints_its_addresses_and_ends_when_asked(holdfast: Start) -> None:
+    """One line of JSON, on free ports. SIGTERM closes everything with exit code 0."""
     terminal = await holdfast("lab", "--json", "--free-ports")
     addresses = json.loads(await terminal.until("}"))
     async with httpx.AsyncClient(trust_env=False) as http:
@@ -213,8 +214,8 @@ async def test_the_exit_code_survives_the_end_of_the_process(holdfast: Start) ->
     }
 
 
-def test_a_wrong_topology_is_one_sentence(tmp_path: Path) -> None:
-    """Whether it is no YAML or no topology."""
+def test_an_invalid_topology_prints_one_sentence(tmp_path: Path) -> None:
+    """Whether it is not YAML or not a topology."""
     path = tmp_path / "topology.yaml"
     for text, words in (
         ("a: [", "topology.yaml:1:"),

@@ -1,4 +1,4 @@
-"""Operators' commands on a store with damaged rows: they go on, name the row, and end with 5 or 3."""
+"""Operators' commands go on when the store has damaged rows, name the row, and exit with 5 or 3."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ async def change(store: Store, statement: str, **values: Any) -> None:
 
 
 async def two_runs(store: Store) -> tuple[int, int]:
-    """One whose rows a test damages, and a healthy one."""
+    """Store a run whose rows a test damages, and a healthy run."""
     damaged = (await stored_run(store)).execution_id
     await change(store, "UPDATE task_execution SET run_id = 'none', workflow_id = 'resilience-test/old'")
     return damaged, (await stored_run(store)).execution_id
 
 
 @pytest.mark.usefixtures("stand_ins", "here")
-async def test_halt_cancels_every_run_although_a_row_has_a_run_id_that_is_no_uuid(
+async def test_halt_cancels_every_run_despite_a_run_id_that_is_not_a_uuid(
     store: Store, holdfast: Start, begin: Any, tmp_path: Path
 ) -> None:
     damaged, _ = await two_runs(store)
@@ -47,19 +47,19 @@ async def test_halt_cancels_every_run_although_a_row_has_a_run_id_that_is_no_uui
     assert (await run.describe()).status is not WorkflowExecutionStatus.RUNNING
 
 
-async def test_faults_names_what_it_cannot_read_and_lists_the_rest(store: Store) -> None:
+async def test_faults_names_the_rows_it_cannot_read_and_lists_the_rest(store: Store) -> None:
     damaged, whole = await two_runs(store)
     for run in (damaged, whole):
         await store.ledger_intent(entry(run, window_id=f"fault/{run}/reviews", peer_name=f"hf-{run}-reviews"))
     await change(store, "UPDATE plan_snapshot SET canonical_json = '{'")
     await change(store, "UPDATE ledger SET kind = 'x', window_id = 'y' WHERE execution_id = :run", run=damaged)
-    said = await invoke("faults", "--json")
-    assert said.exit_code == 5, said.output
-    facts = json.loads(said.stdout)
+    result = await invoke("faults", "--json")
+    assert result.exit_code == 5, result.output
+    facts = json.loads(result.stdout)
     assert [row["execution_id"] for row in facts["ledger"]] == [whole, damaged] or facts["ledger"]
     assert {row["table"] for row in facts["damaged"]} == {"ledger", "plan_snapshot"}
-    assert "damaged row in ledger" in said.stderr
-    assert "Traceback" not in said.output
+    assert "damaged row in ledger" in result.stderr
+    assert "Traceback" not in result.output
 
 
 @pytest.mark.parametrize(
@@ -78,36 +78,38 @@ async def test_a_damaged_run_is_named_and_the_others_are_shown(
 ) -> None:
     damaged, whole = await two_runs(store)
     await change(store, f"UPDATE task_execution SET {column} = :value WHERE id = :id", value=value, id=damaged)  # noqa: S608
-    said = await invoke(*arguments.format(whole=whole).split())
+    result = await invoke(*arguments.format(whole=whole).split())
     listing = arguments.startswith("list")
-    assert said.exit_code == (3 if listing else 0), said.output
-    assert str(whole) in said.stdout or arguments.startswith("logs")
-    assert (f"damaged row in task_execution, id={damaged}: {column} is" in said.stderr) == listing
-    assert "\x1b" not in said.output
+    assert result.exit_code == (3 if listing else 0), result.output
+    assert str(whole) in result.stdout or arguments.startswith("logs")
+    assert (f"damaged row in task_execution, id={damaged}: {column} is" in result.stderr) == listing
+    assert "\x1b" not in result.output
 
 
 @pytest.mark.parametrize("command", ["report", "logs"])
-async def test_a_damaged_run_that_is_asked_for_itself_is_one_sentence(store: Store, command: str) -> None:
+async def test_a_command_for_a_damaged_run_prints_one_sentence(store: Store, command: str) -> None:
     damaged, _ = await two_runs(store)
     await change(store, "UPDATE task_execution SET recovery = 'perhaps' WHERE id = :id", id=damaged)
-    said = await invoke(command, str(damaged))
-    assert said.exit_code == 3
-    assert f"task_execution, id={damaged}: recovery is 'perhaps'" in said.stderr
-    assert "Traceback" not in said.output
+    result = await invoke(command, str(damaged))
+    assert result.exit_code == 3
+    assert f"task_execution, id={damaged}: recovery is 'perhaps'" in result.stderr
+    assert "Traceback" not in result.output
 
 
 async def test_report_shows_a_run_whose_plan_this_version_cannot_read(store: Store) -> None:
     _, whole = await two_runs(store)
     newer = "UPDATE plan_snapshot SET canonical_json = replace(canonical_json, :old, :new)"
     await change(store, newer, old='"holdfast":1', new='"holdfast":9')
-    said = await invoke("report", str(whole))
-    assert said.exit_code == 3, said.output
-    assert f"execution {whole}" in said.stdout
-    assert "damaged row in plan_snapshot" in said.stderr
-    assert "read in part" in said.stderr
+    result = await invoke("report", str(whole))
+    assert result.exit_code == 3, result.output
+    assert f"execution {whole}" in result.stdout
+    assert "damaged row in plan_snapshot" in result.stderr
+    assert "read in part" in result.stderr
 
 
-async def test_recover_closes_what_is_legible_and_names_the_rest(store: Store, holdfast: Start, tmp_path: Path) -> None:
+async def test_recover_closes_the_legible_windows_and_names_the_rest(
+    store: Store, holdfast: Start, tmp_path: Path
+) -> None:
     damaged, whole = await two_runs(store)
     await store.ledger_intent(entry(whole, kind="pairs", window_id=f"pairs/{whole}/0", run_id=RUN_ID, peer_name=""))
     await store.ledger_intent(entry(damaged, window_id=f"pairs/{damaged}/0", run_id="no uuid", peer_name=""))

@@ -1,4 +1,4 @@
-"""`holdfast demo`, as a whole: the sentence that the README begins with."""
+"""`holdfast demo` as a whole: the sentence that the README begins with."""
 
 from __future__ import annotations
 
@@ -16,8 +16,11 @@ PLANTED = {"bestsellers+recommendations", "bestsellers+reviews", "reviews+shippi
 
 
 @pytest.mark.exhaustive
-async def test_the_demo_finds_the_planted_pairs_and_leaves_nothing_on(holdfast: Start, tmp_path: Path) -> None:
-    """All three pairs fail, no single does, exit code 0; settings for another Temporal or store are not used."""
+async def test_the_demo_finds_the_planted_pairs_and_leaves_nothing_active(holdfast: Start, tmp_path: Path) -> None:
+    """All three pairs fail, no single failure does, and the exit code is 0.
+
+    Settings for another Temporal server or store are not used.
+    """
     terminal = await holdfast(
         "demo", TEMPORAL_ADDRESS="nowhere.invalid:1", TEMPORAL_API_KEY="x", HOLDFAST_TASK_QUEUE="other"
     )
@@ -33,7 +36,7 @@ async def test_the_demo_finds_the_planted_pairs_and_leaves_nothing_on(holdfast: 
 
 @pytest.mark.exhaustive
 async def test_an_interrupted_demo_puts_the_shop_back_and_ends(holdfast: Start) -> None:
-    """One Ctrl-C in the middle of a fault: recovery, then everything down, exit code 130."""
+    """One Ctrl-C in the middle of a fault: recovery, then everything ends, with exit code 130."""
     terminal = await holdfast("demo")
     await terminal.until(" broken (", 60)
     terminal.signal(signal.SIGINT)

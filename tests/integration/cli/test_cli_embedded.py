@@ -1,4 +1,4 @@
-"""The embedded server: ports that are taken, databases that exist, and how long runs are kept."""
+"""The embedded server: taken ports, existing databases, and how long runs are kept."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ FREE = DevServerSettings(port=0, ui_port=0)
 
 @pytest.fixture
 def taken() -> Iterator[int]:
-    """A port on which somebody else listens."""
-    with socket.socket() as other:
-        other.bind(("127.0.0.1", 0))
-        other.listen()
-        yield other.getsockname()[1]
+    """Yield a port on which somebody else listens."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        yield listener.getsockname()[1]
 
 
-async def test_a_taken_port_is_replaced_and_said(taken: int) -> None:
-    """Ports are no reason to fail; the user is told which one is used instead."""
+async def test_a_taken_port_is_replaced_and_reported(taken: int) -> None:
+    """Ports are no reason to fail, and the user sees which port is used instead."""
     async with embedded_server(FREE.model_copy(update={"port": taken}), ui=False) as server:
         assert server.address != f"127.0.0.1:{taken}"
         assert server.moved == [f"port {taken} of Temporal is taken: using {server.address.rpartition(':')[2]}"]
@@ -42,8 +42,8 @@ async def test_a_taken_port_is_replaced_and_said(taken: int) -> None:
         assert not await has_pollers(server.client, "nobody")
 
 
-async def test_servers_that_start_at_once_have_a_port_each() -> None:
-    """All prefer one that is free; none takes another's server, which answers there first, for its own."""
+async def test_servers_that_start_at_once_have_different_ports() -> None:
+    """All prefer the same free port. None mistakes the server that answers there first for its own."""
     settings = FREE.model_copy(update={"port": free_port(FREE.ip, 0)})
     async with AsyncExitStack() as stack:
         starting = (stack.enter_async_context(embedded_server(settings, ui=False)) for _ in range(3))
@@ -52,12 +52,12 @@ async def test_servers_that_start_at_once_have_a_port_each() -> None:
         for number, server in enumerate(servers):
             await server.client.start_workflow(WorkflowType.RESILIENCE_TEST, id=f"of-{number}", task_queue="nobody")
         for number, server in enumerate(servers):
-            described = [await _is_there(server.client, f"of-{other}") for other in range(3)]
-            assert described == [other == number for other in range(3)]
+            described = [await _is_there(server.client, f"of-{candidate}") for candidate in range(3)]
+            assert described == [candidate == number for candidate in range(3)]
 
 
 async def _is_there(client: Client, workflow_id: str) -> bool:
-    """By itself: what a server lists may lag behind what it has."""
+    """Ask for the workflow itself: the server's lists may lag behind."""
     try:
         await client.get_workflow_handle(workflow_id).describe()
     except RPCError as error:
@@ -73,8 +73,8 @@ async def test_finished_runs_are_kept_for_30_days(server: RunningServer) -> None
     assert described.config.workflow_execution_retention_ttl.seconds == 30 * 24 * 3600
 
 
-async def test_an_existing_database_is_used_again(tmp_path: Path) -> None:
-    """Runs survive a restart, and the search attributes, which the server's flags would not add, are there."""
+async def test_an_existing_database_is_reused(tmp_path: Path) -> None:
+    """Runs survive a restart. The search attributes exist too, which the server's flags would not add."""
     settings = FREE.model_copy(update={"database_file": str(tmp_path / "deep" / "temporal.db")})
     async with embedded_server(settings, ui=False) as first:
         await first.client.start_workflow(WorkflowType.RESILIENCE_TEST, id="survivor", task_queue="nobody")
@@ -85,7 +85,7 @@ async def test_an_existing_database_is_used_again(tmp_path: Path) -> None:
 
 
 async def test_two_servers_never_share_a_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The second one is refused and told where the first is; when that has ended, the file is free again."""
+    """The second server is refused, with the address of the first. When that has ended, the file is free again."""
     monkeypatch.setattr(embedded_locks, "LOCK_PATIENCE", 0.2)
     settings = FREE.model_copy(update={"database_file": str(tmp_path / "temporal.db")})
     async with embedded_server(settings, ui=False) as first:
@@ -98,13 +98,13 @@ async def test_two_servers_never_share_a_database(tmp_path: Path, monkeypatch: p
 
 
 async def test_search_attributes_may_be_registered_again(client: Client) -> None:
-    """Every worker does it at its start."""
+    """Every worker registers them when it starts."""
     assert await ensure_search_attributes(client)
     assert await ensure_search_attributes(client)
 
 
-async def test_a_file_that_is_no_database_is_not_touched(tmp_path: Path) -> None:
-    """A slip of the finger in --database costs nothing."""
+async def test_a_file_that_is_not_a_database_is_not_touched(tmp_path: Path) -> None:
+    """A typing error in --database costs nothing."""
     letter = tmp_path / "letter.txt"
     letter.write_text("this is no database")
     with pytest.raises(HoldfastError, match="no database"):
@@ -113,8 +113,8 @@ async def test_a_file_that_is_no_database_is_not_touched(tmp_path: Path) -> None
     assert letter.read_text() == "this is no database"
 
 
-async def test_a_server_that_cannot_start_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not the SDK's RuntimeError."""
+async def test_a_server_that_cannot_start_raises_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The SDK's RuntimeError is not passed on."""
     monkeypatch.setattr(embedded, "START_PATIENCE", timedelta(seconds=1))
     broken = tmp_path / "temporal.db"
     broken.write_bytes(b"SQLite format 3\0 and then nothing that makes sense")
@@ -124,7 +124,7 @@ async def test_a_server_that_cannot_start_is_one_sentence(tmp_path: Path, monkey
     assert failed.value.code is ErrorCode.PEER_UNREACHABLE
 
 
-def test_the_file_in_the_repository_is_what_the_design_says() -> None:
+def test_the_file_in_the_repository_matches_the_design() -> None:
     """Standard ports, a kept database, 30 days, and every search attribute by name."""
     settings = DevServerSettings.load()
     assert (settings.port, settings.ui_port, settings.retention_days) == (7233, 8233, 30)
@@ -150,8 +150,8 @@ def test_the_file_in_the_repository_is_what_the_design_says() -> None:
         ("retention_days: 0", "retention_days"),
     ],
 )
-def test_a_wrong_file_says_which_field(tmp_path: Path, text: str, words: str) -> None:
-    """Also a typo, which would otherwise silently mean the default."""
+def test_an_invalid_file_is_reported_with_its_field(tmp_path: Path, text: str, words: str) -> None:
+    """This includes a typing error, which would otherwise silently mean the default."""
     path = tmp_path / "dev.yaml"
     path.write_text(text)
     with pytest.raises(HoldfastError, match=words):
@@ -168,6 +168,6 @@ def test_a_wrong_file_says_which_field(tmp_path: Path, text: str, words: str) ->
         (RPCStatusCode.UNAVAILABLE, "tcp connect error", ErrorCode.PEER_UNREACHABLE),
     ],
 )
-def test_what_the_server_refuses_is_explained(status: RPCStatusCode, message: str, code: ErrorCode) -> None:
+def test_errors_of_the_server_get_different_codes(status: RPCStatusCode, message: str, code: ErrorCode) -> None:
     """A refusal, an unknown namespace and a silent server are different things to a person."""
     assert server_error(RPCError(message, status, b"")).code is code

@@ -1,4 +1,4 @@
-"""`--json`: on standard output there is JSON and nothing else, for every command that prints facts, also for errors."""
+"""With `--json`, every command that prints facts writes JSON and nothing else to standard output, also for errors."""
 
 from __future__ import annotations
 
@@ -26,11 +26,14 @@ from tests.support.paths import ROOT
 
 SHOP = str(ROOT / "examples" / "shop.yaml")
 NOT_FACTS = {"demo", "run", "report", "worker", "schema"}
-"""A show, a run and a report (whose `--json` names a file, beside other forms), a log, and what is JSON anyway."""
+"""Commands without a `--json` for their facts.
+
+A show, a run and a report (whose `--json` names a file, beside other forms), a log, and what is JSON anyway.
+"""
 
 AWAY = {"TEMPORAL_ADDRESS": "127.0.0.1:1"}
 UNTIL_ASKED = {"server", "lab"}
-"""Run until they are asked to end, which is when they have said where they are."""
+"""Commands that run until they are asked to end, which the tests do once their addresses are printed."""
 
 Said = tuple[int, str, str]
 Ask = Callable[..., Awaitable[Said]]
@@ -38,7 +41,10 @@ Ask = Callable[..., Awaitable[Said]]
 
 @pytest.fixture
 def ask(tmp_path: Path, environment: dict[str, str]) -> Ask:
-    """Runs a command as a process: its exit code, and both streams apart."""
+    """Return a function that runs a command as a process.
+
+    It returns the exit code and both streams separately.
+    """
 
     async def run(*arguments: str, **more: str) -> Said:
         process = await asyncio.create_subprocess_exec(
@@ -69,7 +75,7 @@ def ask(tmp_path: Path, environment: dict[str, str]) -> Ask:
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[str]:
-    """A store with one run in it; gives the run's id."""
+    """Create a store with one run, and yield the run's id."""
     store = await Store.open(f"sqlite+aiosqlite:///{tmp_path}/holdfast.db")
     plan = Plan.model_validate(plan_document("shop"))
     new = NewExecution(plan_json=canonical_json(plan), workflow_id=run_workflow_id("shop"), run_id="1")
@@ -82,8 +88,8 @@ def database(folder: Path) -> dict[str, str]:
     return {"HOLDFAST_DATABASE_URL": f"sqlite+aiosqlite:///{folder}/holdfast.db"}
 
 
-def test_every_command_that_prints_facts_has_it() -> None:
-    """A new command as well, unless it is said here why not."""
+def test_every_command_that_prints_facts_has_a_json_option() -> None:
+    """A new command as well, unless this file excludes it."""
     with_json = {
         name
         for name, command in cli.commands.items()
@@ -113,7 +119,7 @@ FACTS: list[tuple[str, ...]] = [
 @pytest.mark.usefixtures("store")
 @pytest.mark.parametrize("arguments", FACTS, ids=" ".join)
 async def test_facts_are_json_and_nothing_else(ask: Ask, tmp_path: Path, arguments: tuple[str, ...]) -> None:
-    """One document, exit code 0."""
+    """The command prints one document, and its exit code is 0."""
     (tmp_path / "server.yaml").write_text("port: 0\nui_port: 0\n")
     wanted = () if arguments[0] == "schema" else ("--json",)
     code, out, err = await ask(*arguments, *wanted, **AWAY, **database(tmp_path))
@@ -144,7 +150,7 @@ ERRORS: list[tuple[str, ...]] = [
 
 @pytest.mark.parametrize("arguments", ERRORS, ids=" ".join)
 async def test_errors_are_json_too(ask: Ask, tmp_path: Path, arguments: tuple[str, ...]) -> None:
-    """With the exit code that the process has; of a plan, every problem."""
+    """The document has the exit code of the process or, for a plan, every problem."""
     (tmp_path / "there.yaml").write_text("a: [\n")
     (tmp_path / "wrong.yaml").write_text("name: shop\n")
     code, out, err = await ask(*arguments, "--json", **AWAY)
@@ -160,16 +166,16 @@ async def test_errors_are_json_too(ask: Ask, tmp_path: Path, arguments: tuple[st
     assert facts["hint"]
 
 
-async def test_wrong_use_is_told_on_standard_error_alone(ask: Ask) -> None:
-    """Nothing has begun, so there are no facts."""
+async def test_wrong_usage_is_reported_on_standard_error_alone(ask: Ask) -> None:
+    """Nothing has begun, hence there are no facts."""
     code, out, err = await ask("list", "--json", "--limt", "3")
     assert (code, out) == (2, "")
     assert "--limit" in err
 
 
 @pytest.mark.usefixtures("stand_ins")
-async def test_watching_and_cancelling_a_run_as_json(ask: Ask, begin: Callable[[str], Any]) -> None:
-    """A line for each change, the outcome last; and the same outcome from the command that ended it."""
+async def test_a_run_can_be_watched_and_cancelled_as_json(ask: Ask, begin: Callable[[str], Any]) -> None:
+    """One line for each change, the outcome last. The command that cancels prints the same outcome."""
     run = await begin(WAITS)
     name = run.id.rpartition("/")[2]
     watching = asyncio.create_task(ask("watch", name, "--json"))

@@ -1,4 +1,4 @@
-"""`holdfast lab` before real services: what it says of them, and the plan that it writes."""
+"""`holdfast lab` in front of real services: what it prints about them, and the plan that it writes."""
 
 from __future__ import annotations
 
@@ -39,19 +39,19 @@ def written(path: Path, real: str, dead: str) -> str:
     return str(path)
 
 
-async def test_the_lab_says_which_services_are_real_and_which_do_not_answer(holdfast: Start, tmp_path: Path) -> None:
-    """It starts nevertheless: services may come later than the lab. The plan asks what the topology says."""
+async def test_the_lab_prints_which_services_are_real_and_which_do_not_answer(holdfast: Start, tmp_path: Path) -> None:
+    """It starts nevertheless: services may come later than the lab. The plan has the topology's request."""
     with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))  # Bound and not listening: nobody answers here, and nobody else can.
+        taken.bind(("127.0.0.1", 0))  # Bound but not listening: nobody answers here, and nobody else can.
         dead = f"http://127.0.0.1:{taken.getsockname()[1]}"
         async with RealService() as real:
             topology = written(tmp_path / "topology.yaml", real.url, dead)
             plan = tmp_path / "plan.yaml"
             terminal = await holdfast("lab", "--topology", topology, "--free-ports", "--plan", str(plan))
-            said = await terminal.until("warning")
+            printed = await terminal.until("warning")
             terminal.signal(signal.SIGTERM)
             assert await terminal.end() == 0
-    lines = {line.split()[0]: line for line in said.splitlines() if line.startswith("  ")}
+    lines = {line.split()[0]: line for line in printed.splitlines() if line.startswith("  ")}
     assert lines["front"].endswith(f" -> {real.url}")
     assert lines["gone"].endswith(f" -> {dead}")
     assert lines["back"].endswith(" simulated")
@@ -62,8 +62,8 @@ async def test_the_lab_says_which_services_are_real_and_which_do_not_answer(hold
     assert valid_document(document, "plan").plan.service_names == ["back", "gone"]
 
 
-async def test_a_program_that_reads_the_addresses_sees_what_is_real(holdfast: Start, tmp_path: Path) -> None:
-    """In the same line of JSON."""
+async def test_the_json_of_the_lab_shows_which_services_are_real(holdfast: Start, tmp_path: Path) -> None:
+    """They are in the same line of JSON as the addresses."""
     async with RealService() as real:
         terminal = await holdfast(
             "lab", "--json", "--free-ports", "--topology", written(tmp_path / "t.yaml", real.url, real.url)
@@ -82,8 +82,10 @@ async def test_a_program_that_reads_the_addresses_sees_what_is_real(holdfast: St
         ({"upstream": "http://h", "routes": [{"path": "/api/x"}]}, "services.0: service 'a' is real, the upstream"),
     ],
 )
-def test_a_mistake_about_a_real_service_is_one_sentence(tmp_path: Path, service: dict[str, object], words: str) -> None:
-    """With the file, the place and what is wrong there."""
+def test_a_mistake_about_a_real_service_prints_one_sentence(
+    tmp_path: Path, service: dict[str, object], words: str
+) -> None:
+    """It names the file, the place, and what is wrong there."""
     path = tmp_path / "topology.yaml"
     path.write_text(yaml.safe_dump({"namespace": "n", "entry": "a", "services": [{"name": "a", **service}]}))
     result = CliRunner().invoke(cli, ["lab", "--topology", str(path)])
@@ -92,8 +94,8 @@ def test_a_mistake_about_a_real_service_is_one_sentence(tmp_path: Path, service:
     assert result.output.startswith(f"error: {path}: services.0")
 
 
-def test_the_examples_plan_is_one_that_runs(tmp_path: Path) -> None:
-    """Every port of the example is fixed, so that its plan can be written before anything runs."""
+def test_the_plan_of_the_example_is_valid_before_anything_runs(tmp_path: Path) -> None:
+    """Every port of the example is fixed."""
     example = ROOT / "examples" / "upstream-topology.yaml"
     plan, copy = tmp_path / "plan.yaml", tmp_path / "topology.yaml"
     result = CliRunner().invoke(cli, ["lab", "--topology", str(example), "--write", str(copy), "--plan", str(plan)])

@@ -1,4 +1,4 @@
-"""The load worker beside its control worker: there when it should be, and gone; and missed when it dies."""
+"""The load worker starts and ends with its control worker, and is replaced when it dies."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FAILS = "import sys; sys.exit(3)"
 
 
 def child(code: str) -> tuple[str, ...]:
-    """A stand-in for the load worker."""
+    """Return the command of a stand-in for the load worker."""
     return sys.executable, "-c", code
 
 
@@ -35,7 +35,7 @@ async def until_gone(pid: int) -> None:
 
 
 async def test_a_load_worker_that_dies_is_replaced(caplog: pytest.LogCaptureFixture) -> None:
-    """Control goes on, and says what it has seen."""
+    """The control worker goes on, and logs what it has seen."""
     async with LoadProcess(child(WORKS), first_pause=0.01) as load:
         await load.ready()
         first = load.pid
@@ -52,8 +52,8 @@ async def test_a_load_worker_that_dies_is_replaced(caplog: pytest.LogCaptureFixt
     await until_gone(second)
 
 
-async def test_one_that_dies_again_and_again_is_waited_for_longer_and_longer(caplog: pytest.LogCaptureFixture) -> None:
-    """Load that cannot be had must not take the processor from control."""
+async def test_the_pauses_grow_while_the_load_worker_keeps_dying(caplog: pytest.LogCaptureFixture) -> None:
+    """A load worker that cannot start must not take the processor from the control worker."""
     async with LoadProcess(child("print('ready', flush=True)"), first_pause=0.01) as load:
         with caplog.at_level(logging.ERROR, "holdfast.worker"):
             await load.ready()
@@ -63,15 +63,15 @@ async def test_one_that_dies_again_and_again_is_waited_for_longer_and_longer(cap
     assert pauses[:3] == ["0.01", "0.02", "0.04"]
 
 
-async def test_one_that_never_comes_up_is_an_error() -> None:
-    """Nothing has begun yet: what keeps it from starting is to be mended."""
+async def test_a_load_worker_that_never_gets_ready_is_an_error() -> None:
+    """Nothing has begun yet: whatever keeps it from starting must be mended first."""
     async with LoadProcess(child(FAILS)) as load:
         with pytest.raises(HoldfastError, match="the load worker ended with 3 before it was ready"):
             await load.ready()
 
 
-async def test_one_that_is_ended_on_purpose_is_not_replaced(caplog: pytest.LogCaptureFixture) -> None:
-    """Neither missed nor told of."""
+async def test_a_load_worker_that_is_ended_on_purpose_is_not_replaced(caplog: pytest.LogCaptureFixture) -> None:
+    """Nothing is logged either."""
     with caplog.at_level(logging.ERROR, "holdfast.worker"):
         async with LoadProcess(child(WORKS), first_pause=0.01) as load:
             await load.ready()
@@ -82,8 +82,11 @@ async def test_one_that_is_ended_on_purpose_is_not_replaced(caplog: pytest.LogCa
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
-async def test_the_worker_has_its_load_in_a_process_of_its_own(holdfast: Start, server: RunningServer) -> None:
-    """Ended with it when asked, replaced when it dies alone, and gone with it when it is killed."""
+async def test_a_worker_sends_its_load_from_a_separate_process(holdfast: Start, server: RunningServer) -> None:
+    """That process ends with the worker when asked, and is gone when the worker is killed.
+
+    If it dies alone, it is replaced.
+    """
     worker = await holdfast("worker")
     first = load_of(await worker.until("in process", patience=60))
     os.kill(first, signal.SIGKILL)
@@ -92,15 +95,15 @@ async def test_the_worker_has_its_load_in_a_process_of_its_own(holdfast: Start, 
     assert await worker.end() == 0
     again = await holdfast("worker")
     second = load_of(await again.until("in process", patience=60))
-    # Its figures stand in docs/performance.md for uvloop, which nothing else imports.
+    # The figures in docs/performance.md are for uvloop, which nothing else imports.
     assert "uvloop" in Path(f"/proc/{second}/maps").read_text()
     again.signal(signal.SIGKILL)
     assert await again.end() == -signal.SIGKILL
     await until_gone(second)
 
 
-async def test_each_part_can_be_had_alone(holdfast: Start, server: RunningServer, queue: str) -> None:
-    """On its own machine, as often as wanted."""
+async def test_each_part_can_run_alone(holdfast: Start, server: RunningServer, queue: str) -> None:
+    """Each may run on its own machine, as often as wanted."""
     control, load = await holdfast("worker", "--only", "control"), await holdfast("worker", "--only", "load")
     assert f"worker ready on {queue}\n" in await control.until("worker ready", patience=60)
     assert f"worker ready on {queue}-load\n" in await load.until("worker ready", patience=60)
@@ -111,7 +114,7 @@ async def test_each_part_can_be_had_alone(holdfast: Start, server: RunningServer
 
 @pytest.mark.skipif(sys.platform == "win32", reason="has no uvloop")
 def test_load_is_sent_on_uvloop() -> None:
-    """The loop of the load process and of the benchmarks."""
+    """The load process and the benchmarks run on this loop."""
 
     async def module() -> str:
         return type(asyncio.get_running_loop()).__module__
@@ -120,7 +123,7 @@ def test_load_is_sent_on_uvloop() -> None:
 
 
 def load_of(text: str) -> int:
-    """The load worker's process, as the worker names it."""
+    """Return the load worker's process id, as the worker prints it."""
     found = re.search(r"in process (\d+)", text)
     assert found, text
     return int(found[1])

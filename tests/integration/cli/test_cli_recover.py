@@ -1,4 +1,4 @@
-"""`holdfast recover`, `halt` and `unhalt` as far as nobody else is needed: wrong use, questions, what is said."""
+"""`holdfast recover`, `halt` and `unhalt` where nobody else is needed: wrong usage, questions and messages."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from tests.support.cli.terminal import plan_document
         ("halt", "Missing option '--reason'"),
     ],
 )
-def test_wrong_use_is_told(arguments: str, words: str) -> None:
-    """Before anybody is asked anything."""
+def test_wrong_usage_is_reported(arguments: str, words: str) -> None:
+    """It is reported before anybody is asked anything."""
     result = CliRunner().invoke(cli, arguments.split())
     assert result.exit_code == 2
     assert words in result.output
@@ -44,8 +44,8 @@ def away(folder: Path) -> str:
     return str(path)
 
 
-def test_directly_somebody_elses_machine_is_not_touched_without_a_yes(tmp_path: Path) -> None:
-    """What would happen is in the question; and a run that may be under way is warned of first."""
+def test_direct_recovery_on_somebody_elses_machine_needs_a_yes(tmp_path: Path) -> None:
+    """The question shows what would happen, and first warns that a run may be in progress."""
     result = CliRunner().invoke(cli, ["recover", "--direct", away(tmp_path)])
     assert result.exit_code == 2
     for words in ("whether a run is under way cannot be told", "faults.example.internal:8103", "say --yes"):
@@ -57,15 +57,15 @@ def without_a_server(folder: Path) -> dict[str, str]:
 
 
 @pytest.mark.usefixtures("store")
-async def test_without_a_server_recover_says_what_still_can_be_done(holdfast: Start, tmp_path: Path) -> None:
+async def test_recover_without_a_server_suggests_asking_the_peers_alone(holdfast: Start, tmp_path: Path) -> None:
     """Windows may be running, which only the server knows: nothing is closed behind their backs."""
     terminal = await holdfast("recover", "--all", **without_a_server(tmp_path))
     assert await terminal.end() == 3
     assert "`holdfast recover --direct PLAN` asks the peers alone" in terminal.text
 
 
-async def test_halting_holds_although_the_server_is_away(holdfast: Start, tmp_path: Path, store: Store) -> None:
-    """No new run begins; that the others could not be ended is an error."""
+async def test_a_halt_takes_effect_although_the_server_is_away(holdfast: Start, tmp_path: Path, store: Store) -> None:
+    """No new run begins. It is an error that the running runs could not be ended."""
     terminal = await holdfast("halt", "--reason", "a fire", **without_a_server(tmp_path))
     assert await terminal.end() == 3
     assert "a fire. New runs are refused until `holdfast unhalt`" in terminal.text
@@ -74,8 +74,8 @@ async def test_halting_holds_although_the_server_is_away(holdfast: Start, tmp_pa
     assert halt.reason == "a fire"
 
 
-async def test_everything_that_lists_runs_says_that_they_are_halted(store: Store) -> None:
-    """On standard error, so that JSON stays what it is."""
+async def test_every_command_that_lists_runs_shows_the_halt(store: Store) -> None:
+    """On standard error, which leaves the JSON as it is."""
     await stored_run(store)
     await store.halt("a fire", "ada")
     listed = await invoke("list", "--json")
@@ -91,26 +91,26 @@ async def test_everything_that_lists_runs_says_that_they_are_halted(store: Store
 
 
 @pytest.mark.parametrize("service", ["reviews", "a", "my-hf-1-service", "s" * 63])
-def test_names_at_the_peers_tell_whose_they_are(service: str) -> None:
-    """Whatever `fault_name` and `record_id` make is read back; a name that is cut still finds its service."""
+def test_names_at_the_peers_identify_their_run_and_service(service: str) -> None:
+    """Any name made by `fault_name` and `record_id` is read back. A name that was cut still finds its service."""
     execution_id = (int(datetime.now(UTC).timestamp()) << 21) + 5
     name = fault_name(execution_id, service, "01a1fae8-64ee-714e-8278-c8dd898c75b9", 2)
-    told = named_fault(name)
-    assert told is not None
-    assert told.execution_id == execution_id
-    assert told.is_in(service)
-    assert not told.is_in("another")
+    parsed = named_fault(name)
+    assert parsed is not None
+    assert parsed.execution_id == execution_id
+    assert parsed.is_in(service)
+    assert not parsed.is_in("another")
     assert record_of_session(f"{record_id(execution_id)}-{service}") == (record_id(execution_id), execution_id)
 
 
 @pytest.mark.parametrize("name", ["blade-0123456789ab", "hf-", "hf-1-reviews", "xhf-1-reviews-00000000-1"])
-def test_names_of_others_are_not_ours(name: str) -> None:
-    """They are nobody's fault of a run."""
+def test_names_of_others_are_not_read_as_ours(name: str) -> None:
+    """They are not the fault of any run."""
     assert named_fault(name) is None
     assert record_of_session("rec-20260101-000000-01234567") is None
 
 
 def test_within_is_a_duration() -> None:
-    """As plans write it."""
-    (option,) = [one for one in cli.commands["recover"].params if one.name == "within"]
+    """It is written as in plans."""
+    (option,) = [parameter for parameter in cli.commands["recover"].params if parameter.name == "within"]
     assert option.type.convert("90s", option, None) == timedelta(seconds=90)

@@ -1,4 +1,4 @@
-"""`holdfast run` against a real server: what it prints, what signals do, and what it exits with."""
+"""`holdfast run` against a real server: what it prints, what signals do, and its exit codes."""
 
 from __future__ import annotations
 
@@ -43,17 +43,17 @@ Begin = Callable[[str], Awaitable[Any]]
         (ErrorCode.PEER_ERROR, 3, Recovery.VERIFIED),
     ],
 )
-async def test_an_outcome_is_the_runs_end_and_its_locks(
+async def test_the_outcome_combines_the_end_of_the_run_and_of_its_lock(
     client: Client, begin: Begin, act: str, expected: int, recovery: Recovery
 ) -> None:
-    """The run's result is back before its windows have closed, so the lock's report decides about recovery."""
+    """The run's result arrives before its windows have closed, hence the lock's report decides about recovery."""
     outcome = await end_of(client, await begin(act), _nothing)
     assert (outcome.exit_code, outcome.recovery) == (expected, recovery), outcome
 
 
 @pytest.mark.usefixtures("stand_ins")
-async def test_a_terminated_run_is_failed_and_its_recovery_is_waited_for(client: Client, begin: Begin) -> None:
-    """The run itself can say nothing any more; the server and the lock can."""
+async def test_a_terminated_run_is_failed_and_its_recovery_is_awaited(client: Client, begin: Begin) -> None:
+    """The run itself can report nothing any more; the server and the lock can."""
     run = await begin(WAITS)
     await until_locked(client, run)
     await run.terminate()
@@ -65,7 +65,7 @@ async def test_a_terminated_run_is_failed_and_its_recovery_is_waited_for(client:
 async def test_a_run_prints_its_ids_first_and_its_outcome_last(
     holdfast: Start, plan: WritePlan, tmp_path: Path
 ) -> None:
-    """Id, progress, failing cases where the store is not readable, verdict, recovery; JSON says the same."""
+    """Id, progress, failing cases if the store is not readable, verdict and recovery. The JSON agrees."""
     name = plan("failed")
     terminal = await holdfast("run", f"{name}.yaml", "--json", "out.json")
     assert await terminal.end() == 1
@@ -83,8 +83,8 @@ async def test_a_run_prints_its_ids_first_and_its_outcome_last(
 
 
 @pytest.mark.usefixtures("stand_ins")
-async def test_quiet_is_the_outcome_alone(holdfast: Start, plan: WritePlan, tmp_path: Path) -> None:
-    """No progress and no cases; the files that were asked for are written all the same."""
+async def test_quiet_prints_only_the_outcome(holdfast: Start, plan: WritePlan, tmp_path: Path) -> None:
+    """Neither progress nor cases. Requested files are written all the same."""
     terminal = await holdfast("run", f"{plan('failed')}.yaml", "--quiet", "--json", "out.json")
     assert await terminal.end() == 1
     first, *_, last = terminal.text.splitlines()
@@ -95,7 +95,7 @@ async def test_quiet_is_the_outcome_alone(holdfast: Start, plan: WritePlan, tmp_
 
 @pytest.mark.usefixtures("stand_ins")
 async def test_quiet_leaves_standard_output_to_json(holdfast: Start, plan: WritePlan) -> None:
-    """Then a pipe has all of it, and nothing else."""
+    """A pipe then has all of it, and nothing else."""
     terminal = await holdfast("run", f"{plan('failed')}.yaml", "-q", "--json", "-")
     assert await terminal.end() == 1
     assert json.loads(terminal.text)["exit_code"] == 1
@@ -106,7 +106,7 @@ async def test_quiet_leaves_standard_output_to_json(holdfast: Start, plan: Write
 async def test_the_first_signal_cancels_and_waits_for_recovery(
     holdfast: Start, client: Client, plan: WritePlan, number: int
 ) -> None:
-    """Nothing is left on when the prompt is back."""
+    """Nothing is left active when the prompt is back."""
     name = plan(WAITS)
     terminal = await holdfast("run", f"{name}.yaml")
     await terminal.until("GENERATING_CASES")
@@ -118,8 +118,10 @@ async def test_the_first_signal_cancels_and_waits_for_recovery(
 
 
 @pytest.mark.usefixtures("stand_ins")
-async def test_the_second_signal_lets_go_and_says_so(holdfast: Start, client: Client, plan: WritePlan) -> None:
-    """A recovery that takes long goes on in the worker."""
+async def test_the_second_signal_detaches_and_reports_that_recovery_goes_on(
+    holdfast: Start, client: Client, plan: WritePlan
+) -> None:
+    """A slow recovery goes on in the worker."""
     name = plan(WAITS_AND_IS_SLOW)
     terminal = await holdfast("run", f"{name}.yaml", "--json", "out.json")
     await terminal.until("GENERATING_CASES")
@@ -134,7 +136,7 @@ async def test_the_second_signal_lets_go_and_says_so(holdfast: Start, client: Cl
     assert await _status(client, name) is WorkflowExecutionStatus.CANCELED
 
 
-async def test_letting_go_of_a_run_that_could_not_be_cancelled_says_that(
+async def test_detaching_from_a_run_that_could_not_be_cancelled_reports_that(
     client: Client, plan: WritePlan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With a server that is away, «recovery goes on» would be a lie."""
@@ -152,8 +154,8 @@ async def test_letting_go_of_a_run_that_could_not_be_cancelled_says_that(
         await Follower(client, run, _nothing, no_lines).follow(interrupts)
 
 
-async def test_a_missing_worker_is_said_within_five_seconds(holdfast: Start, plan: WritePlan) -> None:
-    """Instead of hanging; and the command that starts one."""
+async def test_a_missing_worker_is_reported_within_five_seconds(holdfast: Start, plan: WritePlan) -> None:
+    """The command does not hang, and shows how to start a worker."""
     terminal = await holdfast("run", f"{plan()}.yaml")
     await terminal.until("started ")
     began = time.monotonic()
@@ -162,8 +164,8 @@ async def test_a_missing_worker_is_said_within_five_seconds(holdfast: Start, pla
     assert "holdfast worker" in terminal.text
 
 
-async def test_a_detached_run_goes_on_without_us(holdfast: Start, client: Client, plan: WritePlan) -> None:
-    """Exit code 0 as soon as the server has accepted, also without a worker, which is said."""
+async def test_a_detached_run_goes_on_by_itself(holdfast: Start, client: Client, plan: WritePlan) -> None:
+    """The exit code is 0 as soon as the server has accepted the run. A missing worker is reported, but is no error."""
     name = plan()
     terminal = await holdfast("run", f"{name}.yaml", "--detach")
     assert await terminal.end() == 0
@@ -175,7 +177,10 @@ async def test_a_detached_run_goes_on_without_us(holdfast: Start, client: Client
 async def test_a_second_run_of_a_plan_is_refused_or_replaces_the_first(
     holdfast: Start, client: Client, begin: Begin
 ) -> None:
-    """Exit code 7 with nothing touched, and both ways out named; with --force the first is cancelled and waited for."""
+    """Exit code 7 with nothing touched, and both ways out named.
+
+    With --force the first run is cancelled and awaited.
+    """
     run = await begin(WAITS)
     await until_locked(client, run)
     name = run.id.rpartition("/")[2]
@@ -193,7 +198,7 @@ async def test_a_second_run_of_a_plan_is_refused_or_replaces_the_first(
 
 @pytest.mark.usefixtures("stand_ins")
 async def test_a_second_run_of_a_plan_waits_for_the_first(holdfast: Start, client: Client, begin: Begin) -> None:
-    """With --wait it is started when the first has ended by itself, and not before."""
+    """With --wait it starts when the first has ended by itself, and not before."""
     run = await begin(WAITS)
     await until_locked(client, run)
     name = run.id.rpartition("/")[2]
@@ -207,26 +212,26 @@ async def test_a_second_run_of_a_plan_waits_for_the_first(holdfast: Start, clien
     assert f"started {run.id}" in waiting.text
 
 
-async def test_to_wait_and_to_force_exclude_each_other(holdfast: Start, plan: WritePlan) -> None:
+async def test_wait_and_force_exclude_each_other(holdfast: Start, plan: WritePlan) -> None:
     """Nobody can have meant both."""
     terminal = await holdfast("run", f"{plan()}.yaml", "--wait", "--force")
     assert await terminal.end() == 2
     assert "--wait and --force exclude each other" in terminal.text
 
 
-async def test_an_unreachable_server_is_one_sentence(holdfast: Start, plan: WritePlan) -> None:
-    """What, where, and how to start one; no traceback, no log lines of a library."""
+async def test_an_unreachable_server_prints_one_sentence(holdfast: Start, plan: WritePlan) -> None:
+    """It names the address, and how to start a server. There is no traceback and no log line of a library."""
     name = plan()
     commands = (["run", f"{name}.yaml"], ["watch", name], ["cancel", name])
-    for terminal in await asyncio.gather(*(holdfast(*one, TEMPORAL_ADDRESS="127.0.0.1:1") for one in commands)):
+    for terminal in await asyncio.gather(*(holdfast(*command, TEMPORAL_ADDRESS="127.0.0.1:1") for command in commands)):
         assert await terminal.end() == 3
         assert len(terminal.text.splitlines()) == 1
         assert terminal.text.startswith("error: no Temporal server answers at 127.0.0.1:1. ")
         assert "`holdfast server`" in terminal.text
 
 
-async def test_an_unknown_namespace_is_one_sentence(holdfast: Start, plan: WritePlan) -> None:
-    """The server's words and the variable to look at."""
+async def test_an_unknown_namespace_prints_the_variable_to_look_at(holdfast: Start, plan: WritePlan) -> None:
+    """The name of the namespace is printed too, and no traceback."""
     terminal = await holdfast("run", f"{plan()}.yaml", TEMPORAL_NAMESPACE="nope")
     assert await terminal.end() == 2
     assert "nope" in terminal.text
@@ -235,7 +240,7 @@ async def test_an_unknown_namespace_is_one_sentence(holdfast: Start, plan: Write
 
 
 async def test_a_system_elsewhere_is_not_touched_without_a_yes(holdfast: Start, plan: WritePlan) -> None:
-    """Without a terminal there is nobody to ask: exit code 2 and the option that answers."""
+    """Without a terminal there is nobody to ask: exit code 2, and the option that answers."""
     request = {"url": "http://shop.example/api/home"}
     safety = {"allowed_hosts": ["127.0.0.1", "shop.example"]}
     terminal = await holdfast("run", f"{plan(request=request, safety=safety)}.yaml")
@@ -245,7 +250,7 @@ async def test_a_system_elsewhere_is_not_touched_without_a_yes(holdfast: Start, 
 
 
 async def test_this_machine_is_not_touched_without_a_yes_unless_it_is_our_lab(holdfast: Start, plan: WritePlan) -> None:
-    """Behind a port of it may be a cluster: `kubectl port-forward`. With --yes nobody is asked."""
+    """A port of this machine may lead to a cluster: `kubectl port-forward`. With --yes nobody is asked."""
     name = plan(request={"url": "http://127.0.0.1:28080/api/home"})
     terminal = await holdfast("run", f"{name}.yaml")
     assert await terminal.end() == 2
@@ -256,15 +261,15 @@ async def test_this_machine_is_not_touched_without_a_yes_unless_it_is_our_lab(ho
     assert "started" in agreed.text
 
 
-async def test_a_result_that_could_not_be_written_is_refused_at_once(holdfast: Start, plan: WritePlan) -> None:
-    """Not after the run."""
+async def test_an_unwritable_result_file_is_refused_at_once(holdfast: Start, plan: WritePlan) -> None:
+    """Not only after the run."""
     terminal = await holdfast("run", f"{plan()}.yaml", "--json", "missing/out.json")
     assert await terminal.end() == 2
     assert "no folder missing" in terminal.text
 
 
 def _nothing(_line: str) -> None:
-    """Says nothing."""
+    """Print nothing."""
 
 
 async def _status(client: Client, name: str) -> WorkflowExecutionStatus | None:

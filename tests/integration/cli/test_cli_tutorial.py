@@ -1,4 +1,4 @@
-"""`docs/tutorial.md` can be followed: its commands exist, with these options, and its files are the example's."""
+"""`docs/tutorial.md` can be followed: its commands exist with their options, and its files are the example's."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def block(language: str) -> list[str]:
 
 
 @pytest.mark.parametrize("line", OURS)
-def test_its_commands_are_commands(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_commands_of_the_tutorial_exist(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With these options and arguments, in the order in which they are typed."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "my-plan.yaml").touch()
@@ -38,8 +38,8 @@ def test_its_commands_are_commands(line: str, tmp_path: Path, monkeypatch: pytes
     command.make_context(name, arguments)
 
 
-def test_its_first_run_needs_every_step() -> None:
-    """None of them got lost on the way."""
+def test_the_tutorial_has_every_step() -> None:
+    """No step has been lost."""
     names = [line.split()[1] for line in OURS]
     first, later, second = names[:7], names[7:10], names[10:]
     assert first == ["lab", "server", "worker", "init", "validate", "preview", "run"]
@@ -50,17 +50,17 @@ def test_its_first_run_needs_every_step() -> None:
 
 
 @pytest.mark.parametrize("line", [line for line in EXAMPLES if "--port" in line])
-def test_its_services_take_these_options(line: str) -> None:
-    """As their own help names them."""
+def test_the_services_of_the_tutorial_take_its_options(line: str) -> None:
+    """Their own help names these options."""
     _, script, command, *arguments = shlex.split(line)
-    told = subprocess.run(  # noqa: S603 - what the tutorial says
+    shown = subprocess.run(  # noqa: S603 - what the tutorial says
         [sys.executable, ROOT / script, command, "--help"], check=True, capture_output=True, text=True
     )
-    assert {part for part in arguments if part.startswith("--")} <= set(re.findall(r"--[a-z-]+", told.stdout))
+    assert {part for part in arguments if part.startswith("--")} <= set(re.findall(r"--[a-z-]+", shown.stdout))
 
 
-def test_its_topology_is_the_example() -> None:
-    """And its ports are those that the commands name."""
+def test_the_topology_of_the_tutorial_is_the_example() -> None:
+    """Its ports are those that the commands name."""
     (shown,) = block("yaml")
     document = yaml.safe_load(shown)
     assert document == yaml.safe_load((ROOT / "examples" / "upstream-topology.yaml").read_text())
@@ -79,7 +79,10 @@ def test_the_second_half_names_the_ports_of_its_topology_and_plan() -> None:
 
 
 def typed_ports(hundreds: str) -> set[str]:
-    """The ports of an example that the commands name: those of its services, and of the lab before them."""
+    """Return the ports of an example that the commands name.
+
+    They are those of its services, and of the lab in front of them.
+    """
     typed = set(re.findall(r"(?:127\.0\.0\.1:|--port )(\d+)", "\n".join(COMMANDS)))
     return {port for port in typed if port.removeprefix("1").startswith(hundreds)}
 

@@ -1,4 +1,4 @@
-"""`holdfast watch` as a process: as a live view in a real terminal, and as lines wherever else it is read."""
+"""`holdfast watch` as a process: a live view in a real terminal, and lines everywhere else."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ _STYLE = re.compile(r"\x1b\[([0-9;]*)m")
 
 @pytest.fixture
 async def terminal(tmp_path: Path, environment: dict[str, str]) -> AsyncIterator[Open]:
-    """Opens terminals with a command in each; whatever is still there at the end is closed."""
+    """Yield a function that opens a terminal with a command in it.
+
+    Terminals that are still open at the end are closed.
+    """
     async with AsyncExitStack() as stack:
 
         async def start(*arguments: str, env: dict[str, str] | None = None, **how: Any) -> Tmux:
@@ -37,9 +40,9 @@ async def terminal(tmp_path: Path, environment: dict[str, str]) -> AsyncIterator
 
 
 def colours(screen: str) -> set[int]:
-    """The numbers of all colours on a screen; bold and the like are none."""
+    """Return the numbers of all colours on a screen, without bold and the like."""
     numbers = {int(number) for found in _STYLE.findall(screen) for number in found.split(";") if number}
-    return {one for one in numbers if (30 <= one <= 49 and one not in (39, 49)) or 90 <= one <= 107}
+    return {colour for colour in numbers if (30 <= colour <= 49 and colour not in (39, 49)) or 90 <= colour <= 107}
 
 
 def name_of(run: Any) -> str:
@@ -47,13 +50,13 @@ def name_of(run: Any) -> str:
 
 
 @pytest.mark.usefixtures("stand_ins")
-async def test_in_a_terminal_it_takes_the_screen_and_gives_it_back(terminal: Open, begin: Begin) -> None:
-    """With stages, what is on and the log while it goes on; afterwards the outcome, below what stood there before."""
+async def test_watch_takes_the_screen_of_a_terminal_and_gives_it_back(terminal: Open, begin: Begin) -> None:
+    """It shows the stages, everything active, and the log. Afterwards the outcome stands below the earlier output."""
     run = await begin(WAITS)
     tmux = await terminal("watch", name_of(run))
     await tmux.until("▸ GENERATING_CASES")
     assert await tmux.on_its_own_screen()
-    # What is read while it draws may be half a picture.
+    # A screen that is read while it is drawn may be half a picture.
     shown = await tmux.until(lambda shown: "Ctrl-C stops watching" in shown.splitlines()[-1])
     for words in (
         "plan stand-in",
@@ -77,7 +80,7 @@ async def test_in_a_terminal_it_takes_the_screen_and_gives_it_back(terminal: Ope
 async def test_ctrl_c_gives_the_terminal_back_and_leaves_the_run_alone(
     terminal: Open, client: Client, begin: Begin
 ) -> None:
-    """And says how it would be ended."""
+    """It prints how to end the run."""
     run = await begin(WAITS)
     tmux = await terminal("watch", name_of(run))
     await tmux.until("▸ GENERATING_CASES")
@@ -90,8 +93,8 @@ async def test_ctrl_c_gives_the_terminal_back_and_leaves_the_run_alone(
 
 
 @pytest.mark.usefixtures("stand_ins")
-async def test_a_terminal_may_change_its_size(terminal: Open, begin: Begin) -> None:
-    """The next picture fits the new one, however small, whatever a shell has exported when it began."""
+async def test_watch_fits_a_terminal_that_changes_its_size(terminal: Open, begin: Begin) -> None:
+    """The next picture fits, however small, whatever size a shell exported at the start."""
     run = await begin(WAITS)
     tmux = await terminal("watch", name_of(run), env={"COLUMNS": "80", "LINES": "24"})
     await tmux.until("▸ GENERATING_CASES")
@@ -106,8 +109,8 @@ async def test_a_terminal_may_change_its_size(terminal: Open, begin: Begin) -> N
 
 
 @pytest.mark.usefixtures("stand_ins")
-async def test_colour_only_where_it_is_wanted(terminal: Open, begin: Begin) -> None:
-    """NO_COLOR: the same view, and the same outcome, without one."""
+async def test_no_color_removes_all_colours(terminal: Open, begin: Begin) -> None:
+    """View and outcome are otherwise the same."""
     run = await begin(WAITS)
     tmux = await terminal("watch", name_of(run), env={"NO_COLOR": "1"})
     await tmux.until("▸ GENERATING_CASES")
@@ -120,7 +123,7 @@ async def test_colour_only_where_it_is_wanted(terminal: Open, begin: Begin) -> N
 
 @pytest.mark.usefixtures("stand_ins")
 async def test_a_terminal_that_cannot_move_its_cursor_gets_lines(terminal: Open, begin: Begin) -> None:
-    """As an editor's, or a slow line's, which say so by TERM."""
+    """The TERM of an editor's terminal or of a slow line shows this."""
     run = await begin(WAITS)
     tmux = await terminal("watch", name_of(run), term="dumb")
     await tmux.until("status running, phase GENERATING_CASES")
@@ -129,8 +132,8 @@ async def test_a_terminal_that_cannot_move_its_cursor_gets_lines(terminal: Open,
 
 
 @pytest.mark.usefixtures("stand_ins")
-async def test_piped_it_is_lines_without_control_characters(holdfast: Start, begin: Begin) -> None:
-    """Whatever the environment says of terminals and colours: each change once, then the outcome."""
+async def test_piped_output_is_lines_without_control_characters(holdfast: Start, begin: Begin) -> None:
+    """Each change once, then the outcome, whatever the environment says of terminals and colours."""
     run = await begin(WAITS)
     wishes = {
         "TERM": "xterm-256color",
@@ -144,12 +147,12 @@ async def test_piped_it_is_lines_without_control_characters(holdfast: Start, beg
     await run.cancel()
     assert await watching.end() == 130
     assert "recovery: verified, nothing is left on" in watching.text
-    assert not [one for one in watching.text if not one.isprintable() and one != "\n"]
+    assert not [character for character in watching.text if not character.isprintable() and character != "\n"]
 
 
 @pytest.mark.usefixtures("stand_ins")
-async def test_quiet_is_the_outcome_alone(holdfast: Start, begin: Begin) -> None:
-    """Two lines and the exit code."""
+async def test_quiet_prints_only_the_outcome(holdfast: Start, begin: Begin) -> None:
+    """The output is two lines, and the exit code is that of the run."""
     watching = await holdfast("watch", name_of(await begin(UNVERIFIED)), "--quiet")
     assert await watching.end() == 5
     verdict, recovery = watching.text.splitlines()
@@ -158,8 +161,8 @@ async def test_quiet_is_the_outcome_alone(holdfast: Start, begin: Begin) -> None
 
 
 @pytest.mark.usefixtures("stand_ins")
-async def test_quiet_takes_no_terminal_for_itself(terminal: Open, client: Client, begin: Begin) -> None:
-    """Not even where it could."""
+async def test_quiet_does_not_take_the_screen_of_a_terminal(terminal: Open, client: Client, begin: Begin) -> None:
+    """Not even in a terminal where it could."""
     run = await begin(WAITS)
     tmux = await terminal("watch", name_of(run), "--quiet")
     await until_locked(client, run)

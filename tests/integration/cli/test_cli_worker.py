@@ -11,7 +11,7 @@ from tests.support.cli.fixtures import Start
 
 
 async def test_a_worker_waits_for_a_server_that_is_not_up_yet(holdfast: Start, tmp_path: Path) -> None:
-    """Whoever starts both at once need not know which one is faster."""
+    """Both may be started at once, whichever is faster."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port = found.getsockname()[1]
@@ -26,7 +26,7 @@ async def test_a_worker_waits_for_a_server_that_is_not_up_yet(holdfast: Start, t
 
 
 async def test_a_worker_that_waits_for_a_server_can_be_ended(holdfast: Start) -> None:
-    """Not only after its patience."""
+    """It ends at once, not only after its patience."""
     worker = await holdfast("worker", TEMPORAL_ADDRESS="127.0.0.1:9")
     await worker.until("trying again")
     worker.signal(signal.SIGINT)

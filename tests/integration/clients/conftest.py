@@ -1,4 +1,4 @@
-"""A peer and a cluster that answer as a test says."""
+"""A peer and a cluster whose answers the test chooses."""
 
 from __future__ import annotations
 

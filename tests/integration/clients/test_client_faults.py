@@ -1,4 +1,4 @@
-"""The fault service's wire contract, from our side."""
+"""The fault service's wire contract, from the client's side."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ async def execute(peer: Peer, answer: Any) -> None:
 
 
 async def test_execute_always_has_a_name_and_a_time_to_live(peer: Peer) -> None:
-    """A fault without our name could not be found again; one without a time limit could stay for ever."""
+    """A fault without our name could not be found again. A fault without a time limit could stay for ever."""
     await execute(peer, {"success": True, "data": {"faultId": "f", "bladeName": "hf-1-a-1"}})
     method, path, _, body = peer.seen[0]
     assert (method, path) == ("POST", "/api/faults/execute?name=hf-1-a-1&durationSec=300")
@@ -47,8 +47,8 @@ async def test_execute_always_has_a_name_and_a_time_to_live(peer: Peer) -> None:
 
 
 @pytest.mark.parametrize("status", [500, 400])
-async def test_a_taken_name_is_recognised_by_its_words(peer: Peer, status: int) -> None:
-    """Documented as 400, sent as 500."""
+async def test_a_name_conflict_is_recognised_by_its_message(peer: Peer, status: int) -> None:
+    """Documented as 400, but sent as 500."""
     answer = failed(status, "RUNTIME_ERROR", "Failed to execute fault: Fault with name already exists: hf-1-a-1")
     with pytest.raises(FaultExists):
         await execute(peer, answer)
@@ -67,17 +67,17 @@ async def test_a_taken_name_is_recognised_by_its_words(peer: Peer, status: int) 
         ("garbage", ErrorCode.PEER_GARBAGE),
     ],
 )
-async def test_permanent_and_passing_trouble_are_told_apart(peer: Peer, answer: Any, code: ErrorCode) -> None:
-    """Both come as 500: only the message tells whether a repetition can help, or whether a fault may exist."""
+async def test_permanent_and_transient_errors_get_different_codes(peer: Peer, answer: Any, code: ErrorCode) -> None:
+    """Both come as 500: only the message shows whether a retry can help, or whether a fault may exist."""
     with pytest.raises(HoldfastError) as raised:
         await execute(peer, answer)
     assert raised.value.code is code
 
 
 def status(phase: str, *successes: bool, targets: list[bool] | None = None) -> dict[str, Any]:
-    experiments: list[dict[str, Any]] = [{"success": one} for one in successes]
+    experiments: list[dict[str, Any]] = [{"success": success} for success in successes]
     if targets is not None:
-        experiments[0]["resStatuses"] = [{"success": one, "error": "no such pod"} for one in targets]
+        experiments[0]["resStatuses"] = [{"success": target, "error": "no such pod"} for target in targets]
     return {"success": True, "data": {"phase": phase, "status": {"phase": phase, "expStatuses": experiments}}}
 
 
@@ -96,8 +96,10 @@ def status(phase: str, *successes: bool, targets: list[bool] | None = None) -> d
         ({"success": True, "data": {"phase": None, "status": "odd"}}, False, False),
     ],
 )
-async def test_running_means_in_every_target(peer: Peer, answer: Any, running: bool, is_failed: bool) -> None:
-    """The phase Running says that one experiment succeeded; a partial fault proves nothing."""
+async def test_a_fault_is_running_only_if_it_runs_in_every_target(
+    peer: Peer, answer: Any, running: bool, is_failed: bool
+) -> None:
+    """The phase Running means only that one experiment succeeded; a partial fault proves nothing."""
     peer.answers["GET /api/faults/f/status"] = answer
     async with FaultClient(peer.url) as faults:
         found = await faults.status("f")
@@ -105,8 +107,8 @@ async def test_running_means_in_every_target(peer: Peer, answer: Any, running: b
     assert (found.running, found.failed) == (running, is_failed)
 
 
-async def test_absent_is_told_from_cannot_tell(peer: Peer) -> None:
-    """Only 404 RESOURCE_NOT_FOUND is absence; a 404 of a gateway or a 500 is not."""
+async def test_an_absent_fault_is_distinguished_from_an_unknown_state(peer: Peer) -> None:
+    """Only 404 RESOURCE_NOT_FOUND means absence; a gateway's 404 or a 500 does not."""
     async with FaultClient(peer.url) as faults:
         peer.answers["GET /api/faults/f/status"] = failed(404, "RESOURCE_NOT_FOUND", "Fault not found: f")
         assert await faults.status("f") is None
@@ -116,8 +118,8 @@ async def test_absent_is_told_from_cannot_tell(peer: Peer) -> None:
                 await faults.status("f")
 
 
-async def test_deleting_what_is_gone_is_fine(peer: Peer) -> None:
-    """404 is success; 500 is not, though it may have deleted."""
+async def test_deleting_an_absent_fault_succeeds(peer: Peer) -> None:
+    """A 404 is success. A 500 is not, although the fault may have been deleted."""
     async with FaultClient(peer.url) as faults:
         peer.answers["DELETE /api/faults/f"] = failed(404, "RESOURCE_NOT_FOUND", "Fault not found: f")
         await faults.delete("f")
@@ -135,7 +137,7 @@ async def test_names_are_filtered_by_prefix(peer: Peer) -> None:
 
 
 def aimed(*matchers: dict[str, Any]) -> dict[str, Any]:
-    return {"success": True, "data": {"spec": {"experiments": [{"matchers": [one]} for one in matchers]}}}
+    return {"success": True, "data": {"spec": {"experiments": [{"matchers": [matcher]} for matcher in matchers]}}}
 
 
 @pytest.mark.parametrize(
@@ -150,8 +152,10 @@ def aimed(*matchers: dict[str, Any]) -> dict[str, Any]:
         (failed(404, "RESOURCE_NOT_FOUND", "Fault not found: f"), None),
     ],
 )
-async def test_where_a_fault_is_aimed_at(peer: Peer, answer: Any, namespaces: set[str] | None) -> None:
-    """By its own experiments; silence about them is not the same as no namespace."""
+async def test_the_namespaces_of_a_fault_come_from_its_experiments(
+    peer: Peer, answer: Any, namespaces: set[str] | None
+) -> None:
+    """Silence about the experiments is not the same as no namespace."""
     peer.answers["GET /api/faults/f"] = answer
     async with FaultClient(peer.url) as faults:
         assert await faults.namespaces("f") == namespaces

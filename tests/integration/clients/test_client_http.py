@@ -1,4 +1,4 @@
-"""Control calls: every error is translated, and answers are read in the fixed order."""
+"""Control calls: every error is translated, and answers are checked in a fixed order."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LIMITS = Limits(seconds=2)
 
 @pytest.mark.parametrize("trouble", Trouble)
 def test_every_trouble_has_a_code(trouble: Trouble) -> None:
-    """The text never quotes the library's, which may quote a request."""
+    """The message never quotes the library's text, which may quote a request."""
     found = translate(NoAnswerError(trouble, "Name"), "proxy GET /x", "http://127.0.0.1:1", LIMITS)
     assert found.code in {
         ErrorCode.PEER_UNREACHABLE,
@@ -55,15 +55,15 @@ async def code_of(peer: Peer, answer: object, seconds: float = 5) -> HoldfastErr
         ((302, ""), ErrorCode.PEER_REJECTED, "302"),
     ],
 )
-async def test_answers_are_read_in_order(peer: Peer, answer: object, code: ErrorCode, words: str) -> None:
-    """Status, JSON, object, then success: a failed envelope never looks like an empty result."""
+async def test_answers_are_checked_in_a_fixed_order(peer: Peer, answer: object, code: ErrorCode, words: str) -> None:
+    """Status, JSON, object, then success: an envelope that reports failure never looks like an empty result."""
     error = await code_of(peer, answer)
     assert error.code is code
     assert words in str(error)
 
 
 async def test_data_may_be_absent(peer: Peer) -> None:
-    """`success` without payload is a success."""
+    """`success` without a payload is a success."""
     peer.answers["GET /x"] = {"success": True}
     http = client(peer)
     assert (await http.call("GET", "/x")).data(ErrorCode.PEER_ERROR) is None
@@ -94,7 +94,7 @@ async def test_a_dripping_peer_is_a_timeout(peer: Peer) -> None:
 
 
 async def test_a_huge_answer_is_refused(peer: Peer) -> None:
-    """The worker's memory is not the peer's to fill."""
+    """The peer must not be able to fill the worker's memory."""
 
     async def huge(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
@@ -106,8 +106,8 @@ async def test_a_huge_answer_is_refused(peer: Peer) -> None:
     assert (await code_of(peer, huge, 20)).code is ErrorCode.PEER_GARBAGE
 
 
-async def test_nothing_listening_is_unreachable() -> None:
-    """Nothing was sent, so nothing happened."""
+async def test_a_peer_with_nothing_listening_is_unreachable() -> None:
+    """Nothing was sent, hence nothing happened."""
     http = PeerHttp("fault service", "http://127.0.0.1:9", timedelta(seconds=2))
     with pytest.raises(HoldfastError) as raised:
         await http.call("GET", "/x")
@@ -115,7 +115,7 @@ async def test_nothing_listening_is_unreachable() -> None:
     assert "127.0.0.1:9" in str(raised.value)
 
 
-async def test_a_dropped_connection_is_no_success(peer: Peer) -> None:
+async def test_a_dropped_connection_is_not_a_success(peer: Peer) -> None:
     """The outcome is unknown, which is not the same as failed."""
 
     async def drop(request: web.Request) -> web.StreamResponse:
@@ -126,7 +126,7 @@ async def test_a_dropped_connection_is_no_success(peer: Peer) -> None:
     assert (await code_of(peer, drop)).code in {ErrorCode.PEER_GARBAGE, ErrorCode.PEER_UNREACHABLE}
 
 
-async def test_proxies_of_the_environment_are_not_used(peer: Peer, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_proxy_environment_variables_are_ignored(peer: Peer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Control calls go where the plan says."""
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")

@@ -1,4 +1,4 @@
-"""Our clients against the lab, which was written from the same contract by somebody else."""
+"""Our clients against the lab, which somebody else wrote from the same contract."""
 
 from __future__ import annotations
 
@@ -114,11 +114,11 @@ async def remove(faults: FaultClient, name: str) -> None:
     await until(gone)
 
 
-async def test_what_is_recorded_is_replayed_under_a_fault(lab: Lab, proxy: ProxyClient, faults: FaultClient) -> None:
+async def test_recorded_requests_are_replayed_under_a_fault(lab: Lab, proxy: ProxyClient, faults: FaultClient) -> None:
     """Analysis, fault, replay and recovery: the whole first half of a run."""
     task = await analysed(lab, proxy, ["reviews", "shipping"])
-    assert {one.service for one in task.patterns if one.exchanges} == {"reviews", "shipping"}
-    reviews = next(one for one in task.patterns if one.service == "reviews")
+    assert {pattern.service for pattern in task.patterns if pattern.exchanges} == {"reviews", "shipping"}
+    reviews = next(pattern for pattern in task.patterns if pattern.service == "reviews")
     assert reviews.exchanges[0].path == "/api/reviews"
     assert "holdfast.analysis=x" in str(reviews.exchanges[0].request_headers)
 
@@ -137,8 +137,8 @@ async def test_what_is_recorded_is_replayed_under_a_fault(lab: Lab, proxy: Proxy
     assert lab.state().faults == {}
 
 
-async def test_an_equal_analysis_of_another_run_is_seen_through(lab: Lab, proxy: ProxyClient) -> None:
-    """The proxy answers with the first one's task; our own repetition gets it too, and rightly."""
+async def test_an_equal_analysis_of_another_run_is_a_conflict(lab: Lab, proxy: ProxyClient) -> None:
+    """The proxy answers with the first run's task. A repetition of our own call rightly gets that task too."""
     namespace = lab.addresses.namespace
 
     async def analyze(execution_id: int) -> AnalysisTask:
@@ -153,8 +153,8 @@ async def test_an_equal_analysis_of_another_run_is_seen_through(lab: Lab, proxy:
     assert raised.value.code is ErrorCode.ANALYZE_CONFLICT
 
 
-async def test_rules_are_seen_to_act_and_to_be_gone(lab: Lab, proxy: ProxyClient) -> None:
-    """Upsert, sidecar, canary, a measured load with and without the token, and removal."""
+async def test_rules_act_after_the_upsert_and_are_gone_after_deletion(lab: Lab, proxy: ProxyClient) -> None:
+    """Upsert, sidecar, canary, measured load with and without the token, and removal."""
     namespace, address = lab.addresses.namespace, lab.addresses.services["reviews"]
     record = "hf1x"
     json_type = {"content-type": "application/json"}
@@ -179,7 +179,7 @@ async def test_rules_are_seen_to_act_and_to_be_gone(lab: Lab, proxy: ProxyClient
     assert (await stability.wait_until_stable("reviews", longest=SECONDS, every=poll)).stable
     assert await proxy.rules_active(record_id=record, services=["reviews", "review", "shipping"]) == {"reviews"}
     assert (await proxy.check(namespace=namespace, service="reviews")).recording_id == f"{record}-reviews"
-    assert f"{record}-reviews" in [one.session_id for one in await proxy.active_sessions()]
+    assert f"{record}-reviews" in [session.session_id for session in await proxy.active_sessions()]
     request = PreparedRequest(method="GET", url=f"{address}/api/reviews", headers={}, body=None, timeout=5)
     async with CanaryClient() as canary, LoadGenerator() as load:
         assert await canary.intercepted(address, record, "reviews", TOKEN)
@@ -192,28 +192,31 @@ async def test_rules_are_seen_to_act_and_to_be_gone(lab: Lab, proxy: ProxyClient
         assert await proxy.rules_active(record_id=record, services=["reviews"]) == set()
         await stability.wait_until_stable("reviews", longest=SECONDS, every=poll)
         assert not await canary.intercepted(address, record, "reviews", TOKEN)
-    assert {one.error_kind for one in healthy.samples} == {""}
-    assert {one.error_kind for one in ill.samples} == {"status 503"}
+    assert {sample.error_kind for sample in healthy.samples} == {""}
+    assert {sample.error_kind for sample in ill.samples} == {"status 503"}
     assert (len(ill.samples), ill.last_body) == (12, '{ "a": 1}')
     assert not (await proxy.check(namespace=namespace, service="reviews")).recording
 
 
-async def test_deleting_one_runs_rules_leaves_anothers_on(lab: Lab, proxy: ProxyClient) -> None:
-    """The proxy takes every session whose id begins so, and ids of runs are numbers: 1 begins 36 in base 36."""
-    one, other = record_id(1), record_id(36)
-    for record, service in ((one, "reviews"), (other, "shipping")):
+async def test_deleting_the_rules_of_a_run_leaves_those_of_other_runs_active(lab: Lab, proxy: ProxyClient) -> None:
+    """The proxy deletes every session whose id begins with the given one.
+
+    Ids of runs are numbers: in base 36, the id of run 1 begins the id of run 36.
+    """
+    deleted, kept = record_id(1), record_id(36)
+    for record, service in ((deleted, "reviews"), (kept, "shipping")):
         member = TOKEN.replace("reviews", service)
         rule = Rule(service=service, method="GET", path=f"/api/{service}", token=member, status=503)
         await proxy.upsert_rules(
             namespace=lab.addresses.namespace, record_id=record, ttl_seconds=60, rules=[rule], longest=SECONDS
         )
-    await proxy.delete_rules(one)
-    assert await proxy.rules_active(record_id=one, services=["reviews"]) == set()
-    assert await proxy.rules_active(record_id=other, services=["shipping"]) == {"shipping"}
+    await proxy.delete_rules(deleted)
+    assert await proxy.rules_active(record_id=deleted, services=["reviews"]) == set()
+    assert await proxy.rules_active(record_id=kept, services=["shipping"]) == {"shipping"}
 
 
-async def test_recordings_can_be_found_and_stopped(lab: Lab, proxy: ProxyClient) -> None:
-    """An analysis that failed leaves its recordings on; they are found in the list of sessions."""
+async def test_recordings_of_a_failed_analysis_are_found_and_stopped(lab: Lab, proxy: ProxyClient) -> None:
+    """They stay active, and appear in the list of sessions."""
 
     lab.misbehave(Misbehaviour(analysis_fails="no data"))
     task = await analysed(lab, proxy, ["reviews"])
@@ -225,8 +228,11 @@ async def test_recordings_can_be_found_and_stopped(lab: Lab, proxy: ProxyClient)
     assert not (await proxy.check(namespace=lab.addresses.namespace, service="reviews")).recording
 
 
-async def test_a_lost_answer_leaves_a_fault_that_is_known_by_name(lab: Lab, faults: FaultClient) -> None:
-    """The peer acts and the connection drops: the outcome is unknown, asking by name tells, and again is «exists»."""
+async def test_a_fault_whose_answer_was_lost_is_found_by_its_name(lab: Lab, faults: FaultClient) -> None:
+    """The peer acts and the connection drops: the outcome is unknown until the fault is asked for by name.
+
+    Executing it again fails because the fault exists.
+    """
 
     lab.misbehave(
         Misbehaviour(instructions=[Instruction(endpoint=Endpoint.EXECUTE, action=Action.ACT_THEN_DROP, nth=1)])
@@ -243,8 +249,8 @@ async def test_a_lost_answer_leaves_a_fault_that_is_known_by_name(lab: Lab, faul
     await faults.delete("hf-1-reviews-1")
 
 
-async def test_a_fault_without_a_target_fails_and_says_why(lab: Lab, faults: FaultClient) -> None:
-    """Error is terminal and the fault still has to be deleted."""
+async def test_a_fault_without_a_target_fails_with_a_reason(lab: Lab, faults: FaultClient) -> None:
+    """Error is terminal, and the fault still has to be deleted."""
     await faults.execute("hf-1-nobody-1", 60, expand("remove", "nobody", lab.addresses.namespace).experiment)
 
     async def look() -> FaultStatus | None:
@@ -256,8 +262,8 @@ async def test_a_fault_without_a_target_fails_and_says_why(lab: Lab, faults: Fau
     await remove(faults, "hf-1-nobody-1")
 
 
-async def test_an_unknown_service_is_refused_and_what_was_done_can_be_undone(lab: Lab, proxy: ProxyClient) -> None:
-    """The proxy gives no reason, and the services before the unknown one are on: deletion by record finds them."""
+async def test_a_refused_upsert_leaves_rules_that_can_be_deleted_by_record(lab: Lab, proxy: ProxyClient) -> None:
+    """The proxy refuses an unknown service without a reason, and the rules of services before it are active."""
     rules = [
         Rule(service="reviews", method="GET", path="/api/reviews", token=TOKEN, status=503),
         Rule(service="nobody", method="GET", path="/api/x", token=TOKEN.replace("reviews", "nobody"), status=503),

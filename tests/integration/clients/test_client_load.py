@@ -1,4 +1,4 @@
-"""The load generator: every request is accounted for, and each is the same as in the analysis."""
+"""The load generator accounts for every request, and each is the same as in the analysis."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def request(address: str, **changes: object) -> PreparedRequest:
 
 
 async def test_there_are_as_many_samples_as_requests(peer: Peer) -> None:
-    """Whatever becomes of a request it gives a sample; errors are told by kind."""
+    """Every request gives a sample, whatever its outcome. Errors are distinguished by kind."""
     count = 0
 
     async def moody(asked: web.Request) -> web.StreamResponse:
@@ -45,8 +45,7 @@ async def test_there_are_as_many_samples_as_requests(peer: Peer) -> None:
     assert all(sample.latency_us > 0 for sample in done.samples)
 
 
-async def test_at_most_so_many_at_once(peer: Peer) -> None:
-    """The plan's concurrency is a bound, and it is reached."""
+async def test_the_plans_concurrency_is_a_bound_and_is_reached(peer: Peer) -> None:
     active, most = 0, 0
 
     async def slow(_: web.Request) -> web.StreamResponse:
@@ -63,8 +62,7 @@ async def test_at_most_so_many_at_once(peer: Peer) -> None:
     assert most == 4
 
 
-async def test_a_redirect_is_an_answer(peer: Peer) -> None:
-    """It is counted and not followed."""
+async def test_a_redirect_is_counted_as_an_answer_and_not_followed(peer: Peer) -> None:
     peer.answers["GET /x"] = (302, "")
     async with LoadGenerator() as load:
         sample = await load.send_once(request(f"{peer.url}/x"))
@@ -72,24 +70,26 @@ async def test_a_redirect_is_an_answer(peer: Peer) -> None:
     assert len(peer.seen) == 1
 
 
-async def test_nothing_listening_is_a_sample_too() -> None:
-    """A refused connection is what a removed service looks like."""
+async def test_a_refused_connection_is_a_sample() -> None:
+    """This is what a removed service looks like."""
     async with LoadGenerator() as load:
         sample = await load.send_once(request("http://127.0.0.1:9/x"))
     assert (sample.status, sample.error_kind) == (None, "connect")
 
 
 @pytest.mark.parametrize("changes", [{"headers": {"a": "b\r\nc"}}, {"url": "/relative"}, {"url": "ftp://127.0.0.1/x"}])
-async def test_what_cannot_be_sent_is_refused_before_the_first(peer: Peer, changes: dict[str, object]) -> None:
-    """Not counted as a failing system."""
+async def test_a_request_that_cannot_be_sent_is_refused_before_any_is_sent(
+    peer: Peer, changes: dict[str, object]
+) -> None:
+    """It does not count as a failure of the system."""
     async with LoadGenerator() as load:
         with pytest.raises(HoldfastError) as raised:
             await load.measure(request(peer.url, **changes), requests=3, concurrency=1)
     assert raised.value.code is ErrorCode.LOAD_TARGET_INVALID
 
 
-async def test_the_request_of_the_plan_on_the_wire(peer: Peer) -> None:
-    """Method, query, JSON body, secrets, and our baggage in place of a configured one."""
+async def test_the_plans_request_is_sent_with_its_query_body_secrets_and_our_baggage(peer: Peer) -> None:
+    """Our baggage replaces the configured one."""
     plan = Request.model_validate(
         {
             "method": "POST",
@@ -115,6 +115,6 @@ async def test_the_request_of_the_plan_on_the_wire(peer: Peer) -> None:
 
 
 def test_a_prepared_request_does_not_show_its_secrets() -> None:
-    """Neither printed nor in an error."""
+    """Neither when printed nor in an error."""
     prepared = request("http://127.0.0.1/x", headers={"Authorization": "Bearer s3cret"})
     assert "s3cret" not in f"{prepared} {prepared!r}"

@@ -1,4 +1,4 @@
-"""Peers answer oddly: each answer becomes a value or a code of ours, never a stranger's exception."""
+"""Every odd answer of a peer becomes a value or one of our error codes, never a foreign exception."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ def completed(*patterns: Any) -> dict[str, Any]:
     ],
 )
 def test_unreachable_means_that_nothing_was_sent(kind: type[Exception], code: ErrorCode) -> None:
-    """A connection that broke may have carried the request: its outcome is unknown, which is another code."""
+    """A broken connection may have carried the request: its outcome is unknown, which is a different code."""
     trouble = trouble_of(kind("x"))
     assert translate(NoAnswerError(trouble, kind.__name__), "proxy GET /x", "http://a", LIMITS).code is code
 
 
 @pytest.mark.parametrize("body", ["[" * 200_000, '{"success":', "null", "\ufeff{}", ""])
-async def test_no_text_of_a_peer_is_a_stranger_s_exception(peer: Peer, body: str) -> None:
-    """JSON too deep for the parser included."""
+async def test_no_text_from_a_peer_raises_a_foreign_exception(peer: Peer, body: str) -> None:
+    """This includes JSON that is nested too deep for the parser."""
     peer.answers[CHECK] = (200, body)
     async with ProxyClient(peer.url) as proxy:
         with pytest.raises(HoldfastError) as raised:
@@ -58,8 +58,8 @@ async def test_no_text_of_a_peer_is_a_stranger_s_exception(peer: Peer, body: str
     assert raised.value.code is ErrorCode.PEER_GARBAGE
 
 
-async def test_half_characters_are_replaced(peer: Peer) -> None:
-    """They are legal in JSON, and no database would take them."""
+async def test_unpaired_surrogates_are_replaced(peer: Peer) -> None:
+    """They are legal in JSON, but no database would accept them."""
     peer.answers[TASK] = (
         200,
         '{"success":true,"data":{"status":"X","message":"a\\ud800b \\ud83d\\ude00"}}',
@@ -68,8 +68,8 @@ async def test_half_characters_are_replaced(peer: Peer) -> None:
         assert (await proxy.analysis("t")).message == "a?b 😀"
 
 
-async def test_an_analysis_that_says_no_is_over(peer: Peer) -> None:
-    """A failed envelope fails fast instead of being asked for ten minutes; a 500 is asked again."""
+async def test_an_analysis_that_reports_failure_is_not_asked_again(peer: Peer) -> None:
+    """Otherwise it would be polled for ten minutes. After a 500 it is asked again."""
     async with ProxyClient(peer.url) as proxy:
         peer.answers[TASK] = {"success": False, "error": {"code": "500", "message": "lost"}}
         with pytest.raises(HoldfastError, match="lost") as raised:
@@ -82,15 +82,15 @@ async def test_an_analysis_that_says_no_is_over(peer: Peer) -> None:
 
 
 @pytest.mark.parametrize("bad", [None, "text", [None], [{"method": None, "url": None}], [{"method": "GET"}], [7]])
-async def test_one_service_s_nonsense_is_its_own(peer: Peer, bad: Any) -> None:
-    """A malformed recording of one service leaves it without patterns, and the others with theirs."""
+async def test_a_malformed_recording_affects_only_its_own_service(peer: Peer, bad: Any) -> None:
+    """That service has no patterns, and the others keep theirs."""
     good = {"method": "GET", "url": "http://a/api/x"}
     peer.answers[TASK] = completed(
         {"serviceName": "bad", "requestMode": bad}, {"serviceName": "good", "requestMode": [good]}
     )
     async with ProxyClient(peer.url) as proxy:
         patterns = (await proxy.analysis("t")).patterns
-    assert [(one.service, len(one.exchanges)) for one in patterns] == [("bad", 0), ("good", 1)]
+    assert [(pattern.service, len(pattern.exchanges)) for pattern in patterns] == [("bad", 0), ("good", 1)]
 
 
 @pytest.mark.parametrize(
@@ -106,14 +106,14 @@ async def test_one_service_s_nonsense_is_its_own(peer: Peer, bad: Any) -> None:
     ],
 )
 async def test_paths_are_kept_as_recorded(peer: Peer, url: str, path: str) -> None:
-    """A rule matches the raw path exactly; a path that is changed on the way never acts."""
+    """A rule matches the raw path exactly: a path that was altered would never act."""
     peer.answers[TASK] = completed({"serviceName": "a", "requestMode": [{"method": "GET", "url": url}]})
     async with ProxyClient(peer.url) as proxy:
         assert (await proxy.analysis("t")).patterns[0].exchanges[0].path == path
 
 
-async def test_bodies_and_headers_come_in_any_form(peer: Peer) -> None:
-    """An object for a text, numbers and nulls among header values; a recorded status 0 is no 200."""
+async def test_bodies_and_headers_are_read_in_any_form(peer: Peer) -> None:
+    """A body may be an object, and header values numbers or nulls. A recorded status 0 does not become 200."""
     mode = {
         "method": "POST",
         "url": "http://a/x",
@@ -129,7 +129,7 @@ async def test_bodies_and_headers_come_in_any_form(peer: Peer) -> None:
 
 
 async def test_a_null_among_replayed_answers_keeps_its_place(peer: Peer) -> None:
-    """Answers are matched with the recorded requests by their position."""
+    """Answers are matched with the recorded requests by position."""
     answer = {"url": "http://localhost:1/x", "method": "POST", "statusCode": 200, "responseHeaders": {"a": ["1", None]}}
     peer.answers["POST /api/request-patterns/replay"] = {"success": True, "data": [None, answer]}
     async with ProxyClient(peer.url) as proxy:
@@ -137,19 +137,19 @@ async def test_a_null_among_replayed_answers_keeps_its_place(peer: Peer) -> None
     assert (first.status, second.status, second.headers) == (None, 200, {"a": ["1"]})
 
 
-async def test_sessions_in_any_form(peer: Peer) -> None:
-    """Under either name of the id, as a list or in an object; one without an id could not be stopped anyway."""
+async def test_sessions_are_read_in_any_form(peer: Peer) -> None:
+    """With either name of the id, as a list or in an object. A session without an id could not be stopped anyway."""
     sessions = [{"recordingId": "r", "serviceName": "a", "namespace": "shop"}, {"id": 7}, {"serviceName": "b"}]
     async with ProxyClient(peer.url) as proxy:
         for data in (sessions, {"recordings": sessions}):
             peer.answers[DETAILS] = {"success": True, "data": data}
-            assert [one.session_id for one in await proxy.active_sessions()] == ["r", "7"]
+            assert [session.session_id for session in await proxy.active_sessions()] == ["r", "7"]
         peer.answers[CHECK] = {"success": True, "data": {"isRecording": True, "recordingId": 7}}
         assert (await proxy.check(namespace="shop", service="a")).recording_id == "7"
 
 
-async def test_ids_of_a_peer_lead_nowhere_else(peer: Peer) -> None:
-    """An id is one segment of a path, whatever is in it."""
+async def test_ids_from_a_peer_are_escaped_in_paths(peer: Peer) -> None:
+    """An id is a single path segment, whatever it contains."""
     async with ProxyClient(peer.url) as proxy, FaultClient(peer.url) as faults:
         for call in (proxy.stop_recording("../x?y#z"), proxy.analysis("../x?y#z"), faults.delete("../x?y#z")):
             with pytest.raises(HoldfastError):
@@ -161,8 +161,8 @@ async def test_ids_of_a_peer_lead_nowhere_else(peer: Peer) -> None:
     ]
 
 
-async def test_an_error_says_where_what_and_what_to_do(peer: Peer) -> None:
-    """Peer, method, path, status, the peer's own words cut short, and a hint; the cause stays attached."""
+async def test_an_error_names_the_call_the_cause_and_a_hint(peer: Peer) -> None:
+    """Peer, method, path, status, the peer's own words cut short, and a hint. The cause stays attached."""
     http = PeerHttp("proxy", peer.url, SECONDS)
     peer.answers["GET /x"] = (500, {"success": False, "error": {"code": "1", "message": "w" * 5000}})
     with pytest.raises(HoldfastError) as raised:
@@ -176,8 +176,8 @@ async def test_an_error_says_where_what_and_what_to_do(peer: Peer) -> None:
     assert isinstance(raised.value.__cause__.__cause__, httpcore.ConnectError)
 
 
-async def test_a_partial_fault_is_told(peer: Peer) -> None:
-    """Running in one pod of two is neither running nor failed."""
+async def test_a_partial_fault_is_neither_running_nor_failed(peer: Peer) -> None:
+    """It runs in one pod of two, and the detail names the error of the other."""
     parts = [{"success": True, "resStatuses": [{"success": True}, {"success": False, "error": "no such pod"}]}]
     data = {"phase": "Running", "status": {"expStatuses": parts}}
     peer.answers["GET /api/faults/f/status"] = {"success": True, "data": data}
@@ -201,8 +201,8 @@ JSON = st.recursive(
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=JSON, success=st.sampled_from([True, True, True, False, None]))
-async def test_any_json_is_a_value_or_a_code(peer: Peer, data: Any, success: bool | None) -> None:
-    """Whatever stands where data is expected, nothing but a HoldfastError comes out."""
+async def test_any_json_becomes_a_value_or_an_error_code(peer: Peer, data: Any, success: bool | None) -> None:
+    """Whatever stands in place of the data, only a `HoldfastError` is raised."""
     answer = {"success": success, "data": data}
     for place in (TASK, CHECK, DETAILS, "GET /api/faults/f/status", "GET /api/faults"):
         peer.answers[place] = answer

@@ -1,4 +1,4 @@
-"""The proxy's wire contract, from our side."""
+"""The proxy's wire contract, from the client's side."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ async def analyze(peer: Peer, answer: dict[str, Any], execution_id: int = 42) ->
         )
 
 
-async def test_the_analyze_call_is_exactly_this(peer: Peer) -> None:
-    """The typo `excution_id` is the peer's key, and it rejects any field that it does not know."""
+async def test_the_analyze_call_has_exactly_the_contracted_fields(peer: Peer) -> None:
+    """The typo `excution_id` is the peer's key, and the peer rejects any field that it does not know."""
     await analyze(peer, {"success": True, "data": {"taskId": "task_1", "status": "INITIALIZING", "execution_id": 42}})
     assert json.loads(peer.seen[0][3]) == {
         "reqDefId": 7,
@@ -48,14 +48,14 @@ async def test_the_analyze_call_is_exactly_this(peer: Peer) -> None:
 
 
 async def test_an_analysis_of_another_execution_is_a_conflict(peer: Peer) -> None:
-    """The proxy deduplicates across executions: taking the answer for ours would mix two runs."""
+    """The proxy deduplicates across executions: taking its answer for ours would mix two runs."""
     with pytest.raises(HoldfastError) as raised:
         await analyze(peer, {"success": True, "data": {"taskId": "t", "status": "X", "execution_id": 41}})
     assert raised.value.code is ErrorCode.ANALYZE_CONFLICT
 
 
-async def test_a_placeholder_without_execution_is_ours(peer: Peer) -> None:
-    """A repetition within the deduplication may get a reply whose execution is null."""
+async def test_a_placeholder_without_an_execution_is_accepted(peer: Peer) -> None:
+    """A repetition within the deduplication time may get a reply whose execution is null."""
     task = await analyze(
         peer, {"success": True, "data": {"taskId": "t", "status": "ROLLING_UPDATE", "execution_id": None}}
     )
@@ -71,8 +71,8 @@ async def test_a_placeholder_without_execution_is_ours(peer: Peer) -> None:
         ({"success": True}, ErrorCode.PEER_GARBAGE),
     ],
 )
-async def test_an_analysis_that_did_not_start_is_told(peer: Peer, answer: dict[str, Any], code: ErrorCode) -> None:
-    """Nothing is polled for ten minutes that never began."""
+async def test_an_analysis_that_did_not_start_is_an_error(peer: Peer, answer: dict[str, Any], code: ErrorCode) -> None:
+    """An analysis that never began is not polled for ten minutes."""
     with pytest.raises(HoldfastError) as raised:
         await analyze(peer, answer)
     assert raised.value.code is code
@@ -87,15 +87,17 @@ async def test_an_analysis_that_did_not_start_is_told(peer: Peer, answer: dict[s
         (None, AnalysisStatus.OTHER),
     ],
 )
-async def test_states_of_an_analysis(peer: Peer, status: str | None, expected: AnalysisStatus) -> None:
-    """An unknown task is a state, and an unknown state no crash."""
+async def test_an_unknown_task_or_state_is_not_an_error(
+    peer: Peer, status: str | None, expected: AnalysisStatus
+) -> None:
+    """An unknown task is a state, and an unknown state does not crash."""
     peer.answers["GET /api/request-patterns/tasks/t"] = {"success": True, "data": {"taskId": "t", "status": status}}
     async with ProxyClient(peer.url) as proxy:
         assert (await proxy.analysis("t")).status is expected
 
 
 async def test_recorded_requests_keep_their_raw_path(peer: Peer) -> None:
-    """Percent-encoding stays, the query is no part of the path, nulls and lists are read."""
+    """Percent-encoding stays, the query is not part of the path, and nulls and lists are read."""
     mode = {
         "method": "GET",
         "url": "http://a:8080/api/x%20y/1?q=%2F",
@@ -125,8 +127,8 @@ async def test_recorded_requests_keep_their_raw_path(peer: Peer) -> None:
     ("data", "count"),
     [([], 0), (None, 0), ({"url": "http://localhost:1/a", "method": "GET", "statusCode": 200}, 1), ([{}, {}], 2)],
 )
-async def test_replays_come_in_many_shapes(peer: Peer, data: Any, count: int) -> None:
-    """A list, one object, nothing, or objects full of nulls; never an exception that would skip recovery."""
+async def test_replays_are_read_in_any_shape(peer: Peer, data: Any, count: int) -> None:
+    """A list, one object, nothing, or objects full of nulls; never an exception, which would skip recovery."""
     peer.answers["POST /api/request-patterns/replay"] = {"success": True, "data": data}
     async with ProxyClient(peer.url) as proxy:
         answers = await proxy.replay(execution_id=42, namespace="shop", service="a", longest=SECONDS)
@@ -134,8 +136,8 @@ async def test_replays_come_in_many_shapes(peer: Peer, data: Any, count: int) ->
     assert json.loads(peer.seen[0][3]) == {"excution_id": 42, "namespace": "shop", "service_name": "a"}
 
 
-async def test_a_refused_replay_is_a_failed_one(peer: Peer) -> None:
-    """200 with success=false is a failure with the peer's own words."""
+async def test_a_refused_replay_is_a_failure(peer: Peer) -> None:
+    """200 with success=false is a failure, reported in the peer's own words."""
     peer.answers["POST /api/request-patterns/replay"] = {
         "success": False,
         "error": {"code": "500", "message": "no pod"},
@@ -146,8 +148,8 @@ async def test_a_refused_replay_is_a_failed_one(peer: Peer) -> None:
     assert raised.value.code is ErrorCode.REPLAY_FAILED
 
 
-async def test_an_upsert_is_bare_and_has_one_token_an_item(peer: Peer) -> None:
-    """Only listed fields, only the content type, no line break in a body."""
+async def test_an_upsert_has_only_the_listed_fields_and_one_token_per_item(peer: Peer) -> None:
+    """Of the headers only the content type is sent, and a body has no line breaks."""
     peer.answers["POST /api/fixtures/upsert"] = {"upserted": 1, "expiresAt": "2025-09-05T11:40:00Z"}
     headers = {"Content-Type": "application/json", "set-cookie": "x"}
     async with ProxyClient(peer.url) as proxy:
@@ -185,8 +187,8 @@ async def test_an_upsert_is_bare_and_has_one_token_an_item(peer: Peer) -> None:
         ({"oops": 1}, ErrorCode.PEER_GARBAGE),
     ],
 )
-async def test_an_upsert_that_fails_is_told_apart(peer: Peer, answer: Any, code: ErrorCode) -> None:
-    """400 says no; after 500 some rules may be on."""
+async def test_refused_and_failed_upserts_get_different_codes(peer: Peer, answer: Any, code: ErrorCode) -> None:
+    """A 400 is a refusal. After a 500, some rules may be active."""
     peer.answers["POST /api/fixtures/upsert"] = answer
     async with ProxyClient(peer.url) as proxy:
         with pytest.raises(HoldfastError) as raised:
@@ -211,8 +213,8 @@ async def test_an_upsert_that_fails_is_told_apart(peer: Peer, answer: Any, code:
         ([rule(member="chaos.a"), rule("b", member="chaos.a.b")], "part of"),
     ],
 )
-def test_rules_that_would_not_act_are_refused_unsent(rules: list[Rule], words: str) -> None:
-    """The proxy would take each of them, and do something else than meant."""
+def test_rules_that_would_not_act_are_refused_before_sending(rules: list[Rule], words: str) -> None:
+    """The proxy would accept each of them, and do something other than intended."""
     with pytest.raises(HoldfastError, match=words) as raised:
         refuse_unsound(rules)
     assert raised.value.code is ErrorCode.RULES_REJECTED
@@ -228,21 +230,21 @@ def test_rules_that_would_not_act_are_refused_unsent(rules: list[Rule], words: s
     ],
 )
 async def test_only_an_exact_session_counts(peer: Peer, answer: Any, active: set[str]) -> None:
-    """The peer searches by prefix; a match of something longer says nothing about this service."""
+    """The peer searches by prefix: a longer match proves nothing about this service."""
     peer.answers["GET /api/fixtures/record/hf1x-a/status"] = answer
     async with ProxyClient(peer.url) as proxy:
         assert await proxy.rules_active(record_id="hf1x", services=["a"]) == active
 
 
-async def test_a_session_s_name_leads_nowhere_else(peer: Peer) -> None:
-    """It may be anybody's."""
+async def test_the_name_of_a_session_is_escaped_in_the_path(peer: Peer) -> None:
+    """Anybody may have chosen it."""
     peer.answers["DELETE /api/fixtures/record/../all"] = {"deleted": True}
     async with ProxyClient(peer.url) as proxy:
         await proxy.delete_rules("../all")
     assert peer.seen[0][1] == "/api/fixtures/record/..%2Fall"
 
 
-async def test_a_check_that_does_not_say_is_no_clean_bill(peer: Peer) -> None:
+async def test_a_check_without_a_clear_answer_is_an_error(peer: Peer) -> None:
     """Without a clear answer a service does not count as free of sidecars."""
     peer.answers["GET /api/interceptions/check/shop/a"] = {"success": True, "data": {}}
     async with ProxyClient(peer.url) as proxy:
@@ -252,12 +254,12 @@ async def test_a_check_that_does_not_say_is_no_clean_bill(peer: Peer) -> None:
 
 
 @pytest.mark.skipif(not UPSERT.exists(), reason="the recorded data is not beside the project")
-def test_real_rules_are_refused_for_what_is_wrong_with_them() -> None:
+def test_captured_rules_are_refused_only_for_their_invalid_status() -> None:
     """A body captured from the original: 8 of its 18 rules have status 0, which the proxy turns into 500."""
     items = json.loads(UPSERT.read_text())["items"]
     reasons = []
     for item in items:
-        one = rule(
+        captured = rule(
             item["serviceName"],
             item["baggageTokens"][0],
             path=item["path"],
@@ -265,9 +267,9 @@ def test_real_rules_are_refused_for_what_is_wrong_with_them() -> None:
             body=item["respBody"],
         )
         try:
-            refuse_unsound([one])
+            refuse_unsound([captured])
         except HoldfastError as error:
             reasons.append(error.message)
-    # Each for exactly this and nothing else; the ten others can be sent as they are.
+    # Each is refused for exactly this reason. The ten others can be sent as they are.
     assert [reason.split(" has ", 1)[1] for reason in reasons] == ["status 0, which becomes 500"] * 8
     assert len(items) == 18

@@ -1,4 +1,4 @@
-"""Recordings: what a service received, as the proxy lists it while the recording is on."""
+"""Recordings: what a service received, as the proxy lists it while the recording is active."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def lab() -> AsyncIterator[Lab]:
 
 
 def entry(**changes: Any) -> dict[str, Any]:
-    """An entry as the peer sends it, with these fields changed."""
+    """Build an entry as the peer sends it, with these fields changed."""
     return {
         "recordingId": "rec-1",
         "serviceName": "reviews",
@@ -78,7 +78,7 @@ async def test_the_start_call_records_every_path_and_method(peer: Peer) -> None:
     ],
 )
 async def test_a_recording_without_an_id_is_an_error(peer: Peer, answer: dict[str, Any], code: ErrorCode) -> None:
-    """Nothing could ever be read of it, or stopped."""
+    """It could be neither read nor stopped."""
     peer.answers["POST /api/recordings/start"] = answer
     async with ProxyClient(peer.url) as proxy:
         with pytest.raises(HoldfastError) as raised:
@@ -87,7 +87,7 @@ async def test_a_recording_without_an_id_is_an_error(peer: Peer, answer: dict[st
 
 
 async def test_an_entry_keeps_its_raw_path_and_real_headers(peer: Peer) -> None:
-    """Percent-encoding stays, the query is no part of the path, pseudo headers are no headers."""
+    """Percent-encoding stays, the query is not part of the path, and pseudo headers are left out."""
     (read,) = await listed(peer, entry())
     assert (read.service, read.method, read.path) == ("reviews", "GET", "/api/re%20views/1")
     assert read.target == "/api/re%20views/1?q=%2F"
@@ -96,8 +96,8 @@ async def test_an_entry_keeps_its_raw_path_and_real_headers(peer: Peer) -> None:
     assert (read.request_body, read.response_body, read.request_truncated) == ("", '{"a": 1}', False)
 
 
-async def test_nulls_and_absences_are_alike(peer: Peer) -> None:
-    """Method and path are then in the pseudo headers; an answer that never came has no status."""
+async def test_null_fields_are_read_like_absent_fields(peer: Peer) -> None:
+    """Method and path then come from the pseudo headers. An answer that never came has no status."""
     gone = dict.fromkeys(
         ("path", "method", "status", "responseHeaders", "responseBody", "requestTruncated", "serviceName")
     )
@@ -122,14 +122,14 @@ async def test_nulls_and_absences_are_alike(peer: Peer) -> None:
     ],
 )
 async def test_an_unreadable_entry_is_an_error_and_not_left_out(peer: Peer, broken: dict[str, Any]) -> None:
-    """A call that is left out would be a call that nobody tests."""
+    """A call left out would be a call that nobody tests."""
     with pytest.raises(HoldfastError) as raised:
         await listed(peer, entry(), entry(**broken))
     assert raised.value.code is ErrorCode.PEER_GARBAGE
 
 
 @pytest.mark.parametrize("data", [{"entries": []}, "none", [None], [[]]])
-async def test_a_list_of_anything_else_is_garbage(peer: Peer, data: Any) -> None:
+async def test_data_that_is_not_a_list_of_entries_is_garbage(peer: Peer, data: Any) -> None:
     peer.answers[ENTRIES] = {"success": True, "data": data}
     async with ProxyClient(peer.url) as proxy:
         with pytest.raises(HoldfastError) as raised:
@@ -137,14 +137,14 @@ async def test_a_list_of_anything_else_is_garbage(peer: Peer, data: Any) -> None
     assert raised.value.code is ErrorCode.PEER_GARBAGE
 
 
-async def test_more_entries_than_were_asked_for_are_refused(peer: Peer) -> None:
+async def test_more_entries_than_requested_are_refused(peer: Peer) -> None:
     with pytest.raises(HoldfastError, match="2 entries where 1") as raised:
         await listed(peer, entry(), entry(), limit=1)
     assert raised.value.code is ErrorCode.PEER_GARBAGE
 
 
-async def test_a_recording_shows_what_a_service_of_the_lab_received(lab: Lab) -> None:
-    """Page by page, oldest first, repetitions included; once stopped the proxy knows nothing of it."""
+async def test_a_recording_lists_the_requests_that_a_lab_service_received(lab: Lab) -> None:
+    """Page by page, oldest first, including repetitions. Once it is stopped, the proxy forgets the recording."""
     namespace, address = lab.addresses.namespace, lab.addresses.services["reviews"]
     async with ProxyClient(lab.addresses.proxy) as proxy, aiohttp.ClientSession() as session:
         recording = await proxy.start_recording(
@@ -168,7 +168,7 @@ async def test_a_recording_shows_what_a_service_of_the_lab_received(lab: Lab) ->
     assert lab.state().clean
 
 
-async def test_a_service_that_is_unknown_cannot_be_recorded(lab: Lab) -> None:
+async def test_an_unknown_service_cannot_be_recorded(lab: Lab) -> None:
     async with ProxyClient(lab.addresses.proxy) as proxy:
         with pytest.raises(HoldfastError, match="Service not found") as raised:
             await proxy.start_recording(namespace="shop", service="nobody", duration_seconds=60, longest=SECONDS)
@@ -177,7 +177,7 @@ async def test_a_service_that_is_unknown_cannot_be_recorded(lab: Lab) -> None:
 
 @pytest.mark.parametrize("action", [Action.ACT_THEN_DROP, Action.ACT_THEN_TRUNCATE, Action.ACT_THEN_FLOOD])
 async def test_a_start_whose_answer_is_lost_has_an_unknown_outcome(lab: Lab, action: Action) -> None:
-    """The recording is on; the list of sessions shows it."""
+    """The recording is active, and the list of sessions shows it."""
     lab.misbehave(Misbehaviour(instructions=[Instruction(endpoint=Endpoint.RECORDING_START, action=action)]))
     async with ProxyClient(lab.addresses.proxy) as proxy:
         with pytest.raises(HoldfastError) as raised:
@@ -186,7 +186,7 @@ async def test_a_start_whose_answer_is_lost_has_an_unknown_outcome(lab: Lab, act
         assert [session.service for session in await proxy.active_sessions()] == ["reviews"]
 
 
-async def test_entries_without_end_are_not_read(lab: Lab) -> None:
+async def test_an_endless_list_of_entries_is_not_read(lab: Lab) -> None:
     flood = Instruction(endpoint=Endpoint.RECORDING_ENTRIES, action=Action.ACT_THEN_FLOOD)
     lab.misbehave(Misbehaviour(instructions=[flood]))
     async with ProxyClient(lab.addresses.proxy) as proxy:

@@ -1,4 +1,4 @@
-"""The plan's request as bytes, for whatever headers a plan may have, and what is refused before it is sent."""
+"""The plan's request as bytes, for any headers a plan may have, and what is refused before it is sent."""
 
 from __future__ import annotations
 
@@ -28,8 +28,10 @@ def request(address: str, **changes: object) -> PreparedRequest:
 
 
 @given(headers=st.dictionaries(NAMES, VALUES), token=TOKENS, body=st.none() | st.just({"a": 1}))
-def test_there_is_one_baggage_header_and_it_is_ours(headers: dict[str, str], token: str | None, body: object) -> None:
-    """Or none for the baseline, however the plan spells its own; nothing else is lost or changed."""
+def test_our_baggage_header_replaces_any_that_the_plan_has(
+    headers: dict[str, str], token: str | None, body: object
+) -> None:
+    """The baseline has none, however the plan spells its own. Nothing else is lost or changed."""
     plan = Request.model_validate({"url": "http://a/x", "headers": headers, "json": body})
     sent = prepare(plan, Secrets({}), token).headers
     assert [value for name, value in sent.items() if name.lower() == "baggage"] == ([] if token is None else [token])
@@ -40,12 +42,14 @@ def test_there_is_one_baggage_header_and_it_is_ours(headers: dict[str, str], tok
 
 
 @given(headers=st.dictionaries(NAMES, VALUES), token=TOKENS)
-def test_analysis_and_load_send_the_same_but_for_the_baggage(headers: dict[str, str], token: str | None) -> None:
-    """What is measured is what was recorded (`peer-contract` property 36)."""
+def test_analysis_and_load_send_the_same_request_except_for_the_baggage(
+    headers: dict[str, str], token: str | None
+) -> None:
+    """The measured request is the recorded request (`peer-contract` property 36)."""
     plan = Request.model_validate({"url": "http://a/x?b=%2F", "headers": headers, "query": {"q": "1"}, "json": [1]})
-    one, other = prepare(plan, Secrets({}), token), prepare(plan, Secrets({}), "holdfast.analysis=x")
-    without = {"headers": {name: value for name, value in one.headers.items() if name != "baggage"}}
-    assert one.model_dump() | without == other.model_dump() | without
+    measured, recorded = prepare(plan, Secrets({}), token), prepare(plan, Secrets({}), "holdfast.analysis=x")
+    without = {"headers": {name: value for name, value in measured.headers.items() if name != "baggage"}}
+    assert measured.model_dump() | without == recorded.model_dump() | without
 
 
 @pytest.mark.parametrize(
@@ -59,8 +63,10 @@ def test_analysis_and_load_send_the_same_but_for_the_baggage(headers: dict[str, 
         ("http://a/%7Ex?f=%2f", {}, "http://a/%7Ex?f=%2f"),
     ],
 )
-def test_the_query_is_merged_where_it_is_sent(address: str, query: dict[str, str], expected: str) -> None:
-    """Behind a fragment it would never arrive; what is encoded stays as it is written."""
+def test_the_query_is_merged_into_the_address_and_the_fragment_is_dropped(
+    address: str, query: dict[str, str], expected: str
+) -> None:
+    """Behind a fragment the query would never arrive. Encoded parts stay as they are written."""
     assert prepare(Request.model_validate({"url": address, "query": query}), Secrets({}), None).url == expected
 
 
@@ -81,8 +87,8 @@ def test_the_query_is_merged_where_it_is_sent(address: str, query: dict[str, str
         {"url": "http://127.0.0.1:99999/x"},
     ],
 )
-async def test_what_would_be_sent_as_something_else_is_refused(changes: dict[str, object]) -> None:
-    """Else a mistake in a secret is measured as a failing system, or becomes a second header."""
+async def test_a_request_that_would_be_sent_as_a_different_request_is_refused(changes: dict[str, object]) -> None:
+    """Otherwise a mistake in a secret would be measured as a failing system, or become a second header."""
     async with LoadGenerator() as load:
         with pytest.raises(HoldfastError) as raised:
             await load.send_once(request("http://127.0.0.1:1/x", **changes))
@@ -93,7 +99,7 @@ async def test_what_would_be_sent_as_something_else_is_refused(changes: dict[str
 async def test_every_request_is_counted_whatever_the_library_raises(
     peer: Peer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Samples equal requests even when the cause is nobody's plan."""
+    """There are as many samples as requests, even after an exception that nobody planned for."""
 
     def broken(*_: object, **__: object) -> object:
         raise LookupError("nobody expects this")
@@ -104,14 +110,14 @@ async def test_every_request_is_counted_whatever_the_library_raises(
     assert [sample.error_kind for sample in done.samples] == ["other"] * 5
 
 
-async def test_a_generator_that_is_not_open_measures_nothing(peer: Peer) -> None:
-    """A mistake of ours is no error of the system."""
+async def test_a_generator_that_is_not_open_raises_an_error(peer: Peer) -> None:
+    """A mistake of ours is not an error of the system."""
     with pytest.raises(RuntimeError, match="not open"):
         await LoadGenerator().send_once(request(peer.url))
 
 
-async def test_the_last_body_can_be_read(peer: Peer) -> None:
-    """Nothing compressed is asked for, because recordings and reports show bodies as they came."""
+async def test_the_last_body_is_readable_because_no_compression_is_requested(peer: Peer) -> None:
+    """Recordings and reports show bodies as they came."""
 
     async def compressing(_: web.Request) -> web.StreamResponse:
         response = web.Response(text="hello" * 100)
@@ -141,8 +147,8 @@ BODIES: list[tuple[dict[str, object], bytes, str]] = [
 
 
 @pytest.mark.parametrize(("parts", "body", "kind"), BODIES, ids=lambda value: str(value)[:30])
-async def test_bodies_on_the_wire(peer: Peer, parts: dict[str, object], body: bytes, kind: str) -> None:
-    """Byte for byte, each with one content type and its length, the same every time and for every case."""
+async def test_bodies_are_sent_byte_for_byte(peer: Peer, parts: dict[str, object], body: bytes, kind: str) -> None:
+    """Each has one content type and its length, the same every time and for every case."""
     peer.answers["POST /x"] = "ok"
     plan = Request.model_validate({"method": "POST", "url": f"{peer.url}/x", "repeatable": True} | parts)
     async with LoadGenerator() as load:
@@ -170,16 +176,16 @@ async def test_bodies_on_the_wire(peer: Peer, parts: dict[str, object], body: by
         ({"empty": ""}, "/x?empty="),
     ],
 )
-async def test_queries_on_the_wire(peer: Peer, query: dict[str, object], sent: str) -> None:
-    """Lists as fields given several times, in their order; encoded once."""
+async def test_queries_are_sent_encoded_once(peer: Peer, query: dict[str, object], sent: str) -> None:
+    """Lists become repeated fields, in their order."""
     plan = Request.model_validate({"url": f"{peer.url}/x", "query": query})
     async with LoadGenerator() as load:
         await load.send_once(prepare(plan, Secrets({"TOKEN": "t k&=", "HOLDFAST_SECRETS": "TOKEN"}), None))
     assert peer.seen[0][1] == sent
 
 
-async def test_headers_on_the_wire(peer: Peer) -> None:
-    """As the plan spells them, numbers as text, secrets put in; of ours only what HTTP needs, and the baggage."""
+async def test_headers_are_sent_as_the_plan_spells_them(peer: Peer) -> None:
+    """Numbers become text, and secrets are put in. Of ours there is only what HTTP needs, and the baggage."""
     headers = {"X-Number": 3, "x-flag": True, "Accept": "a/b;q=0.5, */*", "Authorization": "Bearer ${env:TOKEN}"}
     plan = Request.model_validate({"url": f"{peer.url}/x", "headers": headers | {"Host": "shop.example"}})
     async with LoadGenerator() as load:
@@ -197,7 +203,7 @@ async def test_headers_on_the_wire(peer: Peer) -> None:
 
 
 async def test_a_form_of_a_plan_file_arrives_as_a_form(peer: Peer) -> None:
-    """From the plan's words to what a server's own reader makes of them."""
+    """From the text of the plan to what a server's own parser reads."""
     form = {"a": [1, "ü &"], "b": True}
     request = {"method": "PUT", "url": f"{peer.url}/x", "repeatable": True, "form": form}
     plan, problems = check_plan(good() | {"request": request})

@@ -1,4 +1,4 @@
-"""A peer that takes every connection and never ends an answer: no call of ours waits for it without a limit."""
+"""A peer accepts every connection and never completes an answer: none of our calls waits without a limit."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ CALLS: dict[type[PeerClient], dict[str, dict[str, Any]]] = {
 
 @pytest.fixture(params=["silent", "dripping"])
 async def silent(request: pytest.FixtureRequest) -> AsyncIterator[str]:
-    """An address behind which nobody ever says a word, or only ever one more byte."""
+    """Yield an address that never answers, or only ever sends one more byte."""
     there: list[asyncio.StreamWriter] = []
 
     async def keep(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -77,7 +77,7 @@ async def silent(request: pytest.FixtureRequest) -> AsyncIterator[str]:
 
 @pytest.mark.parametrize("kind", CALLS, ids=lambda kind: kind.__name__)
 def test_every_call_of_a_peer_is_in_the_table(kind: type[PeerClient]) -> None:
-    """So that a call that is new is tried as well."""
+    """A new call must be tested as well."""
     own = {name for name, value in inspect.getmembers(kind, inspect.iscoroutinefunction) if not name.startswith("_")}
     assert own - {"aclose"} == set(CALLS[kind])
 
@@ -86,7 +86,7 @@ def test_every_call_of_a_peer_is_in_the_table(kind: type[PeerClient]) -> None:
 async def test_no_call_waits_for_a_silent_peer(
     silent: str, monkeypatch: pytest.MonkeyPatch, kind: Any, name: str
 ) -> None:
-    """Each ends by itself, with the code that says so. Those with a time of their own are given a short one."""
+    """Each ends by itself with the code of a timeout. Calls with their own limit are given a short one."""
     monkeypatch.setattr(fixtures, "DELETE_TIMEOUT", SHORT)
     async with kind(silent, call_timeout=SHORT) as client:
         with pytest.raises(HoldfastError) as raised:
@@ -94,7 +94,7 @@ async def test_no_call_waits_for_a_silent_peer(
     assert raised.value.code is ErrorCode.PEER_TIMEOUT
 
 
-async def test_no_service_is_waited_for_that_is_silent(silent: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_no_request_waits_for_a_silent_service(silent: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Canary, readiness, health and the plan's request have limits as well."""
     monkeypatch.setattr(canary, "TIMEOUT", SHORT.total_seconds())
     monkeypatch.setattr(stability, "SAMPLE_TIMEOUT", SHORT.total_seconds())

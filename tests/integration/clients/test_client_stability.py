@@ -1,4 +1,4 @@
-"""Readiness, and seeing rules act."""
+"""Readiness of services, and proof that rules act."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ EVERY = timedelta(milliseconds=5)
 
 
 async def test_a_service_is_stable_after_good_answers_in_a_row(peer: Peer) -> None:
-    """One bad answer begins the count anew: a service that flaps is not stable yet."""
+    """One bad answer restarts the count: a service that flaps is not stable yet."""
     answers = iter([200, 200, 503, 200, 200, 200, 503])
 
     async def flapping(_: web.Request) -> web.StreamResponse:
@@ -32,8 +32,8 @@ async def test_a_service_is_stable_after_good_answers_in_a_row(peer: Peer) -> No
 
 
 @pytest.mark.parametrize("answer", [(503, ""), (302, ""), (404, "")])
-async def test_a_service_that_is_never_ready_is_a_result(peer: Peer, answer: tuple[int, str]) -> None:
-    """After the time is over the last thing seen is told; nothing is raised."""
+async def test_a_service_that_is_never_ready_is_reported_not_raised(peer: Peer, answer: tuple[int, str]) -> None:
+    """When the time is over, the result shows what was seen last."""
     peer.answers["GET /health"] = answer
     client = HttpStabilityClient({"a": peer.url}, HttpStability())
     found = await client.wait_until_stable("a", longest=timedelta(milliseconds=50), every=EVERY)
@@ -41,7 +41,7 @@ async def test_a_service_that_is_never_ready_is_a_result(peer: Peer, answer: tup
     assert str(answer[0]) in found.detail
 
 
-async def test_a_service_that_is_away_is_not_stable() -> None:
+async def test_an_unreachable_service_is_not_stable() -> None:
     """Refused connections are tolerated until the time is over."""
     client = HttpStabilityClient({"a": "http://127.0.0.1:9"}, HttpStability())
     found = await client.wait_until_stable("a", longest=timedelta(milliseconds=50), every=EVERY)
@@ -49,8 +49,8 @@ async def test_a_service_that_is_away_is_not_stable() -> None:
 
 
 @pytest.mark.parametrize("path", ["/a\x01b", "/" + "a" * 70_000, "/\ud800"])
-async def test_a_path_that_cannot_be_asked_is_reported_at_once_and_by_its_own_words(path: str) -> None:
-    """Plans of older versions may have one; asking again would never help."""
+async def test_a_path_that_cannot_be_requested_is_reported_at_once(path: str) -> None:
+    """Plans of older versions may have such a path, and asking again would never help."""
     client = HttpStabilityClient({"a": "http://127.0.0.1:9"}, HttpStability.model_construct(path=path, consecutive=3))
     found = await client.wait_until_stable("a", longest=timedelta(minutes=5), every=EVERY)
     assert (found.stable, found.unaskable) == (False, True)
@@ -68,7 +68,7 @@ async def test_a_path_that_cannot_be_asked_is_reported_at_once_and_by_its_own_wo
         ((404, "not found"), False),
     ],
 )
-async def test_only_our_own_rules_answer_is_proof(peer: Peer, answer: object, intercepted: bool) -> None:
+async def test_only_the_answer_of_our_own_rule_is_proof(peer: Peer, answer: object, intercepted: bool) -> None:
     """A service that answers 200 to anything does not pass for an acting rule."""
     peer.answers[f"GET {canary_path('hf1x')}"] = answer
     async with CanaryClient() as canary:
@@ -76,8 +76,8 @@ async def test_only_our_own_rules_answer_is_proof(peer: Peer, answer: object, in
     assert peer.seen[0][2]["baggage"] == "t=1"
 
 
-async def test_a_service_that_is_away_tells_nothing() -> None:
-    """Neither that rules act nor that they do not."""
+async def test_the_canary_of_an_unreachable_service_raises_an_error() -> None:
+    """It proves neither that rules act nor that they do not."""
     async with CanaryClient() as canary:
         with pytest.raises(HoldfastError):
             await canary.intercepted("http://127.0.0.1:9", "hf1x", "a", "t=1")

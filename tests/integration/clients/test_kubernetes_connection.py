@@ -1,4 +1,4 @@
-"""How a cluster is found and logged in to, and what is said when that fails; against a stand-in for its API."""
+"""How a cluster is found and logged in to, and the errors when that fails, against a stand-in for its API."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from domain.errors import ErrorCode, HoldfastError
 from tests.support.clients.cluster import TOKEN, StandIn
 
 
-async def test_nobody_there_is_unreachable(tmp_path: Path) -> None:
+async def test_a_cluster_with_nobody_listening_is_unreachable(tmp_path: Path) -> None:
     api = StandIn()
     api.url = "http://127.0.0.1:9"
     cluster = Cluster({"KUBECONFIG": str(api.kubeconfig(tmp_path))})
@@ -31,10 +31,8 @@ async def test_nobody_there_is_unreachable(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("scheme", "said"), [("https:", "is not trusted"), ("nothing:", "the cluster's address is none")]
 )
-async def test_an_address_that_cannot_be_right_is_not_tried_again(
-    api: StandIn, tmp_path: Path, scheme: str, said: str
-) -> None:
-    """TLS that does not come about, or no address at all, will not mend itself."""
+async def test_an_unusable_address_is_not_tried_again(api: StandIn, tmp_path: Path, scheme: str, said: str) -> None:
+    """A failed TLS handshake, or a missing address, does not mend itself."""
     api.url = api.url.replace("http:", scheme)
     cluster = Cluster({"KUBECONFIG": str(api.kubeconfig(tmp_path))})
     with pytest.raises(HoldfastError) as raised:
@@ -44,8 +42,8 @@ async def test_an_address_that_cannot_be_right_is_not_tried_again(
     assert said in str(raised.value)
 
 
-async def test_a_token_that_has_run_out_is_renewed(api: StandIn, tmp_path: Path) -> None:
-    """Login programs give tokens that live for minutes; a worker lives for weeks."""
+async def test_an_expired_token_is_renewed(api: StandIn, tmp_path: Path) -> None:
+    """Login programs issue tokens that live for minutes; a worker lives for weeks."""
     file = tmp_path / "token"
     file.write_text("old")
     code = (
@@ -64,8 +62,8 @@ async def test_a_token_that_has_run_out_is_renewed(api: StandIn, tmp_path: Path)
     assert [token for _, token in api.seen] == ["old", "old", "new"]
 
 
-async def test_opening_the_connection_is_part_of_a_calls_time(api: StandIn, cluster: Cluster) -> None:
-    """A login program may ask somebody who is not there; the library itself would wait for ever."""
+async def test_opening_the_connection_counts_towards_the_time_of_a_call(api: StandIn, cluster: Cluster) -> None:
+    """A login program may ask somebody who is not there, and the library itself would wait for ever."""
     async with cluster._opening:
         with pytest.raises(HoldfastError) as raised:
             await Workloads(cluster, "shop").look("cart", within=0.05)
@@ -74,7 +72,7 @@ async def test_opening_the_connection_is_part_of_a_calls_time(api: StandIn, clus
 
 
 async def failing(environ: dict[str, str]) -> str:
-    """What the worker says when its settings are unusable."""
+    """Return the worker's error when its settings are unusable."""
     cluster = Cluster(environ)
     with pytest.raises(HoldfastError) as raised:
         await Workloads(cluster, "shop").names()
@@ -84,15 +82,15 @@ async def failing(environ: dict[str, str]) -> str:
     return str(raised.value)
 
 
-async def test_without_any_cluster_it_says_where_it_looked(tmp_path: Path) -> None:
-    said = await failing({"HOME": str(tmp_path)})
-    assert f"{tmp_path}/.kube/config" in said
-    assert "set KUBECONFIG" in said
+async def test_the_error_without_any_cluster_names_where_it_looked(tmp_path: Path) -> None:
+    message = await failing({"HOME": str(tmp_path)})
+    assert f"{tmp_path}/.kube/config" in message
+    assert "set KUBECONFIG" in message
     assert "nowhere.yaml" in await failing({"KUBECONFIG": f"{tmp_path}/nowhere.yaml", "HOME": str(tmp_path)})
 
 
-async def test_a_kubeconfig_that_is_named_goes_before_the_pods_own_account(api: StandIn, tmp_path: Path) -> None:
-    """Whoever sets it means another cluster than the one that the worker happens to run in."""
+async def test_a_named_kubeconfig_takes_precedence_over_the_pods_own_account(api: StandIn, tmp_path: Path) -> None:
+    """Setting it means a different cluster than the one that the worker happens to run in."""
     api.roll_out("cart")
     environ = {"KUBECONFIG": f"/nowhere:{api.kubeconfig(tmp_path)}", "KUBERNETES_SERVICE_HOST": "10.0.0.1"}
     cluster = Cluster(environ)
@@ -109,8 +107,11 @@ async def test_the_users_own_kubeconfig_is_the_last_resort(api: StandIn, tmp_pat
     await cluster.aclose()
 
 
-async def test_in_a_pod_its_service_account_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Address from the environment, token and authority from the mounted files; without them, the message says so."""
+async def test_a_worker_in_a_pod_uses_its_service_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The address comes from the environment, token and authority from mounted files.
+
+    Without the files, the error mentions the service account.
+    """
     environ = {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "KUBERNETES_SERVICE_PORT": "443", "HOME": str(tmp_path)}
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
@@ -139,21 +140,21 @@ async def test_in_a_pod_its_service_account_is_taken(tmp_path: Path, monkeypatch
 async def test_a_broken_kubeconfig_is_not_quoted(
     api: StandIn, tmp_path: Path, broken: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The library names a place in the file by what stands there; messages go into history for ever."""
+    """The library identifies a place in the file by its content, and messages stay in the history for ever."""
     path = api.kubeconfig(tmp_path)
     if isinstance(broken, str):
         path.write_text(broken)
     else:
         path.write_text(json.dumps(json.loads(path.read_text()) | broken))
-    said = await failing({"KUBECONFIG": str(path)})
-    assert str(path) in said
-    assert TOKEN not in said + caplog.text
+    message = await failing({"KUBECONFIG": str(path)})
+    assert str(path) in message
+    assert TOKEN not in message + caplog.text
 
 
-async def test_what_a_login_program_says_is_not_logged(
+async def test_the_output_of_a_login_program_is_not_logged(
     api: StandIn, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It may quote what it was given."""
+    """It may quote the secrets that it was given."""
     code = f"import sys; sys.exit({TOKEN!r})"
     login = {"apiVersion": "client.authentication.k8s.io/v1", "command": sys.executable, "args": ["-c", code]}
     cluster = Cluster({"KUBECONFIG": str(api.kubeconfig(tmp_path, exec=login))})

@@ -1,4 +1,4 @@
-"""The decision and the client against recordings of a real control plane, where they are to be had."""
+"""The decision and the client against recordings of a real control plane, where these are available."""
 
 from __future__ import annotations
 
@@ -34,23 +34,29 @@ Line = dict[str, Any]
 
 @dataclass(frozen=True)
 class Recording:
-    """One file: what was read when, and what was true."""
+    """One file: what was read at which time, and what was true."""
 
     about: dict[str, Any]
     lines: list[Line]
 
     def at(self, seconds: float) -> Line:
-        """What a look at this time finds; after the end, everything stays as it was last."""
+        """Return the line that a look at this time finds.
+
+        After the end, everything stays as it was last.
+        """
         times = [line["t_ms"] / 1000 for line in self.lines]
         return self.lines[bisect_right(times, seconds) - 1]
 
     def stable_at(self, seconds: float) -> bool:
-        """Whether the service is truly stable then, and stays so until the next trigger."""
+        """Return whether the service is truly stable until the next trigger."""
         truth = [stable for begin, end, stable in self.about["truth"] if begin <= seconds * 1000 < end]
         return bool(truth[0] if truth else self.about["truth"][-1][2])
 
     def span(self, trigger: int) -> tuple[float, float]:
-        """From when a checker may judge a trigger, until the next one; the last goes on beyond the end."""
+        """Return from when a checker may judge a trigger, until the next.
+
+        The last span goes on beyond the end of the recording.
+        """
         triggers = self.about["triggers"]
         later = triggers[trigger + 1 :]
         end = later[0]["t_ms"] if later else self.about["end_ms"] + 20_000
@@ -61,7 +67,7 @@ def scenarios() -> list[dict[str, Any]]:
     if not FOLDER.is_dir():
         return []
     listed = json.loads((FOLDER / "scenarios.json").read_text())["scenarios"]
-    return [one for one in listed if one["object"]["kind"] == "Deployment"]
+    return [scenario for scenario in listed if scenario["object"]["kind"] == "Deployment"]
 
 
 SCENARIOS = {one["file"].removesuffix(".jsonl.gz"): one for one in scenarios()}
@@ -80,13 +86,13 @@ def read(about: dict[str, Any]) -> Recording:
 def facts_of(line: Line) -> RolloutFacts:
     return rollout_facts(
         DeploymentWire.model_validate(line["deployment"]),
-        [ReplicaSetWire.model_validate(one) for one in line["replicasets"]],
-        [PodWire.model_validate(one) for one in line["pods"]],
+        [ReplicaSetWire.model_validate(replica_set) for replica_set in line["replicasets"]],
+        [PodWire.model_validate(pod) for pod in line["pods"]],
     )
 
 
 def stable_from(recording: Recording, trigger: int, every: float) -> float | None:
-    """When a checker that looks at this interval says stable; None when it never does."""
+    """Return when a checker with this interval reports stable, or None."""
     now, end = recording.span(trigger)
     calm: Calm | None = None
     while now < end:
@@ -98,15 +104,17 @@ def stable_from(recording: Recording, trigger: int, every: float) -> float | Non
 
 
 @pytest.mark.parametrize("every", [0.05, 0.5, 2.0])
-def test_stable_is_never_said_too_early_and_always_in_the_end(recording: Recording, every: float) -> None:
-    """However often it looks: the truth was taken from watch streams, apart from any polling."""
+def test_stable_is_never_reported_too_early_and_always_in_the_end(recording: Recording, every: float) -> None:
+    """At any interval. The truth was taken from watch streams, independently of any polling."""
     for trigger in range(len(recording.about["triggers"])):
-        said = stable_from(recording, trigger, every)
-        if said is not None:
-            assert recording.stable_at(said), f"said stable at {said:.3f} s"
-            settled = [at / 1000 for at, to, stable in recording.about["truth"] if stable and at <= said * 1000 < to]
-            assert not settled or said - HOLD >= settled[0] - 0.001
-    assert (said is not None) == (recording.about["final"] == "stable")
+        reported = stable_from(recording, trigger, every)
+        if reported is not None:
+            assert recording.stable_at(reported), f"said stable at {reported:.3f} s"
+            settled = [
+                at / 1000 for at, to, stable in recording.about["truth"] if stable and at <= reported * 1000 < to
+            ]
+            assert not settled or reported - HOLD >= settled[0] - 0.001
+    assert (reported is not None) == (recording.about["final"] == "stable")
 
 
 WEAKER: dict[str, Callable[[RolloutFacts], dict[str, Any]]] = {
@@ -120,14 +128,14 @@ WEAKER: dict[str, Callable[[RolloutFacts], dict[str, Any]]] = {
 
 
 def as_wanted(facts: RolloutFacts) -> list[PodFacts]:
-    """As many perfect pods as are wanted, whatever is really there."""
+    """Return as many perfect pods as are wanted, whatever really exists."""
     owner = facts.replica_sets[0] if facts.replica_sets else ""
-    return [PodFacts(name=str(one), uid=str(one), owner=owner, ready=True) for one in range(facts.wanted)]
+    return [PodFacts(name=str(number), uid=str(number), owner=owner, ready=True) for number in range(facts.wanted)]
 
 
 @pytest.mark.parametrize("blind", WEAKER.values(), ids=WEAKER.keys())
 def test_a_weaker_decision_would_be_fooled(blind: Callable[[RolloutFacts], dict[str, Any]]) -> None:
-    """One look without one part of the decision is wrong somewhere: the test above is no formality."""
+    """Without any one of its parts, the decision is wrong at some look. The test above is no formality."""
     fooled = set()
     for about in SCENARIOS.values():
         recording = read(about)
@@ -142,8 +150,8 @@ def test_a_weaker_decision_would_be_fooled(blind: Callable[[RolloutFacts], dict[
     assert fooled
 
 
-async def test_over_http_the_client_says_the_same(recording: Recording, tmp_path: Path) -> None:
-    """One line per look, as fast as it looks: never stable before the cluster's own counts agree."""
+async def test_the_client_reports_the_same_over_http(recording: Recording, tmp_path: Path) -> None:
+    """Each look gets the next line. Stable is never reported before the cluster's own counts agree."""
     begin, _ = recording.span(len(recording.about["triggers"]) - 1)
     lines = [line for line in recording.lines if line["t_ms"] >= begin * 1000]
     name = recording.about["object"]["name"]

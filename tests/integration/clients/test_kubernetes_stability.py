@@ -17,7 +17,7 @@ from tests.support.clients.cluster import TROUBLES, StandIn, pod, refusing, stat
 
 EVERY = timedelta(milliseconds=2)
 PATIENCE = timedelta(seconds=20)
-"""For what must come true; where nothing does, `SHORT`."""
+"""The limit for everything that must come true. Where nothing does, the limit is `SHORT`."""
 SHORT = timedelta(milliseconds=60)
 HOLD = timedelta(milliseconds=40)
 
@@ -35,8 +35,8 @@ async def wait(
     return await client.wait_until_stable(service, longest=longest, every=EVERY)
 
 
-async def test_a_deployment_that_is_rolled_out_is_stable(api: StandIn, cluster: Cluster) -> None:
-    """After at least two looks: one alone has held for nothing."""
+async def test_a_rolled_out_deployment_is_stable(api: StandIn, cluster: Cluster) -> None:
+    """After at least two looks: a single look has not held for any time."""
     api.roll_out("cart")
     found = await wait(cluster)
     assert found.stable, found.detail
@@ -44,7 +44,7 @@ async def test_a_deployment_that_is_rolled_out_is_stable(api: StandIn, cluster: 
 
 
 async def test_the_deployment_is_read_before_its_pods(api: StandIn, cluster: Cluster) -> None:
-    """The other way round, pods of before a change would be judged by counts of after it."""
+    """In the reverse order, pods from before a change would be judged by counts from after it."""
     api.roll_out("cart")
     await wait(cluster)
     first = [path.partition("?")[0].rsplit("/", 2)[-1] for path, _ in api.seen[:3]]
@@ -54,14 +54,14 @@ async def test_the_deployment_is_read_before_its_pods(api: StandIn, cluster: Clu
     assert all("labelSelector=app%3Dcart" in path for path, _ in api.seen[1:3])
 
 
-async def test_scaled_to_nothing_is_stable(api: StandIn, cluster: Cluster) -> None:
+async def test_a_deployment_scaled_to_zero_is_stable(api: StandIn, cluster: Cluster) -> None:
     """The API then sends no counts at all, and null for the empty list."""
     api.roll_out("cart", replicas=0)
     assert (await wait(cluster)).stable
 
 
-async def test_it_waits_while_a_change_is_not_taken_up(api: StandIn, cluster: Cluster) -> None:
-    """All counts are perfect, and older than the change."""
+async def test_stability_waits_until_a_change_is_taken_up(api: StandIn, cluster: Cluster) -> None:
+    """All counts are perfect, but older than the change."""
     deployment = api.roll_out("cart")
     deployment["metadata"]["generation"] = 2
 
@@ -74,8 +74,8 @@ async def test_it_waits_while_a_change_is_not_taken_up(api: StandIn, cluster: Cl
     assert api.looks > 4
 
 
-async def test_it_waits_for_a_pod_that_was_deleted(api: StandIn, cluster: Cluster) -> None:
-    """The counts do not know of it yet, and it is still ready: only its deletion timestamp tells."""
+async def test_stability_waits_until_a_deleted_pod_is_replaced(api: StandIn, cluster: Cluster) -> None:
+    """The counts do not include the deletion yet, and the pod is still ready: only its deletion timestamp shows it."""
     api.roll_out("cart")
     old = api.pods[0]
     old["metadata"]["deletionTimestamp"] = "2026-11-20T12:00:30Z"
@@ -91,18 +91,18 @@ async def test_it_waits_for_a_pod_that_was_deleted(api: StandIn, cluster: Cluste
 
 
 @pytest.mark.parametrize("what", ["restart", "flap", "replacement"])
-async def test_what_happened_between_two_looks_begins_the_hold_anew(api: StandIn, cluster: Cluster, what: str) -> None:
-    """Every look is perfect, yet pods that never stay the same are never stable."""
+async def test_a_change_between_two_looks_restarts_the_hold(api: StandIn, cluster: Cluster, what: str) -> None:
+    """Every look is perfect, yet pods that keep changing are never stable."""
     api.roll_out("cart")
 
     def change(look: int) -> None:
-        one = api.pods[0]
+        first_pod = api.pods[0]
         if what == "restart":
-            one["status"]["containerStatuses"][0]["restartCount"] = look
+            first_pod["status"]["containerStatuses"][0]["restartCount"] = look
         elif what == "flap":
-            one["status"]["conditions"][0]["lastTransitionTime"] = f"2026-11-20T12:00:{look % 60:02}Z"
+            first_pod["status"]["conditions"][0]["lastTransitionTime"] = f"2026-11-20T12:00:{look % 60:02}Z"
         else:
-            one["metadata"]["uid"] = f"uid-{look}"
+            first_pod["metadata"]["uid"] = f"uid-{look}"
 
     api.before_look = change
     found = await wait(cluster, longest=SHORT * 2)
@@ -110,8 +110,8 @@ async def test_what_happened_between_two_looks_begins_the_hold_anew(api: StandIn
     assert "unchanged only for 0.0 s of 40ms" in found.detail
 
 
-async def test_a_deployment_made_again_counts_its_own_pods_only(api: StandIn, cluster: Cluster) -> None:
-    """Its generations begin at 1 again, and the pods of its predecessor carry the same labels."""
+async def test_a_recreated_deployment_counts_only_its_own_pods(api: StandIn, cluster: Cluster) -> None:
+    """Its generations start at 1 again, and the pods of its predecessor have the same labels."""
     api.roll_out("cart")
 
     def made_again(look: int) -> None:
@@ -125,8 +125,8 @@ async def test_a_deployment_made_again_counts_its_own_pods_only(api: StandIn, cl
     assert api.looks > 6
 
 
-async def test_a_crash_loop_is_told_even_if_it_ends_in_an_up_phase(api: StandIn, cluster: Cluster) -> None:
-    """The reason is what was seen last, not only that the time was too short."""
+async def test_a_crash_loop_is_reported_even_if_its_last_phase_is_up(api: StandIn, cluster: Cluster) -> None:
+    """The reason names the last trouble seen, not only that the time was too short."""
     api.roll_out("cart")
 
     def crashing(look: int) -> None:
@@ -140,8 +140,8 @@ async def test_a_crash_loop_is_told_even_if_it_ends_in_an_up_phase(api: StandIn,
     assert "CrashLoopBackOff" in found.detail
 
 
-async def test_a_rollout_that_is_stuck_is_told_in_the_clusters_word(api: StandIn, cluster: Cluster) -> None:
-    """Old pods serve on: the time runs out with the reason, not in silence."""
+async def test_a_stuck_rollout_is_reported_with_the_clusters_reason(api: StandIn, cluster: Cluster) -> None:
+    """Old pods keep serving: the time runs out with the reason, not in silence."""
     deployment = api.roll_out("cart")
     stuck = {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}
     deployment["status"] |= {"replicas": 3, "updatedReplicas": 1, "unavailableReplicas": 1, "conditions": [stuck]}
@@ -178,10 +178,10 @@ BACK_OFF = {"restartCount": 4, "state": {"waiting": {"reason": "Init:CrashLoopBa
         ({"phase": "Succeeded"}, "2 pods wanted, 1 live"),
     ],
 )
-async def test_the_pod_that_is_missed_is_told_with_the_nearest_cause(
+async def test_the_missing_pod_is_named_with_its_nearest_cause(
     api: StandIn, cluster: Cluster, pod_status: dict[str, Any], said: str
 ) -> None:
-    """What a person would look up next: which pod, and why."""
+    """A person would look up next which pod it is, and why."""
     api.roll_out("cart")
     api.pods[0]["status"] |= pod_status
     found = await wait(cluster, longest=SHORT)
@@ -207,7 +207,7 @@ async def test_the_pod_that_is_missed_is_told_with_the_nearest_cause(
         ),
     ],
 )
-async def test_what_the_deployment_lacks_is_told(
+async def test_the_detail_names_what_the_deployment_lacks(
     api: StandIn, cluster: Cluster, change: dict[str, dict[str, Any]], said: str
 ) -> None:
     deployment = api.roll_out("cart")
@@ -218,8 +218,8 @@ async def test_what_the_deployment_lacks_is_told(
     assert said in found.detail
 
 
-async def test_pods_of_another_deployment_with_the_same_labels_do_not_help(api: StandIn, cluster: Cluster) -> None:
-    """Owners decide, of ReplicaSets as of pods; being owned without being controlled does not count."""
+async def test_pods_of_another_deployment_with_the_same_labels_do_not_count(api: StandIn, cluster: Cluster) -> None:
+    """Owners decide, for ReplicaSets as for pods. Being owned without being controlled does not count."""
     api.roll_out("other", app="cart")
     api.roll_out("cart")
     api.pods = api.pods[:2]
@@ -228,8 +228,8 @@ async def test_pods_of_another_deployment_with_the_same_labels_do_not_help(api: 
     assert "2 pods wanted, 0 live" in found.detail
 
 
-async def test_restarts_of_sidecars_begin_the_hold_anew(api: StandIn, cluster: Cluster) -> None:
-    """A proxy that a tool has put into the pods is an initial container that goes on."""
+async def test_restarts_of_sidecars_restart_the_hold(api: StandIn, cluster: Cluster) -> None:
+    """A proxy that a tool puts into the pods is an init container that keeps running."""
     api.roll_out("cart")
     sidecar = {"restartCount": 0, "state": {}}
     api.pods[0]["status"]["initContainerStatuses"] = [sidecar]
@@ -237,14 +237,14 @@ async def test_restarts_of_sidecars_begin_the_hold_anew(api: StandIn, cluster: C
     assert not (await wait(cluster, longest=SHORT * 2)).stable
 
 
-async def test_the_mapped_deployment_is_the_one(api: StandIn, cluster: Cluster) -> None:
+async def test_stability_is_read_from_the_mapped_deployment(api: StandIn, cluster: Cluster) -> None:
     api.roll_out("cart-v2")
     assert (await wait(cluster, workloads={"cart": "cart-v2"})).stable
 
 
 @pytest.mark.parametrize("answer", [trouble[0] for trouble in TROUBLES.values()], ids=TROUBLES.keys())
 async def test_waiting_tolerates_every_trouble(api: StandIn, cluster: Cluster, answer: Any) -> None:
-    """Closing has no alternative to looking again; when it has passed, the service is stable."""
+    """Closing has no alternative to looking again. Once the trouble has passed, the service is stable."""
     api.roll_out("cart")
 
     troubled = 0
@@ -262,15 +262,15 @@ async def test_waiting_tolerates_every_trouble(api: StandIn, cluster: Cluster, a
     assert troubled > 3
 
 
-async def test_trouble_that_lasts_is_the_reason(api: StandIn, cluster: Cluster) -> None:
-    """Never an exception: both ends of a wait are results."""
+async def test_lasting_trouble_is_reported_as_the_reason(api: StandIn, cluster: Cluster) -> None:
+    """A wait ends with a result either way, never with an exception."""
     api.instead = refusing(403, "Forbidden")
     found = await wait(cluster, longest=SHORT)
     assert (found.stable, "Forbidden" in found.detail) == (False, True)
 
 
-async def test_a_look_that_failed_ends_the_calm(api: StandIn, cluster: Cluster) -> None:
-    """Nothing is known of a time in which nobody could look."""
+async def test_a_failed_look_restarts_the_hold(api: StandIn, cluster: Cluster) -> None:
+    """Nothing is known about a time in which nobody could look."""
     api.roll_out("cart")
 
     async def every_other(request: web.Request) -> web.StreamResponse | None:
@@ -281,7 +281,7 @@ async def test_a_look_that_failed_ends_the_calm(api: StandIn, cluster: Cluster) 
     assert not found.stable
 
 
-async def test_a_deployment_that_is_away_is_waited_for(api: StandIn, cluster: Cluster) -> None:
+async def test_stability_waits_for_an_absent_deployment(api: StandIn, cluster: Cluster) -> None:
     def back(look: int) -> None:
         if look == 3:
             api.roll_out("cart")

@@ -16,7 +16,7 @@ from tests.support.clients.cluster import TOKEN, TROUBLES, StandIn, pod, saying,
 async def test_every_trouble_has_its_code(
     api: StandIn, cluster: Cluster, answer: Any, code: ErrorCode, said: str
 ) -> None:
-    """Looking targets up, it is told at once; whether it is tried again follows from the code."""
+    """Looking targets up reports it at once. Whether it is tried again follows from the code."""
     api.roll_out("cart")
     api.instead = answer
     with pytest.raises(HoldfastError) as raised:
@@ -26,8 +26,8 @@ async def test_every_trouble_has_its_code(
     assert TOKEN not in str(raised.value)
 
 
-async def test_a_server_that_is_no_cluster_is_not_an_absent_deployment(api: StandIn, cluster: Cluster) -> None:
-    """Only the API's own word says that an object is absent; any web server says 404."""
+async def test_a_404_of_another_server_does_not_mean_an_absent_deployment(api: StandIn, cluster: Cluster) -> None:
+    """Only the API itself can report an object as absent; any web server may answer 404."""
     api.instead = saying(404, '{"reason": "NotFound"}')
     with pytest.raises(HoldfastError) as raised:
         await Workloads(cluster, "shop").look("cart")
@@ -48,7 +48,7 @@ async def targets(cluster: Cluster, *services: str, **mapping: str) -> Targets:
 
 
 async def test_targets_are_found_by_name_and_by_mapping(api: StandIn, cluster: Cluster) -> None:
-    """The selector leads to the pods; those of others, and those on their way out, are none of ours."""
+    """The selector leads to the pods. Pods of others, and pods being deleted, do not count."""
     api.roll_out("cart", app="cart")
     api.roll_out("reviews-v2", app="reviews", version="v2")
     api.roll_out("reviews-v1", app="reviews", version="v1")
@@ -58,25 +58,25 @@ async def test_targets_are_found_by_name_and_by_mapping(api: StandIn, cluster: C
     api.pods += [stranger, leaving]
     found = await targets(cluster, "cart", "reviews", reviews="reviews-v2")
     assert not found.problems
-    assert [(one.service, one.workload, one.selector, one.pods) for one in found.found] == [
+    assert [(target.service, target.workload, target.selector, target.pods) for target in found.found] == [
         ("cart", "cart", "app=cart", ["cart-1-0", "cart-1-1"]),
         ("reviews", "reviews-v2", "app=reviews,version=v2", ["reviews-v2-1-0", "reviews-v2-1-1"]),
     ]
 
 
 async def test_every_missing_target_is_a_problem_with_the_nearest_name(api: StandIn, cluster: Cluster) -> None:
-    """All at once, with what is there."""
+    """All problems are reported at once, with the deployments that exist."""
     api.roll_out("cart")
     api.roll_out("reviews-v2")
     found = await targets(cluster, "cart", "reviews", "xyz")
-    assert [one.service for one in found.found] == ["cart"]
+    assert [target.service for target in found.found] == ["cart"]
     assert [str(problem) for problem in found.problems] == [
         "system.stability.workloads.reviews: namespace shop has no Deployment 'reviews' (did you mean 'reviews-v2'?)",
         "system.stability.workloads.xyz: namespace shop has no Deployment 'xyz' (valid here: cart, reviews-v2)",
     ]
 
 
-async def test_an_empty_namespace_raises_the_question_of_the_cluster(cluster: Cluster) -> None:
+async def test_an_empty_namespace_is_reported_as_possibly_the_wrong_cluster(cluster: Cluster) -> None:
     assert "is it the right cluster?" in (await targets(cluster, "cart")).problems[0].hint
 
 

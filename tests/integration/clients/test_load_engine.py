@@ -1,4 +1,4 @@
-"""The load generator's paces: closed, open, warm-up; what is late, and that a stall cannot hide."""
+"""The load generator's paces: closed, open and warm-up, with lateness, and stalls that cannot hide."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STALL = 1.0
 
 
 class Stalling:
-    """Answers at once, but for one stall in which nobody is answered."""
+    """Answers at once, except for one stall in which no request is answered."""
 
     def __init__(self, at: int) -> None:
         self.at, self.asked, self.met = at, 0, 0
@@ -41,9 +41,10 @@ class Stalling:
 
 @pytest.mark.parametrize("arrivals", ["constant", "poisson"])
 async def test_a_stall_shows_in_the_open_models_p99(peer: Peer, arrivals: str) -> None:
-    """Of 300 requests at 100/s about 100 fall due while a server stalls for 1 s: each counts what it waited.
+    """Of 300 requests at 100/s about 100 fall due during the stall of 1 s.
 
-    In the closed model with one in flight a single request meets the stall, and p99 says that all is well.
+    Each of them counts its wait. In the closed model with one request in flight, a single request meets the stall, and
+    p99 shows nothing wrong.
     """
     peer.answers["GET /x"] = Stalling(at=100)
     patient = request(f"{peer.url}/x", timeout=60.0)
@@ -60,8 +61,8 @@ async def test_a_stall_shows_in_the_open_models_p99(peer: Peer, arrivals: str) -
     assert peer.answers["GET /x"].met == 1
 
 
-async def test_a_request_that_waits_for_a_place_is_late_and_its_wait_is_counted(peer: Peer) -> None:
-    """The bound on requests in flight is kept, and what it costs is in the latency and told as lateness."""
+async def test_a_request_that_waits_for_a_free_slot_is_late_and_its_wait_counts(peer: Peer) -> None:
+    """The bound on requests in flight is kept. Its cost is part of the latency, and is reported as lateness."""
     active, most = 0, 0
 
     async def slow(_: web.Request) -> web.StreamResponse:
@@ -78,13 +79,13 @@ async def test_a_request_that_waits_for_a_place_is_late_and_its_wait_is_counted(
     assert most == 2
     last = max(samples, key=lambda sample: sample.offset_us)
     assert last.offset_us - min(sample.offset_us for sample in samples) == 9_000
-    # Four pairs of 50 ms were before it, from 9 ms before it was due at the most.
+    # Four pairs of 50 ms each came before it, starting at most 9 ms before it was due.
     assert last.late_us >= 150_000
     assert all(sample.latency_us >= sample.late_us + 45_000 for sample in samples)
 
 
 async def test_a_closed_model_is_never_late(peer: Peer) -> None:
-    """There is no plan to be late for: a request begins when it begins."""
+    """There is no schedule to be late for: a request begins when it begins."""
     peer.answers["GET /x"] = "ok"
     began = time.perf_counter_ns()
     last = LastAnswer()
@@ -96,21 +97,21 @@ async def test_a_closed_model_is_never_late(peer: Peer) -> None:
     assert (last.status, last.text) == (200, "ok")
 
 
-def test_arrivals_are_what_they_are_called() -> None:
-    """Constant: in equal steps from the first on. Poisson: as many on the whole, the same again for the same seed."""
+def test_arrivals_are_constant_or_poisson_as_named() -> None:
+    """Constant arrivals come in equal steps. Poisson arrivals have the same mean, and repeat for the same seed."""
     steps = list(planned(Open(250, "constant"), 4))
     assert steps == [0, 4_000_000, 8_000_000, 12_000_000]
-    one, again, other = (list(planned(Open(250, seed=seed), 4_000)) for seed in (7, 7, 8))
-    assert one == again != other
-    assert one == sorted(one)
-    gaps = [after - before for before, after in pairwise(one)]
+    first, again, reseeded = (list(planned(Open(250, seed=seed), 4_000)) for seed in (7, 7, 8))
+    assert first == again != reseeded
+    assert first == sorted(first)
+    gaps = [after - before for before, after in pairwise(first)]
     assert mean(gaps) == pytest.approx(4_000_000, rel=0.05)
-    # Of an exponential distribution: as wide as its mean.
+    # An exponential distribution is as wide as its mean.
     assert mean((gap - mean(gaps)) ** 2 for gap in gaps) ** 0.5 == pytest.approx(mean(gaps), rel=0.1)
 
 
 async def test_the_warm_up_ends_when_two_blocks_agree(peer: Peer) -> None:
-    """A system that becomes faster is waited for; the bound holds for one that never agrees with itself."""
+    """It waits while a system becomes faster, and ends at its bound if no two blocks agree."""
     asked = 0
 
     async def warming(_: web.Request) -> web.StreamResponse:

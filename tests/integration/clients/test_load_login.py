@@ -1,4 +1,4 @@
-"""Logins: one token for all, renewed once, and kept out of everything."""
+"""Logins use one token for all requests, renew it once, and keep it out of everything that is stored."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ HOUR_US = 3_600_000_000
 
 @dataclass
 class Guard:
-    """Lets in whoever has one of the tokens that are valid now; each login makes one."""
+    """Admits requests with a valid token, and makes a token for each login."""
 
     valid: set[str] = field(default_factory=set)
     logins: int = 0
     refused: int = 0
     opens: bool = True
-    """Whether a token of a login is valid."""
+    """Whether the token of a login is valid."""
 
     def at(self, peer: Peer) -> None:
         peer.answers["POST /login"] = self.login
@@ -77,7 +77,7 @@ def prepared(peer: Peer, baggage: str | None = None, **login: Any) -> PreparedRe
 
 
 async def test_one_login_serves_every_request(peer: Peer, guard: Guard) -> None:
-    """Of a block, of the next one, of another case, and of a single request."""
+    """Requests of a block, of another case's block, and single requests."""
     async with LoadGenerator() as load:
         samples = await load.block(prepared(peer), Closed(8), 40)
         samples += await load.block(prepared(peer, "chaos.a.remove=1"), Open(500, "constant"), 10)
@@ -88,8 +88,8 @@ async def test_one_login_serves_every_request(peer: Peer, guard: Guard) -> None:
     assert (guard.logins, guard.refused) == (1, 0)
 
 
-async def test_a_token_that_ran_out_is_renewed_once_by_all_together(peer: Peer, guard: Guard) -> None:
-    """Requests that are answered 401 side by side log in once, and each is sent again once: none is an error."""
+async def test_concurrent_requests_renew_an_expired_token_only_once(peer: Peer, guard: Guard) -> None:
+    """Requests answered with 401 side by side log in once, and each is sent again once: none is an error."""
     async with LoadGenerator() as load:
         await load.send_once(prepared(peer))
         guard.valid.clear()
@@ -99,8 +99,8 @@ async def test_a_token_that_ran_out_is_renewed_once_by_all_together(peer: Peer, 
     assert 1 <= guard.refused <= 8
 
 
-async def test_what_renewing_takes_is_not_the_requests(peer: Peer, guard: Guard, monkeypatch: Any) -> None:
-    """Users do not log in whenever our token runs out: that is no latency of the system."""
+async def test_the_time_of_a_renewal_is_not_part_of_the_latency(peer: Peer, guard: Guard, monkeypatch: Any) -> None:
+    """Users do not log in whenever our token expires: that is not a latency of the system."""
     usual, clock, passed = logins.Logins._logged_in, time.perf_counter_ns, 0
 
     async def slowly(self: logins.Logins, login: Any) -> str:
@@ -119,8 +119,8 @@ async def test_what_renewing_takes_is_not_the_requests(peer: Peer, guard: Guard,
     assert 0 <= renewed.latency_us < HOUR_US
 
 
-async def test_where_everything_answers_401_nobody_logs_in_again_and_again(peer: Peer, guard: Guard) -> None:
-    """As with an authorization service that is made to fail: the answers are errors, and the load stays what it is."""
+async def test_persistent_401_answers_do_not_cause_repeated_logins(peer: Peer, guard: Guard) -> None:
+    """As with an authorization service that is made to fail: the answers are errors, and the load is unchanged."""
     guard.opens = False
     async with LoadGenerator() as load:
         samples = await load.block(prepared(peer), Closed(4), 40)
@@ -128,10 +128,10 @@ async def test_where_everything_answers_401_nobody_logs_in_again_and_again(peer:
     assert (guard.logins, guard.refused) == (1, 40)
 
 
-async def test_a_token_that_is_old_is_renewed_though_it_never_served(
+async def test_an_old_token_is_renewed_even_if_it_never_worked(
     peer: Peer, guard: Guard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It may have run out before its first use."""
+    """It may have expired before its first use."""
     guard.opens = False
     async with LoadGenerator() as load:
         await load.send_once(prepared(peer))
@@ -141,8 +141,8 @@ async def test_a_token_that_is_old_is_renewed_though_it_never_served(
     assert guard.logins == 2
 
 
-async def test_other_logins_have_other_tokens(peer: Peer, guard: Guard) -> None:
-    """Two plans of one worker do not share what is not theirs."""
+async def test_different_logins_have_different_tokens(peer: Peer, guard: Guard) -> None:
+    """Two plans of one worker do not share tokens."""
     async with LoadGenerator() as load:
         await load.send_once(prepared(peer))
         await load.send_once(prepared(peer, headers={"x-user": "ada"}))
@@ -162,8 +162,8 @@ async def test_other_logins_have_other_tokens(peer: Peer, guard: Guard) -> None:
         ({"data": ["tokens"]}, "login without a token"),
     ],
 )
-async def test_a_login_that_fails_is_no_measurement(peer: Peer, guard: Guard, answer: Any, kind: str) -> None:
-    """A single request tells it as its kind of error; a block of load is not begun."""
+async def test_a_failed_login_is_not_a_measurement(peer: Peer, guard: Guard, answer: Any, kind: str) -> None:
+    """A single request reports it as its kind of error, and a block of load does not begin."""
     peer.answers["POST /login"] = answer
     async with LoadGenerator() as load:
         sample = await load.send_once(prepared(peer))
@@ -172,12 +172,12 @@ async def test_a_login_that_fails_is_no_measurement(peer: Peer, guard: Guard, an
     assert (sample.status, sample.error_kind) == (None, kind)
     assert raised.value.code is ErrorCode.LOGIN_FAILED
     assert kind.removeprefix("login ") in str(raised.value)
-    assert not [one for one in peer.seen if one[1] == "/x"]
+    assert not [call for call in peer.seen if call[1] == "/x"]
 
 
 @pytest.mark.parametrize("pace", [Closed(4), Open(2_000, "constant")])
-async def test_a_renewal_that_fails_ends_the_block(peer: Peer, guard: Guard, pace: Closed | Open) -> None:
-    """What follows would be measured without a token; the activity is tried again."""
+async def test_a_failed_renewal_ends_the_block(peer: Peer, guard: Guard, pace: Closed | Open) -> None:
+    """Later requests would be measured without a token. The activity is tried again."""
     async with LoadGenerator() as load:
         await load.send_once(prepared(peer))
         guard.valid.clear()
@@ -187,10 +187,10 @@ async def test_a_renewal_that_fails_ends_the_block(peer: Peer, guard: Guard, pac
     assert raised.value.code is ErrorCode.LOGIN_FAILED
 
 
-async def test_the_login_carries_the_markers_baggage_and_never_a_cases(peer: Peer, guard: Guard) -> None:
-    """Its answer must not be a rule's; and while the proxy records, unmarked traffic looks like lost baggage."""
+async def test_the_login_carries_the_markers_baggage_and_never_that_of_a_case(peer: Peer, guard: Guard) -> None:
+    """No rule may answer the login, and unmarked traffic would look like lost baggage while the proxy records."""
     analysed = marker("hf1x")
-    # Its calls are none of those that the plan's request causes, whatever is broken.
+    # The login's calls are not among those that the plan's request causes, whatever is broken.
     for baggage, carried in (
         ("chaos.a.remove=1", None),
         (analysed, analysed),
@@ -206,8 +206,8 @@ async def test_the_login_carries_the_markers_baggage_and_never_a_cases(peer: Pee
         ]
 
 
-async def test_a_form_logs_in_as_well(peer: Peer) -> None:
-    """As OAuth has it, with its own name for the token."""
+async def test_a_login_can_send_a_form(peer: Peer) -> None:
+    """As in OAuth, with its own name for the token."""
     read: dict[str, Any] = {}
 
     async def token(request: web.Request) -> web.StreamResponse:
@@ -223,10 +223,10 @@ async def test_a_form_logs_in_as_well(peer: Peer) -> None:
     assert peer.seen[1][2]["Authorization"] == "Bearer abcd1234"
 
 
-async def test_secrets_and_token_are_in_nothing_that_is_kept(
+async def test_secrets_and_tokens_are_not_kept_anywhere(
     peer: Peer, guard: Guard, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Neither logged, nor printed, nor left by the redactor in a body that quotes them; nor another worker's token."""
+    """They are not logged, not printed, and redacted in a body that quotes them, as is another worker's token."""
     caplog.set_level(logging.DEBUG)
     secrets = Secrets(SECRETS)
     document = good() | {"request": json.loads(plan_request(peer).model_dump_json(by_alias=True, exclude_none=True))}

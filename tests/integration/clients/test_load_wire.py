@@ -1,4 +1,4 @@
-"""The load generator's own HTTP: bytes as they are written, answers read to their end, nothing sent twice."""
+"""The load generator's own HTTP: bytes sent as written, answers read to their end, nothing sent twice."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def told(sample: RequestSample) -> tuple[int | None, str]:
     ],
 )
 async def test_the_target_is_sent_as_it_is_written(given: str, target: str) -> None:
-    """No library may resolve dots in it, or escape it in its own way: rules match it letter by letter."""
+    """No library may resolve its dots or escape it in its own way: rules match it letter by letter."""
     async with raw_server(OK) as server, LoadGenerator() as load:
         sample = await load.send_once(request(server.url + given))
     assert told(sample) == (200, "")
@@ -49,7 +49,7 @@ async def test_the_target_is_sent_as_it_is_written(given: str, target: str) -> N
 
 
 async def test_headers_are_sent_as_they_are_written() -> None:
-    """In their case and order, beyond ASCII in UTF-8; of ours only what HTTP needs."""
+    """In their case and order, with UTF-8 beyond ASCII. Of ours there is only what HTTP needs."""
     headers = {"x-ODD-Case": "a  b", "Z": "", "a": "ü", "user-agent": "mine"}
     async with raw_server(OK) as server, LoadGenerator() as load:
         await load.send_once(request(f"{server.url}/x", headers=headers))
@@ -59,7 +59,7 @@ async def test_headers_are_sent_as_they_are_written() -> None:
     )
 
 
-async def test_time_for_connecting_is_not_time_for_reading(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_connecting_does_not_count_towards_the_read_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     connect = wire_module.Wire._connected
 
     async def slowly(*args: Any) -> Any:
@@ -71,16 +71,16 @@ async def test_time_for_connecting_is_not_time_for_reading(monkeypatch: pytest.M
         assert told(await load.send_once(request(server.url, read_timeout=0.2))) == (200, "")
 
 
-async def test_connections_are_kept() -> None:
-    """As many as are needed at once, and no more."""
+async def test_connections_are_reused() -> None:
+    """There are as many as are needed at once, and no more."""
     async with raw_server(OK) as server, LoadGenerator() as load:
         samples = await load.block(request(server.url), Closed(3), 30)
     assert [told(sample) for sample in samples] == [(200, "")] * 30
     assert server.connections == 3
 
 
-async def test_a_connection_that_was_idle_for_long_is_not_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its server may be closing it just then, which would count as an error of the system."""
+async def test_a_connection_that_was_idle_for_long_is_not_reused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its server may be closing it at that moment, which would count as an error of the system."""
     async with raw_server(OK) as server, LoadGenerator() as load:
         await load.send_once(request(server.url))
         monkeypatch.setattr(wire_module, "IDLE_SECONDS", 0.0)
@@ -88,8 +88,8 @@ async def test_a_connection_that_was_idle_for_long_is_not_used_again(monkeypatch
     assert server.connections == 2
 
 
-async def test_a_kept_connection_that_drops_is_an_error_and_nothing_is_sent_again() -> None:
-    """A request that nobody counted would be load that nobody planned."""
+async def test_a_dropped_kept_connection_is_an_error_and_nothing_is_sent_again() -> None:
+    """A request that is not counted would be load that nobody planned."""
     async with raw_server(OK, b"") as server, LoadGenerator() as load:
         samples = [await load.send_once(request(server.url)) for _ in range(2)]
     assert [told(sample) for sample in samples] == [(200, ""), (None, "disconnected")]
@@ -148,7 +148,10 @@ async def in_two_pieces(writer: asyncio.StreamWriter) -> None:
     ],
 )
 async def test_answers_are_read_to_their_end(answer: bytes, status: int | None, kind: str, body: str) -> None:
-    """However that is told; what breaks off, or is no HTTP, is no answer. Twice, so that a kept connection is sound."""
+    """The end may be marked in any way. An answer that breaks off or is not HTTP is an error.
+
+    Each is requested twice, which shows that a kept connection is sound.
+    """
     async with raw_server(answer) as server, LoadGenerator() as load:
         for _ in range(2):
             sample, read = await load.ask(request(server.url, timeout=2.0))
@@ -157,7 +160,7 @@ async def test_answers_are_read_to_their_end(answer: bytes, status: int | None, 
 
 
 async def test_the_answer_to_a_head_has_no_body() -> None:
-    """Whatever its headers say; and the connection serves the next one."""
+    """Its headers may announce a body. The connection serves the next request."""
     answer = b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n"
     async with raw_server(answer) as server, LoadGenerator() as load:
         samples = await load.block(request(server.url, method="HEAD"), Closed(1), 3)
@@ -165,8 +168,8 @@ async def test_the_answer_to_a_head_has_no_body() -> None:
     assert server.connections == 1
 
 
-async def test_a_body_is_read_to_its_end_and_its_beginning_kept() -> None:
-    """Also one that is larger than anything that is kept."""
+async def test_a_body_is_read_to_its_end_and_only_its_beginning_is_kept() -> None:
+    """Even a body that is larger than anything kept."""
     long = b"x" * 3_000_000
     answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(long), long)
     async with raw_server(answer) as server, LoadGenerator() as load:
@@ -188,8 +191,8 @@ async def dripping(writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(0.05)
 
 
-async def test_silence_and_slowness_are_told_apart() -> None:
-    """A read timeout is of one silence, the total of everything; each has its kind."""
+async def test_read_timeouts_and_total_timeouts_are_different_errors() -> None:
+    """A read timeout limits a single silence, the total limits everything."""
     async with raw_server(silent) as server, LoadGenerator() as load:
         short_read = await load.send_once(request(server.url, read_timeout=0.1))
         short_total = await load.send_once(request(server.url, timeout=0.1))
@@ -202,18 +205,18 @@ async def test_silence_and_slowness_are_told_apart() -> None:
 
 @pytest.fixture
 def full() -> Iterator[str]:
-    """A listener that takes no more connections: its queue is full."""
+    """Yield a listener that accepts no more connections: its queue is full."""
     with socket.socket() as listener, socket.socket() as first, socket.socket() as second:
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)
-        for one in (first, second):
-            one.setblocking(False)
-            one.connect_ex(listener.getsockname())
+        for client in (first, second):
+            client.setblocking(False)
+            client.connect_ex(listener.getsockname())
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
-async def test_connecting_has_a_limit_of_its_own(full: str) -> None:
-    """And a kind of its own, apart from a refused connection and from the total."""
+async def test_connecting_has_its_own_limit_and_error(full: str) -> None:
+    """It differs from a refused connection and from the total timeout."""
     async with LoadGenerator() as load:
         kinds = [
             (await load.send_once(request(full, connect_timeout=0.1))).error_kind,
@@ -225,14 +228,14 @@ async def test_connecting_has_a_limit_of_its_own(full: str) -> None:
 
 
 async def test_an_unknown_host_is_a_failed_connection() -> None:
-    """As one that refuses."""
+    """It looks like a host that refuses connections."""
     async with LoadGenerator() as load:
         assert told(await load.send_once(request("http://nowhere.invalid/"))) == (None, "connect")
 
 
 @asynccontextmanager
 async def encrypted(folder: Path) -> AsyncIterator[tuple[int, Path]]:
-    """A TLS server with a certificate for localhost, signed by itself."""
+    """Run a TLS server with a self-signed certificate for localhost."""
     key, certificate = folder / "key.pem", folder / "certificate.pem"
     command = f"openssl req -x509 -newkey rsa:2048 -nodes -days 2 -keyout {key} -out {certificate} -subj /CN=localhost"
     subprocess.run([*command.split(), "-addext", "subjectAltName=DNS:localhost"], check=True, capture_output=True)  # noqa: S603
@@ -255,8 +258,10 @@ async def encrypted(folder: Path) -> AsyncIterator[tuple[int, Path]]:
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="makes its certificate with openssl, which is not here")
-async def test_a_server_must_be_who_it_should_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Over TLS; a certificate that nobody vouches for, or of another host, is a failed connection."""
+async def test_a_server_must_have_a_trusted_certificate_for_its_host(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over TLS, any other certificate is a failed connection."""
     async with encrypted(tmp_path) as (port, certificate):
         async with LoadGenerator() as load:
             assert told(await load.send_once(request(f"https://localhost:{port}/"))) == (None, "connect")
@@ -268,7 +273,7 @@ async def test_a_server_must_be_who_it_should_be(tmp_path: Path, monkeypatch: py
 
 
 async def test_a_cancelled_request_leaves_no_connection_behind() -> None:
-    """Whose answer would else be taken for the next request's."""
+    """Its answer would otherwise be taken for that of the next request."""
     async with raw_server(silent, OK) as server, LoadGenerator() as load:
         sending = asyncio.create_task(load.send_once(request(server.url)))
         while not server.heads:

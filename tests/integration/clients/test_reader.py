@@ -1,4 +1,4 @@
-"""The limits of what is read from outside, each at its edge: one byte, chunk or answer more is refused."""
+"""Limits of everything read from outside, each at its edge: one byte, chunk or answer more is refused."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def with_head_of(size: int) -> bytes:
 
 
 async def trouble(answer: bytes, limits: Limits = LIMITS) -> tuple[Trouble, str] | None:
-    """Why an answer is refused; None when it is read."""
+    """Return why an answer is refused, or None if it is read."""
     async with raw_server(answer) as server:
         try:
             await fetch("GET", server.url, limits)
@@ -37,8 +37,8 @@ async def trouble(answer: bytes, limits: Limits = LIMITS) -> tuple[Trouble, str]
     return None
 
 
-async def test_a_given_header_takes_the_place_of_ours_in_any_case() -> None:
-    """A name twice is refused by many servers, and what is sent again was recorded in lower case."""
+async def test_a_given_header_replaces_ours_in_any_case() -> None:
+    """Many servers refuse a repeated header, and a recorded request has its names in lower case."""
     async with raw_server(sized(0, b"")) as server:
         await fetch("GET", server.url, LIMITS, headers={"user-agent": "a browser", "accept": "text/html"})
         (head,) = server.heads
@@ -50,11 +50,11 @@ async def test_a_given_header_takes_the_place_of_ours_in_any_case() -> None:
 
 async def test_a_head_may_be_as_long_as_its_limit_and_no_longer() -> None:
     assert await trouble(with_head_of(HEAD_LIMIT)) is None
-    # Read in pieces, so the refusal may come up to one piece late.
+    # The head is read in pieces, hence the refusal may come up to one piece late.
     assert await trouble(with_head_of(HEAD_LIMIT + 8 * 1024)) == (Trouble.TOO_LONG, "LongHead")
 
 
-async def test_interim_answers_are_part_of_the_head() -> None:
+async def test_interim_answers_count_towards_the_limit_of_the_head() -> None:
     few = HEAD_LIMIT // len(CONTINUE) - 100
     assert await trouble(CONTINUE * few + sized(0, b"")) is None
     assert await trouble(CONTINUE * (few + 500) + sized(0, b"")) == (Trouble.TOO_LONG, "LongHead")
@@ -71,15 +71,15 @@ async def test_an_announced_length_beyond_the_limit_is_refused_unread() -> None:
     assert await trouble(sized(BODY + 1, b"")) == (Trouble.TOO_LONG, "LongAnswer")
 
 
-async def test_many_small_chunks_are_refused_whatever_their_bytes() -> None:
+async def test_too_many_small_chunks_are_refused_whatever_their_size() -> None:
     assert await trouble(CHUNKED + b"1\r\nx\r\n" * 60_000 + b"0" + END, Limits(seconds=60, body=1 << 20)) == (
         Trouble.TOO_LONG,
         "LongAnswer",
     )
 
 
-async def test_what_surrounds_a_body_is_counted() -> None:
-    """Chunk extensions: few bytes of body, without end on the wire."""
+async def test_chunk_extensions_count_towards_the_limit_of_the_body() -> None:
+    """They come with few bytes of body, but may be endless on the wire."""
     padded = b"1;" + b"p" * 4_000 + b"\r\nx\r\n"
     assert await trouble(CHUNKED + padded * 100 + b"0" + END) == (Trouble.TOO_LONG, "LongAnswer")
 
@@ -117,7 +117,7 @@ def test_json_may_have_as_many_values_as_its_limit_and_no_more() -> None:
     assert len(parse("[" + "1," * (MOST_VALUES - 2) + "1]")) == MOST_VALUES - 1
     with pytest.raises(ValueError, match="too many values"):
         parse("[" + "1," * MOST_VALUES + "1]")
-    # What stands in strings is no structure.
+    # Brackets and commas inside strings are not structure.
     text = "[," * MOST_VALUES
     assert parse(f'["{text}"]') == [text]
 
@@ -129,7 +129,7 @@ def test_numbers_that_json_or_python_cannot_hold_are_refused(text: str) -> None:
 
 
 async def test_no_header_is_sent_twice_whatever_its_case() -> None:
-    """Recorded requests bring lower-case names of headers that we would send ourselves."""
+    """Recorded requests have lower-case names of headers that we would send ourselves."""
     async with raw_server(sized(0, b"")) as server:
         await fetch("GET", server.url, LIMITS, headers={"user-agent": "a shop", "ACCEPT": "text/html"})
     lines = server.heads[0].decode().splitlines()
@@ -139,7 +139,7 @@ async def test_no_header_is_sent_twice_whatever_its_case() -> None:
     assert "ACCEPT: text/html" in lines
 
 
-async def test_the_kind_of_an_answer_is_kept_and_cut() -> None:
+async def test_the_content_type_of_an_answer_is_kept_but_cut_short() -> None:
     head = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nContent-Type: text/html" + b"x" * 5_000 + END
     async with raw_server(head) as server:
         kind = (await fetch("GET", server.url, LIMITS)).content_type

@@ -1,4 +1,4 @@
-"""What a running lab tells about itself is enough to write a plan for it."""
+"""What a running lab reports about itself is enough to write a plan for it."""
 
 import aiohttp
 import pytest
@@ -33,8 +33,10 @@ async def told(wanted: Topology) -> LabAddresses:
     ],
     ids=["simulated", "real", "real with its path"],
 )
-async def test_the_running_lab_tells_what_to_ask_its_entry(wanted: Topology, request_to_entry: tuple[str, str]) -> None:
-    """The first route of a simulated entry; of a real one what the topology says, or the root. A plan asks for it."""
+async def test_a_running_lab_reports_the_request_to_its_entry(
+    wanted: Topology, request_to_entry: tuple[str, str]
+) -> None:
+    """The first route of a simulated entry, or the topology's path to a real entry, else the root. A plan sends it."""
     addresses = await told(wanted)
     assert addresses.entry_request is not None
     assert (addresses.entry_request.method, addresses.entry_request.path) == request_to_entry
@@ -43,8 +45,8 @@ async def test_the_running_lab_tells_what_to_ask_its_entry(wanted: Topology, req
     assert planned.get("repeatable", False) is (request_to_entry[0] == "POST")
 
 
-async def test_the_running_lab_tells_which_services_are_real() -> None:
-    """By name, with the address behind the lab's; the lab's own address stays the one to call."""
+async def test_a_running_lab_reports_which_services_are_real() -> None:
+    """By name, with the address behind the lab. The lab's own address stays the one to call."""
     addresses = await told(topology(REAL))
     assert addresses.upstreams == {"a": "http://127.0.0.1:9"}
     assert addresses.services["a"].startswith("http://127.0.0.1:")
@@ -52,6 +54,6 @@ async def test_the_running_lab_tells_which_services_are_real() -> None:
 
 
 def test_a_simulated_entry_has_routes_instead_of_an_entry_path() -> None:
-    """Two answers to one question would leave open which counts."""
+    """With both it would be unclear which of them counts."""
     with pytest.raises(ValidationError, match="entry_path is for an entry that is real"):
         topology(SIMULATED, entry_path="/page")

@@ -1,4 +1,4 @@
-"""Calls that are made only while something is broken, and what the lab says about really breaking it."""
+"""Calls made only while something is broken, and the real outcome that the lab reports when it is."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ B, C = {"b": Broken.REMOVE}, {"c": Broken.REMOVE}
 
 
 def system(call: Json, **more: object) -> Topology:
-    """`a` makes one call, to `b`; `b`, `c` and `d` each know /api/x and, with another answer, /api/y."""
+    """Build a topology where `a` makes one call, to `b`.
+
+    `b`, `c` and `d` each know /api/x and, with another answer, /api/y.
+    """
     routes = [{"path": "/api/x", "body": {"by": "x"}}, {"path": "/api/y", "body": {"by": "y"}}]
     caller = {
         "name": "a",
@@ -33,7 +36,7 @@ def system(call: Json, **more: object) -> Topology:
 
 
 async def asked(topology: Topology, broken: Mapping[str, Broken]) -> tuple[RealOutcome, dict[str, dict[str, int]]]:
-    """The real outcome, and what each service but the entry was asked for meanwhile."""
+    """Return the real outcome, and the requests of each service but the entry."""
     async with Lab(topology, settings=SETTINGS, ports=PortChoice.FREE) as lab:
         outcome = await lab.truth(broken)
         assert lab.state().clean
@@ -58,7 +61,7 @@ CHAIN = {"fallbacks": [{"service": "c", "path": "/api/y"}, {"service": "b", "pat
 async def test_fallbacks_are_asked_in_order(
     broken: dict[str, Broken], by: str | None, requests: dict[str, dict[str, int]]
 ) -> None:
-    """The next only when the one before has failed, on the first service again if the topology wants that."""
+    """Each is asked only after the previous call failed, even at the first service again if the topology wants that."""
     outcome, seen = await asked(system(CHAIN, needs_one_of=[["b"]]), broken)
     assert (outcome.status, f'"{by}"' in outcome.body) == ((200, True) if by else (503, False))
     assert seen == requests
@@ -132,13 +135,13 @@ def test_rare_calls_that_cannot_work_are_refused(call: Json, problem: str) -> No
         system(call)
 
 
-def test_a_query_belongs_to_no_route() -> None:
+def test_a_query_is_not_part_of_a_route() -> None:
     call = {"retries": 1, "retry_path": "/api/y?again=1", "fallbacks": [{"service": "c", "path": "/api/y?for=b"}]}
     assert system(call).services[0].calls[0].retry_path == "/api/y?again=1"
 
 
-async def test_the_truth_is_asked_while_nothing_else_is_on() -> None:
-    """Neither a fault of somebody's nor a sidecar."""
+async def test_the_truth_can_be_asked_only_while_nothing_else_is_active() -> None:
+    """Neither somebody's fault nor a sidecar may be active."""
     async with (
         Lab(system({"fallback": 1}), settings=SETTINGS, ports=PortChoice.FREE) as lab,
         aiohttp.ClientSession() as session,
@@ -157,8 +160,8 @@ async def test_the_truth_is_asked_while_nothing_else_is_on() -> None:
         assert lab.state().clean
 
 
-async def test_a_truth_that_is_given_up_leaves_nothing_broken() -> None:
-    """However early: each service answers again."""
+async def test_a_cancelled_truth_leaves_nothing_broken() -> None:
+    """However early it is cancelled, each service answers again."""
     topology = system({"fallback": 1, "timeout": "5s"})
     async with Lab(topology, settings=SETTINGS, ports=PortChoice.FREE) as lab, aiohttp.ClientSession() as session:
         for turns in range(12):
@@ -171,8 +174,7 @@ async def test_a_truth_that_is_given_up_leaves_nothing_broken() -> None:
             assert (await Driver(lab, session).service("b", "/api/x")).status == 200
 
 
-async def test_the_shop_and_its_truth_agree() -> None:
-    """The planted pairs, and no other, fail or are slow when they are really broken."""
+async def test_only_the_planted_pairs_of_the_shop_really_fail_or_are_slow() -> None:
     async with Lab(load_topology(EXAMPLES / "shop-topology.yaml"), settings=SETTINGS, ports=PortChoice.FREE) as lab:
         behind = [name for name in lab.addresses.services if name != lab.addresses.entry_service]
         found = {}

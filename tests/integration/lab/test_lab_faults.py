@@ -8,8 +8,8 @@ import pytest
 from tests.support.lab.driver import Driver, until
 
 
-async def test_lifecycle_of_a_fault(driver: Driver) -> None:
-    """A fault goes from Unknown through Initialized to Running, and after its deletion through Destroying to 404."""
+async def test_a_fault_passes_through_the_phases_of_its_lifecycle(driver: Driver) -> None:
+    """From Unknown through Initialized to Running, and after its deletion through Destroying to 404."""
     await driver.execute("f1", driver.experiment("reviews"))
     seen = [await driver.phase("f1")]
 
@@ -32,36 +32,35 @@ async def test_lifecycle_of_a_fault(driver: Driver) -> None:
     assert (await driver.faults("DELETE", "/f1")).status == 404
 
 
-async def test_deleting_twice_is_accepted_while_it_terminates(driver: Driver) -> None:
-    """A repeated DELETE answers 200 as long as the fault is being destroyed."""
+async def test_a_second_deletion_is_accepted_while_the_fault_terminates(driver: Driver) -> None:
     await driver.inject("f1", "reviews")
     assert (await driver.faults("DELETE", "/f1")).status == 200
     assert (await driver.faults("DELETE", "/f1")).status == 200
 
 
-async def test_a_fault_is_listed_and_told(driver: Driver) -> None:
-    """A fault is listed until it is deleted by hand; its details carry what reached the cluster."""
+async def test_a_fault_is_listed_with_its_details_until_it_is_deleted(driver: Driver) -> None:
+    """The details show the experiments that reached the cluster."""
     experiment = {**driver.experiment("reviews"), "flags": {"dropped": "silently"}}
     await driver.execute("f1", experiment)
     assert (await driver.faults("GET", "")).json["data"] == ["f1"]
-    told = (await driver.faults("GET", "/f1")).json["data"]
-    assert told["spec"] == {"experiments": [driver.experiment("reviews")]}
-    assert (told["ttlSec"], told["metadata"]["labels"]["owner"]) == ("0", "faults-api")
+    details = (await driver.faults("GET", "/f1")).json["data"]
+    assert details["spec"] == {"experiments": [driver.experiment("reviews")]}
+    assert (details["ttlSec"], details["metadata"]["labels"]["owner"]) == ("0", "faults-api")
     assert (await driver.faults("GET", "/f1/exists")).json["data"] is True
     await driver.recover("f1")
     assert (await driver.faults("GET", "")).json["data"] == []
 
 
-async def test_names_are_made_up_where_none_is_given(driver: Driver) -> None:
-    """Without a name the fault service invents one, which nobody knows who loses the answer."""
+async def test_a_name_is_invented_when_none_is_given(driver: Driver) -> None:
+    """A client that loses the answer never learns this name."""
     body = {"spec": {"experiments": [driver.experiment("reviews")]}}
     answer = await driver.faults("POST", "/execute", body, params={"name": " "})
     assert answer.json["data"]["bladeName"].startswith("blade-")
     assert len(answer.json["data"]["faultId"]) == 32
 
 
-async def test_experiments_that_are_no_array_never_get_a_phase(driver: Driver) -> None:
-    """A spec that only looks like one passes, and stays Unknown until it is deleted."""
+async def test_experiments_that_are_not_an_array_stay_in_phase_unknown(driver: Driver) -> None:
+    """The fault service accepts them, and the fault stays until it is deleted."""
     answer = await driver.faults("POST", "/execute", {"spec": {"experiments": {"scope": "pod"}}}, params={"name": "f1"})
     assert answer.status == 200
     await asyncio.sleep(0.1)
@@ -69,8 +68,8 @@ async def test_experiments_that_are_no_array_never_get_a_phase(driver: Driver) -
     await driver.recover("f1")
 
 
-async def test_deleting_a_fault_that_only_starts(driver: Driver) -> None:
-    """A deletion in the middle of the start leaves nothing on, whatever the start had done already."""
+async def test_a_fault_deleted_while_it_starts_leaves_nothing_active(driver: Driver) -> None:
+    """Whatever the start has already done is undone."""
     await driver.execute("f1", driver.experiment("reviews"))
     await driver.recover("f1")
     await driver.ready()
@@ -78,7 +77,7 @@ async def test_deleting_a_fault_that_only_starts(driver: Driver) -> None:
 
 
 async def test_removed_container_refuses_connections(driver: Driver) -> None:
-    """A removed app really closes its socket, kept-alive connections included, and is back on the same port."""
+    """A removed app really closes its socket, including kept-alive connections, and returns on the same port."""
     assert (await driver.service("reviews", "/health")).status == 200
     await driver.inject("f1", "reviews")
     for _ in range(3):
@@ -90,7 +89,7 @@ async def test_removed_container_refuses_connections(driver: Driver) -> None:
 
 
 async def test_recovered_container_is_not_ready_at_once(driver: Driver) -> None:
-    """After a removed container is put back there is a rollout, during which /health says so."""
+    """Putting back a removed container takes a rollout, during which /health answers 503."""
     await driver.inject("f1", "reviews")
     await driver.recover("f1")
     assert (await driver.service("reviews", "/health")).status == 503
@@ -98,8 +97,8 @@ async def test_recovered_container_is_not_ready_at_once(driver: Driver) -> None:
     await driver.ready()
 
 
-async def test_delay_delays_health_too(driver: Driver) -> None:
-    """A network delay is added to whatever the service answers."""
+async def test_a_network_delay_applies_to_health_too(driver: Driver) -> None:
+    """The delay is added to every answer of the service."""
     await driver.inject("f1", "reviews", "pod network delay", time="200")
     answer = await driver.service("reviews", "/health")
     assert answer.status == 200
@@ -109,14 +108,14 @@ async def test_delay_delays_health_too(driver: Driver) -> None:
 
 
 async def test_loss_hangs_until_the_caller_gives_up(driver: Driver) -> None:
-    """With every packet lost the caller gets nothing but its own timeout."""
+    """With every packet lost, the caller gets only its own timeout."""
     await driver.inject("f1", "reviews", "container network drop")
     with pytest.raises(TimeoutError):
         await driver.service("reviews", "/api/reviews", timeout=aiohttp.ClientTimeout(total=0.2))
 
 
 async def test_thrown_exception_leaves_health_alone(driver: Driver) -> None:
-    """A thrown exception shows as Spring's 500 on business routes only."""
+    """The exception appears as Spring's 500 on business routes only."""
     await driver.inject("f1", "reviews", "container jvm throwCustomException")
     answer = await driver.service("reviews", "/api/reviews")
     assert answer.status == 500
@@ -126,7 +125,7 @@ async def test_thrown_exception_leaves_health_alone(driver: Driver) -> None:
 
 @pytest.mark.parametrize("kind", ["pod pod delete", "container process kill"])
 async def test_restarted_pod_heals_although_its_fault_runs(driver: Driver, kind: str) -> None:
-    """What Kubernetes starts again is healthy again, while the fault's phase stays Running."""
+    """What Kubernetes restarts is healthy again, while the phase of the fault stays Running."""
     await driver.inject("f1", "reviews", kind)
     with pytest.raises(aiohttp.ClientConnectorError):
         await driver.service("reviews", "/health")
@@ -135,8 +134,8 @@ async def test_restarted_pod_heals_although_its_fault_runs(driver: Driver, kind:
     assert await driver.phase("f1") == "Running"
 
 
-async def test_name_that_exists_is_a_wrapped_500(driver: Driver) -> None:
-    """A second execute under one name is HTTP 500 RUNTIME_ERROR, and changes nothing."""
+async def test_executing_under_an_existing_name_is_a_500_and_changes_nothing(driver: Driver) -> None:
+    """The answer is an envelope with code RUNTIME_ERROR."""
     await driver.inject("f1", "reviews")
     answer = await driver.execute("f1", driver.experiment("shipping"))
     assert answer.status == 500
@@ -155,7 +154,7 @@ async def test_name_that_exists_is_a_wrapped_500(driver: Driver) -> None:
     ],
 )
 async def test_bad_bodies_are_500(driver: Driver, body: object, message: str) -> None:
-    """Every bad body is a RUNTIME_ERROR that tells itself apart by its message only."""
+    """All have the code RUNTIME_ERROR, and differ only in their messages."""
     answer = await driver.faults("POST", "/execute", body, params={"name": "f1"})
     assert (answer.status, answer.json["error"]) == (500, {"code": "RUNTIME_ERROR", "message": message})
     assert await driver.phase("f1") == "gone"
@@ -169,7 +168,7 @@ async def test_bad_durations_are_400(driver: Driver, duration: str, code: str) -
 
 
 async def test_matcher_values_must_be_arrays_of_strings(driver: Driver) -> None:
-    """A number in a matcher is a 500; a scalar value is dropped, so that the operator finds nothing to hit."""
+    """A number in a matcher is a 500. A scalar value is dropped, and the operator then finds no target."""
     experiment = driver.experiment("reviews")
     experiment["matchers"][1] = {"name": "labels", "value": [1]}
     assert (await driver.execute("f1", experiment)).status == 500
@@ -187,7 +186,7 @@ async def test_matcher_values_must_be_arrays_of_strings(driver: Driver) -> None:
     ],
 )
 async def test_wrong_targets_end_in_error(driver: Driver, matchers: dict[str, str]) -> None:
-    """A fault that selects nothing ends in phase Error with a reason, exists, and must be deleted."""
+    """A fault that selects nothing ends in phase Error with a reason. It exists, and must be deleted."""
     experiment = driver.experiment("reviews")
     for matcher in experiment["matchers"]:
         value = matchers.get(matcher["name"].replace("-", "_"))
@@ -202,13 +201,13 @@ async def test_wrong_targets_end_in_error(driver: Driver, matchers: dict[str, st
 
 
 async def test_unknown_actions_end_in_error(driver: Driver) -> None:
-    """An experiment that the lab cannot carry out says so and is not Running."""
+    """The lab cannot carry out such an experiment."""
     await driver.execute("f1", driver.experiment("reviews", "pod cpu load"))
     await driver.reaches("f1", "Error")
 
 
-async def test_one_good_experiment_makes_it_running(driver: Driver) -> None:
-    """Running may be partial: only expStatuses tell that another experiment failed."""
+async def test_one_successful_experiment_makes_a_fault_running(driver: Driver) -> None:
+    """Running may be partial: only `expStatuses` shows that the second experiment failed."""
     await driver.execute("f1", driver.experiment("reviews"), driver.experiment("shipping", "pod cpu load"))
     await driver.reaches("f1", "Running")
     statuses = (await driver.faults("GET", "/f1/status")).json["data"]["status"]["expStatuses"]
@@ -216,7 +215,7 @@ async def test_one_good_experiment_makes_it_running(driver: Driver) -> None:
 
 
 async def test_pods_are_found_by_name(driver: Driver) -> None:
-    """Pod names select the service that they begin with."""
+    """A pod name selects the service that it begins with."""
     experiment = driver.experiment("reviews")
     experiment["matchers"][1] = {"name": "names", "value": ["reviews-6f9c-abcde"]}
     await driver.execute("f1", experiment)
@@ -224,8 +223,8 @@ async def test_pods_are_found_by_name(driver: Driver) -> None:
     assert (await driver.state()).services["reviews"].app_up is False
 
 
-async def test_ttl_removes_a_fault(driver: Driver) -> None:
-    """A fault with a duration is deleted by itself, but stays in the list: the index is stale."""
+async def test_the_ttl_deletes_a_fault_but_leaves_it_in_the_list(driver: Driver) -> None:
+    """The index is stale."""
     await driver.execute("f1", driver.experiment("reviews"), ttl=1)
     await driver.reaches("f1", "Running")
     assert (await driver.faults("GET", "/f1")).json["data"]["ttlSec"] == "1"
@@ -237,7 +236,7 @@ async def test_ttl_removes_a_fault(driver: Driver) -> None:
 
 
 async def test_old_timer_hits_a_new_fault_of_the_same_name(driver: Driver) -> None:
-    """A manual deletion does not cancel the timer: it deletes whatever has the name when it fires."""
+    """A manual deletion does not cancel the timer, which deletes whatever has the name when it fires."""
     await driver.execute("f1", driver.experiment("reviews"), ttl=1)
     await driver.recover("f1")
     await driver.inject("f1", "reviews")
@@ -254,6 +253,6 @@ async def test_restart_of_the_fault_service_loses_timers(driver: Driver) -> None
 
 
 async def test_unknown_path_and_wrong_method_are_500(driver: Driver) -> None:
-    """Nobody gets a 404 or 405 for a path that does not exist."""
+    """A path that does not exist never gives a 404 or 405."""
     for answer in (await driver.faults("PUT", "/execute"), await driver.ask("GET", driver.at.faults + "/nowhere")):
         assert (answer.status, answer.json["error"]["code"]) == (500, "INTERNAL_ERROR")

@@ -1,4 +1,4 @@
-"""A lab finds ports, says where it is, and leaves nothing behind."""
+"""A lab finds its ports, reports its addresses, and leaves nothing behind."""
 
 import asyncio
 import socket
@@ -25,7 +25,7 @@ def small(port: int, proxy: int) -> Topology:
 
 
 async def test_preferred_ports_are_used_and_taken_ones_replaced() -> None:
-    """The first lab gets the topology's ports; a second one of the same topology gets others, and both work."""
+    """The first lab gets the ports of the topology, a second lab gets others, and both work."""
     wanted = small(free_port(), free_port())
     async with Lab(wanted, settings=SETTINGS) as first, Lab(wanted, settings=SETTINGS) as second:
         assert first.addresses.services["a"] == f"http://127.0.0.1:{wanted.services[0].port}"
@@ -45,21 +45,21 @@ async def test_free_ports_never_use_the_preferred_ones() -> None:
         assert lab.addresses.services["a"] != f"http://127.0.0.1:{wanted.services[0].port}"
 
 
-async def test_addresses_are_told(driver: Driver) -> None:
-    """The admin endpoint tells the same addresses as the object, its own included."""
+async def test_the_admin_endpoint_reports_the_same_addresses_as_the_lab(driver: Driver) -> None:
+    """Its own address is included."""
     answer = await driver.admin("GET", "/addresses")
     assert LabAddresses.model_validate(answer.json) == driver.lab.addresses
     assert driver.at.entry == driver.at.services["storefront"]
 
 
 async def test_addresses_are_unknown_before_the_start(shop: Topology) -> None:
-    """Asking too early is an error that says so."""
+    """Asking too early raises an error."""
     with pytest.raises(RuntimeError, match="not started"):
         _ = Lab(shop).addresses
 
 
-async def test_ports_are_given_back() -> None:
-    """After the stop, in the middle of faults and requests, each port can be bound again at once."""
+async def test_a_stopped_lab_releases_its_ports() -> None:
+    """After a stop amid faults and requests, each port can be bound again at once."""
     lab = Lab(small(free_port(), free_port()), settings=LabSettings(fault_start=0.01))
     addresses = await lab.start()
     async with aiohttp.ClientSession() as session:
@@ -79,7 +79,7 @@ async def test_ports_are_given_back() -> None:
 
 
 async def test_state_starts_clean(driver: Driver) -> None:
-    """A fresh lab has nothing on, and says so over HTTP too."""
+    """A fresh lab has nothing active, and reports this over HTTP too."""
     assert (await driver.state()).clean
     assert (await driver.admin("GET", "/state")).json["clean"] is True
     assert driver.lab.state().clean

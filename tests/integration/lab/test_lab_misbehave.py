@@ -1,4 +1,4 @@
-"""The peers misbehave exactly as told, and then behave again."""
+"""The peers misbehave exactly as instructed, and then behave again."""
 
 import aiohttp
 import pytest
@@ -19,7 +19,7 @@ async def test_act_then_drop_acts(driver: Driver) -> None:
 
 
 async def test_act_then_500_acts_and_refuse_500_does_not(driver: Driver) -> None:
-    """Two equal answers, two different truths; a fixture endpoint's 500 has an empty body."""
+    """The answers are equal, the effects are not. A fixture endpoint's 500 has an empty body."""
     await driver.misbehave(
         {"endpoint": "upsert", "nth": 1, "action": "act_then_500"},
         {"endpoint": "upsert", "nth": 2, "action": "refuse_500"},
@@ -31,15 +31,15 @@ async def test_act_then_500_acts_and_refuse_500_does_not(driver: Driver) -> None
 
 
 async def test_lying_creations_create_nothing(driver: Driver) -> None:
-    """A creation that lies answers in the endpoint's own shape, and nothing is on."""
+    """The answer has the endpoint's own shape, and nothing is active."""
     await driver.misbehave({"endpoint": "upsert", "action": "lie"}, {"endpoint": "execute", "action": "lie"})
     assert (await driver.upsert("r1x", rule("reviews"))).json["upserted"] == 1
     assert (await driver.execute("f1", driver.experiment("reviews"))).json["data"]["bladeName"] == "f1"
     assert (await driver.state()).clean
 
 
-async def test_lying_deletions_leave_things_on(driver: Driver) -> None:
-    """A deletion that lies answers like a real one; the fault and the rules stay."""
+async def test_lying_deletions_leave_faults_and_rules_active(driver: Driver) -> None:
+    """The answer looks like that of a real deletion."""
     await driver.inject("f1", "shipping")
     await driver.upsert("r1x", rule("reviews"))
     await driver.misbehave(
@@ -51,8 +51,8 @@ async def test_lying_deletions_leave_things_on(driver: Driver) -> None:
     assert (state.faults, state.rules) == ({"f1": "Running"}, ["r1x-reviews"])
 
 
-async def test_hang_and_drop(driver: Driver) -> None:
-    """A hanging endpoint answers nothing until the client gives up; a dropped one closes the connection at once."""
+async def test_hanging_calls_time_out_and_dropped_calls_lose_their_connection(driver: Driver) -> None:
+    """A hanging endpoint sends nothing until the client gives up; a dropped connection closes at once."""
     await driver.misbehave({"endpoint": "replay", "action": "hang"}, {"endpoint": "check", "action": "drop"})
     body = {"execution_id": 1, "namespace": "shop", "service_name": "reviews"}
     with pytest.raises(TimeoutError):
@@ -61,8 +61,7 @@ async def test_hang_and_drop(driver: Driver) -> None:
         await driver.proxy("GET", "/api/interceptions/check/shop/reviews")
 
 
-async def test_garbage_slow_and_replace(driver: Driver) -> None:
-    """An answer can be no JSON, late, or anything that a test wants."""
+async def test_an_answer_can_be_garbage_slow_or_replaced(driver: Driver) -> None:
     replaced = {"success": False, "error": {"code": "500", "message": "no"}}
     await driver.misbehave(
         {"endpoint": "fault_status", "action": "garbage"},
@@ -75,8 +74,8 @@ async def test_garbage_slow_and_replace(driver: Driver) -> None:
     assert (await driver.proxy("GET", "/api/request-patterns/tasks/x")).json == replaced
 
 
-async def test_truncated_and_endless_answers_act(driver: Driver) -> None:
-    """What was asked for is done; the answer breaks off in the middle, or goes on for longer than anybody listens."""
+async def test_calls_with_truncated_or_endless_answers_take_effect(driver: Driver) -> None:
+    """The answer breaks off in the middle, or goes on for longer than anybody listens."""
     await driver.misbehave(
         {"endpoint": "execute", "action": "act_then_truncate"}, {"endpoint": "upsert", "action": "act_then_flood"}
     )
@@ -89,7 +88,7 @@ async def test_truncated_and_endless_answers_act(driver: Driver) -> None:
 
 
 async def test_contains_narrows_an_instruction(driver: Driver) -> None:
-    """An instruction can be meant for one service only, and counts only the calls that it is meant for."""
+    """An instruction can apply to one service only, and counts only the calls that it applies to."""
     await driver.misbehave({"endpoint": "execute", "action": "refuse_500", "nth": 1, "contains": "reviews"})
     assert (await driver.execute("f1", driver.experiment("shipping"))).status == 200
     assert (await driver.execute("f2", driver.experiment("reviews"))).status == 500
@@ -97,7 +96,7 @@ async def test_contains_narrows_an_instruction(driver: Driver) -> None:
 
 
 async def test_analysis_can_fail(driver: Driver) -> None:
-    """An analysis ends FAILED with the message it was told, and leaves its recordings on."""
+    """It ends FAILED with the given message, and leaves its recordings active."""
     await driver.misbehave(analysis_fails="no luck")
     task = await driver.analyzed(driver.home)
     assert (task["status"], task["message"]) == ("FAILED", "no luck")
@@ -105,7 +104,7 @@ async def test_analysis_can_fail(driver: Driver) -> None:
 
 
 async def test_analysis_can_find_nothing_in_a_service(driver: Driver) -> None:
-    """An analysis can come back COMPLETED with nothing for a service that had traffic."""
+    """It ends COMPLETED, with nothing for a service that had traffic."""
     await driver.misbehave(analysis_no_patterns_for=["reviews"])
     task = await driver.analyzed(driver.home)
     empty = [found["serviceName"] for found in task["requestPatterns"] if not found["requestMode"]]
@@ -113,8 +112,8 @@ async def test_analysis_can_find_nothing_in_a_service(driver: Driver) -> None:
     assert await driver.replay("reviews") == []
 
 
-async def test_behaving_again(driver: Driver) -> None:
-    """Deleting the instructions ends all misbehaviour; unknown ones are refused."""
+async def test_deleting_the_instructions_ends_all_misbehaviour(driver: Driver) -> None:
+    """Unknown instructions are refused."""
     await driver.misbehave({"endpoint": "execute", "action": "refuse_500"})
     assert (await driver.execute("f1", driver.experiment("reviews"))).status == 500
     await driver.admin("DELETE", "/misbehave")
@@ -123,8 +122,8 @@ async def test_behaving_again(driver: Driver) -> None:
     assert bad.status == 400
 
 
-async def test_the_log_remembers_what_was_on(driver: Driver) -> None:
-    """Everything that was ever on is in the log with both times and the reason of its end."""
+async def test_the_log_keeps_everything_that_was_active(driver: Driver) -> None:
+    """Each entry has both times and the reason of its end."""
     await driver.inject("f1", "reviews")
     await driver.recover("f1")
     await driver.upsert("r1x", rule("shipping"))

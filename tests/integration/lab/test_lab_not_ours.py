@@ -1,4 +1,4 @@
-"""A service that is not ours, Datasette, through the lab: the same answers as without it, and the same faults."""
+"""Datasette, a service that is not ours, gives the same answers through the lab and gets the same faults."""
 
 from collections.abc import AsyncIterator
 
@@ -23,10 +23,10 @@ ASKED = [
     ("POST", "/-/logout"),
     ("GET", "/nobody/nothing.json"),
 ]
-"""Pages, JSON, streamed CSV, static files, redirects, cookies of a form, errors."""
+"""Pages, JSON, streamed CSV, static files, redirects, the cookies of a form, and errors."""
 
 SECRETS = {"date", "set-cookie", "link"}
-"""Headers with the time, a random token, or the address by which the service was asked."""
+"""Headers that contain the time, a random token, or the requested address."""
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ async def driver(shop: Bookshop, settings: LabSettings) -> AsyncIterator[Driver]
 
 
 async def told(method: str, url: str) -> tuple[int, list[tuple[str, str]], bytes, list[str]]:
-    """Status, the headers that can be compared, the body, and the names of the cookies."""
+    """Return the status, the comparable headers, the body and the names of cookies."""
     jar = aiohttp.DummyCookieJar()
     async with (
         aiohttp.ClientSession(cookie_jar=jar) as session,
@@ -58,23 +58,26 @@ async def told(method: str, url: str) -> tuple[int, list[tuple[str, str]], bytes
 
 
 @pytest.mark.parametrize(("method", "target"), ASKED, ids=lambda part: part)
-async def test_its_answers_are_the_same_through_the_lab(
+async def test_datasettes_answers_are_the_same_through_the_lab(
     driver: Driver, shop: Bookshop, method: str, target: str
 ) -> None:
-    """Status, headers, body and cookies; what names the asked address names the one behind the lab."""
+    """Status, headers, body and cookies.
+
+    An answer that contains the service's address names the address behind the lab.
+    """
     direct = await told(method, shop.urls["books"] + target)
     assert await told(method, driver.at.services["books"] + target) == direct
 
 
-async def test_its_redirects_end_in_the_lab(driver: Driver) -> None:
-    """A client that follows them has not left the lab."""
+async def test_datasettes_redirects_stay_in_the_lab(driver: Driver) -> None:
+    """A client that follows them does not leave the lab."""
     async with aiohttp.ClientSession() as session, session.get(driver.at.services["books"] + "/books/books/") as page:
         assert page.status == 200
         assert str(page.url) == driver.at.services["books"] + "/books/books"
 
 
-async def test_its_faults_and_rules_are_the_labs(driver: Driver, shop: Bookshop) -> None:
-    """Gone for those who ask through the lab, and back again; intercepted by the token alone."""
+async def test_faults_and_rules_of_the_lab_act_on_datasette(driver: Driver, shop: Bookshop) -> None:
+    """Through the lab the service is gone and comes back, and only requests with the token are intercepted."""
     path = "/books/books/2.json"
     await driver.inject("f1", "books")
     with pytest.raises(aiohttp.ClientConnectorError):

@@ -10,7 +10,7 @@ from tests.support.lab.driver import Driver, rule, until
 
 
 async def test_analysis_records_the_whole_request(driver: Driver) -> None:
-    """One request sent during COLLECTING_DATA gives one pattern per service, with all headers it was sent with."""
+    """One request during COLLECTING_DATA gives one pattern per service, with all its headers."""
     headers = {"baggage": "holdfast=probe", "authorization": "Bearer x"}
 
     async def request() -> None:
@@ -30,8 +30,8 @@ async def test_analysis_records_the_whole_request(driver: Driver) -> None:
     assert (await driver.state()).clean
 
 
-async def test_states_come_in_order(driver: Driver) -> None:
-    """A watched analysis passes through the contract's states, APPLYING_RULES twice."""
+async def test_states_of_an_analysis_come_in_order(driver: Driver) -> None:
+    """They are the states of the contract, with APPLYING_RULES twice."""
     task_id = (await driver.analyze(serviceList=["reviews"]))["taskId"]
     seen = ["INITIALIZING"]
 
@@ -56,7 +56,7 @@ async def test_states_come_in_order(driver: Driver) -> None:
 
 
 async def test_patterns_are_distinct_and_sorted(driver: Driver) -> None:
-    """Repeated requests give one pattern; patterns are sorted by method, then URL; other paths are not recorded."""
+    """Repeated requests give one pattern. Patterns are sorted by method, then URL. Other paths are not recorded."""
 
     async def request() -> None:
         for path in ("/api/reviews?b=2", "/api/reviews?a=1", "/api/reviews?a=1", "/other"):
@@ -73,7 +73,7 @@ async def test_patterns_are_distinct_and_sorted(driver: Driver) -> None:
 
 
 async def test_completed_does_not_mean_that_data_exists(driver: Driver) -> None:
-    """A service that cannot be recorded is left out silently; one without traffic has no patterns."""
+    """A service that cannot be recorded is left out silently; a service without traffic has no patterns."""
 
     async def nothing() -> None:
         return None
@@ -87,15 +87,15 @@ async def test_equal_analyze_calls_share_a_task(driver: Driver) -> None:
     """Within the dedupe time an equal call gets the first call's task, even for another execution."""
     first = await driver.analyze(serviceList=["reviews", "shipping"], execution_id=1)
     second = await driver.analyze(serviceList=["shipping", "reviews"], execution_id=2)
-    other = await driver.analyze(serviceList=["inventory"], execution_id=2)
+    different = await driver.analyze(serviceList=["inventory"], execution_id=2)
     assert second["taskId"] == first["taskId"]
     assert second["execution_id"] == 1
-    assert other["taskId"] != first["taskId"]
+    assert different["taskId"] != first["taskId"]
 
 
 @pytest.mark.parametrize("alias", ["execution_id", "excution_id", "record_id", "detection_task_id"])
 async def test_execution_id_has_aliases(driver: Driver, alias: str) -> None:
-    """The execution's id is accepted under each of its names and answered under the right one."""
+    """The execution's id is accepted under each of its names, and answered under the right name."""
     body = {"reqDefId": 1, "namespace": "shop", "serviceList": ["reviews"], alias: 7}
     answer = await driver.proxy("POST", "/api/request-patterns/analyze", body)
     assert answer.json["data"]["execution_id"] == 7
@@ -122,7 +122,7 @@ async def test_unknown_task_is_a_success(driver: Driver) -> None:
 
 
 async def test_stopping_a_task_stops_only_the_first_recording(driver: Driver) -> None:
-    """Stop claims COMPLETED at once, leaves all recordings but one on, and is refused once the task is over."""
+    """Stop reports COMPLETED at once, leaves all recordings but the first active, and is refused afterwards."""
     await driver.misbehave(analysis_stalls=True)
     task_id = (await driver.analyze(serviceList=["reviews", "shipping"]))["taskId"]
     await driver.task_in(task_id, "COLLECTING_DATA")
@@ -134,7 +134,7 @@ async def test_stopping_a_task_stops_only_the_first_recording(driver: Driver) ->
 
 
 async def test_auto_trigger_sends_the_defined_request(driver: Driver) -> None:
-    """With autoTriggerRequest the proxy itself sends the request that the lab was given under that id."""
+    """With autoTriggerRequest the proxy itself sends the request that the lab has under that id."""
     await driver.admin("PUT", "/request-definitions/9", {"path": "/api/home", "headers": {"baggage": "auto=1"}})
     task_id = (await driver.analyze(reqDefId=9, autoTriggerRequest=True))["taskId"]
     task = await driver.task_in(task_id, "COMPLETED")
@@ -142,7 +142,7 @@ async def test_auto_trigger_sends_the_defined_request(driver: Driver) -> None:
 
 
 async def test_recordings_stop_by_themselves(driver: Driver) -> None:
-    """The duration of an analysis ends its recordings even where the analysis never does."""
+    """The duration of an analysis ends its recordings even if the analysis itself never ends."""
     await driver.misbehave(analysis_stalls=True)
     task_id = (await driver.analyze(durationSec=1, serviceList=["reviews"]))["taskId"]
     await driver.task_in(task_id, "COLLECTING_DATA")
@@ -154,8 +154,8 @@ async def test_recordings_stop_by_themselves(driver: Driver) -> None:
     assert (await driver.task(task_id))["status"] == "COLLECTING_DATA"
 
 
-async def test_replay_of_a_healthy_service(driver: Driver) -> None:
-    """A replay really sends the recorded request, headers included, and shows a random local port."""
+async def test_a_replay_of_a_healthy_service_sends_the_recorded_request(driver: Driver) -> None:
+    """Its headers are included, and the URL shows a random local port."""
     await driver.analyzed(lambda: driver.home("marker=1"))
     await driver.admin("POST", "/reset-counters")
     (replayed,) = await driver.replay("storefront")
@@ -167,7 +167,7 @@ async def test_replay_of_a_healthy_service(driver: Driver) -> None:
 
 
 async def test_replay_hides_failures(driver: Driver) -> None:
-    """4xx, 5xx, refused connections and timeouts all have status 0; only the message tells them apart."""
+    """4xx, 5xx, refused connections and timeouts all have status 0: only the message distinguishes them."""
     await driver.analyzed(driver.home)
     await driver.inject("f1", "reviews")
     await driver.inject("f2", "shipping", "container jvm throwCustomException")
@@ -179,7 +179,7 @@ async def test_replay_hides_failures(driver: Driver) -> None:
 
 
 async def test_replay_times_out(shop: Topology) -> None:
-    """A silent service is given up after the replay timeout."""
+    """A replay gives up on a silent service after the replay timeout."""
     settings = LabSettings(rollout=0.02, fault_start=0.02, fault_stop=0.02, collect_quiet=0.1, replay_timeout=0.2)
     async with Lab(shop, settings=settings, ports=PortChoice.FREE) as lab, aiohttp.ClientSession() as session:
         driver = Driver(lab, session)
@@ -190,7 +190,7 @@ async def test_replay_times_out(shop: Topology) -> None:
 
 
 async def test_replay_encodes_paths_twice(driver: Driver) -> None:
-    """A recorded percent-encoded path is encoded again, so that its replay fails where the original did not."""
+    """A recorded percent-encoded path is encoded again: its replay fails where the original did not."""
 
     async def request() -> None:
         await driver.service("reviews", "/api/by%20name?q=%20")
@@ -202,7 +202,7 @@ async def test_replay_encodes_paths_twice(driver: Driver) -> None:
 
 
 async def test_replay_without_patterns_is_an_empty_success(driver: Driver) -> None:
-    """Nothing recorded for this execution: an empty array, not an error."""
+    """With nothing recorded for the execution, the answer is an empty array, not an error."""
     assert await driver.replay("reviews", execution_id=99) == []
 
 
@@ -231,8 +231,8 @@ async def test_sidecar_of_a_removed_app_answers_503(driver: Driver) -> None:
     assert await until(collected, "the entry") == [503]
 
 
-async def test_a_recording_is_seen_and_stopped(driver: Driver) -> None:
-    """Check and the details list show an active recording; starting and stopping each cost a rollout."""
+async def test_a_recording_is_listed_until_it_is_stopped(driver: Driver) -> None:
+    """The check and the details list show it. Starting and stopping each cost a rollout."""
     body = {"namespace": "shop", "serviceName": "reviews", "rules": [{"path": "/api", "method": "GET"}]}
     started = asyncio.ensure_future(driver.proxy("POST", "/api/recordings/start", body))
 
@@ -256,7 +256,7 @@ async def test_a_recording_is_seen_and_stopped(driver: Driver) -> None:
 
 
 async def test_recording_behind_rules_takes_15006_for_the_app(driver: Driver) -> None:
-    """Analysis of a service with rules on forwards to itself: it breaks the service until somebody repairs it."""
+    """An analysis of a service with active rules makes it forward to itself, until somebody repairs it."""
     await driver.rules_on("r1x", rule("reviews"))
     task_id = (await driver.analyze(serviceList=["reviews"]))["taskId"]
     await driver.task_in(task_id, "COLLECTING_DATA")
@@ -275,15 +275,13 @@ async def test_unknown_paths_are_500(driver: Driver, method: str, path: str) -> 
     assert (answer.status, answer.json["error"]["code"]) == (500, "500")
 
 
-async def test_health_endpoints(driver: Driver) -> None:
-    """Every peer says that it is up."""
+async def test_every_peer_reports_that_it_is_up(driver: Driver) -> None:
     assert (await driver.proxy("GET", "/api/request-patterns/health")).json["data"]["redis"] == "UP"
     assert (await driver.proxy("GET", "/api/fixtures/health")).json["status"] == "UP"
     assert (await driver.faults("GET", "/health")).json["data"]["status"] == "UP"
 
 
-async def test_unreadable_json(driver: Driver) -> None:
-    """The proxy tells unreadable JSON with a 400 envelope, the fault service with a 500."""
+async def test_unreadable_json_is_a_400_of_the_proxy_and_a_500_of_the_fault_service(driver: Driver) -> None:
     for path in ("/api/request-patterns/analyze", "/api/request-patterns/replay", "/api/fixtures/upsert"):
         answer = await driver.proxy("POST", path, data="{", headers={"content-type": "application/json"})
         assert (answer.status, answer.json["error"]["code"]) == (400, "400")

@@ -13,7 +13,7 @@ REVIEWS = "/api/reviews"
 
 @pytest.fixture
 async def slow(shop: Topology, settings: LabSettings) -> AsyncIterator[Driver]:
-    """A lab that collects what its recordings saw twice a second."""
+    """Yield a lab that collects recorded entries only twice a second."""
     unhurried = settings.model_copy(update={"collect_every": 0.5})
     async with Lab(shop, settings=unhurried, ports=PortChoice.FREE) as lab, aiohttp.ClientSession() as session:
         yield Driver(lab, session)
@@ -31,7 +31,7 @@ async def entries(driver: Driver, recording: str, query: str = "") -> Answer:
 
 
 async def seen(driver: Driver, recording: str) -> list[Json]:
-    """Its entries, once there are any."""
+    """Return the recording's entries once there are any."""
 
     async def there() -> list[Json]:
         found: list[Json] = (await entries(driver, recording)).json["data"]
@@ -51,7 +51,7 @@ async def removed(driver: Driver, *containers: str) -> None:
     await driver.reaches("f1", "Running")
 
 
-async def test_an_entry_is_flat_and_leaves_out_what_is_null(driver: Driver) -> None:
+async def test_an_entry_is_flat_and_leaves_out_null_fields(driver: Driver) -> None:
     recording = await recorded(driver)
     headers = {"traceparent": "00-1-2-01", "baggage": "m=1"}
     await driver.ask("GET", f"{driver.at.services['reviews']}{REVIEWS}?a=%20", headers=headers)
@@ -82,7 +82,7 @@ async def test_bodies_are_cut_and_flagged(driver: Driver) -> None:
     assert (len(cut["requestBody"]), cut["requestTruncated"], cut["reqBytes"]) == (10_240, True, 10_241)
 
 
-async def test_entries_are_paged_in_order_and_repeated(driver: Driver) -> None:
+async def test_entries_are_paged_in_order_with_repetitions(driver: Driver) -> None:
     recording = await recorded(driver)
     for number in (1, 2, 2):
         await driver.service("reviews", f"{REVIEWS}?n={number}")
@@ -97,7 +97,7 @@ async def test_entries_are_paged_in_order_and_repeated(driver: Driver) -> None:
 
 
 async def test_an_exchange_is_visible_only_after_the_next_collection(slow: Driver) -> None:
-    """What was asked between two collections appears all at once."""
+    """Requests between two collections appear all at once."""
     recording = await recorded(slow)
     await slow.service("reviews", f"{REVIEWS}?n=first")
     assert [entry["path"] for entry in await seen(slow, recording)] == [f"{REVIEWS}?n=first"]
@@ -113,7 +113,7 @@ async def test_an_exchange_is_visible_only_after_the_next_collection(slow: Drive
 
 
 async def test_entries_are_gone_once_the_recording_is_stopped(driver: Driver) -> None:
-    """The recording itself can still be looked at."""
+    """The recording itself can still be read."""
     recording = await recorded(driver)
     await driver.service("reviews", REVIEWS)
     await seen(driver, recording)
@@ -125,8 +125,8 @@ async def test_entries_are_gone_once_the_recording_is_stopped(driver: Driver) ->
     assert (stopped["status"], stopped["entryCount"]) == ("STOPPED", 1)
 
 
-async def test_a_replay_goes_past_a_recording_sidecar(driver: Driver) -> None:
-    """A removed app refuses it, although the sidecar answers at the service's address; nothing is recorded of it."""
+async def test_a_replay_bypasses_a_recording_sidecar(driver: Driver) -> None:
+    """A removed app refuses it, although the sidecar answers at the service's address. It is not recorded."""
     await driver.analyzed(driver.home, serviceList=["reviews"])
     recording = await recorded(driver)
     (well,) = await driver.replay("reviews")
@@ -138,7 +138,7 @@ async def test_a_replay_goes_past_a_recording_sidecar(driver: Driver) -> None:
     assert [entry["status"] for entry in await seen(driver, recording)] == [503]
 
 
-async def test_a_replay_goes_past_rules(driver: Driver) -> None:
+async def test_a_replay_bypasses_rules(driver: Driver) -> None:
     await driver.analyzed(lambda: driver.home("chaos.reviews=1"), serviceList=["reviews"])
     await driver.rules_on("r1x", rule("reviews"))
     (replayed,) = await driver.replay("reviews")
@@ -167,7 +167,7 @@ async def test_faults_act_on_a_replay_behind_a_sidecar(
 
 
 async def test_removing_the_sidecar_as_well_refuses_connections(driver: Driver) -> None:
-    """After recovery both are back: the app answers, and is recorded."""
+    """After the recovery both are back: the app answers, and is recorded."""
     recording = await recorded(driver)
     await removed(driver, "reviews", "envoy")
     with pytest.raises(aiohttp.ClientConnectorError):
@@ -180,7 +180,7 @@ async def test_removing_the_sidecar_as_well_refuses_connections(driver: Driver) 
     assert (await driver.state()).clean
 
 
-async def test_naming_a_sidecar_that_is_not_there_removes_the_app(driver: Driver) -> None:
+async def test_naming_an_absent_sidecar_still_removes_the_app(driver: Driver) -> None:
     await removed(driver, "reviews", "envoy")
     with pytest.raises(aiohttp.ClientConnectorError):
         await driver.service("reviews", REVIEWS)

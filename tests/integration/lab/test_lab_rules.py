@@ -1,4 +1,4 @@
-"""Fixtures act on real traffic as the contract's section 3.3 says, quirks included."""
+"""Fixtures act on real traffic as in the contract's section 3.3, quirks included."""
 
 import asyncio
 
@@ -14,8 +14,8 @@ async def reviews(driver: Driver, baggage: str | None, path: str = "/api/reviews
     return (await driver.service("reviews", path, baggage)).status
 
 
-async def test_upsert_answers_bare_json_with_a_fake_z(driver: Driver) -> None:
-    """The answer has no envelope, counts items, not services, and tells local time as if it were UTC."""
+async def test_upsert_answers_bare_json_with_local_time_marked_as_utc(driver: Driver) -> None:
+    """The answer has no envelope, and counts items, not services."""
     answer = await driver.upsert("r1x", rule("reviews"), rule("reviews", method="POST"))
     assert set(answer.json) == {"upserted", "expiresAt"}
     assert answer.json["upserted"] == 2
@@ -23,7 +23,7 @@ async def test_upsert_answers_bare_json_with_a_fake_z(driver: Driver) -> None:
 
 
 async def test_rules_act_after_the_rollout(driver: Driver) -> None:
-    """During the rollout the service is not ready and the old pods answer; afterwards the rule does."""
+    """During the rollout the service is not ready and its old pods answer; afterwards the rule answers."""
     await driver.upsert("r1x", rule("reviews"))
     assert (await driver.service("reviews", "/health")).status == 503
     assert await reviews(driver, "chaos.reviews=1") == 200
@@ -42,8 +42,10 @@ async def test_rules_act_after_the_rollout(driver: Driver) -> None:
         ("chaos.reviews=1", "/api/reviews/", False),
     ],
 )
-async def test_one_token_is_a_substring(driver: Driver, baggage: str | None, path: str, hit: bool) -> None:
-    """A single token matches anywhere in the header; the path must be equal, without its query."""
+async def test_a_single_token_matches_as_a_substring_of_the_header(
+    driver: Driver, baggage: str | None, path: str, hit: bool
+) -> None:
+    """The path must be equal, without its query."""
     await driver.rules_on("r1x", rule("reviews"))
     assert (await reviews(driver, baggage, path) == 503) is hit
 
@@ -51,14 +53,13 @@ async def test_one_token_is_a_substring(driver: Driver, baggage: str | None, pat
 @pytest.mark.parametrize(
     ("baggage", "hit"), [("t.a=1", True), ("t.b=1", True), ("t.a=1,t.b=1", False), ("tXa=1", False)]
 )
-async def test_several_tokens_must_be_the_whole_header(driver: Driver, baggage: str, hit: bool) -> None:
-    """With two tokens in one item, only a header that is exactly one of them matches."""
+async def test_several_tokens_match_only_a_header_equal_to_one_of_them(driver: Driver, baggage: str, hit: bool) -> None:
     await driver.rules_on("r1x", rule("reviews", baggageTokens=["t.a=1", "t.b=1"]))
     assert (await reviews(driver, baggage) == 503) is hit
 
 
-async def test_paths_match_raw(driver: Driver) -> None:
-    """A path is compared as on the wire: encoded matches encoded, decoded never does."""
+async def test_paths_are_compared_as_on_the_wire(driver: Driver) -> None:
+    """An encoded path matches an encoded path; a decoded path in a rule never matches."""
     encoded = rule("reviews", path="/api/by%20name", baggageTokens=["enc=1"])
     decoded = rule("reviews", path="/api/by name", baggageTokens=["dec=1"])
     await driver.rules_on("r1x", encoded, decoded, rule("reviews", path="/api/a=b", baggageTokens=["esc=1"]))
@@ -68,7 +69,7 @@ async def test_paths_match_raw(driver: Driver) -> None:
 
 
 async def test_method_must_match_and_the_first_rule_wins(driver: Driver) -> None:
-    """Rules are tried in the order of the list, and only for their own method."""
+    """Rules are tried in the order of the list, and each only for its own method."""
     await driver.rules_on(
         "r1x",
         rule("reviews", method="POST", respStatus=501),
@@ -86,7 +87,7 @@ async def test_status_outside_200_to_599_becomes_500(driver: Driver, sent: int, 
 
 
 async def test_empty_body_becomes_the_constant_and_headers_are_dropped(driver: Driver) -> None:
-    """Of all headers only content-type is honoured; an empty body is replaced."""
+    """Among headers only content-type is honoured; an empty body is replaced."""
     await driver.rules_on(
         "r1x",
         rule("reviews", respBody="  ", respHeaders={"X-Extra": ["1"]}),
@@ -134,8 +135,8 @@ async def test_upsert_over_rules_makes_a_self_loop(driver: Driver) -> None:
     assert await reviews(driver, None) == 200
 
 
-async def test_status_by_exact_id_and_by_prefix(driver: Driver) -> None:
-    """An exact session id describes one session; anything else is a plain string prefix: 1 finds 10."""
+async def test_the_status_is_found_by_exact_id_or_by_prefix(driver: Driver) -> None:
+    """An exact session id describes one session. Anything else is a plain string prefix: 1 finds 10."""
     await driver.upsert("10", rule("reviews"), rule("shipping"))
     exact = (await driver.proxy("GET", "/api/fixtures/record/10-reviews/status")).json
     assert (exact["exists"], exact["serviceName"], exact["status"]) == (True, "reviews", "RECORDING")
@@ -147,7 +148,7 @@ async def test_status_by_exact_id_and_by_prefix(driver: Driver) -> None:
 
 
 async def test_delete_always_claims_success(driver: Driver) -> None:
-    """DELETE answers deleted:true for what never was, and by prefix deletes more than was meant."""
+    """DELETE answers deleted:true for a record that never existed, and a prefix deletes more than intended."""
     answer = await driver.proxy("DELETE", "/api/fixtures/record/7")
     assert (answer.status, answer.json) == (200, {"deleted": True, "recordId": "7"})
     await driver.upsert("12", rule("reviews"))
@@ -158,7 +159,7 @@ async def test_delete_always_claims_success(driver: Driver) -> None:
 
 
 async def test_ttl_ends_rules_at_the_first_deadline(driver: Driver) -> None:
-    """Rules end by themselves, and an upsert under the same id does not extend that."""
+    """Rules end by themselves, and an upsert under the same id does not extend their time."""
     await driver.rules_on("r1x", rule("reviews"), ttl=3)
     await driver.upsert("r1x", rule("reviews"), ttl=60)
 
@@ -171,7 +172,7 @@ async def test_ttl_ends_rules_at_the_first_deadline(driver: Driver) -> None:
 
 
 async def test_restart_of_the_proxy_loses_timers(driver: Driver) -> None:
-    """After a restart rules outlive their TTL, and still can be deleted."""
+    """After a restart rules outlive their TTL, but can still be deleted."""
     await driver.upsert("r1x", rule("reviews"), ttl=1)
     await driver.admin("POST", "/restart/proxy")
     await asyncio.sleep(1.2)
@@ -198,8 +199,8 @@ async def test_failing_upsert_leaves_earlier_services_intercepted(driver: Driver
         ({"items": [{**rule("reviews"), "baggageTokens": []}]}, 400, False),
     ],
 )
-async def test_invalid_upserts(driver: Driver, change: Json, status: int, empty: bool) -> None:
-    """Validation errors carry an envelope; a blank namespace is an empty 400."""
+async def test_invalid_upserts_are_400(driver: Driver, change: Json, status: int, empty: bool) -> None:
+    """Validation errors have an envelope; a blank namespace is a 400 with an empty body."""
     body = {"namespace": "shop", "recordId": "r1x", "ttlSec": 60, "items": [rule("reviews")], **change}
     answer = await driver.proxy("POST", "/api/fixtures/upsert", body)
     assert answer.status == status
@@ -209,7 +210,7 @@ async def test_invalid_upserts(driver: Driver, change: Json, status: int, empty:
 
 
 async def test_rules_show_in_every_probe(driver: Driver) -> None:
-    """Active rules are seen by check, by the list of interceptions, and among the recordings."""
+    """The check, the list of interceptions and the recordings all show active rules."""
     await driver.upsert("r1x", rule("reviews"))
     check = (await driver.proxy("GET", "/api/interceptions/check/shop/reviews")).json["data"]
     assert (check["isRecording"], check["recordingId"]) == (True, "r1x-reviews")

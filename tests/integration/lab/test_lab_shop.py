@@ -1,4 +1,4 @@
-"""The shop answers, survives any one failure, and has its planted weaknesses."""
+"""The shop answers, survives any single failure, and has its planted weaknesses."""
 
 import asyncio
 import itertools
@@ -11,7 +11,7 @@ SERVICES = sorted(PATHS)
 
 
 async def test_home_is_composed_of_all_services(driver: Driver) -> None:
-    """Healthy, the entry's answer carries what each service behind it said, and no fallback."""
+    """When healthy, the entry's answer contains that of each service behind it, and no fallback."""
     answer = await driver.home()
     assert answer.status == 200
     assert set(answer.json) == {"page", "title", "recommendations", "bestsellers", "reviews", "shipping"}
@@ -21,15 +21,15 @@ async def test_home_is_composed_of_all_services(driver: Driver) -> None:
 
 @pytest.mark.parametrize("service", SERVICES)
 async def test_no_single_rule_breaks_the_entry(driver: Driver, service: str) -> None:
-    """With any one service answering by rule, the entry still answers 200, with a fallback in place."""
+    """The entry still answers 200, with a fallback in place of the service that answers by rule."""
     await driver.rules_on("r1x", *(rule(name) for name in SERVICES))
     answer = await driver.home(f"chaos.{service}=1")
     assert answer.status == 200
     assert '"source": "fallback"' in answer.text
 
 
-async def test_error_pair_by_rules(driver: Driver) -> None:
-    """By rules of healthy traffic only these two together make the entry fail, and the error names them."""
+async def test_only_the_planted_error_pair_breaks_the_entry_by_rules(driver: Driver) -> None:
+    """The error names both services."""
     await driver.rules_on("r1x", *(rule(name) for name in SERVICES))
     pairs = list(itertools.combinations(SERVICES, 2))
     answers = await asyncio.gather(*(driver.home(",".join(f"chaos.{name}=1" for name in pair)) for pair in pairs))
@@ -38,8 +38,8 @@ async def test_error_pair_by_rules(driver: Driver) -> None:
     assert broken["bestsellers", "recommendations"]["dependency"] == "recommendations|bestsellers"
 
 
-async def test_latency_pair_by_rules(driver: Driver) -> None:
-    """Reviews and shipping each cost one backoff of 300 ms; together they cost two."""
+async def test_the_latency_pair_costs_two_backoffs_by_rules(driver: Driver) -> None:
+    """Reviews and shipping each cost one backoff of 300 ms, and together they cost two."""
     await driver.rules_on("r1x", rule("reviews"), rule("shipping"))
     healthy = (await driver.home()).seconds
     reviews = (await driver.home("chaos.reviews=1")).seconds
@@ -52,8 +52,8 @@ async def test_latency_pair_by_rules(driver: Driver) -> None:
     assert both.seconds >= 0.6
 
 
-async def test_error_pair_by_real_faults(driver: Driver) -> None:
-    """Removing both containers breaks the entry, removing one does not, and recovery heals it."""
+async def test_the_error_pair_breaks_the_entry_by_real_faults(driver: Driver) -> None:
+    """Removing only one container does not break it, and recovery heals it."""
     await driver.inject("f1", "recommendations")
     assert (await driver.home()).status == 200
     await driver.inject("f2", "bestsellers")
@@ -65,8 +65,8 @@ async def test_error_pair_by_real_faults(driver: Driver) -> None:
     assert "fallback" not in answer.text
 
 
-async def test_latency_pair_by_real_faults(driver: Driver) -> None:
-    """Removed containers cost the same backoffs as rules do, which is what makes rules a stand-in."""
+async def test_the_latency_pair_costs_two_backoffs_by_real_faults(driver: Driver) -> None:
+    """Removed containers cost the same backoffs as rules: that is what makes rules a stand-in."""
     await driver.inject("f1", "reviews")
     assert 0.3 <= (await driver.home()).seconds < 0.6
     await driver.inject("f2", "shipping")
@@ -80,8 +80,8 @@ async def test_no_single_silent_service_breaks_the_entry(driver: Driver, service
     assert (await driver.home()).status == 200
 
 
-async def test_counters_tell_who_was_asked(driver: Driver) -> None:
-    """Counters separate what an app received from what its sidecar answered, and count baggage at the entry."""
+async def test_counters_separate_requests_to_an_app_from_interceptions(driver: Driver) -> None:
+    """They also count the baggage at the entry."""
     await driver.rules_on("r1x", rule("reviews"))
     await driver.admin("POST", "/reset-counters")
     await driver.home("chaos.reviews=1")

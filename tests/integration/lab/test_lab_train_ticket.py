@@ -1,4 +1,4 @@
-"""The second system: its names and edges are train-ticket's, and its description says which cases must fail."""
+"""The second system has train-ticket's names and edges, and its description shows which cases must fail."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from tests.support.paths import EXAMPLES, SHARED
 
 GRAPH = SHARED / "train-ticket" / "service-dependency-graph.json"
 OURS = ("ts-food-service", "ts-delivery-service")
-"""A message over a queue there, a call here."""
+"""A message over a queue in the original, a call here."""
 PATIENCE = 0.9
-"""Seconds of waiting that a request can afford: the plan's p95 of 1 s less what the healthy system takes."""
+"""Seconds that a request can afford to wait: the plan's p95 of 1 s less the time of the healthy system."""
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def services(topology: Topology) -> list[str]:
 
 @pytest.mark.skipif(not GRAPH.exists(), reason="the original's graph is not beside this checkout")
 def test_names_and_edges_are_those_of_train_ticket(topology: Topology) -> None:
-    """Nineteen services call each other as in the recorded graph; one edge more is a queue in the original."""
+    """Nineteen services call each other as in the recorded graph. One further edge is a queue in the original."""
     graph = json.loads(GRAPH.read_text(encoding="utf-8"))
     edges = {(service.name, call.service) for service in topology.services for call in service.calls}
     assert {service.name for service in topology.services} == {node["service"] for node in graph["nodes"]}
@@ -43,7 +43,7 @@ def test_names_and_edges_are_those_of_train_ticket(topology: Topology) -> None:
 
 
 def test_fallbacks_add_no_edge(topology: Topology) -> None:
-    """Who stands in for a failing service is called anyway: on that path, so that its failure is captured there too."""
+    """A fallback service is called on the same path anyway, and hence its failure is captured there too."""
     for service in topology.services:
         called = {(call.service, call.method, call.path) for call in service.calls}
         for call in service.calls:
@@ -57,13 +57,13 @@ def test_the_plan_fits_the_topology(topology: Topology, services: list[str]) -> 
     addresses = {service.name: f"http://127.0.0.1:{service.port}" for service in topology.services}
     assert plan["system"]["services"] == addresses
     assert plan["system"]["namespace"] == topology.namespace
-    assert [one["name"] for one in plan["services"]] == services
+    assert [planned["name"] for planned in plan["services"]] == services
     assert plan["request"]["url"].startswith(addresses[topology.entry] + "/")
-    assert {str(one["fault"]) for one in plan["services"]} == {"remove", "error", "{'delay': '5s'}"}
+    assert {str(planned["fault"]) for planned in plan["services"]} == {"remove", "error", "{'delay': '5s'}"}
 
 
-def test_the_description_says_what_was_planted(topology: Topology, services: list[str]) -> None:
-    """Of 172 cases 27 must fail: one service is fatal, nine pairs are, and no other."""
+def test_the_description_predicts_exactly_the_planted_failures(topology: Topology, services: list[str]) -> None:
+    """Of 172 cases 27 must fail, because one service and nine pairs are fatal."""
     forecast = Forecast(topology)
     failing = forecast.failing_cases(services, PATIENCE)
     assert forecast.outcome(()) == (True, 0)
@@ -76,12 +76,12 @@ def test_the_description_says_what_was_planted(topology: Topology, services: lis
 
 
 async def test_one_request_reaches_every_service(topology: Topology, settings: LabSettings) -> None:
-    """With its baggage, in every service: what an analysis needs."""
+    """Its baggage arrives in every service, which an analysis needs."""
     async with Lab(topology, settings=settings, ports=PortChoice.FREE) as lab, aiohttp.ClientSession() as session:
         driver = Driver(lab, session)
         url = f"{lab.addresses.entry}/api/v1/preserveservice/preserve"
         task = await driver.analyzed(lambda: driver.ask("POST", url, {"seat": 2}, headers={"baggage": "mark=1"}))
-    recorded = {one["serviceName"]: one["requestMode"] for one in task["requestPatterns"]}
+    recorded = {entry["serviceName"]: entry["requestMode"] for entry in task["requestPatterns"]}
     assert set(recorded) == {service.name for service in topology.services}
     for service, patterns in recorded.items():
         assert patterns, service

@@ -41,7 +41,7 @@ async def at(real: RealService) -> AsyncIterator[str]:
     ids=["encoded", "dots", "slashes", "separators", "unwise", "long"],
 )
 async def test_the_target_arrives_letter_by_letter(real: RealService, at: str, target: str) -> None:
-    """Whoever decodes a path and encodes it again asks for something else."""
+    """A path that is decoded and encoded again would ask for something else."""
     status, _, body = await exchange(at, asking(target))
     assert (status, body) == ("HTTP/1.1 200 OK", b"hello")
     assert real.arrived[0].line == f"GET {target} HTTP/1.1"
@@ -49,7 +49,7 @@ async def test_the_target_arrives_letter_by_letter(real: RealService, at: str, t
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND"])
 async def test_methods_and_bodies_arrive(real: RealService, at: str, method: str) -> None:
-    """Every method, with a body that is no text, and nothing said about its type that the client did not say."""
+    """Every method arrives with a binary body, and no content type is added."""
     await exchange(at, asking("/x", method=method, body=bytes(range(256))))
     assert real.arrived[0].line == f"{method} /x HTTP/1.1"
     assert real.arrived[0].body == bytes(range(256))
@@ -57,7 +57,7 @@ async def test_methods_and_bodies_arrive(real: RealService, at: str, method: str
 
 
 async def test_headers_arrive_as_often_as_they_were_sent(real: RealService, at: str) -> None:
-    """However they are spelt, empty or beyond ASCII; only those of the connection are the lab's own."""
+    """In any spelling, empty or beyond ASCII. Only the headers of the connection are the lab's own."""
     sent = [
         *("X-Many: 1", "x-many: 2", "X-Empty:", "Cookie: a=1; b=2", "X-Latin: caf\xe9", "X-Long: " + "a" * 20_000),
         *("User-Agent: mine", "Accept-Encoding: br", "baggage: t=1,u=2;p=3", "Connection: X-Hop", "X-Hop: 1", "TE: x"),
@@ -76,28 +76,28 @@ async def test_headers_arrive_as_often_as_they_were_sent(real: RealService, at: 
     assert arrived.all("x-forwarded-host") == ["lab"]
 
 
-async def test_nothing_is_asked_for_that_the_client_did_not_ask_for(real: RealService, at: str) -> None:
-    """A service that answers by user agent or by what is accepted sees the client, not the lab's library."""
+async def test_the_labs_library_adds_no_headers_to_a_request(real: RealService, at: str) -> None:
+    """A service that answers by user agent or by accepted types sees the client, not the library."""
     await exchange(at, asking("/x"))
     assert {name.lower() for name, _ in real.arrived[0].headers} == {"host", "connection", "x-forwarded-host"}
 
 
 async def test_a_chunked_body_arrives_whole(real: RealService, at: str) -> None:
-    """Its length was not known before; now it is."""
+    """Its length was unknown before, and is known afterwards."""
     head = asking("/x", "Transfer-Encoding: chunked", method="POST")
     await exchange(at, head + b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n")
     assert real.arrived[0].body == b"abcde"
 
 
 async def test_a_compressed_body_arrives_compressed(real: RealService, at: str) -> None:
-    """The header that says so arrives too, so the body must still be what it says."""
+    """The header that declares the compression arrives too, hence the body must still match it."""
     packed = gzip.compress(b"text" * 99)
     await exchange(at, asking("/x", "Content-Encoding: gzip", method="POST", body=packed))
     assert (real.arrived[0].body, real.arrived[0].all("content-encoding")) == (packed, ["gzip"])
 
 
-async def test_a_client_that_asks_first_may_send_its_body(real: RealService, at: str) -> None:
-    """`Expect: 100-continue`: without the answer the client would wait before each large body."""
+async def test_a_client_may_ask_before_it_sends_its_body(real: RealService, at: str) -> None:
+    """With `Expect: 100-continue` and no answer, the client would wait before each large body."""
     reader, writer = await asyncio.open_connection("127.0.0.1", URL(at).port)
     writer.write(b"PUT /x HTTP/1.1\r\nHost: lab\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n")
     assert await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 20) == b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -109,7 +109,7 @@ async def test_a_client_that_asks_first_may_send_its_body(real: RealService, at:
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate", "br"])
 async def test_answers_come_back_byte_for_byte(real: RealService, at: str, coding: str) -> None:
-    """Status, reason, repeated headers, a body in whatever coding."""
+    """Status, reason, repeated headers, and a body in any coding."""
     body = {"gzip": gzip.compress(b"x" * 999), "deflate": zlib.compress(b"x" * 999)}.get(coding, bytes(range(256)))
     cookies = ["Set-Cookie: a=1; Path=/; HttpOnly", "Set-Cookie: b=2; Expires=Wed, 21 Oct 2015 07:28:00 GMT"]
     more = [f"Content-Encoding: {coding}", "X-Latin: caf\xe9", "Server: mine", "Keep-Alive: timeout=5"]
@@ -138,7 +138,7 @@ async def test_answers_come_back_byte_for_byte(real: RealService, at: str, codin
 async def test_every_form_of_answer_comes_back(
     real: RealService, at: str, answer: bytes, method: str, body: bytes
 ) -> None:
-    """HEAD keeps the length of what GET would send."""
+    """HEAD keeps the length of the body that GET would send."""
     real.answer = answer
     status, headers, came = await exchange(at, asking("/x", method=method))
     assert (status.split()[1], came) == (answer.split()[1].decode(), body)
@@ -147,7 +147,7 @@ async def test_every_form_of_answer_comes_back(
 
 
 async def test_redirects_lead_back_to_the_lab(real: RealService, at: str) -> None:
-    """To the service itself: by the client's address. Relative ones and those to others are not the lab's business."""
+    """Redirects to the service itself get the client's address. Relative and foreign targets stay as they are."""
     expected = {
         f"{real.url}/next?a=%2F#b": "http://lab/next?a=%2F#b",
         real.url: "http://lab",
@@ -165,8 +165,8 @@ async def test_redirects_lead_back_to_the_lab(real: RealService, at: str) -> Non
         assert (status, dict(headers)["Location"]) == ("HTTP/1.1 302 Found", wanted)
 
 
-async def test_bodies_that_are_too_large_are_refused_with_their_limit(real: RealService, at: str) -> None:
-    """They are held in memory: 413 for a request's, 502 for an answer's, and the service never sees the former."""
+async def test_bodies_that_are_too_large_are_refused_with_the_limit(real: RealService, at: str) -> None:
+    """They are held in memory: 413 for a request's, which the service never sees, and 502 for an answer's."""
     status, _, body = await exchange(at, asking("/x", method="POST", body=bytes(LARGEST_BODY + 1)))
     assert status.split()[1] == "413"
     assert str(LARGEST_BODY).encode() in body
@@ -178,8 +178,8 @@ async def test_bodies_that_are_too_large_are_refused_with_their_limit(real: Real
 
 
 @pytest.mark.parametrize("answer", [b"nonsense\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc"])
-async def test_no_proper_answer_is_a_502(real: RealService, at: str, answer: bytes) -> None:
-    """Half an answer is none."""
+async def test_an_improper_answer_is_a_502(real: RealService, at: str, answer: bytes) -> None:
+    """Half an answer counts as none."""
     real.answer = answer
     status, _, body = await exchange(at, asking("/x"))
     assert status.split()[1] == "502"
@@ -187,7 +187,7 @@ async def test_no_proper_answer_is_a_502(real: RealService, at: str, answer: byt
 
 
 async def test_a_service_that_takes_too_long_is_a_504(real: RealService) -> None:
-    """With the limit, and who it was."""
+    """The error names the limit and the service."""
     over = asyncio.Event()
 
     async def never(_: Arrived) -> bytes:
@@ -203,7 +203,7 @@ async def test_a_service_that_takes_too_long_is_a_504(real: RealService) -> None
 
 
 async def test_a_service_that_is_down_is_a_502_and_not_ready() -> None:
-    """Readiness is what the real service says: gone, failing, and back again."""
+    """Readiness is that of the real service: gone, failing, and back again."""
     async with RealService() as real:
         pass
     wanted = behind(real.url, upstream_health="/ready?deep=%2F")

@@ -1,4 +1,4 @@
-"""Proxy and faults act on real services, where their calls go through the lab's addresses, and nowhere else."""
+"""Proxy and faults act on real services where calls go through the lab's addresses, and nowhere else."""
 
 from collections.abc import AsyncIterator
 
@@ -14,7 +14,7 @@ FAULTS = [
     ("container jvm throwCustomException", {}, "without: 500"),
     ("pod network delay", {"time": "60000"}, "without: too late"),
 ]
-"""Each fault, and what the caller of the service with it is left with."""
+"""Each fault, and what it leaves to the caller of the broken service."""
 
 RULE: Json = {
     "serviceName": "back",
@@ -35,7 +35,10 @@ async def pair() -> AsyncIterator[RealPair]:
 
 @pytest.fixture
 async def through(pair: RealPair, settings: LabSettings) -> AsyncIterator[Driver]:
-    """A lab before both, and a front that knows its neighbour by the lab's address."""
+    """Yield a lab in front of both services.
+
+    The front knows its neighbour by the lab's address.
+    """
     topology = Topology.model_validate(
         {
             "namespace": "test",
@@ -50,22 +53,22 @@ async def through(pair: RealPair, settings: LabSettings) -> AsyncIterator[Driver
 
 
 async def page(driver: Driver, baggage: str | None = None) -> object:
-    """What the page has from its shelf."""
+    """Return what the page got from its shelf."""
     answer = await driver.service("front", "/page", baggage)
     assert answer.status == 200
     return answer.json["shelf"]
 
 
 async def direct(driver: Driver, pair: RealPair) -> Answer:
-    """The service behind, asked as if there were no lab."""
+    """Ask the service behind as if there were no lab."""
     return await driver.ask("GET", pair.urls["back"] + "/shelf/items")
 
 
 @pytest.mark.parametrize(("kind", "matchers", "left_with"), FAULTS, ids=["remove", "error", "delay"])
-async def test_a_fault_acts_before_the_real_service_and_ends(
+async def test_a_fault_acts_in_front_of_the_real_service_and_ends(
     through: Driver, pair: RealPair, kind: str, matchers: dict[str, str], left_with: str
 ) -> None:
-    """Callers meet it; the service itself is never touched, and never even asked."""
+    """Callers meet it. The service itself is never touched, and never even asked."""
     assert await page(through) == ITEMS
     await through.inject("f1", "back", kind, **matchers)
     asked = pair.asked_back
@@ -78,7 +81,7 @@ async def test_a_fault_acts_before_the_real_service_and_ends(
 
 
 async def test_real_traffic_is_recorded_whatever_its_path(through: Driver) -> None:
-    """One pattern for each service, with query, headers and answer; asking for health is no traffic."""
+    """One pattern for each service, with query, headers and answer. Requests for health are not traffic."""
 
     async def request() -> None:
         await through.service("back", "/health")
@@ -94,7 +97,7 @@ async def test_real_traffic_is_recorded_whatever_its_path(through: Driver) -> No
 
 
 async def test_a_replay_asks_the_real_service_or_meets_its_fault(through: Driver) -> None:
-    """While it is well its answer comes back; with a fault, how it fails."""
+    """The answer of a healthy service comes back. With a fault, the replay shows how the service fails."""
     await through.analyzed(lambda: page(through))
     (well,) = await through.replay("back")
     assert (well["statusCode"], well["responseBody"]) == (200, '{"items": [1, 2, 3]}')
@@ -108,7 +111,7 @@ async def test_a_replay_asks_the_real_service_or_meets_its_fault(through: Driver
 
 
 async def test_rules_answer_in_place_of_the_real_service(through: Driver, pair: RealPair) -> None:
-    """Only requests with the token; the service is not asked. Afterwards everything is as before."""
+    """Only requests with the token are answered, and the service is not asked. Afterwards everything is as before."""
     await through.rules_on("r1x", RULE)
     asked = pair.asked_back
     assert await page(through, "a=b,chaos.back=1") == "without: 418"
@@ -121,8 +124,8 @@ async def test_rules_answer_in_place_of_the_real_service(through: Driver, pair: 
     assert (await through.state()).clean
 
 
-async def test_calls_around_the_lab_meet_nothing(through: Driver, pair: RealPair) -> None:
-    """A service that asks its neighbour directly is neither recorded, nor intercepted, nor broken there."""
+async def test_calls_around_the_lab_are_not_affected(through: Driver, pair: RealPair) -> None:
+    """A service that is asked directly is neither recorded, nor intercepted, nor broken."""
     pair.back_as_front_knows_it = pair.urls["back"]
     task = await through.analyzed(lambda: page(through))
     assert [len(found["requestMode"]) for found in task["requestPatterns"]] == [1, 0]

@@ -1,4 +1,4 @@
-"""Circumstances of the command line: each is a sentence on standard error and the documented exit code."""
+"""Circumstances of the command line: each gives a sentence on standard error and the documented exit code."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ONE_OF_EACH = [
     ("rm -rf .holdfast; touch .holdfast; H demo", 2, ".holdfast"),
     ("H validate /", 2, "cannot be read: Is a directory"),
 ]
-"""A line for a shell, H being the command; its exit code, and words of its sentence."""
+"""A line for a shell, H being the command, with its exit code and words of its sentence."""
 
 OTHERS = [
     ("H --help >/dev/full", 8, "standard output cannot be written"),
@@ -95,7 +95,9 @@ def outcome(line: str, folder: Path) -> tuple[int, str]:
 
 def check(circumstances: list[tuple[str, int, str]], folder: Path) -> None:
     with ThreadPoolExecutor(2) as pool:
-        found = list(pool.map(lambda one: outcome(one[1][0], folder / str(one[0])), enumerate(circumstances)))
+        found = list(
+            pool.map(lambda numbered: outcome(numbered[1][0], folder / str(numbered[0])), enumerate(circumstances))
+        )
     wrong = [
         (line, code, text)
         for (line, wanted, words), (code, text) in zip(circumstances, found, strict=True)
@@ -104,13 +106,13 @@ def check(circumstances: list[tuple[str, int, str]], folder: Path) -> None:
     assert wrong == []
 
 
-def test_one_circumstance_of_each_kind(tmp_path: Path) -> None:
+def test_one_circumstance_of_each_kind_gives_its_sentence_and_exit_code(tmp_path: Path) -> None:
     check(ONE_OF_EACH, tmp_path)
 
 
 @pytest.mark.exhaustive
 @pytest.mark.timeout(900)
-def test_every_other_circumstance(tmp_path: Path) -> None:
+def test_every_other_circumstance_gives_its_sentence_and_exit_code(tmp_path: Path) -> None:
     check(OTHERS, tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""Whatever is answered, to whichever client: a value or a code of ours, in bounded memory, while the loop goes on."""
+"""Any hostile answer to any client becomes a value or an error code, in bounded memory, while the loop goes on."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from tests.support.security.hostile_server import ANSWERS, hostile_server
 from tests.support.security.prober import Probed
 
 FIRST = "status-418"
-"""Harmless: the answer before memory is limited."""
+"""A harmless answer, which is read before memory is limited."""
 
 MEMORY = 500 << 20
-"""Bytes that the process may have had at most; a worker without connections has 150 MB."""
+"""Bytes that the process may have had at its peak; a worker without connections has 150 MB."""
 
 HELD = 2.0
-"""Seconds for which the loop may come to nothing else, while all clients read one answer; 0.6 of computing seen."""
+"""Seconds for which the loop may be held up while all clients read one answer; 0.6 s of computing were seen."""
 
 ONE_OF_A_KIND = [
     "header-without-end",
@@ -40,13 +40,13 @@ ONE_OF_A_KIND = [
     "json-15",
     "redirect-to-nonsense",
 ]
-"""Those of the issue, and one of each other kind."""
+"""The answers of the issue, and one of each other kind."""
 
 CODES = {*map(str, ErrorCode)}
 
 
 async def probed(names: list[str]) -> list[Probed]:
-    """What became of each of these, in one process."""
+    """Return the outcome of each of these answers, all in one process."""
     async with hostile_server() as address:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -63,42 +63,42 @@ async def probed(names: list[str]) -> list[Probed]:
     found = [Probed.model_validate_json(line) for line in out.splitlines()]
     last = found[-1].name if found else "none"
     assert process.returncode == 0, f"the process died after {last}"
-    assert [one.name for one in found] == [FIRST, *names]
+    assert [probe.name for probe in found] == [FIRST, *names]
     return found
 
 
-def held(one: Probed) -> list[str]:
-    """What is wrong with how one answer was taken."""
+def held(probe: Probed) -> list[str]:
+    """Return what is wrong with how an answer was handled."""
     wrong = [
-        f"{one.name}: {client} gave {given}"
-        for client, given in one.outcomes.items()
+        f"{probe.name}: {client} gave {given}"
+        for client, given in probe.outcomes.items()
         if given not in CODES and not given.startswith("value ")
     ]
-    if one.peak > MEMORY:
-        wrong.append(f"{one.name}: {one.peak >> 20} MB")
-    if one.held > HELD:
-        wrong.append(f"{one.name}: nothing else went on for {one.held:.1f} s")
+    if probe.peak > MEMORY:
+        wrong.append(f"{probe.name}: {probe.peak >> 20} MB")
+    if probe.held > HELD:
+        wrong.append(f"{probe.name}: nothing else went on for {probe.held:.1f} s")
     return wrong
 
 
-async def test_hostile_answers_of_every_kind_are_values_or_codes() -> None:
-    """In a process with little memory, to every client at once."""
+async def test_hostile_answers_of_every_kind_become_values_or_codes() -> None:
+    """In a process with little memory, sent to every client at once."""
     found = await probed(ONE_OF_A_KIND)
-    assert [wrong for one in found for wrong in held(one)] == []
-    compressed = next(one for one in found if one.name == "bomb-2-200")
+    assert [wrong for probe in found for wrong in held(probe)] == []
+    compressed = next(probe for probe in found if probe.name == "bomb-2-200")
     assert compressed.outcomes["fault status"] == compressed.outcomes["canary"] == ErrorCode.PEER_GARBAGE
     assert compressed.outcomes["kubernetes"] == ErrorCode.PEER_GARBAGE
     assert "encoded body (gzip, gzip) of" in compressed.outcomes["ask"]
 
 
-def test_there_are_enough_of_them() -> None:
-    """The names of the short list are in the long one, and that does not shrink unseen."""
+def test_the_list_of_hostile_answers_does_not_shrink_unseen() -> None:
+    """The names of the short list are also in the long list."""
     assert set(ONE_OF_A_KIND) <= set(ANSWERS)
     assert len(ANSWERS) >= 160
 
 
 @pytest.mark.exhaustive
-async def test_all_hostile_answers_are_values_or_codes() -> None:
-    """Each of them, to every client at once."""
+async def test_all_hostile_answers_become_values_or_codes() -> None:
+    """Each is sent to every client at once."""
     found = await probed([name for name in ANSWERS if name not in ONE_OF_A_KIND])
-    assert [wrong for one in found for wrong in held(one)] == []
+    assert [wrong for probe in found for wrong in held(probe)] == []

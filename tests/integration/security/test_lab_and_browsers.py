@@ -1,4 +1,4 @@
-"""What a web page on the developer's machine can send to the lab: every endpoint of its own refuses it."""
+"""Every endpoint of the lab refuses whatever a web page on the developer's machine can send to it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ BODIES = ["text/plain", "application/x-www-form-urlencoded", "multipart/form-dat
 
 
 class Watched(Lab):
-    """A lab whose applications are known, so that no endpoint is missed."""
+    """A lab that remembers its applications, so that no endpoint is missed."""
 
     def __init__(self) -> None:
         super().__init__(load_topology(SHOP), ports=PortChoice.FREE)
@@ -61,7 +61,7 @@ async def http() -> AsyncIterator[aiohttp.ClientSession]:
 
 
 @pytest.mark.parametrize("headers", PAGES.values(), ids=PAGES)
-async def test_every_endpoint_refuses_what_a_page_can_send(
+async def test_every_endpoint_refuses_the_requests_that_a_page_can_send(
     lab: Watched, http: aiohttp.ClientSession, headers: dict[str, str]
 ) -> None:
     before = lab.counters.model_dump(), dict(lab.calls), lab.state()

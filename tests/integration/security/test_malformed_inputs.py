@@ -1,6 +1,6 @@
-"""Whatever is handed to a workflow through Temporal: it ends at once with E001, or goes on as if nothing had come.
+"""A workflow with malformed input ends at once with E001, and malformed signals change nothing.
 
-One real server and one worker for all of it, and everything is started at once.
+There is one real server and one worker for all tests, and everything is started at once.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ __all__ = ["temporal"]
 pytestmark = pytest.mark.timeout(120)
 
 SECONDS = 60
-"""Until every refusal must have come: one that is retried for ever would never."""
+"""Time within which every refusal must have come. A workflow that is retried for ever would never be refused."""
 
 
 class Log(logging.Handler):
@@ -82,7 +82,7 @@ class Served(NamedTuple):
     queue: str
 
     async def start(self, kind: str, payloads: list[Payload]) -> str:
-        """Start a workflow with these payloads; its id."""
+        """Start a workflow with these payloads. Returns its id."""
         workflow_id = f"malformed-{uuid.uuid4().hex}"
         await self.client.workflow_service.start_workflow_execution(
             StartWorkflowExecutionRequest(
@@ -97,7 +97,10 @@ class Served(NamedTuple):
         return workflow_id
 
     async def end(self, workflow_id: str) -> ApplicationError:
-        """How it failed; something else than a refusal where it did not, or did something first."""
+        """Return how the workflow failed.
+
+        The error is something other than a refusal if the workflow did not fail, or did something first.
+        """
         try:
             await asyncio.wait_for(self.client.get_workflow_handle(workflow_id).result(), SECONDS)
         except WorkflowFailureError as error:
@@ -120,7 +123,7 @@ class Served(NamedTuple):
 
 @pytest.fixture(scope="module")
 async def served(temporal: Client, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Served]:
-    """One worker for all, with every workflow and activity that there is."""
+    """Serve every workflow and activity with one worker for all tests."""
     queue = f"malformed-{uuid.uuid4().hex[:8]}"
     folder = tmp_path_factory.mktemp("malformed")
     settings = Settings(
@@ -134,7 +137,7 @@ async def served(temporal: Client, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 class Refused(NamedTuple):
-    """What became of all of them."""
+    """The ends of all refused workflows, and the log."""
 
     ends: list[tuple[Type, Shape, str, ApplicationError]]
     log: Log
@@ -146,13 +149,13 @@ async def refused(request: pytest.FixtureRequest, served: Served) -> Refused:
     shapes = SHAPES if request.param == "all" else some()
     at_once = asyncio.Semaphore(50)
 
-    async def one(kind: Type, shape: Shape) -> tuple[Type, Shape, str, ApplicationError]:
+    async def end_of(kind: Type, shape: Shape) -> tuple[Type, Shape, str, ApplicationError]:
         async with at_once:
             workflow_id = await served.start(kind, shape.payloads)
             return kind, shape, workflow_id, await served.end(workflow_id)
 
     with logged() as log:
-        ends = await asyncio.gather(*[one(kind, shape) for kind, shape in shapes])
+        ends = await asyncio.gather(*[end_of(kind, shape) for kind, shape in shapes])
     return Refused(ends, log)
 
 
@@ -182,20 +185,21 @@ async def test_the_refusal_is_short_and_names_the_field(refused: Refused) -> Non
     assert unnamed == []
 
 
-async def test_nothing_was_begun_and_no_task_failed(served: Served, refused: Refused) -> None:
+async def test_refused_workflows_begin_nothing_and_no_task_fails(served: Served, refused: Refused) -> None:
     for _, shape, workflow_id, _ in refused.ends[::7]:
         kinds = [event.WhichOneof("attributes") for event in await _events(served, workflow_id)]
         assert "workflow_task_failed_event_attributes" not in kinds, shape.name
         assert "activity_task_scheduled_event_attributes" not in kinds, shape.name
 
 
-async def test_the_log_has_a_line_for_each_and_no_stack_trace(refused: Refused) -> None:
+async def test_the_log_has_a_line_for_each_refusal_and_no_stack_trace(refused: Refused) -> None:
     traces = [
         record.getMessage() for record in refused.log.records if record.exc_info or "Traceback" in record.getMessage()
     ]
     assert traces == []
     lines = [record for record in refused.log.records if record.levelno >= logging.WARNING]
-    # A task whose answer the server got too late is given out once more; one that is retried for ever fills the log.
+    # The server hands a task out once more if its answer came too late. A task that is retried for ever would fill the
+    # log.
     assert len(lines) <= 2 * len(refused.ends)
     assert all(len(record.getMessage()) < 3_000 for record in lines)
 
@@ -223,9 +227,9 @@ SIGNALLED = [
 
 
 async def test_malformed_signals_change_nothing(served: Served) -> None:
-    """Each reaches its window before the first task, and the window comes to the end that it has without any."""
+    """Each signal arrives before the first task, and the window ends as it would without any signal."""
 
-    async def one(kind: Type, signal: str, payloads: list[Payload]) -> list[str | None]:
+    async def events_of(kind: Type, signal: str, payloads: list[Payload]) -> list[str | None]:
         order = ORDERS[kind].model_dump_json().encode() if kind in ORDERS else b'{"plan": {}}'
         request = SignalWithStartWorkflowExecutionRequest(
             namespace=served.client.namespace,
@@ -256,7 +260,7 @@ async def test_malformed_signals_change_nothing(served: Served) -> None:
         Type.PAIRS_WINDOW,
     }
     with logged() as log:
-        for events in await asyncio.gather(*[one(*each) for each in tried]):
+        for events in await asyncio.gather(*[events_of(*each) for each in tried]):
             assert "workflow_task_failed_event_attributes" not in events
     decoding = [record for record in log.records if "deserializing" in record.getMessage()]
     assert decoding == [], "dropped with a stack trace"
@@ -268,19 +272,19 @@ async def _closed(served: Served, workflow_id: str) -> None:
 
 
 def _signals_of(kind: Type) -> list[str]:
-    workflow_class = next(one for one in WORKFLOWS if one.__name__ == kind)
+    workflow_class = next(candidate for candidate in WORKFLOWS if candidate.__name__ == kind)
     return [name for name in workflow._Definition.must_from_class(workflow_class).signals if name]
 
 
 class ProbeOrder(Contract):
-    """Of a workflow that somebody may write one day."""
+    """The order of a workflow that somebody may write one day."""
 
     count: int
 
 
 @workflow.defn
 class Probe:
-    """Thinks of nothing that its input or its handlers may be given."""
+    """A workflow without any checks of its input or its handlers' arguments."""
 
     def __init__(self) -> None:
         self.names: list[str] = []
@@ -300,8 +304,8 @@ class Probe:
         return len(self.names)
 
 
-async def test_a_new_workflow_is_guarded_without_knowing_it(served: Served) -> None:
-    """Its signals, updates and input: the door is the runner's, and no workflow's."""
+async def test_a_new_workflow_is_guarded_without_code_of_its_own(served: Served) -> None:
+    """The runner guards signals, updates and input, not the workflow."""
     queue = f"probe-{uuid.uuid4().hex[:8]}"
     probes = served._replace(queue=queue)
     runner = intake.GuardedRunner(UnsandboxedWorkflowRunner())
@@ -323,17 +327,19 @@ async def test_a_new_workflow_is_guarded_without_knowing_it(served: Served) -> N
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_nothing_that_a_landed_version_has_started_would_be_refused(name: str) -> None:
+def test_nothing_started_by_a_landed_version_would_be_refused(name: str) -> None:
     history = recorded(name)
     kind = type_of(history)
     started = history.events[0].workflow_execution_started_event_attributes
-    definition = workflow._Definition.must_from_class(next(one for one in WORKFLOWS if one.__name__ == kind))
+    definition = workflow._Definition.must_from_class(
+        next(candidate for candidate in WORKFLOWS if candidate.__name__ == kind)
+    )
     converter = pydantic_data_converter.payload_converter
     assert intake.unfit_input(definition.run_fn, definition.arg_types, started.input.payloads, converter) == []
 
 
 def test_the_largest_order_of_a_plan_is_within_the_bounds() -> None:
-    """The bounds are the plan's own: services, cases, batches, times."""
+    """The bounds are those of the plan: services, cases, batches, times."""
     assert plan_rules.MOST_SERVICES == starting.MOST_SERVICES
     assert cases.case_count(starting.MOST_SERVICES) == starting.MOST_CASES
     assert cases.MOST_BATCHES_PER_PAGE <= starting.MOST_BATCHES
@@ -354,15 +360,15 @@ def test_the_largest_order_of_a_plan_is_within_the_bounds() -> None:
     assert RulesWindowInput.model_validate_json(written, context=starting.Reading.AT_START) == order
 
 
-def test_a_window_under_way_reads_an_order_that_would_not_be_accepted_today() -> None:
-    """What is on must come off, by a worker whose bounds are narrower as well."""
+def test_a_running_window_reads_an_order_that_would_be_refused_today() -> None:
+    """Everything active must be switched off, even by a worker with narrower bounds."""
     order = json.loads(ORDERS[Type.FAULT_WINDOW].model_dump_json()) | {"hold_seconds": 1e9, "parent_run_id": "x"}
     assert FaultInput.model_validate_json(json.dumps(order)).hold_seconds == 1e9
 
 
 @pytest.mark.parametrize("name", ["half-fault-open", "half-rules-open", "half-page-open"])
 async def test_a_window_that_has_begun_is_never_refused(name: str) -> None:
-    """Its history goes on under a worker that would not accept its order today: what is on must come off."""
+    """Its history goes on under a worker that would refuse its order today: everything active must be switched off."""
     history = recorded(name)
     started = history.events[0].workflow_execution_started_event_attributes.input.payloads[0]
     order = json.loads(started.data)

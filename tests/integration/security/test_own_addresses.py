@@ -1,4 +1,4 @@
-"""What runs Holdfast is not reached: on a real server, by any of its ports, and by a name that leads there."""
+"""Runs cannot reach what runs Holdfast: on a real server, by any of its ports, or by a name that leads there."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from worker import running
 
 @pytest.fixture(scope="module")
 async def server() -> AsyncIterator[RunningServer]:
-    """With its Web UI, as `holdfast server` runs it."""
+    """Run a server with its Web UI, as `holdfast server` does."""
     async with embedded_server(DevServerSettings(port=0, ui_port=0)) as found:
         yield found
 
@@ -63,34 +63,39 @@ async def test_a_plan_cannot_post_to_the_web_ui_of_this_machine(server: RunningS
     assert isinstance(raised.value.cause, ApplicationError)
     failure = RunFailure.model_validate(raised.value.cause.details[0])
     assert (failure.code, failure.recovery) == (ErrorCode.OUTSIDE_GUARDRAILS, Recovery.NOT_NEEDED)
-    assert [(one.path, "no setting allows" in one.hint) for one in failure.problems] == [("request.url", True)]
+    assert [(problem.path, "no setting allows" in problem.hint) for problem in failure.problems] == [
+        ("request.url", True)
+    ]
     assert [run.id async for run in server.client.list_workflows("WorkflowType='Planted'")] == []
 
 
 async def test_every_port_of_the_server_is_known(server: RunningServer) -> None:
-    """Its Web UI, its HTTP API and its metrics: by its note for all workers, and by its process for this one."""
+    """Its Web UI, its HTTP API and its metrics.
+
+    All workers know them by the server's note, and this worker by the server's process.
+    """
     ui, address = server.ui.removeprefix("http://"), server.address
     noted = addresses_of(Kind.SERVER)
-    assert {f"localhost:{port_of(one)}" for one in (ui, address)} <= set(noted)
+    assert {f"localhost:{port_of(endpoint)}" for endpoint in (ui, address)} <= set(noted)
     rails = Settings(allowed_hosts=[THIS_MACHINE]).guardrails(address)
     listening = ports_of_server_at(port_of(address))
     assert {port_of(ui), port_of(address)} <= listening
     assert {f"localhost:{port}" for port in listening} <= set(rails.closed_to)
-    # Without a note as well, as of a server that somebody else started.
+    # They are known without a note too, as for a server that somebody else started.
     assert {f"localhost:{port}" for port in listening} <= set(rails.never)
-    # What answers HTTP there: the Web UI, the HTTP API, metrics.
+    # The Web UI, the HTTP API and the metrics answer HTTP there.
     async with httpx.AsyncClient(trust_env=False) as client:
         answers = await asyncio.gather(
             *(client.get(f"http://127.0.0.1:{port}/metrics", timeout=5) for port in listening), return_exceptions=True
         )
-    assert any(isinstance(one, httpx.Response) and "temporal" in one.text for one in answers)
+    assert any(isinstance(answer, httpx.Response) and "temporal" in answer.text for answer in answers)
 
 
-def test_ports_of_other_programs_are_not_the_servers(free_port: int) -> None:
-    """A program that holds many ports, as `ssh -L` does, closes none of them."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", free_port))
-        one.listen()
+def test_ports_of_other_programs_are_not_taken_for_the_servers(free_port: int) -> None:
+    """A program that holds many ports, like `ssh -L`, closes none of them to runs."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", free_port))
+        listener.listen()
         assert ports_of_server_at(free_port) == set()
 
 
@@ -118,7 +123,7 @@ def test_the_store_is_never_reached(url: str, expected: list[str], monkeypatch: 
 
 
 class Counting(asyncio.Protocol):
-    """Counts what it is sent."""
+    """Counts the bytes that it is sent."""
 
     received = 0
 
@@ -127,7 +132,10 @@ class Counting(asyncio.Protocol):
 
 
 async def test_a_name_that_leads_to_a_shut_door_is_sent_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A name server may lead a name to this machine after every check of the plan. Load and control calls alike."""
+    """A name server may lead a name to this machine after every check of the plan.
+
+    The rule holds for load and for control calls alike.
+    """
     loop = asyncio.get_running_loop()
     listener = await loop.create_server(Counting, "127.0.0.1", 0)
     port = listener.sockets[0].getsockname()[1]
@@ -148,7 +156,7 @@ async def test_a_name_that_leads_to_a_shut_door_is_sent_nothing(monkeypatch: pyt
                 await fetch("POST", request.url, Limits(seconds=0.5), body=b"x")
             assert raised.value.trouble is Trouble.CONNECT
         assert Counting.received == 0
-        # The same way is open when the door is not shut.
+        # The same address can be reached when the door is not shut.
         assert (await load.send_once(request)).error_kind == "timeout"
         sent = Counting.received
         assert sent > 0
@@ -158,8 +166,8 @@ async def test_a_name_that_leads_to_a_shut_door_is_sent_nothing(monkeypatch: pyt
         assert Counting.received > sent
 
 
-async def test_a_door_is_shut_by_what_a_socket_says_of_itself() -> None:
-    """In every form; to this machine's own other addresses as well."""
+async def test_a_door_is_shut_by_the_real_addresses_of_a_socket() -> None:
+    """In every form of an address, and for this machine's other addresses as well."""
     async with shut(["localhost:7233", "10.0.0.9:5432"]):
         for peer in (("127.0.0.1", 7233), ("::1", 7233, 0, 0), ("::ffff:127.0.0.1", 7233, 0, 0), ("10.0.0.9", 5432)):
             assert is_shut(peer, ("127.0.0.1", 40000)), peer

@@ -1,4 +1,4 @@
-"""Every activity that acts or writes, called with hostile input: nothing comes on at the peers, nothing changes."""
+"""Every activity that acts or writes refuses hostile input: nothing comes on at the peers, and nothing changes."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ Work = tuple[Callable[..., Awaitable[Any]], Any]
 
 
 def acting(stage: Stage) -> dict[str, Work]:
-    """Every activity that acts, with an order that its own workflow would give."""
+    """Return every activity that acts, with an order that its own workflow would give."""
     tools, run = stage.tools, stage.execution.execution_id
     fault = FaultOrder(execution_id=run, service=SERVICE, fault_name=own_fault_name(stage.execution, SERVICE))
     return {
@@ -99,7 +99,10 @@ ACTING = [
 
 
 async def refused(stage: Stage, work: Any, order: Any, caller: Caller | None) -> ApplicationError:
-    """The refusal, for good, with nothing switched on and nothing sent."""
+    """Return the refusal, which is final.
+
+    Nothing was switched on, and nothing was sent.
+    """
     environment = called_by(caller or Caller(), scheduled_time=datetime.now(UTC)) if caller else ActivityEnvironment()
     before = await stage.counters()
     with pytest.raises(ApplicationError) as raised:
@@ -112,7 +115,7 @@ async def refused(stage: Stage, work: Any, order: Any, caller: Caller | None) ->
 
 @pytest.mark.parametrize("name", ACTING)
 async def test_an_activity_that_acts_refuses_every_wrong_circumstance(stage: Stage, name: str) -> None:
-    """Standalone, by a stranger, without rows, with narrower rails, while halted, and when the run has ended."""
+    """Standalone, from a stranger, without rows, with narrower rails, while halted, and when the run has ended."""
     work, order = acting(stage)[name]
     store, tools = stage.tools.store, stage.tools
     nobody = Caller(workflow_type="", workflow_id="", run_id="")
@@ -144,7 +147,10 @@ async def ended(store: Store, execution_id: int, status: RunStatus = RunStatus.F
 
 
 async def stored(stage: Stage, plan: Plan) -> Stage:
-    """The same stage, with a run of another plan that an older version, or somebody else, has stored."""
+    """Store a run of another plan, as an older version or somebody else would.
+
+    Returns the same stage with that run.
+    """
     new = NewExecution(plan_json=canonical_json(plan), workflow_id="w", run_id="1b")
     execution: Execution = await stage.tools.store.create_execution(new, plan, stage.execution.timing)
     return Stage(stage.lab, stage.tools, plan, execution)
@@ -168,7 +174,7 @@ def experiment(**changes: Any) -> dict[str, Any]:
     ids=str,
 )
 async def test_an_old_plan_that_reaches_too_far_meets_todays_rules(stage: Stage, fault: dict[str, Any]) -> None:
-    """It parses, and is stored: nothing of it reaches the fault service, with every row in place."""
+    """It parses and is stored, but nothing of it reaches the fault service, even with every row in place."""
     document = stage.plan.model_dump(mode="json", by_alias=True)
     for service in document["services"]:
         if service["name"] == SERVICE:
@@ -182,7 +188,7 @@ async def test_an_old_plan_that_reaches_too_far_meets_todays_rules(stage: Stage,
 
 
 async def test_a_plan_that_only_parses_is_not_stored(stage: Stage) -> None:
-    """`create_execution` validates in full itself, and only for the run that asks."""
+    """`create_execution` does the full validation itself, and only for the run that asks."""
     document = json.loads(canonical_json(stage.plan))
     document["services"][0]["fault"] = experiment(scope="node")
     records = ExecutionActivities(stage.tools, stage.execution.timing, search_attributes=False)
@@ -201,8 +207,8 @@ async def test_a_plan_that_only_parses_is_not_stored(stage: Stage) -> None:
     assert [row.run_id for row in await stage.tools.store.latest_executions(9)] == ["1"]
 
 
-async def test_the_order_names_neither_fault_nor_service_nor_time(stage: Stage) -> None:
-    """Names are the ledger's, which follow from the window's run; times are the plan's."""
+async def test_an_order_cannot_choose_the_fault_the_service_or_the_time(stage: Stage) -> None:
+    """Names come from the ledger, where they follow from the window's run. Times come from the plan."""
     order = FaultOrder(execution_id=stage.execution.execution_id, service=SERVICE)
     mine = await entitled(stage.tools.store, stage.execution, stage.plan, stage.faults.inject, order)
     for changes in ({"fault_name": "health"}, {"service": "shipping"}):
@@ -214,8 +220,8 @@ async def test_the_order_names_neither_fault_nor_service_nor_time(stage: Stage) 
     ))).verified  # fmt: skip
 
 
-async def test_rules_live_as_long_as_the_plan_says(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ten years in the order are not passed on, nor a service that the plan does not have."""
+async def test_rules_live_only_as_long_as_the_plan_allows(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten years in the order are not passed on, nor is a service that the plan does not have."""
     rules = RulesActivities(stage.tools)
     given: list[int] = []
 
@@ -239,12 +245,12 @@ async def test_a_batch_takes_no_more_than_its_share(stage: Stage, share: LoadSha
     order = BatchOrder(execution_id=stage.execution.execution_id, cases=CaseRange(first=0, end=1), share=share)
     mine = await entitled(stage.tools.store, stage.execution, stage.plan, load.measure_batch, order)
     await refused(stage, load.measure_batch, order, mine)
-    another = mine.model_copy(update={"workflow_id": "load/1/0"})
-    await refused(stage, load.measure_batch, order.model_copy(update={"share": None}), another)
+    stranger = mine.model_copy(update={"workflow_id": "load/1/0"})
+    await refused(stage, load.measure_batch, order.model_copy(update={"share": None}), stranger)
 
 
 class Server:
-    """A Temporal server by which every window has this parent."""
+    """A Temporal server where every window has this parent."""
 
     def __init__(self, parent: tuple[str, str] | None) -> None:
         self.parent = parent
@@ -257,8 +263,8 @@ def ledger_of(tools: Toolbox, parent: tuple[str, str] | None = ("w", "1")) -> Le
     return LedgerActivities(tools, cast("RunDirectory", Server(parent)))
 
 
-async def test_an_intent_is_a_windows_own_and_bounded_by_the_plan(stage: Stage) -> None:
-    """A window that is to stay open until 2058 must close when the plan says so: the sweeper obeys that time."""
+async def test_an_intent_is_written_by_its_own_window_and_bounded_by_the_plan(stage: Stage) -> None:
+    """A window that claims to stay open until 2058 must close at the plan's time, which the sweeper obeys."""
     row = row_of(WindowKind.FAULT, stage.execution, stage.plan, SERVICE)
     mine = Caller(workflow_type=WorkflowType.FAULT_WINDOW, workflow_id=row.window_id, run_id=row.run_id)
     ledger = ledger_of(stage.tools)
@@ -291,8 +297,8 @@ async def test_an_intent_is_a_windows_own_and_bounded_by_the_plan(stage: Stage) 
     assert written.created_at <= datetime.now(UTC)
 
 
-async def test_a_row_is_moved_by_its_own_window_alone(stage: Stage) -> None:
-    """Settled by somebody else it would be forgotten while it is on."""
+async def test_a_row_is_updated_only_by_its_own_window(stage: Stage) -> None:
+    """Settled by somebody else, it would be forgotten while something of its window is still active."""
     row = await opened(stage.tools.store, row_of(WindowKind.RULES, stage.execution, stage.plan))
     update = LedgerUpdate(window_id=row.window_id, run_id=row.run_id, state=LedgerState.CLOSED)
     thief = Caller(workflow_type=WorkflowType.RULES_WINDOW, workflow_id=row.window_id, run_id="another")
@@ -304,14 +310,14 @@ async def test_a_row_is_moved_by_its_own_window_alone(stage: Stage) -> None:
 
 @pytest.mark.parametrize("name", ["", "blade-0123456789ab", "hf-1-reviews-00000000-1", "health", "../admin"])
 async def test_faults_of_others_are_not_deleted(stage: Stage, name: str) -> None:
-    """By whomever: closing asks for no permit, but only for what is ours."""
+    """Closing needs no permit, but it deletes only our own faults."""
     order = FaultOrder(execution_id=stage.execution.execution_id, service=SERVICE, fault_name=name)
     mine = await entitled(stage.tools.store, stage.execution, stage.plan, stage.faults.inject, order)
     error = await refused(stage, stage.faults.recover, order, mine)
     assert "is no fault of execution" in error.message
 
 
-async def test_a_lock_by_other_settings_is_refused(stage: Stage) -> None:
+async def test_a_lock_made_with_other_settings_is_refused(stage: Stage) -> None:
     """Its record was made by a worker that had no name for this fault service."""
     tools = stage.tools
     order = PreflightOrder(execution_id=stage.execution.execution_id)
@@ -327,7 +333,7 @@ async def test_a_lock_by_other_settings_is_refused(stage: Stage) -> None:
 
 
 async def test_closing_works_when_nothing_else_is_permitted(stage: Stage) -> None:
-    """Halted, outside the rails, without a lock, after the end: what is on goes off."""
+    """Halted, outside the rails, without a lock and after the end, everything active is still switched off."""
     order = FaultOrder(execution_id=stage.execution.execution_id, service=SERVICE)
     await stage.do(stage.faults.inject, order)
     await stage.tools.store.halt("a fire", "a test")
@@ -340,12 +346,12 @@ async def test_closing_works_when_nothing_else_is_permitted(stage: Stage) -> Non
 
 
 async def test_recordings_of_others_are_not_stopped(stage: Stage) -> None:
-    """An execution that never intended any has none; what is recorded then is somebody else's."""
+    """An execution that never intended a recording has none: an active recording is somebody else's."""
     recording = row_of(WindowKind.RECORDING, stage.execution, stage.plan)
     await stage.do(stage.traffic.start, stage.ref)
-    other = await stored(stage, stage.plan)
-    order = RecordingsOrder(execution_id=other.execution.execution_id)
-    closing: Closing = await called_by(Caller()).run(other.traffic.stop, order)
+    second = await stored(stage, stage.plan)
+    order = RecordingsOrder(execution_id=second.execution.execution_id)
+    closing: Closing = await called_by(Caller()).run(second.traffic.stop, order)
     assert closing.detail == "nothing was recorded: no intent of it is in the ledger"
 
     async def recorded() -> bool:
@@ -356,8 +362,8 @@ async def test_recordings_of_others_are_not_stopped(stage: Stage) -> None:
     assert (await stage.do(stage.traffic.stop, mine)).verified
 
 
-async def test_a_failed_run_cannot_be_made_a_passed_one(stage: Stage) -> None:
-    """Neither by a stranger nor, once it has ended, by its own run."""
+async def test_a_failed_run_cannot_be_turned_into_a_passed_run(stage: Stage) -> None:
+    """Neither by a stranger nor, once it has ended, by the run itself."""
     records = ExecutionActivities(stage.tools, stage.execution.timing, search_attributes=False)
     run = stage.execution.execution_id
     facts = {"status": RunStatus.COMPLETED, "phase": Phase.DONE, "recovery": Recovery.VERIFIED}
@@ -383,5 +389,5 @@ async def test_a_batch_on_an_ended_run_changes_nothing(stage: Stage) -> None:
 
 
 def test_every_activity_that_acts_is_tried(stage: Stage) -> None:
-    """A new one belongs into the enumeration above."""
-    assert set(acting(stage)) == {name_of(one) for one in offered() if one.duty is Duty.ACTS} == set(ACTING)
+    """A new activity belongs in the list above."""
+    assert set(acting(stage)) == {name_of(work) for work in offered() if work.duty is Duty.ACTS} == set(ACTING)

@@ -1,6 +1,6 @@
-"""Anyone who reaches Temporal: activities called by themselves, windows started by hand, other people's workflows.
+"""Anyone who reaches Temporal may call activities, start windows by hand, or run other workflows.
 
-On a real server with a real worker. The lab's own record says what came on.
+These tests use a real server with a real worker. The lab's own record shows what came on.
 """
 
 from __future__ import annotations
@@ -38,7 +38,10 @@ ON_THE_LOAD_QUEUE = ("measure_batch", "compare_pair", "ask_broken")
 
 
 def order_for(kind: type, execution: Execution) -> dict[str, Any]:
-    """A hostile order of this type: about a real execution, with far too much of everything."""
+    """Build a hostile order of this type.
+
+    It is about a real execution, with far too much of everything.
+    """
     run = execution.execution_id
     window = {"window_id": fault_workflow_id(execution, "reviews"), "run_id": str(uuid.uuid4())}
     ending = {"status": "completed", "phase": "DONE", "recovery": "verified", "verdict": "passed"}
@@ -73,12 +76,12 @@ def order_for(kind: type, execution: Execution) -> dict[str, Any]:
 
 
 def recordings(bench: Bench) -> list[LogEntry]:
-    """Whatever the lab has ever recorded."""
-    return [one for one in bench.lab._cluster.journal.log if one.kind is Kind.RECORDING]
+    """Return everything that the lab has ever recorded."""
+    return [entry for entry in bench.lab._cluster.journal.log if entry.kind is Kind.RECORDING]
 
 
 async def before_and_after(bench: Bench, execution_id: int) -> tuple[Any, ...]:
-    """All that must not change: what the peers were asked to do, and what the store has."""
+    """Return all that must not change: calls to the peers, and the store's content."""
     store, seen = bench.store, bench.lab.counters
     acted = (dict(seen.executes), seen.upserts, dict(seen.replays), dict(seen.entry_baggage), len(recordings(bench)))
     counts = await row_counts(store, execution_id)
@@ -88,7 +91,10 @@ async def before_and_after(bench: Bench, execution_id: int) -> tuple[Any, ...]:
 
 
 async def alone(bench: Bench, work: Any, execution: Execution) -> str:
-    """Call an activity by itself; the code that it was refused with, if it was."""
+    """Call an activity by itself.
+
+    Returns the code of the refusal, or an empty string if there was none.
+    """
     (kind,) = activity._Definition.must_from_callable(work).arg_types or []
     queue = bench.settings.task_queue
     handle = await bench.temporal.start_activity(
@@ -107,16 +113,16 @@ async def alone(bench: Bench, work: Any, execution: Execution) -> str:
 
 
 @pytest.mark.exhaustive
-async def test_no_activity_does_anything_for_whoever_calls_it_alone(bench: Bench) -> None:
-    """Every one that the worker offers, about an ended run: it is as it was, and nothing came on."""
+async def test_no_activity_does_anything_when_it_is_called_alone(bench: Bench) -> None:
+    """Every activity that the worker offers is called for an ended run: the run is unchanged, and nothing came on."""
     summary = await bench.run(bench.small_plan("reviews"))
     execution = await bench.store.execution(summary.execution_id)
     before = await before_and_after(bench, summary.execution_id)
-    # The others wait, for as long as the plan says, for what never comes; they only look.
+    # The others only look, and would wait as long as the plan allows for something that never comes.
     tried = [
-        one
-        for one in offered()
-        if name_of(one) not in ("await_fault_running", "await_rules_registered", "await_rules_acting")
+        candidate
+        for candidate in offered()
+        if name_of(candidate) not in ("await_fault_running", "await_rules_registered", "await_rules_acting")
     ]
     refusals = await asyncio.gather(*(alone(bench, work, execution) for work in tried))
     for work, refused in zip(tried, refusals, strict=True):
@@ -127,7 +133,7 @@ async def test_no_activity_does_anything_for_whoever_calls_it_alone(bench: Bench
 
 
 def window_of(execution: Execution, run_id: str, plan: Any, **more: Any) -> dict[str, Any]:
-    """What a window is started with, by hand: for ever."""
+    """Build the input of a window that is started by hand and never closes."""
     facts = WindowInput(
         execution=execution,
         parent_workflow_id=more.pop("parent", "evil"),
@@ -140,7 +146,10 @@ def window_of(execution: Execution, run_id: str, plan: Any, **more: Any) -> dict
 
 
 async def windows_by_hand(bench: Bench, execution: Execution, *, parent: str, run_id: str) -> None:
-    """Start every kind of window for an execution; none may bring anything on."""
+    """Start every kind of window for an execution.
+
+    None of them may switch anything on.
+    """
     plan = await bench.store.plan(execution.execution_id)
     rules = {
         "services": ["reviews"], "case_count": 2, "batch_seconds": 60.0, "ttl_seconds": 315_360_000,
@@ -162,24 +171,24 @@ async def windows_by_hand(bench: Bench, execution: Execution, *, parent: str, ru
         (WorkflowType.PAIRS_WINDOW, f"evil/{again}/pairs", plain | pairs),
         (WorkflowType.PAIRS_WINDOW, f"evil/{again}/asked", plain | pairs | {"discovers": True}),
         (WorkflowType.LOAD_PAGE, f"load/{execution.execution_id}/99", page),
-        # Under the very names that the windows of the run have.
+        # Under the same names as the run's own windows.
         (WorkflowType.FAULT_WINDOW, fault_workflow_id(execution, "reviews"), fault),
         (WorkflowType.RULES_WINDOW, rules_workflow_id(execution), plain | rules),
         (WorkflowType.CALLS_WINDOW, calls_workflow_id(execution), plain),
         (WorkflowType.FAULT_WINDOW, fault_workflow_id(execution, "reviews", 2), fault | {"discovery_round": 2}),
     ]
-    await asyncio.gather(*(by_hand(bench, *one) for one in started))
+    await asyncio.gather(*(by_hand(bench, *window) for window in started))
 
 
 async def by_hand(bench: Bench, kind: str, workflow_id: str, order: dict[str, Any]) -> None:
-    """Start a window; it ends, and not well."""
+    """Start a window, and check that it fails."""
     handle = await bench.temporal.start_workflow(kind, order, id=workflow_id, task_queue=bench.settings.task_queue)
     with pytest.raises(WorkflowFailureError):
         await handle.result()
 
 
 @pytest.mark.exhaustive
-async def test_a_window_started_by_hand_brings_nothing_on(bench: Bench) -> None:
+async def test_a_window_started_by_hand_switches_nothing_on(bench: Bench) -> None:
     """For an ended run, while halted or not, with the run's own ids as its parent's."""
     summary = await bench.run(bench.small_plan("reviews"))
     execution = await bench.store.execution(summary.execution_id)
@@ -194,11 +203,14 @@ async def test_a_window_started_by_hand_brings_nothing_on(bench: Bench) -> None:
 
 @workflow.defn(name=WorkflowType.FAULT_WINDOW, sandboxed=False)
 class Impostor:
-    """Called as ours is called, in a worker of somebody else; it asks our queue for our activities."""
+    """A workflow with our type's name in somebody else's worker.
+
+    It asks our queue for our activities.
+    """
 
     @workflow.run
     async def run(self, wanted: dict[str, Any]) -> Any:
-        """Ask for whatever is wanted."""
+        """Ask for the wanted activity."""
         return await workflow.execute_activity(
             wanted["activity"],
             wanted["order"],
@@ -212,8 +224,8 @@ def a_worker_of_somebody_else(client: Client, queue: str) -> Worker:
     return Worker(client, task_queue=queue, workflows=[Impostor], workflow_runner=UnsandboxedWorkflowRunner())
 
 
-async def test_another_workers_window_is_no_window_of_the_run(bench: Bench) -> None:
-    """While a run is under way that holds its lock: neither an intent nor a fault beside it, under its own names."""
+async def test_a_window_of_another_worker_is_not_a_window_of_the_run(bench: Bench) -> None:
+    """Beside a run that holds its lock, it gets neither an intent nor a fault, even under the run's own names."""
     handle = await bench.start(bench.small_plan("reviews", load=LONG_LOAD))
     await bench.until_phase(handle, Phase.LOAD_TEST_BASELINE)
     (row,) = await bench.store.latest_executions(1)
@@ -222,7 +234,7 @@ async def test_another_workers_window_is_no_window_of_the_run(bench: Bench) -> N
     queue = f"evil-{bench.name}"
     async with a_worker_of_somebody_else(bench.temporal, queue):
         for name in ("record_intent", "inject_fault", "replay_and_capture", "update_ledger"):
-            (work,) = [one for one in offered() if name_of(one) == name]
+            (work,) = [candidate for candidate in offered() if name_of(candidate) == name]
             (kind,) = activity._Definition.must_from_callable(work).arg_types or []
             order = order_for(kind, execution)
             window_id = fault_workflow_id(execution, "reviews")
@@ -237,14 +249,14 @@ async def test_another_workers_window_is_no_window_of_the_run(bench: Bench) -> N
             assert isinstance(cause.cause, ApplicationError), name
             assert cause.cause.type == ErrorCode.NO_PERMIT, (name, cause.cause)
     assert bench.lab.state().faults == {}
-    known = {(one.window_id, one.run_id) for one in rows}
-    assert {(one.window_id, one.run_id) for one in await bench.store.ledger_of(row.execution_id)} == known
+    known = {(entry.window_id, entry.run_id) for entry in rows}
+    assert {(entry.window_id, entry.run_id) for entry in await bench.store.ledger_of(row.execution_id)} == known
     assert (await handle.describe()).status is WorkflowExecutionStatus.RUNNING
     await bench.cancelled(handle)
 
 
-async def test_narrower_rails_stop_what_is_under_way_at_its_next_step(idle_bench: Bench) -> None:
-    """With their own code; everything is closed by the worker that no longer allows the plan."""
+async def test_narrower_rails_stop_a_run_in_progress_at_its_next_step(idle_bench: Bench) -> None:
+    """The run ends with NO_PERMIT, and the worker that no longer allows the plan closes everything."""
     bench = idle_bench
     first = await bench.worker()
     handle = await bench.start(bench.small_plan(load=LONG_LOAD))
@@ -265,9 +277,9 @@ async def test_narrower_rails_stop_what_is_under_way_at_its_next_step(idle_bench
     (row,) = await bench.store.latest_executions(1)
     assert (row.error_code, row.verdict) == (ErrorCode.NO_PERMIT, None)
     assert row.verdict is not Verdict.PASSED
-    assert [one.kind for one in await bench.store.ledger_unsettled()] == []
+    assert [entry.kind for entry in await bench.store.ledger_unsettled()] == []
 
 
 def test_offered_activities_are_plain_functions_of_one_order() -> None:
-    """So that the enumeration above reaches each of them."""
-    assert all(len(inspect.signature(one).parameters) == 1 for one in offered())
+    """The tests above can therefore reach each of them."""
+    assert all(len(inspect.signature(work).parameters) == 1 for work in offered())

@@ -1,4 +1,4 @@
-"""A worker with little memory, hostile services and peers, and something on: it is switched off all the same."""
+"""A worker with little memory, hostile services and hostile peers still switches off everything that is active."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ NAMES = [
     "reset",
 ]
 AT_PEERS = 6
-"""Hostile answers of each peer while windows close, before it is itself again."""
+"""Hostile answers of each peer while windows close, before the peer behaves again."""
 
 
 async def small_worker(duo: Duo) -> asyncio.subprocess.Process:
-    """The worker's process."""
+    """Start the worker's process."""
     return await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -52,7 +52,10 @@ async def small_worker(duo: Duo) -> asyncio.subprocess.Process:
 
 @pytest.mark.exhaustive
 async def test_a_window_closes_while_everything_answers_hostilely(temporal: Client, tmp_path: Path) -> None:
-    """Rules are on and load is sent when services and login turn hostile, and the peers as soon as it is cancelled."""
+    """Rules are active and load is sent when services and login turn hostile.
+
+    The peers turn hostile as soon as the run is cancelled.
+    """
     for layers in (1, 2):
         bomb(layers)
     async with AsyncExitStack() as stack:
@@ -70,7 +73,7 @@ async def test_a_window_closes_while_everything_answers_hostilely(temporal: Clie
         plan = duo.plan(load={"requests": 5_000, "concurrency": 2})
         del plan["stop"]
         plan["system"] |= {"proxy": proxy.url, "faults": faults.url}
-        plan["system"]["services"] = {name: one.url for name, one in services.items()}
+        plan["system"]["services"] = {name: service.url for name, service in services.items()}
         plan["request"] = {
             "url": f"{entry.url}/api/page",
             "timeout": "1s",
@@ -86,8 +89,8 @@ async def test_a_window_closes_while_everything_answers_hostilely(temporal: Clie
             )
 
         await until(rules_are_on, "rules on")
-        for one in (entry, *services.values()):
-            one.hostile = True
+        for service in (entry, *services.values()):
+            service.hostile = True
         everything = set(NAMES)
 
         async def all_given() -> bool:
@@ -104,9 +107,9 @@ async def test_a_window_closes_while_everything_answers_hostilely(temporal: Clie
             return bool(asked) and not checker.still_on(await checker.look(at.admin))
 
         await until(nothing_is_on, "everything off, while services and peers are hostile")
-        # Only now may the services be themselves: the environment is not verified before they are.
-        for one in (entry, *services.values()):
-            one.hostile = False
+        # Only now may the services behave again: the environment is not verified before they do.
+        for service in (entry, *services.values()):
+            service.hostile = False
         await duo.lock_ended(handle)
         assert worker.returncode is None
         assert len(proxy.given) == AT_PEERS

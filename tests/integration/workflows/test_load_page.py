@@ -1,4 +1,4 @@
-"""A page of batches, several at once: the first alone, no more than allowed, all of them, none after an error."""
+"""A page of batches, several at once: the first alone, no more than allowed, all of them, and none after an error."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SIZE = 2
 
 
 class Batches:
-    """Stands in for the load worker: measures nothing, and lets a batch end when the test says so."""
+    """Stands in for the load worker: measures nothing, and ends batches when the test opens the gate."""
 
     def __init__(self) -> None:
         self.begun: list[BatchOrder] = []
@@ -42,7 +42,7 @@ class Batches:
 
     @activity.defn(name="measure_batch")
     async def measure(self, order: BatchOrder) -> BatchReport:
-        """Until the gate is open."""
+        """Wait until the gate is open."""
         first = order.cases.first
         self.begun.append(order)
         self.going_on.add(first)
@@ -63,7 +63,7 @@ Start = Callable[..., Any]
 
 @asynccontextmanager
 async def pages(client: Client, batches: Batches) -> AsyncIterator[Start]:
-    """Starts pages of so many batches, and serves them."""
+    """Serve pages, and yield a function that starts a page of batches."""
     queue = f"page-{uuid.uuid4().hex[:8]}"
 
     async def start(first: int, count: int, at_once: int, **more: Any) -> WorkflowHandle[Any, PageReport]:
@@ -92,7 +92,7 @@ async def pages(client: Client, batches: Batches) -> AsyncIterator[Start]:
 
 
 async def under_way(batches: Batches, count: int) -> None:
-    """Wait until so many are measured at once."""
+    """Wait until this many batches are measured at once."""
 
     async def look() -> bool:
         return len(batches.going_on) == count
@@ -100,23 +100,23 @@ async def under_way(batches: Batches, count: int) -> None:
     await until(look, f"{count} batches at once")
 
 
-async def test_as_many_at_once_as_allowed_each_with_a_share_of_its_own(temporal: Client) -> None:
-    """And every batch once."""
+async def test_batches_run_at_once_up_to_the_limit_each_with_its_own_share(temporal: Client) -> None:
+    """Every batch runs once."""
     batches = Batches()
     async with pages(temporal, batches) as start:
         page = await start(first=40, count=7, at_once=3)
         await under_way(batches, 3)
-        assert {one.share.lane for one in batches.begun if one.share} == {0, 1, 2}
+        assert {batch.share.lane for batch in batches.begun if batch.share} == {0, 1, 2}
         batches.gate.set()
         report = await page.result()
     assert batches.most == 3
-    assert sorted(one.cases.first for one in batches.begun) == list(range(40, 54, SIZE))
-    assert {one.share.of for one in batches.begun if one.share} == {3}
+    assert sorted(batch.cases.first for batch in batches.begun) == list(range(40, 54, SIZE))
+    assert {batch.share.of for batch in batches.begun if batch.share} == {3}
     assert (report.batches, report.measured) == (7, 14)
 
 
-async def test_the_batch_with_the_baseline_is_alone(temporal: Client) -> None:
-    """And has all of the plan's load: without a share."""
+async def test_the_batch_with_the_baseline_runs_alone(temporal: Client) -> None:
+    """It has all of the plan's load, without a share."""
     batches = Batches()
     batches.wrong = 0
     async with pages(temporal, batches) as start:
@@ -125,11 +125,11 @@ async def test_the_batch_with_the_baseline_is_alone(temporal: Client) -> None:
         batches.gate.set()
         with pytest.raises(WorkflowFailureError):
             await page.result()
-    assert [(one.cases.first, one.share) for one in batches.begun] == [(0, None)]
+    assert [(batch.cases.first, batch.share) for batch in batches.begun] == [(0, None)]
 
 
-async def test_after_an_error_nothing_begins_and_the_others_are_waited_for(temporal: Client) -> None:
-    """A batch that goes on would send load when the rules are removed."""
+async def test_no_batch_begins_after_an_error_and_running_batches_are_awaited(temporal: Client) -> None:
+    """A batch that goes on would send load while the rules are removed."""
     batches = Batches()
     batches.wrong = 42
     async with pages(temporal, batches) as start:
@@ -142,8 +142,8 @@ async def test_after_an_error_nothing_begins_and_the_others_are_waited_for(tempo
         assert len(batches.begun) < 9
 
 
-async def test_a_cancel_reaches_all_of_them(temporal: Client) -> None:
-    """The page ends when they have."""
+async def test_a_cancellation_reaches_all_batches(temporal: Client) -> None:
+    """The page ends when they have ended."""
     batches = Batches()
     async with pages(temporal, batches) as start:
         page = await start(first=40, count=9, at_once=3)
@@ -156,7 +156,7 @@ async def test_a_cancel_reaches_all_of_them(temporal: Client) -> None:
 
 
 async def test_a_pause_holds_every_lane(temporal: Client) -> None:
-    """What is under way goes on to its end; after it nothing begins until the run goes on."""
+    """Batches in progress go on to their end; then nothing begins until the run resumes."""
     batches = Batches()
     batches.gate.set()
     async with pages(temporal, batches) as start:
@@ -167,7 +167,7 @@ async def test_a_pause_holds_every_lane(temporal: Client) -> None:
 
 
 def execution() -> Execution:
-    """Any."""
+    """Return any execution."""
     return Execution(
         execution_id=1,
         task_id=1,

@@ -1,4 +1,4 @@
-"""The stage that activities are tried on."""
+"""The stage on which activities are tested."""
 
 from __future__ import annotations
 
@@ -25,9 +25,10 @@ from tests.support.runs.bench import RAILS
 
 @pytest.fixture
 async def stage(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Stage]:
-    """A shop whose proxy remembers a call shorter than the run's timing says, as it must; one run in the store.
+    """Yield a shop, a store with one run, and the tools of activities.
 
-    A test's parameter, where it has one, is the plan's `timeouts`.
+    The proxy remembers a call for less time than the run's timing assumes, as it must. A test's parameter, if any, is
+    the plan's `timeouts`.
     """
     settings = LabSettings(
         rollout=0.05, dedupe_seconds=3, fault_start=0.05, fault_stop=0.05, execute_wait=0.01, collect=60

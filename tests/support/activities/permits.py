@@ -1,4 +1,4 @@
-"""True permits for activities tried without a workflow: real rows in the ledger, and a caller that has them."""
+"""Valid permits for activities tested without a workflow: real ledger rows, and a caller that owns them."""
 
 from __future__ import annotations
 
@@ -30,12 +30,15 @@ WINDOW_RUN = "0190aaaa-0000-7000-8000-0000000000f1"
 
 
 def own_fault_name(execution: Execution, service: str) -> str:
-    """The name of the fault that the service's window injects."""
+    """Return the name of the fault that the service's window injects."""
     return fault_name(execution.execution_id, service, WINDOW_RUN, 1)
 
 
 def row_of(kind: WindowKind, execution: Execution, plan: Plan, service: str = "", run_id: str = WINDOW_RUN) -> Any:
-    """The row that a window of this kind writes; the run is workflow `w`, run 1."""
+    """Build the row that a window of this kind writes.
+
+    The run is workflow `w`, run 1.
+    """
     ids = {
         WindowKind.LOCK: lock_of(execution),
         WindowKind.RECORDING: recording_workflow_id(execution),
@@ -61,8 +64,11 @@ def row_of(kind: WindowKind, execution: Execution, plan: Plan, service: str = ""
 
 
 async def opened(store: Store, row: LedgerEntry) -> LedgerEntry:
-    """The row in the ledger, of a window that is open. One that is settled stays so."""
-    known = {(one.window_id, one.run_id) for one in await store.ledger_of(row.execution_id)}
+    """Write the row of an open window to the ledger.
+
+    A settled window stays settled.
+    """
+    known = {(entry.window_id, entry.run_id) for entry in await store.ledger_of(row.execution_id)}
     if (row.window_id, row.run_id) not in known:
         await store.ledger_intent(row)
     await store.ledger_update(LedgerUpdate(window_id=row.window_id, run_id=row.run_id, state=LedgerState.OPEN))
@@ -70,7 +76,10 @@ async def opened(store: Store, row: LedgerEntry) -> LedgerEntry:
 
 
 async def entitled(store: Store, execution: Execution, plan: Plan, work: Callable[..., Any], order: Any) -> Caller:
-    """Who may ask for this activity, with every row in the ledger that its permit takes."""
+    """Return a caller that may ask for this activity.
+
+    Writes every ledger row that the permit requires.
+    """
     if isinstance(order, NewExecution):
         return Caller(workflow_type=WorkflowType.RESILIENCE_TEST, workflow_id=order.workflow_id, run_id=order.run_id)
     if isinstance(order, LedgerEntry | LedgerUpdate):
@@ -91,7 +100,7 @@ async def entitled(store: Store, execution: Execution, plan: Plan, work: Callabl
 
 
 def called_by(caller: Caller, **more: Any) -> ActivityEnvironment:
-    """Where an activity runs that this caller has asked for."""
+    """Make the environment of an activity that this caller asked for."""
     environment = ActivityEnvironment()
     who = {
         "workflow_type": caller.workflow_type,

@@ -1,4 +1,4 @@
-"""Recordings that the lab's proxy has active."""
+"""Recordings of the lab's proxy."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from lab import Kind, Lab, LogEntry
 
 
 async def recordings(lab: Lab) -> list[LogEntry]:
-    """Everything that the lab has recorded, from when to when."""
+    """Return everything that the lab has recorded, with start and end."""
     async with httpx.AsyncClient(trust_env=False) as client:
         log = (await client.get(f"{lab.addresses.admin}/lab/log")).json()
     return [entry for entry in map(LogEntry.model_validate, log) if entry.kind is Kind.RECORDING]

@@ -1,4 +1,4 @@
-"""A shop, a store with one run in it, and activities as a worker runs them, without any workflow."""
+"""A shop, a store with one run, and activities as a worker runs them, without any workflow."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ S = TypeVar("S")
 
 
 class Stage:
-    """What an activity works on, and how often the peers were asked."""
+    """The system that an activity works on, and counts of the calls to the peers."""
 
     def __init__(self, lab: Lab, tools: Toolbox, plan: Plan, execution: Execution) -> None:
         self.lab, self.tools, self.plan, self.execution = lab, tools, plan, execution
@@ -38,13 +38,16 @@ class Stage:
     async def do(
         self, work: Callable[[S], Awaitable[R]], order: S, *, attempt: int = 1, age: timedelta = timedelta(0)
     ) -> R:
-        """An activity, as if it had been scheduled so long ago, by the workflow that may ask for it."""
+        """Run an activity as the workflow that may ask for it.
+
+        It looks as if it had been scheduled `age` ago.
+        """
         caller = await entitled(self.tools.store, self.execution, self.plan, work, order)
         now = datetime.now(UTC)
         environment = called_by(caller, attempt=attempt, scheduled_time=now - age, started_time=now)
         return await environment.run(work, order)
 
     async def counters(self) -> Counters:
-        """What the lab has counted."""
+        """Return the counters of the lab."""
         async with httpx.AsyncClient(trust_env=False) as client:
             return Counters.model_validate((await client.get(f"{self.lab.addresses.admin}/lab/counters")).json())

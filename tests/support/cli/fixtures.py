@@ -1,4 +1,4 @@
-"""One embedded server for all tests of the command line; a task queue and a folder of its own for each of them."""
+"""One embedded server for all tests of the command line; a task queue and a folder for each of them."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def queue() -> str:
 
 @pytest.fixture
 async def stand_ins(client: Client, queue: str) -> AsyncIterator[None]:
-    """A worker with the stand-ins, on this test's queue."""
+    """Run a worker with the stand-ins, on this test's queue."""
     async with Worker(
         client, task_queue=queue, workflows=[StandInRun, StandInLock], workflow_runner=UnsandboxedWorkflowRunner()
     ):
@@ -59,7 +59,10 @@ async def stand_ins(client: Client, queue: str) -> AsyncIterator[None]:
 def environment(
     server: RunningServer, queue: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[dict[str, str]]:
-    """What a command is configured with. The shop of the example plan is noted as a lab, about which nobody asks."""
+    """Yield the configuration of a command.
+
+    The shop of the example plan is noted as a lab, so that commands ask for no confirmation.
+    """
     (tmp_path / "temporal.toml").touch()
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     shop = {urlsplit(str(url)).netloc for _, url in addresses_in(plan_document("shop"))}
@@ -74,7 +77,7 @@ def environment(
 
 @pytest.fixture
 async def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Store]:
-    """An empty store, which commands that run in this process ask."""
+    """Open an empty store for commands that run in this process."""
     url = f"sqlite+aiosqlite:///{tmp_path}/holdfast.db"
     monkeypatch.setenv("HOLDFAST_DATABASE_URL", url)
     store = await Store.open(url)
@@ -84,7 +87,7 @@ async def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
 
 @pytest.fixture
 def here(tmp_path: Path, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The same configuration for commands that run in this process, in a folder of their own."""
+    """Configure commands that run in this process in the same way, in a folder of their own."""
     monkeypatch.chdir(tmp_path)
     for name in set(_ours()) - set(environment):
         monkeypatch.delenv(name)
@@ -99,7 +102,7 @@ def _ours() -> list[str]:
 
 @pytest.fixture
 async def holdfast(tmp_path: Path, environment: dict[str, str]) -> AsyncIterator[Start]:
-    """Starts commands as processes; whatever is still there at the end is killed."""
+    """Start commands as processes. Those that are still running at the end are killed."""
     async with AsyncExitStack() as stack:
 
         async def start(*arguments: str, **more: str) -> Terminal:
@@ -112,7 +115,7 @@ async def holdfast(tmp_path: Path, environment: dict[str, str]) -> AsyncIterator
 
 @pytest.fixture
 async def plan(client: Client, tmp_path: Path) -> AsyncIterator[Callable[..., str]]:
-    """Writes a plan with a name of its own and gives the name; its runs are terminated at the end."""
+    """Write a plan with a name of its own and return the name. Its runs are terminated at the end."""
     names: list[str] = []
 
     def write(act: str = "", **changes: Any) -> str:
@@ -134,7 +137,7 @@ async def plan(client: Client, tmp_path: Path) -> AsyncIterator[Callable[..., st
 
 @pytest.fixture
 def begin(client: Client, queue: str, plan: Callable[..., str]) -> Callable[[str], Awaitable[Any]]:
-    """Starts a stand-in run as any other program would."""
+    """Start a stand-in run as any other program would."""
 
     async def start(act: str) -> Any:
         name = plan(str(act))

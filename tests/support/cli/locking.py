@@ -1,4 +1,4 @@
-"""Waiting until a run is so far that it has something to put back."""
+"""Wait until a run has something to put back."""
 
 from __future__ import annotations
 

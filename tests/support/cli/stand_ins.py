@@ -1,4 +1,4 @@
-"""Small workflows under the real names: a run that behaves as its plan's description says, and its lock."""
+"""Small workflows under the real names: a run that behaves as its plan's description asks, and its lock."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from domain.executions.windows import LockReport
 from domain.names import STATUS_QUERY, WorkflowType
 
 WAITS = "waits"
-"""Until it is cancelled."""
+"""The run waits until it is cancelled."""
 WAITS_AND_IS_SLOW = "waits and is slow"
-"""Its lock takes for ever to verify."""
+"""The same, and its lock takes for ever to verify."""
 UNVERIFIED = "unverified"
 NOT_CLEAN = "not clean"
 LOCK_BREAKS = "lock breaks"

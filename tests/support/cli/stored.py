@@ -1,4 +1,4 @@
-"""A store with a run in it, and commands that are asked about it in this process."""
+"""A store with a run in it, and commands that are run on it in this process."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from domain.timing import Timing
 from tests.support.cli.terminal import plan_document
 
 RUN_ID = "01a1fae8-64ee-714e-8278-c8dd898c75b9"
-"""Of version 7: made at 2026-11-20 21:41:36 UTC."""
+"""A UUID of version 7, made at 2026-11-20 21:41:36 UTC."""
 
 
 async def stored_run(store: Store) -> Execution:
@@ -27,5 +27,5 @@ async def stored_run(store: Store) -> Execution:
 
 
 async def invoke(*arguments: str) -> Any:
-    """In a thread, because the command has an event loop of its own."""
+    """Run a command in a thread, because it has an event loop of its own."""
     return await asyncio.to_thread(CliRunner().invoke, cli, list(arguments))

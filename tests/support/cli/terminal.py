@@ -1,4 +1,4 @@
-"""Runs `holdfast` as a person would: as a process, with signals, reading what it prints."""
+"""Run `holdfast` as a person would: as a process, with signals, reading what it prints."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ import yaml
 from tests.support.paths import ROOT
 
 PATIENCE = 60.0
-"""Seconds until a line counts as never coming."""
+"""Seconds after which a line counts as never coming."""
 
 
 def plan_document(name: str, act: str = "", **changes: Any) -> dict[str, Any]:
-    """The shop's plan under another name; `act` is what a stand-in run does."""
+    """Return the shop's plan under another name. `act` is what a stand-in run does."""
     document: dict[str, Any] = yaml.safe_load((ROOT / "examples" / "shop.yaml").read_text())
     return document | {"name": name, "description": act} | changes
 
 
 class Terminal:
-    """One `holdfast` command. Standard output and error are read as one, in the order in which they come."""
+    """A `holdfast` command. Standard output and error are read together, in the order in which they come."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
@@ -46,7 +46,7 @@ class Terminal:
         )
 
     async def until(self, words: str, patience: float = PATIENCE) -> str:
-        """Read until these words have been said."""
+        """Read until the output contains these words."""
         assert self._process.stdout is not None
         async with asyncio.timeout(patience):
             while words not in self.text:
@@ -59,7 +59,7 @@ class Terminal:
         self._process.send_signal(number)
 
     async def end(self, patience: float = PATIENCE) -> int:
-        """Read to the end and give the exit code."""
+        """Read to the end and return the exit code."""
         assert self._process.stdout is not None
         async with asyncio.timeout(patience):
             self.text += (await self._process.stdout.read()).decode()
@@ -72,5 +72,5 @@ class Terminal:
 
 
 def clean_environment() -> dict[str, str]:
-    """This process's environment without anything that configures Holdfast or Temporal."""
+    """Return this process's environment without anything that configures Holdfast or Temporal."""
     return {name: value for name, value in os.environ.items() if not name.startswith(("HOLDFAST_", "TEMPORAL_"))}

@@ -1,4 +1,4 @@
-"""A real terminal without anybody before it: a command in tmux, its screen as a person would see it."""
+"""A real terminal without a person: a command in tmux, and its screen as a person would see it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ set -g default-terminal screen-256color
 
 
 class Tmux:
-    """One `holdfast` command in a terminal of its own. Its server is ours alone, and ends with it."""
+    """A `holdfast` command in a terminal of its own. Its tmux server is for it alone, and ends with it."""
 
     def __init__(self, folder: Path, work: Path, env: dict[str, str]) -> None:
         self._folder = folder
@@ -41,27 +41,27 @@ class Tmux:
     async def start(
         cls, *arguments: str, folder: Path, env: dict[str, str], width: int = 150, height: int = 50, term: str = ""
     ) -> Self:
-        """Begin, with another TERM if that is asked for. Skips the test where there is no tmux."""
+        """Start a command, with a different TERM if that is given. Skips the test if there is no tmux."""
         if shutil.which("tmux") is None:
             pytest.skip("tmux is not installed: the live view cannot be driven in a terminal")
-        # Not the test's own folder: a socket's path may have 107 characters.
+        # Not the test's own folder: a socket's path may have at most 107 characters.
         tmux = cls(Path(tempfile.mkdtemp(prefix="hf-tmux-")), folder, env)
         (tmux._folder / "conf").write_text(_CONFIG)
         command = shlex.join([sys.executable, str(ROOT / "starter.py"), *arguments])
         command = f"env TERM={term} {command}" if term else command
-        # tmux itself misses an exit code at times: of a process that ends just when its terminal does. The shell must
-        # outlive the Ctrl-C that is meant for the command.
+        # tmux itself misses an exit code at times, if a process ends just as its terminal does. The shell must outlive
+        # the Ctrl-C that is meant for the command.
         command = f"trap : INT; {command}; echo $? >{shlex.quote(str(tmux._code))}"
         await tmux._do("-f", str(tmux._folder / "conf"), "new-session", "-d", f"-x{width}", f"-y{height}", command)
         return tmux
 
     async def screen(self, *, colours: bool = False, history: bool = False) -> str:
-        """What stands on the terminal now; with everything that has left it at its top."""
+        """Return what is on the terminal now; with `history`, also the lines that have left it at its top."""
         more = (["-e"] if colours else []) + (["-S", "-"] if history else [])
         return await self._do("capture-pane", "-p", "-J", *more)
 
     async def until(self, words: str | Callable[[str], bool], patience: float = PATIENCE) -> str:
-        """The first screen that has these words, or is as it should be."""
+        """Return the first screen that contains these words, or that satisfies the function."""
         shown = ""
         try:
             async with asyncio.timeout(patience):
@@ -75,11 +75,11 @@ class Tmux:
             raise AssertionError(f"did not show {words!r}:\n{shown}") from error
 
     async def ended(self) -> bool:
-        """Whether the command has."""
+        """Return whether the command has ended."""
         return bool(self._exit_code())
 
     async def end(self, patience: float = PATIENCE) -> int:
-        """Wait for its end; its exit code."""
+        """Wait for the command's end and return its exit code."""
         async with asyncio.timeout(patience):
             while not (code := self._exit_code()):
                 await asyncio.sleep(0.05)
@@ -89,7 +89,7 @@ class Tmux:
         return self._code.read_text().strip() if self._code.exists() else ""
 
     async def on_its_own_screen(self) -> bool:
-        """Whether it has taken the terminal for itself."""
+        """Return whether the command has taken the terminal for itself."""
         return await self._ask("#{alternate_on}") == "1"
 
     async def press(self, key: str) -> None:

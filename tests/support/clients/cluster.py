@@ -1,6 +1,7 @@
-"""A stand-in for the Kubernetes API: real HTTP on 127.0.0.1, a few objects, changed by a test while a client looks.
+"""A stand-in for the Kubernetes API, and the troubles that it can make.
 
-And the troubles that it can make, each with what is to be said of it.
+It serves a few objects over real HTTP on 127.0.0.1, and a test changes them while a client looks. Each trouble comes
+with the words expected in its message.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ _PATH = re.compile(r"/(apis/apps/v1|api/v1)/namespaces/shop/(?P<kind>deployments
 
 
 class StandIn:
-    """Serves what stands in its lists. Everything may be changed at any time."""
+    """Serves the objects in its lists, which may be changed at any time."""
 
     def __init__(self) -> None:
         self.url = ""
@@ -38,11 +39,11 @@ class StandIn:
         self.seen: list[tuple[str, str]] = []
         """Path with query, and token, of every request."""
         self.looks = 0
-        """Reads of a single Deployment so far, the present one included."""
+        """Reads of a single Deployment so far, including the current read."""
         self.before_look: Callable[[int], None] = lambda _: None
         """Called with the number of the look, before it is answered."""
         self.instead: Handler | None = None
-        """Answers instead of the API when it gives something."""
+        """Answers in place of the API unless it returns None."""
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         token = request.headers.get("authorization", "").partition(" ")[2]
@@ -61,14 +62,14 @@ class StandIn:
         if name:
             self.looks += 1
             self.before_look(self.looks)
-            one = self.deployments.get(name)
-            return web.json_response(one) if one else status(404, "NotFound", f'deployments.apps "{name}" not found')
+            item = self.deployments.get(name)
+            return web.json_response(item) if item else status(404, "NotFound", f'deployments.apps "{name}" not found')
         lists = {"deployments": [*self.deployments.values()], "replicasets": self.replica_sets, "pods": self.pods}
-        items = [one for one in lists[kind] if _selected(one, selector)]
+        items = [item for item in lists[kind] if _selected(item, selector)]
         return web.json_response({"kind": "List", "metadata": {"resourceVersion": "7"}, "items": items or None})
 
     def roll_out(self, name: str, replicas: int = 2, **labels: str) -> Object:
-        """Put a Deployment there that is rolled out, with its ReplicaSet and its pods, as a cluster serves them."""
+        """Add a Deployment that is rolled out, with its ReplicaSet and pods."""
         made = copy.deepcopy(_deployment(name, replicas, labels or {"app": name}))
         self.deployments[name] = made
         self.replica_sets.append(owned(f"{name}-1", made))
@@ -76,7 +77,10 @@ class StandIn:
         return made
 
     def kubeconfig(self, folder: Path, **user: Any) -> Path:
-        """A kubeconfig that leads here; `user` is how to log in, else by token."""
+        """Write a kubeconfig that leads here.
+
+        `user` is how to log in, by default with a token.
+        """
         path = folder / "kubeconfig"
         config = {
             "apiVersion": "v1",
@@ -92,7 +96,7 @@ class StandIn:
 
 @asynccontextmanager
 async def stand_in() -> AsyncIterator[StandIn]:
-    """A stand-in that serves inside the block."""
+    """Run a stand-in inside the block."""
     api = StandIn()
     app = web.Application()
     app.router.add_route("*", "/{any:.*}", api.answer)
@@ -107,13 +111,13 @@ async def stand_in() -> AsyncIterator[StandIn]:
 
 
 def status(code: int, reason: str, message: str) -> web.Response:
-    """An error as the API sends it."""
+    """Build an error as the API sends it."""
     body = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": reason, "message": message}
     return web.json_response(body | {"code": code}, status=code)
 
 
 def owned(name: str, owner: Object) -> Object:
-    """An object with the owner's labels, controlled by it."""
+    """Build an object with the owner's labels, controlled by the owner."""
     kind = {"d": "Deployment", "r": "ReplicaSet"}[owner["metadata"]["uid"][0]]
     reference = {"kind": kind, "name": owner["metadata"]["name"], "uid": owner["metadata"]["uid"], "controller": True}
     labels = dict(owner["metadata"]["labels"])
@@ -121,7 +125,7 @@ def owned(name: str, owner: Object) -> Object:
 
 
 def pod(name: str, replica_set: Object) -> Object:
-    """A pod that is ready."""
+    """Build a pod that is ready."""
     conditions = [{"type": "Ready", "status": "True", "lastTransitionTime": "2026-11-20T12:00:00Z"}]
     containers = [{"name": "app", "restartCount": 0, "ready": True, "state": {"running": {}}}]
     return owned(name, replica_set) | {
@@ -134,31 +138,31 @@ def _deployment(name: str, replicas: int, labels: dict[str, str]) -> Object:
     return {
         "metadata": {"name": name, "uid": f"d-{name}", "generation": 1, "labels": labels},
         "spec": {"replicas": replicas, "selector": {"matchLabels": labels}},
-        # Zeros are never sent.
+        # The API never sends zeros.
         "status": {"observedGeneration": 1} | (dict.fromkeys(counts, replicas) if replicas else {}),
     }
 
 
-def _selected(one: Object, selector: str) -> bool:
-    labels = one["metadata"]["labels"]
+def _selected(item: Object, selector: str) -> bool:
+    labels = item["metadata"]["labels"]
     return all(labels.get(term.partition("=")[0]) == term.partition("=")[2] for term in selector.split(",") if term)
 
 
 async def lost(request: web.Request) -> web.StreamResponse:
-    """The connection breaks off."""
+    """Break off the connection."""
     assert request.transport is not None
     request.transport.close()
     return web.Response()
 
 
 async def silent(_: web.Request) -> web.StreamResponse:
-    """No answer ever comes."""
+    """Never answer."""
     await asyncio.Event().wait()
     raise AssertionError
 
 
 def saying(code: int, body: str) -> Any:
-    """Something that no such API would say."""
+    """Answer something that no such API would send."""
 
     async def answer(_: web.Request) -> web.StreamResponse:
         return web.Response(status=code, text=body)
@@ -167,7 +171,7 @@ def saying(code: int, body: str) -> Any:
 
 
 def refusing(code: int, reason: str) -> Any:
-    """The API says no."""
+    """Refuse as the API does."""
 
     async def answer(_: web.Request) -> web.StreamResponse:
         return status(code, reason, f"{reason}: the cluster says so")

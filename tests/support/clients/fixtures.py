@@ -1,4 +1,4 @@
-"""A real local HTTP server whose answers a test writes down, and a stand-in for a cluster."""
+"""A real local HTTP server with answers chosen by the test, and a stand-in for a cluster."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @dataclass
 class Peer:
-    """Answers every request with what stands under its method and path; remembers what it was asked."""
+    """Answers every request by its method and path, and remembers what it was asked."""
 
     url: str = ""
     answers: dict[str, Any] = field(default_factory=dict)

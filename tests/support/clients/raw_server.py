@@ -1,4 +1,4 @@
-"""A server that writes bytes: what no well-behaved one would answer, and what it was sent, byte for byte."""
+"""A server that answers any bytes, even malformed, and keeps every request byte for byte."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ Answer = Callable[[asyncio.StreamWriter], object]
 
 @dataclass
 class Raw:
-    """Reads requests without a body and gives each connection's n-th one the n-th answer, the last one ever again."""
+    """Reads requests without a body, and gives prepared answers.
+
+    The n-th request of a connection gets the n-th answer, and the last answer repeats for ever.
+    """
 
     port: int = 0
     answers: list[bytes | Answer] = field(default_factory=list)
-    """`b""` closes the connection; a function does what it likes with it."""
+    """`b""` closes the connection; a function may do anything with it."""
     heads: list[bytes] = field(default_factory=list)
     connections: int = 0
 
@@ -33,9 +36,9 @@ class Raw:
                 answer = self.answers[min(position, len(self.answers) - 1)]
                 position += 1
                 if callable(answer):
-                    told = answer(writer)
-                    if asyncio.iscoroutine(told):
-                        await told
+                    outcome = answer(writer)
+                    if asyncio.iscoroutine(outcome):
+                        await outcome
                 elif answer:
                     writer.write(answer)
                     await writer.drain()

@@ -1,10 +1,10 @@
-"""Records the histories that `test_histories.py` replays: `make histories`.
+"""Record the histories that `test_histories.py` replays: `make histories`.
 
-To be run again only when a workflow has been changed in a way that runs under way do not survive, and on purpose:
-docs/architecture.md, "Changing a workflow". What names the machine is left out of what is kept.
+Run it again only if a workflow was changed, on purpose, in a way that runs under way do not survive: see
+docs/architecture.md, "Changing a workflow". Everything that names the machine is left out of the files.
 
-`python -m tests.support.histories.record calls` records only those of runs that discover fallback calls, and leaves
-all others as they are: these are of runs from before there were any.
+`python -m tests.support.histories.record calls` records only the histories of runs that discover fallback calls. It
+leaves all others as they are: they are of runs from before discovery existed.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ from worker import running
 FOLDER = ROOT / "tests" / "histories" / "recorded"
 TEMPORAL = Path(sys.executable).with_name("temporal")
 SERVICE = "reviews"
-"""Of the services that are broken, the one whose fault window is kept."""
+"""The broken service whose fault window is kept."""
 
 SEVERAL = 2
-"""Faults at once, in the run that has more than one."""
+"""Faults at once in the run that has several."""
 
 HALF_OPEN = {
     "lock-closing": (WorkflowType.ENVIRONMENT_LOCK, "verify_environment"),
@@ -57,16 +57,16 @@ HALF_OPEN = {
     "pairs-open": (WorkflowType.PAIRS_WINDOW, "compare_pair"),
     "run-open": (WorkflowType.RESILIENCE_TEST, WorkflowType.RULES_WINDOW),
 }
-"""Whose history is taken, and what is under way in it at that moment."""
+"""The workflow whose history is taken, and the activity or child under way in it at that moment."""
 
 KEPT_OF_FINISHED = set(WorkflowType) - {WorkflowType.SWEEPER, WorkflowType.PAIRS_WINDOW, WorkflowType.CALLS_WINDOW}
-"""Of a run from before calls were recorded."""
+"""Kept of a run from before calls were recorded."""
 
 KEPT_OF_VERIFIED = (WorkflowType.RESILIENCE_TEST, WorkflowType.PAIRS_WINDOW)
-"""Of a run that verifies pairs; its other windows do as those of a finished one."""
+"""Kept of a run that verifies pairs. Its other windows behave like those of a finished run."""
 
 KEPT_OF_UNFINISHED = (WorkflowType.RESILIENCE_TEST, WorkflowType.ENVIRONMENT_LOCK, WorkflowType.RULES_WINDOW)
-"""The windows that were over before a run failed or was cancelled have the histories of a finished one."""
+"""Kept of a failed or cancelled run. Its earlier windows have the same histories as those of a finished run."""
 
 UNHURRIED = LabSettings(rollout=0.4, fault_start=0.4, fault_stop=0.4, collect=20, collect_quiet=0.8, replay_timeout=1)
 """A lab in which every step takes long enough to be seen half done."""
@@ -79,7 +79,7 @@ _GOING_ON = {EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED, EventType.EVENT_TYPE_CH
 
 
 async def main(only: str) -> None:
-    """Record them, from real runs on a real server: all, or only those whose names begin so."""
+    """Record real runs on a real server: all histories, or only those whose names begin with `only`."""
     FOLDER.mkdir(exist_ok=True)
     for old in FOLDER.glob(f"{only}*.json"):
         old.unlink()
@@ -111,9 +111,9 @@ CALLS_HALF_OPEN = {
     "reading": ("", WorkflowType.RESILIENCE_TEST, "read_calls"),
     "asking-run": ("", WorkflowType.RESILIENCE_TEST, WorkflowType.PAIRS_WINDOW),
 }
-"""Which workflow's history is taken in a run that discovers fallback calls, and what is under way in it then.
+"""The workflow whose history is taken in a run that discovers fallback calls, and what is under way in it then.
 
-A run's own id is given as empty; a window's as `window_id` reads it.
+An empty id stands for the run itself. A window's id is given as `window_id` reads it.
 """
 
 CALLS_FINISHED = {
@@ -125,7 +125,7 @@ CALLS_FINISHED = {
     "FaultWindow-pair": f"pair/{PAIR}/{LEFT}",
     "PairsWindow": "pairs/0",
 }
-"""What is kept of a finished one."""
+"""Histories kept of a finished run that discovers fallback calls, with the ids of their workflows."""
 
 TAKING_TIME = [
     Instruction(endpoint=endpoint, action=Action.SLOW, seconds=0.5)
@@ -135,7 +135,7 @@ TAKING_TIME = [
 
 @asynccontextmanager
 async def two_services(client: Client) -> AsyncIterator[Duo]:
-    """A system with fallback calls that takes its time, and a worker that allows two faults."""
+    """Run a slow system with fallback calls, and a worker that allows two faults."""
     with tempfile.TemporaryDirectory() as folder:
         async with Lab(TOPOLOGY, settings=UNHURRIED, ports=PortChoice.FREE) as lab:
             lab.misbehave(Misbehaviour(instructions=TAKING_TIME))
@@ -145,13 +145,13 @@ async def two_services(client: Client) -> AsyncIterator[Duo]:
 
 
 def window_id(execution: Execution, short: str) -> str:
-    """A workflow id without its run's number, made whole."""
+    """Return the workflow id of a window whose short form lacks its run's number."""
     kind, _, rest = short.partition("/")
     return f"{kind}/{execution.execution_id}" + (f"/{rest}" if rest else "")
 
 
 async def record_calls(client: Client) -> None:
-    """Three rounds of discovery and two faults at once: whole, and at each moment."""
+    """Record three rounds of discovery and two faults at once: whole, and at each moment."""
     async with two_services(client) as bench:
         handle = await bench.start()
         execution = await execution_of(bench, handle)
@@ -170,7 +170,7 @@ async def record_calls(client: Client) -> None:
 
 
 async def record_calls_cancelled(client: Client) -> None:
-    """Somebody ends it while two faults are on and calls are recorded."""
+    """Record a run that is cancelled while two faults are on and calls are recorded."""
     async with two_services(client) as bench:
         handle = await bench.start()
         execution = await execution_of(bench, handle)
@@ -189,7 +189,7 @@ async def record_calls_cancelled(client: Client) -> None:
 
 @asynccontextmanager
 async def shop(client: Client, misbehaviour: Misbehaviour | None = None) -> AsyncIterator[Bench]:
-    """A shop that takes its time, and a worker."""
+    """Run a slow shop, and a worker."""
     topology = load_topology(ROOT / "examples" / "shop-topology.yaml")
     with tempfile.TemporaryDirectory() as folder:
         async with Lab(topology, settings=UNHURRIED, ports=PortChoice.FREE) as lab:
@@ -201,7 +201,7 @@ async def shop(client: Client, misbehaviour: Misbehaviour | None = None) -> Asyn
 
 
 async def record_finished(client: Client) -> None:
-    """Every case measured."""
+    """Record a run with every case measured."""
     async with shop(client) as bench:
         handle = await bench.start(bench.small_plan(load={"requests": 1}))
         await handle.result()
@@ -209,7 +209,7 @@ async def record_finished(client: Client) -> None:
 
 
 async def record_failed(client: Client) -> None:
-    """The proxy refuses the rules."""
+    """Record a run whose rules the proxy refuses."""
     refusal = Instruction(endpoint=Endpoint.UPSERT, action=Action.REFUSE_500)
     async with shop(client, Misbehaviour(instructions=[refusal])) as bench:
         handle = await bench.start(bench.small_plan())
@@ -219,7 +219,7 @@ async def record_failed(client: Client) -> None:
 
 
 async def record_cancelled(client: Client) -> None:
-    """Somebody ends it during the load test."""
+    """Record a run that is cancelled during the load test."""
     async with shop(client) as bench:
         handle = await bench.start(bench.small_plan(load={"requests": 40, "concurrency": 1}))
         await moment_of(client, (await ids_of(bench, handle))[WorkflowType.LOAD_PAGE], "measure_batch")
@@ -230,7 +230,7 @@ async def record_cancelled(client: Client) -> None:
 
 
 async def record_several(client: Client) -> None:
-    """Faults at once, and one service that has to wait for its caller."""
+    """Record a run with several faults at once, in which a service has to wait for its caller."""
     async with shop(client) as bench:
         plan = bench.plan(load={"requests": 1}, exclude=["*+*"], safety={"max_active_faults": SEVERAL})
         for service in plan["services"]:
@@ -241,7 +241,7 @@ async def record_several(client: Client) -> None:
 
 
 async def record_verified(client: Client) -> None:
-    """A pair with two real faults."""
+    """Record a run that verifies a pair with two real faults."""
     async with shop(client) as bench:
         handle = await bench.start(bench.small_plan(load={"requests": 1}), verify_pairs="100%")
         await handle.result()
@@ -249,7 +249,7 @@ async def record_verified(client: Client) -> None:
 
 
 async def record_half_open(client: Client) -> None:
-    """Every window while it holds something open, and while it closes it."""
+    """Record every window while it holds something open, and while it closes it."""
     async with shop(client) as bench:
         handle = await bench.start(bench.small_plan(load={"requests": 10, "concurrency": 1}), verify_pairs="100%")
         workflow_ids = await ids_of(bench, handle)
@@ -262,7 +262,7 @@ async def record_half_open(client: Client) -> None:
 
 
 async def execution_of(bench: Bench, handle: WorkflowHandle[Any, Any]) -> Execution:
-    """The record of a run, as soon as there is one."""
+    """Return the record of a run, as soon as there is one."""
 
     async def look() -> RunState | None:
         state = await bench.status(handle)
@@ -274,7 +274,7 @@ async def execution_of(bench: Bench, handle: WorkflowHandle[Any, Any]) -> Execut
 
 
 async def ids_of(bench: Bench, handle: WorkflowHandle[Any, Any]) -> dict[WorkflowType, str]:
-    """The run and its windows."""
+    """Return the workflow ids of a run and its windows."""
     execution = await execution_of(bench, handle)
     return {
         WorkflowType.RESILIENCE_TEST: handle.id,
@@ -288,7 +288,7 @@ async def ids_of(bench: Bench, handle: WorkflowHandle[Any, Any]) -> dict[Workflo
 
 
 async def keep_all(bench: Bench, handle: WorkflowHandle[Any, Any], how: str, kinds: tuple[WorkflowType, ...]) -> None:
-    """The histories of a run and of windows of it, when all is over."""
+    """Keep the histories of a run and of windows of it, after its lock has ended."""
     await bench.lock_ended(handle)
     for kind, workflow_id in (await ids_of(bench, handle)).items():
         if kind in kinds:
@@ -296,19 +296,22 @@ async def keep_all(bench: Bench, handle: WorkflowHandle[Any, Any], how: str, kin
 
 
 async def keep_moment(client: Client, workflow_id: str, moment: str, what: str, how: str = "half") -> None:
-    """A history while something is under way in it."""
+    """Keep a history from a moment when `what` is under way in it."""
     keep(f"{how}-{moment}", await moment_of(client, workflow_id, what))
 
 
 async def keep_held_lock(client: Client, workflow_ids: dict[WorkflowType, str]) -> None:
-    """The lock only waits while the run works: it is taken when the run is in its last window."""
+    """Keep the history of a lock that is held.
+
+    The lock only waits while the run works, so its history is taken when the run is in its last window.
+    """
     await moment_of(client, workflow_ids[WorkflowType.RESILIENCE_TEST], WorkflowType.RULES_WINDOW)
     lock = client.get_workflow_handle(workflow_ids[WorkflowType.ENVIRONMENT_LOCK])
     keep("half-lock-held", await lock.fetch_history())
 
 
 async def moment_of(client: Client, workflow_id: str, what: str) -> WorkflowHistory:
-    """A workflow's history at a moment when this is under way."""
+    """Return a workflow's history from a moment when `what` is under way in it."""
     handle = client.get_workflow_handle(workflow_id)
 
     async def look() -> WorkflowHistory | None:
@@ -323,7 +326,7 @@ async def moment_of(client: Client, workflow_id: str, what: str) -> WorkflowHist
 
 
 def under_way(history: WorkflowHistory) -> set[str]:
-    """Activities and children that have begun and not ended."""
+    """Return the activities and children that have begun and not ended."""
     begun: dict[int, str] = {}
     for event in history.events:
         attributes = getattr(event, event.WhichOneof("attributes"))
@@ -337,16 +340,16 @@ def under_way(history: WorkflowHistory) -> set[str]:
 
 
 def keep(name: str, history: WorkflowHistory) -> None:
-    """Write it down, without what names the machine or its user."""
+    """Write a history, without anything that names the machine or its user."""
     events = [_without_place(event) for event in history.to_json_dict()["events"]]
     lines = ",\n".join(json.dumps(event) for event in events).replace(str(ROOT), "/holdfast")
     text = f'{{"workflow_id": {json.dumps(history.workflow_id)}, "history": {{"events": [\n{lines}\n]}}}}\n'
     (FOLDER / f"{name}.json").write_text(text, encoding="utf-8")
-    print(f"{name}: {len(events)} events")  # noqa: T201 - a script's word to whoever runs it
+    print(f"{name}: {len(events)} events")  # noqa: T201 - a script shows its progress
 
 
 def _without_place(value: Any) -> Any:
-    """Identities are made of a process and a host."""
+    """Replace identities, because they are made of a process and a host."""
     if isinstance(value, dict):
         return {key: "recorded" if key == "identity" else _without_place(inner) for key, inner in value.items()}
     return [_without_place(inner) for inner in value] if isinstance(value, list) else value

@@ -1,4 +1,4 @@
-"""Recorded histories, and what replays them."""
+"""Recorded histories, and a replayer for them."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ NAMES = sorted(path.stem for path in FOLDER.glob("*.json"))
 
 
 def recorded(name: str) -> WorkflowHistory:
-    """One of them."""
+    """Load a recorded history."""
     kept = json.loads((FOLDER / f"{name}.json").read_text())
     return WorkflowHistory.from_json(kept["workflow_id"], kept["history"])
 
 
 def replayer() -> Replayer:
-    """As the worker runs workflows, sandbox and all."""
+    """Return a replayer that runs workflows as the worker does, in the sandbox."""
     return Replayer(workflows=WORKFLOWS, workflow_runner=sandbox(), data_converter=pydantic_data_converter)
 
 
 def type_of(history: WorkflowHistory) -> str:
-    """The workflow's type."""
+    """Return the type of a history's workflow."""
     return history.events[0].workflow_execution_started_event_attributes.workflow_type.name

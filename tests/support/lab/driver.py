@@ -1,4 +1,4 @@
-"""Drives a lab over HTTP, as anybody else would."""
+"""A client that drives a lab over HTTP, as anybody else would."""
 
 import asyncio
 import time
@@ -13,7 +13,7 @@ Json = dict[str, Any]
 
 
 class Answer(NamedTuple):
-    """One HTTP answer."""
+    """An HTTP answer."""
 
     status: int
     text: str
@@ -23,7 +23,7 @@ class Answer(NamedTuple):
 
 
 async def until(condition: Callable[[], Awaitable[Any]], what: str, deadline: float = 5, interval: float = 0.01) -> Any:
-    """Ask until the answer is truthy."""
+    """Repeat the condition until its result is truthy."""
     end = time.monotonic() + deadline
     while not (result := await condition()):
         assert time.monotonic() < end, f"waited {deadline} s in vain for: {what}"
@@ -32,7 +32,7 @@ async def until(condition: Callable[[], Awaitable[Any]], what: str, deadline: fl
 
 
 class Driver:
-    """A client of one lab."""
+    """A client of a lab."""
 
     def __init__(self, lab: Lab, session: aiohttp.ClientSession) -> None:
         self.lab = lab
@@ -177,7 +177,7 @@ PATHS = {
 
 
 def rule(service: str, **fields: Any) -> Json:
-    """A rule that answers 503 where the baggage names the service."""
+    """Build a rule that answers 503 if the baggage names the service."""
     return {
         "serviceName": service,
         "method": "GET",

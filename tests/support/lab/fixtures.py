@@ -19,7 +19,7 @@ def shop() -> Topology:
 
 @pytest.fixture
 def settings() -> LabSettings:
-    """Shorter than the defaults, where nothing but patience is lost."""
+    """Shorten the default times where nothing but waiting is lost."""
     return LabSettings(
         rollout=0.05,
         fault_start=0.04,

@@ -1,6 +1,7 @@
-"""What a topology's own description says will happen when services fail: nothing is started, nothing is asked.
+"""The outcomes that a topology's own description predicts when services fail.
 
-The tests hold this against what the lab does, and against what its generator says it planted.
+Nothing is started and nothing is asked. Tests compare this with what the lab does, and with what the generator planted
+according to its own record.
 """
 
 from collections.abc import Collection, Iterable
@@ -11,45 +12,52 @@ from lab.topology import Call, FailureKind, Service, Topology
 
 
 class Outcome(NamedTuple):
-    """How one request ends: whether with success, and the seconds that waiting for repetitions adds to it."""
+    """How a request ends: with success or not, and the seconds spent on retries."""
 
     ok: bool
     waiting: float
 
 
 class _Result(NamedTuple):
-    """How one call ends."""
+    """How a call ends."""
 
     ok: bool
     waiting: float
     failure: FailureKind = FailureKind.STATUS
-    """Of what kind, if it is not ok."""
+    """The kind of failure, if the call is not ok."""
 
 
 class Forecast:
-    """Outcomes of one request to the entry, by which services fail at once: with an error, or without an answer."""
+    """Outcomes of one request to the entry while given services fail at once.
+
+    A failing service answers with an error or, if it is silent, not at all.
+    """
 
     def __init__(self, topology: Topology, silent: Collection[str] = ()) -> None:
-        """Say which services give no answer at all when they fail."""
+        """Take the services that give no answer at all when they fail."""
         self._silent = frozenset(silent)
         self._entry = next(service for service in topology.services if service.name == topology.entry)
         self._services = {service.name: service for service in topology.services}
 
     def outcome(self, failing: Collection[str]) -> Outcome:
-        """The outcome while these services fail. The entry's own failure is no question here."""
+        """Return the outcome while these services fail.
+
+        A failure of the entry itself is not considered.
+        """
         return Outcome(*self._compose(self._entry, frozenset(failing), {})[:2])
 
     def failing_cases(self, services: Iterable[str], patience: float) -> set[str]:
-        """The cases that fail among these services alone and in pairs, by error or by waiting longer than `patience`.
+        """Return the cases that fail among these services, alone and in pairs.
 
-        A case is named as in a run: the sorted names joined with `+`.
+        They fail by an error or by waiting longer than `patience`. A case is named as in a run: the sorted names joined
+        with `+`.
         """
         names = sorted(services)
         cases = [*((name,) for name in names), *combinations(names, 2)]
         return {"+".join(case) for case in cases if self._fails(case, patience)}
 
     def weak_pairs(self, services: Iterable[str], patience: float) -> set[tuple[str, str]]:
-        """The pairs that fail although neither of the two fails alone."""
+        """Return the pairs that fail although neither service fails alone."""
         fine = [name for name in sorted(services) if not self._fails((name,), patience)]
         return {pair for pair in combinations(fine, 2) if self._fails(pair, patience)}
 

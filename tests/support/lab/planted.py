@@ -1,10 +1,10 @@
-"""What is planted in the train-ticket topology, written down by hand, and the cases that must fail because of it."""
+"""The failures planted in the train-ticket topology, written down by hand, and the cases that must fail."""
 
 from collections.abc import Iterable
 from itertools import combinations
 
 FATAL = {"ts-order-service"}
-"""Fatal alone, and so in every pair."""
+"""Services that are fatal alone, and hence in every pair."""
 
 ERROR_PAIRS = {
     ("ts-contacts-service", "ts-user-service"),
@@ -19,6 +19,6 @@ PAIRS = ERROR_PAIRS | SLOW_PAIRS
 
 
 def failing_cases(services: Iterable[str], fatal: set[str], pairs: set[tuple[str, str]]) -> set[str]:
-    """The ids of the cases that must fail."""
+    """Return the ids of the cases that must fail."""
     dual = {pair for pair in combinations(sorted(services), 2) if pair in pairs or fatal.intersection(pair)}
     return {*fatal, *("+".join(pair) for pair in dual)}

@@ -1,4 +1,4 @@
-"""The three services of the tutorial's second half as processes."""
+"""The three services of the tutorial's second half, as processes."""
 
 from pathlib import Path
 
@@ -16,19 +16,22 @@ class Pricelist(Processes):
         super().__init__(folder, "page", "prices", "catalog")
 
     def topology(self) -> Topology:
-        """The example's, with these services' addresses."""
+        """Return the example's topology with the addresses of these services."""
         return self.pointed("pricelist-topology.yaml")
 
     async def open(self, lab: LabAddresses) -> None:
-        """Start all three; the page knows its neighbours by the lab's addresses."""
+        """Start all three services.
+
+        The page knows its neighbours by the lab's addresses.
+        """
         for name in ("prices", "catalog"):
             await self._serve(name)
         await self.open_page(lab)
 
     async def open_page(self, lab: LabAddresses, *options: str) -> None:
-        """Start the page; with the option that mends it, where it is given."""
+        """Start the page, if given with the option that mends it."""
         neighbours = ("--prices", lab.services["prices"], "--catalog", lab.services["catalog"])
-        # A busy machine is no neighbour that fails.
+        # A busy machine must not look like a failing neighbour.
         await self._serve("page", *neighbours, "--patience", "20", *options)
 
     async def _serve(self, name: str, *options: str) -> None:

@@ -1,4 +1,4 @@
-"""Real services as processes, on free ports, for labs to stand before."""
+"""Real services as processes on free ports, for a lab in front of them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Processes:
     def __init__(self, folder: Path, *guarded: str) -> None:
         self._folder = folder
         self._processes: dict[str, asyncio.subprocess.Process] = {}
-        # Bound and not listening: these ports stay free for services that are started after the lab.
+        # Bound but not listening: these ports stay free for services that start after the lab.
         self._guards = {name: _guard() for name in guarded}
         self.urls = {name: f"http://127.0.0.1:{guard.getsockname()[1]}" for name, guard in self._guards.items()}
 
@@ -36,14 +36,17 @@ class Processes:
             guard.close()
 
     async def end(self, name: str) -> None:
-        """End one service."""
+        """End a service."""
         process = self._processes.pop(name)
         if process.returncode is None:
             process.terminate()
         await process.wait()
 
     def pointed(self, example: str, **changes: Any) -> Topology:
-        """A topology of the examples, with these services' addresses and free ports."""
+        """Return an example's topology with the addresses of these services.
+
+        Its other ports are free ports.
+        """
         document = yaml.safe_load((ROOT / "examples" / example).read_text())
         for service in document["services"]:
             service["upstream"] = self.urls[service["name"]]
@@ -51,7 +54,10 @@ class Processes:
         return Topology.model_validate(document | {"ports": {}} | changes)
 
     async def start(self, name: str, *command: str, until: str) -> str:
-        """Start one service with a Python command, and wait until it prints `until`; everything that it printed."""
+        """Start a service with a Python command, and wait until it prints `until`.
+
+        Returns everything that it printed.
+        """
         log = self._folder / f"{name}.log"
         with log.open("wb") as output:
             process = await asyncio.create_subprocess_exec(

@@ -1,4 +1,4 @@
-"""Two real services: one asks the other, at whatever address it was given, and does without when there is no answer."""
+"""Two real services: the front asks the back at a given address, and does without it when there is no answer."""
 
 from typing import Any, Self
 

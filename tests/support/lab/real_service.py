@@ -1,4 +1,4 @@
-"""A real service of a test: it keeps what arrives byte for byte, and answers what the test wrote byte for byte."""
+"""A test's real service: it keeps every request byte for byte, and answers with the test's exact bytes."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -9,7 +9,7 @@ from yarl import URL
 
 
 class Arrived(NamedTuple):
-    """One request as it was on the wire; a chunked body is put together."""
+    """A request as it was on the wire, with a chunked body put together."""
 
     line: str
     headers: list[tuple[str, str]]
@@ -23,7 +23,7 @@ Answering = Callable[[Arrived], Awaitable[bytes]]
 
 
 def http(body: bytes = b"", *headers: str, status: str = "200 OK") -> bytes:
-    """An answer with its length, and whatever headers besides."""
+    """Build an answer with its length and any further headers."""
     head = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers, "", ""]
     return "\r\n".join(head).encode("latin-1") + body
 
@@ -80,7 +80,10 @@ async def _chunks(reader: asyncio.StreamReader) -> bytes:
 
 
 async def exchange(url: str, request: bytes) -> tuple[str, list[tuple[str, str]], bytes]:
-    """Send these very bytes, and read the answer to its end: status line, headers, body."""
+    """Send these exact bytes, and read the answer to its end.
+
+    Returns status line, headers and body.
+    """
     reader, writer = await asyncio.open_connection(URL(url).host, URL(url).port)
     writer.write(request)
     await writer.drain()
@@ -92,7 +95,7 @@ async def exchange(url: str, request: bytes) -> tuple[str, list[tuple[str, str]]
 
 
 def asking(target: str, *headers: str, method: str = "GET", body: bytes = b"") -> bytes:
-    """A request that ends its connection."""
+    """Build a request that ends its connection."""
     length = [f"Content-Length: {len(body)}"] if body else []
     head = [f"{method} {target} HTTP/1.1", "Host: lab", "Connection: close", *length, *headers, "", ""]
     return "\r\n".join(head).encode("latin-1") + body

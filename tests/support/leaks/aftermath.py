@@ -1,4 +1,4 @@
-"""What is wrong after a run has ended, however it did: the lab's log first, then whether the record agrees with it."""
+"""Checks after a run has ended, however it did: the lab's log first, then whether the record agrees with it."""
 
 from __future__ import annotations
 
@@ -23,15 +23,18 @@ from tests.support.runs.bench import until
 from worker import running
 
 AT_ONCE = 2
-"""Runs beside each other in one test, each with its own lab: they mostly wait."""
+"""Runs at the same time in one test.
+
+Each has its own lab, and they mostly wait.
+"""
 
 Ending = tuple[RunStatus, ErrorCode | None]
-"""How the record says that a run ended."""
+"""How a run ended, by its record."""
 
 
 @asynccontextmanager
 async def duo(temporal: Client, folder: Path, stage: Stage, settings: LabSettings = BRISK) -> AsyncIterator[Duo]:
-    """A bench of its own, whose peers hold its runs at a stage."""
+    """Open a bench of its own, whose peers hold its runs at a stage."""
     folder.mkdir()
     async with Lab(TOPOLOGY, settings=settings, ports=PortChoice.FREE) as lab, Duo(temporal, lab, folder) as bench:
         lab.misbehave(stage.holding)
@@ -39,7 +42,10 @@ async def duo(temporal: Client, folder: Path, stage: Stage, settings: LabSetting
 
 
 async def held_at(bench: Duo, run: Run, stage: Stage) -> Run:
-    """Wait until a run is held at a stage, its peers at work; the workflow that it belongs to."""
+    """Wait until a run is held at a stage with its peers at work.
+
+    Returns the stage's workflow.
+    """
     found = await reached(bench.temporal, run, stage)
 
     async def at_work() -> bool:
@@ -51,7 +57,10 @@ async def held_at(bench: Duo, run: Run, stage: Stage) -> Run:
 
 @asynccontextmanager
 async def working(bench: Duo, *, down: bool) -> AsyncIterator[asyncio.subprocess.Process | None]:
-    """A worker: in this process, or, when it is to be killed, in one of its own."""
+    """Run a worker.
+
+    It runs in this process, or in its own process if it is to be killed.
+    """
     if down:
         worker = await bench.dying_worker("when the test says so", Moment.BEFORE)
         await bench.until_polled()
@@ -64,11 +73,11 @@ async def working(bench: Duo, *, down: bool) -> AsyncIterator[asyncio.subprocess
 
 @asynccontextmanager
 async def sweeping(bench: Duo) -> AsyncIterator[None]:
-    """The sweeper, as its schedule would start it, again and again."""
+    """Run the sweeper again and again, as its schedule would."""
 
     async def sweep() -> None:
         while True:
-            # Between two sweeps the worker may be shut down by the test.
+            # The test may shut the worker down between two sweeps.
             with suppress(RPCError):
                 await bench.temporal.execute_workflow(
                     WorkflowType.SWEEPER, id=f"sweep/{bench.name}", task_queue=bench.settings.task_queue
@@ -85,7 +94,7 @@ async def sweeping(bench: Duo) -> AsyncIterator[None]:
 
 
 async def left_by(bench: Duo, *runs: Run, held: bool = True, spare_rules: int = 0, pairs: bool = False) -> list[str]:
-    """What the lab's log says against these runs, all of them over.
+    """Return what the lab's log shows against these runs, which are over.
 
     `held`: nobody took a window away from them. `pairs`: they verified their pair with two real faults, once.
     """
@@ -102,17 +111,17 @@ async def left_by(bench: Duo, *runs: Run, held: bool = True, spare_rules: int = 
 
 
 async def untrue(bench: Duo, run: Run, ending: Ending, *, alone: bool = True, held: bool = True) -> list[str]:
-    """What the record says of a run, and is not so.
+    """Return the claims of a run's record that are not true.
 
-    `alone`: everything in the lab's log is this run's. `held`: nobody took a window away from it. Else it ends without
-    that window, and only its recovery says when all was off.
+    `alone`: everything in the lab's log is this run's. `held`: nobody took a window away from it. Otherwise it ends
+    without that window, and only its recovery shows when all was off.
     """
     seen = await checker.look(bench.lab.addresses.admin)
     record = await bench.store.latest_execution_of(run.id)
     closed = (await run.describe()).close_time
     own = seen.log if alone else []
     if record is None:
-        # Its time was over before its first activity. Then it has done nothing.
+        # Its time was over before its first activity, so it has done nothing.
         return ["no record, and something was on"] if own or ending[0] is not RunStatus.TIMED_OUT else []
     assert isinstance(closed, datetime)
     found = []

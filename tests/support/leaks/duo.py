@@ -1,7 +1,7 @@
 """The smallest system with a pair in it: an entry and two services, small enough to enumerate everything.
 
-Without the left service the entry asks the right one under a path that healthy traffic never uses, and when that fails
-as well under one more: so that a run has three rounds of discovery, and two real faults at once.
+Without the left service the entry asks the right service under a path that healthy traffic never uses, and when that
+fails as well, under a third path. A run therefore has three rounds of discovery, and two real faults at once.
 """
 
 from __future__ import annotations
@@ -25,11 +25,14 @@ from tests.support.paths import ROOT
 from tests.support.runs.bench import THIS_MACHINE, Bench, until
 
 PATIENCE = 150
-"""Seconds until a place counts as never reached: workers are processes, and several are started at once."""
+"""Seconds until a place counts as never reached.
+
+Workers are processes, and several are started at once.
+"""
 
 LEFT, RIGHT = "left", "right"
 REQUESTS = 2
-"""Per case."""
+"""Requests per case."""
 
 TOPOLOGY = Topology.model_validate(
     {
@@ -51,7 +54,7 @@ TOPOLOGY = Topology.model_validate(
                     },
                     {"service": RIGHT, "path": "/api/right", "timeout": "3s", "fallback": {"source": "fallback"}},
                 ],
-                # Planted: each is optional, but not both.
+                # Planted weakness: the page can do without either service, but not without both.
                 "needs_one_of": [[LEFT, RIGHT]],
             },
             {"name": LEFT, "routes": [{"path": "/api/left", "body": {"side": LEFT}}]},
@@ -68,40 +71,53 @@ TOPOLOGY = Topology.model_validate(
 )
 
 FAULTS = 2
-"""At once: those of its pair, which discovery breaks for real."""
+"""Faults at once: those of its pair, which discovery breaks for real."""
 
 ONCE = {Kind.RECORDING: 2, Kind.FAULT: 4}
-"""How often something comes on in one of its services: its own fault, that of the pair, and one more for the calls that
-each of these showed."""
+"""How often something comes on in one of its services.
+
+Faults: its own, that of the pair, and one more for the calls that each of these showed.
+"""
 
 TOKENS = ["", "chaos.left.remove=1", "chaos.right.error=1", "chaos.left.remove=1,chaos.right.error=1"]
-"""The baggage headers of its four cases; the first is the baseline's, and that of the steady state."""
+"""The baggage headers of its four cases.
+
+The first is that of the baseline and of the steady state.
+"""
 
 BRISK = LabSettings(
     rollout=0.1, fault_start=0.1, fault_stop=0.1, execute_wait=0.02, collect=30, collect_quiet=0.8, replay_timeout=2
 )
-"""Its proxy waits for traffic longer than anybody needs to notice that a worker has died, as the real one does."""
+"""Fast settings for this system.
+
+Its proxy, like the real proxy, waits for traffic longer than it takes to notice that a worker has died.
+"""
 
 PATIENT = BRISK.model_copy(update={"dedupe_seconds": 9.0})
-"""As BRISK, and equal analyses are one for as long as Holdfast takes for sure, too.
+"""Like BRISK, with a proxy that remembers equal analyses longer.
+
+It remembers them for as long as Holdfast relies on.
 
 Of no use where a second run is to follow at once.
 """
 
 
 PAIR = "3"
-"""The index of its pair, at the end of the names of that pair's real faults."""
+"""The case index of its pair. It ends the names of that pair's real faults."""
 
 
 class Duo(Bench):
-    """A bench for it, whose workers allow a pair with two real faults."""
+    """Bench for this system, whose workers allow a pair with two real faults."""
 
     def __init__(self, temporal: Client, lab: Lab, folder: Path) -> None:
         super().__init__(temporal, lab, folder)
         self.settings = self.settings.model_copy(update={"max_active_faults": FAULTS})
 
     def plan(self, **changes: Any) -> dict[str, Any]:
-        """Both services, one broken by removal and one by errors. No case is judged by how long it takes."""
+        """Return a plan that breaks both services.
+
+        One fails by removal, the other by errors. No case is judged by how long it takes.
+        """
         addresses = self.lab.addresses
         plan = {
             "name": self.name,
@@ -116,13 +132,13 @@ class Duo(Bench):
             "services": [{"name": LEFT, "fault": "remove"}, {"name": RIGHT, "fault": "error"}],
             "load": {"requests": REQUESTS, "concurrency": 2},
             "slo": {"error_rate": "1%"},
-            # Never trips: the entry is not touched. But it is watched, so that this is part of a run, too.
+            # Never trips, because the entry is not touched. It makes watching a part of the run.
             "stop": {"health": {"url": f"{addresses.entry}/health"}},
         }
         return plan | changes
 
     async def start_limited(self, plan: dict[str, Any], limit: timedelta | None) -> WorkflowHandle[Any, Any]:
-        """Start a run that the server ends after so long."""
+        """Start a run that the server ends after this time."""
         return await self.temporal.start_workflow(
             WorkflowType.RESILIENCE_TEST,
             {"plan": plan},
@@ -134,7 +150,7 @@ class Duo(Bench):
 
     @property
     def worker_environment(self) -> dict[str, str]:
-        """Of a worker in a process of its own, with the bench's settings."""
+        """Environment of a worker process with the bench's settings."""
         return os.environ | {
             "TEMPORAL_ADDRESS": self.temporal.service_client.config.target_host,
             "HOLDFAST_DATABASE_URL": self.settings.database_url,
@@ -143,13 +159,13 @@ class Duo(Bench):
             "HOLDFAST_SWEEPER": "false",
             "HOLDFAST_ALLOWED_HOSTS": THIS_MACHINE,
             "HOLDFAST_MAX_ACTIVE_FAULTS": str(self.settings.max_active_faults),
-            # Many of them are started, so what they compile is kept, also where the environment says not to.
+            # Many workers are started, so their bytecode is kept, even where the environment disables that.
             "PYTHONDONTWRITEBYTECODE": "",
             "PYTHONPYCACHEPREFIX": sys.pycache_prefix or "",
         }
 
     async def dying_worker(self, *where: str) -> asyncio.subprocess.Process:
-        """A worker process that kills itself at a place (`dying_worker.py`)."""
+        """Start a worker process that kills itself at a place (`dying_worker.py`)."""
         with (self.folder / "dying.log").open("ab") as log:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
@@ -164,7 +180,10 @@ class Duo(Bench):
         return process
 
     async def until_polled(self) -> None:
-        """Wait until a worker is there: a process takes seconds to start, and a run's time limit would count them."""
+        """Wait until a worker is there.
+
+        A process takes seconds to start, and a run's time limit would count them.
+        """
         request = DescribeTaskQueueRequest(
             namespace=self.temporal.namespace,
             task_queue=TaskQueue(name=self.settings.task_queue),

@@ -1,6 +1,6 @@
 """A worker that ends itself with SIGKILL at one place: `python -m tests.support.leaks.dying_worker PLACE MOMENT`.
 
-It is the real worker, but for an interceptor around its activities. The production code has no hook for it.
+It is the real worker with an interceptor around its activities. The production code has no hook for it.
 """
 
 from __future__ import annotations
@@ -23,16 +23,19 @@ from operations.processes.worker_process import finished, serve
 from tests.support.leaks.places import Moment, Place
 
 INTO_THE_WORK = 0.3
-"""Seconds from asking a peer for something until death; the peers of that test take longer."""
+"""Seconds from a request to a peer until death. The peers of that test take longer."""
 
 
 def die() -> None:
-    """As if the machine had been switched off: nothing is said, closed or handed over."""
+    """Die as if the machine had been switched off. Nothing is reported, closed or handed over."""
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 class Dying(Interceptor):
-    """Ends the process in the activity at a place. `PLACE` may be the name of an activity alone: the first of it."""
+    """Ends the process in the activity at a place.
+
+    `PLACE` may be an activity's name alone: then its first execution.
+    """
 
     def __init__(self, place: str, moment: Moment) -> None:
         self.place = place
@@ -45,7 +48,7 @@ class Dying(Interceptor):
         return _Dying(next, self)
 
     def is_here(self) -> bool:
-        """Whether the activity that runs now is the one."""
+        """Whether the activity that runs now is at the place."""
         info = activity.info()
         place = Place.of(str(info.workflow_type), str(info.workflow_id), info.activity_id, info.activity_type)
         return self.place in (str(place), info.activity_type)
@@ -63,7 +66,7 @@ class _Dying(ActivityInboundInterceptor):
             die()
         self._death.armed = self._death.moment is Moment.AMID
         if self._death.armed and activity.info().task_queue.endswith("-load"):
-            # Its requests are not a peer's to answer, and there are many of them.
+            # Its requests do not go to a peer, and there are many of them.
             asyncio.get_running_loop().call_later(INTO_THE_WORK, die)
         try:
             return await super().execute_activity(input)
@@ -72,7 +75,10 @@ class _Dying(ActivityInboundInterceptor):
 
 
 def last_words(death: Dying) -> None:
-    """Let an armed worker die while a peer works on what it was asked for, however long the way there has been."""
+    """Let an armed worker die while a peer works on its request.
+
+    However long the way there takes, the countdown begins with that request.
+    """
     fetch = reader.fetch
 
     async def and_die(method: str, *where: Any, **more: Any) -> reader.Fetched:
@@ -88,13 +94,13 @@ def main() -> int:
     place, moment = sys.argv[1:]
     death = Dying(place, Moment(moment))
     last_words(death)
-    # The server gives a dead worker's workflows to another one after ten seconds. Only the tests' time depends on it.
+    # The server gives a dead worker's workflows to a new worker after ten seconds. Only the tests' time depends on it.
     worker.Worker = partial(  # type: ignore[assignment,misc]
         Worker,
         interceptors=[death],
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=1),
     )
-    # In one process, whose death is that of everything.
+    # A single process, so that its death ends everything.
     return finished(serve(worker.EVERYTHING))
 
 

@@ -24,19 +24,25 @@ __all__ = ["temporal", "undisturbed"]
 
 @pytest.fixture(scope="session", autouse=True)
 def _bytecode() -> Iterator[None]:
-    """As the worker's own process does, because workers run in this one: every run imports the workflows anew."""
+    """Keep bytecode as a worker's process does.
+
+    Workers run in this process, and every run imports the workflows anew.
+    """
     with kept_bytecode():
         yield
 
 
 @dataclass(frozen=True)
 class Undisturbed:
-    """What happens when nothing happens."""
+    """What a run does without any trouble."""
 
     parts: list[Part]
     summary: RunSummary
     entry_baggage: dict[str, int]
-    """Requests at the entry, by their baggage header, without that of the analysis, which names its run."""
+    """Requests at the entry, by baggage header.
+
+    That of the analysis is left out, because it names its run.
+    """
 
     @property
     def places(self) -> list[Place]:
@@ -44,7 +50,10 @@ class Undisturbed:
         return [place for part in self.parts for place in part.places]
 
     def begins(self, activity: str) -> timedelta:
-        """When the first activity of this name is scheduled, counted from the run's beginning."""
+        """Return when the first activity of this name is scheduled.
+
+        It is counted from the run's beginning.
+        """
         times = [at for part in self.parts for place, at in part.places.items() if place.activity == activity]
         return min(times) - self.parts[0].begun
 

@@ -1,4 +1,4 @@
-"""What is wrong with a trial once everything of it has ended: leaks first, then whatever was said and is not so."""
+"""Judges a trial once everything of it has ended: leaks first, then claims that are not true."""
 
 from __future__ import annotations
 
@@ -27,7 +27,10 @@ from tests.support.leaks.trial import Trial
 
 REMEMBERED = Timing.of(TimingPreset.FAST).analyze_dedupe.total_seconds()
 HASTY = BRISK.model_copy(update={"dedupe_seconds": REMEMBERED, "hang_limit": 3.0})
-"""Its proxy remembers an analysis for as long as Holdfast takes for sure, and not longer than a second run waits."""
+"""Settings whose proxy remembers an analysis as long as Holdfast assumes.
+
+That is not longer than a second run waits.
+"""
 
 ENDINGS: dict[WorkflowExecutionStatus, Ending] = {
     WorkflowExecutionStatus.COMPLETED: (RunStatus.COMPLETED, None),
@@ -35,25 +38,34 @@ ENDINGS: dict[WorkflowExecutionStatus, Ending] = {
     WorkflowExecutionStatus.TERMINATED: (RunStatus.FAILED, ErrorCode.TERMINATED),
     WorkflowExecutionStatus.TIMED_OUT: (RunStatus.TIMED_OUT, ErrorCode.DEADLINE_EXCEEDED),
 }
-"""What the record must say, by what the server says; of a failed run the server also knows the code."""
+"""What the record must show, by the server's status.
+
+Of a failed run the server also knows the code.
+"""
 
 
 @dataclass
 class Tried:
-    """What came of a sequence."""
+    """The result of a sequence."""
 
     sequence: Sequence
     wrong: list[str]
     met: list[Step] = field(default_factory=list)
     """The troubles whose moment came."""
     told: list[str] = field(default_factory=list)
-    """Where something is wrong: what lab, ledger and record tell of it, to begin the search with."""
+    """Details to begin the search with.
+
+    They come from lab, ledger and record, where something is wrong.
+    """
     closing: timedelta | None = None
-    """From the end of the run, or from the first request to end, until nothing was on; None where nothing was."""
+    """Time from the end of the run until nothing was on.
+
+    It counts from the first request to end the run, if there was one. None: nothing was on.
+    """
 
 
 async def tried(temporal: Client, folder: Path, sequence: Sequence, patience: float = 300) -> Tried:
-    """A run amid these troubles, on a lab of its own."""
+    """Try a run amid these troubles, on a lab of its own."""
     folder.mkdir(parents=True)
     async with (
         Lab(TOPOLOGY, settings=HASTY, ports=PortChoice.FREE) as lab,
@@ -66,25 +78,28 @@ async def tried(temporal: Client, folder: Path, sequence: Sequence, patience: fl
         except (TimeoutError, AssertionError) as error:
             seen = await checker.look(lab.addresses.admin)
             wrong = [f"never ended: {error!r}", *checker.still_on(seen)]
-            return Tried(sequence, wrong, _met(trial), await _told(trial))
+            return Tried(sequence, wrong, _met(trial), await _details(trial))
         met = _met(trial)
         wrong = await _wrong(trial)
         closing = None if sequence.lying else await _closing(trial)
         if sequence.lying:
             await trial.put_right()
-            wrong += [f"after the peers told the truth again: {one}" for one in checker.still_on(await _seen(trial))]
-        return Tried(sequence, wrong, met, await _told(trial) if wrong else [], closing)
+            wrong += [
+                f"after the peers told the truth again: {violation}"
+                for violation in checker.still_on(await _seen(trial))
+            ]
+        return Tried(sequence, wrong, met, await _details(trial) if wrong else [], closing)
 
 
 async def _seen(trial: Trial) -> Seen:
     return await checker.look(trial.bench.lab.addresses.admin)
 
 
-async def _told(trial: Trial) -> list[str]:
+async def _details(trial: Trial) -> list[str]:
     found = [
-        f"{one.on_at.utc:%H:%M:%S.%f} on, {f'{one.off_at.utc:%H:%M:%S.%f}' if one.off_at else 'not'} off:"
-        f" {one.kind} {one.name} in {one.service}, {one.reason}"
-        for one in (await _seen(trial)).log
+        f"{entry.on_at.utc:%H:%M:%S.%f} on, {f'{entry.off_at.utc:%H:%M:%S.%f}' if entry.off_at else 'not'} off:"
+        f" {entry.kind} {entry.name} in {entry.service}, {entry.reason}"
+        for entry in (await _seen(trial)).log
     ]
     for record in await trial.bench.store.latest_executions(9):
         found.append(f"{record.workflow_id}: {record.run_status} {record.error_code} {record.error_message}")
@@ -112,29 +127,30 @@ async def _wrong(trial: Trial) -> list[str]:
     found = [*trial.too_long, *checker.at_once(seen.log, faults=FAULTS), *_too_often(trial, seen)]
     if not trial.sequence.lying:
         found += checker.still_on(seen)
-        found += checker.by_itself(_not_meant_to(trial, seen.log))
+        found += checker.by_itself(_not_meant_to_expire(trial, seen.log))
         if trial.held:
             found += checker.unheld(seen.log, await windows_of(trial.bench.temporal, *trial.runs))
     for run in trial.runs:
-        found += [f"{run.id}: {one}" for one in await _untrue(trial, run, seen)]
+        found += [f"{run.id}: {violation}" for violation in await _untrue(trial, run, seen)]
     return found
 
 
-def _not_meant_to(trial: Trial, log: list[LogEntry]) -> list[LogEntry]:
-    """What a peer's time limit should not have ended."""
+def _not_meant_to_expire(trial: Trial, log: list[LogEntry]) -> list[LogEntry]:
+    """Return the entries that a peer's time limit should not have ended."""
     if trial.sequence.has(GONE):
         return []
     # An analysis that never ends is given up when its recordings are over anyway: both have the plan's time.
     stalls = trial.sequence.has("analysis-stalls")
-    return [one for one in log if not (stalls and one.kind is Kind.RECORDING)]
+    return [entry for entry in log if not (stalls and entry.kind is Kind.RECORDING)]
 
 
 def _too_often(trial: Trial, seen: Seen) -> list[str]:
     runs, lost = len(trial.runs), trial.interrupted
     return [
-        # Whether a lost worker's call took place nobody knows: what there is of it is removed before it is repeated.
+        # Nobody knows whether a lost worker's call took place, so whatever exists of it is removed before it is
+        # repeated.
         *checker.done_twice(seen, runs=runs, spare_rules=lost, spare_recordings=lost, once=ONCE),
-        # The case that is in flight when a worker is lost is measured afresh.
+        # The case in flight when a worker is lost is measured afresh.
         *checker.measured_twice(seen.counters, trial.requests * runs, spare=trial.requests * lost),
     ]
 
@@ -146,7 +162,7 @@ async def _untrue(trial: Trial, run: Run, seen: Seen) -> list[str]:
     asked = completed and await _asked_to_end(run) is not None
     found = ["it was asked to cancel, and completed"] * asked
     if trial.reset_to:
-        # Documented as unsupported: two runs of one id and perhaps one record. What is on is checked all the same.
+        # Documented as unsupported: two runs of one id, perhaps with one record. Leaks are checked all the same.
         return found
     ending = await _failed(run) if status is WorkflowExecutionStatus.FAILED else ENDINGS[status]
     if ending[1] is ErrorCode.UNEXPECTED:
@@ -158,34 +174,38 @@ async def _untrue(trial: Trial, run: Run, seen: Seen) -> list[str]:
     if trial.sequence.lying:
         # A second run that was refused has nothing of its own to recover.
         touched = await windows_of(trial.bench.temporal, run)
-        found += _green(record.recovery, seen) if touched else []
+        found += _false_recovery(record.recovery, seen) if touched else []
     else:
         found += await untrue(trial.bench, run, ending, alone=alone, held=trial.held)
     return found + (await _unmeasured(trial, record.execution_id, record.verdict, seen) if completed else [])
 
 
-def _green(recovery: Recovery | None, seen: Seen) -> list[str]:
-    """Something is on, and who says so must have said so."""
+def _false_recovery(recovery: Recovery | None, seen: Seen) -> list[str]:
+    """While something is on, recovery must be reported as unverified."""
     left = checker.still_on(seen)
     return [f"recovery {recovery}, and {left[0]}"] if left and recovery is not Recovery.UNVERIFIED else []
 
 
 async def _unmeasured(trial: Trial, execution_id: int, verdict: Verdict | None, seen: Seen) -> list[str]:
-    """Passed or measured, and the lab never got the requests for it."""
-    results = {one.case_id: one for one in await trial.bench.store.results(execution_id)}
-    measured = [one for one in results.values() if one.outcome is CaseOutcome.MEASURED and one.case_id != "baseline"]
+    """Find cases measured or passed without requests at the lab."""
+    results = {result.case_id: result for result in await trial.bench.store.results(execution_id)}
+    measured = [
+        result for result in results.values() if result.outcome is CaseOutcome.MEASURED and result.case_id != "baseline"
+    ]
     sent = [n for header, n in checker.cases_in(seen.counters).items() if header and n >= trial.requests]
     found = [f"{len(measured)} cases are measured, for {len(sent)} the lab got requests"] * (len(measured) > len(sent))
-    # The pair is what fails in this system; without it nothing may be passed.
-    pair = "left+right" in {one.case_id for one in measured}
+    # The pair is what fails in this system. Unless it is measured, nothing may pass.
+    pair = "left+right" in {result.case_id for result in measured}
     if verdict is not (Verdict.FAILED if pair else Verdict.INCONCLUSIVE):
         found.append(f"verdict {verdict}, and the pair was {'measured' if pair else 'not measured'}")
-    lacking = [one for one in results.values() if one.outcome is not CaseOutcome.MEASURED and not one.reason]
-    return found + [f"{one.case_id} is {one.outcome} without a reason" for one in lacking]
+    lacking = [
+        result for result in results.values() if result.outcome is not CaseOutcome.MEASURED and not result.reason
+    ]
+    return found + [f"{result.case_id} is {result.outcome} without a reason" for result in lacking]
 
 
 async def _failed(run: Run) -> Ending:
-    """How a failed run ended, by the server's word."""
+    """Return how a failed run ended, according to the server."""
     try:
         await run.result()
     except WorkflowFailureError as error:
@@ -197,7 +217,7 @@ async def _failed(run: Run) -> Ending:
 
 
 async def _asked_to_end(run: Run) -> datetime | None:
-    """When the server took the first request to cancel a run that was still open."""
+    """Return when the server took the first request to cancel. The run was still open then."""
     async for event in run.fetch_history_events():
         if event.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED:
             return event.event_time.ToDatetime(UTC)
@@ -210,5 +230,5 @@ async def _closing(trial: Trial) -> timedelta | None:
     assert ended is not None
     ended = min(ended, await _asked_to_end(run) or ended)
     log = (await _seen(trial)).log
-    off = [one.off_at.utc for one in log if one.off_at is not None and one.on_at.utc < ended < one.off_at.utc]
+    off = [entry.off_at.utc for entry in log if entry.off_at is not None and entry.on_at.utc < ended < entry.off_at.utc]
     return max(off) - ended if off else None

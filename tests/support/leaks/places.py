@@ -1,4 +1,4 @@
-"""Places in a run: every activity of every workflow of it, found out from what an undisturbed run really does."""
+"""Places in a run: every activity of every workflow of it, taken from what an undisturbed run really does."""
 
 from __future__ import annotations
 
@@ -26,37 +26,43 @@ class Moment(StrEnum):
     """When in an activity its worker dies."""
 
     BEFORE = "before"
-    """It was begun and has done nothing yet."""
+    """It has begun and has done nothing yet."""
     AMID = "amid"
-    """It is at work, and so is a peer: what was asked for comes on, or goes off, after the death."""
+    """It is at work, and its peer too.
+
+    What was asked for comes on, or goes off, after the death.
+    """
     AFTER = "after"
     """It has done everything, and nobody knows."""
 
 
 class Place(NamedTuple):
-    """One activity of a run. Ids are counted within a workflow, so they are the same in every run of a plan."""
+    """One activity of a run.
+
+    Ids are counted within a workflow, so they are the same in every run of a plan.
+    """
 
     workflow: str
     window: str
-    """Which one, of fault windows: its service, the round of discovery, the pair. Empty for others."""
+    """Which fault window: its service, the round of discovery, the pair. Empty for other workflows."""
     number: str
     activity: str
 
     def __str__(self) -> str:
-        """As an argument of a dying worker."""
+        """Format it as an argument of a dying worker."""
         return "/".join(self)
 
     @classmethod
     def of(cls, workflow: str, workflow_id: str, number: str, activity: str) -> Place:
-        """The place of an activity; workflow ids name the run, places do not."""
+        """Return the place of an activity. Workflow ids name the run, places do not."""
         # fault/<execution>/<service>, fault/<execution>/<service>/<round>, pair/<execution>/<case>/<service>
         window = workflow_id.split("/", 2)[2] if workflow == WorkflowType.FAULT_WINDOW else ""
         return cls(workflow, window, number, activity)
 
     @property
     def service(self) -> str:
-        """Of a fault window; empty for others."""
-        return next((one for one in self.window.split("/") if not one.isdecimal()), "")
+        """The service of a fault window; empty for others."""
+        return next((part for part in self.window.split("/") if not part.isdecimal()), "")
 
 
 @dataclass(frozen=True)
@@ -73,7 +79,7 @@ class Part:
 
     @property
     def window(self) -> Window | None:
-        """What it could hold, and when; None for what holds nothing at the peers."""
+        """What it could hold, and when. None: it holds nothing at the peers."""
         if self.workflow not in KIND_OF:
             return None
         service = Place.of(self.workflow, self.workflow_id, "", "").service
@@ -82,7 +88,7 @@ class Part:
 
 
 async def parts_of(client: Client, run: WorkflowHandle[Any, Any]) -> AsyncIterator[Part]:
-    """A run and every workflow that it, or a child of it, started."""
+    """Yield a run and all its descendants."""
     described = await run.describe()
     places: dict[Place, datetime] = {}
     children = []
@@ -109,6 +115,6 @@ async def parts_of(client: Client, run: WorkflowHandle[Any, Any]) -> AsyncIterat
 
 
 async def windows_of(client: Client, *runs: WorkflowHandle[Any, Any]) -> list[Window]:
-    """Every window of these runs."""
-    parts = [part for run in runs for part in [one async for one in parts_of(client, run)]]
+    """Return every window of these runs."""
+    parts = [part for run in runs for part in [found async for found in parts_of(client, run)]]
     return [part.window for part in parts if part.window is not None]

@@ -1,4 +1,4 @@
-"""Random sequences of troubles: at which moments of a run what happens to it. Drawn, written down and read again."""
+"""Random sequences of troubles at moments of a run: drawn, written down and read again."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ from tests.support.leaks.places import Moment as InActivity
 from tests.support.leaks.told import LYING, STANDING, TO_ONE_CALL
 
 HELD = 0.6
-"""Seconds that a call takes at which something happens to the run: it happens amid the call (see `told.SLOW`)."""
+"""Seconds that a call takes while something happens to the run.
+
+It happens amid the call (see `told.SLOW`).
+"""
 
 CALLS: dict[str, tuple[Endpoint, int]] = {
     "locking": (Endpoint.CHECK, 1),
@@ -50,7 +53,10 @@ CALLS: dict[str, tuple[Endpoint, int]] = {
 """Moments that are calls of a peer, in the order of an undisturbed run."""
 
 MEASURING = {"measuring": 1, "measuring-pair": 3}
-"""Moments at which requests of so many cases have begun to arrive, beside the baseline's."""
+"""Moments at which requests of this many cases have begun to arrive.
+
+The baseline's are not counted.
+"""
 
 ACTIVITIES = (
     "create_execution",
@@ -77,23 +83,29 @@ ACTIVITIES = (
     "finish_from_server",
 )
 DEATHS = {f"{moment}-{name}": (name, moment) for name in ACTIVITIES for moment in (InActivity.BEFORE, InActivity.AFTER)}
-"""Moments at which a worker dies by itself: where one activity, or a phase, begins or ends."""
+"""Moments at which a worker dies by itself.
+
+An activity, or a phase, begins or ends there.
+"""
 
 ALWAYS = "always"
-"""No moment: so are the peers, or the system, all the time."""
+"""No moment: peers or system behave like this all the time."""
 
 ENDS = ("cancel", "cancel-twice", "terminate", "cancel-terminate")
 RESETS = ("reset-first", "reset-last")
 SECOND = ("second", "second-waits", "second-replaces")
 WINDOWS = ("window-terminate", "window-cancel")
 DOWN = tuple(f"{trouble}-down" for trouble in (*ENDS, *RESETS, *WINDOWS))
-"""Without a worker; another one comes afterwards."""
+"""Without a worker; a new worker comes afterwards."""
 DEADLY = ("kill", *DOWN)
 GONE = "gone"
-"""Killed, and no worker comes until the peers' own time limits have ended everything: a minute. For a soak."""
+"""Killed, and not replaced while anything is on.
+
+No worker comes until the peers' own time limits have ended everything, which takes a minute. For a soak.
+"""
 ELSE = ("lock-terminate", "restart", "peers-restart", "sweep", "early", "time-out")
 OUTSIDE = (*ENDS, *RESETS, *SECOND, *WINDOWS, *DEADLY, GONE, *ELSE)
-"""What somebody does at a moment."""
+"""Troubles that somebody causes at a moment."""
 
 
 @dataclass(frozen=True)
@@ -113,13 +125,13 @@ class Step:
 
     @property
     def kills(self) -> bool:
-        """Whether it costs a worker its life."""
+        """Whether it kills a worker."""
         return self.trouble in (*DEADLY, GONE)
 
 
 @dataclass(frozen=True)
 class Sequence:
-    """What happens to one run."""
+    """The troubles of one run."""
 
     steps: tuple[Step, ...]
 
@@ -128,34 +140,37 @@ class Sequence:
 
     @classmethod
     def read(cls, text: str) -> Self:
-        """The inverse of `str`."""
-        return cls(tuple(Step(*one.split(":")) for one in text.split()))
+        """Parse a sequence, the inverse of `str`."""
+        return cls(tuple(Step(*word.split(":")) for word in text.split()))
 
     def has(self, *troubles: str) -> bool:
-        """Whether one of these is in it."""
+        """Whether it contains any of these troubles."""
         return any(step.trouble in troubles for step in self.steps)
 
     @property
     def lying(self) -> bool:
-        """Whether what is switched off stays on."""
+        """Whether things stay on although they are switched off."""
         return self.has(*LYING)
 
     @property
     def misbehaviour(self) -> Misbehaviour:
-        """What the peers do; what is for one call goes before what holds for all."""
+        """What the peers do. Instructions for one call go before those for all calls."""
         whole = next((_standing(step) for step in self.steps if step.moment == ALWAYS), Misbehaviour())
-        own = [one for step in self.steps if step.moment in CALLS for one in _at_call(step)]
+        own = [instruction for step in self.steps if step.moment in CALLS for instruction in _at_call(step)]
         return whole.model_copy(update={"instructions": own + whole.instructions})
 
     @property
     def limit(self) -> timedelta | None:
-        """The time limit that the run is started with: about when the moment comes, for the server does not wait."""
+        """The time limit that the run is started with.
+
+        It ends about when the moment comes, because the server does not wait for it.
+        """
         times = [step.moment for step in self.steps if step.trouble == "time-out"]
         return timedelta(seconds=2 + 0.5 * [*CALLS, *MEASURING].index(times[0])) if times else None
 
     def without(self, step: Step) -> Sequence:
-        """A shorter one."""
-        return Sequence(tuple(one for one in self.steps if one != step))
+        """Return the sequence without this step."""
+        return Sequence(tuple(kept for kept in self.steps if kept != step))
 
 
 def _standing(step: Step) -> Misbehaviour:
@@ -193,23 +208,33 @@ KINDS = [
     _steps(_HOLDING, ["window-cancel"]),
     _steps(_MOMENTS, ["lock-terminate", "sweep", "time-out"]),
 ]
-"""One of each in turn, so that also a few sequences have something of everything; with others around it."""
+"""Kinds of steps, drawn in turn with others around them.
+
+Even a few sequences therefore contain every kind.
+"""
 _LONG = _steps(_MOMENTS, [GONE])
 
 
 def _possible(steps: list[Step]) -> bool:
-    """A run is reset, timed out or started again once, and enough workers have died by the second death."""
-    resets = [one for one in OUTSIDE if one.startswith("reset")]
-    # Peers whose timers are lost, or that lie, and a worker that does not come: nobody promises anything for that.
+    """Whether a run can have these steps.
+
+    It has at most one reset or second start, one time-out, and two deaths of workers, which are enough.
+    """
+    resets = [trouble for trouble in OUTSIDE if trouble.startswith("reset")]
+    # Nothing is promised for peers that lose their timers, or lie, while no worker comes.
     alone = [GONE, "peers-restart", *STANDING, *LYING]
-    for some in ([*resets, *SECOND], ["time-out"], alone if any(step.trouble == GONE for step in steps) else alone[2:]):
-        if sum(step.trouble in some for step in steps) > 1:
+    for group in (
+        [*resets, *SECOND],
+        ["time-out"],
+        alone if any(step.trouble == GONE for step in steps) else alone[2:],
+    ):
+        if sum(step.trouble in group for step in steps) > 1:
             return False
     return sum(step.kills for step in steps) <= 2
 
 
 def amid_others(kind: st.SearchStrategy[Step]) -> st.SearchStrategy[Sequence]:
-    """A step of one kind, and up to three of any."""
+    """Draw a step of one kind, and up to three of any."""
     steps = st.tuples(kind, st.lists(st.one_of(KINDS), max_size=3)).map(lambda found: [found[0], *found[1]])
     return steps.filter(_possible).map(lambda found: Sequence(tuple(dict.fromkeys(found))))
 
@@ -218,20 +243,21 @@ SEQUENCES = st.one_of([amid_others(kind) for kind in [*KINDS, _LONG]])
 
 
 def drawn(count: int, seed: int, *, long: bool) -> list[Sequence]:
-    """About so many sequences, up front, so that their runs can go on beside each other; the same ones for a seed.
+    """Draw about this many sequences, the same for each seed.
 
-    Hypothesis draws them and does not shrink: a run takes seconds. `soak.py` leaves out what is not needed.
+    They are drawn up front, so that their runs can go on at the same time. Hypothesis draws them and does not shrink,
+    because a run takes seconds. `soak.py` leaves out what is not needed.
     """
     kinds = [*KINDS, _LONG] if long else KINDS
     of_each = [_drawn(kind, -(-count // len(kinds)), seed * 100 + n) for n, kind in enumerate(kinds)]
-    in_turn = dict.fromkeys(one for some in zip(*of_each, strict=True) for one in some)
+    in_turn = dict.fromkeys(sequence for batch in zip(*of_each, strict=True) for sequence in batch)
     return list(in_turn)[:count]
 
 
 def _drawn(kind: st.SearchStrategy[Step], count: int, seed: int) -> list[Sequence]:
     found: list[Sequence] = []
 
-    # The first ones are the simplest there are.
+    # The first examples are the simplest there are, so they are dropped.
     @hypothesis.settings(
         max_examples=count + 5, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
     )
@@ -245,5 +271,5 @@ def _drawn(kind: st.SearchStrategy[Step], count: int, seed: int) -> list[Sequenc
 
 
 def repeated_by(sequence: Sequence) -> str:
-    """The command that tries it once more."""
+    """Return the command that tries it once more."""
     return f".venv/bin/python -m tests.leaks.soak '{sequence}'"

@@ -22,7 +22,10 @@ Run = WorkflowHandle[Any, Any]
 
 @dataclass(frozen=True)
 class Stage:
-    """One moment of a run, recognised by the activity that is under way in one of its workflows."""
+    """One moment of a run.
+
+    It is recognised by the activity in progress in one of its workflows.
+    """
 
     name: str
     phase: Phase
@@ -30,18 +33,18 @@ class Stage:
     activity: str
     holding: Misbehaviour = field(default_factory=Misbehaviour)
     load: int = 0
-    """Requests per case, where the load test itself is what takes long."""
+    """Requests per case, if the load test itself takes long."""
 
     def __str__(self) -> str:
         return self.name
 
     @property
     def asked(self) -> Endpoint | None:
-        """What the peers that hold it have been asked for, where they take their time to answer."""
+        """The endpoint of the slow call that holds it, if any."""
         return self.holding.instructions[0].endpoint if self.holding.instructions else None
 
     def changes(self) -> dict[str, Any]:
-        """What the plan has for it."""
+        """Return the plan changes that the stage needs."""
         return {"load": {"requests": self.load, "concurrency": 1}} if self.load else {}
 
 
@@ -146,24 +149,29 @@ STAGES += [STOPPING_CALLS, UPSERTING, MEASURING, REMOVING]
 
 
 async def pending(client: Client, run: Run) -> AsyncIterator[tuple[str, Run, set[str]]]:
-    """A run and its children that have not ended, and theirs: type, handle, and the activities under way.
+    """Yield a run and its open descendants.
+
+    Each comes as type, handle, and the activities in progress.
 
     Asked by description and not by history: a stage must not be over before it has been seen.
     """
     described = await run.describe()
     raw = described.raw_description
     started = PendingActivityState.PENDING_ACTIVITY_STATE_STARTED
-    under_way = {one.activity_type.name for one in raw.pending_activities if one.state == started}
+    under_way = {activity.activity_type.name for activity in raw.pending_activities if activity.state == started}
     yield described.workflow_type, run, under_way
     for child in raw.pending_children:
         handle = client.get_workflow_handle(child.workflow_id, run_id=child.run_id)
         with suppress(RPCError):  # Not there yet.
-            async for one in pending(client, handle):
-                yield one
+            async for descendant in pending(client, handle):
+                yield descendant
 
 
 async def workflows_of(client: Client, run: Run) -> AsyncIterator[tuple[str, Run]]:
-    """Type and handle of every child that a run ever started, and theirs: by history, so the ended ones too."""
+    """Yield type and handle of every descendant of a run.
+
+    They come from histories, so ended children are included.
+    """
     async for event in run.fetch_history_events():
         started = event.child_workflow_execution_started_event_attributes
         if started.workflow_execution.workflow_id:
@@ -176,7 +184,7 @@ async def workflows_of(client: Client, run: Run) -> AsyncIterator[tuple[str, Run
 
 
 async def reached(client: Client, run: Run, stage: Stage) -> Run:
-    """Wait until the stage's activity is under way; the workflow that it belongs to."""
+    """Wait until the stage's activity is in progress. Returns the workflow that it belongs to."""
 
     async def look() -> Run | None:
         async for kind, handle, activities in pending(client, run):

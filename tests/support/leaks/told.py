@@ -1,4 +1,4 @@
-"""What peers say and do wrong: to one call, or always. Names are words, so that a sequence can be written down."""
+"""Wrong behaviour of peers, at one call or always. Names are words, so that a sequence can be written down."""
 
 from __future__ import annotations
 
@@ -38,14 +38,17 @@ UNKNOWN = {"success": True, "data": {"taskId": "task_1", "status": "NOT_FOUND"}}
 OF_ANOTHER = {"success": True, "data": {"taskId": "task_1", "status": "INITIALIZING", "execution_id": 1}}
 
 SLOW = 0.8
-"""Seconds. `Timing.settle` is longer than any call to a peer, that of tests too, so they may not take longer."""
+"""Seconds that a slow call takes.
+
+It may not take longer, because `Timing.settle` must exceed any call to a peer, in tests too.
+"""
 
 SOME = 5
-"""Calls in a row that nobody answers."""
+"""Calls in a row that get no answer."""
 
 
 def first(endpoint: Endpoint, body: Any, calls: int = 1, contains: str | None = None) -> Misbehaviour:
-    """These first calls are answered so, whatever is true."""
+    """Answer the first calls with this body, whatever is true."""
     return Misbehaviour(
         instructions=[
             Instruction(endpoint=endpoint, action=Action.REPLACE, nth=nth, body=body, contains=contains)
@@ -55,13 +58,16 @@ def first(endpoint: Endpoint, body: Any, calls: int = 1, contains: str | None = 
 
 
 def always(endpoint: Endpoint, action: Action, contains: str | None = None) -> Misbehaviour:
-    """Every call."""
+    """Do this at every call."""
     return Misbehaviour(instructions=[Instruction(endpoint=endpoint, action=action, contains=contains)])
 
 
 def _once(action: Action, calls: int = 1) -> Callable[[Endpoint, int], list[Instruction]]:
     def made(endpoint: Endpoint, nth: int) -> list[Instruction]:
-        return [Instruction(endpoint=endpoint, action=action, nth=one, seconds=SLOW) for one in range(nth, nth + calls)]
+        return [
+            Instruction(endpoint=endpoint, action=action, nth=number, seconds=SLOW)
+            for number in range(nth, nth + calls)
+        ]
 
     return made
 
@@ -78,16 +84,19 @@ TO_ONE_CALL: dict[str, Callable[[Endpoint, int], list[Instruction]]] = {
     "lie": _once(Action.LIE),
     "silent": _once(Action.DROP, SOME),
 }
-"""What a peer does when it gets a certain call. It acts on it where its answer is lost, late, cut off or too long."""
+"""What a peer does at a certain call.
+
+It acts on it where its answer is lost, late, cut off or too long.
+"""
 
 LYING: dict[str, Misbehaviour] = {
     "deletes-lie": always(Endpoint.FAULT_DELETE, Action.LIE),
-    # A removed service is not stable, which also tells; one that answers with errors is.
+    # A removed service is not stable, which reveals the lie too. A service that answers with errors is stable.
     "one-delete-lies": always(Endpoint.FAULT_DELETE, Action.LIE, contains=f"-{RIGHT}-"),
     "rules-stay": always(Endpoint.FIXTURE_DELETE, Action.LIE),
     "stops-lie": always(Endpoint.RECORDING_STOP, Action.LIE),
 }
-"""Switching off is said to have worked, and never does: what is on stays on, and must be told."""
+"""Switching off is reported as done and never happens. What stays on must be reported."""
 
 STANDING: dict[str, Misbehaviour] = {
     "upsert-lies": always(Endpoint.UPSERT, Action.LIE),
@@ -103,4 +112,4 @@ STANDING: dict[str, Misbehaviour] = {
         instructions=[Instruction(endpoint=Endpoint.REPLAY, action=Action.SLOW, nth=1, seconds=SLOW)]
     ),
 }
-"""How a peer, or the system, is all the time of a run."""
+"""How a peer, or the system, behaves throughout a run."""

@@ -27,20 +27,23 @@ LOAD = 40
 """Requests per case where something is to happen while they arrive."""
 
 NEVER = ("when the test says so", Moment.BEFORE)
-"""Where a worker dies that is killed from outside."""
+"""Place and moment for a worker that is killed from outside instead."""
 
 
 class Trial:
-    """Lets a run, its workers, its peers and its windows meet what a sequence says."""
+    """Exposes a run, its workers, peers and windows to a sequence."""
 
     def __init__(self, bench: Duo, sequence: Sequence) -> None:
         self.bench = bench
         self.sequence = sequence
         self.applied: list[Step] = []
         self.runs: list[Run] = []
-        """The run, those that it was reset to, and the second one, in the order of their beginning."""
+        """All runs in the order of their beginning.
+
+        The run, those that it was reset to, and the second run.
+        """
         self.interrupted = 0
-        """Workers that went amid their work, which another one then does again."""
+        """Workers lost amid their work, which a later worker repeats."""
         self.held = True
         """Whether nobody took a window away, or made it close."""
         self.too_long: list[str] = []
@@ -63,13 +66,16 @@ class Trial:
 
     @property
     def requests(self) -> int:
-        """Per case."""
+        """Requests per case."""
         measuring = any(step.moment in MEASURING for step in self.sequence.steps)
         return LOAD if measuring else REQUESTS
 
     @property
     def plan(self) -> dict[str, Any]:
-        """What is run. Its times are short where peers lie until they are over, and else longer than any trouble."""
+        """The plan of the run.
+
+        Its times are short where peers lie until they are over, and otherwise longer than any trouble.
+        """
         plan = self.bench.plan(load={"requests": self.requests, "concurrency": 1})
         if self.sequence.has(GONE):
             return with_short_limits(plan)
@@ -84,34 +90,37 @@ class Trial:
 
     @property
     def run(self) -> Run:
-        """The one that things happen to."""
+        """The run that things happen to."""
         return self.reset_to[-1] if self.reset_to else self.runs[0]
 
     def was_started(self, run: Run) -> None:
-        """There is another run, which ends on its own."""
+        """Add a run that ends on its own."""
         self.runs.append(self._exactly(run))
 
     def was_reset(self, new: Run, where: str) -> None:
-        """The server has begun the run anew. From its last task on it holds nothing, and may wait for ever."""
+        """Add the run that the server has begun anew.
+
+        If it was reset to its last task it holds nothing, and may wait for ever.
+        """
         self.runs.append(new)
         self.reset_to.append(new)
         self._stranded = new if where == "LastWorkflowTask" else None
 
     async def __call__(self) -> None:
-        """From the beginning to the end of everything."""
+        """Run from the beginning to the end of everything."""
         await self._come()
         run = await self.bench.start_limited(self.plan, self.sequence.limit)
         self.was_started(run)
         async for step in self._steps():
             await self._apply(step)
-        # Whoever is ended before it holds anything has nobody but the sweeper to say so.
+        # A run that is ended before it holds anything has only the sweeper to record its end.
         if await self.bench.store.unfinished_executions():
             await self._sweep()
         if self._swept and not self.sequence.lying:
             await until(self._settled, "a ledger without anything open, and a record without a missing end")
 
     async def put_right(self) -> None:
-        """The peers no longer lie; whatever they left on is what the sweeper is for."""
+        """Make the peers honest again. The sweeper closes whatever they left on."""
         self.bench.lab.misbehave(Misbehaviour())
         await self._sweep()
         await until(self._settled, "a ledger without anything open")
@@ -120,7 +129,7 @@ class Trial:
         return not (await self.bench.store.ledger_unsettled() or await self.bench.store.unfinished_executions())
 
     async def _steps(self) -> AsyncIterator[Step]:
-        """Each step when its moment has come, until everything is over."""
+        """Yield each step when its moment has come, until everything is over."""
         over = asyncio.create_task(self._over())
         try:
             while not over.done():
@@ -155,7 +164,7 @@ class Trial:
             self.too_long += await off_by_limits(self.bench, self.plan)
         act = ACTS[step.trouble.removesuffix("-down")]
         try:
-            # What has just ended by itself cannot be ended any more.
+            # A run that has just ended by itself cannot be ended any more.
             with suppress(RPCError):
                 await act(self)
         finally:
@@ -167,7 +176,10 @@ class Trial:
             await self._sweep()
 
     async def _come(self) -> None:
-        """A worker: one that dies by itself at the next such moment, one that can be killed, or one in this process."""
+        """Start a worker.
+
+        It dies by itself at the next such moment, can be killed, or runs in this process.
+        """
         if not any(step.kills for step in self._pending):
             await self._working.enter_async_context(running(self.bench.temporal, self.bench.settings))
             return

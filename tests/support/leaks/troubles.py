@@ -1,4 +1,4 @@
-"""What somebody does to a run from outside: to the run itself, its windows, its workers and its peers."""
+"""Troubles from outside: for the run itself, its windows, its workers and its peers."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ async def both(run: Run) -> None:
 
 
 async def reset(bench: Duo, run: Run, where: str) -> tuple[Run, Run]:
-    """`temporal workflow reset`: the run that it ends, and the one that begins with it."""
+    """Run `temporal workflow reset`. Returns the run that it ends, and the run that it begins."""
     first = bench.temporal.get_workflow_handle(run.id, run_id=run.result_run_id)
     arguments = ["--workflow-id", run.id, "--type", where, "--reason", "a test"]
     code, output = await command(bench, "workflow", "reset", *arguments)
@@ -50,7 +50,7 @@ async def reset(bench: Duo, run: Run, where: str) -> tuple[Run, Run]:
 
 
 async def open_window(bench: Duo, run: Run) -> Run | None:
-    """The window that a run has open at this moment, beside its lock."""
+    """Return the window that a run has open, beside its lock."""
     async for kind, handle, _ in pending(bench.temporal, run):
         if kind in KIND_OF:
             return handle
@@ -58,7 +58,7 @@ async def open_window(bench: Duo, run: Run) -> Run | None:
 
 
 Act = Callable[["Trial"], Awaitable[bool | None]]
-"""Does it; false when there was nothing to do it to."""
+"""Causes a trouble. False: there was nothing to act on."""
 
 
 def _to_the_run(how: Callable[[Run], Awaitable[None]]) -> Act:
@@ -113,11 +113,11 @@ async def _ended_early(trial: Trial) -> bool:
 
 
 async def _nothing(_trial: Trial) -> None:
-    """That a worker dies or ends, the sweeper comes, a time limit was set, is the trial's business."""
+    """Do nothing: dying workers, the sweeper and time limits are the trial's business."""
 
 
 async def lock_taken(temporal: Client, run: Run) -> Run:
-    """The lock that a run holds."""
+    """Return the lock that a run holds."""
     lock = await lock_of_run(temporal, run.id, None)
     assert lock is not None, "the run has taken no lock"
     return lock
@@ -144,7 +144,7 @@ ACTS: dict[str, Act] = {
     "sweep": _nothing,
     "time-out": _nothing,
 }
-"""Every one of `sequences.OUTSIDE`; those that end in `-down` are done without a worker."""
+"""The action of each of `sequences.OUTSIDE`. Those that end in `-down` are done without a worker."""
 
 SWEPT = ("sweep", "gone", "window-terminate", "lock-terminate", "reset-first", "reset-last")
-"""From then on the sweeper comes again and again: nobody else closes what these leave."""
+"""Troubles after which the sweeper comes again and again. Nobody else closes what they leave."""

@@ -1,4 +1,4 @@
-"""Plans to spoil: a good one, one change at a time, and what validation says of it."""
+"""Builders of plans with one mistake, and the problems that validation reports."""
 
 from typing import Any
 
@@ -30,7 +30,10 @@ def good() -> dict[str, Any]:
 
 
 class Absent:
-    """Stands for a field that is taken out; named, so that parallel test processes agree on the tests' ids."""
+    """Marker for a field to remove.
+
+    It has a fixed name, so that parallel test processes agree on the ids of tests.
+    """
 
     def __repr__(self) -> str:
         return "absent"
@@ -40,7 +43,7 @@ MISSING = Absent()
 
 
 def changed(place: tuple[str | int, ...], value: Any) -> dict[str, Any]:
-    """The good plan with one value replaced, or left out."""
+    """Return the good plan with one value replaced, or left out."""
     plan: Any = good()
     inner = plan
     for part in place[:-1]:

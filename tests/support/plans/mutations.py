@@ -1,4 +1,4 @@
-"""Plans gone wrong: texts and documents of real ones, changed at random."""
+"""Random mutations of the texts and documents of real plans."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.paths import EXAMPLES, PLANS
 WRITTEN = sorted(path for folder in (EXAMPLES, PLANS) for path in folder.glob("*.yaml") if "topology" not in path.name)
 EVERYTHING = PLANS / "everything.yaml"
 ORIGINALS = st.sampled_from([EVERYTHING]) | st.sampled_from(WRITTEN)
-"""Half of them have every field there is."""
+"""Half of them have every field that exists."""
 
 LAUGHS = "[&a [x,x,x,x,x,x,x,x,x], &b [*a,*a,*a,*a,*a,*a,*a], &c [*b,*b,*b,*b,*b,*b,*b], [*c,*c,*c,*c,*c,*c,*c]]"
 SNIPPETS = [
@@ -83,7 +83,7 @@ CHANGES: list[Callable[[st.DrawFn, str], str]] = [
 
 @st.composite
 def mutated_text(draw: st.DrawFn, originals: Callable[[Path], str] = text_of) -> str:
-    """A plan's text with lines gone, doubled, moved, or changed."""
+    """Return the text of a plan with lines deleted, doubled, moved or changed."""
     lines = originals(draw(ORIGINALS)).splitlines(keepends=True)
     for _ in range(draw(st.integers(1, 4))):
         at = draw(st.integers(0, len(lines)))
@@ -100,14 +100,14 @@ def mutated_text(draw: st.DrawFn, originals: Callable[[Path], str] = text_of) ->
 
 
 def places(value: Any, place: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """The way to every value."""
+    """Return the path to every value."""
     inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    return [place, *(found for key, one in inner for found in places(one, (*place, key)))]
+    return [place, *(found for key, part in inner for found in places(part, (*place, key)))]
 
 
 @st.composite
 def mutated_document(draw: st.DrawFn) -> Any:
-    """A plan's document with parts replaced, renamed, doubled or removed, anywhere in it."""
+    """Return the document of a plan with parts replaced, renamed, doubled or removed, anywhere in it."""
     document: Any = json.loads(json_of(draw(ORIGINALS)))
     for _ in range(draw(st.integers(1, 4))):
         ways = places(document)[1:]
@@ -125,8 +125,8 @@ def mutated_document(draw: st.DrawFn) -> Any:
             case "rename" if isinstance(inner, dict):
                 inner[draw(st.text(max_size=8) | SCALARS)] = inner.pop(last)
             case "swap":
-                others = list(inner.values()) if isinstance(inner, dict) else inner
-                inner[last] = json.loads(json.dumps(draw(st.sampled_from(others))))
+                siblings = list(inner.values()) if isinstance(inner, dict) else inner
+                inner[last] = json.loads(json.dumps(draw(st.sampled_from(siblings))))
             case "double" if isinstance(inner, list):
                 inner.append(json.loads(json.dumps(inner[last])))
     return document

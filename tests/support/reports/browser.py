@@ -1,4 +1,4 @@
-"""A headless Chromium for tests: Debian's, driven by playwright, and what a page did wrong while it was open."""
+"""A headless Chromium for tests (Debian's, driven by playwright), and what a page did wrong while it was open."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from playwright.async_api import Browser, Page, async_playwright
 
 CHROMIUM = next((found for name in ("chromium", "chromium-browser") if (found := shutil.which(name))), None)
-"""Its path; None where it is not installed."""
+"""Path of the browser; None if it is not installed."""
 
 WAIT = 300_000
 """Milliseconds that a step may take on a busy machine."""
@@ -19,7 +19,7 @@ WAIT = 300_000
 
 @asynccontextmanager
 async def chromium() -> AsyncIterator[Browser]:
-    """A browser for as long as it is needed."""
+    """Run a browser for as long as it is needed."""
     async with async_playwright() as driver:
         browser = await driver.chromium.launch(executable_path=CHROMIUM, args=["--disable-gpu"], timeout=WAIT)
         try:
@@ -29,12 +29,12 @@ async def chromium() -> AsyncIterator[Browser]:
 
 
 class Opened:
-    """A page, and its complaints: console errors, uncaught exceptions, dialogs, and what it asked the network for."""
+    """A page, and its complaints: console errors, uncaught exceptions, dialogs and requests to the network."""
 
     def __init__(self, page: Page) -> None:
         self.page = page
         self.complaints: list[str] = []
-        page.on("console", lambda said: self._heard("console", said.type, said.text))
+        page.on("console", lambda message: self._heard("console", message.type, message.text))
         page.on("pageerror", lambda error: self.complaints.append(f"uncaught: {error}"))
         page.on("request", lambda request: self._asked(request.url))
         page.on("dialog", self._dialog)
@@ -54,7 +54,10 @@ class Opened:
 
 @asynccontextmanager
 async def opened(browser: Browser, file: Path, **how: Any) -> AsyncIterator[Opened]:
-    """A file in a page of its own; `how` is what playwright's `new_context` takes. It must end without complaints."""
+    """Open a file in a page of its own, which must end without complaints.
+
+    `how` is what playwright's `new_context` takes.
+    """
     context = await browser.new_context(**how)
     try:
         context.set_default_timeout(WAIT)

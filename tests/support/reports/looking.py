@@ -1,4 +1,4 @@
-"""What a person would see of an HTML report, asked of the browser that shows it."""
+"""What a person would see of an HTML report, as read from the browser that shows it."""
 
 from __future__ import annotations
 
@@ -59,25 +59,28 @@ _CONTRASTS = """() => {
 
 
 async def assert_nothing_is_wider_than_the_page(page: Page) -> None:
-    """The page itself does not scroll sideways, and nothing of it is cut off."""
+    """Assert that the page does not scroll sideways, and that nothing of it is cut off."""
     width, room = await page.evaluate("[document.documentElement.scrollWidth, document.documentElement.clientWidth]")
     assert width <= room
     assert await page.evaluate(_TOO_WIDE) == []
 
 
 async def assert_only_the_matrix_scrolls_sideways(page: Page) -> None:
-    """And the one line of figures under a chart: what is to be read from top to bottom has no hidden half."""
+    """Assert that nothing scrolls sideways but the matrix and the line of figures under a chart.
+
+    What is read from top to bottom must have no hidden half.
+    """
     assert await page.evaluate(_SCROLLING) == []
 
 
 async def contrasts(page: Page) -> dict[str, float]:
-    """The contrast of each kind of text to its ground, the least of each, by WCAG's definition."""
+    """Return the least contrast of each kind of text to its background, by WCAG's definition."""
     found: dict[str, float] = await page.evaluate(_CONTRASTS)
     return found
 
 
 async def focused_by_tab(page: Page, selector: str) -> int:
-    """Press tab until something has the focus; how often that took.
+    """Press tab until something has the focus, and return how often that took.
 
     Raises:
         AssertionError: It is not reached.
@@ -90,13 +93,15 @@ async def focused_by_tab(page: Page, selector: str) -> int:
 
 
 async def assert_cells_are_those_of(page: Page, report: dict[str, Any]) -> None:
-    """Every cell of the matrix shows what the JSON report says of its case, in both metrics."""
+    """Assert that every cell of the matrix shows the numbers of its case in the JSON report, in both metrics."""
     await page.check("[value=error]")
     by_error = await page.evaluate(_CELLS)
     await page.check("[value=ratio]")
     by_ratio = await page.evaluate(_CELLS)
-    names = [one["service"] for one in report["services"]]
-    assert [(one["row"], one["column"]) for one in by_error] == [(row, column) for row in names for column in names]
+    names = [service["service"] for service in report["services"]]
+    assert [(shown["row"], shown["column"]) for shown in by_error] == [
+        (row, column) for row in names for column in names
+    ]
     wanted = _facts(report)
     share = f"{report['shown_percentile']}_ratio"
     for cell in by_error:
@@ -107,10 +112,13 @@ async def assert_cells_are_those_of(page: Page, report: dict[str, Any]) -> None:
 
 
 def _facts(report: dict[str, Any]) -> dict[frozenset[str], dict[str, Any]]:
-    """What is known of a cell: of a pair in `pairs`, of a service alone in `cases`. Both must say the same."""
-    singles = {frozenset(one["services"]): one for one in report["cases"] if len(one["services"]) == 1}
-    found = {key: one | {"case_index": one["index"]} for key, one in singles.items()}
-    cases = {one["index"]: one for one in report["cases"]}
+    """Return what is known of each cell: of pairs from `pairs`, of single services from `cases`.
+
+    Where a pair is in both, they must agree.
+    """
+    singles = {frozenset(entry["services"]): entry for entry in report["cases"] if len(entry["services"]) == 1}
+    found = {key: entry | {"case_index": entry["index"]} for key, entry in singles.items()}
+    cases = {entry["index"]: entry for entry in report["cases"]}
     for pair in report["pairs"]:
         case = cases.get(pair["case_index"])
         assert case is None or (case["error_rate"], case["state"]) == (pair["error_rate"], pair["state"])
@@ -132,9 +140,9 @@ def _assert_cell(cell: dict[str, Any], fact: dict[str, Any] | None, share: str) 
 
 
 def _assert_number(text: str, value: float | None, tolerance: float) -> None:
-    """The number that a cell shows is the value; without one it shows none."""
+    """Assert that a cell shows this value, or no number if there is no value."""
     if value is None:
-        assert not any(one.isdigit() for one in text), (text, value)
+        assert not any(character.isdigit() for character in text), (text, value)
     elif text.startswith("<"):
         assert 0 < value < float(text.strip("<%×")), (text, value)
     elif text.startswith(">"):
@@ -146,13 +154,15 @@ def _assert_number(text: str, value: float | None, tolerance: float) -> None:
 def _assert_darker_for_more(
     cells: list[dict[str, Any]], facts: dict[frozenset[str], dict[str, Any]], name: str, ramp: list[str]
 ) -> None:
-    """Equal values have equal colours, those of the ramp, and the steps go up with the values."""
+    """Assert that equal values have equal colours, those of the ramp, and that steps go up with the values."""
     letter = "e" if name == "error_rate" else "r"
     seen = []
     for cell in cells:
         fact = facts.get(frozenset((cell["row"], cell["column"])))
         value = None if fact is None else fact[name]
-        step = next((one for one in cell["classes"] if one[:1] == letter and one[1:].isdigit()), None)
+        step = next(
+            (css_class for css_class in cell["classes"] if css_class[:1] == letter and css_class[1:].isdigit()), None
+        )
         assert (step is None) == (value is None), (cell, fact)
         if value is not None and step is not None:
             seen.append((value, int(step[1:]), cell["fill"]))

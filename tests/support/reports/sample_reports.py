@@ -1,4 +1,4 @@
-"""Reports as they might be, of any size, without a run: for tests of what renders them. A seed decides everything."""
+"""Made-up reports of any size, without a run: for tests of what renders them. A seed decides everything."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ from reports.model.report import (
 
 BEGAN = datetime(2026, 11, 21, 20, 15, 3, tzinfo=UTC)
 NASTY = '</script><script>alert("answered")</script><img src=x onerror=alert(1)>'
-"""What a service might answer, and what no page may obey."""
+"""What a service might answer, and no page may obey."""
 
 _UNMEASURED = (CaseState.INVALID, CaseState.SKIPPED, CaseState.EXCLUDED, CaseState.MISSING)
 _OUTCOMES = {
@@ -73,7 +73,10 @@ _WORDS += ["notification"]
 
 
 def sample(services: int = 8, *, seed: int = 1, aborted: bool = False) -> Report:
-    """The report of a run of so many services, finished with a failed verdict or aborted amid its load test."""
+    """Return the report of a run of this many services.
+
+    It finished with a failed verdict, or was aborted during its load test.
+    """
     return _Sample(services, Random(seed), aborted=aborted).report()  # noqa: S311 - no secret hangs on it
 
 
@@ -145,18 +148,18 @@ class _Sample:
         )
 
     def _fallback(self) -> FallbackReport:
-        """Of each kind one: open, ruled, more frequent, a retry, and one that the analysis had missed."""
-        first, other = self._names[0], self._names[-1]
-        facts = {"case_index": 1, "service": other, "method": "GET", "under": first, "times": 1}
+        """Return a call of each kind: open, ruled, more frequent, a retry, and missed by the analysis."""
+        first, last = self._names[0], self._names[-1]
+        facts = {"case_index": 1, "service": last, "method": "GET", "under": first, "times": 1}
         changes: list[dict[str, object]] = [
-            {"path": f"/list/{NASTY}", "standing": CallStanding.OPEN, "reason": NASTY, "decides": f"{first}+{other}"},
-            {"path": "/list/1", "standing": CallStanding.RULED, "decides": f"{first}+{other}"},
+            {"path": f"/list/{NASTY}", "standing": CallStanding.OPEN, "reason": NASTY, "decides": f"{first}+{last}"},
+            {"path": "/list/1", "standing": CallStanding.RULED, "decides": f"{first}+{last}"},
             {"path": "/items/1", "times": 2, "healthy_times": 1, "standing": CallStanding.UNCHANGED},
             {"path": "/items/2", "under": "baseline", "case_index": 0, "standing": CallStanding.NEEDLESS},
             {"path": "/items/3", "service": first, "times": 3, "healthy_times": 1, "retry": True,
              "standing": CallStanding.RULED, "decides": first},
         ]  # fmt: skip
-        calls = [FallbackCallReport.model_validate(facts | one) for one in changes]
+        calls = [FallbackCallReport.model_validate(facts | change) for change in changes]
         return FallbackReport(found=2, open=1, calls=calls, calls_left_out=7, unseen=[f"round 2: {NASTY}"])
 
     def _verdict_sentence(self, counts: Counter[CaseState]) -> str:
@@ -171,8 +174,8 @@ class _Sample:
             rate, slow = self._alone[name]
             found.append(self._case(len(found), [name], rate, slow))
         for first, second in combinations(self._names, 2):
-            (one, slow), (other, slower) = self._alone[first], self._alone[second]
-            rate = 100 if self._random.random() < 0.07 else max(one, other)
+            (first_rate, slow), (second_rate, slower) = self._alone[first], self._alone[second]
+            rate = 100 if self._random.random() < 0.07 else max(first_rate, second_rate)
             surprise = 4 if self._random.random() < 0.05 else 1
             found.append(self._case(len(found), [first, second], rate, max(slow, slower) * surprise))
         return found
@@ -232,7 +235,11 @@ class _Sample:
             p50_ms=round(p95 * 0.6, 3) if successes else None,
             p95_ms=None if shown is None else round(shown, 3),
             max_ms=round(p95 * 1.7, 3) if successes else None,
-            unsupported=[one for one, least in ((Percentile.P95, 59), (Percentile.P99, 299)) if 0 < successes < least],
+            unsupported=[
+                percentile
+                for percentile, least in ((Percentile.P95, 59), (Percentile.P99, 299))
+                if 0 < successes < least
+            ],
             per_second=round(80 / 1.4, 2),
             p50_ratio=round(ratio, 4) if successes else None,
             p95_ratio=None if shown is None else round(ratio, 4),
@@ -261,7 +268,7 @@ class _Sample:
         if not successes:
             return None
         drawn = (math.log10(middle_us * self._random.lognormvariate(0, 0.3)) * 20 for _ in range(successes))
-        found = Counter(math.ceil(one) for one in drawn)
+        found = Counter(math.ceil(exponent) for exponent in drawn)
         return [(round(10 ** (bound / 20)), many) for bound, many in sorted(found.items())]
 
     def _pairs(self, cases: list[CaseReport]) -> list[PairCell]:
@@ -270,14 +277,14 @@ class _Sample:
 
     def _pair(self, case: CaseReport, by_id: dict[str, CaseReport]) -> PairCell:
         first, second = case.services
-        one, other = by_id[first].error_rate, by_id[second].error_rate
+        first_rate, second_rate = by_id[first].error_rate, by_id[second].error_rate
         interaction = None
-        if case.error_rate is not None and one is not None and other is not None:
-            together = 100 * (1 - (1 - one / 100) * (1 - other / 100))
+        if case.error_rate is not None and first_rate is not None and second_rate is not None:
+            together = 100 * (1 - (1 - first_rate / 100) * (1 - second_rate / 100))
             expected = by_id[first].p95_ms, by_id[second].p95_ms
             sums = None if None in expected or case.p95_ms is None else round(sum(filter(None, expected)) - 12, 3)
             interaction = Interaction(
-                error_points=round(case.error_rate - max(one, other), 2),
+                error_points=round(case.error_rate - max(first_rate, second_rate), 2),
                 expected_error_rate=round(together, 2),
                 error_points_unexpected=round(case.error_rate - together, 2),
                 percentile=None if sums is None else Percentile.P95,
@@ -445,7 +452,7 @@ class _Sample:
             ),
             steady_before=SteadyReport(met=True),
             steady_after=SteadyReport(met=True),
-            windows=[WindowRow(window_id=one.window_id, kind=one.kind, state=one.state) for one in windows],
+            windows=[WindowRow(window_id=window.window_id, kind=window.kind, state=window.state) for window in windows],
         )
 
 

@@ -1,4 +1,4 @@
-"""Runs in a store, as runs leave them: what reports are gathered from."""
+"""Runs in a store, as real runs leave them: reports are gathered from these."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ US = 1_000
 
 
 def small_plan(**changes: Any) -> Plan:
-    """Three services of the shop's kind."""
+    """Return a plan with three services of the shop's kind."""
     document = shop_plan().model_dump(mode="json", by_alias=True)
     document["name"] = "small"
     document["system"]["services"] = {name: f"http://127.0.0.1:1/{name}" for name in SERVICES}
@@ -38,7 +38,7 @@ def small_plan(**changes: Any) -> Plan:
 
 
 def taken(latency_ms: float, failing: int = 0, requests: int = REQUESTS) -> list[tuple[int, bool]]:
-    """Requests of which the first ones fail, and the others take as long as this, a microsecond more each."""
+    """Return requests of which the first ones fail. The others take this long, a microsecond more each."""
     return [(round(latency_ms * US) + number, number < failing) for number in range(requests)]
 
 
@@ -58,7 +58,7 @@ def measured(samples: list[tuple[int, bool]], **changes: Any) -> Measurement:
 
 
 class StoredRun:
-    """Writes what a run would; `end` is the last thing that it does."""
+    """Writes what a run would write. `end` comes last."""
 
     def __init__(self, store: Store, plan: Plan, execution_id: int) -> None:
         self.store, self.plan, self.execution_id = store, plan, execution_id
@@ -77,7 +77,7 @@ class StoredRun:
         names = self.plan.service_names
         cases = [case_at(names, index) for index in range(case_count(len(names)))]
         await self.store.save_cases(
-            self.execution_id, [StoredCase(**one.model_dump(), faults_json="[]") for one in cases]
+            self.execution_id, [StoredCase(**case.model_dump(), faults_json="[]") for case in cases]
         )
         await self.store.save_tokens(self.execution_id, {name: f"chaos.{name}.remove=1" for name in names})
 
@@ -86,7 +86,7 @@ class StoredRun:
         await self.store.log(self.execution_id, f"phase:{phase}", LogLevel.INFO, f"phase {phase}")
 
     async def window(self, kind: WindowKind, service: str = "", state: LedgerState = LedgerState.CLOSED) -> None:
-        """A window of two seconds."""
+        """Write a window of two seconds."""
         row = LedgerEntry(
             window_id=f"{kind}/{self.execution_id}/{service}", run_id="w", execution_id=self.execution_id,
             parent_workflow_id="p", parent_run_id="p", kind=kind, service=service, peer_name=f"hf-{kind}-{service}",
@@ -97,7 +97,7 @@ class StoredRun:
         await self.store.ledger_update(LedgerUpdate(window_id=row.window_id, run_id="w", state=state, at=later))
 
     async def record_and_break(self, *services: str) -> None:
-        """Each is recorded, broken and captured."""
+        """Record, break and capture each service."""
         await self.window(WindowKind.RECORDING)
         exchanges = [exchange(name) for name in self.plan.service_names]
         await self.store.save_exchanges(self.execution_id, exchanges)
@@ -131,7 +131,10 @@ def _stored(index: int, arm: Arm, samples: list[tuple[int, bool]]) -> StoredSamp
 
 
 async def finished_run(store: Store) -> int:
-    """A run with a pair that fails only together (alpha+beta) and one that is slower than both (alpha+gamma)."""
+    """Store a finished run with two bad pairs.
+
+    The pair alpha+beta fails only together, and alpha+gamma is slower than both of its singles.
+    """
     run = await StoredRun.begin(store)
     await run.generate()
     await run.record_and_break()
@@ -147,7 +150,10 @@ async def finished_run(store: Store) -> int:
 
 
 async def aborted_run(store: Store) -> int:
-    """A run that was ended while a fault of beta was on, after two cases had been left out; beta was not seen off."""
+    """Store a run that was ended while a fault of beta was on, after two cases had been left out.
+
+    The fault was not seen to be off.
+    """
     run = await StoredRun.begin(store)
     await run.generate()
     await run.record_and_break("alpha")
@@ -162,7 +168,10 @@ async def aborted_run(store: Store) -> int:
 
 
 async def run_with_fallbacks(store: Store) -> int:
-    """A run in which alpha's failure makes beta and gamma receive calls, and two cases were really asked otherwise."""
+    """Store a run in which alpha's failure makes beta and gamma receive calls.
+
+    Two cases were really answered differently.
+    """
     run = await StoredRun.begin(store)
     await run.generate()
     await run.record_and_break()

@@ -1,4 +1,4 @@
-"""What an end-to-end test works with: a lab, a plan for it, a store to read, and ways to start and watch runs."""
+"""Workbench of an end-to-end test: a lab, a plan for it, a store to read, and ways to start and watch runs."""
 
 from __future__ import annotations
 
@@ -40,7 +40,10 @@ from tests.support.paths import ROOT
 from worker import running
 
 THIS_MACHINE = "127.0.0.1:1-65535"
-"""Every port of it: labs in this process are not noted for workers. Those of Temporal are refused all the same."""
+"""Every port of this machine.
+
+Workers do not know the labs of this process. Ports of Temporal are refused all the same.
+"""
 RAILS = Guardrails(hosts=[THIS_MACHINE])
 
 PATIENCE = 150.0
@@ -48,7 +51,10 @@ PATIENCE = 150.0
 
 
 async def until(look: Callable[[], Awaitable[Any]], what: str, patience: float = PATIENCE, every: float = 0.02) -> Any:
-    """Await a condition, looked for `every` so many seconds; fail saying which one never came."""
+    """Wait for a condition, checked `every` so many seconds.
+
+    Fails with the condition's name if it never comes true.
+    """
     end = asyncio.get_running_loop().time() + patience
     while asyncio.get_running_loop().time() < end:
         found = await look()
@@ -59,7 +65,7 @@ async def until(look: Callable[[], Awaitable[Any]], what: str, patience: float =
 
 
 def unseen(*services: str) -> Misbehaviour:
-    """A proxy that shows nothing of these services: neither its analysis nor its single recordings have them."""
+    """Hide these services at a proxy. Neither its analysis nor its single recordings have them."""
     refused = [
         Instruction(endpoint=Endpoint.RECORDING_START, action=Action.REFUSE_500, contains=f'"{name}"')
         for name in services
@@ -68,11 +74,13 @@ def unseen(*services: str) -> Misbehaviour:
 
 
 UNHURRIED = 3
-"""How many times longer than in the examples the services of these labs wait."""
+"""How many times longer services wait than in the examples."""
 
 
 def unhurried(topology: Topology) -> Topology:
-    """The same system, whose services give up, and try again, only after `UNHURRIED` times as long.
+    """Return the same system with more patient services.
+
+    They give up, and retry, only after `UNHURRIED` times as long.
 
     What a case costs is then so far from the limit, on either side, that no pause of a busy machine carries it across.
     """
@@ -80,21 +88,26 @@ def unhurried(topology: Topology) -> Topology:
     def waiting(call: Call) -> Call:
         return call.model_copy(update={"timeout": call.timeout * UNHURRIED, "backoff": call.backoff * UNHURRIED})
 
-    services = (one.model_copy(update={"calls": tuple(map(waiting, one.calls))}) for one in topology.services)
+    services = (
+        service.model_copy(update={"calls": tuple(map(waiting, service.calls))}) for service in topology.services
+    )
     return topology.model_copy(update={"services": tuple(services)})
 
 
 def unhurried_example(name: str) -> Topology:
-    """One of the examples, unhurried."""
+    """Load one of the examples, unhurried."""
     return unhurried(load_topology(ROOT / "examples" / f"{name}-topology.yaml"))
 
 
 STEADY_REQUESTS = 9
-"""Requests without a baggage header beside the baseline's: three before the run, three after, three by the lock."""
+"""Requests without a baggage header beside the baseline's.
+
+Three are sent before the run, three after it, three by the lock.
+"""
 
 
 OTHER = "-other"
-"""What the task queue of a bench's second worker has at its end."""
+"""Suffix of the task queue of a bench's second worker."""
 
 
 class Bench:
@@ -124,17 +137,24 @@ class Bench:
             if process.returncode is None:
                 process.terminate()
                 await process.wait()
-        await self._end_what_is_left()
+        await self._end_leftovers()
         await self.store.close()
 
-    async def _end_what_is_left(self) -> None:
-        """No workflow outlives its bench: the lock bears the lab's address, and a later lab may get the same port."""
-        queues = ", ".join(f"'{self.settings.task_queue}{other}'" for other in ("", OTHER))
+    async def _end_leftovers(self) -> None:
+        """Let no workflow outlive its bench.
+
+        The lock bears the lab's address, and a later lab may get the same port.
+        """
+        queues = ", ".join(f"'{self.settings.task_queue}{suffix}'" for suffix in ("", OTHER))
         # The server may be gone by now, and a workflow may have ended since it was listed.
         with suppress(RPCError):
-            async for one in self.temporal.list_workflows(f"TaskQueue IN ({queues}) AND ExecutionStatus = 'Running'"):
+            async for workflow in self.temporal.list_workflows(
+                f"TaskQueue IN ({queues}) AND ExecutionStatus = 'Running'"
+            ):
                 with suppress(RPCError):
-                    await self.temporal.get_workflow_handle(one.id, run_id=one.run_id).terminate("the bench is gone")
+                    await self.temporal.get_workflow_handle(workflow.id, run_id=workflow.run_id).terminate(
+                        "the bench is gone"
+                    )
 
     @property
     def store(self) -> Store:
@@ -142,7 +162,7 @@ class Bench:
         return self._store
 
     def plan(self, **changes: Any) -> dict[str, Any]:
-        """The shop's plan, pointed at this lab; `changes` replace whole top-level parts."""
+        """Return the shop's plan, pointed at this lab; `changes` replace whole top-level parts."""
         plan = yaml.safe_load((ROOT / "examples" / "shop.yaml").read_text())
         addresses = self.lab.addresses
         plan["name"] = self.name
@@ -153,14 +173,16 @@ class Bench:
         }
         plan["request"]["url"] = f"{addresses.entry}/api/home"
         plan["load"] = {"requests": 2, "concurrency": 2}
-        # Just under what two of the unhurried back-offs cost.
+        # Just below the cost of two unhurried back-offs.
         plan["slo"] = {"error_rate": "1%", "p95": "1750ms"}
         return copy.deepcopy(plan | changes)
 
     def small_plan(self, *services: str, **changes: Any) -> dict[str, Any]:
-        """The shop's plan with only these services under test."""
+        """Return the shop's plan with only these services under test."""
         plan = self.plan()
-        plan["services"] = [one for one in plan["services"] if one["name"] in (services or ("reviews", "shipping"))]
+        plan["services"] = [
+            service for service in plan["services"] if service["name"] in (services or ("reviews", "shipping"))
+        ]
         return plan | changes
 
     async def start(
@@ -177,9 +199,12 @@ class Bench:
 
     @asynccontextmanager
     async def other_settings(self, *, own_store: bool) -> AsyncIterator[str]:
-        """A worker that has another name for this lab, and so another lock; its task queue.
+        """Run a worker that has a different name for this lab.
 
-        With the same store, it is one that was configured otherwise; with its own, it is another installation.
+        It therefore has a different lock. Yields its task queue.
+
+        With the same store it is a worker with different configuration. With its own store it is a different
+        installation.
         """
         address = str(address_of(self.lab.addresses.faults))
         changes: dict[str, Any] = {
@@ -193,7 +218,7 @@ class Bench:
             yield settings.task_queue
 
     async def run(self, plan: dict[str, Any] | None = None) -> RunSummary:
-        """A run from beginning to end, its lock's end included."""
+        """Run from beginning to end, including the end of the lock."""
         handle = await self.start(plan)
         summary = await handle.result()
         await self.lock_ended(handle)
@@ -201,13 +226,13 @@ class Bench:
         return summary
 
     async def status(self, handle: WorkflowHandle[Any, Any]) -> RunState | None:
-        """The query's answer; None while the run has not begun."""
+        """Query the state; None while the run has not begun."""
         try:
             return await handle.query(STATUS_QUERY, result_type=RunState)
         except RPCError:
             return None
         except WorkflowQueryFailedError as error:
-            # The SDK takes a worker that waits for a processor for a deadlock, and answers the next query again.
+            # The SDK takes a worker short of CPU time for deadlocked. It answers the next query again.
             if "TMPRL1101" not in str(error):
                 raise
             return None
@@ -215,7 +240,10 @@ class Bench:
     async def until_state(
         self, handle: WorkflowHandle[Any, Any], reached: Callable[[RunState], object], what: str
     ) -> None:
-        """Wait until the run's state is so; fail saying what it was instead, and what everything waits for."""
+        """Wait until the run's state is as wanted.
+
+        Fails with the last state, and with what everything waits for.
+        """
         seen: RunState | None = None
 
         async def look() -> bool:
@@ -224,7 +252,7 @@ class Bench:
             return seen is not None and bool(reached(seen))
 
         try:
-            # Each look is a query: asked as often as others they take a tenth of the processor from the run they ask.
+            # Each look is a query. At the usual interval queries take a tenth of the CPU time from the run they ask.
             await until(look, what, every=0.05)
         except AssertionError as error:
             state = seen.model_dump_json(exclude_defaults=True) if seen else "no state"
@@ -232,10 +260,12 @@ class Bench:
 
     async def until_phase(self, handle: WorkflowHandle[Any, Any], phase: Phase) -> None:
         """Wait until the run has entered a phase."""
-        await self.until_state(handle, lambda state: any(one.phase is phase for one in state.phases), f"phase {phase}")
+        await self.until_state(
+            handle, lambda state: any(entered.phase is phase for entered in state.phases), f"phase {phase}"
+        )
 
     async def lock_ended(self, handle: WorkflowHandle[Any, Any], patience: float = PATIENCE) -> LockReport | None:
-        """Wait for the end of a run's lock; None when it never had one."""
+        """Wait for the end of a run's lock. None: the run never had a lock."""
         described = await handle.describe()
         lock = await lock_of_run(self.temporal, handle.id, described.run_id)
         if lock is None:
@@ -247,7 +277,10 @@ class Bench:
             raise AssertionError(f"the lock never ended:\n{await self._held_up(handle, lock)}") from None
 
     async def cancelled(self, handle: WorkflowHandle[Any, Any]) -> LockReport:
-        """Cancel a run and wait for its end and its lock's: everything must be off, and said to be."""
+        """Cancel a run and wait for its end and its lock's.
+
+        Everything must be off, and reported as off.
+        """
         await handle.cancel()
         with pytest.raises(WorkflowFailureError):
             await handle.result()
@@ -258,13 +291,16 @@ class Bench:
         return report
 
     async def _held_up(self, *handles: WorkflowHandle[Any, Any]) -> str:
-        """What workflows wait for, by the server, and how far this bench's worker processes came."""
+        """Describe what everything waits for.
+
+        The server lists what is pending; exit codes and the log show how far this bench's worker processes came.
+        """
         lines = []
         for handle in handles:
             seen = (await handle.describe()).raw_description
             lines += [f"{handle.id}: {WorkflowExecutionStatus(seen.workflow_execution_info.status).name}"]
-            lines += [f"  pending: {' '.join(str(one).split())}" for one in seen.pending_activities]
-            lines += [f"  child: {one.workflow_id} {one.workflow_type_name}" for one in seen.pending_children]
+            lines += [f"  pending: {' '.join(str(activity).split())}" for activity in seen.pending_activities]
+            lines += [f"  child: {child.workflow_id} {child.workflow_type_name}" for child in seen.pending_children]
             lines += [f"  task: {' '.join(str(seen.pending_workflow_task).split())}"]
         lines += [f"worker {process.pid}: exit {process.returncode}" for process in self._workers]
         log = self.folder / "worker.log"
@@ -279,11 +315,14 @@ class Bench:
         await until(look, f"a clean lab: {self.lab.state()}")
 
     async def history_events(self, handle: WorkflowHandle[Any, Any]) -> int:
-        """Events of one workflow."""
+        """Count the events of one workflow."""
         return len([event async for event in handle.fetch_history_events()])
 
     async def worker(self, *, only: str = "", **environment: str) -> asyncio.subprocess.Process:
-        """A worker process of this bench: with its load in a child of its own, or one part alone."""
+        """Start a worker process of this bench.
+
+        It runs its load in a child process, or is only one part of a worker.
+        """
         target = self.temporal.service_client.config.target_host
         with (self.folder / "worker.log").open("ab") as log:
             process = await asyncio.create_subprocess_exec(
@@ -306,7 +345,7 @@ class Bench:
         return process
 
     def write_input(self, content: Any) -> Path:
-        """A file for `--input-file`."""
+        """Write a file for `--input-file`."""
         path = self.folder / "run.json"
         path.write_text(json.dumps(content))
         return path

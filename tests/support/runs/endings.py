@@ -22,7 +22,7 @@ async def seen_on(bench: Bench, handle: WorkflowHandle[Any, Any], kind: str, sta
 
 
 async def failure(bench: Bench, handle: object) -> RunFailure:
-    """How a run failed; everything must be off by then."""
+    """Wait until a run has failed, and return its failure."""
     with pytest.raises(WorkflowFailureError) as raised:
         await handle.result()  # type: ignore[attr-defined]
     cause = raised.value.cause

@@ -16,7 +16,7 @@ REPLAY_HANGS = Misbehaviour(instructions=[Instruction(endpoint=Endpoint.REPLAY, 
 
 
 async def fault_on(bench: Bench) -> WorkflowHandle[Any, Any]:
-    """A run that has a fault on, and keeps it on."""
+    """Start a run that has a fault on, and keeps it on."""
     bench.lab.misbehave(REPLAY_HANGS)
     handle = await bench.start(bench.small_plan("reviews"))
     await seen_on(bench, handle, "fault", "open")

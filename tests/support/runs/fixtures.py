@@ -1,4 +1,4 @@
-"""One real Temporal server for all; a lab, a store and a worker of its own for each test that asks for one."""
+"""One real Temporal server for all tests; a lab, a store and a worker of its own for each test that asks for them."""
 
 from __future__ import annotations
 
@@ -23,12 +23,15 @@ TEMPORAL = Path(sys.executable).with_name("temporal")
 QUICK = LabSettings(
     rollout=0.1, fault_start=0.1, fault_stop=0.1, execute_wait=0.02, collect=20, collect_quiet=0.8, replay_timeout=4
 )
-"""A lab that wastes no time, and still takes some for everything, so that a test can look in between."""
+"""A lab that wastes no time.
+
+It still takes some for everything, so that a test can look in between.
+"""
 
 
 @asynccontextmanager
 async def embedded_server() -> AsyncIterator[Client]:
-    """The embedded server, as `holdfast server` starts it, without its database file."""
+    """Run the embedded server as `holdfast server` starts it, without its database file."""
     async with await WorkflowEnvironment.start_local(
         data_converter=pydantic_data_converter,
         dev_server_existing_path=str(TEMPORAL) if TEMPORAL.exists() else None,

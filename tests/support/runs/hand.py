@@ -1,4 +1,4 @@
-"""`holdfast` as an operator uses it on a bench: a process, configured as the bench's worker is."""
+"""`holdfast` as an operator uses it on a bench: a process, configured like the bench's worker."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.runs.bench import PATIENCE, Bench
 
 
 class Said(NamedTuple):
-    """What came of a command."""
+    """The result of a command."""
 
     code: int
     out: str

@@ -1,4 +1,4 @@
-"""Every field of the five panels (`stages` section 3), and the words in which it is told."""
+"""Every field of the five panels (`stages` section 3), and the words that show it."""
 
 from __future__ import annotations
 
@@ -18,23 +18,29 @@ Words = Callable[[RunState], str]
 
 @dataclass(frozen=True)
 class Field:
-    """One of them."""
+    """One field of the panels."""
 
     of: Callable[[RunState], object]
     """True of a state that has it."""
     words: Words
-    """As `status` and `watch` tell it."""
+    """As `status` and `watch` show it."""
     page: Words | None = None
-    """As the report's page tells it; None: in the same words."""
+    """As the report's page shows it. None: in the same words."""
     in_passing: str = ""
-    """The words of `watch` for what is true for a moment only, and so neither in the last `status` nor in a report."""
+    """The words of `watch` for what holds only for a moment.
+
+    Neither the last `status` nor a report has it.
+    """
 
     def words_of_page(self, state: RunState) -> str:
         return (self.page or self.words)(state)
 
 
 def text_of(page: str) -> str:
-    """What a reader sees of a page: blocks apart, and words that are only marked as code not."""
+    """Return what a reader sees of a page.
+
+    Blocks are kept apart; words that are only marked as code are not.
+    """
     body = sub(r"(?s)<(style|script)\b.*?</\1>", " ", page)
     return " ".join(unescape(sub(r"<[^>]+>", " ", sub(r"</?(code|span)\b[^>]*>", "", body))).split())
 

@@ -9,7 +9,7 @@ from domain.faults.experiments import expand
 from tests.support.runs.bench import Bench
 
 NEVER = 3600
-"""Seconds that a fault lives which no test waits for."""
+"""Lifetime in seconds of a fault that no test waits for."""
 
 
 async def counters(bench: Bench) -> dict[str, dict[str, int]]:
@@ -18,7 +18,7 @@ async def counters(bench: Bench) -> dict[str, dict[str, int]]:
 
 
 async def break_for_good(bench: Bench) -> None:
-    """Somebody else removes the storefront, and does not put it back."""
+    """Remove the storefront as somebody else would who does not put it back."""
     fault = expand("remove", "storefront", bench.lab.addresses.namespace)
     async with FaultClient(bench.lab.addresses.faults) as faults:
         await faults.execute("somebody-else", NEVER, fault.experiment)

@@ -1,4 +1,4 @@
-"""The official command line, as a process."""
+"""The official `temporal` command line, as a process."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.support.runs.fixtures import TEMPORAL
 
 
 async def temporal(bench: Bench, *arguments: str) -> tuple[int, str]:
-    """Run `temporal`; its exit code and everything it printed."""
+    """Run `temporal`. Returns its exit code and everything it printed."""
     process = await asyncio.create_subprocess_exec(
         str(TEMPORAL),
         *arguments,

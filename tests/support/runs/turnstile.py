@@ -1,4 +1,4 @@
-"""Stands before the entry and counts who is inside: what the system really sees of all load workers together."""
+"""A proxy before the entry that counts who is inside: what the system really sees of all load workers together."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import aiohttp
 from aiohttp import web
 
 SLOW = 0.02
-"""Seconds that each request takes at least, so that those that may be in flight together are."""
+"""Minimum seconds of each request, so that permitted requests really overlap."""
 
 
 class Turnstile:
@@ -20,19 +20,19 @@ class Turnstile:
     def __init__(self, entry: str) -> None:
         self.url = ""
         self.most = 0
-        """Requests that were in flight at once, at most."""
+        """The most requests that were in flight at once."""
         self.begun: Counter[str] = Counter()
-        """Requests by their baggage header."""
+        """Requests by baggage header."""
         self.holding: set[str] = set()
         """Baggage headers whose requests are kept inside until it opens."""
         self.held: Counter[str] = Counter()
-        """Requests that are, or were, kept so."""
+        """Requests that are, or were, kept inside."""
         self.opened = asyncio.Event()
         self._entry = entry
         self._inside = 0
 
     async def pass_on(self, request: web.Request) -> web.Response:
-        """One request."""
+        """Pass on one request."""
         self._inside += 1
         self.most = max(self.most, self._inside)
         baggage = request.headers.get("baggage", "")
@@ -53,7 +53,7 @@ class Turnstile:
 
 @asynccontextmanager
 async def turnstile(entry: str) -> AsyncIterator[Turnstile]:
-    """One before this address, on a free port."""
+    """Open a turnstile before this address, on a free port."""
     counting = Turnstile(entry)
     app = web.Application()
     app.router.add_route("*", "/{rest:.*}", counting.pass_on)

@@ -12,14 +12,17 @@ Answer = Callable[[asyncio.StreamWriter], Awaitable[None]]
 
 PIECE = 64 * 1024
 ENOUGH = 2 << 30
-"""Bytes after which an endless answer ends: by then a reader without limits is dead."""
+"""Bytes after which an endless answer ends. By then a reader without limits is dead."""
 
 
 def _bomb(layers: int) -> bytes:
-    """Zeros in layers of gzip: 1 GB in a megabyte of one layer, in some kilobytes of two."""
+    """Compress zeros in layers of gzip.
+
+    One layer holds 1 GB in a megabyte, and two layers hold it in some kilobytes.
+    """
     squeezer = zlib.compressobj(9, zlib.DEFLATED, -15)
     piece = squeezer.compress(bytes(1 << 20)) + squeezer.flush(zlib.Z_FULL_FLUSH)
-    # Its checksum is wrong, which nobody finds out who has not made a gigabyte of it first.
+    # The checksum is wrong, which a reader finds out only after making a gigabyte of it.
     data = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03" + piece * 1024 + squeezer.flush() + bytes(8)
     for _ in range(layers - 1):
         data = gzip.compress(data)
@@ -30,7 +33,7 @@ _MADE: dict[int, bytes] = {}
 
 
 def bomb(layers: int) -> bytes:
-    """As `_bomb`, made once."""
+    """Return the bomb with these layers, made only once."""
     if layers not in _MADE:
         _MADE[layers] = _bomb(layers)
     return _MADE[layers]
@@ -45,7 +48,7 @@ def whole(body: bytes, *lines: str, status: str = "200 OK") -> bytes:
 
 
 def plain(data: bytes | Callable[[], bytes]) -> Answer:
-    """These bytes, then the end of the connection."""
+    """Send these bytes, then end the connection."""
 
     async def answer(writer: asyncio.StreamWriter) -> None:
         writer.write(data() if callable(data) else data)
@@ -55,7 +58,7 @@ def plain(data: bytes | Callable[[], bytes]) -> Answer:
 
 
 def endless(first: bytes, piece: bytes) -> Answer:
-    """A beginning, then the same for as long as anybody reads."""
+    """Send a beginning, then the same piece for as long as anybody reads."""
 
     async def answer(writer: asyncio.StreamWriter) -> None:
         writer.write(first)
@@ -70,7 +73,7 @@ def endless(first: bytes, piece: bytes) -> Answer:
 
 
 def dripping(first: bytes, piece: bytes = b"x") -> Answer:
-    """A beginning, then a little now and then."""
+    """Send a beginning, then a little now and then."""
 
     async def answer(writer: asyncio.StreamWriter) -> None:
         writer.write(first)
@@ -308,7 +311,7 @@ ANSWERS: dict[str, Answer] = _heads() | _lengths() | _bodies() | _encodings() | 
 
 @asynccontextmanager
 async def hostile_server() -> AsyncIterator[str]:
-    """Gives the address before `/h/<name>`."""
+    """Yield the address to which `/h/<name>` is appended."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
@@ -319,7 +322,7 @@ async def hostile_server() -> AsyncIterator[str]:
         with suppress(OSError):
             await writer.wait_closed()
 
-    # Made before somebody waits for them.
+    # Make the bombs before anybody waits for them.
     for layers in (1, 2, 3):
         bomb(layers)
     server = await asyncio.start_server(serve, "127.0.0.1", 0)

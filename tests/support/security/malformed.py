@@ -1,4 +1,4 @@
-"""What no well-behaved caller hands to a workflow, for each of their types."""
+"""Input that no well-behaved caller hands to a workflow, for each type of workflow."""
 
 from __future__ import annotations
 
@@ -48,16 +48,16 @@ ORDERS = {
     Type.PAIRS_WINDOW: PairsWindowInput(**WINDOW, cases=[4, 5, 6], fault_seconds=30.0, request_seconds=30.0),
     Type.LOAD_PAGE: PageInput(execution=EXECUTION, cases=CaseRange(first=0, end=7), batch_size=18, batch_seconds=30.0),
 }
-"""An order of each workflow that takes one, as a run writes it."""
+"""An order for each workflow that takes an order, as a run writes it."""
 
 
 class Shape(NamedTuple):
-    """Something that is handed to a workflow."""
+    """Payloads that are handed to a workflow."""
 
     name: str
     payloads: list[Payload]
     field: str = "input"
-    """What the refusal must name."""
+    """The field that the refusal must name."""
 
 
 def payload(data: bytes, encoding: bytes = b"json/plain", **metadata: bytes) -> Payload:
@@ -69,7 +69,7 @@ def in_json(value: object) -> Payload:
 
 
 def strange(order: bytes) -> Iterator[Shape]:
-    """What is no order at all."""
+    """Yield payloads that are not an order at all."""
     good = payload(order)
     yield Shape("two orders", [good, good])
     yield Shape("order and garbage", [good, payload(b"\xff\xfe", b"binary/plain")])
@@ -95,7 +95,7 @@ def strange(order: bytes) -> Iterator[Shape]:
 
 
 def no_order(order: bytes) -> Iterator[Shape]:
-    """JSON, or nothing, where an order belongs."""
+    """Yield JSON, or nothing, where an order belongs."""
     yield Shape("no argument", [])
     yield Shape("null", [payload(b"null")])
     yield Shape("nothing", [payload(b"", b"binary/null")])
@@ -178,7 +178,7 @@ WRONG_OF: dict[Type, list[tuple[str, list[Any]]]] = {
 
 
 def changed(kind: Type) -> Iterator[Shape]:
-    """An order with one wrong field."""
+    """Yield orders with one wrong field each."""
     for path, values in [*WRONG, *WRONG_OF[kind]]:
         for value in [..., *values]:
             order = json.loads(ORDERS[kind].model_dump_json())
@@ -187,7 +187,7 @@ def changed(kind: Type) -> Iterator[Shape]:
             for parent in parents:
                 inner = inner[parent]
             if value is ...:
-                # Only of what has no default, which a workflow may rely on.
+                # Leave out only fields without a default, because a workflow may rely on a default.
                 if path in (
                     "execution",
                     "execution.execution_id",
@@ -219,8 +219,12 @@ SHAPES: list[tuple[Type, Shape]] = [
 
 
 def some() -> list[tuple[Type, Shape]]:
-    """Of each workflow a share of what is no order, all of them together; and one wrong value of each field of one."""
-    share = [one for number, one in enumerate(SHAPES) if one[1].field == "input" and number % 5 == 0]
+    """Return a share of the shapes that are not orders, and wrong fields.
+
+    The share is taken of all workflows together. Each field has one wrong value; fields that all workflows have are
+    wrong only in the order of one workflow.
+    """
+    share = [entry for number, entry in enumerate(SHAPES) if entry[1].field == "input" and number % 5 == 0]
     fields = {}
     for kind, shape in SHAPES:
         own = shape.field in {path for path, _ in WRONG_OF.get(kind, [])}

@@ -1,6 +1,6 @@
-"""Every client that reads from outside against a hostile address, in a process of little memory.
+"""Run every client that reads from outside against a hostile address, in a process with little memory.
 
-`python -m tests.support.security.prober ADDRESS NAME...` prints a JSON line for each client's call.
+`python -m tests.support.security.prober ADDRESS NAME...` prints a JSON line for each answer.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ from domain.plans.request import Request
 from domain.plans.system import HttpStability
 
 SPARE = 600 << 20
-"""Bytes of address space beside what the process has before the first answer."""
+"""Bytes of address space beyond what the process has before the first answer."""
 
 SECONDS = 1.0
-"""Longest call."""
+"""The longest call."""
 
 SHORT = timedelta(seconds=SECONDS)
 
@@ -47,25 +47,25 @@ TICK = 0.01
 
 
 class Probed(BaseModel):
-    """What became of one answer."""
+    """The outcome of one answer."""
 
     name: str
     outcomes: dict[str, str]
     """By client: a stable code, `value ...`, or `stranger ...`."""
     held: float
-    """Seconds for which the loop came to nothing else, at most, without those in which it waited for a processor."""
+    """Longest time in seconds for which the loop was held up, except while it waited for a processor."""
     peak: int
-    """Bytes of memory that the process has had at most."""
+    """Peak memory of the process in bytes."""
 
 
 def calls(address: str, kubeconfig: str) -> dict[str, Callable[[], Awaitable[object]]]:
-    """Each client's calls, against one address."""
+    """Return each client's calls against one address."""
     faults, proxy = FaultClient(address, call_timeout=SHORT), ProxyClient(address, call_timeout=SHORT)
 
     async def loaded() -> object:
         request = prepare(Request.model_validate({"url": address, "timeout": f"{SECONDS}s"}), Secrets({}), None)
         async with LoadGenerator() as load:
-            return [one.status or one.error_kind for one in await load.block(request, Closed(2), 3)]
+            return [answer.status or answer.error_kind for answer in await load.block(request, Closed(2), 3)]
 
     async def asked() -> object:
         request = prepare(Request.model_validate({"url": address, "timeout": f"{SECONDS}s"}), Secrets({}), None)
@@ -116,7 +116,7 @@ def calls(address: str, kubeconfig: str) -> dict[str, Callable[[], Awaitable[obj
 
 
 async def outcome(call: Callable[[], Awaitable[object]]) -> str:
-    """In one line."""
+    """Return the outcome of a call in one line."""
     try:
         return f"value {await call()!r}"[:200]
     except HoldfastError as error:
@@ -126,7 +126,7 @@ async def outcome(call: Callable[[], Awaitable[object]]) -> str:
 
 
 async def probe(address: str, name: str, kubeconfig: Path) -> Probed:
-    """All clients at once."""
+    """Run all clients at once against one answer."""
     held = 0.0
 
     async def tick() -> None:
@@ -145,49 +145,49 @@ async def probe(address: str, name: str, kubeconfig: Path) -> Probed:
     made = calls(there, str(kubeconfig))
     ticking = asyncio.create_task(tick())
     found = await asyncio.gather(*(outcome(call) for call in made.values()))
-    # The last hold, too.
+    # The last time that the loop is held up counts too.
     await asyncio.sleep(2 * TICK)
     ticking.cancel()
     return Probed(name=name, outcomes=dict(zip(made, found, strict=True)), held=held, peak=peak())
 
 
 def _own_time() -> float:
-    """Seconds on a clock that stands still while this thread is ready to run and other processes are running.
+    """Read a clock that stops while this thread is ready but must wait for a processor.
 
-    Unlike processor time it goes on while the thread blocks, which holds the loop just as well.
+    Unlike processor time it goes on while the thread blocks, which holds up the loop just as well.
     """
     waited = int(Path("/proc/thread-self/schedstat").read_text().split()[1])
     return time.monotonic() - waited / 1e9
 
 
 def peak() -> int:
-    """Bytes of memory that this process has had at most.
+    """Return the peak memory of this process in bytes.
 
-    Not `ru_maxrss`: a process that was started by a larger one has that one's, from before its own program began.
+    Not `ru_maxrss`: a process that a larger process started inherits its value, from before its own program began.
     """
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
 
 
 def limit_memory() -> None:
-    """From here on the process may have `SPARE` more than it has."""
+    """Limit the process to `SPARE` bytes more than it has now."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     longest = pages * resource.getpagesize() + SPARE
     resource.setrlimit(resource.RLIMIT_AS, (longest, longest))
 
 
 def report(probed: Probed) -> None:
-    """Hand it to the test at once: the next answer may be the end of this process."""
+    """Print the result at once: the next answer may end this process."""
     sys.stdout.write(probed.model_dump_json() + "\n")
     sys.stdout.flush()
 
 
 async def main(address: str, names: list[str]) -> None:
-    """Print what became of each."""
+    """Print the outcome of each answer."""
     canary._LIMITS = Limits(seconds=SECONDS, body=canary._LIMITS.body)
     fixtures.DELETE_TIMEOUT = SHORT
     with TemporaryDirectory() as folder:
-        # Everything that is imported late, and every thread, is there before memory becomes scarce.
+        # The first answer makes late imports and threads happen before memory becomes scarce.
         report(await probe(address, names[0], Path(folder) / "config"))
         limit_memory()
         for name in names[1:]:

@@ -1,4 +1,4 @@
-"""Passes connections on to a server, until it is made to answer by itself, as no server should."""
+"""A relay that passes connections on to a server, until it is made to answer by itself as no server should."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def reading(head: bytes) -> bool:
 
 @dataclass
 class Relay:
-    """Before one server. `/login` is its own: it gives a token."""
+    """Stands in front of one server. `/login` is its own, and gives a token."""
 
     target: str
     names: Sequence[str]
@@ -32,9 +32,9 @@ class Relay:
     url: str = ""
     hostile: bool = False
     longest: int | None = None
-    """How many hostile answers it gives at most; None: any number."""
+    """The most hostile answers that it gives. None: any number."""
     which: Callable[[bytes], bool] = always
-    """Which requests are answered so, by their heads."""
+    """Selects the requests that get hostile answers, by their heads."""
     given: list[str] = field(default_factory=list)
     """Hostile answers that were given."""
     passed: int = 0
@@ -62,7 +62,7 @@ class Relay:
     async def _pass_on(self, head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         parts = urlsplit(self.target)
         there, back = await asyncio.open_connection(parts.hostname, parts.port)
-        # Each connection carries one request, so that the next one can be answered in another way.
+        # Each connection carries one request, so that the next request can be answered differently.
         first, rest = head.split(b"\r\n", 1)
         kept = [line for line in rest.split(b"\r\n") if not line.lower().startswith(b"connection:")]
         back.write(b"\r\n".join([first, b"Connection: close", *kept]))
@@ -83,7 +83,7 @@ async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> Non
 
 @asynccontextmanager
 async def relay(target: str, names: Sequence[str]) -> AsyncIterator[Relay]:
-    """One on a free port."""
+    """Run a relay on a free port."""
     made = Relay(target.rstrip("/"), names)
     server = await asyncio.start_server(made.serve, "127.0.0.1", 0)
     made.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"

@@ -1,4 +1,4 @@
-"""The real worker in a process that cannot have much more memory than it begins with."""
+"""The real worker in a process that cannot get much more memory than it begins with."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import worker
 from operations.processes.worker_process import finished, serve
 
 ADDRESS_SPACE = 4 << 30
-"""Bytes. Temporal's core maps much that it never touches: an idle worker has 1 to 2 GB of it."""
+"""Bytes. Temporal's core maps much that it never touches: 1 to 2 GB in an idle worker."""
 
 DATA = 1 << 30
-"""Bytes of memory that is really its own."""
+"""Bytes of memory that really belong to the process."""
 
 
 def main() -> int:

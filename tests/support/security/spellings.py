@@ -12,13 +12,13 @@ Write = Callable[[str], str]
 
 
 def go_json(text: str) -> str:
-    """Go's encoding/json, which escapes what HTML could misread."""
+    """Write JSON like Go's encoding/json, which escapes what HTML could misread."""
     written = json.dumps(text, ensure_ascii=False)[1:-1]
     return written.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
 
 def unicode_escapes(text: str) -> str:
-    """Every character as an escape, in UTF-16 as JavaScript has it."""
+    """Write every character as an escape, in UTF-16 as in JavaScript."""
     units = text.encode("utf-16-be").hex()
     return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
 
@@ -70,4 +70,4 @@ SPELLINGS: dict[str, Write] = {
     "percent of base64": lambda text: quote(in_base64(text), safe=""),
     "hex of base64": lambda text: in_base64(text).encode().hex(),
 }
-"""How services write a text. None of them says that it does."""
+"""How services write a text. Nothing in the text shows its spelling."""

@@ -1,4 +1,4 @@
-"""How many rows a run has, by table."""
+"""Row counts of a run, by table."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from clients.store.store import Store
 
 
 async def row_counts(store: Store, execution_id: int) -> dict[str, int]:
-    """Rows of one run in every table that knows runs; 0 where it has none."""
+    """Count the rows of a run in every table that refers to runs. 0 for tables without a row."""
     counts = {}
     async with reading(store.engine) as work:
         for name, table in sorted(Row.metadata.tables.items()):

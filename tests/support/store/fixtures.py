@@ -1,4 +1,4 @@
-"""An empty database for each test: a SQLite file, and again PostgreSQL where there is one."""
+"""An empty database for each test: a SQLite file, and also PostgreSQL if there is a server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Processes that open a store."""
+"""Separate processes that open a store."""
 
 from __future__ import annotations
 
@@ -17,6 +17,6 @@ asyncio.run(main())
 
 
 async def opened_elsewhere(url: str, before: str = "") -> int:
-    """Open the store in a process of its own; its exit code."""
+    """Open the store in a separate process and return its exit code."""
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", before + OPEN, url, cwd=ROOT)
     return await process.wait()

@@ -1,4 +1,4 @@
-"""What the store's tests put into it."""
+"""Sample objects that tests put into the store."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ async def new_execution(store: Store, run_id: str = "run-1", workflow_id: str = 
 
 
 async def stored_request(store: Store, req_def_id: int) -> RequestDefinition:
-    """The row of a request."""
+    """Return the row of a request."""
     async with reading(store.engine) as work:
         row = await work.get(HttpReqDef, req_def_id)
     assert row is not None, req_def_id

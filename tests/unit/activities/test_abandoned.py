@@ -1,4 +1,4 @@
-"""When an abandoned row may be settled: not while a call of its window may still switch something on."""
+"""An abandoned ledger row may only be settled once no call of its window can still switch something on."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ NOW, LONG_AGO = timedelta(seconds=1), timedelta(hours=1)
 
 
 class Nothing:
-    """A fault service at which nothing is on, this time."""
+    """A fault service without any fault."""
 
     async def delete(self, _: str) -> None:
-        """It is not there."""
+        """Find nothing to delete."""
 
     async def status(self, _: str) -> None:
-        """Nor is its status."""
+        """Find no status either."""
 
 
 class Tools(Toolbox):
@@ -43,7 +43,7 @@ class Tools(Toolbox):
 
 @dataclass
 class Runs:
-    """A server that knows when a window was closed, or does not know it at all."""
+    """A server that knows when a window was closed. None: it does not know the window."""
 
     closed: datetime | None
 
@@ -55,7 +55,7 @@ class Runs:
 
 @pytest.fixture
 async def tools(tmp_path: Path) -> AsyncIterator[Tools]:
-    """With a store."""
+    """A toolbox with a store."""
     store = await Store.open(f"sqlite+aiosqlite:///{tmp_path}/holdfast.db")
     nobody = cast("Any", None)
     yield Tools(store, Secrets({}), nobody, nobody)
@@ -63,7 +63,7 @@ async def tools(tmp_path: Path) -> AsyncIterator[Tools]:
 
 
 async def left(tools: Tools, run_id: str, state: LedgerState) -> LedgerEntry:
-    """The row of a fault's window that nobody holds any more."""
+    """Store the row of a fault window that no workflow holds any more."""
     plan = Plan.model_validate(good())
     timing = Timing(settle=timedelta(0), poll=timedelta(milliseconds=1))
     new = NewExecution(plan_json=canonical_json(plan), workflow_id="w", run_id="1")
@@ -84,7 +84,7 @@ async def left(tools: Tools, run_id: str, state: LedgerState) -> LedgerEntry:
 
 
 async def closed(tools: Tools, row: LedgerEntry, since: timedelta | None) -> tuple[Closing, LedgerState]:
-    """What comes of closing it, when its window was closed so long ago, or is unknown."""
+    """Close the orphan whose window was closed this long ago. None: the server does not know the window."""
     runs = Runs(None if since is None else datetime.now(UTC) - since)
     closing = await close_orphan(
         tools, cast("Any", runs), row, Deadline.after(timedelta(seconds=30)), "sweeper", clock=lambda: datetime.now(UTC)
@@ -95,7 +95,7 @@ async def closed(tools: Tools, row: LedgerEntry, since: timedelta | None) -> tup
 
 @pytest.mark.parametrize("state", [LedgerState.INTENT, LedgerState.UNVERIFIED])
 async def test_a_row_whose_call_may_still_act_is_kept(tools: Tools, state: LedgerState) -> None:
-    """Nothing is on, and that proves nothing yet: the row stays as it is, and the log says why."""
+    """Nothing is active, but that proves nothing yet: the row stays as it is, and the log shows why."""
     row = await left(tools, "1", state)
     closing, now = await closed(tools, row, NOW)
     assert (closing.verified, now) == (False, state)
@@ -110,14 +110,14 @@ async def test_a_row_whose_call_may_still_act_is_kept(tools: Tools, state: Ledge
 async def test_a_row_whose_call_can_no_longer_act_is_settled(
     tools: Tools, state: LedgerState, since: timedelta
 ) -> None:
-    """It was answered, or its time and the peer's are over."""
+    """Either the call was answered, or its own time limit and the peer's have passed."""
     row = await left(tools, "1", state)
     closing, now = await closed(tools, row, since)
     assert (closing.verified, now) == (True, LedgerState.CLOSED)
 
 
 def version_7(ago: timedelta) -> str:
-    """A run id as the server makes them."""
+    """Return a run id as the server makes them: a UUID that begins with the time."""
     milliseconds = int((datetime.now(UTC) - ago).timestamp() * 1000)
     return str(uuid.UUID(int=milliseconds << 80 | 7 << 76 | 2 << 62))
 
@@ -125,9 +125,9 @@ def version_7(ago: timedelta) -> str:
 @pytest.mark.parametrize(
     ("began", "state"), [(NOW, LedgerState.INTENT), (LONG_AGO, LedgerState.CLOSED), (None, LedgerState.CLOSED)]
 )
-async def test_a_window_that_the_server_does_not_know_is_counted_from_its_beginning(
+async def test_a_window_unknown_to_the_server_is_timed_from_its_start(
     tools: Tools, began: timedelta | None, state: LedgerState
 ) -> None:
-    """As after the loss of a server, or of its memory of it. Run ids of older servers carry no time."""
+    """A server may be lost, or its memory of the window. Run ids of older servers carry no time."""
     row = await left(tools, "of an older server" if began is None else version_7(began), LedgerState.INTENT)
     assert (await closed(tools, row, None))[1] is state

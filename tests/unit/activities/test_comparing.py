@@ -1,4 +1,4 @@
-"""Comparisons while a group is measured: who is looked at, and how much may be wrong."""
+"""Comparisons while a group is measured: which cases are compared, and the error probabilities they get."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.support.paths import EXAMPLES
 
 SHOP = Plan.model_validate(read_plan_file(EXAMPLES / "shop.yaml"))
 UNSENT: Any = None
-"""Nothing is sent here."""
+"""No request is sent here."""
 
 
 def plan(**regression: Any) -> Plan:
@@ -30,13 +30,15 @@ def plan(**regression: Any) -> Plan:
     return SHOP.model_copy(update={"slo": Slo.model_validate(slo)})
 
 
-def arm(of: Plan, index: int) -> ArmRun:
-    case = case_at(of.service_names, index)
+def arm(subject: Plan, index: int) -> ArmRun:
+    case = case_at(subject.service_names, index)
     samples = [RequestSample(latency_us=10_000 + number * 7_919 % 1_000, status=200) for number in range(400)]
-    return ArmRun(position=index, probe=UNSENT, case=case, meets=PlanThresholds(of).of(case), taken=Taken([samples]))
+    return ArmRun(
+        position=index, probe=UNSENT, case=case, meets=PlanThresholds(subject).of(case), taken=Taken([samples])
+    )
 
 
-def test_each_case_has_its_part_of_the_runs_false_alarms(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_case_gets_its_share_of_the_runs_false_alarms(monkeypatch: pytest.MonkeyPatch) -> None:
     """The plan's share is for the whole run: five services make fifteen cases beside the baseline."""
     seen: list[Wald] = []
 
@@ -45,18 +47,20 @@ def test_each_case_has_its_part_of_the_runs_false_alarms(monkeypatch: pytest.Mon
         return Look(None, None)
 
     monkeypatch.setattr(comparing, "look", noted)
-    of = plan(false_alarms="3%", misses="20%", percentile="p50")
-    look_at(of, [arm(of, 1), arm(of, 2)], arm(of, 0))
-    assert [(one.percentile, one.alpha, one.beta) for one in seen] == [(0.5, pytest.approx(0.03 / 15), 0.2)] * 2
+    subject = plan(false_alarms="3%", misses="20%", percentile="p50")
+    look_at(subject, [arm(subject, 1), arm(subject, 2)], arm(subject, 0))
+    assert [(parameters.percentile, parameters.alpha, parameters.beta) for parameters in seen] == [
+        (0.5, pytest.approx(0.03 / 15), 0.2)
+    ] * 2
 
 
-def test_only_what_is_open_and_compared_is_looked_at() -> None:
-    """Not a case with a budget, nor one that is decided: it keeps its decision whatever comes after."""
-    of = plan()
-    reviews = of.service_names.index("reviews") + 1
-    cases = [arm(of, 1), arm(of, reviews), arm(of, 3)]
+def test_look_at_skips_decided_cases_and_cases_with_a_budget() -> None:
+    """A decided case keeps its decision whatever is measured later."""
+    subject = plan()
+    reviews = subject.service_names.index("reviews") + 1
+    cases = [arm(subject, 1), arm(subject, reviews), arm(subject, 3)]
     cases[2].look = decided = Look(Finding.REGRESSION, None)
-    look_at(of, cases, arm(of, 0))
+    look_at(subject, cases, arm(subject, 0))
     assert cases[0].look == Look(Finding.EQUIVALENT, None)
     assert cases[1].look is None
     assert cases[2].look is decided

@@ -1,4 +1,4 @@
-"""What all activities share: looking again and again, and one place where trouble gets its code."""
+"""Behaviour that all activities share: polling, and a single place where errors get their code."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ EVERY = timedelta(milliseconds=1)
 
 
 class Looks:
-    """Answers one after the other, and then the last one for ever; errors are raised."""
+    """Gives its answers in order, then repeats the last one for ever. Errors are raised."""
 
     def __init__(self, *answers: Any) -> None:
         self._answers = list(answers)
@@ -52,22 +52,25 @@ MAY_PASS = HoldfastError(ErrorCode.PEER_TIMEOUT, "no answer")
 WILL_NOT = HoldfastError(ErrorCode.ANALYZE_FAILED, "it is lost")
 
 
-async def test_trouble_that_may_pass_is_waited_out() -> None:
-    """One failed look is no failed run."""
+async def test_poll_waits_out_errors_that_may_pass() -> None:
+    """A single failed look must not fail the run."""
     looks = Looks(MAY_PASS, None, MAY_PASS, "there")
     assert await polled(looks, later()) == "there"
     assert looks.count == 4
 
 
-async def test_trouble_that_lasts_ends_with_the_time() -> None:
-    """After one look at least, also when the time was over before it."""
+async def test_poll_gives_up_when_its_time_is_over() -> None:
+    """It looks at least once, even if the time was over before."""
     looks = Looks(MAY_PASS)
     assert await polled(looks, Deadline.after(timedelta(0))) is None
     assert looks.count == 1
 
 
-async def test_what_cannot_pass_is_not_waited_for() -> None:
-    """Nobody asks for ten minutes for what will never be; but closing has no alternative to trying again."""
+async def test_poll_raises_a_permanent_error_at_once_unless_stubborn() -> None:
+    """Nobody should wait ten minutes for something that will never come.
+
+    But closing has no alternative to trying again.
+    """
     looks = Looks(WILL_NOT)
     with pytest.raises(HoldfastError) as raised:
         await polled(looks, later())
@@ -75,8 +78,8 @@ async def test_what_cannot_pass_is_not_waited_for() -> None:
     assert await polled(Looks(WILL_NOT, WILL_NOT, "gone"), later(), stubborn=True) == "gone"
 
 
-async def test_a_cancel_ends_the_asking() -> None:
-    """At once, amid the pause between two looks, and nothing is asked any more."""
+async def test_a_cancel_ends_polling_at_once() -> None:
+    """Even in the pause between two looks; nothing is asked afterwards."""
     looks = Looks(None)
     environment = ActivityEnvironment()
 
@@ -92,7 +95,7 @@ async def test_a_cancel_ends_the_asking() -> None:
 
 
 class Steps:
-    """Activities that end in whatever they are given."""
+    """Activities that raise the error that they are given."""
 
     def __init__(self) -> None:
         nobody = cast("Any", None)
@@ -115,8 +118,8 @@ async def ended(error: Exception, attempt: int = 1) -> ApplicationError:
 
 
 @pytest.mark.parametrize("code", list(ErrorCode))
-async def test_every_error_leaves_an_activity_under_its_code(code: ErrorCode) -> None:
-    """With what happened and what to do, without a secret, and repeated only where that can help."""
+async def test_every_error_leaves_an_activity_with_its_code(code: ErrorCode) -> None:
+    """With its message, its hint and no secret. It is retried only where that can help."""
     error = HoldfastError(code, "the proxy said pl4nted", hint="look there", problems=[Problem(path="a", message="b")])
     found = await ended(error)
     assert (found.type, found.non_retryable) == (code, not error.kind.retryable)
@@ -124,8 +127,8 @@ async def test_every_error_leaves_an_activity_under_its_code(code: ErrorCode) ->
     assert found.details == (ValidationReport(problems=error.problems),)
 
 
-async def test_a_defect_has_a_code_and_a_place_and_keeps_its_words_to_itself() -> None:
-    """They may quote anything; the worker's log has them. It is tried again twice, and then it ends the activity."""
+async def test_a_defect_is_reported_by_code_and_place_without_its_message() -> None:
+    """The message may quote anything; the worker's log has it. The activity is retried twice, then it fails."""
     for attempt, last in ((1, False), (2, False), (3, True)):
         found = await ended(LookupError("pl4nted"), attempt)
         assert (found.type, found.non_retryable) == (ErrorCode.UNEXPECTED, last)

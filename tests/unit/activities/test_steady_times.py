@@ -1,4 +1,4 @@
-"""How long the steady state is asked for: activities as the worker runs them, with peers made up."""
+"""How long the steady state is checked: activities as the worker runs them, with made-up peers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from tests.support.runs.bench import RAILS
 
 
 class Peers:
-    """Nothing is on anywhere."""
+    """Peers at which nothing is active."""
 
     async def check(self, **_: str) -> Any:
         class Nothing:
@@ -44,7 +44,7 @@ class Peers:
 
 
 class Answers:
-    """The system's answers to the plan's request, one status after the other, and then the last one for ever."""
+    """The system's answers to the plan's request: one status after the other, then the last one for ever."""
 
     def __init__(self, *statuses: int, takes: float = 0) -> None:
         self._left = list(statuses)
@@ -57,7 +57,7 @@ class Answers:
 
 
 class Tools(Toolbox):
-    """A toolbox whose peers are made up."""
+    """A toolbox with made-up peers."""
 
     def proxy(self, plan: Plan) -> Any:
         return Peers()
@@ -71,7 +71,7 @@ Begin = Callable[..., Any]
 
 @pytest.fixture
 async def begin(tmp_path: Path) -> Any:
-    """Stores a run that has touched something; gives its activities' toolbox and the run."""
+    """Return a function that stores a run which has touched something. It gives the run and its activities' toolbox."""
     stores = []
 
     async def stored(answers: Answers, **plan: Any) -> tuple[Tools, Execution]:
@@ -101,7 +101,7 @@ async def begin(tmp_path: Path) -> Any:
 
 
 async def scheduled(tools: Tools, execution: Execution, ago: timedelta) -> ActivityEnvironment:
-    """An activity that the run's lock has scheduled so long ago."""
+    """Return the environment of an activity that the run's lock scheduled this long ago."""
     lock = row_of(WindowKind.LOCK, execution, await tools.store.plan(execution.execution_id))
     caller = Caller(workflow_type=WorkflowType.ENVIRONMENT_LOCK, workflow_id=lock.window_id, run_id=lock.run_id)
     now = datetime.now(UTC)
@@ -109,7 +109,7 @@ async def scheduled(tools: Tools, execution: Execution, ago: timedelta) -> Activ
 
 
 async def test_the_lock_waits_for_the_steady_state_however_late_the_peers_were(begin: Begin) -> None:
-    """Seeing that nothing is on may take its whole time; the system then still has its own."""
+    """Checking that nothing is active may take its whole time; the system then still has its own."""
     tools, execution = await begin(Answers(503, 503, 503, 200), timeouts={"stability": "1m"})
     lock = LockActivities(tools, cast("Any", None))
     late = await scheduled(tools, execution, timedelta(seconds=61))
@@ -117,8 +117,8 @@ async def test_the_lock_waits_for_the_steady_state_however_late_the_peers_were(b
     assert closing.verified, closing.detail
 
 
-async def test_the_lock_gives_up_a_system_that_stays_ill(begin: Begin) -> None:
-    """With what was seen last."""
+async def test_the_lock_gives_up_on_a_system_that_stays_unhealthy(begin: Begin) -> None:
+    """It reports what it saw last."""
     tools, execution = await begin(Answers(503), timeouts={"stability": "1m"})
     lock = LockActivities(tools, cast("Any", None))
     over = await scheduled(tools, execution, timedelta(minutes=3))
@@ -127,8 +127,8 @@ async def test_the_lock_gives_up_a_system_that_stays_ill(begin: Begin) -> None:
     assert closing.detail == "nothing is on, but the steady state is not met: status 503 (2 of 2); allowed are 0%"
 
 
-async def test_requests_that_do_not_fit_into_their_time_are_told_with_its_name(begin: Begin) -> None:
-    """Each of them may be as slow as the plan lets it, but all of them together have `timeouts.stability`."""
+async def test_requests_that_exceed_the_stability_timeout_are_reported_with_its_name(begin: Begin) -> None:
+    """Each request may be as slow as the plan lets it, but all of them together have `timeouts.stability`."""
     tools, execution = await begin(Answers(200, takes=30), timeouts={"stability": "1ms"})
     order = SteadyOrder(execution_id=execution.execution_id, moment=SteadyMoment.BEFORE)
     run = Caller(workflow_type=WorkflowType.RESILIENCE_TEST, workflow_id="w", run_id="1")

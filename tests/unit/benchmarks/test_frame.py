@@ -1,4 +1,4 @@
-"""Benchmarks are found by name, and their tables written where they belong."""
+"""Benchmarks are found by name, and their tables are written to the right place."""
 
 from pathlib import Path
 
@@ -10,15 +10,15 @@ ROWS = [Row("rate", "9,000/s", 0.61, "at least 0.5", met=True), Row("p50", "2 ms
 
 
 def test_benchmarks_are_found_by_their_names(tmp_path: Path) -> None:
-    """In order of their numbers, and nothing else in the folder."""
+    """In the order of their numbers; other files in the folder are ignored."""
     for name in ("b10_scale.py", "b2_truth.py", "frame.py", "__main__.py", "b3_notes.md"):
         (tmp_path / name).touch()
     assert list(modules(tmp_path).items()) == [(2, "b2_truth"), (10, "b10_scale")]
     assert modules()[5] == "b5_statistics"
 
 
-def test_a_table_shows_what_was_missed_and_why() -> None:
-    """One line per row; notes under it, of those that have one."""
+def test_a_table_shows_which_goals_were_missed_and_why() -> None:
+    """A line per row; below them, the notes of the rows that have one."""
     lines = table(ROWS).splitlines()
     assert lines[2:4] == [
         "| rate | 9,000/s | 0.61 | at least 0.5 | yes |",
@@ -28,8 +28,8 @@ def test_a_table_shows_what_was_missed_and_why() -> None:
     assert len(table([Row("a", "1")]).splitlines()) == 3
 
 
-def test_a_section_is_replaced_where_it_stands() -> None:
-    """And the text around it stays as people wrote it."""
+def test_a_section_is_replaced_in_place() -> None:
+    """The text around it stays as people wrote it."""
     document = written("# Head\n\ntext\n", 2, section(2, "Truth", ROWS[:1])) + "\nafterwards\n"
     again = written(document, 2, section(2, "Truth", ROWS))
     assert again.startswith("# Head\n\ntext\n\n<!-- bench 2 -->\n## 2. Truth\n")
@@ -38,8 +38,8 @@ def test_a_section_is_replaced_where_it_stands() -> None:
     assert written(again, 2, section(2, "Truth", ROWS)) == again
 
 
-def test_sections_stand_in_order() -> None:
-    """Whichever is run first."""
+def test_sections_are_ordered_by_their_numbers() -> None:
+    """Whichever benchmark runs first."""
     document = "# Head\n"
     for number in (5, 1, 10, 2):
         document = written(document, number, section(number, "T", ROWS))
@@ -51,7 +51,7 @@ def test_sections_stand_in_order() -> None:
     ]
 
 
-def test_a_section_without_an_end_is_not_guessed_at() -> None:
-    """What somebody cut off by hand is not overwritten to the end of the file."""
+def test_a_section_without_its_end_marker_is_refused() -> None:
+    """If somebody deleted the marker by hand, the rest of the file must not be overwritten."""
     with pytest.raises(ValueError, match="end of bench 2"):
         written("<!-- bench 2 -->\nmine\n", 2, section(2, "Truth", ROWS))

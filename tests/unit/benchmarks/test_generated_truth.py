@@ -1,4 +1,4 @@
-"""Verdicts are held against the truth, and counted as what they are."""
+"""Verdicts are compared with the truth and counted accordingly."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def rows(*cases: Judged, error: str = "") -> dict[str, Row]:
 
 
 @pytest.mark.parametrize("truth", [SLOW, BROKEN, SILENT])
-def test_a_pass_of_what_really_fails_is_false(truth: RealOutcome) -> None:
-    """An error, no answer, or an answer that is slower than the plan allows."""
+def test_passing_a_case_that_really_fails_is_a_false_pass(truth: RealOutcome) -> None:
+    """A case really fails with an error, without an answer, or with an answer slower than the plan allows."""
     found = rows(case(truth, Verdict.PASSED), case(WELL, Verdict.PASSED))
     assert (found["false passes"].value, found["false passes"].met) == ("1 of 2", False)
     assert (
@@ -47,7 +47,7 @@ def test_a_pass_of_what_really_fails_is_false(truth: RealOutcome) -> None:
     assert found["cases that really fail"].value == "1 of 2"
 
 
-def test_a_failure_of_what_is_really_well_is_a_false_alarm() -> None:
+def test_failing_a_case_that_is_really_well_is_a_false_alarm() -> None:
     cases = [case(WELL, Verdict.FAILED), *[case(WELL, Verdict.PASSED)] * 98]
     assert rows(*cases)["false alarms"].met is False
     assert rows(*cases, case(BROKEN, Verdict.FAILED))["false alarms"].met is True
@@ -63,7 +63,7 @@ def test_a_failure_of_what_is_really_well_is_a_false_alarm() -> None:
         case(BROKEN, None),
     ],
 )
-def test_what_is_left_open_is_no_verdict_and_is_counted(left: Judged) -> None:
+def test_a_case_left_open_is_counted_as_invalid_or_inconclusive(left: Judged) -> None:
     found = rows(left, *[case(WELL, Verdict.PASSED)] * 9)
     assert (found["invalid or inconclusive"].value, found["invalid or inconclusive"].met) == ("1 of 10", False)
     assert found["false passes"].met is True
@@ -76,8 +76,8 @@ def test_a_run_without_a_result_is_no_success() -> None:
     assert found["false passes"].met is False
 
 
-def test_systems_are_of_all_shapes_sizes_and_weaknesses() -> None:
-    """Of two hundred systems no two are the same, and services break in both ways."""
+def test_systems_have_all_shapes_sizes_and_weaknesses() -> None:
+    """No two of two hundred systems are the same, and services break in both ways."""
     systems = [wanted(number) for number in range(200)]
     assert {system.shape for system in systems} == set(Shape)
     assert {system.services for system in systems} == set(range(6, 13))
@@ -90,7 +90,7 @@ def test_systems_are_of_all_shapes_sizes_and_weaknesses() -> None:
 
 
 def test_the_command_in_a_note_makes_the_same_system() -> None:
-    """But for the namespace and the lengthened pauses."""
+    """Except for the namespace and the longer pauses."""
     system = wanted(7)
     assert system.command == "holdfast lab --generate layered:7 --seed 7 --weaknesses 3 --kinds all"
     assert [service.name for service in system.made().topology.services][:2] == ["entry", "s001"]

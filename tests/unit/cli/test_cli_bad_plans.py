@@ -1,4 +1,4 @@
-"""Plans as people get them wrong: every mistake has its path and a hint, and nothing is asked of anybody."""
+"""Plans as people get them wrong: every mistake is reported with its path and a hint, and no peer is contacted."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.paths import ROOT
 
 PLANS = ROOT / "tests" / "plans"
 MARK = ":18999"
-"""The port of every address in the plans, put there for one that counts."""
+"""The port of every address in the plans. The port of the counting server takes its place."""
 
 Mistake = tuple[str, str, str]
 """Path, part of the message, part of the hint."""
@@ -48,7 +48,7 @@ SECRET = "sesame-open-thyself"  # noqa: S105 - stands in the plan, and must not 
 
 
 class Everybody:
-    """Stands at every address there is: of the Temporal server, the peers, the services. Counts who comes."""
+    """Stands at every address (the Temporal server, peers, services) and counts the connections."""
 
     def __init__(self) -> None:
         self.visits = 0
@@ -84,7 +84,7 @@ def environment(everybody: Everybody, tmp_path: Path) -> dict[str, str]:
 
 
 def written(name: str, folder: Path, everybody: Everybody) -> str:
-    """The plan in this folder, every address in it the one that counts."""
+    """Copy the plan into this folder, with every address replaced by the counting server's."""
     text = (PLANS / f"{name}.yaml").read_text()
     assert MARK in text
     (folder / f"{name}.yaml").write_text(text.replace(MARK, f":{everybody.port}"))
@@ -100,32 +100,34 @@ async def said(*arguments: str, folder: Path, env: dict[str, str]) -> tuple[int,
 
 
 @pytest.mark.parametrize("name", ALL)
-async def test_every_mistake_is_told_and_nobody_is_asked(
+async def test_every_mistake_is_reported_and_no_peer_is_contacted(
     name: str, everybody: Everybody, environment: dict[str, str], tmp_path: Path
 ) -> None:
-    """By `validate`, for people and as JSON, and by `run`: the same problems, exit code 2, no connection, no store."""
+    """`validate` (for people and as JSON) and `run` report the same problems: exit code 2, no connection, no store."""
     plan = written(name, tmp_path, everybody)
     commands = (("validate", plan), ("validate", "--json", plan), ("run", "--yes", plan))
-    plain, as_json, run = await asyncio.gather(*(said(*one, folder=tmp_path, env=environment) for one in commands))
+    plain, as_json, run = await asyncio.gather(
+        *(said(*command, folder=tmp_path, env=environment) for command in commands)
+    )
     assert [code for code, _ in (plain, as_json, run)] == [2, 2, 2]
     facts = json.loads(as_json[1])
-    told = {one["path"]: (one["message"], one["hint"]) for one in facts["problems"]}
+    reported = {problem["path"]: (problem["message"], problem["hint"]) for problem in facts["problems"]}
     assert len(facts["problems"]) == len(ALL[name])
-    assert set(told) == {path for path, _, _ in ALL[name]}
+    assert set(reported) == {path for path, _, _ in ALL[name]}
     for path, message, hint in ALL[name]:
-        assert message in told[path][0]
-        assert hint in told[path][1]
-        assert f"  {path}: {told[path][0]} ({told[path][1]})\n" in plain[1]
+        assert message in reported[path][0]
+        assert hint in reported[path][1]
+        assert f"  {path}: {reported[path][0]} ({reported[path][1]})\n" in plain[1]
     assert run[1] == plain[1]
     assert SECRET not in plain[1] + as_json[1]
     assert everybody.visits == 0
     assert not (tmp_path / "store").exists()
 
 
-async def test_without_its_mistake_the_plan_is_run(
+async def test_the_plan_without_a_mistake_is_run(
     everybody: Everybody, environment: dict[str, str], tmp_path: Path
 ) -> None:
-    """So the others fail for their mistakes alone, and whoever had been asked would have been counted."""
+    """It proves that the other plans fail only for their mistakes, and that a contacted peer would be counted."""
     plan = written("good", tmp_path, everybody)
     assert (await said("validate", plan, folder=tmp_path, env=environment))[0] == 0
     terminal = await Terminal.start("run", "--yes", plan, folder=tmp_path, env=environment)
@@ -135,6 +137,6 @@ async def test_without_its_mistake_the_plan_is_run(
 
 
 def test_there_is_a_plan_for_each_mistake() -> None:
-    """Ten with one, one with ten, the one without, and the one that others begin with."""
+    """Ten with a single mistake, one with ten, one without, and the one that other plans begin with."""
     assert {path.stem for path in PLANS.glob("*.yaml")} == {*ALL, "good", "everything"}
     assert (len(ONE), len(TEN)) == (10, 10)

@@ -1,4 +1,4 @@
-"""`validate --json` and `schema`: what programs and editors read."""
+"""`validate --json` and `schema`: output for programs and editors."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ def facts_of(path: Path) -> tuple[int, dict[str, Any]]:
     return result.exit_code, facts
 
 
-def test_a_valid_plan_as_json() -> None:
-    """Its numbers, and an empty list of problems."""
+def test_a_valid_plan_is_described_as_json() -> None:
+    """With its numbers and an empty list of problems."""
     code, facts = facts_of(ROOT / "examples" / "shop.yaml")
     assert (code, facts["valid"], facts["problems"]) == (0, True, [])
     assert (facts["plan"], facts["services"], facts["cases"], facts["requests"]) == ("shop", 5, 16, 192)
 
 
-def test_requests_are_told_at_most(tmp_path: Path) -> None:
-    """Where cases may end earlier, as `up to`."""
+def test_the_number_of_requests_is_an_upper_bound(tmp_path: Path) -> None:
+    """Cases may end earlier; for people it reads `up to`."""
     path = tmp_path / "plan.yaml"
     slo = {"regression": {}}
     path.write_text(yaml.safe_dump(plan_document("shop") | {"load": {"max_requests": 500}, "slo": slo}))
@@ -39,8 +39,8 @@ def test_requests_are_told_at_most(tmp_path: Path) -> None:
     assert "16 cases, up to 8000 requests" in CliRunner().invoke(cli, ["validate", str(path)]).output
 
 
-def test_every_problem_as_json(tmp_path: Path) -> None:
-    """With the file, the path in it, the message and the hint; the exit code is the same as without --json."""
+def test_every_problem_is_listed_as_json(tmp_path: Path) -> None:
+    """With the file, the path in it, the message and the hint. The exit code is the same as without --json."""
     document = plan_document("shop")
     document["services"][0]["fault"] = "remvoe"
     del document["slo"]
@@ -54,8 +54,8 @@ def test_every_problem_as_json(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("text", "line"), [("a: [\n", 2), ("a: 1\na: 2\n", 2), ("", None)])
-def test_a_file_that_is_no_plan_as_json(tmp_path: Path, text: str, line: int | None) -> None:
-    """A problem like any other, with its line where there is one."""
+def test_a_file_that_is_no_plan_is_a_problem_as_json(tmp_path: Path, text: str, line: int | None) -> None:
+    """Like any other problem, with its line if there is one."""
     path = tmp_path / "wrong.yaml"
     path.write_text(text)
     code, facts = facts_of(path)
@@ -64,7 +64,7 @@ def test_a_file_that_is_no_plan_as_json(tmp_path: Path, text: str, line: int | N
 
 
 def test_the_schema_is_printed_or_written(tmp_path: Path) -> None:
-    """The same either way, and nothing else on standard output."""
+    """The text is the same either way, and standard output holds nothing else."""
     printed = CliRunner().invoke(cli, ["schema"])
     assert json.loads(printed.stdout) == plan_schema()
     path = tmp_path / "plan.schema.json"
@@ -74,8 +74,8 @@ def test_the_schema_is_printed_or_written(tmp_path: Path) -> None:
     assert path.read_text() == printed.stdout
 
 
-def test_a_schema_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
-    """Exit code 2: wrong use."""
+def test_a_schema_that_cannot_be_written_is_reported_in_a_sentence(tmp_path: Path) -> None:
+    """With exit code 2: wrong use."""
     result = CliRunner().invoke(cli, ["schema", "--output", str(tmp_path / "missing" / "x.json")])
     assert result.exit_code == 2
     assert len(result.output.splitlines()) == 1

@@ -1,4 +1,4 @@
-"""`holdfast compare`: what it says of two stored runs, and its exit codes, each through the real command line."""
+"""`holdfast compare`: its report on two stored runs and its exit codes, through the real command line."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from tests.support.paths import ROOT
 REQUESTS = 200
 USUAL_US = 30_000
 GONE = 1.0
-"""Share of requests that fail when a service that is needed is gone."""
+"""Share of requests that fail while a required service is gone."""
 
 Takes = Callable[[random.Random, int], RequestSample]
 
@@ -49,8 +49,8 @@ def usual(rng: random.Random, _: int) -> RequestSample:
 
 def slower(by: float) -> Takes:
     def take(rng: random.Random, position: int) -> RequestSample:
-        one = usual(rng, position)
-        return one.model_copy(update={"latency_us": int(by * one.latency_us)})
+        sample = usual(rng, position)
+        return sample.model_copy(update={"latency_us": int(by * sample.latency_us)})
 
     return take
 
@@ -67,7 +67,7 @@ def slow_together(rng: random.Random, position: int) -> RequestSample:
 
 
 class Runs:
-    """Writes runs into a store as workers do: cases, results, samples, an end."""
+    """Writes runs into a store as workers do: cases, results, samples and an end."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -85,7 +85,7 @@ class Runs:
         settled: dict[str, Settled] | None = None,
         **plan: Any,
     ) -> str:
-        """A run; of `changed` cases it is said how their requests go, or why they were not measured. Gives its id."""
+        """Add a run and return its id. `changed` maps a case to how its requests go, or to why it was not measured."""
         self._made += 1
         self._raw, self._rng = raw, random.Random(self._made)  # noqa: S311 - samples, no secret
         document = plan_document("shop", **{"load": {"requests": requests, "concurrency": 4}} | plan)
@@ -95,18 +95,18 @@ class Runs:
         )
         run = (await self._store.create_execution(new, subject, Timing())).execution_id
         cases = list(cases_in(subject.service_names, CaseRange(first=0, end=case_count(len(subject.services)))))
-        await self._store.save_cases(run, [StoredCase(**one.model_dump(), faults_json="[]") for one in cases])
+        await self._store.save_cases(run, [StoredCase(**entry.model_dump(), faults_json="[]") for entry in cases])
         done = [
             self._done(case.index, case.case_id, (changed or {}).get(case.case_id, usual), requests) for case in cases
         ]
         stored = [found for _, found in done if found and samples]
         await self._store.save_group(run, [result for result, _ in done], stored)
-        measured_ones = [case for case, (_, found) in zip(cases, done, strict=True) if found]
-        told = {one.index: ((verdicts or {}).get(one.case_id, Verdict.PASSED), "") for one in measured_ones}
-        await self._store.save_case_verdicts(run, told)
+        measured_cases = [case for case, (_, found) in zip(cases, done, strict=True) if found]
+        judged = {entry.index: ((verdicts or {}).get(entry.case_id, Verdict.PASSED), "") for entry in measured_cases}
+        await self._store.save_case_verdicts(run, judged)
         if settled:
-            places = {one.case_id: one.index for one in cases}
-            await self._store.settle_cases(run, {places[name]: one for name, one in settled.items()})
+            places = {entry.case_id: entry.index for entry in cases}
+            await self._store.settle_cases(run, {places[name]: decision for name, decision in settled.items()})
         if ended:
             end = Ending(execution_id=run, status=RunStatus.COMPLETED, phase=Phase.DONE, recovery=Recovery.VERIFIED)
             await self._store.finish(end)
@@ -131,19 +131,19 @@ def runs(store: Store) -> Runs:
 
 
 async def compared(*arguments: str) -> dict[str, Any]:
-    """As JSON; with the exit code that the command had."""
-    said = await invoke("compare", *arguments, "--json")
-    facts: dict[str, Any] = json.loads(said.stdout)
-    assert facts["exit_code"] == said.exit_code, said.output
+    """Run the command with --json and return its document, after checking the exit code in it."""
+    result = await invoke("compare", *arguments, "--json")
+    facts: dict[str, Any] = json.loads(result.stdout)
+    assert facts["exit_code"] == result.exit_code, result.output
     return facts
 
 
 def changes(facts: dict[str, Any], *wanted: str) -> dict[str, str]:
-    return {one["case_id"]: one["change"] for one in facts["cases"] if one["change"] in wanted}
+    return {case["case_id"]: case["change"] for case in facts["cases"] if case["change"] in wanted}
 
 
 async def by_process(folder: Path, *arguments: str) -> tuple[int, str]:
-    """As a pipeline runs it."""
+    """Run the command as a pipeline does."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, str(ROOT / "starter.py"), "compare", *arguments),
         cwd=folder,
@@ -156,61 +156,61 @@ async def by_process(folder: Path, *arguments: str) -> tuple[int, str]:
     return process.returncode or 0, out.decode()
 
 
-async def test_code_0_no_case_is_worse(runs: Runs, tmp_path: Path) -> None:
-    """Other samples of the same system: all cases are the same, surely."""
-    code, said = await by_process(tmp_path, await runs.add(), await runs.add())
-    assert code == 0, said
-    assert "16 cases: 16 the same" in said
-    assert "no regression: no case is worse" in said
+async def test_code_0_if_no_case_is_worse(runs: Runs, tmp_path: Path) -> None:
+    """Other samples of the same system: every case is surely the same."""
+    code, output = await by_process(tmp_path, await runs.add(), await runs.add())
+    assert code == 0, output
+    assert "16 cases: 16 the same" in output
+    assert "no regression: no case is worse" in output
 
 
-async def test_code_1_a_case_is_worse(runs: Runs, tmp_path: Path) -> None:
-    """A case is slower by half: it is named, with how sure that is, and no other one is."""
-    code, said = await by_process(tmp_path, await runs.add(), await runs.add({"reviews": slower(1.5)}))
-    assert code == 1, said
-    assert "REGRESSION: 1 of 16 cases are worse" in said
-    (row,) = [line for line in said.splitlines() if line.startswith("reviews ")]
+async def test_code_1_if_a_case_is_worse(runs: Runs, tmp_path: Path) -> None:
+    """A case that is slower by half is named with its confidence interval, and no other case is."""
+    code, output = await by_process(tmp_path, await runs.add(), await runs.add({"reviews": slower(1.5)}))
+    assert code == 1, output
+    assert "REGRESSION: 1 of 16 cases are worse" in output
+    (row,) = [line for line in output.splitlines() if line.startswith("reviews ")]
     assert "WORSE" in row
     assert "times what it was (1." in row
     assert " allowed" in row
 
 
-async def test_code_6_it_cannot_be_told(runs: Runs, tmp_path: Path) -> None:
-    """Too few requests for the percentile: that, and how many would do, is said."""
-    code, said = await by_process(tmp_path, await runs.add(requests=12), await runs.add(requests=12))
-    assert code == 6, said
-    assert "CANNOT BE TOLD: no case is surely worse, 16 may be" in said
-    assert "p95 needs 59 successful requests, 12 are there" in said
-    assert "about 47 more requests per case" in said
+async def test_code_6_if_the_comparison_is_undecided(runs: Runs, tmp_path: Path) -> None:
+    """There are too few requests for the percentile. The output shows that, and how many would do."""
+    code, output = await by_process(tmp_path, await runs.add(requests=12), await runs.add(requests=12))
+    assert code == 6, output
+    assert "CANNOT BE TOLD: no case is surely worse, 16 may be" in output
+    assert "p95 needs 59 successful requests, 12 are there" in output
+    assert "about 47 more requests per case" in output
 
 
-async def test_requests_that_are_slow_together_say_less(runs: Runs) -> None:
-    """As many as the percentile needs are there, yet cannot tell: the reason is not that they are too few for it."""
+async def test_requests_that_are_slow_together_leave_a_case_uncertain(runs: Runs) -> None:
+    """There are as many as the percentile needs, so the reason must not be that they are too few for it."""
     facts = await compared(
         await runs.add({"reviews": slow_together}, requests=60), await runs.add({"reviews": slow_together}, requests=60)
     )
-    (case,) = [one for one in facts["cases"] if one["case_id"] == "reviews"]
+    (case,) = [entry for entry in facts["cases"] if entry["case_id"] == "reviews"]
     assert case["change"] == "uncertain"
     assert "p95 needs more requests than 60, about " in case["why"]
     assert "slow together" in case["why"]
 
 
-async def test_code_2_they_cannot_be_compared(runs: Runs, tmp_path: Path) -> None:
-    """Every reason is told."""
-    other = await runs.add(load={"requests": REQUESTS, "concurrency": 5}, steady_state={"check": False})
-    code, said = await by_process(tmp_path, await runs.add(), other)
-    assert code == 2, said
-    assert "different loads: load.concurrency 4, then 5" in said
-    assert "16 cases" not in said
+async def test_code_2_if_the_runs_cannot_be_compared(runs: Runs, tmp_path: Path) -> None:
+    """Every reason is reported."""
+    different = await runs.add(load={"requests": REQUESTS, "concurrency": 5}, steady_state={"check": False})
+    code, output = await by_process(tmp_path, await runs.add(), different)
+    assert code == 2, output
+    assert "different loads: load.concurrency 4, then 5" in output
+    assert "16 cases" not in output
 
 
-async def test_what_else_cannot_be_compared(runs: Runs) -> None:
-    """A run with itself, one that goes on, and one that nobody knows; as JSON with a code of its own."""
+async def test_unsuitable_runs_and_options_are_refused(runs: Runs) -> None:
+    """A run with itself, a run under way, an unknown run. As JSON, the refusal has a code of its own."""
     done, going_on = await runs.add(), await runs.add(ended=False)
-    for pair, told in {(done, done): "both are execution", (done, going_on): "has not ended yet"}.items():
+    for pair, words in {(done, done): "both are execution", (done, going_on): "has not ended yet"}.items():
         facts = await compared(*pair)
         assert (facts["error_code"], facts["exit_code"]) == ("NOT_COMPARABLE", 2)
-        assert told in facts["message"]
+        assert words in facts["message"]
     assert (await compared(done, "nobody"))["exit_code"] == 3
     assert (await invoke("compare", done)).exit_code == 2
     assert (await invoke("compare", done, going_on, "--percentile", "p96")).exit_code == 2
@@ -218,8 +218,8 @@ async def test_what_else_cannot_be_compared(runs: Runs) -> None:
         assert (await invoke("compare", done, going_on, *wrong)).exit_code == 2, wrong
 
 
-async def test_what_fails_is_worse_also_of_few_requests(runs: Runs) -> None:
-    """Twelve that failed after twelve that did not; of the case that always failed nothing changed."""
+async def test_a_case_that_fails_now_is_worse_even_with_few_requests(runs: Runs) -> None:
+    """Twelve failures after twelve successes are enough. Nothing has changed for a case that always failed."""
     down = failing(GONE)
     before = await runs.add({"bestsellers+recommendations": down})
     after = await runs.add({"bestsellers+recommendations": down, "shipping": down})
@@ -230,8 +230,8 @@ async def test_what_fails_is_worse_also_of_few_requests(runs: Runs) -> None:
     assert (few["exit_code"], changes(few, "worse")) == (1, {"shipping": "worse"})
 
 
-async def test_what_was_mended_is_better_and_no_regression(runs: Runs) -> None:
-    """Of errors and of latency; the other way round it is worse."""
+async def test_a_repaired_case_is_better_and_no_regression(runs: Runs) -> None:
+    """For errors and for latency. The other way round it is worse."""
     ill = await runs.add({"reviews": failing(GONE), "shipping": slower(2)})
     well = await runs.add()
     facts = await compared(ill, well)
@@ -243,23 +243,26 @@ async def test_what_was_mended_is_better_and_no_regression(runs: Runs) -> None:
 
 
 async def test_a_case_that_misses_its_limits_now_is_never_the_same(runs: Runs) -> None:
-    """Within the margins it cannot be told; a sure rise counts then, however small; with other limits neither."""
-    one = {"reviews": Verdict.FAILED}
+    """Within the margins it is uncertain.
+
+    A sure rise counts then, however small. With other limits, neither applies.
+    """
+    missed = {"reviews": Verdict.FAILED}
     before = await runs.add()
-    chance = await compared(before, await runs.add(verdicts=one))
+    chance = await compared(before, await runs.add(verdicts=missed))
     assert (chance["exit_code"], changes(chance, "uncertain")) == (6, {"reviews": "uncertain"})
     little = {"reviews": slower(1.09)}
-    sure = await compared(before, await runs.add(little, verdicts=one), "--at-least", "1ms")
+    sure = await compared(before, await runs.add(little, verdicts=missed), "--at-least", "1ms")
     assert (sure["exit_code"], changes(sure, "worse")) == (1, {"reviews": "worse"})
     unflipped = await compared(before, await runs.add(little), "--slower", "20%")
     assert unflipped["exit_code"] == 0
-    stricter = await compared(before, await runs.add(verdicts=one, slo={"p95": "20ms"}))
+    stricter = await compared(before, await runs.add(verdicts=missed, slo={"p95": "20ms"}))
     assert stricter["exit_code"] == 0
     assert any("limits (slo) differ" in remark for remark in stricter["remarks"])
 
 
-async def test_what_was_not_measured_is_never_the_same(runs: Runs) -> None:
-    """Measured in one run only, in neither, for the first time, or left out on purpose."""
+async def test_an_unmeasured_case_is_never_the_same(runs: Runs) -> None:
+    """Measured in only one run, in neither, for the first time, or left out on purpose."""
     before = await runs.add({"shipping": "no captured failure", "reviews": "no captured failure"})
     after = await runs.add(
         {"shipping": "no captured failure", "inventory": "no traffic", "bestsellers": "excluded by the plan: known"}
@@ -272,15 +275,15 @@ async def test_what_was_not_measured_is_never_the_same(runs: Runs) -> None:
         "bestsellers": "excluded",
         "shipping": "unmeasured",
     }
-    (lost,) = [one for one in facts["cases"] if one["case_id"] == "inventory"]
+    (lost,) = [entry for entry in facts["cases"] if entry["case_id"] == "inventory"]
     assert lost["why"] == "not measured any more: no traffic"
-    none = {one["case_id"]: "no captured failure" for one in facts["cases"]}
+    none = {entry["case_id"]: "no captured failure" for entry in facts["cases"]}
     assert facts["counts"]["same"] == 12
     assert (await compared(await runs.add(none), await runs.add(none)))["exit_code"] == 6
 
 
-async def test_samples_that_are_not_kept_one_by_one_are_compared_too(runs: Runs) -> None:
-    """Their histograms are; of runs without any samples nothing can be told."""
+async def test_runs_with_nothing_but_histograms_are_compared_too(runs: Runs) -> None:
+    """Without any samples the comparison is undecided."""
     same = await compared(await runs.add(raw=False), await runs.add(raw=False))
     assert same["exit_code"] == 0
     worse = await compared(await runs.add(raw=False), await runs.add({"reviews": slower(1.5)}, raw=False))
@@ -290,8 +293,8 @@ async def test_samples_that_are_not_kept_one_by_one_are_compared_too(runs: Runs)
     assert nothing["cases"][0]["why"] == "its samples are not stored"
 
 
-async def test_margins_are_the_plans_unless_others_are_wanted(runs: Runs) -> None:
-    """`slo.regression` of the later run, then the options."""
+async def test_margins_come_from_the_plan_unless_options_override_them(runs: Runs) -> None:
+    """From `slo.regression` of the later run, then from the options."""
     slo = {"p95": "550ms", "regression": {"percentile": "p50", "margin": "30%", "at_least": "1ms"}}
     ids = [await runs.add(slo=slo), await runs.add({"reviews": slower(1.2)}, slo=slo)]
     planned = await compared(*ids)
@@ -305,35 +308,35 @@ async def test_margins_are_the_plans_unless_others_are_wanted(runs: Runs) -> Non
 
 
 async def test_the_same_runs_give_the_same_answer(runs: Runs) -> None:
-    """A gate that is asked again must not open."""
+    """A gate must not open because it is asked again."""
     ids = await runs.add(), await runs.add({"reviews": slower(1.1)})
     assert await compared(*ids) == await compared(*ids)
 
 
 async def test_cases_are_read_in_chunks(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
-    """None is lost between two of them."""
+    """No case is lost between two chunks."""
     ids = await runs.add(), await runs.add({"shipping": slower(1.5)})
     whole = await compared(*ids)
     monkeypatch.setattr("reports.compare.compare.CHUNK", 3)
     assert await compared(*ids) == whole
-    assert sorted(one["index"] for one in whole["cases"]) == list(range(16))
+    assert sorted(entry["index"] for entry in whole["cases"]) == list(range(16))
 
 
 def test_a_comparison_without_a_database_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As of every command that reads it."""
+    """As with every command that reads it."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("HOLDFAST_DATABASE_URL", raising=False)
     assert CliRunner().invoke(cli, ["compare", "1", "2"]).exit_code == 3
 
 
-async def test_what_real_faults_have_found_is_not_taken_for_chance(runs: Runs) -> None:
-    """The samples are of rules, and equal; a case that became invalid says why."""
+async def test_a_failure_found_by_real_faults_is_not_taken_for_chance(runs: Runs) -> None:
+    """The samples come from rules, and are equal. A case that became invalid shows why."""
     failed = Settled(CaseOutcome.MEASURED, Verdict.FAILED, "error rate 100% > 1%", FoundBy.REAL_FAULTS)
     invalid = Settled(CaseOutcome.INVALID, None, "no rule answers GET /list/1 at reviews", None)
     before = await runs.add()
     after = await runs.add(settled={"reviews+shipping": failed, "reviews": invalid})
     facts = await compared(before, after)
-    whys = {one["case_id"]: one["why"] for one in facts["cases"] if one["change"] == "uncertain"}
+    whys = {entry["case_id"]: entry["why"] for entry in facts["cases"] if entry["change"] == "uncertain"}
     assert whys == {
         "reviews+shipping": "passed, then failed, by real faults (error rate 100% > 1%)",
         "reviews": "not measured any more: no rule answers GET /list/1 at reviews",

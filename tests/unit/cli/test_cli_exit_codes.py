@@ -1,4 +1,4 @@
-"""Exit codes: pipelines decide by them."""
+"""Exit codes, which pipelines decide by."""
 
 from __future__ import annotations
 
@@ -38,26 +38,26 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 @pytest.mark.parametrize("code", ErrorCode)
 def test_every_error_code_has_its_exit_code(code: ErrorCode) -> None:
-    """The table of the design, for each code that can end a run."""
+    """By the table of the design, for each code that can end a run."""
     assert code_for(code) == EXPECTED[code]
 
 
 @pytest.mark.parametrize("code", ErrorCode)
 def test_an_unverified_recovery_wins_over_every_error(code: ErrorCode) -> None:
-    """5 wins over all others, whatever went wrong besides."""
+    """Exit code 5, whatever else went wrong."""
     assert _failed(code, lock=False).exit_code == 5
     assert _failed(code, lock=None, recovery=Recovery.UNVERIFIED).exit_code == 5
 
 
 @pytest.mark.parametrize("code", ErrorCode)
 def test_the_lock_has_the_last_word_on_recovery(code: ErrorCode) -> None:
-    """What a run could not see to be off, but its lock could, is off."""
+    """If the lock saw everything off, it is off, even if the run could not see it."""
     assert _failed(code, lock=True, recovery=Recovery.UNVERIFIED).exit_code == EXPECTED[code]
 
 
 @pytest.mark.parametrize(("verdict", "expected"), [(Verdict.PASSED, 0), (Verdict.FAILED, 1), (Verdict.INCONCLUSIVE, 6)])
 def test_a_completed_run_exits_with_its_verdict(verdict: Verdict, expected: int) -> None:
-    """0, 1 and 6; or 5 when the lock could not verify."""
+    """0, 1 or 6; but 5 if the lock could not verify recovery."""
     summary = RunSummary(
         execution_id=1, plan="p", namespace="n", verdict=verdict, recovery=Recovery.VERIFIED, cases=CaseCounts(),
         started_at=NOW, finished_at=NOW,
@@ -70,22 +70,22 @@ def test_a_completed_run_exits_with_its_verdict(verdict: Verdict, expected: int)
 @pytest.mark.parametrize(
     ("status", "expected"), [(RunStatus.CANCELLED, 130), (RunStatus.TIMED_OUT, 4), (RunStatus.FAILED, 3)]
 )
-def test_an_end_without_a_result_exits_with_what_the_server_says(status: RunStatus, expected: int) -> None:
-    """Cancelled, timed out, terminated: the run itself could say nothing."""
+def test_a_run_without_a_result_exits_by_its_status_at_the_server(status: RunStatus, expected: int) -> None:
+    """Cancelled, timed out or terminated: the run itself could report nothing."""
     assert _outcome(status, lock=True).exit_code == expected
     assert _outcome(status, lock=None).exit_code == expected
     assert _outcome(status, lock=False).exit_code == 5
     assert _outcome(status, lock=None, lock_trouble="its lock was terminated").exit_code == 5
 
 
-def test_every_code_touching_nothing_is_refused_or_invalid() -> None:
-    """A pipeline may run again after 2 and 7 without looking at the system."""
+def test_codes_2_and_7_are_exactly_the_errors_that_touch_nothing() -> None:
+    """After 2 and 7 a pipeline may run again without looking at the system."""
     for code, kind in ERRORS.items():
         assert (code_for(code) in (ExitCode.INVALID, ExitCode.REFUSED)) == kind.touched_nothing
 
 
-def test_the_json_of_an_outcome_says_recovery_and_exit_code() -> None:
-    """What `--json` writes is enough to decide by."""
+def test_the_json_of_an_outcome_has_recovery_and_exit_code() -> None:
+    """The output of `--json` is enough to decide by."""
     facts = _failed(ErrorCode.ABORTED, lock=True).model_dump(mode="json")
     assert (facts["recovery"], facts["exit_code"], facts["failure"]["code"]) == ("verified", 4, "ABORTED")
 

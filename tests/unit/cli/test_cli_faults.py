@@ -1,4 +1,4 @@
-"""`holdfast faults`: what is on, or may be, by the ledger."""
+"""`holdfast faults`: what is active, or may be, according to the ledger."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from domain.executions.windows import LedgerEntry, LedgerState, LedgerUpdate, Wi
 from tests.support.cli.stored import RUN_ID, invoke, stored_run
 
 
-async def test_faults_lists_what_is_on(store: Store) -> None:
-    """Window, service, the peer's name, since when; exit code 5. Settled windows are gone from it."""
+async def test_faults_lists_unsettled_windows(store: Store) -> None:
+    """Window, service, the peer's name, start time; exit code 5. Settled windows are not listed."""
     empty = await invoke("faults")
     assert (empty.exit_code, empty.output) == (0, "nothing is on\nnext: `holdfast list` shows the runs\n")
     execution = (await stored_run(store)).execution_id
@@ -34,10 +34,8 @@ async def test_faults_lists_what_is_on(store: Store) -> None:
     assert (await invoke("faults")).exit_code == 0
 
 
-def test_faults_without_a_database_does_not_say_that_nothing_is_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Nor does it make an empty one: looked at from the wrong folder, everything would seem well."""
+def test_faults_without_a_database_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It creates no empty database either: from the wrong folder, everything would seem well."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("HOLDFAST_DATABASE_URL", raising=False)
     result = CliRunner().invoke(cli, ["faults"])
@@ -46,8 +44,8 @@ def test_faults_without_a_database_does_not_say_that_nothing_is_on(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_since_is_unknown_for_other_run_ids() -> None:
-    """Older servers make run ids without a time."""
+def test_the_start_time_is_unknown_for_run_ids_without_a_time() -> None:
+    """Older servers make them."""
     assert entry_of(1).model_copy(update={"run_id": "6c84fb90-12c4-11e1-840d-7b25c5ee775a"}).began is None
     assert entry_of(1).model_copy(update={"run_id": "nonsense"}).began is None
 

@@ -1,4 +1,4 @@
-"""`holdfast init`: a plan that is valid as it is, or says where it is not; every comment in it holds."""
+"""`holdfast init`: its plan is valid or shows where it is not, and every comment in it is true."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def validated(path: Path) -> dict[str, Any]:
     return found
 
 
-def test_with_all_that_is_needed_it_is_valid_as_it_is(tmp_path: Path) -> None:
-    """Every service fails but the one that the request goes to; hosts are allowed; the next steps are told."""
+def test_a_plan_from_all_options_is_valid_as_it_is(tmp_path: Path) -> None:
+    """Every service is broken except the entry; hosts are allowed; the output names the next steps."""
     path = tmp_path / "plan.yaml"
     result = init(*ALL, "--output", str(path))
     assert result.exit_code == 0, result.output
@@ -59,18 +59,16 @@ def test_with_all_that_is_needed_it_is_valid_as_it_is(tmp_path: Path) -> None:
     assert plan.safety.allowed_hosts == ["127.0.0.1", "faults.example.internal"]
 
 
-def test_it_is_printed_where_no_file_is_named() -> None:
-    """Nothing else is on standard output, so that it can be piped; what comes next is on the other one."""
+def test_the_plan_is_printed_if_no_file_is_named() -> None:
+    """Standard output holds nothing else, so that it can be piped. The next step is on standard error."""
     result = init(*ALL)
     assert check_plan(yaml.safe_load(result.stdout))[1] == []
     assert "next: `holdfast validate PLAN`" in result.stderr
 
 
 @pytest.mark.parametrize("left_out", [None, *range(4), 4])
-def test_what_is_not_known_is_a_placeholder_and_validate_tells_exactly_these(
-    tmp_path: Path, left_out: int | None
-) -> None:
-    """Nothing given, or all but one: the places are the same in both commands, and in words."""
+def test_validate_reports_exactly_the_placeholders_of_unknown_values(tmp_path: Path, left_out: int | None) -> None:
+    """With nothing given, or with all options but one: both commands show the same places, also in words."""
     given: list[str] = []
     if left_out == 4:
         given = list(ALL[:8])
@@ -80,9 +78,9 @@ def test_what_is_not_known_is_a_placeholder_and_validate_tells_exactly_these(
     facts = json.loads(init(*given, "--output", str(path), "--json").stdout)
     assert facts["valid"] is False
     assert facts["placeholders"]
-    told = validated(path)["problems"]
-    assert {problem["message"] for problem in told} == {f"is still {PLACEHOLDER}"}
-    problems = [problem["path"] for problem in told]
+    reported = validated(path)["problems"]
+    assert {problem["message"] for problem in reported} == {f"is still {PLACEHOLDER}"}
+    problems = [problem["path"] for problem in reported]
     assert set(problems) == set(facts["placeholders"]) == set(placeholders(read_plan_file(path)))
     words = init(*given, "--output", str(path), "--overwrite").output
     assert f"next: replace {PLACEHOLDER} in {', '.join(facts['placeholders'])};" in words
@@ -97,7 +95,7 @@ def test_what_is_not_known_is_a_placeholder_and_validate_tells_exactly_these(
     ],
 )
 def test_faults_are_written_as_in_a_plan(fault: str, found: object) -> None:
-    """Those services that are named fail, and no others."""
+    """Only the named services are broken."""
     document = yaml.safe_load(init(*ALL, "--fault", fault).stdout)
     assert document["services"] == [{"name": "cart", "fault": found}]
     assert check_plan(document)[1] == []
@@ -113,16 +111,16 @@ def test_faults_are_written_as_in_a_plan(fault: str, found: object) -> None:
         (("--lab", "http://127.0.0.1:1"), "`holdfast lab` starts one"),
     ],
 )
-def test_what_cannot_be_taken_is_told_with_a_hint(arguments: tuple[str, ...], words: str) -> None:
-    """In one sentence, and nothing is written."""
+def test_unusable_options_are_refused_with_a_hint(arguments: tuple[str, ...], words: str) -> None:
+    """In a sentence, and nothing is written."""
     result = init(*ALL, *arguments)
     assert result.exit_code in (2, 3)
     assert result.stdout == ""
     assert words in result.stderr
 
 
-def test_a_file_that_is_there_is_kept(tmp_path: Path) -> None:
-    """Unless it is said to be replaced: it may be somebody's plan."""
+def test_an_existing_file_is_kept_unless_overwrite_is_given(tmp_path: Path) -> None:
+    """It may be somebody's plan."""
     path = tmp_path / "plan.yaml"
     path.write_text("mine")
     refused = init(*ALL, "--output", str(path))
@@ -133,8 +131,8 @@ def test_a_file_that_is_there_is_kept(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("topology", ["shop-topology.yaml", "train-ticket-topology.yaml"])
-async def test_a_running_lab_says_everything(tmp_path: Path, topology: str) -> None:
-    """The plan is valid as it is, and is the lab's; its admin address may be given as the lab prints it."""
+async def test_a_running_lab_supplies_everything(tmp_path: Path, topology: str) -> None:
+    """The plan is valid as it is, and is the lab's. The admin address may be given as the lab prints it."""
     path = tmp_path / "plan.yaml"
     async with Lab(load_topology(ROOT / "examples" / topology), ports=PortChoice.FREE) as lab:
         for admin in (lab.addresses.admin, f"{lab.addresses.admin}/lab/state"):
@@ -150,24 +148,29 @@ async def test_a_running_lab_says_everything(tmp_path: Path, topology: str) -> N
 
 
 def settings(text: str) -> Iterator[tuple[str, str, bool]]:
-    """Each commented setting's name; the text in which it is one, with its section; whether it is other than default.
+    """Yield each commented setting: its name, the text with it uncommented, whether it differs from the default.
 
-    A section comes with everything in it. `kind` comes with every setting of its section, because it says which it is.
+    A section brings everything in it. Every setting brings the `kind` of its section, which decides what the settings
+    mean.
     """
     lines = text.splitlines()
     found = {number: match for number, line in enumerate(lines) if (match := SETTING.fullmatch(line))}
     for number, match in found.items():
-        above = [one for one in found if one < number and number in inside(lines, one)]
-        kinds = [one for one in found if found[one][2] == "kind" and above and one in inside(lines, above[-1])]
-        within = [one for one in found if one in inside(lines, number)]
+        above = [candidate for candidate in found if candidate < number and number in inside(lines, candidate)]
+        kinds = [
+            candidate
+            for candidate in found
+            if found[candidate][2] == "kind" and above and candidate in inside(lines, above[-1])
+        ]
+        within = [candidate for candidate in found if candidate in inside(lines, number)]
         taken = {number, *above, *kinds, *within}
         shown = [line.replace("#", "", 1) if place in taken else line for place, line in enumerate(lines)]
-        other = any(lines[place - 1].endswith(EXAMPLE) or "kubernetes" in lines[place] for place in taken)
-        yield match[2], "\n".join(shown), other
+        differs = any(lines[place - 1].endswith(EXAMPLE) or "kubernetes" in lines[place] for place in taken)
+        yield match[2], "\n".join(shown), differs
 
 
 def inside(lines: list[str], header: int) -> range:
-    """The lines of the section that begins there, its own not among them."""
+    """Return the lines of the section that begins at this line, without the line itself."""
     depth = len(lines[header]) - len(lines[header].lstrip())
     end = header + 1
     while end < len(lines) and len(lines[end]) - len(lines[end].lstrip()) > depth:
@@ -175,21 +178,21 @@ def inside(lines: list[str], header: int) -> range:
     return range(header + 1, end)
 
 
-def test_every_commented_setting_holds() -> None:
-    """Uncommented alone, each is valid; one that is no example changes nothing, because it is the default."""
+def test_every_commented_setting_is_valid() -> None:
+    """Uncommented alone. Unless it is an example it changes nothing, because it is the default."""
     text = init(*ALL).stdout
     (plan, _), names = check_plan(yaml.safe_load(text)), []
-    for name, uncommented, other in settings(text):
+    for name, uncommented, differs in settings(text):
         found, problems = check_plan(yaml.safe_load(uncommented))
         assert found is not None, (name, problems)
-        assert (found == plan) is not other, name
+        assert (found == plan) is not differs, name
         names.append(name)
     assert names.count("stability") == 3
     assert {"load", "steady_state", "timeouts", "exclude", "redact", "substitute_status"} < set(names)
 
 
-def test_every_field_of_the_model_is_in_it() -> None:
-    """Each section's fields, whether given or as comments; one that is added later as well."""
+def test_the_plan_has_every_field_of_the_model() -> None:
+    """Given or as a comment, in each section, including fields that are added to the model later."""
     text = init(*ALL).stdout
     for name, field in fields_of(Plan):
         assert re.search(rf"^ *(- )?(# ?)?{name}:", text, re.MULTILINE), name
@@ -199,7 +202,10 @@ def test_every_field_of_the_model_is_in_it() -> None:
 
 
 def fields_of(model: Any) -> Iterator[tuple[str, Any]]:
-    """Of a plan and its sections. Those of a fault, exclusion, override or login are written on one line."""
+    """Yield the fields of a plan and its sections.
+
+    A fault, an exclusion, an override and a login are written on one line, so their fields are left out.
+    """
     for name, field in model.model_fields.items():
         yield field.alias or name, field
         if name not in ("fault", "exclude", "overrides", "login"):
@@ -207,7 +213,7 @@ def fields_of(model: Any) -> Iterator[tuple[str, Any]]:
                 yield from fields_of(inner)
 
 
-def test_a_service_that_is_given_alone_has_no_pair_to_exclude() -> None:
-    """The example is somebody else's then, and still a comment."""
+def test_a_plan_with_a_single_service_still_shows_an_exclusion() -> None:
+    """It has no pair to exclude: the example names other services and stays a comment."""
     text = plan_template(yaml.safe_load(init(*ALL, "--fault", "cart=remove").stdout))
     assert "#exclude: [{case: cart+payment" in text

@@ -1,4 +1,4 @@
-"""`holdfast list`: the runs that the store knows."""
+"""`holdfast list`: the runs in the store."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ async def run_of(store: Store, name: str, run_id: str) -> int:
 
 
 async def invoke(*arguments: str) -> Any:
-    """In a thread, because the command has an event loop of its own."""
+    """Run the command in a thread, because it has an event loop of its own."""
     return await asyncio.to_thread(CliRunner().invoke, cli, ["list", *arguments])
 
 
-async def test_runs_are_listed_newest_first_with_what_became_of_them(store: Store) -> None:
-    """Id, plan, namespace, status, verdict, recovery, when, how long; and the command that shows more."""
+async def test_runs_are_listed_newest_first_with_their_outcome(store: Store) -> None:
+    """Id, plan, namespace, status, verdict, recovery, start, duration; and the command that shows more."""
     first, second = await run_of(store, "shop", "1"), await run_of(store, "other", "2")
     done = Ending(
         execution_id=first, status=RunStatus.COMPLETED, phase=Phase.DONE, recovery=Recovery.VERIFIED,
@@ -58,19 +58,19 @@ async def test_runs_are_listed_newest_first_with_what_became_of_them(store: Stor
     assert row["duration_seconds"] >= 0
 
 
-async def test_two_runs_of_a_plan_can_be_compared_by_the_command_that_is_shown(store: Store) -> None:
-    """The newest that has ended and the one before it, the earlier one first; nothing where there is only one."""
+async def test_the_list_shows_the_command_that_compares_two_runs_of_a_plan(store: Store) -> None:
+    """The newest ended run and the one before it, the earlier first. With a single ended run there is no command."""
     ended = [await run_of(store, "shop", str(number)) for number in range(3)]
-    for one in ended[:2]:
+    for execution in ended[:2]:
         assert "holdfast compare" not in (await invoke()).output
         await store.finish(
-            Ending(execution_id=one, status=RunStatus.COMPLETED, phase=Phase.DONE, recovery=Recovery.VERIFIED)
+            Ending(execution_id=execution, status=RunStatus.COMPLETED, phase=Phase.DONE, recovery=Recovery.VERIFIED)
         )
     assert f"`holdfast compare {ended[0]} {ended[1]}`" in (await invoke()).output
 
 
-async def test_a_failed_run_is_listed_under_its_error(store: Store) -> None:
-    """The code is what can be looked up; and how long it took is in words."""
+async def test_a_failed_run_is_listed_with_its_error_code(store: Store) -> None:
+    """The code is what people look up. The duration is in words."""
     execution = await run_of(store, "shop", "1")
     await store.finish(
         Ending(
@@ -90,15 +90,15 @@ async def test_a_failed_run_is_listed_under_its_error(store: Store) -> None:
 
 
 @pytest.mark.usefixtures("store")
-async def test_no_runs_are_said_to_be_none() -> None:
-    """And what makes one."""
+async def test_an_empty_list_is_announced_in_words() -> None:
+    """With the command that makes a run."""
     assert (await invoke()).output.splitlines()[0] == "the store has no run"
     assert "no run of shop" in (await invoke("--plan", "shop")).output
     assert json.loads((await invoke("--json")).stdout) == []
 
 
 def test_a_list_without_a_database_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An empty one would say that there were no runs."""
+    """An empty list would claim that there were no runs."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("HOLDFAST_DATABASE_URL", raising=False)
     result = CliRunner().invoke(cli, ["list"])
@@ -106,14 +106,14 @@ def test_a_list_without_a_database_is_an_error(tmp_path: Path, monkeypatch: pyte
     assert "there is no database" in result.output
 
 
-async def test_runs_are_listed_by_what_became_of_them(store: Store) -> None:
-    """Each filter alone, several values of one, and two filters together; wrong words are wrong use."""
+async def test_runs_are_filtered_by_their_outcome(store: Store) -> None:
+    """Each filter alone, several values of a filter, two filters together. Unknown values are wrong use."""
     passed, failed, stopped, going_on = [await run_of(store, name, name) for name in ("shop", "cart", "till", "desk")]
     completed = Ending(execution_id=passed, status=RunStatus.COMPLETED, phase=Phase.DONE, recovery=Recovery.VERIFIED)
     await store.finish(completed.model_copy(update={"verdict": Verdict.PASSED}))
     await store.finish(completed.model_copy(update={"execution_id": failed, "verdict": Verdict.FAILED}))
-    no_lines = {"execution_id": stopped, "status": RunStatus.CANCELLED, "recovery": Recovery.UNVERIFIED}
-    await store.finish(completed.model_copy(update=no_lines))
+    changes = {"execution_id": stopped, "status": RunStatus.CANCELLED, "recovery": Recovery.UNVERIFIED}
+    await store.finish(completed.model_copy(update=changes))
     for arguments, expected in {
         ("--status", "completed"): [failed, passed],
         ("--status", "completed", "--status", "running"): [going_on, failed, passed],
@@ -125,15 +125,15 @@ async def test_runs_are_listed_by_what_became_of_them(store: Store) -> None:
         ("--namespace", "elsewhere"): [],
         ("--plan", "till", "--namespace", "shop"): [stopped],
     }.items():
-        said = await invoke("--json", *arguments)
-        assert [row["execution_id"] for row in json.loads(said.stdout)] == expected, arguments
+        result = await invoke("--json", *arguments)
+        assert [row["execution_id"] for row in json.loads(result.stdout)] == expected, arguments
     for wrong in (("--status", "done"), ("--verdict", "green"), ("--limit", "0"), ("--since", "yesterday")):
         assert (await invoke(*wrong)).exit_code == 2, wrong
     assert "the store has no run that is asked for so" in (await invoke("--namespace", "elsewhere")).output
 
 
 async def test_runs_are_listed_since_a_moment(store: Store) -> None:
-    """By how long ago, or by date and time, UTC unless it says otherwise."""
+    """By age, or by date and time, which is UTC unless it has an offset."""
     old, young = await run_of(store, "shop", "1"), await run_of(store, "shop", "2")
     now = datetime.now(UTC).replace(microsecond=0)
     async with writing(store.engine) as work:
@@ -150,14 +150,17 @@ async def test_runs_are_listed_since_a_moment(store: Store) -> None:
         "2020-01-01": [young, old],
         "2100-01-01": [],
     }.items():
-        said = await invoke("--json", "--since", since)
-        assert [row["execution_id"] for row in json.loads(said.stdout)] == expected, since
+        result = await invoke("--json", "--since", since)
+        assert [row["execution_id"] for row in json.loads(result.stdout)] == expected, since
     for wrong in ("999999d", "0001-01-01T00:00+05:00", "2026-13-01", "2"):
         assert (await invoke("--since", wrong)).exit_code == 2, wrong
 
 
-async def test_every_run_is_on_one_page_and_on_one_only(store: Store) -> None:
-    """Each page names the command of the next one, filters included; runs that come meanwhile change no later page."""
+async def test_every_run_is_on_exactly_one_page(store: Store) -> None:
+    """Each page shows the command for the next page, filters included.
+
+    Runs that start meanwhile change no later page.
+    """
     runs = [await run_of(store, "shop", str(number)) for number in range(5)]
     await run_of(store, "other", "other")
     arguments, seen = ["--plan", "shop", "--status", "running", "--since", "1d", "--limit", "2"], []
@@ -173,7 +176,7 @@ async def test_every_run_is_on_one_page_and_on_one_only(store: Store) -> None:
     assert "no execution 1" in nowhere.output
 
 
-async def test_no_run_has_a_number_so_large(store: Store) -> None:
-    """Wrong use, and no question to the store that it cannot understand."""
-    said = await invoke("list", "--before", "9" * 25)
-    assert (said.exit_code, "--before" in said.output) == (2, True)
+async def test_an_execution_number_too_large_for_the_store_is_wrong_use(store: Store) -> None:
+    """The store is not asked a question that it cannot understand."""
+    result = await invoke("list", "--before", "9" * 25)
+    assert (result.exit_code, "--before" in result.output) == (2, True)

@@ -1,4 +1,4 @@
-"""The live view of `watch`, picture by picture: what stands where on a terminal of which size."""
+"""The live view of `watch`, frame by frame: what is shown where, at each size of the terminal."""
 
 from __future__ import annotations
 
@@ -58,15 +58,15 @@ def injecting() -> RunState:
 
 def loading() -> RunState:
     cases = [
-        CaseVerdict(case_id=f"{one}+other", outcome="measured", error_rate=100 - place, p50_ms=12, max_ms=20)
-        for place, one in enumerate(SERVICES)
+        CaseVerdict(case_id=f"{name}+other", outcome="measured", error_rate=100 - place, p50_ms=12, max_ms=20)
+        for place, name in enumerate(SERVICES)
     ]
     load = LoadPanel(batches_total=4, batches_done=2, batch_size=18, cases_total=60, cases_done=30, cases=cases)
     return state(*LOADING, load=load, eta_seconds=12)
 
 
 def drawn(shown: RunState | None, width: int, height: int, log: list[LogEntry] | None = None) -> list[str]:
-    """As it comes out of the terminal's side, without colours."""
+    """Return the lines that the terminal shows, without colours."""
     console = Console(file=io.StringIO(), width=width, force_terminal=False, highlight=False)
     moment = Moment(shown, log or [], True, NOW, "the footer")
     console.print(Group(*frame(moment, width, height, MARKS)))
@@ -84,8 +84,8 @@ LOG = [entry(f"line {number}", seconds=100 - number) for number in range(50)] + 
 
 @pytest.mark.parametrize("size", [(20, 1), (20, 3), (30, 8), (40, 12), (80, 24), (120, 40), (300, 100)], ids=str)
 @pytest.mark.parametrize("shown", [None, RunState(), injecting(), loading()], ids=["nothing", "new", "faults", "load"])
-def test_a_picture_fits_its_terminal(shown: RunState | None, size: tuple[int, int]) -> None:
-    """Never a line too many, which would scroll, nor one too wide; the way out is always there."""
+def test_a_frame_fits_its_terminal(shown: RunState | None, size: tuple[int, int]) -> None:
+    """No line too many, which would scroll, and none too wide. The way out is always shown."""
     width, height = size
     lines = drawn(shown, width, height, LOG)
     assert len(lines) == height
@@ -93,8 +93,8 @@ def test_a_picture_fits_its_terminal(shown: RunState | None, size: tuple[int, in
     assert lines[-1] == "the footer"
 
 
-def test_the_stages_tell_their_times_and_what_is_to_come() -> None:
-    """Done, under way, to come; with what is left where that is known."""
+def test_the_stages_show_their_times_and_the_stages_to_come() -> None:
+    """Done, under way and to come, with the remaining work where it is known."""
     text = "\n".join(drawn(loading(), 200, 40))
     assert "✓ INJECTING_AND_REPLAYING 10 s" in text
     assert "▸ LOAD_TEST_BASELINE 4 s" in text
@@ -102,16 +102,16 @@ def test_the_stages_tell_their_times_and_what_is_to_come() -> None:
     assert "30 of 60 cases, about 12 s left" in text
 
 
-def test_a_run_that_failed_shows_where() -> None:
-    """The stage that it was in, and the end that it came to."""
+def test_a_failed_run_shows_the_stage_that_failed() -> None:
+    """And the end that it came to."""
     text = "\n".join(drawn(state(*THREE, Phase.FAILED, error_code="PEER_ERROR", error_message="500"), 200, 40))
     assert "✓ ANALYZING_PATTERNS 10 s  ✗ INJECTING_AND_REPLAYING 10 s" in text
     assert "✗ FAILED" in text
     assert "error PEER_ERROR: 500" in text
 
 
-def test_what_is_on_stands_above_everything_that_may_be_cut() -> None:
-    """With its name at the peer and since when; and louder what was not seen to be off."""
+def test_active_windows_stand_above_everything_that_may_be_cut() -> None:
+    """With the name at the peer and since when. Windows that were not seen to be off stand out."""
     assert "on now: fault in service-20 (hf-20) open 3 s" in drawn(injecting(), 80, 16)
     left = WindowRow(window_id="r", kind=WindowKind.RULES, state=WindowState.UNVERIFIED, detail="still answers")
     assert "on now: rules NOT seen to be off: still answers" in drawn(state(*THREE, windows=[left]), 80, 16)
@@ -119,8 +119,8 @@ def test_what_is_on_stands_above_everything_that_may_be_cut() -> None:
     assert "on now: nothing" in drawn(state(*THREE, windows=[closed]), 80, 16)
 
 
-def test_the_stage_under_way_has_the_room() -> None:
-    """Of thirty services that do not fit, the one that is broken; of cases, the worst; and how many are not shown."""
+def test_the_stage_under_way_gets_the_space() -> None:
+    """Of thirty services that do not fit, the broken one; of cases, the worst; and how many lines are not shown."""
     faults = drawn(injecting(), 80, 24)
     assert any(line.split()[:2] == ["service-20", "Running"] for line in faults)
     assert any(" more lines" in line for line in faults)
@@ -130,7 +130,7 @@ def test_the_stage_under_way_has_the_room() -> None:
 
 
 def test_a_large_terminal_shows_every_line_of_every_panel() -> None:
-    """In the order of `status`."""
+    """In the same order as `status`."""
     text = "\n".join(drawn(injecting(), 120, 100))
     assert " more lines" not in text
     places = [text.index(f"\n  {name:<24} ") for name in SERVICES]
@@ -138,7 +138,7 @@ def test_a_large_terminal_shows_every_line_of_every_panel() -> None:
 
 
 def test_warnings_and_errors_stand_out_and_are_not_cut() -> None:
-    """By their level in words too, for terminals without colours."""
+    """Their level is in words too, for terminals without colours."""
     log = [entry("as ever", seconds=9), entry(LONG, LogLevel.WARN, 8), entry("broken", LogLevel.ERROR, 7)]
     moment = Moment(state(*THREE), log, True, NOW, "")
     lines = frame(moment, 100, 60, MARKS)
@@ -151,14 +151,13 @@ def test_warnings_and_errors_stand_out_and_are_not_cut() -> None:
 
 
 def test_the_newest_lines_of_the_log_are_at_the_bottom() -> None:
-    """As in any log."""
     shown = [line for line in drawn(state(*THREE), 80, 24, LOG[:-1]) if "line " in line]
     assert shown[-1].endswith("line 49")
     assert [int(line.split()[-1]) for line in shown] == list(range(50 - len(shown), 50))
 
 
-def test_what_others_say_does_not_steer_the_terminal() -> None:
-    """A name, an error or a log line with an escape sequence in it is shown, and does nothing."""
+def test_foreign_text_does_not_control_the_terminal() -> None:
+    """An escape sequence in a name, an error or a log line is shown, and has no effect."""
     bad = "\x1b[2Jgone\r\nnext\x07\x9b" + "\t" * 40
     row = InjectionRow(service="cart", state=InjectionState.FAILED, error=bad)
     window = WindowRow(window_id="f", kind=WindowKind.FAULT, state=WindowState.UNVERIFIED, detail=bad, service=bad)
@@ -167,7 +166,7 @@ def test_what_others_say_does_not_steer_the_terminal() -> None:
     assert len(lines) == 60
     assert len(drawn(shown, 40, 20, [entry(bad, LogLevel.ERROR), entry(bad)])) == 20
     text = "\n".join(lines)
-    assert not [one for one in text.replace("\n", "") if not one.isprintable()]
+    assert not [character for character in text.replace("\n", "") if not character.isprintable()]
     assert text.count("\\u001b[2Jgone") == 7
 
 
@@ -183,28 +182,28 @@ def test_what_others_say_does_not_steer_the_terminal() -> None:
         ("  reviews  NOT stable (503) after 3 s", "bold red"),
     ],
 )
-def test_only_what_is_bad_is_red(line: str, style: str | None) -> None:
-    """No failure and no error are not."""
+def test_only_bad_news_is_red(line: str, style: str | None) -> None:
+    """Zero failures and zero errors are not."""
     found = {str(span.style) for span in highlighted(line).spans}
     assert ("bold red" in found) is (style == "bold red")
 
 
-def test_marks_are_plain_where_a_terminal_has_no_others() -> None:
-    """Else drawing would fail, half-way."""
+def test_marks_are_plain_if_the_terminal_has_no_symbols() -> None:
+    """Otherwise drawing would fail half-way."""
     for encoding in ("ascii", "latin-1", "nonsense"):
         "".join(symbols(encoding).values()).encode("ascii")
     assert symbols("utf-8")["done"] == "✓"
 
 
-async def test_the_log_is_the_stores_where_it_has_the_run(store: Store) -> None:
-    """Else what the run tells, with levels of our own; what we have to say ourselves is in both."""
+async def test_the_log_comes_from_the_store_if_it_has_the_run(store: Store) -> None:
+    """Otherwise it comes from the run's state, with levels of our own. Our own remarks are in both."""
     execution = await stored_run(store)
     log = RunLog()
     failed = InjectionRow(service="cart", state=InjectionState.FAILED, error="no pod")
     log.state(state(*THREE, injections=[failed]))
     log.remark("no worker has answered")
     assert not log.of_store
-    levels = {one.message: one.level for one in log.entries()}
+    levels = {line.message: line.level for line in log.entries()}
     assert levels["cart                 failed: no pod"] is LogLevel.WARN
     assert levels["no worker has answered"] is LogLevel.WARN
     await store.log(execution.execution_id, "key", LogLevel.ERROR, "from the store")
@@ -212,12 +211,12 @@ async def test_the_log_is_the_stores_where_it_has_the_run(store: Store) -> None:
     await reader.read(execution.execution_id)
     await reader.close()
     assert log.of_store
-    assert {one.message for one in log.entries()} >= {"no worker has answered", "from the store"}
-    assert "cart" not in " ".join(one.message for one in log.entries())
+    assert {line.message for line in log.entries()} >= {"no worker has answered", "from the store"}
+    assert "cart" not in " ".join(line.message for line in log.entries())
 
 
 async def test_without_a_store_the_view_goes_on(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`watch` needs only Temporal; and it makes no empty database."""
+    """`watch` needs only Temporal, and creates no empty database."""
     monkeypatch.setenv("HOLDFAST_DATABASE_URL", f"sqlite+aiosqlite:///{tmp_path}/none.db")
     reader = LogReader(RunLog())
     await reader.read(7)
@@ -226,22 +225,22 @@ async def test_without_a_store_the_view_goes_on(tmp_path: Any, monkeypatch: pyte
 
 
 async def test_the_newest_lines_of_a_long_log_are_read(store: Store) -> None:
-    """In order, and no more than asked for."""
+    """In order, and no more than requested."""
     execution = await stored_run(store)
     for number in range(6):
         await store.log(execution.execution_id, f"key {number}", LogLevel.INFO, f"line {number}")
     newest = await store.newest_log_entries(execution.execution_id, 3)
-    assert [one.message for one in newest] == ["line 3", "line 4", "line 5"]
+    assert [line.message for line in newest] == ["line 3", "line 4", "line 5"]
 
 
 @pytest.mark.parametrize(
     ("term", "no_color", "wanted"),
     [("xterm-256color", "", True), ("xterm-256color", "1", False), ("dumb", "", False), (None, "", True)],
 )
-def test_colour_is_for_terminals_that_know_it(
+def test_colour_is_for_terminals_that_support_it(
     term: str | None, no_color: str, wanted: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Others show the escape sequences themselves."""
+    """Others would show the escape sequences themselves."""
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     monkeypatch.setenv("NO_COLOR", no_color)
     monkeypatch.delenv("TERM", raising=False)
@@ -250,8 +249,8 @@ def test_colour_is_for_terminals_that_know_it(
     assert coloured() is wanted
 
 
-def test_a_line_of_a_panel_is_one_line() -> None:
-    """What a peer said cannot look like a line of ours, in `status` and in piped `watch` as well."""
+def test_a_line_of_a_panel_is_a_single_line() -> None:
+    """Text from a peer must not pass for a line of ours, in `status` and in piped `watch` either."""
     row = InjectionRow(service="cart", state=InjectionState.FAILED, error="no\nverdict passed\x1b[1m")
     shown = state(*THREE, Phase.FAILED, injections=[row], error_message="no\r\nrecovery verified")
     assert all(line.isprintable() for line in panel_lines(shown))

@@ -1,4 +1,4 @@
-"""`holdfast logs`: what the store has of a run's log, and what is added to it."""
+"""`holdfast logs`: a run's log in the store, and the lines that are added to it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Start = Callable[..., Awaitable[Terminal]]
 
 @pytest.fixture
 async def follow(store: Store, tmp_path: Path) -> AsyncIterator[Start]:
-    """Starts `holdfast logs --follow` as a process, on the test's store alone: no server is there, nor needed."""
+    """Start `holdfast logs --follow` as a process on the test's store. It needs no server, and there is none."""
     async with AsyncExitStack() as stack:
 
         async def start(*arguments: str) -> Terminal:
@@ -63,25 +63,25 @@ def done(run: int) -> Ending:
         (("--level", "error"), ["ERROR"]),
     ],
 )
-async def test_lines_of_a_level_and_of_graver_ones_are_shown(
+async def test_lines_of_a_level_and_above_are_shown(
     store: Store, arguments: tuple[str, ...], expected: list[str]
 ) -> None:
-    """For people a line each, for programs one document."""
+    """A line each for people, a single document for programs."""
     await run_with_log(store)
-    said = await invoke("logs", "shop", *arguments)
-    assert said.exit_code == 0
-    assert [line.split()[2:] for line in said.stdout.splitlines()] == [[level, "line", level] for level in expected]
+    result = await invoke("logs", "shop", *arguments)
+    assert result.exit_code == 0
+    assert [line.split()[2:] for line in result.stdout.splitlines()] == [[level, "line", level] for level in expected]
     facts = json.loads((await invoke("logs", "shop", "--json", *arguments)).stdout)
-    assert [(one["level"], one["message"]) for one in facts] == [(level, f"line {level}") for level in expected]
+    assert [(entry["level"], entry["message"]) for entry in facts] == [(level, f"line {level}") for level in expected]
     assert set(facts[0]) == {"ts", "level", "message"}
 
 
 async def test_a_run_is_found_by_plan_workflow_and_execution(store: Store) -> None:
-    """Whatever people have in their hands; and what is none of these is not found."""
+    """By whatever people have at hand. Anything else is not found."""
     run = await run_with_log(store)
-    said = [await invoke("logs", one) for one in ("shop", run_workflow_id("shop"), str(run))]
-    assert len({one.stdout for one in said}) == 1
-    assert "line ERROR" in said[0].stdout
+    results = [await invoke("logs", name) for name in ("shop", run_workflow_id("shop"), str(run))]
+    assert len({result.stdout for result in results}) == 1
+    assert "line ERROR" in results[0].stdout
     for unknown in ("shopping", "1", "9" * 16, "9" * 40, "²"):
         none = await invoke("logs", unknown)
         assert none.exit_code == 3
@@ -89,59 +89,62 @@ async def test_a_run_is_found_by_plan_workflow_and_execution(store: Store) -> No
 
 
 async def test_an_unknown_level_is_wrong_use(store: Store) -> None:
-    """Exit code 2, and the levels that there are."""
+    """Exit code 2, with the levels that exist."""
     await run_with_log(store)
-    said = await invoke("logs", "shop", "--level", "loud")
-    assert said.exit_code == 2
-    assert "'warn'" in said.stderr
+    result = await invoke("logs", "shop", "--level", "loud")
+    assert result.exit_code == 2
+    assert "'warn'" in result.stderr
 
 
-async def test_what_is_left_out_and_what_goes_on_is_said(store: Store) -> None:
+async def test_omitted_lines_and_a_run_under_way_are_mentioned(store: Store) -> None:
     """On standard error: what is piped is the log alone."""
     run = await run_with_log(store)
-    said = (await invoke("logs", "shop", "--level", "error")).stderr
-    assert f"(execution {run} of plan shop: 1 of 4 lines, `--level debug` shows all" in said
-    assert f"`holdfast logs {run} --follow` goes on" in said
+    remarks = (await invoke("logs", "shop", "--level", "error")).stderr
+    assert f"(execution {run} of plan shop: 1 of 4 lines, `--level debug` shows all" in remarks
+    assert f"`holdfast logs {run} --follow` goes on" in remarks
     await store.finish(done(run))
     assert "--follow" not in (await invoke("logs", "shop")).stderr
 
 
-def test_a_line_is_one_line_without_control_characters() -> None:
-    """Peers' own words are in it, and may say anything."""
+def test_a_log_entry_is_a_single_line_without_control_characters() -> None:
+    """It quotes peers, whose text may hold anything."""
     entry = LogEntry(ts=utc_now(), level=LogLevel.WARN, message="a\nb\x1b[31mc\r\nd\x07\té")
     text = line_text(entry)
     assert text.isprintable()
     assert text.endswith(r"Z  WARN   a b\u001b[31mc d\u0007 é")
 
 
-async def test_following_tells_each_line_once_until_the_end(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was there, what is added, also under the time of an earlier moment; then it ends by itself."""
+async def test_following_shows_each_line_once_until_the_end(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines that exist, lines that are added, and lines that come late under an earlier time.
+
+    Then it ends by itself.
+    """
     monkeypatch.setattr("cli.commands.logs.LOOK_EVERY", 0.01)
     run = await run_with_log(store)
-    told: asyncio.Queue[str] = asyncio.Queue()
+    shown: asyncio.Queue[str] = asyncio.Queue()
 
-    def tell(lines: list[LogEntry]) -> None:
+    def show(lines: list[LogEntry]) -> None:
         for line in lines:
-            told.put_nowait(line.message)
+            shown.put_nowait(line.message)
 
-    following = asyncio.create_task(Following(store, await store.execution_row(run), LogLevel.WARN, tell).to_the_end())
-    assert [await told.get(), await told.get()] == ["line WARN", "line ERROR"]
+    following = asyncio.create_task(Following(store, await store.execution_row(run), LogLevel.WARN, show).to_the_end())
+    assert [await shown.get(), await shown.get()] == ["line WARN", "line ERROR"]
     await store.log(run, "quiet", LogLevel.INFO, "not shown")
     await store.log(run, "more", LogLevel.WARN, "one more")
-    assert await told.get() == "one more"
+    assert await shown.get() == "one more"
     late = {"id": 1, "execution_id": run, "entry_key": "late", "ts": utc_now() - LATE_LINES / 2}
     async with writing(store.engine) as work:
         work.add(TaskExecutionLog.model_validate(late | {"level": LogLevel.WARN, "message": "came late"}))
-    assert await told.get() == "came late"
+    assert await shown.get() == "came late"
     await store.log(run, "finished", LogLevel.ERROR, "the end")
     await store.finish(done(run))
     await following
-    assert await told.get() == "the end"
-    assert told.empty()
+    assert await shown.get() == "the end"
+    assert shown.empty()
 
 
-async def test_following_for_programs_is_a_line_of_json_each(store: Store, follow: Start) -> None:
-    """Of a run that has ended: its log, and the end."""
+async def test_following_as_json_writes_a_document_per_line(store: Store, follow: Start) -> None:
+    """For a run that has ended: its log, and the end."""
     run = await run_with_log(store)
     await store.finish(done(run))
     following = await follow(str(run), "--json", "--level", "debug")
@@ -149,8 +152,8 @@ async def test_following_for_programs_is_a_line_of_json_each(store: Store, follo
     assert [json.loads(line)["level"] for line in following.text.splitlines()] == [level.name for level in LogLevel]
 
 
-async def test_following_can_be_ended(store: Store, follow: Start) -> None:
-    """Exit code 130, as of everything that was ended by its user; the run is not touched."""
+async def test_following_can_be_interrupted(store: Store, follow: Start) -> None:
+    """Exit code 130, as for everything that its user ended. The run is not touched."""
     await run_with_log(store)
     following = await follow("shop")
     await following.until("line ERROR", PATIENCE * 4)
@@ -163,10 +166,10 @@ async def test_following_can_be_ended(store: Store, follow: Start) -> None:
 async def test_a_store_that_is_away_for_a_moment_is_asked_again(
     store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """And what was told is not told again."""
+    """Lines that were shown are not shown again."""
     run = await run_with_log(store)
     await store.finish(done(run))
-    whole, asked, told = Store.log_entries, 0, []
+    whole, asked, shown = Store.log_entries, 0, []
 
     async def sometimes(self: Store, *arguments: Any) -> list[LogEntry]:
         nonlocal asked
@@ -177,26 +180,26 @@ async def test_a_store_that_is_away_for_a_moment_is_asked_again(
 
     monkeypatch.setattr(Store, "log_entries", sometimes)
     monkeypatch.setattr("cli.commands.logs.LOOK_EVERY", 0.01)
-    await Following(store, await store.execution_row(run), LogLevel.INFO, told.extend).to_the_end()
+    await Following(store, await store.execution_row(run), LogLevel.INFO, shown.extend).to_the_end()
     assert asked == 2
-    assert [line.level for line in told] == [LogLevel.INFO, LogLevel.WARN, LogLevel.ERROR]
+    assert [line.level for line in shown] == [LogLevel.INFO, LogLevel.WARN, LogLevel.ERROR]
     assert "trying again" in capsys.readouterr().err
 
 
-async def test_following_a_run_that_says_nothing_any_more_tells_where_else_to_look(
+async def test_following_a_silent_run_suggests_where_else_to_look(
     store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Its workers may be gone, and then nobody writes its end."""
+    """Its workers may be gone, and then nothing records its end."""
     run = await run_with_log(store)
     monkeypatch.setattr("cli.commands.logs.LOOK_EVERY", 0.01)
     monkeypatch.setattr("cli.commands.logs.QUIET", timedelta(milliseconds=20))
     following = asyncio.create_task(
         Following(store, await store.execution_row(run), LogLevel.INFO, lambda _: None).to_the_end()
     )
-    said = ""
-    while "`holdfast status resilience-test/shop`" not in said:
+    remarks = ""
+    while "`holdfast status resilience-test/shop`" not in remarks:
         assert not following.done()
         await asyncio.sleep(0)
-        said += capsys.readouterr().err
+        remarks += capsys.readouterr().err
     await store.finish(done(run))
     await following

@@ -1,4 +1,4 @@
-"""Every message says what to do next, and what it names is there."""
+"""Every message suggests the next step, and every command that a message names exists."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ NOBODY = {"TEMPORAL_ADDRESS": "127.0.0.1:1"}
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with a plan and without a store; no server."""
+    """A folder with plans and without a store; no server."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("HOLDFAST_DATABASE_URL", raising=False)
     monkeypatch.setenv("TEMPORAL_ADDRESS", "127.0.0.1:1")
@@ -84,7 +84,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("server --config nowhere.yaml", "temporal-dev.yaml"),
     ],
 )
-def test_what_can_be_done_about_it_is_said(arguments: str, words: str) -> None:
+def test_every_output_suggests_the_next_step(arguments: str, words: str) -> None:
     """Wrong use, missing things, and commands that are one step of several."""
     result = CliRunner().invoke(cli, arguments.split())
     assert words in result.output, result.output
@@ -92,7 +92,7 @@ def test_what_can_be_done_about_it_is_said(arguments: str, words: str) -> None:
 
 @pytest.mark.parametrize("code", list(ErrorCode))
 def test_every_error_has_a_next_step(code: ErrorCode) -> None:
-    """Its own hint, or else that of its code."""
+    """Its own hint, or else the hint of its code."""
     own = understood(HoldfastError(code, "it is so", hint="do this"))
     assert str(own) == "it is so. do this"
     assert understood(HoldfastError(code, "it is so")).hint == after_error(code)
@@ -100,14 +100,14 @@ def test_every_error_has_a_next_step(code: ErrorCode) -> None:
 
 
 @pytest.mark.parametrize("status", list(RPCStatusCode))
-def test_every_answer_of_a_server_has_one_as_well(status: RPCStatusCode) -> None:
-    """Refusals and silence."""
+def test_every_error_of_a_server_has_a_next_step(status: RPCStatusCode) -> None:
+    """Whether the server refuses or stays silent."""
     if status is not RPCStatusCode.OK:
         assert understood(RPCError("it says no", status, b"")).hint
 
 
-def test_the_end_of_a_run_has_one_however_it_ended() -> None:
-    """With a verdict, an error, without recovery, without anything."""
+def test_every_end_of_a_run_has_a_next_step() -> None:
+    """With a verdict, with an error, without recovery, without anything."""
     some: dict[str, Any] = {"workflow_id": "w", "run_id": "r"}
     failures = [
         RunFailure(code=code, error_class=kind.error_class, phase=Phase.DONE, message="m", recovery=Recovery.VERIFIED)
@@ -130,7 +130,7 @@ def test_the_end_of_a_run_has_one_however_it_ended() -> None:
 
 
 def test_pairs_in_doubt_are_a_reason_to_allow_two_faults() -> None:
-    """Only where the worker allows one: else the reason of a case says something else."""
+    """Only where the worker allows a single fault: otherwise the case has a different reason."""
     doubted = CaseVerdict(case_id="a+b", outcome="measured", verdict=Verdict.INCONCLUSIVE, reason=f"why; {ALLOW_TWO}")
     summary = RunSummary.model_validate(
         {"execution_id": 1, "plan": "shop", "namespace": "shop", "verdict": "inconclusive", "recovery": "verified"}
@@ -143,8 +143,8 @@ def test_pairs_in_doubt_are_a_reason_to_allow_two_faults() -> None:
     assert ["HOLDFAST_MAX_ACTIVE_FAULTS=2" in step for step in steps] == [True, False]
 
 
-def test_every_command_that_a_message_names_is_there() -> None:
-    """In all messages, hints and descriptions of the program; one that is renamed takes them along."""
+def test_every_command_named_in_a_message_exists() -> None:
+    """In all messages, hints and descriptions of the program: renaming a command must take them along."""
     named: dict[str, set[str]] = {}
     for folder in ("cli", "clients", "activities", "domain", "operations", "workflows", "lab"):
         for path in (ROOT / folder).rglob("*.py"):
@@ -157,19 +157,24 @@ def test_every_command_that_a_message_names_is_there() -> None:
     assert {command: where for command, where in named.items() if command not in cli.commands} == {}
 
 
-def test_every_option_that_a_message_names_is_there() -> None:
-    """`holdfast run --clean` without --clean would be no way out."""
+def test_every_option_named_in_a_message_exists() -> None:
+    """`holdfast run --clean` would be no way out without --clean."""
     named = set()
     for folder in ("cli", "clients", "activities", "domain", "operations", "workflows", "lab"):
         for path in (ROOT / folder).rglob("*.py"):
             named |= set(OPTION.findall(path.read_text()))
     assert ("run", "--clean") in named
-    known = {(name, flag) for name, command in cli.commands.items() for one in command.params for flag in one.opts}
+    known = {
+        (name, flag)
+        for name, command in cli.commands.items()
+        for parameter in command.params
+        for flag in parameter.opts
+    }
     assert named - known == set()
 
 
-def test_a_run_that_found_leftovers_is_told_the_way_out() -> None:
-    """As the last line of `holdfast run`."""
+def test_a_run_that_found_leftovers_ends_with_the_way_out() -> None:
+    """In the last line of `holdfast run`."""
     failure = RunFailure(
         code=ErrorCode.ENVIRONMENT_NOT_CLEAN,
         error_class=ERRORS[ErrorCode.ENVIRONMENT_NOT_CLEAN].error_class,
@@ -181,15 +186,15 @@ def test_a_run_that_found_leftovers_is_told_the_way_out() -> None:
     assert "`holdfast run --clean`" in after_run(outcome, "shop")
 
 
-def test_what_is_on_is_followed_by_who_closes_it() -> None:
-    """And what is not, by nothing to worry about."""
+def test_faults_mentions_the_worker_only_if_something_is_on() -> None:
+    """The worker closes it."""
     assert "`holdfast worker`" in after_faults(anything=True)
     assert "worker" not in after_faults(anything=False)
 
 
 @pytest.mark.parametrize("command", ["watch", "cancel", "run"])
-async def test_a_server_that_is_away_is_answered_with_how_to_start_one(here: Path, command: str) -> None:
-    """From a process, because these commands take over the signals."""
+async def test_a_missing_server_is_reported_with_how_to_start_it(here: Path, command: str) -> None:
+    """In a process, because these commands take over the signals."""
     import sys  # noqa: PLC0415
 
     process = await asyncio.create_subprocess_exec(
@@ -199,13 +204,12 @@ async def test_a_server_that_is_away_is_answered_with_how_to_start_one(here: Pat
         stderr=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )
-    _, said = await process.communicate()
+    _, errors = await process.communicate()
     assert process.returncode == 3
-    assert "no Temporal server answers at 127.0.0.1:1. start one with `holdfast server`" in said.decode()
+    assert "no Temporal server answers at 127.0.0.1:1. start one with `holdfast server`" in errors.decode()
 
 
-def test_an_error_is_the_same_as_json(here: Path) -> None:
-    """Its hint as well."""
+def test_an_error_as_json_has_the_same_hint(here: Path) -> None:
     assert here
     result = CliRunner().invoke(cli, ["list", "--json"])
     assert json.loads(result.stdout)["hint"] in result.stderr

@@ -44,9 +44,9 @@ async def said(*arguments: str, folder: Path, env: dict[str, str]) -> str:
 
 
 async def test_old_phases_are_shown(environment: dict[str, str], tmp_path: Path) -> None:
-    """In the list, as JSON, and in the status of one run."""
+    """In the list, as JSON, and in the status of a run."""
     listed = await said("list", folder=tmp_path, env=environment)
     assert "running, INIT" in listed
     facts = json.loads(await said("list", "--json", folder=tmp_path, env=environment))
-    assert [one["status"] for one in facts] == ["RECORDING_READY", "INIT"]
+    assert [row["status"] for row in facts] == ["RECORDING_READY", "INIT"]
     assert "status failed, phase RECORDING_READY" in await said("status", "failed", folder=tmp_path, env=environment)

@@ -1,4 +1,4 @@
-"""The panels of runs that are larger than what is shown of them: nothing is left out in silence."""
+"""Panels of runs that are larger than the panels: nothing is left out silently."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def case(name: str, **facts: Any) -> CaseVerdict:
     return CaseVerdict.model_validate({"case_id": name, "outcome": CaseOutcome.MEASURED, "error_rate": 100} | facts)
 
 
-def test_what_is_not_shown_is_counted() -> None:
+def test_panels_count_the_rows_that_they_omit() -> None:
     """Tokens, cases, and failures beyond those that travel with a run."""
     state = RunState(
         generated=CasesPanel(total=30, baggage_tokens=3, tokens={"a": "chaos.a.remove=1"}),
@@ -34,8 +34,8 @@ def test_what_is_not_shown_is_counted() -> None:
     assert "  1 of the failed ones are told with their reasons, the worst of them" in lines
 
 
-def test_what_is_shown_in_full_says_no_more() -> None:
-    """Also before there is a verdict, and where nothing was measured."""
+def test_complete_panels_mention_no_omitted_rows() -> None:
+    """Even before there is a verdict, and if nothing was measured."""
     skipped = case("a", outcome=CaseOutcome.SKIPPED, error_rate=None, reason="no traffic")
     state = RunState(
         generated=CasesPanel(total=1, baggage_tokens=1, tokens={"a": "chaos.a.remove=1"}),
@@ -47,8 +47,8 @@ def test_what_is_shown_in_full_says_no_more() -> None:
     assert "worst p95 none, slowest request none, mean error rate none" in text
 
 
-def test_the_same_words_in_another_panel_are_news() -> None:
-    """A service is as stable with the rules as it was after the analysis: that is told a second time, and only then."""
+def test_the_same_line_in_a_different_panel_is_shown_again() -> None:
+    """A service may be as stable with the rules as it was after the analysis: that is shown twice, but not thrice."""
     panels = Panels()
     stable = [ServiceStability(service="reviews", stable=True, waited_seconds=0.1)]
     analysed = RunState(analysis=AnalysisPanel(state="completed", services=1, stability=stable))
@@ -69,14 +69,14 @@ def test_the_same_words_in_another_panel_are_news() -> None:
         (WindowState.UNVERIFIED, 2, "NOT seen to be off; 2 fallback calls found"),
     ],
 )
-def test_the_recording_of_calls_is_shown_with_what_it_found(window: WindowState, found: int | None, line: str) -> None:
+def test_the_recording_of_calls_is_shown_with_its_findings(window: WindowState, found: int | None, line: str) -> None:
     row = WindowRow(window_id="calls/1", kind=WindowKind.CALLS, state=window)
     state = RunState(windows=[row], fallback_calls=found)
     assert f"  calls recorded while services are broken: {line}" in panel_lines(state)
-    assert not any("calls recorded" in other for other in panel_lines(RunState()))
+    assert not any("calls recorded" in text for text in panel_lines(RunState()))
 
 
-def test_pairs_in_doubt_are_not_pairs_that_were_asked_for() -> None:
+def test_pairs_in_doubt_are_not_shown_as_requested_pairs() -> None:
     found = PairFidelity(share=0, measured=9, chosen=2, agreed=1, disagreed=1, asked_for=False)
-    (line,) = [one for one in panel_lines(RunState(pairs=found)) if one.startswith("pairs")]
+    (line,) = [text for text in panel_lines(RunState(pairs=found)) if text.startswith("pairs")]
     assert line.endswith("of 2 of 9 measured pairs whose results were in doubt")

@@ -1,4 +1,4 @@
-"""Pointing the example's plan at a lab on other ports."""
+"""The example's plan can be pointed at a lab on other ports."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LAB = LabAddresses(
 
 
 def test_every_address_is_the_labs_and_nothing_else_changes() -> None:
-    """Proxy, fault service, services and the request's origin; paths, queries and all the rest stay."""
+    """Proxy, fault service, services and the request's origin change. Paths, queries and everything else stay."""
     document = plan_document("shop")
     document["request"]["url"] += "?user=42"
     before = copy.deepcopy(document)
@@ -40,28 +40,28 @@ def test_every_address_is_the_labs_and_nothing_else_changes() -> None:
 
 
 def test_the_pointed_plan_is_valid() -> None:
-    """It goes through the same validation as any other."""
+    """It passes the same validation as any other plan."""
     plan, problems = check_plan(point_at(plan_document("shop"), LAB))
     assert problems == []
     assert plan is not None
 
 
-def test_a_port_that_begins_with_anothers_digits_is_not_mixed_up() -> None:
-    """Origins are compared whole: 18080 is not the beginning of 180801."""
+def test_a_port_that_is_the_beginning_of_a_longer_port_is_kept() -> None:
+    """Origins are compared whole: port 1808 is not port 18080."""
     document = plan_document("shop")
     document["request"]["url"] = "http://127.0.0.1:1808/api/home"
     assert point_at(document, LAB)["request"]["url"] == "http://127.0.0.1:1808/api/home"
 
 
 def test_a_request_to_another_service_stays_with_that_service() -> None:
-    """The entry is what the plan says, not what the lab thinks."""
+    """The plan decides which service is the entry, not the lab."""
     document = plan_document("shop")
     document["request"]["url"] = "http://127.0.0.1:18083/api/reviews?limit=3"
     assert point_at(document, LAB)["request"]["url"] == "http://127.0.0.1:6003/api/reviews?limit=3"
 
 
 def test_a_service_that_the_lab_lacks_keeps_its_address() -> None:
-    """A plan with a typo is told so by validation, not by a KeyError here."""
+    """Validation reports a typo in a plan; here it must not become a KeyError."""
     document = plan_document("shop")
     document["system"]["services"]["reveiws"] = "http://127.0.0.1:1"
     assert point_at(document, LAB)["system"]["services"]["reveiws"] == "http://127.0.0.1:1"

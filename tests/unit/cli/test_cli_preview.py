@@ -1,4 +1,4 @@
-"""`holdfast preview` and `run --dry-run`: everything told, nothing touched."""
+"""`holdfast preview` and `run --dry-run` show everything and touch nothing."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PLANTED = "planted-7f3a"
 
 @pytest.fixture(autouse=True)
 def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No server, no store, no network at all: whoever opens a socket or looks up a name fails."""
+    """No server, no store and no network: opening a socket or looking up a name fails."""
 
     def touched(*_: Any, **__: Any) -> NoReturn:
         raise AssertionError("the network was touched")
@@ -40,8 +40,8 @@ def plan_file(tmp_path: Path, **changes: Any) -> str:
 
 
 @pytest.mark.parametrize("arguments", [("preview",), ("run", "--dry-run")])
-def test_everything_is_told_in_one_page(arguments: tuple[str, ...]) -> None:
-    """Cases, requests, faults, workloads, duration, recovery, and the command that does it."""
+def test_the_preview_shows_everything_in_readable_lines(arguments: tuple[str, ...]) -> None:
+    """Cases, requests, faults, workloads, duration, recovery, and the command that starts the run."""
     result = CliRunner().invoke(cli, [*arguments, str(ROOT / "examples" / "shop.yaml")])
     assert result.exit_code == 0, result.output
     for words in (
@@ -75,8 +75,8 @@ def test_pairs_with_two_real_faults_are_announced_where_the_worker_allows_them(
     assert "fault of a pair" in result.output
 
 
-def test_how_many_faults_are_on_at_once_is_told(tmp_path: Path) -> None:
-    """Before anybody agrees to it."""
+def test_the_preview_shows_how_many_faults_are_on_at_once(tmp_path: Path) -> None:
+    """People must see it before they agree to it."""
     plan = plan_document("shop", safety={"fault_ttl": "5m", "max_active_faults": 3})
     for service in plan["services"]:
         service["calls"] = []
@@ -86,8 +86,8 @@ def test_how_many_faults_are_on_at_once_is_told(tmp_path: Path) -> None:
     assert "5 faults, up to 3 at once" in result.output
 
 
-def test_as_json_it_is_the_contract(tmp_path: Path) -> None:
-    """The same from both commands: on standard output, or in the file of `run --json`."""
+def test_both_commands_give_the_same_preview_as_json(tmp_path: Path) -> None:
+    """On standard output, or in the file of `run --json`."""
     path = plan_file(tmp_path)
     printed = CliRunner().invoke(cli, ["preview", "--json", path])
     found = Preview.model_validate_json(printed.stdout)
@@ -97,8 +97,8 @@ def test_as_json_it_is_the_contract(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "found.json").read_text()) == json.loads(printed.stdout)
 
 
-def test_what_a_request_takes_can_be_said_otherwise(tmp_path: Path) -> None:
-    """With a unit, as everywhere; without one it is refused."""
+def test_the_assumed_time_of_a_request_can_be_set(tmp_path: Path) -> None:
+    """With a unit, as everywhere; without a unit it is refused."""
     path = plan_file(tmp_path)
     default, slow = (
         Preview.model_validate_json(CliRunner().invoke(cli, ["preview", "--json", path, *more]).stdout)
@@ -111,8 +111,8 @@ def test_what_a_request_takes_can_be_said_otherwise(tmp_path: Path) -> None:
     assert "needs a unit" in wrong.output
 
 
-def test_the_intervals_are_the_environments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As the worker's: a preview with other ones would promise another time."""
+def test_intervals_come_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the worker's do: a preview with different intervals would promise a different duration."""
     path = plan_file(tmp_path)
     production = Preview.model_validate_json(CliRunner().invoke(cli, ["preview", "--json", path]).stdout)
     monkeypatch.setenv("HOLDFAST_TIMING", "fast")
@@ -122,15 +122,15 @@ def test_the_intervals_are_the_environments(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_excluded_cases_are_shown_with_their_reason(tmp_path: Path) -> None:
-    """And where there are many, how many more."""
+    """If there are many, with how many more there are."""
     path = plan_file(tmp_path, exclude=[{"case": "*+*", "reason": "first the singles"}, "reviews", "shipping+*"][:1])
     output = CliRunner().invoke(cli, ["preview", path]).output
     assert "6 measured, 10 excluded" in output
     assert "bestsellers+inventory: excluded by the plan: first the singles" in output
 
 
-def test_what_ends_a_run_early_is_told(tmp_path: Path) -> None:
-    """The deadline, and the requests that are sent to watch for it."""
+def test_the_preview_shows_the_conditions_that_end_a_run_early(tmp_path: Path) -> None:
+    """The deadline, and the requests that are sent to watch the system."""
     watch = {"error_rate": "20%", "every": "2s"}
     path = plan_file(tmp_path, stop={"deadline": "90m", "request": watch})
     output = CliRunner().invoke(cli, ["preview", path]).output
@@ -140,8 +140,8 @@ def test_what_ends_a_run_early_is_told(tmp_path: Path) -> None:
     assert "stop." not in plain
 
 
-def test_a_login_is_told_without_its_query(tmp_path: Path) -> None:
-    """It is a request that somebody's system gets, too."""
+def test_a_login_is_shown_without_its_query(tmp_path: Path) -> None:
+    """It is a request that somebody's system receives, too."""
     login = {"url": "http://127.0.0.1:18080/login?key=planted", "json": {"user": "planted"}}
     path = plan_file(tmp_path, request=plan_document("shop")["request"] | {"login": login})
     output = CliRunner().invoke(cli, ["preview", path]).output
@@ -151,7 +151,7 @@ def test_a_login_is_told_without_its_query(tmp_path: Path) -> None:
 
 
 def test_no_secret_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Even where this environment has it."""
+    """Even if this environment has it."""
     monkeypatch.setenv("CHECKOUT_TOKEN", PLANTED)
     for more in ([], ["--json"]):
         result = CliRunner().invoke(cli, ["preview", str(ROOT / "examples" / "minimal.yaml"), *more])
@@ -161,8 +161,8 @@ def test_no_secret_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
         assert "CHECKOUT_TOKEN" not in result.output
 
 
-def test_a_plan_that_is_none_is_told_as_by_validate(tmp_path: Path) -> None:
-    """Every problem, exit code 2."""
+def test_an_invalid_plan_is_reported_as_by_validate(tmp_path: Path) -> None:
+    """Every problem, with exit code 2."""
     path = plan_file(tmp_path, slo={})
     for arguments in (["preview", path], ["run", "--dry-run", path]):
         result = CliRunner().invoke(cli, arguments)

@@ -1,4 +1,4 @@
-"""Progress lines: each change is told once, in the order in which a run makes them."""
+"""Progress lines: each change is shown once, in the order in which a run makes it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ CASES = CaseCounts(total=4, baseline=1, single=2, dual=1)
 THREE = (Phase.GENERATING_CASES, Phase.ANALYZING_PATTERNS, Phase.INJECTING_AND_REPLAYING)
 
 
-def test_the_same_state_is_told_once() -> None:
+def test_an_unchanged_state_is_shown_once() -> None:
     """A run that stands still prints nothing."""
     progress = Progress()
     first = progress.lines(state(Phase.GENERATING_CASES))
@@ -45,8 +45,8 @@ def test_the_same_state_is_told_once() -> None:
     assert progress.lines(state(Phase.GENERATING_CASES)) == []
 
 
-def test_what_happened_between_two_looks_is_told_under_its_own_phase() -> None:
-    """Facts of a phase stand before the next phase's headline, also when one look shows both."""
+def test_changes_between_two_looks_are_shown_under_their_own_phase() -> None:
+    """Facts of a phase stand before the next phase's headline, even if a single look finds both."""
     progress = Progress()
     progress.lines(state(*THREE[:2]))
     lines = progress.lines(state(*THREE, analysis=RECORDED, cases=CASES))
@@ -54,8 +54,8 @@ def test_what_happened_between_two_looks_is_told_under_its_own_phase() -> None:
     assert "reviews 2" in lines[0]
 
 
-def test_each_service_is_told_when_it_breaks_and_when_it_is_back() -> None:
-    """Broken under its fault's name, then how it answered; a late look tells both."""
+def test_each_service_is_shown_when_it_breaks_and_when_it_recovers() -> None:
+    """First broken, under its fault's name, then how it answered. A late look shows both."""
     progress = Progress()
     progress.lines(state(*THREE))
     running = InjectionRow(service="reviews", fault_name="hf-x", state=InjectionState.RUNNING)
@@ -69,15 +69,15 @@ def test_each_service_is_told_when_it_breaks_and_when_it_is_back() -> None:
     ]
 
 
-def test_a_service_without_a_fault_says_why() -> None:
+def test_a_service_without_a_fault_shows_why() -> None:
     """A skipped or failed injection is never silent."""
     failed = InjectionRow(service="reviews", state=InjectionState.FAILED, error="nothing was recorded of it")
     lines = Progress().lines(state(*THREE, injections=[failed]))
     assert lines[-1] == "  reviews              failed: nothing was recorded of it"
 
 
-def test_rules_batches_and_cases_are_told() -> None:
-    """Rules only once they act; cases each time there are more, with what is left."""
+def test_rules_batches_and_cases_are_shown() -> None:
+    """Rules only once they act. Cases whenever there are more, with the time that is left."""
     progress = Progress()
     phases = (*THREE, Phase.RULES_READY)
     assert progress.lines(state(*phases))[-1].startswith("RULES_READY")
@@ -93,8 +93,8 @@ def test_rules_batches_and_cases_are_told() -> None:
     assert progress.lines(state(*phases, rules=ready, load=load)) == ["  20 of 20 cases measured (batch 2 of 2)"]
 
 
-def test_windows_are_told_when_they_are_off_and_louder_when_not() -> None:
-    """The end of each window is visible, and an unverified one cannot be overlooked."""
+def test_closed_windows_are_shown_and_unverified_windows_stand_out() -> None:
+    """The end of each window is visible, and an unverified end cannot be overlooked."""
     progress = Progress()
     running = InjectionRow(service="reviews", fault_name="hf-x", state=InjectionState.RUNNING)
     progress.lines(state(*THREE, injections=[running]))
@@ -106,8 +106,8 @@ def test_windows_are_told_when_they_are_off_and_louder_when_not() -> None:
     assert lines == ["!! rules was NOT seen to be off: still answers"]
 
 
-def test_what_was_removed_first_is_told_before_the_lock() -> None:
-    """Somebody else made it: it must not go unseen."""
+def test_leftovers_removed_first_are_shown_before_the_lock() -> None:
+    """Somebody else made them: their removal must not go unseen."""
     lock = WindowRow(window_id="environment/e/n", kind=WindowKind.LOCK, state=WindowState.OPEN)
     held = state(Phase.GENERATING_CASES, windows=[lock]).model_copy(update={"namespace": "shop"})
     assert Progress().lines(held)[-1:] == ["  namespace shop is clean and held"]
@@ -118,8 +118,8 @@ def test_what_was_removed_first_is_told_before_the_lock() -> None:
     ]
 
 
-def test_a_fault_that_was_ended_with_its_run_answered_nothing() -> None:
-    """It is off, and seen to be off: that is all there is to say."""
+def test_a_fault_that_ended_with_its_run_shows_no_answer() -> None:
+    """It is off, and was seen to be off: there is nothing more to report."""
     progress = Progress()
     row = InjectionRow(service="reviews", fault_name="hf-x", state=InjectionState.RECOVERED)
     off = WindowRow(window_id="fault/7/reviews", kind=WindowKind.FAULT, state=WindowState.CLOSED, service="reviews")
@@ -127,8 +127,8 @@ def test_a_fault_that_was_ended_with_its_run_answered_nothing() -> None:
     assert lines[-2:] == ["  reviews              broken (hf-x)", "  fault in reviews off, and seen to be off"]
 
 
-def test_waiting_and_pausing_are_told_each_time() -> None:
-    """What may come and go more than once is told more than once."""
+def test_waiting_and_pausing_are_shown_each_time() -> None:
+    """They may come and go more than once."""
     progress = Progress()
     progress.lines(state(Phase.GENERATING_CASES))
     assert "held by other" in progress.lines(state(Phase.GENERATING_CASES, waiting_for="other"))[0]
@@ -147,7 +147,7 @@ def test_the_end_is_the_last_line() -> None:
 
 
 def test_the_recording_of_calls_has_lines_of_its_own() -> None:
-    """When it is on, what it has found so far, and that it is off."""
+    """When it starts, what it has found so far, and when it is off."""
     progress = Progress()
     progress.lines(state(*THREE))
     on = WindowRow(window_id="calls/7", kind=WindowKind.CALLS, state=WindowState.OPEN)
@@ -162,7 +162,7 @@ def test_the_recording_of_calls_has_lines_of_its_own() -> None:
     ]
 
 
-def test_pairs_in_doubt_have_their_reason() -> None:
+def test_pairs_in_doubt_are_shown_with_their_reason() -> None:
     found = PairFidelity(share=0, measured=9, chosen=2, asked_for=False)
     lines = Progress().lines(state(*THREE, Phase.LOAD_TEST_BASELINE, pairs=found))
     line = "  2 of 9 measured pairs run with two real faults as well, because their results are in doubt"

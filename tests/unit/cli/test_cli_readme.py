@@ -1,4 +1,4 @@
-"""What README and documents say of the command line."""
+"""The README and the documents describe the command line as it is."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ OTHER_PROGRAMS = "temporal workflow|pip install"
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_every_command_that_it_names_is_there(document: Path) -> None:
+def test_every_command_that_a_document_names_exists(document: Path) -> None:
     """In blocks of commands and in prose."""
     named = re.findall(r"(?:^    |`)(?:[A-Z_]+=\S+ )?holdfast ([a-z]+)", document.read_text(), re.MULTILINE)
     assert {name for name in named if name not in cli.commands} == set()
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_every_option_that_it_names_is_there(document: Path) -> None:
-    """Of Holdfast: those of other programs stand on lines of theirs."""
-    known = {name for command in cli.commands.values() for one in command.params for name in one.opts}
+def test_every_option_that_a_document_names_exists(document: Path) -> None:
+    """Options of other programs stand on lines of their own."""
+    known = {name for command in cli.commands.values() for parameter in command.params for name in parameter.opts}
     lines = [line for line in document.read_text().splitlines() if not re.search(OTHER_PROGRAMS, line)]
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", "\n".join(lines))) <= known | {"--help"}
 
 
-def test_the_plan_that_it_begins_with_can_be_written() -> None:
-    """By the very line; the rest is placeholders."""
+def test_the_init_command_of_the_readme_writes_a_plan() -> None:
+    """The line is used as it is. The rest of the plan is placeholders."""
     (line,) = re.findall(r"^ +holdfast (init .*)$", README, re.MULTILINE)
     written = CliRunner().invoke(cli, line.removesuffix(" --output plan.yaml").split())
     assert written.exit_code == 0
     assert yaml.safe_load(written.stdout)["request"]["url"] == "http://frontend.example.internal/api/checkout"
 
 
-def test_the_shortest_plan_is_the_example() -> None:
-    """Line by line, without the example's own comments at its top."""
+def test_the_shortest_plan_of_the_readme_is_the_example() -> None:
+    """Line by line, without the comments at the top of the example."""
     (shown,) = re.findall(r"```yaml\n(name: checkout.*?)```", README, re.DOTALL)
     example = (ROOT / "examples" / "minimal.yaml").read_text()
     assert shown == example[example.index("name: ") :]

@@ -1,4 +1,4 @@
-"""The reference of the command line is the command line's own."""
+"""The committed reference of the command line is generated from the command line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a worker would refuse is shown before a run is started."""
+"""Refusals that a worker would make are shown before a run is started."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 def test_a_refusal_is_shown_with_the_setting_that_would_allow_it(
     command: list[str], plan: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As a warning, because the worker's settings are what counts; nothing is shown where nothing is refused."""
+    """As a warning, because the worker's settings are what counts. Without a refusal nothing is shown."""
     warned = CliRunner().invoke(cli, [*command, plan])
     assert warned.exit_code == 0
     assert "warning: a worker with this terminal's settings would refuse it" in warned.stderr
@@ -39,6 +39,6 @@ def test_a_refusal_is_shown_with_the_setting_that_would_allow_it(
     assert "HOLDFAST_ALLOWED_HOSTS: " in CliRunner().invoke(cli, [*command, plan]).stderr
 
 
-def test_a_running_lab_is_refused_nothing(plan: str) -> None:
+def test_a_running_lab_is_never_refused(plan: str) -> None:
     with noted(Kind.LAB, [f"127.0.0.1:{port}" for port in range(18000, 19000)]):
         assert "warning" not in CliRunner().invoke(cli, ["validate", plan]).stderr

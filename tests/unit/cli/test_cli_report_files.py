@@ -1,4 +1,4 @@
-"""Forms of reports on the command line: one in a module of its own needs no more than its line in the registry."""
+"""Forms of reports on the command line: a new module needs only its line in the registry."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from reports.forms.registry import FORMS, Form
 from reports.model.report import Report
 
 
-def test_a_form_is_a_module_and_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_new_form_needs_only_a_module_and_a_registry_entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     module: Any = ModuleType("reports.forms.as_title")
     module.render = lambda report: report.title
     monkeypatch.setitem(sys.modules, module.__name__, module)

@@ -33,10 +33,12 @@ def measured(case_id: str, verdict: Verdict, **more: int | None) -> CaseResult:
     )  # fmt: skip
 
 
-def test_failed_cases_stand_first_and_unmeasured_ones_before_passed() -> None:
-    """What needs a reader comes first; nothing that was not measured looks like a pass."""
+def test_failed_cases_come_first_and_unmeasured_cases_before_passed() -> None:
+    """Cases that need a reader come first, and no unmeasured case looks like a pass."""
     invalid = measured("c", Verdict.PASSED).model_copy(update={"outcome": CaseOutcome.INVALID, "reason": "no baggage"})
-    lines = table([as_shown(one) for one in (measured("a", Verdict.PASSED), invalid, measured("b", Verdict.FAILED))])
+    lines = table(
+        [as_shown(result) for result in (measured("a", Verdict.PASSED), invalid, measured("b", Verdict.FAILED))]
+    )
     assert [line.split()[:2] for line in lines[2:]] == [["b", "FAILED"], ["c", "invalid"], ["a", "passed"]]
     assert lines[3].split() == ["c", "invalid", "no", "baggage"]
     assert lines[4].split() == [
@@ -61,32 +63,32 @@ def test_failed_cases_stand_first_and_unmeasured_ones_before_passed() -> None:
         (299, "29 ms 31 ms 32 ms 32 ms"),
     ],
 )
-def test_a_percentile_is_shown_where_the_sample_supports_it(successes: int, shown: str) -> None:
-    """Else that it does not; programs get null, and which ones are null for that reason."""
+def test_a_percentile_is_shown_only_if_the_sample_supports_it(successes: int, shown: str) -> None:
+    """Otherwise the table shows that it does not. Programs get null, and a list of what is null for that reason."""
     line = as_shown(measured("a", Verdict.PASSED, successes=successes))
     assert " ".join(table([line])[2].split()).endswith(shown)
-    assert [getattr(line, f"{one}_ms") is None for one in ("p50", "p95", "p99")] == [
-        one in line.unsupported for one in ("p50", "p95", "p99")
+    assert [getattr(line, f"{name}_ms") is None for name in ("p50", "p95", "p99")] == [
+        name in line.unsupported for name in ("p50", "p95", "p99")
     ]
 
 
-def test_inconclusive_cases_stand_before_what_was_not_measured() -> None:
+def test_inconclusive_cases_come_before_unmeasured_cases() -> None:
     """They need a reader, too."""
     invalid = measured("c", Verdict.PASSED).model_copy(update={"outcome": CaseOutcome.INVALID})
-    lines = table([as_shown(one) for one in (invalid, measured("a", Verdict.INCONCLUSIVE))])
+    lines = table([as_shown(result) for result in (invalid, measured("a", Verdict.INCONCLUSIVE))])
     assert [line.split()[:2] for line in lines[2:]] == [["a", "inconclusive"], ["c", "invalid"]]
 
 
 def test_a_percentile_without_a_success_is_left_out() -> None:
-    """Never a zero that looks like a fast answer."""
+    """A zero would look like a fast answer."""
     none = dict.fromkeys(["success_p50_us", "success_p95_us", "success_p99_us", "success_max_us"])
     line = as_shown(measured("a", Verdict.FAILED, successes=0, **none))
     assert "ms" not in table([line])[2]
     assert line.unsupported == []
 
 
-def test_a_large_table_is_cut_and_says_so() -> None:
-    """Failed cases are never what is cut."""
+def test_a_large_table_is_cut_and_shows_how_much() -> None:
+    """Failed cases are never cut."""
     many = [CaseVerdict(case_id=f"p{number}", outcome="measured", verdict=Verdict.PASSED) for number in range(100)]
     lines = table([*many, CaseVerdict(case_id="bad", outcome="measured", verdict=Verdict.FAILED)])
     assert lines[2].startswith("bad")
@@ -94,7 +96,7 @@ def test_a_large_table_is_cut_and_says_so() -> None:
 
 
 def test_the_last_sentence_is_about_recovery() -> None:
-    """Whatever else there is to say."""
+    """Whatever else there is to report."""
     for lock, words in ((True, "verified, nothing is left on"), (False, "UNVERIFIED"), (None, "not needed")):
         report = (
             None if lock is None else LockReport(execution_id=1, recovery_verified=lock, open_windows=["fault/1/a"])
@@ -109,7 +111,7 @@ def test_the_last_sentence_is_about_recovery() -> None:
 async def test_a_store_without_the_run_falls_back_to_the_summary(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Another database than the worker's shows the failing cases, not an empty table."""
+    """A database other than the worker's shows the failing cases, not an empty table."""
     url = f"sqlite+aiosqlite:///{tmp_path}/other.db"
     await (await Store.open(url)).close()
     bad = CaseVerdict(case_id="a+b", outcome="measured", verdict=Verdict.FAILED, error_rate=100.0, reason="too many")

@@ -1,4 +1,4 @@
-"""Requests as they are stored: the peers' terms, an id of the content, and no secret."""
+"""Stored requests use the peers' terms, have an id made of their content, and hold no secret."""
 
 from __future__ import annotations
 
@@ -44,16 +44,16 @@ def definition(redact: list[str] | None = None, **request: Any) -> RequestDefini
         ({"raw": "", "headers": {"CONTENT-TYPE": "a/b"}}, BodyMode.RAW, "a/b", None, ""),
     ],
 )
-def test_bodies_in_the_peers_terms(
+def test_bodies_are_stored_in_the_peers_terms(
     body: dict[str, Any], mode: BodyMode, kind: str | None, template: Any, raw: str | None
 ) -> None:
-    """With the content type that is sent."""
+    """The content type is the one that is sent."""
     found = definition(method="POST", **body)
     assert (found.body_mode, found.content_type, found.body_template, found.raw_body) == (mode, kind, template, raw)
 
 
-def test_everything_else_of_a_request() -> None:
-    """As it is written; the name is for people."""
+def test_the_other_parts_of_a_request_are_stored_as_written() -> None:
+    """Only the name is cut: it is for people."""
     found = definition(
         method="PUT", url="http://127.0.0.1/a?b=c#d", headers={"x": 1}, query={"q": [1, "2"]}, timeout="1.5s"
     )
@@ -63,15 +63,15 @@ def test_everything_else_of_a_request() -> None:
     assert len(definition(url="http://127.0.0.1/" + "x" * 500).name) == 128
 
 
-def test_the_id_is_that_of_the_content() -> None:
-    """The same formula as ever: ids are in databases and at the proxy."""
-    one = plan()
-    whole = canonical_request(one.request)
-    assert whole == json.dumps(json.loads(canonical_json(one))["request"], separators=(",", ":"), ensure_ascii=False)
-    found = definition_of(one)
+def test_the_id_is_made_of_the_content() -> None:
+    """The formula must never change: ids are in databases and at the proxy."""
+    first = plan()
+    whole = canonical_request(first.request)
+    assert whole == json.dumps(json.loads(canonical_json(first))["request"], separators=(",", ":"), ensure_ascii=False)
+    found = definition_of(first)
     assert found.id == content_id(whole) == int(found.code, 16) >> 203
-    other = one.model_copy(update={"name": "other", "redact": ["nothing-in-it"]})
-    assert definition_of(other) == found
+    renamed = first.model_copy(update={"name": "other", "redact": ["nothing-in-it"]})
+    assert definition_of(renamed) == found
 
 
 @pytest.mark.parametrize(
@@ -89,8 +89,8 @@ def test_the_id_is_that_of_the_content() -> None:
         {"repeatable": False},
     ],
 )
-def test_another_request_has_another_id(change: dict[str, Any]) -> None:
-    """Whatever is different."""
+def test_different_requests_have_different_ids(change: dict[str, Any]) -> None:
+    """Whichever part differs."""
     assert definition(**change).id != definition().id
 
 
@@ -109,16 +109,16 @@ LITERAL: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("request_", LITERAL, ids=str)
-def test_a_secret_that_stands_in_a_plan_is_not_stored(request_: dict[str, Any]) -> None:
-    """By the names that always are secret, and those that the plan names, in every part of a request."""
+def test_a_secret_written_into_a_plan_is_not_stored(request_: dict[str, Any]) -> None:
+    """It is known by the names that are always secret and those that the plan names, in every part of a request."""
     method = {"method": "POST"} if {"raw", "form", "json"} & request_.keys() else {}
     found = definition(["Password"], **method, **request_)
     assert SECRET not in found.model_dump_json()
     assert "redacted" in found.model_dump_json()
 
 
-def test_references_stay_references() -> None:
-    """They are all that may be known of a secret, also under a secret's name."""
+def test_references_to_secrets_are_stored_as_they_are() -> None:
+    """They are all that may be known of a secret, even under a secret's name."""
     parts: dict[str, Any] = {
         "url": "http://127.0.0.1/?token=${env:T}",
         "headers": {"Authorization": "Bearer ${env:T}", "x-api-key": "${env:A}${env:B}", "Cookie": "${env:C}"},
@@ -131,25 +131,25 @@ def test_references_stay_references() -> None:
     assert (found.query_params, found.body_template) == (parts["query"], parts["json"])
 
 
-def test_what_a_plan_redacts_is_in_no_row_of_another_plan() -> None:
-    """Two plans with the same request, of which one calls a field secret, have two rows; with other values, too."""
+def test_plans_that_redact_differently_do_not_share_a_row() -> None:
+    """The same request has a second row if a plan calls one of its fields secret. Another value makes a third row."""
     body = {"method": "POST", "json": {"password": SECRET}}
-    shown, hidden, other = (
+    shown, hidden, changed = (
         definition(**body),
         definition(["password"], **body),
         definition(["password"], method="POST", json={"password": "x"}),
     )
-    assert len({shown.id, hidden.id, other.id}) == 3
-    assert hidden.body_template == other.body_template == {"password": REDACTED}
+    assert len({shown.id, hidden.id, changed.id}) == 3
+    assert hidden.body_template == changed.body_template == {"password": REDACTED}
     assert shown.body_template == {"password": SECRET}
 
 
 @given(st.text("ab%&= ü/", min_size=1, max_size=9), st.sampled_from(["query", "form", "json", "headers"]))
-def test_whatever_a_value_is_it_is_hidden_by_its_name(value: str, part: str) -> None:
-    """Encoded, empty-looking or odd."""
-    one = Plan.model_validate(
+def test_a_value_is_hidden_by_its_name_whatever_it_is(value: str, part: str) -> None:
+    """Even if it is encoded, looks empty or is odd."""
+    parsed = Plan.model_validate(
         good() | {"request": good()["request"] | {part: {"x-token": value}}, "redact": ["X-Token"]}
     )
-    found = definition_of(one)
+    found = definition_of(parsed)
     stored = {"query": found.query_params, "headers": found.headers}.get(part, found.body_template)
     assert stored == {"x-token": REDACTED}

@@ -1,4 +1,4 @@
-"""No spelling of a secret survives, and what holds none is left as it is."""
+"""Every spelling of a secret is removed, and texts without a secret stay as they are."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from clients.secrets.values import REDACTED, Redactor
 VALUES = st.text(st.characters(exclude_categories=["Cs"]), min_size=6, max_size=24).filter(
     lambda text: not any(part in REDACTED for part in (text, text.strip("[]")))
 )
-"""Whatever an environment variable may hold, long enough to be searched for inside base64."""
+"""Anything that an environment variable may hold, long enough to be searched for inside base64."""
 
 
 def gson(text: str) -> str:
-    """JSON as writers for HTML pages escape it."""
+    """Escape JSON as writers for HTML pages do."""
     escaped = json.dumps(text, ensure_ascii=False)[1:-1]
     for sign in "=&<>'":
         escaped = escaped.replace(sign, f"\\u{ord(sign):04x}")
@@ -47,7 +47,7 @@ TEXT_WRITERS: list[Callable[[str], str]] = [
 @pytest.mark.parametrize("write", JSON_WRITERS)
 @given(secret=VALUES)
 def test_no_json_writer_hides_a_secret(write: Callable[[str], str], secret: str) -> None:
-    """JSON has many spellings of one text: a body is searched as it reads, not as it is written."""
+    """JSON has many spellings of the same text: a body is searched as it reads, not as it is written."""
     body = Redactor([], [secret]).body(f'{{"echo":"before {write(secret)} after"}}')
     assert json.loads(body) == {"echo": f"before {REDACTED} after"}
 
@@ -59,16 +59,16 @@ def test_no_url_or_header_writer_hides_a_secret(write: Callable[[str], str], sec
     assert Redactor([], [secret]).text(f"<{write(secret)}>") == f"<{REDACTED}>"
 
 
-def test_percent_encoding_has_no_case() -> None:
-    """`%2F` and `%2f` are the same."""
+def test_percent_encoding_is_found_in_either_case() -> None:
+    """`%2F` and `%2f` mean the same."""
     assert Redactor([], ["abc/def"]).url("http://a/?x=abc%2fdef") == f"http://a/?x={REDACTED}"
 
 
 @given(
     before=st.binary(max_size=8), secret=st.text("abcdefgh0123", min_size=12, max_size=20), after=st.binary(max_size=8)
 )
-def test_a_secret_inside_base64_is_found_at_any_place(before: bytes, secret: str, after: bytes) -> None:
-    """As in `Basic` user:password. What is left over from its edges is not enough to read it."""
+def test_a_secret_inside_base64_is_found_at_any_offset(before: bytes, secret: str, after: bytes) -> None:
+    """As in `user:password` of a `Basic` header. The characters left at its edges are not enough to read it."""
     encoded = base64.b64encode(before + secret.encode() + after).decode()
     cleaned = Redactor([], [secret]).text(encoded)
     assert REDACTED in cleaned
@@ -76,13 +76,13 @@ def test_a_secret_inside_base64_is_found_at_any_place(before: bytes, secret: str
 
 
 def test_a_field_that_is_given_twice_is_redacted_twice() -> None:
-    """The last one counts in JSON; the first one is in the text all the same."""
+    """In JSON the last value counts, but the first one is in the text all the same."""
     for body in ('{"x":{"token":"s3cret"},"x":1}', '{"token":"s3cret","token":"s3cret"}'):
         assert "s3cret" not in Redactor(["token"], []).body(body)
 
 
-def test_a_body_that_cannot_be_looked_through_is_not_kept() -> None:
-    """Nesting deeper than the interpreter goes: rather nothing than something unseen."""
+def test_a_body_too_deep_to_search_is_not_kept() -> None:
+    """Nesting deeper than the interpreter goes: keep nothing rather than something unsearched."""
     for depth in (600, 100_000):
         assert Redactor(["token"], []).body("[" * depth + '{"token":"s3cret"}' + "]" * depth) == REDACTED
 
@@ -102,14 +102,14 @@ def test_a_secret_that_looks_like_the_placeholder_does_no_harm() -> None:
         ("/x%20y?b=%2f#f", "/x%20y?b=%2f#f"),
     ],
 )
-def test_urls_change_where_the_secret_is_and_nowhere_else(url: str, cleaned: str) -> None:
-    """Recorded URLs are compared later; and they are a peer's, so they may be no URLs at all."""
+def test_urls_change_only_where_the_secret_is(url: str, cleaned: str) -> None:
+    """Recorded URLs are compared later. They come from peers, and may not be URLs at all."""
     assert Redactor(["token"], []).url(url) == cleaned
 
 
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text('xyz "\\/é'), st.lists))
-def test_a_body_without_secrets_stays_byte_for_byte(value: object) -> None:
-    """Captured bodies become rules: what is not secret must reach the caller unchanged."""
+def test_a_body_without_secrets_is_kept_byte_for_byte(value: object) -> None:
+    """Captured bodies become rules: everything that is not secret must reach the caller unchanged."""
     body = json.dumps(value, indent=1, ensure_ascii=False)
     assert Redactor(["token"], ["s3cret"]).body(body) == body
 
@@ -118,7 +118,7 @@ FORM = "application/x-www-form-urlencoded; charset=utf-8"
 
 
 def typed(kind: str) -> dict[str, str]:
-    """The headers of a body of this kind; none where nobody says."""
+    """Return headers with this content type; none if it is empty."""
     return {"CONTENT-type": kind} if kind else {}
 
 
@@ -140,7 +140,7 @@ def typed(kind: str) -> dict[str, str]:
     ],
 )
 def test_fields_of_forms_are_redacted_by_name(body: str, kind: str, cleaned: str) -> None:
-    """However the name is spelt, and also where no header says that it is a form; all else byte for byte."""
+    """However the name is spelt, and even if no header declares a form. Everything else is kept byte for byte."""
     assert Redactor(["password", "Pass Word"], []).body(body, typed(kind)) == cleaned
 
 
@@ -159,7 +159,7 @@ def part(disposition: str, content: str, end: str = "\r\n") -> str:
 @pytest.mark.parametrize("end", ["\r\n", "\n"])
 @pytest.mark.parametrize("name", ['name="password"', 'filename="x"; name="PASSWORD"', "name=password"])
 def test_parts_of_forms_are_redacted_by_name(name: str, end: str) -> None:
-    """With whatever is in them, blank lines too; the other parts stay byte for byte."""
+    """With all their content, blank lines included. The other parts are kept byte for byte."""
     around = part('name="a"', f"1{end}{end}password", end), part('name="b"', "2", end) + f"--bound--{end}"
     body = around[0] + part(name, f"s3cret{end}{end}s3cret", end) + around[1]
     expected = around[0] + part(name, REDACTED, end) + around[1]
@@ -172,18 +172,18 @@ FIELDS = st.lists(st.tuples(st.text(min_size=1, max_size=6), st.text(max_size=8)
 
 @given(FIELDS, st.sampled_from(["token", "ToKeN", "a b", "ü"]), st.text("abc%&= ü", min_size=1, max_size=8))
 def test_no_form_writer_hides_a_named_field(fields: list[tuple[str, str]], name: str, value: str) -> None:
-    """As the standard library writes and reads forms: the named field is gone, every other is as it was."""
+    """The standard library writes and reads the forms: the named field is gone, all other fields are as they were."""
     body = urlencode([*fields, (name, value), *fields])
     redactor = Redactor(["token", "a b", "ü"], [])
     for kind in (FORM, ""):
         read = parse_qsl(redactor.body(body, typed(kind)), keep_blank_values=True)
         assert (name, value) not in read
-        kept = [(one, text) for one, text in fields if one.strip().lower() not in redactor._names]
+        kept = [(key, text) for key, text in fields if key.strip().lower() not in redactor._names]
         assert [pair for pair in read if pair[1] != REDACTED] == [*kept, *kept]
         assert (name, REDACTED) in read
 
 
 @given(st.text(), st.sampled_from(["", FORM, "multipart/form-data; boundary=x", "text/plain"]))
-def test_any_body_without_names_stays(body: str, kind: str) -> None:
-    """Whatever it is said to be."""
+def test_a_body_without_named_fields_is_unchanged(body: str, kind: str) -> None:
+    """Whatever its content type."""
     assert Redactor(["no-such-field"], []).body(body, typed(kind)) == body

@@ -1,4 +1,4 @@
-"""Secrets and their removal."""
+"""Secrets are resolved in requests and removed from texts."""
 
 from __future__ import annotations
 
@@ -17,34 +17,33 @@ SECRET = 'tr1cky "quo\\ted" ü&=/'  # noqa: S105 - the point of the test
 VALUES = st.text(min_size=4, max_size=30).filter(lambda text: text.strip() == text and text not in REDACTED)
 
 
-def test_a_missing_variable_is_named() -> None:
-    """The name is in the error, and only the name."""
+def test_a_missing_variable_is_reported_by_its_name() -> None:
     with pytest.raises(HoldfastError, match="NOPE") as raised:
         Secrets({}).resolve("Bearer ${env:NOPE}")
     assert raised.value.code is ErrorCode.SECRET_MISSING
 
 
 def test_references_are_resolved_everywhere_in_json() -> None:
-    """Keys are left alone, values at any depth are not."""
+    """Values at any depth are resolved, keys are not."""
     secrets = Secrets({"A": "1", "B": "2", "HOLDFAST_SECRETS": "*"})
     assert secrets.resolve_json({"x": ["${env:A}-${env:B}", 3, {"y": "${env:A}"}]}) == {"x": ["1-2", 3, {"y": "1"}]}
 
 
 @pytest.mark.parametrize("name", ["Authorization", "COOKIE", "set-cookie", "X-Api-Key", "my-token"])
 def test_headers_are_redacted_by_name(name: str) -> None:
-    """Four always, and those that the plan names, whatever their case."""
+    """Four are always redacted, as are those that the plan names, in upper or lower case."""
     assert Redactor(["My-Token"], []).headers({name: "v", "accept": "*/*"}) == {name: REDACTED, "accept": "*/*"}
 
 
 def test_json_fields_are_redacted_at_any_depth() -> None:
-    """A body that has no such field stays byte for byte."""
+    """A body without such a field is kept byte for byte."""
     redactor = Redactor(["password"], [])
     assert json.loads(redactor.body('{"a": [{"Password": {"b": 1}}]}')) == {"a": [{"Password": REDACTED}]}
     assert redactor.body('{ "a" : 1 }') == '{ "a" : 1 }'
 
 
 def test_query_values_are_redacted_by_name() -> None:
-    """A URL without such a name stays byte for byte."""
+    """A URL without such a name is kept byte for byte."""
     redactor = Redactor(["token"], [])
     assert "abc" not in redactor.url("http://a/x?token=abc&b=1")
     assert redactor.url("http://a/x%20y?b=%2f") == "http://a/x%20y?b=%2f"
@@ -66,7 +65,7 @@ def test_known_values_are_found_however_they_are_spelt(spelling: str) -> None:
 
 @given(VALUES, st.text(max_size=20), st.text(max_size=20))
 def test_a_known_value_never_survives(secret: str, before: str, after: str) -> None:
-    """Whatever stands around it, in text and in a JSON body."""
+    """Whatever surrounds it, in text and in a JSON body."""
     redactor = Redactor([], [secret])
     assert secret not in redactor.text(before + secret + after).replace(REDACTED, "")
     body = redactor.body(json.dumps({"echo": before + secret + after}))

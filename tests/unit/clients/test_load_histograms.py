@@ -1,4 +1,4 @@
-"""Histograms: what is merged is what was recorded, whoever recorded it."""
+"""Merged histograms hold what was recorded, whichever process recorded it."""
 
 from __future__ import annotations
 
@@ -16,20 +16,23 @@ LATENCIES = st.lists(st.integers(1, 60_000_000), max_size=60)
 
 @settings(max_examples=60, deadline=None)
 @given(parts=st.lists(LATENCIES, min_size=1, max_size=4), percentile=st.sampled_from([0.5, 0.95, 0.99, 1.0]))
-def test_merging_is_recording_everything_in_one(parts: list[list[int]], percentile: float) -> None:
-    """Percentiles of the merged are those of all raw values together, within a thousandth; stored in between or not."""
+def test_merging_equals_recording_everything_in_a_single_histogram(parts: list[list[int]], percentile: float) -> None:
+    """Percentiles of the merged histogram are those of all raw values, within a thousandth.
+
+    Storing the parts changes nothing.
+    """
     merged, stored = Histogram(), Histogram()
     for part in parts:
         merged.merge(Histogram(part))
         stored.merge(Histogram.decode(Histogram(part).encode()))
     together = sorted(value for part in parts for value in part)
-    for one in (merged, stored, Histogram(together)):
-        assert one.count == len(together)
-        assert one.percentile_us(percentile) == pytest.approx(nearest_rank(together, percentile), rel=0.001)
+    for histogram in (merged, stored, Histogram(together)):
+        assert histogram.count == len(together)
+        assert histogram.percentile_us(percentile) == pytest.approx(nearest_rank(together, percentile), rel=0.001)
 
 
-def test_many_values_take_little_room() -> None:
-    """A hundred thousand of them are a few kilobytes, and their tail is as exact as their middle."""
+def test_many_values_take_little_space() -> None:
+    """A hundred thousand values take a few kilobytes, and their tail is as exact as their middle."""
     dice = random.Random(3)  # noqa: S311
     raw = [round(dice.lognormvariate(9, 1)) for _ in range(100_000)]
     histogram = Histogram(raw)
@@ -39,8 +42,8 @@ def test_many_values_take_little_room() -> None:
         assert histogram.percentile_us(percentile) == pytest.approx(exact, rel=0.001)
 
 
-def test_what_is_beyond_the_range_is_counted_at_its_end() -> None:
-    """No value is lost: a count that lacks the slowest would be a percentile that lacks them."""
+def test_values_beyond_the_range_are_counted_at_its_end() -> None:
+    """No value may be lost: a count without the slowest values would give percentiles without them."""
     histogram = Histogram([0, -5, LONGEST_US * 2])
     assert histogram.count == 3
     assert histogram.percentile_us(0.5) == 1
@@ -49,7 +52,7 @@ def test_what_is_beyond_the_range_is_counted_at_its_end() -> None:
 
 
 @pytest.mark.parametrize("stored", [b"", b"nonsense", b"HISTFAAAAEp4nJNpmSzMwMC+", b"\x00\xff" * 50])
-def test_what_is_no_histogram_is_refused(stored: bytes) -> None:
-    """With the one error that a reader can expect."""
+def test_bytes_that_are_no_histogram_are_refused(stored: bytes) -> None:
+    """With the only error that readers expect."""
     with pytest.raises(ValueError, match="not an HDR histogram"):
         Histogram.decode(stored)

@@ -1,4 +1,4 @@
-"""Notes of labs and servers: believed of this user's living processes alone."""
+"""Notes of labs and servers are believed only if they come from this user's living processes."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_a_note_is_there_as_long_as_its_process_says() -> None:
-    """In canonical spelling, private to the user, and gone afterwards."""
+def test_a_note_exists_only_while_its_context_is_open() -> None:
+    """Its addresses are in canonical spelling. Its file is private to the user."""
     assert addresses_of(Kind.LAB) == []
     with noted(Kind.LAB, ["127.0.0.1:8080", "[::1]:8081"]), noted(Kind.SERVER, ["127.0.0.1:7233"]):
         assert addresses_of(Kind.LAB) == ["localhost:8080", "localhost:8081"]
@@ -42,8 +42,8 @@ def test_a_note_is_there_as_long_as_its_process_says() -> None:
     assert addresses_of(Kind.LAB) == []
 
 
-def test_a_killed_process_takes_its_note_with_it() -> None:
-    """The file stays, and is not believed; the next note clears it away."""
+def test_the_note_of_a_killed_process_is_not_believed() -> None:
+    """Its file stays until the next note removes it."""
     process = subprocess.Popen(  # noqa: S603 - our own code
         [sys.executable, "-c", HOLDS], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
@@ -60,7 +60,7 @@ def test_a_killed_process_takes_its_note_with_it() -> None:
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o620, 0o602])
-def test_a_note_that_others_may_read_or_write_is_not_believed(mode: int) -> None:
+def test_a_note_that_other_users_may_read_or_write_is_not_believed(mode: int) -> None:
     with noted(Kind.LAB, ["127.0.0.1:8080"]):
         (path,) = folder().iterdir()
         path.chmod(mode)
@@ -81,7 +81,7 @@ def test_a_note_of_another_user_is_not_believed(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_planted_file_or_link_is_not_believed(tmp_path: Path) -> None:
-    """Nobody holds it; or it leads elsewhere; or it is no note."""
+    """No process holds it, or it leads elsewhere, or it is not a regular file."""
     with noted(Kind.SERVER, []):
         (folder() / "lab-a.json").write_text(NOTE)
         (folder() / "lab-a.json").chmod(0o600)
@@ -92,7 +92,7 @@ def test_a_planted_file_or_link_is_not_believed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{", '["x"]', NOTE.replace("127.0.0.1:", ""), NOTE.replace("lab", "x")])
-def test_what_is_no_note_is_not_read(text: str) -> None:
+def test_a_malformed_note_is_ignored(text: str) -> None:
     with noted(Kind.LAB, ["127.0.0.1:8080"]):
         (path,) = folder().iterdir()
         path.write_text(text)
@@ -100,7 +100,7 @@ def test_what_is_no_note_is_not_read(text: str) -> None:
 
 
 def test_a_worker_without_the_setting_follows_the_lab(monkeypatch: pytest.MonkeyPatch) -> None:
-    """At each question: the lab may come after the worker, and go before it."""
+    """It looks each time it is asked: the lab may start after the worker, and stop before it."""
     rails = Settings().guardrails("127.0.0.1:7233")
     assert rails.open_to == []
     with noted(Kind.LAB, ["127.0.0.1:8080"]):

@@ -1,4 +1,4 @@
-"""Stores and our own folder are their user's alone, whatever the umask and whatever was there before."""
+"""Stores and Holdfast's own folder are private to their user, whatever the umask and whatever existed before."""
 
 from __future__ import annotations
 
@@ -26,39 +26,39 @@ def umask(request: pytest.FixtureRequest) -> Iterator[None]:
     os.umask(before)
 
 
-async def test_a_new_store_is_private_with_all_that_sqlite_writes_beside_it(tmp_path: Path) -> None:
-    """While it is open, so that there is a log of writes and its index."""
+async def test_a_new_store_and_the_files_beside_it_are_private(tmp_path: Path) -> None:
+    """The store is open, so SQLite's write-ahead log and its index exist."""
     path = tmp_path / ".holdfast" / "holdfast.db"
     store = await Store.open(f"sqlite+aiosqlite:///{path}")
     try:
         await store.halted()
-        found = {one.name: mode(one) for one in path.parent.iterdir()}
+        found = {file.name: mode(file) for file in path.parent.iterdir()}
         assert found == {"holdfast.db": 0o600, "holdfast.db-wal": 0o600, "holdfast.db-shm": 0o600}
         assert mode(path.parent) == 0o700
     finally:
         await store.close()
 
 
-async def test_a_store_that_others_could_read_is_made_private(tmp_path: Path) -> None:
-    """Also what an earlier version left beside it."""
+async def test_a_store_that_other_users_could_read_is_made_private(tmp_path: Path) -> None:
+    """Including the files that an earlier version left beside it."""
     folder = tmp_path / ".holdfast"
     folder.mkdir()
     for name in ("holdfast.db", "holdfast.db-wal", "holdfast.db-shm"):
         (folder / name).touch(0o666)
     store = await Store.open(f"sqlite+aiosqlite:///{folder / 'holdfast.db'}")
     await store.halted()
-    found = {one.name: mode(one) for one in folder.iterdir()}
+    found = {file.name: mode(file) for file in folder.iterdir()}
     await store.close()
     assert set(found.values()) == {0o600}
     assert mode(folder) == 0o700
 
 
 async def test_the_embedded_servers_database_and_lock_are_private(tmp_path: Path) -> None:
-    """The server makes its own files, and so takes our umask with it."""
+    """The server creates its own files, so it must inherit our umask."""
     path = tmp_path / ".holdfast" / "temporal.db"
     settings = DevServerSettings(port=0, ui_port=0, database_file=str(path))
     async with embedded_server(settings, ui=False):
-        found = {one.name: mode(one) for one in path.parent.iterdir()}
+        found = {file.name: mode(file) for file in path.parent.iterdir()}
         assert {"temporal.db", "temporal.db.lock"} <= found.keys()
         assert set(found.values()) == {0o600}
         assert mode(path.parent) == 0o700
@@ -66,12 +66,12 @@ async def test_the_embedded_servers_database_and_lock_are_private(tmp_path: Path
 
 
 def test_the_folder_of_a_demo_is_private(tmp_path: Path) -> None:
-    """Its logs and reports are in it."""
+    """It holds logs and reports."""
     folder = next_folder(tmp_path / ".holdfast" / "demo")
-    assert [mode(one) for one in (folder, folder.parent, folder.parent.parent)] == [0o700] * 3
+    assert [mode(path) for path in (folder, folder.parent, folder.parent.parent)] == [0o700] * 3
 
 
-def test_somebody_elses_folder_stays_as_it_is_and_a_warning_says_what_is_wrong(
+def test_a_folder_that_is_not_ours_is_left_alone_with_a_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It may be shared on purpose; the file in it is private in any case."""

@@ -1,4 +1,4 @@
-"""Which secrets plans may name: variables on a list, files in one folder, and what became of paths that hold one."""
+"""Which secrets plans may name (listed variables, files in one folder), and how paths that hold a secret are kept."""
 
 from __future__ import annotations
 
@@ -27,14 +27,13 @@ def refusal(secrets: Secrets, reference: str) -> str:
 @pytest.mark.parametrize(
     "name", ["HOLDFAST_DATABASE_URL", "TEMPORAL_API_KEY", "HOLDFAST_SECRETS", "HOLDFAST_SECRETS_FOLDER", "temporal_x"]
 )
-def test_no_list_gives_a_plan_what_configures_the_worker(name: str, listed: str | None) -> None:
-    """Whatever it says."""
+def test_no_list_lets_a_plan_name_the_workers_own_settings(name: str, listed: str | None) -> None:
     environ = {name: "v4lue"} | ({} if listed is None else {"HOLDFAST_SECRETS": listed})
     assert "may not name" in refusal(Secrets(environ), f"${{env:{name}}}")
 
 
-def test_without_a_list_only_names_that_say_what_they_are_may_be_named() -> None:
-    """A list replaces this."""
+def test_without_a_list_only_holdfast_secret_variables_may_be_named() -> None:
+    """A list replaces this default."""
     environ = {"HOLDFAST_SECRET_A": "one", "AWS_SECRET_ACCESS_KEY": "two", "SHOP_TOKEN": "three"}
     assert Secrets(environ).resolve("${env:HOLDFAST_SECRET_A}") == "one"
     refusal(Secrets(environ), "${env:AWS_SECRET_ACCESS_KEY}")
@@ -43,15 +42,15 @@ def test_without_a_list_only_names_that_say_what_they_are_may_be_named() -> None
     refusal(listed, "${env:HOLDFAST_SECRET_A}")
 
 
-def test_a_refusal_does_not_say_which_variables_exist() -> None:
-    """Set or not, the words are the same."""
+def test_a_refusal_does_not_reveal_which_variables_exist() -> None:
+    """The message is the same whether the variable is set or not."""
     reference = "${env:AWS_SECRET_ACCESS_KEY}"
     assert refusal(Secrets({}), reference) == refusal(Secrets({"AWS_SECRET_ACCESS_KEY": "x"}), reference)
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """As Kubernetes mounts a secret: links to links, and everything in a folder of its own."""
+    """Mount a secret as Kubernetes does: links to links, with the data in a folder of its own."""
     mounted = tmp_path / "secrets"
     data = mounted / "..2026_11_29"
     data.mkdir(parents=True)
@@ -69,28 +68,28 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_a_file_is_read_as_kubernetes_mounts_it(folder: Path) -> None:
-    """Through its links, without the end of its line, and kept out of what is stored from then on."""
+    """Through its links and without the end of its line. From then on its value is kept out of everything stored."""
     secrets = Secrets({"HOLDFAST_SECRETS_FOLDER": str(folder)})
     assert secrets.resolve("Bearer ${file:shop-token}") == "Bearer from-a-file"
     assert secrets.redact("a from-a-file b") == "a [redacted] b"
 
 
 @pytest.mark.parametrize("name", ["leads-out", "large", "binary", "a-folder", "a-pipe", "missing"])
-def test_nothing_but_a_text_file_in_the_folder_is_read(folder: Path, name: str) -> None:
-    """All in the same words: what is there is nobody's to find out."""
+def test_only_text_files_in_the_folder_are_read(folder: Path, name: str) -> None:
+    """Every refusal uses the same words: plans must not find out what is there."""
     words = refusal(Secrets({"HOLDFAST_SECRETS_FOLDER": str(folder)}), f"${{file:{name}}}")
     assert words.replace(name, "x") == refusal(Secrets({}), "${file:nothing}").replace("nothing", "x")
     assert "0utside" not in words
 
 
 @pytest.mark.parametrize("text", ["${file:../outside}", "${file:/etc/passwd}", "${file:..data}", "${file:a/b}"])
-def test_a_name_of_a_file_leads_nowhere(folder: Path, text: str) -> None:
-    """It is no reference at all, and stays as it is."""
+def test_a_path_in_place_of_a_file_name_is_not_followed(folder: Path, text: str) -> None:
+    """It is not a reference at all, and stays as it is."""
     assert Secrets({"HOLDFAST_SECRETS_FOLDER": str(folder)}).resolve(text) == text
 
 
 def test_a_traceback_in_the_log_has_no_secret(capsys: pytest.CaptureFixture[str]) -> None:
-    """An error of a library quotes what it failed at."""
+    """Errors of libraries quote the input that they failed at."""
     handler = logging.StreamHandler(sys.stderr)
     logging.getLogger().addHandler(handler)
     secrets = Secrets({})
@@ -124,8 +123,8 @@ SECRET = "p4th/s3cret &=ü+x"  # noqa: S105 - the point of the test
         "703474682f73336372657420263dc3bc2b78",
     ],
 )
-def test_a_path_is_kept_without_its_secret_and_written_again_as_it_was(spelling: str) -> None:
-    """Byte for byte: a rule acts on nothing else."""
+def test_a_path_is_kept_without_its_secret_and_restored_exactly(spelling: str) -> None:
+    """Byte for byte, because a rule acts on nothing else."""
     secrets = Secrets({"HOLDFAST_SECRET_P": SECRET})
     secrets.know("${env:HOLDFAST_SECRET_P}")
     path = f"/a%20b/${{env:HOME}}/{spelling}/x"
@@ -135,8 +134,8 @@ def test_a_path_is_kept_without_its_secret_and_written_again_as_it_was(spelling:
     assert secrets.path_on_the_wire(kept) == path
 
 
-def test_a_path_with_a_token_of_a_login_gives_no_rule() -> None:
-    """It has no name by which it could be put back; and an odd spelling would say something of the value."""
+def test_a_path_with_a_login_token_makes_no_rule() -> None:
+    """The token has no name by which it could be put back, and an odd spelling would reveal something of the value."""
     secrets = Secrets({"HOLDFAST_SECRET_P": SECRET})
     secrets.know("${env:HOLDFAST_SECRET_P}")
     secrets.learn("t0ken-of-a-login")
@@ -148,8 +147,8 @@ def test_a_path_with_a_token_of_a_login_gives_no_rule() -> None:
         assert raised.value.code is ErrorCode.RULES_REJECTED
 
 
-def test_a_path_of_somebody_else_cannot_ask_for_a_secret() -> None:
-    """What looks like a reference in a recorded path is a path."""
+def test_a_recorded_path_cannot_ask_for_a_secret() -> None:
+    """Text in a recorded path that looks like a reference is part of the path."""
     secrets = Secrets({"HOLDFAST_SECRET_P": SECRET})
     for path in ("/x/${env:HOLDFAST_SECRET_P}", "/x/${hidden}", "/x/${literal}y"):
         assert secrets.path_on_the_wire(secrets.kept_path(path)) == path
@@ -174,5 +173,5 @@ def test_sentences_are_redacted_in_every_kind_of_tuple() -> None:
     secrets = Secrets({"HOLDFAST_SECRET_P": "s3cret"})
     secrets.know("${env:HOLDFAST_SECRET_P}")
     cleaned = without_secrets([Named("s3cret", "it is s3cret"), ("s3cret", "it is s3cret")], secrets)
-    assert [tuple(one) for one in cleaned] == [("s3cret", "it is [redacted]")] * 2
+    assert [tuple(row) for row in cleaned] == [("s3cret", "it is [redacted]")] * 2
     assert isinstance(cleaned[0], Named)

@@ -1,4 +1,4 @@
-"""One place has one canonical address, however it is written."""
+"""Every spelling of an address has the same canonical form."""
 
 from __future__ import annotations
 
@@ -52,15 +52,15 @@ def test_every_spelling_of_loopback_is_one_address(host: str) -> None:
     assert address_in(f"{host}:8103") == address_of(f"https://{host}:8103/x") == Address.of(host, 8103)
 
 
-@pytest.mark.parametrize(("canonical", "host"), [(one, host) for one, hosts in OTHERS.items() for host in hosts])
+@pytest.mark.parametrize(("canonical", "host"), [(name, host) for name, hosts in OTHERS.items() for host in hosts])
 def test_every_spelling_of_another_host_is_one_address(canonical: str, host: str) -> None:
     found = address_of(f"http://{host}:8103")
     assert (found.host, found.port, found.is_loopback) == (canonical, 8103, False)
     assert address_in(str(found)) == found
 
 
-def test_spellings_and_forms_are_more_than_a_hundred() -> None:
-    spellings = [*LOOPBACK, *(one for hosts in OTHERS.values() for one in hosts)]
+def test_more_than_400_spellings_of_addresses_are_covered() -> None:
+    spellings = [*LOOPBACK, *(host for hosts in OTHERS.values() for host in hosts)]
     assert len(set(product(spellings, [form for forms in PORTS.values() for form in forms]))) > 400
 
 
@@ -78,7 +78,7 @@ def test_spellings_and_forms_are_more_than_a_hundred() -> None:
         *("http://4294967296", "http://256.0.0.1", "http://0x", "http://127..1", "http://1e3", "http://0x100000000"),
     ],
 )
-def test_what_only_looks_like_loopback_is_another_host(url: str) -> None:
+def test_hosts_that_only_look_like_loopback_are_other_hosts(url: str) -> None:
     assert not address_of(url).is_loopback
 
 
@@ -95,7 +95,7 @@ def test_different_ports_are_different_addresses() -> None:
         *("[v1.x]:80x", ":80", "[]:80"),
     ],
 )
-def test_what_names_no_place_is_refused(text: str) -> None:
+def test_text_without_a_valid_address_is_refused(text: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - the sentences differ by Python version
         address_in(text)
 
@@ -117,7 +117,7 @@ NUMBERS = st.one_of(
 @example("00000000000000000000000000000177.1")
 @example("0.")
 def test_numbers_are_read_as_the_resolver_reads_them(text: str) -> None:
-    """The oracle is this machine's own inet_aton; it also takes what follows a space, and no dot at the end."""
+    """The oracle is inet_aton of this machine. Unlike ours, it accepts text after a space and no final dot."""
     try:
         expected = socket.inet_ntoa(socket.inet_aton(text.rstrip("."))) if " " not in text and text.isascii() else None
     except OSError:

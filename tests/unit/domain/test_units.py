@@ -1,4 +1,4 @@
-"""Quantities: written with their unit, and written back as they were."""
+"""Quantities are written with their unit and can be read back."""
 
 import re
 from datetime import timedelta
@@ -34,8 +34,7 @@ from domain.units import (
         ("168h", timedelta(days=7)),
     ],
 )
-def test_durations_are_read(text: str, value: timedelta) -> None:
-    """Number and unit, with or without a space between."""
+def test_durations_are_read_with_or_without_a_space(text: str, value: timedelta) -> None:
     assert parse_duration(text) == value
 
 
@@ -63,8 +62,8 @@ def test_durations_are_read(text: str, value: timedelta) -> None:
     ],
     ids=lambda value: str(value)[:12],
 )
-def test_what_is_no_duration(value: object, text: str) -> None:
-    """A ValueError, never anything else, that does not repeat an endless text."""
+def test_an_invalid_duration_is_a_value_error_with_a_hint(value: object, text: str) -> None:
+    """The message does not repeat an endless text."""
     with pytest.raises(ValueError, match=r"duration|unit|long") as caught:
         parse_duration(value)
     assert text in str(caught.value)
@@ -84,8 +83,8 @@ def test_what_is_no_duration(value: object, text: str) -> None:
     ],
     ids=lambda value: str(value)[:12],
 )
-def test_what_is_no_share(value: object, text: str) -> None:
-    """The sign is required: the peers take 0.5 for 50 %."""
+def test_an_invalid_share_is_a_value_error_with_a_hint(value: object, text: str) -> None:
+    """The sign is required, because the peers read 0.5 as 50 %."""
     with pytest.raises(ValueError, match=r"share|sign|large") as caught:
         parse_percent(value)
     assert text in str(caught.value)
@@ -103,24 +102,23 @@ def test_what_is_no_share(value: object, text: str) -> None:
     ],
 )
 def test_durations_are_written_in_the_largest_unit_that_fits(value: timedelta, text: str) -> None:
-    """Exactly, however many digits it takes."""
+    """Exactly, however many digits that takes."""
     assert format_duration(value) == text
 
 
 @given(st.timedeltas(timedelta(0), LONGEST))
-def test_a_duration_survives_being_written(value: timedelta) -> None:
-    """To the microsecond."""
+def test_a_written_duration_is_read_back_to_the_microsecond(value: timedelta) -> None:
     assert parse_duration(format_duration(value)) == value
 
 
 @given(st.floats(0, 1_000_000))
-def test_a_share_survives_being_written(value: float) -> None:
-    """To the digits that a plan can hold."""
+def test_a_written_share_is_read_back_to_nine_digits(value: float) -> None:
+    """A plan holds no more digits."""
     assert parse_percent(format_percent(round(value, 9))) == round(value, 9)
 
 
 @given(st.text() | st.floats() | st.integers() | st.none() | st.binary())
-def test_reading_anything_ends_in_a_value_or_a_value_error(value: object) -> None:
+def test_reading_anything_returns_a_value_or_raises_value_error(value: object) -> None:
     """pydantic turns ValueError, and only that, into a problem."""
     for read in (parse_duration, parse_percent):
         try:
@@ -129,15 +127,15 @@ def test_reading_anything_ends_in_a_value_or_a_value_error(value: object) -> Non
             continue
 
 
-def test_a_life_at_a_peer_is_a_second_at_least() -> None:
+def test_a_ttl_is_at_least_a_second() -> None:
     """The peers count whole seconds, and 0 means never, or is refused."""
     assert TypeAdapter(Ttl).validate_python("1s") == timedelta(seconds=1)
     with pytest.raises(ValidationError, match="at least 1s"):
         TypeAdapter(Ttl).validate_python("999ms")
 
 
-def test_a_share_of_requests_is_at_most_all_of_them() -> None:
-    """More would never fail."""
+def test_a_share_is_at_most_100_percent() -> None:
+    """A larger share could never be exceeded."""
     assert TypeAdapter(Share).validate_python("100%") == 100
     with pytest.raises(ValidationError, match="at most 100%"):
         TypeAdapter(Share).validate_python("100.1%")
@@ -148,7 +146,7 @@ def test_a_share_of_requests_is_at_most_all_of_them() -> None:
     [("20/s", 20.0, "20/s"), (" 90 / m ", 1.5, "90/m"), ("0.5/s", 0.5, "30/m"), ("1/m", 0.016666666667, "1/m")],
 )
 def test_rates_are_read_and_written_per_second_or_per_minute(text: str, rate: float, written: str) -> None:
-    """In whichever is shorter."""
+    """The shorter form is written."""
     assert parse_rate(text) == rate
     assert format_rate(rate) == written
 
@@ -166,13 +164,12 @@ def test_rates_are_read_and_written_per_second_or_per_minute(text: str, rate: fl
         (None, "is not a rate"),
     ],
 )
-def test_anything_else_is_no_rate(value: object, words: str) -> None:
-    """And says how one is written."""
+def test_an_invalid_rate_is_a_value_error_with_a_hint(value: object, words: str) -> None:
     with pytest.raises(ValueError, match=re.escape(words)):
         parse_rate(value)
 
 
-@given(st.floats(LEAST_PER_SECOND, MOST_PER_SECOND).map(lambda one: round(one, 12)))
-def test_a_rate_survives_being_written(rate: float) -> None:
-    """Exactly, because plans are stored and read again."""
+@given(st.floats(LEAST_PER_SECOND, MOST_PER_SECOND).map(lambda number: round(number, 12)))
+def test_a_written_rate_is_read_back_exactly(rate: float) -> None:
+    """Plans are stored and read again."""
     assert parse_rate(format_rate(rate)) == rate

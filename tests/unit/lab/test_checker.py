@@ -1,4 +1,4 @@
-"""The checker finds each violation in a made-up log that contains it, and nothing in one that contains none."""
+"""The leak checker finds each kind of violation in a made-up log, and nothing in a log without any."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_a_good_log_has_no_violation() -> None:
 
 
 @pytest.mark.parametrize("kind", list(Kind))
-def test_what_has_no_end_is_still_on(kind: Kind) -> None:
+def test_an_entry_without_an_end_is_reported_as_still_on(kind: Kind) -> None:
     assert checker.still_on(seen([entry(kind, "left", 1, None)])) == [f"{kind} {kind}-left in left is still on"]
 
 
@@ -80,7 +80,7 @@ def test_what_has_no_end_is_still_on(kind: Kind) -> None:
         ({"services": {"left": WHOLE.model_copy(update={"app_up": False})}}, "it is down"),
     ],
 )
-def test_a_system_that_is_not_as_it_was_is_told(state: dict[str, object], words: str) -> None:
+def test_a_system_that_was_not_put_back_is_reported(state: dict[str, object], words: str) -> None:
     (found,) = checker.still_on(seen([], **state))
     assert words in found
 
@@ -97,12 +97,12 @@ def test_a_system_that_is_not_as_it_was_is_told(state: dict[str, object], words:
         (entry(Kind.RULES, "left", 1, 3, "hf1x-left"), entry(Kind.RULES, "right", 2, 4, "hf2x-right")),
     ],
 )
-def test_what_excludes_each_other_and_was_on_at_once_is_told(one: LogEntry, other: LogEntry) -> None:
+def test_entries_that_exclude_each_other_are_reported_if_active_at_once(one: LogEntry, other: LogEntry) -> None:
     for log in ([one, other], [other, one]):
         assert len(checker.at_once(log)) == 1
 
 
-def test_a_fault_may_come_on_while_calls_are_recorded() -> None:
+def test_a_fault_may_start_while_calls_are_recorded() -> None:
     calls = [entry(Kind.RECORDING, service, 4, 9, f"rec-{service}") for service in ("left", "right")]
     log = [*GOOD[:4], *calls]
     assert checker.at_once(log) == []
@@ -113,18 +113,18 @@ CALLS = {"front": ["gate", "left"], "gate": ["right"], "left": [], "right": []}
 
 
 def on(*services: str) -> list[LogEntry]:
-    """Faults in these, one after the other, all on until the end."""
+    """Faults in these services, begun one after the other and all active until the end."""
     return [entry(Kind.FAULT, service, number, 9) for number, service in enumerate(services)]
 
 
 @pytest.mark.parametrize("services", [("front", "right"), ("right", "front"), ("gate", "right"), ("left", "left")])
-def test_two_faults_on_one_call_path_are_told_however_many_are_allowed(services: tuple[str, ...]) -> None:
-    """Directly or through another one."""
+def test_two_faults_on_a_call_path_are_reported_whatever_the_limit(services: tuple[str, ...]) -> None:
+    """Directly or through another service."""
     assert len(checker.at_once(on(*services), faults=4, calls=CALLS)) == 1
 
 
-def test_more_faults_than_are_allowed_are_told() -> None:
-    """And those that are allowed are not."""
+def test_more_faults_than_allowed_are_reported() -> None:
+    """Faults within the limit are not reported."""
     log = on("left", "right", "up", "down")
     assert checker.most_faults_at_once(log) == 4
     assert checker.at_once(log, faults=4, calls=CALLS) == []
@@ -135,7 +135,7 @@ def test_more_faults_than_are_allowed_are_told() -> None:
     assert checker.at_once([*apart, entry(Kind.RULES, "left", 3, 4)], faults=4, calls=CALLS)
 
 
-def test_what_was_done_twice_is_told() -> None:
+def test_actions_done_twice_are_reported() -> None:
     assert "injected 2 times" in checker.done_twice(seen(counters=Counters(services={}, executes={"a": 2, "b": 1})))[0]
     again = seen([*GOOD, entry(Kind.FAULT, "left", 8.5, 9, "another-name")])
     assert checker.done_twice(again) == ["fault of left: 2 of them in 1 runs: fault-left, another-name"]
@@ -155,7 +155,7 @@ def test_what_was_done_twice_is_told() -> None:
     assert checker.done_twice(unseen, runs=2) == []
 
 
-def test_cases_that_are_missing_or_measured_twice_are_told() -> None:
+def test_cases_that_are_missing_or_measured_twice_are_reported() -> None:
     counters = Counters(services={}, entry_baggage={"a=1": 4, "c=1": 1})
     assert checker.measured_otherwise(counters, {"a=1": 2, "b=1": 2}) == [
         "4 requests with 'a=1', not 2",
@@ -172,7 +172,7 @@ def test_cases_that_are_missing_or_measured_twice_are_told() -> None:
     assert checker.measured_otherwise(twice, {"a=1": 2, "b=1": 2}, spare=1) == ["3 requests with 'b=1', not 2"]
 
 
-def test_cases_that_were_measured_twice_are_told() -> None:
+def test_cases_with_too_many_requests_are_reported() -> None:
     counters = Counters(services={}, entry_baggage={"": 99, "a=1": 4, "b=1": 2, "c=1": 3})
     assert checker.measured_twice(counters, 4) == []
     assert checker.measured_twice(counters, 2) == ["4 requests with 'a=1', not 2", "3 requests with 'c=1', not 2"]
@@ -190,22 +190,22 @@ def test_cases_that_were_measured_twice_are_told() -> None:
         [window(Kind.RULES, 0, None)],
     ],
 )
-def test_what_was_on_without_an_open_window_is_told(windows: list[Window]) -> None:
+def test_an_entry_outside_its_window_is_reported(windows: list[Window]) -> None:
     assert "without an open window" in checker.unheld([entry(Kind.FAULT, "left", 1, 3)], windows)[0]
 
 
-def test_what_is_on_needs_a_window_that_is_open() -> None:
-    on = [entry(Kind.FAULT, "left", 1, None)]
-    assert checker.unheld(on, [window(Kind.FAULT, 0, 9, "left")])
-    assert not checker.unheld(on, [window(Kind.FAULT, 0, None, "left")])
+def test_an_active_fault_needs_a_window_that_is_still_open() -> None:
+    active = [entry(Kind.FAULT, "left", 1, None)]
+    assert checker.unheld(active, [window(Kind.FAULT, 0, 9, "left")])
+    assert not checker.unheld(active, [window(Kind.FAULT, 0, None, "left")])
 
 
 @pytest.mark.parametrize("reason", sorted(checker.BY_ITSELF))
-def test_what_only_a_time_limit_ended_is_told(reason: str) -> None:
+def test_an_entry_that_only_a_time_limit_ended_is_reported(reason: str) -> None:
     assert reason in checker.by_itself([entry(Kind.FAULT, "left", 1, 3, reason=reason)])[0]
 
 
-def test_a_status_that_speaks_too_soon_is_told() -> None:
+def test_a_recovery_reported_too_early_is_found() -> None:
     late = [entry(Kind.RULES, "left", 1, 5), entry(Kind.RULES, "right", 1, None)]
     assert len(checker.on_after(late, at(4).utc, "verified")) == 2
     assert len(checker.later_than(late, at(5).utc)) == 1

@@ -1,4 +1,4 @@
-"""Generated systems are what was asked for, whatever the seed, and as weak as they say."""
+"""Generated systems match the request whatever the seed, and are exactly as weak as they report."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SEEDS = st.integers(0, 2**64)
 
 
 def calls_of(topology: Topology) -> list[tuple[str, str, bool]]:
-    """Every call: from whom to whom, and whether the answer needs no calls in turn."""
+    """Every call: its caller, its callee, and whether the callee answers without further calls."""
     leaf = {(service.name, route.path): route.leaf for service in topology.services for route in service.routes}
     return [
         (service.name, call.service, leaf[call.service, call.path])
@@ -35,13 +35,13 @@ def calls_of(topology: Topology) -> list[tuple[str, str, bool]]:
 @hypothesis_settings(max_examples=60, deadline=None)
 @given(shape=SHAPES, services=st.integers(FEWEST, MOST), seed=SEEDS)
 def test_every_generated_system_is_sound(shape: Shape, services: int, seed: int) -> None:
-    """As many services as asked for, each reached from the entry, none calling itself through others."""
+    """It has as many services as requested. The entry reaches each of them, and none calls itself through others."""
     topology = generate_topology(shape, services, seed).topology
     names = [service.name for service in topology.services]
     calls = calls_of(topology)
     assert len(names) == services
     reached = {topology.entry}
-    for caller, called, _ in calls:  # Callers come before whom they call, which also excludes circles.
+    for caller, called, _ in calls:  # Callers come before their callees, which also excludes cycles.
         assert caller in reached
         assert names.index(caller) < names.index(called)
         reached.add(called)
@@ -51,8 +51,8 @@ def test_every_generated_system_is_sound(shape: Shape, services: int, seed: int)
 
 @hypothesis_settings(max_examples=60, deadline=None)
 @given(shape=SHAPES, services=st.integers(FEWEST, MOST), seed=SEEDS)
-def test_one_request_asks_each_service_for_its_whole_answer_once(shape: Shape, services: int, seed: int) -> None:
-    """However many layers there are, a request does not multiply: that would take minutes, not milliseconds."""
+def test_a_request_asks_each_service_for_its_whole_answer_once(shape: Shape, services: int, seed: int) -> None:
+    """However many layers there are, a request must not multiply: it would take minutes, not milliseconds."""
     whole = [called for _, called, leaf in calls_of(generate_topology(shape, services, seed).topology) if not leaf]
     assert len(whole) == len(set(whole)) == services - 1
 
@@ -60,15 +60,17 @@ def test_one_request_asks_each_service_for_its_whole_answer_once(shape: Shape, s
 @hypothesis_settings(max_examples=20, deadline=None)
 @given(shape=SHAPES, services=st.integers(FEWEST, MOST), seed=SEEDS, weaknesses=st.integers(0, 6))
 def test_the_same_seed_gives_the_same_system(shape: Shape, services: int, seed: int, weaknesses: int) -> None:
-    """Shape, size and seed are all that a system depends on."""
+    """A system depends on nothing but these arguments."""
     first = generate_topology(shape, services, seed, weaknesses=weaknesses)
     assert first == generate_topology(shape, services, seed, weaknesses=weaknesses)
 
 
 @hypothesis_settings(max_examples=60, deadline=None)
 @given(shape=SHAPES, services=st.integers(FEWEST, 40), seed=SEEDS, weaknesses=st.integers(0, 6))
-def test_what_was_planted_is_all_that_is_weak(shape: Shape, services: int, seed: int, weaknesses: int) -> None:
-    """The report names every pair and every single service whose failure the entry does not survive, and no other."""
+def test_a_system_has_no_weaknesses_but_the_planted_ones(
+    shape: Shape, services: int, seed: int, weaknesses: int
+) -> None:
+    """The report names each pair and single service whose failure the entry does not survive, and nothing else."""
     generated = generate_topology(shape, services, seed, weaknesses=weaknesses)
     assert len(generated.planted) <= weaknesses
     names = [service.name for service in generated.topology.services[1:]]
@@ -76,40 +78,39 @@ def test_what_was_planted_is_all_that_is_weak(shape: Shape, services: int, seed:
 
 
 @pytest.mark.parametrize("shape", [Shape.TREE, Shape.STAR, Shape.LAYERED])
-def test_twenty_services_have_room_for_a_weakness_of_each_kind_of_pair(shape: Shape) -> None:
-    """Three are planted unless told otherwise, each by another cause."""
+def test_twenty_services_have_room_for_each_weakness_of_a_pair(shape: Shape) -> None:
+    """Three weaknesses are planted by default, each with a different cause."""
     kinds = [planted.kind for planted in generate_topology(shape, 20, seed=7).planted]
     assert sorted(kinds) == sorted([Weakness.NEITHER, Weakness.SLOW, Weakness.FALLBACK])
 
 
-def test_a_chain_has_no_pairs() -> None:
-    """Behind a service that fails nothing is called, so a chain can only have a weakness of one."""
+def test_a_chain_has_no_weak_pairs() -> None:
+    """Nothing is called behind a service that fails, so a chain can only have weaknesses of single services."""
     assert [planted.kind for planted in generate_topology(Shape.CHAIN, 20, seed=7).planted] == [Weakness.FATAL]
 
 
-def test_seeds_differ() -> None:
-    """Another seed is another system."""
+def test_different_seeds_give_different_systems() -> None:
     assert generate_topology(Shape.TREE, 30, 1) != generate_topology(Shape.TREE, 30, 2)
 
 
 @pytest.mark.parametrize("services", [-1, 0, 4, 201])
 def test_impossible_sizes_are_refused(services: int) -> None:
-    """With the sizes that are possible."""
+    """The message gives the sizes that are possible."""
     with pytest.raises(ValueError, match="has 5 to 200"):
         generate_topology(Shape.STAR, services, 1)
 
 
 @pytest.mark.parametrize("text", ["", "layered", "layered:", "ring:5", "tree:x", "tree:-5", ":5", "Tree:5", "tree:5:7"])
-def test_what_is_no_shape_is_refused(text: str) -> None:
-    """With an example and the names of the shapes."""
+def test_a_malformed_shape_is_refused(text: str) -> None:
+    """The message gives an example and the names of the shapes."""
     with pytest.raises(ValueError, match="like layered:20; the shapes are chain, tree, star, layered"):
         parse_shape(text)
     assert parse_shape("tree:17") == (Shape.TREE, 17)
 
 
 @pytest.mark.parametrize("shape", list(Shape))
-async def test_two_hundred_services_answer_one_request(shape: Shape, settings: LabSettings) -> None:
-    """The largest system starts on free ports, and one request reaches all of it."""
+async def test_a_single_request_reaches_all_two_hundred_services(shape: Shape, settings: LabSettings) -> None:
+    """In the largest system, started on free ports."""
     topology = generate_topology(shape, MOST, seed=7).topology
     async with Lab(topology, settings=settings, ports=PortChoice.FREE) as lab, aiohttp.ClientSession() as session:
         driver = Driver(lab, session)
@@ -120,8 +121,8 @@ async def test_two_hundred_services_answer_one_request(shape: Shape, settings: L
     assert all(counters[service.name]["requests"] for service in topology.services)
 
 
-async def test_the_largest_system_starts_where_few_files_are_allowed(settings: LabSettings) -> None:
-    """Many systems begin with 1,024 open files or less, too few for two hundred services."""
+async def test_the_largest_system_starts_despite_a_low_limit_of_open_files(settings: LabSettings) -> None:
+    """Many machines begin with a limit of 1,024 open files or less, too few for two hundred services."""
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (256, limits[1]))
     try:
@@ -134,13 +135,13 @@ async def test_the_largest_system_starts_where_few_files_are_allowed(settings: L
 
 
 def patience(generated: Generated) -> float:
-    """More than one pause, less than two."""
+    """Return a time limit between one pause and two."""
     pauses = [call.backoff for service in generated.topology.services for call in service.calls]
     return 1.5 * max(pauses, default=0.0)
 
 
 def failing(generated: Generated, names: list[str]) -> set[str]:
-    """Every case that fails by the report: fatal services take all their pairs with them."""
+    """Return every case that fails according to the report. A fatal service takes all its pairs with it."""
     cases = {case for planted in generated.planted for case in planted.cases}
     fatal = {case[0] for case in cases if len(case) == 1}
     return {"+".join(case) for case in cases} | {"+".join(pair) for pair in combinations(names, 2) if fatal & {*pair}}

@@ -1,4 +1,4 @@
-"""Weaknesses in calls that healthy traffic never makes: planted as reported, and true when services really break."""
+"""Weaknesses in calls that healthy traffic never makes: planted as reported, and real when services break."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ RARE = sorted(set(Weakness) - CLASSIC)
 SETTINGS = LabSettings(rollout=0.02, fault_start=0.02, fault_stop=0.02)
 FAILURES = {Broken.REMOVE: FailureKind.NO_ANSWER, Broken.ERROR: FailureKind.STATUS}
 DIGEST = "108af9044291718188c8a1c0b80cb0f2d6ee3ba1b0119486db4dbce19c3446a2"
-"""Of forty systems, as the generator of release 1.0 made them."""
+"""Digest of forty systems as the generator of release 1.0 made them."""
 
 
 def names_of(generated: Generated) -> list[str]:
@@ -40,7 +40,7 @@ def cases(names: Iterable[str]) -> list[tuple[str, ...]]:
 
 
 def reported(planted: Iterable[Planted], broken: Mapping[str, Broken]) -> bool:
-    """Whether the report says that the entry fails while these services are broken in these ways."""
+    """Return whether the entry fails, by the report, while these services are broken in these ways."""
     return any(
         all(name in broken and weakness.only in {FailureKind.ANY, FAILURES[broken[name]]} for name in case)
         for weakness in planted
@@ -49,7 +49,7 @@ def reported(planted: Iterable[Planted], broken: Mapping[str, Broken]) -> bool:
 
 
 def patience(generated: Generated) -> float:
-    """More than one pause, less than two."""
+    """Return a time limit between one pause and two."""
     pauses = [call.backoff for service in generated.topology.services for call in service.calls]
     return 1.5 * max(pauses, default=0.0) or 5.0
 
@@ -63,7 +63,7 @@ def patience(generated: Generated) -> float:
     kinds=st.sets(st.sampled_from(list(Weakness)), min_size=1),
     first=st.sampled_from(list(Broken)),
 )
-def test_rare_weaknesses_are_all_that_is_weak(
+def test_a_system_with_rare_weaknesses_has_no_others(
     shape: Shape, services: int, seed: int, weaknesses: int, kinds: set[Weakness], first: Broken
 ) -> None:
     """By the topology's own description, with services that give no answer and services that give an error."""
@@ -78,8 +78,8 @@ def test_rare_weaknesses_are_all_that_is_weak(
     assert {planted.kind for planted in generated.planted} <= kinds | {Weakness.FATAL}
 
 
-def test_systems_of_earlier_releases_stay_as_they_were() -> None:
-    """Seeds are written into files and reports: the same seed gives the same system for ever."""
+def test_a_seed_gives_the_same_system_as_in_release_1_0() -> None:
+    """Seeds are written into files and reports: the same seed must give the same system for ever."""
     digest = hashlib.sha256()
     for shape in Shape:
         for services in (5, 13):
@@ -98,7 +98,10 @@ def test_every_shape_has_room_for_each_rare_weakness(shape: Shape, kind: Weaknes
 
 @pytest.mark.parametrize("kind", RARE)
 def test_healthy_traffic_never_uses_the_rare_paths(kind: Weakness) -> None:
-    """Else the weakness would show without discovery. A client that tells failures apart needs no path."""
+    """Otherwise the weakness would show without discovery.
+
+    A client that distinguishes kinds of failure needs no path.
+    """
     for seed in range(20):
         topology = generate_topology(Shape.STAR, 9, seed, kinds={kind}).topology
         healthy = {(call.service, call.path) for service in topology.services for call in service.calls}
@@ -116,19 +119,19 @@ def test_healthy_traffic_never_uses_the_rare_paths(kind: Weakness) -> None:
 
 
 def test_a_fallback_chain_ends_in_every_way() -> None:
-    """On either of the two services again, on a third one, and on a third one that needs the first."""
+    """At either of the two services again, at a third service, and at a third service that needs the first."""
     ends = set()
     for seed in range(40):
         generated = generate_topology(Shape.STAR, 6, seed, weaknesses=1, kinds={Weakness.FALLBACK_CHAIN})
         (call,) = [call for call in generated.topology.services[0].calls if call.fallbacks]
-        last, other = call.fallbacks[1].service, call.fallbacks[0].service
-        where = "first" if last == call.service else "second" if last == other else "third"
+        last, second = call.fallbacks[1].service, call.fallbacks[0].service
+        where = "first" if last == call.service else "second" if last == second else "third"
         ends.add((where, bool(generated.planted[0].cases)))
     assert ends == {("first", True), ("second", True), ("third", True), ("third", False)}
 
 
 async def really(generated: Generated, ways: Mapping[str, Broken]) -> tuple[list[str], list[str]]:
-    """The cases that fail when they are really broken, and those that should by the report."""
+    """Break the cases for real. Returns those that fail, and those that should fail according to the report."""
     failing, expected = [], []
     async with Lab(generated.topology, settings=SETTINGS, ports=PortChoice.FREE) as lab:
         for case in cases(ways):
@@ -143,8 +146,8 @@ async def really(generated: Generated, ways: Mapping[str, Broken]) -> tuple[list
 
 
 @pytest.mark.parametrize("kind", RARE)
-async def test_what_was_planted_is_true(kind: Weakness) -> None:
-    """Every single service and every pair of a small system, really broken."""
+async def test_planted_weaknesses_are_real(kind: Weakness) -> None:
+    """Every single service and every pair of a small system is really broken."""
     generated = generate_topology(Shape.STAR, 6, 4, kinds={kind})
     for first in Broken:
         ways = dict(zip(names_of(generated), cycle([first, *set(Broken) - {first}]), strict=False))
@@ -156,14 +159,14 @@ async def test_what_was_planted_is_true(kind: Weakness) -> None:
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize("shape", list(Shape))
-async def test_what_was_planted_is_true_of_every_kind_together(shape: Shape, seed: int) -> None:
+async def test_planted_weaknesses_of_all_kinds_together_are_real(shape: Shape, seed: int) -> None:
     generated = generate_topology(shape, 6 + seed % 7, seed, weaknesses=4, kinds=set(Weakness))
     ways = dict(zip(names_of(generated), cycle(list(Broken)), strict=False))
     failing, expected = await really(generated, ways)
     assert failing == expected
 
 
-def test_kinds_are_read_and_wrong_ones_named() -> None:
+def test_kinds_are_parsed_and_unknown_kinds_are_refused() -> None:
     assert parse_kinds("all") == set(Weakness)
     assert parse_kinds("fallback_path, exception") == {Weakness.FALLBACK_PATH, Weakness.EXCEPTION}
     with pytest.raises(ValueError, match="write all, or some of neither, slow, fallback"):

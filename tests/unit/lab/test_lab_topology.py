@@ -1,4 +1,4 @@
-"""Topologies are checked when they are read, and services do what they say."""
+"""Topologies are checked when they are read, and services behave as their topology describes."""
 
 from pathlib import Path
 
@@ -29,23 +29,22 @@ async def ask(wanted: Topology, fault: str | None = None, baggage: str = "m=1") 
         return answer.status, answer.json, (await driver.admin("GET", "/counters")).json
 
 
-async def test_required_call_that_fails_is_a_503(shop: Topology) -> None:
-    """A required dependency that fails makes the caller answer 503 and name it."""
+async def test_a_failed_required_call_makes_the_caller_answer_503(shop: Topology) -> None:
+    """The answer names the dependency."""
     wanted = topology(service("a", calls=[{"service": "b", "path": "/api/x", "required": True}]), service("b"))
     assert (await ask(wanted))[0] == 200
     status, body, _ = await ask(wanted, fault="b")
     assert (status, body["dependency"]) == (503, "b")
 
 
-async def test_fallback_service_takes_over() -> None:
-    """Another service can stand in for the one that failed."""
+async def test_a_fallback_service_takes_over_from_a_failed_service() -> None:
     call = {"service": "b", "path": "/api/x", "fallback_service": "c"}
     status, body, _ = await ask(topology(service("a", calls=[call]), service("b"), service("c")), fault="b")
     assert (status, body["b"]) == (200, {"from": "c"})
 
 
-async def test_fallback_service_is_asked_for_its_own_path() -> None:
-    """Who stands in may know the answer under another path."""
+async def test_a_fallback_service_is_asked_for_its_own_path() -> None:
+    """It may know the answer under a different path."""
     call = {"service": "b", "path": "/api/x", "fallback_service": "c", "fallback_path": "/api/y"}
     stand_in = service("c", routes=[{"path": "/api/y", "body": {"stands": "in"}}])
     status, body, _ = await ask(topology(service("a", calls=[call]), service("b"), stand_in), fault="b")
@@ -53,7 +52,7 @@ async def test_fallback_service_is_asked_for_its_own_path() -> None:
 
 
 async def test_a_leaf_route_makes_no_calls() -> None:
-    """Two services may call each other when one of the answers needs nobody."""
+    """Two services may call each other if one of the answers needs no further call."""
     routes = [{"path": "/api/x", "body": {"from": "b"}}]
     calling = service("a", calls=[{"service": "b", "path": "/api/x", "required": True}])
     calling["routes"].append({"path": "/api/leaf", "body": {"leaf": 1}, "leaf": True})
@@ -63,16 +62,16 @@ async def test_a_leaf_route_makes_no_calls() -> None:
     assert counters["services"]["b"]["requests"] == {"GET /api/x": 1}
 
 
-async def test_retries_are_made() -> None:
-    """A call is tried once more for each retry: an app that throws sees all of them."""
+async def test_a_failed_call_is_retried() -> None:
+    """Once for each retry: an app that throws sees all of them."""
     call = {"service": "b", "path": "/api/unknown", "retries": 2, "backoff": "1ms", "fallback": {}}
     _, _, counters = await ask(topology(service("a", calls=[call]), service("b")))
     assert counters["services"]["b"]["requests"] == {"GET /api/unknown": 3}
 
 
 @pytest.mark.parametrize(("forwards", "hit"), [(True, True), (False, False)])
-async def test_baggage_is_forwarded_or_not(forwards: bool, hit: bool) -> None:
-    """A service that does not forward baggage hides the rules of those behind it."""
+async def test_baggage_is_forwarded_unless_the_topology_forbids_it(forwards: bool, hit: bool) -> None:
+    """A service that does not forward baggage hides the rules of the services behind it."""
     wanted = topology(
         service("a", forwards_baggage=forwards, calls=[{"service": "b", "path": "/api/x", "fallback": "fell back"}]),
         service("b"),
@@ -104,14 +103,12 @@ async def test_baggage_is_forwarded_or_not(forwards: bool, hit: bool) -> None:
         ),
     ],
 )
-def test_bad_topologies_are_refused(change: Json, problem: str) -> None:
-    """A topology that cannot work is refused with the reason."""
+def test_topologies_that_cannot_work_are_refused_with_the_reason(change: Json, problem: str) -> None:
     with pytest.raises(ValidationError, match=problem):
         Topology.model_validate({"namespace": "test", "entry": "a", "services": [service("a")], **change})
 
 
-def test_durations_are_read(tmp_path: Path) -> None:
-    """Latencies are written with a unit, or as plain seconds."""
+def test_latencies_are_read_with_a_unit_or_as_plain_seconds(tmp_path: Path) -> None:
     path = tmp_path / "t.yaml"
     path.write_text(
         "namespace: n\nentry: a\nservices:\n"
@@ -138,14 +135,14 @@ def test_durations_are_read(tmp_path: Path) -> None:
         ({}, "needs routes, or the upstream that answers for it"),
     ],
 )
-def test_mistakes_about_a_real_service_are_told(service: Json, problem: str) -> None:
-    """Each with the service and what to write instead."""
+def test_mistakes_about_a_real_service_are_reported(service: Json, problem: str) -> None:
+    """Each message gives the service and what to write instead."""
     document = {"namespace": "test", "entry": "a", "services": [{"name": "a", **service}]}
     with pytest.raises(ValidationError, match=problem):
         Topology.model_validate(document)
 
 
-def test_an_address_is_kept_without_what_goes_without_saying() -> None:
-    """A slash at the end is no path."""
+def test_an_upstream_address_is_kept_without_its_trailing_slash() -> None:
+    """A slash at the end is not a path."""
     real = {"name": "a", "upstream": "http://127.0.0.1:8000/"}
     assert topology(real).upstreams() == {"a": "http://127.0.0.1:8000"}

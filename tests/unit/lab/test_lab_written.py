@@ -1,4 +1,4 @@
-"""Topologies and plans as files: they read back as what they were, and the plan is one that a run accepts."""
+"""Topologies and plans as files: they read back unchanged, and a run accepts the plan."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def lab_command(*arguments: object) -> Result:
 
 @pytest.mark.parametrize("topology", TOPOLOGIES, ids=lambda topology: topology.namespace)
 def test_a_written_topology_reads_back_the_same(topology: Topology, tmp_path: Path) -> None:
-    """Units, comments and what goes without saying are no difference."""
+    """Units, comments and omitted defaults make no difference."""
     path = tmp_path / "topology.yaml"
     path.write_text(topology_text(topology, ["why:", "", "because"]), encoding="utf-8")
     assert load_topology(path) == topology
@@ -43,10 +43,10 @@ def test_a_written_topology_reads_back_the_same(topology: Topology, tmp_path: Pa
 
 
 @pytest.mark.parametrize("topology", TOPOLOGIES, ids=lambda topology: topology.namespace)
-def test_its_plan_is_valid_and_breaks_all_but_the_entry(topology: Topology) -> None:
-    """Whatever the system, a run would start with this plan."""
+def test_the_plan_of_a_topology_is_valid_and_breaks_all_but_the_entry(topology: Topology) -> None:
+    """A run would start with this plan, whatever the system."""
     text = plan_text(topology, preferred_addresses(topology), ["why"])
-    assert "&" not in text  # A person would write it out.
+    assert "&" not in text  # No YAML anchors: a person would write it out.
     plan = valid_document(yaml.safe_load(text), "written").plan
     assert {*plan.service_names, topology.entry} == {service.name for service in topology.services}
     assert plan.system.namespace == topology.namespace
@@ -54,24 +54,24 @@ def test_its_plan_is_valid_and_breaks_all_but_the_entry(topology: Topology) -> N
 
 @pytest.mark.parametrize("topology", TOPOLOGIES, ids=lambda topology: topology.namespace)
 def test_the_slo_lies_between_one_pause_and_two(topology: Topology) -> None:
-    """By a good margin on either side, so that a busy machine does not change a verdict."""
+    """With a good margin on either side, so that a busy machine does not change a verdict."""
     addresses = preferred_addresses(topology)
     p95 = float(plan_for(topology, addresses)["slo"]["p95"].removesuffix("s"))
     behind = [service.name for service in topology.services if service.name != topology.entry]
     forecast = Forecast(topology)
     waiting = {forecast.outcome(pair).waiting for pair in zip(behind, behind, strict=True)} - {0.0}
-    assert all(one * 1.5 < p95 < one * 1.7 for one in waiting)
+    assert all(pause * 1.5 < p95 < pause * 1.7 for pause in waiting)
 
 
 def test_a_plan_needs_addresses() -> None:
-    """Before the lab runs they are known only if the topology says every port."""
+    """Before the lab runs they are known only if the topology gives every port."""
     topology = TOPOLOGIES[0].model_copy(update={"ports": TOPOLOGIES[0].ports.model_copy(update={"proxy": None})})
     with pytest.raises(ValueError, match="only once the lab runs"):
         preferred_addresses(topology)
 
 
-def test_a_plan_needs_somebody_to_fail() -> None:
-    """A lone entry is nothing to test."""
+def test_a_plan_needs_a_service_to_break() -> None:
+    """A lone entry leaves nothing to test."""
     lone = {"namespace": "n", "entry": "a", "services": [{"name": "a", "port": 1, "routes": [{"path": "/api/x"}]}]}
     topology = Topology.model_validate({**lone, "ports": {"proxy": 2, "faults": 3, "admin": 4}})
     with pytest.raises(ValueError, match="nothing behind it"):
@@ -79,7 +79,7 @@ def test_a_plan_needs_somebody_to_fail() -> None:
 
 
 def test_a_generated_system_is_written_with_its_plan(tmp_path: Path) -> None:
-    """`--write` starts nothing; the files say where they come from and what was planted."""
+    """`--write` starts nothing. The files state how they were made and what was planted."""
     topology, plan = tmp_path / "topology.yaml", tmp_path / "plan.yaml"
     result = lab_command("--generate", "tree:12", "--seed", 7, "--write", topology, "--plan", plan)
     assert (result.exit_code, result.output) == (0, f"written: {topology}\nwritten: {plan}\n")
@@ -92,8 +92,8 @@ def test_a_generated_system_is_written_with_its_plan(tmp_path: Path) -> None:
     assert json.loads(json.dumps(yaml.safe_load(plan.read_text())))["name"] == "tree-12"
 
 
-def test_a_generated_system_has_the_kinds_of_weaknesses_that_were_asked_for(tmp_path: Path) -> None:
-    """The file's head is the command that makes it again."""
+def test_a_generated_system_has_the_requested_kinds_of_weaknesses(tmp_path: Path) -> None:
+    """The head of the file is the command that makes it again."""
     topology = tmp_path / "topology.yaml"
     result = lab_command("--generate", "star:9", "--kinds", "fallback_path,exception", "--write", topology)
     assert result.exit_code == 0
@@ -115,7 +115,7 @@ def test_a_generated_system_has_the_kinds_of_weaknesses_that_were_asked_for(tmp_
         (["--write", "/nowhere/t.yaml"], "/nowhere/t.yaml cannot be written"),
     ],
 )
-def test_what_cannot_be_done_is_said(arguments: list[str], problem: str) -> None:
+def test_impossible_options_are_refused(arguments: list[str], problem: str) -> None:
     """Before anything is started, with exit code 2."""
     result = lab_command(*arguments)
     assert result.exit_code == 2
@@ -123,7 +123,7 @@ def test_what_cannot_be_done_is_said(arguments: list[str], problem: str) -> None
 
 
 async def test_a_running_lab_writes_the_plan_with_its_real_addresses(tmp_path: Path) -> None:
-    """Ports that were taken, or chance's, are in it; and it is there before the lab says that it is up."""
+    """The plan has the ports that the lab got, and it exists before the lab announces that it is up."""
     plan = tmp_path / "plan.yaml"
     arguments = ["lab", "--generate", "tree:8", "--free-ports", "--json", "--plan", str(plan)]
     process = await asyncio.create_subprocess_exec(
@@ -131,11 +131,11 @@ async def test_a_running_lab_writes_the_plan_with_its_real_addresses(tmp_path: P
     )
     try:
         assert process.stdout is not None
-        said = LabAddresses.model_validate_json(await process.stdout.readline())
+        addresses = LabAddresses.model_validate_json(await process.stdout.readline())
         written = valid_document(yaml.safe_load(plan.read_text(encoding="utf-8")), "written").plan
     finally:
         process.terminate()
         await process.wait()
-    assert written.system.services == said.services
-    assert (written.system.proxy, written.system.faults) == (said.proxy, said.faults)
-    assert written.request.url == f"{said.entry}/api/entry"
+    assert written.system.services == addresses.services
+    assert (written.system.proxy, written.system.faults) == (addresses.proxy, addresses.faults)
+    assert written.request.url == f"{addresses.entry}/api/entry"

@@ -1,4 +1,4 @@
-"""Nothing outside the bounded readers opens a connection or imports a library that does."""
+"""Only the bounded readers open connections or import a library that does."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ READERS = {
     "clients/load/wire.py": {"create_connection"},
     "clients/load/connection.py": {"httptools"},
 }
-"""What each of the readers, and nothing else, may use."""
+"""Libraries and calls that only these readers may use."""
 
 LIBRARIES = {
     "aiohttp",
@@ -39,12 +39,12 @@ LIBRARIES = {
 CALLS = {"open_connection", "open_unix_connection", "create_connection", "create_unix_connection", "urlopen"}
 
 DECODERS = {"gzip", "bz2", "lzma", "brotli", "zstandard", "zlib"}
-"""Modules that make much of little: only our own data goes through them."""
+"""Decompression turns little into much, so only our own data goes through these modules."""
 DECODING = {"clients/store/packing.py"}
 
 
 def uses(source: str) -> Iterator[str]:
-    """The libraries that a module imports, wherever it does, and the calls that open connections."""
+    """Yield the libraries that a module imports, anywhere in it, and the calls that open connections."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -56,22 +56,22 @@ def uses(source: str) -> Iterator[str]:
 
 
 def forbidden(source: str, libraries: set[str]) -> set[str]:
-    """Those of `libraries`, and of the calls, that a module uses."""
+    """Return those of `libraries`, and of the calls, that a module uses."""
     found = set()
     for used in uses(source):
-        found |= {one for one in libraries if used == one or used.startswith(f"{one}.")}
+        found |= {library for library in libraries if used == library or used.startswith(f"{library}.")}
         found |= {used} & CALLS
     return found
 
 
 def modules() -> list[Path]:
-    """All of the product."""
+    """Return all modules of the product."""
     listed = [path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")]
     return [*listed, ROOT / "worker.py", ROOT / "starter.py"]
 
 
 def test_only_the_readers_read_from_outside() -> None:
-    """Whatever reads elsewhere has none of their limits."""
+    """Code that reads elsewhere has none of their limits."""
     found = {str(path.relative_to(ROOT)): forbidden(path.read_text(), LIBRARIES) for path in modules()}
     assert {name: sorted(used) for name, used in found.items() if used} == {
         name: sorted(used) for name, used in READERS.items()
@@ -79,7 +79,7 @@ def test_only_the_readers_read_from_outside() -> None:
 
 
 def test_only_our_own_data_is_decompressed() -> None:
-    """Of a stranger's, a kilobyte may be a gigabyte."""
+    """A kilobyte from a stranger may become a gigabyte."""
     used = {str(path.relative_to(ROOT)): forbidden(path.read_text(), DECODERS) & DECODERS for path in modules()}
     assert {name for name, decoders in used.items() if decoders} == DECODING
 
@@ -95,12 +95,12 @@ def test_only_our_own_data_is_decompressed() -> None:
         ("import asyncio\nasyncio.open_connection('a', 1)", "open_connection"),
     ],
 )
-def test_the_search_finds_each_way(line: str, used: str) -> None:
+def test_every_way_to_open_a_connection_is_found(line: str, used: str) -> None:
     assert forbidden(line, LIBRARIES) == {used}
 
 
 @pytest.mark.parametrize(
     "line", ["from urllib.parse import quote", "from clients.http.requests import prepare", "import http"]
 )
-def test_the_search_leaves_others_alone(line: str) -> None:
+def test_harmless_imports_are_not_reported(line: str) -> None:
     assert forbidden(line, LIBRARIES) == set()

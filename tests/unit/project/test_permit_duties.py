@@ -1,4 +1,4 @@
-"""Every activity that a worker offers has a duty, and what switches something on is called from nowhere else."""
+"""Every activity has a duty, and functions that switch something on are called only behind a permit."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ READERS = {
 
 @pytest.mark.parametrize("work", offered(), ids=name_of)
 def test_every_activity_has_a_duty(work: Any) -> None:
-    """One that asks for no permit is a closer or a reader by name, so that a new one is looked at by a person."""
+    """An activity without a permit is listed here as a closer or a reader, so that a person looks at every new one."""
     duty = getattr(work, "duty", None)
     assert isinstance(duty, Duty), f"{name_of(work)} has no duty: see activities/permit.py"
     assert (duty is Duty.CLOSES) == (name_of(work) in CLOSERS)
@@ -36,13 +36,13 @@ def test_every_activity_has_a_duty(work: Any) -> None:
 
 
 @pytest.mark.parametrize("work", offered(), ids=name_of)
-def test_temporal_fills_the_order_and_not_the_permit(work: Any) -> None:
+def test_temporal_sees_only_the_order_as_parameter_of_an_activity(work: Any) -> None:
     assert len(inspect.signature(work).parameters) == 1
     assert len(activity._Definition.must_from_callable(work).arg_types or []) == 1
 
 
 def test_a_toolbox_without_rails_allows_nothing() -> None:
-    """The command line's, for closing by hand: forgetting the rails must not open everything."""
+    """The command line uses one for closing by hand. Forgotten rails must not allow everything."""
     nothing: Any = None
     rails = Toolbox(store=nothing, secrets=nothing, load=nothing, canary=nothing).rails
     assert (rails.namespaces, rails.hosts) == ([], [])
@@ -74,23 +74,23 @@ CALLED_FROM = {
     ("load.measuring", "*"),
     ("load.arms", "*"),
 }
-"""Functions of activities that act, each reached through a permit. `measuring` and `arms` are `measure_batch`'s."""
+"""Functions of acting activities, each reached through a permit. `measuring` and `arms` belong to `measure_batch`."""
 
 
 def called_in(function: ast.AST) -> set[str]:
-    """What acts, as a method of a client; and the reader's own call, by which a request goes anywhere."""
+    """Return the acting client methods that are called, and the reader's own `fetch`, which can reach anything."""
     calls = [node.func for node in ast.walk(function) if isinstance(node, ast.Call)]
-    methods = {one.attr for one in calls if isinstance(one, ast.Attribute)} & SWITCHING_ON
-    return methods | ({one.id for one in calls if isinstance(one, ast.Name)} & {"fetch"})
+    methods = {call.attr for call in calls if isinstance(call, ast.Attribute)} & SWITCHING_ON
+    return methods | ({call.id for call in calls if isinstance(call, ast.Name)} & {"fetch"})
 
 
 def module_of(path: Path) -> str:
-    """Its name within the package: `stages.faults`."""
+    """Return the name within the package: `stages.faults`."""
     return ".".join(path.relative_to(activities.__path__[0]).with_suffix("").parts)
 
 
-def test_what_switches_on_is_called_only_where_a_permit_leads() -> None:
-    """A call added elsewhere must be looked at: is its activity one that acts?"""
+def test_acting_calls_are_made_only_behind_a_permit() -> None:
+    """A call added elsewhere must be reviewed: does its activity act?"""
     found = set()
     for path in Path(activities.__path__[0]).rglob("*.py"):
         for function in ast.walk(ast.parse(path.read_text())):
@@ -104,6 +104,6 @@ def test_what_switches_on_is_called_only_where_a_permit_leads() -> None:
             }
             if called_in(function) - inner:
                 found.add((module_of(path), function.name))
-    strange = {one for one in found if one not in CALLED_FROM and (one[0], "*") not in CALLED_FROM}
+    strange = {place for place in found if place not in CALLED_FROM and (place[0], "*") not in CALLED_FROM}
     assert strange == set()
-    assert {one for one in CALLED_FROM if one[1] != "*"} <= found
+    assert {place for place in CALLED_FROM if place[1] != "*"} <= found

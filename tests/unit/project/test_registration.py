@@ -1,4 +1,4 @@
-"""What the worker offers is what exists."""
+"""The worker registers everything that exists."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from workflows.windows.rules import RulesWindow
 
 
 def defined_activities() -> set[str]:
-    """Names of all activities in the package."""
+    """Return the names of all activities in the package."""
     found = set()
     for module in pkgutil.walk_packages(activities.__path__, "activities."):
         for _, kind in inspect.getmembers(importlib.import_module(module.name), inspect.isclass):
@@ -38,26 +38,26 @@ def defined_activities() -> set[str]:
 
 
 def test_every_activity_is_registered_once() -> None:
-    """An activity that no worker offers hangs the run that asks for it."""
+    """A run hangs if no worker offers an activity that it calls."""
     nothing: Any = None
     tools = Toolbox(store=nothing, secrets=nothing, load=nothing, canary=nothing)
     offered = build_activities(tools, nothing, Timing(), search_attributes=False)
-    names = [activity._Definition.must_from_callable(one).name for one in [*offered.control, *offered.load]]
+    names = [activity._Definition.must_from_callable(work).name for work in [*offered.control, *offered.load]]
     assert sorted(str(name) for name in names) == sorted(defined_activities())
 
 
 def test_every_workflow_type_is_registered() -> None:
     """The names that other programs rely on are those of the classes."""
-    names = [workflow._Definition.must_from_class(one).name for one in WORKFLOWS]
+    names = [workflow._Definition.must_from_class(kind).name for kind in WORKFLOWS]
     assert sorted(str(name) for name in names) == sorted(WorkflowType)
 
 
 def test_only_the_run_fails_on_any_exception() -> None:
-    """Windows wait for a worker that can replay them; a run that cannot be replayed ends, so that its windows close."""
+    """Windows wait for a worker that can replay them. A run that cannot be replayed ends, so that its windows close."""
     failing = {
         definition.name
-        for one in WORKFLOWS
-        if (definition := workflow._Definition.must_from_class(one)).failure_exception_types
+        for kind in WORKFLOWS
+        if (definition := workflow._Definition.must_from_class(kind)).failure_exception_types
     }
     assert failing == {WorkflowType.RESILIENCE_TEST}
 
@@ -70,14 +70,14 @@ PACKAGES = [
 
 
 @pytest.mark.parametrize("package", PACKAGES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_the_packages_import_nothing(package: Path) -> None:
-    """An import in an `__init__` is paid by every workflow that the sandbox prepares."""
+def test_package_init_files_are_empty(package: Path) -> None:
+    """Every workflow that the sandbox prepares would pay for an import in an `__init__`."""
     assert (package / "__init__.py").read_text() == ""
 
 
 @pytest.mark.parametrize("kind", [RecordingWindow, CallsWindow, FaultWindow, RulesWindow])
-def test_windows_hold_from_their_first_statement(kind: Any) -> None:
-    """One await before the `try`, and half of the cancels skip the clean-up."""
+def test_windows_are_protected_from_their_first_statement(kind: Any) -> None:
+    """With a single await before the `try`, half of the cancellations skip the clean-up."""
     assert _body(kind.run).startswith("held = await self._holding.hold(")
     assert _body(Holding.hold).startswith("try:")
     assert _body(EnvironmentLock.run).startswith("try:")
@@ -87,7 +87,7 @@ MODULES = sorted((ROOT / "workflows").rglob("*.py"))
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_workflows_have_no_finally(module: Path) -> None:
+def test_workflows_contain_no_finally(module: Path) -> None:
     """It would run when Python drops a cached workflow, outside of any event loop and inside whatever runs then."""
     assert "finally:" not in module.read_text()
 

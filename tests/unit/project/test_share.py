@@ -1,4 +1,4 @@
-"""Which exhaustive tests a landing runs."""
+"""A landing runs a share of the exhaustive tests."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_tests_of_touched_folders_come_first() -> None:
 
 
 def test_commits_draw_different_shares_and_soon_cover_everything() -> None:
-    """Each time the first 40 of 100 tests."""
+    """Each share is 40 % of the tests."""
     assert in_order("a", set()) == in_order("a", set())
     shares = [set(in_order(str(number), set())[: len(IDS) * 2 // 5]) for number in range(16)]
     assert len({frozenset(share) for share in shares}) == len(shares)
@@ -39,10 +39,10 @@ def test_commits_draw_different_shares_and_soon_cover_everything() -> None:
         ("README.md", set()),
     ],
 )
-def test_a_changed_file_touches_its_folders(file: str, folders: set[str]) -> None:
+def test_a_changed_file_selects_the_folders_that_cover_it(file: str, folders: set[str]) -> None:
     assert touched_folders([file]) == folders
 
 
-def test_every_folder_that_is_named_exists() -> None:
+def test_every_named_folder_exists() -> None:
     assert all((ROOT / top).exists() for top in COVERED_BY)
     assert all((ROOT / "tests" / folder).is_dir() for found in COVERED_BY.values() for folder in found)

@@ -1,4 +1,4 @@
-"""A store for reports, and the two runs that most tests look at."""
+"""A store for reports, and the two runs that most tests use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The HTML report as text: it needs nothing else, obeys nobody, and says what became of every kind of run."""
+"""The HTML report as text: it needs nothing else, obeys no foreign text, and covers every kind of run."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _ELSEWHERE = re.compile(r"""\b(?:src|href|action|data|poster)\s*=\s*["']?(?!#|da
 
 
 def untouched(report: Report) -> Report:
-    """A run that ended before it came to anything."""
+    """Return the report of a run that ended before it did anything."""
     run = report.run.model_copy(
         update={
             "rules": RulesPanel(),
@@ -46,8 +46,8 @@ def untouched(report: Report) -> Report:
 
 
 @pytest.mark.parametrize("services", [1, 2, 19])
-def test_a_page_asks_for_nothing_from_anywhere(services: int) -> None:
-    """No address is in it that a browser would follow by itself; names of addresses in text are none."""
+def test_a_page_loads_nothing_from_elsewhere(services: int) -> None:
+    """It holds no address that a browser would follow by itself. Addresses in text do not count."""
     page = render(sample(services))
     page = re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)
     assert [tag for tag in _TAG.findall(page) if _ELSEWHERE.search(tag)] == []
@@ -56,13 +56,13 @@ def test_a_page_asks_for_nothing_from_anywhere(services: int) -> None:
     assert "default-src &#39;none&#39;" in page
 
 
-def test_the_same_report_is_the_same_page() -> None:
-    """Whoever renders a run again can compare."""
+def test_the_same_report_gives_the_same_page() -> None:
+    """A run that is rendered again can be compared."""
     assert render(sample(5)) == render(sample(5))
 
 
-def test_what_a_service_answers_stays_text() -> None:
-    """Bodies, messages and log lines are escaped, also within the data of the page's script."""
+def test_answers_of_services_stay_text() -> None:
+    """Bodies, messages and log lines are escaped, also in the data of the page's script."""
     page = render(sample(6))
     assert NASTY not in page
     assert "&lt;/script&gt;&lt;script&gt;alert(" in page
@@ -76,15 +76,15 @@ def test_the_data_of_the_page_has_every_case_in_the_order_of_interest() -> None:
     found = re.search(r'<script type="application/json" id="data">(.*?)</script>', render(report), re.DOTALL)
     assert found is not None
     data = json.loads(found.group(1))
-    assert {one["i"] for one in data["cases"]} == {case.index for case in report.cases}
+    assert {row["i"] for row in data["cases"]} == {case.index for case in report.cases}
     assert data["cases"][0]["state"] == CaseState.FAILED
-    counts = {one["i"]: one.get("histogram") for one in data["cases"]}
+    counts = {row["i"]: row.get("histogram") for row in data["cases"]}
     for case in report.cases:
-        assert counts[case.index] == (None if case.histogram is None else [list(one) for one in case.histogram])
+        assert counts[case.index] == (None if case.histogram is None else [list(bucket) for bucket in case.histogram])
 
 
 def test_a_run_without_anything_still_has_a_page() -> None:
-    """It says what is missing, part by part, and why the run ended."""
+    """It shows, part by part, what is missing, and why the run ended."""
     page = render(untouched(sample(3)))
     for sentence in (
         "the namespace is held by another run",
@@ -100,8 +100,8 @@ def test_a_run_without_anything_still_has_a_page() -> None:
         assert sentence in page
 
 
-def test_windows_that_are_not_seen_to_be_off_stand_out() -> None:
-    """Such a window has no end, and its line says so."""
+def test_windows_not_seen_to_be_off_stand_out() -> None:
+    """Such a window has no end, and its line shows that."""
     report = sample(3)
     lost = report.timeline.windows[2].model_copy(
         update={"state": WindowState.UNVERIFIED, "recovered_at": None, "seconds": None, "detail": "no answer in 60 s"}
@@ -114,47 +114,47 @@ def test_windows_that_are_not_seen_to_be_off_stand_out() -> None:
     assert "NOT seen to be off: " in render(changed)
 
 
-def test_the_last_phase_of_a_run_that_ended_is_its_end() -> None:
-    """It has no end of its own, and yet nothing is under way."""
+def test_the_last_phase_of_an_ended_run_is_not_under_way() -> None:
+    """It has no end of its own."""
     line = sample(3).timeline
     last = line.phases[-1].model_copy(update={"finished_at": None, "seconds": None})
     ended = line.model_copy(update={"phases": [*line.phases[:-1], last]})
     going = ended.model_copy(update={"finished_at": None})
-    bars = [chart(sample(3).model_copy(update={"timeline": one})).phases[-1] for one in (ended, going)]
+    bars = [chart(sample(3).model_copy(update={"timeline": timeline})).phases[-1] for timeline in (ended, going)]
     assert [(bar.end, bar.unfinished) for bar in bars] == [("the end", False), ("under way", True)]
 
 
-def test_cases_that_passed_do_not_bury_the_others() -> None:
-    """Many of them are folded; few stand below those that failed, and no case is in both tables."""
+def test_passed_cases_do_not_bury_the_others() -> None:
+    """Many are folded; a few stand below the failed cases. No case is in both tables."""
     report = sample(19)
     first, rest = case_rows(report).groups
-    assert {one.state for one in rest.rows} <= {CaseState.PASSED, CaseState.EXCLUDED, CaseState.MISSING}
+    assert {row.state for row in rest.rows} <= {CaseState.PASSED, CaseState.EXCLUDED, CaseState.MISSING}
     assert len(rest.rows) > MOST_PASSED
-    assert {CaseState.FAILED, CaseState.INVALID, CaseState.SKIPPED} <= {one.state for one in first.rows}
-    assert [one.folded for one in (first, rest)] == [False, True]
-    assert f"{sum(one.state is CaseState.PASSED for one in rest.rows)} passed" in rest.title
-    assert sorted(one.index for one in [*first.rows, *rest.rows]) == [one.index for one in report.cases]
-    assert [one.folded for one in case_rows(sample(3)).groups] == [False]
+    assert {CaseState.FAILED, CaseState.INVALID, CaseState.SKIPPED} <= {row.state for row in first.rows}
+    assert [group.folded for group in (first, rest)] == [False, True]
+    assert f"{sum(row.state is CaseState.PASSED for row in rest.rows)} passed" in rest.title
+    assert sorted(row.index for row in [*first.rows, *rest.rows]) == [row.index for row in report.cases]
+    assert [group.folded for group in case_rows(sample(3)).groups] == [False]
 
 
 def test_pairs_that_fail_with_a_service_that_fails_alone_come_last() -> None:
-    """Of those that failed: they are no news."""
+    """Last among the failed cases, because they are no news."""
     report = sample(19)
-    alone = {one.services[0] for one in report.cases if one.state is CaseState.FAILED and len(one.services) == 1}
-    failed = [one for one in by_interest(report) if one.state is CaseState.FAILED]
-    known = [len(one.services) > 1 and bool(alone & {*one.services}) for one in failed]
+    alone = {case.services[0] for case in report.cases if case.state is CaseState.FAILED and len(case.services) == 1}
+    failed = [case for case in by_interest(report) if case.state is CaseState.FAILED]
+    known = [len(case.services) > 1 and bool(alone & {*case.services}) for case in failed]
     assert known == sorted(known)
     assert len({*known}) == 2
 
 
-def test_a_percentile_that_no_case_has_is_a_sentence() -> None:
-    """Instead of a column that says so in every row."""
+def test_a_percentile_that_no_case_supports_becomes_a_sentence() -> None:
+    """Instead of a column that repeats it in every row."""
     report = sample(3)
     few = [
-        one.model_copy(update={"p95_ms": None, "unsupported": [Percentile.P95, Percentile.P99]})
-        if one.requests
-        else one
-        for one in report.cases
+        case.model_copy(update={"p95_ms": None, "unsupported": [Percentile.P95, Percentile.P99]})
+        if case.requests
+        else case
+        for case in report.cases
     ]
     assert case_rows(report).unsupported == [Percentile.P99]
     page = render(report.model_copy(update={"cases": few}))
@@ -162,7 +162,7 @@ def test_a_percentile_that_no_case_has_is_a_sentence() -> None:
     assert words.FEW not in page[page.index('id="cases"') : page.index('id="services"')]
 
 
-def test_bars_stand_where_their_times_are() -> None:
+def test_bars_stand_at_their_times() -> None:
     """In percent of the time from the first moment to the last."""
     report = sample(3)
     whole = timedelta(seconds=report.timeline.seconds or 0)
@@ -172,8 +172,8 @@ def test_bars_stand_where_their_times_are() -> None:
         assert bar.width == pytest.approx(100 * (span.seconds or 0) / whole.total_seconds(), abs=0.01)
 
 
-def test_more_services_than_fit_are_those_of_the_worst_cases() -> None:
-    """And the page says how many it leaves out."""
+def test_the_matrix_keeps_the_services_of_the_worst_cases() -> None:
+    """The page shows how many services it leaves out."""
     report = sample(MOST_SERVICES + 5)
     shown = matrix(report)
     assert (len(shown.services), shown.left_out) == (MOST_SERVICES, 5)
@@ -184,7 +184,7 @@ def test_more_services_than_fit_are_those_of_the_worst_cases() -> None:
     assert page.count('<tr id="case-') == MOST_CASES
 
 
-def test_every_pair_that_is_worse_is_told_and_some_beside_them() -> None:
+def test_every_worse_pair_is_listed_with_a_few_calm_pairs() -> None:
     """In the report's own order."""
     report = sample(19)
     rows = interaction_rows(report)
@@ -228,11 +228,11 @@ def test_latencies_have_three_digits(value: float, text: str) -> None:
 @pytest.mark.parametrize(
     ("value", "text"), [(59.97, "1 min 0 s"), (59.9, "59.9 s"), (3599.9, "1 h 0 min"), (62, "1 min 2 s")]
 )
-def test_durations_never_have_sixty_of_anything(value: float, text: str) -> None:
+def test_durations_never_show_sixty_seconds_or_minutes(value: float, text: str) -> None:
     assert words.seconds(value) == text
 
 
 def test_every_kind_of_window_has_a_colour_in_the_timeline() -> None:
-    """A bar without one cannot be seen."""
+    """A bar without a colour cannot be seen."""
     style = (ROOT / "reports" / "forms" / "html" / "style.css").read_text()
     assert [kind for kind in WindowKind if not re.search(rf"\.k-{kind}\b[^}}]*background", style)] == []

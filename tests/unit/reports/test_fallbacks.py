@@ -1,4 +1,4 @@
-"""Fallback calls and real faults in a report: from what is stored to each form."""
+"""Fallback calls and real faults in a report: from the store to each form."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ def fallback(report: Report) -> FallbackReport:
     return report.fallback
 
 
-def test_calls_are_listed_by_how_much_they_matter(found: Report) -> None:
-    """Open ones, new ones, more frequent ones, and what only asks the broken service again."""
-    assert [(one.under, one.service, one.path, one.standing) for one in fallback(found).calls] == [
+def test_calls_are_listed_by_importance(found: Report) -> None:
+    """Open calls, new calls, more frequent calls, then calls that only ask the broken service again."""
+    assert [(row.under, row.service, row.path, row.standing) for row in fallback(found).calls] == [
         ("baseline", "alpha", "/missed", CallStanding.OPEN),
         ("alpha", "gamma", "/open/1", CallStanding.OPEN),
         ("alpha+gamma", "beta", "/list/1", CallStanding.RULED),
@@ -50,15 +50,15 @@ def test_calls_are_listed_by_how_much_they_matter(found: Report) -> None:
         ("alpha", "beta", "/api/a%20b", CallStanding.RULED),
         ("alpha", "alpha", "/api/a%20b", CallStanding.RULED),
     ]
-    assert [one.decides for one in fallback(found).calls] == [
+    assert [row.decides for row in fallback(found).calls] == [
         "alpha", "alpha+gamma", "", "alpha+beta", "", "alpha+beta", "alpha",
     ]  # fmt: skip
-    assert [one.retry for one in fallback(found).calls] == [False] * 6 + [True]
+    assert [row.retry for row in fallback(found).calls] == [False] * 6 + [True]
 
 
 def test_each_call_reads_as_a_sentence(found: Report) -> None:
-    """A pair's call is as frequent as its single's, and healthy traffic makes neither."""
-    assert [call_in_words(one) for one in fallback(found).calls] == [
+    """A pair's stored healthy count also covers its singles. The sentence counts healthy traffic alone."""
+    assert [call_in_words(row) for row in fallback(found).calls] == [
         f"nothing broken: GET /missed at alpha (2×, and the analysis had not recorded it); {OPEN}: {UNCAPTURED}",
         f"alpha: GET /open/1 at gamma (1×, never when healthy); {OPEN}: its body was recorded in part only",
         "alpha + gamma: GET /list/1 at beta (2×, never when healthy); a rule answers it",
@@ -69,8 +69,8 @@ def test_each_call_reads_as_a_sentence(found: Report) -> None:
     ]
 
 
-def test_the_section_counts_what_it_lists(found: Report) -> None:
-    """And names what could not be looked at."""
+def test_the_section_counts_its_calls(found: Report) -> None:
+    """It also names what could not be looked at."""
     assert found_in_words(fallback(found)) == (
         "7 calls found: 3 different ones that healthy traffic never makes; 2 are open: no rule answers them."
     )
@@ -79,8 +79,8 @@ def test_the_section_counts_what_it_lists(found: Report) -> None:
 
 
 def test_a_case_shows_how_its_verdict_was_found(found: Report) -> None:
-    """With the real answer where it differs, and the doubt where it is in doubt."""
-    cases = {one.case_id: one for one in found.cases}
+    """With the real answer where it differs, and the reason where the verdict is in doubt."""
+    cases = {case.case_id: case for case in found.cases}
     pair, doubted, unanswered = (cases[name] for name in ("alpha+beta", "beta+gamma", "alpha+gamma"))
     assert (pair.state, pair.found_by) == (CaseState.FAILED, FoundBy.REAL_FAULTS)
     assert pair.real == RealReport(requests=100, differs=["status 200"], status=500, body="no")
@@ -91,16 +91,16 @@ def test_a_case_shows_how_its_verdict_was_found(found: Report) -> None:
         CaseState.INVALID, None, "no rule answers GET /open/1 at gamma",
     )  # fmt: skip
     assert cases["alpha"].real == RealReport(requests=1)
-    other = RealReport(requests=2, differs=["body at $.a"], error="timeout")
-    assert cases["beta"].real == other
+    unreachable = RealReport(requests=2, differs=["body at $.a"], error="timeout")
+    assert cases["beta"].real == unreachable
     assert real_in_words(cases["beta"]) == "no answer (timeout) when really broken: body at $.a"
-    assert {name: one.substituted for name, one in cases.items() if one.substituted} == {
+    assert {name: case.substituted for name, case in cases.items() if case.substituted} == {
         "alpha": ["alpha"], "beta": ["beta"], "alpha+beta": ["alpha", "beta"], "alpha+gamma": ["alpha"],
         "beta+gamma": ["beta"],
     }  # fmt: skip
 
 
-def test_what_verdicts_rest_on_is_counted(found: Report) -> None:
+def test_the_grounds_of_verdicts_are_counted(found: Report) -> None:
     """An invalid case rests on nothing, so it is in no count."""
     assert found.grounds == GroundsReport(
         asked=3, differed=2, by_real_faults=1, substituted=4, substituted_asked=3,
@@ -126,8 +126,8 @@ def test_every_form_lists_the_calls(found: Report) -> None:
     texts = forms(found)
     for form, text in texts.items():
         assert "3 different ones that healthy traffic never makes" in text, form
-        for one in ("/list/1", "/open/1", "its body was recorded in part only"):
-            assert one in text, (form, one)
+        for words in ("/list/1", "/open/1", "its body was recorded in part only"):
+            assert words in text, (form, words)
         assert "the proxy was gone" in text, form
     assert DEFINITION in texts["html"]
     assert DEFINITION in texts["markdown"]
@@ -140,30 +140,30 @@ def test_every_form_lists_the_calls(found: Report) -> None:
     assert "1 verdict was found by real faults, all others by rules." in lines
 
 
-def test_every_form_shows_what_really_broken_services_answer(found: Report) -> None:
+def test_every_form_shows_the_answers_of_really_broken_services(found: Report) -> None:
     texts = forms(found)
     assert "alpha + beta failed, found by real faults: status 500 when really broken: status 200 no" in texts["html"]
     assert "alpha + beta failed found by real faults on a substitute status" in texts["html"]
     assert "| alpha+beta | **FAILED** | real faults | status 500 when really broken: status 200 |" in texts["markdown"]
     root = Xml.fromstring(texts["junit"])  # noqa: S314 - it is ours
-    cases = {one.get("name"): one for one in root.iter("testcase")}
+    cases = {element.get("name"): element for element in root.iter("testcase")}
     assert "found by real faults\nstatus 500 when really broken: status 200\nsubstitute status of alpha, beta" in (
         cases["alpha+beta"].findtext("system-out", "")
     )
     invalid = cases["alpha+gamma"].find("skipped")
     assert invalid is not None
     assert invalid.get("message") == "invalid: no rule answers GET /open/1 at gamma"
-    facts = {one.get("name"): one.get("value") for one in root.iter("property")}
+    facts = {element.get("name"): element.get("value") for element in root.iter("property")}
     assert facts["verdicts found by real faults"] == "1"
     assert facts["cases on a substitute status"] == "4"
-    drawn = {one["name"]: one for one in json.loads(page_data(found))["cases"]}
+    drawn = {row["name"]: row for row in json.loads(page_data(found))["cases"]}
     assert drawn["alpha + beta"]["grounds"] == (
         "found by real faults. status 500 when really broken: status 200. rests on a substitute status of alpha, beta"
     )
     assert "grounds" not in drawn["baseline"]
 
 
-async def test_a_run_that_found_none_has_a_sentence_for_it(store: Store) -> None:
+async def test_a_run_that_found_no_calls_has_a_sentence_for_it(store: Store) -> None:
     run = await StoredRun.begin(store)
     await run.store.save_call_round(run.execution_id, CallRound(round=1, complete=True))
     report = await gather(store, run.execution_id)
@@ -172,15 +172,15 @@ async def test_a_run_that_found_none_has_a_sentence_for_it(store: Store) -> None
         assert "None was found." in text, form
 
 
-async def test_a_run_in_which_nobody_looked_has_no_section(store: Store) -> None:
-    """As in runs of before."""
+async def test_a_run_without_discovery_has_no_section(store: Store) -> None:
+    """As runs from before discovery existed."""
     report = await gather(store, await finished_run(store))
     assert (report.fallback, report.grounds, report.run.fallback_calls) == (None, None, None)
     for form, text in forms(report).items():
         assert "allback call" not in text, form
 
 
-async def test_of_very_many_calls_the_first_are_listed(store: Store) -> None:
+async def test_only_the_first_of_very_many_calls_are_listed(store: Store) -> None:
     """The others are counted."""
     run = await StoredRun.begin(store)
     calls = [call("beta", f"/{number}", 1, times=1 + number) for number in range(MOST_CALLS + 5)]
@@ -197,7 +197,7 @@ async def test_of_very_many_calls_the_first_are_listed(store: Store) -> None:
     assert len(texts["markdown"]) < 65_536
 
 
-async def test_a_damaged_row_is_something_that_was_not_seen(store: Store) -> None:
+async def test_a_damaged_row_is_reported_as_unseen(store: Store) -> None:
     run = await read_run(
         store, await store.execution_row(await run_with_fallbacks(store)), most_cases=100, worst_of_more=True
     )
@@ -207,19 +207,19 @@ async def test_a_damaged_row_is_something_that_was_not_seen(store: Store) -> Non
     assert found.unseen[-1] == "stored rows of what was found are damaged"
 
 
-async def test_status_has_the_count_of_the_store(store: Store) -> None:
+async def test_status_has_the_stored_count_of_calls(store: Store) -> None:
     row = await store.execution_row(await run_with_fallbacks(store))
     assert (await stored_state(store, row)).fallback_calls == 3
 
 
-def test_without_the_store_only_the_count_is_known() -> None:
+def test_without_the_store_only_the_count_of_calls_is_known() -> None:
     report = report_of(small_plan(), RunState(plan="small", fallback_calls=2), "resilience-test/small", "run")
     assert found_in_words(fallback(report)) == "2 calls found: 2 different ones that healthy traffic never makes."
     assert "2 more calls in the store." in forms(report)["html"]
 
 
-async def test_pairs_in_doubt_are_read_from_the_store_as_such(store: Store) -> None:
-    """They were not asked for, so no share of them was."""
+async def test_pairs_in_doubt_do_not_count_as_requested(store: Store) -> None:
+    """Nobody asked for them, so no share of them was asked for."""
     execution = await run_with_fallbacks(store)
     report = await gather(store, execution)
     assert report.run.pairs is not None

@@ -1,4 +1,4 @@
-"""JSON, JUnit XML and Markdown: each valid by what reads it, and all of one mind."""
+"""JSON, JUnit XML and Markdown: each form is valid to its readers, and all of them agree."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ HOSTILE = "|<script>alert(1)</script>\n`x` *y* [z](http://evil) @somebody & \x00
 
 
 async def _hostile_run(store: Store) -> int:
-    """A run whose reasons read as somebody would write them who wants to break a page."""
+    """Store a run whose reasons are written to break a page."""
     run = await StoredRun.begin(store)
     await run.generate()
     await run.record_and_break()
@@ -70,8 +70,8 @@ def _without_store() -> Report:
     return report_of(small_plan(), state, "resilience-test/small", "run")
 
 
-def test_the_committed_schema_is_that_of_the_model() -> None:
-    """When this fails: `holdfast schema --report --output docs/report.schema.json`."""
+def test_the_committed_schema_matches_the_model() -> None:
+    """If this fails: `holdfast schema --report --output docs/report.schema.json`."""
     assert json.loads(COMMITTED.read_text()) == as_json.report_schema()
 
 
@@ -93,31 +93,33 @@ def _xml(text: str) -> Xml.Element:
 
 
 def _junit(report: Report, inconclusive: Inconclusive = Inconclusive.FAILURE) -> dict[str, str]:
-    """What each testcase is: its name, and the element that says so."""
+    """Return each testcase's name and what its element makes of it."""
     root = _xml(as_junit.render(report, inconclusive))
     kinds = ("failure", "skipped")
     return {
-        one.get("name", ""): next((kind for kind in kinds if one.find(kind) is not None), "passed")
-        for one in root.iter("testcase")
+        case.get("name", ""): next((kind for kind in kinds if case.find(kind) is not None), "passed")
+        for case in root.iter("testcase")
     }
 
 
 async def test_every_case_is_a_testcase(finished: Report) -> None:
-    """Failures with their reason, once for those that show the attribute and once for those that show the text."""
+    """Failures have their reason twice: some readers show the attribute, others the text."""
     found = _junit(finished)
-    assert set(found) == {one.case_id for one in finished.cases} | {
+    assert set(found) == {case.case_id for case in finished.cases} | {
         "the run comes to a verdict", "everything is off again",
     }  # fmt: skip
     assert {name for name, kind in found.items() if kind == "failure"} == {"alpha+beta", "alpha+gamma"}
     root = _xml(as_junit.render(finished))
-    failure = next(one for one in root.iter("testcase") if one.get("name") == "alpha+gamma").find("failure")
+    failure = next(case for case in root.iter("testcase") if case.get("name") == "alpha+gamma").find("failure")
     assert failure is not None
     assert failure.get("message") == failure.text == "p95 280.1ms > 250ms"
 
 
 async def test_a_run_without_a_verdict_is_never_green(aborted: Report) -> None:
-    """Invalid, skipped and missing cases are skipped, and counted; the run itself, and its recovery, fail. Nor is one
-    that is still under way."""
+    """Neither is a run under way.
+
+    Invalid, skipped and missing cases are skipped and counted. The run itself and its recovery fail.
+    """
     found = _junit(aborted)
     assert found["the run comes to a verdict"] == found["everything is off again"] == "failure"
     assert [kind for name, kind in found.items() if " " not in name] == ["skipped"] * 7
@@ -131,9 +133,11 @@ async def test_a_run_without_a_verdict_is_never_green(aborted: Report) -> None:
 
 
 @pytest.mark.parametrize("inconclusive", Inconclusive)
-async def test_inconclusive_is_a_failure_unless_told_otherwise(finished: Report, inconclusive: Inconclusive) -> None:
-    """For the case, and for the run."""
-    cases = [one.model_copy(update={"state": CaseState.INCONCLUSIVE, "reason": "few"}) for one in finished.cases]
+async def test_inconclusive_is_a_failure_unless_configured_otherwise(
+    finished: Report, inconclusive: Inconclusive
+) -> None:
+    """For the case and for the run."""
+    cases = [case.model_copy(update={"state": CaseState.INCONCLUSIVE, "reason": "few"}) for case in finished.cases]
     state = finished.run.model_copy(update={"verdict": Verdict.INCONCLUSIVE})
     found = _junit(finished.model_copy(update={"cases": cases, "run": state}), inconclusive)
     assert found.pop("everything is off again") == "passed"
@@ -141,7 +145,7 @@ async def test_inconclusive_is_a_failure_unless_told_otherwise(finished: Report,
 
 
 class Page:
-    """Markdown as a reader sees it: GitHub's tables, and no HTML but what we write."""
+    """Markdown as a reader sees it: with GitHub's tables, and no HTML but our own."""
 
     def __init__(self, text: str) -> None:
         self.html = MarkdownIt("commonmark", {"html": True}).enable("table").render(text)
@@ -152,15 +156,15 @@ class Page:
             if table.type == "table"
         ]
         self.raw = [token.content for token in tokens if token.type == "html_block"]
-        self.raw += [one.content for token in tokens for one in token.children or [] if one.type == "html_inline"]
+        self.raw += [child.content for token in tokens for child in token.children or [] if child.type == "html_inline"]
 
 
 def _plain(cell: SyntaxTreeNode) -> str:
-    return "".join(one.content for one in cell.walk() if one.type in ("text", "code_inline"))
+    return "".join(node.content for node in cell.walk() if node.type in ("text", "code_inline"))
 
 
-async def test_markdown_is_read_as_it_is_meant(finished: Report) -> None:
-    """Tables with as many cells as headings, and in them what the report says."""
+async def test_markdown_renders_as_intended(finished: Report) -> None:
+    """Its tables have as many cells as headings, and hold the report's content."""
     page = Page(as_markdown.render(finished))
     for table in page.tables:
         assert {len(row) for row in table} == {len(table[0])}
@@ -172,13 +176,13 @@ async def test_markdown_is_read_as_it_is_meant(finished: Report) -> None:
     assert [[row[place] for row in matrix[1:]] for place in (1, 2, 3)] == [row[1:] for row in matrix[1:]]
 
 
-async def test_what_services_answer_means_nothing_to_markdown(hostile: Report) -> None:
-    """No cell, no element and no mention of its own."""
+async def test_answers_of_services_mean_nothing_to_markdown(hostile: Report) -> None:
+    """They make no cell, no element and no mention."""
     text = as_markdown.render(hostile)
     page = Page(text)
     for table in page.tables:
         assert {len(row) for row in table} == {len(table[0])}
-    assert {one.strip() for raw in page.raw for one in raw.splitlines() if one.strip()} <= {
+    assert {line.strip() for raw in page.raw for line in raw.splitlines() if line.strip()} <= {
         "<details><summary>Phases and what was switched on</summary>",
         "<details><summary>Environment, plan and versions</summary>",
         "</details>",
@@ -188,10 +192,10 @@ async def test_what_services_answer_means_nothing_to_markdown(hostile: Report) -
     assert " @somebody" not in text
 
 
-def test_what_peers_have_in_calls_is_shown_and_obeyed_nowhere(hostile: Report) -> None:
+def test_hostile_text_in_calls_is_shown_and_obeyed_nowhere(hostile: Report) -> None:
     """Methods, paths, reasons and real answers, in every form."""
     assert hostile.fallback is not None
-    assert all(HOSTILE[:5] in one.path for one in hostile.fallback.calls)
+    assert all(HOSTILE[:5] in row.path for row in hostile.fallback.calls)
     page = as_html.render(hostile)
     assert page.count("<script") == page.count("</script") == 2
     assert "<script>alert(1)" not in page
@@ -202,7 +206,7 @@ def test_what_peers_have_in_calls_is_shown_and_obeyed_nowhere(hostile: Report) -
 
 
 async def test_markdown_fits_a_comment(finished: Report) -> None:
-    """Of a large run as well: 65,536 characters are GitHub's limit."""
+    """Even for a large run: GitHub's limit is 65,536 characters."""
     cases = [finished.cases[4].model_copy(update={"reason": "y" * 5_000})] * 5_000
     pairs = [finished.pairs[0]] * 5_000
     services = [finished.services[0]] * 100
@@ -210,10 +214,10 @@ async def test_markdown_fits_a_comment(finished: Report) -> None:
         update={"cases": cases, "pairs": pairs, "services": services, "plan_yaml": "a: b\n" * 20_000}
     )
     assert len(as_markdown.render(large)) < 65_536
-    # The longest that names and answers may be, all of it characters that Markdown must be kept from reading.
+    # Names and answers as long as they may be, made of characters that Markdown must not interpret.
     answers = [finished.services[0].captured[0].model_copy(update={"path": "/" + "*" * 3_000})] * 20
-    loud = [one.model_copy(update={"fault": "*" * 300, "captured": answers}) for one in services]
-    cases = [one.model_copy(update={"case_id": "_" * 300, "reason": "*" * 5_000}) for one in cases[:20]]
+    loud = [service.model_copy(update={"fault": "*" * 300, "captured": answers}) for service in services]
+    cases = [case.model_copy(update={"case_id": "_" * 300, "reason": "*" * 5_000}) for case in cases[:20]]
     windows = [finished.timeline.windows[0].model_copy(update={"peer_name": "_" * 300, "service": ""})] * 500
     notices = [Notice(at=finished.written_at, level="WARN", message="*" * 5_000)] * 200
     timeline = finished.timeline.model_copy(update={"windows": windows, "notices": notices})
@@ -224,55 +228,60 @@ async def test_markdown_fits_a_comment(finished: Report) -> None:
     assert text.count("<details>") == text.count("</details>")
 
 
-async def test_all_forms_tell_the_same_numbers(finished: Report) -> None:
-    """Each case, in JSON, in JUnit XML, in HTML and, where it failed, in Markdown. No form rounds as it likes."""
+async def test_all_forms_show_the_same_numbers(finished: Report) -> None:
+    """For each case: in JSON, in JUnit XML, in HTML and, if it failed, in Markdown. No form rounds in its own way."""
     odd = {1: 100 / 120, 5: 100 / 60, 6: 100 / 30_000}
-    cases = [one.model_copy(update={"error_rate": odd.get(one.index, one.error_rate)}) for one in finished.cases]
+    cases = [case.model_copy(update={"error_rate": odd.get(case.index, case.error_rate)}) for case in finished.cases]
     finished = finished.model_copy(update={"cases": cases})
-    facts = {one["case_id"]: one for one in json.loads(as_json.render(finished))["cases"]}
+    facts = {fact["case_id"]: fact for fact in json.loads(as_json.render(finished))["cases"]}
     root = _xml(as_junit.render(finished))
-    said = {one.get("name"): one.findtext("system-out", "") for one in root.iter("testcase")}
+    outputs = {element.get("name"): element.findtext("system-out", "") for element in root.iter("testcase")}
     rows = next(table for table in Page(as_markdown.render(finished)).tables if table[0][0] == "case")[1:]
     shown = {row[0]: row for row in rows}
-    drawn = {one["i"]: one for one in json.loads(page_data(finished))["cases"]}
-    for name, one in facts.items():
-        latencies = ["n too small" if p in one["unsupported"] else milliseconds(one[f"{p}_ms"])
+    drawn = {fact["i"]: fact for fact in json.loads(page_data(finished))["cases"]}
+    for name, fact in facts.items():
+        latencies = ["n too small" if p in fact["unsupported"] else milliseconds(fact[f"{p}_ms"])
                      for p in ("p50", "p95", "p99")]  # fmt: skip
-        errors = percent(one["error_rate"])
-        assert drawn[one["index"]]["figures"] == [str(one["requests"]), errors, *latencies, milliseconds(one["max_ms"])]
-        told = said[name]
-        assert told.startswith(f"{one['requests']} requests, errors {errors}")
-        assert told.split(", p50 ")[1].startswith(f"{latencies[0]}, p95 {latencies[1]}, p99 {latencies[2]}, max ")
+        errors = percent(fact["error_rate"])
+        assert drawn[fact["index"]]["figures"] == [
+            str(fact["requests"]),
+            errors,
+            *latencies,
+            milliseconds(fact["max_ms"]),
+        ]
+        output = outputs[name]
+        assert output.startswith(f"{fact['requests']} requests, errors {errors}")
+        assert output.split(", p50 ")[1].startswith(f"{latencies[0]}, p95 {latencies[1]}, p99 {latencies[2]}, max ")
         if name in shown:
-            assert shown[name][2:7] == [str(one["requests"]), errors, *latencies]
-    assert {name for name, one in facts.items() if one["state"] == "failed"} == set(shown)
+            assert shown[name][2:7] == [str(fact["requests"]), errors, *latencies]
+    assert {name for name, fact in facts.items() if fact["state"] == "failed"} == set(shown)
 
 
 def test_without_the_store_failed_cases_and_counts_remain() -> None:
-    """And it is told how many cases are not in it."""
+    """The report shows how many cases are missing from it."""
     found = _without_store()
     assert found.verdict_sentence == "Failed: 1 of 7 cases misses the SLO: alpha+beta."
-    assert [(one.case_id, one.index, one.state) for one in found.cases] == [("alpha+beta", 4, CaseState.FAILED)]
+    assert [(case.case_id, case.index, case.state) for case in found.cases] == [("alpha+beta", 4, CaseState.FAILED)]
     assert (found.cases_left_out, found.coverage.measured, found.coverage.enough) == (6, 7, True)
     assert _junit(found)["alpha+beta"] == "failure"
 
 
 def test_a_share_of_nothing_is_the_same_with_and_without_the_store() -> None:
-    """All that is wanted was measured, where the plan wants nothing."""
+    """If the plan wants nothing, all that is wanted was measured."""
     counts = CaseCounts(total=7, baseline=1, single=3, dual=3, skipped=7, excluded=7)
     state = RunState(plan="small", status=RunStatus.COMPLETED, verdict=Verdict.PASSED, cases=counts)
     found = report_of(small_plan(), state, "resilience-test/small", "run").coverage
     assert (found.wanted, found.share, found.enough, found.skipped, found.missing) == (0, 100, True, 0, 0)
 
 
-def test_no_form_steers_a_terminal(hostile: Report) -> None:
-    """People read Markdown and XML there as well."""
+def test_no_form_holds_control_characters(hostile: Report) -> None:
+    """People read Markdown and XML in terminals as well."""
     for text in (as_markdown.render(hostile), as_junit.render(hostile), as_json.render(hostile)):
         assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", text)
 
 
 async def test_a_failed_verdict_is_never_green(finished: Report) -> None:
-    """Also where the cases that failed are not in the report."""
+    """Even if the failed cases are not in the report."""
     large = finished.model_copy(update={"cases": finished.cases[:5], "cases_left_out": 2})
     assert _junit(large)["the run comes to a verdict"] == "failure"
     assert _junit(finished)["the run comes to a verdict"] == "passed"

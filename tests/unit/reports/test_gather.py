@@ -1,4 +1,4 @@
-"""What a report says is what is stored."""
+"""A report holds what is stored."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from reports.model.report import CaseState, Report
 from tests.support.reports.stored_runs import REQUESTS, StoredRun, finished_run, small_plan, taken
 
 
-async def test_every_case_is_in_it_with_its_numbers(finished: Report) -> None:
-    """By index; percentiles of successes, and ratios to the baseline."""
-    assert [one.case_id for one in finished.cases] == [
+async def test_a_report_has_every_case_with_its_numbers(finished: Report) -> None:
+    """By index, with percentiles of successes and ratios to the baseline."""
+    assert [case.case_id for case in finished.cases] == [
         "baseline", "alpha", "beta", "gamma", "alpha+beta", "alpha+gamma", "beta+gamma",
     ]  # fmt: skip
     baseline, alpha, *_, failing, slow, _ = finished.cases
@@ -32,7 +32,7 @@ async def test_every_case_is_in_it_with_its_numbers(finished: Report) -> None:
 
 
 async def test_latencies_of_all_cases_have_the_same_bounds(finished: Report) -> None:
-    """Every success is counted once, between bounds that are neighbours in the list of them."""
+    """Every success is counted once, between adjacent bounds of the list."""
     for case in finished.cases:
         assert case.histogram is not None
         assert sum(count for _, count in case.histogram) == case.successes
@@ -42,13 +42,13 @@ async def test_latencies_of_all_cases_have_the_same_bounds(finished: Report) -> 
     assert BOUNDS_US[place - 1] < 100_000 <= upper
 
 
-def test_a_value_lies_up_to_the_first_bound_that_is_not_below_it() -> None:
-    """A bound itself belongs to it; what is beyond the last one to the last one."""
+def test_a_value_is_counted_at_the_first_bound_not_below_it() -> None:
+    """A value at a bound belongs to that bound. A value beyond the last bound belongs to the last."""
     assert distribution([(1, 2), (1000, 1), (1001, 1), (10**13, 1)]) == [(1, 2), (1000, 1), (1122, 1), (10**12, 1)]
 
 
-async def test_the_pairs_that_are_worse_come_first(finished: Report) -> None:
-    """Errors before slowness, and what adds up is no interaction."""
+async def test_worse_pairs_come_first(finished: Report) -> None:
+    """Errors come before slowness, and effects that add up are no interaction."""
     together, slower, plain = finished.pairs
     assert (together.first, together.second, together.case_index) == ("alpha", "beta", 4)
     assert together.interaction is not None
@@ -63,18 +63,18 @@ async def test_the_pairs_that_are_worse_come_first(finished: Report) -> None:
 
 
 async def test_the_timeline_goes_from_intent_to_verified_recovery(finished: Report) -> None:
-    """Of everything that was switched on; phases follow one another."""
-    windows = {one.service or one.kind: one for one in finished.timeline.windows}
+    """For everything that was switched on. Each phase ends when the next begins."""
+    windows = {window.service or window.kind: window for window in finished.timeline.windows}
     assert set(windows) == {"recording", "alpha", "beta", "gamma", "rules"}
-    assert {one.seconds for one in windows.values()} == {2.0}
-    assert [one.phase for one in finished.timeline.phases] == ["GENERATING_CASES", "LOAD_TEST_BASELINE", "DONE"]
+    assert {window.seconds for window in windows.values()} == {2.0}
+    assert [phase.phase for phase in finished.timeline.phases] == ["GENERATING_CASES", "LOAD_TEST_BASELINE", "DONE"]
     first, second, last = finished.timeline.phases
     assert (first.finished_at, second.finished_at) == (second.started_at, last.started_at)
     assert last.finished_at is None
 
 
 async def test_a_service_shows_its_failure_beside_its_healthy_answer(finished: Report) -> None:
-    """And what was injected, in full."""
+    """And the injected experiment, in full."""
     alpha = finished.services[0]
     assert (alpha.service, alpha.fault, alpha.state, alpha.broken_seconds) == ("alpha", "remove", "Recovered", 2.0)
     assert alpha.experiment["action"] == "remove"
@@ -83,47 +83,47 @@ async def test_a_service_shows_its_failure_beside_its_healthy_answer(finished: R
     assert finished.cases[alpha.case_index or 0].services == ["alpha"]
 
 
-async def test_what_was_not_measured_is_counted_with_its_reason(aborted: Report) -> None:
-    """Nothing is silently absent: here five cases that the run never came to."""
-    states = [one.state for one in aborted.cases]
+async def test_unmeasured_cases_are_counted_with_their_reason(aborted: Report) -> None:
+    """No case is silently absent: here the run never came to five of them."""
+    states = [case.state for case in aborted.cases]
     assert states == ["missing", "missing", "invalid", "skipped", "missing", "missing", "missing"]
     found = aborted.coverage
     assert (found.total, found.measured, found.invalid, found.skipped, found.missing) == (7, 0, 1, 1, 5)
     assert not found.enough
-    assert sum(one.cases for one in found.reasons) == 7
-    assert all(one.reason for one in found.reasons)
+    assert sum(reason.cases for reason in found.reasons) == 7
+    assert all(reason.reason for reason in found.reasons)
 
 
-async def test_a_run_that_ended_early_says_so(aborted: Report) -> None:
-    """What it was, that there is no verdict, and what may still be on."""
+async def test_a_run_that_ended_early_shows_why(aborted: Report) -> None:
+    """The cause, that there is no verdict, and what may still be on."""
     assert aborted.verdict_sentence == (
         "No verdict: the run ended early (ABORTED: an operator said so); 0 of 7 cases were measured."
     )
     assert aborted.recovery_sentence == "Recovery UNVERIFIED: something may still be on: hf-fault-beta."
     (notice,) = aborted.timeline.notices
     assert (notice.level, notice.message) == ("ERROR", "asked to | stop <now>")
-    beta = next(one for one in aborted.timeline.windows if one.service == "beta")
+    beta = next(window for window in aborted.timeline.windows if window.service == "beta")
     assert (beta.state, beta.recovered_at) == ("unverified", None)
 
 
 async def test_a_run_that_has_just_begun_has_a_report(store: Store) -> None:
-    """Without cases; whoever looks is told that it goes on."""
+    """Without cases. The report shows that the run is under way."""
     run = await StoredRun.begin(store)
     found = await gather(store, run.execution_id)
     assert found.verdict_sentence == "The run is still under way, in GENERATING_CASES: no case is measured yet."
     assert (found.cases, found.pairs, found.coverage.enough) == ([], [], False)
-    assert [one.service for one in found.services] == ["alpha", "beta", "gamma"]
+    assert [service.service for service in found.services] == ["alpha", "beta", "gamma"]
 
 
-async def test_an_unknown_run_has_none(store: Store) -> None:
-    """An empty report would say that all is well."""
+async def test_an_unknown_run_has_no_report(store: Store) -> None:
+    """An empty report would claim that all is well."""
     with pytest.raises(HoldfastError) as caught:
         await gather(store, 1)
     assert caught.value.code is ErrorCode.NOT_FOUND
 
 
-async def test_excluded_cases_are_told_apart(store: Store) -> None:
-    """From those that were skipped for any other reason."""
+async def test_excluded_cases_are_distinguished_from_skipped_cases(store: Store) -> None:
+    """Cases are skipped for other reasons, too."""
     run = await StoredRun.begin(store, small_plan(exclude=[{"case": "alpha+beta", "reason": "known"}]))
     await run.generate()
     await run.leave_out(4, CaseOutcome.SKIPPED, "excluded by the plan: known")
@@ -132,8 +132,8 @@ async def test_excluded_cases_are_told_apart(store: Store) -> None:
     assert (found.coverage.excluded, found.coverage.skipped, found.coverage.wanted) == (1, 0, 6)
 
 
-async def test_a_case_stands_against_the_baseline_beside_it(store: Store) -> None:
-    """With its interval, and that baseline's own latencies; not against the one that was measured before."""
+async def test_a_case_is_compared_with_the_baseline_beside_it(store: Store) -> None:
+    """With its interval and that baseline's own latencies, not with the baseline that was measured before."""
     plan = small_plan(slo={"p95": "2s", "regression": {}}, load={"requests": REQUESTS})
     run = await StoredRun.begin(store, plan)
     await run.generate()
@@ -159,8 +159,8 @@ async def test_a_case_stands_against_the_baseline_beside_it(store: Store) -> Non
     assert sum(count for _, count in found.controls[0].histogram or []) == REQUESTS
 
 
-async def test_the_plan_has_no_secret_and_is_a_plan(store: Store) -> None:
-    """A value that stands in the plan under a secret's name is replaced; a reference stays, and so does all else."""
+async def test_the_plan_in_a_report_is_valid_and_has_no_secret(store: Store) -> None:
+    """A value written under a secret's name is replaced. References and everything else stay."""
     request = {
         "url": "http://127.0.0.1:1/a?token=s3cret-1",
         "headers": {"authorization": "Bearer s3cret-2", "x-api-key": "${env:KEY}", "accept": "text/plain"},
@@ -179,17 +179,17 @@ async def test_the_plan_has_no_secret_and_is_a_plan(store: Store) -> None:
     assert Plan.model_validate(document).services == run.plan.services
 
 
-async def test_a_plan_without_secrets_is_the_plan_itself(finished: Report) -> None:
-    """It can be run again as it stands in the report."""
+async def test_a_plan_without_secrets_is_reported_unchanged(finished: Report) -> None:
+    """It can be run again as it is in the report."""
     assert Plan.model_validate(yaml.safe_load(finished.plan_yaml)) == small_plan()
 
 
-async def test_of_very_many_cases_the_worst_are_kept(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And the baseline and the singles; how many are left out is told, and all are counted."""
+async def test_the_worst_of_very_many_cases_are_kept(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the baseline and the singles. The report shows how many are left out, and counts all of them."""
     monkeypatch.setattr("reports.build.gather.MOST_CASES", 5)
     monkeypatch.setattr("reports.build.reading.CHUNK", 2)
     found = await gather(store, await finished_run(store))
-    assert [one.case_id for one in found.cases] == ["baseline", "alpha", "beta", "gamma", "alpha+beta"]
+    assert [case.case_id for case in found.cases] == ["baseline", "alpha", "beta", "gamma", "alpha+beta"]
     assert (found.cases_left_out, found.run.cases.total, found.run.cases.passed, found.coverage.measured) == (
         2,
         7,

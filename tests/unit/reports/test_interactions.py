@@ -21,7 +21,7 @@ NORMAL = {index: {Percentile.P50: 10.0, Percentile.P95: 100.0, Percentile.P99: N
 def case(index: int, errors: int = 0, requests: int = 1000, **changes: Any) -> CaseReport:
     facts = {"p95_ms": 100.0, "p50_ms": 10.0, "requests": requests, "successes": requests - errors}
     facts |= {"error_rate": 100 * errors / requests}
-    # As many at p95 as it takes for that to be sure.
+    # Enough samples at p95 for the difference to be certain.
     facts["histogram"] = distribution([(10_000, requests - 100), (round(1000 * (changes.get("p95_ms") or 100)), 100)])
     return CaseReport(
         index=index, case_id=str(index), case_type=CaseType.SINGLE, services=[], state=CaseState.PASSED
@@ -39,97 +39,102 @@ def found(
     return result
 
 
-def test_errors_that_have_nothing_to_do_with_each_other_are_no_interaction() -> None:
-    """Half of the requests and half of the others: three quarters are expected."""
-    one = found(case(1, 750), case(2, 500), case(3, 500))
-    assert (one.error_points, one.expected_error_rate, one.error_points_unexpected) == (25, 75, 0)
-    assert not one.worse
+def test_independent_errors_are_no_interaction() -> None:
+    """Each service alone makes half of the requests fail: three quarters are expected to fail with both."""
+    result = found(case(1, 750), case(2, 500), case(3, 500))
+    assert (result.error_points, result.expected_error_rate, result.error_points_unexpected) == (25, 75, 0)
+    assert not result.worse
 
 
-def test_errors_beyond_that_are_one() -> None:
-    """Six points more, of a thousand requests each."""
+def test_more_errors_than_expected_are_an_interaction() -> None:
+    """Six points more, or ten, of a thousand requests each."""
     assert found(case(1, 60), case(2), case(3)).worse
     assert found(case(1, 750 + 100), case(2, 500), case(3, 500)).worse
 
 
-def test_less_than_five_points_are_not_worth_a_look() -> None:
-    """However sure they are."""
+def test_an_excess_of_less_than_five_points_is_no_interaction() -> None:
+    """However certain they are."""
     assert not found(case(1, 4900, 100_000), case(2, 0, 100_000), case(3, 0, 100_000)).worse
 
 
 @pytest.mark.parametrize(("errors", "worse"), [(1, False), (2, False), (12, True)])
-def test_few_requests_say_little(errors: int, worse: bool) -> None:
+def test_few_requests_prove_little(errors: int, worse: bool) -> None:
     """One of 12 may fail by chance; all of them do not."""
     assert found(case(1, errors, 12), case(2, 0, 12), case(3, 0, 12)).worse is worse
 
 
 def test_delays_that_add_up_are_no_interaction() -> None:
-    """What each single takes more than the baseline beside it."""
-    one = found(case(1, p95_ms=160.0), case(2, p95_ms=120.0), case(3, p95_ms=140.0))
-    assert (one.percentile, one.expected_ms, one.excess_ms, one.times_expected) == ("p95", 160, 0, 1)
-    assert not one.worse
+    """Each single adds what it takes longer than the baseline beside it."""
+    result = found(case(1, p95_ms=160.0), case(2, p95_ms=120.0), case(3, p95_ms=140.0))
+    assert (result.percentile, result.expected_ms, result.excess_ms, result.times_expected) == ("p95", 160, 0, 1)
+    assert not result.worse
     assert found(case(1, p95_ms=180.0), case(2, p95_ms=120.0), case(3, p95_ms=140.0)).worse
 
 
-def test_the_median_stands_in_where_the_samples_are_small() -> None:
-    """Of all or of none: percentiles of different kinds say nothing together."""
-    one = found(case(1, p50_ms=35.0), case(2, p95_ms=None, p50_ms=15.0), case(3, p50_ms=20.0))
-    assert (one.percentile, one.expected_ms, one.excess_ms) == ("p50", 25, 10)
+def test_the_median_is_used_if_samples_are_small() -> None:
+    """For all three cases or for none: different percentiles cannot be compared."""
+    result = found(case(1, p50_ms=35.0), case(2, p95_ms=None, p50_ms=15.0), case(3, p50_ms=20.0))
+    assert (result.percentile, result.expected_ms, result.excess_ms) == ("p50", 25, 10)
 
 
-def test_without_latencies_errors_are_told_all_the_same() -> None:
+def test_errors_are_reported_even_without_latencies() -> None:
     """All requests of the pair failed."""
-    one = found(case(1, 1000, p50_ms=None, p95_ms=None), case(2), case(3))
-    assert (one.percentile, one.expected_ms, one.worse) == (None, None, True)
+    result = found(case(1, 1000, p50_ms=None, p95_ms=None), case(2), case(3))
+    assert (result.percentile, result.expected_ms, result.worse) == (None, None, True)
 
 
 def test_a_baseline_that_grew_slower_is_no_interaction() -> None:
-    """Each case is held against the one beside it."""
+    """Each case is compared with the baseline beside it."""
     normal = NORMAL | {1: {Percentile.P50: 10.0, Percentile.P95: 200.0, Percentile.P99: None}}
     assert found(case(1, p95_ms=200.0), case(2), case(3), normal=normal).excess_ms == 0
 
 
-def test_a_pair_that_fails_although_both_singles_pass_is_told() -> None:
-    """Also where delays do nothing but add up: no single failure shows that."""
+def test_a_pair_that_fails_although_both_singles_pass_is_reported() -> None:
+    """Even if its delays only add up: no single failure shows that."""
     pair = case(1, state=CaseState.FAILED)
-    told = found(pair, case(2), case(3))
-    assert told.only_together
-    assert interaction_in_words(told) == "fails only together, p95 100 ms where both add up to 100 ms"
+    result = found(pair, case(2), case(3))
+    assert result.only_together
+    assert interaction_in_words(result) == "fails only together, p95 100 ms where both add up to 100 ms"
     assert not found(pair, case(2, state=CaseState.FAILED), case(3)).only_together
 
 
-def test_nothing_is_said_where_one_of_the_three_is_missing() -> None:
-    """Neither good nor bad."""
+def test_no_interaction_is_reported_if_a_case_is_missing() -> None:
+    """Neither a good nor a bad one."""
     assert interaction(case(1), [case(2)], NORMAL, Regression(), BASELINES) is None
     assert interaction(case(1), [case(2), case(3, error_rate=None)], NORMAL, Regression(), BASELINES) is None
     assert interaction(case(1, error_rate=None), [case(2), case(3)], NORMAL, Regression(), BASELINES) is None
 
 
-def test_a_pair_as_slow_as_the_slower_of_its_two_is_no_interaction() -> None:
-    """The other one being faster than the baseline, as what is left out is, takes nothing off."""
-    one = found(case(1, p95_ms=300.0), case(2, p95_ms=60.0), case(3, p95_ms=300.0))
-    assert (one.expected_ms, one.excess_ms, one.worse) == (300, 0, False)
+def test_a_pair_as_slow_as_its_slower_single_is_no_interaction() -> None:
+    """The other single may be faster than the baseline, because work is left out.
+
+    That does not lower what is expected.
+    """
+    result = found(case(1, p95_ms=300.0), case(2, p95_ms=60.0), case(3, p95_ms=300.0))
+    assert (result.expected_ms, result.excess_ms, result.worse) == (300, 0, False)
 
 
-def test_without_samples_a_latency_is_told_but_not_judged() -> None:
-    """How much of it is chance is not known then."""
-    one = found(case(1, p95_ms=900.0, histogram=None), case(2), case(3))
-    assert (one.excess_ms, one.worse) == (800, False)
+def test_a_latency_without_samples_is_reported_but_not_judged() -> None:
+    """It is then unknown how much of it is chance."""
+    result = found(case(1, p95_ms=900.0, histogram=None), case(2), case(3))
+    assert (result.excess_ms, result.worse) == (800, False)
     assert not found(case(1, p95_ms=900.0), case(2), case(3), baselines={}).worse
 
 
 def drawn(index: int, rng: random.Random, requests: int, times: float = 1.0) -> CaseReport:
-    """A case of a system whose latencies vary as they do: by a third, around 100 ms."""
+    """Return a case of a system with realistic latencies: around 100 ms, varying by a third."""
     taken = sorted(round(100_000 * times * rng.lognormvariate(0, 0.33)) for _ in range(requests))
     p50, p95 = (nearest_rank(taken, share) / 1000 for share in (0.5, 0.95))
     enough = p95 if requests >= 59 else None
-    return case(index, 0, requests, p50_ms=p50, p95_ms=enough, histogram=distribution((one, 1) for one in taken))
+    return case(
+        index, 0, requests, p50_ms=p50, p95_ms=enough, histogram=distribution((latency, 1) for latency in taken)
+    )
 
 
 @pytest.mark.parametrize("requests", [12, 60, 300])
-def test_a_system_without_any_interaction_has_next_to_none(requests: int) -> None:
-    """However few requests: what chance does to them is nothing to be told of."""
-    rng = random.Random(requests)  # noqa: S311 - the same ones each time
+def test_chance_is_almost_never_reported_as_an_interaction(requests: int) -> None:
+    """However few the requests are. A pair that really is slower is found all the same."""
+    rng = random.Random(requests)  # noqa: S311 - the same samples each time
     worse = slowed = 0
     for _ in range(200):
         base, *others = [drawn(index, rng, requests) for index in range(4)]

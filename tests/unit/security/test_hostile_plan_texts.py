@@ -1,4 +1,4 @@
-"""Every text in a plan, replaced by hostile ones: a problem at its path, or a plan that can be sent as it is shown."""
+"""Hostile text anywhere in a plan is a problem at its path, or the plan can be sent exactly as it is shown."""
 
 from __future__ import annotations
 
@@ -40,34 +40,34 @@ HOSTILE = {
 }
 FREE = ("request.json", "request.form", "request.raw", "request.query", "request.login.json", "request.login.form",
         "steady_state.body_contains")  # fmt: skip
-"""Content, sent or looked for byte by byte: the only places where an invisible character may stand."""
+"""Content that is sent or searched for byte by byte: the only places that may hold an invisible character."""
 SECRETS = {"CHECKOUT_TOKEN": "t", "KEY": "k", "USER_NAME": "u", "CLIENT": "c", "PASSWORD": "p", "HOLDFAST_SECRETS": "*"}
 
 Place = tuple[str | int, ...]
 
 
 def whole_plans() -> dict[str, dict[str, Any]]:
-    """One plan with every field, and what stands in the place of some of them."""
+    """Return a plan with every field, and variants with the alternatives to some of them."""
     everything = read_plan_file(PLANS / "everything.yaml")
     assert isinstance(everything, dict)
-    other = copy.deepcopy(everything)
-    other["system"]["stability"] = {"kind": "http", "path": "/health", "consecutive": 2}
-    other["request"] |= {"form": {"a": "b", "c": ["d", "e"]}}
-    other["request"].pop("json")
-    other["request"]["login"] |= {"form": {"a": "b"}}
-    other["request"]["login"].pop("json")
-    raw = copy.deepcopy(other)
+    forms = copy.deepcopy(everything)
+    forms["system"]["stability"] = {"kind": "http", "path": "/health", "consecutive": 2}
+    forms["request"] |= {"form": {"a": "b", "c": ["d", "e"]}}
+    forms["request"].pop("json")
+    forms["request"]["login"] |= {"form": {"a": "b"}}
+    forms["request"]["login"].pop("json")
+    raw = copy.deepcopy(forms)
     raw["request"].pop("form")
     raw["request"]["raw"] = "text"
     raw["services"][1]["fault"] = {"remove": {"containers": ["mail"]}}
-    return {"everything": everything, "http, forms": other, "raw": raw}
+    return {"everything": everything, "http, forms": forms, "raw": raw}
 
 
 DOCUMENTS = whole_plans()
 
 
 def texts(value: Any, place: Place = ()) -> Iterator[Place]:
-    """The place of every text."""
+    """Yield the place of every text."""
     if isinstance(value, str):
         yield place
     elif isinstance(value, dict):
@@ -99,13 +99,13 @@ def written_at(document: dict[str, Any], place: Place) -> str:
 
 
 def kinds_for(which: str, place: Place) -> list[str]:
-    """Three that matter everywhere and one more, another for each place: all of them in all places take minutes."""
+    """Return three kinds that matter everywhere, and a fourth that varies by place: all kinds would take minutes."""
     kinds = list(HOSTILE)
     return ["line break", "override", "70,000 characters", kinds[crc32(f"{which}{place}".encode()) % len(kinds)]]
 
 
 def at(path: str, place: str) -> bool:
-    """Whether a problem is about this place, or about a part of the plan that holds it."""
+    """Return whether a problem is about this place, or about a part of the plan that holds it."""
     plain = path.replace("'", "")
     return place == plain or place.startswith((f"{plain}.", f"{plain}["))
 
@@ -116,7 +116,7 @@ CASES = [(which, place) for which, document in DOCUMENTS.items() for place in te
 @pytest.mark.parametrize(("which", "place"), CASES, ids=[f"{which} {named(place)}" for which, place in CASES])
 def test_a_hostile_text_is_refused_at_its_place_or_can_be_sent(which: str, place: Place) -> None:
     for kind in kinds_for(which, place):
-        # Behind what the text was, so that it gets as far as a text of its kind can.
+        # Appended to the original text, so that it gets as far as a text of its kind can.
         text = written_at(DOCUMENTS[which], place) + HOSTILE[kind]
         plan, problems = check_plan(put(DOCUMENTS[which], place, text))
         if plan is None:
@@ -131,7 +131,7 @@ def test_a_hostile_text_is_refused_at_its_place_or_can_be_sent(which: str, place
 
 
 def models(model: Any, seen: set[type[BaseModel]]) -> set[type[BaseModel]]:
-    """Every model that a plan is made of."""
+    """Collect every model that a plan is made of."""
     if isinstance(model, type) and issubclass(model, BaseModel):
         if model not in seen:
             seen.add(model)
@@ -146,11 +146,11 @@ def models(model: Any, seen: set[type[BaseModel]]) -> set[type[BaseModel]]:
 
 
 def test_the_plans_of_this_suite_hold_every_field_of_the_model() -> None:
-    """A new field must be added to them, and is then attacked."""
+    """A new field must be added to them, and is then attacked as well."""
     written = {part for _, place in CASES for part in place if isinstance(part, str)}
     written |= {name for document in DOCUMENTS.values() for name in _names(document)}
     fields = {field.alias or name for model in models(Plan, set()) for name, field in model.model_fields.items()}
-    # The plans use the original's names for some; numbers are no texts.
+    # The plans use the original's names for some fields; numbers are not texts.
     elsewhere = {"analyze", "rules_ttl", "requests", "max_requests", "concurrency"}
     assert fields - written - elsewhere == set()
 
@@ -166,7 +166,7 @@ def _names(value: Any) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("hostile", HOSTILE.values(), ids=HOSTILE)
-def test_a_hostile_name_of_a_field_is_refused_or_can_be_sent(hostile: str) -> None:
+def test_a_hostile_field_name_is_refused_or_can_be_sent(hostile: str) -> None:
     for place in [(), ("system", "services"), ("request", "headers"), ("request", "query"), ("request", "form")]:
         document = copy.deepcopy(DOCUMENTS["http, forms"])
         inner: Any = document
@@ -181,13 +181,13 @@ def test_a_hostile_name_of_a_field_is_refused_or_can_be_sent(hostile: str) -> No
 
 
 @pytest.mark.parametrize("hostile", HOSTILE.values(), ids=HOSTILE)
-def test_what_stands_around_a_plan_is_refused_as_well(hostile: str) -> None:
+def test_hostile_text_beside_a_plan_is_refused_as_well(hostile: str) -> None:
     found = check_input({"plan": DOCUMENTS["raw"], "requested_by": hostile})
     assert [problem.path for problem in found.problems] == ["requested_by"]
     assert not STEERING.search(json.dumps([str(problem) for problem in found.problems], ensure_ascii=False))
 
 
 @pytest.mark.parametrize("path", ["/a b", "/ü", "/a\\b", "/a#b", "/%zz\x01", "/" + "a" * 70_000])
-def test_a_readiness_path_that_cannot_be_asked_is_refused(path: str) -> None:
+def test_a_readiness_path_that_cannot_be_requested_is_refused(path: str) -> None:
     _, problems = check_plan(put(DOCUMENTS["raw"], ("system", "stability", "path"), path))
     assert [problem.path for problem in problems] == ["system.stability.path"]

@@ -1,4 +1,4 @@
-"""Plans that want to reach what runs Holdfast, in every spelling: refused, whatever worker and plan allow."""
+"""Plans that try to reach what runs Holdfast are refused in every spelling, whatever worker and plan allow."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ NEVER = [
     *("localhost:7233", "localhost:8233", "localhost:5432", "localhost:80"),
     *("temporal.platform.svc:7233", "10.0.0.9:5432", "[2001:db8::9]:7233"),
 ]
-"""Temporal, its Web UI, a store, and those of a cluster."""
+"""Addresses of Temporal, its Web UI and a store, here and in a cluster."""
 
 SPELLINGS = [
     *("127.0.0.1", "127.0.0.2", "127.1", "127.255.255.254", "0.0.0.0", "0", "127.0.1", "2130706433", "0x7f000001"),
@@ -35,7 +35,7 @@ SPELLINGS = [
     *("shop.localhost", "ip6-localhost", "[::1]", "[::]", "[0:0:0:0:0:0:0:1]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]"),
     *("[::FFFF:127.9.9.9]", "[::ffff:0:0]", "[0000::0001]"),
 ]
-"""Of this machine."""
+"""Spellings of this machine."""
 
 OTHERS = [
     *("http://temporal.platform.svc:7233", "http://TEMPORAL.platform.SVC:7233/", "https://temporal.platform.svc:7233"),
@@ -47,11 +47,11 @@ SETTINGS = [
     [f"{host}:1-65535" for host in ("localhost", "*.platform.svc", "10.0.0.9", "[2001:db8::9]")],
     ["127.0.0.1:7233", "localhost:8233", "[::1]:5432", "localhost", "*.svc:7233", "10.0.0.9:5432"],
 ]
-"""Of workers that allow all of it."""
+"""Settings of workers that allow all of these addresses."""
 
 
 def urls() -> Iterator[str]:
-    """Each forbidden address in some form, with paths and queries that mean something to what is there."""
+    """Yield each forbidden address in some form, with paths and queries that mean something to what listens there."""
     paths = ("/api/v1/namespaces/default/workflows/x", "", "/?next=http://shop.example/")
     for position, host in enumerate(SPELLINGS):
         yield f"http://{host}:{(8233, 7233, 5432)[position % 3]}{paths[position % 3]}"
@@ -60,7 +60,7 @@ def urls() -> Iterator[str]:
 
 
 def at(place: Place, url: str) -> tuple[dict[str, Any], str]:
-    """The good plan, which allows itself everything, with this URL at that place; and the place's path."""
+    """Return the good plan, which allows itself everything, with this URL at that place; and the place's path."""
     document: Any = good()
     host = _host(url)
     document["safety"]["allowed_hosts"] = ["127.0.0.1", f"[{host}]" if ":" in host else host]
@@ -83,23 +83,23 @@ def _host(url: str) -> str:
 CASES = list(product(address_places(), urls(), range(len(SETTINGS))))
 
 
-def test_there_are_hundreds_of_them() -> None:
+def test_there_are_hundreds_of_hostile_addresses() -> None:
     assert len(CASES) + len(DISGUISED) * len(address_places()) > 500
     assert {place for place, _, _ in CASES} == set(address_places())
 
 
 @pytest.mark.parametrize("place", address_places(), ids=".".join)
-def test_no_plan_reaches_what_runs_holdfast_whatever_is_allowed(place: Place) -> None:
-    """At every place of a plan, in every spelling: refused as what no setting opens, or no plan at all."""
+def test_no_plan_reaches_holdfasts_own_services_whatever_is_allowed(place: Place) -> None:
+    """At every place of a plan, in every spelling: refused as an address that no setting opens, or no plan at all."""
     refused = 0
     for _, url, setting in (case for case in CASES if case[0] == place):
         document, path = at(place, url)
         plan, problems = check_plan(document)
         if plan is None:
-            assert [one.path for one in problems], url
+            assert [problem.path for problem in problems], url
             continue
         rails = Guardrails(hosts=[*SETTINGS[setting], "127.0.0.1:18080-18105"], never=NEVER)
-        found = {one.path: one.hint for one in outside(plan, rails)}
+        found = {problem.path: problem.hint for problem in outside(plan, rails)}
         assert set(found) == {path}, (url, found)
         assert "no setting allows this one" in found[path], url
         refused += 1
@@ -108,11 +108,11 @@ def test_no_plan_reaches_what_runs_holdfast_whatever_is_allowed(place: Place) ->
 
 @pytest.mark.parametrize("place", address_places(), ids=".".join)
 def test_nothing_is_reached_where_nothing_is_allowed(place: Place) -> None:
-    """A worker without the setting and without a lab."""
+    """On a worker without the setting and without a lab."""
     for url in ("http://127.0.0.1:8080", "http://localhost", "http://shop.example", "http://169.254.169.254/"):
         plan, _ = check_plan(at(place, url)[0])
         assert plan is not None
-        assert at(place, url)[1] in {one.path for one in outside(plan, Guardrails())}, url
+        assert at(place, url)[1] in {problem.path for problem in outside(plan, Guardrails())}, url
 
 
 DISGUISED = [
@@ -134,24 +134,24 @@ DISGUISED = [
     *("file:///etc/passwd", "gopher://127.0.0.1:7233/_x", "unix:///var/run/docker.sock", "http://${env:HOST}:8233/"),
     *("http://127.0.0.1:8233\r\nhost: shop.example/", "http://.:8233/", "http://127.0.0.1.:8233/", "http://::1:8233/"),
 ]
-"""Addresses that two parsers may read in two ways."""
+"""Addresses that two parsers may read differently."""
 
 
 @pytest.mark.parametrize("place", address_places(), ids=".".join)
 def test_no_disguise_gets_past_the_check(place: Place) -> None:
-    """No plan, or judged by the very address that the clients connect to."""
+    """It is not a plan, or it is judged by the very address that the clients connect to."""
     for url in DISGUISED:
         document, path = at(place, url)
         plan, _ = check_plan(document)
         if plan is not None:
             _same_address(url)
             rails = Guardrails(hosts=["shop.example", "127.0.0.1:18080-18105"], never=NEVER)
-            allowed = path not in {one.path for one in outside(plan, rails)}
+            allowed = path not in {problem.path for problem in outside(plan, rails)}
             assert not allowed or address_of(url).host == "shop.example", url
 
 
 def _same_address(url: str) -> None:
-    """What is judged is what the control clients and the load engine connect to, where they connect at all."""
+    """Assert that the address that is judged is the address that every client connects to, if it connects at all."""
     judged = address_of(url)
     for read in (_of_httpx, _of_yarl, _origin):
         with suppress(httpx.InvalidURL, ValueError):
@@ -176,14 +176,14 @@ def _origin(url: str) -> tuple[str, int]:
     return origin.host, origin.port
 
 
-def test_every_address_is_read_alike_by_what_judges_and_what_connects() -> None:
+def test_the_check_and_the_clients_read_every_address_alike() -> None:
     for url in urls():
         _same_address(url)
 
 
-def test_a_stored_plan_is_judged_as_strictly_as_a_new_one() -> None:
-    """Read leniently, from a snapshot whose rules were others."""
+def test_a_stored_plan_is_judged_as_strictly_as_a_new_plan() -> None:
+    """It is read leniently, from a snapshot that was made under other rules."""
     document, path = at(("request", "url"), "http://[::ffff:127.0.0.1]:8233/")
     plan = Plan.model_validate_json(json.dumps(document))
     rails = Guardrails(hosts=["127.0.0.1:1-65535"], never=NEVER)
-    assert [one.path for one in outside(plan, rails)] == [path]
+    assert [problem.path for problem in outside(plan, rails)] == [path]

@@ -1,4 +1,4 @@
-"""Whatever text of others stands in a report or a status: no form and no panel obeys it."""
+"""Foreign text in a report or a status controls no form of a report and no panel."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def spoiled(value: Any, text: str) -> Any:
-    """The same with this behind every text in it that is no word of ours: those are enumerations."""
+    """Append this text to every text in a value, except enumerations: those are words of ours."""
     if isinstance(value, BaseModel):
         fields = {name: spoiled(getattr(value, name), text) for name in type(value).model_fields}
         return type(value).model_construct(**fields)
@@ -49,19 +49,19 @@ def spoiled(value: Any, text: str) -> Any:
 
 
 def hostile_state(text: str) -> RunState:
-    """A state with every panel filled, and every text in it spoiled."""
+    """Return a state with every panel filled, and every text in it spoiled."""
     filled: Any = _filled(RunState)
     state: RunState = spoiled(filled, text)
     return state
 
 
 def _filled(model: type[BaseModel]) -> BaseModel:
-    """A model with something in each of its fields, down to the last one."""
+    """Return a model with a value in each of its fields, at every level."""
     return model.model_construct(**{name: _value(field.annotation) for name, field in model.model_fields.items()})
 
 
 def _value(kind: Any) -> Any:
-    arguments = [one for one in getattr(kind, "__args__", ()) if one is not type(None)]
+    arguments = [argument for argument in getattr(kind, "__args__", ()) if argument is not type(None)]
     origin = getattr(kind, "__origin__", None)
     if origin in (list, tuple):
         return origin([_value(arguments[0])])
@@ -88,10 +88,10 @@ FORMS: dict[str, Callable[[Report], str]] = {
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")
-def test_no_form_of_a_report_holds_what_steers_a_display(form: str) -> None:
+def test_no_form_of_a_report_holds_control_characters(form: str) -> None:
     text = FORMS[form](REPORT)
     assert STEERING.search(text) is None
-    # It is shown, and not lost: somebody tried to deceive.
+    # It is shown, not dropped: somebody tried to deceive.
     assert "202e" in text or form == "junit"
     if form == "junit":
         Xml.fromstring(text)  # noqa: S314 - of our own making
@@ -99,12 +99,12 @@ def test_no_form_of_a_report_holds_what_steers_a_display(form: str) -> None:
         assert HOSTILE in json.loads(text)["title"]
 
 
-def test_the_page_shows_the_texts_of_its_script_spelt_out_as_well() -> None:
-    """The script would undo what JSON escapes, and the page would obey it then."""
+def test_control_characters_in_the_pages_script_are_spelt_out_as_well() -> None:
+    """The script would decode what JSON escapes, and the page would then obey it."""
     assert STEERING.search(json.dumps(json.loads(page_data(REPORT)), ensure_ascii=False)) is None
 
 
-def test_no_panel_and_no_live_view_holds_what_steers_a_terminal() -> None:
+def test_no_panel_and_no_live_view_holds_control_characters() -> None:
     state = hostile_state(HOSTILE)
     lines = panel_lines(state)
     assert any("text" in line for line in lines)
@@ -115,7 +115,7 @@ def test_no_panel_and_no_live_view_holds_what_steers_a_terminal() -> None:
         assert STEERING.search(line.plain) is None, line.plain
 
 
-def test_no_text_of_others_begins_a_line_of_ours() -> None:
+def test_no_foreign_text_begins_a_line() -> None:
     state = hostile_state(FORGED)
     for text in (*panel_lines(state), *progress_table(state).splitlines()):
         assert not any(line.startswith("FORGED") for line in text.splitlines()), text
@@ -123,13 +123,13 @@ def test_no_text_of_others_begins_a_line_of_ours() -> None:
         assert "\n" not in line.plain
 
 
-def test_the_table_of_the_web_ui_obeys_no_text_of_others() -> None:
+def test_the_table_of_the_web_ui_obeys_no_foreign_text() -> None:
     table = progress_table(hostile_state(HOSTILE + "| `x` [a](javascript:b) <b>"))
     assert STEERING.search(table) is None
     assert not re.search(r"(?<!\\)(\[a|<b)", table)
 
 
-def test_a_record_of_the_worker_is_one_entry_whatever_is_in_it() -> None:
+def test_a_record_of_the_workers_log_is_a_single_entry() -> None:
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
     handler.setFormatter(LineFormatter())
@@ -146,7 +146,7 @@ def test_a_record_of_the_worker_is_one_entry_whatever_is_in_it() -> None:
     assert STEERING.search(stream.getvalue()) is None
 
 
-def test_what_steers_is_spelt_as_json_spells_it() -> None:
+def test_control_characters_are_spelt_as_in_json() -> None:
     assert visible("a\u202eb\x1b\U000e0041\ud800\tc\nd") == "a\\u202eb\\u001b\\udb40\\udc41\\ud800\tc\nd"
     assert visible_line("a\r\nb\tc\rd\u2029") == "a b c d\\u2029"
     assert one_line("a\nb\u202e") == "a b\\u202e"
@@ -154,6 +154,6 @@ def test_what_steers_is_spelt_as_json_spells_it() -> None:
     assert json.loads(visible(as_it_was)) == {"a": HOSTILE}
 
 
-def test_what_people_write_is_left_as_it_is() -> None:
+def test_ordinary_text_is_left_as_it_is() -> None:
     for text in ("naïve Grüße", "日本語", "עברית", "العربية", "❤️", "é", "±×–…“”", "a\tb\nc"):
         assert visible(text) == text

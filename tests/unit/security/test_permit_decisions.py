@@ -36,7 +36,7 @@ def lock(**changes: Any) -> LedgerEntry:
 
 def standing(*rows: LedgerEntry, **changes: Any) -> Standing:
     rows = rows or (lock(), row())
-    locks = [one for one in rows if one.kind is WindowKind.LOCK]
+    locks = [entry for entry in rows if entry.kind is WindowKind.LOCK]
     facts: dict[str, Any] = {"execution_id": 1, "workflow_id": "r", "run_id": "1", "ended": False}
     return Standing.model_validate(facts | {"rows": rows, "locks": locks} | changes)
 
@@ -65,7 +65,7 @@ REFUSED: dict[str, tuple[Caller, Standing, str]] = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_each_condition_alone_refuses(case: str) -> None:
+def test_each_condition_alone_refuses_the_permit(case: str) -> None:
     caller, known, words = REFUSED[case]
     decision = decide(NEED, caller, known, LOCK_ID, NOW)
     assert words in decision.refused
@@ -75,14 +75,17 @@ def test_each_condition_alone_refuses(case: str) -> None:
 
 @pytest.mark.parametrize(("later", "refused"), [(timedelta(seconds=1), True), (timedelta(seconds=-1), False)])
 def test_a_lock_that_another_execution_has_taken_since_is_lost(later: timedelta, refused: bool) -> None:
-    """Its workflow may be ended from outside, while its row stays; one left over from before it is nobody's."""
-    other = lock(execution_id=2, run_id="l2", created_at=NOW + later)
-    known = standing().model_copy(update={"locks": [lock(), other]})
+    """A lock's workflow may be ended from outside, while its row stays.
+
+    A row left over from before it belongs to nobody.
+    """
+    rival = lock(execution_id=2, run_id="l2", created_at=NOW + later)
+    known = standing().model_copy(update={"locks": [lock(), rival]})
     assert bool(decide(NEED, WINDOW, known, LOCK_ID, NOW).refused) is refused
 
 
 @pytest.mark.parametrize("changes", [{"run_id": "2"}, {"workflow_id": "x"}])
-def test_only_the_run_itself_asks_for_what_no_window_covers(changes: dict[str, str]) -> None:
+def test_only_the_run_itself_may_act_without_a_window(changes: dict[str, str]) -> None:
     assert decide(OF_THE_RUN, RUN, standing(), LOCK_ID, NOW).refused == ""
     assert "is not the run" in decide(OF_THE_RUN, RUN.model_copy(update=changes), standing(), LOCK_ID, NOW).refused
     assert stranger(["ResilienceTest"], RUN, standing()) == ""
@@ -91,7 +94,7 @@ def test_only_the_run_itself_asks_for_what_no_window_covers(changes: dict[str, s
 
 @pytest.mark.parametrize("changes", [{"run_id": "2"}, {"workflow_id": "x"}])
 def test_only_the_run_itself_reads_calls_under_its_window(changes: dict[str, str]) -> None:
-    """Whoever starts a workflow of that type elsewhere is not it."""
+    """A workflow of the same type that somebody starts elsewhere is not the run."""
     known = standing(lock(), row(window_id="calls/1", kind=WindowKind.CALLS, state=LedgerState.OPEN))
     assert decide(OF_THE_CALLS, RUN, known, LOCK_ID, NOW).refused == ""
     assert "is not the run" in decide(OF_THE_CALLS, RUN.model_copy(update=changes), known, LOCK_ID, NOW).refused
@@ -99,7 +102,7 @@ def test_only_the_run_itself_reads_calls_under_its_window(changes: dict[str, str
 
 
 @pytest.mark.parametrize("state", [None, *LedgerState])
-def test_a_page_is_covered_by_open_rules_alone(state: LedgerState | None) -> None:
+def test_a_page_is_covered_only_by_open_rules(state: LedgerState | None) -> None:
     page = Caller(workflow_type="LoadPage", workflow_id="load/1/0", run_id="p")
     rules = [row(window_id="rules/1", kind=WindowKind.RULES, state=state)] if state else []
     allowed = decide(OF_A_PAGE, page, standing(lock(), *rules), LOCK_ID, NOW).refused == ""
@@ -115,10 +118,10 @@ def test_only_the_run_itself_reads_calls_while_they_are_recorded(changes: dict[s
     assert "no unsettled calls window" in decide(need, RUN, standing(), LOCK_ID, NOW).refused
 
 
-def test_no_more_faults_are_on_than_may_be() -> None:
+def test_no_more_faults_are_on_than_allowed() -> None:
     two = standing(lock(), row(), row(window_id="fault/1/b", service="b"))
     assert too_many_faults(two, row(), 1)
     assert not too_many_faults(two, row(), 2)
-    pair = [row(window_id=f"pair/1/4/{one}", kind=WindowKind.PAIR_FAULT) for one in "abc"]
+    pair = [row(window_id=f"pair/1/4/{name}", kind=WindowKind.PAIR_FAULT) for name in "abc"]
     assert too_many_faults(standing(lock(), *pair), pair[0], 9)
     assert not too_many_faults(standing(lock(), *pair[:2]), pair[0], 1)

@@ -1,6 +1,6 @@
-"""No spelling of a secret, in no shape of body, is left by the one place that removes them.
+"""No spelling of a secret survives redaction, in any shape of body.
 
-Every spelling meets every shape, each with a secret of its own, and the output is searched by other means than the code
+Every spelling meets every shape, each with a secret of its own. The output is searched by other means than the code
 uses: plainly, and by the libraries that undo each spelling.
 """
 
@@ -43,19 +43,22 @@ TOGETHER = [(spelling, shape) for spelling in SPELLINGS for shape in SHAPES]
 
 
 def a_secret(seed: str) -> str:
-    """With what encoders treat in different ways: signs of URLs, JSON, HTML and base64, and a letter beyond ASCII."""
+    """Return a secret of characters that encoders treat in different ways.
+
+    These are signs of URLs, JSON, HTML and base64, and a letter beyond ASCII.
+    """
     dice = random.Random(seed)  # noqa: S311 - a test's
     letters = "".join(dice.choice(string.ascii_letters + string.digits) for _ in range(20))
     return f"{letters[:9]}/&=<\"+'é {letters[9:]}~"
 
 
 def readings(text: str) -> set[str]:
-    """A text and what the libraries of others make of it, layer by layer."""
+    """Return a text and everything that independent libraries decode it to, layer by layer."""
     found, new = set(), {text}
     for _ in range(6):
         found |= new
-        ahead = {html.unescape(one) for one in new}
-        ahead |= {_unquoted(one) for one in new} | {_unescaped(one) for one in new}
+        ahead = {html.unescape(reading) for reading in new}
+        ahead |= {_unquoted(reading) for reading in new} | {_unescaped(reading) for reading in new}
         new = ahead - found
     return found
 
@@ -74,15 +77,15 @@ def _unescaped(text: str) -> str:
 
 
 def holds(text: str, secret: str) -> bool:
-    """Whether a text spells a secret, or enough of one to read it: eight characters of it in any reading."""
+    """Return whether a text reveals a secret: eight of its characters, in any reading, are enough."""
     parts = [secret[at : at + 8] for at in range(len(secret) - 7)]
     packed = [in_base64(part)[:8] for part in parts] + [part.encode().hex() for part in parts]
-    return any(part in one for one in readings(text) for part in (*parts, *packed))
+    return any(part in reading for reading in readings(text) for part in (*parts, *packed))
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_no_spelling_survives_in_any_shape(shape: str) -> None:
-    """Three hundred and more: each spelling in this shape, with a secret of its own, and without its content type."""
+    """More than three hundred combinations, each with a secret of its own, and without a content type."""
     assert len(TOGETHER) >= 300
     for spelling, write in SPELLINGS.items():
         secret = a_secret(f"{spelling} in {shape}")
@@ -93,8 +96,8 @@ def test_no_spelling_survives_in_any_shape(shape: str) -> None:
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
-def test_a_secret_is_removed_as_often_as_it_is_there(spelling: str) -> None:
-    """The same letters twice, and plainly as well as escaped once more: none of them hides another one."""
+def test_every_occurrence_of_a_secret_is_removed(spelling: str) -> None:
+    """The same spelling twice, then escaped once more: no occurrence hides another."""
     secret = a_secret(spelling)
     written = SPELLINGS[spelling](secret)
     body = json.dumps({"one": written, "two": [written, quote(written, safe="")], "three": html.escape(written)})
@@ -104,8 +107,8 @@ def test_a_secret_is_removed_as_often_as_it_is_there(spelling: str) -> None:
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
-def test_what_stands_around_a_secret_stays(spelling: str) -> None:
-    """Only the secret is gone: what a body says besides is what a rule answers with."""
+def test_the_text_around_a_secret_is_kept(spelling: str) -> None:
+    """Only the secret is removed: a rule answers with the rest of the body."""
     secret = a_secret(spelling)
     body = json.dumps({"before": "x/y & z", "echo": SPELLINGS[spelling](secret), "after": ["\u00e9", 7]})
     cleaned = json.loads(Redactor([], [secret]).body(body))
@@ -114,7 +117,7 @@ def test_what_stands_around_a_secret_stays(spelling: str) -> None:
 
 
 @pytest.mark.parametrize("spelling", [name for name in SPELLINGS if name not in ("hex of base64", "base64 of base64")])
-def test_a_secret_at_the_cut_leaves_nothing(spelling: str) -> None:
+def test_a_secret_at_the_cut_of_a_body_is_removed(spelling: str) -> None:
     """Wherever the body was cut within it."""
     secret = a_secret(spelling)
     written = SPELLINGS[spelling](secret)
@@ -158,14 +161,14 @@ NAMED: dict[str, str] = {
 
 @pytest.mark.parametrize("shape", NAMED)
 def test_a_named_field_is_hidden_in_any_shape(shape: str) -> None:
-    """Also where nothing can be parsed."""
+    """Even if nothing can be parsed."""
     cleaned = Redactor(["passWord"], []).body(NAMED[shape])
     assert "redacted" in cleaned
     assert not any(part in cleaned for part in ("f1eld", "s3cr", "15332201"))
 
 
 def test_a_user_name_and_password_in_an_address_are_hidden() -> None:
-    """In addresses of headers and bodies as well."""
+    """Also in addresses within headers and bodies."""
     redactor = Redactor([], [])
     assert redactor.url("http://ada:s3cret@a/x") == f"http://{REDACTED}@a/x"
     assert redactor.headers({"location": "http://ada:s3cret@a/"}) == {"location": f"http://{REDACTED}@a/"}
@@ -173,12 +176,12 @@ def test_a_user_name_and_password_in_an_address_are_hidden() -> None:
 
 
 def test_a_field_in_a_fragment_is_hidden() -> None:
-    """As OAuth's implicit flow has it."""
+    """OAuth's implicit flow puts tokens there."""
     assert Redactor(["access_token"], []).url("/cb#access_token=s3cret&x=1") == "/cb#access_token=%5Bredacted%5D&x=1"
 
 
-def test_a_secret_that_is_learned_later_is_removed_by_a_redactor_made_before() -> None:
-    """The token of a login, and the one after its renewal: a redactor asks what is known when it redacts."""
+def test_a_redactor_removes_secrets_learned_after_it_was_made() -> None:
+    """Such as the token of a login, and the token after its renewal: a redactor asks what is known when it redacts."""
     known = KnownValues()
     redactor = Redactor([], known)
     assert redactor.text("t0ken-one t0ken-two") == "t0ken-one t0ken-two"
@@ -206,7 +209,7 @@ HOSTILE = {
 
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_the_work_is_bounded_whatever_a_service_sends(kind: str) -> None:
-    """In bytes that are searched, for each byte of the text: counted, not timed."""
+    """Counted, not timed: the bytes that are searched for each byte of the text."""
     reading = layers(HOSTILE[kind].encode())
     assert len(reading.forms) <= MOST_LAYERS + 1
     finder = Finder(["s3cret" * 10, "t" * 4_096])
@@ -215,7 +218,7 @@ def test_the_work_is_bounded_whatever_a_service_sends(kind: str) -> None:
     assert len(Redactor(["password"], ["s3cret" * 10]).body(HOSTILE[kind])) <= 2 * len(HOSTILE[kind])
 
 
-def test_what_cannot_be_looked_through_is_not_kept() -> None:
+def test_text_that_cannot_be_searched_is_not_kept() -> None:
     """Too many layers, or too long."""
     redactor = Redactor([], ["s3cret"])
     deep = "s3cret &"
@@ -227,7 +230,7 @@ def test_what_cannot_be_looked_through_is_not_kept() -> None:
 
 
 def test_an_error_is_redacted_whole_before_it_is_cut() -> None:
-    """Cut first, the beginning of the secret would stay."""
+    """If it were cut first, the beginning of the secret would stay."""
     redactor = Redactor([], ["s3cret-and-long"])
     shown = redactor.shown("x" * 290 + "s3cret-and-long", 300)
     assert "s3c" not in shown

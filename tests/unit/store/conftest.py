@@ -1,4 +1,4 @@
-"""An empty database for each test."""
+"""Fixtures of the store's tests: an empty database for each test."""
 
 from __future__ import annotations
 

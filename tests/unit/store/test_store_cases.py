@@ -1,4 +1,4 @@
-"""Cases and tokens."""
+"""Cases and tokens in the store."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from tests.support.store.samples import stored_case
 MANY = 5_000
 
 
-async def test_five_thousand_cases_are_saved_and_paged(store: Store, run: int) -> None:
-    """Thousands of cases are stored from a stream and read page by page, none twice, none missing."""
+async def test_five_thousand_cases_are_saved_from_a_stream_and_read_by_page(store: Store, run: int) -> None:
+    """None is read twice and none is missing."""
     await store.save_cases(run, (stored_case(index) for index in range(MANY)))
     pages = [await store.cases(run, first, first + 700) for first in range(0, MANY, 700)]
     assert [case.index for page in pages for case in page] == list(range(MANY))
     assert await store.case_counts(run) == {CaseType.BASELINE: 1, CaseType.SINGLE: 1, CaseType.DUAL: MANY - 2}
 
 
-async def test_cases_come_back_as_they_were(store: Store, run: int) -> None:
-    """A range begins with its first index and ends before its end; a case has its id, type and services."""
+async def test_cases_are_read_back_unchanged_by_range(store: Store, run: int) -> None:
+    """A range includes its first index and excludes its end. A case has its id, type and services."""
     await store.save_cases(run, map(stored_case, range(5)))
     wanted = [Case.model_validate(stored_case(index).model_dump()) for index in (1, 2)]
     assert await store.cases(run, 1, 3) == wanted
     assert await store.cases(run, 5, 9) == []
 
 
-async def test_repeated_and_broken_off_saves_complete_each_other(store: Store, other_store: Store, run: int) -> None:
-    """Two workers that save the same cases, one of them broken off, leave one row a case."""
+async def test_repeated_and_interrupted_saves_complete_each_other(store: Store, other_store: Store, run: int) -> None:
+    """Two workers save the same cases after an interrupted attempt, which leaves one row per case."""
 
     def broken_off() -> Iterator[StoredCase]:
         yield from (stored_case(index) for index in range(1500))
@@ -42,20 +42,19 @@ async def test_repeated_and_broken_off_saves_complete_each_other(store: Store, o
 
     with pytest.raises(ConnectionAbortedError):
         await store.save_cases(run, broken_off())
-    await asyncio.gather(*(one.save_cases(run, map(stored_case, range(2500))) for one in (store, other_store)))
+    await asyncio.gather(*(writer.save_cases(run, map(stored_case, range(2500))) for writer in (store, other_store)))
     assert (await row_counts(store, run))["test_cases"] == 2500
 
 
-async def test_tokens_are_one_row_a_service(store: Store, run: int) -> None:
-    """A repetition replaces a service's token and leaves the others."""
+async def test_each_service_has_one_token(store: Store, run: int) -> None:
+    """A repetition replaces the token of a service and leaves the others."""
     await store.save_tokens(run, {"b": "chaos.b-remove=1", "a": "old"})
     await store.save_tokens(run, {"a": "chaos.a-remove=1"})
     assert await store.tokens(run) == {"a": "chaos.a-remove=1", "b": "chaos.b-remove=1"}
     assert (await row_counts(store, run))["baggage_map"] == 2
 
 
-async def test_reading_an_unknown_run_is_empty(store: Store) -> None:
-    """Lists of a run that is not there are empty; saving to it says NOT_FOUND."""
+async def test_an_unknown_run_is_read_as_empty_but_cannot_be_written(store: Store) -> None:
     assert await store.cases(1, 0, 10) == []
     assert await store.case_counts(1) == {}
     assert await store.tokens(1) == {}

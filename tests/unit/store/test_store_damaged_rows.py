@@ -1,4 +1,4 @@
-"""A row that cannot be read is named, and everything else is read: each column of each table, damaged in turn."""
+"""An unreadable row is reported and all other rows are read: each column of each table is damaged in turn."""
 
 from __future__ import annotations
 
@@ -37,20 +37,20 @@ DAMAGE: dict[str, Any] = {
     "bytes": b"\xff\xfe\x00",
     "JSON null": "null",
 }
-"""What a column of SQLite can hold whatever its type; null only where the schema lets it."""
+"""Values that a SQLite column can hold whatever its type. Null only where the schema allows it."""
 
 BY_HAND = {"id", "execution_id", "task_id", "test_case_id"}
-"""Keys: damage in them is another row, or none."""
+"""Keys. A damaged key means a different row, or none."""
 
 
 @pytest.fixture
 def url(sqlite_url: str) -> str:
-    """PostgreSQL keeps the kinds of its columns itself."""
+    """Use SQLite only: PostgreSQL enforces the types of its columns."""
     return sqlite_url
 
 
 async def filled(store: Store) -> list[int]:
-    """Two runs with something in every table; only rows of the first are damaged."""
+    """Create two runs with rows in every table. Only rows of the first are damaged."""
     runs = []
     for name in ("run-1", "run-2"):
         run = (await new_execution(store, run_id=name)).execution_id
@@ -80,7 +80,7 @@ async def filled(store: Store) -> list[int]:
 
 
 async def everything(store: Store, run: int) -> dict[str, Any]:
-    """What every reader of the store says of one run. A row asked for alone may be refused, and nothing else."""
+    """Return what every reader of the store returns for a run. Only reading a single row may be refused."""
     readers: dict[str, Callable[[], Awaitable[Any]]] = {
         "log": lambda: store.log_entries(run),
         "newest": lambda: store.newest_log_entries(run, 5),
@@ -121,7 +121,7 @@ def columns() -> list[tuple[str, str]]:
 
 
 def damage(folder: Path, table: str, column: str, value: Any, run: int) -> None:
-    """As anything but our own code would write it."""
+    """Write a bad value the way anything but our own code would."""
     (file,) = folder.rglob("holdfast.db")
     mine = {
         "task_execution": "id = :run",
@@ -137,17 +137,17 @@ def damage(folder: Path, table: str, column: str, value: Any, run: int) -> None:
 
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("table", sorted(Row.metadata.tables))
-async def test_damage_in_any_column_leaves_all_other_rows_legible(store: Store, tmp_path: Path, table: str) -> None:
+async def test_a_damaged_column_leaves_all_other_rows_legible(store: Store, tmp_path: Path, table: str) -> None:
     await damaged_in_turn(store, tmp_path, table, DAMAGE)
 
 
-async def test_damage_in_the_ledger_leaves_all_other_rows_legible(store: Store, tmp_path: Path) -> None:
+async def test_a_damaged_ledger_row_leaves_all_other_rows_legible(store: Store, tmp_path: Path) -> None:
     await damaged_in_turn(store, tmp_path, "ledger", {"unknown", "control characters", "bytes"})
 
 
 async def damaged_in_turn(store: Store, tmp_path: Path, table: str, kinds: Iterable[str]) -> None:
     damaged, whole = await filled(store)
-    # Both runs share a plan; `tests/unit/domain/plans/test_lenient_plans.py` tests what is read of it then.
+    # Both runs share a plan. `tests/unit/domain/plans/test_lenient_plans.py` tests how a damaged plan is read.
     shared = table in {"plan_snapshot", "http_req_def"}
     before = await everything(store, whole)
     for name, column in columns():
@@ -169,15 +169,13 @@ async def damaged_in_turn(store: Store, tmp_path: Path, table: str, kinds: Itera
             assert whole in unsettled, (column, value)
             assert shared or whole in [row.execution_id for row in await store.latest_executions(9)], (column, value)
             assert await store.halted() is not None or column == "name", (column, value)
-        with suppress(sqlite3.IntegrityError):  # A part of a key, which could not be damaged either.
+        with suppress(sqlite3.IntegrityError):  # Part of a key, so it could not be damaged either.
             damage(tmp_path, table, column, kept, damaged)
 
 
 @pytest.mark.parametrize("column", ["kind", "state", "close_by", "created_at", "updated_at"])
-async def test_a_damaged_row_of_the_ledger_can_still_be_closed_and_settled(
-    store: Store, tmp_path: Path, column: str
-) -> None:
-    """What closing needs is legible: whose it is, what it held, its name at the peer."""
+async def test_a_damaged_ledger_row_can_still_be_closed_and_settled(store: Store, tmp_path: Path, column: str) -> None:
+    """Closing needs its run, its kind and its name at the peer, and these stay legible."""
     run = (await new_execution(store)).execution_id
     await store.ledger_intent(entry(run))
     damage(tmp_path, "ledger", column, "invented", run)
@@ -191,7 +189,7 @@ async def test_a_damaged_row_of_the_ledger_can_still_be_closed_and_settled(
     assert await store.ledger_unsettled() == []
 
 
-async def test_a_row_of_the_ledger_that_says_nothing_is_named_as_what_may_be_on(store: Store, tmp_path: Path) -> None:
+async def test_an_illegible_ledger_row_is_reported_as_possibly_active(store: Store, tmp_path: Path) -> None:
     run = (await new_execution(store)).execution_id
     await store.ledger_intent(entry(run, window_id="of another version", peer_name=""))
     damage(tmp_path, "ledger", "kind", "invented", run)
@@ -201,7 +199,7 @@ async def test_a_row_of_the_ledger_that_says_nothing_is_named_as_what_may_be_on(
     assert store.damaged == rows.damaged
 
 
-async def test_a_plan_of_another_version_is_refused_for_starting_and_read_for_closing(store: Store) -> None:
+async def test_a_plan_of_another_version_is_refused_for_starting_but_read_for_closing(store: Store) -> None:
     run = (await new_execution(store)).execution_id
     plan = await store.plan(run)
     async with writing(store.engine) as work:
@@ -217,7 +215,7 @@ async def test_a_plan_of_another_version_is_refused_for_starting_and_read_for_cl
     assert "plan_snapshot" in [row.table for row in store.damaged]
 
 
-async def test_a_run_whose_plan_is_gone_is_listed_and_can_be_ended(store: Store, tmp_path: Path) -> None:
+async def test_a_run_without_its_plan_is_listed_and_can_be_closed(store: Store, tmp_path: Path) -> None:
     run = (await new_execution(store)).execution_id
     (file,) = tmp_path.rglob("holdfast.db")
     with closing(sqlite3.connect(file)) as database:
@@ -228,11 +226,11 @@ async def test_a_run_whose_plan_is_gone_is_listed_and_can_be_ended(store: Store,
     assert (await store.plan_for_closing(run)).trouble
 
 
-def test_rows_are_decoded_in_one_place_only() -> None:
-    """No loop over what a statement found, outside of `decoding.py`: it would raise for all rows at once."""
+def test_rows_are_decoded_only_in_decoding_py() -> None:
+    """A loop over the rows of a statement anywhere else would raise for all rows at once."""
     found = []
     folder = Path(clients.store.__file__).parent
-    # Migrations run for all rows or not at all.
+    # Migrations apply to all rows or not at all.
     for file in sorted({*folder.rglob("*.py")} - {*(folder / "migrations").rglob("*.py")}):
         for node in ast.walk(ast.parse(file.read_text())):
             loops = [node.iter] if isinstance(node, ast.For | ast.AsyncFor | ast.comprehension) else []

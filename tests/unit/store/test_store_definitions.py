@@ -1,4 +1,4 @@
-"""Requests have rows: one for each that was ever sent, written with the run that needs it."""
+"""Each different request has one row, written with the run that needs it."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ async def rows(store: Store) -> list[dict[str, Any]]:
         return [dict(row) for row in found.mappings()]
 
 
-async def test_a_run_has_its_request(store: Store, execution: Execution) -> None:
-    """Under the id that the run, its record and its status tell."""
+async def test_a_run_has_the_row_of_its_request(store: Store, execution: Execution) -> None:
+    """Under the id that the run, its record and its status show."""
     expected = definition_of(shop_plan())
     assert execution.req_def_id == expected.id
     assert (await store.execution_row(execution.execution_id)).req_def_id == expected.id
@@ -44,17 +44,17 @@ async def test_a_run_has_its_request(store: Store, execution: Execution) -> None
     assert (row["body_mode"], row["body_template"], row["raw_body"], row["api_id"]) == ("NONE", None, None, None)
 
 
-async def test_the_same_request_is_one_row(store: Store, other_store: Store) -> None:
-    """Of however many plans, runs and workers; another request is another."""
+async def test_equal_requests_share_one_row(store: Store, other_store: Store) -> None:
+    """However many plans, runs and workers use it. A different request gets its own row."""
     same = [
-        run_with(one, f"run-{number}", name=f"plan-{number}", load={"requests": number + 1})
-        for number, one in enumerate((store, other_store) * 3)
+        run_with(writer, f"run-{number}", name=f"plan-{number}", load={"requests": number + 1})
+        for number, writer in enumerate((store, other_store) * 3)
     ]
     runs = await asyncio.gather(*same)
     assert len({run.req_def_id for run in runs}) == 1
     assert len({run.task_id for run in runs}) == 6
-    other = await run_with(store, "other", request={"url": "http://127.0.0.1:1/"})
-    assert sorted(row["id"] for row in await rows(store)) == sorted({runs[0].req_def_id, other.req_def_id})
+    different = await run_with(store, "other", request={"url": "http://127.0.0.1:1/"})
+    assert sorted(row["id"] for row in await rows(store)) == sorted({runs[0].req_def_id, different.req_def_id})
 
 
 REQUESTS: list[dict[str, Any]] = [
@@ -68,8 +68,8 @@ REQUESTS: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("request_", REQUESTS, ids=lambda value: str(value)[:40])
-async def test_a_request_comes_back_as_it_was(store: Store, request_: dict[str, Any]) -> None:
-    """Every kind of body, the order of fields, and text that databases dislike."""
+async def test_a_request_is_read_back_unchanged(store: Store, request_: dict[str, Any]) -> None:
+    """With every kind of body, in the order of its fields, and with text that databases dislike."""
     parts = {"url": "http://127.0.0.1:18080/x?a=b", "repeatable": True} | request_
     run = await run_with(store, "run", request=parts)
     expected = definition_of(shop_plan(request=parts))
@@ -80,8 +80,8 @@ async def test_a_request_comes_back_as_it_was(store: Store, request_: dict[str, 
     assert list(found.query_params) == list(expected.query_params)
 
 
-async def test_no_secret_of_a_plan_is_in_its_requests_row(store: Store) -> None:
-    """References as they are written; what the plan calls secret, and always is, replaced."""
+async def test_the_row_of_a_request_contains_no_secret(store: Store) -> None:
+    """References stay as written. Values that the plan calls secret, or that always are, are replaced."""
     request = {
         "method": "POST",
         "url": "http://127.0.0.1:18080/x",
@@ -98,7 +98,7 @@ async def test_no_secret_of_a_plan_is_in_its_requests_row(store: Store) -> None:
     assert "${env:OTHER}" in written
 
 
-async def test_a_repetition_writes_no_other_request(store: Store, execution: Execution) -> None:
+async def test_a_repeated_creation_keeps_the_request_of_the_run(store: Store, execution: Execution) -> None:
     """A run keeps the request that it was created with."""
     again = await run_with(store, "run-1", request={"url": "http://127.0.0.1:1/"})
     assert again == execution
@@ -106,7 +106,7 @@ async def test_a_repetition_writes_no_other_request(store: Store, execution: Exe
 
 
 async def test_a_run_that_is_not_stored_leaves_no_request(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both or neither: one transaction."""
+    """Both are written in one transaction, or neither."""
 
     async def broken(*_: object) -> None:
         raise HoldfastError(ErrorCode.STORE_UNAVAILABLE, "gone")

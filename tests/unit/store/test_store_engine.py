@@ -1,4 +1,4 @@
-"""What the engine promises: keys, durability, times, turns, and errors in our words."""
+"""Guarantees of the store's engine: keys, durability, times, concurrent writers and translated errors."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ async def pragma(store: Store, name: str) -> object:
         return (await work.execute(text(f"PRAGMA {name}"))).scalar_one()
 
 
-async def test_sqlite_is_told_what_to_keep(sqlite_url: str) -> None:
-    """On every connection: foreign keys hold, readers do not block writers, and a commit is on the disk."""
+async def test_every_sqlite_connection_has_the_required_pragmas(sqlite_url: str) -> None:
+    """Foreign keys hold, readers do not block writers, and a commit is on the disk."""
     store = await Store.open(sqlite_url)
     assert await pragma(store, "foreign_keys") == 1
     assert await pragma(store, "journal_mode") == "wal"
@@ -40,15 +40,15 @@ async def test_sqlite_is_told_what_to_keep(sqlite_url: str) -> None:
     await store.close()
 
 
-async def test_the_suite_also_runs_on_postgresql(postgres_url: str) -> None:
-    """Where there is a PostgreSQL server, every test of this folder runs on it; elsewhere this one is skipped."""
+async def test_the_store_tests_also_run_on_postgresql(postgres_url: str) -> None:
+    """If there is a PostgreSQL server, every test of this folder runs on it. Otherwise this test is skipped."""
     store = await Store.open(postgres_url)
     assert store.engine.dialect.name == "postgresql"
     await store.close()
 
 
-async def test_times_come_back_as_utc_with_microseconds(store: Store, run: int) -> None:
-    """A time of any zone is the same moment when it is read, in UTC, to the microsecond."""
+async def test_times_are_read_back_in_utc_with_microseconds(store: Store, run: int) -> None:
+    """A time of any zone stays the same moment."""
     elsewhere = MOMENT.astimezone(timezone(timedelta(hours=-7)))
     await store.ledger_intent(entry(run, close_by=elsewhere, created_at=None))
     [row] = await store.ledger_of(run)
@@ -68,22 +68,22 @@ async def test_a_time_without_a_zone_is_refused(store: Store, run: int) -> None:
     assert raised.value.code is ErrorCode.STORE_CONFLICT
 
 
-async def test_two_stores_write_at_once(store: Store, other_store: Store) -> None:
-    """Writers of two workers wait for each other instead of failing, also when they read before they write."""
+async def test_concurrent_writers_wait_for_each_other(store: Store, other_store: Store) -> None:
+    """They do not fail, even if they read before they write."""
     runs = [(await new_execution(store, f"run-{number}")).execution_id for number in range(2)]
 
-    async def work(one: Store, worker: int) -> None:
+    async def work(writer: Store, worker: int) -> None:
         for number in range(12):
             for run in runs:
-                await one.log(run, f"{worker}-{number}", LogLevel.INFO, "line")
-                await one.save_captured(run, "remove", [])
+                await writer.log(run, f"{worker}-{number}", LogLevel.INFO, "line")
+                await writer.save_captured(run, "remove", [])
 
-    await asyncio.gather(*(work(one, worker) for worker, one in enumerate((store, other_store) * 3)))
+    await asyncio.gather(*(work(writer, worker) for worker, writer in enumerate((store, other_store) * 3)))
     assert [len(await store.log_entries(run)) for run in runs] == [72, 72]
 
 
-async def test_a_cancelled_write_keeps_nobody_waiting(store: Store, other_store: Store, run: int) -> None:
-    """A write cancelled at whatever moment has ended when its cancel arrives: another worker can write at once."""
+async def test_a_cancelled_write_blocks_no_other_writer(store: Store, other_store: Store, run: int) -> None:
+    """When the cancellation arrives, the write has ended, so that a second worker can write at once."""
     chance = random.Random(7)  # noqa: S311 - repeatable
     cancelled = 0
     for number in range(300):
@@ -97,7 +97,7 @@ async def test_a_cancelled_write_keeps_nobody_waiting(store: Store, other_store:
 
 
 async def test_many_cancelled_writes_leave_the_store_usable(store: Store, run: int) -> None:
-    """Activities cancelled by the dozen, some of them twice, take no connection with them."""
+    """Activities cancelled by the dozen, some of them twice, lose no connection."""
     chance = random.Random(7)  # noqa: S311 - repeatable
     tasks = [asyncio.create_task(store.log(run, f"{number}", LogLevel.INFO, "line")) for number in range(60)]
 
@@ -108,13 +108,13 @@ async def test_many_cancelled_writes_leave_the_store_usable(store: Store, run: i
 
     await asyncio.gather(*map(cancel, tasks))
     ended = await asyncio.gather(*tasks, return_exceptions=True)
-    assert all(one is None or isinstance(one, asyncio.CancelledError) for one in ended)
-    assert len(await store.log_entries(run)) >= sum(one is None for one in ended)
+    assert all(outcome is None or isinstance(outcome, asyncio.CancelledError) for outcome in ended)
+    assert len(await store.log_entries(run)) >= sum(outcome is None for outcome in ended)
     await asyncio.gather(*(store.log(run, f"after-{number}", LogLevel.INFO, "line") for number in range(30)))
 
 
-async def test_a_store_that_is_closed_first_ends_what_nobody_waits_for(sqlite_url: str) -> None:
-    """Its connections would otherwise stay open, and locked, for as long as the process lives."""
+async def test_closing_a_store_finishes_pending_writes(sqlite_url: str) -> None:
+    """Their connections would otherwise stay open, and locked, as long as the process lives."""
     store = await Store.open(sqlite_url)
     behind = [asyncio.create_task(store.halt(f"reason {number}", "somebody")) for number in range(3)]
     await store.close()
@@ -124,33 +124,33 @@ async def test_a_store_that_is_closed_first_ends_what_nobody_waits_for(sqlite_ur
     await again.close()
     assert halt is not None
     del store, again, behind
-    gc.collect()  # A connection that was left open warns here, which pytest makes an error.
+    gc.collect()  # A connection left open warns here, and pytest turns the warning into an error.
 
 
-def test_no_transaction_can_be_broken_off() -> None:
-    """Whatever opens a transaction in the store's own code is decorated for it."""
+def test_every_method_that_opens_a_transaction_is_uncancellable() -> None:
+    """The decorator keeps a cancellation from interrupting the transaction."""
     opening = re.compile(r"async with (reading|writing)\(")
-    method = re.compile(r"( *)(@unbroken\n *)?async def (\w+)\(")
+    method = re.compile(r"( *)(@uncancellable\n *)?async def (\w+)\(")
     for path in sorted(Path(engine_module.__file__).parent.rglob("*.py")):
         source = path.read_text()
-        for one in opening.finditer(source):
-            last = list(method.finditer(source, 0, one.start()))[-1]
+        for opened in opening.finditer(source):
+            last = list(method.finditer(source, 0, opened.start()))[-1]
             assert last[2], f"{path.name}: {last[3]}"
 
 
-async def test_a_locked_database_is_unavailable(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A writer that has waited in vain says STORE_UNAVAILABLE, which is retried, and readers are not kept waiting."""
+async def test_a_locked_database_is_reported_as_unavailable(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A writer that waited in vain raises STORE_UNAVAILABLE, which is retried. Readers do not wait."""
     pragmas = ("busy_timeout=50", *engine_module._PRAGMAS[1:])
     monkeypatch.setattr(engine_module, "_PRAGMAS", pragmas)
     store = await Store.open(sqlite_url)
     run = (await new_execution(store)).execution_id
-    other = sqlite3.connect(str(make_url(sqlite_url).database), isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
+    blocker = sqlite3.connect(str(make_url(sqlite_url).database), isolation_level=None)
+    blocker.execute("BEGIN IMMEDIATE")
     with pytest.raises(HoldfastError) as raised:
         await store.log(run, "key", LogLevel.INFO, "line")
     assert await store.log_entries(run) == []
-    other.execute("ROLLBACK")
-    other.close()
+    blocker.execute("ROLLBACK")
+    blocker.close()
     await store.log(run, "key", LogLevel.INFO, "line")
     await store.close()
     assert raised.value.code is ErrorCode.STORE_UNAVAILABLE
@@ -158,8 +158,8 @@ async def test_a_locked_database_is_unavailable(sqlite_url: str, monkeypatch: py
     assert isinstance(raised.value.__cause__, SQLAlchemyError)
 
 
-async def test_a_refused_row_is_a_conflict(store: Store, run: int) -> None:
-    """A row that a constraint refuses says STORE_CONFLICT, with its cause, and without quoting what was written."""
+async def test_a_row_refused_by_a_constraint_is_a_conflict(store: Store, run: int) -> None:
+    """It raises STORE_CONFLICT with its cause, and without quoting the written values."""
     twice = text("INSERT INTO task_execution SELECT * FROM task_execution WHERE id = :id AND :secret <> ''")
     with pytest.raises(HoldfastError) as raised:
         async with writing(store.engine) as work:
@@ -170,8 +170,7 @@ async def test_a_refused_row_is_a_conflict(store: Store, run: int) -> None:
     assert SECRET not in str(raised.value)
 
 
-async def test_nothing_of_a_failed_write_stays(store: Store, run: int) -> None:
-    """A transaction that fails half-way has written nothing."""
+async def test_a_failed_transaction_writes_nothing(store: Store, run: int) -> None:
     await store.log(run, "before", LogLevel.INFO, "line")
 
     async def half() -> None:
@@ -184,8 +183,8 @@ async def test_nothing_of_a_failed_write_stays(store: Store, run: int) -> None:
     assert len(await store.log_entries(run)) == 1
 
 
-async def test_what_postgresql_refuses_is_not_retried(postgres_url: str) -> None:
-    """A value that does not fit its column says STORE_CONFLICT, not that the database is away."""
+async def test_a_value_refused_by_postgresql_is_not_retried(postgres_url: str) -> None:
+    """A value that does not fit its column raises STORE_CONFLICT. It does not count as an unavailable database."""
     store = await Store.open(postgres_url)
     run = (await new_execution(store)).execution_id
     for saving in (
@@ -210,16 +209,16 @@ async def test_what_postgresql_refuses_is_not_retried(postgres_url: str) -> None
         "postgresql://u:do-not-tell@h:port/d",
     ],
 )
-async def test_an_unusable_url_is_told(wrong: str) -> None:
-    """A URL that is not a file or PostgreSQL says VALIDATION_ERROR and what to write, and does not quote a password."""
+async def test_an_unusable_database_url_is_refused(wrong: str) -> None:
+    """It raises VALIDATION_ERROR and shows what to write, without quoting a password."""
     with pytest.raises(HoldfastError, match="postgresql\\+asyncpg://") as raised:
         await Store.open(wrong)
     assert raised.value.code is ErrorCode.VALIDATION_ERROR
     assert SECRET not in str(raised.value)
 
 
-async def test_a_database_that_is_away_is_unavailable(tmp_path: Path) -> None:
-    """No server, or a file that is something else, says STORE_UNAVAILABLE and where to look, without a password."""
+async def test_a_missing_or_invalid_database_is_reported_as_unavailable(tmp_path: Path) -> None:
+    """STORE_UNAVAILABLE shows where to look, without a password."""
     (tmp_path / "letter.db").write_text("Dear reader, this is not a database. " * 100)
     for url in (f"sqlite:///{tmp_path}/letter.db", f"postgresql://u:{SECRET}@127.0.0.1:1/d"):
         with pytest.raises(HoldfastError, match="HOLDFAST_DATABASE_URL") as raised:
@@ -229,8 +228,8 @@ async def test_a_database_that_is_away_is_unavailable(tmp_path: Path) -> None:
         assert SECRET not in str(raised.value)
 
 
-async def test_a_wrong_login_is_told_in_our_words(postgres_url: str) -> None:
-    """What the driver raises while connecting is translated too."""
+async def test_errors_while_connecting_are_translated(postgres_url: str) -> None:
+    """The driver raises its own errors while connecting."""
     with pytest.raises(HoldfastError) as raised:
         await Store.open(make_url(postgres_url).set(database="nobody_made_this").render_as_string(hide_password=False))
     assert raised.value.code is ErrorCode.STORE_UNAVAILABLE

@@ -1,4 +1,4 @@
-"""Runs, their plans and their logs."""
+"""Runs, their plans and their logs in the store."""
 
 from __future__ import annotations
 
@@ -45,16 +45,16 @@ from tests.support.store.samples import (
 )
 
 
-async def test_a_run_id_is_one_run(store: Store, other_store: Store) -> None:
+async def test_a_run_id_has_one_execution(store: Store, other_store: Store) -> None:
     """However often and from however many workers a run is created, there is one row, one id and one answer."""
-    created = await asyncio.gather(*(new_execution(one) for one in (store, other_store) * 5))
-    assert len({one.model_dump_json() for one in created}) == 1
+    created = await asyncio.gather(*(new_execution(writer) for writer in (store, other_store) * 5))
+    assert len({returned.model_dump_json() for returned in created}) == 1
     assert await store.execution(created[0].execution_id) == created[0]
     assert (await row_counts(store, created[0].execution_id))["task_execution"] == 1
 
 
-async def test_what_a_new_run_knows(store: Store, execution: Execution) -> None:
-    """A new run has a 53-bit id that begins with the time, content ids of plan and request, and the worker's timing."""
+async def test_a_new_run_has_its_ids_plan_timing_and_first_status(store: Store, execution: Execution) -> None:
+    """Its 53-bit id begins with the time. Plan and request have content ids."""
     plan = shop_plan()
     assert execution.execution_id < 2**53
     assert abs((execution.execution_id >> 21) - time.time()) < 60
@@ -78,24 +78,24 @@ async def test_equal_plans_are_stored_once(store: Store) -> None:
     assert first.task_id == second.task_id
 
 
-async def test_a_repetition_answers_with_what_is_stored(store: Store, execution: Execution) -> None:
-    """A newer worker that writes the plan in other words continues the run under its first digest."""
+async def test_a_repeated_creation_returns_the_stored_run(store: Store, execution: Execution) -> None:
+    """A newer worker that writes the plan differently continues the run under its first digest."""
     newer = shop_plan(description="written by a newer worker")
     again = NewExecution(plan_json=canonical_json(newer), workflow_id="resilience-test/shop", run_id="run-1")
     assert await store.create_execution(again, newer, FAST) == execution
 
 
-async def test_a_taken_execution_id_is_not_given_again(
+async def test_a_taken_execution_id_is_not_used_again(
     store: Store, execution: Execution, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """When chance picks the id of another run, another one is drawn."""
+    """If chance picks the id of an existing run, a new one is drawn."""
     drawn = iter([execution.execution_id, execution.execution_id, execution.execution_id + 1])
     monkeypatch.setattr(executions, "new_execution_id", lambda: next(drawn))
     assert (await new_execution(store, "run-2")).execution_id == execution.execution_id + 1
 
 
-async def test_phases_move_and_ids_stay(store: Store, run: int) -> None:
-    """A change of phase keeps the peers' ids that it does not name; a repetition changes nothing."""
+async def test_a_change_of_phase_keeps_the_ids_that_it_omits(store: Store, run: int) -> None:
+    """These are ids at the peers. A repetition changes nothing."""
     await store.change_phase(PhaseChange(execution_id=run, phase=Phase.ANALYZING_PATTERNS, analyze_task_id="t-1"))
     change = PhaseChange(execution_id=run, phase=Phase.RULES_READY, intercept_record_id="hf1x")
     for _ in range(2):
@@ -115,8 +115,8 @@ FAILED = {
 }
 
 
-async def test_a_repeated_ending_changes_nothing(store: Store, run: int) -> None:
-    """But its time of writing; the verdict that judging stored is kept."""
+async def test_a_repeated_ending_changes_only_its_time_of_writing(store: Store, run: int) -> None:
+    """The stored verdict is kept."""
     await store.set_verdict(run, Verdict.PASSED)
     done = Ending.model_validate({"execution_id": run} | DONE)
     await store.finish(done)
@@ -128,32 +128,32 @@ async def test_a_repeated_ending_changes_nothing(store: Store, run: int) -> None
 
 
 @pytest.mark.parametrize(("first", "later"), [(DONE, FAILED), (FAILED, DONE)], ids=["completed", "failed"])
-async def test_an_execution_that_has_ended_stays_as_it_ended(
+async def test_an_ended_execution_keeps_its_ending(
     store: Store, run: int, first: dict[str, Any], later: dict[str, Any]
 ) -> None:
-    """Status, verdict, error, phase and time; of a later word with the same status only the recovery is taken."""
+    """Status, verdict, error, phase and time stay. A later ending with the same status changes only the recovery."""
     await store.finish(Ending.model_validate({"execution_id": run} | first))
     ended = await store.execution_row(run)
     await store.finish(Ending.model_validate({"execution_id": run, "verdict": Verdict.PASSED} | later))
     await store.set_verdict(run, Verdict.PASSED)
     await store.change_phase(PhaseChange(execution_id=run, phase=Phase.RULES_READY, analyze_task_id="t"))
     assert await store.execution_row(run) == ended
-    other = Recovery.UNVERIFIED if first["recovery"] is Recovery.VERIFIED else Recovery.VERIFIED
-    await store.finish(Ending.model_validate({"execution_id": run} | first | {"recovery": other}))
+    corrected_recovery = Recovery.UNVERIFIED if first["recovery"] is Recovery.VERIFIED else Recovery.VERIFIED
+    await store.finish(Ending.model_validate({"execution_id": run} | first | {"recovery": corrected_recovery}))
     corrected = await store.execution_row(run)
-    assert corrected == ended.model_copy(update={"recovery": other, "updated_at": corrected.updated_at})
+    assert corrected == ended.model_copy(update={"recovery": corrected_recovery, "updated_at": corrected.updated_at})
 
 
-async def test_the_end_of_another_run_is_not_taken(store: Store, run: int) -> None:
-    """The server is asked about a run by its id; a wrong one must not end this execution."""
+async def test_the_ending_of_a_different_run_is_refused(store: Store, run: int) -> None:
+    """The server is asked about a run by its id. A wrong id must not end this execution."""
     with pytest.raises(HoldfastError) as raised:
         await store.finish(Ending.model_validate({"execution_id": run} | DONE), "another run")
     assert raised.value.code is ErrorCode.STORE_CONFLICT
     assert (await store.execution_row(run)).finished_at is None
 
 
-async def test_results_of_an_ended_execution_stay(store: Store, run: int) -> None:
-    """Whatever a worker still writes that was thought dead, or somebody who calls its activities."""
+async def test_an_ended_execution_refuses_all_further_results(store: Store, run: int) -> None:
+    """A worker that was thought dead may still write, and so may a person who calls its activities."""
     cases = [stored_case(index) for index in range(4)]
     await store.save_cases(run, cases)
     await store.save_result(run, measured(0))
@@ -185,15 +185,15 @@ async def test_results_of_an_ended_execution_stay(store: Store, run: int) -> Non
         with pytest.raises(HoldfastError) as raised:
             await write
         assert raised.value.code is ErrorCode.STORE_CONFLICT, write
-    # What closes late must not fail by it.
+    # A late close must not fail because of this write.
     await store.save_stability(run, StabilityMoment.AFTER_RULES, [ServiceStability(service="reviews", stable=True)])
     assert await row_counts(store, run) == before
     assert await store.results(run) == results
     assert await store.stability(run) == {}
 
 
-async def test_the_latest_run_of_a_workflow(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The newest run is the one created last, also within one second, where ids are in no order."""
+async def test_the_latest_run_of_a_workflow_is_the_last_created(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even within one second, in which ids have no order."""
     assert await store.latest_execution_of("resilience-test/shop") is None
     drawn = iter([300, 200, 100])
     monkeypatch.setattr(executions, "new_execution_id", lambda: next(drawn))
@@ -204,8 +204,8 @@ async def test_the_latest_run_of_a_workflow(store: Store, monkeypatch: pytest.Mo
     assert (latest.execution_id, latest.run_id) == (100, "run-2")
 
 
-async def test_a_record_is_readable_when_its_plan_is_not(store: Store, run: int) -> None:
-    """The status of a run can be told by a version that does not understand its plan."""
+async def test_a_run_is_readable_without_a_readable_plan(store: Store, run: int) -> None:
+    """A version that does not understand the plan can still show the status."""
     async with writing(store.engine) as work:
         await work.execute(text("UPDATE plan_snapshot SET canonical_json = '{}'"))
     assert (await store.execution_row(run)).plan == shop_plan().name
@@ -214,8 +214,7 @@ async def test_a_record_is_readable_when_its_plan_is_not(store: Store, run: int)
 @pytest.mark.parametrize(
     "name", ["execution", "plan", "execution_row", "change_phase", "finish", "set_verdict", "log", "save_cases"]
 )
-async def test_an_unknown_run_is_told(store: Store, name: str) -> None:
-    """Whatever needs a run and does not find it says NOT_FOUND."""
+async def test_an_unknown_run_is_not_found(store: Store, name: str) -> None:
     ending = Ending(execution_id=1, status=RunStatus.FAILED, phase=Phase.FAILED, recovery=Recovery.NOT_NEEDED)
     arguments: dict[str, tuple[object, ...]] = {
         "change_phase": (PhaseChange(execution_id=1, phase=Phase.DONE),),
@@ -229,25 +228,28 @@ async def test_an_unknown_run_is_told(store: Store, name: str) -> None:
     assert raised.value.code is ErrorCode.NOT_FOUND
 
 
-async def test_a_log_key_is_one_line(store: Store, other_store: Store, run: int) -> None:
-    """A repeated activity leaves one line, the first; lines are in the order of their writing."""
+async def test_a_log_key_has_one_line(store: Store, other_store: Store, run: int) -> None:
+    """A repeated activity keeps its first line. Lines are in the order of their writing."""
     for number in range(3):
         await store.log(run, f"key-{number}", LogLevel.WARN, f"line {number}")
         await other_store.log(run, f"key-{number}", LogLevel.ERROR, "repeated")
     entries = await store.log_entries(run)
-    assert [one.message for one in entries] == ["line 0", "line 1", "line 2"]
-    assert {one.level for one in entries} == {LogLevel.WARN}
+    assert [line.message for line in entries] == ["line 0", "line 1", "line 2"]
+    assert {line.level for line in entries} == {LogLevel.WARN}
 
 
-async def test_long_log_keys_are_told_apart(store: Store, run: int) -> None:
+async def test_long_log_keys_stay_distinct(store: Store, run: int) -> None:
     """Two keys that differ only after many characters are two lines."""
     for end in ("a", "b"):
         await store.log(run, "k" * 400 + end, LogLevel.INFO, end)
-    assert [one.message for one in await store.log_entries(run)] == ["a", "b"]
+    assert [line.message for line in await store.log_entries(run)] == ["a", "b"]
 
 
-async def test_log_ids_are_the_peers(store: Store, run: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ids are epoch milliseconds and 20 bits of sequence; one that another process has taken is not lost."""
+async def test_log_ids_have_the_form_of_the_peers(store: Store, run: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are epoch milliseconds and 20 bits of sequence.
+
+    A line whose id is taken by a different process is not lost.
+    """
     assert abs((logs.new_log_id() >> 20) - time.time() * 1000) < 60_000
     taken = logs.new_log_id()
     drawn = iter([taken, taken, taken + 1])
@@ -258,11 +260,11 @@ async def test_log_ids_are_the_peers(store: Store, run: int, monkeypatch: pytest
 
 
 async def test_runs_are_listed_newest_first(store: Store) -> None:
-    """As many as are asked for, of all plans or of one; the order is that of creation."""
+    """As many as requested, of all plans or of one, in the order of creation."""
     ids = [(await new_execution(store, f"run-{number}")).execution_id for number in range(5)]
-    other = shop_plan(name="other")
-    new = NewExecution(plan_json=canonical_json(other), workflow_id="w", run_id="run-5")
-    ids.append((await store.create_execution(new, other, FAST)).execution_id)
+    different = shop_plan(name="other")
+    new = NewExecution(plan_json=canonical_json(different), workflow_id="w", run_id="run-5")
+    ids.append((await store.create_execution(new, different, FAST)).execution_id)
     assert [row.execution_id for row in await store.latest_executions(10)] == ids[::-1]
     assert [row.execution_id for row in await store.latest_executions(2)] == ids[:-3:-1]
     assert [row.plan for row in await store.latest_executions(10, RunFilter(plan="other"))] == ["other"]
@@ -271,8 +273,8 @@ async def test_runs_are_listed_newest_first(store: Store) -> None:
     assert (await store.latest_executions(1))[0] == await store.execution_row(ids[-1])
 
 
-async def test_no_more_runs_are_listed_than_can_be_shown(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever a caller asks for."""
+async def test_the_number_of_listed_runs_is_bounded(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a caller requests."""
     monkeypatch.setattr(executions, "MOST_LISTED", 2)
     for number in range(4):
         await new_execution(store, f"run-{number}")

@@ -1,4 +1,4 @@
-"""The flag that refuses new runs."""
+"""The halt flag, which refuses new runs."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from domain.executions.execution import Ending, Phase, Recovery, RunStatus
 from tests.support.store.samples import new_execution
 
 
-async def test_everyone_who_uses_the_store_sees_it(store: Store, other_store: Store) -> None:
-    """One flag, however often it is set: the first time, the last reason."""
+async def test_a_halt_is_visible_to_all_users_of_the_store(store: Store, other_store: Store) -> None:
+    """However often it is set, there is one flag, with the first time and the last reason."""
     assert await store.halted() is None
     first = await store.halt("a fire", "ada")
     assert (first.reason, first.by) == ("a fire", "ada")
-    again = await asyncio.gather(*(one.halt("two fires", "bob") for one in (store, other_store) * 3))
-    assert {one.since for one in again} == {first.since}
+    again = await asyncio.gather(*(writer.halt("two fires", "bob") for writer in (store, other_store) * 3))
+    assert {halt.since for halt in again} == {first.since}
     assert await other_store.halted() == again[0]
     assert str(again[0]).endswith("Z by bob: two fires")
 
 
-async def test_it_is_taken_back_once(store: Store, other_store: Store) -> None:
-    """And whoever does so is told what it was."""
+async def test_a_halt_is_lifted_once(store: Store, other_store: Store) -> None:
+    """Lifting it returns the halt."""
     set_now = await store.halt("a fire", "ada")
     assert await other_store.unhalt() == set_now
     assert await store.unhalt() is None
     assert await store.halted() is None
 
 
-async def test_runs_whose_end_is_not_written_are_all_listed(store: Store) -> None:
-    """Whoever halts must not miss one."""
+async def test_every_run_without_an_ending_is_listed(store: Store) -> None:
+    """An operator who halts must not miss one."""
     done, under_way = await new_execution(store), await new_execution(store, "run-2")
     ending = Ending(
         execution_id=done.execution_id,

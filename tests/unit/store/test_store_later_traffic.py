@@ -1,4 +1,4 @@
-"""Requests and failures that are met later are added to those that a service has."""
+"""Requests and failures found later are added to those of their service."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from tests.support.store.samples import answer, exchange
 
 
 def places(exchanges: list[RecordedExchange]) -> list[tuple[int, str, str]]:
-    return [(one.position, one.method, one.path) for one in exchanges]
+    return [(recorded.position, recorded.method, recorded.path) for recorded in exchanges]
 
 
-async def test_later_requests_come_after_those_that_were_recorded(store: Store, run: int) -> None:
+async def test_later_requests_follow_the_recorded_ones(store: Store, run: int) -> None:
     await store.save_exchanges(run, [exchange(path="/a"), exchange(path="/b", position=4), exchange("cart")])
     await store.add_exchanges(run, "reviews", [exchange(path="/c"), exchange(path="/a", method="POST")])
     await store.add_exchanges(run, "ratings", [exchange("ratings", 7, path="/first")])
@@ -26,22 +26,22 @@ async def test_later_requests_come_after_those_that_were_recorded(store: Store, 
     assert len(await store.exchanges(run, "cart")) == 1
 
 
-async def test_a_request_that_is_there_is_not_added_again(store: Store, run: int) -> None:
-    """By method and path; what was recorded first stays. Also paths that no database takes as they are."""
+async def test_a_known_request_is_not_added_again(store: Store, run: int) -> None:
+    """Method and path decide, and the first recording stays. This includes paths that no database takes unchanged."""
     odd = exchange(path="/\0\ud83d")
     await store.save_exchanges(run, [exchange(path="/a", response_body="recorded")])
     for _ in range(2):
         await store.add_exchanges(run, "reviews", [exchange(path="/a"), odd, exchange(path="/b"), exchange(path="/b")])
     found = await store.exchanges(run, "reviews")
-    assert [one.path for one in found] == ["/a", "/\ufffd\ufffd", "/b"]
+    assert [recorded.path for recorded in found] == ["/a", "/\ufffd\ufffd", "/b"]
     assert found[0].response_body == "recorded"
 
 
-async def test_a_repeated_analysis_leaves_later_requests(store: Store, run: int) -> None:
+async def test_a_repeated_analysis_keeps_later_requests(store: Store, run: int) -> None:
     await store.save_exchanges(run, [exchange(path="/a")])
     await store.add_exchanges(run, "reviews", [exchange(path="/b")])
     await store.save_exchanges(run, [exchange(path="/a", response_body="again")])
-    assert [one.path for one in await store.exchanges(run, "reviews")] == ["/a", "/b"]
+    assert [recorded.path for recorded in await store.exchanges(run, "reviews")] == ["/a", "/b"]
 
 
 async def test_recorded_calls_of_all_services_are_listed(store: Store, run: int) -> None:
@@ -54,7 +54,7 @@ async def test_recorded_calls_of_all_services_are_listed(store: Store, run: int)
     ]
 
 
-async def test_later_failures_leave_those_that_were_captured(store: Store, run: int) -> None:
+async def test_later_failures_keep_those_captured_before(store: Store, run: int) -> None:
     first = [answer("reviews", 0), answer("reviews", 1, path="/b")]
     later = [answer("reviews", 2, path="/c")]
     await store.save_captured(run, "remove", first)

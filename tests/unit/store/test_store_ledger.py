@@ -1,4 +1,4 @@
-"""The ledger: what is on must never be forgotten."""
+"""The ledger never forgets an open window."""
 
 from __future__ import annotations
 
@@ -14,16 +14,19 @@ from domain.executions.windows import SETTLED, LedgerState, WindowKind
 from tests.support.store.samples import MOMENT, entry, move, new_execution
 
 
-async def test_an_intent_is_one_row(store: Store, other_store: Store, run: int) -> None:
-    """A repeated intent leaves one row, as it was first written, from however many workers."""
+async def test_a_repeated_intent_leaves_one_row(store: Store, other_store: Store, run: int) -> None:
+    """As it was first written, from however many workers."""
     row = entry(run)
-    await asyncio.gather(*(one.ledger_intent(row) for one in (store, other_store) * 5))
+    await asyncio.gather(*(writer.ledger_intent(row) for writer in (store, other_store) * 5))
     assert await store.ledger_of(run) == [row]
     assert (await store.ledger_of(run))[0].close_by == MOMENT
 
 
 async def test_a_row_has_the_times_of_its_window(store: Store, run: int) -> None:
-    """Two windows were open at once or not by one clock, theirs; only who has none gets the store's time."""
+    """Whether windows were open at once is judged by their own clock.
+
+    Only a row without times gets the store's time.
+    """
     given, without = entry(run), entry(run, window_id="fault/1/x", created_at=None, updated_at=None)
     for row in (given, without):
         await store.ledger_intent(row)
@@ -37,7 +40,7 @@ async def test_a_row_has_the_times_of_its_window(store: Store, run: int) -> None
 
 @pytest.mark.parametrize("end", SETTLED)
 async def test_a_settled_row_stays_settled(store: Store, run: int, end: LedgerState) -> None:
-    """No later update moves a settled row, and its names cannot be used for another intent."""
+    """No later update changes it, and its names cannot be used for a new intent."""
     row = entry(run)
     await store.ledger_intent(row)
     await store.ledger_update(move(row, end, "seen off"))
@@ -59,8 +62,10 @@ async def test_a_settled_row_stays_settled(store: Store, run: int, end: LedgerSt
         )
     ),
 )
-async def test_states_only_move_forward(store: Store, run: int, earlier: LedgerState, later: LedgerState) -> None:
-    """A delayed update cannot take a window back to an earlier state."""
+async def test_the_state_of_a_window_only_moves_forward(
+    store: Store, run: int, earlier: LedgerState, later: LedgerState
+) -> None:
+    """A delayed update cannot return a window to an earlier state."""
     row = entry(run)
     await store.ledger_intent(row)
     for state in (earlier, later, earlier):
@@ -69,8 +74,8 @@ async def test_states_only_move_forward(store: Store, run: int, earlier: LedgerS
     assert found.state is later
 
 
-async def test_details_and_peer_names_are_kept(store: Store, run: int) -> None:
-    """An update without a detail leaves the one that is there, and every one the name; the same state may say more."""
+async def test_updates_keep_the_peer_name_and_the_last_detail(store: Store, run: int) -> None:
+    """An update without a detail keeps the existing one. An update to the same state may add a new one."""
     row = entry(run)
     await store.ledger_intent(row)
     await store.ledger_update(move(row, LedgerState.OPEN, "first"))
@@ -80,10 +85,10 @@ async def test_details_and_peer_names_are_kept(store: Store, run: int) -> None:
     await store.ledger_intent(row)
     await store.ledger_update(move(row, LedgerState.UNVERIFIED, "one"))
     await store.ledger_update(move(row, LedgerState.UNVERIFIED, "two"))
-    assert [one.detail for one in await store.ledger_unsettled()] == ["two"]
+    assert [unsettled.detail for unsettled in await store.ledger_unsettled()] == ["two"]
 
 
-async def test_an_intent_under_another_name_is_refused(store: Store, run: int) -> None:
+async def test_an_intent_with_a_different_peer_name_is_refused(store: Store, run: int) -> None:
     """Nothing is switched on under a name that the ledger does not have."""
     await store.ledger_intent(entry(run))
     with pytest.raises(HoldfastError) as raised:
@@ -91,8 +96,8 @@ async def test_an_intent_under_another_name_is_refused(store: Store, run: int) -
     assert raised.value.code is ErrorCode.STORE_CONFLICT
 
 
-async def test_an_update_without_an_intent_is_told(store: Store, run: int) -> None:
-    """An update of a window, or of a run of it, that never wrote its intent says NOT_FOUND."""
+async def test_an_update_without_an_intent_is_not_found(store: Store, run: int) -> None:
+    """Neither for an unknown window, nor for an unknown run of a window."""
     row = entry(run)
     await store.ledger_intent(row)
     for stranger in (entry(run, window_id="fault/1/x"), entry(run, run_id="another")):
@@ -101,20 +106,20 @@ async def test_an_update_without_an_intent_is_told(store: Store, run: int) -> No
         assert raised.value.code is ErrorCode.NOT_FOUND
 
 
-async def test_an_intent_of_an_unknown_run_is_told(store: Store) -> None:
-    """A window without a run cannot be written down, and nothing may be switched on for it."""
+async def test_an_intent_of_an_unknown_run_is_not_found(store: Store) -> None:
+    """A window without a run cannot be recorded, so nothing may be switched on for it."""
     with pytest.raises(HoldfastError) as raised:
         await store.ledger_intent(entry(1))
     assert raised.value.code is ErrorCode.NOT_FOUND
 
 
-async def test_what_is_on_is_found_over_all_runs(store: Store, run: int) -> None:
-    """Unsettled windows of every run are listed, oldest first, and every run of a window."""
-    other = (await new_execution(store, "run-2")).execution_id
+async def test_unsettled_windows_of_all_runs_are_listed(store: Store, run: int) -> None:
+    """Oldest first, with every run of a window."""
+    second_run = (await new_execution(store, "run-2")).execution_id
     first, second = entry(run), entry(run, run_id="window-run-2", peer_name="hf-1-reviews-1-1")
-    third = entry(other, window_id=f"rules/{other}", kind=WindowKind.RULES, service="")
+    third = entry(second_run, window_id=f"rules/{second_run}", kind=WindowKind.RULES, service="")
     for row in (first, second, third):
         await store.ledger_intent(row)
     await store.ledger_update(move(first, LedgerState.CLOSED))
-    assert [one.run_id for one in await store.ledger_unsettled()] == ["window-run-2", "window-run-1"]
-    assert [one.window_id for one in await store.ledger_of(other)] == [third.window_id]
+    assert [unsettled.run_id for unsettled in await store.ledger_unsettled()] == ["window-run-2", "window-run-1"]
+    assert [unsettled.window_id for unsettled in await store.ledger_of(second_run)] == [third.window_id]

@@ -1,4 +1,4 @@
-"""The schema comes from migrations alone, all of it or nothing, whoever starts at once."""
+"""Migrations alone create the schema, completely or not at all, however many processes start at once."""
 
 from __future__ import annotations
 
@@ -44,52 +44,52 @@ def differences(connection: Connection) -> list[object]:
     return list(compare_metadata(context, Row.metadata))
 
 
-async def test_migrations_make_the_tables(store: Store) -> None:
-    """What the migrations create is what the tables say, types and constraints included."""
+async def test_migrations_create_the_tables_of_the_models(store: Store) -> None:
+    """Including types and constraints."""
     async with store.engine.connect() as connection:
         assert await connection.run_sync(differences) == []
 
 
-def test_the_peers_names_are_kept() -> None:
+def test_the_peers_column_names_are_kept() -> None:
     """Programs that read the peers' tables find their columns under the same names."""
     for table, columns in PEER_COLUMNS.items():
         assert set(columns.split()) <= set(Row.metadata.tables[table].columns.keys())
 
 
 def test_every_table_has_a_natural_key() -> None:
-    """No table relies on a counter alone to tell its rows apart."""
+    """No table relies on a counter alone to distinguish its rows."""
     for table in Row.metadata.tables.values():
-        unique = [one for one in table.constraints if type(one).__name__ == "UniqueConstraint"]
+        unique = [constraint for constraint in table.constraints if type(constraint).__name__ == "UniqueConstraint"]
         assert unique or len(table.primary_key.columns) > 1, table.name
 
 
-async def test_processes_that_start_at_once_take_turns(url: str) -> None:
-    """Several workers can be started on an empty database at the same moment."""
+async def test_processes_that_start_at_once_migrate_in_turn(url: str) -> None:
+    """Several workers can start on an empty database at the same moment."""
     assert await asyncio.gather(*(opened_elsewhere(url) for _ in range(3))) == [0] * 3
     store = await Store.open(url)
     await new_execution(store)
     await store.close()
 
 
-async def test_stores_of_one_process_take_turns(url: str, tmp_path: Path) -> None:
-    """Stores of the same and of different databases can be opened at once in one process."""
-    others = [f"sqlite:///{tmp_path}/{number}.db" for number in range(3)]
-    stores = await asyncio.gather(*(Store.open(one) for one in [url, url, *others]))
+async def test_stores_opened_at_once_in_one_process_migrate_in_turn(url: str, tmp_path: Path) -> None:
+    """Stores of the same database and of different ones."""
+    files = [f"sqlite:///{tmp_path}/{number}.db" for number in range(3)]
+    stores = await asyncio.gather(*(Store.open(address) for address in [url, url, *files]))
     for store in stores:
         await new_execution(store)
         await store.close()
 
 
-async def test_a_start_that_was_killed_can_be_repeated(url: str) -> None:
-    """A process killed in the middle of its first migration leaves nothing behind that the next one stumbles over."""
+async def test_a_killed_first_migration_can_be_repeated(url: str) -> None:
+    """It leaves nothing behind on which the next start would fail."""
     assert await opened_elsewhere(url, DIE_HALF_WAY) == 9
     store = await Store.open(url)
     await new_execution(store)
     await store.close()
 
 
-async def test_opening_again_keeps_everything(url: str) -> None:
-    """A later start finds what an earlier one stored, and need not wait for whoever is writing."""
+async def test_opening_a_store_again_keeps_its_rows(url: str) -> None:
+    """A later start need not wait for a writer."""
     store = await Store.open(url)
     execution = await new_execution(store)
     async with writing(store.engine):
@@ -100,7 +100,7 @@ async def test_opening_again_keeps_everything(url: str) -> None:
 
 
 async def test_a_newer_schema_is_refused(store: Store, url: str) -> None:
-    """An older version does not work on a database that a newer one has changed, and says why."""
+    """An older version does not work on a database that a newer one has changed, and reports why."""
     async with writing(store.engine) as work:
         await work.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(HoldfastError, match="newer version") as raised:
@@ -108,8 +108,8 @@ async def test_a_newer_schema_is_refused(store: Store, url: str) -> None:
     assert raised.value.code is ErrorCode.STORE_CONFLICT
 
 
-async def test_a_folder_may_have_any_name(tmp_path: Path) -> None:
-    """Percent signs, spaces and quotes in a path do no harm, and missing folders are made."""
+async def test_a_database_path_may_contain_any_characters(tmp_path: Path) -> None:
+    """Percent signs, spaces and quotes do no harm. Missing folders are created."""
     path = tmp_path / "100% 'new'" / "a b" / "holdfast.db"
     engine = create_engine(str(make_url("sqlite://").set(database=str(path))))
     await migrate(engine)

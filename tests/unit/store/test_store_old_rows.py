@@ -1,4 +1,4 @@
-"""Rows that the original orchestrator wrote: read with the phases that it had, which nothing of ours writes."""
+"""Rows of the original orchestrator are read with their old phases, which Holdfast never writes."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ FROM task_execution WHERE id = :id
 
 
 @pytest.mark.parametrize("phase", OldPhase)
-async def test_old_phases_are_read_wherever_rows_are(store: Store, run: int, phase: OldPhase) -> None:
-    """One row, the latest of a workflow, and the list; the phase of an error too."""
+async def test_old_phases_are_read_by_every_reader_of_runs(store: Store, run: int, phase: OldPhase) -> None:
+    """By id, as the latest of a workflow, and in the list. The phase of an error is read too."""
     async with writing(store.engine) as work:
         await work.execute(text(INSERT), {"phase": phase.value, "id": run})
     row = await store.execution_row(run + 1)
@@ -35,17 +35,16 @@ async def test_old_phases_are_read_wherever_rows_are(store: Store, run: int, pha
     assert (await store.execution(run + 1)).execution_id == run + 1
 
 
-async def test_an_old_run_that_goes_on_gets_a_phase_of_ours(store: Store, run: int) -> None:
-    """And never comes back to the old one."""
+async def test_an_old_run_that_continues_gets_a_new_phase(store: Store, run: int) -> None:
     async with writing(store.engine) as work:
         await work.execute(text("UPDATE task_execution SET status = 'INIT'"))
     await store.change_phase(PhaseChange(execution_id=run, phase=Phase.ANALYZING_PATTERNS))
     assert (await store.execution_row(run)).status is Phase.ANALYZING_PATTERNS
 
 
-@pytest.mark.parametrize("phase", [*OldPhase, *(one.value for one in OldPhase)])
+@pytest.mark.parametrize("phase", [*OldPhase, *(old.value for old in OldPhase)])
 def test_old_phases_cannot_be_written(phase: Any) -> None:
-    """Whatever tells the store a phase refuses them."""
+    """Every message that carries a phase to the store refuses them."""
     ending = {"execution_id": 1, "status": RunStatus.FAILED, "recovery": Recovery.VERIFIED}
     with pytest.raises(ValidationError):
         PhaseChange(execution_id=1, phase=phase)
@@ -56,9 +55,9 @@ def test_old_phases_cannot_be_written(phase: Any) -> None:
 
 
 def test_only_stored_rows_may_have_an_old_phase() -> None:
-    """No contract that a workflow or an activity sends knows them."""
+    """No contract of a workflow or an activity allows them."""
     for module in (execution, status, windows):
         for name, model in vars(module).items():
             if isinstance(model, type) and hasattr(model, "model_fields"):
                 assert "OldPhase" not in str(get_type_hints(model)), name
-    assert not {one.value for one in OldPhase} & {one.value for one in Phase}
+    assert not {old.value for old in OldPhase} & {old.value for old in Phase}

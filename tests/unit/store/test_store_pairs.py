@@ -1,4 +1,4 @@
-"""What pairs with two real faults answered is stored once, and read as it was."""
+"""The answers of pairs with two real faults are stored once and read back unchanged."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ async def _cases(store: Store, run: int) -> None:
 
 
 def unchecked(index: int) -> CheckedPair:
-    """One that could not be verified."""
+    """Return a pair that could not be verified."""
     finding = PairFinding(case_id="s0+s1", outcome=PairOutcome.UNCHECKED, reason="it failed")
     return CheckedPair(case_index=index, finding=finding)
 
 
-async def test_a_pair_comes_back_as_it_was(store: Store, run: int) -> None:
-    """Compared or not, with its case's id."""
+async def test_a_pair_is_read_back_unchanged(store: Store, run: int) -> None:
+    """Compared or not, with the id of its case."""
     await store.save_pair(run, unchecked(3))
     await store.save_pair(run, DISAGREED)
     assert await store.pairs(run) == [DISAGREED, unchecked(3)]
@@ -46,15 +46,14 @@ async def test_a_pair_comes_back_as_it_was(store: Store, run: int) -> None:
     assert await store.pairs(run, 1) == []
 
 
-async def test_the_first_word_on_a_pair_stays(store: Store, run: int) -> None:
-    """A repeated activity, and one whose answer was lost, change nothing."""
+async def test_the_first_result_of_a_pair_is_kept(store: Store, run: int) -> None:
+    """A repeated activity, or one whose answer was lost, changes nothing."""
     await store.save_pair(run, DISAGREED)
     await store.save_pair(run, unchecked(2))
     assert await store.pairs(run) == [DISAGREED]
 
 
-async def test_a_pair_of_no_case_is_refused(store: Store, run: int) -> None:
-    """It would be nobody's."""
+async def test_a_pair_without_a_case_is_refused(store: Store, run: int) -> None:
     with pytest.raises(HoldfastError) as raised:
         await store.save_pair(run, unchecked(9))
     assert raised.value.code is ErrorCode.NOT_FOUND

@@ -1,4 +1,4 @@
-"""How a run went, as rows: written once or replaced, as its state shows it, and never after its end."""
+"""The progress of a run, as rows that are written once or replaced, and never after the run's end."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ async def test_a_repeated_phase_keeps_its_first_time(store: Store, run: int) -> 
     assert [phase for phase, _ in first] == PHASES
 
 
-async def test_a_run_that_has_ended_enters_no_phase(store: Store, run: int) -> None:
+async def test_an_ended_run_enters_no_phase(store: Store, run: int) -> None:
     await ended(store, run)
     await store.change_phase(PhaseChange(execution_id=run, phase=PHASES[0]))
     assert await store.phases(run) == []
 
 
-async def test_of_repeated_checks_and_choices_the_last_stays(store: Store, run: int) -> None:
+async def test_the_last_of_repeated_checks_and_choices_is_kept(store: Store, run: int) -> None:
     for met, chosen in ((False, 1), (True, 2)):
         await store.save_steady(run, SteadyMoment.BEFORE, SteadyReport(met=met, detail="" if met else "status 500"))
         await store.save_pair_choice(run, PairChoice(asked_for=True, share=25, measured=9, chosen=chosen))
@@ -38,7 +38,7 @@ async def test_of_repeated_checks_and_choices_the_last_stays(store: Store, run: 
     assert await store.pair_choice(run) == PairChoice(asked_for=True, share=25, measured=9, chosen=2)
 
 
-async def test_after_the_end_nothing_is_stored(store: Store, run: int) -> None:
+async def test_no_checks_and_choices_are_stored_after_the_end(store: Store, run: int) -> None:
     await ended(store, run)
     await store.save_steady(run, SteadyMoment.AFTER, SteadyReport(met=True))
     await store.save_pair_choice(run, PairChoice(asked_for=False, measured=1, chosen=1))

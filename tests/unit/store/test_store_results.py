@@ -1,4 +1,4 @@
-"""Results: a row only ever gains."""
+"""Results in the store: a measurement is never lost."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ async def one_result(store: Store, run: int) -> CaseResult:
     return found
 
 
-async def test_a_measured_result_comes_back_as_it_was(store: Store, run: int) -> None:
-    """Every number of a measurement is read as it was written, with the case that it belongs to."""
+async def test_a_measured_result_is_read_back_unchanged(store: Store, run: int) -> None:
+    """Every number, with the case that it belongs to."""
     await store.save_result(run, measured(2))
     found = await one_result(store, run)
     assert found == measured(2).model_copy(update={"case_id": "s0+s1", "case_type": CaseType.DUAL})
 
 
 async def test_the_peers_columns_have_the_peers_meaning(store: Store, run: int) -> None:
-    """p50, p95, p99 are whole milliseconds and err_rate is percent with two decimals, beside our own columns."""
+    """p50, p95, p99 are whole milliseconds and err_rate is percent with two decimals, next to our own columns."""
     await store.save_result(run, measured())
     async with reading(store.engine) as work:
         row = (await work.execute(select(TestResult))).scalar_one()
@@ -48,8 +48,8 @@ async def test_the_peers_columns_have_the_peers_meaning(store: Store, run: int) 
 
 
 @pytest.mark.parametrize("outcome", [CaseOutcome.SKIPPED, CaseOutcome.INVALID])
-async def test_what_was_not_measured_has_no_numbers(store: Store, run: int, outcome: CaseOutcome) -> None:
-    """A skipped or invalid case has a reason and null where a number would be."""
+async def test_a_case_that_was_not_measured_has_no_numbers(store: Store, run: int, outcome: CaseOutcome) -> None:
+    """It has a reason, and null in place of each number."""
     await store.save_result(run, CaseResult(case_index=0, outcome=outcome, reason="why"))
     found = await one_result(store, run)
     assert (found.outcome, found.reason, found.measurement) == (outcome, "why", None)
@@ -58,14 +58,14 @@ async def test_what_was_not_measured_has_no_numbers(store: Store, run: int, outc
     assert (row.p50, row.err_rate, row.requests, row.success_p50_us, row.duration_us) == (None,) * 5
 
 
-async def test_a_case_is_one_row(store: Store, other_store: Store, run: int) -> None:
-    """However often a result is saved, from however many workers, there is one row."""
-    await asyncio.gather(*(one.save_result(run, measured(3)) for one in (store, other_store) * 5))
+async def test_a_case_has_one_result(store: Store, other_store: Store, run: int) -> None:
+    """However often it is saved, and from however many workers."""
+    await asyncio.gather(*(writer.save_result(run, measured(3)) for writer in (store, other_store) * 5))
     assert (await row_counts(store, run))["test_result"] == 1
 
 
 async def test_a_measurement_is_never_lost(store: Store, run: int) -> None:
-    """A skipped case may still be measured; a measured one cannot become skipped."""
+    """A skipped case may still be measured. A measured case cannot become skipped."""
     await store.save_result(run, skipped())
     await store.save_result(run, measured())
     await store.save_result(run, skipped())
@@ -74,8 +74,8 @@ async def test_a_measurement_is_never_lost(store: Store, run: int) -> None:
     assert (found.outcome, found.reason, found.measurement) == (CaseOutcome.MEASURED, "", measurement())
 
 
-async def test_a_measurement_taken_back_stays_taken_back(store: Store, run: int) -> None:
-    """A worker that was thought dead cannot make an invalid measurement valid again; its numbers stay to be seen."""
+async def test_an_invalidated_measurement_stays_invalid(store: Store, run: int) -> None:
+    """A worker that was thought dead cannot make it valid again. Its numbers stay visible."""
     await store.save_result(run, measured())
     for reason in ("the rules had vanished", "said again"):
         await store.invalidate(run, [0], reason)
@@ -87,8 +87,8 @@ async def test_a_measurement_taken_back_stays_taken_back(store: Store, run: int)
     assert (found.verdict, found.measurement) == (None, measurement())
 
 
-async def test_only_measured_cases_are_taken_back(store: Store, run: int) -> None:
-    """Taking back a batch leaves skipped cases and cases of others as they are."""
+async def test_only_measured_cases_can_be_invalidated(store: Store, run: int) -> None:
+    """Invalidating a batch leaves its skipped cases and other cases unchanged."""
     for result in (measured(0), measured(1), skipped(2)):
         await store.save_result(run, result)
     await store.invalidate(run, [0, 2], "gone")
@@ -99,27 +99,27 @@ async def test_only_measured_cases_are_taken_back(store: Store, run: int) -> Non
     }
 
 
-async def test_finished_cases_are_known_by_range(store: Store, run: int) -> None:
-    """A repeated batch sees which of its cases have a result, and none of another batch."""
+async def test_finished_cases_are_listed_by_range(store: Store, run: int) -> None:
+    """A repeated batch sees which of its own cases have a result, and none of other batches."""
     for index in (1, 3, 5):
         await store.save_result(run, measured(index))
     assert await store.finished_cases(run, 1, 5) == {1: CaseOutcome.MEASURED, 3: CaseOutcome.MEASURED}
 
 
 async def test_verdicts_are_saved_in_bulk(store: Store, run: int) -> None:
-    """Verdicts and reasons land on their cases; judging again replaces them; results are in order of cases."""
+    """Each case gets its verdict and reason. Judging again replaces them. Results are in the order of cases."""
     for index in reversed(range(CASES)):
         await store.save_result(run, measured(index))
     for reason in ("first", "second"):
         await store.save_case_verdicts(run, {index: (Verdict.FAILED, f"{reason} {index}") for index in range(4)})
     results = await store.results(run)
-    assert [one.case_index for one in results] == list(range(CASES))
-    assert [one.reason for one in results[:4]] == [f"second {index}" for index in range(4)]
-    assert [one.verdict for one in results] == [Verdict.FAILED] * 4 + [None] * 4
+    assert [result.case_index for result in results] == list(range(CASES))
+    assert [result.reason for result in results[:4]] == [f"second {index}" for index in range(4)]
+    assert [result.verdict for result in results] == [Verdict.FAILED] * 4 + [None] * 4
 
 
-async def test_missing_cases_and_results_are_told(store: Store, run: int) -> None:
-    """A result without its case, and a verdict without its result, say NOT_FOUND and change nothing."""
+async def test_a_missing_case_or_result_is_not_found(store: Store, run: int) -> None:
+    """Nothing is changed then."""
     await store.save_result(run, measured(0))
     for change in (
         store.save_result(run, measured(CASES)),

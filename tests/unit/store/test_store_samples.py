@@ -1,4 +1,4 @@
-"""Groups of cases are stored all or none, with their samples."""
+"""Groups of cases are stored with their samples, completely or not at all."""
 
 from __future__ import annotations
 
@@ -42,19 +42,19 @@ def samples(index: int, arm: Arm = Arm.CASE, raw: bytes | None = b"raw") -> Stor
     return StoredSamples(case_index=index, arm=arm, histogram=b"\x00\xffhistogram", raw=raw)
 
 
-async def test_what_was_compared_comes_back_as_it_was(store: Store, run: int) -> None:
-    """Every number beside the measurement; and a case without them has none."""
+async def test_a_comparison_is_read_back_unchanged(store: Store, run: int) -> None:
+    """Every number next to the measurement. A case that was not compared has none."""
     facts = {"late_starts": 2, "planned": 400, "seed": SEED, "control": CONTROL, "comparison": COMPARED}
     await store.save_group(run, [measured(0), measured(1, **facts)], [])
-    plain, compared = [one.measurement for one in await store.results(run)]
+    plain, compared = [result.measurement for result in await store.results(run)]
     assert plain is not None
     assert compared is not None
     assert (plain.late_starts, plain.planned, plain.control, plain.comparison) == (0, None, None, None)
     assert {name: getattr(compared, name) for name in facts} == facts
 
 
-async def test_a_group_is_stored_whole_or_not_at_all(store: Store, run: int) -> None:
-    """Its cases were measured beside one control: a worker that goes on must not find half of them."""
+async def test_a_group_is_stored_completely_or_not_at_all(store: Store, run: int) -> None:
+    """Its cases were measured beside one control. A worker that continues must not find half of them."""
     with pytest.raises(HoldfastError) as raised:
         await store.save_group(run, [measured(0), measured(CASES)], [samples(0)])
     assert raised.value.code is ErrorCode.NOT_FOUND
@@ -62,8 +62,8 @@ async def test_a_group_is_stored_whole_or_not_at_all(store: Store, run: int) -> 
     assert await store.samples_in(run, 0, CASES) == []
 
 
-async def test_samples_come_back_by_case_the_control_after_it(store: Store, run: int) -> None:
-    """Also twice, and of more requests than are kept one by one."""
+async def test_samples_are_read_by_case_followed_by_its_control(store: Store, run: int) -> None:
+    """Also if saved twice, and for more requests than are kept individually."""
     written = [samples(1, raw=None), samples(0, Arm.CONTROL), samples(0)]
     for _ in range(2):
         await store.save_group(run, [measured(0), measured(1)], written)
@@ -72,44 +72,41 @@ async def test_samples_come_back_by_case_the_control_after_it(store: Store, run:
     assert (await row_counts(store, run))["case_samples"] == 3
 
 
-async def test_two_workers_leave_one_row_a_case(store: Store, other_store: Store, run: int) -> None:
-    """When one was thought dead."""
+async def test_two_workers_that_save_a_group_leave_one_row_per_case(store: Store, other_store: Store, run: int) -> None:
+    """This happens if the first worker was thought dead."""
     group = [measured(0), measured(1)], [samples(0), samples(1)]
-    await asyncio.gather(*(one.save_group(run, *group) for one in (store, other_store) * 3))
+    await asyncio.gather(*(writer.save_group(run, *group) for writer in (store, other_store) * 3))
     counts = await row_counts(store, run)
     assert (counts["test_result"], counts["case_samples"]) == (2, 2)
 
 
-async def test_a_group_may_hold_what_was_not_measured(store: Store, run: int) -> None:
-    """Each with its own outcome."""
+async def test_a_group_may_contain_cases_that_were_not_measured(store: Store, run: int) -> None:
     await store.save_group(run, [measured(0), skipped(1)], [samples(0)])
     outcomes = await store.finished_cases(run, 0, CASES)
     assert outcomes == {0: CaseOutcome.MEASURED, 1: CaseOutcome.SKIPPED}
 
 
 @given(st.lists(st.tuples(st.integers(0, 2**31 - 1), st.booleans())))
-def test_samples_survive_being_packed(taken: list[tuple[int, bool]]) -> None:
-    """In their order."""
+def test_packed_samples_are_unpacked_unchanged_and_in_order(taken: list[tuple[int, bool]]) -> None:
     raw = packed(taken)
     assert raw is not None
     assert unpacked(raw) == taken
 
 
-def test_a_latency_beyond_what_is_kept_is_kept_as_the_longest() -> None:
-    """Half an hour: nobody asks how much longer."""
+def test_a_latency_too_long_to_pack_is_packed_as_the_longest() -> None:
+    """That is half an hour. Nobody needs to know how much longer it took."""
     raw = packed([(2**40, False)])
     assert raw is not None
     assert unpacked(raw) == [(2**31 - 1, False)]
 
 
-def test_too_many_samples_are_not_kept_one_by_one() -> None:
-    """The histogram has them."""
+def test_too_many_samples_are_not_kept_individually() -> None:
+    """The histogram contains them."""
     assert packed([(1, False)] * MOST_RAW) is not None
     assert packed([(1, False)] * (MOST_RAW + 1)) is None
 
 
 @pytest.mark.parametrize("raw", [b"", b"no", packed([(1, True)])[:-1] + b"x"])  # type: ignore[index]
-def test_what_is_no_samples_is_refused(raw: bytes) -> None:
-    """Instead of being read as some."""
+def test_bytes_that_are_not_packed_samples_are_refused(raw: bytes) -> None:
     with pytest.raises(ValueError, match="not packed samples"):
         unpacked(raw)

@@ -1,4 +1,4 @@
-"""What becomes of measured cases when they are judged: outcome, verdict, reason, and what it rests on."""
+"""Judging settles measured cases: outcome, verdict, reason and evidence."""
 
 from __future__ import annotations
 
@@ -26,31 +26,33 @@ async def _cases(store: Store, run: int) -> None:
 
 
 async def settled(store: Store, run: int) -> list[Settled]:
-    return [Settled(one.outcome, one.verdict, one.reason, one.found_by) for one in await store.results(run)]
+    return [
+        Settled(result.outcome, result.verdict, result.reason, result.found_by) for result in await store.results(run)
+    ]
 
 
-async def test_settled_cases_come_back_as_they_were(store: Store, run: int) -> None:
-    """Judging again replaces a verdict; what is invalid or was skipped stays, and no number is lost."""
+async def test_settled_cases_are_read_back_unchanged(store: Store, run: int) -> None:
+    """Judging again replaces a verdict. Invalid and skipped cases stay, and no number is lost."""
     await store.settle_cases(run, {0: PASSED, 1: FAILED, 2: INVALID})
     await store.settle_cases(run, {0: FAILED, 1: PASSED, 2: PASSED, 3: PASSED})
     left = Settled(CaseOutcome.SKIPPED, None, "no captured failure", None)
     assert await settled(store, run) == [FAILED, PASSED, INVALID, left]
-    assert [one.measurement for one in await store.results(run)] == [measurement()] * 3 + [None]
+    assert [result.measurement for result in await store.results(run)] == [measurement()] * 3 + [None]
 
 
 async def test_only_cases_of_the_run_are_settled(store: Store, run: int) -> None:
-    other = (await new_execution(store, "run-2")).execution_id
-    await store.save_cases(other, map(stored_case, range(1)))
-    await store.save_result(other, measured(0))
+    second_run = (await new_execution(store, "run-2")).execution_id
+    await store.save_cases(second_run, map(stored_case, range(1)))
+    await store.save_result(second_run, measured(0))
     await store.settle_cases(run, {0: INVALID})
-    assert (await store.results(other))[0].outcome is CaseOutcome.MEASURED
+    assert (await store.results(second_run))[0].outcome is CaseOutcome.MEASURED
     with pytest.raises(HoldfastError) as raised:
-        await store.settle_cases(other, {0: INVALID, 1: INVALID})
+        await store.settle_cases(second_run, {0: INVALID, 1: INVALID})
     assert raised.value.code is ErrorCode.NOT_FOUND
-    assert (await store.results(other))[0].outcome is CaseOutcome.MEASURED
+    assert (await store.results(second_run))[0].outcome is CaseOutcome.MEASURED
 
 
-async def test_cases_of_an_ended_run_stay_as_they_were(store: Store, run: int) -> None:
+async def test_cases_of_an_ended_run_cannot_be_settled(store: Store, run: int) -> None:
     await store.settle_cases(run, {0: FAILED})
     before = await settled(store, run)
     ending = Ending(execution_id=run, status=RunStatus.COMPLETED, phase=Phase.DONE, recovery=Recovery.VERIFIED)

@@ -22,14 +22,14 @@ asyncio.run(main())
 
 
 async def unhalted_elsewhere(url: str) -> str:
-    """Take the halt back in a process of its own; the reason that it found."""
-    other = await asyncio.create_subprocess_exec(sys.executable, "-c", UNHALT, url, stdout=asyncio.subprocess.PIPE)
-    said, _ = await other.communicate()
-    return said.decode().strip()
+    """Lift the halt in a separate process. Return the reason that it found."""
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", UNHALT, url, stdout=asyncio.subprocess.PIPE)
+    output, _ = await process.communicate()
+    return output.decode().strip()
 
 
 async def test_a_store_opened_twice_shares_its_rows_with_other_processes(sqlite_url: str) -> None:
-    """Opening must not give up SQLite's locks: another process would then remove the log that is still in use."""
+    """Opening must not release SQLite's locks. Otherwise a second process would remove the log that is still in use."""
     first = await Store.open(sqlite_url)
     await first.halt("a fire", "somebody")
     second = await Store.open(sqlite_url)

@@ -1,4 +1,4 @@
-"""How long services took to be stable is stored under the moment, and read as it was."""
+"""The time that services took to become stable is stored by moment and read back unchanged."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ STABLE = ServiceStability(service="reviews", stable=True, waited_seconds=0.25)
 NOT_STABLE = ServiceStability(service="shipping", stable=False, waited_seconds=120, detail="503")
 
 
-async def test_what_a_wait_found_comes_back_as_it_was(store: Store, run: int) -> None:
-    """Each moment by itself, in its order; of an unknown run there is nothing."""
+async def test_results_of_a_wait_are_read_back_unchanged_by_moment(store: Store, run: int) -> None:
+    """In their order. An unknown run has none."""
     await store.save_stability(run, StabilityMoment.AFTER_ANALYSIS, [NOT_STABLE, STABLE])
     await store.save_stability(run, StabilityMoment.WITH_RULES, [STABLE])
     assert await store.stability(run) == {
@@ -20,15 +20,15 @@ async def test_what_a_wait_found_comes_back_as_it_was(store: Store, run: int) ->
     assert await store.stability(run + 1) == {}
 
 
-async def test_of_a_repeated_wait_the_last_one_stays(store: Store, run: int) -> None:
-    """The run was told what that one found."""
+async def test_the_last_of_repeated_waits_is_kept(store: Store, run: int) -> None:
+    """It is the result that the run received."""
     later = NOT_STABLE.model_copy(update={"stable": True, "detail": ""})
     for found in (NOT_STABLE, later):
         await store.save_stability(run, StabilityMoment.AFTER_FAULT, [found])
     assert await store.stability(run) == {StabilityMoment.AFTER_FAULT: [later]}
 
 
-async def test_nothing_to_store_is_no_trouble(store: Store, run: int) -> None:
-    """A run without services under test to wait for."""
+async def test_a_wait_for_no_services_stores_nothing(store: Store, run: int) -> None:
+    """A run may have no services under test to wait for."""
     await store.save_stability(run, StabilityMoment.WITH_RULES, [])
     assert await store.stability(run) == {}

@@ -1,4 +1,4 @@
-"""Recorded and captured exchanges."""
+"""Recorded and captured exchanges in the store."""
 
 from __future__ import annotations
 
@@ -10,24 +10,23 @@ from tests.support.store.counting import row_counts
 from tests.support.store.samples import answer, exchange
 
 
-async def test_exchanges_come_back_as_they_were(store: Store, run: int) -> None:
-    """A recorded exchange is read as it was written, by position, and only its service's."""
+async def test_exchanges_are_read_back_unchanged_by_service_and_position(store: Store, run: int) -> None:
     written = [exchange(position=position) for position in (2, 0, 1)]
     await store.save_exchanges(run, [*written, exchange("cart")])
-    assert await store.exchanges(run, "reviews") == sorted(written, key=lambda one: one.position)
+    assert await store.exchanges(run, "reviews") == sorted(written, key=lambda recorded: recorded.position)
     assert await store.exchanges(run, "nobody") == []
 
 
-async def test_a_repeated_recording_replaces(store: Store, run: int) -> None:
-    """A repeated analysis leaves one row for each service and position, with the later content."""
+async def test_a_repeated_recording_replaces_the_earlier_one(store: Store, run: int) -> None:
+    """A repeated analysis leaves one row per service and position, with the later content."""
     await store.save_exchanges(run, [exchange()])
     await store.save_exchanges(run, [exchange(response_body="later"), exchange(response_body="last")])
-    assert [one.response_body for one in await store.exchanges(run, "reviews")] == ["last"]
+    assert [recorded.response_body for recorded in await store.exchanges(run, "reviews")] == ["last"]
     assert (await row_counts(store, run))["request_pattern"] == 1
 
 
-async def test_captured_answers_come_back_as_they_were(store: Store, run: int) -> None:
-    """A captured failure is read as it was written, flags included; a repeated capture leaves one row each."""
+async def test_captured_answers_are_read_back_unchanged(store: Store, run: int) -> None:
+    """Flags included. A repeated capture leaves one row each."""
     written = [answer("cart", no_effect=True), answer("reviews", 0), answer("reviews", 1, substituted=False)]
     for _ in range(2):
         await store.save_captured(run, "remove", written)
@@ -35,8 +34,7 @@ async def test_captured_answers_come_back_as_they_were(store: Store, run: int) -
     assert (await row_counts(store, run))["intercept_replay_result"] == 3
 
 
-async def test_nothing_is_a_fine_thing_to_save(store: Store, run: int) -> None:
-    """Empty lists are saved without complaint and without rows."""
+async def test_empty_lists_are_saved_without_rows(store: Store, run: int) -> None:
     await store.save_exchanges(run, [])
     await store.save_captured(run, "remove", [])
     await store.save_propagation(run, {})
@@ -47,7 +45,7 @@ async def test_nothing_is_a_fine_thing_to_save(store: Store, run: int) -> None:
     assert sum((await row_counts(store, run)).values()) == 1
 
 
-async def test_whatever_a_peer_answers_can_be_stored(store: Store, run: int) -> None:
+async def test_every_answer_of_a_peer_can_be_stored(store: Store, run: int) -> None:
     """NUL, half a surrogate pair, an emoji, a megabyte and an address of any length do not stop a run."""
     body = "a\0b\ud83dc\U0001f600" + "x" * 1_000_000
     odd = exchange(response_body=body, url="http://h/" + "u" * 5000, path="/" + "p" * 5000, method="M" * 40)
@@ -60,16 +58,18 @@ async def test_whatever_a_peer_answers_can_be_stored(store: Store, run: int) -> 
     assert (await store.captured(run))[0].headers == headers
 
 
-async def test_propagation_is_known_per_service(store: Store, run: int) -> None:
-    """Whether the marker reached a service is kept even when nothing was recorded of it; a repetition replaces."""
+async def test_propagation_is_stored_per_service(store: Store, run: int) -> None:
+    """The store keeps whether the marker reached a service, even if nothing was recorded of it.
+
+    A repetition replaces it.
+    """
     await store.save_propagation(run, {"reviews": False, "cart": True})
     await store.save_propagation(run, {"reviews": True})
     assert await store.propagation(run) == {"cart": True, "reviews": True}
     assert (await row_counts(store, run))["recorded_service"] == 2
 
 
-async def test_traffic_of_an_unknown_run_is_told(store: Store) -> None:
-    """Exchanges, answers and propagation of a run that is not there say NOT_FOUND."""
+async def test_traffic_of_an_unknown_run_is_not_found(store: Store) -> None:
     for saving in (
         store.save_exchanges(1, [exchange()]),
         store.save_captured(1, "remove", [answer()]),

@@ -1,4 +1,4 @@
-"""A database of the first release goes on: nothing in it is lost, and its runs get the requests that they sent."""
+"""A database of the first release is upgraded without loss, and its runs get rows for their requests."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ WITHOUT = {
     "pair_choice",
 }
 LATER = {"test_result": ["late_starts", "planned", "seed", "control", "comparison", "found_by"]}
-"""Columns that the first release did not have."""
+"""Columns that the first release lacked."""
 LOG = {
     "key": "a line",
     "phase:ANALYZING_PATTERNS": "phase ANALYZING_PATTERNS",
@@ -68,7 +68,7 @@ op.create_table = lambda *a, **k: (create(*a, **k), os._exit(9))
 
 
 async def content(store: Store) -> dict[str, list[Any]]:
-    """All rows of all tables that the first release has."""
+    """Return all rows of all tables that the first release had."""
     async with reading(store.engine) as work:
         return {
             name: [tuple(row) for row in await work.execute(text(f"SELECT {_columns(name)} FROM {name} ORDER BY 1, 2"))]  # noqa: S608
@@ -82,7 +82,7 @@ def _columns(table: str) -> str:
 
 
 async def made_old(store: Store) -> None:
-    """What the first release would have left: the same tables, but for those that it did not have."""
+    """Reduce the database to that of the first release by dropping later tables and columns."""
     async with writing(store.engine) as work:
         for name in sorted(WITHOUT):
             await work.execute(text(f"DROP TABLE {name}"))
@@ -93,7 +93,7 @@ async def made_old(store: Store) -> None:
 
 
 async def filled(store: Store) -> list[int]:
-    """Two runs of one plan, and one of another, with rows in every table."""
+    """Create two runs of one plan and one of a second plan, with rows in every table."""
     first = (await new_execution(store, "run-1")).execution_id
     second = (await new_execution(store, "run-2")).execution_id
     plan = shop_plan(
@@ -129,7 +129,7 @@ async def filled(store: Store) -> list[int]:
 
 @pytest.fixture
 async def old(url: str) -> Old:
-    """The runs and rows of a database of the first release."""
+    """Return the runs and rows of a database of the first release."""
     store = await Store.open(url)
     runs = await filled(store)
     before = await content(store)
@@ -139,8 +139,8 @@ async def old(url: str) -> Old:
     return runs, before
 
 
-async def test_nothing_is_lost(url: str, old: Old) -> None:
-    """Every row of every table is as it was, and the new table is as the code wants it."""
+async def test_an_upgrade_loses_no_row(url: str, old: Old) -> None:
+    """The new tables are as the code expects them."""
     runs, before = old
     store = await Store.open(url)
     assert await content(store) == before
@@ -154,8 +154,8 @@ def differences(connection: Connection) -> list[object]:
     return list(compare_metadata(MigrationContext.configure(connection), Row.metadata))
 
 
-async def test_old_runs_get_rows_of_how_they_went(url: str, old: Old) -> None:
-    """From their logs, which nothing reads for that any more."""
+async def test_old_runs_get_rows_for_their_phases_checks_and_choices(url: str, old: Old) -> None:
+    """The migration reads them from the logs, which nothing else reads for this any more."""
     runs, _ = old
     store = await Store.open(url)
     assert [phase for phase, _ in await store.phases(runs[0])] == [Phase.ANALYZING_PATTERNS, Phase.FAILED]
@@ -172,8 +172,8 @@ async def test_old_runs_get_rows_of_how_they_went(url: str, old: Old) -> None:
     await store.close()
 
 
-async def test_old_runs_get_their_requests(url: str, old: Old) -> None:
-    """One row for each request, as a new run would have it, and under the id that the run has had all along."""
+async def test_old_runs_get_rows_for_their_requests(url: str, old: Old) -> None:
+    """One row per request, as a new run would write it, under the id that the run has always had."""
     runs, _ = old
     store = await Store.open(url)
     first, second = [await store.execution(run) for run in runs[:2]]
@@ -209,8 +209,8 @@ async def test_old_runs_get_their_requests(url: str, old: Old) -> None:
     ],
     ids=lambda value: str(value)[:40],
 )
-async def test_an_old_request_is_the_row_that_a_new_run_writes(url: str, request_: dict[str, Any]) -> None:
-    """Where nothing has to be hidden, the migration and the code agree to the letter."""
+async def test_an_upgraded_request_equals_the_row_of_a_new_run(url: str, request_: dict[str, Any]) -> None:
+    """If nothing has to be hidden, the migration and the code agree to the letter."""
     store = await Store.open(url)
     plan = shop_plan(request={"method": "POST", "url": "http://127.0.0.1/", "repeatable": True} | request_)
     new = NewExecution(plan_json=canonical_json(plan), workflow_id="w", run_id="run")
@@ -223,7 +223,7 @@ async def test_an_old_request_is_the_row_that_a_new_run_writes(url: str, request
     await store.close()
 
 
-async def test_raw_bodies_of_plans_that_hide_are_not_copied(url: str) -> None:
+async def test_raw_bodies_of_plans_with_secrets_are_not_copied(url: str) -> None:
     """The migration does not look inside."""
     store = await Store.open(url)
     request = {"method": "POST", "url": "http://127.0.0.1/", "repeatable": True, "raw": f"password={SECRET}"}
@@ -239,8 +239,8 @@ async def test_raw_bodies_of_plans_that_hide_are_not_copied(url: str) -> None:
 
 
 @pytest.mark.parametrize("broken", ["{}", "no json", "[]", '{"request": {"url": 1}}', '{"request": null}'])
-async def test_a_plan_that_cannot_be_read_stops_nothing(url: str, old: Old, broken: str) -> None:
-    """Its run has no request row; all others have."""
+async def test_an_unreadable_plan_does_not_stop_an_upgrade(url: str, old: Old, broken: str) -> None:
+    """Its run gets no request row. All others do."""
     engine = create_engine(url)
     async with for_writing(engine).begin() as connection:
         await connection.execute(
@@ -255,8 +255,8 @@ async def test_a_plan_that_cannot_be_read_stops_nothing(url: str, old: Old, brok
     await store.close()
 
 
-async def test_an_upgrade_that_was_killed_can_be_repeated(url: str, old: Old) -> None:
-    """All of it or nothing."""
+async def test_a_killed_upgrade_can_be_repeated(url: str, old: Old) -> None:
+    """It happens completely or not at all."""
     assert await opened_elsewhere(url, DIE_HALF_WAY) == 9
     store = await Store.open(url)
     assert await content(store) == old[1]

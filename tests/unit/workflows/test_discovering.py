@@ -1,4 +1,4 @@
-"""Rounds of discovery end, whatever a round finds and cannot capture."""
+"""Discovery ends after a few rounds, whatever a round finds and cannot capture."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from workflows.stages.discovering import DiscoveringRun
 
 
 def discovering(captured: list[str], excluded: list[Any]) -> tuple[DiscoveringRun, list[int]]:
-    """A run whose every reading finds the same call, and whose captures succeed for the given services only."""
+    """A run that finds the same call in every reading, and can capture the given services only."""
     run, reads = DiscoveringRun.__new__(DiscoveringRun), []
 
     async def read(_window: Any, number: int) -> CallsFound:
@@ -35,12 +35,12 @@ def discovering(captured: list[str], excluded: list[Any]) -> tuple[DiscoveringRu
     [
         ([], False, [1]),
         (["left"], False, [1, 2]),
-        # What a service causes that was broken in the last round for the first time is read as well.
+        # Calls caused by a service that was first broken in the last round are read as well.
         (["left"], True, [1, 2, 3]),
     ],
     ids=["nothing can be captured", "always something new", "missed by the analysis"],
 )
-async def test_there_are_three_rounds_at_most(captured: list[str], missed: bool, reads: list[int]) -> None:
+async def test_discovery_ends_after_three_rounds_at_most(captured: list[str], missed: bool, reads: list[int]) -> None:
     run, seen = discovering(captured, [coverage.no_traffic("left")] if missed else [])
     await run._follow_calls(None)  # type: ignore[arg-type]
     assert seen == reads

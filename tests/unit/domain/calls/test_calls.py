@@ -1,4 +1,4 @@
-"""Which calls a failure adds, which can never have a rule, and which pairs are worth breaking."""
+"""Fallback calls: which calls a failure adds, which can never have a rule, and which pairs are worth breaking."""
 
 from __future__ import annotations
 
@@ -43,21 +43,23 @@ def call(service: str, path: str, case_index: int) -> FallbackCall:
     return FallbackCall(service=service, method="GET", path=path, case_index=case_index, times=1, new=True, round=1)
 
 
-def test_of_several_equal_requests_the_one_that_made_most_calls_counts() -> None:
-    page, other = get("page", "/"), get("catalog", "/a")
-    assert most([Counter({page: 1}), Counter({page: 3, other: 1}), Counter()]) == Counter({page: 3, other: 1})
+def test_the_request_with_most_calls_counts_among_equal_requests() -> None:
+    page, catalog = get("page", "/"), get("catalog", "/a")
+    assert most([Counter({page: 1}), Counter({page: 3, catalog: 1}), Counter()]) == Counter({page: 3, catalog: 1})
     assert most([]) == Counter()
 
 
 @given(CALLS, CALLS)
-def test_added_calls_are_those_that_are_more_frequent(healthy: Counter[CallKey], broken: Counter[CallKey]) -> None:
+def test_added_calls_are_those_made_more_often_than_when_healthy(
+    healthy: Counter[CallKey], broken: Counter[CallKey]
+) -> None:
     found = added(healthy, broken)
     for key in healthy.keys() | broken.keys():
         assert found[key] == max(0, broken[key] - healthy[key])
     assert all(found.values())
 
 
-def test_a_fallback_call_has_its_counts_and_whether_the_analysis_knew_it() -> None:
+def test_a_fallback_call_has_its_counts_and_is_new_unless_the_analysis_saw_it() -> None:
     healthy = Counter({get("page", "/"): 1, get("prices", "/p"): 1})
     broken = Counter({get("page", "/"): 1, get("prices", "/p"): 3, get("catalog", "/list"): 2})
     known = {get("page", "/"), get("prices", "/p")}
@@ -71,26 +73,29 @@ def test_a_fallback_call_has_its_counts_and_whether_the_analysis_knew_it() -> No
     ]
 
 
-def test_of_a_pair_only_what_neither_failure_alone_adds_is_new() -> None:
+def test_a_pair_adds_only_calls_that_neither_failure_alone_adds() -> None:
     healthy: Counter[CallKey] = Counter({get("page", "/"): 1})
     first = healthy + Counter({get("catalog", "/list"): 2})
     second = healthy + Counter({get("catalog", "/list"): 1, get("page", "/again"): 1})
     both = healthy + Counter({get("catalog", "/list"): 2, get("page", "/again"): 1, get("prices", "/old"): 1})
     more = healthy + Counter({get("catalog", "/list"): 3})
-    assert [one.healthy_times for one in fallback_calls(9, 2, [healthy, first, second], more, set())] == [2]
+    assert [fallback.healthy_times for fallback in fallback_calls(9, 2, [healthy, first, second], more, set())] == [2]
     found = fallback_calls(9, 2, [healthy, first, second], both, set())
-    assert [key_of(one) for one in found] == [get("prices", "/old")]
+    assert [key_of(fallback) for fallback in found] == [get("prices", "/old")]
 
 
-def test_a_later_round_does_not_make_a_call_known_to_the_analysis() -> None:
-    """Its request was added to the recorded ones meanwhile. Under another failure it is found by that later round."""
+def test_a_call_stays_new_in_later_rounds() -> None:
+    """Its request was added to the recorded ones meanwhile. Under a different failure it counts for the later round."""
     earlier = [call("catalog", "/a", 3)]
     later = [
         call("catalog", "/a", 3).model_copy(update={"new": False, "round": 2, "times": 2}),
         call("catalog", "/a", 4).model_copy(update={"new": False, "round": 2}),
         call("catalog", "/known", 4).model_copy(update={"new": False, "round": 2}),
     ]
-    found = [(one.case_index, one.path, one.new, one.round, one.times) for one in as_first_found(later, earlier)]
+    found = [
+        (fallback.case_index, fallback.path, fallback.new, fallback.round, fallback.times)
+        for fallback in as_first_found(later, earlier)
+    ]
     assert found == [(3, "/a", True, 1, 2), (4, "/a", True, 2, 1), (4, "/known", False, 2, 1)]
 
 
@@ -118,51 +123,51 @@ def test_paths_have_the_same_shape_when_only_ids_and_times_differ(path: str, oth
 
 
 @given(st.text(max_size=30), st.text(max_size=30))
-def test_any_path_has_the_shape_of_itself(path: str, other: str) -> None:
+def test_having_the_same_shape_is_reflexive_and_symmetric(path: str, other: str) -> None:
     assert same_shape(path, path)
     assert same_shape(path, other) is same_shape(other, path)
 
 
-def test_what_equal_requests_do_differently_can_never_be_ruled() -> None:
+def test_calls_that_differ_between_equal_requests_can_never_have_a_rule() -> None:
     once, always, recorded = get("catalog", "/cache"), get("catalog", "/list"), get("catalog", "/stock")
     assert never_ruled([once, always, recorded], [always], {always, recorded}) == {once: DIFFERS}
     assert never_ruled([always], [once, always], {always}) == {once: DIFFERS}
 
 
-def test_a_known_path_with_another_id_can_never_be_ruled() -> None:
-    """Neither of a healthy request nor under a failure; a service or method of its own makes it another call."""
+def test_a_known_path_with_another_id_can_never_have_a_rule() -> None:
+    """Neither for a healthy request nor under a failure. A different service or method makes it a different call."""
     known = {get("catalog", f"/orders/{UUIDS[0]}"), get("page", "/rows/1000")}
     varied = get("catalog", f"/orders/{UUIDS[1]}")
-    others = [get("page", "/rows/2000"), CallKey("page", "POST", "/rows/2000"), get("prices", "/rows/2000")]
-    assert never_ruled([varied], [varied], known, others) == {varied: VARIES, others[0]: VARIES}
+    candidates = [get("page", "/rows/2000"), CallKey("page", "POST", "/rows/2000"), get("prices", "/rows/2000")]
+    assert never_ruled([varied], [varied], known, candidates) == {varied: VARIES, candidates[0]: VARIES}
 
 
-def test_an_id_that_nothing_else_has_can_never_be_ruled() -> None:
-    """It may be made anew by each request. One that the plan's request or another call has stays the same."""
-    fresh, of_the_plan, of_a_call = (get("catalog", f"/again/{one}") for one in (*UUIDS, "1711111111"))
+def test_a_path_with_an_id_seen_nowhere_else_can_never_have_a_rule() -> None:
+    """Each request may create a new id. An id from the plan's request or from another call stays the same."""
+    fresh, of_the_plan, of_a_call = (get("catalog", f"/again/{order}") for order in (*UUIDS, "1711111111"))
     known = {get("page", "/user/1711111111")}
     found = never_ruled([], [], known, [fresh, of_the_plan, of_a_call], f'{{"user": "{UUIDS[1]}"}}')
     assert found == {fresh: FRESH}
 
 
-def test_calls_are_captured_once_where_a_rule_can_be_made_of_them() -> None:
-    """Not what has a reason against it, was captured, was known before, or is at a service outside the plan."""
+def test_each_call_that_can_have_a_rule_is_captured_once() -> None:
+    """Not a call with a reason against it, captured or known before, or at a service outside the plan."""
     wanted = [call("catalog", "/b", 1), call("catalog", "/a", 2), call("catalog", "/a", 3), call("page", "/", 0)]
     open_ = call("catalog", "/x", 1).model_copy(update={"reason": VARIES})
     known = call("catalog", "/y", 1).model_copy(update={"new": False})
-    others = [open_, known, call("mail", "/", 1), call("catalog", "/done", 1)]
-    found = to_capture([*wanted, *others], SERVICES, {get("catalog", "/done")})
+    unwanted = [open_, known, call("mail", "/", 1), call("catalog", "/done", 1)]
+    found = to_capture([*wanted, *unwanted], SERVICES, {get("catalog", "/done")})
     assert found == {"catalog": [get("catalog", "/a"), get("catalog", "/b")], "page": [get("page", "/")]}
 
 
-def test_of_what_two_failures_cause_only_calls_at_their_own_services_are_captured() -> None:
+def test_calls_caused_by_a_pair_are_captured_only_at_its_own_services() -> None:
     pair = pair_case(len(SERVICES), SERVICES.index("catalog"), SERVICES.index("prices"))
     calls = [call("prices", "/old", pair), call("page", "/again", pair)]
     assert to_capture(calls, SERVICES, set()) == {"prices": [get("prices", "/old")]}
 
 
-def test_pairs_are_broken_where_one_failure_adds_calls_to_the_other_service() -> None:
-    """Not for calls to the broken service itself, to a service outside the plan, under no failure or under two."""
+def test_a_pair_is_broken_if_either_failure_adds_calls_to_the_other_service() -> None:
+    """Not for calls to the broken service itself or outside the plan, nor for calls under no failure or under two."""
     calls = [
         call("catalog", "/list", 1 + SERVICES.index("prices")),
         call("prices", "/old", 1 + SERVICES.index("catalog")),
@@ -178,14 +183,14 @@ def test_pairs_are_broken_where_one_failure_adds_calls_to_the_other_service() ->
     ]
 
 
-def test_a_hostile_path_is_shown_on_one_short_line() -> None:
+def test_a_hostile_path_is_printed_on_one_short_line() -> None:
     shown = in_words(get("catalog", "/\x1b[2J\n" + "x" * 10_000))
     assert shown.isprintable()
     assert len(shown) < 200
 
 
-def test_calls_that_only_failures_cause_are_counted_once() -> None:
-    """However many failures cause them, and also when a pair's is held against that of its single."""
+def test_calls_that_only_failures_cause_are_listed_once() -> None:
+    """However many failures cause them, and also if a pair's call is compared with that of its single."""
     calls = [
         FallbackCall(service=service, method="GET", path=path, case_index=case, times=2, healthy_times=healthy,
                      new=False, round=2)

@@ -1,4 +1,4 @@
-"""Which cases made of rules are in doubt: exactly those, gravest reason first, for a thousand services at once."""
+"""Doubts about cases made of rules: exactly those cases, with the gravest reason, for a thousand services at once."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ def call(service: str, path: str, *broken: str, reason: str = "") -> FallbackCal
 
 
 def kinds(found: Doubts) -> dict[str, DoubtKind]:
-    """Every case that is in doubt, by its id."""
+    """Return every case in doubt, by its id."""
     return {case_at(SERVICES, index).case_id: doubt.kind for index, doubt in found.among(ALL).items()}
 
 
 LISTING = call("catalog", "/listprices/1", "prices")
 
 
-def test_a_call_that_no_rule_answers_makes_its_pair_unanswered() -> None:
+def test_a_call_without_a_rule_makes_its_pair_unanswered() -> None:
     found = doubts(SERVICES, [LISTING], set(), READ)
     assert kinds(found) == {"catalog+prices": UNANSWERED}
     doubt = found.doubt_of(index_of("catalog", "prices"))
@@ -59,7 +59,7 @@ def test_a_call_that_no_rule_answers_makes_its_pair_unanswered() -> None:
     assert doubt.reason == "no rule answers GET /listprices/1 at catalog, called while prices is broken"
 
 
-def test_a_call_with_a_rule_leaves_unseen_what_both_failures_do() -> None:
+def test_a_call_with_a_rule_makes_its_pair_unseen() -> None:
     found = doubts(SERVICES, [LISTING], {key_of(LISTING)}, READ)
     assert kinds(found) == {"catalog+prices": UNSEEN}
     doubt = found.doubt_of(index_of("catalog", "prices"))
@@ -70,13 +70,13 @@ def test_a_call_with_a_rule_leaves_unseen_what_both_failures_do() -> None:
 
 
 @pytest.mark.parametrize("captured", [set(), {key_of(LISTING)}])
-def test_really_broken_services_leave_no_doubt(captured: set[CallKey]) -> None:
+def test_a_really_broken_pair_is_not_in_doubt(captured: set[CallKey]) -> None:
     real = {index_of("catalog", "prices")}
     assert kinds(doubts(SERVICES, [LISTING], captured, READ, real=real)) == {}
 
 
-def test_an_open_call_of_a_healthy_request_makes_every_case_of_its_service_unanswered() -> None:
-    """And one that only the service's own failure adds."""
+def test_an_open_call_of_a_healthy_request_makes_its_services_cases_unanswered() -> None:
+    """The same holds for an open call that only the service's own failure adds."""
     cases = {"catalog", "basket+catalog", "catalog+page", "catalog+prices"}
     for opened in (call("catalog", "/x/1711111111"), call("catalog", "/retry", "catalog")):
         assert kinds(doubts(SERVICES, [opened], set(), READ)) == dict.fromkeys(cases, UNANSWERED)
@@ -87,7 +87,7 @@ def test_an_open_call_of_a_healthy_request_makes_every_case_of_its_service_unans
     assert "called while nothing is broken" in nothing.reason
 
 
-def test_an_open_call_under_two_failures_matters_to_that_pair_alone() -> None:
+def test_an_open_call_under_two_failures_affects_only_that_pair() -> None:
     at_third = call("page", "/last", "catalog", "prices")
     assert kinds(doubts(SERVICES, [at_third], set(), READ)) == {}
     at_one = call("catalog", "/last", "catalog", "prices")
@@ -95,7 +95,7 @@ def test_an_open_call_under_two_failures_matters_to_that_pair_alone() -> None:
     assert kinds(doubts(SERVICES, [at_one], {key_of(at_one)}, READ)) == {"catalog+prices": UNSEEN}
 
 
-def test_calls_at_other_services_matter_to_nothing() -> None:
+def test_calls_at_unknown_services_or_cases_cause_no_doubt() -> None:
     strange = [call("mail", "/", "prices"), LISTING.model_copy(update={"case_index": 99})]
     assert kinds(doubts(SERVICES, strange, set(), READ)) == {}
 
@@ -108,23 +108,23 @@ def test_a_reason_names_some_calls_and_why_the_first_has_no_rule() -> None:
     assert doubt.reason.endswith("; and 2 more: it varies")
 
 
-def test_a_single_that_disagrees_with_its_rule_makes_its_pairs_doubtful() -> None:
+def test_a_single_that_disagrees_with_its_rule_puts_its_pairs_in_doubt() -> None:
     found = doubts(SERVICES, [], set(), READ, real={index_of("page")}, disagreeing={index_of("page")})
     assert kinds(found) == dict.fromkeys(("basket+page", "catalog+page", "page+prices"), DISAGREES)
     pair = index_of("basket", "page")
     assert kinds(doubts(SERVICES, [], set(), READ, real={pair}, disagreeing={pair})) == {}
 
 
-def test_unread_calls_make_cases_doubtful() -> None:
-    """All of them, or those of the services that are named; alone these stand where services are broken together."""
+def test_unread_calls_put_cases_in_doubt() -> None:
+    """All cases, or those of the named services. If services were broken together, only pairs are in doubt."""
     every = {case_at(SERVICES, index).case_id for index in ALL if index}
-    one = {"page", "basket+page", "catalog+page", "page+prices"}
+    of_page = {"page", "basket+page", "catalog+page", "page+prices"}
     named = CallRound(round=1, complete=False, detail="no session", unread=["page"])
     for rounds, cases in (
         ([CallRound(round=1, complete=False, detail="the proxy was gone")], every),
-        ([named], one),
-        ([*READ, named.model_copy(update={"round": 2})], one),
-        ([named.model_copy(update={"detail": TOGETHER})], one - {"page"}),
+        ([named], of_page),
+        ([*READ, named.model_copy(update={"round": 2})], of_page),
+        ([named.model_copy(update={"detail": TOGETHER})], of_page - {"page"}),
         ([*READ, CallRound(round=2, complete=False)], set()),
         ([CallRound(round=2, complete=True)], every),
     ):
@@ -135,7 +135,7 @@ def test_unread_calls_make_cases_doubtful() -> None:
 
 
 def test_without_any_round_nothing_is_in_doubt() -> None:
-    """As in runs of before."""
+    """Runs from before fallback calls were discovered have no rounds."""
     assert kinds(doubts(SERVICES, [LISTING], set(), [], disagreeing={index_of("page")})) == {}
 
 
@@ -160,7 +160,7 @@ SOME_CALLS = st.lists(st.builds(lambda name, path, broken: call(name, path, *bro
 
 
 @given(SOME_CALLS, st.sets(NAMES), st.sets(st.sampled_from(list(ALL)[1:])))
-def test_a_case_is_unanswered_when_some_of_its_failures_open_a_call_at_its_services(
+def test_a_case_is_unanswered_when_its_failures_open_a_call_at_its_services(
     calls: list[FallbackCall], ruled: set[str], real: set[int]
 ) -> None:
     captured = {CallKey(name, "GET", "/x") for name in ruled}
@@ -168,8 +168,8 @@ def test_a_case_is_unanswered_when_some_of_its_failures_open_a_call_at_its_servi
     for index in ALL:
         failing = set(case_at(SERVICES, index).services)
         opened = any(
-            set(case_at(SERVICES, one.case_index).services) <= failing and one.service in failing - ruled
-            for one in calls
+            set(case_at(SERVICES, opening.case_index).services) <= failing and opening.service in failing - ruled
+            for opening in calls
         )
         doubt = found.doubt_of(index)
         assert (doubt is not None and doubt.kind is UNANSWERED) is (opened and index not in real)
@@ -179,7 +179,7 @@ def real_case(index: int, *answers: RealAnswer) -> RealCase:
     return RealCase(case_index=index, answers=list(answers), measurement=measurement())
 
 
-def test_real_answers_disagree_by_status_or_body() -> None:
+def test_real_answers_disagree_if_status_or_body_differs() -> None:
     kept = measurement(response_code=200, response_body='{"a":1}')
     real = [
         real_case(1, RealAnswer(status=200, body='{"a":1}')),
@@ -200,8 +200,8 @@ def pairs_of(found: list[int]) -> list[str]:
 PAIRS = [index for index in ALL if len(places_of(len(SERVICES), index)) == 2]
 
 
-def test_pairs_in_doubt_are_worth_two_real_faults() -> None:
-    """Also where a rule is missing besides; not those of which only the calls were not read."""
+def test_pairs_in_doubt_are_chosen_for_two_real_faults() -> None:
+    """Even if a rule is missing too, but not if the only doubt is that calls were not read."""
     found = doubts(SERVICES, [LISTING], set(), READ, disagreeing={index_of("page")})
     assert pairs_of(doubted_pairs(found, SERVICES, PAIRS, set(), [])) == [
         "basket+page",
@@ -213,18 +213,18 @@ def test_pairs_in_doubt_are_worth_two_real_faults() -> None:
     assert doubted_pairs(unread, SERVICES, PAIRS, set(), []) == []
 
 
-def test_pairs_that_were_not_measured_or_are_known_are_left_out() -> None:
+def test_unmeasured_and_really_broken_pairs_are_not_chosen() -> None:
     real = {index_of("catalog", "prices")}
     found = doubts(SERVICES, [LISTING], set(), READ, real=real, disagreeing={index_of("page")})
     measured = [index for index in PAIRS if index != index_of("basket", "page")]
     assert pairs_of(doubted_pairs(found, SERVICES, measured, real, [])) == ["catalog+page", "page+prices"]
 
 
-def test_each_substituted_failure_is_tried_in_one_pair() -> None:
-    """In one that is run anyway, or that was, or in one with another such failure."""
+def test_each_substituted_failure_is_verified_in_one_pair() -> None:
+    """Preferably in a pair that runs anyway or already ran, or in a pair with another such failure."""
     nothing = doubts(SERVICES, [], set(), READ)
-    one = doubted_pairs(nothing, SERVICES, PAIRS, set(), ["page", "prices", "mail"])
-    assert pairs_of(one) == ["page+prices"]
+    chosen = doubted_pairs(nothing, SERVICES, PAIRS, set(), ["page", "prices", "mail"])
+    assert pairs_of(chosen) == ["page+prices"]
     assert pairs_of(doubted_pairs(nothing, SERVICES, PAIRS, set(), ["page"])) == ["basket+page"]
     only = [index_of("catalog", "page"), index_of("basket", "prices")]
     assert doubted_pairs(nothing, SERVICES, only, set(), ["page", "prices"]) == sorted(only)
@@ -234,13 +234,13 @@ def test_each_substituted_failure_is_tried_in_one_pair() -> None:
     assert pairs_of(doubted_pairs(unseen, SERVICES, PAIRS, set(), ["prices"])) == ["catalog+prices"]
 
 
-def test_a_thousand_services_stay_bounded() -> None:
-    """Doubts of whole services are kept by service, and no more pairs run than a run's history can hold."""
+def test_doubts_stay_bounded_for_a_thousand_services() -> None:
+    """Doubts about whole services are kept per service. No more pairs run than fit into a run's history."""
     services = sorted(f"s{number}" for number in range(1000))
     broken = list(range(1, 1001))
     calls = [LISTING.model_copy(update={"service": services[0], "case_index": index}) for index in broken]
     found = doubts(services, calls, set(), READ, disagreeing=broken)
-    pairs = [pair_case(1000, one, other) for one, other in combinations(range(60), 2)]
+    pairs = [pair_case(1000, first, second) for first, second in combinations(range(60), 2)]
     everything = range(1001, 1001 + 3 * MOST_PAIRS)
     assert len(doubted_pairs(found, services, everything, set(), services)) == MOST_PAIRS
     chosen = doubted_pairs(found, services, pairs, set(), services[:60])

@@ -1,4 +1,4 @@
-"""Cases by index."""
+"""Cases are computed from their index."""
 
 from itertools import combinations, pairwise
 
@@ -21,14 +21,14 @@ from domain.measuring.load import CaseRange, CaseType
 
 
 @given(st.integers(2, 60))
-def test_pairs_come_in_lexicographic_order(n: int) -> None:
+def test_pairs_are_in_lexicographic_order(n: int) -> None:
     """The pair of index k is the k-th of itertools.combinations, for every k."""
     assert [pair_at(n, k) for k in range(n * (n - 1) // 2)] == list(combinations(range(n), 2))
 
 
 @given(st.integers(2, 5000), st.data())
-def test_a_pair_is_computed_at_any_size(n: int, data: st.DataObject) -> None:
-    """Pair (i, j) stands where its index formula says, without a list."""
+def test_a_pair_is_computed_from_its_index_for_any_number_of_services(n: int, data: st.DataObject) -> None:
+    """By formula, without a list of all pairs."""
     j = data.draw(st.integers(1, n - 1))
     i = data.draw(st.integers(0, j - 1))
     k = i * (2 * n - i - 1) // 2 + (j - i - 1)
@@ -36,13 +36,13 @@ def test_a_pair_is_computed_at_any_size(n: int, data: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize("k", [-1, 3])
-def test_a_pair_that_is_not_there_is_refused(k: int) -> None:
-    """An index beyond the pairs raises instead of wrapping around."""
+def test_a_pair_index_out_of_range_is_refused(k: int) -> None:
+    """It raises instead of wrapping around."""
     with pytest.raises(IndexError):
         pair_at(3, k)
 
 
-def test_the_suite_is_baseline_singles_pairs() -> None:
+def test_cases_are_the_baseline_then_singles_then_pairs() -> None:
     """Order and ids are those of the original orchestrator."""
     cases = list(cases_in(["a", "b", "c"], CaseRange(first=0, end=case_count(3))))
     assert [case.case_id for case in cases] == ["baseline", "a", "b", "c", "a+b", "a+c", "b+c"]
@@ -52,42 +52,41 @@ def test_the_suite_is_baseline_singles_pairs() -> None:
 
 
 @pytest.mark.parametrize("index", [-1, 7])
-def test_a_case_that_is_not_there_is_refused(index: int) -> None:
-    """Neither a negative index nor one past the end gives a case."""
+def test_a_case_index_out_of_range_is_refused(index: int) -> None:
     with pytest.raises(IndexError):
         case_at(["a", "b", "c"], index)
 
 
-def test_case_ids_are_sorted() -> None:
+def test_a_case_id_lists_its_services_in_sorted_order() -> None:
     """A case has one id, whatever the order of its services."""
     assert case_id(["b", "a"]) == "a+b"
 
 
 @pytest.mark.parametrize(("n", "total"), [(0, 1), (1, 2), (18, 172), (100, 5_051), (1_000, 500_501)])
-def test_the_number_of_cases(n: int, total: int) -> None:
+def test_the_number_of_cases_follows_its_formula(n: int, total: int) -> None:
     """1 + n + n(n-1)/2."""
     assert case_count(n) == total
 
 
 @given(st.integers(1, 600_000))
 def test_pages_cover_every_case_once_in_whole_batches(total: int) -> None:
-    """Pages are contiguous, start at a batch's start, and are few enough for one history."""
+    """Pages are contiguous, start where a batch starts, and are few enough for one workflow history."""
     pages = pages_of(total, 18)
     assert pages[0].first == 0
     assert pages[-1].end == total
-    assert all(one.end == other.first for one, other in pairwise(pages))
+    assert all(earlier.end == later.first for earlier, later in pairwise(pages))
     assert all(page.first % 18 == 0 for page in pages)
     assert len(pages) <= 50
 
 
-def test_batches_cut_a_page() -> None:
-    """The last batch may be shorter; none is empty."""
+def test_a_page_is_cut_into_batches() -> None:
+    """The last batch may be shorter. None is empty."""
     batches = batches_in(CaseRange(first=36, end=80), 18)
-    assert [(one.first, one.end) for one in batches] == [(36, 54), (54, 72), (72, 80)]
+    assert [(batch.first, batch.end) for batch in batches] == [(36, 54), (54, 72), (72, 80)]
 
 
 @given(st.integers(2, 1000), st.data())
-def test_a_case_is_found_by_the_places_of_its_services(n: int, data: st.DataObject) -> None:
+def test_places_of_a_case_point_to_its_services(n: int, data: st.DataObject) -> None:
     index = data.draw(st.integers(0, case_count(n) - 1))
     services = [f"s{number:04}" for number in range(n)]
     places = places_of(n, index)
@@ -97,6 +96,6 @@ def test_a_case_is_found_by_the_places_of_its_services(n: int, data: st.DataObje
 
 
 @pytest.mark.parametrize("places", [(0, 0), (-1, 1), (1, 3)])
-def test_a_pair_of_no_two_services_is_refused(places: tuple[int, int]) -> None:
+def test_a_pair_needs_two_different_existing_services(places: tuple[int, int]) -> None:
     with pytest.raises(IndexError):
         pair_case(3, *places)

@@ -1,4 +1,4 @@
-"""The figures beside a verdict."""
+"""Counts of cases, shown with the verdict of a run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MEASURED = (CaseOutcome.MEASURED, Verdict.PASSED)
 
 
 def plan(**more: object) -> Plan:
-    """Two services: baseline, two singles, one pair."""
+    """Build a plan of two services: baseline, two singles, one pair."""
     document = good() | more
     checked, problems = check_plan(document)
     assert checked is not None, problems
@@ -23,12 +23,11 @@ def plan(**more: object) -> Plan:
 
 
 def counts(checked: Plan, *outcomes: tuple[CaseOutcome, Verdict | None]) -> CaseCounts:
-    """The figures for these outcomes, in the order of the cases."""
+    """Count the cases of these outcomes, given in the order of the cases."""
     return count_cases(checked, KINDS, dict(enumerate(outcomes)))
 
 
-def test_unmeasured_cases_are_excluded_dispensable_or_missed() -> None:
-    """What the plan leaves out is not counted as dispensable too."""
+def test_an_excluded_case_is_not_counted_as_dispensable_too() -> None:
     skipped, invalid = (CaseOutcome.SKIPPED, None), (CaseOutcome.INVALID, None)
     first, second = plan().service_names
     found = counts(
@@ -46,14 +45,14 @@ def test_a_measured_case_is_never_dispensable() -> None:
     assert (found.failed, found.passed, found.dispensable) == (1, 3, 0)
 
 
-def test_cases_without_any_result_are_only_in_the_total() -> None:
-    """A run that was ended early has them."""
+def test_cases_without_a_result_are_counted_only_in_the_total() -> None:
+    """A run that ended early has such cases."""
     found = counts(plan(), MEASURED)
     assert (found.total, found.measured, found.skipped, found.excluded) == (4, 1, 0, 0)
 
 
-def test_what_may_lack_must_be_a_case() -> None:
-    """With the same care as exclusions: path and hint."""
+def test_coverage_may_lack_accepts_only_cases() -> None:
+    """Mistakes have a path and a hint, as for exclusions."""
     checked, problems = check_plan(good() | {"coverage": {"may_lack": ["baseline", "nobody+*"]}})
     assert checked is None
     assert [problem.path for problem in problems] == ["coverage.may_lack[0]", "coverage.may_lack[1]"]

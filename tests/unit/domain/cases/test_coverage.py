@@ -1,4 +1,4 @@
-"""Which cases cannot be measured, and why."""
+"""Cases that cannot be measured are skipped or invalid, each with a reason."""
 
 from domain.cases.cases import case_at
 from domain.cases.coverage import after_injection, baggage_lost, before_injection, exclusion_of
@@ -8,14 +8,14 @@ from domain.traffic.summary import RecordedService
 
 
 def test_a_service_without_traffic_is_skipped() -> None:
-    """COMPLETED without patterns is not data."""
+    """An analysis that is COMPLETED without patterns is not data."""
     recorded = [RecordedService(service="a", patterns=0, baggage_forwarded=False)]
-    assert [one.outcome for one in before_injection(recorded)] == [CaseOutcome.SKIPPED]
+    assert [exclusion.outcome for exclusion in before_injection(recorded)] == [CaseOutcome.SKIPPED]
     assert baggage_lost(recorded) == []
 
 
 def test_a_service_that_baggage_does_not_reach_is_invalid() -> None:
-    """No rule selected by baggage can act there, so nothing may be reported as passed."""
+    """No rule selected by baggage can act there, so no case of it may pass."""
     recorded = [RecordedService(service="a", patterns=2, baggage_forwarded=False)]
     (lost,) = baggage_lost(recorded)
     assert lost.outcome is CaseOutcome.INVALID
@@ -23,22 +23,22 @@ def test_a_service_that_baggage_does_not_reach_is_invalid() -> None:
 
 
 def test_a_service_without_a_captured_failure_is_skipped_with_its_error() -> None:
-    """One service's trouble is told where its cases are."""
+    """The cases of the service show the error."""
     report = FaultReport(service="a", fault_name="f", state=InjectionState.FAILED, error="it exploded")
     (skipped,) = after_injection([report])
     assert skipped.outcome is CaseOutcome.SKIPPED
     assert "it exploded" in skipped.reason
 
 
-def test_a_fault_without_effect_is_invalid() -> None:
+def test_a_fault_without_effect_makes_its_service_invalid() -> None:
     """A fault that changed nothing proves nothing."""
     captured = CapturedFailure(service="a", responses=1, status=200, no_effect=True)
     report = FaultReport(service="a", fault_name="f", state=InjectionState.RECOVERED, captured=captured)
-    assert [one.outcome for one in after_injection([report])] == [CaseOutcome.INVALID]
+    assert [exclusion.outcome for exclusion in after_injection([report])] == [CaseOutcome.INVALID]
 
 
 def test_a_case_is_excluded_by_any_of_its_services() -> None:
-    """Pairs with an unusable service are excluded; the baseline never is."""
+    """Pairs with an unusable service are excluded. The baseline never is."""
     (skipped,) = before_injection([RecordedService(service="b", patterns=0, baggage_forwarded=False)])
     excluded = {"b": skipped}
     services = ["a", "b", "c"]

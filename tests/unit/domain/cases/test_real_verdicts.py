@@ -1,4 +1,4 @@
-"""What becomes of a case: by its rules, by really broken services where they differ, and of a case in doubt."""
+"""Outcome and verdict of a case, from its rules, from really broken services and from doubts."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def doubt(kind: DoubtKind) -> Doubt:
 
 
 @pytest.mark.parametrize("rules", [PASSED, INCONCLUSIVE])
-def test_a_failure_that_only_real_faults_show_stands(rules: Verdict) -> None:
+def test_a_failure_found_only_with_real_faults_fails_the_case(rules: Verdict) -> None:
     found = settled(BY_RULES[rules], PASSED, [BROKEN])
     assert found == (
         CaseOutcome.MEASURED,
@@ -37,13 +37,13 @@ def test_a_failure_that_only_real_faults_show_stands(rules: Verdict) -> None:
     )
 
 
-def test_a_failure_that_real_faults_do_not_show_is_none() -> None:
+def test_a_failure_not_confirmed_by_real_faults_passes() -> None:
     found = settled(BY_RULES[FAILED], FAILED, [SOUND])
     assert found == (CaseOutcome.MEASURED, PASSED, f"found with real faults: {STATUS}", FoundBy.REAL_FAULTS)
 
 
-def test_a_regression_is_not_disproved_by_few_requests() -> None:
-    """Real faults are asked too seldom for it."""
+def test_real_faults_do_not_disprove_a_regression() -> None:
+    """Too few requests are sent with real faults."""
     assert settled((FAILED, "regression: slower"), PASSED, [SOUND])[:3] == (
         CaseOutcome.MEASURED,
         FAILED,
@@ -53,17 +53,17 @@ def test_a_regression_is_not_disproved_by_few_requests() -> None:
 
 
 @pytest.mark.parametrize("rules", Verdict)
-def test_answers_as_by_rules_change_no_verdict(rules: Verdict) -> None:
+def test_real_answers_equal_to_the_rules_keep_the_verdict(rules: Verdict) -> None:
     found = settled(BY_RULES[rules], rules, [LIKE_RULES])
     assert found == (CaseOutcome.MEASURED, *BY_RULES[rules], FoundBy.RULES)
 
 
-def test_a_failure_that_both_show_is_that_of_the_rules() -> None:
+def test_a_failure_found_both_ways_keeps_the_reason_from_the_rules() -> None:
     assert settled(BY_RULES[FAILED], FAILED, [BROKEN]) == (CaseOutcome.MEASURED, *BY_RULES[FAILED], FoundBy.RULES)
 
 
 def test_the_worse_of_two_real_answers_counts() -> None:
-    """One with real faults that agrees with the rules, or fails, outweighs one that passes."""
+    """A real case that fails or agrees with the rules outweighs one that passes."""
     assert settled(BY_RULES[PASSED], PASSED, [SOUND, BROKEN]).verdict is FAILED
     assert settled(BY_RULES[FAILED], FAILED, [SOUND, BROKEN]).verdict is FAILED
     assert settled(BY_RULES[FAILED], FAILED, [SOUND, LIKE_RULES]).verdict is FAILED
@@ -76,7 +76,7 @@ def test_an_unanswered_call_makes_a_case_invalid(rules: Verdict) -> None:
 
 
 @pytest.mark.parametrize("kind", sorted(set(DoubtKind) - {DoubtKind.UNANSWERED}))
-def test_what_is_in_doubt_never_passes(kind: DoubtKind) -> None:
+def test_a_case_in_doubt_never_passes(kind: DoubtKind) -> None:
     found = settled(BY_RULES[PASSED], PASSED, [], doubt(kind), ALLOW_TWO)
     assert found == (CaseOutcome.MEASURED, INCONCLUSIVE, f"nobody saw it; {ALLOW_TWO}", FoundBy.RULES)
     assert settled(BY_RULES[PASSED], PASSED, [], doubt(kind)).reason == "nobody saw it"
@@ -85,17 +85,17 @@ def test_what_is_in_doubt_never_passes(kind: DoubtKind) -> None:
 
 
 @pytest.mark.parametrize("kind", DoubtKind)
-def test_real_answers_leave_no_doubt(kind: DoubtKind) -> None:
+def test_real_answers_remove_a_doubt(kind: DoubtKind) -> None:
     assert settled(BY_RULES[PASSED], PASSED, [LIKE_RULES], doubt(kind)).verdict is PASSED
 
 
-def test_real_faults_are_judged_by_the_limits_beside_the_same_baseline() -> None:
+def test_real_faults_are_judged_by_error_limits_against_the_same_baseline() -> None:
     meets = Thresholds(Limits.model_construct(error_rate=1.0, p50=None, p95=timedelta(milliseconds=5), p99=None))
     rules = measurement()
     assert real_verdict(measurement(error_rate=0, success_p95_us=4000), rules, meets, None) == (PASSED, "")
     verdict, reason = real_verdict(measurement(error_rate=50, success_p95_us=4000), rules, meets, None)
     assert (verdict, reason) == (FAILED, "error rate 50% > 1%")
-    # How long it took is no matter, unless nothing succeeded at all.
+    # Latency does not matter, unless no request succeeded at all.
     assert real_verdict(measurement(error_rate=0, success_p95_us=9_000), rules, meets, None) == (PASSED, "")
     only_p95 = Thresholds(Limits.model_construct(error_rate=None, p50=None, p95=timedelta(milliseconds=5), p99=None))
     assert real_verdict(measurement(success_p95_us=None), rules, only_p95, None)[0] is FAILED

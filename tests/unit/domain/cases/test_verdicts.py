@@ -30,10 +30,10 @@ PLAN = Plan.model_validate(read_plan_file(EXAMPLES / "shop.yaml"))
 
 
 def meets(slo: Slo, case: str = "baseline") -> Thresholds:
-    """What a case must meet by this SLO."""
+    """Return what a case must meet by this SLO."""
     services = [] if case == "baseline" else case.split("+")
-    one = Case(index=0, case_id=case, case_type=list(CaseType)[len(services)], services=services)
-    return PlanThresholds(PLAN.model_copy(update={"slo": slo})).of(one)
+    chosen = Case(index=0, case_id=case, case_type=list(CaseType)[len(services)], services=services)
+    return PlanThresholds(PLAN.model_copy(update={"slo": slo})).of(chosen)
 
 
 @pytest.mark.parametrize(
@@ -56,13 +56,13 @@ def meets(slo: Slo, case: str = "baseline") -> Thresholds:
         (Slo(relative_to_baseline=RelativeLimits(p50="150%")), measured(errors=1), Verdict.FAILED, "in this case"),
     ],
 )
-def test_a_case_is_held_against_each_threshold(slo: Slo, found: Measurement, verdict: Verdict, reason: str) -> None:
-    """A value equal to its threshold passes, one above fails with the numbers, and half a percent is not fifty."""
+def test_a_case_is_judged_by_each_threshold(slo: Slo, found: Measurement, verdict: Verdict, reason: str) -> None:
+    """A value equal to its threshold passes, a higher one fails and is reported with the numbers. 0.5% is not 50%."""
     assert case_verdict(found, meets(slo), measured(10))[0] is verdict
     assert reason in case_verdict(found, meets(slo), measured(10))[1]
 
 
-def test_without_a_baseline_a_relative_threshold_is_missed() -> None:
+def test_a_relative_threshold_fails_without_a_baseline() -> None:
     """Nothing unmeasured passes."""
     slo = Slo(relative_to_baseline=RelativeLimits(p95="150%"))
     assert case_verdict(measured(1), meets(slo), None) == (
@@ -72,14 +72,13 @@ def test_without_a_baseline_a_relative_threshold_is_missed() -> None:
 
 
 def test_every_broken_threshold_is_named() -> None:
-    """The reason lists all of them, not the first."""
     slo = Slo(error_rate="0%", p50=10 * MS, p99=10 * MS)
     reason = case_verdict(measured(50, errors=1), meets(slo), measured(10))[1]
     assert reason.count(";") == 2
 
 
-def test_what_is_judged_of_few_requests_says_so() -> None:
-    """A p95 of one request is what the plan asked to judge, and says little."""
+def test_a_verdict_from_few_requests_shows_their_number() -> None:
+    """The plan asked to judge the p95 of one request, which proves little."""
     slo = Slo(p50=10 * MS, p95=10 * MS)
     assert case_verdict(measured(11), meets(slo), None)[1] == ("p50 11.0ms > 10ms (n = 1); p95 11.0ms > 10ms (n = 1)")
     assert case_verdict(measured(*[11] * 59), meets(slo), None)[1] == "p50 11.0ms > 10ms; p95 11.0ms > 10ms"
@@ -105,15 +104,15 @@ def overriding(**override: Any) -> Slo:
         ({"budget": "30ms", "error_rate": "100%"}, "a+b", measured(errors=1), "p95 not measurable"),
     ],
 )
-def test_an_override_holds_for_its_cases_alone(override: Any, case: str, found: Measurement, reason: str) -> None:
-    """What it leaves out stays as for all; a budget stands instead of every threshold on latency."""
+def test_an_override_applies_only_to_its_cases(override: Any, case: str, found: Measurement, reason: str) -> None:
+    """Limits it leaves out stay as for all cases. A budget replaces every latency threshold."""
     verdict, why = case_verdict(found, meets(overriding(**override), case), None)
     assert verdict is (Verdict.FAILED if reason else Verdict.PASSED)
     assert reason in why
 
 
-def test_the_most_particular_override_counts() -> None:
-    """A case's own, then that of its service, then that of all pairs."""
+def test_the_most_specific_override_wins() -> None:
+    """The case's own comes first, then that of its service, then that of all pairs."""
     levels = [{"for": "*+*", "p95": "40ms"}, {"for": "b+*", "p95": "30ms"}, {"for": "b+a", "p95": "20ms"}]
     slo = Slo.model_validate({"p95": "10ms", "overrides": levels})
     limits = [meets(slo, case).limits.p95 for case in ("a+b", "b+c", "c+d", "a")]
@@ -146,15 +145,17 @@ def compared(finding: Finding, **more: Any) -> Measurement:
         ),
     ],
 )
-def test_a_comparison_has_three_answers(found: Measurement, confirmed: bool, verdict: Verdict, reason: str) -> None:
-    """And a regression that could be chance among so many cases is none yet."""
+def test_a_comparison_passes_fails_or_is_inconclusive(
+    found: Measurement, confirmed: bool, verdict: Verdict, reason: str
+) -> None:
+    """A regression that could be chance among so many cases does not fail yet."""
     slo = Slo(regression=Regression())
     assert case_verdict(found, meets(slo), None, confirmed=confirmed)[0] is verdict
     assert reason in case_verdict(found, meets(slo), None, confirmed=confirmed)[1]
 
 
-def test_a_case_that_misses_a_limit_fails_whatever_its_comparison_says() -> None:
-    """And names both where both are so; what is only uncertain is not named beside what is certain."""
+def test_a_case_that_misses_a_limit_fails_whatever_its_comparison_finds() -> None:
+    """The reason names a limit and a regression if both are certain. An uncertain comparison is left out."""
     slo = Slo(p95=4 * MS, regression=Regression())
     both = case_verdict(compared(Finding.REGRESSION), meets(slo), None)
     assert both[0] is Verdict.FAILED
@@ -163,14 +164,14 @@ def test_a_case_that_misses_a_limit_fails_whatever_its_comparison_says() -> None
     assert unsure == (Verdict.FAILED, "p95 5.0ms > 4ms (n = 1)")
 
 
-def test_a_budget_stands_instead_of_the_comparison() -> None:
-    """What is designed to be slow is no regression."""
+def test_a_budget_replaces_the_comparison() -> None:
+    """A case that is slow by design is no regression."""
     slo = Slo.model_validate({"regression": {}, "overrides": [{"for": "a+*", "budget": "30ms"}]})
     assert case_verdict(compared(Finding.REGRESSION), meets(slo, "a+b"), None) == (Verdict.PASSED, "")
 
 
-def test_the_baseline_beside_a_case_counts_more_than_that_of_the_run() -> None:
-    """It was measured at the same time."""
+def test_a_case_is_compared_with_its_own_control_not_the_runs_baseline() -> None:
+    """The control was measured at the same time."""
     slo = Slo(relative_to_baseline=RelativeLimits(p50="150%"))
     control = control_of(Taken([[RequestSample(latency_us=20_000, status=200)]]))
     found = measured(29).model_copy(update={"control": control})
@@ -192,7 +193,7 @@ def test_the_baseline_beside_a_case_counts_more_than_that_of_the_run() -> None:
     ],
 )
 def test_a_run_passes_only_when_every_case_was_measured_and_passed(counts: dict[str, Any], verdict: Verdict) -> None:
-    """One failure fails it; one case missing, invalid or skipped makes it inconclusive."""
+    """One failure fails the run. One missing, invalid or skipped case makes it inconclusive."""
     assert run_verdict(CaseCounts(**counts), Coverage()) is verdict
 
 
@@ -210,5 +211,5 @@ def test_a_run_passes_only_when_every_case_was_measured_and_passed(counts: dict[
     ],
 )
 def test_a_plan_may_accept_less_coverage(counts: dict[str, Any], at_least: str, verdict: Verdict) -> None:
-    """By share or by name; never without anything measured, and never against a failure."""
+    """By share or by name, but never with nothing measured, and never against a failure."""
     assert run_verdict(CaseCounts(**counts), Coverage.model_validate({"at_least": at_least})) is verdict

@@ -1,4 +1,4 @@
-"""The board: what the status query answers after whatever stages and windows report."""
+"""The board: the answer of the status query after reports of stages and windows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from domain.measuring.load import GeneratedCases
 from tests.support.boards import NOW, change
 
 
-def test_a_new_run_has_its_services_pending(board: Board) -> None:
+def test_a_new_run_shows_its_services_as_pending(board: Board) -> None:
     """Sorted by name, before anything is switched on."""
     state = board.state
     assert [(row.service, row.state) for row in state.injections] == [("a", "Pending"), ("b", "Pending")]
@@ -38,24 +38,24 @@ def test_a_new_run_has_its_services_pending(board: Board) -> None:
         ([WindowState.OPEN, WindowState.UNVERIFIED], Recovery.UNVERIFIED),
     ],
 )
-def test_recovery_is_what_all_windows_say_together(
+def test_recovery_combines_the_states_of_all_windows(
     board: Board, states: list[WindowState], recovery: Recovery | None
 ) -> None:
-    """Verified only when every one is closed; one unverified window decides."""
+    """It is verified only if every window is closed. One unverified window decides."""
     for number, state in enumerate(states):
         board.window_changed(change(WindowKind.FAULT, state, f"w{number}", service="a"), NOW)
     assert board.state.recovery is recovery
 
 
-def test_the_lock_holds_nothing_at_the_peers(board: Board) -> None:
-    """An open lock is no reason to doubt the system."""
+def test_an_open_lock_does_not_affect_recovery(board: Board) -> None:
+    """It holds nothing at the peers."""
     board.window_changed(change(WindowKind.LOCK, WindowState.OPEN), NOW)
     assert board.state.recovery is Recovery.NOT_NEEDED
     assert board.is_open("w")
 
 
 def test_a_fault_goes_from_pending_to_recovered(board: Board) -> None:
-    """The row shows the fault's name while it is on, and the captured status afterwards."""
+    """The row shows the fault's name while the fault is active, and the captured status afterwards."""
     opened = change(WindowKind.FAULT, WindowState.OPEN, service="a", peer_name="hf-1-a")
     board.window_changed(opened, NOW)
     row = board.state.injections[0]
@@ -67,15 +67,15 @@ def test_a_fault_goes_from_pending_to_recovered(board: Board) -> None:
 
 
 def test_rules_are_ready_only_while_open(board: Board) -> None:
-    """`ready` is no promise: it is what was seen, and it ends with the window."""
+    """`ready` promises nothing: it is an observation and ends with the window."""
     for state, ready in ((WindowState.OPENING, False), (WindowState.OPEN, True), (WindowState.CLOSING, False)):
         board.window_changed(change(WindowKind.RULES, state, rules=4), NOW)
         assert board.state.rules.ready is ready
     assert board.state.rules.rules == 4
 
 
-def test_the_estimate_comes_from_the_rate_so_far(board: Board) -> None:
-    """Half of the cases in ten seconds leaves ten seconds; nothing is estimated before."""
+def test_the_estimate_uses_the_rate_of_cases_measured(board: Board) -> None:
+    """If half of the cases took ten seconds, ten remain. Before that, there is no estimate."""
     board.generated(GeneratedCases(baseline=1, single=2, dual=1, tokens=2))
     board.enter(Phase.LOAD_TEST_BASELINE, NOW)
     assert board.snapshot(NOW + timedelta(seconds=10)).eta_seconds is None
@@ -91,8 +91,8 @@ def test_phases_follow_each_other_without_gaps(board: Board) -> None:
     assert second.finished_at is None
 
 
-def test_the_progress_table_names_the_run_and_its_trouble(board: Board) -> None:
-    """What the Web UI shows has the phase, every service and the error."""
+def test_the_progress_table_shows_the_run_and_its_errors(board: Board) -> None:
+    """The Web UI shows this table."""
     board.injected(FaultReport(service="a", fault_name="f", state=InjectionState.FAILED, error="it exploded"))
     table = progress_table(board.state)
     assert "**shop**" in table
@@ -106,8 +106,8 @@ def failure(captured: CapturedFailure | None, error: str = "", *, recovered: boo
     )
 
 
-def test_trouble_with_further_calls_takes_nothing_from_what_was_captured(board: Board) -> None:
-    """The service has rules all the same. That it was not seen to recover is another thing."""
+def test_a_later_failed_fault_keeps_the_captured_status(board: Board) -> None:
+    """The service still has its rules. Only an unverified recovery makes it fail."""
     captured = CapturedFailure(service="a", status=503, responses=1)
     board.injected(failure(captured))
     opened = change(WindowKind.FAULT, WindowState.OPEN, "w2", service="a", peer_name="f2")
@@ -121,8 +121,8 @@ def test_trouble_with_further_calls_takes_nothing_from_what_was_captured(board: 
     assert (row.state, row.error) == (InjectionState.FAILED, "it is still on")
 
 
-def test_a_service_that_only_failures_reach_is_captured_late(board: Board) -> None:
-    """It had no traffic to replay before, and why is not shown any more."""
+def test_a_service_reached_only_under_failures_is_captured_later(board: Board) -> None:
+    """It had no traffic to replay before. That reason is no longer shown."""
     board.uninjected("a", "no traffic of a was recorded")
     board.injected_again(failure(CapturedFailure(service="a", status=500, responses=1, no_effect=True)))
     row = board.state.injections[0]

@@ -1,4 +1,4 @@
-"""The board's later panels: the load test's metrics, the steady state, tokens, and how they end."""
+"""Panels of the board: metrics of the load test, steady state, tokens, and how a run ends."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from domain.measuring.steady_report import SteadyMoment, SteadyReport
 from tests.support.boards import NOW, board, change
 
 __all__ = ["board"]
-"""A fixture of the other tests."""
+"""A fixture shared with other test files."""
 
 
 def page(done: int, *cases: CaseVerdict) -> WindowChanged:
-    """What the rules window tells after a page."""
+    """Return the message that the rules window sends after a page."""
     facts = {"batches_done": done, "cases_done": 18 * done, "metrics": metrics_of(cases)}
     return change(WindowKind.RULES, WindowState.OPEN, **facts)
 
@@ -31,8 +31,8 @@ def case(name: str, error_rate: float, p95_ms: float | None = None) -> CaseVerdi
     return CaseVerdict(case_id=name, outcome=CaseOutcome.MEASURED, error_rate=error_rate, p95_ms=p95_ms)
 
 
-def test_cases_and_tokens_are_counted_when_they_are_stored(board: Board) -> None:
-    """With the token of each service, and how many batches they make."""
+def test_generated_cases_and_tokens_are_shown(board: Board) -> None:
+    """With the token of each service, and the number of batches."""
     board.generated(GeneratedCases(baseline=1, single=2, dual=17, tokens=2))
     state = board.state
     assert (state.generated.total, state.generated.single, state.generated.dual) == (20, 2, 17)
@@ -40,34 +40,36 @@ def test_cases_and_tokens_are_counted_when_they_are_stored(board: Board) -> None
     assert (state.load.batches_total, state.load.batch_size, state.load.cases_total) == (2, 18, 20)
 
 
-def test_the_load_panel_gathers_all_pages(board: Board) -> None:
-    """Worst, mean and cases are those of every page so far, the worst case first."""
+def test_the_load_panel_combines_all_pages(board: Board) -> None:
+    """Worst, mean and cases are those of every page until now, with the worst case first."""
     board.generated(GeneratedCases(baseline=1, single=18, dual=17, tokens=2))
     board.window_changed(page(1, case("a", 0, 9), case("b", 100)), NOW)
     board.window_changed(page(2, case("c", 50, 4)), NOW)
     load = board.state.load
     assert (load.batches_done, load.cases_done, load.batches_total) == (2, 36, 2)
     assert (load.worst_p95_ms, load.worst_p95_case, load.mean_error_rate) == (9, "a", 50)
-    assert [one.case_id for one in load.cases] == ["b", "c", "a"]
+    assert [verdict.case_id for verdict in load.cases] == ["b", "c", "a"]
 
 
 def test_the_load_panel_stays_small(board: Board) -> None:
-    """The worst of many cases; the numbers are of all."""
+    """It shows only the worst of many cases. The numbers are of all."""
     for number in range(3):
-        board.window_changed(page(number + 1, *(case(f"{number}-{one}", one / 10) for one in range(100))), NOW)
+        board.window_changed(
+            page(number + 1, *(case(f"{number}-{position}", position / 10) for position in range(100))), NOW
+        )
     load = board.state.load
     assert len(load.cases) == SHOWN_CASES
     assert load.cases[0].error_rate == 9.9
     assert load.mean_error_rate == 4.95
 
 
-def test_a_page_without_metrics_is_counted_all_the_same(board: Board) -> None:
-    """An older worker tells none."""
+def test_a_page_without_metrics_still_counts(board: Board) -> None:
+    """An older worker sends none."""
     board.window_changed(change(WindowKind.RULES, WindowState.OPEN, batches_done=1, cases_done=18), NOW)
     assert (board.state.load.cases_done, board.state.load.mean_error_rate) == (18, None)
 
 
-def test_a_repeated_state_of_the_rules_counts_no_page_twice(board: Board) -> None:
+def test_a_repeated_state_of_the_rules_window_counts_no_page_twice(board: Board) -> None:
     """Only a message about batches has metrics."""
     board.window_changed(page(1, case("a", 10)), NOW)
     board.window_changed(change(WindowKind.RULES, WindowState.CLOSING), NOW)
@@ -75,8 +77,7 @@ def test_a_repeated_state_of_the_rules_counts_no_page_twice(board: Board) -> Non
     assert (board.state.load.cases_done, len(board.state.load.cases)) == (18, 1)
 
 
-def test_the_steady_state_is_shown_before_and_after(board: Board) -> None:
-    """Each with its own report."""
+def test_the_steady_state_has_a_report_before_and_after(board: Board) -> None:
     before, after = SteadyReport(met=True), SteadyReport(met=True, detail="x")
     board.steady(SteadyMoment.BEFORE, before)
     assert (board.state.steady_before, board.state.steady_after) == (before, None)
@@ -85,8 +86,8 @@ def test_the_steady_state_is_shown_before_and_after(board: Board) -> None:
     assert board.state.recovery is Recovery.NOT_NEEDED
 
 
-def test_a_system_that_is_ill_afterwards_is_not_recovered(board: Board) -> None:
-    """Whatever windows say, then or later: nothing is on, and yet it is not as it was."""
+def test_a_system_not_steady_afterwards_is_unverified(board: Board) -> None:
+    """Whatever windows report, then or later: nothing is active, yet the system is not as before."""
     board.window_changed(change(WindowKind.FAULT, WindowState.CLOSED, service="a"), NOW)
     assert board.state.recovery is Recovery.VERIFIED
     board.steady(SteadyMoment.AFTER, SteadyReport(met=False, detail="status 500 (3 of 3)"))
@@ -95,18 +96,18 @@ def test_a_system_that_is_ill_afterwards_is_not_recovered(board: Board) -> None:
     assert board.state.recovery is Recovery.UNVERIFIED
 
 
-def test_a_system_that_was_ill_before_says_nothing_about_recovery(board: Board) -> None:
+def test_a_system_not_steady_before_does_not_affect_recovery(board: Board) -> None:
     """Nothing had been switched on."""
     board.steady(SteadyMoment.BEFORE, SteadyReport(met=False, detail="status 500 (3 of 3)"))
     assert board.state.recovery is Recovery.NOT_NEEDED
 
 
-def test_the_verdict_brings_its_counts(board: Board) -> None:
-    """Excluded cases among them."""
+def test_a_verdict_comes_with_its_counts(board: Board) -> None:
+    """Including excluded cases."""
     counts = CaseCounts(total=4, measured=3, skipped=1, excluded=1, passed=2, failed=1)
     board.judged(JudgedCases(verdict=Verdict.FAILED, cases=counts, failed_cases=[case("a+b", 100)]))
     state = board.state
-    assert (state.verdict, state.cases, [one.case_id for one in state.failed_cases]) == (
+    assert (state.verdict, state.cases, [failed.case_id for failed in state.failed_cases]) == (
         Verdict.FAILED,
         counts,
         ["a+b"],
@@ -114,7 +115,7 @@ def test_the_verdict_brings_its_counts(board: Board) -> None:
 
 
 def test_an_end_closes_the_last_phase_and_stops_the_estimate(board: Board) -> None:
-    """An analysis that had not ended failed for the reason that the run gives."""
+    """An analysis that had not ended failed for the same reason as the run."""
     board.window_changed(change(WindowKind.RECORDING, WindowState.OPEN, analyze_task_id="t"), NOW)
     board.ended(RunStatus.FAILED, Phase.FAILED, NOW + timedelta(seconds=2), message="no patterns")
     state = board.snapshot(NOW + timedelta(seconds=3))
@@ -131,10 +132,10 @@ def test_an_end_closes_the_last_phase_and_stops_the_estimate(board: Board) -> No
         (RunStatus.CANCELLED, Phase.CANCELLED, ("cancelled", "")),
     ],
 )
-def test_an_analysis_that_was_cut_short_is_not_going_on(
+def test_an_unfinished_analysis_ends_with_its_run(
     board: Board, opened: bool, status: RunStatus, phase: Phase, expected: tuple[str, str]
 ) -> None:
-    """Whether the proxy had begun to record or refused to: it neither waits nor records when the run is over."""
+    """Whether or not the proxy had begun to record, it neither waits nor records once the run is over."""
     board.enter(Phase.ANALYZING_PATTERNS, NOW)
     board.window_changed(change(WindowKind.RECORDING, WindowState.OPEN if opened else WindowState.OPENING), NOW)
     board.window_changed(change(WindowKind.RECORDING, WindowState.CLOSED), NOW)
@@ -142,8 +143,8 @@ def test_an_analysis_that_was_cut_short_is_not_going_on(
     assert (board.state.analysis.state, board.state.analysis.error) == expected
 
 
-def test_an_analysis_that_was_never_begun_is_pending(board: Board) -> None:
-    """What ended the run is told in the header."""
+def test_an_analysis_that_never_began_stays_pending(board: Board) -> None:
+    """The header shows what ended the run."""
     board.ended(RunStatus.FAILED, Phase.FAILED, NOW, message="held by another run")
     assert (board.state.analysis.state, board.state.analysis.error) == ("pending", "")
 
@@ -156,10 +157,10 @@ def test_an_analysis_that_was_never_begun_is_pending(board: Board) -> None:
         (WindowState.CLOSING, (InjectionState.RUNNING, "", 0, 1)),
     ],
 )
-def test_a_fault_that_was_ended_with_its_run_is_shown_as_its_window_left_it(
+def test_a_fault_cut_short_by_its_run_is_shown_as_its_window_left_it(
     board: Board, closed: WindowState, expected: tuple[InjectionState, str, int, int]
 ) -> None:
-    """A run that is cancelled during a fault gets no report of it."""
+    """A run cancelled during a fault gets no report of it."""
     for state, detail in ((WindowState.OPEN, ""), (closed, "" if closed is WindowState.CLOSED else "still there")):
         board.window_changed(change(WindowKind.FAULT, state, service="a", peer_name="hf-1-a", detail=detail), NOW)
     board.ended(RunStatus.CANCELLED, Phase.CANCELLED, NOW)
@@ -168,8 +169,8 @@ def test_a_fault_that_was_ended_with_its_run_is_shown_as_its_window_left_it(
     assert (row.fault_name, state.injections[1].state) == ("hf-1-a", InjectionState.PENDING)
 
 
-def test_a_service_is_known_to_be_stable_again_without_its_report(board: Board) -> None:
-    """A run that is ended during a fault is signalled the end of its window, and gets no report."""
+def test_the_closed_window_of_a_fault_shows_that_its_service_is_stable(board: Board) -> None:
+    """A run that ends during a fault is signalled the end of the window, but gets no report."""
     board.window_changed(change(WindowKind.FAULT, WindowState.OPEN, service="a", peer_name="hf-1-a"), NOW)
     assert board.state.injections[0].stable is None
     again = [ServiceStability(service="a", stable=True, waited_seconds=0.1)]
@@ -177,8 +178,8 @@ def test_a_service_is_known_to_be_stable_again_without_its_report(board: Board) 
     assert board.state.injections[0].stable is True
 
 
-def test_how_services_took_the_rules_is_not_how_they_took_their_end(board: Board) -> None:
-    """Else a run that failed because of them would show them all stable."""
+def test_stability_after_the_rules_does_not_replace_stability_with_them(board: Board) -> None:
+    """Otherwise a run that failed because of unstable services would show them all as stable."""
     taken = [ServiceStability(service="a", stable=False, detail="503")]
     gone = [ServiceStability(service="a", stable=True)]
     board.window_changed(change(WindowKind.RULES, WindowState.OPENING, stability=taken), NOW)
@@ -186,7 +187,7 @@ def test_how_services_took_the_rules_is_not_how_they_took_their_end(board: Board
     assert board.state.rules.stability == taken
 
 
-def test_a_run_whose_input_is_refused_has_failed() -> None:
+def test_a_run_with_refused_input_has_failed() -> None:
     """It has no plan, and does not wait to begin."""
     board = Board()
     board.refused(ErrorCode.VALIDATION_ERROR, "E001 1 problem", NOW)
@@ -196,8 +197,8 @@ def test_a_run_whose_input_is_refused_has_failed() -> None:
     assert state.started_at == state.finished_at == NOW
 
 
-def test_cases_that_judging_makes_invalid_leave_the_load_panel(board: Board) -> None:
-    """Their numbers are of rules that did not answer everything."""
+def test_cases_that_judging_makes_invalid_lose_their_metrics(board: Board) -> None:
+    """The rules did not answer everything when these numbers were measured."""
     board.generated(GeneratedCases(baseline=1, single=2, dual=1, tokens=2))
     board.window_changed(page(1, case("a", 0, 9), case("b", 100)), NOW)
     unanswered = CaseVerdict(case_id="b", outcome=CaseOutcome.INVALID, reason="no rule answers it")
@@ -205,4 +206,7 @@ def test_cases_that_judging_makes_invalid_leave_the_load_panel(board: Board) -> 
     load = metrics_of([case("a", 0, 9), unanswered])
     board.judged(JudgedCases(verdict=Verdict.PASSED, cases=counts, load=load))
     assert (board.state.load.mean_error_rate, board.state.load.batches_done) == (0, 1)
-    assert [(one.case_id, one.outcome) for one in board.state.load.cases] == [("a", "measured"), ("b", "invalid")]
+    assert [(verdict.case_id, verdict.outcome) for verdict in board.state.load.cases] == [
+        ("a", "measured"),
+        ("b", "invalid"),
+    ]

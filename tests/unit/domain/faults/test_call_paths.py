@@ -1,4 +1,4 @@
-"""Who may be broken at once: never more than allowed, never two on one call path, and nobody waits who need not."""
+"""Services broken at the same time: never more than allowed, never two on one call path, and none waits needlessly."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ CALLS: st.SearchStrategy[Calls] = st.fixed_dictionaries(
 
 
 def reaching(calls: Calls) -> set[tuple[str, str]]:
-    """Who reaches whom, worked out in another way: until no step adds anything."""
+    """Compute which service reaches which by a second method: add steps until nothing changes."""
     found = {(caller, called) for caller, names in calls.items() for called in names}
     while True:
-        more = {(one, other) for (one, by), (via, other) in product(found, found) if by == via} - found
+        more = {(first, last) for (first, by), (via, last) in product(found, found) if by == via} - found
         if not more:
             return found
         found |= more
@@ -34,37 +34,39 @@ def reaching(calls: Calls) -> set[tuple[str, str]]:
     [
         ({"a": ["b"]}, [("a", "b")]),
         ({"a": ["b"], "b": ["c"]}, [("a", "b"), ("a", "c"), ("b", "c")]),
-        # Two callers of one, and two that one calls, are on two paths.
+        # Two callers of the same service are on two paths, and so are two services with the same caller.
         ({"a": ["c"], "b": ["c"]}, [("a", "c"), ("b", "c")]),
         ({"a": ["b", "c"]}, [("a", "b"), ("a", "c")]),
         ({"a": ["b"], "b": ["a"]}, [("a", "b")]),
         ({}, []),
     ],
 )
-def test_services_have_a_common_path_when_one_reaches_the_other(calls: Calls, common: list[tuple[str, str]]) -> None:
+def test_services_share_a_path_when_either_reaches_the_other(calls: Calls, common: list[tuple[str, str]]) -> None:
     paths = CallPaths(calls)
     assert [pair for pair in combinations("abc", 2) if pair[1] in paths.through(pair[0])] == common
 
 
 @given(CALLS)
-def test_it_is_so_for_every_graph_and_from_both_ends(calls: Calls) -> None:
-    """Circles among them."""
+def test_sharing_a_path_is_symmetric_in_every_graph(calls: Calls) -> None:
+    """Includes graphs with cycles."""
     paths, reached = CallPaths(calls), reaching(calls)
-    for one, other in product(NAMES, NAMES):
-        common = one == other or (one, other) in reached or (other, one) in reached
-        assert (other in paths.through(one)) == (one in paths.through(other)) == common
+    for first, second in product(NAMES, NAMES):
+        common = first == second or (first, second) in reached or (second, first) in reached
+        assert (second in paths.through(first)) == (first in paths.through(second)) == common
 
 
 @given(CALLS, st.integers(1, 16), st.data())
-def test_all_are_broken_once_whatever_ends_when(calls: Calls, most: int, data: st.DataObject) -> None:
-    """At each moment no more than allowed, no two on one path, and nobody waits who need not."""
+def test_every_service_is_broken_once_in_whatever_order_faults_end(
+    calls: Calls, most: int, data: st.DataObject
+) -> None:
+    """At any time at most `most` are broken and no two share a path. No service waits without need."""
     paths, waiting, broken, ended = CallPaths(calls), list(NAMES), set[str](), list[str]()
     while waiting or broken:
         begun = may_begin(waiting, broken, most, paths)
         waiting = [name for name in waiting if name not in begun]
         broken |= set(begun)
         assert 0 < len(broken) <= most
-        assert not any(other in paths.through(one) for one, other in combinations(broken, 2))
+        assert not any(second in paths.through(first) for first, second in combinations(broken, 2))
         assert len(broken) == most or all(paths.through(name) & broken for name in waiting)
         gone = data.draw(st.sampled_from(sorted(broken)))
         broken.remove(gone)
@@ -72,7 +74,7 @@ def test_all_are_broken_once_whatever_ends_when(calls: Calls, most: int, data: s
     assert sorted(ended) == NAMES
 
 
-def test_order_is_kept_but_one_that_must_wait_is_overtaken() -> None:
+def test_services_begin_in_order_but_overtake_a_service_that_must_wait() -> None:
     paths = CallPaths({"a": ["b"], "b": [], "c": [], "d": []})
     assert may_begin(["a", "b", "c", "d"], [], 2, paths) == ["a", "c"]
     assert may_begin(["b", "d"], ["a"], 2, paths) == ["d"]
@@ -81,7 +83,7 @@ def test_order_is_kept_but_one_that_must_wait_is_overtaken() -> None:
 
 
 def several(first: object, second: object, most: object = 2) -> dict[str, object]:
-    """The good plan with these calls of its two services; None: not said."""
+    """Return the good plan with these calls of its two services. None leaves `calls` out."""
     plan = good()
     for service, calls in zip(plan["services"], (first, second), strict=True):
         if calls is not None:
@@ -109,17 +111,17 @@ def several(first: object, second: object, most: object = 2) -> dict[str, object
         (several([], [], "2"), {"safety.max_active_faults": "must be a whole number"}),
     ],
 )
-def test_a_mistake_is_told_where_it_is(plan: dict[str, object], found: dict[str, str]) -> None:
-    """With what to do about it, and one problem for each."""
-    told = problems(plan)
-    assert list(told) == list(found)
+def test_a_mistake_in_calls_is_reported_at_its_path(plan: dict[str, object], found: dict[str, str]) -> None:
+    """Each is one problem, with advice on how to fix it."""
+    reported = problems(plan)
+    assert list(reported) == list(found)
     for path, words in found.items():
-        assert words in told[path]
+        assert words in reported[path]
 
 
 @pytest.mark.parametrize(
     "plan", [several([], []), several(["shipping"], ["reviews"], 16), several(None, None, 1), several([], None, 1)]
 )
-def test_what_is_said_is_taken(plan: dict[str, object]) -> None:
-    """Circles as well; and with one at a time nobody needs to say anything."""
+def test_valid_calls_are_accepted(plan: dict[str, object]) -> None:
+    """Cycles too. Plans that break one service at a time need not list any calls."""
     assert check_plan(plan)[1] == []

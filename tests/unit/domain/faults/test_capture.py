@@ -1,4 +1,4 @@
-"""From replayed answers to captured failures and rules."""
+"""Replayed answers become captured failures and rules."""
 
 import json
 
@@ -41,12 +41,12 @@ def replayed(status: int = 0, message: str = "", body: str = "", path: str = "/a
     ],
 )
 def test_the_real_status_is_found_or_substituted(answer: ReplayedAnswer, status: int, substituted: bool) -> None:
-    """0 never leaves: the text's leading status, or the plan's substitute, said to be one."""
+    """A 0 is never stored. The status is read from the message, or the plan's substitute is used and marked as such."""
     assert real_status(answer, 504) == (status, substituted)
 
 
-def test_the_path_is_the_recorded_one_raw() -> None:
-    """The proxy encodes a replayed path twice; a rule must match what is on the wire."""
+def test_a_captured_answer_has_the_raw_recorded_path() -> None:
+    """The proxy encodes a replayed path twice. A rule must match the path on the wire."""
     (captured,) = captured_answers("s", [replayed(0, "500 x")], [recorded()], 503)
     assert captured.path == "/api/x%20y"
     assert captured.status == 500
@@ -61,18 +61,21 @@ def test_the_path_is_the_recorded_one_raw() -> None:
         (replayed(0, "refused"), False),
     ],
 )
-def test_a_failure_like_the_healthy_answer_is_no_failure(answer: ReplayedAnswer, no_effect: bool) -> None:
-    """Equal status and equal JSON value mean that the fault changed nothing."""
+def test_an_answer_equal_to_the_healthy_one_shows_no_effect(answer: ReplayedAnswer, no_effect: bool) -> None:
+    """With an equal status and an equal JSON value, the fault changed nothing."""
     (captured,) = captured_answers("s", [answer], [recorded()], 503)
     assert captured.no_effect is no_effect
     assert has_effect([captured]) is not no_effect
 
 
 def test_answers_without_a_recorded_request_are_left_out() -> None:
-    """Lists of different length are matched by method and path; what matches nothing would give a rule for nobody."""
+    """Lists of different length are matched by method and path.
+
+    A rule for an answer without a match would serve nobody.
+    """
     answers = [replayed(0, "500", path="/api/other"), replayed(0, "502", path="/api/b")]
     captured = captured_answers("s", answers, [recorded("/api/b")], 503)
-    assert [(one.path, one.status) for one in captured] == [("/api/b", 500), ("/api/b", 502)]
+    assert [(capture.path, capture.status) for capture in captured] == [("/api/b", 500), ("/api/b", 502)]
     post = replayed(0, "500").model_copy(update={"method": "POST"})
     assert captured_answers("s", [post], [recorded("/api/b")], 503) == []
 
@@ -91,8 +94,8 @@ def answer(path: str, status: int = 500, *, no_effect: bool = False, body: str =
     )
 
 
-def test_a_service_gets_its_canary_and_one_rule_a_path() -> None:
-    """The first recorded answer of a path wins, as in the proxy; every rule has the one token."""
+def test_a_service_gets_a_canary_rule_and_one_rule_per_path() -> None:
+    """The first recorded answer of a path wins, as in the proxy. All rules have the same token."""
     rules = build_rules("hf1x", "s", "t=1", [answer("/a", 500), answer("/a", 502), answer("/b")])
     assert [(rule.method, rule.path, rule.status) for rule in rules] == [
         ("GET", "/__holdfast/hf1x", 200),
@@ -104,7 +107,7 @@ def test_a_service_gets_its_canary_and_one_rule_a_path() -> None:
     assert rules[1].headers == {"Content-Type": "application/json"}
 
 
-def test_what_the_fault_did_not_change_gets_no_rule() -> None:
+def test_answers_that_the_fault_did_not_change_get_no_rule() -> None:
     """The service answers such requests itself, as it did under the fault."""
     rules = build_rules("hf1x", "s", "t=1", [answer("/a", no_effect=True), answer("/b")])
     assert [rule.path for rule in rules] == ["/__holdfast/hf1x", "/b"]

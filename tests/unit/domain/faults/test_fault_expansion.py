@@ -1,4 +1,4 @@
-"""From a plan's fault to the experiment that is injected."""
+"""A plan's fault expands to the experiment that is injected."""
 
 import json
 from datetime import timedelta
@@ -15,8 +15,8 @@ def fault(written: Any) -> Any:
     return TypeAdapter(FaultSpec).validate_python(written)
 
 
-def test_remove_is_the_original_orchestrators_fault() -> None:
-    """Its one experiment, aimed by label instead of by pod names that may have gone."""
+def test_remove_expands_to_the_original_orchestrators_experiment() -> None:
+    """It targets a label instead of pod names, which may be outdated."""
     expanded = expand(fault("remove"), "cart", "shop")
     assert expanded.type == "remove"
     assert (expanded.experiment.scope, expanded.experiment.target, expanded.experiment.action) == (
@@ -32,8 +32,8 @@ def test_remove_is_the_original_orchestrators_fault() -> None:
     }
 
 
-def test_error_makes_springs_dispatcher_throw() -> None:
-    """Which every request of a Spring service passes, and which answers 500 then."""
+def test_error_makes_springs_dispatcher_servlet_throw() -> None:
+    """Every request to a Spring service passes it, and then gets a 500."""
     experiment = expand(fault("error"), "cart", "shop").experiment
     assert (experiment.scope, experiment.target, experiment.action) == ("container", "jvm", "throwCustomException")
     assert experiment.matchers["classname"] == ["org.springframework.web.servlet.DispatcherServlet"]
@@ -46,8 +46,8 @@ def test_error_makes_springs_dispatcher_throw() -> None:
 @pytest.mark.parametrize(
     ("delay", "time"), [("3s", "3000"), ("1.5s", "1500"), ("250ms", "250"), ("1.6ms", "2"), ("0.2ms", "1")]
 )
-def test_delay_is_in_whole_milliseconds(delay: str, time: str) -> None:
-    """At least one, as no delay would be no fault."""
+def test_delay_is_rounded_to_whole_milliseconds(delay: str, time: str) -> None:
+    """At least one, because no delay would be no fault."""
     expanded = expand(fault({"delay": delay}), "cart", "shop")
     assert expanded.type == "delay"
     assert (expanded.experiment.scope, expanded.experiment.target) == ("pod", "network")
@@ -61,7 +61,7 @@ def test_delay_is_in_whole_milliseconds(delay: str, time: str) -> None:
 
 @pytest.mark.parametrize("kind", ["remove", "error"])
 def test_other_containers_can_be_named(kind: str) -> None:
-    """Instead of the one that is called as the service; all else is equal."""
+    """They replace the container named like the service. Everything else is equal."""
     named = expand(fault({kind: {"containers": ["app", "worker"]}}), "cart", "shop")
     plain = expand(fault(kind), "cart", "shop")
     assert named.type == plain.type == kind
@@ -73,21 +73,20 @@ def _full(**matchers: list[str]) -> ExperimentFault:
     return ExperimentFault(type="loss", experiment=experiment)
 
 
-def test_a_full_experiment_keeps_what_it_says() -> None:
-    """Namespace and pods of its own stay as they are."""
+def test_a_full_experiment_keeps_its_own_matchers() -> None:
+    """Its namespace and pods stay unchanged."""
     given = _full(namespace=["shop"], names=["cart-0"], percent=["100"])
     assert expand(given, "cart", "shop") == given
 
 
 @pytest.mark.parametrize("matchers", [{"percent": ["100"]}, {"evict-count": ["1"]}, {"count": ["1"]}])
 def test_a_full_experiment_never_reaches_beyond_its_service(matchers: dict[str, list[str]]) -> None:
-    """A share or a count alone would be of all pods in the namespace, so the service's label is added."""
+    """A share or a count alone would select from all pods in the namespace, so the service's label is added."""
     expanded = expand(_full(**matchers), "cart", "shop")
     assert expanded.experiment.matchers == matchers | {"namespace": ["shop"], "labels": ["app=cart"]}
 
 
-def test_expanding_changes_nothing_in_the_plan() -> None:
-    """And what is expanded expands to itself."""
+def test_expanding_is_idempotent_and_leaves_the_plan_unchanged() -> None:
     given = _full(percent=["100"])
     once = expand(given, "cart", "shop")
     assert given.experiment.matchers == {"percent": ["100"]}
@@ -106,13 +105,12 @@ def test_expanding_changes_nothing_in_the_plan() -> None:
     ],
     ids=str,
 )
-def test_the_type_is_known_without_a_service(written: Any, kind: str) -> None:
-    """It is the same for every service."""
+def test_the_fault_type_does_not_depend_on_the_service(written: Any, kind: str) -> None:
     assert fault_type(fault(written)) == kind
 
 
-def test_the_peers_form_of_a_fault() -> None:
-    """One element of a case's `faults_json`; every matcher's value is a list of texts."""
+def test_faults_json_has_the_form_of_the_fault_service() -> None:
+    """It is one element of a case's `faults_json`. Every matcher's value is a list of texts."""
     found = json.loads(faults_json("cart", "shop", expand(fault("remove"), "cart", "shop").experiment))
     assert found == {
         "namespace": "shop",

@@ -1,4 +1,4 @@
-"""What a worker allows, and that no plan can widen it."""
+"""The worker's guardrails limit every plan, and no plan can widen them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ THIS_MACHINE = "127.0.0.1:1-65535"
 
 
 def plan(**safety: Any) -> Plan:
-    """A valid plan whose author has opened everything that a plan can open."""
+    """Return a valid plan whose author has opened everything that a plan can open."""
     raw = good()
     raw["safety"] = {"allowed_hosts": ["127.0.0.1", "localhost", "proxy.test", "a.shop.test"]} | safety
     raw["system"]["proxy"] = "http://proxy.test:8105"
@@ -36,7 +36,7 @@ def plan(**safety: Any) -> Plan:
 
 
 def all_places(model: type[BaseModel], above: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    """Every field of a model and of those that it holds."""
+    """Yield every field of a model and of the models inside it."""
     for name, field in model.model_fields.items():
         yield (*above, name)
         many = (EACH,) if "list" in str(field.annotation) else ()
@@ -50,13 +50,13 @@ def paths(found: Plan, rails: Guardrails) -> list[str]:
     return [problem.path for problem in problems]
 
 
-def test_every_problem_is_told_at_once_with_its_path_and_the_setting() -> None:
-    """A plan that allows itself everything is measured by the worker's words."""
+def test_all_guardrail_problems_are_reported_with_path_and_setting() -> None:
+    """The worker's settings apply, even to a plan that allows itself everything."""
     found = plan(fault_ttl="2h")
     safety = found.safety.model_copy(update={"max_active_faults": 3})
     found = found.model_copy(update={"safety": safety})
     problems = outside(found, Guardrails(namespaces=["other"], hosts=[THIS_MACHINE]))
-    assert [one.path for one in problems] == [
+    assert [refusal.path for refusal in problems] == [
         *("system.namespace", "system.proxy", "safety.max_active_faults", "safety.fault_ttl")
     ]
     settings = ("ALLOWED_NAMESPACES", "ALLOWED_HOSTS", "MAX_ACTIVE_FAULTS", "LONGEST_FAULT")
@@ -65,7 +65,10 @@ def test_every_problem_is_told_at_once_with_its_path_and_the_setting() -> None:
 
 
 def test_a_port_is_part_of_an_address() -> None:
-    """A host alone is its default ports; loopback is one host in every spelling, and allowed by name as any other."""
+    """A host alone means its default ports.
+
+    Loopback is one host in every spelling, and is allowed by name like any other.
+    """
     found = plan()
     everywhere = ["system.proxy", "system.faults", "system.services.reviews", "system.services.shipping", "request.url"]
     assert paths(found, Guardrails()) == everywhere
@@ -76,7 +79,7 @@ def test_a_port_is_part_of_an_address() -> None:
 
 
 def test_a_refusal_names_the_entry_that_would_allow_the_address() -> None:
-    """To be copied into the setting: with it the plan is allowed."""
+    """It can be copied into the setting, and then allows the plan."""
     found = plan()
     allowed: list[str] = []
     while problems := outside(found, Guardrails(hosts=allowed)):
@@ -87,16 +90,16 @@ def test_a_refusal_names_the_entry_that_would_allow_the_address() -> None:
     assert sorted(allowed) == [*loopback, "proxy.test:8105"]
 
 
-def test_no_entry_opens_what_is_never_reached() -> None:
-    """Whatever spelling of it the plan has."""
+def test_no_setting_allows_an_address_that_is_never_reached() -> None:
+    """In whatever spelling the plan has it."""
     never = ["proxy.test:8105", "localhost:18103"]
     rails = Guardrails(hosts=["*.test", "proxy.test:1-65535", THIS_MACHINE], never=never)
     assert paths(plan(), rails) == ["system.proxy", "system.faults"]
     assert all("no setting allows" in problem.hint for problem in outside(plan(), rails))
 
 
-def test_every_url_of_the_plan_is_an_address_that_is_checked() -> None:
-    """By its type: a field with another type whose name says that something is reached there would go unseen."""
+def test_every_url_of_a_plan_is_checked_as_an_address() -> None:
+    """The type decides. A field of another type whose name suggests an address would go unchecked."""
     assert set(address_places()) == {
         ("system", "proxy"),
         ("system", "faults"),
@@ -107,7 +110,7 @@ def test_every_url_of_the_plan_is_an_address_that_is_checked() -> None:
     }
     words = ("url", "uri", "address", "host", "endpoint", "link", "server", "proxy", "target")
     suspects = {place for place in all_places(Plan, ()) if any(word in place[-1].lower() for word in words)}
-    # What narrows, and a part of a fault's name, are no addresses.
+    # A list that only narrows, and a part of a fault's definition, are not addresses.
     known = {("safety", "allowed_hosts"), ("services", EACH, "fault", "experiment", "target")}
     assert suspects - known <= set(address_places())
 
@@ -128,14 +131,14 @@ class Outer(StrictModel):
     inner: list[Nested | None] = []
 
 
-def test_an_address_is_found_in_whatever_it_is_nested() -> None:
+def test_addresses_are_found_in_every_kind_of_nesting() -> None:
     """The walk knows types, not names."""
     found = {"plain", "maybe", f"many.{EACH}", f"named.{EACH}.{EACH}", f"both.{EACH}", "marked"}
     assert {".".join(place) for place in address_places(Outer)} == {f"inner.{EACH}.{name}" for name in found}
 
 
-def test_a_domain_stands_for_the_hosts_below_it_and_no_others() -> None:
-    """Neither for itself nor for one that only ends alike."""
+def test_a_wildcard_allows_only_the_hosts_below_its_domain() -> None:
+    """Neither the domain itself nor a host that only ends alike."""
     for proxy, allowed in [("a.shop.test", True), ("shop.test", False), ("evil-shop.test", False)]:
         found = plan()
         system = found.system.model_copy(update={"proxy": f"http://{proxy}"})
@@ -144,8 +147,8 @@ def test_a_domain_stands_for_the_hosts_below_it_and_no_others() -> None:
 
 
 @pytest.mark.parametrize("namespace", [*ALWAYS_REFUSED, "ours"])
-def test_no_setting_opens_the_namespaces_that_are_always_refused(namespace: str) -> None:
-    """Not even when the settings allow it by name; those of Temporal and Holdfast by whatever name they have."""
+def test_no_setting_allows_the_namespaces_that_are_always_refused(namespace: str) -> None:
+    """Not even by name. Those of Temporal and Holdfast are refused whatever they are called."""
     found = plan()
     system = found.system.model_copy(update={"namespace": namespace})
     rails = Guardrails(namespaces=[namespace], hosts=[THIS_MACHINE, "proxy.test:8105"], own_namespaces=["ours"])
@@ -153,16 +156,16 @@ def test_no_setting_opens_the_namespaces_that_are_always_refused(namespace: str)
 
 
 @pytest.mark.parametrize("namespace", ALWAYS_REFUSED)
-def test_validate_refuses_them_as_well(namespace: str) -> None:
-    """Nobody need start a run to learn that."""
+def test_validation_refuses_the_namespaces_that_are_always_refused(namespace: str) -> None:
+    """Nobody should have to start a run to find out."""
     raw = good()
     raw["system"]["namespace"] = namespace
     _, problems = check_plan(raw)
-    assert [one.path for one in problems if "never tested" in one.message] == ["system.namespace"]
+    assert [problem.path for problem in problems if "never tested" in problem.message] == ["system.namespace"]
 
 
-def test_settings_come_from_the_environment() -> None:
-    """Lists with commas or spaces, durations with a unit."""
+def test_guardrails_are_read_from_environment_variables() -> None:
+    """Lists are separated by commas or spaces. Durations have a unit."""
     settings = Settings.from_environment(
         {
             "HOLDFAST_ALLOWED_NAMESPACES": "shop, books",
@@ -189,9 +192,9 @@ def test_settings_come_from_the_environment() -> None:
         longest_fault=timedelta(minutes=20),
         own_namespaces=["platform", "flows"],
     )
-    said = described(rails)
+    description = described(rails)
     for words in ("namespaces shop, books;", "*.shop.test", "at most 2 faults at once", "none longer than 20m"):
-        assert words in said
+        assert words in description
     assert described(Guardrails()) == (
         "plans may touch any namespace but kube-system, kube-public, kube-node-lease, temporal, holdfast; "
         "hosts none, never none; at most 1 fault at once, none longer than 1h; "
@@ -222,14 +225,14 @@ def test_settings_come_from_the_environment() -> None:
         ("LONGEST_FAULT", "600"),
     ],
 )
-def test_a_guardrail_that_cannot_be_read_keeps_the_worker_from_starting(name: str, value: str) -> None:
-    """It is never ignored, which would be to open everything."""
+def test_an_invalid_guardrail_keeps_the_worker_from_starting(name: str, value: str) -> None:
+    """Ignoring it would allow everything."""
     with pytest.raises(HoldfastError, match=f"HOLDFAST_{name}"):
         Settings.from_environment({f"HOLDFAST_{name}": value})
 
 
 def test_a_worker_in_a_pod_knows_its_own_namespace(tmp_path: Path) -> None:
-    """Kubernetes tells it; whoever deploys it need not."""
+    """Kubernetes provides it, so it need not be configured."""
     (tmp_path / "namespace").write_text("chaos-tools\n")
     rails = Settings().guardrails("127.0.0.1:7233", tmp_path / "namespace")
     assert rails.own_namespaces == ["chaos-tools"]
@@ -246,6 +249,6 @@ def test_a_worker_in_a_pod_knows_its_own_namespace(tmp_path: Path) -> None:
         ("", ""),
     ],
 )
-def test_the_namespace_of_a_server_in_a_cluster(address: str, namespace: str) -> None:
-    """Only a Service's full name tells it."""
+def test_a_servers_namespace_is_read_from_its_full_service_name(address: str, namespace: str) -> None:
+    """Other addresses do not contain it."""
     assert namespace_of(address) == namespace

@@ -1,4 +1,4 @@
-"""How much load a worker sends for a plan."""
+"""Limits on the load that a worker sends for a plan."""
 
 from __future__ import annotations
 
@@ -33,7 +33,9 @@ def plan(services: int = 2, **parts: Any) -> Plan:
 
 
 def limited(found: Plan, **limits: Any) -> dict[str, str]:
-    return {one.path: f"{one.message} | {one.hint}" for one in load_problems(found, Guardrails(**limits))}
+    return {
+        problem.path: f"{problem.message} | {problem.hint}" for problem in load_problems(found, Guardrails(**limits))
+    }
 
 
 @pytest.mark.parametrize(
@@ -51,25 +53,27 @@ def limited(found: Plan, **limits: Any) -> dict[str, str]:
         ),
     ],
 )
-def test_a_limit_names_the_field_and_the_setting(load: Any, limits: dict[str, Any], path: str, words: str) -> None:
+def test_an_exceeded_limit_is_reported_with_its_field_and_setting(
+    load: Any, limits: dict[str, Any], path: str, words: str
+) -> None:
     found = limited(plan(load=load), **limits)
     assert list(found) == [path]
     assert words in found[path]
     ((name, value),) = limits.items()
     assert f"HOLDFAST_{name.upper()}" in found[path]
-    # One more is enough.
+    # A slightly higher limit is enough.
     more = timedelta(seconds=1) if name.endswith("duration") else 100
     assert limited(plan(load=load), **{name: value + more}) == {}
 
 
-def test_what_is_asked_again_and_again_has_a_rate() -> None:
+def test_the_rate_limit_applies_to_repeated_stop_checks() -> None:
     stop = {"request": {"error_rate": "50%", "every": "1ms"}, "health": {"url": "http://127.0.0.1:1", "every": "2ms"}}
     found = limited(plan(stop=stop), max_rate=400.0)
     assert list(found) == ["stop.request.every", "stop.health.every"]
     assert "1000/s is more than the 400/s" in found["stop.request.every"]
 
 
-def test_in_flight_is_what_a_timeout_may_hold_and_never_more_than_the_engine_does() -> None:
+def test_in_flight_is_rate_times_timeout_up_to_the_engines_maximum() -> None:
     assert in_flight(plan(load={"concurrency": 3})) == 3
     assert in_flight(plan(load={"rate": "1/m"})) == 1
     assert in_flight(plan(load={"rate": "10000/s"})) == 1_000
@@ -78,8 +82,8 @@ def test_in_flight_is_what_a_timeout_may_hold_and_never_more_than_the_engine_doe
 
 @pytest.mark.parametrize("slo", [{"error_rate": "1%"}, COMPARES])
 @pytest.mark.parametrize("services", [2, 5, 7, 20, 40])
-def test_the_quick_bound_is_never_below_what_is_counted(services: int, slo: Any) -> None:
-    """And what is counted is what the preview shows."""
+def test_the_quick_bound_is_never_below_the_exact_count(services: int, slo: Any) -> None:
+    """The exact count equals the number in the preview."""
     found = plan(services, slo=slo, load={"requests": 30}, exclude=["s0"])
     sent = preview(found, Timing()).requests
     assert _counted_load(found) == sent.load + sent.control + sent.warm_up
@@ -88,14 +92,17 @@ def test_the_quick_bound_is_never_below_what_is_counted(services: int, slo: Any)
     assert _most_load(everything) >= _counted_load(everything)
 
 
-def test_excluded_cases_are_not_counted_against_a_plan() -> None:
+def test_excluded_cases_do_not_count_towards_the_limit() -> None:
     found = plan(10, load={"requests": 100}, exclude=["*+*"])
     assert limited(found, max_requests=1_100 + 59) == {}
     assert list(limited(found, max_requests=1_100 + 58)) == ["load.requests"]
 
 
-def test_pairs_that_may_really_be_broken_are_counted() -> None:
-    """One pair of two services, asked twenty times at most; without two faults at once there is none."""
+def test_requests_to_really_broken_pairs_count_towards_the_limit() -> None:
+    """Two services have one pair, which gets at most twenty requests.
+
+    If two faults at once are not allowed, it gets none.
+    """
     found = plan(load={"requests": 100})
     assert limited(found, max_requests=427, max_active_faults=1) == {}
     assert limited(found, max_requests=447, max_active_faults=2) == {}
@@ -103,22 +110,22 @@ def test_pairs_that_may_really_be_broken_are_counted() -> None:
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.yaml")), ids=lambda path: path.stem)
-def test_no_example_needs_more_than_the_default(path: Path) -> None:
+def test_the_example_plans_stay_within_the_default_limits(path: Path) -> None:
     found, _ = check_plan(yaml.safe_load(path.read_text()))
     if found is not None:
         assert limited(found) == {}
 
 
-def test_a_thousand_services_are_within_the_default() -> None:
+def test_a_plan_of_a_thousand_services_stays_within_the_default_limits() -> None:
     assert limited(plan(1_000)) == {}
 
 
-def test_limits_are_part_of_what_a_permit_asks() -> None:
+def test_a_permit_checks_the_load_limits() -> None:
     rails = Guardrails(hosts=["127.0.0.1:1-65535"], max_requests=10)
-    assert [one.path for one in outside(plan(), rails)] == ["load.requests"]
+    assert [problem.path for problem in outside(plan(), rails)] == ["load.requests"]
 
 
-def test_a_load_that_has_taken_all_its_time_gets_no_further_batch() -> None:
+def test_a_load_test_that_has_used_up_its_time_gets_no_further_batch() -> None:
     rails = Guardrails(max_load_duration=timedelta(minutes=30))
     assert overrun(plan(), rails, timedelta(minutes=30)) == []
     (problem,) = overrun(plan(), rails, timedelta(minutes=30, seconds=1))

@@ -1,4 +1,4 @@
-"""Groups, blocks and their order."""
+"""Cases are measured in groups, and their requests in shuffled blocks."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ def batch(first: int = 0, end: int = 18) -> list[Case]:
     return [case_at(NAMES, index) for index in range(CaseRange(first=first, end=end).first, end)]
 
 
-def test_without_a_comparison_every_case_is_alone() -> None:
-    """And has nothing beside it: exactly its own requests are sent."""
+def test_without_a_comparison_every_case_is_its_own_group() -> None:
+    """It has no control: exactly its own requests are sent."""
     groups = groups_of(PLAN, batch())
     assert [len(group) for group in groups] == [1] * 18
     assert not any(has_control(PLAN, group) for group in groups)
 
 
-def test_what_is_compared_is_measured_in_groups_beside_a_control() -> None:
-    """The baseline alone, before anything else: it may end the load test."""
+def test_compared_cases_are_measured_in_groups_beside_a_control() -> None:
+    """The baseline is alone and comes before anything else, because it may end the load test."""
     groups = groups_of(COMPARING, batch())
     assert [len(group) for group in groups] == [1, 6, 6, 5]
     assert [has_control(COMPARING, group) for group in groups] == [False, True, True, True]
@@ -49,8 +49,8 @@ def test_what_is_compared_is_measured_in_groups_beside_a_control() -> None:
 
 
 @given(st.lists(st.integers(0, 17), unique=True), st.integers(0, 4))
-def test_what_is_left_of_a_batch_is_cut_as_before(unmeasured: list[int], stored: int) -> None:
-    """A batch that goes on after some groups finds the others as they were, so their seeds are the same."""
+def test_the_rest_of_a_batch_is_cut_into_the_same_groups(unmeasured: list[int], stored: int) -> None:
+    """A batch that goes on after some groups finds the others unchanged, so their seeds are the same."""
     cases = [case for case in batch() if case.index not in unmeasured]
     groups = groups_of(COMPARING, cases)
     done = {case.index for group in groups[:stored] for case in group}
@@ -60,7 +60,7 @@ def test_what_is_left_of_a_batch_is_cut_as_before(unmeasured: list[int], stored:
 
 @given(st.integers(1, 1_000_000), st.integers(1, 8), st.booleans())
 def test_blocks_add_up_to_all_requests(requests: int, concurrency: int, most: bool) -> None:
-    """Whole rounds of the workers but for the last, and not too many blocks."""
+    """All blocks but the last are whole rounds of the workers, and there are not too many blocks."""
     load = Load.model_validate({"max_requests" if most else "requests": requests, "concurrency": concurrency})
     sizes = block_sizes(load)
     assert sum(sizes) == requests
@@ -70,13 +70,13 @@ def test_blocks_add_up_to_all_requests(requests: int, concurrency: int, most: bo
     assert sum(rounds_of(size, concurrency) for size in sizes) == rounds_of(requests, concurrency)
 
 
-def test_an_open_model_has_blocks_of_its_own() -> None:
+def test_blocks_of_the_open_model_do_not_depend_on_concurrency() -> None:
     """However many requests would be in flight."""
     assert block_sizes(Load.model_validate({"requests": 50, "rate": "7/s"})) == [20, 20, 10]
 
 
-def test_the_order_follows_from_the_seed_alone() -> None:
-    """So that it can be told afterwards; and every round has its own."""
+def test_the_order_of_arms_depends_only_on_the_seed_and_the_round() -> None:
+    """It can be reproduced afterwards."""
     seed = seed_of(123, 1)
     orders = [shuffled(range(7), seed, round_) for round_ in range(50)]
     assert orders == [shuffled(range(7), seed, round_) for round_ in range(50)]
@@ -87,7 +87,7 @@ def test_the_order_follows_from_the_seed_alone() -> None:
 
 
 def test_seeds_differ_between_groups_runs_and_blocks() -> None:
-    """And fit a double, so that every reader keeps them exactly."""
+    """They fit a double, so every reader keeps them exact."""
     seeds = {seed_of(run, first) for run in range(20) for first in range(20)}
     assert len(seeds) == 400
     assert max(seeds) < 2**53

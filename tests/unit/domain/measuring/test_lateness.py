@@ -1,4 +1,4 @@
-"""When a load generator that is too slow voids what it measured."""
+"""A load generator that starts requests too late makes its measurements invalid."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from domain.measuring.lateness import LATE_US, late_starts, lateness_reason, too
 from domain.traffic.exchange import RequestSample
 
 
-def test_a_start_is_late_above_the_threshold() -> None:
-    """And no earlier."""
+def test_a_start_is_late_only_above_the_threshold() -> None:
     late_us = [0, 900, LATE_US, LATE_US + 1, 60_000_000]
-    assert late_starts(RequestSample(latency_us=1, status=200, late_us=one) for one in late_us) == 2
+    assert late_starts(RequestSample(latency_us=1, status=200, late_us=late) for late in late_us) == 2
 
 
 @pytest.mark.parametrize(
@@ -21,8 +20,8 @@ def test_a_start_is_late_above_the_threshold() -> None:
         *((5, 5_000, False), (6, 5_000, True), (0, 0, False)),
     ],
 )
-def test_more_than_one_in_a_thousand_voids_a_case(late: int, requests: int, *, void: bool) -> None:
-    """A single one never does; the reason says how many and what to do."""
+def test_more_than_one_late_start_in_a_thousand_voids_a_case(late: int, requests: int, *, void: bool) -> None:
+    """A single late start never does. The reason has the numbers and what to do."""
     assert too_late(late, requests) is void
     reason = lateness_reason(late, requests)
     assert bool(reason) is void

@@ -1,4 +1,4 @@
-"""Merging metrics: whatever the pages are, a run's numbers are those of all of its cases."""
+"""Metrics merged from pages equal the metrics of all cases, however they were paged."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def case(name: str, outcome: CaseOutcome = CaseOutcome.MEASURED, **facts: float 
     return CaseVerdict.model_validate({"case_id": name, "outcome": outcome} | facts)
 
 
-def test_no_cases_have_no_metrics() -> None:
-    """Nothing is measured, so nothing is the worst, and there is no mean."""
+def test_metrics_of_no_cases_are_empty() -> None:
+    """Nothing was measured, so there is no worst case and no mean."""
     assert metrics_of([]) == LoadMetrics()
     assert LoadMetrics().mean_error_rate is None
 
 
-def test_only_what_was_measured_counts() -> None:
-    """Skipped and invalid cases are listed, and are no zeros in a mean."""
+def test_only_measured_cases_count_in_metrics() -> None:
+    """Skipped and invalid cases are listed, but do not count as zero in a mean."""
     found = metrics_of(
         [
             case("a", CaseOutcome.SKIPPED),
@@ -38,11 +38,11 @@ def test_only_what_was_measured_counts() -> None:
     )
     assert (found.measured, found.mean_error_rate) == (2, 25)
     assert (found.worst_p95_ms, found.worst_p95_case) == (7, "d")
-    assert [one.case_id for one in found.cases] == ["b", "d", "c", "a"]
+    assert [verdict.case_id for verdict in found.cases] == ["b", "d", "c", "a"]
 
 
 def test_a_case_without_a_success_has_no_latency() -> None:
-    """It is the worst by its errors, and never the slowest."""
+    """It is the worst by its error rate, but never the slowest."""
     found = metrics_of([case("all-failed", error_rate=100, p95_ms=None), case("fine", error_rate=0, p95_ms=1)])
     assert (found.worst_p95_ms, found.worst_p95_case) == (1, "fine")
     assert found.cases[0].case_id == "all-failed"
@@ -58,12 +58,12 @@ def test_a_case_without_a_success_has_no_latency() -> None:
         ([case("x", CaseOutcome.SKIPPED), case("y", error_rate=0, p95_ms=0)], ["y", "x"]),
     ],
 )
-def test_the_worst_come_first(cases: list[CaseVerdict], order: list[str]) -> None:
-    """Errors weigh more than slowness; equal ones are in the order of their names; what was not measured comes last."""
-    assert [one.case_id for one in metrics_of(cases).cases] == order
+def test_the_worst_cases_come_first(cases: list[CaseVerdict], order: list[str]) -> None:
+    """Errors outweigh slowness, ties are sorted by name, and cases that were not measured come last."""
+    assert [verdict.case_id for verdict in metrics_of(cases).cases] == order
 
 
-def test_a_zero_is_slower_than_nothing() -> None:
+def test_a_latency_of_zero_is_slower_than_no_latency() -> None:
     """A latency below a millisecond is a latency."""
     found = merged(metrics_of([case("none", error_rate=100)]), metrics_of([case("zero", p95_ms=0)]), MANY)
     assert (found.worst_p95_ms, found.worst_p95_case) == (0, "zero")
@@ -83,13 +83,17 @@ CASES = st.lists(
 
 
 @given(CASES, st.integers(1, 7), st.integers(1, 40))
-def test_merged_pages_are_the_whole(cases: list[CaseVerdict], page: int, most: int) -> None:
-    """Sums, means and worst values do not depend on how the cases were cut; of the cases the worst are kept."""
+def test_merged_pages_equal_the_metrics_of_all_cases(cases: list[CaseVerdict], page: int, most: int) -> None:
+    """Sums, means and worst values do not depend on the paging. The worst cases are kept."""
     pages = [metrics_of(cases[first : first + page]) for first in range(0, len(cases), page)]
-    found = reduce(lambda one, other: merged(one, other, most), pages, LoadMetrics())
+    found = reduce(lambda left, right: merged(left, right, most), pages, LoadMetrics())
     whole = metrics_of(cases)
     assert (found.measured, found.error_rate_sum) == (whole.measured, whole.error_rate_sum)
     assert (found.mean_error_rate, found.worst_p95_ms) == (whole.mean_error_rate, whole.worst_p95_ms)
-    slowest = {one.case_id for one in cases if one.outcome == CaseOutcome.MEASURED and one.p95_ms == found.worst_p95_ms}
+    slowest = {
+        verdict.case_id
+        for verdict in cases
+        if verdict.outcome == CaseOutcome.MEASURED and verdict.p95_ms == found.worst_p95_ms
+    }
     assert found.worst_p95_case in (slowest if found.worst_p95_ms is not None else {""})
     assert found.cases == whole.cases[:most]

@@ -1,4 +1,4 @@
-"""Percentiles and error rate, by the peers' definition and by ours."""
+"""Percentiles and error rates, by the peers' definition and by ours."""
 
 import math
 
@@ -25,11 +25,11 @@ def test_nearest_rank_is_the_smallest_value_that_covers_the_share(values: list[i
     ("n", "p", "index"), [(1, 0.99, 0), (20, 0.95, 18), (100, 0.95, 94), (100, 0.99, 98), (4, 0.5, 1)]
 )
 def test_the_rank_is_ceil_pn_minus_one(n: int, p: float, index: int) -> None:
-    """Also where p x n is not exact in binary: 0.95 x 20 must be rank 19."""
+    """Even if p x n is not exact in binary: 0.95 x 20 must be rank 19."""
     assert nearest_rank(list(range(n)), p) == index
 
 
-def test_nothing_measured_is_zero_for_the_peers() -> None:
+def test_a_percentile_of_no_values_is_zero() -> None:
     """The peers store 0 for an empty sample."""
     assert nearest_rank([], 0.5) == 0
 
@@ -37,13 +37,13 @@ def test_nothing_measured_is_zero_for_the_peers() -> None:
 @pytest.mark.parametrize(
     ("errors", "n", "rate"), [(1, 3, 33.33), (2, 3, 66.67), (1, 8, 12.5), (1, 800, 0.13), (0, 0, 0.0)]
 )
-def test_error_rate_has_two_decimals_half_up(errors: int, n: int, rate: float) -> None:
-    """0.125 rounds to 0.13, and no requests is no division by zero."""
+def test_the_error_rate_is_rounded_half_up_to_two_decimals(errors: int, n: int, rate: float) -> None:
+    """0.125 rounds to 0.13. No requests cause no division by zero."""
     assert error_rate(errors, n) == rate
 
 
-def test_errors_count_in_the_peers_latency_and_not_in_ours() -> None:
-    """A fast failure improves the peers' percentiles only."""
+def test_errors_count_in_the_peers_percentiles_but_not_in_ours() -> None:
+    """A fast failure improves only the peers' percentiles."""
     samples = [
         RequestSample(latency_us=10_900, status=200),
         RequestSample(latency_us=1_900, status=503, error_kind="status 503"),
@@ -64,14 +64,13 @@ SAMPLES = st.builds(
 
 @given(st.lists(SAMPLES, max_size=60))
 def test_every_request_is_a_success_or_an_error(samples: list[RequestSample]) -> None:
-    """None is counted twice and none is lost, whatever they ended with."""
+    """None is counted twice and none is lost, however it ended."""
     found = measure(samples, duration_us=1, last_status=None, last_body="")
     assert found.requests == len(samples) == found.successes + found.errors
     assert sum(found.errors_by_kind.values()) == found.errors
 
 
-def test_without_a_success_there_is_no_latency() -> None:
-    """Ours is absent rather than zero."""
+def test_without_a_success_our_latency_is_missing_instead_of_zero() -> None:
     found = measure([RequestSample(latency_us=5, status=500)], duration_us=1, last_status=500, last_body="")
     assert found.success_p95_us is None
     assert found.errors_by_kind == {"status 500": 1}

@@ -1,4 +1,4 @@
-"""Batches that are measured at once: together they never send more than the plan says, and nothing is left out."""
+"""Batches measured at once share the planned load: together they never send more, and every case is measured."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from tests.support.plans.builders import good, problems
 
 
 def plan_with(**load: Any) -> Plan:
-    """A plan with this load."""
+    """Build a plan with this load."""
     return Plan.model_validate(good() | {"load": load})
 
 
 @given(st.integers(1, 8), st.data())
-def test_shares_of_requests_in_flight_add_up(concurrency: int, data: st.DataObject) -> None:
-    """To what the plan says; and each is at least one, or its batch would never end."""
+def test_shares_of_concurrency_add_up_to_the_planned_concurrency(concurrency: int, data: st.DataObject) -> None:
+    """Each share is at least one, because otherwise its batch would never end."""
     of = data.draw(st.integers(1, concurrency))
     plan = plan_with(requests=9, concurrency=concurrency, batches_at_once=of)
     shares = [shared(plan, LoadShare(lane=lane, of=of)).load.concurrency for lane in range(of)]
@@ -34,23 +34,22 @@ def test_shares_of_requests_in_flight_add_up(concurrency: int, data: st.DataObje
 
 
 @given(st.integers(1, 1_000), st.integers(1, 16))
-def test_shares_of_a_rate_add_up(rate: int, of: int) -> None:
-    """Whatever the unit it was written in."""
+def test_shares_of_a_rate_add_up_to_the_planned_rate(rate: int, of: int) -> None:
     plan = plan_with(requests=9, rate=f"{rate}/m", batches_at_once=of)
     shares = [shared(plan, LoadShare(lane=lane, of=of)).load.rate or 0 for lane in range(of)]
     assert plan.load.rate is not None
     assert isclose(sum(shares), plan.load.rate)
 
 
-def test_a_batch_that_is_alone_has_all_of_it() -> None:
-    """The first one, with the baseline, and every batch of a plan that measures one at a time."""
+def test_a_batch_measured_alone_has_the_whole_load() -> None:
+    """This is the first batch, with the baseline, and every batch of a plan that measures one at a time."""
     plan = plan_with(requests=9, concurrency=4, batches_at_once=2)
     assert shared(plan, None) is plan
 
 
 @given(st.integers(1, 1_000), st.integers(1, 16))
-def test_every_batch_is_on_one_page(services: int, at_once: int) -> None:
-    """In order; pages bound the history of the one that measures them, and their number that of the one above."""
+def test_every_batch_is_on_exactly_one_page_in_order(services: int, at_once: int) -> None:
+    """The size of a page bounds the history of its workflow. The number of pages bounds the history of the parent."""
     total = case_count(services)
     pages = pages_of(total, BATCH_SIZE, at_once)
     assert [batch for page in pages for batch in batches_in(page, BATCH_SIZE)] == batches_in(
@@ -61,14 +60,14 @@ def test_every_batch_is_on_one_page(services: int, at_once: int) -> None:
 
 
 @pytest.mark.parametrize(("services", "at_once", "rounds"), [(5, 1, 1), (30, 1, 26), (30, 4, 8), (100, 1, 281)])
-def test_rounds(services: int, at_once: int, rounds: int) -> None:
-    """One after the other there are as many as batches; 26 batches by fours, on pages of 12: 1 + 3, 3 and 1."""
+def test_batches_measured_at_once_take_fewer_rounds(services: int, at_once: int, rounds: int) -> None:
+    """One at a time, there are as many rounds as batches. 26 batches by fours, on pages of 12, take 1 + 3, 3 and 1."""
     assert rounds_of_batches(case_count(services), BATCH_SIZE, at_once) == rounds
 
 
 @given(st.integers(1, 8), st.data(), st.integers(1, 60))
 def test_rules_outlive_batches_that_are_measured_at_once(concurrency: int, data: st.DataObject, services: int) -> None:
-    """Each batch takes longer than alone, and the rules live for as long as all of them take at their timeouts."""
+    """Each batch takes longer than alone. The rules live as long as all of them take at their timeouts."""
     of = data.draw(st.integers(1, concurrency))
     plan = plan_with(requests=7, concurrency=concurrency, batches_at_once=of)
     total = case_count(services)
@@ -78,8 +77,8 @@ def test_rules_outlive_batches_that_are_measured_at_once(concurrency: int, data:
 
 
 @given(st.integers(1, 200), st.integers(1, 8), st.data())
-def test_what_it_takes_at_least_is_no_more_than_alone(requests: int, concurrency: int, data: st.DataObject) -> None:
-    """Sharing wastes nothing that was not idle before: a preview of it promises no longer load test."""
+def test_the_least_time_is_no_longer_with_batches_at_once(requests: int, concurrency: int, data: st.DataObject) -> None:
+    """Sharing wastes no time that was not idle before, so a preview does not promise a longer load test."""
     of = data.draw(st.integers(1, concurrency))
     alone = plan_with(requests=requests, concurrency=concurrency)
     together = plan_with(requests=requests, concurrency=concurrency, batches_at_once=of)
@@ -87,8 +86,8 @@ def test_what_it_takes_at_least_is_no_more_than_alone(requests: int, concurrency
     assert least_load_time(together, 100, second) <= least_load_time(alone, 100, second)
 
 
-def test_more_batches_than_requests_in_flight_are_refused() -> None:
-    """In the open model there is no such bound."""
+def test_more_batches_at_once_than_concurrency_are_refused() -> None:
+    """The open model has no such bound."""
     found = problems(good() | {"load": {"requests": 9, "concurrency": 2, "batches_at_once": 3}})
     assert "write at most 2" in found["load.batches_at_once"]
     assert problems(good() | {"load": {"requests": 9, "rate": "9/s", "batches_at_once": 16}}) == {}

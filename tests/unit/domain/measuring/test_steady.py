@@ -1,4 +1,4 @@
-"""The steady state: when answers are as they should be, and why they are not."""
+"""The steady state: which answers meet it, and why others do not."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def answer(status: int | None = 200, **facts: Any) -> SteadyAnswer:
         ({"error_rate": "34%"}, [answer(), answer(), answer(None)]),
     ],
 )
-def test_what_is_a_steady_state(steady: dict[str, Any], answers: list[SteadyAnswer]) -> None:
-    """Bounds are included; without a word about statuses 200 to 399 are good."""
+def test_these_answers_meet_the_steady_state(steady: dict[str, Any], answers: list[SteadyAnswer]) -> None:
+    """Bounds are inclusive. By default, statuses 200 to 399 are good."""
     assert unmet(answers, plan(**steady)) == ""
 
 
@@ -57,24 +57,24 @@ def test_what_is_a_steady_state(steady: dict[str, Any], answers: list[SteadyAnsw
         ({"error_rate": "33.3%"}, [answer(500), answer(), answer()], "allowed are 33.3%"),
     ],
 )
-def test_why_it_is_none(steady: dict[str, Any], answers: list[SteadyAnswer], words: str) -> None:
-    """With what was seen, how often, and what would have been allowed."""
+def test_an_unmet_steady_state_is_explained(steady: dict[str, Any], answers: list[SteadyAnswer], words: str) -> None:
+    """The reason has what was seen, how often, and how much is allowed."""
     assert words in unmet(answers, plan(**steady))
 
 
-def test_the_first_reason_of_an_answer_is_told() -> None:
+def test_only_the_first_reason_of_an_answer_is_reported() -> None:
     """A wrong status explains the wrong body that comes with it."""
     found = unmet([answer(503, latency_us=10**6, body="")], plan(within="2ms", body_contains="ok"))
     assert found == "status 503 (1 of 1); allowed are 0%"
 
 
-def test_no_more_than_three_reasons_are_told_the_most_frequent_first() -> None:
-    """One sentence, whatever the number of answers."""
+def test_at_most_three_reasons_are_reported_most_frequent_first() -> None:
+    """One sentence, however many answers there are."""
     answers = [answer(status) for status in (500, 501, 501, 502, 502, 502, 503, 503, 503, 503)]
     found = unmet(answers, plan())
     assert found == "status 503 (4 of 10), status 502 (3 of 10), status 501 (2 of 10); allowed are 0%"
 
 
-def test_no_answers_body_is_told() -> None:
-    """Bodies may hold what nobody should read in a status."""
+def test_reasons_never_contain_the_body_of_an_answer() -> None:
+    """A body may hold something that must not appear in a status."""
     assert "s3cret" not in unmet([answer(500, body="s3cret")] * 2, plan(body_contains="ok"))

@@ -1,4 +1,4 @@
-"""Conditions that end a run early, judged on what was measured."""
+"""Conditions that end a run early, judged by its measurements."""
 
 from __future__ import annotations
 
@@ -13,30 +13,32 @@ from tests.support.plans.builders import good
 
 
 def answers(watch: FailingRequests | FailingHealth, text: str) -> list[bool]:
-    """Whether the run had to end after each answer; x is a bad one."""
-    return [bool(watch.answered("status 500" if one == "x" else "")) for one in text]
+    """Return for each answer whether the run had to end. An x is a bad answer."""
+    return [bool(watch.answered("status 500" if letter == "x" else "")) for letter in text]
 
 
 @pytest.mark.parametrize(
     ("share", "over", "text", "trips_at"),
     [
         ("0%", 10, "...x", 4),  # none may fail: the first one decides
-        ("10%", 10, "x...x", 5),  # the second of what will be ten
+        ("10%", 10, "x...x", 5),  # the second failure of ten requests
         ("50%", 4, "x.x.x.", None),  # never more than two of four
         ("50%", 4, "xx.x", 4),
-        ("50%", 4, "xx...xx..xxx", 12),  # what is longer ago than four does not count
+        ("50%", 4, "xx...xx..xxx", 12),  # failures before the last four do not count
         ("100%", 3, "xxxxx", None),  # all may fail
         (None, 3, "xxxxx", None),
     ],
 )
-def test_requests_trip_when_more_fail_than_may(share: str | None, over: int, text: str, trips_at: int | None) -> None:
-    """Of the last `over`, and as soon as the rest cannot change it."""
-    told = answers(FailingRequests(RequestStop.model_validate({"error_rate": share, "over": over})), text)
-    assert (told.index(True) + 1 if True in told else None) == trips_at
+def test_the_request_condition_trips_when_too_many_requests_fail(
+    share: str | None, over: int, text: str, trips_at: int | None
+) -> None:
+    """Only the last `over` requests count. It trips as soon as the remaining ones cannot change the outcome."""
+    trips = answers(FailingRequests(RequestStop.model_validate({"error_rate": share, "over": over})), text)
+    assert (trips.index(True) + 1 if True in trips else None) == trips_at
 
 
-def test_the_reason_holds_the_measured_value() -> None:
-    """How many of how many, the last failure, and what is allowed."""
+def test_the_reason_contains_the_measured_values() -> None:
+    """How many of how many failed, the last failure, and what is allowed."""
     watch = FailingRequests(RequestStop.model_validate({"error_rate": "10%"}))
     assert watch.answered("timeout") == ""
     reason = watch.answered("status 503")
@@ -45,13 +47,13 @@ def test_the_reason_holds_the_measured_value() -> None:
     )
 
 
-def test_health_trips_after_so_many_in_a_row() -> None:
-    """One good answer, and counting begins anew."""
+def test_the_health_condition_trips_after_consecutive_failures() -> None:
+    """A good answer resets the count."""
     assert answers(FailingHealth(HealthStop(failures=3)), "xx.xxx") == [False] * 5 + [True]
 
 
-def test_a_bad_baseline_is_told_with_its_values() -> None:
-    """Every limit that it breaks; nothing where no limit is given."""
+def test_a_bad_baseline_is_reported_with_its_values() -> None:
+    """Reports every limit that it exceeds, and nothing where no limit is set."""
     samples = [RequestSample(latency_us=200_000, status=200), RequestSample(latency_us=1_000, status=500)]
     measured = measure(samples, duration_us=1, last_status=200, last_body="")
     limits = BaselineStop.model_validate({"error_rate": "10%", "p95": "100ms"})
@@ -59,8 +61,8 @@ def test_a_bad_baseline_is_told_with_its_values() -> None:
     assert baseline_reason(measured, BaselineStop()) == ""
 
 
-def test_nothing_is_watched_that_nobody_asked_for() -> None:
-    """Nor is anything sent."""
+def test_only_configured_conditions_are_watched() -> None:
+    """Otherwise nothing is sent either."""
     assert not Stop().watches
     assert not Stop.model_validate({"deadline": "1h", "baseline": {"error_rate": "1%"}}).watches
     assert Stop.model_validate({"request": {"error_rate": "0%"}}).watches
@@ -68,7 +70,7 @@ def test_nothing_is_watched_that_nobody_asked_for() -> None:
 
 
 def test_the_health_url_must_be_allowed_like_every_address() -> None:
-    """A plan reaches no host that it does not name as allowed."""
+    """A plan reaches no host that is not in its list of allowed hosts."""
     plan, problems = check_plan(good() | {"stop": {"health": {"url": "http://elsewhere.example/health"}}})
     assert plan is None
     assert [problem.path for problem in problems] == ["stop.health.url"]

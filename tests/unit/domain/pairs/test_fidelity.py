@@ -1,4 +1,4 @@
-"""Which pairs run with two real faults, and when one that was made of rules stands for them."""
+"""Selected pairs run with two real faults, and are compared with the same pairs made of rules."""
 
 from __future__ import annotations
 
@@ -33,42 +33,45 @@ PLAN: dict[str, Any] = {
 
 
 def finding(with_rules: Answer, *with_faults: Answer, verdicts: Sequence[Verdict] = (PASSED, PASSED)) -> PairFinding:
-    """What is found of one answer with rules and several with faults."""
+    """Compare a single answer with rules to several answers with real faults."""
     return compared("a+b", Side([with_rules], verdicts[0], ""), Side(list(with_faults), verdicts[1], "p95 9ms > 5ms"))
 
 
 def body(**facts: Any) -> Answer:
-    """An answer with these facts in it."""
+    """Return an answer with these facts in its body."""
     return Answer(200, json.dumps(facts))
 
 
 @pytest.mark.parametrize(
     ("share", "cases"), [(100, list(range(10, 20))), (50, [10, 12, 14, 16, 18]), (30, [10, 13, 16]), (1, [10])]
 )
-def test_a_share_is_spread_evenly(share: float, cases: list[int]) -> None:
-    """The same ones each time, at least one, and not the first ones only."""
+def test_a_share_of_pairs_is_spread_evenly(share: float, cases: list[int]) -> None:
+    """Always the same pairs, at least one, and not just the first ones."""
     assert chosen(range(10, 20), share) == cases
 
 
-def test_no_more_than_so_many_percent_are_chosen() -> None:
-    """Binary fractions make nothing of it; of nothing nothing is chosen."""
+def test_a_share_never_selects_more_than_its_percentage() -> None:
+    """Despite binary fractions. Of no pairs, none are selected."""
     assert len(chosen(range(100), 7)) == 7
     assert chosen([], 100) == []
 
 
-def test_pages_show_progress_and_stay_small() -> None:
-    """A pair a page while there are few, and never a page whose history would be too long."""
+def test_pages_of_pairs_show_progress_and_stay_small() -> None:
+    """One pair per page while there are few, and never a page whose history would be too long."""
     assert [per_page(pairs) for pairs in (1, 50, 51, 500, fidelity.MOST_PAIRS)] == [1, 1, 2, 10, 80]
 
 
 def test_equal_answers_agree() -> None:
-    """Whatever the order of a body's fields."""
+    """The order of a body's fields does not matter."""
     found = finding(Answer(200, '{"a": 1, "b": [true, null]}'), Answer(200, '{"b":[true,null],"a":1}'))
     assert (found.outcome, found.differs) == (PairOutcome.AGREED, [])
 
 
-def test_whatever_differs_is_told() -> None:
-    """Values of statuses and verdicts, and of bodies only the places: their values stay in the store."""
+def test_every_difference_between_answers_is_reported() -> None:
+    """Statuses and verdicts are shown with their values.
+
+    Bodies show only places, because their values stay in the store.
+    """
     found = finding(
         Answer(200, '{"items": [{"source": "cache"}]}'),
         Answer(503, '{"items": [], "error": "x"}'),
@@ -92,8 +95,8 @@ def test_whatever_differs_is_told() -> None:
         ("Wed, 01 May 2024 10:00:00 GMT", "Wed, 01 May 2024 10:00:07 GMT"),
     ],
 )
-def test_ids_and_times_are_no_difference(one: object, other: object) -> None:
-    """They differ between any two answers; in JSON and in plain text."""
+def test_ids_and_times_do_not_count_as_a_difference(one: object, other: object) -> None:
+    """They differ between any two answers, in JSON and in plain text."""
     assert finding(body(what=one), body(what=other)).body_agrees
     assert finding(Answer(200, f"it is {one}"), Answer(200, f"it is {other}")).body_agrees
 
@@ -101,30 +104,29 @@ def test_ids_and_times_are_no_difference(one: object, other: object) -> None:
 @pytest.mark.parametrize(
     ("one", "other"), [("cache", "fallback"), (12, 13), (True, 1), (None, "None"), (1, "1"), ([], {})]
 )
-def test_other_values_are(one: object, other: object) -> None:
-    """Also a number, as long as nothing shows that it varies by itself."""
+def test_other_values_count_as_a_difference(one: object, other: object) -> None:
+    """A number too, unless several answers show that it varies by itself."""
     assert not finding(body(what=one), body(what=other)).body_agrees
 
 
-def test_a_number_that_varies_among_equal_failures_is_no_difference() -> None:
-    """A duration, a counter. A text that varies is an answer of its own."""
+def test_a_number_that_varies_between_real_answers_is_no_difference() -> None:
+    """It is a duration or a counter. A text that varies means a different answer."""
     assert finding(body(took=5), body(took=7), body(took=9)).body_agrees
     assert not finding(body(source="x"), body(source="y"), body(source="z")).body_agrees
 
 
-def test_one_of_several_answers_is_enough() -> None:
-    """A system may have more than one answer to the same failures."""
+def test_a_pair_agrees_if_any_real_answer_agrees() -> None:
+    """A system may answer the same failures in more than one way."""
     assert finding(body(source="y"), body(source="x"), body(source="y")).outcome is PairOutcome.AGREED
 
 
-def test_no_answer_is_a_status_of_its_own() -> None:
-    """And says why there was none."""
+def test_a_missing_answer_is_compared_as_a_status_with_its_error() -> None:
     found = finding(Answer(503, ""), Answer(None, "", "timeout"))
     assert found.differs == ["status 503 with rules, no answer (timeout) with faults"]
 
 
 def test_findings_are_counted_and_disagreements_come_first() -> None:
-    """Those that agree are counted and not carried."""
+    """Pairs that agree are counted but not listed."""
     agreed = finding(body(a=1), body(a=1))
     differs = finding(body(a=1), body(a=2))
     unchecked = PairFinding(case_id="c+d", outcome=PairOutcome.UNCHECKED, reason="it failed")
@@ -132,7 +134,7 @@ def test_findings_are_counted_and_disagreements_come_first() -> None:
     found = counted(found, [agreed, differs])
     assert (found.agreed, found.disagreed, found.unchecked) == (1, 1, 1)
     assert (found.status_agreed, found.body_agreed, found.verdict_agreed) == (2, 1, 2)
-    assert [one.outcome for one in found.findings] == [PairOutcome.DISAGREED, PairOutcome.UNCHECKED]
+    assert [shown.outcome for shown in found.findings] == [PairOutcome.DISAGREED, PairOutcome.UNCHECKED]
     assert in_words(found) == (
         "pairs with two real faults: 1 of 2 agree with the rules (status 2, body 1, verdict 2), "
         "of 3 of 9 measured pairs; 1 not compared"
@@ -141,20 +143,20 @@ def test_findings_are_counted_and_disagreements_come_first() -> None:
     assert (len(many.findings), many.disagreed) == (fidelity.SHOWN, fidelity.SHOWN + 1)
 
 
-def test_a_worker_that_allows_one_fault_allows_no_pair() -> None:
-    """Whatever the plan says of its own faults."""
-    assert [one.path for one in too_few_for_pairs(Guardrails(max_active_faults=1))] == ["verify_pairs"]
+def test_a_worker_that_allows_one_fault_refuses_pairs() -> None:
+    """Whatever the plan says about its own faults."""
+    assert [problem.path for problem in too_few_for_pairs(Guardrails(max_active_faults=1))] == ["verify_pairs"]
     assert too_few_for_pairs(Guardrails(max_active_faults=2)) == []
 
 
 @pytest.mark.parametrize("share", ["0%", "101%", 50, "all", True])
-def test_a_share_that_is_none_is_refused(share: object) -> None:
-    """With its path, before anything."""
-    assert [one.path for one in check_input({"plan": PLAN, "verify_pairs": share}).problems] == ["verify_pairs"]
+def test_an_invalid_share_of_pairs_is_refused(share: object) -> None:
+    """It is reported with its path, before anything starts."""
+    assert [problem.path for problem in check_input({"plan": PLAN, "verify_pairs": share}).problems] == ["verify_pairs"]
 
 
-def test_more_pairs_than_anybody_waits_for_are_refused() -> None:
-    """150 services have 11,175 pairs."""
+def test_a_share_of_too_many_pairs_is_refused() -> None:
+    """150 services have 11,175 pairs, for which nobody would wait."""
     (problem,) = check_input({"plan": PLAN, "verify_pairs": "100%"}).problems
     assert problem.path == "verify_pairs"
     assert "11,175 pairs" in problem.message
@@ -163,18 +165,18 @@ def test_more_pairs_than_anybody_waits_for_are_refused() -> None:
     assert found.input.verify_pairs == 80
 
 
-def test_a_pair_s_fault_has_a_name_of_its_own() -> None:
-    """Even if both windows had the same run id; and its service is still known from it, however long its name."""
+def test_the_fault_of_a_pair_has_its_own_name() -> None:
+    """Even if both windows had the same run id. The name still identifies the service, however long that name is."""
     service, run = "s" * 63, "01a1ff5c-2ef7-7bb9-8d8c-d718b11567cd"
     single, pair = (fault_name(2**53 - 1, service, run, attempt) for attempt in (1, 500_500))
     assert single != pair
     assert len(pair) <= 63
-    told = named_fault(pair)
-    assert told is not None
-    assert told.is_in(service)
+    named = named_fault(pair)
+    assert named is not None
+    assert named.is_in(service)
 
 
-def test_no_pair_is_explained_by_what_was_measured() -> None:
+def test_a_run_without_checked_pairs_explains_why() -> None:
     """Pairs in doubt are chosen among the measured ones, and there may be none."""
     assert in_words(PairFidelity(share=100)).endswith("none, because no pair was measured")
     assert in_words(PairFidelity(share=100, measured=3)).endswith("none, because none was chosen")

@@ -1,4 +1,4 @@
-"""A plan as one text."""
+"""The canonical JSON of a plan."""
 
 import json
 from typing import Any
@@ -48,8 +48,9 @@ BODIES = st.recursive(
 
 
 @given(FAULTS, BODIES, st.integers(1, 600_000), st.floats(0, 100).map(lambda value: f"{value:.6f}%"))
-def test_a_plan_survives_being_written(fault: Any, body: Any, timeout: int, share: str) -> None:
-    """It loads back to an equal plan, is valid again, and is written the same again."""
+def test_a_plan_read_from_its_canonical_json_is_equal_valid_and_written_the_same(
+    fault: Any, body: Any, timeout: int, share: str
+) -> None:
     written = plan(
         services=[{"name": "reviews", "fault": fault}],
         request={"url": "http://127.0.0.1/", "json": body, "timeout": f"{timeout}ms"},
@@ -64,7 +65,7 @@ def test_a_plan_survives_being_written(fault: Any, body: Any, timeout: int, shar
     assert sha256(text)
 
 
-def test_keys_are_sorted_named_as_in_the_plan_file_and_without_space() -> None:
+def test_canonical_json_has_sorted_keys_named_as_in_the_plan_file_and_no_spaces() -> None:
     """Quantities are text with their unit, and `json` keeps its name."""
     text = canonical_json(plan())
     found = json.loads(text)
@@ -74,8 +75,8 @@ def test_keys_are_sorted_named_as_in_the_plan_file_and_without_space() -> None:
     assert (found["request"]["timeout"], found["slo"]["error_rate"], found["slo"]["p95"]) == ("5s", "1%", "550ms")
 
 
-def test_the_order_of_keys_does_not_matter() -> None:
-    """Equal plans have equal texts, and so equal ids."""
+def test_plans_that_differ_in_key_order_have_the_same_canonical_json() -> None:
+    """Equal plans therefore have equal ids."""
     document = read_plan_file(EXAMPLES / "shop.yaml")
     assert isinstance(document, dict)
     turned, _ = check_plan(dict(reversed(document.items())))
@@ -84,25 +85,28 @@ def test_the_order_of_keys_does_not_matter() -> None:
 
 
 @pytest.mark.parametrize("part", ["headers", "query", "form", "json"])
-def test_what_is_sent_keeps_its_order(part: str) -> None:
-    """Fields go out as the plan has them, also when it comes from the store; another order is another plan."""
+def test_the_canonical_json_keeps_the_order_of_request_fields(part: str) -> None:
+    """Fields are sent in the order of the plan, even if the plan was read from the store.
+
+    A different order is a different plan.
+    """
     fields = {"z": "1", "a": "2", "m": "3"}
-    one = plan(request={"url": "http://127.0.0.1/", part: fields})
-    other = plan(request={"url": "http://127.0.0.1/", part: dict(sorted(fields.items()))})
-    again = Plan.model_validate_json(canonical_json(one))
+    unsorted = plan(request={"url": "http://127.0.0.1/", part: fields})
+    in_order = plan(request={"url": "http://127.0.0.1/", part: dict(sorted(fields.items()))})
+    again = Plan.model_validate_json(canonical_json(unsorted))
     assert list(again.request.model_dump(by_alias=True)[part]) == ["z", "a", "m"]
-    assert canonical_json(one) != canonical_json(other)
-    assert canonical_json(again) == canonical_json(one)
+    assert canonical_json(unsorted) != canonical_json(in_order)
+    assert canonical_json(again) == canonical_json(unsorted)
 
 
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs"])))
-def test_ids_fit_a_double(text: str) -> None:
-    """So that JSON readers everywhere keep them exactly."""
+def test_content_ids_fit_a_double(text: str) -> None:
+    """Every JSON reader keeps them exact."""
     assert 0 <= content_id(text) < 2**53
     assert int(float(content_id(text))) == content_id(text)
 
 
-def test_ids_never_change() -> None:
-    """They are in databases and at the proxy."""
+def test_digests_and_content_ids_never_change() -> None:
+    """Databases and the proxy hold them."""
     assert sha256("holdfast") == "d1580d2df7f24b6f5e2a861eba2918755c3a7246b7068817e349d8adc66a8566"
     assert content_id("holdfast") == 7365635470196297

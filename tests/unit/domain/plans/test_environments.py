@@ -1,4 +1,4 @@
-"""Names of environments are the worker's: a plan repeats one, and chooses none."""
+"""The worker defines the names of environments; a plan may only repeat its own."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def plan(faults: str, environment: str | None = None) -> Plan:
         ("http://localhost:18104", "localhost:18104"),
     ],
 )
-def test_a_run_locks_the_name_of_its_address_whether_the_plan_repeats_it_or_not(faults: str, due: str) -> None:
+def test_a_run_locks_the_name_of_its_address_even_if_the_plan_omits_it(faults: str, due: str) -> None:
     assert environment_of(plan(faults), NAMED) == due
     assert environment_of(plan(faults, due), NAMED) == due
     assert list(environment_problems(plan(faults), NAMED)) == []
@@ -47,13 +47,13 @@ def test_a_run_locks_the_name_of_its_address_whether_the_plan_repeats_it_or_not(
         ("http://localhost:18103", "prod", "write that name, or leave it out"),
     ],
 )
-def test_an_environment_of_the_plans_choice_is_refused(faults: str, chosen: str, hint: str) -> None:
+def test_a_plan_cannot_choose_its_environment(faults: str, chosen: str, hint: str) -> None:
     (problem,) = environment_problems(plan(faults, chosen), NAMED)
     assert problem.path == "system.environment"
     assert hint in problem.hint
 
 
-def test_the_setting_is_read_and_what_is_wrong_in_it_named() -> None:
+def test_the_environments_setting_is_read_and_its_mistakes_are_reported() -> None:
     settings = Settings.from_environment({"HOLDFAST_ENVIRONMENTS": "a=127.0.0.1:80, a=http://shop.example"})
     assert settings.guardrails().environments == {"localhost:80": "a", "shop.example:80": "a"}
     for text in ("a", "a=host", "=h:80", "a:1=h:80", "a=h:80,b=H.:80", "a=h:99999", "\u00e9=h:80", "a="):
@@ -62,8 +62,8 @@ def test_the_setting_is_read_and_what_is_wrong_in_it_named() -> None:
         assert (raised.value.code, "HOLDFAST_ENVIRONMENTS" in str(raised.value)) == (ErrorCode.VALIDATION_ERROR, True)
 
 
-def test_two_plans_that_share_a_proxy_or_a_service_touch_the_same() -> None:
-    one, other = plan("http://127.0.0.1:1"), plan("http://127.0.0.1:2")
-    assert touched(one, {}) & touched(other, {})
-    moved = other.system.model_copy(update={"proxy": "http://far:1", "services": {"reviews": "http://far:2"}})
-    assert not touched(one, {}) & touched(other.model_copy(update={"system": moved}), {})
+def test_plans_that_share_a_proxy_or_a_service_touch_the_same_system() -> None:
+    first, second = plan("http://127.0.0.1:1"), plan("http://127.0.0.1:2")
+    assert touched(first, {}) & touched(second, {})
+    moved = second.system.model_copy(update={"proxy": "http://far:1", "services": {"reviews": "http://far:2"}})
+    assert not touched(first, {}) & touched(second.model_copy(update={"system": moved}), {})

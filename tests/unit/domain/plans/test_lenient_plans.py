@@ -1,4 +1,4 @@
-"""Plans that today's version cannot read are read as far as closing and reporting need it."""
+"""Plans of other versions and damaged plans are read as far as closing and reporting need them."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def read(document: Any, **row: str) -> Any:
     return read_leniently(text, **({"name": "row", "namespace": "row-ns"} | row))
 
 
-def test_a_whole_plan_is_read_as_it_is() -> None:
+def test_an_intact_plan_is_read_unchanged() -> None:
     found = read(canonical_json(PLAN))
     assert (found.plan, found.trouble) == (PLAN, "")
 
 
-def test_a_plan_of_another_version_still_says_where_everything_is() -> None:
+def test_a_plan_of_another_version_keeps_its_system_services_and_timeouts() -> None:
     found = read(RAW | {"holdfast": 7, "invented": {"deep": 1}, "load": {"requests": "many"}})
     assert found.plan.system == PLAN.system
     assert found.plan.services == PLAN.services
@@ -38,7 +38,7 @@ def test_a_plan_of_another_version_still_says_where_everything_is() -> None:
 
 @pytest.mark.parametrize("field", [*RAW, *(f"system.{name}" for name in RAW["system"])])
 @pytest.mark.parametrize("value", DAMAGE, ids=lambda value: repr(value)[:20])
-def test_damage_in_a_field_leaves_all_others_legible(field: str, value: Any) -> None:
+def test_a_damaged_field_leaves_all_other_fields_legible(field: str, value: Any) -> None:
     document = copy.deepcopy(RAW)
     part = document["system"] if "." in field else document
     part[field.rpartition(".")[2]] = value
@@ -54,12 +54,12 @@ def test_damage_in_a_field_leaves_all_others_legible(field: str, value: Any) -> 
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", "\0", "[" * 100_000, '{"system": "x"}', "9" * 10_000])
-def test_what_is_no_plan_at_all_takes_its_names_from_the_row(text: str) -> None:
+def test_an_unreadable_plan_takes_its_names_from_the_row(text: str) -> None:
     found = read(text)
     assert (found.plan.name, found.plan.system.namespace) == ("row", "row-ns")
     assert found.plan.system.faults == UNREADABLE_ADDRESS
     assert found.trouble
 
 
-def test_a_stand_in_for_the_request_is_never_sent() -> None:
+def test_the_placeholder_for_a_damaged_request_is_never_sent() -> None:
     assert not read(RAW | {"request": {"url": 5}}).plan.steady_state.check

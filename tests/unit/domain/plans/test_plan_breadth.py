@@ -1,4 +1,4 @@
-"""The less common parts of a plan: bodies, lists, exclusions, steady state, the originals' names."""
+"""Less common parts of a plan: bodies, lists, exclusions, steady state and the original orchestrator's field names."""
 
 from __future__ import annotations
 
@@ -114,8 +114,8 @@ def overriding(*overrides: dict[str, Any]) -> dict[str, Any]:
         ),
     ],
 )
-def test_a_mistake_is_told_where_it_is(parts: dict[str, Any], path: str, words: str) -> None:
-    """With what to do about it; together with whatever else is wrong."""
+def test_a_mistake_is_reported_at_its_path(parts: dict[str, Any], path: str, words: str) -> None:
+    """With advice on how to fix it, and together with all other mistakes."""
     found = problems(good() | parts)
     assert words in found[path], found
 
@@ -133,10 +133,7 @@ def test_a_mistake_is_told_where_it_is(parts: dict[str, Any], path: str, words: 
         ("http", "system.stability", "mapping"),
     ],
 )
-def test_how_stability_is_told_has_its_mistakes_told_for_the_way_that_is_meant(
-    stability: Any, path: str, words: str
-) -> None:
-    """Not for both."""
+def test_mistakes_in_stability_are_reported_for_the_intended_kind_only(stability: Any, path: str, words: str) -> None:
     document = good()
     document["system"]["stability"] = stability
     found = problems(document)
@@ -144,18 +141,17 @@ def test_how_stability_is_told_has_its_mistakes_told_for_the_way_that_is_meant(
     assert words in found[path]
 
 
-def test_stability_by_readiness_needs_no_kind() -> None:
-    """It is the default."""
+def test_stability_defaults_to_http_readiness() -> None:
     document = good()
     document["system"]["stability"] = {"path": "/ready"}
     assert valid(system=document["system"]).system.stability == HttpStability(path="/ready")
     document["system"]["stability"] = {"kind": "kubernetes", "workloads": {"reviews": "reviews-v2"}}
-    told = valid(system=document["system"]).system.stability
-    assert told == KubernetesStability(kind="kubernetes", workloads={"reviews": "reviews-v2"})
+    stability = valid(system=document["system"]).system.stability
+    assert stability == KubernetesStability(kind="kubernetes", workloads={"reviews": "reviews-v2"})
 
 
-def test_the_originals_names_mean_ours() -> None:
-    """Whole seconds there, a unit here; a plan is stored in our words alone."""
+def test_the_original_orchestrators_field_names_are_translated() -> None:
+    """The original counts whole seconds, our fields have a unit. Plans are stored with our names only."""
     plan = valid(
         timeouts={"waitAnalyzeTimeoutSec": 61, "waitInterceptorReadySec": 7, "ttlSecForInterceptors": 700},
         load={"requestNum": 5},
@@ -166,7 +162,7 @@ def test_the_originals_names_mean_ours() -> None:
 
 
 def test_numbers_and_lists_become_the_text_that_is_sent() -> None:
-    """As a person means them who writes `limit: 3`."""
+    """A person who writes `limit: 3` means this text."""
     plan = valid(**request(query={"limit": 3, "tag": ["a", 2, True]}, headers={"x-version": 2}))
     assert plan.request.query == {"limit": "3", "tag": ["a", "2", "true"]}
     assert plan.request.headers == {"x-version": "2"}
@@ -183,8 +179,7 @@ def test_numbers_and_lists_become_the_text_that_is_sent() -> None:
         ([], set()),
     ],
 )
-def test_exclusions_mean_these_cases(excluded: list[Any], cases: set[str]) -> None:
-    """In whatever order a pair is written."""
+def test_exclusions_select_their_cases_in_either_order_of_a_pair(excluded: list[Any], cases: set[str]) -> None:
     names = ["cart", "mail", "pay"]
     document = good()
     document["system"]["services"] = dict.fromkeys(names, "http://127.0.0.1:1")
@@ -197,8 +192,7 @@ def test_exclusions_mean_these_cases(excluded: list[Any], cases: set[str]) -> No
     assert {case.case_id for case in every if found.reason(case) is not None} == cases
 
 
-def test_an_exclusion_says_why() -> None:
-    """The plan's own words."""
+def test_an_excluded_case_has_the_reason_given_in_the_plan() -> None:
     plan = valid(exclude=[{"case": "reviews+shipping", "reason": "one database"}])
     assert PlanExclusions(plan).reason(case_at(["reviews", "shipping"], 3)) == "excluded by the plan: one database"
 
@@ -208,8 +202,8 @@ FORMS = [*NAMES, "*+*", *(f"{name}+*" for name in NAMES), "cart+mail", "pay+cart
 
 
 @given(st.lists(st.sampled_from(FORMS), unique=True))
-def test_no_service_is_broken_for_nothing(excluded: list[str]) -> None:
-    """In whatever way its cases are left out: by name, by its own pairs, or by those of all its partners."""
+def test_a_service_without_any_case_left_is_reported(excluded: list[str]) -> None:
+    """A case can be left out by name, by the pairs of its service, or by those of all partners."""
     document = good() | {"services": [{"name": name, "fault": "remove"} for name in NAMES], "exclude": excluded}
     document["system"]["services"] = dict.fromkeys(NAMES, "http://127.0.0.1:1")
     found = PlanExclusions(Plan.model_validate(document))
@@ -236,9 +230,9 @@ def test_no_service_is_broken_for_nothing(excluded: list[str]) -> None:
         ([], {"mail", "pay"}, set()),
     ],
 )
-def test_a_service_whose_partners_cannot_be_measured_may_be_needless(
+def test_a_service_is_needless_if_no_case_of_it_can_be_measured(
     excluded: list[str], unusable: set[str], found: set[str]
 ) -> None:
-    """The rest of its cases is left out by the plan: its fault would serve nothing."""
+    """The plan excludes the rest of its cases, so its fault would serve nothing."""
     document = good() | {"services": [{"name": name, "fault": "remove"} for name in NAMES], "exclude": excluded}
     assert set(needless(Plan.model_validate(document), unusable)) == found

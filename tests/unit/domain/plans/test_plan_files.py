@@ -1,4 +1,4 @@
-"""Plan files: nothing is silently lost, and every mistake has its place."""
+"""Plan files: nothing is lost silently, and every mistake is reported with its position."""
 
 import io
 import json
@@ -41,7 +41,7 @@ WRONG: list[tuple[str, str | bytes, int | None, int | None, str]] = [
     ("a.json", '{"a": 1', 1, 8, "is not JSON: expecting ',' delimiter"),
     ("a.json", "a: 1", 1, 1, "YAML files end in .yaml"),
     ("-.txt", '{"a": 1', 1, 8, "is not JSON"),
-    # What is not read, or is no document.
+    # Features of YAML that are not supported, and files that hold no document.
     ("a.yaml", "a: !!python/object/apply:os.system [id]\n", 1, 4, "means nothing in a plan: leave it out"),
     ("a.yaml", "a: !env TOKEN\n", 1, 4, "the tag '!env' means nothing"),
     ("a.yaml", "a: &a {b: 1}\nc: {<<: *a}\n", 2, 5, "merge keys are not read: write the fields out"),
@@ -69,10 +69,10 @@ WRONG: list[tuple[str, str | bytes, int | None, int | None, str]] = [
 
 
 @pytest.mark.parametrize(("name", "content", "line", "column", "text"), WRONG, ids=lambda value: str(value)[:30])
-def test_a_mistake_has_a_place(
+def test_a_mistake_is_reported_with_file_line_and_column(
     name: str, content: str | bytes, line: int | None, column: int | None, text: str, tmp_path: Path
 ) -> None:
-    """File, line and column in the message, what is wrong, and what to do."""
+    """The message also explains what is wrong and what to do."""
     path = tmp_path / name
     path.write_bytes(content.encode() if isinstance(content, str) else content)
     with pytest.raises(PlanFileError) as caught:
@@ -89,14 +89,13 @@ def test_a_mistake_has_a_place(
 @pytest.mark.parametrize(
     ("path", "text"), [("missing.yaml", "No such file"), ("", "Is a directory"), ("a\0b.yaml", "is not a path")]
 )
-def test_a_file_that_cannot_be_read(path: str, text: str, tmp_path: Path) -> None:
-    """Told as a problem like any other."""
+def test_an_unreadable_file_is_reported_as_a_plan_file_error(path: str, text: str, tmp_path: Path) -> None:
     with pytest.raises(PlanFileError, match=text):
         read_plan_file(tmp_path / path)
 
 
-def test_yaml_says_what_it_looks_like(tmp_path: Path) -> None:
-    """Only true and false are booleans; dates, times and versions are text; a leading zero is no octal number."""
+def test_yaml_values_mean_what_they_look_like(tmp_path: Path) -> None:
+    """Only true and false are booleans. Dates, times and versions are text. A leading zero makes no octal number."""
     path = tmp_path / "a.yml"
     path.write_text(
         "on: yes\nno: off\nday: 2024-01-01\ntime: 12:30:00\nversion: 1.2.3\nunderscored: 1_000\n"
@@ -121,8 +120,7 @@ def test_yaml_says_what_it_looks_like(tmp_path: Path) -> None:
     }
 
 
-def test_aliases_are_read(tmp_path: Path) -> None:
-    """A few, for what is really the same."""
+def test_a_few_yaml_aliases_are_read(tmp_path: Path) -> None:
     path = tmp_path / "a.yaml"
     path.write_text("a: &a {x: [1]}\nb: *a\n")
     assert read_plan_file(path) == {"a": {"x": [1]}, "b": {"x": [1]}}
@@ -130,20 +128,20 @@ def test_aliases_are_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", ['{"name": "shop"}', "name: shop\n", "{name: shop}", '\ufeff{"name": "shop"}'])
 def test_standard_input_is_json_or_yaml(content: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By how it begins; a byte order mark does not matter."""
+    """The first character decides. A byte order mark does not matter."""
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content.encode())))
     assert read_plan_file(Path("-")) == {"name": "shop"}
 
 
-def test_standard_input_is_named_in_errors(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A lone hyphen says nothing to a reader of a pipeline's log."""
+def test_errors_call_a_hyphen_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lone hyphen means nothing to a reader of a pipeline's log."""
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"a: 1\na: 2\n")))
     with pytest.raises(PlanFileError, match="standard input:2:1: 'a' is there twice"):
         read_plan_file(Path("-"))
 
 
-def test_the_examples_say_the_same_to_other_readers() -> None:
-    """Nothing in them depends on our rules for YAML."""
+def test_other_yaml_readers_read_the_examples_the_same() -> None:
+    """Nothing in them depends on our own rules for YAML."""
     for path in EXAMPLES.glob("*.yaml"):
         assert read_plan_file(path) == yaml.safe_load(path.read_text())
 
@@ -156,15 +154,16 @@ JSON = st.recursive(
 
 
 @given(JSON.filter(lambda value: value is not None))
-def test_json_is_read_as_it_is(tmp_path_factory: pytest.TempPathFactory, value: Any) -> None:
-    """The same document as Python's own reader gives."""
+def test_json_is_read_as_by_pythons_own_reader(tmp_path_factory: pytest.TempPathFactory, value: Any) -> None:
     path = tmp_path_factory.getbasetemp() / "any.json"
     path.write_text(json.dumps(value))
     assert read_plan_file(path) == value
 
 
 @given(st.text() | st.text(alphabet=" \n\t:-?[]{},&*!|>'\"%@`#<~a1.") | st.binary())
-def test_any_file_is_a_document_or_a_problem(tmp_path_factory: pytest.TempPathFactory, content: str | bytes) -> None:
+def test_any_file_is_a_document_or_a_plan_file_error(
+    tmp_path_factory: pytest.TempPathFactory, content: str | bytes
+) -> None:
     """Never a traceback."""
     for name in ("any.yaml", "any.json", "any"):
         path = tmp_path_factory.getbasetemp() / name

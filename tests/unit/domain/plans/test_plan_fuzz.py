@@ -1,4 +1,4 @@
-"""Whatever a plan file holds, it is a plan or it is told what is wrong with it: never a traceback, never silence."""
+"""Whatever a plan file holds, it is a valid plan or is refused with a reason: never a traceback, never silence."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.timeout(100)
 
 
 def judged(content: str | bytes, path: Path) -> None:
-    """A file is a plan that everything can be done with, or there are words for what it is instead."""
+    """Check that a file is either a usable plan or refused with a printable message."""
     path.write_bytes(content if isinstance(content, bytes) else content.encode(errors="surrogatepass"))
     refusal, document = None, None
     try:
@@ -47,7 +47,7 @@ def judged(content: str | bytes, path: Path) -> None:
 
 
 def known(document: object) -> None:
-    """A document is a valid plan, or has problems, each with words and a hint."""
+    """Check that a document is a valid plan or has problems, each with a message and a hint."""
     plan, problems = check_plan(document)
     assert (plan is None) == bool(problems)
     for problem in problems:
@@ -71,7 +71,7 @@ class Everything(dict[str, str]):
 
 
 def usable(plan: Plan, document: Any) -> None:
-    """Whatever is made of a valid plan before anything is switched on."""
+    """Do everything with a valid plan that a run does before it switches anything on."""
     stored = canonical_json(plan)
     stored.encode()
     again, problems = check_plan(json.loads(stored))
@@ -108,24 +108,26 @@ JSON_TEXTS = mutated_text(json_of)
 @example("a: 1\n<<: {a: 2}")
 @example("\ufeffname: x\n\0")
 @example("9" * 5_000)
-def test_mutated_yaml(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
-    """As YAML, and as a file whose kind is told by how it begins."""
+def test_mutated_yaml_is_a_plan_or_has_problems(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+    """Read as YAML, and as a file without a suffix, whose format is detected from its first character."""
     for name in ("fuzz.yaml", "fuzz"):
         judged(text, tmp_path_factory.getbasetemp() / name)
 
 
 @QUICK
 @given(JSON_TEXTS)
-def test_mutated_json(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
-    """As JSON, and as a file whose kind is told by how it begins."""
+def test_mutated_json_is_a_plan_or_has_problems(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+    """Read as JSON, and as a file without a suffix, whose format is detected from its first character."""
     for name in ("fuzz.json", "fuzz"):
         judged(text, tmp_path_factory.getbasetemp() / name)
 
 
 @QUICK
 @given(TEXTS, st.data())
-def test_broken_bytes(tmp_path_factory: pytest.TempPathFactory, text: str, data: st.DataObject) -> None:
-    """Other encodings, byte order marks, and bytes that are no text."""
+def test_other_encodings_and_broken_bytes_are_a_plan_or_have_problems(
+    tmp_path_factory: pytest.TempPathFactory, text: str, data: st.DataObject
+) -> None:
+    """Other encodings, byte order marks and bytes that are not text."""
     encoding = data.draw(st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-16-be", "utf-32", "latin-1", "cp1252"]))
     content = bytearray(text.encode(encoding, errors="replace"))
     for _ in range(data.draw(st.integers(0, 2))):
@@ -136,8 +138,8 @@ def test_broken_bytes(tmp_path_factory: pytest.TempPathFactory, text: str, data:
 
 @QUICK
 @given(mutated_document())
-def test_mutated_documents(document: Any) -> None:
-    """Past the reader: what programs may hand over, floats that JSON lacks and halves of characters included."""
+def test_mutated_documents_are_a_plan_or_have_problems(document: Any) -> None:
+    """These skip the file reader. Programs may pass values that JSON lacks, such as some floats and lone surrogates."""
     known(document)
 
 
@@ -146,8 +148,9 @@ def test_mutated_documents(document: Any) -> None:
 @pytest.mark.parametrize("name", ["fuzz.yaml", "fuzz.json", "fuzz"])
 @LONG
 @given(TEXTS | JSON_TEXTS)
-def test_many_mutated_files(tmp_path_factory: pytest.TempPathFactory, name: str, text: str) -> None:
-    """The same at length."""
+def test_many_mutated_files_are_a_plan_or_have_problems(
+    tmp_path_factory: pytest.TempPathFactory, name: str, text: str
+) -> None:
     judged(text, tmp_path_factory.getbasetemp() / name)
 
 
@@ -155,6 +158,5 @@ def test_many_mutated_files(tmp_path_factory: pytest.TempPathFactory, name: str,
 @pytest.mark.timeout(1_800)
 @LONG
 @given(mutated_document())
-def test_many_mutated_documents(document: Any) -> None:
-    """The same at length."""
+def test_many_mutated_documents_are_a_plan_or_have_problems(document: Any) -> None:
     known(document)

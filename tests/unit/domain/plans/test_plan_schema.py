@@ -22,18 +22,18 @@ VALIDATOR = Draft202012Validator(plan_schema())
 
 
 def test_the_committed_schema_is_current() -> None:
-    """Editors read the file. When this fails: `holdfast schema --output docs/plan.schema.json`."""
+    """Editors read the committed file. If this fails: `holdfast schema --output docs/plan.schema.json`."""
     assert json.loads(COMMITTED.read_text()) == plan_schema()
 
 
-def test_it_is_a_schema() -> None:
-    """Of the version that it says."""
+def test_the_plan_schema_is_valid_json_schema() -> None:
+    """Checked against the 2020-12 draft."""
     Draft202012Validator.check_schema(plan_schema())
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.yaml")), ids=lambda path: path.stem)
-def test_the_examples_match_it(path: Path) -> None:
-    """All that are plans; also as they are stored."""
+def test_the_example_plans_match_the_schema(path: Path) -> None:
+    """Both as written and as stored."""
     document = read_plan_file(path)
     if "topology" in path.stem:
         pytest.skip("a topology, not a plan")
@@ -54,8 +54,8 @@ def test_the_examples_match_it(path: Path) -> None:
         {"request": {"url": "http://127.0.0.1/", "query": {"a": 1, "b": ["x", True]}, "form": {"c": "d"}}},
     ],
 )
-def test_what_the_validator_takes_matches_it(parts: dict[str, Any]) -> None:
-    """An editor must not mark what works."""
+def test_plans_that_pass_validation_match_the_schema(parts: dict[str, Any]) -> None:
+    """An editor must not mark a plan that works."""
     assert check_plan(good() | parts)[0] is not None
     VALIDATOR.validate(good() | parts)
 
@@ -71,8 +71,8 @@ def test_what_the_validator_takes_matches_it(parts: dict[str, Any]) -> None:
         {"request": {"url": "http://127.0.0.1/", "form": {"c": 1.5}}},
     ],
 )
-def test_it_refuses_what_the_validator_refuses(parts: dict[str, Any]) -> None:
-    """As far as a schema can: shapes, units, unknown fields."""
+def test_the_schema_refuses_plans_that_validation_refuses(parts: dict[str, Any]) -> None:
+    """As far as a schema can: shapes, units and unknown fields."""
     assert check_plan(good() | parts)[0] is None
     assert not VALIDATOR.is_valid(good() | parts)
 
@@ -82,12 +82,12 @@ def _fields(schema: Any, path: str = "") -> list[str]:
         return []
     undescribed = [
         f"{path}.{name}"
-        for name, one in schema.get("properties", {}).items()
-        if not {"description", "const", "$ref"} & set(one)
+        for name, field in schema.get("properties", {}).items()
+        if not {"description", "const", "$ref"} & set(field)
     ]
-    return undescribed + [found for name, one in schema.get("$defs", {}).items() for found in _fields(one, name)]
+    return undescribed + [found for name, model in schema.get("$defs", {}).items() for found in _fields(model, name)]
 
 
-def test_every_field_says_what_it_is() -> None:
-    """In the editor, where a plan is written."""
+def test_every_field_of_the_schema_has_a_description() -> None:
+    """Editors show it where a plan is written."""
     assert _fields(plan_schema()) == []

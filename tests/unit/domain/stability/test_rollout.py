@@ -1,4 +1,4 @@
-"""When a Deployment is rolled out, clause by clause, and for how long it must stay so."""
+"""When a Deployment counts as rolled out, clause by clause, and how long that must last."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def pod(name: str, **changes: Any) -> PodFacts:
 
 
 def rollout(**changes: Any) -> RolloutFacts:
-    """Two replicas, rolled out."""
+    """Return two replicas, rolled out, with these changes."""
     good: dict[str, Any] = {
         "uid": "dep",
         "generation": 4,
@@ -31,7 +31,7 @@ def rollout(**changes: Any) -> RolloutFacts:
     return RolloutFacts(**(good | changes))
 
 
-def test_rolled_out() -> None:
+def test_matching_counts_and_ready_pods_are_rolled_out() -> None:
     assert not not_rolled_out(rollout())
 
 
@@ -52,7 +52,7 @@ def test_rolled_out() -> None:
     ],
 )
 def test_each_count_must_agree(changes: dict[str, Any], said: str) -> None:
-    """Every count alone is enough to say no, and the reason names it."""
+    """A single wrong count is enough, and the reason names it."""
     assert said in not_rolled_out(rollout(**changes))
 
 
@@ -65,10 +65,12 @@ def test_each_count_must_agree(changes: dict[str, Any], said: str) -> None:
         pod("b", owner="rs-of-another-deployment"),
         pod("b", owner=""),
     ],
-    ids=lambda one: f"ready={one.ready} terminating={one.terminating} finished={one.finished} owner={one.owner}",
+    ids=lambda facts: (
+        f"ready={facts.ready} terminating={facts.terminating} finished={facts.finished} owner={facts.owner}"
+    ),
 )
-def test_a_pod_that_does_not_count_is_missed(second: PodFacts) -> None:
-    """The counts are still perfect for a while after a pod was deleted or went unready: only the pods tell."""
+def test_a_pod_that_does_not_count_leaves_the_rollout_unready(second: PodFacts) -> None:
+    """The counts stay perfect for a while after a pod was deleted or became unready. Only the pods show it."""
     assert "1 of them ready" in not_rolled_out(rollout(pods=[pod("a"), second]))
 
 
@@ -80,30 +82,30 @@ def test_a_pod_that_does_not_count_is_missed(second: PodFacts) -> None:
         pod("c", owner="rs-of-another-deployment"),
     ],
 )
-def test_a_pod_that_does_not_count_holds_nothing_up(more: PodFacts) -> None:
-    """Old pods linger for their grace period and evicted ones for ever, beside a healthy Deployment."""
+def test_a_pod_that_does_not_count_does_not_block_a_rollout(more: PodFacts) -> None:
+    """Old pods linger for their grace period, and evicted ones for ever, next to a healthy Deployment."""
     assert not not_rolled_out(rollout(pods=[pod("a"), pod("b"), more]))
 
 
 @pytest.mark.parametrize("ready", [True, False])
-def test_a_live_pod_too_many_says_no(ready: bool) -> None:
-    """One more live pod of the Deployment's own means that something is still going on."""
+def test_a_surplus_live_pod_blocks_a_rollout(ready: bool) -> None:
+    """A further live pod of the Deployment means that something is still going on."""
     assert "3 live" in not_rolled_out(rollout(pods=[pod("a"), pod("b"), pod("c", owner="rs-old", ready=ready)]))
 
 
-def test_nothing_wanted_and_nothing_there_is_rolled_out() -> None:
-    """Scaled to nothing, the cluster leaves every count out."""
+def test_a_deployment_scaled_to_zero_is_rolled_out() -> None:
+    """The cluster then omits every count."""
     nothing = RolloutFacts(uid="dep", generation=7, observed_generation=7, wanted=0)
     assert not not_rolled_out(nothing)
 
 
-def test_no_pods_where_some_are_wanted_is_no() -> None:
-    """Counts of another moment with an empty list of pods: all of nothing is ready, and that is not enough."""
+def test_a_missing_list_of_pods_is_not_rolled_out() -> None:
+    """The counts may be from a different moment. All of no pods being ready is not enough."""
     assert "0 live" in not_rolled_out(rollout(pods=[]))
 
 
-def test_one_replica_that_is_stuck() -> None:
-    """The old pod serves on: ready, updated and available all say 1 of 1; the surplus pod tells."""
+def test_a_stuck_rollout_of_one_replica_is_not_rolled_out() -> None:
+    """The old pod still serves: ready, updated and available all show 1 of 1. Only the surplus pod reveals it."""
     stuck = rollout(
         wanted=1,
         replicas=2,
@@ -116,17 +118,17 @@ def test_one_replica_that_is_stuck() -> None:
     assert "b ContainersNotReady" in not_rolled_out(stuck)
 
 
-def test_the_clusters_own_word_comes_first() -> None:
-    """A rollout that is given up is told as such, not as numbers only."""
+def test_the_reason_starts_with_the_condition_of_the_cluster() -> None:
+    """An abandoned rollout is reported as abandoned, not only as numbers."""
     assert not_rolled_out(rollout(updated=1, trouble="ProgressDeadlineExceeded")).startswith("ProgressDeadlineExceeded")
 
 
-def test_an_old_trouble_of_a_rolled_out_deployment_is_no_reason() -> None:
-    """Conditions linger: they explain, and decide nothing."""
+def test_an_old_condition_does_not_block_a_complete_rollout() -> None:
+    """Conditions linger: they explain, but decide nothing."""
     assert not not_rolled_out(rollout(trouble="ProgressDeadlineExceeded"))
 
 
-def test_many_unready_pods_are_not_all_told() -> None:
+def test_a_reason_lists_only_some_of_many_unready_pods() -> None:
     pods = [pod(name, ready=False) for name in "abcdef"]
     assert not_rolled_out(rollout(pods=pods)).endswith("c is not ready; and 3 more")
 
@@ -137,8 +139,8 @@ def calm_of(facts: RolloutFacts, ended: float = 10.0) -> Calm:
     return calm
 
 
-def test_calm_goes_on_while_everything_stays_the_same() -> None:
-    """Pods in another order, and pods that do not count, are the same."""
+def test_calm_continues_while_nothing_changes() -> None:
+    """A different order of pods, and pods that do not count, are no change."""
     first = calm_of(rollout())
     again = rollout(pods=[pod("gone", terminating=True), pod("b"), pod("a")])
     assert calm_after(first, again, ended=12.0) == first
@@ -155,19 +157,19 @@ def test_calm_goes_on_while_everything_stays_the_same() -> None:
     ],
     ids=["deployment", "generation", "pods", "restarts", "flap"],
 )
-def test_calm_begins_anew_after_whatever_changed(changes: dict[str, Any]) -> None:
-    """Both looks are perfect; what happened between them shows in nothing else."""
+def test_calm_restarts_after_any_change(changes: dict[str, Any]) -> None:
+    """Both looks are perfect. What happened in between shows nowhere else."""
     anew = calm_after(calm_of(rollout()), rollout(**changes), ended=12.0)
     assert anew is not None
     assert anew.since == 12.0
 
 
-def test_calm_ends_when_it_is_not_rolled_out() -> None:
+def test_calm_ends_when_the_deployment_is_not_rolled_out() -> None:
     assert calm_after(calm_of(rollout()), rollout(ready=1), ended=12.0) is None
 
 
-def test_calm_is_counted_from_the_end_of_its_first_look_to_the_beginning_of_its_last() -> None:
-    """What lies within a look is not known, and one look alone has held for nothing."""
+def test_calm_lasts_from_the_end_of_the_first_look_to_the_start_of_the_last() -> None:
+    """What happens during a look is unknown, so a single look has lasted for no time."""
     calm = calm_of(rollout(), ended=10.0)
     assert held_for(calm, began=9.5) == 0.0
     assert held_for(calm, began=13.0) == 3.0

@@ -1,4 +1,4 @@
-"""Which alarms of a run count: against examples worked out by hand."""
+"""Corrections for many comparisons, checked against examples worked out by hand."""
 
 import numpy as np
 from hypothesis import given
@@ -9,19 +9,22 @@ from domain.measuring.statistics.families import HOLM_UP_TO, benjamini_hochberg,
 P_VALUES = st.lists(st.floats(0, 1), max_size=30)
 
 
-def test_holm_steps_down_until_one_is_too_large() -> None:
-    """At 5 % of four: 0.01 against 0.0125, 0.016 against 0.0167, 0.03 against 0.025; the last would pass alone."""
+def test_holm_steps_down_until_a_p_value_is_too_large() -> None:
+    """At 5 % of four: 0.01 against 0.0125, 0.016 against 0.0167, 0.03 against 0.025. The last would pass alone."""
     assert holm([0.03, 0.01, 0.04, 0.016], 0.05) == [False, True, False, True]
     assert holm([0.01, 0.04, 0.03, 0.005], 0.05) == [True, False, False, True]
 
 
 def test_holm_goes_further_than_bonferroni() -> None:
-    """0.02 is above 0.05 / 3, and below 0.05 / 2 once the smallest is out."""
+    """0.02 is above 0.05 / 3, but below 0.05 / 2 once the smallest is out."""
     assert holm([0.001, 0.02, 0.9], 0.05) == [True, True, False]
 
 
-def test_benjamini_hochberg_on_their_own_example() -> None:
-    """The fifteen p-values of the 1995 paper (section 4.1): at 5 % the four smallest; Holm takes three."""
+def test_benjamini_hochberg_matches_the_example_of_its_paper() -> None:
+    """With the fifteen p-values of the 1995 paper (section 4.1) at 5 %, it rejects the four smallest.
+
+    Holm rejects three.
+    """
     published = [
         0.0001, 0.0004, 0.0019, 0.0095, 0.0201, 0.0278, 0.0298, 0.0344,
         0.0459, 0.3240, 0.4262, 0.5719, 0.6528, 0.7590, 1.0,
@@ -31,14 +34,14 @@ def test_benjamini_hochberg_on_their_own_example() -> None:
 
 
 def test_benjamini_hochberg_steps_up() -> None:
-    """0.03 and 0.04 are above their own places' lines but for the last, which takes everything below it along."""
+    """The smaller values are above the lines of their ranks. The largest is below its line and takes them along."""
     assert benjamini_hochberg([0.04, 0.02, 0.03, 0.039], 0.05) == [True] * 4
     assert benjamini_hochberg([0.051, 0.03], 0.05) == [False, False]
 
 
 @given(P_VALUES, st.floats(0.001, 0.5))
-def test_the_rules_contain_each_other(p_values: list[float], level: float) -> None:
-    """Bonferroni's are Holm's, Holm's are Benjamini's and Hochberg's, and theirs are those under the level alone."""
+def test_each_correction_rejects_all_that_a_stricter_correction_rejects(p_values: list[float], level: float) -> None:
+    """From strict to lenient: Bonferroni, Holm, Benjamini-Hochberg, and the level alone."""
     m = len(p_values)
     plain = [p <= level / m for p in p_values]
     step_down, step_up = holm(p_values, level), benjamini_hochberg(p_values, level)
@@ -47,7 +50,7 @@ def test_the_rules_contain_each_other(p_values: list[float], level: float) -> No
 
 @given(P_VALUES, st.randoms())
 def test_the_order_of_the_cases_does_not_matter(p_values: list[float], random: object) -> None:
-    """Findings belong to p-values, not to places."""
+    """Findings belong to p-values, not to positions."""
     shuffled = list(p_values)
     random.shuffle(shuffled)  # type: ignore[attr-defined]
     for rule in (holm, benjamini_hochberg):
@@ -55,8 +58,8 @@ def test_the_order_of_the_cases_does_not_matter(p_values: list[float], random: o
         assert mine == dict(zip(shuffled, rule(shuffled, 0.05), strict=True))
 
 
-def test_many_cases_are_judged_by_the_rule_for_many() -> None:
-    """Up to 100 by Holm, above by the share of false alarms."""
+def test_more_than_100_cases_use_benjamini_hochberg_instead_of_holm() -> None:
+    """Above 100 cases, the share of false alarms is controlled."""
     assert HOLM_UP_TO == 100
     few = [0.0004] * 3 + [0.04] * (HOLM_UP_TO - 3)
     assert confirmed(few, 0.05) == holm(few, 0.05) == [True] * 3 + [False] * (HOLM_UP_TO - 3)
@@ -65,8 +68,8 @@ def test_many_cases_are_judged_by_the_rule_for_many() -> None:
     assert confirmed([], 0.05) == []
 
 
-def test_holm_keeps_the_level_over_the_family() -> None:
-    """Of 4,000 runs of 50 cases without effect about one in twenty has a false alarm, not more."""
+def test_holm_keeps_the_level_over_a_whole_run() -> None:
+    """Of 4,000 runs of 50 cases without an effect, about one in twenty has a false alarm, and not more."""
     p_values = np.random.default_rng(7).random((4_000, 50))
     alarms = np.mean([any(holm(row, 0.05)) for row in p_values.tolist()])
     assert 0.035 < alarms < 0.06

@@ -1,4 +1,4 @@
-"""Error rates of two runs: exact, so every outcome of small samples is tried, and not some at random."""
+"""Error rates of two runs: the tests are exact, so every outcome of small samples is tried, not a random choice."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from domain.measuring.statistics.proportions import (
 
 
 def chance_of_alarm(before: int, after: int, margin: float, alpha: float) -> float:
-    """Of finding a rise above the margin where it is just the margin, at the worst of all rates."""
+    """Return the probability, at the worst rate, of an alarm when the rise equals the margin."""
     alarms = np.array(
         [
             [rise_at_least(Failures(a, before), Failures(b, after), alpha) > margin for b in range(after + 1)]
@@ -42,12 +42,12 @@ def _binomial(n: int, p: float) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
 def test_false_alarms_are_no_more_frequent_than_their_level(
     before: int, after: int, margin: float, alpha: float
 ) -> None:
-    """Whatever the true rates are: every outcome is counted with its probability."""
+    """Whatever the true rates are: every outcome is weighted with its probability."""
     assert chance_of_alarm(before, after, margin, alpha) <= alpha
 
 
-def test_what_is_known_of_a_sample_is_neither_more_nor_less_than_it_says() -> None:
-    """A service that is gone shows in a dozen requests; and as few as bound a p95 bound the errors to the margin."""
+def test_small_samples_prove_large_rises_and_bound_small_ones() -> None:
+    """A dozen requests show that a service is gone. As few requests as bound a p95 bound the errors to the margin."""
     assert rise_p_value(Failures(0, 12), Failures(12, 12), 0.05) < 1e-5
     assert rise_p_value(Failures(0, 1), Failures(1, 1), 0.0) > 0.05
     assert rise_at_most(Failures(0, 59), Failures(0, 59), 0.05) < 0.05
@@ -59,16 +59,16 @@ samples = st.integers(1, 40).flatmap(lambda n: st.builds(Failures, st.integers(0
 
 
 @given(samples, samples, st.sampled_from([0.0, 0.05, 0.2]), st.sampled_from([0.2, 0.05, 0.001]))
-def test_bound_and_p_value_say_the_same(before: Failures, after: Failures, margin: float, alpha: float) -> None:
-    """The rise is above the margin at a level just when the p-value is at most that level."""
+def test_the_bound_and_the_p_value_agree(before: Failures, after: Failures, margin: float, alpha: float) -> None:
+    """The lower bound is above the margin exactly if the p-value is at most the level."""
     bound = rise_at_least(before, after, alpha)
     if abs(bound - margin) > 1e-6:
         assert (rise_p_value(before, after, margin) <= alpha) == (bound > margin)
     assert bound <= after.rate - before.rate <= rise_at_most(before, after, alpha)
 
 
-def test_failures_in_a_row_count_as_few() -> None:
-    """Twenty at once are one trouble; the same number here and there is a rate."""
+def test_consecutive_failures_count_as_few_requests() -> None:
+    """Twenty at once are one incident. The same number spread out is a rate."""
     burst = [False] * 90 + [True] * 20 + [False] * 90
     spread = ([True] + [False] * 9) * 20
     quiet = Failures.of([False] * 200)
@@ -80,13 +80,13 @@ def test_failures_in_a_row_count_as_few() -> None:
     assert Failures.of([True]).requests == 1
 
 
-def test_further_requests_that_are_named_would_do() -> None:
-    """And a few less would not; where the rate has risen by more, none would."""
+def test_the_suggested_number_of_further_requests_is_just_enough() -> None:
+    """A few fewer would not do. If the rate has risen by more than the margin, no number would."""
     for failed, requests in ((0, 12), (1, 50)):
         more = more_requests(Failures(failed, requests), Failures(failed, requests), 0.05, 0.05)
         assert more is not None
         for extra, enough in ((more + 2, True), (more - 2, False)):
             times = (requests + extra) / requests
-            one = Failures(failed * times, requests * times)
-            assert (rise_at_most(one, one, 0.05) < 0.05) is enough
+            failures = Failures(failed * times, requests * times)
+            assert (rise_at_most(failures, failures, 0.05) < 0.05) is enough
     assert more_requests(Failures(0, 12), Failures(6, 12), 0.05, 0.05) is None

@@ -1,4 +1,4 @@
-"""Where a percentile lies, and when a sample may speak of it."""
+"""Ranks and confidence bounds of a percentile, and the samples large enough for it."""
 
 import math
 
@@ -15,23 +15,23 @@ PERCENTILES = st.sampled_from([0.5, 0.95, 0.99])
 
 
 @given(st.lists(st.integers(0, 10**7), min_size=1, max_size=400), PERCENTILES)
-def test_the_rank_is_the_peers_and_numpys(values: list[int], percentile: float) -> None:
-    """The smallest value with at least that share of all at or below it, by whichever of the three."""
+def test_the_rank_equals_that_of_the_peers_and_of_numpy(values: list[int], percentile: float) -> None:
+    """It is the smallest value with at least that share of all values at or below it."""
     ordered = sorted(values)
     found = ordered[nearest_rank(len(ordered), percentile)]
     assert found == peers(ordered, percentile)
-    # numpy takes 0.95 x 20 for a little more than 19; with the share a hair smaller it is as meant.
+    # numpy computes 0.95 x 20 as slightly more than 19. A minimally smaller share gives the intended rank.
     assert found == np.quantile(ordered, percentile - 1e-12, method="inverted_cdf")
 
 
 def binomial(most: int, n: int, p: float) -> float:
-    """P(at most so many of n), the plain sum."""
+    """P(at most `most` of n), as a plain sum."""
     return math.fsum(math.comb(n, k) * p**k * (1 - p) ** (n - k) for k in range(most + 1))
 
 
 @given(st.integers(1, 400), PERCENTILES, st.sampled_from([0.8, 0.9, 0.95, 0.99]))
 def test_bounds_are_the_nearest_ranks_that_hold(n: int, percentile: float, confidence: float) -> None:
-    """Against the sum of binomial probabilities: the rank suffices, and the next one inwards does not."""
+    """Compared with the sum of binomial probabilities: the rank suffices, and the next rank inwards does not."""
     high, low = upper_rank(n, percentile, confidence), lower_rank(n, percentile, confidence)
     if high is None:
         assert binomial(n - 1, n, percentile) < confidence
@@ -45,8 +45,8 @@ def test_bounds_are_the_nearest_ranks_that_hold(n: int, percentile: float, confi
         assert binomial(low + 1, n, percentile) > 1 - confidence - 1e-9
 
 
-def test_bounds_cover_the_percentile_as_often_as_they_say() -> None:
-    """Of 4,000 samples of 200 log-normal latencies at least 95 % of the intervals hold the true p95."""
+def test_bounds_cover_the_percentile_as_often_as_stated() -> None:
+    """Of 4,000 samples of 200 log-normal latencies, at least 95 % of the intervals contain the true p95."""
     rng = np.random.default_rng(5)
     samples = np.sort(np.exp(0.5 * rng.standard_normal((4_000, 200))), axis=1)
     bounds = quantile_bounds(200, 0.95, 0.95)
@@ -57,8 +57,8 @@ def test_bounds_cover_the_percentile_as_often_as_they_say() -> None:
 
 
 @pytest.mark.parametrize(("percentile", "least"), [(0.5, 5), (0.95, 59), (0.99, 299)])
-def test_a_percentile_needs_so_many_successes(percentile: float, least: int) -> None:
-    """One fewer bounds it from above with less than 95 %."""
+def test_each_percentile_needs_its_least_number_of_successes(percentile: float, least: int) -> None:
+    """One fewer bounds it from above with less than 95 % confidence."""
     assert least_successes(percentile) == least
     assert supported(least, percentile)
     assert not supported(least - 1, percentile)
@@ -66,8 +66,8 @@ def test_a_percentile_needs_so_many_successes(percentile: float, least: int) -> 
     assert upper_rank(least - 1, percentile, 0.95) is None
 
 
-def test_bounds_on_both_sides_need_more_than_one_on_top() -> None:
-    """72 for p95: each side may then be missed with 2.5 % only."""
+def test_two_sided_bounds_need_more_successes_than_an_upper_bound() -> None:
+    """72 for p95, because each side may then be missed in only 2.5 %."""
     assert quantile_bounds(71, 0.95, 0.95) is None
     assert quantile_bounds(72, 0.95, 0.95) == (63, 71)
     assert quantile_bounds(0, 0.95, 0.95) is None

@@ -1,4 +1,4 @@
-"""The bootstrap: its shortcuts against drawing for real."""
+"""The bootstrap: its shortcuts match real resampling."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ def arrays(blocks: list[list[int]]) -> Blocks:
 
 @pytest.mark.parametrize(("requests", "percentile", "rank"), [(200, 0.95, 189), (12, 0.5, 5), (7, 0.99, 6)])
 def test_requests_are_resampled_as_if_each_were_drawn(requests: int, percentile: float, rank: int) -> None:
-    """The ranks that Beta gives have the distribution of percentiles of samples that were really drawn."""
+    """Ranks from the Beta distribution are distributed like percentiles of samples that were really drawn."""
     rng = np.random.default_rng(11)
     ordered = np.arange(requests, dtype=np.float64)
     quick = requests_resampled(ordered, percentile, 20_000, rng)
@@ -47,7 +47,7 @@ def test_blocks_are_resampled_as_if_each_were_repeated(blocks: list[list[int]], 
 
 
 def test_independent_requests_show_no_autocorrelation() -> None:
-    """Close to 0 over many, and 0 where there is nothing to correlate."""
+    """Close to 0 for many requests, and 0 if there is nothing to correlate."""
     rng = np.random.default_rng(2)
     assert abs(autocorrelation([1_000 * np.exp(rng.standard_normal(100)) for _ in range(50)])) < 0.05
     assert autocorrelation([]) == autocorrelation([np.array([5])]) == 0
@@ -55,7 +55,7 @@ def test_independent_requests_show_no_autocorrelation() -> None:
     assert autocorrelation([np.array([5]), np.array([9]), np.array([2])]) == 0, "no neighbours"
 
 
-def test_dependence_within_and_between_blocks_shows() -> None:
+def test_dependence_within_and_between_blocks_shows_as_autocorrelation() -> None:
     """A level that wanders from request to request, or from block to block, is dependence."""
     rng = np.random.default_rng(2)
     noise = rng.standard_normal(5_000)
@@ -68,13 +68,13 @@ def test_dependence_within_and_between_blocks_shows() -> None:
     assert autocorrelation(levels) > 0.3
 
 
-def test_neighbours_are_not_taken_across_blocks() -> None:
-    """The last of a block and the first of the next were minutes apart."""
+def test_requests_of_different_blocks_are_not_neighbours() -> None:
+    """The last request of a block and the first of the next were minutes apart."""
     assert autocorrelation([np.array([1, 1000]), np.array([1000, 1])]) == pytest.approx(-1)
 
 
 def test_many_blocks_are_joined_in_order() -> None:
-    """No request is lost, and none changes its place."""
+    """No request is lost or moved."""
     blocks = [np.array([i, i + 1]) for i in range(2 * MOST_BLOCKS + 7)]
     together = joined(blocks)
     assert len(together) == MOST_BLOCKS
@@ -82,6 +82,6 @@ def test_many_blocks_are_joined_in_order() -> None:
     assert len(joined(blocks[:3])) == 3
 
 
-def test_nothing_is_faster_than_a_microsecond() -> None:
+def test_a_latency_is_at_least_a_microsecond() -> None:
     """Ratios and logarithms stay finite."""
     assert pooled([np.array([0, 3])]).tolist() == [1, 3]

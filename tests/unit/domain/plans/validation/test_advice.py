@@ -1,4 +1,4 @@
-"""Hints that know the place: what people write there when they have not read the manual, and what to write instead."""
+"""Hints fit the place of a mistake: they recognise what people often write there and show what to write instead."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ WRONG: list[tuple[tuple[str | int, ...], Any, str, str]] = [
 
 
 @pytest.mark.parametrize(("place", "value", "path", "hint"), WRONG, ids=lambda value: str(value)[:40])
-def test_a_hint_knows_its_place(place: tuple[str | int, ...], value: Any, path: str, hint: str) -> None:
-    """One problem, at its path, with what is written there."""
+def test_a_hint_fits_the_field_of_the_mistake(place: tuple[str | int, ...], value: Any, path: str, hint: str) -> None:
+    """Exactly one problem, at its path, with an example of what to write there."""
     document: Any = good()
     inner = document
     for part in place[:-1]:
@@ -57,8 +57,8 @@ def test_a_hint_knows_its_place(place: tuple[str | int, ...], value: Any, path: 
     assert hint in found[path]
 
 
-def test_a_value_that_may_be_secret_is_in_no_hint() -> None:
-    """Not even to show how it would be written."""
+def test_hints_never_contain_a_value_that_may_be_secret() -> None:
+    """Not even to show how to write it."""
     document = good()
     document["request"]["headers"] = "Authorization: hunter2"
     document["request"]["query"] = "token=hunter2"

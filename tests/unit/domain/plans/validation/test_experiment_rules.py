@@ -1,4 +1,4 @@
-"""A full experiment reaches its own service in the plan's own namespace, and nothing else."""
+"""A full experiment reaches only its own service, in the plan's own namespace."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ WIDER: list[dict[str, list[str]]] = [
 
 @pytest.mark.parametrize("matchers", WIDER, ids=str)
 def test_a_matcher_that_selects_more_than_the_service_is_refused(matchers: dict[str, Any]) -> None:
-    """Also beside one that selects it rightly."""
+    """Even next to a matcher that selects the service correctly."""
     for given in (matchers, {"names": ["reviews-0"]} | matchers):
         found = problems(changed(FAULT, experiment(matchers=given)))
         assert found, given
@@ -61,5 +61,5 @@ def test_a_scope_beyond_the_namespace_is_refused(scope: str) -> None:
     ],
     ids=str,
 )
-def test_what_stays_in_the_service_is_allowed(matchers: dict[str, Any]) -> None:
+def test_matchers_that_stay_within_the_service_are_allowed(matchers: dict[str, Any]) -> None:
     assert problems(changed(FAULT, experiment(matchers=matchers))) == {}

@@ -1,4 +1,4 @@
-"""What a login may be, and where its secrets may stand."""
+"""Validation of logins and of the places where their secrets may stand."""
 
 from __future__ import annotations
 
@@ -42,8 +42,7 @@ def valid(document: dict[str, Any]) -> Plan:
         {"json": {"user": "ada", "secret_question": "none", "pin": "", "deep": [{"password": "x${env:A}"}]}},
     ],
 )
-def test_logins_that_are_fine(changes: dict[str, Any]) -> None:
-    """A plan with one can be written down and read again."""
+def test_valid_logins_are_accepted_and_survive_being_stored(changes: dict[str, Any]) -> None:
     plan = valid(with_login(**changes))
     assert check_plan(json.loads(canonical_json(plan)))[0] == plan
 
@@ -71,34 +70,34 @@ def test_logins_that_are_fine(changes: dict[str, Any]) -> None:
         ({"tokn": "x"}, "request.login.tokn", "did you mean 'token'"),
     ],
 )
-def test_a_mistake_is_told_where_it_is(changes: dict[str, Any], path: str, words: str) -> None:
-    """With what to do, and without what it holds."""
+def test_a_mistake_is_reported_at_its_path(changes: dict[str, Any], path: str, words: str) -> None:
+    """With advice on how to fix it, and without the secret value."""
     found = problems(with_login(**changes))
     assert words in found.get(path, ""), found
     assert SECRET not in str(found)
 
 
-def test_a_name_to_redact_is_a_secret_in_a_login() -> None:
+def test_redacted_names_are_secrets_in_a_login() -> None:
     """As in the headers of the request."""
     found = problems(with_login(json={"badge": SECRET}) | {"redact": ["Badge"]})
     assert list(found) == ["request.login.json.badge"]
 
 
-def test_a_request_is_authorized_in_one_way() -> None:
-    """Else one of them would be lost."""
+def test_a_request_with_a_login_cannot_have_its_own_authorization() -> None:
+    """One of the two would be lost."""
     found = problems(with_login(sent={"authorization": "Bearer ${env:TOKEN}"}))
     assert "login's token" in found["request.headers.authorization"]
 
 
 @pytest.mark.parametrize("name", ["connect_timeout", "read_timeout"])
-def test_no_part_of_a_request_may_take_longer_than_the_whole(name: str) -> None:
+def test_connect_and_read_timeouts_cannot_exceed_the_request_timeout(name: str) -> None:
     """Such a limit would never be reached."""
     found = problems(good() | {"request": good()["request"] | {"timeout": "2s", name: "3s"}})
     assert "longer than request.timeout (2s)" in found[f"request.{name}"]
     valid(good() | {"request": good()["request"] | {"timeout": "2s", name: "2s"}})
 
 
-def test_the_worker_must_allow_the_logins_host() -> None:
+def test_the_worker_must_allow_the_host_of_the_login() -> None:
     """No plan can widen what the worker allows."""
     document = with_login(url="http://auth.example/login")
     document["safety"] = {"allowed_hosts": ["127.0.0.1", "auth.example"]}
@@ -107,8 +106,8 @@ def test_the_worker_must_allow_the_logins_host() -> None:
     assert outside(plan, Guardrails(hosts=["127.0.0.1:1-65535", "auth.example"])) == []
 
 
-def test_a_login_is_sent_in_the_order_in_which_it_is_written() -> None:
-    """Stored or not; and a request without one is stored as it was before there were any."""
+def test_the_canonical_json_keeps_the_order_of_a_logins_fields() -> None:
+    """A request without a login is stored exactly as before logins existed."""
     plan = valid(with_login(json={"z": 1, "a": 2}))
     assert '"json":{"z":1,"a":2}' in canonical_json(plan)
     without = valid(good())

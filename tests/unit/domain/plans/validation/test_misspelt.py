@@ -1,4 +1,4 @@
-"""A typo is one problem, and hides no other."""
+"""A typo is reported as one problem and hides no other problem."""
 
 from __future__ import annotations
 
@@ -27,11 +27,14 @@ MISSPELT: list[tuple[dict[str, Any], list[str]]] = [
 
 @pytest.mark.parametrize(("changes", "paths"), MISSPELT, ids=lambda value: str(value)[:40])
 def test_a_misspelt_field_is_one_problem(changes: dict[str, Any], paths: list[str]) -> None:
-    """Not also a missing one, nor a rule that it would have kept; what is inside it is looked at all the same."""
+    """It is not also reported as missing, and no other rule fails because of it.
+
+    Its content is validated all the same.
+    """
     document = {name: value for name, value in (good() | changes).items() if value is not MISSING}
     found = problems(document)
     assert len(found) == len(paths), found
-    assert all(any(path.startswith(told) for path in found) for told in paths), found
+    assert all(any(path.startswith(expected) for path in found) for expected in paths), found
 
 
 @pytest.mark.parametrize(
@@ -44,13 +47,13 @@ def test_a_misspelt_field_is_one_problem(changes: dict[str, Any], paths: list[st
         ("3M", "ms, s, m or h"),
     ],
 )
-def test_a_unit_in_words_is_understood(text: str, hint: str) -> None:
-    """And told in ours; one that may mean two things is not."""
+def test_a_unit_in_words_gets_a_hint_with_the_right_unit(text: str, hint: str) -> None:
+    """An ambiguous unit, such as `M`, gets the list of units."""
     assert hint in problems(changed(("slo", "p95"), text))["slo.p95"]
 
 
-def test_the_nearest_is_looked_for_a_few_times() -> None:
-    """A workflow may not think for seconds; whoever has mended twenty typos has seen how it goes."""
+def test_only_the_first_twenty_typos_get_a_suggestion() -> None:
+    """A workflow must not compute for seconds, and after twenty corrected typos the pattern is clear."""
     names = [f"s{number}-service-of-the-shop" for number in range(60)]
     document = good()
     document["system"]["services"] = dict.fromkeys(names, "http://127.0.0.1")
@@ -66,8 +69,8 @@ def test_the_nearest_is_looked_for_a_few_times() -> None:
         assert all(hints)
 
 
-def test_a_suggestion_is_shown_like_any_other_word_of_the_plan() -> None:
-    """Cut, and without what a terminal would obey."""
+def test_suggestions_are_printed_without_control_characters() -> None:
+    """They come from the plan, so a terminal must not obey them."""
     document = good()
     document["system"]["services"] = {"revi\x1b[2Jews": "http://127.0.0.1", "shipping": "http://127.0.0.1"}
     assert "did you mean 'revi?[2Jews'?" in problems(document)["services[0].name"]

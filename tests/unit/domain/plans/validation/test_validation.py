@@ -1,4 +1,4 @@
-"""Validation: every mistake is found, with its path and what to do."""
+"""Validation finds every mistake and reports its path and what to do."""
 
 from typing import Any
 
@@ -120,7 +120,7 @@ WRONG: list[tuple[tuple[str | int, ...], Any, str, str]] = [
     (("request", "json"), {"a": [{"b": "${ENV:X}"}]}, "request.json.a[0].b", "did you mean ${env:X}?"),
     (("description",), "${env:TOKEN}", "description", "in the request only"),
     (("system", "environment"), "${env:TOKEN}", "system.environment", "is not valid here"),
-    # What JSON does not have, and what is too much.
+    # Values that JSON lacks, and documents that are too large.
     (("request", "json"), {"a": float("nan")}, "request.json.a", "nan is not a number that JSON has"),
     (("request", "json"), [float("inf")], "request.json[0]", "inf is not a number that JSON has"),
     (("request", "json"), {"a": {1, 2}}, "request.json.a", "is a set, which JSON does not have"),
@@ -133,8 +133,8 @@ WRONG: list[tuple[tuple[str | int, ...], Any, str, str]] = [
 
 
 @pytest.mark.parametrize(("place", "value", "path", "text"), WRONG, ids=lambda value: str(value)[:40])
-def test_a_mistake_is_told_where_it_is(place: tuple[str | int, ...], value: Any, path: str, text: str) -> None:
-    """Exactly one problem, at exactly this path, in these words; and no secret in it."""
+def test_a_mistake_is_reported_at_its_path(place: tuple[str | int, ...], value: Any, path: str, text: str) -> None:
+    """Exactly one problem, at exactly this path, with this text and without any secret."""
     found = problems(changed(place, value))
     assert list(found) == [path]
     assert text in found[path]
@@ -142,8 +142,8 @@ def test_a_mistake_is_told_where_it_is(place: tuple[str | int, ...], value: Any,
     assert SECRET not in str(found)
 
 
-def test_the_good_plan_is_good() -> None:
-    """What the table of mistakes starts from has none."""
+def test_the_good_plan_is_valid() -> None:
+    """The table of mistakes starts from it."""
     plan, found = check_plan(good())
     assert found == []
     assert isinstance(plan, Plan)
@@ -168,24 +168,23 @@ GOOD: list[tuple[tuple[str | int, ...], Any]] = [
 
 
 @pytest.mark.parametrize(("place", "value"), GOOD, ids=lambda value: str(value)[:40])
-def test_what_is_allowed(place: tuple[str | int, ...], value: Any) -> None:
+def test_valid_variants_of_the_good_plan_are_accepted(place: tuple[str | int, ...], value: Any) -> None:
     """The rules refuse no more than they should."""
     assert problems(changed(place, value)) == {}
 
 
 def test_a_repeatable_post_is_allowed() -> None:
-    """The promise is what counts."""
     assert problems(good() | {"request": good()["request"] | {"method": "POST", "repeatable": True}}) == {}
 
 
-def test_a_header_named_in_redact_is_a_secret_too() -> None:
-    """What must not be stored from an answer must not be stored in the plan either."""
+def test_redacted_headers_cannot_have_a_literal_value() -> None:
+    """A value that must not be stored from an answer must not be stored in the plan either."""
     raw = changed(("request", "headers", "X-Session"), SECRET) | {"redact": ["x-session"]}
     assert list(problems(raw)) == ["request.headers.X-Session"]
 
 
-def test_services_that_the_fault_service_could_not_tell_apart() -> None:
-    """Names are cut at the peers: two with the same beginning are refused."""
+def test_service_names_with_the_same_first_36_characters_are_refused() -> None:
+    """The fault service truncates names."""
     names = ["very-long-name-of-a-service-in-the-shop-one", "very-long-name-of-a-service-in-the-shop-two"]
     raw = good()
     raw["system"]["services"] = dict.fromkeys(names, "http://127.0.0.1")
@@ -195,8 +194,8 @@ def test_services_that_the_fault_service_could_not_tell_apart() -> None:
     assert "first 36 characters" in found["services[1].name"]
 
 
-def test_ten_mistakes_are_ten_problems() -> None:
-    """All at once, in the order of a plan: nobody mends a plan in ten rounds."""
+def test_ten_mistakes_are_reported_at_once_in_the_order_of_the_plan() -> None:
+    """Nobody should have to correct a plan in ten rounds."""
     raw = good()
     raw["name"] = "My Shop"
     raw["system"]["namespace"] = "kube-system"
@@ -221,12 +220,11 @@ def test_ten_mistakes_are_ten_problems() -> None:
 
 
 @pytest.mark.parametrize("raw", [None, [], "plan", 3, True], ids=str)
-def test_a_document_that_is_no_mapping(raw: object) -> None:
-    """Told as such, with an example to look at."""
+def test_a_document_that_is_not_a_mapping_is_refused(raw: object) -> None:
     assert "a plan is a mapping of fields" in problems(raw)[""]
 
 
 @pytest.mark.parametrize("name", ["shop.yaml", "minimal.yaml"])
-def test_the_examples_are_valid(name: str) -> None:
-    """What newcomers copy works."""
+def test_the_example_plans_are_valid(name: str) -> None:
+    """Newcomers copy them."""
     assert problems(read_plan_file(EXAMPLES / name)) == {}

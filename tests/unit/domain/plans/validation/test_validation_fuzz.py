@@ -1,4 +1,4 @@
-"""Nothing makes validation raise."""
+"""Validation never raises, whatever it is given."""
 
 import copy
 import json
@@ -28,7 +28,7 @@ ODD: st.SearchStrategy[Any] = st.sampled_from(
 
 def _places(value: Any, place: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    return [place, *(found for key, one in inner for found in _places(one, (*place, key)))]
+    return [place, *(found for key, part in inner for found in _places(part, (*place, key)))]
 
 
 @st.composite
@@ -67,7 +67,6 @@ def _sound(found: list[Problem]) -> None:
 
 @given(JSON)
 def test_any_json_is_a_plan_or_has_problems(raw: Any) -> None:
-    """It never raises, and never says nothing."""
     plan, found = check_plan(raw)
     assert (plan is None) == bool(found)
     _sound(found)
@@ -77,7 +76,7 @@ def test_any_json_is_a_plan_or_has_problems(raw: Any) -> None:
 
 @given(mutated())
 def test_a_mutated_plan_is_a_plan_or_has_problems(raw: Any) -> None:
-    """Near misses go deeper into the rules than noise does."""
+    """Near misses reach deeper rules than noise does."""
     plan, found = check_plan(raw)
     assert (plan is None) == bool(found)
     _sound(found)

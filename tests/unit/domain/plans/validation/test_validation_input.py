@@ -1,4 +1,4 @@
-"""Validation of the object around the plan, with which a run is started."""
+"""Validation of the input of a run, which wraps the plan."""
 
 from typing import Any
 
@@ -26,16 +26,15 @@ INPUTS: list[tuple[Any, tuple[Any, ...], str, str]] = [
 
 
 @pytest.mark.parametrize(("raw", "extra", "path", "text"), INPUTS, ids=lambda value: str(value)[:30])
-def test_a_wrong_input_is_told(raw: Any, extra: tuple[Any, ...], path: str, text: str) -> None:
-    """Exactly one object, of exactly this form."""
+def test_a_wrong_input_is_reported(raw: Any, extra: tuple[Any, ...], path: str, text: str) -> None:
+    """A run takes exactly one object, of exactly this form."""
     checked = check_input(raw, extra)
     assert (checked.plan, checked.input) == (None, None)
     assert [problem.path for problem in checked.problems] == [path]
     assert text in f"{checked.problems[0].message} | {checked.problems[0].hint}"
 
 
-def test_a_good_input_is_taken() -> None:
-    """With the plan validated, and the rest as given or by default."""
+def test_a_valid_input_is_accepted_with_its_defaults() -> None:
     checked = check_input({"plan": good(), "if_busy": "wait", "leftovers": "clean", "requested_by": "ci"})
     assert checked.problems == []
     assert checked.plan == check_plan(good())[0]
@@ -47,7 +46,7 @@ def test_a_good_input_is_taken() -> None:
     assert (defaults.if_busy, defaults.leftovers) == (IfBusy.REFUSE, Leftovers.REFUSE)
 
 
-def test_problems_of_the_object_and_of_its_plan_come_together() -> None:
-    """Two inputs, a wrong if_busy and a wrong plan: three problems, the plan's with the plan's own path."""
+def test_problems_of_the_input_and_of_its_plan_are_reported_together() -> None:
+    """Two inputs, a wrong if_busy and a wrong plan make three problems. The plan's problem has the plan's own path."""
     checked = check_input({"plan": changed(("slo",), {}), "if_busy": "no"}, ("more",))
     assert [problem.path for problem in checked.problems] == ["input", "if_busy", "slo"]

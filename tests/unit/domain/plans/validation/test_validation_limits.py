@@ -1,4 +1,4 @@
-"""Validation of plans that are too large: one problem says so, and it takes no time."""
+"""Plans that are too large are refused quickly, with few problems."""
 
 import time
 from typing import Any
@@ -10,7 +10,10 @@ from tests.support.plans.builders import SECRET, changed, good, problems
 
 
 def test_an_endless_load_test_is_refused() -> None:
-    """The product of services, requests and timeout is bounded, so that no window needs a date that does not exist."""
+    """The product of services, requests and timeout is bounded.
+
+    Otherwise a window would need a date that does not exist.
+    """
     raw = good()
     names = [f"s{number}" for number in range(400)]
     raw["system"]["services"] = dict.fromkeys(names, "http://127.0.0.1")
@@ -20,15 +23,18 @@ def test_an_endless_load_test_is_refused() -> None:
     assert list(problems(raw)) == ["load.requests"]
 
 
-def test_too_many_services() -> None:
-    """A thousand is the bound, and one problem tells it."""
+def test_more_than_a_thousand_services_are_refused() -> None:
+    """One problem reports it, not one per service."""
     raw = good()
     raw["services"] = [{"name": "reviews", "fault": "remove"}] * 1_001
     assert problems(raw) == {"services": "1001 services; at most 1000 in one plan | make several plans of it"}
 
 
-def test_too_deep() -> None:
-    """Nesting is bounded before anything walks through it; a document that contains itself is as deep as can be."""
+def test_a_document_nested_too_deeply_is_refused() -> None:
+    """The depth is checked before anything walks through the document.
+
+    A document that contains itself counts as too deep.
+    """
     deep: Any = []
     for _ in range(100_000):
         deep = [deep]
@@ -50,12 +56,12 @@ def test_too_deep() -> None:
     ],
     ids=["unknown", "names", "values", "numbers", "services", "addresses"],
 )
-def test_very_many_mistakes_take_no_time(change: dict[str, Any]) -> None:
-    """A workflow that thinks for two seconds is taken for dead, and nobody reads thousands of problems."""
+def test_thousands_of_mistakes_are_cut_off_quickly(change: dict[str, Any]) -> None:
+    """A workflow that computes for two seconds counts as dead, and nobody reads thousands of problems."""
     raw = good() | change
     started = time.thread_time()
     checked = check_input({"plan": raw})
-    # A tenth of a second where nothing else runs; what grows with the square of the mistakes takes minutes.
+    # Takes a tenth of a second on an idle machine. Work quadratic in the number of mistakes takes minutes.
     assert time.thread_time() - started < 10
     assert len(checked.problems) == 201
     assert "200 problems or more" in checked.problems[-1].message
