@@ -84,7 +84,9 @@ class CallActivities:
 
     async def _stop_earlier(self, subject: Subject) -> None:
         timing = subject.execution.timing
-        closing = await close_recordings(self._tools, subject, Deadline.after(timing.rollout), timing.settle, UNKNOWN)
+        # One rollout for stopping what is on, and one in which nothing may come on any more.
+        end = Deadline.after(timing.rollout * 2)
+        closing = await close_recordings(self._tools, subject, end, timing.settle, UNKNOWN)
         if not closing.verified:
             raise HoldfastError(ErrorCode.PEER_ERROR, f"earlier recordings could not be stopped: {closing.detail}")
 
