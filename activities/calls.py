@@ -211,10 +211,10 @@ class CallActivities:
         Raises:
             HoldfastError: NO_PERMIT; ANALYZE_FAILED when the healthy request fails.
         """
-        why_not = await self._unreadable(order)
+        subject, recorded = permit.subject, RecordedCalls(self._tools, permit.subject)
+        why_not = await self._unreadable(order, subject, recorded)
         if why_not:
             return await self._unread_round(order, why_not)
-        subject, recorded = permit.subject, RecordedCalls(self._tools, permit.subject)
         detail, number = "", order.round * APART + activity.info().attempt * CALL_LOOKS
         left = subject.plan.timeouts.analyze
         for look in range(CALL_LOOKS):
@@ -234,7 +234,7 @@ class CallActivities:
         await self._log(order.execution_id, f"calls:{order.round}", message + (f"; {detail}" if detail else ""))
         return found
 
-    async def _unreadable(self, order: CallsOrder) -> str:
+    async def _unreadable(self, order: CallsOrder, subject: Subject, recorded: RecordedCalls) -> str:
         """Why no recorded call would bear a marker, however long we waited; empty when one may."""
         if order.round > 1:
             # What discovery itself has added counts as recorded by now.
@@ -243,6 +243,14 @@ class CallActivities:
             return ""
         if await self._tools.store.recorded_calls(order.execution_id):
             return "the header baggage reaches no service of the plan, so nothing shows which request caused a call"
+
+        async def look() -> bool | None:
+            return True if await recorded.read() else None
+
+        # The recordings may have what the analysis has missed: of the healthy request that was sent before all else.
+        timing = subject.execution.timing
+        if await poll(look, end=Deadline.after(timing.settle), every=timing.poll):
+            return ""
         return "the plan's request reaches none of its services, so none of them was broken"
 
     async def _unread_round(self, order: CallsOrder, detail: str) -> CallsFound:
