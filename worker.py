@@ -20,6 +20,8 @@ from temporalio.client import Client
 from temporalio.worker import Worker, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
+from activities.calls import CallActivities
+from activities.capturing_calls import CaptureActivities
 from activities.executions import ExecutionActivities
 from activities.faults import FaultActivities
 from activities.judging import JudgingActivities
@@ -47,6 +49,7 @@ from workflows.logic.guardrails import described
 from workflows.names import load_queue
 from workflows.resilience_test import ResilienceTest
 from workflows.sweeper import Sweeper
+from workflows.windows.calls import CallsWindow
 from workflows.windows.fault import FaultWindow
 from workflows.windows.load_page import LoadPage
 from workflows.windows.lock import EnvironmentLock
@@ -58,6 +61,7 @@ WORKFLOWS: list[type] = [
     ResilienceTest,
     EnvironmentLock,
     RecordingWindow,
+    CallsWindow,
     FaultWindow,
     RulesWindow,
     LoadPage,
@@ -109,7 +113,7 @@ def build_activities(tools: Toolbox, client: Client, timing: Timing, *, search_a
     runs = RunDirectory(client)
     executions = ExecutionActivities(tools, timing, search_attributes=search_attributes)
     faults, rules, traffic = FaultActivities(tools), RulesActivities(tools), TrafficActivities(tools)
-    pairs = PairActivities(tools)
+    pairs, calls = PairActivities(tools), CallActivities(tools)
     ledger, lock, load = LedgerActivities(tools, runs), LockActivities(tools, runs), LoadActivities(tools)
     return Activities(
         control=[
@@ -132,10 +136,14 @@ def build_activities(tools: Toolbox, client: Client, timing: Timing, *, search_a
             traffic.start,
             traffic.await_patterns,
             traffic.stop,
+            calls.start,
+            calls.send_healthy,
+            calls.read,
             faults.inject,
             faults.await_running,
             faults.replay,
             faults.recover,
+            CaptureActivities(tools).capture,
             rules.upsert,
             rules.await_registered,
             rules.await_acting,
@@ -149,7 +157,7 @@ def build_activities(tools: Toolbox, client: Client, timing: Timing, *, search_a
             pairs.unchecked,
             pairs.conclude,
         ],
-        load=[load.measure_batch, pairs.compare],
+        load=[load.measure_batch, pairs.compare, calls.ask_broken],
     )
 
 

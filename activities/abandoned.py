@@ -9,13 +9,14 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from activities.clocks import Deadline
-from activities.closing import analysis_of, close_fault, close_recordings, close_rules
+from activities.closing import UNKNOWN, analysis_of, close_fault, close_recordings, close_rules
 from activities.endings import run_of, write_ending
 from activities.toolbox import Subject, Toolbox
 from clients.runs import RunDirectory
 from clients.store.read_models import LogLevel, UnfinishedRun
 from workflows.contracts.execution import Recovery
 from workflows.contracts.windows import (
+    RECORDINGS,
     SETTLED,
     Closing,
     LedgerEntry,
@@ -81,7 +82,7 @@ async def close_abandoned(
     verified, and to be looked at again.
     """
     subject = await tools.subject_for_closing(row.execution_id)
-    if row.kind is WindowKind.RECORDING and await _held_by_another(runs, subject, holder):
+    if row.kind in RECORDINGS and await _held_by_another(runs, subject, holder):
         # Recordings have no names of ours: those that are on now belong to the run that holds the namespace.
         return Closing(verified=False, detail="another run holds the namespace; looked at again later")
     if row.kind is WindowKind.LOCK:
@@ -141,6 +142,9 @@ async def _close(tools: Toolbox, subject: Subject, row: LedgerEntry, end: Deadli
             return await close_fault(tools, subject, row.peer_name, end, settled)
         case WindowKind.RECORDING:
             return await close_recordings(tools, subject, end, settled, await analysis_of(tools, subject))
+        case WindowKind.CALLS:
+            # A recording that a killed worker had asked for comes on when its rollout is over.
+            return await close_recordings(tools, subject, end, settled, UNKNOWN)
         case WindowKind.RULES:
             return await close_rules(tools, subject, subject.plan.service_names, end, settled)
         case WindowKind.LOCK | WindowKind.PAIRS:

@@ -19,7 +19,7 @@ from temporalio.exceptions import ApplicationError
 from activities.clocks import Deadline, mark_beginning
 from activities.toolbox import Toolbox
 from clients.kept_out import without_secrets
-from workflows.contracts.errors import ErrorCode, HoldfastError, ValidationReport
+from workflows.contracts.errors import ErrorCode, ErrorKind, HoldfastError, ValidationReport
 from workflows.logic.steering import visible
 
 P = ParamSpec("P")
@@ -98,6 +98,15 @@ _LONGEST_ERROR = 4_000
 
 _UNEXPECTED_ATTEMPTS = 3
 """A defect is tried again twice, in case it was the moment's; then it ends the activity."""
+
+
+class NotRepeatedError(HoldfastError):
+    """Trouble that another attempt must not answer, whatever its code says of others."""
+
+    @property
+    def kind(self) -> ErrorKind:
+        """As the code's, and never retryable."""
+        return super().kind.model_copy(update={"retryable": False})
 
 
 async def uncancelled(call: Coroutine[Any, Any, T]) -> T:

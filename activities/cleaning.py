@@ -18,7 +18,7 @@ from clients.at_peers import On, OnKind
 from clients.runs import RunDirectory
 from clients.store.read_models import LogLevel
 from workflows.contracts.errors import ErrorCode, HoldfastError
-from workflows.contracts.windows import Closing, LedgerEntry, WindowKind
+from workflows.contracts.windows import RECORDINGS, Closing, LedgerEntry, WindowKind
 from workflows.names import NamedFault, named_fault
 
 BY = "clean"
@@ -88,7 +88,7 @@ class Cleaner:
 
     async def _is_of(self, one: On, row: LedgerEntry) -> bool:
         """Whether a window holds it. Recordings have no names of ours: those of its services count as its own."""
-        if row.kind is not WindowKind.RECORDING or one.kind is not OnKind.RECORDING:
+        if row.kind not in RECORDINGS or one.kind is not OnKind.RECORDING:
             return bool(row.peer_name) and row.peer_name in (one.name, one.record_id)
         other = await self._tools.subject_for_closing(row.execution_id)
         return other.namespace == one.namespace and one.service in other.plan.service_names

@@ -12,6 +12,7 @@ from activities.bookkeeping import in_time
 from activities.clocks import closing_deadline, deadline, elapsed
 from activities.closing import close_fault
 from activities.permit import INJECT, REPLAY, Permit, acts, closes, no_permit, reads
+from activities.recorded_calls import recording_is_on
 from activities.toolbox import Subject, Toolbox
 from clients.faults import FaultClient, FaultExists, FaultStatus
 from clients.fixtures import refuse_unsound
@@ -23,7 +24,7 @@ from workflows.contracts.faults import CapturedFailure, FaultOrder, FaultRunning
 from workflows.contracts.windows import Closing
 from workflows.logic.capture import build_rules, captured_answers, has_effect, says_nothing
 from workflows.logic.durations import fault_ttl
-from workflows.logic.faults import expand
+from workflows.logic.faults import expand, with_sidecar
 from workflows.logic.tokens import token_of
 from workflows.names import named_fault
 
@@ -48,7 +49,7 @@ class FaultActivities:
             HoldfastError: NO_PERMIT; FAULT_REJECTED when the fault service refuses the spec; a PEER_ code when the
                 outcome is unknown and the fault does not exist (the repetition then injects it).
         """
-        order, subject = _as_in_the_ledger(order, permit), permit.subject
+        order, subject = as_in_the_ledger(order, permit), permit.subject
         client = self._tools.faults(subject.plan)
         if activity.info().attempt > 1 and await client.status(order.fault_name) is not None:
             return
@@ -63,6 +64,8 @@ class FaultActivities:
     async def _execute(self, client: FaultClient, subject: Subject, order: FaultOrder) -> None:
         service = subject.plan.service(order.service)
         fault = expand(service.fault, service.name, subject.namespace)
+        if await recording_is_on(self._tools, order.execution_id):
+            fault = with_sidecar(fault)
         ttl = min(fault_ttl(subject.plan), self._tools.rails.longest_fault)
         await self._log(order, "injecting", f"injecting {fault.type} into {order.service} as {order.fault_name}")
         await uncancelled(client.execute(order.fault_name, int(ttl.total_seconds()), fault.experiment))
@@ -102,7 +105,7 @@ class FaultActivities:
             HoldfastError: NO_PERMIT; REPLAY_FAILED when nothing was replayed, or the fault was not running all the
                 while; RULES_REJECTED when no rule made of it could act.
         """
-        order, subject = _as_in_the_ledger(order, permit), permit.subject
+        order, subject = as_in_the_ledger(order, permit), permit.subject
         longest = deadline(subject.plan.timeouts.replay).left
         answers = await self._replay(subject, order, longest)
         status = await self._tools.faults(subject.plan).status(order.fault_name)
@@ -122,7 +125,7 @@ class FaultActivities:
         # Found out now, it costs this service its cases; found out at the upsert, it would cost all services theirs.
         token = token_of(subject.plan, order.service)
         refuse_unsound(build_rules(subject.execution.record_id, order.service, token, captured))
-        summary = _summary(order, captured)
+        summary = summary_of(order, captured)
         substitute = ", the plan's substitute, because there was no HTTP answer" if summary.substituted else ""
         await self._log(order, "captured", f"{order.service} answered with status {summary.status}{substitute}")
         return summary
@@ -160,7 +163,7 @@ class FaultActivities:
         ]
         # Redacted before it is compared: the healthy answer in the store is so as well. And in a thread, as it may be
         # megabytes, while heartbeats and closing go on.
-        redacted = await asyncio.to_thread(_redacted, answers, self._tools.redactor(subject.plan))
+        redacted = await asyncio.to_thread(redacted_answers, answers, self._tools.redactor(subject.plan))
         captured = captured_answers(order.service, redacted, recorded, service.substitute_status)
         kept = [one.model_copy(update={"path": secrets.kept_path(one.path)}) for one in captured]
         kind = expand(service.fault, service.name, subject.namespace).type
@@ -205,7 +208,7 @@ def _key(order: FaultOrder, moment: str) -> str:
     return f"fault:{order.fault_name}:{moment}"
 
 
-def _as_in_the_ledger(order: FaultOrder, permit: Permit) -> FaultOrder:
+def as_in_the_ledger(order: FaultOrder, permit: Permit) -> FaultOrder:
     """The order, about the fault of the window that covers it.
 
     Raises:
@@ -219,7 +222,7 @@ def _as_in_the_ledger(order: FaultOrder, permit: Permit) -> FaultOrder:
     return order.model_copy(update={"fault_name": row.peer_name})
 
 
-def _redacted(answers: list[ReplayedAnswer], redactor: Redactor) -> list[ReplayedAnswer]:
+def redacted_answers(answers: list[ReplayedAnswer], redactor: Redactor) -> list[ReplayedAnswer]:
     """All but the address, by which an answer finds its request, and which is not kept."""
     return [
         answer.model_copy(
@@ -247,7 +250,8 @@ def _not_running(order: FaultOrder, status: FaultStatus | None, why: str) -> Hol
     )
 
 
-def _summary(order: FaultOrder, captured: list[CapturedAnswer]) -> CapturedFailure:
+def summary_of(order: FaultOrder, captured: list[CapturedAnswer]) -> CapturedFailure:
+    """What a run needs to know of a captured failure."""
     return CapturedFailure(
         service=order.service,
         responses=len(captured),

@@ -19,6 +19,7 @@ from workflows.names import WorkflowType
 _TYPE_OF = {
     WindowKind.LOCK: WorkflowType.ENVIRONMENT_LOCK,
     WindowKind.RECORDING: WorkflowType.RECORDING_WINDOW,
+    WindowKind.CALLS: WorkflowType.CALLS_WINDOW,
     WindowKind.FAULT: WorkflowType.FAULT_WINDOW,
     WindowKind.PAIR_FAULT: WorkflowType.FAULT_WINDOW,
     WindowKind.RULES: WorkflowType.RULES_WINDOW,

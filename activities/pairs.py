@@ -3,33 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Mapping
-from dataclasses import replace
 
 from temporalio import activity
 
+from activities.asking import ask, require_running
+from activities.evidence import evidence_of, measured_of
 from activities.permit import COMPARE, Permit, acts, no_permit, writes
 from activities.toolbox import Subject, Toolbox
 from activities.windows_of import case_index
-from clients.load.sending import KEPT_BODY, was_cut
-from clients.requests import prepare
-from clients.secrets import Redactor
 from clients.store.read_models import CaseResult, CheckedPair, LogLevel
+from workflows.contracts.calls import AskOrder
 from workflows.contracts.errors import ErrorCode, HoldfastError
-from workflows.contracts.exchange import Measurement, RequestSample
+from workflows.contracts.exchange import Measurement
 from workflows.contracts.execution import ExecutionRef, Verdict
 from workflows.contracts.fidelity import PairFidelity, PairFinding, PairOutcome
+from workflows.contracts.guardrails import FAULTS_OF_A_PAIR
 from workflows.contracts.load import CaseOutcome, CaseType
 from workflows.contracts.pairs import ChosenPairs, PairOrder, PairsWish, UncheckedPair
 from workflows.contracts.windows import WindowKind
 from workflows.logic import fidelity
 from workflows.logic.cases import case_at
+from workflows.logic.doubts import doubted_pairs
 from workflows.logic.durations import pair_requests
-from workflows.logic.fidelity import Answer, Side
-from workflows.logic.percentiles import measure
+from workflows.logic.fidelity import Side, last_answer
+from workflows.logic.real_verdicts import limits_verdict
 from workflows.logic.thresholds import PlanThresholds
-from workflows.logic.verdicts import case_verdict
 from workflows.names import WorkflowType
 
 
@@ -42,13 +40,31 @@ class PairActivities:
     @activity.defn(name="choose_pairs")
     @writes(WorkflowType.RESILIENCE_TEST)
     async def choose(self, wish: PairsWish) -> ChosenPairs:
-        """Choose a share of the pairs that were measured; the same ones whenever it is asked."""
+        """Choose a share of the measured pairs, and those in doubt; the same ones whenever it is asked.
+
+        None where the worker allows no two faults at once.
+        """
         results = await self._tools.store.results(wish.execution_id)
         measured = [one.case_index for one in results if _measured_pair(one)]
-        cases = fidelity.chosen(measured, wish.share)
-        message = f"{len(cases)} of {len(measured)} measured pairs run with two real faults"
-        await self._tools.store.log(wish.execution_id, "pairs:chosen", LogLevel.INFO, message)
+        cases: list[int] = []
+        if self._tools.rails.max_active_faults >= FAULTS_OF_A_PAIR:
+            asked = fidelity.chosen(measured, wish.share) if wish.share is not None else []
+            doubted = await self._doubted(wish.execution_id, results, measured)
+            cases = sorted(list(dict.fromkeys([*asked, *doubted]))[: fidelity.MOST_PAIRS])
+        if wish.share is not None or cases:
+            message = fidelity.choice_in_words(len(cases), len(measured), asked_for=wish.share is not None)
+            await self._tools.store.log(wish.execution_id, "pairs:chosen", LogLevel.INFO, message)
         return ChosenPairs(measured=len(measured), cases=cases)
+
+    async def _doubted(self, execution_id: int, results: list[CaseResult], measured: list[int]) -> list[int]:
+        """The pairs that rules leave in doubt. Not by pairs that were asked since: a repetition would choose others."""
+        plan = await self._tools.store.plan(execution_id)
+        evidence = await evidence_of(self._tools.store, execution_id, plan, measured_of(results))
+        if evidence is None:
+            return []
+        return await asyncio.to_thread(
+            doubted_pairs, evidence.doubts, plan.service_names, set(measured), evidence.real, evidence.substituted
+        )
 
     @activity.defn(name="compare_pair")
     @acts(COMPARE)
@@ -63,27 +79,16 @@ class PairActivities:
         if known:
             return known[0].finding
         subject = permit.subject
-        await self._refuse_foreign(order, subject)
+        await refuse_foreign(self._tools, order, subject)
         with_rules = await self._with_rules(order)
-        await self._require_running(subject, order.faults, "before the pair was asked")
-        answers, measurement = await self._ask(subject)
-        await self._require_running(subject, order.faults, "by the end of the pair's requests, which so prove nothing")
+        await require_running(self._tools, subject, order.faults, "before the pair was asked")
+        answers, measurement = await ask(self._tools, subject, pair_requests(subject.plan))
+        await require_running(self._tools, subject, order.faults, "by the end of its requests: they prove nothing")
         rules, faults = await self._judged(subject, order, with_rules, measurement)
-        found = fidelity.compared(order.case_id, Side([_kept(with_rules)], *rules), Side(answers, *faults))
+        found = fidelity.compared(order.case_id, Side([last_answer(with_rules)], *rules), Side(answers, *faults))
         pair = CheckedPair(case_index=order.case_index, finding=found, verdict=faults[0], measurement=measurement)
         await self._save(order.execution_id, pair)
         return found
-
-    async def _refuse_foreign(self, order: PairOrder, subject: Subject) -> None:
-        """The pair's faults are those that the ledger has open for its two services, and no others."""
-        rows = (await self._tools.store.standing(order.execution_id)).rows
-        on = {
-            row.service: row.peer_name
-            for row in rows
-            if row.kind is WindowKind.PAIR_FAULT and case_index(row, subject.execution) == order.case_index
-        }
-        if not on or on != order.faults:
-            raise no_permit(f"the ledger has other faults on for pair {order.case_index}")
 
     async def _with_rules(self, order: PairOrder) -> Measurement:
         """What the load test measured of the pair that was made of rules."""
@@ -97,59 +102,13 @@ class PairActivities:
     ) -> tuple[tuple[Verdict, str], tuple[Verdict, str]]:
         """Both sides by the same thresholds, against the same baseline.
 
-        Not by `slo.regression`: that takes more requests than anybody wants to send to two broken services.
+        By latency as well, which decides no case: that real faults are slower than rules is worth knowing.
         """
         results = await self._tools.store.results_in(order.execution_id, 0, 1)
         baseline = results[0].measurement if results else None
         meets = PlanThresholds(subject.plan).of(case_at(subject.plan.service_names, order.case_index))
-        alone = replace(meets, regression=None)
-        beside = with_faults.model_copy(update={"control": with_rules.control})
-        return case_verdict(with_rules, alone, baseline), case_verdict(beside, alone, baseline)
-
-    async def _require_running(self, subject: Subject, faults: Mapping[str, str], when: str) -> None:
-        client = self._tools.faults(subject.plan)
-        for service, name in sorted(faults.items()):
-            status = await client.status(name)
-            if status is None or not status.running:
-                raise HoldfastError(
-                    ErrorCode.FAULT_NOT_RUNNING,
-                    f"fault {name} in {service} was not running {when}",
-                    hint="is safety.fault_ttl too short, or does the service heal itself?",
-                )
-
-    async def _ask(self, subject: Subject) -> tuple[list[Answer], Measurement]:
-        """As the load test does, without baggage: each answer, redacted, and what the requests measured.
-
-        So many at once, or at the plan's rate, evenly: a few requests need no chance between them.
-        """
-        request = prepare(subject.plan.request, self._tools.secrets, None)
-        redactor = self._tools.redactor(subject.plan)
-        load, wanted = subject.plan.load, pair_requests(subject.plan)
-        samples: list[RequestSample] = []
-        answers: list[Answer] = []
-        left = iter(range(wanted))
-
-        async def work(after: float) -> None:
-            await asyncio.sleep(after)
-            for _ in left:
-                sample, body = await self._tools.load.ask(request)
-                samples.append(sample)
-                answers.append(_answer(sample, body, redactor))
-                if load.rate is not None:
-                    return
-
-        started = time.perf_counter_ns()
-        async with asyncio.TaskGroup() as group:
-            for number in range(wanted if load.rate is not None else min(load.concurrency, wanted)):
-                group.create_task(work(number / load.rate if load.rate is not None else 0))
-        last = next((one for one in reversed(answers) if one.status is not None), Answer(None, ""))
-        measurement = measure(
-            samples,
-            duration_us=(time.perf_counter_ns() - started) // 1_000,
-            last_status=last.status,
-            last_body=last.body,
-        )
-        return answers, measurement
+        rules = limits_verdict(with_rules, with_rules, meets, baseline)
+        return rules, limits_verdict(with_faults, with_rules, meets, baseline)
 
     @activity.defn(name="note_unchecked_pair")
     @writes(WorkflowType.PAIRS_WINDOW)
@@ -180,17 +139,21 @@ class PairActivities:
         await store.log(order.execution_id, "pairs:verified", LogLevel.INFO, fidelity.in_words(found))
 
 
+async def refuse_foreign(tools: Toolbox, order: PairOrder | AskOrder, subject: Subject) -> None:
+    """Refuse a pair whose faults are not those that the ledger has open for its two services, and no others.
+
+    Raises:
+        HoldfastError: NO_PERMIT.
+    """
+    rows = (await tools.store.standing(order.execution_id)).rows
+    on = {
+        row.service: row.peer_name
+        for row in rows
+        if row.kind is WindowKind.PAIR_FAULT and case_index(row, subject.execution) == order.case_index
+    }
+    if not on or on != order.faults:
+        raise no_permit(f"the ledger has other faults on for pair {order.case_index}")
+
+
 def _measured_pair(result: CaseResult) -> bool:
     return result.case_type is CaseType.DUAL and result.outcome is CaseOutcome.MEASURED
-
-
-def _answer(sample: RequestSample, body: str, redactor: Redactor) -> Answer:
-    """Cut as the load test cuts what it keeps, and then redacted: so the two are cut at the same place."""
-    kept = body.encode()[:KEPT_BODY]
-    redacted = redactor.body(kept.decode(errors="replace"), cut=was_cut(kept)) if sample.status is not None else ""
-    return Answer(sample.status, redacted, sample.error_kind)
-
-
-def _kept(measurement: Measurement) -> Answer:
-    kinds = ", ".join(measurement.errors_by_kind)
-    return Answer(measurement.response_code, measurement.response_body, kinds)

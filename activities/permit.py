@@ -243,6 +243,16 @@ async def may_ask_again(tools: Toolbox, subject: Subject) -> str:
 INJECT = Need(callers=[WorkflowType.FAULT_WINDOW], kinds=[WindowKind.FAULT, WindowKind.PAIR_FAULT])
 REPLAY = Need(callers=[WorkflowType.FAULT_WINDOW], kinds=[WindowKind.FAULT], states=[LedgerState.OPEN])
 RECORD = Need(callers=[WorkflowType.RECORDING_WINDOW], kinds=[WindowKind.RECORDING])
+RECORD_CALLS = Need(callers=[WorkflowType.CALLS_WINDOW], kinds=[WindowKind.CALLS])
+READ_CALLS = Need(
+    callers=[WorkflowType.RESILIENCE_TEST], covered_by=WindowKind.CALLS, states=[LedgerState.OPEN], of_the_run=True
+)
+"""The run reads while the window holds recordings open, and sends one more healthy request to see that all is there."""
+ASK = Need(
+    callers=[WorkflowType.FAULT_WINDOW, WorkflowType.PAIRS_WINDOW],
+    kinds=[WindowKind.FAULT, WindowKind.PAIRS],
+    states=[LedgerState.OPEN],
+)
 UPSERT = Need(callers=[WorkflowType.RULES_WINDOW], kinds=[WindowKind.RULES])
 MEASURE = Need(callers=[WorkflowType.LOAD_PAGE], covered_by=WindowKind.RULES, states=[LedgerState.OPEN])
 """A page is a child of the rules window, whose row covers it: it holds nothing itself."""

@@ -8,13 +8,13 @@ from itertools import groupby
 
 from temporalio import activity
 
-from activities.base import poll, uncancelled
+from activities.base import NotRepeatedError, poll, uncancelled
 from activities.clocks import Deadline, closing_deadline, deadline, server_now
 from activities.closing import acting, close_rules
 from activities.permit import UPSERT, Permit, acts, closes, no_permit, reads
 from activities.toolbox import Subject, Toolbox
 from clients.store.read_models import LogLevel
-from workflows.contracts.errors import ErrorCode, ErrorKind, HoldfastError
+from workflows.contracts.errors import ErrorCode, HoldfastError
 from workflows.contracts.exchange import Rule
 from workflows.contracts.load import RulesOrder, RulesUpserted
 from workflows.contracts.plan import Plan
@@ -24,15 +24,6 @@ from workflows.logic.cases import case_count
 from workflows.logic.durations import rules_ttl
 
 _Missing = Callable[[], Awaitable[set[str]]]
-
-
-class _NotRepeatedError(HoldfastError):
-    """Trouble that another attempt must not answer, whatever its code says of others."""
-
-    @property
-    def kind(self) -> ErrorKind:
-        """As the code's, and never retryable."""
-        return super().kind.model_copy(update={"retryable": False})
 
 
 class RulesActivities:
@@ -63,7 +54,7 @@ class RulesActivities:
                 await self._remove_earlier(subject, order)
             return await self._upsert(subject, order)
         except HoldfastError as error:
-            raise _NotRepeatedError(error.code, error.message, hint=error.hint) from error
+            raise NotRepeatedError(error.code, error.message, hint=error.hint) from error
 
     async def _remove_earlier(self, subject: Subject, order: RulesOrder) -> None:
         """Remove rules of an attempt whose worker died, until the proxy can no longer be putting them in."""

@@ -10,7 +10,7 @@ from temporalio import activity
 from activities.base import poll, uncancelled
 from activities.bookkeeping import in_time
 from activities.clocks import Deadline, closing_deadline, deadline, elapsed
-from activities.closing import analysis_of, close_recordings
+from activities.closing import UNKNOWN, analysis_of, close_recordings
 from activities.left_over import refuse_left_over
 from activities.permit import RECORD, Permit, acts, closes, no_permit
 from activities.toolbox import Subject, Toolbox
@@ -28,7 +28,7 @@ from workflows.contracts.traffic import (
     RecordedServices,
     RecordingsOrder,
 )
-from workflows.contracts.windows import SETTLED, Closing, WindowKind
+from workflows.contracts.windows import RECORDINGS, SETTLED, Closing, WindowKind
 from workflows.logic.durations import ANALYSIS_SENDS, analysis_start, recording_ttl
 from workflows.logic.samples import is_error
 from workflows.logic.tokens import BAGGAGE_HEADER, marker
@@ -214,13 +214,25 @@ class TrafficActivities:
             return Closing(verified=True, detail=why)
         settle = timedelta(0) if order.analysis_over else subject.execution.timing.settle
         end = closing_deadline(subject.plan.timeouts.recovery, subject.execution.timing.call_timeout)
-        task_id = "" if order.analysis_over else await analysis_of(self._tools, subject)
+        task_id = "" if order.analysis_over else await self._may_begin(subject)
         return await close_recordings(self._tools, subject, end, settle, task_id)
+
+    async def _may_begin(self, subject: Subject) -> str:
+        """The analysis that may still begin; `UNKNOWN` for recordings of calls, which no analysis stands for."""
+        try:
+            rows = await in_time(self._tools.store.ledger_of(subject.execution.execution_id))
+        except HoldfastError as error:
+            if not error.kind.retryable:
+                raise
+            return UNKNOWN
+        if any(row.kind is WindowKind.CALLS and row.state not in SETTLED for row in rows):
+            return UNKNOWN
+        return await analysis_of(self._tools, subject)
 
     async def _none_of_ours(self, subject: Subject) -> str:
         """Why no recording that is on can be the execution's; empty when one may be."""
         execution_id = subject.execution.execution_id
-        rows = [row for row in await self._tools.store.ledger_of(execution_id) if row.kind is WindowKind.RECORDING]
+        rows = [row for row in await self._tools.store.ledger_of(execution_id) if row.kind in RECORDINGS]
         if not rows:
             return "nothing was recorded: no intent of it is in the ledger"
         if any(row.state not in SETTLED for row in rows):

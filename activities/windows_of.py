@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from workflows.contracts.execution import Execution
 from workflows.contracts.plan import Plan
-from workflows.contracts.windows import LedgerEntry, WindowKind
+from workflows.contracts.windows import MOST_ROUNDS, LedgerEntry, WindowKind
 from workflows.logic.cases import case_at, case_count, pair_count
 from workflows.logic.durations import (
+    calls_hold,
     due_after,
     fault_hold,
     pair_fault_hold,
@@ -19,6 +21,7 @@ from workflows.logic.durations import (
 )
 from workflows.logic.fidelity import MOST_PAIRS, per_page
 from workflows.names import (
+    calls_workflow_id,
     fault_name,
     fault_workflow_id,
     lock_of,
@@ -35,18 +38,14 @@ def identity(row: LedgerEntry, execution: Execution, plan: Plan) -> str:
     """Why this row is none of the execution's windows; empty when it is one, under the names that it must have."""
     service, name = row.service, ""
     match row.kind:
-        case WindowKind.LOCK:
-            wanted, service = lock_of(execution), ""
-        case WindowKind.RECORDING:
-            wanted, service = recording_workflow_id(execution), ""
         case WindowKind.RULES:
             wanted, service, name = rules_workflow_id(execution), "", execution.record_id
-        case WindowKind.PAIRS:
-            page = re.fullmatch(_NUMBER, row.window_id.rpartition("/")[2])
-            wanted, service = (pairs_workflow_id(execution, int(page[1])) if page else "pairs/..."), ""
+        case WindowKind.LOCK | WindowKind.RECORDING | WindowKind.CALLS | WindowKind.PAIRS:
+            wanted, service = _of_all_services(row, execution), ""
         case WindowKind.FAULT:
-            wanted = fault_workflow_id(execution, service)
-            name = fault_name(execution.execution_id, service, row.run_id, 1)
+            number = _discovery_round(row.window_id)
+            wanted = fault_workflow_id(execution, service, number)
+            name = fault_name(execution.execution_id, service, row.run_id, number)
         case WindowKind.PAIR_FAULT:
             index = case_index(row, execution)
             if index is None or not _has_pair(plan, index, service):
@@ -59,6 +58,25 @@ def identity(row: LedgerEntry, execution: Execution, plan: Plan) -> str:
         given = f"{row.window_id[:200]} of {row.service[:100] or 'no service'} as {row.peer_name[:100] or 'nothing'}"
         return f"{given} is not the {row.kind} window of execution {execution.execution_id}"
     return ""
+
+
+def _of_all_services(row: LedgerEntry, execution: Execution) -> str:
+    """The id of a window that is of no single service and has no name at a peer."""
+    match row.kind:
+        case WindowKind.LOCK:
+            return lock_of(execution)
+        case WindowKind.RECORDING:
+            return recording_workflow_id(execution)
+        case WindowKind.CALLS:
+            return calls_workflow_id(execution)
+    page = re.fullmatch(_NUMBER, row.window_id.rpartition("/")[2])
+    return pairs_workflow_id(execution, int(page[1])) if page else "pairs/..."
+
+
+def _discovery_round(window_id: str) -> int:
+    """Of a fault's window. Services are DNS labels, so nothing else ends like this."""
+    later = re.fullmatch(rf"fault/[0-9]+/[^/]+/([2-{MOST_ROUNDS}])", window_id)
+    return int(later[1]) if later else 1
 
 
 def case_index(row: LedgerEntry, execution: Execution) -> int | None:
@@ -80,16 +98,13 @@ def latest_close(kind: WindowKind, execution: Execution, plan: Plan, now: dateti
 
 
 def _longest(kind: WindowKind, execution: Execution, plan: Plan) -> timedelta:
-    match kind:
-        case WindowKind.RECORDING:
-            return recording_hold(plan, execution.timing.analyze_dedupe)
-        case WindowKind.FAULT:
-            return fault_hold(plan)
-        case WindowKind.PAIR_FAULT:
-            return pair_fault_hold(plan)
-        case WindowKind.RULES:
-            return rules_ttl(plan, case_count(len(plan.services)))
-        case WindowKind.PAIRS:
-            return pairs_hold(plan, per_page(min(pair_count(len(plan.services)), MOST_PAIRS)))
-        case WindowKind.LOCK:
-            return plan.timeouts.recovery
+    bounds: dict[WindowKind, Callable[[], timedelta]] = {
+        WindowKind.RECORDING: lambda: recording_hold(plan, execution.timing.analyze_dedupe),
+        WindowKind.CALLS: lambda: calls_hold(plan),
+        WindowKind.FAULT: lambda: fault_hold(plan),
+        WindowKind.PAIR_FAULT: lambda: pair_fault_hold(plan),
+        WindowKind.RULES: lambda: rules_ttl(plan, case_count(len(plan.services))),
+        WindowKind.PAIRS: lambda: pairs_hold(plan, per_page(min(pair_count(len(plan.services)), MOST_PAIRS))),
+        WindowKind.LOCK: lambda: plan.timeouts.recovery,
+    }
+    return bounds[kind]()

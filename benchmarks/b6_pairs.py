@@ -1,14 +1,16 @@
-"""Pair fidelity: every pair of both lab topologies with two real faults, against its twin that is made of rules.
+"""Fidelity: what is found with rules, against services that are really broken.
 
-The agreement is counted by `run --verify-pairs` itself. Whatever disagrees is named, with the reason that the plan
-gives: a rule answers at once, so a pair with a delay may only differ in how long it takes.
+First every pair of both lab topologies with two real faults, against its twin that is made of rules. The agreement is
+counted by `run --verify-pairs` itself. Whatever disagrees is named, with the reason that the plan gives: a rule answers
+at once, so a pair with a delay may only differ in how long it takes. Then the verdicts about made-up systems, whose
+weaknesses are also in calls that healthy traffic never makes, against what the lab says is true
+(`benchmarks/generated_truth.py`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-import sys
 import tempfile
 import uuid
 from collections import Counter
@@ -19,28 +21,24 @@ import yaml
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
+from benchmarks import generated_truth
 from benchmarks.frame import Row
+from benchmarks.generated_truth import QUICK, TEMPORAL
 from cli.pointing import point_at
 from clients.settings import Settings
 from clients.store.store import Store
 from clients.temporal import ensure_search_attributes
-from lab import Lab, LabSettings, PortChoice, load_topology
+from lab import Lab, PortChoice, load_topology
 from worker import running
 from workflows.contracts.execution import RunSummary
 from workflows.contracts.fidelity import PairFidelity, PairFinding, PairOutcome
 from workflows.contracts.timing import TimingPreset
 from workflows.names import WorkflowType
 
-TITLE = "Pair fidelity: two real faults against the pair made of rules"
+TITLE = "Fidelity: what is found with rules against services that are really broken"
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-TEMPORAL = Path(sys.executable).with_name("temporal")
 AIM = 0.99
-QUICK = LabSettings(
-    rollout=0.1, fault_start=0.1, fault_stop=0.1, execute_wait=0.02, collect=20, collect_quiet=0.8, replay_timeout=1
-)
-"""A lab that wastes no time: what it answers is the same."""
-
 NAMED = 3
 """Pairs of a kind of disagreement that are told by name."""
 
@@ -49,8 +47,8 @@ REQUESTS = {"requests": int(os.environ.get("BENCH_PAIR_REQUESTS", "4")), "concur
 
 
 def main() -> list[Row]:
-    """Both topologies, one after the other."""
-    return asyncio.run(_measured())
+    """Both topologies, one after the other; then the made-up systems."""
+    return [*asyncio.run(_measured()), *generated_truth.main()]
 
 
 async def _measured() -> list[Row]:

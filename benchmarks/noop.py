@@ -11,6 +11,7 @@ from temporalio import activity
 
 from activities.toolbox import Toolbox
 from worker import Activities, build_activities
+from workflows.contracts.calls import CallsFound
 from workflows.contracts.execution import (
     CaseCounts,
     CaseVerdict,
@@ -26,6 +27,7 @@ from workflows.contracts.execution import (
 from workflows.contracts.faults import CapturedFailure, FaultOrder, FaultRunning
 from workflows.contracts.load import BatchOrder, BatchReport, CaseOutcome, GeneratedCases, RulesOrder, RulesUpserted
 from workflows.contracts.metrics import LoadMetrics
+from workflows.contracts.pairs import ChosenPairs
 from workflows.contracts.plan import Plan
 from workflows.contracts.steady import SteadyReport
 from workflows.contracts.stop import Tripped
@@ -101,6 +103,10 @@ class Pretending:
         counts = CaseCounts(total=len(self.seen), measured=len(self.seen), passed=len(self.seen))
         return Judgement(verdict=Verdict.PASSED, cases=counts, failed_cases=[])
 
+    def read_calls(self, _order: Any) -> CallsFound:
+        """Every round finds that every service receives more calls: as many faults once more as a run has."""
+        return CallsFound(new=len(self.names), to_capture=self.names)
+
     def constant(self, result: type) -> Any:
         """What the others answer, by its type."""
         recorded = [RecordedService(service=one, patterns=3, baggage_forwarded=True) for one in self.names]
@@ -115,6 +121,7 @@ class Pretending:
             AnalysisStarted: AnalysisStarted(task_id="task"),
             RecordedServices: RecordedServices(services=recorded),
             SteadyReport: SteadyReport(met=True),
+            ChosenPairs: ChosenPairs(measured=pairs),
             BatchReport: BatchReport(metrics=LoadMetrics()),
         }
         return answers.get(result)

@@ -17,7 +17,7 @@ from cli.results import ask_store
 from clients.at_peers import On, OnKind
 from clients.store.read_models import Halt
 from clients.store.store import Store
-from workflows.contracts.windows import LedgerEntry, WindowKind
+from workflows.contracts.windows import RECORDINGS, LedgerEntry
 
 
 @click.command()
@@ -80,7 +80,7 @@ def _peer_lines(look: PeerLook, entries: list[LedgerEntry]) -> Iterator[str]:
 def _in_ledger(one: On, entries: list[LedgerEntry]) -> bool:
     """Whether an unsettled row stands for it: by its name; for recordings, which have none, any recording's row."""
     if one.kind is OnKind.RECORDING:
-        return any(entry.kind is WindowKind.RECORDING for entry in entries)
+        return any(entry.kind in RECORDINGS for entry in entries)
     return any(entry.peer_name in (one.name, one.record_id) for entry in entries if entry.peer_name)
 
 

@@ -37,6 +37,7 @@ _HIGHLIGHTS = (
 
 _NAMES = {
     WindowKind.RECORDING: "recording",
+    WindowKind.CALLS: "recording of calls",
     WindowKind.FAULT: "fault in",
     WindowKind.PAIR_FAULT: "pair's fault in",
     WindowKind.RULES: "rules",

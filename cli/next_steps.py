@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cli.exit_codes import ExitCode, RunOutcome
 from workflows.contracts.errors import ErrorCode
+from workflows.logic.real_verdicts import ALLOW_TWO
 
 _AFTER_ERROR = {
     ErrorCode.VALIDATION_ERROR: "`holdfast --help` lists the commands, and `holdfast COMMAND --help` what each takes",
@@ -50,6 +51,8 @@ def after_run(outcome: RunOutcome, plan: str) -> str:
         return f"docs/errors.md explains {code}; the worker's log has the details"
     if outcome.summary is None:
         return f"`holdfast status {plan}` shows how far it came"
+    if any(ALLOW_TWO in one.reason for one in outcome.summary.inconclusive_cases):
+        return f"for pairs in doubt, {ALLOW_TWO}: a setting of `holdfast worker`; `holdfast status {plan}` names them"
     shown = f"`holdfast status {plan}` shows it again, `holdfast report {plan} --html report.html` all of it"
     return f"{shown}; each case is in the store (test_result, execution {outcome.summary.execution_id})"
 

@@ -32,6 +32,15 @@ _RULES_NOT_READY: dict[WindowState | None, str] = {
 }
 
 
+_CALLS_RECORDED: dict[WindowState | None, str] = {
+    WindowState.OPENING: "being switched on",
+    WindowState.OPEN: "on",
+    WindowState.CLOSING: "being switched off",
+    WindowState.CLOSED: "off, and seen to be off",
+    WindowState.UNVERIFIED: "NOT seen to be off",
+}
+
+
 def panel_lines(state: RunState) -> list[str]:
     """Every panel, as far as the run has come."""
     return [*header_lines(state), *(line for _, lines in stage_panels(state) for line in lines)]
@@ -112,8 +121,22 @@ def _cases(state: RunState) -> Iterator[str]:
 def _injections(state: RunState) -> Iterator[str]:
     total, completed, running = len(state.injections), state.injections_completed, state.injections_running
     yield f"injections: {completed} of {total} services done, {running} running"
+    yield from _calls(state)
     for row in state.injections:
         yield f"  {row.service:<24} {row.state:<9} {_injected(row)}".rstrip()
+
+
+def _calls(state: RunState) -> Iterator[str]:
+    """Whether calls are recorded meanwhile, and how many that only failures cause."""
+    window = next((one.state for one in state.windows if one.kind is WindowKind.CALLS), None)
+    if window is None and state.fallback_calls is None:
+        return
+    recorded = f"calls recorded while services are broken: {_CALLS_RECORDED.get(window, 'done')}"
+    found = state.fallback_calls
+    if found is None:
+        yield f"  {recorded}"
+    else:
+        yield f"  {recorded}; {count(found, 'fallback call') if found else 'no fallback calls'} found"
 
 
 def _injected(row: InjectionRow) -> str:

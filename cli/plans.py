@@ -21,7 +21,7 @@ from workflows.logic.addresses import address_in, address_of
 from workflows.logic.cases import case_count
 from workflows.logic.durations import most_at_once
 from workflows.logic.environments import environment_in
-from workflows.logic.guardrails import outside
+from workflows.logic.guardrails import MAX_ACTIVE_FAULTS, outside
 from workflows.logic.plan_addresses import addresses_in
 from workflows.logic.validation import check_plan
 
@@ -140,6 +140,8 @@ def confirm(file: PlanFile, *, unasked: bool, question: str = "", also: str = ""
     most = most_at_once(file.plan)
     together = "one at a time" if most == 1 else f"up to {most} at once"
     breaks = f"This really breaks {names} in {file.plan.system.namespace}, {together}."
+    if len(file.plan.services) > 1:
+        breaks += f" Where the worker allows two faults at once ({MAX_ACTIVE_FAULTS}), it may break pairs as well."
     question = question or " ".join(part for part in (breaks, also, "Go on?") if part)
     if not on_terminal(sys.stdin):
         complain(f"error: {question} There is no terminal to ask on: say --yes")

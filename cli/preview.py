@@ -18,9 +18,13 @@ from clients.settings import Settings
 from workflows.contracts.plan import Plan
 from workflows.contracts.preview import Preview
 from workflows.contracts.units import format_duration, parse_duration
+from workflows.contracts.windows import WindowKind
+from workflows.logic.guardrails import MAX_ACTIVE_FAULTS
 from workflows.logic.preview import ASSUMED, preview
 
 _WIDTH = 118
+
+_KINDS = {WindowKind.CALLS: "recording of calls", WindowKind.PAIR_FAULT: "fault of a pair"}
 
 _MOST_SHOWN = 12
 """Excluded cases that are named here; more are in the JSON."""
@@ -68,8 +72,9 @@ def show_preview(found: Preview, plan: Path) -> None:
 
 
 def preview_of(plan: Plan, assumed: timedelta = ASSUMED) -> Preview:
-    """With the intervals of this environment."""
-    return preview(plan, Settings.from_environment(os.environ).intervals, assumed)
+    """With the intervals of this environment, and as many faults at once as it allows."""
+    settings = Settings.from_environment(os.environ)
+    return preview(plan, settings.intervals, assumed, settings.max_active_faults)
 
 
 def preview_lines(found: Preview) -> Iterator[str]:
@@ -79,6 +84,7 @@ def preview_lines(found: Preview) -> Iterator[str]:
     yield from _cases(found)
     yield from _requests(found)
     yield from _faults(found)
+    yield from _discovery(found)
     yield from _workloads(found)
     yield from _duration(found)
     yield from _recovery(found)
@@ -105,6 +111,8 @@ def _requests(found: Preview) -> Iterator[str]:
     rows = [
         (sent.steady_before, "steady state, before anything is switched on"),
         (sent.analysis, f"analysis, while the proxy records; up to {sent.analysis_at_most} when it fails"),
+        (sent.calls, f"while calls are recorded, healthy; up to {sent.calls_in_all_rounds} when more is found"),
+        (sent.broken, f"while each service is broken, {_times(found)}: what does it call then?"),
         (sent.load, f"load test: {found.cases.measured} cases, {most}{found.requests_per_case} {each} each"),
         *([(sent.control, "load test: baseline requests among those of the cases")] if sent.control else []),
         *([(sent.warm_up, "load test: warm-up, at most; fewer when two blocks agree")] if sent.warm_up else []),
@@ -129,6 +137,34 @@ def _faults(found: Preview) -> Iterator[str]:
     for one in found.faults:
         yield f"  {one.service}: {one.type}, which is {one.scope}-{one.target} {one.action}"
         yield from _wrapped("; ".join(f"{name}={','.join(values)}" for name, values in one.matchers.items()), "    ")
+
+
+def _times(found: Preview) -> str:
+    each = found.discovery.requests_each if found.discovery else 0
+    return "1 request each" if each == 1 else f"{each} requests each"
+
+
+def _discovery(found: Preview) -> Iterator[str]:
+    one = found.discovery
+    if one is None:
+        return
+    yield ""
+    yield "fallback calls: requests that services receive only, or more often, while something is broken"
+    most = f"up to {one.more_faults} more faults, in rounds 2 to {one.rounds}"
+    text = f"calls are recorded while services are broken; what receives such calls is broken once more: {most}"
+    yield from _wrapped(text, "  ")
+    if one.two_faults:
+        text = (
+            f"pairs really broken, two faults at once: up to {one.pairs_calling} of which one failure makes the other "
+            f"service receive calls, and after the load test up to {one.pairs_in_doubt} whose result by rules is in "
+            f"doubt; up to {one.requests_each_pair} requests each"
+        )
+    else:
+        text = (
+            "no pair is really broken: where the worker allows two faults at once "
+            f"({MAX_ACTIVE_FAULTS}=2), pairs in doubt are run with two real faults"
+        )
+    yield from _wrapped(text, "  ")
 
 
 def _together(found: Preview) -> str:
@@ -170,10 +206,16 @@ def _duration(found: Preview) -> Iterator[str]:
 
 def _recovery(found: Preview) -> Iterator[str]:
     yield ""
-    yield f"worst time to recovery: {_seconds(found.worst_recovery_seconds)}"
+    yield f"worst time to recovery: {_seconds(found.worst_failing_seconds)} for what makes services fail, which is"
+    yield f"  faults and rules; {_seconds(found.worst_recovery_seconds)} for recordings, which only listen"
     headings = ("on", "no worker comes back", "its window", "the sweeper")
     rows = [
-        (one.kind, _seconds(one.ttl_seconds), _seconds(one.window_seconds), _seconds(one.swept_seconds))
+        (
+            _KINDS.get(one.kind, one.kind),
+            _seconds(one.ttl_seconds),
+            _seconds(one.window_seconds),
+            _seconds(one.swept_seconds),
+        )
         for one in found.remains_on
     ]
     yield from (f"  {line}" for line in aligned(headings, rows, {1, 2, 3}))

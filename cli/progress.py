@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from reports.words import count
 from workflows.contracts.execution import Phase
 from workflows.contracts.faults import InjectionState
 from workflows.contracts.status import InjectionRow, RunState, WindowRow
@@ -30,6 +31,7 @@ _ENDS = {Phase.DONE, Phase.FAILED, Phase.CANCELLED}
 
 _WINDOW_NAMES = {
     WindowKind.RECORDING: "recording",
+    WindowKind.CALLS: "recording of calls",
     WindowKind.FAULT: "fault in",
     WindowKind.RULES: "rules",
     WindowKind.PAIR_FAULT: "pair's fault in",
@@ -102,6 +104,8 @@ def _analysis(state: RunState) -> Iterator[Fact]:
 
 
 def _injections(state: RunState) -> Iterator[Fact]:
+    if any(row.kind is WindowKind.CALLS and row.state is WindowState.OPEN for row in state.windows):
+        yield "calls", "  calls between services are recorded from here on"
     for row in state.injections:
         if row.state is not InjectionState.PENDING:
             if row.fault_name:
@@ -109,6 +113,10 @@ def _injections(state: RunState) -> Iterator[Fact]:
             if row.state is InjectionState.FAILED or row.replay_status is not None:
                 yield f"captured {row.service}", f"  {row.service:<20} {_captured(row)}"
     yield from _closings(state, WindowKind.FAULT)
+    found = state.fallback_calls
+    if found:
+        yield f"fallback calls {found}", f"  {count(found, 'fallback call')} found: made only while something is broken"
+    yield from _closings(state, WindowKind.CALLS)
 
 
 def _captured(row: InjectionRow) -> str:
@@ -142,7 +150,8 @@ def _pairs(state: RunState) -> Iterator[Fact]:
     found = state.pairs
     if found is None:
         return
-    begun = f"  {found.chosen} of {found.measured} measured pairs run with two real faults as well"
+    why = "" if found.asked_for else ", because their results are in doubt"
+    begun = f"  {found.chosen} of {found.measured} measured pairs run with two real faults as well{why}"
     yield "pairs", begun
     done = found.compared + found.unchecked
     if done:

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import click
 
-from cli.console import clear_errors, complain, say
+from cli.console import clear_errors, complain, one_line, say
 from cli.finding import found_run
 from cli.looking import RUN_ID
 from cli.report_files import HTML, JSON, JUNIT, MARKDOWN, ReportFiles, report_options
 from cli.results import ask_store
 from clients.store.store import Store
+from reports.call_words import call_in_words, found_in_words, grounds_in_words
 from reports.figures import interaction_in_words, notable
 from reports.gather import gather
 from reports.model import Report
@@ -24,6 +25,9 @@ PATIENCE = 300.0
 
 MOST_PAIRS = 10
 """Pairs that are told in words."""
+
+MOST_CALLS = 10
+"""Fallback calls that are."""
 
 
 @click.command()
@@ -74,6 +78,7 @@ def short_text(found: Report) -> Iterator[str]:
         f"ones; {coverage.invalid} invalid, {coverage.skipped} skipped, {coverage.excluded} excluded, "
         f"{coverage.missing} not reached"
     )
+    yield from _fallbacks(found)
     pairs = notable(found.pairs)
     if pairs:
         yield "pairs that show what no single failure does:"
@@ -81,3 +86,17 @@ def short_text(found: Report) -> Iterator[str]:
         yield f"  {f'{one.first}+{one.second}':<32} {interaction_in_words(one.interaction)}"
     if len(pairs) > MOST_PAIRS:
         yield f"  ... and {len(pairs) - MOST_PAIRS} more"
+
+
+def _fallbacks(found: Report) -> Iterator[str]:
+    """Calls that only failures cause, and what the verdicts rest on."""
+    calls = found.fallback
+    if calls is not None:
+        yield f"fallback calls: {found_in_words(calls)}"
+        yield from (f"  not seen: {one_line(one)}" for one in calls.unseen)
+        yield from (f"  {one_line(call_in_words(one))}" for one in calls.calls[:MOST_CALLS])
+        more = len(calls.calls) - MOST_CALLS + calls.calls_left_out
+        if more > 0 and calls.calls:
+            yield f"  ... and {more} more"
+    if found.grounds is not None:
+        yield from grounds_in_words(found.grounds)

@@ -27,7 +27,7 @@ MARKDOWN = click.option("--markdown", "markdown_file", type=_FILE,
 JUNIT = click.option("--junit", "junit_file", type=_FILE, help="A testcase for each case, as JUnit XML.")
 JUNIT_INCONCLUSIVE = click.option("--junit-inconclusive", type=click.Choice([one.value for one in Inconclusive]),
                                   default=Inconclusive.FAILURE.value, show_default=True,
-                                  help="What a case counts as whose requests do not suffice to say.")  # fmt: skip
+                                  help="What an inconclusive case counts as.")  # fmt: skip
 
 
 @dataclass(frozen=True)

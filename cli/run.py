@@ -50,7 +50,7 @@ _CLEANING = (
               help="When something is on in the plan's services: remove it first, whoever left it.")  # fmt: skip
 @click.option("--verify-pairs", type=PairShare(), is_flag=False, flag_value="100%", metavar="[SHARE]",
               help="Run pairs with two real faults as well, all or a share such as 25%, and tell whether those made of "
-              "rules agree. No part of the verdict.")  # fmt: skip
+              "rules agree. Where the answers differ, the real ones decide.")  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Show what the run would do, as `holdfast preview` does, and end.")
 @clear_errors
 @acts

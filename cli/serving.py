@@ -18,8 +18,9 @@ from cli.interrupts import Interrupts
 from clients.embedded import DEFAULT_FILE, DevServerSettings, embedded_server, moved_ports
 from clients.notes import Kind, noted
 from lab import Lab, LabAddresses, PortChoice, Topology, load_topology
-from lab.generate import Generated, generate_topology, parse_shape
+from lab.generate import Generated, generate_topology, parse_kinds, parse_shape
 from lab.plan_for import plan_text, preferred_addresses
+from lab.planting import CLASSIC, Weakness
 from lab.written import topology_text
 from workflows.contracts.errors import ErrorCode, HoldfastError
 from workflows.logic.guardrails import ALLOWED_HOSTS
@@ -72,6 +73,8 @@ async def _server(settings: DevServerSettings, *, ui: bool, as_json: bool) -> No
 @click.option("--seed", type=int, default=1, show_default=True, help="Which of all made-up systems of that kind.")
 @click.option("--weaknesses", type=click.IntRange(0), default=3, show_default=True,
               help="Plant at most so many in a made-up system.")  # fmt: skip
+@click.option("--kinds", metavar="KIND,...", help="Of these kinds: all, or some of "
+              + ", ".join(kind.value for kind in Weakness) + "; default: the first four.")  # fmt: skip
 @click.option("--write", type=click.Path(path_type=Path), help="Write the topology to this file, and end.")
 @click.option("--plan", type=click.Path(path_type=Path), help="Write a plan for the system to this file.")
 @click.option("--free-ports", is_flag=True, help="Take free ports instead of the topology's.")
@@ -84,6 +87,7 @@ def lab(
     shape: str | None,
     seed: int,
     weaknesses: int,
+    kinds: str | None,
     write: Path | None,
     plan: Path | None,
     free_ports: bool,
@@ -96,8 +100,9 @@ def lab(
     elif topology is not None:
         raise HoldfastError(ErrorCode.VALIDATION_ERROR, "--topology and --generate exclude each other: give one")
     else:
-        chosen = _generated(shape, seed, weaknesses)
-        remarks = [f"generated: {shape} --seed {seed} --weaknesses {weaknesses}", *_planted(chosen)]
+        chosen = _generated(shape, seed, weaknesses, kinds)
+        wanted = f"{shape} --seed {seed} --weaknesses {weaknesses}" + (f" --kinds {kinds}" if kinds else "")
+        remarks = [f"generated: {wanted}", *_planted(chosen)]
     if write is None:
         asyncio.run(_lab(chosen, plan, remarks, free_ports=free_ports, as_json=as_json))
         return
@@ -145,9 +150,13 @@ def _note(stack: AsyncExitStack, addresses: LabAddresses) -> None:
         complain(f"  start them with {ALLOWED_HOSTS}={','.join(touched)}")
 
 
-def _generated(shape: str, seed: int, weaknesses: int) -> Generated:
+def _generated(shape: str, seed: int, weaknesses: int, kinds: str | None) -> Generated:
     try:
-        return generate_topology(*parse_shape(shape), seed, weaknesses=weaknesses)
+        chosen = CLASSIC if kinds is None else parse_kinds(kinds)
+    except ValueError as error:
+        raise HoldfastError(ErrorCode.VALIDATION_ERROR, f"--kinds: {error}") from error
+    try:
+        return generate_topology(*parse_shape(shape), seed, weaknesses=weaknesses, kinds=chosen)
     except ValueError as error:
         raise HoldfastError(ErrorCode.VALIDATION_ERROR, f"--generate: {error}") from error
 

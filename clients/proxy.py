@@ -9,11 +9,15 @@ from clients.http import PeerClient, PeerHttp, Shown, cut_short, segment
 from clients.proxy_wire import (
     ActiveSession,
     AnalysisTask,
+    RecordedEntry,
     SidecarCheck,
     WireCheck,
+    WireEntry,
     WireReplayed,
     WireSession,
+    WireStarted,
     WireTask,
+    read_entry,
     read_replayed,
     read_task,
 )
@@ -21,6 +25,8 @@ from workflows.contracts.errors import ErrorCode, HoldfastError
 from workflows.contracts.exchange import ReplayedAnswer, Rule
 
 CALL_TIMEOUT = timedelta(seconds=30)
+RECORDED_METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH")
+"""Of requests that a recording sees: the same as those of an analysis (`peer-contract` section 3.1)."""
 STOP_TIMEOUT = timedelta(seconds=330)
 """Stopping a recording waits for a rollout, up to 5 minutes (`peer-contract` section 3.1)."""
 
@@ -111,6 +117,45 @@ class ProxyClient(PeerClient):
             for one in sessions
             if (session_id := one.recording_id or one.id)
         ]
+
+    async def start_recording(self, *, namespace: str, service: str, duration_seconds: int, longest: timedelta) -> str:
+        """Record every request of one service; gives the recording's id once the rollout is over.
+
+        Never repeat it: a second recording takes the first one's port for the application's (`peer-contract` 3.3).
+
+        Raises:
+            HoldfastError: PEER_ERROR when the proxy says no; PEER_ codes when the outcome is unknown.
+        """
+        body = {
+            "namespace": namespace,
+            "serviceName": service,
+            "rules": [{"path": "/", "method": method} for method in RECORDED_METHODS],
+            "durationSec": duration_seconds,
+        }
+        answer = await self._http.call("POST", "/api/recordings/start", body=body, total=longest)
+        return answer.read(WireStarted, answer.data(ErrorCode.PEER_ERROR)).recording_id
+
+    async def recorded(self, recording_id: str, offset: int, limit: int) -> list[RecordedEntry]:
+        """List what the proxy has collected of a running recording, oldest first; a stopped one is unknown to it.
+
+        Raises:
+            HoldfastError: PEER_ERROR when the proxy says no; PEER_GARBAGE when an entry cannot be read.
+        """
+        path = f"/api/recordings/{segment(recording_id)}/entries"
+        answer = await self._http.call("GET", path, params={"offset": offset, "limit": limit})
+        listed = answer.data(ErrorCode.PEER_ERROR)
+        if listed is None:
+            return []
+        if not isinstance(listed, list):
+            raise answer.error(ErrorCode.PEER_GARBAGE, "answered no list of entries")
+        if len(listed) > limit:
+            # A proxy that ignores the limit may ignore the offset as well, and paging would never end.
+            raise answer.error(ErrorCode.PEER_GARBAGE, f"answered {len(listed)} entries where {limit} were asked for")
+        entries = [read_entry(answer.read(WireEntry, entry)) for entry in listed]
+        if not all(entry.method and entry.target for entry in entries):
+            # Leaving such an entry out would hide a call.
+            raise answer.error(ErrorCode.PEER_GARBAGE, "answered an entry without method or path")
+        return entries
 
     async def stop_recording(self, recording_id: str, longest: timedelta = STOP_TIMEOUT) -> None:
         """Stop a recording; the proxy waits for a rollout meanwhile."""

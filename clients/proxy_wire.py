@@ -87,6 +87,27 @@ class ActiveSession(BaseModel):
     service: str
 
 
+class RecordedEntry(BaseModel):
+    """One request that a service received while a recording was on, in the order in which they were collected."""
+
+    service: str
+    method: str
+    path: str
+    """Raw, without query."""
+    target: str
+    """Path and query, as on the wire."""
+    request_headers: dict[str, str]
+    """Lower-case names, without HTTP/2's pseudo headers."""
+    request_body: str
+    request_truncated: bool
+    """Whether `request_body` is only the beginning."""
+    status: int | None
+    """None: the proxy saw no answer."""
+    response_headers: dict[str, str]
+    response_body: str
+    response_truncated: bool
+
+
 class WireMode(Wire):
     """One recorded request with its healthy answer."""
 
@@ -126,6 +147,27 @@ class WireReplayed(Wire):
     headers: dict[str, Any] | None = Field(None, alias="responseHeaders")
     body: Text = Field(None, alias="responseBody")
     error: Text = Field(None, alias="errorMessage")
+
+
+class WireStarted(Wire):
+    """A recording that was started."""
+
+    recording_id: str = Field(alias="recordingId", strict=True, min_length=1)
+
+
+class WireEntry(Wire):
+    """One recorded request: flat, and with the pseudo headers of the sidecar's log."""
+
+    service: str | None = Field(None, alias="serviceName")
+    method: str | None = Field(None, strict=True)
+    path: str | None = Field(None, strict=True)
+    status: int | None = Field(None, strict=True, ge=-_LARGEST, le=_LARGEST)
+    request_headers: dict[str, Any] | None = Field(None, alias="requestHeaders")
+    request_body: Text = Field(None, alias="requestBody")
+    request_truncated: bool | None = Field(None, alias="requestTruncated", strict=True)
+    response_headers: dict[str, Any] | None = Field(None, alias="responseHeaders")
+    response_body: Text = Field(None, alias="responseBody")
+    response_truncated: bool | None = Field(None, alias="responseTruncated", strict=True)
 
 
 class WireSession(Wire):
@@ -196,6 +238,29 @@ def _flat(headers: dict[str, Any] | None) -> dict[str, str]:
         for name, value in (headers or {}).items()
         if value is not None
     }
+
+
+def read_entry(wire: WireEntry) -> RecordedEntry:
+    """In our words."""
+    pseudo = _flat(wire.request_headers)
+    target = wire.path or pseudo.get(":path", "")
+    return RecordedEntry(
+        service=wire.service or "",
+        method=wire.method or pseudo.get(":method", ""),
+        path=raw_path(target),
+        target=target,
+        request_headers=_sent(wire.request_headers),
+        request_body=wire.request_body or "",
+        request_truncated=wire.request_truncated or False,
+        status=wire.status,
+        response_headers=_sent(wire.response_headers),
+        response_body=wire.response_body or "",
+        response_truncated=wire.response_truncated or False,
+    )
+
+
+def _sent(headers: dict[str, Any] | None) -> dict[str, str]:
+    return {name.lower(): value for name, value in _flat(headers).items() if not name.startswith(":")}
 
 
 def read_replayed(wire: WireReplayed) -> ReplayedAnswer:

@@ -30,8 +30,14 @@ HEAD_LIMIT = 64 * 1024
 SMALL_BODY = 64 * 1024
 """Bytes of a body that should be short: canaries, address lists."""
 
+SHUT_DOOR = "ShutDoor"
+"""Name of the trouble with an address of our own, which nothing is sent to."""
+
 _FRAMING = 4
 """Bytes on the wire for each byte of a body that is allowed. In chunks of one byte each takes six: nobody does that."""
+
+_LONGEST_KIND = 200
+"""Characters of a content type that are kept."""
 
 _MOST_PARTS = 50_000
 """Chunks of one body: each costs time, however short it is."""
@@ -84,6 +90,8 @@ class Fetched:
 
     status: int
     body: bytes = b""
+    content_type: str = ""
+    """As sent; cut to what any real one has."""
 
     @property
     def text(self) -> str:
@@ -162,7 +170,8 @@ async def _fetch(
         _refuse_encoded(answer.headers)
         # A connection that has just answered streams what follows; httpcore's type covers requests as well.
         stream: Any = answer.stream
-        return Fetched(answer.status, await _read(stream, answer.headers, limits.body))
+        kind = b",".join(_values(answer.headers, b"content-type"))[:_LONGEST_KIND].decode("latin-1")
+        return Fetched(answer.status, await _read(stream, answer.headers, limits.body), kind)
     finally:
         await connection.aclose()
 
@@ -171,8 +180,10 @@ def _request(
     method: str, url: httpx.URL, limits: Limits, headers: Mapping[str, str], body: bytes | None
 ) -> httpcore.Request:
     ours = {"Accept": "*/*", "Accept-Encoding": "identity", "Connection": "close", "User-Agent": "holdfast"}
-    lines = [(b"Host", url.netloc)]
-    lines += [(name.encode(), value.encode()) for name, value in {**ours, **headers}.items()]
+    # Names are equal whatever their case, and servers refuse a header that is there twice.
+    given = {name.lower() for name in headers}
+    sent = {name: value for name, value in ours.items() if name.lower() not in given} | dict(headers)
+    lines = [(b"Host", url.netloc), *((name.encode(), value.encode()) for name, value in sent.items())]
     if body is not None:
         lines.append((b"Content-Length", str(len(body)).encode()))
     seconds = limits.seconds
@@ -268,7 +279,7 @@ class _Backend(httpcore.AsyncNetworkBackend):
         inner = await self._inner.connect_tcp(host, port, timeout, local_address, socket_options)
         if is_shut(inner.get_extra_info("server_addr"), inner.get_extra_info("client_addr")):
             await inner.aclose()
-            raise NoAnswerError(Trouble.CONNECT, "ShutDoor")
+            raise NoAnswerError(Trouble.CONNECT, SHUT_DOOR)
         return _Stream(inner, self._counted)
 
     async def sleep(self, seconds: float) -> None:

@@ -7,9 +7,11 @@ from lab.misbehave import Action, Instruction, Misbehaviour
 from lab.names import Endpoint
 from lab.settings import LabSettings, PortChoice
 from lab.topology import Topology, load_topology
+from lab.truth import Broken, RealOutcome
 
 __all__ = [
     "Action",
+    "Broken",
     "Counters",
     "Endpoint",
     "Instruction",
@@ -21,6 +23,7 @@ __all__ = [
     "LogEntry",
     "Misbehaviour",
     "PortChoice",
+    "RealOutcome",
     "ServiceState",
     "Topology",
     "load_topology",

@@ -8,14 +8,18 @@ import aiohttp
 from aiohttp import web
 from pydantic import BaseModel, JsonValue
 
-from lab.topology import Call, Route, Service
+from lab.topology import Call, FailureKind, Route, Service
 
 
 class CallResult(BaseModel):
-    """How one call to another service went. `ok` is false where only a fallback stands in."""
+    """How one call to another service went. `ok` is false where only a value stands in."""
 
     ok: bool
     value: JsonValue = None
+    failure: FailureKind = FailureKind.ANY
+    """What kind of failure it was, if it was one."""
+    fatal: bool = False
+    """Whether there is no doing without it."""
 
 
 def json_response(body: object, status: int = 200) -> web.Response:
@@ -60,7 +64,7 @@ class App:
         results: dict[str, CallResult] = {}
         for call in self._service.calls:
             result = await self._call(call, headers)
-            if call.required and not result.ok:
+            if result.fatal:
                 return self._unavailable([call.service])
             results[call.service] = result
         for group in self._service.needs_one_of:
@@ -74,11 +78,15 @@ class App:
             if result.ok:
                 break
             await asyncio.sleep(call.backoff)
-            result = await self._attempt(call, call.service, call.path, headers)
+            result = await self._attempt(call, call.service, call.retry_path or call.path, headers)
         if result.ok:
             return result
-        if call.fallback_service is not None:
-            return await self._attempt(call, call.fallback_service, call.fallback_path or call.path, headers)
+        if not call.covers(result.failure):
+            return CallResult(ok=False, fatal=True)
+        for stand_in in call.stand_ins:
+            result = await self._attempt(call, stand_in.service, stand_in.path, headers)
+            if result.ok:
+                return result
         return CallResult(ok=False, value=call.fallback)
 
     async def _attempt(self, call: Call, service: str, path: str, headers: dict[str, str]) -> CallResult:
@@ -90,10 +98,12 @@ class App:
                 timeout=aiohttp.ClientTimeout(total=call.timeout),
             ) as response:
                 if response.status >= 400:
-                    return CallResult(ok=False)
+                    return CallResult(ok=False, failure=FailureKind.STATUS)
                 return CallResult(ok=True, value=await response.json(content_type=None))
-        except (aiohttp.ClientError, TimeoutError, ValueError):
-            return CallResult(ok=False)
+        except ValueError:
+            return CallResult(ok=False, failure=FailureKind.STATUS)
+        except (aiohttp.ClientError, TimeoutError):
+            return CallResult(ok=False, failure=FailureKind.NO_ANSWER)
 
     def _unavailable(self, dependencies: list[str]) -> web.Response:
         body = {

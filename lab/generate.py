@@ -2,10 +2,11 @@
 
 import random
 import re
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
 from lab.graphs import Shape, draw
-from lab.planting import Draft, Planted, plant
+from lab.planting import CLASSIC, Draft, Planted, Weakness, plant
 from lab.topology import Topology
 
 FEWEST, MOST = 5, 200
@@ -30,7 +31,20 @@ def parse_shape(text: str) -> tuple[Shape, int]:
     return Shape(match[1]), int(match[2])
 
 
-def generate_topology(shape: Shape, services: int, seed: int, *, weaknesses: int = 3) -> Generated:
+def parse_kinds(text: str) -> frozenset[Weakness]:
+    """Read `fallback_path,exception`, or `all`; ValueError says what is wrong with anything else."""
+    if text == "all":
+        return frozenset(Weakness)
+    try:
+        return frozenset(Weakness(name.strip()) for name in text.split(","))
+    except ValueError as error:
+        known = ", ".join(kind.value for kind in Weakness)
+        raise ValueError(f"{error}: write all, or some of {known}, with commas between them") from None
+
+
+def generate_topology(
+    shape: Shape, services: int, seed: int, *, weaknesses: int = 3, kinds: Collection[Weakness] = CLASSIC
+) -> Generated:
     """Make a system.
 
     Up to so many weaknesses are planted; a small system, or a chain, has no room for many. Nothing else in it is weak:
@@ -46,7 +60,7 @@ def generate_topology(shape: Shape, services: int, seed: int, *, weaknesses: int
     names = ["entry", *(f"s{number:03d}" for number in range(1, services))]
     # One pause must stand out from what so many calls take one after the other, even on a busy machine.
     draft = Draft(graph, names, backoff=round(0.6 + services / 100, 1))
-    planted = plant(draft, weaknesses, chance)
+    planted = plant(draft, weaknesses, chance, kinds)
     topology = {
         "namespace": f"{shape.value}-{services}",
         "entry": names[0],
@@ -61,27 +75,34 @@ def _service(draft: Draft, number: int) -> dict[str, Any]:
     routes: list[dict[str, Any]] = [{"path": path, "body": {"from": name}}]
     if any(called == number for _, called in draft.graph.also):
         routes.append({"path": _brief(path), "body": {"brief": name}, "leaf": True})
+    routes += draft.routes[number]
     calls = [_call(draft, number, child, path=draft.path_of(child)) for child in draft.graph.children(number)]
     calls += [
         _call(draft, number, called, path=_brief(draft.path_of(called)))
         for caller, called in draft.graph.also
         if caller == number
     ]
+    calls += [_part(draft, called) for called in draft.parts[number]]
     return {
         "name": name,
         "port": _FIRST_PORT + 10 + number,
         "latency": 0.001,
         "routes": routes,
         "calls": calls,
-        "needs_one_of": draft.needs_one_of if number == 0 else [],
+        "needs_one_of": draft.needs_one_of[number],
     }
 
 
 def _call(draft: Draft, caller: int, called: int, *, path: str) -> dict[str, Any]:
     special = draft.special.get((caller, called), {})
-    fallback = {} if special.keys() & {"required", "fallback_service"} else {"fallback": {"source": "fallback"}}
+    decided = special.keys() & {"required", "fallback_service", "fallbacks"}
+    fallback = {} if decided else {"fallback": {"source": "fallback"}}
     # No call is given up before all that are behind it have answered: a timeout would be a weakness nobody planted.
     return {"service": draft.names[called], "path": path, "timeout": 30.0, **fallback, **special}
+
+
+def _part(draft: Draft, called: int) -> dict[str, Any]:
+    return {"service": draft.names[called], "path": draft.path_of(called) + "/part", "timeout": 30.0, "required": True}
 
 
 def _brief(path: str) -> str:

@@ -45,6 +45,8 @@ class Effect(BaseModel):
 
     kind: EffectKind
     seconds: float = 0
+    sidecar: bool = False
+    """Whether the sidecar's container is removed as well."""
 
     @property
     def restarts(self) -> bool:
@@ -54,11 +56,16 @@ class Effect(BaseModel):
 
 async def hang(request: web.BaseRequest, limit: float) -> web.Response:
     """Give no answer until the client gives up, or the limit is reached: then drop the connection."""
+    await until_given_up(request, limit)
+    return drop(request)
+
+
+async def until_given_up(request: web.BaseRequest, limit: float) -> None:
+    """Wait until the client gives up, or the limit is reached."""
     deadline = time.monotonic() + limit
     # Polled, because the framework has no event for a client that goes away.
     while _connected(request) and time.monotonic() < deadline:  # noqa: ASYNC110
         await asyncio.sleep(0.02)
-    return drop(request)
 
 
 def _connected(request: web.BaseRequest) -> bool:
@@ -154,26 +161,39 @@ class Host:
         if effect.restarts:
             self._background.later(self._settings.restart_time, partial(self.lift, fault))
 
-    async def lift(self, fault: str) -> None:
+    async def lift(self, fault: str, *, rollout: bool = True) -> None:
         """End a fault's effect; what had to be started again needs a rollout to be ready."""
         effect = self.effects.pop(fault, None)
-        if effect is not None and (effect.restarts or effect.kind is EffectKind.REMOVED):
+        if rollout and effect is not None and (effect.restarts or effect.kind is EffectKind.REMOVED):
             self.begin_rollout()
         await self._sync()
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Serve one request that came to the Service address."""
+        if await self._lost(request):
+            return drop(request)
+        if self._live is not None and self.target_port == SIDECAR_PORT:
+            return await self._through(self._live, request)
+        return await self._serve(request)
+
+    async def handle_in_pod(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Serve one request that came to the app's own port: past the sidecar, but not past a fault."""
+        if await self._lost(request) or not self.app_up:
+            return drop(request)
+        return await self._serve(request)
+
+    async def _lost(self, request: web.BaseRequest) -> bool:
+        """Let the network faults act on a request; whether it got lost."""
         effects = list(self.effects.values())
         if any(effect.kind is EffectKind.LOSS for effect in effects):
-            return await hang(request, self._settings.hang_limit)
+            await until_given_up(request, self._settings.hang_limit)
+            return True
         delay = sum(effect.seconds for effect in effects)
         if delay:
             await asyncio.sleep(delay)
         if self._is_entry and request.path != HEALTH_PATH:
             self._journal.counters.entry_baggage[request.headers.get("baggage", "")] += 1
-        if self._live is not None and self.target_port == SIDECAR_PORT:
-            return await self._through(self._live, request)
-        return await self._serve(request)
+        return False
 
     async def _through(self, sidecar: Sidecar, request: web.BaseRequest) -> web.Response:
         path = raw_path(request)
@@ -221,6 +241,8 @@ class Host:
             return False
         if self.target_port != SIDECAR_PORT:
             return self.app_up
+        if any(effect.kind is EffectKind.REMOVED and effect.sidecar for effect in self.effects.values()):
+            return False
         # Left at 15006 without a sidecar the Service leads nowhere; with one on its way the old pods still serve.
         return self._live is not None or (self.sidecar is not None and self.app_up)
 

@@ -2,6 +2,7 @@
 
 import socket
 from collections import Counter
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 
@@ -18,6 +19,7 @@ from lab.proxy.server import Proxy
 from lab.settings import LabSettings, PortChoice
 from lab.sockets import HOST, bind
 from lab.topology import Topology
+from lab.truth import Broken, RealOutcome, truth
 
 
 class Lab:
@@ -60,6 +62,10 @@ class Lab:
     async def not_answering(self) -> dict[str, str]:
         """The real services that do not answer, or only with errors, and what each of them was asked."""
         return await self._cluster.not_answering()
+
+    async def truth(self, broken: Mapping[str, Broken]) -> RealOutcome:
+        """What the entry really answers while these services are really broken. Nothing else may be on meanwhile."""
+        return await truth(self._cluster, broken)
 
     def misbehave(self, misbehaviour: Misbehaviour) -> None:
         """Make the peers misbehave: the same as `POST /lab/misbehave`."""

@@ -49,6 +49,11 @@ def _not_recording(request: web.Request, _body: Body) -> web.Response:
     return success({"namespace": request.match_info["namespace"], "isRecording": False})
 
 
+def _recording(_request: web.Request, _body: Body) -> web.Response:
+    recording_id = f"rec-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(4)}"
+    return success({"recordingId": recording_id, "status": "RUNNING", "message": "Recording started successfully"})
+
+
 def _stopped(request: web.Request, _body: Body) -> web.Response:
     return success({"recordingId": request.match_info["id"], "status": "STOPPED"})
 
@@ -77,6 +82,8 @@ _LIES: dict[Endpoint, Callable[[web.Request, Body], web.Response]] = {
     Endpoint.CHECK: _not_recording,
     Endpoint.INTERCEPTIONS_ACTIVE: lambda _request, _body: success([]),
     Endpoint.RECORDINGS_ACTIVE: lambda _request, _body: success([]),
+    Endpoint.RECORDING_START: _recording,
+    Endpoint.RECORDING_ENTRIES: lambda _request, _body: success([]),
     Endpoint.RECORDING_STOP: _stopped,
     Endpoint.EXECUTE: _execute,
     Endpoint.FAULT_STATUS: _running,

@@ -29,6 +29,8 @@ class LabSettings(BaseModel):
     """An analysis waits at most so long for traffic."""
     collect_quiet: float = Field(default=0.6, ge=0)
     """Once something was recorded, so much silence ends the collection early."""
+    collect_every: float = Field(default=0.1, ge=0)
+    """A recording shows what it saw at its next background collection only (peer: 30, and none in the first 20)."""
     replay_timeout: float = Field(default=2, gt=0)
     """Read timeout of a replayed request."""
     execute_wait: float = Field(default=0.05, ge=0)

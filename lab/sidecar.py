@@ -5,7 +5,9 @@ import time
 from enum import StrEnum
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
+
+from lab.journal import Moment
 
 SIDECAR_PORT = 15006
 APP_PORT = 8080
@@ -64,6 +66,8 @@ class Exchange(BaseModel):
     response_headers: dict[str, str]
     response_body: str
     seconds: float
+    at: Moment = Field(default_factory=Moment.now)
+    """When its answer was over, which is when a tap file has it."""
 
 
 class RecordRule(BaseModel):
@@ -86,6 +90,7 @@ class Recorder:
         self.rules = rules
         self.exchanges: list[Exchange] = []
         self.last_at: float | None = None
+        self._began = time.monotonic()
 
     def wants(self, method: str, path: str) -> bool:
         """Whether some rule covers this request."""
@@ -95,6 +100,14 @@ class Recorder:
         """Keep one exchange."""
         self.exchanges.append(exchange)
         self.last_at = time.monotonic()
+
+    def collected(self, every: float) -> list[Exchange]:
+        """Everything that was there at the last background collection; one takes place each `every` seconds."""
+        if not every:
+            return self.exchanges
+        now = time.monotonic()
+        last = now - (now - self._began) % every
+        return [exchange for exchange in self.exchanges if exchange.at.monotonic <= last]
 
 
 class Sidecar:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from decimal import Decimal
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -77,6 +78,23 @@ class Route(Model):
     """Answered without any call. Two services that call each other need it, or one request would never end."""
 
 
+class FailureKind(StrEnum):
+    """Failures of a call, as a client can tell them apart."""
+
+    ANY = "any"
+    STATUS = "status"
+    """An answer, but with an error status, or one that is no JSON."""
+    NO_ANSWER = "no_answer"
+    """Refused, cut off, or too late."""
+
+
+class Fallback(Model):
+    """A request whose answer stands in for that of a failed call."""
+
+    service: DnsLabel
+    path: ApiPath
+
+
 class Call(Model):
     """One request that a service makes, in its place in the order, to answer one of its own."""
 
@@ -86,20 +104,42 @@ class Call(Model):
     timeout: Duration = 1.0
     retries: Annotated[int, Field(ge=0, le=10)] = 0
     backoff: Duration = 0.0
+    retry_path: ApiPath | None = None
+    """What retries ask the service for. Default: the same path."""
     required: bool = False
     fallback: JsonValue = None
     fallback_service: DnsLabel | None = None
     fallback_path: ApiPath | None = None
     """What the fallback service is asked for. Default: the same path."""
+    fallbacks: Annotated[tuple[Fallback, ...], Field(strict=False)] = ()
+    """Asked one after the other until one answers. They may be on the service itself again, under another path."""
+    fallback_on: Annotated[FailureKind, Field(strict=False)] = FailureKind.ANY
+    """The only failures that fallbacks cover; any other is as if the call were required."""
 
     @model_validator(mode="after")
     def _one_way_out(self) -> Self:
-        ways = [self.required, self.fallback is not None, self.fallback_service is not None]
+        ways = [self.required, self.fallback is not None, self.fallback_service is not None, bool(self.fallbacks)]
         if sum(ways) > 1:
-            raise ValueError(f"call to {self.service}: required, fallback and fallback_service exclude each other")
+            names = "required, fallback, fallback_service and fallbacks"
+            raise ValueError(f"call to {self.service}: {names} exclude each other")
         if self.fallback_path is not None and self.fallback_service is None:
             raise ValueError(f"call to {self.service}: fallback_path is for a fallback_service")
+        if self.fallback_on is not FailureKind.ANY and not any(ways[1:]):
+            raise ValueError(f"call to {self.service}: fallback_on is for a call with a fallback")
+        if self.retry_path is not None and not self.retries:
+            raise ValueError(f"call to {self.service}: retry_path is for a call with retries")
         return self
+
+    @property
+    def stand_ins(self) -> tuple[Fallback, ...]:
+        """The requests that stand in for it, in order."""
+        if self.fallback_service is not None:
+            return (Fallback(service=self.fallback_service, path=self.fallback_path or self.path),)
+        return self.fallbacks
+
+    def covers(self, failure: FailureKind) -> bool:
+        """Whether the caller can do without its answer after such a failure."""
+        return not self.required and self.fallback_on in {FailureKind.ANY, failure}
 
 
 _OF_REAL_SERVICES = {"name", "port", "upstream", "upstream_health"}
@@ -137,8 +177,8 @@ class Service(Model):
         """Name every other service that this one mentions."""
         for call in self.calls:
             yield call.service
-            if call.fallback_service is not None:
-                yield call.fallback_service
+            for stand_in in call.stand_ins:
+                yield stand_in.service
         for group in self.needs_one_of:
             yield from group
 
@@ -184,6 +224,22 @@ class Topology(Model):
             ungrouped = {name for group in service.needs_one_of for name in group} - {c.service for c in service.calls}
             if ungrouped:
                 raise ValueError(f"service {service.name!r} needs_one_of, but does not call {sorted(ungrouped)}")
+        return self
+
+    @model_validator(mode="after")
+    def _rare_paths_exist(self) -> Self:
+        # Nothing asks for them while all is well, so that nobody would notice a misspelt one.
+        routes = {(service.name, route.method, route.path) for service in self.services for route in service.routes}
+        for caller in self.services:
+            for call in caller.calls:
+                rare = [("fallbacks", stand_in.service, stand_in.path) for stand_in in call.fallbacks]
+                if call.retry_path is not None:
+                    rare.append(("retry_path", call.service, call.retry_path))
+                for field, called, path in rare:
+                    known = (called, call.method, path.partition("?")[0]) in routes or called in self.upstreams()
+                    if not known:
+                        where = f"service {caller.name!r}, call to {call.service}: {field} asks {called} for"
+                        raise ValueError(f"{where} {call.method} {path}, and it has no such route")
         return self
 
     @model_validator(mode="after")

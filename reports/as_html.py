@@ -15,7 +15,7 @@ from typing import Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from reports import words
+from reports import call_words, words
 from reports.html.data import page_data
 from reports.html.matrix import ERROR_LEGEND, RATIO_LEGEND, matrix
 from reports.html.tables import case_rows, interaction_rows, rules_stand
@@ -23,12 +23,16 @@ from reports.html.timeline import chart
 from reports.model import Report
 from workflows.logic.steering import visible
 
+MOST_REAL: Final = 50
+"""Cases of which the page shows what really broken services answered, where that differs."""
+
 _HERE: Final = Path(__file__).parent / "html"
 
 
 def render(report: Report) -> str:
     """The whole page. It depends on the report alone: the same one always gives the same page."""
     script = _asset("script.js")
+    differing = [one for one in report.cases if call_words.real_in_words(one)]
     page = (
         _environment()
         .get_template("page.html.j2")
@@ -40,6 +44,9 @@ def render(report: Report) -> str:
             cases=case_rows(report),
             interactions=interaction_rows(report),
             rules_stand=rules_stand(report),
+            grounds_lines=list(call_words.grounds_in_words(report.grounds)) if report.grounds else [],
+            real_cases=differing[:MOST_REAL],
+            real_left_out=max(0, len(differing) - MOST_REAL),
             error_legend=ERROR_LEGEND,
             ratio_legend=RATIO_LEGEND,
             style=_asset("style.css"),
@@ -71,7 +78,14 @@ def _environment() -> Environment:
         "clock": words.clock,
         "state": words.state,
         "together": words.together,
+        "found_in_words": call_words.found_in_words,
+        "under": call_words.under,
+        "often": call_words.often,
+        "standing": call_words.standing,
+        "found_by": call_words.found_by,
+        "real_in_words": call_words.real_in_words,
     }
+    environment.globals |= {"DEFINITION": call_words.DEFINITION}
     environment.globals |= {"count": words.count, "interval": words.interval, "NONE": words.NONE, "FEW": words.FEW}
     return environment
 

@@ -12,6 +12,7 @@ import re
 from enum import StrEnum
 from xml.etree import ElementTree as Xml
 
+from reports.call_words import call_in_words, found_by, found_in_words, real_in_words
 from reports.figures import STATE_WORDS, latency
 from reports.model import CaseReport, CaseState, Report
 from reports.words import milliseconds, percent
@@ -27,7 +28,7 @@ _SUITES = {CaseType.BASELINE: "baseline", CaseType.SINGLE: "single", CaseType.DU
 
 
 class Inconclusive(StrEnum):
-    """What a case counts as whose requests do not suffice to say."""
+    """What an inconclusive case counts as."""
 
     FAILURE = "failure"
     SKIPPED = "skipped"
@@ -71,6 +72,19 @@ def _properties(suite: Xml.Element, report: Report) -> None:
         "not measured": report.coverage.missing,
         "cases that are not in this file": report.cases_left_out,
     }
+    found, grounds = report.fallback, report.grounds
+    if found is not None:
+        facts |= {"fallback calls": found_in_words(found)}
+        facts |= {f"fallback call {place}": call_in_words(one) for place, one in enumerate(found.calls, start=1)}
+        facts |= {f"fallback calls not seen {place}": one for place, one in enumerate(found.unseen, start=1)}
+        facts |= {"fallback calls that are not in this file": found.calls_left_out}
+    if grounds is not None:
+        facts |= {
+            "verdicts found by real faults": grounds.by_real_faults,
+            "cases asked with real faults as well": grounds.asked,
+            "cases on a substitute status": grounds.substituted,
+            "of these asked with real faults as well": grounds.substituted_asked,
+        }
     holder = Xml.SubElement(suite, "properties")
     for name, value in facts.items():
         Xml.SubElement(holder, "property", {"name": name, "value": _clean(str(value))})
@@ -113,7 +127,10 @@ def _measured(case: CaseReport) -> str:
     kinds = ", ".join(f"{count} x {kind}" for kind, count in case.errors_by_kind.items())
     latencies = ", ".join(f"{one} {latency(case, one)}" for one in Percentile)
     errors = f"errors {percent(case.error_rate)}" + (f" ({kinds})" if kinds else "")
-    return f"{case.requests} requests, {errors}, {latencies}, max {milliseconds(case.max_ms)}"
+    numbers = f"{case.requests} requests, {errors}, {latencies}, max {milliseconds(case.max_ms)}"
+    found = f"found by {found_by(case)}" if found_by(case) else ""
+    substitutes = f"substitute status of {', '.join(case.substituted)}" if case.substituted else ""
+    return "\n".join(line for line in (numbers, found, real_in_words(case), substitutes) if line)
 
 
 def _testcase(suite: Xml.Element, report: Report, group: str, name: str, took: float | None) -> Xml.Element:

@@ -9,6 +9,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from reports.call_words import (
+    DEFINITION,
+    found_by,
+    found_in_words,
+    grounds_in_words,
+    often,
+    real_in_words,
+    standing,
+    under,
+)
 from reports.figures import STATE_WORDS, interaction_in_words, latency, notable, ratio
 from reports.model import CaseReport, CaseState, PairCell, Report
 from reports.words import NONE, milliseconds, percent, seconds, times
@@ -40,6 +50,7 @@ def render(report: Report) -> str:
         "verdict": _top,
         "pairs": _pairs,
         "cases": _cases,
+        "fallback calls": _fallbacks,
         "matrix": _matrix,
         "coverage": _coverage,
         "services": _services,
@@ -95,6 +106,43 @@ def _cases(report: Report) -> Iterator[str]:
         for one in found
     ]
     yield from _table(("case", "verdict", "requests", "errors", "p50", "p95", "p99", "max", "why"), rows)
+
+
+def _fallbacks(report: Report) -> Iterator[str]:
+    found = report.fallback
+    if found is None:
+        return
+    yield "### Fallback calls"
+    yield ""
+    yield f"{DEFINITION} {found_in_words(found)}"
+    yield ""
+    yield from (f"* Not seen: {_text(one)}" for one in found.unseen)
+    if found.unseen:
+        yield ""
+    rows = [
+        (
+            _text(under(one)),
+            _text(one.service) + (" (broken itself)" if one.retry else ""),
+            _text(f"{one.method} {one.path}"),
+            often(one),
+            _text(standing(one)),
+        )
+        for one in found.calls
+    ]
+    if rows:
+        headings = ("while broken", "receives", "call", "how often", "when its service fails as well")
+        yield from _table(headings, rows, more=found.calls_left_out)
+    lines = list(grounds_in_words(report.grounds)) if report.grounds else []
+    if lines:
+        yield " ".join(lines)
+        yield ""
+    different = [
+        (_text(one.case_id), _state(one.state), found_by(one) or NONE, _text(real_in_words(one)))
+        for one in report.cases
+        if real_in_words(one)
+    ]
+    if different:
+        yield from _table(("case", "verdict", "found by", "what really broken services answer"), different)
 
 
 def _matrix(report: Report) -> Iterator[str]:

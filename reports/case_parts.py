@@ -7,6 +7,7 @@ from enum import StrEnum
 from pydantic import ConfigDict
 
 from workflows.contracts.base import Contract
+from workflows.contracts.calls import FoundBy
 from workflows.contracts.comparison import Finding
 from workflows.contracts.fidelity import PairOutcome
 from workflows.contracts.load import CaseOutcome, CaseType
@@ -25,7 +26,7 @@ class CaseState(StrEnum):
     PASSED = "passed"
     FAILED = "failed"
     INCONCLUSIVE = "inconclusive"
-    """Measured, and the requests do not suffice to say."""
+    """Measured, but whether it passes is not known: too few requests, or a doubt that `reason` names."""
     UNJUDGED = "unjudged"
     """Measured, but the run ended before it was judged."""
     INVALID = "invalid"
@@ -50,6 +51,21 @@ class Ratio(Part):
     """The ratio that is just allowed by `slo.regression`; None where the plan does not compare so."""
     beside: bool = False
     """Whether the baseline's requests were sent among those of the case, and not before."""
+
+
+class RealReport(Part):
+    """What the plan's request got while the services of a case were really broken."""
+
+    requests: int
+    """How many were sent then."""
+    differs: list[str] = []
+    """In what the answers differ, in status or body, from the one by rules. Empty: they agree."""
+    status: int | None = None
+    """Of an answer, where they differ; None also where there was no HTTP answer."""
+    body: str = ""
+    """Of the same answer, redacted and cut."""
+    error: str = ""
+    """Kind of error, when there was no answer."""
 
 
 class CaseReport(Part):
@@ -97,6 +113,13 @@ class CaseReport(Part):
     one. All cases share the same bounds, twenty to each power of ten; empty ones are left out. None without samples."""
     control: int | None = None
     """The place in `controls` of the baseline's requests beside this case; None: it stands against case 0."""
+    found_by: FoundBy | None = None
+    """What its verdict rests on: rules, or real faults where these answered otherwise. None without a verdict, and in
+    runs that looked for no fallback calls."""
+    real: RealReport | None = None
+    """None where its services were never really broken and asked."""
+    substituted: list[str] = []
+    """Its services whose captured failure was no HTTP answer, so that a rule gives the plan's substitute status."""
 
 
 class ControlReport(Part):

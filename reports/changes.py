@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from reports.case_evidence import Evidence
 from reports.comparison import CaseSide, Change, ComparedCase, Margins
+from workflows.contracts.calls import FoundBy
 from workflows.contracts.comparison import Comparison, Finding
 from workflows.contracts.execution import Verdict
 from workflows.contracts.load import CaseOutcome
@@ -99,6 +100,11 @@ def _measured(case: Looked, seen: Evidence, worse: set[str], better: set[str], m
     words = {"errors": _errors_in_words(case, seen), "latency": _latency_in_words(seen.latency, margins)}
     if worse:
         return Change.WORSE, "; ".join(words[what] for what in words if what in worse)
+    if _really_differs(case):
+        # The samples are of requests with rules, so they say nothing of what real faults have found.
+        words_of = f"{case.before.verdict}, then {case.after.verdict}, by real faults"
+        reason = case.after.reason or case.before.reason
+        return Change.UNCERTAIN, f"{words_of} ({reason})" if reason else words_of
     if case.flipped:
         return Change.UNCERTAIN, f"misses its limits now ({case.after.reason}), which may be chance"
     # Whoever fails less has other requests among its successes: their latency need not be told.
@@ -108,6 +114,11 @@ def _measured(case: Looked, seen: Evidence, worse: set[str], better: set[str], m
     if unsure:
         return Change.UNCERTAIN, "; ".join(_doubt(what, case, seen, words[what], margins) for what in unsure)
     return (Change.BETTER, words["latency"]) if better else (Change.SAME, "")
+
+
+def _really_differs(case: Looked) -> bool:
+    by = (case.before.found_by, case.after.found_by)
+    return FoundBy.REAL_FAULTS in by and case.before.verdict is not case.after.verdict
 
 
 def _doubt(what: str, case: Looked, seen: Evidence, words: str, margins: Margins) -> str:

@@ -135,6 +135,7 @@ class _Reader:
             "successes": found.successes,
             "error_rate": found.error_rate,
             "percentile_ms": latency_us / _MS if shown and latency_us is not None else None,
+            "found_by": result.found_by,
         }
         return known.model_copy(update=numbers)
 

@@ -14,6 +14,7 @@ from typing import Literal
 from pydantic import computed_field
 
 from reports.model import Part
+from workflows.contracts.calls import FoundBy
 from workflows.contracts.comparison import Comparison
 from workflows.contracts.execution import AnyPhase, RunStatus, Verdict
 from workflows.contracts.load import CaseOutcome
@@ -91,6 +92,8 @@ class CaseSide(Part):
     """Percent, of all requests."""
     percentile_ms: float | None = None
     """The compared percentile; None without successes enough to speak of it."""
+    found_by: FoundBy | None = None
+    """What its verdict rests on; the numbers are always those by rules. None where it has none, and in older runs."""
 
 
 class ErrorRise(Part):

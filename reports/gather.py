@@ -11,6 +11,7 @@ from clients.store.store import Store
 from reports.case_reports import Distributions, case_reports
 from reports.coverages import coverage
 from reports.distributions import distribution_of
+from reports.fallbacks import fallback_report, grounds, with_real_faults
 from reports.interactions import pair_cells
 from reports.model import CaseReport, EnvironmentReport, Report
 from reports.plan_texts import load_in_words, plan_yaml, request_in_words, slo_in_words
@@ -48,6 +49,7 @@ async def gather(store: Store, execution_id: int) -> Report:
 def _report(run: StoredRun, distributions: Distributions, sha256: str) -> Report:
     state = state_of(run)
     cases = case_reports(run, distributions, MOST_CASES - len(run.results.kept))
+    reports = with_real_faults(cases.reports, run)
     verified = {one.case_index: one.finding.outcome for one in run.checked}
     return Report(
         holdfast_version=own_version(),
@@ -57,10 +59,12 @@ def _report(run: StoredRun, distributions: Distributions, sha256: str) -> Report
         recovery_sentence=recovery_sentence(state),
         run=state,
         services=service_reports(run, state),
-        cases=cases.reports,
+        cases=reports,
         cases_left_out=cases.left_out,
         controls=cases.controls,
         pairs=pair_cells(cases, run.plan, verified),
+        fallback=fallback_report(run),
+        grounds=grounds(run, reports),
         shown_percentile=_shown_percentile(cases.reports),
         timeline=timeline(run, state),
         coverage=coverage(run, state.cases, cases.reports),

@@ -9,7 +9,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from reports.case_parts import CaseReport, CaseState, ControlReport, Interaction, PairCell, Part, Ratio
+from reports.call_parts import CallStanding, FallbackCallReport, FallbackReport, GroundsReport
+from reports.case_parts import CaseReport, CaseState, ControlReport, Interaction, PairCell, Part, Ratio, RealReport
 from workflows.contracts.execution import Phase
 from workflows.contracts.faults import InjectionState
 from workflows.contracts.slo import Percentile
@@ -17,9 +18,9 @@ from workflows.contracts.status import RunState
 from workflows.contracts.windows import WindowKind, WindowState
 
 __all__ = [
-    "CapturedReport", "CaseReport", "CaseState", "ControlReport", "CoverageReport", "EnvironmentReport", "Interaction",
-    "Notice", "PairCell", "Part", "PhaseSpan", "Ratio", "ReasonCount", "Report", "ServiceReport", "Timeline",
-    "WindowSpan",
+    "CallStanding", "CapturedReport", "CaseReport", "CaseState", "ControlReport", "CoverageReport", "EnvironmentReport",
+    "FallbackCallReport", "FallbackReport", "GroundsReport", "Interaction", "Notice", "PairCell", "Part", "PhaseSpan",
+    "Ratio", "RealReport", "ReasonCount", "Report", "ServiceReport", "Timeline", "WindowSpan",
 ]  # fmt: skip
 
 REPORT_VERSION: Literal[1] = 1
@@ -69,7 +70,7 @@ class ServiceReport(Part):
     overlapped: list[str] = []
     """Services that were broken at the same time."""
     broken_seconds: float | None = None
-    """From the intent to inject until the fault was seen to be gone."""
+    """From the intent to inject until the fault was seen to be gone; of all of its own faults together."""
     case_index: int | None = None
     """The case of this service alone."""
     captured: list[CapturedReport] = []
@@ -209,6 +210,10 @@ class Report(Part):
     controls: list[ControlReport] = []
     pairs: list[PairCell]
     """The matrix without its diagonal, which is the cases of one service; the worst interaction first."""
+    fallback: FallbackReport | None = None
+    """Calls that services receive only, or more often, while something is broken. None: nobody looked for them."""
+    grounds: GroundsReport | None = None
+    """What the verdicts rest on. None as for `fallback`, and in reports without the store."""
     shown_percentile: Percentile = Percentile.P95
     """Whose ratio to the baseline a matrix should show: p50 when no case has successes enough for a p95."""
     timeline: Timeline

@@ -6,19 +6,23 @@ somebody will look at: the baseline, the cases of one service, and the worst of 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import groupby
 
+from clients.store.decoding import Rows
 from clients.store.read_models import CaseResult, CheckedPair, ExecutionRow, LogEntry
 from clients.store.store import Store
 from reports.shown_cases import as_shown
+from workflows.contracts.calls import CallRound, FallbackCall, FoundBy, RealCase
 from workflows.contracts.exchange import CapturedAnswer, RecordedExchange
 from workflows.contracts.execution import Verdict
 from workflows.contracts.load import CaseOutcome, CaseType
 from workflows.contracts.metrics import LoadMetrics
 from workflows.contracts.plan import Plan
 from workflows.contracts.windows import LedgerEntry, ServiceStability, StabilityMoment
+from workflows.logic.calls import CallKey, key_of, only_when_broken
 from workflows.logic.metrics import SHOWN_CASES, merged, metrics_of, worst_first
 
 CHUNK = 5_000
@@ -33,6 +37,8 @@ class Results:
     """Of every case that has a result, by its index."""
     metrics: LoadMetrics = field(default_factory=LoadMetrics)
     """Of all of them."""
+    by_real_faults: int = 0
+    """Those of them whose verdict real faults have found."""
     kept: list[CaseResult] = field(default_factory=list)
     """By index: all, or, of more than were asked for, those worth looking at."""
 
@@ -48,7 +54,7 @@ class StoredRun:
     captured: dict[str, list[CapturedAnswer]]
     """How services failed, by service."""
     exchanges: dict[str, list[RecordedExchange]]
-    """What was recorded of them when healthy; empty before the analysis was over."""
+    """What was recorded of them, and what discovery has added; empty before the analysis was over."""
     propagation: dict[str, bool]
     """Which services the baggage marker reached; empty before the analysis was over."""
     tokens: dict[str, str]
@@ -59,6 +65,21 @@ class StoredRun:
     """Pairs with two real faults."""
     stability: dict[StabilityMoment, list[ServiceStability]]
     """How long services took to be stable."""
+    calls: Rows[FallbackCall] = field(default_factory=Rows)
+    """Calls that failures cause."""
+    rounds: Rows[CallRound] = field(default_factory=Rows)
+    """Of looking for them; empty where nobody has looked."""
+    real: list[RealCase] = field(default_factory=list)
+    """Cases that were asked while their services were really broken."""
+
+    @cached_property
+    def analyzed(self) -> dict[str, int]:
+        """How many different requests the analysis recorded of each service, without those that discovery added."""
+        added = only_when_broken(self.calls) | {key_of(one) for one in self.calls if not one.case_index}
+        return {
+            name: sum(CallKey(name, one.method, one.path) not in added for one in found)
+            for name, found in self.exchanges.items()
+        }
 
     @property
     def total(self) -> int:
@@ -76,6 +97,8 @@ async def read_run(store: Store, row: ExecutionRow, *, most_cases: int, worst_of
     kinds, propagation = await store.case_counts(run), await store.propagation(run)
     answers = sorted(await store.captured(run), key=lambda one: (one.service, one.position))
     total = sum(kinds.values())
+    real, checked = await store.real_cases(run), await store.pairs(run)
+    asked = {one.case_index for one in real} | {one.case_index for one in checked}
     return StoredRun(
         row=row,
         plan=plan,
@@ -86,25 +109,35 @@ async def read_run(store: Store, row: ExecutionRow, *, most_cases: int, worst_of
         propagation=propagation,
         tokens=await store.tokens(run),
         kinds=kinds,
-        results=await _results(store, run, total, most_cases) if worst_of_more or total <= most_cases else Results(),
-        checked=await store.pairs(run),
+        results=await _results(store, run, total, most_cases, asked)
+        if worst_of_more or total <= most_cases
+        else Results(),
+        checked=checked,
         stability=await store.stability(run),
+        calls=await store.calls(run),
+        rounds=await store.call_rounds(run),
+        real=real,
     )
 
 
-async def _results(store: Store, run: int, total: int, most: int) -> Results:
+async def _results(store: Store, run: int, total: int, most: int, asked: Collection[int]) -> Results:
     read = Results()
     for first in range(0, total, CHUNK):
         chunk = await store.results_in(run, first, min(first + CHUNK, total))
         read.found |= {one.case_index: (one.outcome, one.verdict) for one in chunk}
         read.metrics = merged(read.metrics, metrics_of([as_shown(one) for one in chunk]), SHOWN_CASES)
-        read.kept = worth_keeping([*read.kept, *chunk], most)
+        read.by_real_faults += sum(one.found_by is FoundBy.REAL_FAULTS for one in chunk)
+        read.kept = worth_keeping([*read.kept, *chunk], most, asked)
     return read
 
 
-def worth_keeping(results: list[CaseResult], most: int) -> list[CaseResult]:
-    """At most so many, by index: the baseline, the cases of one service, and the worst of the others."""
+def worth_keeping(results: list[CaseResult], most: int, asked: Collection[int] = ()) -> list[CaseResult]:
+    """At most so many, by index: the baseline, the cases of one service, those `asked` with real faults, the worst."""
     if len(results) <= most:
         return results
-    ranked = sorted(results, key=lambda one: (one.case_type is CaseType.DUAL, worst_first(as_shown(one))))
+
+    def rank(one: CaseResult) -> tuple[object, ...]:
+        return one.case_type is CaseType.DUAL and one.case_index not in asked, worst_first(as_shown(one))
+
+    ranked = sorted(results, key=rank)
     return sorted(ranked[:most], key=lambda one: one.case_index)

@@ -48,7 +48,8 @@ def _judged(verdict: Verdict, counts: CaseCounts, failed: Sequence[CaseVerdict])
         names = (f": {named}" + (f" and {more} more" if more > 0 else "")) if named else ""
         misses = "misses" if counts.failed == 1 else "miss"
         return f"Failed: {counts.failed} of {counts.total} cases {misses} the SLO{names}{rest}."
-    unsure = f"; of {counts.inconclusive} the requests do not suffice to say" if counts.inconclusive else ""
+    are = "is" if counts.inconclusive == 1 else "are"
+    unsure = f"; {counts.inconclusive} {are} inconclusive" if counts.inconclusive else ""
     return f"Inconclusive: {counts.passed} of {counts.total} cases meet the SLO and none misses it{unsure}{rest}."
 
 

@@ -39,8 +39,8 @@ def _report(run: StoredRun, row: InjectionRow, position: int) -> ServiceReport:
         experiment={"scope": experiment.scope, "target": experiment.target, "action": experiment.action} | matchers,
         state=row.state,
         error=row.error,
-        recorded_requests=len(run.exchanges[name]) if name in run.exchanges else None,
-        baggage_forwarded=run.propagation.get(name) if run.exchanges.get(name) else None,
+        recorded_requests=run.analyzed.get(name),
+        baggage_forwarded=run.propagation.get(name) if run.analyzed.get(name) else None,
         token=run.tokens.get(name, ""),
         overlapped=row.overlapped,
         broken_seconds=_broken_seconds(run, name),
@@ -67,10 +67,14 @@ def fault_in_words(fault: FaultSpec) -> str:
 
 
 def _broken_seconds(run: StoredRun, service: str) -> float | None:
-    window = next((one for one in run.ledger if one.kind is WindowKind.FAULT and one.service == service), None)
-    if window is None or window.state not in SETTLED or window.created_at is None or window.updated_at is None:
-        return None
-    return round((window.updated_at - window.created_at).total_seconds(), 3)
+    """Of all of its own faults: it is broken once more where other failures make it receive new calls."""
+    windows = [one for one in run.ledger if one.kind is WindowKind.FAULT and one.service == service]
+    spans = [
+        (one.updated_at - one.created_at).total_seconds()
+        for one in windows
+        if one.state in SETTLED and one.created_at is not None and one.updated_at is not None
+    ]
+    return round(sum(spans), 3) if windows and len(spans) == len(windows) else None
 
 
 def _answer(answer: CapturedAnswer, recorded: list[RecordedExchange]) -> CapturedReport:
@@ -85,6 +89,7 @@ def _answer(answer: CapturedAnswer, recorded: list[RecordedExchange]) -> Capture
         substituted=answer.substituted,
         no_effect=answer.no_effect,
         error_message=answer.error_message,
-        healthy_status=healthy.response_status if healthy else None,
+        # 0: what was recorded was the answer of the broken service.
+        healthy_status=(healthy.response_status or None) if healthy else None,
         healthy_body=cut(healthy.response_body, LONGEST_BODY) if healthy else "",
     )

@@ -9,6 +9,7 @@ from clients.store.read_models import ExecutionRow, LogEntry
 from clients.store.store import Store
 from reports.reading import CHUNK, StoredRun, read_run
 from reports.stored_faults import injections, window_row
+from workflows.contracts.calls import NEVER_READ
 from workflows.contracts.execution import Phase, RunStatus, Verdict
 from workflows.contracts.faults import InjectionState
 from workflows.contracts.fidelity import PairFidelity
@@ -27,6 +28,7 @@ from workflows.contracts.traffic import RecordedService
 from workflows.contracts.windows import LedgerState, StabilityMoment, WindowKind
 from workflows.logic import fidelity
 from workflows.logic.board import SHOWN_TOKENS
+from workflows.logic.calls import only_when_broken
 from workflows.logic.capture import build_rules, has_effect
 from workflows.logic.cases import BATCH_SIZE, batches_in, case_count, pair_count
 from workflows.logic.counting import count_cases
@@ -66,12 +68,18 @@ def state_of(run: StoredRun) -> RunState:
             "rules": _rules(run, rows),
             "load": load,
             "pairs": _pairs(run),
+            "fallback_calls": _fallback_calls(run),
             "windows": [window_row(one) for one in run.ledger],
             "failed_cases": [one for one in load.cases if one.verdict is Verdict.FAILED],
             "inconclusive_cases": [one for one in load.cases if one.verdict is Verdict.INCONCLUSIVE],
         }
     )
     return state.model_copy(update=counted(rows))
+
+
+def _fallback_calls(run: StoredRun) -> int | None:
+    read = any(one.detail != NEVER_READ for one in run.rounds)
+    return len(only_when_broken(run.calls)) if read else None
 
 
 def _header(run: StoredRun) -> RunState:
@@ -118,8 +126,8 @@ def _analysis(run: StoredRun) -> AnalysisPanel:
     begun = any(one.kind is WindowKind.RECORDING for one in run.ledger)
     state = "completed" if reached else _unfinished(row.run_status) if begun else "pending"
     recorded = [
-        RecordedService(service=name, patterns=len(found), baggage_forwarded=reached.get(name, False))
-        for name, found in run.exchanges.items()
+        RecordedService(service=name, patterns=patterns, baggage_forwarded=reached.get(name, False))
+        for name, patterns in run.analyzed.items()
     ]
     return AnalysisPanel(
         services=len(run.plan.services),
@@ -184,6 +192,10 @@ def _pairs(run: StoredRun) -> PairFidelity | None:
     """Of the pairs that are stored; the share that was asked for is not, so it is made of them."""
     if not run.checked:
         return None
+    in_doubt = next((found for one in run.log if (found := fidelity.measured_in_doubt(one.message)) is not None), None)
+    if in_doubt is not None:
+        blank = PairFidelity(share=0, measured=in_doubt, chosen=len(run.checked), asked_for=False)
+        return fidelity.counted(blank, [one.finding for one in run.checked])
     first_pair = case_count(len(run.plan.services)) - pair_count(len(run.plan.services))
     measured = sum(
         index >= first_pair and outcome is CaseOutcome.MEASURED for index, (outcome, _) in run.results.found.items()

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from reports.coverages import counted_coverage
 from reports.gather import environment_of, own_version, title_of
-from reports.model import CaseReport, CaseState, PairCell, Report, ServiceReport, Timeline
+from reports.model import CaseReport, CaseState, FallbackReport, PairCell, Report, ServiceReport, Timeline
 from reports.plan_texts import plan_yaml
 from reports.sentences import recovery_sentence, verdict_sentence
 from reports.service_reports import fault_in_words
@@ -51,6 +51,9 @@ def report_of(plan: Plan, state: RunState, workflow_id: str, workflow_run_id: st
             for one in cases
             if len(one.services) == 2
         ],
+        fallback=None
+        if state.fallback_calls is None
+        else FallbackReport(found=state.fallback_calls, calls_left_out=state.fallback_calls),
         timeline=Timeline(
             started_at=began,
             finished_at=state.finished_at,

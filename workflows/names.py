@@ -28,6 +28,7 @@ class WorkflowType(StrEnum):
     RESILIENCE_TEST = "ResilienceTest"
     ENVIRONMENT_LOCK = "EnvironmentLock"
     RECORDING_WINDOW = "RecordingWindow"
+    CALLS_WINDOW = "CallsWindow"
     FAULT_WINDOW = "FaultWindow"
     RULES_WINDOW = "RulesWindow"
     LOAD_PAGE = "LoadPage"
@@ -81,9 +82,15 @@ def recording_workflow_id(execution: Execution) -> str:
     return f"recording/{execution.execution_id}"
 
 
-def fault_workflow_id(execution: Execution, service: str) -> str:
-    """The fault window of one service of a run."""
-    return f"fault/{execution.execution_id}/{service}"
+def calls_workflow_id(execution: Execution) -> str:
+    """The window of a run that records which calls failures cause."""
+    return f"calls/{execution.execution_id}"
+
+
+def fault_workflow_id(execution: Execution, service: str, discovery_round: int = 1) -> str:
+    """The fault window of one service of a run; in a later round of discovery, a further one."""
+    later = f"/{discovery_round}" if discovery_round > 1 else ""
+    return f"fault/{execution.execution_id}/{service}{later}"
 
 
 def rules_workflow_id(execution: Execution) -> str:

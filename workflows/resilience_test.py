@@ -25,6 +25,7 @@ from workflows.contracts.load import ExclusionOrder
 from workflows.contracts.steady import SteadyMoment
 from workflows.contracts.timing import Timing
 from workflows.contracts.windows import LockInput, RulesWindowInput
+from workflows.discovering import DiscoveringRun
 from workflows.injecting import break_each
 from workflows.locking import take_lock
 from workflows.logic import coverage, durations, exclusions
@@ -39,7 +40,6 @@ from workflows.names import (
     rules_workflow_id,
 )
 from workflows.run_failures import StageError, raise_as, refused_input
-from workflows.verifying import VerifyingRun
 from workflows.windows.fault import FaultWindow
 from workflows.windows.recording import RecordingWindow
 from workflows.windows.rules import RulesWindow
@@ -51,7 +51,7 @@ with workflow.unsafe.imports_passed_through():
 
 
 @workflow.defn(name=WorkflowType.RESILIENCE_TEST, failure_exception_types=[Exception])
-class ResilienceTest(VerifyingRun):
+class ResilienceTest(DiscoveringRun):
     """One run."""
 
     @workflow.run
@@ -180,11 +180,19 @@ class ResilienceTest(VerifyingRun):
         for service, reason in unusable.items():
             self._board.uninjected(service, reason)
         services = [name for name in self._plan.service_names if name not in unusable]
-        self._excluded += coverage.after_injection(await break_each(services, self._plan, self._break))
+        if not workflow.patched("calls are recorded while services are broken"):
+            self._excluded += coverage.after_injection(await break_each(services, self._plan, self._break))
+            return
+        self._discovered = True
+        reports, later = await self._break_and_discover(services, self._break)
+        self._excluded += coverage.after_injection(reports)
+        self._excluded = coverage.joined(self._excluded, later)
 
     async def _break(self, service: str) -> FaultReport:
         await self._unpaused()
         order = self._fault_input(service)
+        if self._discovered:
+            order = order.model_copy(update=self._asking(service))
         window_id = fault_workflow_id(self.execution, service)
         if order.terse:
             self._board.window_changed(told_for(order, window_id, workflow.now()), workflow.now())

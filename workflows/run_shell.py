@@ -60,6 +60,10 @@ class RunShell:
         self._early = EarlyEnd(lambda: self._board.state.phase)
         self._rules: workflow.ChildWorkflowHandle[RulesWindow, Any] | None = None
         self._pairs: workflow.ChildWorkflowHandle[PairsWindow, Any] | None = None
+        self._pair_pages = 0
+        """Windows of pairs that have begun."""
+        self._discovered = False
+        """Whether calls were recorded while services were broken; not in runs from before that was so."""
         self._excluded: list[Exclusion] = []
         self._needless: set[str] = set()
         """Services that are not broken because no case is left that needs it."""

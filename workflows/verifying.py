@@ -1,6 +1,6 @@
-"""A stage that only runs when asked for: pairs also with two real faults, compared with those made of rules.
+"""Pairs with two real faults, compared with those made of rules: those asked for, and those whose result is in doubt.
 
-It begins when the rules are off. What it finds is no part of the verdict: that is about the system, this about us.
+It begins when the rules are off. Where the answers differ, what really broken services did is the case's verdict.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class VerifyingRun(RunShell):
     async def _verify_pairs(self) -> None:
         """Still LOAD_TEST_BASELINE: a page of pairs after the other, each pair with its own two fault windows."""
         share = self._input.verify_pairs
-        if share is None:
+        if share is None and not self._discovered:
             return
         timing = self.execution.timing
         chosen = await workflow.execute_activity_method(
@@ -37,13 +37,15 @@ class VerifyingRun(RunShell):
             **policies.bookkeeping(timing),
         )
         self._ensure_going_on()
+        if share is None and not chosen.cases:
+            return
         self._board.pairs_chosen(share, chosen.measured, len(chosen.cases))
         self._publish()
-        left, page, size = chosen.cases, 0, per_page(len(chosen.cases))
+        left, size = chosen.cases, per_page(len(chosen.cases))
         while left:
             await self._unpaused()
-            report = await self._verify_page(page, left[:size])
-            left, page = left[report.done :], page + 1
+            report = await self._verify_page(left[:size])
+            left = left[report.done :]
         await workflow.execute_activity_method(
             PairActivities.conclude,
             self._ref,
@@ -52,26 +54,32 @@ class VerifyingRun(RunShell):
         )
         self._ensure_going_on()
 
-    async def _verify_page(self, page: int, cases: list[int]) -> PairsReport:
+    async def _verify_page(self, cases: list[int]) -> PairsReport:
         order = PairsWindowInput(
             **self._window_input(durations.pairs_hold(self._plan, len(cases)).total_seconds()).model_dump(),
             cases=cases,
             fault_seconds=durations.pair_fault_hold(self._plan).total_seconds(),
             request_seconds=durations.pair_asking(self._plan).total_seconds(),
         )
+        report = await self._pairs_page(order)
+        self._board.pairs_verified(report.findings)
+        self._publish()
+        if report.trouble:
+            raise StageError(ErrorCode.RECOVERY_UNVERIFIED, report.trouble)
+        return report
+
+    async def _pairs_page(self, order: PairsWindowInput) -> PairsReport:
+        """One window of pairs; those that it has not done when it ends are for another one."""
+        page, self._pair_pages = self._pair_pages, self._pair_pages + 1
         self._pairs = await workflow.start_child_workflow(
             PairsWindow.run,
             order,
             id=pairs_workflow_id(self.execution, page),
-            static_summary=f"Pairs with two real faults, {len(cases)} of them",
+            static_summary=f"Pairs with two real faults, {len(order.cases)} of them",
             **policies.WINDOW,
         )
         if self._paused:
             await self._tell_pairs()
         report: PairsReport = await self._pairs
         self._ensure_going_on()
-        self._board.pairs_verified(report.findings)
-        self._publish()
-        if report.trouble:
-            raise StageError(ErrorCode.RECOVERY_UNVERIFIED, report.trouble)
         return report

@@ -91,10 +91,15 @@ class AnyText(TypeDecorator[str]):
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
         """Replace what is not text."""
-        if value is None or (value.isascii() and "\0" not in value):
-            return value
-        whole = value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-        return whole.replace("\0", "\ufffd")
+        return None if value is None else storable(value)
+
+
+def storable(value: str) -> str:
+    """A text as it comes back from a column of `AnyText`."""
+    if value.isascii() and "\0" not in value:
+        return value
+    whole = value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return whole.replace("\0", "\ufffd")
 
 
 def utc_now() -> datetime:

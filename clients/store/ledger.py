@@ -37,6 +37,7 @@ _ORDER = {
 _KINDS = {
     "environment": WindowKind.LOCK,
     "recording": WindowKind.RECORDING,
+    "calls": WindowKind.CALLS,
     "fault": WindowKind.FAULT,
     "rules": WindowKind.RULES,
     "pairs": WindowKind.PAIRS,

@@ -8,6 +8,7 @@ from typing import Any
 from clients.store.columns import utc_now
 from clients.store.read_models import CaseResult
 from clients.store.tables import TestResult
+from workflows.contracts.calls import FoundBy
 from workflows.contracts.exchange import Measurement
 from workflows.contracts.execution import Verdict
 from workflows.contracts.load import CaseOutcome, CaseType
@@ -42,6 +43,7 @@ def result_row(result: CaseResult) -> dict[str, Any]:
         "verdict": result.verdict.value if result.verdict else None,
         "request_url": result.request_url,
         "request_method": result.request_method,
+        "found_by": result.found_by.value if result.found_by else None,
         "err_rate": Decimal(str(found.error_rate)) if found else None,
         "response_body": found.response_body if found else "",
         "created_at": utc_now(),
@@ -63,6 +65,7 @@ def result_of(row: TestResult, index: int, case_id: str, case_type: str) -> Case
         measurement=_measurement(row),
         request_url=row.request_url,
         request_method=row.request_method,
+        found_by=FoundBy(row.found_by) if row.found_by else None,
     )
 
 

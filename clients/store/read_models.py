@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from enum import IntEnum, StrEnum
 
 from workflows.contracts.base import Contract
+from workflows.contracts.calls import FoundBy
 from workflows.contracts.errors import ErrorClass, ErrorCode
 from workflows.contracts.exchange import Measurement
 from workflows.contracts.execution import AnyPhase, Recovery, RunStatus, Verdict
@@ -63,6 +64,8 @@ class CaseResult(Contract):
     measurement: Measurement | None = None
     request_url: str = ""
     request_method: str = ""
+    found_by: FoundBy | None = None
+    """What its verdict rests on; None where it has none, and in rows of before."""
 
 
 class Arm(StrEnum):

@@ -26,6 +26,7 @@ from clients.store.upsert import insert_or_replace
 from workflows.contracts.errors import ErrorCode, HoldfastError
 from workflows.contracts.execution import Verdict
 from workflows.contracts.load import CaseOutcome
+from workflows.logic.real_verdicts import Settled
 
 CHUNK = 1000
 """Rows per transaction of a change in bulk."""
@@ -138,6 +139,25 @@ class Results:
         await self._change(
             execution_id,
             {index: {"verdict": verdict.value, "reason": reason} for index, (verdict, reason) in verdicts.items()},
+        )
+
+    async def settle(self, execution_id: int, settled: Mapping[int, Settled]) -> None:
+        """Store what becomes of measured cases, by case index: as `save_verdicts`, or invalid, as `invalidate`.
+
+        Raises:
+            HoldfastError: NOT_FOUND when one of the cases has no result.
+        """
+        await self._change(
+            execution_id,
+            {
+                index: {
+                    "outcome": one.outcome.value,
+                    "verdict": one.verdict.value if one.verdict else None,
+                    "reason": one.reason,
+                    "found_by": one.found_by.value if one.found_by else None,
+                }
+                for index, one in settled.items()
+            },
         )
 
     async def _change(self, execution_id: int, facts: Mapping[int, dict[str, Any]]) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Self
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from clients.store.calls import Calls
 from clients.store.cases import Cases
 from clients.store.decoding import Damage, DamagedRow, Rows
 from clients.store.engine import close, create_engine
@@ -34,6 +35,7 @@ from clients.store.samples import Samples
 from clients.store.stability import StabilityRows
 from clients.store.standings import Standings
 from clients.store.traffic import Traffic
+from workflows.contracts.calls import Call, CallRound, FallbackCall, RealCase
 from workflows.contracts.exchange import CapturedAnswer, RecordedExchange
 from workflows.contracts.execution import Ending, Execution, NewExecution, PhaseChange, Verdict
 from workflows.contracts.load import Case, CaseOutcome, CaseType
@@ -43,6 +45,7 @@ from workflows.contracts.timing import Timing
 from workflows.contracts.windows import LedgerEntry, LedgerUpdate, ServiceStability, StabilityMoment
 from workflows.logic.environments import environment_of
 from workflows.logic.lenient_plans import LenientPlan
+from workflows.logic.real_verdicts import Settled
 
 
 class Store:
@@ -66,6 +69,7 @@ class Store:
         self._results = Results(engine, self._damage)
         self._samples = Samples(engine, self._damage)
         self._pairs = PairChecks(engine, self._damage)
+        self._calls = Calls(engine, self._damage)
         self._stability = StabilityRows(engine, self._damage)
         self._standings = Standings(engine, self._damage)
 
@@ -196,6 +200,14 @@ class Store:
         """Store recorded requests and their healthy answers. See `Traffic.save_exchanges`."""
         await self._traffic.save_exchanges(execution_id, exchanges)
 
+    async def add_exchanges(self, execution_id: int, service: str, exchanges: Sequence[RecordedExchange]) -> None:
+        """Store requests of a service that were met later, after those it has. See `Traffic.add_exchanges`."""
+        await self._traffic.add_exchanges(execution_id, service, exchanges)
+
+    async def recorded_calls(self, execution_id: int) -> Rows[Call]:
+        """The recorded requests of all services, without their contents. See `Traffic.recorded_calls`."""
+        return await self._traffic.recorded_calls(execution_id)
+
     async def exchanges(self, execution_id: int, service: str) -> Rows[RecordedExchange]:
         """A service's recorded requests, by position. See `Traffic.exchanges`."""
         return await self._traffic.exchanges(execution_id, service)
@@ -272,6 +284,10 @@ class Store:
         """Store verdict and reason of measured cases, by case index. See `Results.save_verdicts`."""
         await self._results.save_verdicts(execution_id, verdicts)
 
+    async def settle_cases(self, execution_id: int, settled: Mapping[int, Settled]) -> None:
+        """Store what becomes of measured cases, by case index. See `Results.settle`."""
+        await self._results.settle(execution_id, settled)
+
     async def save_pair(self, execution_id: int, pair: CheckedPair) -> None:
         """Store what came of a pair with two real faults; the first one stays. See `PairChecks.save`."""
         await self._pairs.save(execution_id, pair)
@@ -279,6 +295,30 @@ class Store:
     async def pairs(self, execution_id: int, case_index: int | None = None) -> Rows[CheckedPair]:
         """The pairs of a run with two real faults, or that of one case. See `PairChecks.of`."""
         return await self._pairs.of(execution_id, case_index)
+
+    async def save_calls(self, execution_id: int, calls: Sequence[FallbackCall]) -> None:
+        """Store fallback calls; a repetition replaces them. See `Calls.save_calls`."""
+        await self._calls.save_calls(execution_id, calls)
+
+    async def calls(self, execution_id: int) -> Rows[FallbackCall]:
+        """Every fallback call of a run, by case. See `Calls.calls`."""
+        return await self._calls.calls(execution_id)
+
+    async def save_real_case(self, execution_id: int, real: RealCase) -> None:
+        """Store what really broken services made of a case; the first one stays. See `Calls.save_real_case`."""
+        await self._calls.save_real_case(execution_id, real)
+
+    async def real_cases(self, execution_id: int) -> Rows[RealCase]:
+        """The cases that were asked while their services were really broken. See `Calls.real_cases`."""
+        return await self._calls.real_cases(execution_id)
+
+    async def save_call_round(self, execution_id: int, found: CallRound) -> None:
+        """Store how a round of discovery went. See `Calls.save_round`."""
+        await self._calls.save_round(execution_id, found)
+
+    async def call_rounds(self, execution_id: int) -> Rows[CallRound]:
+        """The rounds of a run's discovery, in order; empty where there was none. See `Calls.rounds`."""
+        return await self._calls.rounds(execution_id)
 
     async def save_stability(
         self, execution_id: int, moment: StabilityMoment, found: Sequence[ServiceStability]

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 from sqlalchemy import BigInteger, Column, Index, String, UniqueConstraint
 from sqlmodel import Field
 
+from clients.store.call_tables import CallRoundRow, FallbackCallRow, RealCaseRow
 from clients.store.columns import (
     AnyJson,
     Hundredths,
@@ -33,13 +34,16 @@ from clients.store.stability_tables import StabilityRow
 
 __all__ = [
     "BaggageMap",
+    "CallRoundRow",
     "CaseSamples",
+    "FallbackCallRow",
     "HttpReqDef",
     "InterceptReplayResult",
     "Ledger",
     "OperatorFlag",
     "PairCheck",
     "PlanSnapshot",
+    "RealCaseRow",
     "RecordedService",
     "RequestPattern",
     "Row",
@@ -229,6 +233,7 @@ class TestResult(Row, table=True):
     seed: int | None = Field(default=None, sa_column=Column(BigInteger))
     control: dict[str, Any] | None = Field(default=None, sa_column=Column(AnyJson(none_as_null=True)))
     comparison: dict[str, Any] | None = Field(default=None, sa_column=Column(AnyJson(none_as_null=True)))
+    found_by: str | None = Field(default=None, max_length=16)
 
 
 class Ledger(Row, table=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -9,13 +10,14 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col
 
-from clients.store.columns import utc_now
+from clients.store.columns import storable, utc_now
 from clients.store.decoding import Damage, Rows
 from clients.store.ended import refuse_ended, unknown_execution
 from clients.store.engine import reading, writing
 from clients.store.tables import InterceptReplayResult, RecordedService, RequestPattern, TaskExecution
 from clients.store.unbroken import unbroken
-from clients.store.upsert import insert_or_replace
+from clients.store.upsert import insert_missing, insert_or_replace
+from workflows.contracts.calls import Call
 from workflows.contracts.exchange import CapturedAnswer, RecordedExchange
 
 _KEY = ("execution_id", "service_name", "position")
@@ -38,6 +40,49 @@ class Traffic:
         async with writing(self._engine) as work:
             await refuse_ended(work, execution_id)
             await insert_or_replace(work, RequestPattern, rows, *_KEY)
+
+    @unbroken
+    async def add_exchanges(self, execution_id: int, service: str, exchanges: Sequence[RecordedExchange]) -> None:
+        """Store requests of a service that were met later, in positions after those that it has.
+
+        What is there already, by method and path, stays as it is, so a repetition adds nothing.
+        """
+        table = RequestPattern
+        there = select(col(table.position), col(table.request_method), col(table.raw_path)).where(
+            col(table.execution_id) == execution_id, col(table.service_name) == service
+        )
+        async with writing(self._engine) as work:
+            await refuse_ended(work, execution_id)
+            found = self._damage.all(
+                await work.execute(there), _place_of, label=lambda row: _label(execution_id, service, row[0])
+            )
+            known = {(method, path) for _, method, path in found}
+            next_position = 1 + max((position for position, _, _ in found), default=-1)
+            rows: list[dict[str, Any]] = []
+            for exchange in exchanges:
+                key = (storable(exchange.method), storable(exchange.path))
+                if key in known:
+                    continue
+                known.add(key)
+                place = {"service": service, "position": next_position + len(rows)}
+                rows.append(_recorded_row(execution_id, exchange.model_copy(update=place)))
+            await insert_missing(work, table, rows, *_KEY)
+
+    @unbroken
+    async def recorded_calls(self, execution_id: int) -> Rows[Call]:
+        """The requests that are recorded of all services, without their contents, by service and position."""
+        table = RequestPattern
+        wanted = (
+            select(col(table.service_name), col(table.request_method), col(table.raw_path), col(table.position))
+            .where(col(table.execution_id) == execution_id)
+            .order_by(col(table.service_name), col(table.position))
+        )
+        async with reading(self._engine) as work:
+            return self._damage.all(
+                await work.execute(wanted),
+                lambda row: Call(service=row[0], method=row[1], path=row[2]),
+                label=lambda row: _label(execution_id, row[0], row[3]),
+            )
 
     @unbroken
     async def exchanges(self, execution_id: int, service: str) -> Rows[RecordedExchange]:
@@ -74,7 +119,7 @@ class Traffic:
 
     @unbroken
     async def save_captured(self, execution_id: int, fault_type: str, answers: list[CapturedAnswer]) -> None:
-        """Store captured failures; a repetition replaces them, by service and position."""
+        """Store captured failures; a repetition replaces them, by service and position. Those of others stay."""
         async with writing(self._engine) as work:
             await refuse_ended(work, execution_id)
             execution = await work.get(TaskExecution, execution_id)
@@ -94,6 +139,14 @@ class Traffic:
         )
         async with reading(self._engine) as work:
             return self._damage.all((await work.execute(wanted)).scalars(), _captured)
+
+
+def _place_of(row: Any) -> tuple[int, str, str]:
+    return TypeAdapter(tuple[int, str, str]).validate_python(tuple(row))
+
+
+def _label(execution_id: int, service: str, position: object) -> str:
+    return f"recorded request {position} of {service} of execution {execution_id}"
 
 
 def _reached(row: RecordedService) -> tuple[str, bool]:

@@ -4,15 +4,16 @@
     python bookshop.py picks --port 8402 --books URL
     python bookshop.py page --port 8401 --books URL --picks URL
 
-The page asks both others and shows whatever it gets; only with neither of them it has nothing to show. The picks ask
-for one book, and name another when they get none. Two things make such a system testable: every address of a neighbour
+The page asks both others and shows whatever it gets; only with neither of them it has nothing to show. Without picks
+it asks the books for their first one instead, which it does at no other time. The picks ask for one book, and name
+another when they get none. Two things make such a system testable: every address of a neighbour
 is configuration, and every request goes on with the `baggage` header that it came with.
 """
 
 import argparse
 import json
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -35,6 +36,9 @@ def page(books: str, picks: str, baggage: str, patience: float) -> Answer:
     """What a customer sees: all books, and the pick of the week."""
     shelf = ask(f"{books}/books/books.json?_shape=array", baggage, patience)
     pick = ask(f"{picks}/pick", baggage, patience)
+    if pick is None:
+        first = ask(f"{books}/books/books/1.json?_shape=objects", baggage, patience)
+        pick = first and {"title": first["rows"][0]["title"]}
     if shelf is None and pick is None:
         return 503, {"error": "nothing to show"}
     return 200, {"books": shelf and [book["title"] for book in shelf], "pick": pick}
@@ -46,12 +50,13 @@ def picks(books: str, baggage: str, patience: float) -> Answer:
     return 200, {"title": found["rows"][0]["title"] if found else "Moby-Dick"}
 
 
-def serve(port: int, path: str, answer: Callable[[str], Answer]) -> None:
-    """Answer GET requests for one path, each in a thread of its own, until somebody ends the process."""
+def serve(port: int, answers: Mapping[str, Callable[[str], Answer]]) -> None:
+    """Answer GET requests for these paths, each in a thread of its own, until somebody ends the process."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            status, content = answer(self.headers.get("baggage", "")) if self.path == path else (404, {})
+            answer = answers.get(self.path)
+            status, content = answer(self.headers.get("baggage", "")) if answer else (404, {})
             body = json.dumps(content).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
@@ -64,7 +69,7 @@ def serve(port: int, path: str, answer: Callable[[str], Answer]) -> None:
 
     ThreadingHTTPServer.request_queue_size = 64
     server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
-    print(f"http://127.0.0.1:{server.server_port}{path}", flush=True)
+    print(f"http://127.0.0.1:{server.server_port}{' '.join(answers)}", flush=True)
     server.serve_forever()
 
 
@@ -98,9 +103,9 @@ def main() -> None:
         return "" if chosen.forget_baggage else came
 
     if chosen.command == "page":
-        serve(chosen.port, "/page", lambda it: page(chosen.books, chosen.picks, baggage(it), chosen.patience))
+        serve(chosen.port, {"/page": lambda it: page(chosen.books, chosen.picks, baggage(it), chosen.patience)})
     else:
-        serve(chosen.port, "/pick", lambda it: picks(chosen.books, baggage(it), chosen.patience))
+        serve(chosen.port, {"/pick": lambda it: picks(chosen.books, baggage(it), chosen.patience)})
 
 
 if __name__ == "__main__":

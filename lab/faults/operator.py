@@ -6,6 +6,9 @@ from lab.cluster import Cluster
 from lab.faults.spec import Experiment
 from lab.host import Effect, EffectKind, Host
 
+_SIDECAR = "envoy"
+"""The container that the proxy injects."""
+
 
 class OperatorError(Exception):
     """The experiment fails; the message becomes its error text."""
@@ -55,6 +58,10 @@ def _labelled(labels: list[str]) -> set[str | None]:
     return {value for key, _, value in pairs if key in {"app", "app.kubernetes.io/name"}}
 
 
+def _remove(experiment: Experiment) -> Effect:
+    return Effect(kind=EffectKind.REMOVED, sidecar=_SIDECAR in experiment.values("container-names"))
+
+
 def _delay(experiment: Experiment) -> Effect:
     values = experiment.values("time")
     if len(values) != 1 or not values[0].isdigit():
@@ -73,7 +80,7 @@ def _plain(kind: EffectKind) -> Callable[[Experiment], Effect]:
 
 
 _EFFECTS: dict[tuple[str, str, str], Callable[[Experiment], Effect]] = {
-    ("container", "container", "remove"): _plain(EffectKind.REMOVED),
+    ("container", "container", "remove"): _remove,
     ("container", "jvm", "throwCustomException"): _plain(EffectKind.EXCEPTION),
     ("pod", "pod", "delete"): _plain(EffectKind.POD_RESTART),
     **{(scope, "process", "kill"): _plain(EffectKind.PROCESS_RESTART) for scope in ("pod", "container")},

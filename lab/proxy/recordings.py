@@ -8,8 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from lab.cluster import Cluster, UnknownServiceError
 from lab.envelope import WireModel, failure, read_model, success
+from lab.proxy.entries import entry_of
 from lab.proxy.sessions import Session, Sessions, SessionStatus
-from lab.sidecar import SIDECAR_PORT, Exchange, RecordRule, SidecarKind
+from lab.sidecar import SIDECAR_PORT, RecordRule, SidecarKind
 
 
 class StartRecording(BaseModel):
@@ -88,22 +89,6 @@ class Check(WireModel):
     message: str = "Service is not in recording mode"
 
 
-def _entry(exchange: Exchange) -> dict[str, object]:
-    return {
-        "request": {
-            "method": exchange.method,
-            "path": exchange.target,
-            "headers": exchange.request_headers,
-            "body": exchange.request_body,
-        },
-        "response": {
-            "status": exchange.status,
-            "headers": exchange.response_headers,
-            "body": exchange.response_body,
-        },
-    }
-
-
 class RecordingApi:
     """Handlers of the session endpoints."""
 
@@ -140,15 +125,16 @@ class RecordingApi:
         return success(self._details(session))
 
     async def entries(self, request: web.Request) -> web.Response:
-        """List what one recording saw."""
-        session = self._sessions.recording(request.match_info["id"])
+        """List what was collected of one recording so far. A stopped one has none: the peer deletes its state."""
+        session = self._sessions.get(request.match_info["id"])
         if session is None or session.recorder is None:
             return failure("500", f"Failed to get entries: Recording not found: {request.match_info['id']}")
         try:
             offset, limit = int(request.query.get("offset", "0")), int(request.query.get("limit", "50"))
         except ValueError:
             return failure("400", "offset and limit must be numbers", 400)
-        return success([_entry(exchange) for exchange in session.recorder.exchanges[offset : offset + limit]])
+        collected = session.recorder.collected(self._cluster.settings.collect_every)
+        return success([entry_of(session, exchange) for exchange in collected[offset : offset + limit]])
 
     async def active_details(self, _request: web.Request) -> web.Response:
         """List every active session, rules included."""

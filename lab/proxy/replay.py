@@ -1,14 +1,16 @@
-"""Replays: recorded requests sent again, for real, straight to their service."""
+"""Replays: recorded requests sent again, for real, straight to their service's pod and past its sidecar."""
 
 import asyncio
-import random
 from http import HTTPStatus
 
 import aiohttp
 from yarl import URL
 
 from lab.cluster import Cluster
+from lab.host import Host
 from lab.proxy.patterns import Pattern, Replayed
+from lab.settings import PortChoice
+from lab.sockets import Listener
 
 _NOT_SENT_AGAIN = {"host", "content-length", "connection", "transfer-encoding", "accept-encoding"}
 _AT_ONCE = 8
@@ -23,24 +25,31 @@ class Replayer:
     async def replay(self, service: str, patterns: list[Pattern]) -> list[Replayed]:
         """Replay all patterns of one service."""
         gate = asyncio.Semaphore(_AT_ONCE)
-        # The peer forwards a random local port to a pod; it shows in the URLs and nowhere else.
-        local_port = random.randint(32768, 60999)  # noqa: S311
+        host = self._cluster.hosts[service]
+        # The peer forwards a local port to a pod: neither the Service's targetPort nor a sidecar is on that way.
+        forwarded = Listener(host.handle_in_pod, None, PortChoice.FREE)
 
-        async def one(pattern: Pattern) -> Replayed:
+        async def replay(pattern: Pattern) -> Replayed:
             async with gate:
-                return await self._replay(service, pattern, local_port)
+                return await self._replay(host, pattern, forwarded)
 
-        return list(await asyncio.gather(*(one(pattern) for pattern in patterns)))
+        try:
+            await forwarded.settle(lambda: True)
+            return list(await asyncio.gather(*(replay(pattern) for pattern in patterns)))
+        finally:
+            await forwarded.close()
 
-    async def _replay(self, service: str, pattern: Pattern, local_port: int) -> Replayed:
+    async def _replay(self, host: Host, pattern: Pattern, forwarded: Listener) -> Replayed:
         target = _encoded_again(pattern.url)
-        shown = Replayed(url=f"http://localhost:{local_port}{target}", method=pattern.method)
+        shown = Replayed(url=f"http://localhost:{forwarded.port}{target}", method=pattern.method)
+        if not host.app_up:
+            return _io_error(shown, "Connection refused")
         headers = {k: v for k, v in pattern.request_headers.items() if k.lower() not in _NOT_SENT_AGAIN}
         timeout = aiohttp.ClientTimeout(total=None, sock_read=self._cluster.settings.replay_timeout)
         try:
             async with self._cluster.session.request(
                 pattern.method,
-                URL(self._cluster.address_of(service) + target, encoded=True),
+                URL(forwarded.url + target, encoded=True),
                 headers=headers,
                 data=pattern.request_body.encode() or None,
                 timeout=timeout,

@@ -10,6 +10,7 @@ import json
 from typing import Any, Final
 
 from reports import words
+from reports.call_words import found_by, real_in_words
 from reports.html.tables import by_interest
 from reports.model import CaseReport, CaseState, ControlReport, Report
 from workflows.contracts.slo import Percentile
@@ -53,6 +54,13 @@ def _case(one: CaseReport, percentile: Percentile, bodies: dict[str, int]) -> di
     found: dict[str, Any] = {"i": one.index, "name": words.together(one.case_id), "state": one.state}
     if one.reason:
         found["reason"] = one.reason
+    notes = [
+        f"found by {found_by(one)}" if found_by(one) else "",
+        real_in_words(one),
+        f"rests on a substitute status of {', '.join(one.substituted)}" if one.substituted else "",
+    ]
+    if any(notes):
+        found["grounds"] = ". ".join(note for note in notes if note)
     if one.error_rate is None:
         return found
     found |= {

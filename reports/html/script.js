@@ -24,6 +24,7 @@
     const parts = [`${one.name}: ${data.states[one.state]}${why}.`];
     if (one.figures) parts.push(`${one.figures[1]} of ${one.figures[0]} requests failed${one.errors ? ` (${one.errors})` : ""}.`);
     if (one.ratio) parts.push(`${one.ratio}.`);
+    if (one.grounds) parts.push(`${one.grounds}.`);
     return parts.join(" ");
   };
 

@@ -16,6 +16,7 @@ _TICKS: Final = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 
 _KINDS: Final[dict[WindowKind, str]] = {
     WindowKind.LOCK: "namespace held",
     WindowKind.RECORDING: "recording",
+    WindowKind.CALLS: "recording of calls",
     WindowKind.FAULT: "fault",
     WindowKind.RULES: "rules",
     WindowKind.PAIRS: "pairs with two real faults",

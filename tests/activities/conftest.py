@@ -24,8 +24,11 @@ from workflows.logic.canonical import canonical_json
 
 
 @pytest.fixture
-async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
-    """A shop whose proxy remembers a call shorter than the run's timing says, as it must; one run in the store."""
+async def stage(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Stage]:
+    """A shop whose proxy remembers a call shorter than the run's timing says, as it must; one run in the store.
+
+    A test's parameter, where it has one, is the plan's `timeouts`.
+    """
     settings = LabSettings(
         rollout=0.05, dedupe_seconds=3, fault_start=0.05, fault_stop=0.05, execute_wait=0.01, collect=60
     )
@@ -35,7 +38,8 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
         LoadGenerator() as load,
         CanaryClient() as canary,
     ):
-        plan = Plan.model_validate(point_at(read_plan_file(ROOT / "examples" / "shop.yaml"), lab.addresses))
+        document = point_at(read_plan_file(ROOT / "examples" / "shop.yaml"), lab.addresses)
+        plan = Plan.model_validate(document | {"timeouts": getattr(request, "param", {})})
         store = await Store.open(f"sqlite+aiosqlite:///{tmp_path}/holdfast.db")
         new = NewExecution(plan_json=canonical_json(plan), workflow_id="w", run_id="1")
         execution = await store.create_execution(new, plan, TIMING)

@@ -16,6 +16,7 @@ from workflows.contracts.plan import Plan
 from workflows.contracts.windows import LedgerEntry, LedgerState, LedgerUpdate, WindowKind
 from workflows.names import (
     WorkflowType,
+    calls_workflow_id,
     fault_name,
     fault_workflow_id,
     lock_of,
@@ -38,6 +39,7 @@ def row_of(kind: WindowKind, execution: Execution, plan: Plan, service: str = ""
     ids = {
         WindowKind.LOCK: lock_of(execution),
         WindowKind.RECORDING: recording_workflow_id(execution),
+        WindowKind.CALLS: calls_workflow_id(execution),
         WindowKind.RULES: rules_workflow_id(execution),
         WindowKind.PAIRS: pairs_workflow_id(execution, 0),
         WindowKind.FAULT: fault_workflow_id(execution, service),
@@ -80,7 +82,10 @@ async def entitled(store: Store, execution: Execution, plan: Plan, work: Callabl
     kind = need.covered_by or (need.kinds[0] if need.kinds else None)
     if kind is None:
         return Caller(workflow_type=need.callers[0], workflow_id="w", run_id="1")
-    row = await opened(store, row_of(kind, execution, plan, getattr(order, "service", "")))
+    service = getattr(order, "service", "") or next(iter(getattr(order, "faults", ())), "")
+    row = await opened(store, row_of(kind, execution, plan, service))
+    if need.of_the_run:
+        return Caller(workflow_type=need.callers[0], workflow_id="w", run_id="1")
     window_id = f"load/{execution.execution_id}/0" if need.covered_by else row.window_id
     return Caller(workflow_type=need.callers[0], workflow_id=window_id, run_id=WINDOW_RUN)
 

@@ -21,6 +21,7 @@ from clients.store.read_models import Arm, CaseResult, StoredCase, StoredSamples
 from clients.store.store import Store
 from tests.cli.stored import invoke
 from tests.cli.terminal import PATIENCE, ROOT, clean_environment, plan_document
+from workflows.contracts.calls import FoundBy
 from workflows.contracts.exchange import RequestSample
 from workflows.contracts.execution import Ending, NewExecution, Phase, Recovery, RunStatus, Verdict
 from workflows.contracts.load import CaseOutcome, CaseRange
@@ -29,6 +30,7 @@ from workflows.contracts.timing import Timing
 from workflows.logic.canonical import canonical_json
 from workflows.logic.cases import case_count, cases_in
 from workflows.logic.percentiles import measured
+from workflows.logic.real_verdicts import Settled
 from workflows.logic.samples import Taken
 from workflows.names import run_workflow_id
 
@@ -79,6 +81,7 @@ class Runs:
         ended: bool = True,
         raw: bool = True,
         samples: bool = True,
+        settled: dict[str, Settled] | None = None,
         **plan: Any,
     ) -> str:
         """A run; of `changed` cases it is said how their requests go, or why they were not measured. Gives its id."""
@@ -100,6 +103,9 @@ class Runs:
         measured_ones = [case for case, (_, found) in zip(cases, done, strict=True) if found]
         told = {one.index: ((verdicts or {}).get(one.case_id, Verdict.PASSED), "") for one in measured_ones}
         await self._store.save_case_verdicts(run, told)
+        if settled:
+            places = {one.case_id: one.index for one in cases}
+            await self._store.settle_cases(run, {places[name]: one for name, one in settled.items()})
         if ended:
             end = Ending(execution_id=run, status=RunStatus.COMPLETED, phase=Phase.DONE, recovery=Recovery.VERIFIED)
             await self._store.finish(end)
@@ -317,3 +323,18 @@ def test_a_comparison_without_a_database_is_an_error(tmp_path: Path, monkeypatch
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("HOLDFAST_DATABASE_URL", raising=False)
     assert CliRunner().invoke(cli, ["compare", "1", "2"]).exit_code == 3
+
+
+async def test_what_real_faults_have_found_is_not_taken_for_chance(runs: Runs) -> None:
+    """The samples are of rules, and equal; a case that became invalid says why."""
+    failed = Settled(CaseOutcome.MEASURED, Verdict.FAILED, "error rate 100% > 1%", FoundBy.REAL_FAULTS)
+    invalid = Settled(CaseOutcome.INVALID, None, "no rule answers GET /list/1 at reviews", None)
+    before = await runs.add()
+    after = await runs.add(settled={"reviews+shipping": failed, "reviews": invalid})
+    facts = await compared(before, after)
+    whys = {one["case_id"]: one["why"] for one in facts["cases"] if one["change"] == "uncertain"}
+    assert whys == {
+        "reviews+shipping": "passed, then failed, by real faults (error rate 100% > 1%)",
+        "reviews": "not measured any more: no rule answers GET /list/1 at reviews",
+    }
+    assert changes(await compared(after, await runs.add(settled={"reviews+shipping": failed})), "worse") == {}

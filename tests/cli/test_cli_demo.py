@@ -12,12 +12,12 @@ import pytest
 from tests.cli.terminal import Terminal
 
 Start = Callable[..., Awaitable[Terminal]]
-PLANTED = {"bestsellers+recommendations", "reviews+shipping"}
+PLANTED = {"bestsellers+recommendations", "bestsellers+reviews", "reviews+shipping"}
 
 
 @pytest.mark.exhaustive
 async def test_the_demo_finds_the_planted_pairs_and_leaves_nothing_on(holdfast: Start, tmp_path: Path) -> None:
-    """Both pairs fail, no single does, exit code 0; settings for another Temporal or store are not used."""
+    """All three pairs fail, no single does, exit code 0; settings for another Temporal or store are not used."""
     terminal = await holdfast(
         "demo", TEMPORAL_ADDRESS="nowhere.invalid:1", TEMPORAL_API_KEY="x", HOLDFAST_TASK_QUEUE="other"
     )

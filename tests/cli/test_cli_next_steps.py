@@ -19,8 +19,18 @@ from cli.main import cli
 from cli.next_steps import after_error, after_faults, after_run
 from tests.cli.terminal import ROOT, plan_document
 from workflows.contracts.errors import ERRORS, ErrorCode, HoldfastError
-from workflows.contracts.execution import CaseCounts, Phase, Recovery, RunFailure, RunStatus, RunSummary, Verdict
+from workflows.contracts.execution import (
+    CaseCounts,
+    CaseVerdict,
+    Phase,
+    Recovery,
+    RunFailure,
+    RunStatus,
+    RunSummary,
+    Verdict,
+)
 from workflows.contracts.windows import LockReport
+from workflows.logic.real_verdicts import ALLOW_TWO
 
 COMMAND = re.compile(r"`(?:[A-Z_]+=\S+ )?holdfast ([a-z]+)")
 OPTION = re.compile(r"`holdfast ([a-z]+) (--[a-z-]+)")
@@ -116,6 +126,20 @@ def test_the_end_of_a_run_has_one_however_it_ended() -> None:
     outcomes.append(RunOutcome(status=RunStatus.COMPLETED, lock=unverified, **some))
     assert all(after_run(outcome, "shop") for outcome in outcomes)
     assert "`holdfast faults`" in after_run(outcomes[-1], "shop")
+
+
+def test_pairs_in_doubt_are_a_reason_to_allow_two_faults() -> None:
+    """Only where the worker allows one: else the reason of a case says something else."""
+    doubted = CaseVerdict(case_id="a+b", outcome="measured", verdict=Verdict.INCONCLUSIVE, reason=f"why; {ALLOW_TWO}")
+    summary = RunSummary.model_validate(
+        {"execution_id": 1, "plan": "shop", "namespace": "shop", "verdict": "inconclusive", "recovery": "verified"}
+        | {"cases": CaseCounts(), "started_at": "2026-01-01T00:00:00Z", "finished_at": "2026-01-01T00:00:00Z"}
+    )
+    steps = []
+    for case in (doubted, doubted.model_copy(update={"reason": "too few requests"})):
+        found = summary.model_copy(update={"inconclusive_cases": [case]})
+        steps.append(after_run(RunOutcome(workflow_id="w", run_id="r", status=RunStatus.COMPLETED, summary=found), "x"))
+    assert ["HOLDFAST_MAX_ACTIVE_FAULTS=2" in step for step in steps] == [True, False]
 
 
 def test_every_command_that_a_message_names_is_there() -> None:

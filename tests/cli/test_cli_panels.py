@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from cli.panels import Panels, panel_lines
 from workflows.contracts.execution import CaseCounts, CaseVerdict, Verdict
+from workflows.contracts.fidelity import PairFidelity
 from workflows.contracts.load import CaseOutcome
-from workflows.contracts.status import AnalysisPanel, CasesPanel, LoadPanel, RulesPanel, RunState
-from workflows.contracts.windows import ServiceStability
+from workflows.contracts.status import AnalysisPanel, CasesPanel, LoadPanel, RulesPanel, RunState, WindowRow
+from workflows.contracts.windows import ServiceStability, WindowKind, WindowState
 
 
 def case(name: str, **facts: Any) -> CaseVerdict:
@@ -55,3 +58,25 @@ def test_the_same_words_in_another_panel_are_news() -> None:
     assert panels.lines(analysed) == []
     assert panels.lines(ruled) == [line]
     assert panels.lines(ruled) == []
+
+
+@pytest.mark.parametrize(
+    ("window", "found", "line"),
+    [
+        (WindowState.OPEN, None, "on"),
+        (WindowState.OPEN, 0, "on; no fallback calls found"),
+        (WindowState.CLOSED, 1, "off, and seen to be off; 1 fallback call found"),
+        (WindowState.UNVERIFIED, 2, "NOT seen to be off; 2 fallback calls found"),
+    ],
+)
+def test_the_recording_of_calls_is_shown_with_what_it_found(window: WindowState, found: int | None, line: str) -> None:
+    row = WindowRow(window_id="calls/1", kind=WindowKind.CALLS, state=window)
+    state = RunState(windows=[row], fallback_calls=found)
+    assert f"  calls recorded while services are broken: {line}" in panel_lines(state)
+    assert not any("calls recorded" in other for other in panel_lines(RunState()))
+
+
+def test_pairs_in_doubt_are_not_pairs_that_were_asked_for() -> None:
+    found = PairFidelity(share=0, measured=9, chosen=2, agreed=1, disagreed=1, asked_for=False)
+    (line,) = [one for one in panel_lines(RunState(pairs=found)) if one.startswith("pairs")]
+    assert line.endswith("of 2 of 9 measured pairs whose results were in doubt")

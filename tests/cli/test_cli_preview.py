@@ -45,19 +45,33 @@ def test_everything_is_told_in_one_page(arguments: tuple[str, ...]) -> None:
     assert result.exit_code == 0, result.output
     for words in (
         "cases: 16 (1 baseline, 5 single, 10 pairs), 16 measured, 0 excluded",
-        "real requests: 202 times GET http://127.0.0.1:18080/api/home",
+        "real requests: 225 times GET http://127.0.0.1:18080/api/home",
         "faults: 5, one at a time, each gone by itself after 5:00 min",
         "inventory: delay, which is pod-network delay",
         "time=5000; interface=eth0; namespace=shop; labels=app=inventory",
-        "pods replaced up to 5 times",
+        "  20  while each service is broken, 4 requests each",
+        "what receives such calls is broken once more: up to 10 more faults",
+        "no pair is really broken: where the worker allows two faults at once (HOLDFAST_MAX_ACTIVE_FAULTS=2)",
+        "recording on again",
+        "pods replaced up to 8 times",
         "rules: at least 10",
         "duration: at least ",
         "a request takes 100ms",
-        "worst time to recovery: 11:00 min",
+        "worst time to recovery: 11:00 min for what makes services fail",
         "next: `holdfast run ",
     ):
         assert words in result.output, words
     assert max(len(line) for line in result.output.splitlines()[:-1]) <= 120
+
+
+def test_pairs_with_two_real_faults_are_announced_where_the_worker_allows_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HOLDFAST_MAX_ACTIVE_FAULTS", "2")
+    result = CliRunner().invoke(cli, ["preview", str(ROOT / "examples" / "shop.yaml")])
+    assert "pairs really broken, two faults at once: up to 10 of which one failure" in result.output
+    assert "pairs in doubt, with two real faults" in result.output
+    assert "fault of a pair" in result.output
 
 
 def test_how_many_faults_are_on_at_once_is_told(tmp_path: Path) -> None:
@@ -76,7 +90,7 @@ def test_as_json_it_is_the_contract(tmp_path: Path) -> None:
     path = plan_file(tmp_path)
     printed = CliRunner().invoke(cli, ["preview", "--json", path])
     found = Preview.model_validate_json(printed.stdout)
-    assert (found.requests.total, found.cases.measured) == (202, 16)
+    assert (found.requests.total, found.cases.measured) == (225, 16)
     written = CliRunner().invoke(cli, ["run", path, "--dry-run", "--json", str(tmp_path / "found.json")])
     assert written.exit_code == 0
     assert json.loads((tmp_path / "found.json").read_text()) == json.loads(printed.stdout)

@@ -8,6 +8,7 @@ from cli.progress import Progress
 from workflows.contracts.errors import ErrorCode
 from workflows.contracts.execution import CaseCounts, Phase, RunStatus, Verdict
 from workflows.contracts.faults import InjectionState
+from workflows.contracts.fidelity import PairFidelity
 from workflows.contracts.status import (
     AnalysisPanel,
     InjectionRow,
@@ -143,3 +144,26 @@ def test_the_end_is_the_last_line() -> None:
     assert Progress().lines(done)[-1] == "DONE                     verdict failed"
     failed = state(*THREE, Phase.FAILED, error_code=ErrorCode.ANALYZE_TIMEOUT, error_message="too slow")
     assert Progress().lines(failed)[-1] == "FAILED                   ANALYZE_TIMEOUT"
+
+
+def test_the_recording_of_calls_has_lines_of_its_own() -> None:
+    """When it is on, what it has found so far, and that it is off."""
+    progress = Progress()
+    progress.lines(state(*THREE))
+    on = WindowRow(window_id="calls/7", kind=WindowKind.CALLS, state=WindowState.OPEN)
+    off = on.model_copy(update={"state": WindowState.CLOSED})
+    assert progress.lines(state(*THREE, windows=[on])) == ["  calls between services are recorded from here on"]
+    assert progress.lines(state(*THREE, windows=[on], fallback_calls=0)) == []
+    assert progress.lines(state(*THREE, windows=[on], fallback_calls=1)) == [
+        "  1 fallback call found: made only while something is broken"
+    ]
+    assert progress.lines(state(*THREE, windows=[off], fallback_calls=1)) == [
+        "  recording of calls off, and seen to be off"
+    ]
+
+
+def test_pairs_in_doubt_have_their_reason() -> None:
+    found = PairFidelity(share=0, measured=9, chosen=2, asked_for=False)
+    lines = Progress().lines(state(*THREE, Phase.LOAD_TEST_BASELINE, pairs=found))
+    line = "  2 of 9 measured pairs run with two real faults as well, because their results are in doubt"
+    assert line in lines

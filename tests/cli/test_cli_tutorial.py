@@ -7,6 +7,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -40,10 +41,12 @@ def test_its_commands_are_commands(line: str, tmp_path: Path, monkeypatch: pytes
 def test_its_first_run_needs_every_step() -> None:
     """None of them got lost on the way."""
     names = [line.split()[1] for line in OURS]
-    first, later = names[:7], names[7:]
+    first, later, second = names[:7], names[7:10], names[10:]
     assert first == ["lab", "server", "worker", "init", "validate", "preview", "run"]
     assert later == ["report", "logs", "list"]
-    assert [line.split()[2] for line in EXAMPLES] == ["make-books", "picks", "page", "picks"]
+    assert second == ["lab", "run", "report", "run", "run"]
+    started = [line.split()[2] for line in EXAMPLES]
+    assert started == ["make-books", "picks", "page", "picks", "prices", "catalog", "page", "page"]
 
 
 @pytest.mark.parametrize("line", [line for line in EXAMPLES if "--port" in line])
@@ -61,7 +64,26 @@ def test_its_topology_is_the_example() -> None:
     (shown,) = block("yaml")
     document = yaml.safe_load(shown)
     assert document == yaml.safe_load((ROOT / "examples" / "upstream-topology.yaml").read_text())
+    assert typed_ports("84") == ports_of(document) | {str(document["ports"]["admin"])}
+
+
+def test_the_second_half_names_the_ports_of_its_topology_and_plan() -> None:
+    document = yaml.safe_load((ROOT / "examples" / "pricelist-topology.yaml").read_text())
+    plan = yaml.safe_load((ROOT / "examples" / "pricelist.yaml").read_text())
+    assert typed_ports("85") == ports_of(document)
+    addresses = {service["name"]: f"http://127.0.0.1:{service['port']}" for service in document["services"]}
+    assert plan["system"]["services"] == addresses
+    for peer in ("proxy", "faults"):
+        assert plan["system"][peer].endswith(f":{document['ports'][peer]}")
+    assert plan["request"]["url"] == addresses[document["entry"]] + document["entry_path"]
+
+
+def typed_ports(hundreds: str) -> set[str]:
+    """The ports of an example that the commands name: those of its services, and of the lab before them."""
     typed = set(re.findall(r"(?:127\.0\.0\.1:|--port )(\d+)", "\n".join(COMMANDS)))
-    upstreams = {service["upstream"].rpartition(":")[2] for service in document["services"]}
-    ports = {str(service["port"]) for service in document["services"]}
-    assert typed == upstreams | ports | {str(document["ports"]["admin"])}
+    return {port for port in typed if port.removeprefix("1").startswith(hundreds)}
+
+
+def ports_of(topology: Any) -> set[str]:
+    upstreams = {service["upstream"].rpartition(":")[2] for service in topology["services"]}
+    return upstreams | {str(service["port"]) for service in topology["services"]}

@@ -37,6 +37,8 @@ CALLS: dict[type[PeerClient], dict[str, dict[str, Any]]] = {
         "replay": {"execution_id": 1, "longest": SHORT, **WHERE},
         "check": WHERE,
         "active_sessions": {},
+        "start_recording": {"duration_seconds": 1, "longest": SHORT, **WHERE},
+        "recorded": {"recording_id": "r", "offset": 0, "limit": 10},
         "stop_recording": {"recording_id": "r", "longest": SHORT},
         "upsert_rules": {"namespace": "shop", "record_id": "r", "ttl_seconds": 1, "rules": [RULE], "longest": SHORT},
         "rules_active": {"record_id": "r", "services": ["a"]},

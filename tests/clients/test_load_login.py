@@ -21,7 +21,7 @@ from tests.clients.conftest import Peer
 from tests.logic.plans import good
 from workflows.contracts.errors import ErrorCode, HoldfastError
 from workflows.contracts.request import Request
-from workflows.logic.tokens import marker
+from workflows.logic.tokens import calls_marker, marker
 from workflows.logic.validation import check_plan
 
 PASSWORD = "correct-horse-77"  # noqa: S105 - what is looked for
@@ -189,7 +189,14 @@ async def test_a_renewal_that_fails_ends_the_block(peer: Peer, guard: Guard, pac
 
 async def test_the_login_carries_the_markers_baggage_and_never_a_cases(peer: Peer, guard: Guard) -> None:
     """Its answer must not be a rule's; and while the proxy records, unmarked traffic looks like lost baggage."""
-    for baggage, carried in (("chaos.a.remove=1", None), (marker("hf1x"), marker("hf1x")), (None, None)):
+    analysed = marker("hf1x")
+    # Its calls are none of those that the plan's request causes, whatever is broken.
+    for baggage, carried in (
+        ("chaos.a.remove=1", None),
+        (analysed, analysed),
+        (calls_marker("hf1x", 3, 1), None),
+        (None, None),
+    ):
         peer.seen.clear()
         async with LoadGenerator() as load:
             await load.send_once(prepared(peer, baggage))

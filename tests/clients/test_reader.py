@@ -37,6 +37,17 @@ async def trouble(answer: bytes, limits: Limits = LIMITS) -> tuple[Trouble, str]
     return None
 
 
+async def test_a_given_header_takes_the_place_of_ours_in_any_case() -> None:
+    """A name twice is refused by many servers, and what is sent again was recorded in lower case."""
+    async with raw_server(sized(0, b"")) as server:
+        await fetch("GET", server.url, LIMITS, headers={"user-agent": "a browser", "accept": "text/html"})
+        (head,) = server.heads
+    names = [line.partition(b":")[0].lower() for line in head.split(b"\r\n")[1:] if line]
+    assert len(names) == len(set(names))
+    assert b"a browser" in head
+    assert b"holdfast" not in head
+
+
 async def test_a_head_may_be_as_long_as_its_limit_and_no_longer() -> None:
     assert await trouble(with_head_of(HEAD_LIMIT)) is None
     # Read in pieces, so the refusal may come up to one piece late.
@@ -115,3 +126,22 @@ def test_json_may_have_as_many_values_as_its_limit_and_no_more() -> None:
 def test_numbers_that_json_or_python_cannot_hold_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"not JSON|bounds|digits"):
         parse(text)
+
+
+async def test_no_header_is_sent_twice_whatever_its_case() -> None:
+    """Recorded requests bring lower-case names of headers that we would send ourselves."""
+    async with raw_server(sized(0, b"")) as server:
+        await fetch("GET", server.url, LIMITS, headers={"user-agent": "a shop", "ACCEPT": "text/html"})
+    lines = server.heads[0].decode().splitlines()
+    names = [line.partition(":")[0].lower() for line in lines[1:] if line]
+    assert len(names) == len(set(names))
+    assert "user-agent: a shop" in lines
+    assert "ACCEPT: text/html" in lines
+
+
+async def test_the_kind_of_an_answer_is_kept_and_cut() -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nContent-Type: text/html" + b"x" * 5_000 + END
+    async with raw_server(head) as server:
+        kind = (await fetch("GET", server.url, LIMITS)).content_type
+    assert kind.startswith("text/html")
+    assert len(kind) == 200

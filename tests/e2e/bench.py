@@ -27,7 +27,7 @@ from temporalio.service import RPCError
 from clients.settings import Settings
 from clients.store.store import Store
 from clients.temporal import lock_of_run
-from lab import Lab, Topology, load_topology
+from lab import Action, Endpoint, Instruction, Lab, Misbehaviour, Topology, load_topology
 from lab.topology import Call
 from worker import running
 from workflows.contracts.execution import Phase, RunSummary
@@ -56,6 +56,15 @@ async def until(look: Callable[[], Awaitable[Any]], what: str, patience: float =
             return found
         await asyncio.sleep(every)
     raise AssertionError(f"never happened: {what}")
+
+
+def unseen(*services: str) -> Misbehaviour:
+    """A proxy that shows nothing of these services: neither its analysis nor its single recordings have them."""
+    refused = [
+        Instruction(endpoint=Endpoint.RECORDING_START, action=Action.REFUSE_500, contains=f'"{name}"')
+        for name in services
+    ]
+    return Misbehaviour(analysis_no_patterns_for=list(services), instructions=refused)
 
 
 UNHURRIED = 3

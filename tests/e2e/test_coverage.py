@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from lab import Misbehaviour
-from tests.e2e.bench import Bench
+from tests.e2e.bench import Bench, unseen
 from workflows.contracts.execution import Verdict
 
 
@@ -25,7 +24,7 @@ async def test_a_run_passes_with_as_much_as_its_plan_asks_for(
     bench: Bench, coverage: dict[str, Any], verdict: Verdict, dispensable: int
 ) -> None:
     """Nothing was recorded of one of two services: half of the four cases are skipped, and that is told."""
-    bench.lab.misbehave(Misbehaviour(analysis_no_patterns_for=["reviews"]))
+    bench.lab.misbehave(unseen("reviews"))
     summary = await bench.run(bench.small_plan(coverage=coverage, slo={"error_rate": "1%"}))
     counts = summary.cases
     assert (counts.total, counts.measured, counts.passed, counts.skipped) == (4, 2, 2, 2)

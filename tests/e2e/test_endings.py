@@ -14,7 +14,7 @@ from clients.store.store import Store
 from lab import Misbehaviour
 from lab.misbehave import Action, Instruction
 from lab.names import Endpoint
-from tests.e2e.bench import Bench, until
+from tests.e2e.bench import Bench, unseen, until
 from workflows.contracts.errors import ErrorClass, ErrorCode, HoldfastError
 from workflows.contracts.execution import Phase, Recovery, RunFailure, RunStatus
 from workflows.names import ABORT_UPDATE, PAUSE_UPDATE, RESUME_UPDATE
@@ -312,7 +312,7 @@ async def test_one_services_trouble_stays_its_own(bench: Bench) -> None:
 
 async def test_services_without_recorded_traffic_are_skipped(bench: Bench) -> None:
     """COMPLETED without patterns is no data: no fault is injected there, and its cases are skipped."""
-    bench.lab.misbehave(Misbehaviour(analysis_no_patterns_for=["reviews"]))
+    bench.lab.misbehave(unseen("reviews"))
     summary = await bench.run(bench.small_plan())
     assert (summary.cases.measured, summary.cases.skipped) == (2, 2)
     log = [row.service for row in await bench.store.ledger_of(summary.execution_id) if row.kind == "fault"]

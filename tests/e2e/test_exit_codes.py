@@ -14,7 +14,7 @@ from xml.etree import ElementTree as Xml
 
 from cli.exit_codes import ExitCode
 from lab import Action, Endpoint, Instruction, Misbehaviour
-from tests.e2e.bench import Bench
+from tests.e2e.bench import Bench, unseen
 from tests.e2e.hand import Said, holdfast
 from tests.e2e.test_endings import LONG_LOAD
 from tests.e2e.test_steady_state import break_for_good
@@ -100,7 +100,7 @@ async def test_5_something_may_still_be_on(bench: Bench) -> None:
 
 async def test_6_too_little_was_measured(bench: Bench) -> None:
     """Nothing was recorded of one of two services."""
-    bench.lab.misbehave(Misbehaviour(analysis_no_patterns_for=["reviews"]))
+    bench.lab.misbehave(unseen("reviews"))
     found = await ended(bench, command(bench, bench.small_plan(slo=ERRORS_ONLY)))
     assert (found.said.code, found.failures) == (ExitCode.INCONCLUSIVE, {"the run comes to a verdict"}), found
 

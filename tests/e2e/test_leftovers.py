@@ -98,7 +98,7 @@ async def test_what_anyone_left_is_removed_when_asked_and_nothing_else(bench: Be
     summary = await handle.result()
     assert isinstance(summary, RunSummary)
     assert (summary.verdict, summary.recovery) == (Verdict.FAILED, Recovery.VERIFIED)
-    assert [one.case_id for one in summary.failed_cases] == ["bestsellers+recommendations"]
+    assert [one.case_id for one in summary.failed_cases] == ["bestsellers+recommendations", "bestsellers+reviews"]
     assert summary.cases.measured == 11
     report = await bench.lock_ended(handle)
     assert report is not None

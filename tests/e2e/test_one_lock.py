@@ -8,6 +8,7 @@ import pytest
 from temporalio.client import WorkflowFailureError
 
 from clients.faults import FaultClient
+from clients.proxy import ProxyClient
 from lab import Misbehaviour
 from lab.names import Endpoint
 from tests.e2e.bench import Bench
@@ -100,6 +101,9 @@ async def test_what_a_dead_run_left_unverified_refuses_the_next_one(bench: Bench
     async with FaultClient(bench.lab.addresses.faults) as by_hand:
         for name in bench.lab.state().faults:
             await by_hand.delete(name)
+    async with ProxyClient(bench.lab.addresses.proxy) as by_hand:
+        for session in await by_hand.active_sessions():
+            await by_hand.stop_recording(session.session_id)
     await bench.until_clean()
     bench.lab.misbehave(Misbehaviour())
     found = await failure(bench, await bench.start(bench.small_plan("reviews"), workflow_id=f"next/{bench.name}"))

@@ -33,7 +33,7 @@ async def test_large_bodies_are_in_no_history(temporal: Client, tmp_path: Path) 
             (recorded,) = await bench.store.exchanges(summary.execution_id, "reviews")
             assert LARGE in recorded.response_body
             workflows = [handle, *[child async for _, child in workflows_of(temporal, handle)]]
-            assert len(workflows) == 7  # the run, its lock, a recording, two faults, rules, a page
+            assert len(workflows) == 8  # the run, its lock, a recording, that of calls, two faults, rules, a page
             for one in workflows:
                 events = (await one.fetch_history()).events
                 assert max(event.ByteSize() for event in events) < LARGEST_EVENT, one.id

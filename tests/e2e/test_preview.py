@@ -65,6 +65,8 @@ async def test_a_run_does_what_its_preview_said(bench: Bench, monkeypatch: pytes
     found = Counter(seen["entry_baggage"])
     marked = [baggage for baggage in found if baggage.startswith("holdfast.analysis=")]
     assert sum(found.pop(baggage) for baggage in marked) == sent.analysis
+    calls = {baggage: found.pop(baggage) for baggage in [*found] if baggage.startswith("holdfast.calls=")}
+    assert sum(calls.values()) == sent.calls + sent.broken
     assert found == expected
     assert sum(seen["entry_baggage"].values()) == sent.total
     assert sent.load == sum(one.measurement.requests for one in results.values() if one.measurement)
@@ -84,7 +86,8 @@ async def test_a_run_does_what_its_preview_said(bench: Bench, monkeypatch: pytes
     assert seen["replays"] == dict.fromkeys(said.replays, 1)
     windows = [row for row in await bench.store.ledger_of(summary.execution_id) if row.kind in {one.kind for one in on}]
     assert Counter(row.kind for row in windows) == {
-        WindowKind.RECORDING: 1, WindowKind.FAULT: len(said.faults), WindowKind.RULES: seen["upserts"],
+        WindowKind.RECORDING: 1, WindowKind.CALLS: 1, WindowKind.FAULT: len(said.faults),
+        WindowKind.RULES: seen["upserts"],
     }  # fmt: skip
     for row in windows:
         began = row.began

@@ -21,7 +21,7 @@ from reports.gather import gather
 from reports.model import Report
 from reports.stored import stored_state
 from tests.cli.terminal import Terminal
-from tests.e2e.bench import PATIENCE, Bench, unhurried_example
+from tests.e2e.bench import PATIENCE, Bench, unhurried_example, unseen
 from tests.e2e.conftest import QUICK
 from tests.e2e.panel_fields import FIELDS, text_of
 from worker import running
@@ -210,7 +210,7 @@ async def test_input_that_is_refused_is_a_run_that_failed(bench: Bench) -> None:
 
 async def test_the_store_tells_of_services_without_a_failure_as_the_run_does(bench: Bench) -> None:
     """Here one that no traffic reaches: no fault, no rules, and a word on why."""
-    bench.lab.misbehave(Misbehaviour(analysis_no_patterns_for=["shipping"]))
+    bench.lab.misbehave(unseen("shipping"))
     handle = await bench.start(bench.small_plan("reviews", "shipping", "bestsellers"))
     summary = await handle.result()
     await bench.lock_ended(handle)

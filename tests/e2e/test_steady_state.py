@@ -9,7 +9,7 @@ from temporalio.exceptions import ApplicationError
 
 from clients.faults import FaultClient
 from lab import Action, Endpoint, Instruction, Misbehaviour
-from tests.e2e.bench import Bench
+from tests.e2e.bench import Bench, unseen
 from workflows.contracts.errors import ErrorCode
 from workflows.contracts.execution import Phase, Recovery, RunFailure, Verdict
 from workflows.logic.faults import expand
@@ -120,7 +120,7 @@ async def test_excluded_cases_are_not_measured_and_not_missed(bench: Bench) -> N
 
 async def test_no_service_is_broken_whose_cases_all_fell_away(bench: Bench) -> None:
     """The plan leaves out one of its cases, and its partner was not reached: no fault, no rules, and a word on why."""
-    bench.lab.misbehave(Misbehaviour(analysis_no_patterns_for=["shipping"]))
+    bench.lab.misbehave(unseen("shipping"))
     handle = await bench.start(bench.small_plan(exclude=["reviews"]))
     summary = await handle.result()
     await bench.lock_ended(handle)

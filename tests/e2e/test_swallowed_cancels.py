@@ -59,7 +59,7 @@ class _Outbound(WorkflowOutboundInterceptor):
 
     async def signal_external_workflow(self, input: SignalExternalWorkflowInput) -> None:  # noqa: A002
         await self.next.signal_external_workflow(input)
-        told = input.args[0]
+        told = input.args[0] if input.args else None
         if isinstance(told, WindowChanged) and told.kind is self._kind and self._telling in told.model_fields_set:
             with suppress(asyncio.CancelledError):
                 await workflow.wait_condition(lambda: workflow.cancellation_reason() is not None)

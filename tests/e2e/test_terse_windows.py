@@ -57,7 +57,9 @@ async def test_a_run_knows_of_its_windows_without_a_signal(bench: Bench) -> None
 async def events_of_its_own(bench: Bench, services: int) -> int:
     """Of a run with so many services, its workflow tasks (at most one comes with an event from outside) not counted."""
     plan = bench.plan(load={"requests": 1, "concurrency": 1})
-    run = await bench.start(plan | {"services": plan["services"][:services]})
+    # Broken reviews cause a call of their own, and so one more window.
+    chosen = [one for one in plan["services"] if one["name"] != "reviews"][:services]
+    run = await bench.start(plan | {"services": chosen})
     await run.result()
     await bench.lock_ended(run)
     kinds = [EventType.Name(event.event_type) async for event in run.fetch_history_events()]
@@ -67,7 +69,7 @@ async def events_of_its_own(bench: Bench, services: int) -> int:
 @pytest.mark.exhaustive
 async def test_a_service_costs_its_run_the_start_and_the_end_of_a_window(bench: Bench) -> None:
     """Begun, started, ended: with a fourth event for each, a thousand services would not fit into one history."""
-    few, more = [await events_of_its_own(bench, services) for services in (2, 5)]
+    few, more = [await events_of_its_own(bench, services) for services in (1, 4)]
     assert more - few <= 3 * EVENTS_OF_A_WINDOW
 
 

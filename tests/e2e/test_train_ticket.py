@@ -44,6 +44,8 @@ async def test_every_verdict_is_as_planted(train_ticket: Bench) -> None:
     plan = plan_for(train_ticket)
     # Just under what two of the unhurried back-offs cost.
     plan["slo"]["p95"] = "3500ms"
+    # Longer than unhurried callers wait for a service that is really delayed, some of them one after the other.
+    plan["request"]["timeout"] = "2m"
     summary = await train_ticket.run(plan)
 
     results = {one.case_id: one for one in await train_ticket.store.results(summary.execution_id)}

@@ -14,6 +14,7 @@ from workflows.contracts.execution import Phase, Recovery
 from workflows.contracts.windows import ServiceStability
 
 UNVERIFIED = (ErrorCode.RECOVERY_UNVERIFIED, Recovery.UNVERIFIED)
+NOT_STABLE = (ErrorCode.SERVICE_NOT_STABLE, Recovery.VERIFIED)
 NOT_READY = (ErrorCode.INTERCEPTOR_NOT_READY, Recovery.VERIFIED)
 
 
@@ -21,11 +22,20 @@ NOT_READY = (ErrorCode.INTERCEPTOR_NOT_READY, Recovery.VERIFIED)
     ("nth", "ending", "phase", "measured"),
     [
         (1, UNVERIFIED, Phase.ANALYZING_PATTERNS, 0),
-        (2, UNVERIFIED, Phase.INJECTING_AND_REPLAYING, 0),
-        (3, NOT_READY, Phase.RULES_READY, 0),
-        (4, UNVERIFIED, Phase.LOAD_TEST_BASELINE, 2),
+        (2, NOT_STABLE, Phase.INJECTING_AND_REPLAYING, 0),
+        (3, UNVERIFIED, Phase.INJECTING_AND_REPLAYING, 0),
+        (4, UNVERIFIED, Phase.INJECTING_AND_REPLAYING, 0),
+        (5, NOT_READY, Phase.RULES_READY, 0),
+        (6, UNVERIFIED, Phase.LOAD_TEST_BASELINE, 2),
     ],
-    ids=["after the recording", "after the fault", "with the rules", "after the rules"],
+    ids=[
+        "after the recording",
+        "while calls are recorded",
+        "after the fault",
+        "after the recording of calls",
+        "with the rules",
+        "after the rules",
+    ],
 )
 async def test_nothing_goes_on_beside_a_service_that_is_not_stable(
     bench: Bench,
@@ -49,8 +59,8 @@ async def test_nothing_goes_on_beside_a_service_that_is_not_stable(
     found = await failure(bench, handle)
     assert (found.code, found.recovery) == ending
     assert found.phase is phase
-    # The last window of a run says no more than that the ledger knows.
-    assert "reviews (a test)" in found.message or nth in (1, 4)
+    # The last window of a run, and recordings, say no more than that the ledger knows.
+    assert "reviews (a test)" in found.message or nth in (1, 4, 6)
     results = await bench.store.results(found.execution_id or 0)
     assert sum(one.measurement is not None for one in results) == measured
     await bench.lock_ended(handle)

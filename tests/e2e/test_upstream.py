@@ -42,10 +42,14 @@ async def ready(temporal: Client, shop: Bookshop, folder: Path, **how: Any) -> A
 async def test_a_run_on_real_services_finds_the_pair_that_fails(
     temporal: Client, shop: Bookshop, tmp_path: Path
 ) -> None:
-    """The page survives without its books, and without its picks, but not without both; the services stay untouched."""
+    """The page survives without its books, and without its picks, but not without both; the services stay untouched.
+
+    Without picks it asks the books for another one: where no rule answers that, it shows this one without both.
+    """
     async with ready(temporal, shop, tmp_path) as (bench, plan):
         summary = await bench.run(plan)
         results = await bench.store.results(summary.execution_id)
+        calls = await bench.store.calls(summary.execution_id)
         assert bench.lab.state().clean
         async with aiohttp.ClientSession() as session, session.get(bench.lab.addresses.entry + "/page") as response:
             page = await response.json()
@@ -55,6 +59,7 @@ async def test_a_run_on_real_services_finds_the_pair_that_fails(
         "picks": Verdict.PASSED,
         "books+picks": Verdict.FAILED,
     }
+    assert [(one.case_index, one.service, one.path) for one in calls] == [(2, "books", "/books/books/1.json")]
     assert summary.recovery is Recovery.VERIFIED
     assert page["pick"] == {"title": "Invisible Cities"}
     assert len(page["books"]) == 4
@@ -80,10 +85,15 @@ async def test_services_that_call_around_the_lab_are_skipped_and_not_passed(
 async def test_services_behind_a_forgetful_one_are_invalid_and_not_passed(
     temporal: Client, shop: Bookshop, tmp_path: Path, forgetful: str, lost: set[str]
 ) -> None:
-    """It does not forward baggage: its neighbours are broken once, but their failures cannot be selected by request."""
+    """It does not forward baggage: its neighbours are broken once, but their failures cannot be selected by request.
+
+    Nor do recordings show which request caused a call: if all lack the header, nobody waits for one that has it.
+    """
     async with ready(temporal, shop, tmp_path, forgetful=forgetful) as (bench, plan):
         summary = await bench.run(plan)
         results = {one.case_id: one for one in await bench.store.results(summary.execution_id)}
+        rounds = await bench.store.call_rounds(summary.execution_id)
+    assert {one.complete for one in rounds} == {forgetful != "page"}
     assert {case for case, result in results.items() if result.outcome == "invalid"} == lost
     assert all("baggage lost" in results[case].reason for case in lost)
     assert summary.verdict is Verdict.INCONCLUSIVE

@@ -188,11 +188,12 @@ async def test_every_pair_is_broken_for_real_and_what_differs_is_told(trio: Trio
     assert any("1 of 3 agree with the rules (status 3, body 3, verdict 1)" in line for line in lines)
 
 
-async def test_nothing_of_it_runs_unasked(trio: Trio) -> None:
-    """One fault at a time, whatever the worker would allow."""
+async def test_only_pairs_in_doubt_run_unasked(trio: Trio) -> None:
+    """Left is removed, and a substitute status stands for it: one pair of it shows whether that is true."""
     summary = await trio.run(trio.plan(exclude=["*+slow"]))
-    assert summary.pairs is None
-    assert together([one for one in await trio.log() if one.kind is Kind.FAULT]) == []
+    assert summary.pairs is not None
+    assert (summary.pairs.asked_for, summary.pairs.chosen, summary.pairs.agreed) == (False, 1, 1)
+    assert together([one for one in await trio.log() if one.kind is Kind.FAULT]) == [("left", "right")]
 
 
 async def test_the_worker_must_allow_two_faults_at_once(idle_trio: Trio) -> None:

@@ -14,11 +14,11 @@ from workflows.contracts.faults import InjectionState
 from workflows.contracts.load import CaseOutcome
 from workflows.contracts.windows import LedgerState
 
-PLANTED = {"bestsellers+recommendations", "reviews+shipping"}
+PLANTED = {"bestsellers+recommendations", "bestsellers+reviews", "reviews+shipping"}
 
 
 async def test_the_planted_pairs_fail_and_nothing_else(bench: Bench) -> None:
-    """Five real faults find the two weaknesses that only pairs show, every case is measured, everything is off."""
+    """Real faults find the three weaknesses that only pairs show, every case is measured, everything is off."""
     summary = await bench.run()
 
     results = await bench.store.results(summary.execution_id)
@@ -28,7 +28,7 @@ async def test_the_planted_pairs_fail_and_nothing_else(bench: Bench) -> None:
     assert summary.verdict is Verdict.FAILED
     assert summary.recovery is Recovery.VERIFIED
     assert (summary.cases.baseline, summary.cases.single, summary.cases.dual) == (1, 5, 10)
-    assert (summary.cases.measured, summary.cases.passed, summary.cases.failed) == (16, 14, 2)
+    assert (summary.cases.measured, summary.cases.passed, summary.cases.failed) == (16, 13, 3)
     assert bench.lab.state().clean
 
 
@@ -40,11 +40,11 @@ async def test_the_rows_of_a_run_are_exactly_these(bench: Bench) -> None:
     assert rows["task_execution"] == 1
     assert rows["test_cases"] == 16
     assert rows["baggage_map"] == 5
-    assert rows["request_pattern"] == 5
+    assert rows["request_pattern"] == 6  # that of the fallback call as well
     assert rows["recorded_service"] == 5
-    assert rows["intercept_replay_result"] == 5
+    assert rows["intercept_replay_result"] == 6
     assert rows["test_result"] == 16
-    assert rows["ledger"] == 8  # lock, recording, five faults, rules
+    assert rows["ledger"] == 10  # lock, recording, calls, five faults and one for the fallback call, rules
     record = await bench.store.execution_row(summary.execution_id)
     assert (record.status, record.run_status) == (Phase.DONE, RunStatus.COMPLETED)
     assert (record.verdict, record.recovery) == (Verdict.FAILED, Recovery.VERIFIED)
@@ -96,12 +96,12 @@ async def test_status_tells_every_panel(bench: Bench) -> None:
         "reviews": 503,
         "shipping": 500,
     }
-    assert state.rules.rules == 10  # one and a canary for each service
+    assert state.rules.rules == 11  # one and a canary for each service, and one for the fallback call
     assert not state.rules.ready  # they are off again
     assert len(state.rules.stability) == 5
     assert (state.load.batches_done, state.load.batches_total, state.load.cases_done) == (1, 1, 16)
     assert state.recovery is Recovery.VERIFIED
-    assert len(state.windows) == 8
+    assert len(state.windows) == 10
 
 
 async def test_one_fault_at_a_time(bench: Bench) -> None:
@@ -111,7 +111,7 @@ async def test_one_fault_at_a_time(bench: Bench) -> None:
     async with httpx.AsyncClient(trust_env=False) as client:
         log = (await client.get(f"{bench.lab.addresses.admin}/lab/log")).json()
     faults = sorted((one["on_at"]["monotonic"], one["off_at"]["monotonic"]) for one in log if one["kind"] == "fault")
-    assert len(faults) == 5
+    assert len(faults) == 6  # bestsellers again, for the call that broken reviews cause
     assert all(off <= on for (_, off), (on, _) in itertools.pairwise(faults))
     assert all(one["on_at"]["monotonic"] >= faults[-1][1] for one in log if one["kind"] == "rules")
     assert all(one["off_at"] is not None for one in log)

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 from itertools import combinations
 from typing import NamedTuple
 
-from lab.topology import Call, Service, Topology
+from lab.topology import Call, FailureKind, Service, Topology
 
 
 class Outcome(NamedTuple):
@@ -17,16 +17,27 @@ class Outcome(NamedTuple):
     waiting: float
 
 
-class Forecast:
-    """Outcomes of one request to the entry, by which services answer with an error at once."""
+class _Result(NamedTuple):
+    """How one call ends."""
 
-    def __init__(self, topology: Topology) -> None:
+    ok: bool
+    waiting: float
+    failure: FailureKind = FailureKind.STATUS
+    """Of what kind, if it is not ok."""
+
+
+class Forecast:
+    """Outcomes of one request to the entry, by which services fail at once: with an error, or without an answer."""
+
+    def __init__(self, topology: Topology, silent: Collection[str] = ()) -> None:
+        """Say which services give no answer at all when they fail."""
+        self._silent = frozenset(silent)
         self._entry = next(service for service in topology.services if service.name == topology.entry)
         self._services = {service.name: service for service in topology.services}
 
     def outcome(self, failing: Collection[str]) -> Outcome:
         """The outcome while these services fail. The entry's own failure is no question here."""
-        return self._compose(self._entry, frozenset(failing), {})
+        return Outcome(*self._compose(self._entry, frozenset(failing), {})[:2])
 
     def failing_cases(self, services: Iterable[str], patience: float) -> set[str]:
         """The cases that fail among these services alone and in pairs, by error or by waiting longer than `patience`.
@@ -46,35 +57,45 @@ class Forecast:
         outcome = self.outcome(failing)
         return not outcome.ok or outcome.waiting > patience
 
-    def _compose(self, service: Service, failing: frozenset[str], known: dict[str, Outcome]) -> Outcome:
+    def _compose(self, service: Service, failing: frozenset[str], known: dict[str, _Result]) -> _Result:
         waiting = 0.0
         ok: dict[str, bool] = {}
         for call in service.calls:
             result = self._call(call, failing, known)
             waiting += result.waiting
             ok[call.service] = result.ok
-            if call.required and not result.ok:
-                return Outcome(ok=False, waiting=waiting)
-        return Outcome(ok=all(any(ok[name] for name in group) for group in service.needs_one_of), waiting=waiting)
+            if not result.ok and not call.covers(result.failure):
+                return _Result(ok=False, waiting=waiting)
+        return _Result(ok=all(any(ok[name] for name in group) for group in service.needs_one_of), waiting=waiting)
 
-    def _call(self, call: Call, failing: frozenset[str], known: dict[str, Outcome]) -> Outcome:
+    def _call(self, call: Call, failing: frozenset[str], known: dict[str, _Result]) -> _Result:
         once = self._ask(call.service, call.method, call.path, failing, known)
         if once.ok:
             return once
-        waiting = once.waiting * (call.retries + 1) + call.retries * call.backoff
-        if call.fallback_service is None:
-            return Outcome(ok=False, waiting=waiting)
-        path = call.fallback_path or call.path
-        instead = self._ask(call.fallback_service, call.method, path, failing, known)
-        return Outcome(ok=instead.ok, waiting=waiting + instead.waiting)
+        waiting = once.waiting
+        for _ in range(call.retries):
+            once = self._ask(call.service, call.method, call.retry_path or call.path, failing, known)
+            waiting += call.backoff + once.waiting
+            if once.ok:
+                return _Result(ok=True, waiting=waiting)
+        if call.covers(once.failure):
+            for stand_in in call.stand_ins:
+                instead = self._ask(stand_in.service, call.method, stand_in.path, failing, known)
+                waiting += instead.waiting
+                if instead.ok:
+                    return _Result(ok=True, waiting=waiting)
+        return _Result(ok=False, waiting=waiting, failure=once.failure)
 
-    def _ask(self, name: str, method: str, path: str, failing: frozenset[str], known: dict[str, Outcome]) -> Outcome:
+    def _ask(self, name: str, method: str, path: str, failing: frozenset[str], known: dict[str, _Result]) -> _Result:
         service = self._services[name]
         route = next((r for r in service.routes if (r.method, r.path) == (method, path.partition("?")[0])), None)
-        if name in failing or route is None:
-            return Outcome(ok=False, waiting=0.0)
+        if name in failing:
+            failure = FailureKind.NO_ANSWER if name in self._silent else FailureKind.STATUS
+            return _Result(ok=False, waiting=0.0, failure=failure)
+        if route is None:
+            return _Result(ok=False, waiting=0.0)
         if route.leaf:
-            return Outcome(ok=True, waiting=0.0)
+            return _Result(ok=True, waiting=0.0)
         if name not in known:
             known[name] = self._compose(service, failing, known)
         return known[name]

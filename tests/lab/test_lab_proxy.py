@@ -223,8 +223,12 @@ async def test_sidecar_of_a_removed_app_answers_503(driver: Driver) -> None:
     answer = await driver.service("reviews", "/api/reviews")
     assert answer.status == 503
     assert answer.text.startswith("upstream connect error")
-    entries = (await driver.proxy("GET", f"/api/recordings/{recording}/entries")).json["data"]
-    assert [entry["response"]["status"] for entry in entries] == [503]
+
+    async def collected() -> list[int]:
+        entries = (await driver.proxy("GET", f"/api/recordings/{recording}/entries")).json["data"]
+        return [entry["status"] for entry in entries]
+
+    assert await until(collected, "the entry") == [503]
 
 
 async def test_a_recording_is_seen_and_stopped(driver: Driver) -> None:

@@ -1,4 +1,4 @@
-"""The shop answers, survives any one failure, and has the two planted weaknesses."""
+"""The shop answers, survives any one failure, and has its planted weaknesses."""
 
 import asyncio
 import itertools
@@ -29,7 +29,7 @@ async def test_no_single_rule_breaks_the_entry(driver: Driver, service: str) -> 
 
 
 async def test_error_pair_by_rules(driver: Driver) -> None:
-    """Only recommendations and bestsellers together make the entry fail, and the error names them."""
+    """By rules of healthy traffic only these two together make the entry fail, and the error names them."""
     await driver.rules_on("r1x", *(rule(name) for name in SERVICES))
     pairs = list(itertools.combinations(SERVICES, 2))
     answers = await asyncio.gather(*(driver.home(",".join(f"chaos.{name}=1" for name in pair)) for pair in pairs))

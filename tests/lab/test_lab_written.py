@@ -17,6 +17,7 @@ from lab import LabAddresses, Topology, load_topology
 from lab.generate import generate_topology
 from lab.graphs import Shape
 from lab.plan_for import plan_for, plan_text, preferred_addresses
+from lab.planting import Weakness
 from lab.written import topology_text
 from tests.lab.forecast import Forecast
 
@@ -91,12 +92,26 @@ def test_a_generated_system_is_written_with_its_plan(tmp_path: Path) -> None:
     assert json.loads(json.dumps(yaml.safe_load(plan.read_text())))["name"] == "tree-12"
 
 
+def test_a_generated_system_has_the_kinds_of_weaknesses_that_were_asked_for(tmp_path: Path) -> None:
+    """The file's head is the command that makes it again."""
+    topology = tmp_path / "topology.yaml"
+    result = lab_command("--generate", "star:9", "--kinds", "fallback_path,exception", "--write", topology)
+    assert result.exit_code == 0
+    kinds = {Weakness.FALLBACK_PATH, Weakness.EXCEPTION}
+    generated = generate_topology(Shape.STAR, 9, 1, kinds=kinds)
+    assert load_topology(topology) == generated.topology
+    head = topology.read_text(encoding="utf-8").splitlines()
+    assert head[0] == "# generated: star:9 --seed 1 --weaknesses 3 --kinds fallback_path,exception"
+    assert head[1 : 1 + len(generated.planted)] == [f"# planted: {planted}" for planted in generated.planted]
+
+
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
         (["--generate", "ring:7"], "the shapes are chain, tree, star, layered"),
         (["--generate", "star:4"], "has 5 to 200"),
         (["--generate", "star:5", "--topology", "t.yaml"], "exclude each other"),
+        (["--generate", "star:5", "--kinds", "some"], "--kinds: 'some' is not a valid Weakness: write all, or some of"),
         (["--write", "/nowhere/t.yaml"], "/nowhere/t.yaml cannot be written"),
     ],
 )

@@ -14,7 +14,7 @@ from temporalio.service import RPCError
 from lab import Lab, LabSettings, PortChoice
 from tests.e2e.bench import until
 from tests.leaks import checker
-from tests.leaks.duo import BRISK, PATIENCE, TOPOLOGY, Duo
+from tests.leaks.duo import BRISK, FAULTS, ONCE, PATIENCE, TOPOLOGY, Duo
 from tests.leaks.places import Moment, windows_of
 from tests.leaks.stages import Run, Stage, reached
 from worker import running
@@ -92,8 +92,8 @@ async def left_by(bench: Duo, *runs: Run, held: bool = True, spare_rules: int = 
     seen = await checker.look(bench.lab.addresses.admin)
     found = [
         *checker.still_on(seen),
-        *checker.at_once(seen.log, faults=2 if pairs else 1),
-        *checker.done_twice(seen, runs=len(runs), spare_rules=spare_rules, spare_faults=int(pairs)),
+        *checker.at_once(seen.log, faults=FAULTS),
+        *checker.done_twice(seen, runs=len(runs), spare_rules=spare_rules, spare_faults=int(pairs), once=ONCE),
     ]
     found += checker.by_itself(seen.log)
     if held:

@@ -26,6 +26,12 @@ MARKER = "holdfast."
 Calls = Mapping[str, Iterable[str]]
 """Whom each service calls itself."""
 
+ONCE: Mapping[Kind, int] = {Kind.RECORDING: 2}
+"""How often a run switches something on in one service: recordings for its analysis and for its calls, all else once.
+
+Where the run's system has fallback calls, faults come on more often: the test that has it says how often.
+"""
+
 _FAULT_TAIL = re.compile(r"-[0-9a-f]{8}-[0-9]+$")
 """What differs in the names of a run's faults in one service."""
 
@@ -78,13 +84,18 @@ def still_on(seen: Seen) -> list[str]:
 def at_once(log: list[LogEntry], *, faults: int = 1, calls: Calls | None = None) -> list[str]:
     """Two things were on at once that exclude each other: any two, but the parts of one set of rules or recordings.
 
+    A fault may come on while calls are recorded; but nothing is recorded anew while one is on.
+
     With more `faults` allowed, so many of them may be on, but never two on one call path. `calls`: whom each service
     calls, as the lab was built.
     """
     found = [
         f"{_named(one)} and {_named(other)} were on at once"
         for one, other in combinations(log, 2)
-        if _overlap(one, other) and not _parts_of_one(one, other) and not (faults > 1 and _apart(one, other, calls))
+        if _overlap(one, other)
+        and not _parts_of_one(one, other)
+        and not _recorded_fault(one, other)
+        and not (faults > 1 and _apart(one, other, calls))
     ]
     most = most_faults_at_once(log)
     return [*found, f"{most} faults were on at once, not {faults} at most"] if most > faults > 1 else found
@@ -97,10 +108,17 @@ def most_faults_at_once(log: list[LogEntry]) -> int:
 
 
 def done_twice(
-    seen: Seen, *, runs: int = 1, spare_rules: int = 0, spare_recordings: int = 0, spare_faults: int = 0
+    seen: Seen,
+    *,
+    runs: int = 1,
+    spare_rules: int = 0,
+    spare_recordings: int = 0,
+    spare_faults: int = 0,
+    once: Mapping[Kind, int] = ONCE,
 ) -> list[str]:
     """A fault was injected, or rules or recordings came on, more often than in so many undisturbed runs.
 
+    `once`: how often these come on in one service in such a run; once where nothing is given.
     `spare_rules`, `spare_recordings`, `spare_faults`: how often these may have come on beyond that, in one service.
     """
     spare = {Kind.RULES: spare_rules, Kind.RECORDING: spare_recordings, Kind.FAULT: spare_faults}
@@ -109,13 +127,13 @@ def done_twice(
     for one in seen.log:
         on[one.kind, one.service].append(one.name)
     for (kind, service), names in on.items():
-        if len(names) > runs + spare.get(kind, 0):
+        if len(names) > runs * once.get(kind, 1) + spare.get(kind, 0):
             found.append(f"{kind} of {service}: {len(names)} of them in {runs} runs: {', '.join(names)}")
     # Also those that were never on, because they were removed before they acted.
     named: defaultdict[str, list[str]] = defaultdict(list)
     for name in seen.counters.executes:
         named[_FAULT_TAIL.sub("", name)].append(name)
-    most = runs + spare_faults
+    most = runs * once.get(Kind.FAULT, 1) + spare_faults
     return found + [f"a fault under more than {most} names: {', '.join(n)}" for n in named.values() if len(n) > most]
 
 
@@ -226,6 +244,11 @@ def _parts_of_one(one: LogEntry, other: LogEntry) -> bool:
         return False
     # Sessions of rules are named after the run they belong to; recordings carry no name of ours.
     return one.kind is Kind.RECORDING or _run_of(one) == _run_of(other)
+
+
+def _recorded_fault(one: LogEntry, other: LogEntry) -> bool:
+    first, second = sorted((one, other), key=lambda entry: entry.on_at.monotonic)
+    return (first.kind, second.kind) == (Kind.RECORDING, Kind.FAULT)
 
 
 def _run_of(rules: LogEntry) -> str:

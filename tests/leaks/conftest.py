@@ -14,7 +14,7 @@ from cli.working import kept_bytecode
 from lab import Lab, PortChoice
 from tests.e2e.conftest import temporal
 from tests.leaks import checker
-from tests.leaks.duo import PATIENT, TOPOLOGY, Duo
+from tests.leaks.duo import FAULTS, ONCE, PATIENT, TOPOLOGY, Duo
 from tests.leaks.places import Part, Place, parts_of
 from worker import running
 from workflows.contracts.execution import RunSummary
@@ -62,6 +62,7 @@ async def undisturbed(temporal: Client, tmp_path_factory: pytest.TempPathFactory
             parts = [part async for part in parts_of(temporal, handle)]
             seen = await checker.look(lab.addresses.admin)
     windows = [part.window for part in parts if part.window is not None]
-    assert [*checker.still_on(seen), *checker.at_once(seen.log), *checker.done_twice(seen)] == []
+    assert [*checker.still_on(seen), *checker.at_once(seen.log, faults=FAULTS)] == []
+    assert checker.done_twice(seen, once=ONCE) == []
     assert [*checker.unheld(seen.log, windows), *checker.by_itself(seen.log)] == []
     return Undisturbed(parts, summary, checker.cases_in(seen.counters))

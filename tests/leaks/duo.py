@@ -1,4 +1,8 @@
-"""The smallest system with a pair in it: an entry and two services, small enough to enumerate everything."""
+"""The smallest system with a pair in it: an entry and two services, small enough to enumerate everything.
+
+Without the left service the entry asks the right one under a path that healthy traffic never uses, and when that fails
+as well under one more: so that a run has three rounds of discovery, and two real faults at once.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,7 @@ from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client, WorkflowHandle
 
-from lab import Lab, LabSettings, Topology
+from lab import Kind, Lab, LabSettings, Topology
 from tests.e2e.bench import ROOT, THIS_MACHINE, Bench, until
 from workflows.contracts.execution import RunSummary
 from workflows.names import WorkflowType
@@ -35,17 +39,39 @@ TOPOLOGY = Topology.model_validate(
                 "name": "front",
                 "routes": [{"path": "/api/page", "body": {"page": "front"}}],
                 "calls": [
-                    {"service": LEFT, "path": "/api/left", "timeout": "3s", "fallback": {"source": "fallback"}},
+                    {
+                        "service": LEFT,
+                        "path": "/api/left",
+                        "timeout": "3s",
+                        "fallbacks": [
+                            {"service": RIGHT, "path": "/api/spare"},
+                            {"service": RIGHT, "path": "/api/last"},
+                        ],
+                    },
                     {"service": RIGHT, "path": "/api/right", "timeout": "3s", "fallback": {"source": "fallback"}},
                 ],
                 # Planted: each is optional, but not both.
                 "needs_one_of": [[LEFT, RIGHT]],
             },
             {"name": LEFT, "routes": [{"path": "/api/left", "body": {"side": LEFT}}]},
-            {"name": RIGHT, "routes": [{"path": "/api/right", "body": {"side": RIGHT}}]},
+            {
+                "name": RIGHT,
+                "routes": [
+                    {"path": "/api/right", "body": {"side": RIGHT}},
+                    {"path": "/api/spare", "body": {"side": RIGHT}},
+                    {"path": "/api/last", "body": {"side": RIGHT}},
+                ],
+            },
         ],
     }
 )
+
+FAULTS = 2
+"""At once: those of its pair, which discovery breaks for real."""
+
+ONCE = {Kind.RECORDING: 2, Kind.FAULT: 4}
+"""How often something comes on in one of its services: its own fault, that of the pair, and one more for the calls that
+each of these showed."""
 
 TOKENS = ["", "chaos.left.remove=1", "chaos.right.error=1", "chaos.left.remove=1,chaos.right.error=1"]
 """The baggage headers of its four cases; the first is the baseline's, and that of the steady state."""
@@ -71,7 +97,7 @@ class Duo(Bench):
 
     def __init__(self, temporal: Client, lab: Lab, folder: Path) -> None:
         super().__init__(temporal, lab, folder)
-        self.settings = self.settings.model_copy(update={"max_active_faults": 2})
+        self.settings = self.settings.model_copy(update={"max_active_faults": FAULTS})
 
     def plan(self, **changes: Any) -> dict[str, Any]:
         """Both services, one broken by removal and one by errors. No case is judged by how long it takes."""

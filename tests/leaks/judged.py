@@ -15,7 +15,7 @@ from lab import Kind, Lab, LogEntry, PortChoice
 from tests.leaks import checker
 from tests.leaks.aftermath import Ending, untrue
 from tests.leaks.checker import Seen
-from tests.leaks.duo import BRISK, TOPOLOGY, Duo
+from tests.leaks.duo import BRISK, FAULTS, ONCE, TOPOLOGY, Duo
 from tests.leaks.places import windows_of
 from tests.leaks.sequences import CALLS, GONE, Sequence, Step
 from tests.leaks.stages import Run
@@ -109,7 +109,7 @@ def _met(trial: Trial) -> list[Step]:
 
 async def _wrong(trial: Trial) -> list[str]:
     seen = await _seen(trial)
-    found = [*trial.too_long, *checker.at_once(seen.log), *_too_often(trial, seen)]
+    found = [*trial.too_long, *checker.at_once(seen.log, faults=FAULTS), *_too_often(trial, seen)]
     if not trial.sequence.lying:
         found += checker.still_on(seen)
         found += checker.by_itself(_not_meant_to(trial, seen.log))
@@ -133,7 +133,7 @@ def _too_often(trial: Trial, seen: Seen) -> list[str]:
     runs, lost = len(trial.runs), trial.interrupted
     return [
         # Whether a lost worker's call took place nobody knows: what there is of it is removed before it is repeated.
-        *checker.done_twice(seen, runs=runs, spare_rules=lost, spare_recordings=lost),
+        *checker.done_twice(seen, runs=runs, spare_rules=lost, spare_recordings=lost, once=ONCE),
         # The case that is in flight when a worker is lost is measured afresh.
         *checker.measured_twice(seen.counters, trial.requests * runs, spare=trial.requests * lost),
     ]

@@ -9,13 +9,13 @@ from lab import Kind
 from tests.e2e.bench import Bench, until
 from tests.leaks import checker
 from workflows.contracts.plan import Plan
-from workflows.logic.durations import fault_ttl, recording_ttl, rules_ttl
+from workflows.logic.durations import calls_ttl, fault_ttl, recording_ttl, rules_ttl
 
 BY_THE_PROMISE = timedelta(seconds=30)
 """After the peers' own time limit, at the latest, everything is off: without any worker."""
 
 SHORT: dict[str, Any] = {"fault_running": "2s", "replay": "4s", "analyze": "8s"}
-SHORT |= {"rules_ready": "1s", "rules_ttl": "10s", "stability": "5s"}
+SHORT |= {"rules_ready": "1s", "rules_ttl": "10s", "stability": "5s", "recovery": "10s"}
 
 
 def with_short_limits(plan: dict[str, Any]) -> dict[str, Any]:
@@ -30,7 +30,8 @@ async def off_by_limits(bench: Bench, plan: dict[str, Any]) -> list[str]:
     async def all_off() -> bool:
         return not checker.still_on(await checker.look(bench.lab.addresses.admin))
 
-    await until(all_off, "everything off without a worker", patience=150)
+    longest = max(_limit_of(kind, plan) for kind in Kind) + BY_THE_PROMISE
+    await until(all_off, "everything off without a worker", patience=longest.total_seconds() + 30)
     log = (await checker.look(bench.lab.addresses.admin)).log
     latest = [(one, one.on_at.utc + _limit_of(one.kind, plan) + BY_THE_PROMISE) for one in log]
     return [late for one, moment in latest for late in checker.later_than([one], moment)]
@@ -39,5 +40,7 @@ async def off_by_limits(bench: Bench, plan: dict[str, Any]) -> list[str]:
 def _limit_of(kind: Kind, plan: dict[str, Any]) -> timedelta:
     """The time limit that a run gives to what it switches on."""
     checked = Plan.model_validate(plan)
-    limits = {Kind.RECORDING: recording_ttl(checked), Kind.FAULT: fault_ttl(checked), Kind.RULES: rules_ttl(checked, 4)}
+    # The log does not say which recordings are of the analysis: these are the longer ones.
+    recordings = max(recording_ttl(checked), calls_ttl(checked))
+    limits = {Kind.RECORDING: recordings, Kind.FAULT: fault_ttl(checked), Kind.RULES: rules_ttl(checked, 4)}
     return limits[kind]

@@ -16,6 +16,7 @@ from workflows.names import WorkflowType
 
 KIND_OF = {
     WorkflowType.RECORDING_WINDOW: Kind.RECORDING,
+    WorkflowType.CALLS_WINDOW: Kind.RECORDING,
     WorkflowType.FAULT_WINDOW: Kind.FAULT,
     WorkflowType.RULES_WINDOW: Kind.RULES,
 }
@@ -36,8 +37,8 @@ class Place(NamedTuple):
     """One activity of a run. Ids are counted within a workflow, so they are the same in every run of a plan."""
 
     workflow: str
-    service: str
-    """Of a fault window; empty for others."""
+    window: str
+    """Which one, of fault windows: its service, the round of discovery, the pair. Empty for others."""
     number: str
     activity: str
 
@@ -48,8 +49,14 @@ class Place(NamedTuple):
     @classmethod
     def of(cls, workflow: str, workflow_id: str, number: str, activity: str) -> Place:
         """The place of an activity; workflow ids name the run, places do not."""
-        service = workflow_id.rsplit("/", 1)[1] if workflow == WorkflowType.FAULT_WINDOW else ""
-        return cls(workflow, service, number, activity)
+        # fault/<execution>/<service>, fault/<execution>/<service>/<round>, pair/<execution>/<case>/<service>
+        window = workflow_id.split("/", 2)[2] if workflow == WorkflowType.FAULT_WINDOW else ""
+        return cls(workflow, window, number, activity)
+
+    @property
+    def service(self) -> str:
+        """Of a fault window; empty for others."""
+        return next((one for one in self.window.split("/") if not one.isdecimal()), "")
 
 
 @dataclass(frozen=True)
@@ -69,7 +76,7 @@ class Part:
         """What it could hold, and when; None for what holds nothing at the peers."""
         if self.workflow not in KIND_OF:
             return None
-        service = self.workflow_id.rsplit("/", 1)[1] if self.workflow == WorkflowType.FAULT_WINDOW else ""
+        service = Place.of(self.workflow, self.workflow_id, "", "").service
         kind = KIND_OF[WorkflowType(self.workflow)]
         return Window(kind=kind, service=service, begun=self.begun, ended=self.ended)
 

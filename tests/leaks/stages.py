@@ -13,7 +13,7 @@ from temporalio.service import RPCError
 
 from lab import Action, Endpoint, Instruction, Misbehaviour
 from tests.e2e.bench import until
-from tests.leaks.duo import PATIENCE
+from tests.leaks.duo import PAIR, PATIENCE
 from workflows.contracts.execution import Phase
 from workflows.names import WorkflowType
 
@@ -64,6 +64,45 @@ RECORDING = Stage(
     "await_patterns",
     Misbehaviour(analysis_stalls=True),
 )
+STARTING_CALLS = Stage(
+    "starting to record calls",
+    Phase.INJECTING_AND_REPLAYING,
+    WorkflowType.CALLS_WINDOW,
+    "start_recordings",
+    _slow(Endpoint.RECORDING_START),
+)
+LOOKING = Stage(
+    "reading calls",
+    Phase.INJECTING_AND_REPLAYING,
+    WorkflowType.RESILIENCE_TEST,
+    "read_calls",
+    _slow(Endpoint.RECORDING_ENTRIES),
+)
+STOPPING_CALLS = Stage(
+    "ending to record calls",
+    Phase.INJECTING_AND_REPLAYING,
+    WorkflowType.CALLS_WINDOW,
+    "stop_recordings",
+    _slow(Endpoint.RECORDING_STOP),
+)
+PAIR_BROKEN = Stage(
+    "two faults on",
+    Phase.INJECTING_AND_REPLAYING,
+    WorkflowType.PAIRS_WINDOW,
+    "ask_broken",
+    Misbehaviour(
+        instructions=[
+            Instruction(endpoint=Endpoint.FAULT_STATUS, action=Action.SLOW, seconds=1.5, contains=f"-{PAIR}/status")
+        ]
+    ),
+)
+CAPTURING = Stage(
+    "capturing calls",
+    Phase.INJECTING_AND_REPLAYING,
+    WorkflowType.FAULT_WINDOW,
+    "capture_calls",
+    _slow(Endpoint.RECORDING_ENTRIES),
+)
 INJECTING = Stage(
     "injecting",
     Phase.INJECTING_AND_REPLAYING,
@@ -102,7 +141,8 @@ REMOVING = Stage(
     _slow(Endpoint.FIXTURE_DELETE, 5),
 )
 
-STAGES = [LOCKING, STARTING, RECORDING, INJECTING, BROKEN, RECOVERING, UPSERTING, MEASURING, REMOVING]
+STAGES = [LOCKING, STARTING, RECORDING, STARTING_CALLS, INJECTING, BROKEN, RECOVERING, LOOKING, CAPTURING, PAIR_BROKEN]
+STAGES += [STOPPING_CALLS, UPSERTING, MEASURING, REMOVING]
 
 
 async def pending(client: Client, run: Run) -> AsyncIterator[tuple[str, Run, set[str]]]:

@@ -91,7 +91,8 @@ def test_a_system_that_is_not_as_it_was_is_told(state: dict[str, object], words:
         (entry(Kind.FAULT, "left", 1, 3), entry(Kind.FAULT, "right", 2, 4)),
         (entry(Kind.FAULT, "left", 1, None), entry(Kind.FAULT, "right", 9, 10)),
         (entry(Kind.FAULT, "left", 2, 3), entry(Kind.RULES, "left", 1, 4)),
-        (entry(Kind.RECORDING, "left", 1, 3), entry(Kind.FAULT, "right", 2, 4)),
+        (entry(Kind.FAULT, "right", 1, 3), entry(Kind.RECORDING, "left", 2, 4)),
+        (entry(Kind.RECORDING, "left", 1, 3), entry(Kind.RULES, "right", 2, 4)),
         (entry(Kind.RECORDING, "left", 1, 3, "rec-1"), entry(Kind.RECORDING, "left", 2, 4, "rec-2")),
         (entry(Kind.RULES, "left", 1, 3, "hf1x-left"), entry(Kind.RULES, "right", 2, 4, "hf2x-right")),
     ],
@@ -99,6 +100,13 @@ def test_a_system_that_is_not_as_it_was_is_told(state: dict[str, object], words:
 def test_what_excludes_each_other_and_was_on_at_once_is_told(one: LogEntry, other: LogEntry) -> None:
     for log in ([one, other], [other, one]):
         assert len(checker.at_once(log)) == 1
+
+
+def test_a_fault_may_come_on_while_calls_are_recorded() -> None:
+    calls = [entry(Kind.RECORDING, service, 4, 9, f"rec-{service}") for service in ("left", "right")]
+    log = [*GOOD[:4], *calls]
+    assert checker.at_once(log) == []
+    assert checker.done_twice(seen(log)) == []
 
 
 CALLS = {"front": ["gate", "left"], "gate": ["right"], "left": [], "right": []}
@@ -135,9 +143,11 @@ def test_what_was_done_twice_is_told() -> None:
     rules = seen([*GOOD, entry(Kind.RULES, "left", 21, 22, "hf1x-left")])
     assert len(checker.done_twice(rules)) == 1
     assert checker.done_twice(rules, spare_rules=1) == []
-    recorded = seen([*GOOD, entry(Kind.RECORDING, "left", 21, 22, "rec-2")])
+    recordings = [entry(Kind.RECORDING, "left", 20 + number, 20.5 + number, f"rec-{number}") for number in (2, 3)]
+    recorded = seen([*GOOD, *recordings])
     assert len(checker.done_twice(recorded, spare_rules=1)) == 1
     assert checker.done_twice(recorded, spare_recordings=1) == []
+    assert checker.done_twice(again, once={Kind.FAULT: 2}) == []
     names = {"hf-1-left-00000000-1": 1, "hf-1-left-0000000a-1": 1, "hf-1-right-00000000-1": 1}
     unseen = seen(counters=Counters(services={}, executes=names))
     (found,) = checker.done_twice(unseen)

@@ -7,6 +7,7 @@ lab's own log (`checker.py`).
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,12 @@ from lab import Action, Endpoint, Instruction, Lab, Misbehaviour, PortChoice
 from tests.leaks import checker
 from tests.leaks.aftermath import AT_ONCE
 from tests.leaks.conftest import Undisturbed
-from tests.leaks.duo import LEFT, PATIENCE, PATIENT, REQUESTS, TOPOLOGY, Duo
+from tests.leaks.duo import FAULTS, LEFT, ONCE, PAIR, PATIENCE, PATIENT, REQUESTS, RIGHT, TOPOLOGY, Duo
 from tests.leaks.places import KIND_OF, Moment, Place, windows_of
 from workflows.contracts.execution import Recovery
 from workflows.names import WorkflowType
 
-SLOW = [Endpoint.ANALYZE, Endpoint.EXECUTE, Endpoint.REPLAY, Endpoint.UPSERT]
+SLOW = [Endpoint.ANALYZE, Endpoint.RECORDING_START, Endpoint.EXECUTE, Endpoint.REPLAY, Endpoint.UPSERT]
 SLOW += [Endpoint.RECORDING_STOP, Endpoint.FAULT_DELETE, Endpoint.FIXTURE_DELETE]
 AMID_WORK = Misbehaviour(instructions=[Instruction(endpoint=one, action=Action.SLOW, seconds=0.8) for one in SLOW])
 """Peers that act only after the worker that asked them has died."""
@@ -43,8 +44,17 @@ SENT_AGAIN = {
 STORE_ONLY = {"record_intent", "update_ledger", "change_phase"}
 """Activities that ask no peer."""
 
-WORKFLOWS = [name for name in WorkflowType if name not in (WorkflowType.SWEEPER, WorkflowType.PAIRS_WINDOW)]
-WINDOWS = [*KIND_OF, WorkflowType.LOAD_PAGE]
+WORKFLOWS = [name for name in WorkflowType if name is not WorkflowType.SWEEPER]
+WINDOWS = [*KIND_OF, WorkflowType.LOAD_PAGE, WorkflowType.PAIRS_WINDOW]
+FAULT_WINDOWS = [LEFT, RIGHT, f"{RIGHT}/2", f"{PAIR}/{LEFT}", f"{PAIR}/{RIGHT}", f"{RIGHT}/3"]
+"""Each service alone, what the left one's failure calls, the pair, and what only that called."""
+
+
+def each_window(workflows: Iterable[WorkflowType]) -> list[tuple[WorkflowType, str]]:
+    """Workflows, and of those that a run has several of, each window."""
+    return [
+        (one, window) for one in workflows for window in (FAULT_WINDOWS if one is WorkflowType.FAULT_WINDOW else [""])
+    ]
 
 
 async def killed(temporal: Client, folder: Path, undisturbed: Undisturbed, place: Place, moment: Moment) -> list[str]:
@@ -71,9 +81,13 @@ async def killed(temporal: Client, folder: Path, undisturbed: Undisturbed, place
                 await bench.lock_ended(handle)
         seen = await checker.look(lab.addresses.admin)
         windows = await windows_of(temporal, handle)
-    # Whether a dead worker's upsert took place nobody knows: what there is of it is removed before it is repeated.
-    spare_rules = int(place.activity == "upsert_rules" and moment is not Moment.BEFORE)
-    found = [*checker.still_on(seen), *checker.at_once(seen.log), *checker.done_twice(seen, spare_rules=spare_rules)]
+    # Whether a dead worker's call took place nobody knows: what there is of it is removed before it is repeated.
+    begun = moment is not Moment.BEFORE
+    spare_rules, spare_recordings = [
+        int(begun and place.activity == one) for one in ("upsert_rules", "start_recordings")
+    ]
+    found = [*checker.still_on(seen), *checker.at_once(seen.log, faults=FAULTS)]
+    found += checker.done_twice(seen, spare_rules=spare_rules, spare_recordings=spare_recordings, once=ONCE)
     found += [*checker.unheld(seen.log, windows), *checker.by_itself(seen.log)]
     spare = SENT_AGAIN.get((place.activity, moment), 0)
     found += checker.measured_otherwise(seen.counters, undisturbed.entry_baggage, spare=spare, question=STEADY)
@@ -102,14 +116,14 @@ async def test_a_worker_killed_while_something_comes_on_costs_nothing(
     temporal: Client, tmp_path: Path, undisturbed: Undisturbed
 ) -> None:
     """A sample of what follows, small enough for every day."""
-    chosen = {(LEFT, "inject_fault"), ("", "upsert_rules")}
-    places = [place for place in undisturbed.places if (place.service, place.activity) in chosen]
+    chosen = {(LEFT, "inject_fault"), ("", "start_recordings"), (f"{RIGHT}/2", "capture_calls"), ("", "upsert_rules")}
+    places = [place for place in undisturbed.places if (place.window, place.activity) in chosen]
     assert len(places) == len(chosen)
     assert await all_killed(temporal, tmp_path, undisturbed, places, Moment.AMID) == {}
 
 
 ELSEWHERE = {"describe_holder", "await_lock_free", "finish_execution", "exclude_cases", "sweep"}
-ELSEWHERE |= {"choose_pairs", "compare_pair", "note_unchecked_pair", "conclude_pairs"}
+ELSEWHERE |= {"compare_pair", "note_unchecked_pair", "conclude_pairs"}
 """Not part of an undisturbed run: `test_kills_elsewhere.py`."""
 
 LOOKING = {"describe_others", "await_others_gone"}
@@ -131,29 +145,31 @@ async def test_every_activity_has_its_kill(
     monkeypatch.setattr(worker, "build_activities", noted)
     database = f"sqlite+aiosqlite:///{tmp_path}/holdfast.db"
     async with worker.running(temporal, Settings(database_url=database, task_queue=tmp_path.name, sweeper=False)):
+        assert {place.window for place in undisturbed.places} == {"", *FAULT_WINDOWS}
         assert known == {place.activity for place in undisturbed.places} | ELSEWHERE | LOOKING
 
 
 @pytest.mark.exhaustive
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("moment", [Moment.BEFORE, Moment.AFTER])
-@pytest.mark.parametrize("workflow", WORKFLOWS)
+@pytest.mark.parametrize(("workflow", "window"), each_window(WORKFLOWS))
 async def test_a_worker_killed_anywhere_costs_nothing(
-    temporal: Client, tmp_path: Path, undisturbed: Undisturbed, workflow: WorkflowType, moment: Moment
+    temporal: Client, tmp_path: Path, undisturbed: Undisturbed, workflow: WorkflowType, window: str, moment: Moment
 ) -> None:
     """In every activity of every workflow of a run."""
-    places = [place for place in undisturbed.places if place.workflow == workflow]
+    places = [place for place in undisturbed.places if (place.workflow, place.window) == (workflow, window)]
     assert places, workflow
     assert await all_killed(temporal, tmp_path, undisturbed, places, moment) == {}
 
 
 @pytest.mark.exhaustive
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("workflow", WINDOWS)
+@pytest.mark.parametrize(("workflow", "window"), each_window(WINDOWS))
 async def test_a_worker_killed_while_its_peers_work_costs_nothing(
-    temporal: Client, tmp_path: Path, undisturbed: Undisturbed, workflow: WorkflowType
+    temporal: Client, tmp_path: Path, undisturbed: Undisturbed, workflow: WorkflowType, window: str
 ) -> None:
     """What it asked for comes on, or goes off, when it is dead."""
-    places = [place for place in undisturbed.places if place.workflow == workflow and place.activity not in STORE_ONLY]
+    at_peers = [place for place in undisturbed.places if place.activity not in STORE_ONLY]
+    places = [place for place in at_peers if (place.workflow, place.window) == (workflow, window)]
     assert places, workflow
     assert await all_killed(temporal, tmp_path, undisturbed, places, Moment.AMID) == {}

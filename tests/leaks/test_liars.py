@@ -108,15 +108,29 @@ async def test_an_analysis_that_nobody_knows_fails_the_run_at_once(duo: Duo) -> 
 
 
 async def test_an_analysis_that_found_nothing_measures_nothing(duo: Duo) -> None:
-    """Completed, without a pattern: no fault, no rule, and no pass."""
-    duo.lab.misbehave(Misbehaviour(analysis_no_patterns_for=[LEFT, RIGHT]))
-    summary = await duo.run()
+    """Completed, without a pattern, and its recordings show nothing either: no fault, no rule, and no pass."""
+    nothing = {"success": True, "data": []}
+    blind = Instruction(endpoint=Endpoint.RECORDING_ENTRIES, action=Action.REPLACE, body=nothing)
+    duo.lab.misbehave(Misbehaviour(analysis_no_patterns_for=[LEFT, RIGHT], instructions=[blind]))
+    summary = await duo.run(duo.plan(timeouts={"analyze": "10s"}))
     assert summary.verdict is Verdict.INCONCLUSIVE
     assert {outcome for case, (outcome, _) in (await outcomes(duo, summary)).items() if case != "baseline"} == {
         CaseOutcome.SKIPPED
     }
     seen = await checker.look(duo.lab.addresses.admin)
     assert (seen.counters.executes, seen.counters.upserts) == ({}, 0)
+
+
+async def test_what_an_analysis_missed_is_seen_while_calls_are_recorded(duo: Duo) -> None:
+    """Its services join, and the pair that fails is found all the same."""
+    duo.lab.misbehave(Misbehaviour(analysis_no_patterns_for=[LEFT, RIGHT]))
+    summary = await duo.run()
+    assert summary.verdict is Verdict.FAILED
+    assert {outcome for outcome, _ in (await outcomes(duo, summary)).values()} == {CaseOutcome.MEASURED}
+    # Each was asked for alone as well, which else nobody would have been.
+    assert {one.case_index for one in await duo.store.real_cases(summary.execution_id)} >= {1, 2}
+    assert all(one.complete for one in await duo.store.call_rounds(summary.execution_id))
+    await nothing_stays(duo)
 
 
 @pytest.mark.exhaustive

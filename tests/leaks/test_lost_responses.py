@@ -18,7 +18,7 @@ import worker
 from clients.store.read_models import CaseResult
 from lab import Action, Endpoint, Instruction, Lab, Misbehaviour, PortChoice
 from tests.leaks import checker
-from tests.leaks.duo import PATIENT, REQUESTS, TOKENS, TOPOLOGY, Duo
+from tests.leaks.duo import FAULTS, PATIENT, REQUESTS, TOKENS, TOPOLOGY, Duo
 from tests.leaks.places import windows_of
 from workflows.contracts.errors import ErrorCode
 from workflows.contracts.execution import Recovery, RunFailure, RunSummary, Verdict
@@ -32,7 +32,14 @@ PARTS = 4
 MOST_OF_ONE = 6
 """Calls of one endpoint that are lost in turn; of those that look again and again, the first ones."""
 
-ONCE = {Endpoint.ANALYZE, Endpoint.EXECUTE, Endpoint.REPLAY, Endpoint.UPSERT, Endpoint.FAULT_DELETE}
+ONCE = {
+    Endpoint.ANALYZE,
+    Endpoint.RECORDING_START,
+    Endpoint.EXECUTE,
+    Endpoint.REPLAY,
+    Endpoint.UPSERT,
+    Endpoint.FAULT_DELETE,
+}
 """Endpoints that every run calls as often as the undisturbed one."""
 
 
@@ -69,7 +76,7 @@ async def lost(temporal: Client, folder: Path, action: Action, endpoint: Endpoin
             results = {one.case_id: one for one in await bench.store.results(ended.execution_id or 0)}
         if endpoint in ONCE and lab.calls[endpoint] < nth:
             return ["the response was never lost"]
-    found = [*checker.still_on(seen), *checker.at_once(seen.log), *checker.unheld(seen.log, windows)]
+    found = [*checker.still_on(seen), *checker.at_once(seen.log, faults=FAULTS), *checker.unheld(seen.log, windows)]
     found += checker.by_itself(seen.log)
     if report is None or not report.recovery_verified or ended.recovery is not Recovery.VERIFIED:
         found.append(f"recovery is not what the lab says: {ended.recovery}, {report}")
@@ -115,7 +122,7 @@ async def all_lost(
 
 async def test_a_lost_answer_to_what_switches_on_leaves_nothing(temporal: Client, tmp_path: Path) -> None:
     """A sample of what follows, small enough for every day."""
-    calls = [(Endpoint.ANALYZE, 1), (Endpoint.EXECUTE, 1), (Endpoint.UPSERT, 1)]
+    calls = [(Endpoint.ANALYZE, 1), (Endpoint.RECORDING_START, 1), (Endpoint.EXECUTE, 1), (Endpoint.UPSERT, 1)]
     assert await all_lost(temporal, tmp_path, Action.ACT_THEN_DROP, calls) == {}
 
 

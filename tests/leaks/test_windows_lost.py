@@ -18,7 +18,19 @@ from tests.leaks.aftermath import duo, held_at, left_by, sweeping, untrue, worki
 from tests.leaks.duo import PATIENT, Duo
 from tests.leaks.limits import off_by_limits, with_short_limits
 from tests.leaks.places import KIND_OF
-from tests.leaks.stages import BROKEN, INJECTING, LOCKING, MEASURING, RECORDING, UPSERTING, Run, Stage, reached
+from tests.leaks.stages import (
+    BROKEN,
+    CAPTURING,
+    INJECTING,
+    LOCKING,
+    MEASURING,
+    RECORDING,
+    STARTING_CALLS,
+    UPSERTING,
+    Run,
+    Stage,
+    reached,
+)
 from tests.leaks.troubles import lock_taken, reset
 from worker import running
 from workflows.contracts.errors import ErrorCode
@@ -69,7 +81,9 @@ async def window_ended(temporal: Client, folder: Path, stage: Stage, code: Error
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("down", [False, True], ids=["worker up", "worker down"])
 @pytest.mark.parametrize("code", [ErrorCode.TERMINATED, ErrorCode.CANCELLED], ids=str)
-@pytest.mark.parametrize("stage", [RECORDING, INJECTING, BROKEN, UPSERTING, MEASURING], ids=str)
+@pytest.mark.parametrize(
+    "stage", [RECORDING, STARTING_CALLS, INJECTING, BROKEN, CAPTURING, UPSERTING, MEASURING], ids=str
+)
 async def test_a_window_that_is_ended_from_outside_is_closed(
     temporal: Client, tmp_path: Path, stage: Stage, code: ErrorCode, down: bool
 ) -> None:
@@ -140,7 +154,7 @@ async def test_a_closed_run_that_is_reset_is_a_new_run(temporal: Client, tmp_pat
 
 
 @pytest.mark.exhaustive
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(1_500)
 @pytest.mark.parametrize("stage", [RECORDING, BROKEN, MEASURING], ids=str)
 async def test_without_any_worker_the_peers_time_limits_end_everything(
     temporal: Client, tmp_path: Path, stage: Stage

@@ -125,3 +125,36 @@ def test_the_progress_table_names_the_run_and_its_trouble(board: Board) -> None:
     table = progress_table(board.state)
     assert "**shop**" in table
     assert "it exploded" in table
+
+
+def failure(captured: CapturedFailure | None, error: str = "", *, recovered: bool = True) -> FaultReport:
+    state = InjectionState.FAILED if error else InjectionState.RECOVERED
+    return FaultReport(
+        service="a", fault_name="f", state=state, captured=captured, error=error, recovery_verified=recovered
+    )
+
+
+def test_trouble_with_further_calls_takes_nothing_from_what_was_captured(board: Board) -> None:
+    """The service has rules all the same. That it was not seen to recover is another thing."""
+    captured = CapturedFailure(service="a", status=503, responses=1)
+    board.injected(failure(captured))
+    opened = change(WindowKind.FAULT, WindowState.OPEN, "w2", service="a", peer_name="f2")
+    board.window_changed(opened, NOW)
+    assert board.state.injections[0].state is InjectionState.RUNNING
+    board.injected_again(failure(None, "REPLAY_FAILED"))
+    row = board.state.injections[0]
+    assert (row.state, row.error, row.replay_status) == (InjectionState.RECOVERED, "", 503)
+    board.injected_again(failure(None, "it is still on", recovered=False))
+    row = board.state.injections[0]
+    assert (row.state, row.error) == (InjectionState.FAILED, "it is still on")
+
+
+def test_a_service_that_only_failures_reach_is_captured_late(board: Board) -> None:
+    """It had no traffic to replay before, and why is not shown any more."""
+    board.uninjected("a", "no traffic of a was recorded")
+    board.injected_again(failure(CapturedFailure(service="a", status=500, responses=1, no_effect=True)))
+    row = board.state.injections[0]
+    assert (row.state, row.error, row.replay_status, row.no_effect) == (InjectionState.RECOVERED, "", 500, True)
+    board.injected_again(failure(CapturedFailure(service="a", status=200, responses=1)))
+    row = board.state.injections[0]
+    assert (row.replay_status, row.no_effect) == (500, False)

@@ -8,9 +8,10 @@ import pytest
 
 from tests.logic.test_board import NOW, board, change
 from workflows.contracts.errors import ErrorCode
-from workflows.contracts.execution import CaseCounts, CaseVerdict, Judgement, Phase, Recovery, RunStatus, Verdict
+from workflows.contracts.execution import CaseCounts, CaseVerdict, Phase, Recovery, RunStatus, Verdict
 from workflows.contracts.faults import InjectionState
 from workflows.contracts.load import CaseOutcome, GeneratedCases
+from workflows.contracts.metrics import JudgedCases
 from workflows.contracts.steady import SteadyMoment, SteadyReport
 from workflows.contracts.windows import ServiceStability, WindowChanged, WindowKind, WindowState
 from workflows.logic.board import Board
@@ -103,7 +104,7 @@ def test_a_system_that_was_ill_before_says_nothing_about_recovery(board: Board) 
 def test_the_verdict_brings_its_counts(board: Board) -> None:
     """Excluded cases among them."""
     counts = CaseCounts(total=4, measured=3, skipped=1, excluded=1, passed=2, failed=1)
-    board.judged(Judgement(verdict=Verdict.FAILED, cases=counts, failed_cases=[case("a+b", 100)]))
+    board.judged(JudgedCases(verdict=Verdict.FAILED, cases=counts, failed_cases=[case("a+b", 100)]))
     state = board.state
     assert (state.verdict, state.cases, [one.case_id for one in state.failed_cases]) == (
         Verdict.FAILED,
@@ -193,3 +194,15 @@ def test_a_run_whose_input_is_refused_has_failed() -> None:
     assert (state.status, state.phase, state.recovery) == (RunStatus.FAILED, Phase.FAILED, Recovery.NOT_NEEDED)
     assert (state.error_code, state.error_message) == (ErrorCode.VALIDATION_ERROR, "E001 1 problem")
     assert state.started_at == state.finished_at == NOW
+
+
+def test_cases_that_judging_makes_invalid_leave_the_load_panel(board: Board) -> None:
+    """Their numbers are of rules that did not answer everything."""
+    board.generated(GeneratedCases(baseline=1, single=2, dual=1, tokens=2))
+    board.window_changed(page(1, case("a", 0, 9), case("b", 100)), NOW)
+    unanswered = CaseVerdict(case_id="b", outcome=CaseOutcome.INVALID, reason="no rule answers it")
+    counts = CaseCounts(total=4, measured=1, passed=1, invalid=1)
+    load = metrics_of([case("a", 0, 9), unanswered])
+    board.judged(JudgedCases(verdict=Verdict.PASSED, cases=counts, load=load))
+    assert (board.state.load.mean_error_rate, board.state.load.batches_done) == (0, 1)
+    assert [(one.case_id, one.outcome) for one in board.state.load.cases] == [("a", "measured"), ("b", "invalid")]

@@ -7,7 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workflows.contracts.load import CaseRange, CaseType
-from workflows.logic.cases import batches_in, case_at, case_count, case_id, cases_in, pages_of, pair_at
+from workflows.logic.cases import (
+    batches_in,
+    case_at,
+    case_count,
+    case_id,
+    cases_in,
+    pages_of,
+    pair_at,
+    pair_case,
+    places_of,
+)
 
 
 @given(st.integers(2, 60))
@@ -74,3 +84,19 @@ def test_batches_cut_a_page() -> None:
     """The last batch may be shorter; none is empty."""
     batches = batches_in(CaseRange(first=36, end=80), 18)
     assert [(one.first, one.end) for one in batches] == [(36, 54), (54, 72), (72, 80)]
+
+
+@given(st.integers(2, 1000), st.data())
+def test_a_case_is_found_by_the_places_of_its_services(n: int, data: st.DataObject) -> None:
+    index = data.draw(st.integers(0, case_count(n) - 1))
+    services = [f"s{number:04}" for number in range(n)]
+    places = places_of(n, index)
+    assert [services[place] for place in places] == case_at(services, index).services
+    if len(places) == 2:
+        assert pair_case(n, *places) == pair_case(n, *reversed(places)) == index
+
+
+@pytest.mark.parametrize("places", [(0, 0), (-1, 1), (1, 3)])
+def test_a_pair_of_no_two_services_is_refused(places: tuple[int, int]) -> None:
+    with pytest.raises(IndexError):
+        pair_case(3, *places)

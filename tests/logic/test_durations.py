@@ -16,17 +16,20 @@ from workflows.contracts.execution import Leftovers
 from workflows.contracts.plan import Load, Plan
 from workflows.contracts.slo import Regression
 from workflows.contracts.timing import Timing, TimingPreset
-from workflows.contracts.windows import WindowKind
+from workflows.contracts.windows import MOST_ROUNDS, WindowKind
 from workflows.logic.blocks import groups_of, has_control, longest_span, rounds_of
 from workflows.logic.cases import BATCH_SIZE, case_at, case_count
 from workflows.logic.durations import (
     LONGEST_RULES_TTL,
     acts_after_end,
     batch_bound,
+    calls_hold,
     case_bound,
     fault_hold,
+    most_captures,
     overdue_after,
     preflight_bound,
+    recordings_start,
     rules_ttl,
     settled_within,
     swept_after,
@@ -65,19 +68,28 @@ def test_a_fault_window_never_outlasts_the_faults_own_time() -> None:
 
 
 @pytest.mark.parametrize("preset", TimingPreset)
-@pytest.mark.parametrize("kind", [WindowKind.RECORDING, WindowKind.FAULT, WindowKind.RULES])
+@pytest.mark.parametrize("kind", [WindowKind.RECORDING, WindowKind.CALLS, WindowKind.FAULT, WindowKind.RULES])
 def test_a_row_is_kept_for_longer_than_any_call_of_its_window(preset: TimingPreset, kind: WindowKind) -> None:
     """One that begins when the worker hears of the window's end, and then takes all its time; the lock waits for it."""
     timing = Timing.of(preset)
-    call = timing.upsert(20) if kind is WindowKind.RULES else timing.call_timeout
-    assert acts_after_end(kind, 20, timing) > timing.heartbeat_timeout + call
-    assert settled_within(timedelta(0), 20, timing) > acts_after_end(kind, 20, timing)
+    longest = {WindowKind.RULES: timing.upsert(3), WindowKind.CALLS: max(timing.rollout, timing.call_timeout)}
+    call = longest.get(kind, timing.call_timeout)
+    assert acts_after_end(kind, 3, timing) > timing.heartbeat_timeout + call
+    assert settled_within(timedelta(0), 3, timing) > acts_after_end(kind, 3, timing)
 
 
 @pytest.mark.parametrize(("preset", "silent"), [(TimingPreset.PRODUCTION, 35), (TimingPreset.FAST, 5)])
 def test_absence_must_last_longer_than_a_peer_is_silent(preset: TimingPreset, silent: float) -> None:
     """Between two services of one upsert (`peer-contract` section 3.3), and in the slowest peer of our own tests."""
     assert Timing.of(preset).settle > timedelta(seconds=silent)
+
+
+@given(st.integers(1, 1_000))
+def test_recordings_of_calls_outlast_every_fault_of_three_rounds(services: int) -> None:
+    """Of each service one in each round, after the rollouts that begin them; nothing outlives the proxy's memory."""
+    plan = PLAN.model_copy(update={"services": PLAN.services[:1] * services})
+    needed = recordings_start(services) + fault_hold(plan) * services * MOST_ROUNDS
+    assert calls_hold(plan) >= min(needed, LONGEST_RULES_TTL)
 
 
 def test_the_clients_give_up_when_the_timing_says() -> None:
@@ -124,3 +136,9 @@ def test_a_plan_that_compares_nothing_has_the_bounds_it_always_had() -> None:
     """Its requests at their timeout, and half a minute."""
     rounds = -(-PLAN.load.requests // PLAN.load.concurrency)
     assert batch_bound(PLAN) == PLAN.request.timeout * rounds * BATCH_SIZE + timedelta(seconds=30)
+
+
+def test_a_run_of_many_services_has_room_for_fewer_faults_once_more() -> None:
+    """Of its history: ten thousand events, nine of which each fault costs, in every round."""
+    assert [most_captures(services) for services in (6, 650, 900, 1_000)] == [200, 200, 75, 25]
+    assert all(9 * (services + 2 * most_captures(services)) < 9_500 for services in range(1_001))

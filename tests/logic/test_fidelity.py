@@ -172,3 +172,15 @@ def test_a_pair_s_fault_has_a_name_of_its_own() -> None:
     told = named_fault(pair)
     assert told is not None
     assert told.is_in(service)
+
+
+def test_no_pair_is_explained_by_what_was_measured() -> None:
+    """Pairs in doubt are chosen among the measured ones, and there may be none."""
+    assert in_words(PairFidelity(share=100)).endswith("none, because no pair was measured")
+    assert in_words(PairFidelity(share=100, measured=3)).endswith("none, because none was chosen")
+
+
+def test_the_log_has_that_pairs_were_in_doubt() -> None:
+    """A state that is made of what is stored reads it there."""
+    asked, doubted = (fidelity.choice_in_words(2, 9, asked_for=one) for one in (True, False))
+    assert [fidelity.measured_in_doubt(line) for line in (asked, doubted, f"{doubted}?")] == [None, 9, None]

@@ -40,7 +40,8 @@ def test_cases_and_requests_add_up(services: int, requests: int, check: bool) ->
     assert (found.cases.baseline, found.cases.single) == (1, services)
     asked = 2 if check else 0
     assert found.requests.steady_before == found.requests.steady_after == found.requests.steady_at_end == asked
-    assert found.requests.total == 3 * asked + 1 + case_count(services) * requests
+    assert found.requests.broken == services * min(requests, 4)
+    assert found.requests.total == 3 * asked + 1 + 3 + found.requests.broken + case_count(services) * requests
     assert found.rules.at_least == 2 * services
 
 
@@ -78,7 +79,7 @@ def test_what_may_remain_on_is_what_bounds_the_windows(preset: TimingPreset) -> 
     timing = Timing.of(preset)
     found = preview(PLAN, timing)
     on = {one.kind: one for one in found.remains_on}
-    assert set(on) == {WindowKind.RECORDING, WindowKind.FAULT, WindowKind.RULES}
+    assert set(on) == {WindowKind.RECORDING, WindowKind.CALLS, WindowKind.FAULT, WindowKind.RULES}
     rules = durations.rules_ttl(PLAN, case_count(5)).total_seconds()
     assert on[WindowKind.RULES].ttl_seconds == found.rules.ttl_seconds == rules
     assert on[WindowKind.FAULT].ttl_seconds == found.faults[0].ttl_seconds
@@ -88,6 +89,8 @@ def test_what_may_remain_on_is_what_bounds_the_windows(preset: TimingPreset) -> 
         assert one.ttl_seconds <= one.window_seconds < one.swept_seconds
     longest = max(one.ttl_seconds for one in found.remains_on)
     assert found.worst_recovery_seconds == longest + timing.sweep_every.total_seconds()
+    assert on[WindowKind.CALLS].ttl_seconds == longest == durations.calls_ttl(PLAN).total_seconds() == 80 * 60
+    assert found.worst_failing_seconds == max(300, rules) + timing.sweep_every.total_seconds()
 
 
 @given(st.integers(1, 20), st.integers(1, 500), st.integers(1, 8), st.sampled_from(list(TimingPreset)))
@@ -106,11 +109,14 @@ def test_the_least_time_is_less_than_the_most(
 def test_the_least_time_follows_what_is_assumed() -> None:
     """A slower request makes a longer run; another way to tell stability makes another one."""
     fast, slow = (preview(PLAN, TIMING, timedelta(seconds=seconds)).at_least_seconds for seconds in (1, 2))
-    rounds = 3 * PLAN.steady_state.requests + 1 + case_count(5) * -(-PLAN.load.requests // PLAN.load.concurrency)
+    calls = 2 + len(PLAN.services)
+    rounds = (
+        3 * PLAN.steady_state.requests + 1 + calls + case_count(5) * -(-PLAN.load.requests // PLAN.load.concurrency)
+    )
     assert slow - fast == pytest.approx(rounds)
     calm = KubernetesStability(kind="kubernetes", hold=timedelta(seconds=30))
     system = PLAN.system.model_copy(update={"stability": calm})
-    waits = 1 + len(PLAN.services) + 2
+    waits = 1 + 2 + len(PLAN.services) + 2
     http = TIMING.stability_poll.total_seconds() * 2
     longer = preview(changed(system=system), TIMING).at_least_seconds - preview(PLAN, TIMING).at_least_seconds
     assert longer == pytest.approx(waits * (30 - http))
@@ -127,16 +133,21 @@ def test_the_least_time_follows_what_is_assumed() -> None:
 def test_more_faults_at_once_take_less_time_at_least_and_none_at_most(
     most: int, together: int, rounds: int, what: str
 ) -> None:
-    """However they hang together: in the worst case each has to wait for every other. Nothing stays on for longer."""
+    """However they hang together: in the worst case each has to wait for every other. Nothing stays on for longer.
+
+    Services that are broken together are not asked, which takes a tenth of a second at least.
+    """
     safety = PLAN.safety.model_copy(update={"max_active_faults": most})
     found, alone = preview(changed(safety=safety), TIMING), preview(PLAN, TIMING)
     assert found.faults_at_once == together
     stage, before = (next(one for one in two.stages if "faults" in one.what) for two in (found, alone))
     assert stage.what == what
-    assert stage.at_least_seconds == pytest.approx(before.at_least_seconds * rounds / 5)
-    assert stage.at_most_seconds == before.at_most_seconds
-    assert found.worst_recovery_seconds == alone.worst_recovery_seconds
-    assert found.remains_on == alone.remains_on
+    assert stage.at_least_seconds == pytest.approx((before.at_least_seconds / 5 - 0.1 * (most > 1)) * rounds)
+    assert (found.requests.broken == 0) == (most > 1)
+    assert stage.at_most_seconds <= before.at_most_seconds
+    assert found.worst_recovery_seconds <= alone.worst_recovery_seconds
+    for one, other in zip(found.remains_on, alone.remains_on, strict=True):
+        assert (one.kind, one.window_seconds <= other.window_seconds) == (other.kind, True)
 
 
 def test_no_secret_is_shown() -> None:
@@ -163,7 +174,7 @@ def test_what_is_sent_beside_the_cases_is_counted() -> None:
     slo = PLAN.slo.model_copy(update={"regression": Regression()})
     found = preview(changed(slo=slo, load=Load(requests=100)), TIMING).requests
     assert (found.load, found.control, found.warm_up, found.at_most) == (1_600, 300, 4_000, False)
-    assert found.total == 3 * PLAN.steady_state.requests + 1 + 1_600 + 300 + 4_000
+    assert found.total == 3 * PLAN.steady_state.requests + 1 + 3 + 5 * 4 + 1_600 + 300 + 4_000
     found = preview(changed(slo=slo, load=Load(max_requests=500, warm_up=50)), TIMING).requests
     assert (found.load, found.control, found.warm_up, found.at_most) == (8_000, 1_500, 200, True)
 
@@ -184,3 +195,29 @@ def test_the_least_time_is_less_than_the_most_in_every_model(load: dict[str, Any
     found = preview(changed(slo=PLAN.slo.model_copy(update={"regression": Regression()}), load=Load(**load)), TIMING)
     (stage,) = [one for one in found.stages if "load test" in one.what]
     assert 0 < stage.at_least_seconds < stage.at_most_seconds
+
+
+@pytest.mark.parametrize(("services", "more"), [(5, 10), (1_000, 50)])
+def test_what_finds_fallback_calls_is_counted_at_most(services: int, more: int) -> None:
+    """Each service may be broken in two further rounds; without two faults at once no pair is."""
+    under_test = [ServiceUnderTest(name=f"s{number}", fault="remove") for number in range(services)]
+    found = preview(changed(services=under_test), TIMING)
+    assert found.discovery is not None
+    assert (found.discovery.more_faults, found.discovery.two_faults, found.discovery.pairs_in_doubt) == (more, False, 0)
+    (stage,) = [one for one in found.stages if "once more" in one.what and "steady" not in one.what]
+    each = durations.fault_hold(PLAN) + PLAN.timeouts.recovery + TIMING.settle + PLAN.timeouts.stability
+    assert (stage.at_least_seconds, stage.at_most_seconds) == (0, more * each.total_seconds())
+    assert not any("in doubt" in one.what for one in found.stages)
+
+
+def test_pairs_are_really_broken_where_two_faults_are_allowed() -> None:
+    """And only there: they cost time, and stay on for as long as a fault may."""
+    alone, found = (preview(PLAN, TIMING, faults_allowed=faults) for faults in (1, 2))
+    assert found.discovery is not None
+    assert (found.discovery.pairs_calling, found.discovery.pairs_in_doubt) == (10, 10)
+    assert found.discovery.requests_each_pair == durations.pair_requests(PLAN)
+    pairs = durations.pairs_hold(PLAN, 10).total_seconds()
+    assert found.at_most_seconds == pytest.approx(alone.at_most_seconds + 2 * pairs)
+    assert found.at_least_seconds == alone.at_least_seconds
+    kinds = [{one.kind for one in two.remains_on} for two in (alone, found)]
+    assert kinds[1] - kinds[0] == {WindowKind.PAIR_FAULT}

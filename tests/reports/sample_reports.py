@@ -9,22 +9,28 @@ from itertools import combinations
 from random import Random
 
 from reports.model import (
+    CallStanding,
     CapturedReport,
     CaseReport,
     CaseState,
     CoverageReport,
     EnvironmentReport,
+    FallbackCallReport,
+    FallbackReport,
+    GroundsReport,
     Interaction,
     Notice,
     PairCell,
     PhaseSpan,
     Ratio,
+    RealReport,
     ReasonCount,
     Report,
     ServiceReport,
     Timeline,
     WindowSpan,
 )
+from workflows.contracts.calls import FoundBy
 from workflows.contracts.comparison import Finding
 from workflows.contracts.errors import ErrorCode
 from workflows.contracts.execution import CaseCounts, Phase, Recovery, RunStatus, Verdict
@@ -97,6 +103,10 @@ class _Sample:
             services=[self._service(name, at) for at, name in enumerate(self._names)],
             cases=cases,
             pairs=pairs,
+            fallback=self._fallback(),
+            grounds=GroundsReport(
+                asked=3, differed=1, by_real_faults=1, substituted=2, substituted_asked=1, substituted_services=["cart"]
+            ),
             timeline=self._timeline(windows),
             coverage=CoverageReport(
                 total=len(cases),
@@ -133,6 +143,21 @@ class _Sample:
             plan_yaml="version: 1\nname: shop\nrequest:\n  url: http://127.0.0.1:8100/home\n"
             "services:\n" + "".join(f"  - name: {name}\n    fault: remove\n" for name in self._names),
         )
+
+    def _fallback(self) -> FallbackReport:
+        """Of each kind one: open, ruled, more frequent, a retry, and one that the analysis had missed."""
+        first, other = self._names[0], self._names[-1]
+        facts = {"case_index": 1, "service": other, "method": "GET", "under": first, "times": 1}
+        changes: list[dict[str, object]] = [
+            {"path": f"/list/{NASTY}", "standing": CallStanding.OPEN, "reason": NASTY, "decides": f"{first}+{other}"},
+            {"path": "/list/1", "standing": CallStanding.RULED, "decides": f"{first}+{other}"},
+            {"path": "/items/1", "times": 2, "healthy_times": 1, "standing": CallStanding.UNCHANGED},
+            {"path": "/items/2", "under": "baseline", "case_index": 0, "standing": CallStanding.NEEDLESS},
+            {"path": "/items/3", "service": first, "times": 3, "healthy_times": 1, "retry": True,
+             "standing": CallStanding.RULED, "decides": first},
+        ]  # fmt: skip
+        calls = [FallbackCallReport.model_validate(facts | one) for one in changes]
+        return FallbackReport(found=2, open=1, calls=calls, calls_left_out=7, unseen=[f"round 2: {NASTY}"])
 
     def _verdict_sentence(self, counts: Counter[CaseState]) -> str:
         if self._aborted:
@@ -225,6 +250,11 @@ class _Sample:
             answer_status=503 if errors else 200,
             answer_body=NASTY if errors else '{"items": [1, 2, 3]}',
             histogram=self._histogram(successes, p95 * 1000 * 0.6),
+            found_by=FoundBy.REAL_FAULTS if index == 1 else FoundBy.RULES if index else None,
+            real=RealReport(requests=2, differs=[f"body at $.{NASTY}"], status=None, body=NASTY, error="timeout")
+            if index == 1
+            else None,
+            substituted=services if index == 1 else [],
         )
 
     def _histogram(self, successes: int, middle_us: float) -> list[tuple[int, int]] | None:

@@ -7,17 +7,20 @@ from typing import Any
 
 from clients.load.histograms import Histogram
 from clients.store.packing import packed
-from clients.store.read_models import Arm, CaseResult, LogLevel, StoredCase, StoredSamples
+from clients.store.read_models import Arm, CaseResult, CheckedPair, LogLevel, StoredCase, StoredSamples
 from clients.store.store import Store
 from tests.store.samples import FAST, MOMENT, answer, exchange, measurement, shop_plan
+from workflows.contracts.calls import CallRound, FallbackCall, FoundBy, RealAnswer, RealCase
 from workflows.contracts.exchange import Measurement
 from workflows.contracts.execution import Ending, NewExecution, Phase, PhaseChange, Recovery, RunStatus, Verdict
+from workflows.contracts.fidelity import PairFinding, PairOutcome
 from workflows.contracts.load import CaseOutcome
 from workflows.contracts.plan import Plan
 from workflows.contracts.windows import LedgerEntry, LedgerState, LedgerUpdate, WindowKind
 from workflows.logic.canonical import canonical_json
 from workflows.logic.cases import case_at, case_count
 from workflows.logic.percentiles import nearest_rank
+from workflows.logic.real_verdicts import Settled
 
 SERVICES = ("alpha", "beta", "gamma")
 REQUESTS = 100
@@ -156,3 +159,50 @@ async def aborted_run(store: Store) -> int:
         RunStatus.FAILED, recovery=Recovery.UNVERIFIED, error_code="ABORTED", error_message="an operator said so"
     )
     return run.execution_id
+
+
+async def run_with_fallbacks(store: Store) -> int:
+    """A run in which alpha's failure makes beta and gamma receive calls, and two cases were really asked otherwise."""
+    run = await StoredRun.begin(store)
+    await run.generate()
+    await run.record_and_break()
+    await run.window(WindowKind.CALLS)
+    execution, captured = run.execution_id, [answer("beta", 1, path="/list/1", substituted=False)]
+    await store.save_captured(execution, "remove", [answer("gamma", substituted=False), *captured])
+    await store.save_calls(execution, FALLBACKS)
+    await store.save_call_round(execution, CallRound(round=1, complete=True))
+    await store.save_call_round(
+        execution, CallRound(round=2, complete=False, detail="the proxy was gone", unread=["beta"])
+    )
+    await run.window(WindowKind.RULES)
+    for index in range(7):
+        await run.measure(index, taken(100), Verdict.PASSED, response_code=200, response_body='{"a":1}')
+    broken = measured(taken(100, failing=REQUESTS), response_code=500, response_body="no")
+    agreed = [RealAnswer(status=200, body='{"a":1}')]
+    await store.save_real_case(execution, RealCase(case_index=1, answers=agreed, measurement=broken))
+    answers = [RealAnswer(status=200, body='{"a":2}'), RealAnswer(status=None, error="timeout")]
+    await store.save_real_case(execution, RealCase(case_index=2, answers=answers, measurement=broken))
+    found = PairFinding(case_id="alpha+beta", outcome=PairOutcome.DISAGREED, differs=["status 200", "verdict passed"])
+    await store.save_pair(execution, CheckedPair(case_index=4, finding=found, measurement=broken))
+    really = Settled(CaseOutcome.MEASURED, Verdict.FAILED, "error rate 100% > 1%", FoundBy.REAL_FAULTS)
+    doubted = Settled(CaseOutcome.MEASURED, Verdict.INCONCLUSIVE, "beta was not seen", FoundBy.RULES)
+    unanswered = Settled(CaseOutcome.INVALID, None, "no rule answers GET /open/1 at gamma", None)
+    await store.settle_cases(execution, {4: really, 5: unanswered, 6: doubted})
+    await run.end(verdict=Verdict.FAILED)
+    return execution
+
+
+def call(service: str, path: str, case_index: int, **changes: Any) -> FallbackCall:
+    facts = {"method": "GET", "times": 1, "new": True, "round": 1}
+    return FallbackCall.model_validate(facts | {"service": service, "path": path, "case_index": case_index} | changes)
+
+
+FALLBACKS = [
+    call("alpha", "/api/a%20b", 1, times=3, healthy_times=1, new=False),
+    call("alpha", "/missed", 0, times=2),
+    call("beta", "/api/a%20b", 1, times=2, healthy_times=1, new=False),
+    call("beta", "/list/1", 1, new=False, round=2),
+    call("beta", "/list/1", 5, times=2, healthy_times=1, new=False, round=2),
+    call("gamma", "/third", 4),
+    call("gamma", "/open/1", 1, reason="its body was recorded in part only"),
+]

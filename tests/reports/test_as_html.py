@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -18,8 +19,9 @@ from tests.reports.sample_reports import BEGAN, NASTY, sample
 from workflows.contracts.execution import Phase, Recovery, RunStatus
 from workflows.contracts.slo import Percentile
 from workflows.contracts.status import LoadPanel, RulesPanel
-from workflows.contracts.windows import WindowState
+from workflows.contracts.windows import WindowKind, WindowState
 
+ROOT = Path(__file__).parents[2]
 _TAG = re.compile(r"<[a-z][^<>]*>", re.IGNORECASE)
 _ELSEWHERE = re.compile(r"""\b(?:src|href|action|data|poster)\s*=\s*["']?(?!#|data:)[^\s"'>]""", re.IGNORECASE)
 
@@ -229,3 +231,9 @@ def test_latencies_have_three_digits(value: float, text: str) -> None:
 )
 def test_durations_never_have_sixty_of_anything(value: float, text: str) -> None:
     assert words.seconds(value) == text
+
+
+def test_every_kind_of_window_has_a_colour_in_the_timeline() -> None:
+    """A bar without one cannot be seen."""
+    style = (ROOT / "reports" / "html" / "style.css").read_text()
+    assert [kind for kind in WindowKind if not re.search(rf"\.k-{kind}\b[^}}]*background", style)] == []

@@ -13,17 +13,20 @@ from jsonschema import Draft202012Validator
 from markdown_it import MarkdownIt
 from markdown_it.tree import SyntaxTreeNode
 
+from cli.report import short_text
 from clients.store.store import Store
-from reports import as_json, as_junit, as_markdown
+from reports import as_html, as_json, as_junit, as_markdown
 from reports.as_junit import Inconclusive
 from reports.gather import gather
 from reports.html.data import page_data
 from reports.model import CaseState, Notice, Report
 from reports.without_store import report_of
 from reports.words import milliseconds, percent
-from tests.reports.stored_runs import StoredRun, aborted_run, finished_run, small_plan, taken
+from tests.reports.stored_runs import StoredRun, aborted_run, call, finished_run, measured, small_plan, taken
+from workflows.contracts.calls import CallRound, RealAnswer, RealCase
 from workflows.contracts.execution import CaseCounts, CaseVerdict, Recovery, RunStatus, Verdict
 from workflows.contracts.status import RunState
+from workflows.logic.steering import STEERING
 
 ROOT = Path(__file__).parents[2]
 COMMITTED = ROOT / "docs" / "report.schema.json"
@@ -37,7 +40,13 @@ async def _hostile_run(store: Store) -> int:
     await run.generate()
     await run.record_and_break()
     for index in range(7):
-        await run.measure(index, taken(1), Verdict.FAILED, HOSTILE)
+        await run.measure(index, taken(1), Verdict.FAILED, HOSTILE, response_code=200)
+    hostile = call("beta", f"/{HOSTILE}", 1, method=HOSTILE, reason=HOSTILE)
+    await store.save_calls(run.execution_id, [hostile, call("beta", f"/{HOSTILE}", 5)])
+    await store.save_call_round(run.execution_id, CallRound(round=1, complete=False, detail=HOSTILE, unread=["beta"]))
+    answers = [RealAnswer(status=500, body=HOSTILE), RealAnswer(status=None, error=HOSTILE)]
+    real = RealCase(case_index=1, answers=answers, measurement=measured(taken(1)))
+    await store.save_real_case(run.execution_id, real)
     await run.end(verdict=Verdict.FAILED)
     return run.execution_id
 
@@ -178,6 +187,19 @@ async def test_what_services_answer_means_nothing_to_markdown(hostile: Report) -
     assert "evil" in text
     assert 'href="http://evil"' not in page.html
     assert " @somebody" not in text
+
+
+def test_what_peers_have_in_calls_is_shown_and_obeyed_nowhere(hostile: Report) -> None:
+    """Methods, paths, reasons and real answers, in every form."""
+    assert hostile.fallback is not None
+    assert all(HOSTILE[:5] in one.path for one in hostile.fallback.calls)
+    page = as_html.render(hostile)
+    assert page.count("<script") == page.count("</script") == 2
+    assert "<script>alert(1)" not in page
+    for text in (page, "\n".join(short_text(hostile)), as_markdown.render(hostile), as_junit.render(hostile)):
+        assert "evil" in text
+        assert STEERING.search(text) is None
+    assert len(list(short_text(hostile))) == len("\n".join(short_text(hostile)).splitlines())
 
 
 async def test_markdown_fits_a_comment(finished: Report) -> None:

@@ -33,3 +33,11 @@ def test_what_a_service_breaks_alone_is_told_before_its_pairs() -> None:
     counts = CaseCounts(total=11, measured=11, failed=5, passed=6)
     state = RunState(status=RunStatus.COMPLETED, verdict=Verdict.FAILED, cases=counts, failed_cases=failed)
     assert verdict_sentence(state) == "Failed: 5 of 11 cases miss the SLO: a, c+d, a+b and 2 more."
+
+
+@pytest.mark.parametrize(("inconclusive", "words"), [(1, "1 is inconclusive"), (2, "2 are inconclusive")])
+def test_an_inconclusive_verdict_blames_no_number_of_requests(inconclusive: int, words: str) -> None:
+    """A case may also be in doubt because of calls that no rule answers."""
+    counts = CaseCounts(total=7, measured=7, passed=7 - inconclusive, inconclusive=inconclusive)
+    state = RunState(status=RunStatus.COMPLETED, verdict=Verdict.INCONCLUSIVE, cases=counts)
+    assert verdict_sentence(state).endswith(f"none misses it; {words}.")

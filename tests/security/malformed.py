@@ -42,6 +42,7 @@ WINDOW: dict[str, Any] = {
 ORDERS = {
     Type.ENVIRONMENT_LOCK: LockInput(**WINDOW),
     Type.RECORDING_WINDOW: WindowInput(**WINDOW),
+    Type.CALLS_WINDOW: WindowInput(**WINDOW),
     Type.FAULT_WINDOW: FaultInput(**WINDOW, service="cart"),
     Type.RULES_WINDOW: RulesWindowInput(**WINDOW, services=["cart"], case_count=7, batch_seconds=30.0, ttl_seconds=600),
     Type.PAIRS_WINDOW: PairsWindowInput(**WINDOW, cases=[4, 5, 6], fault_seconds=30.0, request_seconds=30.0),
@@ -140,10 +141,14 @@ WRONG_OF_WINDOWS: list[tuple[str, list[Any]]] = [
 WRONG_OF: dict[Type, list[tuple[str, list[Any]]]] = {
     Type.ENVIRONMENT_LOCK: [*WRONG_OF_WINDOWS, ("leftovers", ["burn", 7, None])],
     Type.RECORDING_WINDOW: WRONG_OF_WINDOWS,
+    Type.CALLS_WINDOW: WRONG_OF_WINDOWS,
     Type.FAULT_WINDOW: [
         *WRONG_OF_WINDOWS,
         ("service", ["", "other", *NAMES_OF_SERVICES]),
         ("pair", [7, {}, {"case_index": -1, "window_id": "p", "run_id": RUN}]),
+        ("asks_case", [-1, 10**12, 1.5, "x"]),
+        ("request_seconds", [0, -1, 1e18, float("nan"), float("inf")]),
+        ("discovery_round", [0, -1, 4, 10**9, 1.5, "x", None]),
     ],
     Type.RULES_WINDOW: [
         *WRONG_OF_WINDOWS,
@@ -159,6 +164,7 @@ WRONG_OF: dict[Type, list[tuple[str, list[Any]]]] = {
         ("cases", [[-1], [0], [3], [7], [10**12], [4] * 1_001, ["x"], None]),
         ("fault_seconds", SECONDS_FIELDS),
         ("request_seconds", [0, 1e18, float("inf")]),
+        ("discovers", [7, "perhaps", None, []]),
     ],
     Type.LOAD_PAGE: [
         ("cases", [None, {"first": 0}, {"first": 5, "end": 3}, {"first": 0, "end": 500_000}]),

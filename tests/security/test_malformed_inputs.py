@@ -247,6 +247,7 @@ async def test_malformed_signals_change_nothing(served: Served) -> None:
     ]
     assert {kind for kind, _, _ in tried} == {
         Type.RESILIENCE_TEST,
+        Type.CALLS_WINDOW,
         Type.FAULT_WINDOW,
         Type.RULES_WINDOW,
         Type.PAIRS_WINDOW,

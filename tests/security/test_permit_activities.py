@@ -11,10 +11,14 @@ import pytest
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
+from activities.calls import CallActivities
+from activities.capturing_calls import CaptureActivities
 from activities.executions import ExecutionActivities
 from activities.ledger import LedgerActivities
 from activities.load import LoadActivities
 from activities.lock import LockActivities
+from activities.pairs import PairActivities
+from activities.permit import Duty
 from activities.rules import RulesActivities
 from activities.steady import SteadyActivities
 from activities.stopping import StopActivities
@@ -26,12 +30,15 @@ from tests.activities.conftest import stage
 from tests.activities.permits import called_by, entitled, opened, own_fault_name, row_of
 from tests.activities.stage import Stage
 from tests.e2e.bench import RAILS, until
+from tests.security.test_permit_duties import name_of, offered
 from tests.store.counting import row_counts
+from workflows.contracts.calls import AskOrder, CallsOrder
 from workflows.contracts.errors import ErrorCode
 from workflows.contracts.execution import Ending, Execution, NewExecution, Phase, Recovery, RunStatus, Verdict
 from workflows.contracts.faults import FaultOrder
 from workflows.contracts.guardrails import Guardrails
 from workflows.contracts.load import BatchOrder, CaseRange, LoadShare, RulesOrder
+from workflows.contracts.pairs import PairOrder
 from workflows.contracts.permits import Caller
 from workflows.contracts.plan import Plan
 from workflows.contracts.steady import SteadyMoment, SteadyOrder
@@ -53,7 +60,15 @@ def acting(stage: Stage) -> dict[str, Work]:
     return {
         "inject_fault": (stage.faults.inject, fault),
         "replay_and_capture": (stage.faults.replay, fault),
+        "capture_calls": (CaptureActivities(tools).capture, fault),
         "start_analysis": (stage.traffic.start, stage.ref),
+        "start_recordings": (CallActivities(tools).start, stage.ref),
+        "send_healthy": (CallActivities(tools).send_healthy, stage.ref),
+        "read_calls": (CallActivities(tools).read, CallsOrder(execution_id=run, round=1)),
+        "ask_broken": (
+            CallActivities(tools).ask_broken,
+            AskOrder(execution_id=run, case_index=1, faults={SERVICE: fault.fault_name}),
+        ),
         "await_patterns": (stage.traffic.await_patterns, AnalysisOrder(execution_id=run, task_id="t")),
         "upsert_rules": (RulesActivities(tools).upsert, RulesOrder(execution_id=run, services=[])),
         "measure_batch": (
@@ -65,6 +80,10 @@ def acting(stage: Stage) -> dict[str, Work]:
             SteadyOrder(execution_id=run, moment=SteadyMoment.BEFORE),
         ),
         "watch_stop_conditions": (StopActivities(tools).watch, stage.ref),
+        "compare_pair": (
+            PairActivities(tools).compare,
+            PairOrder(execution_id=run, case_index=9, case_id="a+b", faults={"a": "hf-1", "b": "hf-2"}),
+        ),
         "preflight": (
             LockActivities(tools, cast("RunDirectory", None)).preflight,
             PreflightOrder(execution_id=run),
@@ -74,7 +93,8 @@ def acting(stage: Stage) -> dict[str, Work]:
 
 ACTING = [
     "inject_fault", "replay_and_capture", "start_analysis", "await_patterns", "upsert_rules", "measure_batch",
-    "check_steady_state", "watch_stop_conditions", "preflight",
+    "check_steady_state", "watch_stop_conditions", "preflight", "start_recordings", "send_healthy", "read_calls",
+    "ask_broken", "capture_calls", "compare_pair",
 ]  # fmt: skip
 
 
@@ -105,7 +125,7 @@ async def test_an_activity_that_acts_refuses_every_wrong_circumstance(stage: Sta
         return
     mine = await entitled(store, stage.execution, stage.plan, work, order)
     await refused(stage, work, order, mine.model_copy(update={"workflow_type": "Evil"}))
-    if not cast("Any", work).need.covered_by:
+    if not cast("Any", work).need.covered_by or cast("Any", work).need.of_the_run:
         await refused(stage, work, order, mine.model_copy(update={"run_id": "another"}))
     for rails in (RAILS.model_copy(update={"namespaces": ["books"]}), Guardrails(hosts=["shop.example"])):
         tools.rails = rails
@@ -360,3 +380,8 @@ async def test_a_batch_on_an_ended_run_changes_nothing(stage: Stage) -> None:
     before = await row_counts(stage.tools.store, order.execution_id)
     await refused(stage, load.measure_batch, order, mine)
     assert await row_counts(stage.tools.store, order.execution_id) == before
+
+
+def test_every_activity_that_acts_is_tried(stage: Stage) -> None:
+    """A new one belongs into the enumeration above."""
+    assert set(acting(stage)) == {name_of(one) for one in offered() if one.duty is Duty.ACTS} == set(ACTING)

@@ -16,6 +16,7 @@ LOCK_ID = "environment/lab/shop"
 NEED = Need(callers=["FaultWindow"], kinds=[WindowKind.FAULT])
 OF_THE_RUN = Need(callers=["ResilienceTest"])
 OF_A_PAGE = Need(callers=["LoadPage"], covered_by=WindowKind.RULES, states=[LedgerState.OPEN])
+OF_THE_CALLS = Need(callers=["ResilienceTest"], covered_by=WindowKind.CALLS, states=[LedgerState.OPEN], of_the_run=True)
 WINDOW = Caller(workflow_type="FaultWindow", workflow_id="fault/1/a", run_id="w")
 RUN = Caller(workflow_type="ResilienceTest", workflow_id="r", run_id="1")
 
@@ -88,12 +89,30 @@ def test_only_the_run_itself_asks_for_what_no_window_covers(changes: dict[str, s
     assert "no workflow of execution 1" in stranger(["ResilienceTest"], RUN.model_copy(update=changes), standing())
 
 
+@pytest.mark.parametrize("changes", [{"run_id": "2"}, {"workflow_id": "x"}])
+def test_only_the_run_itself_reads_calls_under_its_window(changes: dict[str, str]) -> None:
+    """Whoever starts a workflow of that type elsewhere is not it."""
+    known = standing(lock(), row(window_id="calls/1", kind=WindowKind.CALLS, state=LedgerState.OPEN))
+    assert decide(OF_THE_CALLS, RUN, known, LOCK_ID, NOW).refused == ""
+    assert "is not the run" in decide(OF_THE_CALLS, RUN.model_copy(update=changes), known, LOCK_ID, NOW).refused
+    assert decide(OF_THE_CALLS, RUN, standing(), LOCK_ID, NOW).refused
+
+
 @pytest.mark.parametrize("state", [None, *LedgerState])
 def test_a_page_is_covered_by_open_rules_alone(state: LedgerState | None) -> None:
     page = Caller(workflow_type="LoadPage", workflow_id="load/1/0", run_id="p")
     rules = [row(window_id="rules/1", kind=WindowKind.RULES, state=state)] if state else []
     allowed = decide(OF_A_PAGE, page, standing(lock(), *rules), LOCK_ID, NOW).refused == ""
     assert allowed is (state is LedgerState.OPEN)
+
+
+@pytest.mark.parametrize("changes", [{}, {"run_id": "2"}, {"workflow_id": "x"}])
+def test_only_the_run_itself_reads_calls_while_they_are_recorded(changes: dict[str, str]) -> None:
+    need = Need(callers=["ResilienceTest"], covered_by=WindowKind.CALLS, states=[LedgerState.OPEN], of_the_run=True)
+    asking = RUN.model_copy(update=changes)
+    recorded = standing(lock(), row(window_id="calls/1", kind=WindowKind.CALLS, state=LedgerState.OPEN))
+    assert bool(decide(need, asking, recorded, LOCK_ID, NOW).refused) is bool(changes)
+    assert "no unsettled calls window" in decide(need, RUN, standing(), LOCK_ID, NOW).refused
 
 
 def test_no_more_faults_are_on_than_may_be() -> None:

@@ -27,13 +27,14 @@ from tests.store.counting import row_counts
 from workflows.contracts.errors import ErrorCode
 from workflows.contracts.execution import Execution, Phase, RunFailure, Verdict
 from workflows.contracts.windows import WindowInput
-from workflows.names import WorkflowType, fault_workflow_id, load_queue, rules_workflow_id
+from workflows.names import WorkflowType, calls_workflow_id, fault_workflow_id, load_queue, rules_workflow_id
 
 __all__ = ["bench", "idle_bench", "temporal"]
 
 pytestmark = pytest.mark.timeout(400)
 SOON = timedelta(seconds=60)
 LONG_OPEN = 1e9
+ON_THE_LOAD_QUEUE = ("measure_batch", "compare_pair", "ask_broken")
 
 
 def order_for(kind: type, execution: Execution) -> dict[str, Any]:
@@ -58,6 +59,8 @@ def order_for(kind: type, execution: Execution) -> dict[str, Any]:
         "StabilityOrder": {"services": ["reviews"] * 3 + ["kube-dns"]},
         "ExclusionOrder": {"exclusions": [{"service": "reviews", "outcome": "skipped", "reason": "evil"}]},
         "PairsWish": {"share": 100.0},
+        "CallsOrder": {"round": 1},
+        "AskOrder": {"case_index": 1, "faults": {"reviews": "blade-1"}},
         "PairOrder": {"case_index": 3, "case_id": "reviews+shipping", "faults": {"reviews": "blade-1"}},
         "UncheckedPair": {"case_index": 3, "reason": "evil"},
         "PreflightOrder": {"leftovers": "clean"},
@@ -92,7 +95,7 @@ async def alone(bench: Bench, work: Any, execution: Execution) -> str:
         name_of(work),
         order_for(kind, execution),
         id=f"evil-{name_of(work)}-{uuid.uuid4().hex}",
-        task_queue=load_queue(queue) if name_of(work) in ("measure_batch", "compare_pair") else queue,
+        task_queue=load_queue(queue) if name_of(work) in ON_THE_LOAD_QUEUE else queue,
         start_to_close_timeout=SOON,
         schedule_to_close_timeout=SOON,
     )
@@ -154,11 +157,16 @@ async def windows_by_hand(bench: Bench, execution: Execution, *, parent: str, ru
         (WorkflowType.FAULT_WINDOW, f"evil/{again}/fault", fault),
         (WorkflowType.RULES_WINDOW, f"evil/{again}/rules", plain | rules),
         (WorkflowType.RECORDING_WINDOW, f"evil/{again}/recording", plain),
+        (WorkflowType.CALLS_WINDOW, f"evil/{again}/calls", plain),
+        (WorkflowType.FAULT_WINDOW, f"evil/{again}/later", fault | {"asks_case": 1, "discovery_round": 2}),
         (WorkflowType.PAIRS_WINDOW, f"evil/{again}/pairs", plain | pairs),
+        (WorkflowType.PAIRS_WINDOW, f"evil/{again}/asked", plain | pairs | {"discovers": True}),
         (WorkflowType.LOAD_PAGE, f"load/{execution.execution_id}/99", page),
         # Under the very names that the windows of the run have.
         (WorkflowType.FAULT_WINDOW, fault_workflow_id(execution, "reviews"), fault),
         (WorkflowType.RULES_WINDOW, rules_workflow_id(execution), plain | rules),
+        (WorkflowType.CALLS_WINDOW, calls_workflow_id(execution), plain),
+        (WorkflowType.FAULT_WINDOW, fault_workflow_id(execution, "reviews", 2), fault | {"discovery_round": 2}),
     ]
     await asyncio.gather(*(by_hand(bench, *one) for one in started))
 

@@ -18,7 +18,8 @@ from clients.store.engine import reading, writing
 from clients.store.read_models import Arm, CheckedPair, LogLevel, StoredSamples
 from clients.store.store import Store
 from clients.store.tables import Row
-from tests.store.samples import answer, entry, exchange, measured, move, new_execution, stored_case
+from tests.store.samples import answer, entry, exchange, measured, measurement, move, new_execution, stored_case
+from workflows.contracts.calls import CallRound, FallbackCall, RealAnswer, RealCase
 from workflows.contracts.errors import HoldfastError
 from workflows.contracts.fidelity import PairFinding, PairOutcome
 from workflows.contracts.windows import LedgerState, ServiceStability, StabilityMoment, WindowKind
@@ -67,6 +68,12 @@ async def filled(store: Store) -> list[int]:
         await store.save_group(run, [measured(0)], samples)
         found = PairFinding(case_id="s0+s1", outcome=next(iter(PairOutcome)))
         await store.save_pair(run, CheckedPair(case_index=2, finding=found))
+        await store.save_calls(
+            run, [FallbackCall(service="cart", method="GET", path="/a", case_index=1, times=1, new=True, round=1)]
+        )
+        answers = [RealAnswer(status=500, body="no")]
+        await store.save_real_case(run, RealCase(case_index=1, answers=answers, measurement=measurement()))
+        await store.save_call_round(run, CallRound(round=1, complete=True))
         await store.save_stability(run, StabilityMoment.AFTER_FAULT, [ServiceStability(service="reviews", stable=True)])
     await store.halt("a fire", "ada")
     return runs
@@ -88,6 +95,10 @@ async def everything(store: Store, run: int) -> dict[str, Any]:
         "finished": lambda: store.finished_cases(run, 0, 9),
         "samples": lambda: store.samples_in(run, 0, 9),
         "pairs": lambda: store.pairs(run),
+        "recorded calls": lambda: store.recorded_calls(run),
+        "calls": lambda: store.calls(run),
+        "real cases": lambda: store.real_cases(run),
+        "rounds": lambda: store.call_rounds(run),
         "stability": lambda: store.stability(run),
         "closing": lambda: store.plan_for_closing(run),
     }

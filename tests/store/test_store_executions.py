@@ -21,11 +21,13 @@ from tests.store.samples import (
     entry,
     exchange,
     measured,
+    measurement,
     new_execution,
     shop_plan,
     skipped,
     stored_case,
 )
+from workflows.contracts.calls import CallRound, FallbackCall, RealCase
 from workflows.contracts.errors import ErrorCode, HoldfastError
 from workflows.contracts.execution import (
     Ending,
@@ -171,6 +173,12 @@ async def test_results_of_an_ended_execution_stay(store: Store, run: int) -> Non
         store.save_exchanges(run, [exchange()]),
         store.save_propagation(run, {"reviews": True}),
         store.save_pair(run, CheckedPair(case_index=3, finding=finding)),
+        store.add_exchanges(run, "reviews", [exchange()]),
+        store.save_calls(
+            run, [FallbackCall(service="a", method="GET", path="/", case_index=1, times=1, new=True, round=1)]
+        ),
+        store.save_real_case(run, RealCase(case_index=3, answers=[], measurement=measurement())),
+        store.save_call_round(run, CallRound(round=1, complete=True)),
         store.ledger_intent(entry(run)),
     ]
     for write in writes:

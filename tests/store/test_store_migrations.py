@@ -129,5 +129,5 @@ async def test_a_folder_may_have_any_name(tmp_path: Path) -> None:
     await migrate(engine)
     await engine.dispose()
     with sqlite3.connect(path) as connection:
-        assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [("0006",)]
+        assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [("0007",)]
     connection.close()

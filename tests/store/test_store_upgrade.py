@@ -33,8 +33,17 @@ from workflows.logic.canonical import canonical_json
 
 SECRET = "hunter2-correct-horse"  # noqa: S105 - what must not be stored again
 Old = tuple[list[int], dict[str, list[Any]]]
-WITHOUT = {"http_req_def", "operator_flag", "case_samples", "pair_check", "service_stability"}
-LATER = {"test_result": ["late_starts", "planned", "seed", "control", "comparison"]}
+WITHOUT = {
+    "http_req_def",
+    "operator_flag",
+    "case_samples",
+    "pair_check",
+    "service_stability",
+    "fallback_call",
+    "real_case",
+    "call_round",
+}
+LATER = {"test_result": ["late_starts", "planned", "seed", "control", "comparison", "found_by"]}
 """Columns that the first release did not have."""
 DIE_HALF_WAY = """
 import os

@@ -2,6 +2,9 @@
 
 To be run again only when a workflow has been changed in a way that runs under way do not survive, and on purpose:
 docs/architecture.md, "Changing a workflow". What names the machine is left out of what is kept.
+
+`python -m tests.workflows.record_histories calls` records only those of runs that discover fallback calls, and leaves
+all others as they are: these are of runs from before there were any.
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ from lab import Lab, LabSettings, PortChoice, load_topology
 from lab.misbehave import Action, Instruction, Misbehaviour
 from lab.names import Endpoint
 from tests.e2e.bench import ROOT, Bench, until
+from tests.leaks.duo import LEFT, PAIR, RIGHT, TOPOLOGY, Duo
 from worker import running
 from workflows import names
 from workflows.contracts.execution import Execution
@@ -54,6 +58,9 @@ HALF_OPEN = {
 }
 """Whose history is taken, and what is under way in it at that moment."""
 
+KEPT_OF_FINISHED = set(WorkflowType) - {WorkflowType.SWEEPER, WorkflowType.PAIRS_WINDOW, WorkflowType.CALLS_WINDOW}
+"""Of a run from before calls were recorded."""
+
 KEPT_OF_VERIFIED = (WorkflowType.RESILIENCE_TEST, WorkflowType.PAIRS_WINDOW)
 """Of a run that verifies pairs; its other windows do as those of a finished one."""
 
@@ -70,22 +77,113 @@ _BEGUN = {
 _GOING_ON = {EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED, EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_STARTED}
 
 
-async def main() -> None:
-    """Record all of them, from real runs on a real server."""
+async def main(only: str) -> None:
+    """Record them, from real runs on a real server: all, or only those whose names begin so."""
     FOLDER.mkdir(exist_ok=True)
-    for old in FOLDER.glob("*.json"):
+    for old in FOLDER.glob(f"{only}*.json"):
         old.unlink()
     async with await WorkflowEnvironment.start_local(
         data_converter=pydantic_data_converter,
         dev_server_existing_path=str(TEMPORAL) if TEMPORAL.exists() else None,
         dev_server_log_level="error",
     ) as server:
+        await record_calls(server.client)
+        await record_calls_cancelled(server.client)
+        if only:
+            return
         await record_finished(server.client)
         await record_failed(server.client)
         await record_cancelled(server.client)
         await record_several(server.client)
         await record_verified(server.client)
         await record_half_open(server.client)
+
+
+CALLS_HALF_OPEN = {
+    "starting": ("calls", WorkflowType.CALLS_WINDOW, "start_recordings"),
+    "closing": ("calls", WorkflowType.CALLS_WINDOW, "stop_recordings"),
+    "asking": (f"fault/{LEFT}", WorkflowType.FAULT_WINDOW, "ask_broken"),
+    "capturing": (f"fault/{RIGHT}/2", WorkflowType.FAULT_WINDOW, "capture_calls"),
+    "asking-pair": ("pairs/0", WorkflowType.PAIRS_WINDOW, "ask_broken"),
+    "pair-fault": (f"pair/{PAIR}/{LEFT}", WorkflowType.FAULT_WINDOW, "await_fault_running"),
+    "breaking": ("", WorkflowType.RESILIENCE_TEST, WorkflowType.FAULT_WINDOW),
+    "reading": ("", WorkflowType.RESILIENCE_TEST, "read_calls"),
+    "asking-run": ("", WorkflowType.RESILIENCE_TEST, WorkflowType.PAIRS_WINDOW),
+}
+"""Which workflow's history is taken in a run that discovers fallback calls, and what is under way in it then.
+
+A run's own id is given as empty; a window's as `window_id` reads it.
+"""
+
+CALLS_FINISHED = {
+    "ResilienceTest": "",
+    "CallsWindow": "calls",
+    "FaultWindow": f"fault/{LEFT}",
+    "FaultWindow-2": f"fault/{RIGHT}/2",
+    "FaultWindow-3": f"fault/{RIGHT}/3",
+    "FaultWindow-pair": f"pair/{PAIR}/{LEFT}",
+    "PairsWindow": "pairs/0",
+}
+"""What is kept of a finished one."""
+
+TAKING_TIME = [
+    Instruction(endpoint=endpoint, action=Action.SLOW, seconds=0.5)
+    for endpoint in (Endpoint.FAULT_STATUS, Endpoint.RECORDING_ENTRIES)
+]
+
+
+@asynccontextmanager
+async def two_services(client: Client) -> AsyncIterator[Duo]:
+    """A system with fallback calls that takes its time, and a worker that allows two faults."""
+    with tempfile.TemporaryDirectory() as folder:
+        async with Lab(TOPOLOGY, settings=UNHURRIED, ports=PortChoice.FREE) as lab:
+            lab.misbehave(Misbehaviour(instructions=TAKING_TIME))
+            bench = Duo(client, lab, Path(folder))
+            async with running(client, bench.settings), bench:
+                yield bench
+
+
+def window_id(execution: Execution, short: str) -> str:
+    """A workflow id without its run's number, made whole."""
+    kind, _, rest = short.partition("/")
+    return f"{kind}/{execution.execution_id}" + (f"/{rest}" if rest else "")
+
+
+async def record_calls(client: Client) -> None:
+    """Three rounds of discovery and two faults at once: whole, and at each moment."""
+    async with two_services(client) as bench:
+        handle = await bench.start()
+        execution = await execution_of(bench, handle)
+
+        def full(short: str) -> str:
+            return window_id(execution, short) if short else handle.id
+
+        moments = CALLS_HALF_OPEN.items()
+        await asyncio.gather(
+            *(keep_moment(client, full(short), moment, what, "calls-half") for moment, (short, _, what) in moments)
+        )
+        await handle.result()
+        await bench.lock_ended(handle)
+        for name, short in CALLS_FINISHED.items():
+            keep(f"calls-finished-{name}", await client.get_workflow_handle(full(short)).fetch_history())
+
+
+async def record_calls_cancelled(client: Client) -> None:
+    """Somebody ends it while two faults are on and calls are recorded."""
+    async with two_services(client) as bench:
+        handle = await bench.start()
+        execution = await execution_of(bench, handle)
+        await moment_of(client, window_id(execution, "pairs/0"), "ask_broken")
+        await handle.cancel()
+        with suppress(WorkflowFailureError):
+            await handle.result()
+        await bench.lock_ended(handle)
+        kept = {"ResilienceTest": handle.id} | {
+            name: window_id(execution, CALLS_FINISHED[name])
+            for name in ("CallsWindow", "PairsWindow", "FaultWindow-pair")
+        }
+        for name, workflow_id in kept.items():
+            keep(f"calls-cancelled-{name}", await client.get_workflow_handle(workflow_id).fetch_history())
 
 
 @asynccontextmanager
@@ -106,7 +204,7 @@ async def record_finished(client: Client) -> None:
     async with shop(client) as bench:
         handle = await bench.start(bench.small_plan(load={"requests": 1}))
         await handle.result()
-        await keep_all(bench, handle, "finished", tuple(set(WorkflowType) - {WorkflowType.PAIRS_WINDOW}))
+        await keep_all(bench, handle, "finished", tuple(KEPT_OF_FINISHED))
 
 
 async def record_failed(client: Client) -> None:
@@ -162,8 +260,8 @@ async def record_half_open(client: Client) -> None:
         await bench.lock_ended(handle)
 
 
-async def ids_of(bench: Bench, handle: WorkflowHandle[Any, Any]) -> dict[WorkflowType, str]:
-    """The run and its windows."""
+async def execution_of(bench: Bench, handle: WorkflowHandle[Any, Any]) -> Execution:
+    """The record of a run, as soon as there is one."""
 
     async def look() -> RunState | None:
         state = await bench.status(handle)
@@ -171,7 +269,12 @@ async def ids_of(bench: Bench, handle: WorkflowHandle[Any, Any]) -> dict[Workflo
 
     state: RunState = await until(look, "a record of the run")
     assert state.execution_id is not None
-    execution: Execution = await bench.store.execution(state.execution_id)
+    return await bench.store.execution(state.execution_id)
+
+
+async def ids_of(bench: Bench, handle: WorkflowHandle[Any, Any]) -> dict[WorkflowType, str]:
+    """The run and its windows."""
+    execution = await execution_of(bench, handle)
     return {
         WorkflowType.RESILIENCE_TEST: handle.id,
         WorkflowType.ENVIRONMENT_LOCK: names.lock_workflow_id(execution.environment, execution.namespace),
@@ -191,9 +294,9 @@ async def keep_all(bench: Bench, handle: WorkflowHandle[Any, Any], how: str, kin
             keep(f"{how}-{kind}", await bench.temporal.get_workflow_handle(workflow_id).fetch_history())
 
 
-async def keep_moment(client: Client, workflow_id: str, moment: str, what: str) -> None:
+async def keep_moment(client: Client, workflow_id: str, moment: str, what: str, how: str = "half") -> None:
     """A history while something is under way in it."""
-    keep(f"half-{moment}", await moment_of(client, workflow_id, what))
+    keep(f"{how}-{moment}", await moment_of(client, workflow_id, what))
 
 
 async def keep_held_lock(client: Client, workflow_ids: dict[WorkflowType, str]) -> None:
@@ -249,7 +352,7 @@ def _without_place(value: Any) -> Any:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    asyncio.run(main("".join(sys.argv[1:2])))
     sys.stdout.flush()
     # As in cli/main.py: threads of the SDK's core abort an interpreter that is torn down under them.
     os._exit(0)

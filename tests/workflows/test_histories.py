@@ -14,14 +14,23 @@ from temporalio.client import WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 
-from tests.workflows.record_histories import FOLDER, HALF_OPEN, KEPT_OF_UNFINISHED, KEPT_OF_VERIFIED, SEVERAL, under_way
+from tests.workflows.record_histories import (
+    CALLS_FINISHED,
+    CALLS_HALF_OPEN,
+    FOLDER,
+    HALF_OPEN,
+    KEPT_OF_FINISHED,
+    KEPT_OF_UNFINISHED,
+    KEPT_OF_VERIFIED,
+    SEVERAL,
+    under_way,
+)
 from worker import WORKFLOWS, sandbox
 from workflows.names import WorkflowType
 
 NAMES = sorted(path.stem for path in FOLDER.glob("*.json"))
-_OF_EVERY_RUN = set(WorkflowType) - {WorkflowType.SWEEPER, WorkflowType.PAIRS_WINDOW}
 WHOLE = {
-    "finished": (EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED, _OF_EVERY_RUN),
+    "finished": (EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED, KEPT_OF_FINISHED),
     "verified": (EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED, set(KEPT_OF_VERIFIED)),
     "failed": (EventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED, set(KEPT_OF_UNFINISHED)),
     "cancelled": (EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED, set(KEPT_OF_UNFINISHED)),
@@ -74,6 +83,31 @@ def test_half_open_windows_are_half_open(moment: str) -> None:
     history = recorded(f"half-{moment}")
     assert type_of(history) == kind
     assert what in under_way(history)
+
+
+@pytest.mark.parametrize("moment", CALLS_HALF_OPEN)
+def test_half_discovered_calls_are_half_discovered(moment: str) -> None:
+    _, kind, what = CALLS_HALF_OPEN[moment]
+    history = recorded(f"calls-half-{moment}")
+    assert type_of(history) == kind
+    assert what in under_way(history)
+
+
+@pytest.mark.parametrize("name", CALLS_FINISHED)
+def test_discovery_is_kept_whole(name: str) -> None:
+    history = recorded(f"calls-finished-{name}")
+    assert type_of(history) == name.partition("-")[0]
+    assert history.events[-1].event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED
+
+
+def test_a_finished_run_discovered_in_three_rounds_with_two_faults() -> None:
+    """A history without them would prove nothing for them."""
+    events = recorded("calls-finished-ResilienceTest").events
+    begun = [one.start_child_workflow_execution_initiated_event_attributes for one in events]
+    kinds = [one.workflow_type.name for one in begun if one.workflow_id]
+    assert kinds.count(WorkflowType.FAULT_WINDOW) == 4
+    assert kinds.count(WorkflowType.PAIRS_WINDOW) == 1
+    assert kinds.count(WorkflowType.CALLS_WINDOW) == 1
 
 
 def test_several_faults_were_on_at_once_where_the_name_says_so() -> None:

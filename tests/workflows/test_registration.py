@@ -16,6 +16,7 @@ from activities.toolbox import Toolbox
 from worker import WORKFLOWS, build_activities
 from workflows.contracts.timing import Timing
 from workflows.names import WorkflowType
+from workflows.windows.calls import CallsWindow
 from workflows.windows.fault import FaultWindow
 from workflows.windows.holding import Holding
 from workflows.windows.lock import EnvironmentLock
@@ -68,7 +69,7 @@ def test_the_packages_import_nothing(package: str) -> None:
     assert (ROOT / package / "__init__.py").read_text() == ""
 
 
-@pytest.mark.parametrize("kind", [RecordingWindow, FaultWindow, RulesWindow])
+@pytest.mark.parametrize("kind", [RecordingWindow, CallsWindow, FaultWindow, RulesWindow])
 def test_windows_hold_from_their_first_statement(kind: Any) -> None:
     """One await before the `try`, and half of the cancels skip the clean-up."""
     assert _body(kind.run).startswith("held = await self._holding.hold(")
@@ -78,7 +79,8 @@ def test_windows_hold_from_their_first_statement(kind: Any) -> None:
 
 @pytest.mark.parametrize("module", ["resilience_test", "injecting", "windows.holding", "windows.recording",
                                     "windows.fault", "windows.rules", "windows.lock", "windows.load_page",
-                                    "windows.pairs", "windows.together", "verifying"])  # fmt: skip
+                                    "windows.pairs", "windows.together", "verifying", "windows.calls",
+                                    "discovering"])  # fmt: skip
 def test_workflows_have_no_finally(module: str) -> None:
     """It would run when Python drops a cached workflow, outside of any event loop and inside whatever runs then."""
     assert "finally:" not in (ROOT / "workflows" / f"{module.replace('.', '/')}.py").read_text()

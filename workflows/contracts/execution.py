@@ -230,7 +230,7 @@ class RunSummary(Contract):
     requests_saved: int = 0
     """Of what `load.max_requests` allowed the measured cases, not sent because they were decided earlier."""
     pairs: PairFidelity | None = None
-    """How well pairs made of rules stand for two real faults; None when nobody asked. No part of the verdict."""
+    """How well pairs made of rules stand for two real faults; None when none ran with them."""
     started_at: datetime
     finished_at: datetime
 

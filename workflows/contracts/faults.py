@@ -122,6 +122,8 @@ class FaultOrder(Contract):
     """The peer's name of the fault (blade name), computed and in the ledger before the peer is called."""
     known_to_exist: bool = False
     """Whether the fault service has said so. Else it may still be creating it when we look."""
+    discovery_round: int = 1
+    """Of the window that it is for, as `FaultInput.discovery_round`."""
 
 
 class FaultRunning(Contract):

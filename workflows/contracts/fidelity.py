@@ -36,6 +36,8 @@ class PairFidelity(Contract):
 
     share: float
     """Percent of the measured pairs that were asked for."""
+    asked_for: bool = True
+    """Whether they were. Else these pairs are those whose result was in doubt, and `share` is 0."""
     measured: int = 0
     chosen: int = 0
     agreed: int = 0

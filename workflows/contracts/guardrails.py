@@ -10,6 +10,10 @@ ALWAYS_REFUSED = ("kube-system", "kube-public", "kube-node-lease", "temporal", "
 """Namespaces that no setting opens: the cluster itself lives in them, or what runs the tests usually does."""
 
 
+FAULTS_OF_A_PAIR = 2
+"""That a worker must allow at once, for a pair to be really broken."""
+
+
 class Guardrails(Contract):
     """Limits that hold whatever a plan says."""
 

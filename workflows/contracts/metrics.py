@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from workflows.contracts.base import Contract
-from workflows.contracts.execution import CaseVerdict
+from workflows.contracts.execution import CaseVerdict, Judgement
 
 
 class LoadMetrics(Contract):
@@ -26,3 +26,10 @@ class LoadMetrics(Contract):
     def mean_error_rate(self) -> float | None:
         """Percent, over the measured cases; None before the first."""
         return round(self.error_rate_sum / self.measured, 2) if self.measured else None
+
+
+class JudgedCases(Judgement):
+    """What the SLO and real faults make of all results."""
+
+    load: LoadMetrics | None = None
+    """The metrics of the load test once more, where judging has made measured cases invalid: they count no longer."""

@@ -27,8 +27,8 @@ MOST_PAIRS = 1_000
 class PairsWish(ExecutionRef):
     """Asks which pairs are to be verified."""
 
-    share: float
-    """Percent of the measured pairs."""
+    share: float | None = None
+    """Percent of the measured pairs. None: only those that rules leave in doubt."""
 
 
 class ChosenPairs(Contract):
@@ -51,6 +51,8 @@ class PairsWindowInput(WindowInput):
     """How long each of a pair's two fault windows may stay open."""
     request_seconds: BatchSeconds
     """Upper bound on a pair's requests."""
+    discovers: bool = False
+    """Whether its pairs are asked to see which calls they cause, before there are rules to compare with."""
 
     @model_validator(mode="after")
     def _has_pairs_of_its_run(self, info: ValidationInfo) -> Self:

@@ -52,6 +52,13 @@ class EntryRequests(Contract):
     analysis: int
     """While the proxy records. Sent again, up to `analysis_at_most` times, when it fails."""
     analysis_at_most: int
+    calls: int = 0
+    """While calls are recorded and nothing is broken: before the first fault, and at the end of the first round. Each
+    is sent again while it fails, for `timeouts.stability`."""
+    calls_in_all_rounds: int = 0
+    """The same, when every round finds more."""
+    broken: int = 0
+    """While each service is really broken, alone."""
     load: int
     """By the load test: the measured cases times the requests of a case."""
     control: int = 0
@@ -72,7 +79,30 @@ class EntryRequests(Contract):
     def total(self) -> int:
         """All of them but the watch's, when none has to be repeated and none is saved."""
         load = self.load + self.control + self.warm_up
-        return self.steady_before + self.analysis + load + self.steady_after + self.steady_at_end
+        before = self.steady_before + self.analysis + self.calls + self.broken
+        return before + load + self.steady_after + self.steady_at_end
+
+
+class DiscoveryPreview(Contract):
+    """What a run does to find the calls that services receive only while something is broken.
+
+    How many there are is known when it has looked, so everything here is at most.
+    """
+
+    requests_each: int
+    """Sent while a service is broken alone."""
+    rounds: int
+    """The first has the services' own faults; in each later one those that received new calls are broken once more."""
+    more_faults: int
+    """Further faults, of services that received calls which healthy traffic never makes."""
+    two_faults: bool = False
+    """Whether pairs are really broken, with two faults at once: by HOLDFAST_MAX_ACTIVE_FAULTS of this environment,
+    which must be the worker's."""
+    pairs_calling: int = 0
+    """Pairs of which one failure makes the other service receive more calls."""
+    pairs_in_doubt: int = 0
+    """Pairs that are run after the load test, because what rules say of them is in doubt."""
+    requests_each_pair: int = 0
 
 
 class FaultPreview(Contract):
@@ -161,6 +191,7 @@ class Preview(Contract):
     faults_at_once: int = 1
     """So many of them may be on at once, by `safety.max_active_faults`, never two on one call path. Above 1 it depends
     on the services' `calls` and on how long each takes how many really are."""
+    discovery: DiscoveryPreview | None = None
     rules: RulesPreview
     workload_steps: list[WorkloadStep]
     assumed_request_seconds: float
@@ -171,6 +202,8 @@ class Preview(Contract):
     remains_on: list[OnPreview]
     worst_recovery_seconds: float
     """The longest that anything remains on when no worker comes back, and one interval of the sweeper."""
+    worst_failing_seconds: float = 0
+    """The same of what makes services fail: faults and rules. Recordings only listen."""
 
     @computed_field  # type: ignore[prop-decorator]
     @property

@@ -150,6 +150,8 @@ class RunState(Contract):
     steady_after: SteadyReport | None = None
     pairs: PairFidelity | None = None
     """Pairs with two real faults, as far as they have come; None when they were not asked for."""
+    fallback_calls: int | None = None
+    """Different calls that only failures cause, as far as they have been read; None before that."""
     windows: list[WindowRow] = []
     failed_cases: list[CaseVerdict] = []
     inconclusive_cases: list[CaseVerdict] = []

@@ -33,12 +33,18 @@ class WindowKind(StrEnum):
 
     LOCK = "lock"
     RECORDING = "recording"
+    CALLS = "calls"
+    """Recordings of which calls failures cause, while its services are broken one after the other."""
     FAULT = "fault"
     RULES = "rules"
     PAIRS = "pairs"
     """Nothing of its own: its pairs' faults have windows of theirs."""
     PAIR_FAULT = "pair_fault"
     """One of the two real faults of a pair."""
+
+
+RECORDINGS = (WindowKind.RECORDING, WindowKind.CALLS)
+"""Windows that hold recordings, which the proxy names: theirs are told apart by nothing but time."""
 
 
 class WindowState(StrEnum):
@@ -65,6 +71,9 @@ class LedgerState(StrEnum):
 SETTLED = (LedgerState.CLOSED, LedgerState.NEVER_OPENED)
 """Ledger states that need no more care."""
 
+
+MOST_ROUNDS = 3
+"""Of discovery: single failures, what they cause broken as well, and what only that showed."""
 
 _TIME_BASED = 7
 """Version of the UUIDs that carry their time."""
@@ -211,6 +220,13 @@ class WindowInput(Contract):
 
 class FaultInput(WindowInput):
     """What a fault window is started with."""
+
+    asks_case: CaseIndex | None = None
+    """The service's own case, when the plan's request is sent as well while the fault is on. None: it is not."""
+    request_seconds: BatchSeconds = 60
+    """Upper bound on those requests."""
+    discovery_round: Annotated[int, number_between(1, MOST_ROUNDS)] = 1
+    """From the second on, what is captured is the failure of calls that other failures cause."""
 
     @model_validator(mode="after")
     def _breaks_a_service_of_its_run(self, info: ValidationInfo) -> Self:

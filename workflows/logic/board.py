@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from workflows.contracts.calls import CallsFound
 from workflows.contracts.errors import ErrorCode
-from workflows.contracts.execution import CaseCounts, Execution, Judgement, Phase, Recovery, RunStatus
+from workflows.contracts.execution import CaseCounts, Execution, Phase, Recovery, RunStatus
 from workflows.contracts.faults import FaultReport, InjectionState
 from workflows.contracts.fidelity import PairFidelity, PairFinding
 from workflows.contracts.load import GeneratedCases
-from workflows.contracts.metrics import LoadMetrics
+from workflows.contracts.metrics import JudgedCases, LoadMetrics
 from workflows.contracts.plan import Plan
 from workflows.contracts.status import CasesPanel, InjectionRow, LoadPanel, PhaseTime, RunState
 from workflows.contracts.steady import SteadyMoment, SteadyReport
@@ -96,7 +97,7 @@ class Board:
                 self._fault_changed(change)
             case WindowKind.RULES:
                 self._rules_changed(change)
-            case WindowKind.LOCK | WindowKind.PAIRS | WindowKind.PAIR_FAULT:
+            case WindowKind.LOCK | WindowKind.CALLS | WindowKind.PAIRS | WindowKind.PAIR_FAULT:
                 pass
 
     def _recording_changed(self, change: WindowChanged) -> None:
@@ -139,9 +140,11 @@ class Board:
     def _measured(self, change: WindowChanged) -> None:
         """A page of the load test is done."""
         self._metrics = merged(self._metrics, change.metrics or LoadMetrics(), SHOWN_CASES)
-        facts = {
-            "batches_done": change.batches_done,
-            "cases_done": change.cases_done,
+        self._load(batches_done=change.batches_done, cases_done=change.cases_done)
+
+    def _load(self, **facts: Any) -> None:
+        """Show the metrics as they are now."""
+        facts |= {
             "worst_p95_ms": self._metrics.worst_p95_ms,
             "worst_p95_case": self._metrics.worst_p95_case,
             "worst_max_ms": self._metrics.worst_max_ms,
@@ -187,6 +190,29 @@ class Board:
             },
         )
 
+    def injected_again(self, report: FaultReport) -> None:
+        """A further fault window of a service has ended, in which discovery captured how more of its calls fail.
+
+        Trouble with it takes nothing away from what was captured before.
+        """
+        before = next(row for row in self.state.injections if row.service == report.service)
+        captured, known = report.captured, before.replay_status is not None
+        facts: dict[str, Any] = {"stable": report.stable_after, "fault_name": report.fault_name}
+        if not report.recovery_verified:
+            facts |= {"state": InjectionState.FAILED, "error": report.error}
+        elif captured is None and not known:
+            facts |= {"state": InjectionState.FAILED, "error": before.error or report.error}
+        else:
+            facts |= {"state": InjectionState.RECOVERED, "error": ""}
+        if captured is not None:
+            facts["no_effect"] = captured.no_effect and (before.no_effect or not known)
+            facts["replay_status"] = before.replay_status if known else captured.status
+        self._injection(report.service, facts)
+
+    def calls_read(self, found: CallsFound) -> None:
+        """A round of discovery is over."""
+        self._set(fallback_calls=found.new)
+
     def uninjected(self, service: str, reason: str) -> None:
         """A service gets no fault, because its cases could not be measured."""
         self._injection(service, {"state": InjectionState.FAILED, "error": reason})
@@ -195,17 +221,20 @@ class Board:
         """The rules' life is settled."""
         self._set(rules=self.state.rules.model_copy(update={"ttl_seconds": ttl_seconds}))
 
-    def pairs_chosen(self, share: float, measured: int, chosen: int) -> None:
+    def pairs_chosen(self, share: float | None, measured: int, chosen: int) -> None:
         """Which pairs are verified with two real faults is settled."""
-        self._set(pairs=PairFidelity(share=share, measured=measured, chosen=chosen))
+        self._set(pairs=PairFidelity(share=share or 0, measured=measured, chosen=chosen, asked_for=share is not None))
 
     def pairs_verified(self, findings: Sequence[PairFinding]) -> None:
         """Some of them have been."""
         if self.state.pairs is not None:
             self._set(pairs=fidelity.counted(self.state.pairs, findings))
 
-    def judged(self, judgement: Judgement) -> None:
-        """The verdict is in."""
+    def judged(self, judgement: JudgedCases) -> None:
+        """The verdict is in, and some measured cases may have become invalid."""
+        if judgement.load is not None:
+            self._metrics = judgement.load
+            self._load()
         cases = {"failed_cases": judgement.failed_cases, "inconclusive_cases": judgement.inconclusive_cases}
         self._set(verdict=judgement.verdict, cases=judgement.cases, **cases)
 

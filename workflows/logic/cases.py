@@ -55,6 +55,30 @@ def pair_at(services: int, k: int) -> tuple[int, int]:
     return first, services - 1 - (left - row * (row + 1) // 2)
 
 
+def pair_case(services: int, one: int, other: int) -> int:
+    """The case index of the pair of two of n services, given by their places in the sorted names.
+
+    Raises:
+        IndexError: when there is no such pair.
+    """
+    first, second = sorted((one, other))
+    if not 0 <= first < second < services:
+        raise IndexError(f"pair of {one} and {other} of {services} services")
+    before = first * (2 * services - first - 1) // 2
+    return 1 + services + before + second - first - 1
+
+
+def places_of(services: int, index: int) -> tuple[int, ...]:
+    """The places, in the sorted names, of the failing services of a case of n services.
+
+    Raises:
+        IndexError: when there is no such case.
+    """
+    if index <= services:
+        return (index - 1,) if index else ()
+    return pair_at(services, index - 1 - services)
+
+
 def case_at(services: Sequence[str], index: int) -> Case:
     """The case of an index: baseline first, then singles, then pairs, over the sorted service names.
 

@@ -49,6 +49,12 @@ def after_injection(reports: Sequence[FaultReport]) -> list[Exclusion]:
     return excluded
 
 
+def joined(excluded: Sequence[Exclusion], later: Sequence[FaultReport]) -> list[Exclusion]:
+    """What stays excluded when discovery has seen how services fail that healthy traffic does not reach."""
+    captured = {one.service for one in later if one.captured is not None and not one.captured.no_effect}
+    return [one for one in excluded if one != no_traffic(one.service) or one.service not in captured]
+
+
 def exclusion_of(case: Case, excluded: Mapping[str, Exclusion]) -> Exclusion | None:
     """Why this case cannot be measured; None when it can."""
     return next((excluded[service] for service in case.services if service in excluded), None)

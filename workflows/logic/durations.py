@@ -9,16 +9,28 @@ from typing import TypeVar
 from workflows.contracts.execution import Leftovers
 from workflows.contracts.plan import Plan, Timeouts
 from workflows.contracts.timing import Timing
-from workflows.contracts.windows import WindowKind
+from workflows.contracts.windows import MOST_ROUNDS, WindowKind
 from workflows.logic.blocks import GROUP_SIZE, WARM_UP_BLOCK, blocks_of, longest_span, rounds_of
-from workflows.logic.cases import BATCH_SIZE, rounds_of_batches
+from workflows.logic.cases import BATCH_SIZE, pair_count, rounds_of_batches
 from workflows.logic.sharing import largest_share, least_share
 
 Moment = TypeVar("Moment", timedelta, datetime)
 """A time of its own, or one that is counted from something."""
 
+CALL_LOOKS = 2
+"""Healthy requests at the end of a round of discovery. The proxy collects what it has recorded from time to time: when
+the second one is there, a whole collection has begun after everything before the first one."""
+
 ANALYSIS_SENDS = 3
 """How often the request is sent at most for the analysis, when it fails."""
+
+MOST_SINGLE_REQUESTS = 4
+"""A service that is really broken alone is asked at most so often."""
+
+MOST_DISCOVERY_PAIRS = 200
+"""Pairs that discovery breaks for real at most, of one run."""
+
+_MOST_CAPTURES = 200
 
 MOST_PAIR_REQUESTS = 20
 """A pair with two real faults is asked at most so often: services stay broken for as long as that takes."""
@@ -108,9 +120,68 @@ def recording_hold(plan: Plan, dedupe: timedelta) -> timedelta:
     return plan.timeouts.analyze + analysis_start(dedupe) + timedelta(minutes=1)
 
 
+def recordings_start(services: int) -> timedelta:
+    """How long it may take until recordings are on: the proxy answers when the rollout is over, after 5 min at most."""
+    return timedelta(minutes=5, seconds=30) * -(-services // 8)
+
+
+def most_captures(services: int) -> int:
+    """Services whose failure discovery captures once more at most, in each round, of a plan with so many.
+
+    Each fault window costs the run's history some nine events, of which the server warns from ten thousand on; a
+    thousand services leave room for 25 (`benchmarks/b4_thousand_services.py`).
+    """
+    return min(_MOST_CAPTURES, max(0, 1_050 - services) // (MOST_ROUNDS - 1))
+
+
+def single_requests(plan: Plan) -> int:
+    """How often a service that is really broken alone is asked: as often as the load test asks at once.
+
+    Not at all where several services are broken at once: what a request gets then is no single failure's doing.
+    """
+    if plan.safety.max_active_faults > 1:
+        return 0
+    return min(plan.load.most_requests, plan.load.concurrency, MOST_SINGLE_REQUESTS)
+
+
+def single_asking(plan: Plan) -> timedelta:
+    """Upper bound on asking a service that is really broken, as `pair_asking`."""
+    requests = single_requests(plan)
+    return _asking(plan, requests) if requests else timedelta(0)
+
+
+def reading_calls(plan: Plan) -> timedelta:
+    """Return the upper bound of one reading: each healthy request may be sent again while callers recover."""
+    return plan.timeouts.analyze + (plan.timeouts.stability + plan.request.timeout) * CALL_LOOKS
+
+
+def calls_hold(plan: Plan) -> timedelta:
+    """How long recordings of calls may be open: with a fault in each service in every round, and all pairs.
+
+    A bound for what never ends, not an estimate: everything inside has bounds of its own.
+    """
+    each = fault_hold(plan) + plan.timeouts.recovery + plan.timeouts.stability
+    services = len(plan.services)
+    faults = each * services * MOST_ROUNDS
+    pairs = pairs_hold(plan, min(MOST_DISCOVERY_PAIRS, pair_count(services)))
+    reading = reading_calls(plan) * MOST_ROUNDS
+    return min(recordings_start(services) + plan.timeouts.stability * 2 + faults + pairs + reading, LONGEST_RULES_TTL)
+
+
+def calls_ttl(plan: Plan) -> timedelta:
+    """Life of recordings of calls at the proxy: what ends them when no worker is left.
+
+    Not the bound of everything inside, which is hours: where a run takes longer than this, what is missing makes its
+    round of discovery incomplete, and pairs inconclusive.
+    """
+    usual = timedelta(minutes=30) + timedelta(minutes=10) * len(plan.services)
+    return timedelta(seconds=int(min(calls_hold(plan), usual).total_seconds()))
+
+
 def fault_hold(plan: Plan) -> timedelta:
     """How long a fault window may be open: the fault's own TTL is the bound."""
-    return min(plan.safety.fault_ttl, plan.timeouts.fault_running + plan.timeouts.replay + timedelta(minutes=1))
+    needed = plan.timeouts.fault_running + plan.timeouts.replay + single_asking(plan) + timedelta(minutes=1)
+    return min(plan.safety.fault_ttl, needed)
 
 
 def pair_requests(plan: Plan) -> int:
@@ -120,7 +191,11 @@ def pair_requests(plan: Plan) -> int:
 
 def pair_asking(plan: Plan) -> timedelta:
     """Upper bound on asking a pair: every request taking its full timeout, and room to look at the faults."""
-    room, requests = timedelta(seconds=30), pair_requests(plan)
+    return _asking(plan, pair_requests(plan))
+
+
+def _asking(plan: Plan, requests: int) -> timedelta:
+    room = timedelta(seconds=30)
     if plan.load.rate is not None:
         return timedelta(seconds=requests / plan.load.rate) + plan.request.timeout + room
     return plan.request.timeout * -(-requests // min(plan.load.concurrency, requests)) + room
@@ -162,7 +237,9 @@ def acts_after_end(kind: WindowKind, services: int, timing: Timing) -> timedelta
     Its worker hears of the end with a heartbeat, and may begin a call until then; the call takes all its time; and
     the peer goes on working after its caller has given up.
     """
-    call = timing.upsert(services) if kind is WindowKind.RULES else timing.call_timeout
+    # Starting a recording of calls answers when the rollout is over.
+    longest = {WindowKind.RULES: timing.upsert(services), WindowKind.CALLS: max(timing.rollout, timing.call_timeout)}
+    call = longest.get(kind, timing.call_timeout)
     return timing.heartbeat_timeout + call + timing.settle
 
 
@@ -171,4 +248,5 @@ def settled_within(recovery: timedelta, services: int, timing: Timing) -> timede
 
     For those that close late, and for those that the sweeper keeps open because a call of them may still act.
     """
-    return overdue_after(recovery, timing) + acts_after_end(WindowKind.RULES, services, timing)
+    longest = max(acts_after_end(kind, services, timing) for kind in (WindowKind.RULES, WindowKind.CALLS))
+    return overdue_after(recovery, timing) + longest

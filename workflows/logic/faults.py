@@ -30,6 +30,23 @@ def expand(fault: FaultSpec, service: str, namespace: str) -> ExperimentFault:
     return (_remove if fault == "remove" else _error)([service], service, namespace)
 
 
+SIDECAR = "envoy"
+"""The container that the traffic proxy puts into pods (`peer-contract` section 3.1)."""
+
+
+def with_sidecar(fault: ExperimentFault) -> ExperimentFault:
+    """The same fault for pods that have the proxy's sidecar: removing the service removes that, too.
+
+    Else the sidecar would answer 503 in place of the service, where a connection is really refused.
+    """
+    experiment = fault.experiment
+    names = experiment.matchers.get("container-names")
+    if (experiment.target, experiment.action) != ("container", "remove") or not names or SIDECAR in names:
+        return fault
+    matchers = {**experiment.matchers, "container-names": [*names, SIDECAR]}
+    return fault.model_copy(update={"experiment": experiment.model_copy(update={"matchers": matchers})})
+
+
 def fault_type(fault: FaultSpec) -> str:
     """The kind of failure, as it appears in baggage tokens."""
     return expand(fault, "any", "any").type

@@ -8,8 +8,11 @@ from collections.abc import Iterable, Sequence
 from math import ceil
 from typing import Any, NamedTuple
 
+from workflows.contracts.calls import RealAnswer
+from workflows.contracts.exchange import Measurement
 from workflows.contracts.execution import Verdict
 from workflows.contracts.fidelity import PairFidelity, PairFinding, PairOutcome
+from workflows.logic.volatile import masked
 
 MOST_PAIRS = 10_000
 """Pairs that one run verifies: with more, the history of the run would grow beyond its bound."""
@@ -20,20 +23,14 @@ PAGES = 50
 MOST_PER_PAGE = 80
 """Keeps the history of a page under 10,000 events: a pair costs about 70."""
 
+_IN_DOUBT = ", because their results are in doubt"
+_CHOICE = re.compile(rf"[0-9]{{1,9}} of ([0-9]{{1,9}}) measured pairs run with two real faults{_IN_DOUBT}")
+
 SHOWN = 50
 """Findings that travel with the run's result."""
 
 _PLACES = 5
 """Places of a body that are named."""
-
-_VOLATILE = (
-    (re.compile(r"\b[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\b"), "<uuid>"),
-    (re.compile(r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?: ?Z|[+-]\d\d:?\d\d)?"), "<time>"),
-    (re.compile(r"\b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT\b"), "<time>"),
-    (re.compile(r"\b(?=[0-9a-fA-F]*[0-9])[0-9a-fA-F]{16,}\b"), "<id>"),
-    (re.compile(r"\b1\d{9}(?:\d{3}|\d{6}|\d{9})?\b"), "<epoch>"),
-)
-"""What differs between two answers of a service that does the same: ids, trace ids and times, by their shape."""
 
 
 class Answer(NamedTuple):
@@ -55,6 +52,12 @@ class Side(NamedTuple):
     reason: str
 
 
+def last_answer(measurement: Measurement) -> Answer:
+    """The answer that the load test keeps of a case."""
+    kinds = ", ".join(measurement.errors_by_kind)
+    return Answer(measurement.response_code, measurement.response_body, kinds)
+
+
 def how_many(pairs: int, share: float) -> int:
     """So many percent of some pairs, at least one of them."""
     # Rounded before the ceiling: 7 % of 100 is 7.000000000000001 in binary.
@@ -67,6 +70,18 @@ def chosen(measured: Sequence[int], share: float) -> list[int]:
         return []
     wanted = how_many(len(measured), share)
     return [measured[number * len(measured) // wanted] for number in range(wanted)]
+
+
+def choice_in_words(pairs: int, measured: int, *, asked_for: bool) -> str:
+    """What the log of a run has of the pairs that run with two real faults."""
+    why = "" if asked_for else _IN_DOUBT
+    return f"{pairs} of {measured} measured pairs run with two real faults{why}"
+
+
+def measured_in_doubt(line: str) -> int | None:
+    """How many pairs were measured, by a line of the log that has pairs in doubt chosen; None for any other line."""
+    found = _CHOICE.fullmatch(line)
+    return int(found[1]) if found else None
 
 
 def per_page(pairs: int) -> int:
@@ -101,6 +116,20 @@ def compared(case_id: str, rules: Side, faults: Side) -> PairFinding:
         verdict_agrees=verdict_agrees,
         differs=differs,
     )
+
+
+def differences(rules: Measurement, real: Sequence[RealAnswer]) -> list[str]:
+    """What differs, in status and body alone, between the answer by rules and those of really broken services."""
+    if not real:
+        return []
+    faults = [Answer(one.status, one.body, one.error) for one in real]
+    verdict = Verdict.INCONCLUSIVE
+    return compared("", Side([last_answer(rules)], verdict, ""), Side(faults, verdict, "")).differs
+
+
+def in_status_or_body(finding: PairFinding) -> list[str]:
+    """What of a pair's differences is in status or body, and not in its verdict."""
+    return [one for one in finding.differs if not one.startswith("verdict ")]
 
 
 def _status(answer: Answer) -> str:
@@ -142,14 +171,14 @@ def _leaves(body: str) -> dict[str, Any]:
     try:
         parsed = json.loads(body)
     except (ValueError, RecursionError):
-        return {"text": _settled(body)}
+        return {"text": masked(body)}
     found: dict[str, Any] = {}
     ahead: list[tuple[str, Any]] = [("$", parsed)]
     while ahead:
         place, value = ahead.pop()
         inside: Iterable[tuple[str, Any]] = ()
         if isinstance(value, dict):
-            inside = ((f"{place}.{_settled(name)}", one) for name, one in value.items())
+            inside = ((f"{place}.{masked(name)}", one) for name, one in value.items())
         elif isinstance(value, list):
             inside = ((f"{place}[{number}]", one) for number, one in enumerate(value))
         if value and isinstance(value, (dict, list)):
@@ -161,17 +190,11 @@ def _leaves(body: str) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, str):
-        return str, _settled(value)
-    if isinstance(value, int) and not isinstance(value, bool) and _settled(str(value)) == "<epoch>":
+        return str, masked(value)
+    if isinstance(value, int) and not isinstance(value, bool) and masked(str(value)) == "<epoch>":
         return "<epoch>"
     # With its kind: Python takes true for 1, and text may read like anything.
     return value if isinstance(value, (int, float)) and not isinstance(value, bool) else (type(value), str(value))
-
-
-def _settled(text: str) -> str:
-    for pattern, word in _VOLATILE:
-        text = pattern.sub(word, text)
-    return text
 
 
 def counted(before: PairFidelity, findings: Iterable[PairFinding]) -> PairFidelity:
@@ -199,12 +222,15 @@ def counted(before: PairFidelity, findings: Iterable[PairFinding]) -> PairFideli
 def in_words(found: PairFidelity) -> str:
     """One sentence: how many pairs agree, and in what."""
     if not found.chosen:
-        return "pairs with two real faults: none, because no pair was measured"
+        why = "none was chosen" if found.measured else "no pair was measured"
+        return f"pairs with two real faults: none, because {why}"
     of = (
         f"{found.chosen} of {found.measured} measured pairs"
         if found.chosen < found.measured
         else f"{found.chosen} pairs"
     )
+    if not found.asked_for:
+        of += " whose results were in doubt"
     if not found.compared:
         return f"pairs with two real faults: none of {of} could be compared with the rules' answers"
     parts = {"status": found.status_agreed, "body": found.body_agreed, "verdict": found.verdict_agreed}

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from workflows.contracts.errors import Problem
-from workflows.contracts.guardrails import Guardrails
+from workflows.contracts.guardrails import FAULTS_OF_A_PAIR, Guardrails
 from workflows.contracts.plan import Plan
 from workflows.contracts.units import format_duration, format_rate
 from workflows.logic.addresses import Address, address_in, address_of
@@ -23,7 +23,6 @@ LONGEST_FAULT = "HOLDFAST_LONGEST_FAULT"
 OWN_NAMESPACES = "HOLDFAST_OWN_NAMESPACES"
 
 _WHERE = "where the worker is started"
-_FAULTS_OF_A_PAIR = 2
 _MOST_SHOWN = 20
 _CLUSTER_NAMES = 3
 """Labels of a Service's name in a cluster, at least: `frontend.temporal.svc`."""
@@ -41,9 +40,9 @@ def too_few_for_pairs(rails: Guardrails) -> list[Problem]:
 
     That one keeps captured failures apart, of which there are none here; and the flag asks for two by name.
     """
-    if rails.max_active_faults >= _FAULTS_OF_A_PAIR:
+    if rails.max_active_faults >= FAULTS_OF_A_PAIR:
         return []
-    message = f"a pair needs {_FAULTS_OF_A_PAIR} faults at once; the worker allows {rails.max_active_faults}"
+    message = f"a pair needs {FAULTS_OF_A_PAIR} faults at once; the worker allows {rails.max_active_faults}"
     hint = f"run without it, or raise {MAX_ACTIVE_FAULTS} {_WHERE}"
     return [Problem(path="verify_pairs", message=message, hint=hint)]
 

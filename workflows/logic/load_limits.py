@@ -7,14 +7,22 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from workflows.contracts.errors import Problem
-from workflows.contracts.guardrails import Guardrails
+from workflows.contracts.guardrails import FAULTS_OF_A_PAIR, Guardrails
 from workflows.contracts.load import CaseRange
 from workflows.contracts.plan import Plan
 from workflows.contracts.units import format_duration, format_rate
+from workflows.contracts.windows import MOST_ROUNDS
 from workflows.logic.blocks import GROUP_SIZE, groups_of, has_control
-from workflows.logic.cases import BATCH_SIZE, batches_in, case_count, cases_in
-from workflows.logic.durations import ANALYSIS_SENDS
+from workflows.logic.cases import BATCH_SIZE, batches_in, case_count, cases_in, pair_count
+from workflows.logic.durations import (
+    ANALYSIS_SENDS,
+    CALL_LOOKS,
+    MOST_DISCOVERY_PAIRS,
+    pair_requests,
+    single_requests,
+)
 from workflows.logic.exclusions import PlanExclusions
+from workflows.logic.fidelity import MOST_PAIRS
 
 MAX_RATE = "HOLDFAST_MAX_RATE"
 MAX_IN_FLIGHT = "HOLDFAST_MAX_IN_FLIGHT"
@@ -39,7 +47,7 @@ def load_problems(plan: Plan, rails: Guardrails) -> Iterator[Problem]:
             hint=f"{lower}, or raise {MAX_IN_FLIGHT} {_WHERE}",
         )
     bound = _most_load(plan)
-    if bound + _beside_load(plan) > rails.max_requests or _lasts(plan, bound) > rails.max_load_duration:
+    if bound + _beside_load(plan, rails) > rails.max_requests or _lasts(plan, bound) > rails.max_load_duration:
         # Counting case by case takes seconds for a thousand services, so only a plan that may be refused is counted.
         yield from _totals(plan, rails, _counted_load(plan))
 
@@ -97,7 +105,7 @@ def _rate(plan: Plan, rails: Guardrails) -> Iterator[Problem]:
 
 def _totals(plan: Plan, rails: Guardrails, load: int) -> Iterator[Problem]:
     field = "requests" if plan.load.max_requests is None else "max_requests"
-    requests = load + _beside_load(plan)
+    requests = load + _beside_load(plan, rails)
     if requests > rails.max_requests:
         yield Problem(
             path=f"load.{field}",
@@ -128,8 +136,17 @@ def _counted_load(plan: Plan) -> int:
     return (measured + controls) * plan.load.most_requests + groups * plan.warm_up
 
 
-def _beside_load(plan: Plan) -> int:
-    return ANALYSIS_SENDS + (3 * plan.steady_state.requests if plan.steady_state.check else 0)
+def _beside_load(plan: Plan, rails: Guardrails) -> int:
+    steady = 3 * plan.steady_state.requests if plan.steady_state.check else 0
+    calls = 1 + CALL_LOOKS * MOST_ROUNDS + len(plan.services) * single_requests(plan)
+    return ANALYSIS_SENDS + steady + calls + _really_broken(plan, rails) * pair_requests(plan)
+
+
+def _really_broken(plan: Plan, rails: Guardrails) -> int:
+    """Pairs that may be run with two real faults."""
+    if rails.max_active_faults < FAULTS_OF_A_PAIR:
+        return 0
+    return min(pair_count(len(plan.services)), MOST_DISCOVERY_PAIRS + MOST_PAIRS)
 
 
 def _lasts(plan: Plan, load: int) -> timedelta:

@@ -28,6 +28,8 @@ class Need(Contract):
     """Instead of a row of the caller's own: one of its execution, of this kind."""
     states: list[LedgerState] = list(UNDER_WAY)
     """Where that row must be."""
+    of_the_run: bool = False
+    """Whether the caller must be the run itself, although a window covers it."""
     under_lock: bool = True
     """Whether the lock must be open. Not for the look with which the lock itself is taken."""
     halt_is_its_own: bool = False
@@ -94,9 +96,11 @@ def _execution(standing: Standing) -> str:
 
 
 def _window(need: Need, caller: Caller, standing: Standing, row: LedgerEntry | None, now: datetime) -> str:
-    if need.covered_by is None and not need.kinds:
-        known = is_of(caller, standing)
-        return "" if known else f"{caller.workflow_id[:200]} is not the run of execution {standing.execution_id}"
+    alone = need.covered_by is None and not need.kinds
+    if (alone or need.of_the_run) and not is_of(caller, standing):
+        return f"{caller.workflow_id[:200]} is not the run of execution {standing.execution_id}"
+    if alone:
+        return ""
     if row is None or (need.kinds and row.kind not in need.kinds):
         wanted = " or ".join(need.kinds or [str(need.covered_by)])
         return f"the ledger has no unsettled {wanted} window for {caller.workflow_id[:200]} and this run of it"

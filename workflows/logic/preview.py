@@ -6,16 +6,37 @@ import re
 from collections import Counter
 from datetime import timedelta
 
+from workflows.contracts.guardrails import FAULTS_OF_A_PAIR
 from workflows.contracts.load import CaseRange, CaseType
 from workflows.contracts.plan import Plan
-from workflows.contracts.preview import CasesPreview, EntryRequests, FaultPreview, LeftOut, Preview, RulesPreview
+from workflows.contracts.preview import (
+    CasesPreview,
+    DiscoveryPreview,
+    EntryRequests,
+    FaultPreview,
+    LeftOut,
+    Preview,
+    RulesPreview,
+)
 from workflows.contracts.timing import Timing
+from workflows.contracts.windows import MOST_ROUNDS, RECORDINGS
 from workflows.logic.capture import build_rules
-from workflows.logic.cases import BATCH_SIZE, batches_in, case_count, cases_in, pages_of
-from workflows.logic.durations import ANALYSIS_SENDS, fault_ttl, most_at_once, rules_ttl
+from workflows.logic.cases import BATCH_SIZE, batches_in, case_count, cases_in, pages_of, pair_count
+from workflows.logic.durations import (
+    ANALYSIS_SENDS,
+    CALL_LOOKS,
+    MOST_DISCOVERY_PAIRS,
+    fault_ttl,
+    most_at_once,
+    most_captures,
+    pair_requests,
+    rules_ttl,
+    single_requests,
+)
 from workflows.logic.environments import environment_in
 from workflows.logic.exclusions import PlanExclusions
 from workflows.logic.faults import expand
+from workflows.logic.fidelity import MOST_PAIRS
 from workflows.logic.load_limits import groups_and_controls
 from workflows.logic.preview_times import remains_on, stages, worst_recovery
 from workflows.logic.preview_workloads import STEPS
@@ -30,14 +51,15 @@ ASSUMED = timedelta(milliseconds=100)
 _REFERENCE = re.compile(r"\$\{[^}]*\}")
 
 
-def preview(plan: Plan, timing: Timing, assumed: timedelta = ASSUMED) -> Preview:
-    """Everything that a run of this plan does to the system, in numbers.
+def preview(plan: Plan, timing: Timing, assumed: timedelta = ASSUMED, faults_allowed: int = 1) -> Preview:
+    """Everything that a run of this plan does to the system, in numbers; `faults_allowed` at once, by the worker.
 
     What only the recording can tell, as the number of requests that a service receives, is given as the least.
     """
     cases = _cases(plan)
     groups, controls = groups_and_controls(plan)
-    on = remains_on(plan, timing)
+    found = _discovery(plan, faults_allowed)
+    on = remains_on(plan, timing, found)
     return Preview(
         plan=plan.name,
         namespace=plan.system.namespace,
@@ -52,13 +74,15 @@ def preview(plan: Plan, timing: Timing, assumed: timedelta = ASSUMED) -> Preview
         replays=plan.service_names,
         faults=[_fault(plan, name) for name in plan.service_names],
         faults_at_once=most_at_once(plan),
+        discovery=found,
         rules=_rules(plan),
         workload_steps=STEPS,
         assumed_request_seconds=assumed.total_seconds(),
         deadline_seconds=plan.stop.deadline.total_seconds() if plan.stop.deadline else None,
-        stages=stages(plan, timing, cases.measured + controls, assumed),
+        stages=stages(plan, timing, cases.measured + controls, assumed, found),
         remains_on=on,
         worst_recovery_seconds=worst_recovery(on, timing),
+        worst_failing_seconds=worst_recovery([one for one in on if one.kind not in RECORDINGS], timing),
     )
 
 
@@ -94,6 +118,9 @@ def _requests(plan: Plan, measured: int, groups: int, controls: int) -> EntryReq
         steady_before=steady,
         analysis=1,
         analysis_at_most=ANALYSIS_SENDS,
+        calls=1 + CALL_LOOKS,
+        calls_in_all_rounds=1 + CALL_LOOKS * MOST_ROUNDS,
+        broken=len(plan.services) * single_requests(plan),
         load=measured * plan.load.most_requests,
         control=controls * plan.load.most_requests,
         warm_up=groups * plan.warm_up,
@@ -101,6 +128,20 @@ def _requests(plan: Plan, measured: int, groups: int, controls: int) -> EntryReq
         steady_after=steady,
         steady_at_end=steady,
         watched_every_seconds=plan.stop.request.every.total_seconds() if watched else None,
+    )
+
+
+def _discovery(plan: Plan, faults_allowed: int) -> DiscoveryPreview:
+    services, two = len(plan.services), faults_allowed >= FAULTS_OF_A_PAIR
+    pairs = pair_count(services) if two else 0
+    return DiscoveryPreview(
+        requests_each=single_requests(plan),
+        rounds=MOST_ROUNDS,
+        more_faults=min(services, most_captures(services)) * (MOST_ROUNDS - 1),
+        two_faults=two,
+        pairs_calling=min(pairs, MOST_DISCOVERY_PAIRS),
+        pairs_in_doubt=min(pairs, MOST_PAIRS),
+        requests_each_pair=pair_requests(plan) if two else 0,
     )
 
 

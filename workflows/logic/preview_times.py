@@ -7,27 +7,36 @@ from datetime import timedelta
 
 from workflows.contracts.execution import Phase
 from workflows.contracts.plan import Plan
-from workflows.contracts.preview import OnPreview, StagePreview
+from workflows.contracts.preview import DiscoveryPreview, OnPreview, StagePreview
 from workflows.contracts.system import KubernetesStability
 from workflows.contracts.timing import Timing
-from workflows.contracts.windows import WindowKind
+from workflows.contracts.windows import MOST_ROUNDS, WindowKind
 from workflows.logic.cases import case_count
 from workflows.logic.durations import (
+    calls_hold,
+    calls_ttl,
     due_after,
     fault_hold,
     fault_ttl,
     least_load_time,
     most_at_once,
+    pair_fault_hold,
+    pairs_hold,
+    reading_calls,
     recording_hold,
     recording_ttl,
+    recordings_start,
     rules_ttl,
+    single_requests,
     swept_after,
 )
 
 _NOTHING = timedelta(0)
 
 
-def stages(plan: Plan, timing: Timing, arms: int, assumed: timedelta) -> list[StagePreview]:
+def stages(
+    plan: Plan, timing: Timing, arms: int, assumed: timedelta, discovery: DiscoveryPreview
+) -> list[StagePreview]:
     """The parts of a run; `arms` are its measured cases and the controls beside them.
 
     At least: each request takes `assumed`, every peer acts at once, and what is waited for is so at the first look.
@@ -49,15 +58,50 @@ def stages(plan: Plan, timing: Timing, arms: int, assumed: timedelta) -> list[St
         _stage(Phase.ANALYZING_PATTERNS, "record one request", assumed + calm, recording),
         _stage(
             Phase.INJECTING_AND_REPLAYING,
+            "record calls, on and off",
+            (assumed + calm) * 2,
+            _recording_calls(plan) + closing,
+        ),
+        _stage(
+            Phase.INJECTING_AND_REPLAYING,
             f"{services} faults, " + ("one after the other" if together == 1 else f"up to {together} at once"),
             # No fewer rounds are possible. How many more it takes is up to the call paths: at most one for each.
-            calm * -(-services // together),
+            (calm + _least_asking(plan, assumed)) * -(-services // together),
             (fault_hold(plan) + closing) * services,
         ),
+        _stage(
+            Phase.INJECTING_AND_REPLAYING,
+            "break what receives fallback calls once more",
+            _NOTHING,
+            (fault_hold(plan) + closing) * discovery.more_faults
+            + (pairs_hold(plan, discovery.pairs_calling) if discovery.pairs_calling else _NOTHING),
+        ),
         _stage(Phase.LOAD_TEST_BASELINE, "rules on, load test, rules off", load + calm * 2, rules),
+        *_pairs_in_doubt(plan, discovery),
         _stage(Phase.DONE, "steady state after", steady, again),
         _stage(Phase.DONE, "see that nothing is on, then the steady state once more", steady, limits.stability + again),
     ]
+
+
+def _recording_calls(plan: Plan) -> timedelta:
+    """At most, until recordings are on and the first healthy request was sent, and for reading in each round."""
+    healthy = plan.timeouts.stability * 2 + plan.request.timeout
+    return recordings_start(len(plan.services)) + healthy + reading_calls(plan) * MOST_ROUNDS
+
+
+def _least_asking(plan: Plan, assumed: timedelta) -> timedelta:
+    """What asking a broken service takes: all at once, or at the plan's rate."""
+    rate, requests = plan.load.rate, single_requests(plan)
+    if not requests:
+        return timedelta(0)
+    return assumed if rate is None else assumed + timedelta(seconds=(requests - 1) / rate)
+
+
+def _pairs_in_doubt(plan: Plan, discovery: DiscoveryPreview) -> list[StagePreview]:
+    if not discovery.pairs_in_doubt:
+        return []
+    most = pairs_hold(plan, discovery.pairs_in_doubt)
+    return [_stage(Phase.LOAD_TEST_BASELINE, "pairs in doubt, with two real faults", _NOTHING, most)]
 
 
 def _calm(plan: Plan, timing: Timing) -> timedelta:
@@ -74,14 +118,17 @@ def _stage(phase: Phase, what: str, least: timedelta, most: timedelta) -> StageP
     )
 
 
-def remains_on(plan: Plan, timing: Timing) -> list[OnPreview]:
+def remains_on(plan: Plan, timing: Timing, discovery: DiscoveryPreview) -> list[OnPreview]:
     """For everything that is switched on: the peer's own limit, the window's, and the sweeper's."""
     rules = rules_ttl(plan, case_count(len(plan.services)))
     bounds = {
         WindowKind.RECORDING: (recording_ttl(plan), recording_hold(plan, timing.analyze_dedupe)),
+        WindowKind.CALLS: (calls_ttl(plan), calls_hold(plan)),
         WindowKind.FAULT: (fault_ttl(plan), fault_hold(plan)),
         WindowKind.RULES: (rules, rules),
     }
+    if discovery.two_faults:
+        bounds[WindowKind.PAIR_FAULT] = fault_ttl(plan), pair_fault_hold(plan)
     return [_on(kind, ttl, due_after(hold, plan.timeouts.recovery), timing) for kind, (ttl, hold) in bounds.items()]
 
 

@@ -22,8 +22,20 @@ STEPS = [
     ),
     WorkloadStep(
         phase=Phase.INJECTING_AND_REPLAYING,
-        change="its fault, see above; then the fault is removed",
+        change="recording on again, in all services at once, so that calls are seen while services are broken: the "
+        "same container, ConfigMap, volumes and targetPort",
+        rollouts=2,
+    ),
+    WorkloadStep(
+        phase=Phase.INJECTING_AND_REPLAYING,
+        change="its fault, see above; then the fault is removed. Once more, up to twice, where other failures make it "
+        "receive calls that healthy traffic never makes",
         rollouts=0,
+    ),
+    WorkloadStep(
+        phase=Phase.INJECTING_AND_REPLAYING,
+        change="recording off: the container and the ConfigMap are removed, the targetPort is put back",
+        rollouts=1,
     ),
     WorkloadStep(
         phase=Phase.RULES_READY,
@@ -37,4 +49,5 @@ STEPS = [
         rollouts=1,
     ),
 ]
-"""In their order. Rollouts are those that the proxy may cause at most: the first step edits the Deployment twice."""
+"""In their order. Rollouts are those that the proxy may cause at most: a recording edits the Deployment twice when it
+begins. What a fault itself makes a Deployment do is not among them."""

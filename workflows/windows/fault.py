@@ -7,17 +7,22 @@ Trouble with the fault or the replay is a result, not an error: one service's tr
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from temporalio import workflow
-from temporalio.exceptions import FailureError
+from temporalio.exceptions import ActivityError, FailureError
 
 from workflows import policies
+from workflows.contracts.calls import AskOrder
 from workflows.contracts.faults import CapturedFailure, FaultOrder, FaultReport, InjectionState
 from workflows.contracts.windows import Closing, FaultInput, WindowKind
-from workflows.names import RELEASE_SIGNAL, WorkflowType, fault_name
+from workflows.names import RELEASE_SIGNAL, WorkflowType, fault_name, load_queue
 from workflows.windows.cancellation import is_refusal, text_of
 from workflows.windows.holding import Holding
 
 with workflow.unsafe.imports_passed_through():
+    from activities.calls import CallActivities
+    from activities.capturing_calls import CaptureActivities
     from activities.faults import FaultActivities
 
 
@@ -29,12 +34,13 @@ class FaultWindow:
     def __init__(self, order: FaultInput) -> None:
         """Take the order, and the fault's name, which is new for every run of a window."""
         self._order = order
-        attempt = order.pair.case_index if order.pair else 1
+        attempt = order.pair.case_index if order.pair else order.discovery_round
         name = fault_name(order.execution.execution_id, order.service, workflow.info().run_id, attempt)
         self._fault = FaultOrder(execution_id=order.execution.execution_id, service=order.service, fault_name=name)
         kind = WindowKind.PAIR_FAULT if order.pair else WindowKind.FAULT
         self._holding = Holding(order, kind, peer_name=name)
         self._injected = False
+        self._began = workflow.now()
         self._released = False
 
     @workflow.run
@@ -62,7 +68,9 @@ class FaultWindow:
     async def _work(self) -> CapturedFailure | None:
         await self._inject()
         if self._order.pair is None:
-            return await self._capture()
+            captured = await (self._capture() if self._order.discovery_round == 1 else self._capture_calls())
+            await self._ask()
+            return captured
         await workflow.wait_condition(lambda: self._released)
         self._holding.ensure_open()
         return None
@@ -94,6 +102,48 @@ class FaultWindow:
         )
         self._holding.ensure_open()
         return captured
+
+    async def _capture_calls(self) -> CapturedFailure:
+        captured: CapturedFailure = await workflow.execute_activity_method(
+            CaptureActivities.capture,
+            self._fault,
+            summary=f"Capture how {self._order.service} fails at calls that other failures cause",
+            **policies.waiting(self._order.execution.timing, self._order.timeouts.replay),
+        )
+        self._holding.ensure_open()
+        return captured
+
+    async def _ask(self) -> None:
+        """See what the plan's request really gets. Trouble with it costs nothing that was captured."""
+        if self._order.asks_case is None:
+            return
+        needed = (workflow.now() - self._began).total_seconds() + self._order.request_seconds
+        if needed > self._order.hold_seconds:
+            # What was captured counts more: the window must not run out of time over this.
+            workflow.logger.info("no time is left to see what %s broken alone does", self._order.service)
+            return
+        order = AskOrder(
+            execution_id=self._fault.execution_id,
+            case_index=self._order.asks_case,
+            faults={self._order.service: self._fault.fault_name},
+        )
+        try:
+            await workflow.execute_activity_method(
+                CallActivities.ask_broken,
+                order,
+                summary=f"Send the plan's request while {self._order.service} is broken",
+                **policies.measuring(
+                    self._order.execution.timing,
+                    timedelta(seconds=self._order.request_seconds),
+                    load_queue(workflow.info().task_queue),
+                ),
+            )
+        except ActivityError as error:
+            self._holding.ensure_open()
+            if is_refusal(error):
+                raise
+            workflow.logger.info("what %s broken alone really does is not known: %s", self._order.service, error)
+        self._holding.ensure_open()
 
     async def _recover(self) -> Closing:
         return await workflow.execute_activity_method(

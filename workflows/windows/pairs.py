@@ -14,8 +14,9 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, FailureError
 
 from workflows import policies
+from workflows.contracts.calls import AskOrder
 from workflows.contracts.faults import FaultReport
-from workflows.contracts.fidelity import PairFinding
+from workflows.contracts.fidelity import PairFinding, PairOutcome
 from workflows.contracts.load import Case
 from workflows.contracts.pairs import PairOrder, PairsReport, PairsWindowInput, UncheckedPair
 from workflows.contracts.windows import FaultInput, PairHold, WindowChanged, WindowKind, WindowState
@@ -27,7 +28,10 @@ from workflows.windows.holding import Holding
 from workflows.windows.together import close_all
 
 with workflow.unsafe.imports_passed_through():
+    from activities.calls import CallActivities
     from activities.pairs import PairActivities
+
+ASKED = "asked for its calls; there were no rules to compare with yet"
 
 Faults = dict[str, asyncio.Task[FaultReport]]
 """The fault window of each service of a pair, by its workflow id."""
@@ -86,6 +90,8 @@ class PairsWindow:
         if unverified:
             said = "; ".join(f"{one.service} was not seen to recover: {one.error}" for one in unverified)
             self._report = self._report.model_copy(update={"trouble": said})
+        if self._order.discovers:
+            return found or PairFinding(case_id=case.case_id, outcome=PairOutcome.UNCHECKED, reason=trouble)
         return found or await self._unchecked(case, trouble or "; ".join(one.error for one in reports if one.error))
 
     async def _break(self, case: Case, service: str, window_id: str) -> FaultReport:
@@ -122,6 +128,8 @@ class PairsWindow:
             case_id=case.case_id,
             faults={self._acting[one].service: self._acting[one].peer_name for one in faults},
         )
+        if self._order.discovers:
+            return await self._ask(case, order.faults)
         try:
             found = await workflow.execute_activity_method(
                 PairActivities.compare,
@@ -140,6 +148,29 @@ class PairsWindow:
             return None, text_of(error)
         self._holding.ensure_open()
         return found, ""
+
+    async def _ask(self, case: Case, faults: dict[str, str]) -> tuple[PairFinding, str]:
+        """See what the plan's request really gets, and let its calls be recorded. There is nothing to compare with."""
+        order = AskOrder(execution_id=self._order.execution.execution_id, case_index=case.index, faults=faults)
+        trouble = ""
+        try:
+            await workflow.execute_activity_method(
+                CallActivities.ask_broken,
+                order,
+                summary=f"Send the plan's request while {' and '.join(case.services)} are broken",
+                **policies.measuring(
+                    self._order.execution.timing,
+                    timedelta(seconds=self._order.request_seconds),
+                    load_queue(workflow.info().task_queue),
+                ),
+            )
+        except ActivityError as error:
+            self._holding.ensure_open()
+            if is_refusal(error):
+                raise
+            trouble = text_of(error)
+        self._holding.ensure_open()
+        return PairFinding(case_id=case.case_id, outcome=PairOutcome.UNCHECKED, reason=trouble or ASKED), ""
 
     async def _recovered(self, faults: Faults) -> list[FaultReport]:
         """Release both, also one that is not on yet, and wait until they have closed."""

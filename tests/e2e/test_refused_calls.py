@@ -1,0 +1,71 @@
+"""A removed service refuses connections although its calls are recorded: its sidecar goes with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from temporalio.client import Client
+
+from lab import Lab, LabSettings, PortChoice, Topology
+from lab.plan_for import plan_for
+from tests.e2e.bench import Bench
+from worker import running
+from workflows.contracts.calls import FoundBy
+from workflows.contracts.execution import Verdict
+
+SYSTEM = Topology.model_validate(
+    {
+        "namespace": "refused",
+        "entry": "page",
+        "services": [
+            {
+                "name": "page",
+                "routes": [{"path": "/api/page", "body": {"page": 1}}],
+                "calls": [
+                    {
+                        "service": "prices",
+                        "path": "/api/prices/1",
+                        "fallback_service": "catalog",
+                        "fallback_path": "/api/listprices/1",
+                        "fallback_on": "no_answer",
+                    },
+                    {"service": "catalog", "path": "/api/items/1", "fallback": {"items": []}},
+                ],
+            },
+            {
+                "name": "catalog",
+                "routes": [
+                    {"path": "/api/items/1", "body": {"items": [1]}},
+                    {"path": "/api/listprices/1", "body": {"price": 2}},
+                ],
+            },
+            {"name": "prices", "routes": [{"path": "/api/prices/1", "body": {"price": 1}}]},
+        ],
+    }
+)
+"""The page falls back where it gets no answer, and not where it gets an error status."""
+
+QUICK = LabSettings(rollout=0.1, fault_start=0.1, fault_stop=0.1, execute_wait=0.02, collect_every=0.05)
+
+
+async def test_a_removed_service_refuses_connections_while_it_is_recorded(temporal: Client, tmp_path: Path) -> None:
+    """Its rule has to answer 503, which the page does not take for a refused connection: the real answers count.
+
+    A sidecar that stayed would answer 503 as well, and real faults would agree with the rule.
+    """
+    async with (
+        Lab(SYSTEM, settings=QUICK, ports=PortChoice.FREE) as lab,
+        Bench(temporal, lab, tmp_path) as bench,
+        running(temporal, bench.settings),
+    ):
+        plan = plan_for(SYSTEM, lab.addresses) | {"name": bench.name, "slo": {"error_rate": "1%"}}
+        plan["services"] = [{"name": name, "fault": "remove"} for name in ("catalog", "prices")]
+        summary = await bench.run(plan)
+        results = {one.case_id: one for one in await bench.store.results(summary.execution_id)}
+        calls = await bench.store.calls(summary.execution_id)
+        real = {one.case_index: one.answers for one in await bench.store.real_cases(summary.execution_id)}
+        assert lab.state().clean
+    assert {one.status for one in real[2]} == {200}
+    assert [(one.case_index, one.service, one.path) for one in calls] == [(2, "catalog", "/api/listprices/1")]
+    assert (results["prices"].verdict, results["prices"].found_by) == (Verdict.PASSED, FoundBy.REAL_FAULTS)
+    assert results["catalog+prices"].verdict is Verdict.FAILED
