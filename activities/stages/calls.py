@@ -84,7 +84,9 @@ class CallActivities:
 
     async def _stop_earlier(self, subject: Subject) -> None:
         timing = subject.execution.timing
-        closing = await close_recordings(self._tools, subject, Deadline.after(timing.rollout), timing.settle, UNKNOWN)
+        # One rollout for stopping what is on, and one in which nothing may come on any more.
+        end = Deadline.after(timing.rollout * 2)
+        closing = await close_recordings(self._tools, subject, end, timing.settle, UNKNOWN)
         if not closing.verified:
             raise HoldfastError(ErrorCode.PEER_ERROR, f"earlier recordings could not be stopped: {closing.detail}")
 
@@ -220,10 +222,10 @@ class CallActivities:
         Raises:
             HoldfastError: NO_PERMIT. ANALYZE_FAILED when a healthy request keeps failing.
         """
-        why_not = await self._why_unreadable(order)
+        subject, recorded = permit.subject, RecordedCalls(self._tools, permit.subject)
+        why_not = await self._why_unreadable(order, subject, recorded)
         if why_not:
             return await self._store_unread_round(order, why_not)
-        subject, recorded = permit.subject, RecordedCalls(self._tools, permit.subject)
         detail, number = "", order.round * APART + activity.info().attempt * CALL_LOOKS
         left = subject.plan.timeouts.analyze
         for look in range(CALL_LOOKS):
@@ -243,7 +245,7 @@ class CallActivities:
         await self._log(order.execution_id, f"calls:{order.round}", message + (f"; {detail}" if detail else ""))
         return found
 
-    async def _why_unreadable(self, order: CallsOrder) -> str:
+    async def _why_unreadable(self, order: CallsOrder, subject: Subject, recorded: RecordedCalls) -> str:
         """Return why no recorded call can ever bear a marker; empty if one may."""
         if order.round > 1:
             # In round 1 only: later, requests that discovery itself added would count as recorded.
@@ -252,6 +254,14 @@ class CallActivities:
             return ""
         if await self._tools.store.recorded_calls(order.execution_id):
             return "the header baggage reaches no service of the plan, so nothing shows which request caused a call"
+
+        async def look() -> bool | None:
+            return True if await recorded.read() else None
+
+        # The recordings may have what the analysis missed: calls of the healthy request that was sent first of all.
+        timing = subject.execution.timing
+        if await poll(look, end=Deadline.after(timing.settle), every=timing.poll):
+            return ""
         return "the plan's request reaches none of its services, so none of them was broken"
 
     async def _store_unread_round(self, order: CallsOrder, detail: str) -> CallsFound:
