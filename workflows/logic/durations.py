@@ -125,6 +125,11 @@ def recordings_start(services: int) -> timedelta:
     return timedelta(minutes=5, seconds=30) * -(-services // 8)
 
 
+def earlier_recordings(timing: Timing) -> timedelta:
+    """How long recordings of a dead attempt may take to end: a rollout to stop them, and one in which none comes on."""
+    return timing.rollout * 2
+
+
 def most_captures(services: int) -> int:
     """Services whose failure discovery captures once more at most, in each round, of a plan with so many.
 

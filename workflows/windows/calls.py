@@ -14,7 +14,7 @@ from workflows.contracts.errors import ErrorCode
 from workflows.contracts.execution import ExecutionRef
 from workflows.contracts.traffic import RecordingsOrder
 from workflows.contracts.windows import Closing, WindowInput, WindowKind
-from workflows.logic.durations import recordings_start
+from workflows.logic.durations import earlier_recordings, recordings_start
 from workflows.names import RELEASE_SIGNAL, WorkflowType
 from workflows.windows.holding import Holding
 
@@ -50,8 +50,8 @@ class CallsWindow:
             CallActivities.start,
             self._ref,
             summary=f"Record the calls of {len(services)} services",
-            # After the death of a worker its recordings are first seen to stay absent for as long as a rollout.
-            **policies.carefully(timing, recordings_start(len(services)) + timing.rollout * 2),
+            # After the death of a worker its recordings are first stopped.
+            **policies.carefully(timing, recordings_start(len(services)) + earlier_recordings(timing)),
         )
         self._started = True
         self._holding.ensure_open()
