@@ -40,7 +40,14 @@ from domain.executions.execution import ExecutionRef
 from domain.executions.windows import WindowKind
 from domain.guardrails.check import too_few_for_pairs
 from domain.measuring.samples import is_error
-from domain.plans.durations import CALL_LOOKS, MOST_DISCOVERY_PAIRS, calls_ttl, pair_requests, single_requests
+from domain.plans.durations import (
+    CALL_LOOKS,
+    MOST_DISCOVERY_PAIRS,
+    calls_ttl,
+    earlier_recordings,
+    pair_requests,
+    single_requests,
+)
 from domain.plans.exclusions import PlanExclusions
 
 _AT_ONCE = 8
@@ -84,8 +91,7 @@ class CallActivities:
 
     async def _stop_earlier(self, subject: Subject) -> None:
         timing = subject.execution.timing
-        # One rollout for stopping what is on, and one in which nothing may come on any more.
-        end = Deadline.after(timing.rollout * 2)
+        end = Deadline.after(earlier_recordings(timing))
         closing = await close_recordings(self._tools, subject, end, timing.settle, UNKNOWN)
         if not closing.verified:
             raise HoldfastError(ErrorCode.PEER_ERROR, f"earlier recordings could not be stopped: {closing.detail}")
@@ -146,12 +152,14 @@ class CallActivities:
         Raises:
             HoldfastError: NO_PERMIT. ANALYZE_FAILED when the request keeps failing.
         """
-        await self._send(permit.subject, activity.info().attempt)
+        end = deadline(permit.subject.plan.timeouts.stability)
+        await self._send(permit.subject, activity.info().attempt, end)
 
-    async def _send(self, subject: Subject, number: int) -> int:
+    async def _send(self, subject: Subject, number: int, end: Deadline) -> int:
         """Send the plan's request until it succeeds; return that request's number.
 
-        Every try has a number of its own, because a failed request proves less.
+        Every try has a number of its own, because a failed request proves less. It keeps trying until `end`, because
+        callers may go on without a service for a while after it is back.
         """
         sent, what = number, ""
 
@@ -164,8 +172,6 @@ class CallActivities:
             sent, what = sent + AGAIN, sample.error_kind or f"status {sample.status}"
             return None
 
-        # Keep trying: callers may go on without a service for a while after it is back.
-        end = deadline(subject.plan.timeouts.stability)
         if await poll(once, end=end, every=subject.execution.timing.poll) is None:
             raise HoldfastError(
                 ErrorCode.ANALYZE_FAILED,
@@ -223,17 +229,17 @@ class CallActivities:
             HoldfastError: NO_PERMIT. ANALYZE_FAILED when a healthy request keeps failing.
         """
         subject, recorded = permit.subject, RecordedCalls(self._tools, permit.subject)
-        why_not = await self._why_unreadable(order, subject, recorded)
+        # The clock runs only while recordings are read: callers that recover late must not use that time up.
+        end = deadline(subject.plan.timeouts.analyze)
+        why_not = await self._why_unreadable(order, subject, recorded, end)
         if why_not:
             return await self._store_unread_round(order, why_not)
         detail, number = "", order.round * APART + activity.info().attempt * CALL_LOOKS
-        left = subject.plan.timeouts.analyze
         for look in range(CALL_LOOKS):
-            sent = await self._send(subject, number + look)
-            # The clock runs only while reading: callers that recover late must not use that time up.
-            end = deadline(left)
+            left = end.left
+            sent = await self._send(subject, number + look, Deadline.after(subject.plan.timeouts.stability))
+            end = Deadline.after(left)
             detail = detail or await self._read_up_to(recorded, subject, sent, end)
-            left = max(end.left, timedelta(0))
         found = await self._store_round(order, subject, recorded, detail)
         unread = [] if detail else recorded.unrecorded()
         if not detail:
@@ -245,7 +251,7 @@ class CallActivities:
         await self._log(order.execution_id, f"calls:{order.round}", message + (f"; {detail}" if detail else ""))
         return found
 
-    async def _why_unreadable(self, order: CallsOrder, subject: Subject, recorded: RecordedCalls) -> str:
+    async def _why_unreadable(self, order: CallsOrder, subject: Subject, recorded: RecordedCalls, end: Deadline) -> str:
         """Return why no recorded call can ever bear a marker; empty if one may."""
         if order.round > 1:
             # In round 1 only: later, requests that discovery itself added would count as recorded.
@@ -254,15 +260,25 @@ class CallActivities:
             return ""
         if await self._tools.store.recorded_calls(order.execution_id):
             return "the header baggage reaches no service of the plan, so nothing shows which request caused a call"
+        # The recordings may have what the analysis missed: calls of the healthy request that was sent first of all.
+        return await self._unseen(subject, recorded, end)
+
+    async def _unseen(self, subject: Subject, recorded: RecordedCalls, end: Deadline) -> str:
+        """Return why the recordings show nothing of this run; empty as soon as they show something."""
+        looked = False
 
         async def look() -> bool | None:
-            return True if await recorded.read() else None
+            nonlocal looked
+            grown = await recorded.read()
+            looked = True
+            return grown or None
 
-        # The recordings may have what the analysis missed: calls of the healthy request that was sent first of all.
         timing = subject.execution.timing
-        if await poll(look, end=Deadline.after(timing.settle), every=timing.poll):
+        if await poll(look, end=min(end, Deadline.after(timing.settle)), every=timing.poll):
             return ""
-        return "the plan's request reaches none of its services, so none of them was broken"
+        if not looked:
+            return "the recordings of calls could not be read"
+        return recorded.overflowed or "the plan's request reaches none of its services, so none of them was broken"
 
     async def _store_unread_round(self, order: CallsOrder, detail: str) -> CallsFound:
         await self._tools.store.save_call_round(

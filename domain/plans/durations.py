@@ -151,6 +151,14 @@ def recordings_start(services: int) -> timedelta:
     return timedelta(minutes=5, seconds=30) * -(-services // 8)
 
 
+def earlier_recordings(timing: Timing) -> timedelta:
+    """Return how long recordings of a dead attempt may take to end.
+
+    One rollout stops them, and during another none may become active again.
+    """
+    return timing.rollout * 2
+
+
 def most_captures(services: int) -> int:
     """Return how many services discovery may capture again per round.
 

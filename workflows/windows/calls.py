@@ -14,7 +14,7 @@ from domain.errors import ErrorCode
 from domain.executions.execution import ExecutionRef
 from domain.executions.windows import Closing, WindowInput, WindowKind
 from domain.names import RELEASE_SIGNAL, WorkflowType
-from domain.plans.durations import recordings_start
+from domain.plans.durations import earlier_recordings, recordings_start
 from domain.traffic.summary import RecordingsOrder
 from workflows import policies
 from workflows.windows.holding import Holding
@@ -51,8 +51,8 @@ class CallsWindow:
             CallActivities.start,
             self._ref,
             summary=f"Record the calls of {len(services)} services",
-            # Includes time to recover from a worker's death: its recordings must first stay absent for a whole rollout.
-            **policies.carefully(timing, recordings_start(len(services)) + timing.rollout * 2),
+            # Includes time to stop, after a worker's death, the recordings that it left behind.
+            **policies.carefully(timing, recordings_start(len(services)) + earlier_recordings(timing)),
         )
         self._started = True
         self._holding.ensure_open()
