@@ -21,11 +21,11 @@ from benchmarks.site import PATIENCE, Site, family, peak, site
 from benchmarks.weighing import Weight, weighed
 from clients.store.packing import unpacked
 from clients.store.store import Store
-from domain.executions.execution import Phase, RunSummary
-from domain.executions.status import RunState
 from domain.executions.windows import LockReport
 from domain.measuring.percentiles import nearest_rank
 from domain.names import PAUSE_UPDATE, STATUS_QUERY
+from domain.resilience.model import Phase, ResilienceSummary
+from domain.resilience.state import ResilienceState
 
 TITLE = "What a run costs besides its requests"
 
@@ -69,7 +69,7 @@ async def _measured(services: int, requests: int) -> list[Row]:
     async with site(services, {"requests": requests, "concurrency": CONCURRENCY}) as environment:
         started = time.perf_counter()
         run = await environment.start("bench/run")
-        summary: RunSummary = await run.result()
+        summary: ResilienceSummary = await run.result()
         seconds = time.perf_counter() - started
         await environment.client.get_workflow_handle(environment.lock_id, result_type=LockReport).result()
         cases = summary.cases.total
@@ -79,7 +79,7 @@ async def _measured(services: int, requests: int) -> list[Row]:
             cases=cases,
             requests=requests,
             whole=seconds,
-            load=_load_seconds(await run.query(STATUS_QUERY, result_type=RunState)),
+            load=_load_seconds(await run.query(STATUS_QUERY, result_type=ResilienceState)),
             ideal=await _request_seconds(environment.store, summary.execution_id, cases) / CONCURRENCY,
             weights=[weight async for weight in weighed(environment.client, run)],
             memory=[peak(pid) for pid in family(environment.worker.pid)],
@@ -93,7 +93,7 @@ async def _request_seconds(store: Store, execution_id: int, cases: int) -> float
     return sum(latency for samples in stored for latency, _ in unpacked(samples.raw or b"")) / 1e6
 
 
-def _load_seconds(state: RunState) -> float:
+def _load_seconds(state: ResilienceState) -> float:
     (load,) = [phase for phase in state.phases if phase.phase is Phase.LOAD_TEST_BASELINE]
     assert load.finished_at is not None
     return (load.finished_at - load.started_at).total_seconds()
@@ -133,7 +133,7 @@ async def _starts() -> list[Row]:
             started = time.perf_counter_ns()
             run = await environment.start(f"bench/more-{number}", if_busy="wait")
             accepted.append((time.perf_counter_ns() - started) // 1000)
-            await run.query(STATUS_QUERY, result_type=RunState)
+            await run.query(STATUS_QUERY, result_type=ResilienceState)
             begun.append((time.perf_counter_ns() - started) // 1000)
             await run.terminate()
     took, first = (nearest_rank(sorted(times), 0.95) / 1e6 for times in (accepted, begun))
@@ -163,7 +163,7 @@ async def _until_waiting(run: Any) -> None:
     """Wait until a run waits for the namespace."""
 
     async def waiting() -> bool:
-        state: RunState = await run.query(STATUS_QUERY, result_type=RunState)
+        state: ResilienceState = await run.query(STATUS_QUERY, result_type=ResilienceState)
         return bool(state.waiting_for)
 
     await _until(waiting)

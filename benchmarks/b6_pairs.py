@@ -29,9 +29,9 @@ from cli.demo.pointing import point_at
 from clients.settings import Settings
 from clients.store.store import Store
 from clients.temporal.connection import ensure_search_attributes
-from domain.executions.execution import RunSummary
 from domain.names import WorkflowType
 from domain.pairs.fidelity import PairFidelity, PairFinding, PairOutcome
+from domain.resilience.model import ResilienceSummary
 from domain.timing import TimingPreset
 from lab import Lab, PortChoice, load_topology
 from worker import running
@@ -80,7 +80,7 @@ async def _rows(client: Any, name: str) -> list[Row]:
                     {"plan": plan, "verify_pairs": "100%"},
                     id=f"bench/{settings.task_queue}",
                     task_queue=settings.task_queue,
-                    result_type=RunSummary,
+                    result_type=ResilienceSummary,
                 )
             store = await Store.open(settings.database_url)
             try:

@@ -32,9 +32,10 @@ from clients.store.read_models import CaseResult
 from clients.store.store import Store
 from clients.temporal.connection import ensure_search_attributes
 from domain.errors import HoldfastError
-from domain.executions.execution import RunSummary, Verdict
+from domain.executions.execution import Verdict
 from domain.measuring.load import CaseOutcome
 from domain.names import WorkflowType
+from domain.resilience.model import ResilienceSummary
 from domain.timing import TimingPreset
 from lab import Broken, Lab, LabSettings, PortChoice, RealOutcome, Topology
 from lab.generate import Generated, generate_topology
@@ -230,7 +231,7 @@ async def _run(client: Client, plan: dict[str, Any], database_url: str) -> list[
             {"plan": plan},
             id=f"bench/{settings.task_queue}",
             task_queue=settings.task_queue,
-            result_type=RunSummary,
+            result_type=ResilienceSummary,
         )
     store = await Store.open(database_url)
     try:

@@ -15,18 +15,7 @@ from temporalio import activity
 from activities.toolbox import Toolbox
 from domain.calls.model import CallsFound
 from domain.cases.cases import cases_in
-from domain.executions.execution import (
-    CaseCounts,
-    CaseVerdict,
-    Ending,
-    Execution,
-    Judgement,
-    NewExecution,
-    Phase,
-    Recovery,
-    RunStatus,
-    Verdict,
-)
+from domain.executions.execution import Ending, Execution, FinalStep, Recovery, RunStatus, Verdict
 from domain.executions.windows import (
     Closing,
     LockHolder,
@@ -47,6 +36,7 @@ from domain.pairs.model import ChosenPairs
 from domain.plans.environments import environment_in
 from domain.plans.plan import Plan
 from domain.plans.stop import Tripped
+from domain.resilience.model import CaseCounts, CaseVerdict, Judgement, NewExecution
 from domain.timing import Timing, TimingPreset
 from domain.traffic.summary import AnalysisStarted, RecordedService, RecordedServices
 from worker import Activities, build_activities
@@ -171,5 +161,5 @@ def _not_none(kind: Any) -> Any:
 
 def _ending(run: RunRef) -> Ending:
     return Ending(
-        execution_id=run.execution_id, status=RunStatus.COMPLETED, phase=Phase.DONE, recovery=Recovery.VERIFIED
+        execution_id=run.execution_id, status=RunStatus.COMPLETED, phase=FinalStep.DONE, recovery=Recovery.VERIFIED
     )

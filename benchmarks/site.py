@@ -14,8 +14,8 @@ from temporalio.client import Client
 
 from clients.store.store import Store
 from domain.addresses import address_of
-from domain.executions.execution import RunSummary
 from domain.names import WorkflowType, lock_workflow_id
+from domain.resilience.model import ResilienceSummary
 from lab import LabAddresses
 from lab.generate import Generated, generate_topology
 from lab.graphs import Shape
@@ -44,7 +44,7 @@ class Site:
             {"plan": self.plan} | more,
             id=workflow_id,
             task_queue=self.queue,
-            result_type=RunSummary,
+            result_type=ResilienceSummary,
         )
 
     @property

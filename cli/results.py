@@ -9,8 +9,8 @@ from cli.console import complain, say
 from cli.ui.pairs import fidelity_lines
 from cli.ui.verdict_table import conclusion, table
 from domain.errors import HoldfastError
-from domain.executions.execution import RunSummary
 from domain.executions.outcome import ExitCode, RunOutcome
+from domain.resilience.model import ResilienceSummary
 from operations.stores import ask_store
 from reports.build.shown_cases import as_shown
 
@@ -46,7 +46,7 @@ def show_conclusion(outcome: RunOutcome) -> None:
             say(line)
 
 
-async def _cases(summary: RunSummary, database_url: str | None) -> Sequence[str]:
+async def _cases(summary: ResilienceSummary, database_url: str | None) -> Sequence[str]:
     if summary.cases.total > LARGEST_TABLE:
         return table([*summary.failed_cases, *summary.inconclusive_cases])
     try:

@@ -6,7 +6,6 @@ workflow ends. `_stages()` lists what a run does. `run()` handles its end: by it
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 from temporalio import workflow
@@ -14,13 +13,7 @@ from temporalio import workflow
 from domain.cases import coverage
 from domain.cases.cases import case_count
 from domain.errors import ErrorCode
-from domain.executions.execution import (
-    NewExecution,
-    Phase,
-    Recovery,
-    RunStatus,
-    RunSummary,
-)
+from domain.executions.execution import Recovery, RunStatus
 from domain.executions.window_rows import window_change_for
 from domain.executions.windows import LockInput, RulesWindowInput
 from domain.faults.model import FaultReport
@@ -35,9 +28,11 @@ from domain.names import (
 from domain.plans import durations, exclusions
 from domain.plans.canonical import canonical_json
 from domain.plans.validation.validate import check_input
+from domain.resilience.model import NewExecution, Phase, ResilienceSummary
 from domain.timing import Timing
 from workflows import policies
-from workflows.execution.failures import StageError, raise_as, refused_input
+from workflows.execution.execution_workflow import Pausable
+from workflows.execution.failures import StageError
 from workflows.execution.locking import take_lock
 from workflows.stages.discovering import DiscoveringRun
 from workflows.stages.injecting import break_each
@@ -56,7 +51,7 @@ class ResilienceTest(DiscoveringRun):
     """One run of a plan."""
 
     @workflow.run
-    async def run(self, raw: Any = None, *unexpected: Any) -> RunSummary:
+    async def run(self, raw: Any = None, *unexpected: Any) -> ResilienceSummary:
         """Run the stages, close everything, then return the result.
 
         A cancelled run ends as cancelled, after everything is closed.
@@ -65,22 +60,9 @@ class ResilienceTest(DiscoveringRun):
             ApplicationError: type = the error's code, detail = `RunFailure`.
         """
         self._accept(raw, unexpected)
-        stages = asyncio.create_task(self._stages())
-        try:
-            await self._early.wait_for(stages, self._plan.stop.deadline)
-        except asyncio.CancelledError:
-            workflow.logger.info("asked to end: closing everything first")
-        error = await _stop_stages(stages)
-        await self._early.unwatch()
-        if workflow.cancellation_reason() is not None:
-            await self._record_end(RunStatus.CANCELLED, Phase.CANCELLED, None)
-            raise asyncio.CancelledError
-        error = self._early.error or error
-        if error is not None:
-            raise raise_as(await self._record_failure(error))
-        return stages.result()
+        return await self._to_the_end(self._stages(), self._plan.stop.deadline)
 
-    async def _stages(self) -> RunSummary:
+    async def _stages(self) -> ResilienceSummary:
         """Run all stages in order (`docs/architecture.md`)."""
         await self._create_record()
         await self._lock_environment()
@@ -98,10 +80,7 @@ class ResilienceTest(DiscoveringRun):
     def _accept(self, raw: Any, unexpected: tuple[Any, ...]) -> None:
         checked = check_input(raw, unexpected)
         if checked.plan is None or checked.input is None or checked.problems:
-            failure = refused_input(checked.problems)
-            self._board.refused(failure.code, failure.message, workflow.now())
-            self._publish()
-            raise raise_as(failure)
+            self._refuse(checked.problems)
         self._plan = checked.plan
         self._input = checked.input
         self._board.accepted(checked.plan, workflow.now())
@@ -117,7 +96,7 @@ class ResilienceTest(DiscoveringRun):
             requested_by=self._input.requested_by,
             verify_pairs=self._input.verify_pairs is not None,
         )
-        self._execution = await workflow.execute_activity_method(
+        self._record = await workflow.execute_activity_method(
             ExecutionActivities.create, new, summary="Store plan and record", **policies.quick(Timing())
         )
         self._ensure_going_on()
@@ -129,7 +108,6 @@ class ResilienceTest(DiscoveringRun):
         window = self._window_input(self._plan.timeouts.recovery.total_seconds())
         order = LockInput(**window.model_dump(), leftovers=self._input.leftovers)
         self._early.holds(await take_lock(self._plan, order, self._input.if_busy, self._board))
-        self._locked = True
         self._ensure_going_on()
 
     async def _meet_steady_state(self) -> None:
@@ -247,17 +225,16 @@ class ResilienceTest(DiscoveringRun):
             static_summary="Rules on, load test, rules off",
             **policies.WINDOW,
         )
-        if self._paused:
-            await self._signal_rules()
-            if self._must_end:
-                # The signal may have swallowed the cancel. A paused load test would then never end.
-                self._rules.cancel()
+        await self._begin_pausable("rules", Pausable(self._rules, RulesWindow.pause, RulesWindow.resume))
+        if self._paused and self._must_end:
+            # The signal may have swallowed the cancel. A paused load test would then never end.
+            self._rules.cancel()
         report = await self._rules
         self._ensure_going_on()
         if not report.recovery_verified:
             raise StageError(ErrorCode.RECOVERY_UNVERIFIED, "the rules were not seen to end; see the ledger")
 
-    async def _judge(self) -> RunSummary:
+    async def _judge(self) -> ResilienceSummary:
         """Judge every case against the SLO, then the run (DONE).
 
         Then check the steady state once more.
@@ -268,10 +245,11 @@ class ResilienceTest(DiscoveringRun):
         self._ensure_going_on()
         self._board.judged(judgement)
         await self._check_steady_state(SteadyMoment.AFTER)
-        await self._record_end(RunStatus.COMPLETED, Phase.DONE, None)
+        await self._record_end(RunStatus.COMPLETED, None)
         state = self._board.state
-        return RunSummary(
+        return ResilienceSummary(
             execution_id=self.execution.execution_id,
+            name=self._plan.name,
             plan=self._plan.name,
             namespace=self._plan.system.namespace,
             verdict=judgement.verdict,
@@ -297,12 +275,3 @@ class ResilienceTest(DiscoveringRun):
             ttl_seconds=int(ttl),
             batches_at_once=self._plan.load.batches_at_once,
         )
-
-
-async def _stop_stages(stages: asyncio.Task[RunSummary]) -> BaseException | None:
-    """Cancel the stages if needed, await their end, and return their error."""
-    # Awaited, so that every window has closed.
-    if not stages.done():
-        stages.cancel()
-    await workflow.wait([stages])
-    return None if stages.cancelled() else stages.exception()

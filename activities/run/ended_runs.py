@@ -8,7 +8,7 @@ from activities.toolbox import Toolbox
 from clients.store.read_models import LogLevel
 from clients.temporal.runs import RunDirectory, RunEnd
 from domain.errors import ErrorCode
-from domain.executions.execution import Ending, Phase, Recovery, RunStatus
+from domain.executions.execution import Ending, Recovery, RunStatus, final_step
 from domain.executions.windows import SETTLED, LedgerEntry, RunRef, WindowKind
 
 SERVER_POLL = 0.25
@@ -16,8 +16,6 @@ SERVER_POLL = 0.25
 
 Short, because that server is ours, and near.
 """
-
-_PHASE_OF = {RunStatus.COMPLETED: Phase.DONE, RunStatus.CANCELLED: Phase.CANCELLED}
 
 
 async def write_ending(tools: Toolbox, runs: RunDirectory, run: RunRef) -> Ending:
@@ -72,7 +70,7 @@ def _ending(run: RunRef, end: RunEnd) -> Ending:
     return Ending(
         execution_id=run.execution_id,
         status=status,
-        phase=_PHASE_OF.get(status, Phase.FAILED),
+        phase=final_step(status),
         recovery=run.recovery,
         verdict=end.summary.verdict if end.summary else None,
         error_code=code,

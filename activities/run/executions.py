@@ -12,7 +12,7 @@ from clients.store.read_models import LogLevel, StoredCase
 from domain.cases.cases import case_count, cases_in
 from domain.cases.tokens import overlapping, token_of
 from domain.errors import ErrorCode, HoldfastError
-from domain.executions.execution import Ending, Execution, ExecutionRef, NewExecution, PhaseChange
+from domain.executions.execution import Ending, Execution, ExecutionRef
 from domain.faults.experiments import expand, faults_json
 from domain.guardrails.check import outside, too_few_for_pairs
 from domain.measuring.load import Case, CaseRange, CaseType, GeneratedCases
@@ -21,6 +21,7 @@ from domain.plans.environments import environment_of
 from domain.plans.plan import Plan
 from domain.plans.validation.validate import check_plan
 from domain.plans.validation.wording import in_one_sentence
+from domain.resilience.model import NewExecution, PhaseChange
 from domain.timing import Timing
 
 

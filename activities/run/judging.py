@@ -18,7 +18,7 @@ from domain.cases.lines import case_line
 from domain.cases.real_verdicts import ALLOW_TWO, Real, Settled, real_verdict, settled, weakness
 from domain.cases.thresholds import PlanThresholds
 from domain.cases.verdicts import case_verdict, run_verdict
-from domain.executions.execution import CaseVerdict, ExecutionRef, Verdict
+from domain.executions.execution import ExecutionRef, Verdict
 from domain.guardrails.model import FAULTS_OF_A_PAIR
 from domain.measuring.load import Case, CaseOutcome, CaseType
 from domain.measuring.merging import SHOWN_CASES, merged, metrics_of, worst_first
@@ -26,6 +26,7 @@ from domain.measuring.metrics import JudgedCases, LoadMetrics
 from domain.measuring.statistics import families
 from domain.names import WorkflowType
 from domain.plans.plan import Plan
+from domain.resilience.model import CaseVerdict
 from domain.traffic.exchange import Measurement
 
 SHOWN_FAILURES = 50

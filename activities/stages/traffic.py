@@ -19,11 +19,12 @@ from clients.secrets.values import Redactor, Secrets
 from clients.store.read_models import LogLevel
 from domain.cases.tokens import BAGGAGE_HEADER, marker
 from domain.errors import ErrorCode, HoldfastError
-from domain.executions.execution import ExecutionRef, Phase, PhaseChange
+from domain.executions.execution import ExecutionRef
 from domain.executions.windows import RECORDINGS, SETTLED, Closing, WindowKind
 from domain.measuring.samples import is_error
 from domain.names import lock_of
 from domain.plans.durations import ANALYSIS_SENDS, analysis_start, recording_ttl
+from domain.resilience.model import Phase, PhaseChange
 from domain.traffic.exchange import RecordedExchange
 from domain.traffic.summary import (
     AnalysisOrder,

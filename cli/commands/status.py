@@ -17,7 +17,7 @@ from clients.store.read_models import ExecutionRow
 from clients.store.store import Store
 from domain.errors import ErrorCode, HoldfastError
 from domain.executions.execution import RunStatus
-from domain.executions.status import RunState
+from domain.resilience.state import ResilienceState
 from operations.connection import connected
 from operations.runs.find import known, possible_ids
 from operations.runs.follow import look
@@ -65,7 +65,7 @@ async def _status(run_id: str, *, as_json: bool) -> None:
     complain("next: `holdfast worker` answers for it, if it runs; `holdfast faults` lists what may be on")
 
 
-async def _stored(run_id: str, trouble: str) -> tuple[ExecutionRow, RunState]:
+async def _stored(run_id: str, trouble: str) -> tuple[ExecutionRow, ResilienceState]:
     """Return the newest run under an ID from the store.
 
     Raises:
@@ -82,7 +82,7 @@ async def _stored(run_id: str, trouble: str) -> tuple[ExecutionRow, RunState]:
     raise HoldfastError(ErrorCode.NOT_FOUND, message, hint=after_error(ErrorCode.NOT_FOUND))
 
 
-async def _newest(store: Store, workflow_id: str) -> tuple[ExecutionRow, RunState] | None:
+async def _newest(store: Store, workflow_id: str) -> tuple[ExecutionRow, ResilienceState] | None:
     row = await store.latest_execution_of(workflow_id)
     return None if row is None else (row, await stored_state(store, row))
 

@@ -17,9 +17,9 @@ from cli.ui.live_lines import FAINT, bar, highlighted, log_lines, milestones, on
 from cli.ui.panels import header_lines, stage_panels
 from clients.store.read_models import LogEntry
 from domain.control_characters import visible_line
-from domain.executions.execution import Phase
-from domain.executions.status import RunState
 from domain.faults.model import InjectionState
+from domain.resilience.model import Phase
+from domain.resilience.state import ResilienceState
 
 _LEAST_LOG = 4
 """Log lines that always get room before any panel shows more than its first line."""
@@ -46,7 +46,7 @@ _URGENCY = {InjectionState.RUNNING: 0, InjectionState.FAILED: 1, InjectionState.
 class Moment:
     """Everything that one frame shows."""
 
-    state: RunState | None
+    state: ResilienceState | None
     """None: the run has not answered yet."""
     log: Sequence[LogEntry]
     log_of_store: bool
@@ -81,7 +81,7 @@ def _escaped(line: Text) -> Text:
     return line if plain == line.plain else Text(plain)
 
 
-def _top(state: RunState, now: datetime, width: int, marks: Mapping[str, str], *, low: bool) -> list[Text]:
+def _top(state: ResilienceState, now: datetime, width: int, marks: Mapping[str, str], *, low: bool) -> list[Text]:
     header = [line for line in header_lines(state) if not (low and line.startswith(_MATTERS_LESS))]
     return [
         *packed([highlighted(line) for line in header], width, " | "),
@@ -100,7 +100,7 @@ def _log(moment: Moment, width: int, height: int) -> list[Text]:
     return [head, *log_lines(moment.log, width, height)]
 
 
-def _panels(state: RunState, width: int, room: int, *, low: bool) -> list[Text]:
+def _panels(state: ResilienceState, width: int, room: int, *, low: bool) -> list[Text]:
     """Return each panel's first line, and others as far as they fit.
 
     The lines of the current stage take precedence.
@@ -138,7 +138,7 @@ def _joined(titles: Sequence[Text], shown: Mapping[int, list[str]], width: int, 
     return lines
 
 
-def _stage_of(state: RunState) -> Phase:
+def _stage_of(state: ResilienceState) -> Phase:
     """Return the current stage, or the last one of an ended run."""
     entered = [phase_time.phase for phase_time in state.phases if phase_time.phase in _ORDER]
     return entered[-1] if entered else Phase.GENERATING_CASES
@@ -160,7 +160,7 @@ def _by_interest(phases: Sequence[Phase], current: Phase) -> list[int]:
     return sorted(range(len(phases)), key=rank)
 
 
-def _busiest_first(state: RunState) -> RunState:
+def _busiest_first(state: ResilienceState) -> ResilienceState:
     """Put services with something to see first, if not all fit."""
     rows = sorted(state.injections, key=lambda row: _URGENCY[row.state])
     return state.model_copy(update={"injections": rows})

@@ -14,9 +14,10 @@ from rich.text import Text
 from cli.console import one_line
 from cli.ui.spans import in_words
 from clients.store.read_models import LogEntry, LogLevel
-from domain.executions.execution import Phase
-from domain.executions.status import PhaseTime, RunState, WindowRow
+from domain.executions.state import WindowRow
 from domain.executions.windows import WindowKind, WindowState
+from domain.resilience.model import Phase
+from domain.resilience.state import PhaseTime, ResilienceState
 
 GOOD, BUSY, BAD, FAINT = "green", "yellow", "bold red", "dim"
 
@@ -88,7 +89,7 @@ def _wrapped(text: Text, width: int) -> list[Text]:
     return [Text(line, text.style) if text.style else highlighted(line) for line in lines]
 
 
-def milestones(state: RunState, now: datetime, marks: Mapping[str, str]) -> list[Text]:
+def milestones(state: ResilienceState, now: datetime, marks: Mapping[str, str]) -> list[Text]:
     """Return every stage, and how long each has taken so far."""
     entered = {phase_time.phase: phase_time for phase_time in state.phases}
     end = state.phase if state.phase in _ENDS else Phase.DONE
@@ -110,7 +111,7 @@ def _milestone(phase: Phase, time: PhaseTime | None, now: datetime, marks: Mappi
     return Text(f"{marks['bad' if bad else 'done']} {phase} {took}", BAD if bad else GOOD)
 
 
-def bar(state: RunState, width: int, marks: Mapping[str, str]) -> list[Text]:
+def bar(state: ResilienceState, width: int, marks: Mapping[str, str]) -> list[Text]:
     """Return a progress bar with the time left.
 
     Only for the two long stages. Empty for the others.
@@ -130,7 +131,7 @@ def bar(state: RunState, width: int, marks: Mapping[str, str]) -> list[Text]:
     return [Text.assemble((marks["bar"] * filled, GOOD), (marks["rest"] * (room - filled), FAINT), words)]
 
 
-def on_now(state: RunState, now: datetime) -> list[Text]:
+def on_now(state: ResilienceState, now: datetime) -> list[Text]:
     """Return what is switched on, or was not seen to be off."""
     rows = [row for row in state.windows if row.state is not WindowState.CLOSED and row.kind in _NAMES]
     if not rows:

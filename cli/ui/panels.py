@@ -13,11 +13,11 @@ from datetime import datetime
 from cli.console import one_line
 from cli.ui.pairs import fidelity_lines
 from domain.cases.lines import TOO_SMALL, percentile_text
-from domain.executions.execution import CaseVerdict, Phase
-from domain.executions.status import InjectionRow, LoadPanel, RunState
 from domain.executions.windows import ServiceStability, WindowKind, WindowState
 from domain.measuring.steady_report import SteadyReport
 from domain.plans.slo import Percentile
+from domain.resilience.model import CaseVerdict, Phase
+from domain.resilience.state import InjectionRow, LoadPanel, ResilienceState
 from reports.text.values import count
 
 _CLOCK = "started "
@@ -42,17 +42,17 @@ _CALLS_RECORDED: dict[WindowState | None, str] = {
 }
 
 
-def panel_lines(state: RunState) -> list[str]:
+def panel_lines(state: ResilienceState) -> list[str]:
     """Return every panel, as far as the run has come."""
     return [*header_lines(state), *(line for _, lines in stage_panels(state) for line in lines)]
 
 
-def header_lines(state: RunState) -> list[str]:
+def header_lines(state: ResilienceState) -> list[str]:
     """Return which run it is, and how it stands."""
     return [one_line(line) for line in _header(state)]
 
 
-def stage_panels(state: RunState) -> list[tuple[Phase, list[str]]]:
+def stage_panels(state: ResilienceState) -> list[tuple[Phase, list[str]]]:
     """Return each panel with its stage, in order.
 
     A panel's first line sums it up. The other lines are indented by two blanks.
@@ -67,7 +67,7 @@ class Panels:
     def __init__(self) -> None:
         self._shown: list[str] = []
 
-    def lines(self, state: RunState) -> list[str]:
+    def lines(self, state: ResilienceState) -> list[str]:
         """Return the new lines. Empty if only the clock has moved on."""
         known, self._shown = Counter(self._shown), panel_lines(state)
         seen: Counter[str] = Counter()
@@ -80,7 +80,7 @@ class Panels:
         return found if any(not line.startswith(_CLOCK) for line in found) else []
 
 
-def _header(state: RunState) -> Iterator[str]:
+def _header(state: ResilienceState) -> Iterator[str]:
     yield f"plan {state.plan}, namespace {state.namespace}, environment {state.environment}"
     ids = {"execution": state.execution_id, "task": state.task_id, "request": state.req_def_id}
     yield ", ".join(f"{name} {_or_none(value)}" for name, value in ids.items())
@@ -97,7 +97,7 @@ def _header(state: RunState) -> Iterator[str]:
             yield f"steady state {when} the run: {_steady(report)}"
 
 
-def _analysis(state: RunState) -> Iterator[str]:
+def _analysis(state: ResilienceState) -> Iterator[str]:
     panel = state.analysis
     yield f"analysis: {panel.state or 'pending'}, {panel.services} services"
     yield f"  analysis {panel.analyze_task_id or 'none yet'}, record {panel.record_id or 'none yet'}"
@@ -109,7 +109,7 @@ def _analysis(state: RunState) -> Iterator[str]:
     yield from _stability(panel.stability)
 
 
-def _cases(state: RunState) -> Iterator[str]:
+def _cases(state: ResilienceState) -> Iterator[str]:
     panel = state.generated
     if not panel.total:
         yield "cases: not generated yet"
@@ -122,7 +122,7 @@ def _cases(state: RunState) -> Iterator[str]:
         yield f"  ... and {panel.baggage_tokens - len(panel.tokens)} more"
 
 
-def _injections(state: RunState) -> Iterator[str]:
+def _injections(state: ResilienceState) -> Iterator[str]:
     total, completed, running = len(state.injections), state.injections_completed, state.injections_running
     yield f"injections: {completed} of {total} services done, {running} running"
     yield from _calls(state)
@@ -130,7 +130,7 @@ def _injections(state: RunState) -> Iterator[str]:
         yield f"  {row.service:<24} {row.state:<9} {_injected(row)}".rstrip()
 
 
-def _calls(state: RunState) -> Iterator[str]:
+def _calls(state: ResilienceState) -> Iterator[str]:
     """Yield whether calls are recorded, and how many fallback calls were found."""
     window = next((row.state for row in state.windows if row.kind is WindowKind.CALLS), None)
     if window is None and state.fallback_calls is None:
@@ -163,7 +163,7 @@ def _overlapped(services: list[str]) -> str:
     return f"on at once with {named} (no common call path)" if services else ""
 
 
-def _rules(state: RunState) -> Iterator[str]:
+def _rules(state: ResilienceState) -> Iterator[str]:
     panel = state.rules
     window = next((row.state for row in state.windows if row.kind is WindowKind.RULES), None)
     readiness = "ready: seen to act" if panel.ready else _RULES_NOT_READY.get(window, "not ready")
@@ -171,7 +171,7 @@ def _rules(state: RunState) -> Iterator[str]:
     yield from _stability(panel.stability)
 
 
-def _load(state: RunState) -> Iterator[str]:
+def _load(state: ResilienceState) -> Iterator[str]:
     panel = state.load
     eta = f", about {state.eta_seconds:.0f} s left" if state.eta_seconds else ""
     yield (
@@ -198,12 +198,12 @@ def _worst(panel: LoadPanel) -> tuple[str, str]:
     return f"{panel.worst_p95_ms:.0f} ms ({panel.worst_p95_case})", slowest
 
 
-def _pairs(state: RunState) -> Iterator[str]:
+def _pairs(state: ResilienceState) -> Iterator[str]:
     if state.pairs is not None:
         yield from fidelity_lines(state.pairs)
 
 
-_STAGES: tuple[tuple[Phase, Callable[[RunState], Iterator[str]]], ...] = (
+_STAGES: tuple[tuple[Phase, Callable[[ResilienceState], Iterator[str]]], ...] = (
     (Phase.ANALYZING_PATTERNS, _analysis),
     (Phase.ANALYZING_PATTERNS, _cases),
     (Phase.INJECTING_AND_REPLAYING, _injections),
@@ -213,7 +213,7 @@ _STAGES: tuple[tuple[Phase, Callable[[RunState], Iterator[str]]], ...] = (
 )
 
 
-def _outcomes(state: RunState) -> Iterator[str]:
+def _outcomes(state: ResilienceState) -> Iterator[str]:
     """Yield what became of the cases, once they are judged."""
     counts = state.cases
     if state.verdict is None:

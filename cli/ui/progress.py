@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from clients.store.read_models import LogLevel
-from domain.executions.execution import Phase
-from domain.executions.status import InjectionRow, RunState, WindowRow
+from domain.executions.state import WindowRow
 from domain.executions.windows import WindowKind, WindowState
 from domain.faults.model import InjectionState
+from domain.resilience.model import Phase
+from domain.resilience.state import InjectionRow, ResilienceState
 from reports.text.values import count
 
 
@@ -62,17 +63,17 @@ class Progress:
         self._waiting = ""
         self._paused = False
 
-    def lines(self, state: RunState) -> list[str]:
+    def lines(self, state: ResilienceState) -> list[str]:
         """Return the text of the new lines, oldest first."""
         return [line.text for line in self.new(state)]
 
-    def new(self, state: RunState) -> list[Line]:
+    def new(self, state: ResilienceState) -> list[Line]:
         """Return the new lines, oldest first."""
         facts = [fact for fact in _facts(state) if fact.key not in self._shown]
         self._shown.update(fact.key for fact in facts)
         return [*(Line(fact.text, fact.level) for fact in facts), *self._condition_changes(state)]
 
-    def _condition_changes(self, state: RunState) -> Iterator[Line]:
+    def _condition_changes(self, state: ResilienceState) -> Iterator[Line]:
         """Yield changes of conditions that may come and go more than once."""
         if state.waiting_for and state.waiting_for != self._waiting:
             yield Line(f"waiting: the namespace is held by {state.waiting_for}", LogLevel.WARN)
@@ -81,7 +82,7 @@ class Progress:
         self._waiting, self._paused = state.waiting_for, state.paused
 
 
-def _facts(state: RunState) -> Iterator[Fact]:
+def _facts(state: ResilienceState) -> Iterator[Fact]:
     """Yield every fact of a state, in the order of their creation."""
     if state.execution_id:
         yield Fact("execution", f"execution {state.execution_id} of plan {state.plan}")
@@ -94,13 +95,13 @@ def _facts(state: RunState) -> Iterator[Fact]:
         yield Fact(phase, f"{phase:<24} {_end(state)}")
 
 
-def _end(state: RunState) -> str:
+def _end(state: ResilienceState) -> str:
     if state.error_code:
         return state.error_code
     return f"verdict {state.verdict}" if state.verdict else _EXPLAINED[state.phase]
 
 
-def _locking(state: RunState) -> Iterator[Fact]:
+def _locking(state: ResilienceState) -> Iterator[Fact]:
     for row in state.windows:
         if row.kind is WindowKind.LOCK and row.state is WindowState.OPEN:
             if row.detail:
@@ -110,7 +111,7 @@ def _locking(state: RunState) -> Iterator[Fact]:
         yield Fact("steady before", "  steady state met: the request answers as it should")
 
 
-def _analysis(state: RunState) -> Iterator[Fact]:
+def _analysis(state: ResilienceState) -> Iterator[Fact]:
     if state.analysis.recorded:
         recorded = ", ".join(f"{service.service} {service.patterns}" for service in state.analysis.recorded)
         yield Fact("recorded", f"  recorded requests: {recorded}")
@@ -125,7 +126,7 @@ def _analysis(state: RunState) -> Iterator[Fact]:
         yield Fact("cases", f"  {counts.total} cases: 1 baseline, {counts.single} single, {counts.dual} pairs")
 
 
-def _injections(state: RunState) -> Iterator[Fact]:
+def _injections(state: ResilienceState) -> Iterator[Fact]:
     if any(row.kind is WindowKind.CALLS and row.state is WindowState.OPEN for row in state.windows):
         yield Fact("calls", "  calls between services are recorded from here on")
     for row in state.injections:
@@ -156,7 +157,7 @@ def _level(row: InjectionRow) -> LogLevel:
     return LogLevel.WARN if failed else LogLevel.INFO
 
 
-def _rules(state: RunState) -> Iterator[Fact]:
+def _rules(state: ResilienceState) -> Iterator[Fact]:
     if state.rules.ready:
         rules = state.rules
         yield Fact(
@@ -164,7 +165,7 @@ def _rules(state: RunState) -> Iterator[Fact]:
         )
 
 
-def _load(state: RunState) -> Iterator[Fact]:
+def _load(state: ResilienceState) -> Iterator[Fact]:
     load = state.load
     if load.cases_done:
         eta = f", about {state.eta_seconds:.0f} s left" if state.eta_seconds else ""
@@ -182,7 +183,7 @@ def _load(state: RunState) -> Iterator[Fact]:
             yield Fact("steady after", f"!! steady state NOT met again: {why}", LogLevel.ERROR)
 
 
-def _pairs(state: RunState) -> Iterator[Fact]:
+def _pairs(state: ResilienceState) -> Iterator[Fact]:
     found = state.pairs
     if found is None:
         return
@@ -204,7 +205,7 @@ _STAGES = {
 }
 
 
-def _closings(state: RunState, kind: WindowKind) -> Iterator[Fact]:
+def _closings(state: ResilienceState, kind: WindowKind) -> Iterator[Fact]:
     """Yield the windows of a kind that have ended, verified or not."""
     # A closed fault is part of its service's own line, unless the run was stopped before there was one.
     captured = {row.service for row in state.injections if row.state is InjectionState.RECOVERED and row.replay_status}

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from cli.console import one_line
 from cli.ui.columns import aligned
 from domain.cases.lines import percentile_text
-from domain.executions.execution import CaseVerdict, Recovery, RunStatus, Verdict
+from domain.executions.execution import Recovery, RunStatus, Verdict
 from domain.executions.outcome import RunOutcome
 from domain.plans.slo import Percentile
+from domain.resilience.model import CaseVerdict
 
 MOST_ROWS = 60
 """Most rows shown, worst cases first. The database has all of them."""

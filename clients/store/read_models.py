@@ -8,9 +8,10 @@ from enum import IntEnum, StrEnum
 from domain.base import Contract
 from domain.calls.model import FoundBy
 from domain.errors import ErrorClass, ErrorCode
-from domain.executions.execution import AnyPhase, Recovery, RunStatus, Verdict
+from domain.executions.execution import Recovery, RunStatus, Verdict
 from domain.measuring.load import Case, CaseOutcome, CaseType
 from domain.pairs.fidelity import PairFinding
+from domain.resilience.model import AnyPhase
 from domain.traffic.exchange import Measurement
 
 

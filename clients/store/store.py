@@ -38,7 +38,7 @@ from clients.store.repositories.standings import Standings
 from clients.store.repositories.traffic import Traffic
 from domain.calls.model import Call, CallRound, FallbackCall, RealCase
 from domain.cases.real_verdicts import Settled
-from domain.executions.execution import Ending, Execution, NewExecution, Phase, PhaseChange, Verdict
+from domain.executions.execution import Ending, Execution, Verdict
 from domain.executions.permit_facts import Standing
 from domain.executions.windows import LedgerEntry, LedgerUpdate, ServiceStability, StabilityMoment
 from domain.measuring.load import Case, CaseOutcome, CaseType
@@ -47,6 +47,7 @@ from domain.pairs.fidelity import PairChoice
 from domain.plans.environments import environment_of
 from domain.plans.lenient import LenientPlan
 from domain.plans.plan import Plan
+from domain.resilience.model import NewExecution, Phase, PhaseChange
 from domain.timing import Timing
 from domain.traffic.exchange import CapturedAnswer, RecordedExchange
 

@@ -16,9 +16,10 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from domain.base import Contract
 from domain.errors import ErrorCode, HoldfastError
-from domain.executions.execution import RunFailure, RunStatus, RunSummary
+from domain.executions.execution import RunFailure, RunStatus
 from domain.executions.windows import LockHolder
 from domain.names import MEMO_HOLDER, WorkflowType
+from domain.resilience.model import ResilienceSummary
 
 _NOT_KNOWN = (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT)
 """Codes for an unknown run.
@@ -32,7 +33,7 @@ class RunEnd(Contract):
 
     status: RunStatus
     terminated: bool = False
-    summary: RunSummary | None = None
+    summary: ResilienceSummary | None = None
     failure: RunFailure | None = None
     message: str = ""
     finished_at: datetime | None = None
@@ -138,7 +139,7 @@ class RunDirectory:
 
         A run that the server no longer knows counts as failed.
         """
-        handle = self._client.get_workflow_handle(workflow_id, run_id=run_id, result_type=RunSummary)
+        handle = self._client.get_workflow_handle(workflow_id, run_id=run_id, result_type=ResilienceSummary)
         try:
             described = await handle.describe()
         except RPCError as error:
@@ -150,7 +151,7 @@ class RunDirectory:
         return (await _end(handle, described.status)).model_copy(update={"finished_at": described.close_time})
 
 
-async def _end(handle: WorkflowHandle[Any, RunSummary], status: WorkflowExecutionStatus | None) -> RunEnd:
+async def _end(handle: WorkflowHandle[Any, ResilienceSummary], status: WorkflowExecutionStatus | None) -> RunEnd:
     if status is WorkflowExecutionStatus.TERMINATED:
         return RunEnd(status=RunStatus.FAILED, terminated=True, message="the run was terminated")
     if status is WorkflowExecutionStatus.TIMED_OUT:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from domain.cases.cases import case_at
-from domain.executions.execution import CaseCounts, Verdict
+from domain.executions.execution import Verdict
 from domain.measuring.load import CaseOutcome, CaseType
 from domain.plans.exclusions import Dispensable, PlanExclusions
 from domain.plans.plan import Plan
+from domain.resilience.model import CaseCounts
 
 
 def count_cases(

@@ -8,9 +8,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 from domain.cases.verdicts import shown_latency
-from domain.executions.execution import CaseVerdict, Verdict
+from domain.executions.execution import Verdict
 from domain.measuring.load import CaseOutcome
 from domain.plans.slo import Percentile
+from domain.resilience.model import CaseVerdict
 from domain.traffic.exchange import Measurement
 
 TOO_SMALL = "n too small"

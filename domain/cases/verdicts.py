@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from domain.cases.thresholds import Thresholds
-from domain.executions.execution import CaseCounts, Verdict
+from domain.executions.execution import Verdict
 from domain.measuring.comparison import Comparison, Control, Finding
 from domain.measuring.statistics.support import supported
 from domain.plans.plan import Coverage
 from domain.plans.slo import Limits, Percentile, RelativeLimits
+from domain.resilience.model import CaseCounts
 from domain.traffic.exchange import Measurement
 from domain.units import format_duration
 

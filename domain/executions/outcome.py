@@ -8,8 +8,9 @@ from pydantic import computed_field
 
 from domain.base import Contract
 from domain.errors import ERRORS, ErrorClass, ErrorCode
-from domain.executions.execution import Recovery, RunFailure, RunStatus, RunSummary, Verdict
+from domain.executions.execution import Recovery, RunFailure, RunStatus, Verdict
 from domain.executions.windows import LockReport
+from domain.resilience.model import ResilienceSummary
 
 
 class ExitCode(IntEnum):
@@ -55,7 +56,7 @@ class RunOutcome(Contract):
     workflow_id: str
     run_id: str
     status: RunStatus
-    summary: RunSummary | None = None
+    summary: ResilienceSummary | None = None
     failure: RunFailure | None = None
     message: str = ""
     """The server's message, for an end without summary or failure."""

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from domain.executions.execution import CaseVerdict
 from domain.measuring.load import CaseOutcome
 from domain.measuring.metrics import LoadMetrics
+from domain.resilience.model import CaseVerdict
 
 SHOWN_CASES = 200
 """Cases with their metrics in a run's status. That is all of them for up to 19 services; the store has every case."""

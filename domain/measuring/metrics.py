@@ -6,7 +6,7 @@ Aggregates, and the worst cases.
 from __future__ import annotations
 
 from domain.base import Contract
-from domain.executions.execution import CaseVerdict, Judgement
+from domain.resilience.model import CaseVerdict, Judgement
 
 
 class LoadMetrics(Contract):

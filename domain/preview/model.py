@@ -8,8 +8,8 @@ from __future__ import annotations
 from pydantic import computed_field
 
 from domain.base import Contract
-from domain.executions.execution import Phase
 from domain.executions.windows import WindowKind
+from domain.resilience.model import Phase
 from domain.timing import TimingPreset
 
 

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from domain.cases.cases import case_count
-from domain.executions.execution import Phase
 from domain.executions.windows import MOST_ROUNDS, WindowKind
 from domain.plans.durations import (
     calls_hold,
@@ -32,6 +31,7 @@ from domain.plans.durations import (
 from domain.plans.plan import Plan
 from domain.plans.system import KubernetesStability
 from domain.preview.model import DiscoveryPreview, OnPreview, StagePreview
+from domain.resilience.model import Phase
 from domain.timing import Timing
 
 _NOTHING = timedelta(0)

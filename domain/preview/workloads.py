@@ -6,8 +6,8 @@ derive it from.
 
 from __future__ import annotations
 
-from domain.executions.execution import Phase
 from domain.preview.model import WorkloadStep
+from domain.resilience.model import Phase
 
 STEPS = [
     WorkloadStep(

@@ -13,8 +13,8 @@ from clients.store.decoding import DamagedRow
 from clients.temporal.connection import server_error
 from clients.temporal.runs import RunDirectory
 from domain.errors import ErrorCode, HoldfastError
-from domain.executions.execution import RunSummary
 from domain.executions.outcome import RunOutcome
+from domain.resilience.model import ResilienceSummary
 from operations.recovery.worker_presence import WorkerPresence
 from operations.runs.follow import Run, Say, ask_to_end, end_of
 from operations.runs.start import task_queue
@@ -105,7 +105,7 @@ def _is_uuid(text: str) -> bool:
 
 
 def _handle(client: Client, workflow_id: str, run_id: str | None) -> Run:
-    return client.get_workflow_handle(workflow_id, run_id=run_id, result_type=RunSummary)
+    return client.get_workflow_handle(workflow_id, run_id=run_id, result_type=ResilienceSummary)
 
 
 def _not_asked(run: Run, error: Exception) -> HoldfastError:

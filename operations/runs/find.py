@@ -9,8 +9,8 @@ from clients.store.read_models import ExecutionRow
 from clients.store.store import Store
 from clients.temporal.connection import server_error
 from domain.errors import ErrorCode, HoldfastError
-from domain.executions.execution import RunSummary
 from domain.names import run_workflow_id
+from domain.resilience.model import ResilienceSummary
 from operations.runs.follow import Run
 
 LARGEST_ID = 2**53 - 1
@@ -39,7 +39,7 @@ async def known(client: Client, given: str) -> Run:
             if error.status is not RPCStatusCode.NOT_FOUND or "amespace" in error.message:
                 raise server_error(error) from error
         else:
-            return client.get_workflow_handle(workflow_id, run_id=described.run_id, result_type=RunSummary)
+            return client.get_workflow_handle(workflow_id, run_id=described.run_id, result_type=ResilienceSummary)
     message = f"the Temporal server has no run {' or '.join(possible_ids(given))}"
     raise HoldfastError(ErrorCode.NOT_FOUND, message)
 

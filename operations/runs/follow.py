@@ -19,14 +19,14 @@ from clients.temporal.runs import RunDirectory
 from domain.errors import ErrorCode, HoldfastError
 from domain.executions.execution import RunStatus
 from domain.executions.outcome import RunOutcome
-from domain.executions.status import RunState
 from domain.executions.windows import LockReport
 from domain.names import STATUS_QUERY
+from domain.resilience.state import ResilienceState
 from operations.processes.interrupts import Interrupts
 
 T = TypeVar("T")
 Say = Callable[[str], None]
-Tell = Callable[[RunState], list[str]]
+Tell = Callable[[ResilienceState], list[str]]
 """Returns lines for what is new in a state."""
 Run = WorkflowHandle[Any, Any]
 
@@ -62,7 +62,7 @@ _NO_EVENT_OF_A_WORKER = 2
 """History length of a run that no worker has taken up: run started, first task scheduled."""
 
 
-def no_lines(_state: RunState) -> list[str]:
+def no_lines(_state: ResilienceState) -> list[str]:
     """Return no lines: show nothing of a run's progress."""
     return []
 
@@ -83,11 +83,13 @@ async def mention_missing_worker(client: Client, run: Run, queue: str, say: Say)
     say(f"{what}: the run waits until one does. Start it with `holdfast worker`")
 
 
-async def look(run: Run) -> RunState | None:
+async def look(run: Run) -> ResilienceState | None:
     """Return the run's state. None: it cannot be queried at the moment."""
     # A worker short of CPU time may fail one query and answer the next.
     with contextlib.suppress(RPCError, WorkflowQueryFailedError):
-        return cast("RunState", await run.query(STATUS_QUERY, result_type=RunState, rpc_timeout=QUERY_PATIENCE))
+        return cast(
+            "ResilienceState", await run.query(STATUS_QUERY, result_type=ResilienceState, rpc_timeout=QUERY_PATIENCE)
+        )
     return None
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from clients.store.store import Store
 from domain.errors import HoldfastError
-from domain.executions.execution import Phase, RunStatus
+from domain.executions.execution import final_step
 from domain.executions.outcome import RunOutcome
-from domain.executions.status import RunState
 from domain.plans.environments import environment_in
 from domain.plans.plan import Plan
+from domain.resilience.model import Phase
+from domain.resilience.state import ResilienceState
 from operations.runs.find import found_run
 from operations.runs.follow import Say
 from operations.stores import ask_store
@@ -18,8 +19,6 @@ from reports.model.report import Report
 
 PATIENCE = 300.0
 """Seconds for reading a run. Half a million cases take a while."""
-
-_PHASES = {RunStatus.COMPLETED: Phase.DONE, RunStatus.CANCELLED: Phase.CANCELLED}
 
 
 async def stored_report(run_id: str, database_url: str | None = None) -> Report:
@@ -57,14 +56,15 @@ def _execution_id(outcome: RunOutcome) -> int | None:
     )
 
 
-def _state(plan: Plan, outcome: RunOutcome) -> RunState:
+def _state(plan: Plan, outcome: RunOutcome) -> ResilienceState:
     facts = {
         "execution_id": _execution_id(outcome),
         "plan": plan.name,
         "environment": environment_in(plan),
         "namespace": plan.system.namespace,
         "status": outcome.status,
-        "phase": _PHASES.get(outcome.status, Phase.FAILED),
+        "phase": Phase(final_step(outcome.status)),
+        "step": final_step(outcome.status),
         "recovery": outcome.recovery,
         "error_message": outcome.message,
     }
@@ -77,4 +77,4 @@ def _state(plan: Plan, outcome: RunOutcome) -> RunState:
                 "verdict", "cases", "failed_cases", "inconclusive_cases", "pairs", "started_at", "finished_at",
             )
         }  # fmt: skip
-    return RunState().model_copy(update=facts)
+    return ResilienceState().model_copy(update=facts)

@@ -20,8 +20,9 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from clients.settings import Settings
 from clients.temporal.embedded import DevServerSettings
 from domain.errors import ErrorCode, HoldfastError
-from domain.executions.execution import IfBusy, Leftovers, RunSummary
+from domain.executions.execution import IfBusy, Leftovers
 from domain.names import WorkflowType, run_workflow_id
+from domain.resilience.model import ResilienceSummary
 from domain.units import format_percent
 from operations.plans import PlanFile
 from operations.processes.interrupts import Interrupts
@@ -85,7 +86,7 @@ async def start(
             await interrupts.during(_make_room(client, workflow_id, options.if_busy, say))
         else:
             return client.get_workflow_handle(
-                workflow_id, run_id=started.first_execution_run_id, result_type=RunSummary
+                workflow_id, run_id=started.first_execution_run_id, result_type=ResilienceSummary
             )
 
 

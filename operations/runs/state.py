@@ -7,15 +7,16 @@ from temporalio.client import Client, WorkflowExecutionStatus
 from clients.temporal.connection import lock_of_run
 from clients.temporal.runs import RunDirectory, RunEnd
 from domain.errors import ErrorCode
-from domain.executions.ended_state import counted, over
-from domain.executions.execution import Phase, Recovery, RunStatus
-from domain.executions.status import RunState
+from domain.executions.execution import Recovery, RunStatus, final_step
 from domain.executions.windows import WindowState
 from domain.faults.model import InjectionState
+from domain.resilience.ended import counted, over
+from domain.resilience.model import Phase
+from domain.resilience.state import ResilienceState
 from operations.runs.follow import Run, report_of
 
 
-async def as_the_server_knows(client: Client, run: Run, state: RunState) -> RunState:
+async def as_the_server_knows(client: Client, run: Run, state: ResilienceState) -> ResilienceState:
     """Correct a closed run's state by what server and lock know."""
     end = await RunDirectory(client).end_of(run.id, run.run_id or "")
     if end is None:
@@ -31,11 +32,11 @@ async def as_the_server_knows(client: Client, run: Run, state: RunState) -> RunS
     return _with_recovery(state, None) if still_open else state
 
 
-def _with_recovery(state: RunState, recovery: Recovery | None) -> RunState:
+def _with_recovery(state: ResilienceState, recovery: Recovery | None) -> ResilienceState:
     return state.model_copy(update={"recovery": recovery})
 
 
-def switched_off(state: RunState) -> RunState:
+def switched_off(state: ResilienceState) -> ResilienceState:
     """Return the state with everything off, as the lock has seen it.
 
     A run that was ended early does not know that.
@@ -48,7 +49,7 @@ def switched_off(state: RunState) -> RunState:
     return state.model_copy(update=facts)
 
 
-def ended(state: RunState, end: RunEnd) -> RunState:
+def ended(state: ResilienceState, end: RunEnd) -> ResilienceState:
     """Return a closed run's state, corrected by how the server ended it.
 
     A run that was terminated cannot know its own end.
@@ -57,7 +58,8 @@ def ended(state: RunState, end: RunEnd) -> RunState:
         return state
     facts = {
         "status": end.status,
-        "phase": {RunStatus.COMPLETED: Phase.DONE, RunStatus.CANCELLED: Phase.CANCELLED}.get(end.status, Phase.FAILED),
+        "phase": Phase(final_step(end.status)),
+        "step": final_step(end.status),
         "error_code": _error_code(end),
         "error_message": end.message,
         "finished_at": end.finished_at,

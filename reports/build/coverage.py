@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 
 from domain.cases.cases import case_at
-from domain.executions.execution import CaseCounts
 from domain.measuring.load import CaseOutcome
 from domain.plans.exclusions import PlanExclusions
 from domain.plans.plan import Plan
+from domain.resilience.model import CaseCounts
 from reports.build.cases import case_state
 from reports.build.reading import StoredRun
 from reports.model.report import CaseReport, CaseState, CoverageReport, ReasonCount

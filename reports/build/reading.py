@@ -19,7 +19,7 @@ from clients.store.read_models import CaseResult, CheckedPair, ExecutionRow, Log
 from clients.store.store import Store
 from domain.calls.discovery import CallKey, key_of, only_when_broken
 from domain.calls.model import CallRound, FallbackCall, FoundBy, RealCase
-from domain.executions.execution import Phase, Verdict
+from domain.executions.execution import Verdict
 from domain.executions.windows import LedgerEntry, ServiceStability, StabilityMoment
 from domain.measuring.load import CaseOutcome, CaseType
 from domain.measuring.merging import SHOWN_CASES, merged, metrics_of, worst_first
@@ -27,6 +27,7 @@ from domain.measuring.metrics import LoadMetrics
 from domain.measuring.steady_report import SteadyMoment, SteadyReport
 from domain.pairs.fidelity import PairChoice
 from domain.plans.plan import Plan
+from domain.resilience.model import Phase
 from domain.traffic.exchange import CapturedAnswer, RecordedExchange
 from reports.build.shown_cases import as_shown
 

@@ -5,10 +5,10 @@ Each failing answer is shown beside the healthy one.
 
 from __future__ import annotations
 
-from domain.executions.status import InjectionRow, RunState
 from domain.executions.windows import SETTLED, WindowKind
 from domain.faults.experiments import expand
 from domain.faults.model import ContainerFault, DelayFault, ExperimentFault, FaultSpec
+from domain.resilience.state import InjectionRow, ResilienceState
 from domain.traffic.exchange import CapturedAnswer, RecordedExchange
 from domain.units import format_duration
 from reports.build.cases import cut
@@ -22,7 +22,7 @@ LONGEST_BODY = 600
 """Characters of a body, failing or healthy."""
 
 
-def service_reports(run: StoredRun, state: RunState) -> list[ServiceReport]:
+def service_reports(run: StoredRun, state: ResilienceState) -> list[ServiceReport]:
     """Report each service under test, by name."""
     rows = {row.service: row for row in state.injections}
     return [_report(run, rows[name], position) for position, name in enumerate(run.plan.service_names)]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from clients.store.read_models import CaseResult
 from domain.cases.lines import case_line
-from domain.executions.execution import CaseVerdict
 from domain.measuring.load import CaseOutcome
+from domain.resilience.model import CaseVerdict
 
 
 def as_shown(result: CaseResult) -> CaseVerdict:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from domain.executions.status import InjectionRow, WindowRow
-from domain.executions.window_rows import with_overlaps
+from domain.executions.state import WindowRow
 from domain.executions.windows import SETTLED, LedgerEntry, LedgerState, StabilityMoment, WindowKind, WindowState
 from domain.faults.capture import has_effect
 from domain.faults.model import InjectionState
 from domain.measuring.load import CaseOutcome
 from domain.plans.exclusions import ON_PURPOSE
+from domain.resilience.overlaps import with_overlaps
+from domain.resilience.state import InjectionRow
 from domain.traffic.exchange import CapturedAnswer
 from reports.build.reading import StoredRun
 

@@ -14,18 +14,7 @@ from domain.calls.discovery import only_when_broken
 from domain.calls.model import NEVER_READ
 from domain.cases.cases import BATCH_SIZE, batches_in, case_count
 from domain.cases.counting import count_cases
-from domain.executions.board import SHOWN_TOKENS
-from domain.executions.ended_state import counted
-from domain.executions.execution import Phase, RunStatus, Verdict
-from domain.executions.status import (
-    AnalysisPanel,
-    CasesPanel,
-    InjectionRow,
-    LoadPanel,
-    PhaseTime,
-    RulesPanel,
-    RunState,
-)
+from domain.executions.execution import RunStatus, Verdict
 from domain.executions.windows import LedgerState, StabilityMoment, WindowKind
 from domain.faults.capture import build_rules, has_effect
 from domain.faults.model import InjectionState
@@ -35,6 +24,19 @@ from domain.names import record_id
 from domain.pairs import comparing as fidelity
 from domain.pairs.fidelity import PairFidelity
 from domain.plans.durations import rules_ttl
+from domain.resilience.board import SHOWN_TOKENS
+from domain.resilience.ended import counted
+from domain.resilience.model import Phase
+from domain.resilience.progress import message_of, percent_of
+from domain.resilience.state import (
+    AnalysisPanel,
+    CasesPanel,
+    InjectionRow,
+    LoadPanel,
+    PhaseTime,
+    ResilienceState,
+    RulesPanel,
+)
 from domain.traffic.summary import RecordedService
 from reports.build.reading import CHUNK, StoredRun, read_run
 from reports.build.stored_faults import injections, window_row
@@ -45,7 +47,7 @@ MOST_CASES = CHUNK
 _ENDS = (Phase.DONE, Phase.FAILED, Phase.CANCELLED)
 
 
-async def stored_state(store: Store, row: ExecutionRow) -> RunState:
+async def stored_state(store: Store, row: ExecutionRow) -> ResilienceState:
     """Return everything the store knows of a run.
 
     Results are left out if there are more than `MOST_CASES` cases.
@@ -53,7 +55,7 @@ async def stored_state(store: Store, row: ExecutionRow) -> RunState:
     return state_of(await read_run(store, row, most_cases=MOST_CASES, worst_of_more=False))
 
 
-def state_of(run: StoredRun) -> RunState:
+def state_of(run: StoredRun) -> ResilienceState:
     """Build the state of a run from what was read of it."""
     plan, results = run.plan, run.results
     counts = count_cases(plan, run.kinds, results.found)
@@ -78,7 +80,8 @@ def state_of(run: StoredRun) -> RunState:
             "inconclusive_cases": [case for case in load.cases if case.verdict is Verdict.INCONCLUSIVE],
         }
     )
-    return state.model_copy(update=counted(rows))
+    state = state.model_copy(update=counted(rows))
+    return state.model_copy(update={"progress": percent_of(state), "message": message_of(state)})
 
 
 def _fallback_calls(run: StoredRun) -> int | None:
@@ -86,7 +89,7 @@ def _fallback_calls(run: StoredRun) -> int | None:
     return len(only_when_broken(run.calls)) if read else None
 
 
-def _header(run: StoredRun) -> RunState:
+def _header(run: StoredRun) -> ResilienceState:
     facts = run.row.model_dump(
         include={
             "execution_id", "task_id", "req_def_id", "plan", "environment", "namespace", "verdict", "recovery",
@@ -95,8 +98,16 @@ def _header(run: StoredRun) -> RunState:
     )  # fmt: skip
     before, after = run.steady.get(SteadyMoment.BEFORE), run.steady.get(SteadyMoment.AFTER)
     # Copied, not validated: a row of the original orchestrator may have a phase that `Phase` does not know.
-    more = {"status": run.row.run_status, "phase": run.row.status, "steady_before": before, "steady_after": after}
-    return RunState().model_copy(update=facts | more)
+    phase = run.row.status
+    more = {
+        "name": run.row.plan,
+        "status": run.row.run_status,
+        "phase": phase,
+        "step": phase,
+        "steady_before": before,
+        "steady_after": after,
+    }
+    return ResilienceState().model_copy(update=facts | more)
 
 
 def phases_of(run: StoredRun) -> list[PhaseTime]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 
 from clients.store.read_models import LogLevel
-from domain.executions.status import RunState, WindowRow
+from domain.executions.state import WindowRow
 from domain.executions.windows import WindowState
+from domain.resilience.state import ResilienceState
 from reports.build.reading import StoredRun
 from reports.model.report import Notice, PhaseSpan, Timeline, WindowSpan
 
@@ -18,7 +19,7 @@ MOST_NOTICES = 200
 """Lines of the log."""
 
 
-def timeline(run: StoredRun, state: RunState) -> Timeline:
+def timeline(run: StoredRun, state: ResilienceState) -> Timeline:
     """Build the timeline of a run.
 
     If there are too many windows, those that are not closed are kept first.

@@ -9,11 +9,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from domain.cases.cases import case_at, case_count
-from domain.executions.execution import CaseVerdict, Verdict
-from domain.executions.status import RunState
+from domain.executions.execution import Verdict
 from domain.measuring.load import CaseOutcome
 from domain.plans.plan import Plan
 from domain.plans.slo import Percentile
+from domain.resilience.model import CaseVerdict
+from domain.resilience.state import ResilienceState
 from reports.build.coverage import counted_coverage
 from reports.build.gather import environment_of, own_version, title_of
 from reports.build.plan_texts import plan_yaml
@@ -22,7 +23,7 @@ from reports.model.report import CaseReport, CaseState, FallbackReport, PairCell
 from reports.text.sentences import recovery_sentence, verdict_sentence
 
 
-def report_of(plan: Plan, state: RunState, workflow_id: str, workflow_run_id: str) -> Report:
+def report_of(plan: Plan, state: ResilienceState, workflow_id: str, workflow_run_id: str) -> Report:
     """Build the report of a run from its state alone."""
     places = _places(plan) if state.failed_cases or state.inconclusive_cases else {}
     cases = [_case(line, plan, places[line.case_id]) for line in [*state.failed_cases, *state.inconclusive_cases]]

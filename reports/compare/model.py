@@ -14,10 +14,11 @@ from typing import Literal
 from pydantic import computed_field
 
 from domain.calls.model import FoundBy
-from domain.executions.execution import AnyPhase, RunStatus, Verdict
+from domain.executions.execution import RunStatus, Verdict
 from domain.measuring.comparison import Comparison
 from domain.measuring.load import CaseOutcome
 from domain.plans.slo import Percentile
+from domain.resilience.model import AnyPhase
 from reports.model.report import Part
 
 

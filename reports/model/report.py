@@ -11,11 +11,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from domain.executions.execution import Phase
-from domain.executions.status import RunState
 from domain.executions.windows import WindowKind, WindowState
 from domain.faults.model import InjectionState
 from domain.plans.slo import Percentile
+from domain.resilience.model import Phase
+from domain.resilience.state import ResilienceState
 from reports.model.calls import CallStanding, FallbackCallReport, FallbackReport, GroundsReport
 from reports.model.cases import CaseReport, CaseState, ControlReport, Interaction, PairCell, Part, Ratio, RealReport
 
@@ -211,7 +211,7 @@ class Report(Part):
     """Outcome of the run in one sentence, for readers who stop there."""
     recovery_sentence: str
     """Whether the system is known to be restored, in one sentence."""
-    run: RunState
+    run: ResilienceState
     """State of the run, as the `status` query returns it: the five panels. It is rebuilt from what is stored."""
     services: list[ServiceReport]
     """Services by name, which is the order of the matrix."""

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from domain.executions.execution import CaseCounts, CaseVerdict, Recovery, RunStatus, Verdict
-from domain.executions.status import RunState
+from domain.executions.execution import Recovery, RunStatus, Verdict
 from domain.executions.windows import WindowState
+from domain.resilience.model import CaseCounts, CaseVerdict
+from domain.resilience.state import ResilienceState
 
 _NAMED = 3
 """Cases or windows named in a sentence."""
 
 
-def verdict_sentence(state: RunState) -> str:
+def verdict_sentence(state: ResilienceState) -> str:
     """Describe the outcome of a run for readers who stop there."""
     counts = state.cases
     if state.status in (RunStatus.PENDING, RunStatus.RUNNING):
@@ -29,7 +30,7 @@ def verdict_sentence(state: RunState) -> str:
     return f"No verdict: the run {what} ({why}); {measured}.{seen}"
 
 
-def _reason(state: RunState) -> str:
+def _reason(state: ResilienceState) -> str:
     """Return the error message without the code repeated before it.
 
     Trailing colons, behind which a peer left nothing, are removed as well.
@@ -85,7 +86,7 @@ def _unmeasured(counts: CaseCounts) -> str:
     return f"; {listed}" if listed else ""
 
 
-def recovery_sentence(state: RunState) -> str:
+def recovery_sentence(state: ResilienceState) -> str:
     """Describe whether the system is known to be restored.
 
     Only a verified or an unneeded recovery counts as restored.

@@ -15,10 +15,11 @@ import pytest
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 
 from domain.errors import ErrorCode
-from domain.executions.execution import Recovery, RunStatus, RunSummary
-from domain.executions.status import RunState
+from domain.executions.execution import Recovery, RunStatus
 from domain.executions.windows import LedgerState, WindowKind
 from domain.names import ABORT_UPDATE, PAUSE_UPDATE, RESUME_UPDATE
+from domain.resilience.model import ResilienceSummary
+from domain.resilience.state import ResilienceState
 from lab import Action, Endpoint, Instruction, Kind, Lab, LogEntry, Misbehaviour, PortChoice, Topology
 from reports.build.stored_state import stored_state
 from tests.support.leaks import checker
@@ -151,7 +152,7 @@ async def town(temporal: Client, tmp_path: Path) -> AsyncIterator[Town]:
             yield bench
 
 
-async def found_by(town: Town, summary: RunSummary) -> dict[str, Any]:
+async def found_by(town: Town, summary: ResilienceSummary) -> dict[str, Any]:
     """Return how each service fails, and the outcome of each case."""
     run = summary.execution_id
     captured = {
@@ -162,7 +163,7 @@ async def found_by(town: Town, summary: RunSummary) -> dict[str, Any]:
     return {"verdict": summary.verdict, "captured": captured, "cases": cases}
 
 
-async def told_by(town: Town, handle: WorkflowHandle[Any, Any]) -> tuple[RunState, RunState]:
+async def told_by(town: Town, handle: WorkflowHandle[Any, Any]) -> tuple[ResilienceState, ResilienceState]:
     """Return the run's state from its query and from the store."""
     state = await town.status(handle)
     row = await town.store.latest_execution_of(handle.id)

@@ -8,8 +8,8 @@ import pytest
 from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import CancelledError
 
-from domain.executions.execution import Phase, RunSummary
 from domain.names import WorkflowType, run_workflow_id
+from domain.resilience.model import Phase, ResilienceSummary
 from tests.support.cli.terminal import Terminal
 from tests.support.runs.bench import PATIENCE, Bench
 from tests.support.runs.fixtures import TEMPORAL
@@ -76,7 +76,7 @@ async def test_a_run_waits_for_the_holder_or_replaces_it(bench: Bench, option: s
     assert "verdict: FAILED: 1 of 4 cases" in terminal.text
     assert "recovery: verified, nothing is left on" in terminal.text
     this_first = bench.temporal.get_workflow_handle(
-        first.id, run_id=first.first_execution_run_id, result_type=RunSummary
+        first.id, run_id=first.first_execution_run_id, result_type=ResilienceSummary
     )
     await first_ended(bench, this_first, replaced=option == "--force")
 
@@ -102,7 +102,7 @@ async def test_the_temporal_command_accepts_if_busy(bench: Bench, if_busy: str) 
     arguments = ["--type", WorkflowType.RESILIENCE_TEST, "--task-queue", bench.settings.task_queue]
     arguments += ["--workflow-id", f"cli/{bench.name}", "--input-file", str(bench.write_input(content))]
     assert (await temporal(bench, "workflow", "start", *arguments))[0] == 0
-    second = bench.temporal.get_workflow_handle(f"cli/{bench.name}", result_type=RunSummary)
+    second = bench.temporal.get_workflow_handle(f"cli/{bench.name}", result_type=ResilienceSummary)
     assert (await second.result()).cases.measured == 4
     await first_ended(bench, first, replaced=if_busy == "replace")
     await bench.lock_ended(second)

@@ -12,8 +12,9 @@ from temporalio.exceptions import CancelledError
 from clients.peers.proxy import ProxyClient
 from clients.store.store import Store
 from domain.errors import ErrorClass, ErrorCode, HoldfastError
-from domain.executions.execution import Phase, Recovery, RunStatus
+from domain.executions.execution import Recovery, RunStatus
 from domain.names import ABORT_UPDATE, PAUSE_UPDATE, RESUME_UPDATE
+from domain.resilience.model import Phase
 from lab import Misbehaviour
 from lab.misbehave import Action, Instruction
 from lab.names import Endpoint

@@ -12,9 +12,9 @@ from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 from xml.etree import ElementTree as Xml
 
-from domain.executions.execution import Phase
 from domain.executions.outcome import ExitCode
 from domain.names import run_workflow_id
+from domain.resilience.model import Phase
 from lab import Action, Endpoint, Instruction, Misbehaviour
 from tests.support.runs.bench import Bench, unseen
 from tests.support.runs.endings import LONG_LOAD

@@ -11,8 +11,8 @@ from temporalio.client import Client, WorkflowFailureError
 
 from cli.ui.panels import panel_lines
 from domain.executions.execution import Verdict
-from domain.executions.status import RunState
 from domain.measuring.load import CaseOutcome
+from domain.resilience.state import ResilienceState
 from lab import Action, Endpoint, Instruction, Lab, LabSettings, Misbehaviour, PortChoice, Topology
 from reports.build.gather import gather
 from reports.build.stored_state import stored_state
@@ -117,7 +117,7 @@ async def test_a_fallback_call_is_found_and_its_pair_fails(listing: Bench) -> No
     assert (call.under, call.decides, call.standing) == ("prices", "catalog+prices", CallStanding.RULED)
 
 
-def shown_lines(state: RunState) -> list[str]:
+def shown_lines(state: ResilienceState) -> list[str]:
     """Return the panels' lines without times. Whichever component finishes a run writes when."""
     return [line for line in panel_lines(state) if not line.startswith("started ")]
 

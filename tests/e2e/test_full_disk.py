@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from temporalio.client import Client, WorkflowFailureError
 
-from domain.executions.execution import Phase
 from domain.executions.windows import SETTLED, WindowKind
+from domain.resilience.model import Phase
 from lab import Lab, Misbehaviour, PortChoice
 from lab.misbehave import Action, Instruction
 from lab.names import Endpoint

@@ -13,8 +13,9 @@ from clients.store.read_models import Halt
 from clients.store.store import Store
 from clients.temporal.runs import RunDirectory
 from domain.errors import ErrorCode
-from domain.executions.execution import Phase, Recovery, RunFailure, RunStatus
+from domain.executions.execution import Recovery, RunFailure, RunStatus
 from domain.executions.outcome import ExitCode, code_for
+from domain.resilience.model import Phase
 from lab import Lab, PortChoice
 from tests.support.runs.bench import Bench, unhurried_example, until
 from tests.support.runs.endings import LONG_LOAD

@@ -10,8 +10,8 @@ import pytest
 from playwright.async_api import Browser
 from temporalio.client import WorkflowFailureError
 
-from domain.executions.execution import Phase
 from domain.names import ABORT_UPDATE
+from domain.resilience.model import Phase
 from reports.build.gather import gather
 from reports.forms.as_html import render
 from reports.model.report import CaseState, Report

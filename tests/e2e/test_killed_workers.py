@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import httpx
 
-from domain.executions.execution import Phase, Recovery
+from domain.executions.execution import Recovery
+from domain.resilience.model import Phase
 from tests.support.runs.bench import STEADY_REQUESTS, Bench, until
 
 

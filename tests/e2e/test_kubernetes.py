@@ -10,7 +10,8 @@ from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 
 from domain.errors import ErrorCode
-from domain.executions.execution import Phase, Recovery, RunFailure, RunStatus
+from domain.executions.execution import Recovery, RunFailure, RunStatus
+from domain.resilience.model import Phase
 from tests.support.clients.cluster import StandIn, stand_in
 from tests.support.runs.bench import Bench, until
 from tests.support.runs.steady import counters

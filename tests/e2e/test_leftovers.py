@@ -11,10 +11,11 @@ import pytest
 from clients.peers.faults import FaultClient
 from clients.store.read_models import LogLevel
 from domain.errors import ErrorCode
-from domain.executions.execution import Recovery, RunSummary, Verdict
+from domain.executions.execution import Recovery, Verdict
 from domain.executions.windows import LedgerState, WindowKind
 from domain.faults.model import Experiment
 from domain.names import run_workflow_id
+from domain.resilience.model import ResilienceSummary
 from lab import Misbehaviour
 from lab.misbehave import Action, Instruction
 from lab.names import Endpoint
@@ -99,7 +100,7 @@ async def test_clean_removes_leftovers_of_anyone_and_nothing_else(bench: Bench) 
     plan = bench.small_plan(*services, slo={"error_rate": "1%"})
     handle = await bench.start(plan, leftovers="clean")
     summary = await handle.result()
-    assert isinstance(summary, RunSummary)
+    assert isinstance(summary, ResilienceSummary)
     assert (summary.verdict, summary.recovery) == (Verdict.FAILED, Recovery.VERIFIED)
     assert [case.case_id for case in summary.failed_cases] == ["bestsellers+recommendations", "bestsellers+reviews"]
     assert summary.cases.measured == 11

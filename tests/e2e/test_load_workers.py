@@ -11,9 +11,9 @@ import pytest
 from temporalio.client import Client, WorkflowHandle
 
 from domain.cases.cases import BATCH_SIZE, case_at
-from domain.executions.execution import RunSummary
 from domain.measuring.load import Case
 from domain.names import WorkflowType
+from domain.resilience.model import ResilienceSummary
 from lab import Lab, PortChoice
 from lab.generate import generate_topology
 from lab.graphs import Shape
@@ -28,7 +28,7 @@ CASES = 1 + BEHIND + BEHIND * (BEHIND - 1) // 2
 ONE_EACH = {"HOLDFAST_LOAD_AT_ONCE": "1"}
 """Gives two batches at once to two workers."""
 
-Run = WorkflowHandle[Any, RunSummary]
+Run = WorkflowHandle[Any, ResilienceSummary]
 
 
 @pytest.fixture

@@ -13,8 +13,9 @@ from temporalio.client import Client
 from cli.demo.pointing import point_at
 from clients.store.read_models import CaseResult
 from domain.calls.model import CallRound, FallbackCall, FoundBy
-from domain.executions.execution import Recovery, RunSummary, Verdict
+from domain.executions.execution import Recovery, Verdict
 from domain.measuring.load import CaseOutcome
+from domain.resilience.model import ResilienceSummary
 from domain.traffic.exchange import CapturedAnswer
 from lab import Lab, LabState, PortChoice
 from tests.support.lab.pricelist import Pricelist
@@ -31,7 +32,7 @@ CATALOG, PAIR, PRICES = 1, 3, 2
 class Seen:
     """What a run left in the store and in the lab."""
 
-    summary: RunSummary
+    summary: ResilienceSummary
     results: dict[str, CaseResult]
     calls: list[FallbackCall]
     rounds: list[CallRound]

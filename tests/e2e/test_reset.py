@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from domain.executions.execution import Phase
 from domain.executions.windows import WindowChanged, WindowKind, WindowState
 from domain.names import WINDOW_SIGNAL, lock_of
+from domain.resilience.model import Phase
 from lab import Misbehaviour
 from lab.misbehave import Action, Instruction
 from lab.names import Endpoint

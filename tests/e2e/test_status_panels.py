@@ -16,8 +16,8 @@ from cli.ui.live_frame import Moment, frame
 from cli.ui.live_lines import symbols
 from cli.ui.panels import panel_lines
 from domain.executions.execution import RunStatus
-from domain.executions.status import RunState
 from domain.names import run_workflow_id
+from domain.resilience.state import ResilienceState
 from lab import Lab, Misbehaviour, PortChoice
 from reports.build.gather import gather
 from reports.build.stored_state import stored_state
@@ -37,14 +37,14 @@ class Seen:
     These are the query's successive answers, the output of both commands, and the report.
     """
 
-    snapshots: list[RunState]
+    snapshots: list[ResilienceState]
     status: str
     watch: str
     report: Report
     """The same run, from the store."""
 
     @property
-    def stored(self) -> RunState:
+    def stored(self) -> ResilienceState:
         return self.report.run
 
     @cached_property
@@ -63,14 +63,14 @@ class Seen:
         return "\n".join(lines)
 
     @property
-    def last(self) -> RunState:
+    def last(self) -> ResilienceState:
         return self.snapshots[-1]
 
 
 async def _seen(bench: Bench, plan: dict[str, Any]) -> Seen:
     handle = await bench.start(plan, workflow_id=run_workflow_id(bench.name))
     watching = await _command(bench, "watch")
-    snapshots: list[RunState] = []
+    snapshots: list[ResilienceState] = []
     ended = asyncio.create_task(_ended(handle))
     while True:
         over = ended.done()
@@ -140,7 +140,7 @@ async def test_status_shows_the_metrics_of_every_case(seen: Seen) -> None:
             assert f"p50 {small}, p95 {small}, p99 {small}, max {case.max_ms:.0f} ms" in line
 
 
-def _without_times(state: RunState) -> list[str]:
+def _without_times(state: ResilienceState) -> list[str]:
     """Drop the times, because whichever component finishes a run writes them."""
     return [line for line in panel_lines(state) if not line.startswith("started ")]
 

@@ -7,7 +7,8 @@ from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 
 from domain.errors import ErrorCode
-from domain.executions.execution import Phase, Recovery, RunFailure, Verdict
+from domain.executions.execution import Recovery, RunFailure, Verdict
+from domain.resilience.model import Phase
 from lab import Action, Endpoint, Instruction, Misbehaviour
 from tests.support.runs.bench import Bench, unseen
 from tests.support.runs.steady import break_for_good, counters

@@ -12,7 +12,8 @@ from temporalio.client import WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ApplicationError
 
 from domain.errors import ErrorCode
-from domain.executions.execution import Phase, Recovery, RunFailure, RunStatus
+from domain.executions.execution import Recovery, RunFailure, RunStatus
+from domain.resilience.model import Phase
 from lab import Misbehaviour
 from tests.support.runs.bench import Bench, until
 from tests.support.runs.steady import break_for_good

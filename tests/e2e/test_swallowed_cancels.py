@@ -25,16 +25,17 @@ from temporalio.worker import (
     WorkflowOutboundInterceptor,
 )
 
-from domain.executions.execution import Phase, RunStatus
-from domain.executions.status import RunState
+from domain.executions.execution import RunStatus
 from domain.executions.windows import WindowChanged, WindowKind, WindowState
 from domain.names import PAUSE_SIGNAL, PAUSE_UPDATE, WorkflowType
+from domain.resilience.model import Phase
+from domain.resilience.state import ResilienceState
 from lab import Lab, Misbehaviour, PortChoice
 from tests.support.runs.bench import Bench, unhurried_example, until
 from tests.support.runs.fixtures import QUICK
 from worker import running
 
-TOLD: dict[str, Callable[[RunState], object]] = {
+TOLD: dict[str, Callable[[ResilienceState], object]] = {
     "analyze_task_id": lambda run: run.analysis.analyze_task_id,
     "detail": lambda run: [row for row in run.windows if (row.kind, row.state) == (WindowKind.FAULT, WindowState.OPEN)],
     "rules": lambda run: run.rules.rules,

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from domain.errors import ErrorCode
-from domain.executions.execution import Phase, RunStatus
+from domain.executions.execution import RunStatus
 from domain.names import WorkflowType
+from domain.resilience.model import Phase
 from tests.support.runs.bench import Bench
 from tests.support.runs.fixtures import TEMPORAL
 from tests.support.runs.temporal_cli import temporal

@@ -8,8 +8,9 @@ import pytest
 
 from clients.peers.stability import HttpStabilityClient
 from domain.errors import ErrorCode
-from domain.executions.execution import Phase, Recovery
+from domain.executions.execution import Recovery
 from domain.executions.windows import ServiceStability
+from domain.resilience.model import Phase
 from tests.support.runs.bench import Bench
 from tests.support.runs.endings import failure
 

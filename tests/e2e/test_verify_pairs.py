@@ -16,11 +16,12 @@ from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ApplicationError
 
 from domain.errors import ErrorCode
-from domain.executions.execution import Recovery, RunFailure, RunStatus, RunSummary, Verdict
+from domain.executions.execution import Recovery, RunFailure, RunStatus, Verdict
 from domain.executions.outcome import ExitCode, code_for
 from domain.executions.windows import SETTLED, LedgerState, WindowKind
 from domain.names import ABORT_UPDATE, PAUSE_UPDATE, RESUME_UPDATE
 from domain.pairs.fidelity import PairOutcome
+from domain.resilience.model import ResilienceSummary
 from lab import Action, Endpoint, Instruction, Kind, Lab, LogEntry, Misbehaviour, PortChoice, Topology
 from reports.build.stored_state import stored_state
 from tests.support.leaks import checker
@@ -170,7 +171,7 @@ async def test_every_pair_is_broken_for_real_and_differences_are_reported(trio: 
     A rule answers at once where a caller really waits for a slow service.
     """
     handle = await trio.verify()
-    summary: RunSummary = await handle.result()
+    summary: ResilienceSummary = await handle.result()
     await trio.closed_by(handle)
     assert summary.verdict is Verdict.FAILED
     assert [case.case_id for case in summary.failed_cases] == ["left+right"]

@@ -7,10 +7,11 @@ import itertools
 import httpx
 from temporalio.api.enums.v1 import EventType
 
-from domain.executions.execution import Phase, Recovery, RunStatus, Verdict
+from domain.executions.execution import Recovery, RunStatus, Verdict
 from domain.executions.windows import LedgerState
 from domain.faults.model import InjectionState
 from domain.measuring.load import CaseOutcome
+from domain.resilience.model import Phase
 from tests.support.runs.bench import STEADY_REQUESTS, Bench
 from tests.support.store.counting import row_counts
 

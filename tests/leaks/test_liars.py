@@ -13,9 +13,10 @@ from temporalio.exceptions import ApplicationError
 
 import worker
 from domain.errors import ErrorCode
-from domain.executions.execution import Phase, Recovery, RunFailure, RunSummary, Verdict
+from domain.executions.execution import Recovery, RunFailure, Verdict
 from domain.executions.windows import LedgerState
 from domain.measuring.load import CaseOutcome
+from domain.resilience.model import Phase, ResilienceSummary
 from lab import Action, Endpoint, Instruction, Lab, Misbehaviour, PortChoice
 from tests.support.leaks import checker
 from tests.support.leaks.duo import LEFT, PATIENT, RIGHT, TOPOLOGY, Duo
@@ -41,7 +42,7 @@ async def failure(duo: Duo, handle: WorkflowHandle[Any, Any]) -> RunFailure:
     return RunFailure.model_validate(raised.value.cause.details[0])
 
 
-async def outcomes(duo: Duo, summary: RunSummary) -> dict[str, tuple[CaseOutcome, str]]:
+async def outcomes(duo: Duo, summary: ResilienceSummary) -> dict[str, tuple[CaseOutcome, str]]:
     """Return the outcome of each case, and its reason."""
     return {result.case_id: (result.outcome, result.reason) for result in await duo.store.results(summary.execution_id)}
 

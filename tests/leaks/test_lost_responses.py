@@ -17,8 +17,9 @@ from temporalio.exceptions import ApplicationError
 import worker
 from clients.store.read_models import CaseResult
 from domain.errors import ErrorCode
-from domain.executions.execution import Recovery, RunFailure, RunSummary, Verdict
+from domain.executions.execution import Recovery, RunFailure, Verdict
 from domain.measuring.load import CaseOutcome
+from domain.resilience.model import ResilienceSummary
 from lab import Action, Endpoint, Instruction, Lab, Misbehaviour, PortChoice
 from tests.support.leaks import checker
 from tests.support.leaks.duo import FAULTS, PATIENT, REQUESTS, TOKENS, TOPOLOGY, Duo
@@ -66,7 +67,7 @@ async def lost(temporal: Client, folder: Path, action: Action, endpoint: Endpoin
         bench = Duo(temporal, lab, folder)
         async with worker.running(temporal, bench.settings), bench:
             handle = await bench.start()
-            ended: RunSummary | RunFailure
+            ended: ResilienceSummary | RunFailure
             try:
                 ended = await handle.result()
             except WorkflowFailureError as error:
@@ -92,7 +93,7 @@ def _unexplained(failure: RunFailure) -> list[str]:
     return [f"no reason: {failure.code}: {failure.message}"] if no_lines else []
 
 
-def _untrue(summary: RunSummary, results: dict[str, CaseResult], seen: checker.Seen) -> list[str]:
+def _untrue(summary: ResilienceSummary, results: dict[str, CaseResult], seen: checker.Seen) -> list[str]:
     """Return the claims about cases that the lab does not confirm."""
     found = []
     # The pair is what fails in this system. Unless it is measured, nothing may pass.

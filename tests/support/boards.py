@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from domain.executions.board import Board
 from domain.executions.windows import WindowChanged, WindowKind, WindowState
 from domain.plans.plan import Plan
+from domain.resilience.board import ResilienceBoard
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
 @pytest.fixture
-def board() -> Board:
+def board() -> ResilienceBoard:
     plan = Plan.model_validate(
         {
             "name": "shop",
@@ -30,7 +30,7 @@ def board() -> Board:
             "slo": {"error_rate": "1%"},
         }
     )
-    board = Board()
+    board = ResilienceBoard()
     board.accepted(plan, NOW)
     return board
 

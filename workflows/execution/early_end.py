@@ -1,4 +1,4 @@
-"""Reasons that end a run before its stages have ended.
+"""Reasons that end an execution before its work has ended.
 
 An abort, a stop condition, the deadline, or the loss of the lock.
 """
@@ -14,7 +14,7 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 from domain.errors import ErrorCode
-from domain.executions.execution import Execution, ExecutionRef, Phase
+from domain.executions.execution import Execution, ExecutionRef
 from domain.executions.windows import LockReport
 from domain.units import format_duration
 from workflows import policies
@@ -28,14 +28,14 @@ with workflow.unsafe.imports_passed_through():
 class EarlyEnd:
     """Waits for the stages, or for a reason to end them early."""
 
-    def __init__(self, phase: Callable[[], Phase]) -> None:
+    def __init__(self, step: Callable[[], str]) -> None:
         """Start without a reason.
 
-        `phase` returns the run's current phase, which is kept along with a reason.
+        `step` returns what the execution is doing, which is kept along with a reason.
         """
         self.error: BaseException | None = None
-        self.phase: Phase | None = None
-        self._current_phase = phase
+        self.step = ""
+        self._current_step = step
         self._watch_task: asyncio.Task[None] | None = None
         self._over = False
         self._lock: workflow.ChildWorkflowHandle[EnvironmentLock, LockReport] | None = None
@@ -46,7 +46,7 @@ class EarlyEnd:
         The first reason stands.
         """
         if self.error is None:
-            self.error, self.phase = error, self._current_phase()
+            self.error, self.step = error, self._current_step()
 
     async def wait_for(self, stages: asyncio.Task[Any], deadline: timedelta | None) -> None:
         """Return when the stages have ended, or must end."""
@@ -66,6 +66,11 @@ class EarlyEnd:
         """Note the lock that holds the namespace, and watch for its end."""
         # If the lock ended before this run, another run could begin beside it.
         self._lock = lock
+
+    @property
+    def locked(self) -> bool:
+        """Whether the lock is held."""
+        return self._lock is not None and not self._lock.done()
 
     @property
     def unlocked(self) -> bool:

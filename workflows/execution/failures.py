@@ -6,8 +6,9 @@ from temporalio.exceptions import ActivityError, ApplicationError, CancelledErro
 from temporalio.exceptions import TimeoutError as TemporalTimeout
 
 from domain.errors import ERRORS, ErrorCode, Problem, ValidationReport
-from domain.executions.execution import Phase, Recovery, RunFailure
+from domain.executions.execution import Recovery, RunFailure
 from domain.plans.validation.wording import in_one_sentence
+from domain.resilience.model import Phase
 from workflows.windows.cancellation import cause_of, text_of
 
 
@@ -23,7 +24,7 @@ class StageError(Exception):
         self.message = message
 
 
-def failure_of(error: BaseException, phase: Phase, recovery: Recovery | None, execution_id: int | None) -> RunFailure:
+def failure_of(error: BaseException, step: str, recovery: Recovery | None, execution_id: int | None) -> RunFailure:
     """Return the typed failure for an error that ended the stages.
 
     While anything is still open, recovery counts as unverified.
@@ -32,7 +33,7 @@ def failure_of(error: BaseException, phase: Phase, recovery: Recovery | None, ex
     return RunFailure(
         code=code,
         error_class=ERRORS[code].error_class,
-        phase=phase,
+        phase=step,
         message=message,
         recovery=recovery or Recovery.UNVERIFIED,
         execution_id=execution_id,
@@ -84,7 +85,7 @@ def raise_as(failure: RunFailure) -> ApplicationError:
     return ApplicationError(failure.message, failure, type=failure.code, non_retryable=True)
 
 
-def refused_input(problems: list[Problem]) -> RunFailure:
+def refused_input(problems: list[Problem], step: str = Phase.GENERATING_CASES) -> RunFailure:
     """Return the failure of a run with invalid input.
 
     Recovery is not needed, because nothing was switched on.
@@ -93,7 +94,7 @@ def refused_input(problems: list[Problem]) -> RunFailure:
     return RunFailure(
         code=ErrorCode.VALIDATION_ERROR,
         error_class=kind.error_class,
-        phase=Phase.GENERATING_CASES,
+        phase=step,
         message=f"{kind.error_class} {in_one_sentence(problems)}",
         recovery=Recovery.NOT_NEEDED,
         problems=problems,

@@ -6,13 +6,13 @@ If another run holds it, the run's input decides: refuse, wait, or replace that 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from temporalio import workflow
 from temporalio.exceptions import ChildWorkflowError, WorkflowAlreadyStartedError
 
 from domain.errors import ErrorCode
-from domain.executions.board import Board
+from domain.executions.board import ExecutionBoard
 from domain.executions.execution import ExecutionRef, IfBusy
 from domain.executions.windows import LockHolder, LockInput, LockReport, LockWait, OthersWait, WindowInput
 from domain.names import MEMO_HOLDER, lock_of
@@ -32,7 +32,7 @@ W = TypeVar("W", LockWait, OthersWait)
 Lock = workflow.ChildWorkflowHandle[EnvironmentLock, LockReport]
 
 
-async def take_lock(plan: Plan, order: LockInput, if_busy: IfBusy, board: Board) -> Lock:
+async def take_lock(plan: Plan, order: LockInput, if_busy: IfBusy, board: ExecutionBoard[Any]) -> Lock:
     """Start the lock's workflow and wait until it holds a clean namespace.
 
     Raises:
@@ -65,7 +65,7 @@ async def take_lock(plan: Plan, order: LockInput, if_busy: IfBusy, board: Board)
         await _wait_for_others(order, if_busy, board)
 
 
-async def _is_taken(lock: Lock, lock_id: str, if_busy: IfBusy, board: Board) -> bool:
+async def _is_taken(lock: Lock, lock_id: str, if_busy: IfBusy, board: ExecutionBoard[Any]) -> bool:
     """Wait until the lock is open.
 
     False if a run under another lock is in the way, and must be waited for.
@@ -84,7 +84,7 @@ async def _is_taken(lock: Lock, lock_id: str, if_busy: IfBusy, board: Board) -> 
     return True
 
 
-async def _wait_for_others(order: WindowInput, if_busy: IfBusy, board: Board) -> None:
+async def _wait_for_others(order: WindowInput, if_busy: IfBusy, board: ExecutionBoard[Any]) -> None:
     """Wait for runs on the same places under another lock.
 
     They belong to older versions, or to workers with other settings.
@@ -106,7 +106,9 @@ def _described(holder: LockHolder) -> str:
     return f"{holder.workflow_id} (execution {holder.execution_id}, plan {holder.plan})"
 
 
-async def _wait_for_holder(plan: Plan, order: WindowInput, lock_id: str, if_busy: IfBusy, board: Board) -> None:
+async def _wait_for_holder(
+    plan: Plan, order: WindowInput, lock_id: str, if_busy: IfBusy, board: ExecutionBoard[Any]
+) -> None:
     """Wait until the lock may be free.
 
     An earlier run of this workflow id is always waited for, even if `if_busy` is `refuse`.
@@ -127,7 +129,11 @@ async def _wait_for_holder(plan: Plan, order: WindowInput, lock_id: str, if_busy
 
 
 async def _wait(
-    board: Board, who: str, until_gone: Callable[[LockActivities, W], Awaitable[None]], order: W, timing: Timing
+    board: ExecutionBoard[Any],
+    who: str,
+    until_gone: Callable[[LockActivities, W], Awaitable[None]],
+    order: W,
+    timing: Timing,
 ) -> None:
     """Wait until another run is gone, and show meanwhile which."""
     board.waiting_for(who)

@@ -1,6 +1,6 @@
-"""The five search attributes of a run.
+"""The five search attributes of an execution.
 
-Only `ResilienceTest` sets them, and only if the server knows them.
+Only its own workflow sets them, and only if the server knows them.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from temporalio import workflow
 from temporalio.common import SearchAttributeKey, SearchAttributeUpdate
 
 from domain.executions.execution import Recovery
-from domain.executions.status import RunState
+from domain.executions.state import ExecutionState
 from domain.names import SearchAttribute
 
 
-def publish(state: RunState) -> None:
+def publish(state: ExecutionState) -> None:
     """Upsert the search attributes that have changed.
 
     Without a change, this costs no event.
@@ -21,9 +21,9 @@ def publish(state: RunState) -> None:
     # Recovery changes with every window. So it is published only at the end of the run, or as soon as it is unverified.
     show_recovery = state.finished_at is not None or state.recovery is Recovery.UNVERIFIED
     facts = {
-        SearchAttribute.PLAN: state.plan,
+        SearchAttribute.PLAN: state.name,
         SearchAttribute.NAMESPACE: state.namespace,
-        SearchAttribute.PHASE: state.phase.value,
+        SearchAttribute.PHASE: state.step,
         SearchAttribute.VERDICT: state.verdict.value if state.verdict else None,
         SearchAttribute.RECOVERY: state.recovery.value if state.recovery and show_recovery else None,
     }

@@ -14,15 +14,16 @@ from domain.pairs.comparing import per_page
 from domain.pairs.model import PairsOrder, PairsReport, PairsWindowInput
 from domain.plans import durations
 from workflows import policies
+from workflows.execution.execution_workflow import Pausable
 from workflows.execution.failures import StageError
-from workflows.execution.run_shell import RunShell
+from workflows.stages.resilience_run import ResilienceRun
 from workflows.windows.pairs import PairsWindow
 
 with workflow.unsafe.imports_passed_through():
     from activities.stages.pairs import PairActivities
 
 
-class VerifyingRun(RunShell):
+class VerifyingRun(ResilienceRun):
     """A run that may verify its pairs."""
 
     async def _verify_pairs(self) -> None:
@@ -78,15 +79,15 @@ class VerifyingRun(RunShell):
         The pairs that it has not done when it ends are left to the next window.
         """
         page, self._pair_pages = self._pair_pages, self._pair_pages + 1
-        self._pairs = await workflow.start_child_workflow(
+        window = await workflow.start_child_workflow(
             PairsWindow.run,
             order,
             id=pairs_workflow_id(self.execution, page),
             static_summary=f"Pairs with two real faults, {len(order.cases)} of them",
             **policies.WINDOW,
         )
-        if self._paused:
-            await self._signal_pairs()
-        report: PairsReport = await self._pairs
+        # A paused pairs window ends after its current pair. The other pairs get a window when the run is resumed.
+        await self._begin_pausable("pairs", Pausable(window, PairsWindow.pause))
+        report: PairsReport = await window
         self._ensure_going_on()
         return report

@@ -10,10 +10,10 @@ from temporalio.exceptions import ApplicationError, FailureError
 
 from domain.cases.cases import BATCH_SIZE, pages_of
 from domain.errors import ErrorCode
-from domain.executions.execution import Phase, PhaseChange
 from domain.executions.windows import Closing, RulesWindowInput, StabilityMoment, WindowKind, WindowState
 from domain.measuring.load import CaseRange, LoadReport, PageInput, PageReport, RulesOrder
 from domain.names import PAUSE_SIGNAL, RESUME_SIGNAL, WorkflowType, page_workflow_id
+from domain.resilience.model import Phase, PhaseChange
 from workflows import policies
 from workflows.windows.holding import Holding
 from workflows.windows.load_page import LoadPage

@@ -23,11 +23,12 @@ from clients.store.schema.columns import utc_now
 from clients.store.schema.tables import PlanSnapshot, TaskExecution
 from clients.store.upsert import insert_missing, insert_under_own_id
 from domain.errors import ERRORS, ErrorCode, HoldfastError
-from domain.executions.execution import Ending, Execution, NewExecution, Phase, PhaseChange, RunStatus, Verdict
+from domain.executions.execution import Ending, Execution, RunStatus, Verdict
 from domain.names import record_id
 from domain.plans.canonical import canonical_json, content_id, sha256
 from domain.plans.lenient import LenientPlan, read_leniently
 from domain.plans.plan import Plan
+from domain.resilience.model import NewExecution, Phase, PhaseChange
 from domain.timing import Timing
 
 _RANDOM_BITS = 21
@@ -139,7 +140,7 @@ class Executions:
             "recovery": ending.recovery.value,
             "error_code": ending.error_code.value if ending.error_code else None,
             "error_class": ERRORS[ending.error_code].error_class.value if ending.error_code else None,
-            "error_phase": ending.error_phase.value if ending.error_phase else None,
+            "error_phase": ending.error_phase or None,
             "error_msg": ending.error_message or None,
             "finished_at": utc_now(),
         }

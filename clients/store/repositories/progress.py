@@ -16,9 +16,9 @@ from clients.store.repositories.uncancellable import uncancellable
 from clients.store.schema.columns import utc_now
 from clients.store.schema.progress_tables import PairChoiceRow, PhaseRow, SteadyRow
 from clients.store.upsert import insert_missing, insert_or_replace
-from domain.executions.execution import Phase
 from domain.measuring.steady_report import SteadyMoment, SteadyReport
 from domain.pairs.fidelity import PairChoice
+from domain.resilience.model import Phase
 
 
 async def note_phase(work: AsyncSession, execution_id: int, phase: Phase) -> None:

@@ -15,7 +15,6 @@ from pydantic import ValidationError
 from domain.base import Contract
 from domain.cases.cases import pair_count
 from domain.errors import Problem
-from domain.executions.execution import RunInput
 from domain.executions.input_bounds import bounded
 from domain.pairs.comparing import MOST_PAIRS
 from domain.plans.original_names import in_our_words
@@ -26,6 +25,7 @@ from domain.plans.validation.problems import MOST_PROBLEMS, UNKNOWN, misspelt_fi
 from domain.plans.validation.text_rules import label_rules, text_rules
 from domain.plans.validation.typos import Meant
 from domain.plans.validation.wording import kind_of
+from domain.resilience.model import RunInput
 from domain.units import format_percent
 
 _EXAMPLE = 'start with --input-file run.json, which holds {"plan": {...}}'

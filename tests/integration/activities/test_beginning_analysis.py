@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from domain.executions.execution import Phase, PhaseChange
 from domain.executions.windows import Closing, WindowKind
+from domain.resilience.model import Phase, PhaseChange
 from domain.traffic.summary import RecordingsOrder
 from lab import Action, Endpoint, Instruction, Misbehaviour
 from tests.support.activities.permits import called_by, entitled, opened, row_of

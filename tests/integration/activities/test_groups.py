@@ -18,12 +18,13 @@ from clients.load.pace import Open
 from clients.load.warming import WarmUp
 from clients.store.packing import unpacked
 from clients.store.read_models import Arm, LogLevel
-from domain.executions.execution import Judgement, Verdict
+from domain.executions.execution import Verdict
 from domain.measuring.blocks import seed_of
 from domain.measuring.comparison import Finding
 from domain.measuring.load import BatchOrder, BatchReport, CaseOutcome, CaseRange
 from domain.plans.plan import Load, Plan
 from domain.plans.slo import Slo
+from domain.resilience.model import Judgement
 from domain.traffic.exchange import RequestSample
 from tests.support.activities.stage import Stage
 

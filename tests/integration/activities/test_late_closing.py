@@ -27,7 +27,7 @@ from clients.secrets.values import Secrets
 from clients.store.engine import writing
 from clients.store.store import Store
 from clients.temporal.runs import RunDirectory
-from domain.executions.execution import Execution, NewExecution
+from domain.executions.execution import Execution
 from domain.executions.sweeping import SweepOrder
 from domain.executions.windows import Closing, LedgerEntry, StabilityOrder, WindowKind
 from domain.faults.experiments import expand
@@ -36,6 +36,7 @@ from domain.measuring.load import RulesOrder
 from domain.names import WorkflowType
 from domain.plans.canonical import canonical_json
 from domain.plans.plan import Plan
+from domain.resilience.model import NewExecution
 from domain.timing import Timing, TimingPreset
 from domain.traffic.summary import RecordingsOrder
 from lab import Lab, PortChoice

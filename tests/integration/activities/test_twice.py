@@ -11,11 +11,12 @@ from activities.run.executions import ExecutionActivities
 from activities.run.judging import JudgingActivities
 from activities.run.ledger import LedgerActivities
 from clients.temporal.runs import RunDirectory
-from domain.executions.execution import Ending, NewExecution, Phase, PhaseChange, Recovery, RunStatus
+from domain.executions.execution import Ending, FinalStep, Recovery, RunStatus
 from domain.executions.windows import LedgerEntry, LedgerState, LedgerUpdate, WindowKind
 from domain.faults.model import FaultOrder
 from domain.measuring.load import BatchOrder, CaseOutcome, CaseRange, Exclusion, ExclusionOrder
 from domain.plans.canonical import canonical_json
+from domain.resilience.model import NewExecution, Phase, PhaseChange
 from domain.traffic.summary import AnalysisOrder, RecordingsOrder
 from tests.support.activities.permits import WINDOW_RUN, own_fault_name
 from tests.support.activities.stage import Stage
@@ -80,7 +81,9 @@ async def test_a_repeated_activity_adds_no_rows(stage: Stage) -> None:
     await twice(load.exclude, ExclusionOrder(execution_id=execution_id, exclusions=unusable))
     await twice(load.measure_batch, BatchOrder(execution_id=execution_id, cases=CaseRange(first=0, end=16)))
     await twice(JudgingActivities(stage.tools).judge, stage.ref)
-    ending = Ending(execution_id=execution_id, status=RunStatus.COMPLETED, phase=Phase.DONE, recovery=Recovery.VERIFIED)
+    ending = Ending(
+        execution_id=execution_id, status=RunStatus.COMPLETED, phase=FinalStep.DONE, recovery=Recovery.VERIFIED
+    )
     await twice(records.finish, ending)
 
     rows = await row_counts(store, execution_id)

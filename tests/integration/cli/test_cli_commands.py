@@ -23,10 +23,12 @@ from cli.main import cli
 from clients.store.store import Store
 from clients.temporal.runs import RunEnd
 from domain.errors import ErrorCode
-from domain.executions.execution import Phase, Recovery, RunStatus
-from domain.executions.status import AnalysisPanel, InjectionRow, RulesPanel, RunState, WindowRow
+from domain.executions.execution import Recovery, RunStatus
+from domain.executions.state import WindowRow
 from domain.executions.windows import WindowKind, WindowState
 from domain.faults.model import InjectionState
+from domain.resilience.model import Phase
+from domain.resilience.state import AnalysisPanel, InjectionRow, ResilienceState, RulesPanel
 from operations.runs.find import possible_ids
 from operations.runs.state import ended, switched_off
 from tests.support.cli.stand_ins import WAITS
@@ -153,7 +155,7 @@ def test_a_run_that_ended_early_is_shown_as_switched_off() -> None:
     pending = InjectionRow(service="shipping")
     window = WindowRow(window_id="rules/42", kind=WindowKind.RULES, state=WindowState.OPEN)
     rules = RulesPanel(rules=10, ready=True)
-    state = RunState(recovery=None, injections=[row, pending], rules=rules, windows=[window])
+    state = ResilienceState(recovery=None, injections=[row, pending], rules=rules, windows=[window])
     off = switched_off(state)
     assert [injection.state for injection in off.injections] == [InjectionState.RECOVERED, InjectionState.PENDING]
     assert (off.recovery, off.rules.ready, off.rules.rules) == (Recovery.VERIFIED, False, 10)
@@ -174,7 +176,7 @@ def test_a_closed_run_is_shown_as_ended(status: RunStatus, end: RunEnd, code: Er
     """The run may believe that it waits, records, or is almost done. The server knows better, and since when."""
     panel = AnalysisPanel(state="recording")
     closed = end.model_copy(update={"finished_at": datetime(2026, 1, 1, tzinfo=UTC)})
-    found = ended(RunState(status=status, analysis=panel, eta_seconds=3), closed)
+    found = ended(ResilienceState(status=status, analysis=panel, eta_seconds=3), closed)
     assert (found.status, found.phase, found.error_code) == (end.status, Phase.FAILED, code)
     assert (found.error_message, found.finished_at) == (end.message, closed.finished_at)
     assert (found.analysis.state, found.analysis.error, found.eta_seconds) == ("failed", end.message, None)

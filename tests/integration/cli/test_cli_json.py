@@ -15,10 +15,10 @@ import pytest
 
 from cli.main import cli
 from clients.store.store import Store
-from domain.executions.execution import NewExecution
 from domain.names import run_workflow_id
 from domain.plans.canonical import canonical_json
 from domain.plans.plan import Plan
+from domain.resilience.model import NewExecution
 from domain.timing import Timing
 from tests.support.cli.stand_ins import WAITS
 from tests.support.cli.terminal import PATIENCE, clean_environment, plan_document

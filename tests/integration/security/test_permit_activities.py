@@ -28,7 +28,7 @@ from clients.store.store import Store
 from clients.temporal.runs import RunDirectory
 from domain.calls.model import AskOrder, CallsOrder
 from domain.errors import ErrorCode
-from domain.executions.execution import Ending, Execution, NewExecution, Phase, Recovery, RunStatus, Verdict
+from domain.executions.execution import Ending, Execution, Recovery, RunStatus, Verdict
 from domain.executions.permit_facts import Caller
 from domain.executions.windows import Closing, LedgerState, LedgerUpdate, PreflightOrder, WindowKind
 from domain.faults.model import FaultOrder
@@ -39,6 +39,7 @@ from domain.names import WorkflowType
 from domain.pairs.model import PairOrder
 from domain.plans.canonical import canonical_json
 from domain.plans.plan import Plan
+from domain.resilience.model import NewExecution, Phase
 from domain.traffic.summary import AnalysisOrder, RecordingsOrder
 from tests.support.activities.fixtures import stage
 from tests.support.activities.offered import name_of, offered

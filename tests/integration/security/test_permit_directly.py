@@ -19,9 +19,10 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities.permit import Duty
 from domain.errors import ErrorCode
-from domain.executions.execution import Execution, Phase, RunFailure, Verdict
+from domain.executions.execution import Execution, RunFailure, Verdict
 from domain.executions.windows import WindowInput
 from domain.names import WorkflowType, calls_workflow_id, fault_workflow_id, load_queue, rules_workflow_id
+from domain.resilience.model import Phase
 from lab import Kind, LogEntry
 from tests.support.activities.offered import name_of, offered
 from tests.support.runs.bench import Bench

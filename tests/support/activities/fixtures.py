@@ -14,9 +14,9 @@ from clients.peers.canary import CanaryClient
 from clients.plans.files import read_plan_file
 from clients.secrets.values import Secrets
 from clients.store.store import Store
-from domain.executions.execution import NewExecution
 from domain.plans.canonical import canonical_json
 from domain.plans.plan import Plan
+from domain.resilience.model import NewExecution
 from lab import Lab, LabSettings, PortChoice, load_topology
 from tests.support.activities.stage import TIMING, Stage
 from tests.support.paths import ROOT

@@ -10,7 +10,7 @@ from typing import Any
 from temporalio.testing import ActivityEnvironment
 
 from clients.store.store import Store
-from domain.executions.execution import Execution, NewExecution
+from domain.executions.execution import Execution
 from domain.executions.permit_facts import Caller
 from domain.executions.windows import LedgerEntry, LedgerState, LedgerUpdate, WindowKind
 from domain.names import (
@@ -24,6 +24,7 @@ from domain.names import (
     rules_workflow_id,
 )
 from domain.plans.plan import Plan
+from domain.resilience.model import NewExecution
 
 WINDOW_RUN = "0190aaaa-0000-7000-8000-0000000000f1"
 """Run id of every window of these tests."""

@@ -11,18 +11,11 @@ from temporalio.exceptions import ApplicationError
 from temporalio.workflow import ParentClosePolicy
 
 from domain.errors import ERRORS, ErrorCode
-from domain.executions.execution import (
-    CaseCounts,
-    Phase,
-    Recovery,
-    RunFailure,
-    RunStatus,
-    RunSummary,
-    Verdict,
-)
-from domain.executions.status import PhaseTime, RunState
+from domain.executions.execution import Recovery, RunFailure, RunStatus, Verdict
 from domain.executions.windows import LockReport
 from domain.names import STATUS_QUERY, WorkflowType
+from domain.resilience.model import CaseCounts, Phase, ResilienceSummary
+from domain.resilience.state import PhaseTime, ResilienceState
 
 WAITS = "waits"
 """The run waits until it is cancelled."""
@@ -39,15 +32,15 @@ class StandInRun:
         self._phases: list[PhaseTime] = []
 
     @workflow.query(name=STATUS_QUERY)
-    def status(self) -> RunState:
+    def status(self) -> ResilienceState:
         phase = self._phases[-1].phase if self._phases else Phase.GENERATING_CASES
-        return RunState(
+        return ResilienceState(
             execution_id=42, plan="stand-in", status=RunStatus.RUNNING, phase=phase, phases=self._phases,
             updated_at=datetime(2026, 1, 1, tzinfo=UTC),
         )  # fmt: skip
 
     @workflow.run
-    async def run(self, raw: dict[str, Any]) -> RunSummary:
+    async def run(self, raw: dict[str, Any]) -> ResilienceSummary:
         act = raw["plan"]["description"]
         self._phases.append(PhaseTime(phase=Phase.GENERATING_CASES, started_at=workflow.now()))
         lock = await workflow.start_child_workflow(
@@ -93,9 +86,9 @@ def _failure(code: ErrorCode) -> ApplicationError:
     return ApplicationError(failure.message, failure, type=code, non_retryable=True)
 
 
-def _summary(verdict: Verdict) -> RunSummary:
+def _summary(verdict: Verdict) -> ResilienceSummary:
     now = workflow.now()
-    return RunSummary(
+    return ResilienceSummary(
         execution_id=42,
         plan="stand-in",
         namespace="shop",

@@ -9,10 +9,11 @@ from click.testing import CliRunner
 
 from cli.main import cli
 from clients.store.store import Store
-from domain.executions.execution import Execution, NewExecution
+from domain.executions.execution import Execution
 from domain.names import run_workflow_id
 from domain.plans.canonical import canonical_json
 from domain.plans.plan import Plan
+from domain.resilience.model import NewExecution
 from domain.timing import Timing
 from tests.support.cli.terminal import plan_document
 

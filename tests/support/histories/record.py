@@ -27,8 +27,8 @@ from temporalio.testing import WorkflowEnvironment
 
 from domain import names
 from domain.executions.execution import Execution
-from domain.executions.status import RunState
 from domain.names import WorkflowType
+from domain.resilience.state import ResilienceState
 from lab import Lab, LabSettings, PortChoice, load_topology
 from lab.misbehave import Action, Instruction, Misbehaviour
 from lab.names import Endpoint
@@ -264,11 +264,11 @@ async def record_half_open(client: Client) -> None:
 async def execution_of(bench: Bench, handle: WorkflowHandle[Any, Any]) -> Execution:
     """Return the record of a run, as soon as there is one."""
 
-    async def look() -> RunState | None:
+    async def look() -> ResilienceState | None:
         state = await bench.status(handle)
         return state if state is not None and state.execution_id is not None else None
 
-    state: RunState = await until(look, "a record of the run")
+    state: ResilienceState = await until(look, "a record of the run")
     assert state.execution_id is not None
     return await bench.store.execution(state.execution_id)
 

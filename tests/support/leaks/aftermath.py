@@ -12,8 +12,9 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from domain.errors import ErrorCode
-from domain.executions.execution import Phase, Recovery, RunStatus
+from domain.executions.execution import Recovery, RunStatus
 from domain.names import WorkflowType
+from domain.resilience.model import Phase
 from lab import Lab, LabSettings, PortChoice
 from tests.support.leaks import checker
 from tests.support.leaks.duo import BRISK, FAULTS, ONCE, PATIENCE, TOPOLOGY, Duo

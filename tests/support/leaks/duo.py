@@ -18,8 +18,8 @@ from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client, WorkflowHandle
 
-from domain.executions.execution import RunSummary
 from domain.names import WorkflowType
+from domain.resilience.model import ResilienceSummary
 from lab import Kind, Lab, LabSettings, Topology
 from tests.support.paths import ROOT
 from tests.support.runs.bench import THIS_MACHINE, Bench, until
@@ -145,7 +145,7 @@ class Duo(Bench):
             id=f"test/{self.name}",
             task_queue=self.settings.task_queue,
             execution_timeout=limit,
-            result_type=RunSummary,
+            result_type=ResilienceSummary,
         )
 
     @property

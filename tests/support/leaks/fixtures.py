@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from temporalio.client import Client
 
-from domain.executions.execution import RunSummary
+from domain.resilience.model import ResilienceSummary
 from lab import Lab, PortChoice
 from operations.processes.worker_process import kept_bytecode
 from tests.support.leaks import checker
@@ -37,7 +37,7 @@ class Undisturbed:
     """What a run does without any trouble."""
 
     parts: list[Part]
-    summary: RunSummary
+    summary: ResilienceSummary
     entry_baggage: dict[str, int]
     """Requests at the entry, by baggage header.
 

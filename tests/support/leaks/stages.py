@@ -11,8 +11,8 @@ from temporalio.api.enums.v1 import PendingActivityState
 from temporalio.client import Client, WorkflowHandle
 from temporalio.service import RPCError
 
-from domain.executions.execution import Phase
 from domain.names import WorkflowType
+from domain.resilience.model import Phase
 from lab import Action, Endpoint, Instruction, Misbehaviour
 from tests.support.leaks.duo import PAIR, PATIENCE
 from tests.support.runs.bench import until

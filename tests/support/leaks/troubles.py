@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from temporalio.client import Client
 
 from clients.temporal.connection import lock_of_run
-from domain.executions.execution import IfBusy, RunSummary
+from domain.executions.execution import IfBusy
+from domain.resilience.model import ResilienceSummary
 from tests.support.leaks.duo import Duo
 from tests.support.leaks.places import KIND_OF
 from tests.support.leaks.stages import Run, pending
@@ -46,7 +47,7 @@ async def reset(bench: Duo, run: Run, where: str) -> tuple[Run, Run]:
     assert code == 0, output
     latest = await bench.temporal.get_workflow_handle(run.id).describe()
     assert latest.run_id != first.run_id
-    return first, bench.temporal.get_workflow_handle(run.id, run_id=latest.run_id, result_type=RunSummary)
+    return first, bench.temporal.get_workflow_handle(run.id, run_id=latest.run_id, result_type=ResilienceSummary)
 
 
 async def open_window(bench: Duo, run: Run) -> Run | None:

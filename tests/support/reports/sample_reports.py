@@ -10,23 +10,24 @@ from random import Random
 
 from domain.calls.model import FoundBy
 from domain.errors import ErrorCode
-from domain.executions.execution import CaseCounts, Phase, Recovery, RunStatus, Verdict
-from domain.executions.status import (
-    AnalysisPanel,
-    CasesPanel,
-    InjectionRow,
-    LoadPanel,
-    PhaseTime,
-    RulesPanel,
-    RunState,
-    WindowRow,
-)
+from domain.executions.execution import Recovery, RunStatus, Verdict
+from domain.executions.state import WindowRow
 from domain.executions.windows import ServiceStability, WindowKind, WindowState
 from domain.faults.model import InjectionState
 from domain.measuring.comparison import Finding
 from domain.measuring.load import CaseOutcome, CaseType
 from domain.measuring.steady_report import SteadyReport
 from domain.plans.slo import Percentile
+from domain.resilience.model import CaseCounts, Phase
+from domain.resilience.state import (
+    AnalysisPanel,
+    CasesPanel,
+    InjectionRow,
+    LoadPanel,
+    PhaseTime,
+    ResilienceState,
+    RulesPanel,
+)
 from domain.traffic.summary import RecordedService
 from reports.model.report import (
     CallStanding,
@@ -379,11 +380,11 @@ class _Sample:
 
     def _state(
         self, cases: list[CaseReport], counts: Counter[CaseState], verdict: Verdict | None, windows: list[WindowSpan]
-    ) -> RunState:
+    ) -> ResilienceState:
         types = Counter(case.case_type for case in cases)
         measured = [case for case in cases if case.error_rate is not None]
         tokens = {name: f"chaos.{name}.remove=1" for name in self._names[:50]}
-        return RunState(
+        return ResilienceState(
             execution_id=3772221118529536,
             plan="shop",
             task_id=7001,

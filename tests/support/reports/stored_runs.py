@@ -12,13 +12,14 @@ from clients.store.store import Store
 from domain.calls.model import CallRound, FallbackCall, FoundBy, RealAnswer, RealCase
 from domain.cases.cases import case_at, case_count
 from domain.cases.real_verdicts import Settled
-from domain.executions.execution import Ending, NewExecution, Phase, PhaseChange, Recovery, RunStatus, Verdict
+from domain.executions.execution import Ending, Recovery, RunStatus, Verdict
 from domain.executions.windows import LedgerEntry, LedgerState, LedgerUpdate, WindowKind
 from domain.measuring.load import CaseOutcome
 from domain.measuring.percentiles import nearest_rank
 from domain.pairs.fidelity import PairChoice, PairFinding, PairOutcome
 from domain.plans.canonical import canonical_json
 from domain.plans.plan import Plan
+from domain.resilience.model import NewExecution, Phase, PhaseChange
 from domain.traffic.exchange import Measurement
 from tests.support.store.samples import FAST, MOMENT, answer, exchange, measurement, shop_plan
 

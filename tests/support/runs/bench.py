@@ -28,11 +28,11 @@ from clients.settings import Settings
 from clients.store.store import Store
 from clients.temporal.connection import lock_of_run
 from domain.addresses import address_of
-from domain.executions.execution import Phase, RunSummary
-from domain.executions.status import RunState
 from domain.executions.windows import LockReport
 from domain.guardrails.model import Guardrails
 from domain.names import STATUS_QUERY, WorkflowType
+from domain.resilience.model import Phase, ResilienceSummary
+from domain.resilience.state import ResilienceState
 from domain.timing import TimingPreset
 from lab import Action, Endpoint, Instruction, Lab, Misbehaviour, Topology, load_topology
 from lab.topology import Call
@@ -194,7 +194,7 @@ class Bench:
             {"plan": plan or self.plan()} | more,
             id=workflow_id or f"test/{self.name}",
             task_queue=queue or self.settings.task_queue,
-            result_type=RunSummary,
+            result_type=ResilienceSummary,
         )
 
     @asynccontextmanager
@@ -217,18 +217,18 @@ class Bench:
         async with running(self.temporal, settings):
             yield settings.task_queue
 
-    async def run(self, plan: dict[str, Any] | None = None) -> RunSummary:
+    async def run(self, plan: dict[str, Any] | None = None) -> ResilienceSummary:
         """Run from beginning to end, including the end of the lock."""
         handle = await self.start(plan)
         summary = await handle.result()
         await self.lock_ended(handle)
-        assert isinstance(summary, RunSummary)
+        assert isinstance(summary, ResilienceSummary)
         return summary
 
-    async def status(self, handle: WorkflowHandle[Any, Any]) -> RunState | None:
+    async def status(self, handle: WorkflowHandle[Any, Any]) -> ResilienceState | None:
         """Query the state; None while the run has not begun."""
         try:
-            return await handle.query(STATUS_QUERY, result_type=RunState)
+            return await handle.query(STATUS_QUERY, result_type=ResilienceState)
         except RPCError:
             return None
         except WorkflowQueryFailedError as error:
@@ -238,13 +238,13 @@ class Bench:
             return None
 
     async def until_state(
-        self, handle: WorkflowHandle[Any, Any], reached: Callable[[RunState], object], what: str
+        self, handle: WorkflowHandle[Any, Any], reached: Callable[[ResilienceState], object], what: str
     ) -> None:
         """Wait until the run's state is as wanted.
 
         Fails with the last state, and with what everything waits for.
         """
-        seen: RunState | None = None
+        seen: ResilienceState | None = None
 
         async def look() -> bool:
             nonlocal seen

@@ -8,19 +8,19 @@ from html import unescape
 from re import sub
 
 from domain.executions.execution import RunStatus
-from domain.executions.status import InjectionRow, RunState
 from domain.executions.windows import WindowKind, WindowState
+from domain.resilience.state import InjectionRow, ResilienceState
 from reports.text.sentences import recovery_sentence, verdict_sentence
 from reports.text.values import count, milliseconds
 
-Words = Callable[[RunState], str]
+Words = Callable[[ResilienceState], str]
 
 
 @dataclass(frozen=True)
 class Field:
     """One field of the panels."""
 
-    of: Callable[[RunState], object]
+    of: Callable[[ResilienceState], object]
     """True of a state that has it."""
     words: Words
     """As `status` and `watch` show it."""
@@ -32,7 +32,7 @@ class Field:
     Neither the last `status` nor a report has it.
     """
 
-    def words_of_page(self, state: RunState) -> str:
+    def words_of_page(self, state: ResilienceState) -> str:
         return (self.page or self.words)(state)
 
 
@@ -45,11 +45,11 @@ def text_of(page: str) -> str:
     return " ".join(unescape(sub(r"<[^>]+>", " ", sub(r"</?(code|span)\b[^>]*>", "", body))).split())
 
 
-def _reviews(state: RunState) -> InjectionRow:
+def _reviews(state: ResilienceState) -> InjectionRow:
     return next(row for row in state.injections if row.service == "reviews")
 
 
-def _fallback_calls(state: RunState) -> str:
+def _fallback_calls(state: ResilienceState) -> str:
     return count(state.fallback_calls, "fallback call") if state.fallback_calls else "no fallback calls"
 
 

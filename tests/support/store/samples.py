@@ -12,11 +12,12 @@ from clients.store.engine import reading
 from clients.store.read_models import CaseResult, StoredCase
 from clients.store.schema.tables import HttpReqDef
 from clients.store.store import Store
-from domain.executions.execution import Execution, NewExecution
+from domain.executions.execution import Execution
 from domain.executions.windows import LedgerEntry, LedgerState, LedgerUpdate, WindowKind
 from domain.measuring.load import CaseOutcome, CaseType
 from domain.plans.canonical import canonical_json
 from domain.plans.plan import Plan
+from domain.resilience.model import NewExecution
 from domain.timing import Timing, TimingPreset
 from domain.traffic.exchange import CapturedAnswer, Measurement, RecordedExchange
 from tests.support.paths import EXAMPLES

@@ -16,10 +16,10 @@ from activities.recovery.orphans import close_orphan
 from activities.toolbox import Toolbox
 from clients.secrets.values import Secrets
 from clients.store.store import Store
-from domain.executions.execution import NewExecution
 from domain.executions.windows import Closing, LedgerEntry, LedgerState, LedgerUpdate, WindowKind
 from domain.plans.canonical import canonical_json
 from domain.plans.plan import Plan
+from domain.resilience.model import NewExecution
 from domain.timing import Timing
 from tests.support.plans.builders import good
 

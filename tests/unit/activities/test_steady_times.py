@@ -16,13 +16,14 @@ from activities.stages.steady import SteadyActivities
 from activities.toolbox import Toolbox
 from clients.secrets.values import Secrets
 from clients.store.store import Store
-from domain.executions.execution import Execution, ExecutionRef, NewExecution
+from domain.executions.execution import Execution, ExecutionRef
 from domain.executions.permit_facts import Caller
 from domain.executions.windows import LedgerEntry, WindowKind
 from domain.measuring.steady_report import SteadyMoment, SteadyOrder
 from domain.names import WorkflowType
 from domain.plans.canonical import canonical_json
 from domain.plans.plan import Plan
+from domain.resilience.model import NewExecution
 from domain.timing import Timing, TimingPreset
 from domain.traffic.exchange import RequestSample
 from tests.support.activities.permits import called_by, opened, row_of

@@ -22,13 +22,14 @@ from clients.store.store import Store
 from domain.calls.model import FoundBy
 from domain.cases.cases import case_count, cases_in
 from domain.cases.real_verdicts import Settled
-from domain.executions.execution import Ending, NewExecution, Phase, Recovery, RunStatus, Verdict
+from domain.executions.execution import Ending, FinalStep, Recovery, RunStatus, Verdict
 from domain.measuring.load import CaseOutcome, CaseRange
 from domain.measuring.percentiles import measured
 from domain.measuring.samples import Taken
 from domain.names import run_workflow_id
 from domain.plans.canonical import canonical_json
 from domain.plans.plan import Plan
+from domain.resilience.model import NewExecution
 from domain.timing import Timing
 from domain.traffic.exchange import RequestSample
 from tests.support.cli.stored import invoke
@@ -108,7 +109,7 @@ class Runs:
             places = {entry.case_id: entry.index for entry in cases}
             await self._store.settle_cases(run, {places[name]: decision for name, decision in settled.items()})
         if ended:
-            end = Ending(execution_id=run, status=RunStatus.COMPLETED, phase=Phase.DONE, recovery=Recovery.VERIFIED)
+            end = Ending(execution_id=run, status=RunStatus.COMPLETED, phase=FinalStep.DONE, recovery=Recovery.VERIFIED)
             await self._store.finish(end)
         return str(run)
 

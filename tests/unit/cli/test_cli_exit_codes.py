@@ -7,17 +7,10 @@ from datetime import UTC, datetime
 import pytest
 
 from domain.errors import ERRORS, ErrorCode
-from domain.executions.execution import (
-    CaseCounts,
-    Phase,
-    Recovery,
-    RunFailure,
-    RunStatus,
-    RunSummary,
-    Verdict,
-)
+from domain.executions.execution import Recovery, RunFailure, RunStatus, Verdict
 from domain.executions.outcome import ExitCode, RunOutcome, code_for
 from domain.executions.windows import LockReport
+from domain.resilience.model import CaseCounts, Phase, ResilienceSummary
 
 EXPECTED = dict.fromkeys(ErrorCode, 3) | {
     ErrorCode.VALIDATION_ERROR: 2,
@@ -58,7 +51,7 @@ def test_the_lock_has_the_last_word_on_recovery(code: ErrorCode) -> None:
 @pytest.mark.parametrize(("verdict", "expected"), [(Verdict.PASSED, 0), (Verdict.FAILED, 1), (Verdict.INCONCLUSIVE, 6)])
 def test_a_completed_run_exits_with_its_verdict(verdict: Verdict, expected: int) -> None:
     """0, 1 or 6; but 5 if the lock could not verify recovery."""
-    summary = RunSummary(
+    summary = ResilienceSummary(
         execution_id=1, plan="p", namespace="n", verdict=verdict, recovery=Recovery.VERIFIED, cases=CaseCounts(),
         started_at=NOW, finished_at=NOW,
     )  # fmt: skip

@@ -18,10 +18,11 @@ from clients.store.engine import writing
 from clients.store.schema.tables import TaskExecution
 from clients.store.store import Store
 from domain.errors import ErrorCode
-from domain.executions.execution import Ending, NewExecution, Phase, Recovery, RunStatus, Verdict
+from domain.executions.execution import Ending, FinalStep, Recovery, RunStatus, Verdict
 from domain.names import run_workflow_id
 from domain.plans.canonical import canonical_json
 from domain.plans.plan import Plan
+from domain.resilience.model import NewExecution
 from domain.timing import Timing
 from tests.support.cli.terminal import plan_document
 
@@ -41,7 +42,7 @@ async def test_runs_are_listed_newest_first_with_their_outcome(store: Store) -> 
     """Id, plan, namespace, status, verdict, recovery, start, duration; and the command that shows more."""
     first, second = await run_of(store, "shop", "1"), await run_of(store, "other", "2")
     done = Ending(
-        execution_id=first, status=RunStatus.COMPLETED, phase=Phase.DONE, recovery=Recovery.VERIFIED,
+        execution_id=first, status=RunStatus.COMPLETED, phase=FinalStep.DONE, recovery=Recovery.VERIFIED,
         verdict=Verdict.FAILED,
     )  # fmt: skip
     await store.finish(done)
@@ -64,7 +65,7 @@ async def test_the_list_shows_the_command_that_compares_two_runs_of_a_plan(store
     for execution in ended[:2]:
         assert "holdfast compare" not in (await invoke()).output
         await store.finish(
-            Ending(execution_id=execution, status=RunStatus.COMPLETED, phase=Phase.DONE, recovery=Recovery.VERIFIED)
+            Ending(execution_id=execution, status=RunStatus.COMPLETED, phase=FinalStep.DONE, recovery=Recovery.VERIFIED)
         )
     assert f"`holdfast compare {ended[0]} {ended[1]}`" in (await invoke()).output
 
@@ -76,7 +77,7 @@ async def test_a_failed_run_is_listed_with_its_error_code(store: Store) -> None:
         Ending(
             execution_id=execution,
             status=RunStatus.FAILED,
-            phase=Phase.FAILED,
+            phase=FinalStep.FAILED,
             recovery=Recovery.UNVERIFIED,
             error_code=ErrorCode.PEER_UNREACHABLE,
         )
@@ -109,7 +110,9 @@ def test_a_list_without_a_database_is_an_error(tmp_path: Path, monkeypatch: pyte
 async def test_runs_are_filtered_by_their_outcome(store: Store) -> None:
     """Each filter alone, several values of a filter, two filters together. Unknown values are wrong use."""
     passed, failed, stopped, going_on = [await run_of(store, name, name) for name in ("shop", "cart", "till", "desk")]
-    completed = Ending(execution_id=passed, status=RunStatus.COMPLETED, phase=Phase.DONE, recovery=Recovery.VERIFIED)
+    completed = Ending(
+        execution_id=passed, status=RunStatus.COMPLETED, phase=FinalStep.DONE, recovery=Recovery.VERIFIED
+    )
     await store.finish(completed.model_copy(update={"verdict": Verdict.PASSED}))
     await store.finish(completed.model_copy(update={"execution_id": failed, "verdict": Verdict.FAILED}))
     changes = {"execution_id": stopped, "status": RunStatus.CANCELLED, "recovery": Recovery.UNVERIFIED}

@@ -17,10 +17,11 @@ from cli.ui.live_log import LogReader, RunLog
 from cli.ui.panels import panel_lines
 from clients.store.read_models import LogEntry, LogLevel
 from clients.store.store import Store
-from domain.executions.execution import CaseVerdict, Phase
-from domain.executions.status import InjectionRow, LoadPanel, PhaseTime, RunState, WindowRow
+from domain.executions.state import WindowRow
 from domain.executions.windows import WindowKind, WindowState
 from domain.faults.model import InjectionState
+from domain.resilience.model import CaseVerdict, Phase
+from domain.resilience.state import InjectionRow, LoadPanel, PhaseTime, ResilienceState
 from tests.support.cli.stored import stored_run
 
 NOW = datetime(2026, 1, 1, 12, 0, 30, tzinfo=UTC)
@@ -32,21 +33,21 @@ def ago(seconds: float) -> datetime:
     return NOW - timedelta(seconds=seconds)
 
 
-def state(*phases: Phase, **facts: Any) -> RunState:
+def state(*phases: Phase, **facts: Any) -> ResilienceState:
     """A run that entered a phase every ten seconds, the last one four seconds ago."""
     times = [
         PhaseTime(phase=phase, started_at=ago(4 + 10 * place), finished_at=ago(10 * place - 6) if place else None)
         for place, phase in reversed(list(enumerate(reversed(phases))))
     ]
     known = {"plan": "shop", "namespace": "shop", "environment": "lab", "status": "running", "execution_id": 7}
-    return RunState.model_validate(known | {"phase": phases[-1], "phases": times} | facts)
+    return ResilienceState.model_validate(known | {"phase": phases[-1], "phases": times} | facts)
 
 
 THREE = (Phase.GENERATING_CASES, Phase.ANALYZING_PATTERNS, Phase.INJECTING_AND_REPLAYING)
 LOADING = (*THREE, Phase.RULES_READY, Phase.LOAD_TEST_BASELINE)
 
 
-def injecting() -> RunState:
+def injecting() -> ResilienceState:
     rows = [InjectionRow(service=name, state=InjectionState.RECOVERED, replay_status=503) for name in SERVICES]
     rows[20] = InjectionRow(service=SERVICES[20], state=InjectionState.RUNNING, fault_name="hf-20")
     fault = WindowRow(
@@ -56,7 +57,7 @@ def injecting() -> RunState:
     return state(*THREE, injections=rows, injections_completed=29, injections_running=1, windows=[fault])
 
 
-def loading() -> RunState:
+def loading() -> ResilienceState:
     cases = [
         CaseVerdict(case_id=f"{name}+other", outcome="measured", error_rate=100 - place, p50_ms=12, max_ms=20)
         for place, name in enumerate(SERVICES)
@@ -65,7 +66,7 @@ def loading() -> RunState:
     return state(*LOADING, load=load, eta_seconds=12)
 
 
-def drawn(shown: RunState | None, width: int, height: int, log: list[LogEntry] | None = None) -> list[str]:
+def drawn(shown: ResilienceState | None, width: int, height: int, log: list[LogEntry] | None = None) -> list[str]:
     """Return the lines that the terminal shows, without colours."""
     console = Console(file=io.StringIO(), width=width, force_terminal=False, highlight=False)
     moment = Moment(shown, log or [], True, NOW, "the footer")
@@ -83,8 +84,10 @@ LOG = [entry(f"line {number}", seconds=100 - number) for number in range(50)] + 
 
 
 @pytest.mark.parametrize("size", [(20, 1), (20, 3), (30, 8), (40, 12), (80, 24), (120, 40), (300, 100)], ids=str)
-@pytest.mark.parametrize("shown", [None, RunState(), injecting(), loading()], ids=["nothing", "new", "faults", "load"])
-def test_a_frame_fits_its_terminal(shown: RunState | None, size: tuple[int, int]) -> None:
+@pytest.mark.parametrize(
+    "shown", [None, ResilienceState(), injecting(), loading()], ids=["nothing", "new", "faults", "load"]
+)
+def test_a_frame_fits_its_terminal(shown: ResilienceState | None, size: tuple[int, int]) -> None:
     """No line too many, which would scroll, and none too wide. The way out is always shown."""
     width, height = size
     lines = drawn(shown, width, height, LOG)

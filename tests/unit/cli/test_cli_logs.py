@@ -21,7 +21,7 @@ from clients.store.schema.columns import utc_now
 from clients.store.schema.tables import TaskExecutionLog
 from clients.store.store import Store
 from domain.errors import ErrorCode, HoldfastError
-from domain.executions.execution import Ending, Phase, Recovery, RunStatus
+from domain.executions.execution import Ending, FinalStep, Recovery, RunStatus
 from domain.names import run_workflow_id
 from tests.support.cli.stored import invoke, stored_run
 from tests.support.cli.terminal import PATIENCE, Terminal
@@ -51,7 +51,7 @@ async def run_with_log(store: Store) -> int:
 
 
 def done(run: int) -> Ending:
-    return Ending(execution_id=run, status=RunStatus.COMPLETED, phase=Phase.DONE, recovery=Recovery.VERIFIED)
+    return Ending(execution_id=run, status=RunStatus.COMPLETED, phase=FinalStep.DONE, recovery=Recovery.VERIFIED)
 
 
 @pytest.mark.parametrize(

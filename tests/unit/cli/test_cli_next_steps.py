@@ -18,18 +18,10 @@ from cli.main import cli
 from cli.ui.next_steps import after_error, after_faults, after_run
 from domain.cases.real_verdicts import ALLOW_TWO
 from domain.errors import ERRORS, ErrorCode, HoldfastError
-from domain.executions.execution import (
-    CaseCounts,
-    CaseVerdict,
-    Phase,
-    Recovery,
-    RunFailure,
-    RunStatus,
-    RunSummary,
-    Verdict,
-)
+from domain.executions.execution import Recovery, RunFailure, RunStatus, Verdict
 from domain.executions.outcome import RunOutcome
 from domain.executions.windows import LockReport
+from domain.resilience.model import CaseCounts, CaseVerdict, Phase, ResilienceSummary
 from tests.support.cli.terminal import plan_document
 from tests.support.paths import ROOT
 
@@ -114,7 +106,7 @@ def test_every_end_of_a_run_has_a_next_step() -> None:
         for code, kind in ERRORS.items()
     ]
     verdicts = [
-        RunSummary.model_validate(
+        ResilienceSummary.model_validate(
             {"execution_id": 1, "plan": "shop", "namespace": "shop", "verdict": verdict, "recovery": "verified"}
             | {"cases": CaseCounts(), "started_at": "2026-01-01T00:00:00Z", "finished_at": "2026-01-01T00:00:00Z"}
         )
@@ -132,7 +124,7 @@ def test_every_end_of_a_run_has_a_next_step() -> None:
 def test_pairs_in_doubt_are_a_reason_to_allow_two_faults() -> None:
     """Only where the worker allows a single fault: otherwise the case has a different reason."""
     doubted = CaseVerdict(case_id="a+b", outcome="measured", verdict=Verdict.INCONCLUSIVE, reason=f"why; {ALLOW_TWO}")
-    summary = RunSummary.model_validate(
+    summary = ResilienceSummary.model_validate(
         {"execution_id": 1, "plan": "shop", "namespace": "shop", "verdict": "inconclusive", "recovery": "verified"}
         | {"cases": CaseCounts(), "started_at": "2026-01-01T00:00:00Z", "finished_at": "2026-01-01T00:00:00Z"}
     )

@@ -10,10 +10,10 @@ from sqlalchemy import text
 
 from clients.store.engine import writing
 from clients.store.store import Store
-from domain.executions.execution import NewExecution, OldPhase
 from domain.names import run_workflow_id
 from domain.plans.canonical import canonical_json
 from domain.plans.plan import Plan
+from domain.resilience.model import NewExecution, OldPhase
 from domain.timing import Timing
 from tests.support.cli.terminal import Terminal, plan_document
 

@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 
 from cli.ui.panels import Panels, panel_lines
-from domain.executions.execution import CaseCounts, CaseVerdict, Verdict
-from domain.executions.status import AnalysisPanel, CasesPanel, LoadPanel, RulesPanel, RunState, WindowRow
+from domain.executions.execution import Verdict
+from domain.executions.state import WindowRow
 from domain.executions.windows import ServiceStability, WindowKind, WindowState
 from domain.measuring.load import CaseOutcome
 from domain.pairs.fidelity import PairFidelity
+from domain.resilience.model import CaseCounts, CaseVerdict
+from domain.resilience.state import AnalysisPanel, CasesPanel, LoadPanel, ResilienceState, RulesPanel
 
 
 def case(name: str, **facts: Any) -> CaseVerdict:
@@ -20,7 +22,7 @@ def case(name: str, **facts: Any) -> CaseVerdict:
 
 def test_panels_count_the_rows_that_they_omit() -> None:
     """Tokens, cases, and failures beyond those that travel with a run."""
-    state = RunState(
+    state = ResilienceState(
         generated=CasesPanel(total=30, baggage_tokens=3, tokens={"a": "chaos.a.remove=1"}),
         load=LoadPanel(cases_total=30, cases_done=30, cases=[case("a"), case("b")], mean_error_rate=50),
         cases=CaseCounts(total=30, measured=28, passed=8, failed=20, skipped=2, excluded=1),
@@ -37,7 +39,7 @@ def test_panels_count_the_rows_that_they_omit() -> None:
 def test_complete_panels_mention_no_omitted_rows() -> None:
     """Even before there is a verdict, and if nothing was measured."""
     skipped = case("a", outcome=CaseOutcome.SKIPPED, error_rate=None, reason="no traffic")
-    state = RunState(
+    state = ResilienceState(
         generated=CasesPanel(total=1, baggage_tokens=1, tokens={"a": "chaos.a.remove=1"}),
         load=LoadPanel(cases_total=1, cases_done=1, cases=[skipped]),
     )
@@ -51,7 +53,7 @@ def test_the_same_line_in_a_different_panel_is_shown_again() -> None:
     """A service may be as stable with the rules as it was after the analysis: that is shown twice, but not thrice."""
     panels = Panels()
     stable = [ServiceStability(service="reviews", stable=True, waited_seconds=0.1)]
-    analysed = RunState(analysis=AnalysisPanel(state="completed", services=1, stability=stable))
+    analysed = ResilienceState(analysis=AnalysisPanel(state="completed", services=1, stability=stable))
     ruled = analysed.model_copy(update={"rules": RulesPanel(stability=stable)})
     line = "  reviews                  stable after 0.1 s"
     assert line in panels.lines(analysed)
@@ -71,12 +73,12 @@ def test_the_same_line_in_a_different_panel_is_shown_again() -> None:
 )
 def test_the_recording_of_calls_is_shown_with_its_findings(window: WindowState, found: int | None, line: str) -> None:
     row = WindowRow(window_id="calls/1", kind=WindowKind.CALLS, state=window)
-    state = RunState(windows=[row], fallback_calls=found)
+    state = ResilienceState(windows=[row], fallback_calls=found)
     assert f"  calls recorded while services are broken: {line}" in panel_lines(state)
-    assert not any("calls recorded" in text for text in panel_lines(RunState()))
+    assert not any("calls recorded" in text for text in panel_lines(ResilienceState()))
 
 
 def test_pairs_in_doubt_are_not_shown_as_requested_pairs() -> None:
     found = PairFidelity(share=0, measured=9, chosen=2, agreed=1, disagreed=1, asked_for=False)
-    (line,) = [text for text in panel_lines(RunState(pairs=found)) if text.startswith("pairs")]
+    (line,) = [text for text in panel_lines(ResilienceState(pairs=found)) if text.startswith("pairs")]
     assert line.endswith("of 2 of 9 measured pairs whose results were in doubt")

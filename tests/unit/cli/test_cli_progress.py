@@ -6,27 +6,21 @@ from datetime import UTC, datetime
 
 from cli.ui.progress import Progress
 from domain.errors import ErrorCode
-from domain.executions.execution import CaseCounts, Phase, RunStatus, Verdict
-from domain.executions.status import (
-    AnalysisPanel,
-    InjectionRow,
-    LoadPanel,
-    PhaseTime,
-    RulesPanel,
-    RunState,
-    WindowRow,
-)
+from domain.executions.execution import RunStatus, Verdict
+from domain.executions.state import WindowRow
 from domain.executions.windows import WindowKind, WindowState
 from domain.faults.model import InjectionState
 from domain.pairs.fidelity import PairFidelity
+from domain.resilience.model import CaseCounts, Phase
+from domain.resilience.state import AnalysisPanel, InjectionRow, LoadPanel, PhaseTime, ResilienceState, RulesPanel
 from domain.traffic.summary import RecordedService
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def state(*phases: Phase, **facts: object) -> RunState:
+def state(*phases: Phase, **facts: object) -> ResilienceState:
     entered = [PhaseTime(phase=phase, started_at=NOW) for phase in phases]
-    return RunState.model_validate(
+    return ResilienceState.model_validate(
         {"execution_id": 7, "plan": "shop", "namespace": "shop", "phases": entered, "phase": phases[-1]} | facts
     )
 

@@ -11,10 +11,11 @@ from cli.results import show_outcome
 from cli.ui.verdict_table import conclusion, table
 from clients.store.read_models import CaseResult
 from clients.store.store import Store
-from domain.executions.execution import CaseCounts, CaseVerdict, Recovery, RunStatus, RunSummary, Verdict
+from domain.executions.execution import Recovery, RunStatus, Verdict
 from domain.executions.outcome import RunOutcome
 from domain.executions.windows import LockReport
 from domain.measuring.load import CaseOutcome
+from domain.resilience.model import CaseCounts, CaseVerdict, ResilienceSummary
 from domain.traffic.exchange import Measurement
 from reports.build.shown_cases import as_shown
 
@@ -115,7 +116,7 @@ async def test_a_store_without_the_run_falls_back_to_the_summary(
     url = f"sqlite+aiosqlite:///{tmp_path}/other.db"
     await (await Store.open(url)).close()
     bad = CaseVerdict(case_id="a+b", outcome="measured", verdict=Verdict.FAILED, error_rate=100.0, reason="too many")
-    summary = RunSummary(
+    summary = ResilienceSummary(
         execution_id=1, plan="p", namespace="n", verdict=Verdict.FAILED, recovery=Recovery.VERIFIED,
         cases=CaseCounts(total=5, failed=1, inconclusive=1, passed=3), failed_cases=[bad],
         inconclusive_cases=[CaseVerdict(case_id="a+c", outcome="measured", verdict=Verdict.INCONCLUSIVE)],

@@ -8,10 +8,11 @@ from datetime import timedelta
 
 import pytest
 
-from domain.executions.execution import Phase, Recovery, RunStatus
-from domain.executions.status import LoadPanel, RulesPanel
+from domain.executions.execution import Recovery, RunStatus
 from domain.executions.windows import WindowKind, WindowState
 from domain.plans.slo import Percentile
+from domain.resilience.model import Phase
+from domain.resilience.state import LoadPanel, RulesPanel
 from reports.forms.as_html import render
 from reports.forms.html.matrix import MOST_SERVICES, matrix
 from reports.forms.html.tables import FEW_PAIRS, MOST_CASES, MOST_PASSED, by_interest, case_rows, interaction_rows

@@ -11,7 +11,7 @@ from cli.commands.report import short_text
 from clients.store.decoding import DamagedRow
 from clients.store.store import Store
 from domain.calls.model import CallRound, FoundBy
-from domain.executions.status import RunState
+from domain.resilience.state import ResilienceState
 from reports.build.fallbacks import MOST_CALLS, fallback_report
 from reports.build.gather import gather
 from reports.build.reading import read_run
@@ -213,7 +213,7 @@ async def test_status_has_the_stored_count_of_calls(store: Store) -> None:
 
 
 def test_without_the_store_only_the_count_of_calls_is_known() -> None:
-    report = report_of(small_plan(), RunState(plan="small", fallback_calls=2), "resilience-test/small", "run")
+    report = report_of(small_plan(), ResilienceState(plan="small", fallback_calls=2), "resilience-test/small", "run")
     assert found_in_words(fallback(report)) == "2 calls found: 2 different ones that healthy traffic never makes."
     assert "2 more calls in the store." in forms(report)["html"]
 

@@ -16,8 +16,9 @@ from cli.commands.report import short_text
 from clients.store.store import Store
 from domain.calls.model import CallRound, RealAnswer, RealCase
 from domain.control_characters import STEERING
-from domain.executions.execution import CaseCounts, CaseVerdict, Recovery, RunStatus, Verdict
-from domain.executions.status import RunState
+from domain.executions.execution import Recovery, RunStatus, Verdict
+from domain.resilience.model import CaseCounts, CaseVerdict
+from domain.resilience.state import ResilienceState
 from reports.build.gather import gather
 from reports.build.without_store import report_of
 from reports.forms import as_html, as_json, as_junit, as_markdown
@@ -63,7 +64,7 @@ async def any_report(request: pytest.FixtureRequest, store: Store) -> Report:
 def _without_store() -> Report:
     failed = CaseVerdict(case_id="alpha+beta", outcome="measured", verdict=Verdict.FAILED, error_rate=100, reason="x")
     counts = CaseCounts(total=7, baseline=1, single=3, dual=3, measured=7, passed=6, failed=1)
-    state = RunState(
+    state = ResilienceState(
         execution_id=1, plan="small", status=RunStatus.COMPLETED, verdict=Verdict.FAILED, recovery=Recovery.VERIFIED,
         cases=counts, failed_cases=[failed],
     )  # fmt: skip
@@ -269,7 +270,7 @@ def test_without_the_store_failed_cases_and_counts_remain() -> None:
 def test_a_share_of_nothing_is_the_same_with_and_without_the_store() -> None:
     """If the plan wants nothing, all that is wanted was measured."""
     counts = CaseCounts(total=7, baseline=1, single=3, dual=3, skipped=7, excluded=7)
-    state = RunState(plan="small", status=RunStatus.COMPLETED, verdict=Verdict.PASSED, cases=counts)
+    state = ResilienceState(plan="small", status=RunStatus.COMPLETED, verdict=Verdict.PASSED, cases=counts)
     found = report_of(small_plan(), state, "resilience-test/small", "run").coverage
     assert (found.wanted, found.share, found.enough, found.skipped, found.missing) == (0, 100, True, 0, 0)
 

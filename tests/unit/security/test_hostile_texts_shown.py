@@ -21,8 +21,8 @@ from cli.ui.live_lines import symbols
 from cli.ui.panels import panel_lines
 from clients.store.read_models import LogEntry, LogLevel
 from domain.control_characters import STEERING, visible, visible_line
-from domain.executions.status import RunState
-from domain.executions.web_ui_table import progress_table
+from domain.resilience.state import ResilienceState
+from domain.resilience.web_ui_table import resilience_table
 from operations.processes.log_lines import LineFormatter
 from reports.forms import as_html, as_json, as_junit, as_markdown
 from reports.forms.html.data import page_data
@@ -48,10 +48,10 @@ def spoiled(value: Any, text: str) -> Any:
     return value
 
 
-def hostile_state(text: str) -> RunState:
+def hostile_state(text: str) -> ResilienceState:
     """Return a state with every panel filled, and every text in it spoiled."""
-    filled: Any = _filled(RunState)
-    state: RunState = spoiled(filled, text)
+    filled: Any = _filled(ResilienceState)
+    state: ResilienceState = spoiled(filled, text)
     return state
 
 
@@ -117,14 +117,14 @@ def test_no_panel_and_no_live_view_holds_control_characters() -> None:
 
 def test_no_foreign_text_begins_a_line() -> None:
     state = hostile_state(FORGED)
-    for text in (*panel_lines(state), *progress_table(state).splitlines()):
+    for text in (*panel_lines(state), *resilience_table(state).splitlines()):
         assert not any(line.startswith("FORGED") for line in text.splitlines()), text
     for line in frame(Moment(state, [], log_of_store=True, now=NOW, footer="x"), 100, 60, symbols("utf-8")):
         assert "\n" not in line.plain
 
 
 def test_the_table_of_the_web_ui_obeys_no_foreign_text() -> None:
-    table = progress_table(hostile_state(HOSTILE + "| `x` [a](javascript:b) <b>"))
+    table = resilience_table(hostile_state(HOSTILE + "| `x` [a](javascript:b) <b>"))
     assert STEERING.search(table) is None
     assert not re.search(r"(?<!\\)(\[a|<b)", table)
 

@@ -14,8 +14,9 @@ from clients.store.engine import reading
 from clients.store.repositories import executions
 from clients.store.store import Store
 from domain.errors import ErrorCode, HoldfastError
-from domain.executions.execution import Execution, NewExecution
+from domain.executions.execution import Execution
 from domain.plans.canonical import canonical_json
+from domain.resilience.model import NewExecution
 from tests.support.store.samples import FAST, new_execution, shop_plan, stored_request
 
 SECRET = "hunter2-correct-horse"  # noqa: S105 - what must not be stored

@@ -16,20 +16,12 @@ from clients.store.repositories import executions, logs
 from clients.store.store import Store
 from domain.calls.model import CallRound, FallbackCall, RealCase
 from domain.errors import ErrorCode, HoldfastError
-from domain.executions.execution import (
-    Ending,
-    Execution,
-    NewExecution,
-    Phase,
-    PhaseChange,
-    Recovery,
-    RunStatus,
-    Verdict,
-)
+from domain.executions.execution import Ending, Execution, FinalStep, Recovery, RunStatus, Verdict
 from domain.executions.windows import ServiceStability, StabilityMoment
 from domain.names import record_id
 from domain.pairs.fidelity import PairFinding, PairOutcome
 from domain.plans.canonical import canonical_json, content_id, sha256
+from domain.resilience.model import NewExecution, Phase, PhaseChange
 from tests.support.store.counting import row_counts
 from tests.support.store.samples import (
     FAST,
@@ -215,7 +207,7 @@ async def test_a_run_is_readable_without_a_readable_plan(store: Store, run: int)
     "name", ["execution", "plan", "execution_row", "change_phase", "finish", "set_verdict", "log", "save_cases"]
 )
 async def test_an_unknown_run_is_not_found(store: Store, name: str) -> None:
-    ending = Ending(execution_id=1, status=RunStatus.FAILED, phase=Phase.FAILED, recovery=Recovery.NOT_NEEDED)
+    ending = Ending(execution_id=1, status=RunStatus.FAILED, phase=FinalStep.FAILED, recovery=Recovery.NOT_NEEDED)
     arguments: dict[str, tuple[object, ...]] = {
         "change_phase": (PhaseChange(execution_id=1, phase=Phase.DONE),),
         "finish": (ending,),

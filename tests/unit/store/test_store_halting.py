@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from clients.store.store import Store
-from domain.executions.execution import Ending, Phase, Recovery, RunStatus
+from domain.executions.execution import Ending, FinalStep, Recovery, RunStatus
 from tests.support.store.samples import new_execution
 
 
@@ -34,7 +34,7 @@ async def test_every_run_without_an_ending_is_listed(store: Store) -> None:
     ending = Ending(
         execution_id=done.execution_id,
         status=RunStatus.COMPLETED,
-        phase=Phase.DONE,
+        phase=FinalStep.DONE,
         recovery=Recovery.VERIFIED,
     )
     await store.finish(ending)

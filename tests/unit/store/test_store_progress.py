@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from clients.store.store import Store
-from domain.executions.execution import Ending, Phase, PhaseChange, Recovery, RunStatus
+from domain.executions.execution import Ending, FinalStep, Recovery, RunStatus
 from domain.measuring.steady_report import SteadyMoment, SteadyReport
 from domain.pairs.fidelity import PairChoice
+from domain.resilience.model import Phase, PhaseChange
 
 PHASES = [Phase.ANALYZING_PATTERNS, Phase.RULES_READY]
 
 
 async def ended(store: Store, run: int) -> None:
-    ending = Ending(execution_id=run, status=RunStatus.FAILED, phase=Phase.FAILED, recovery=Recovery.VERIFIED)
+    ending = Ending(execution_id=run, status=RunStatus.FAILED, phase=FinalStep.FAILED, recovery=Recovery.VERIFIED)
     await store.finish(ending)
 
 

@@ -8,7 +8,7 @@ from clients.store.store import Store
 from domain.calls.model import FoundBy
 from domain.cases.real_verdicts import Settled
 from domain.errors import ErrorCode, HoldfastError
-from domain.executions.execution import Ending, Phase, Recovery, RunStatus, Verdict
+from domain.executions.execution import Ending, FinalStep, Recovery, RunStatus, Verdict
 from domain.measuring.load import CaseOutcome
 from tests.support.store.samples import measured, measurement, new_execution, skipped, stored_case
 
@@ -55,7 +55,7 @@ async def test_only_cases_of_the_run_are_settled(store: Store, run: int) -> None
 async def test_cases_of_an_ended_run_cannot_be_settled(store: Store, run: int) -> None:
     await store.settle_cases(run, {0: FAILED})
     before = await settled(store, run)
-    ending = Ending(execution_id=run, status=RunStatus.COMPLETED, phase=Phase.DONE, recovery=Recovery.VERIFIED)
+    ending = Ending(execution_id=run, status=RunStatus.COMPLETED, phase=FinalStep.DONE, recovery=Recovery.VERIFIED)
     await store.finish(ending)
     with pytest.raises(HoldfastError) as raised:
         await store.settle_cases(run, {0: INVALID, 1: PASSED})

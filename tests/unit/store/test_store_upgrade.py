@@ -15,10 +15,11 @@ from clients.store.engine import create_engine, for_writing, reading, writing
 from clients.store.read_models import LogLevel
 from clients.store.schema.tables import Row
 from clients.store.store import Store
-from domain.executions.execution import Ending, NewExecution, Phase, Recovery, RunStatus
+from domain.executions.execution import Ending, FinalStep, Recovery, RunStatus
 from domain.measuring.steady_report import SteadyMoment, SteadyReport
 from domain.pairs.fidelity import PairChoice
 from domain.plans.canonical import canonical_json
+from domain.resilience.model import NewExecution, Phase
 from tests.support.store.processes import opened_elsewhere
 from tests.support.store.samples import (
     FAST,
@@ -122,7 +123,7 @@ async def filled(store: Store) -> list[int]:
         await store.log(first, key, LogLevel.INFO, message)
     await store.ledger_intent(entry(first))
     await store.finish(
-        Ending(execution_id=second, status=RunStatus.COMPLETED, phase=Phase.DONE, recovery=Recovery.VERIFIED)
+        Ending(execution_id=second, status=RunStatus.COMPLETED, phase=FinalStep.DONE, recovery=Recovery.VERIFIED)
     )
     return [first, second, third]
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from domain.cases.counting import count_cases
-from domain.executions.execution import CaseCounts, Verdict
+from domain.executions.execution import Verdict
 from domain.measuring.load import CaseOutcome, CaseType
 from domain.plans.plan import Plan
 from domain.plans.validation.validate import check_plan
+from domain.resilience.model import CaseCounts
 from tests.support.plans.builders import good
 
 KINDS = {CaseType.BASELINE: 1, CaseType.SINGLE: 2, CaseType.DUAL: 1}

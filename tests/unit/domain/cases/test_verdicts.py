@@ -8,13 +8,14 @@ import pytest
 from clients.plans.files import read_plan_file
 from domain.cases.thresholds import PlanThresholds, Thresholds
 from domain.cases.verdicts import case_verdict, run_verdict
-from domain.executions.execution import CaseCounts, Verdict
+from domain.executions.execution import Verdict
 from domain.measuring.comparison import Comparison, Finding
 from domain.measuring.load import Case, CaseType
 from domain.measuring.percentiles import control_of, measure
 from domain.measuring.samples import Taken
 from domain.plans.plan import Coverage, Plan
 from domain.plans.slo import Percentile, Regression, RelativeLimits, Slo
+from domain.resilience.model import CaseCounts
 from domain.traffic.exchange import Measurement, RequestSample
 from tests.support.paths import EXAMPLES
 

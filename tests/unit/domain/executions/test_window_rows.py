@@ -9,11 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.executions.board import Board
-from domain.executions.status import InjectionRow, WindowRow
-from domain.executions.window_rows import moved, with_overlaps
+from domain.executions.state import WindowRow
+from domain.executions.window_rows import moved
 from domain.executions.windows import WindowChanged, WindowKind, WindowState
 from domain.plans.plan import Plan
+from domain.resilience.board import ResilienceBoard
+from domain.resilience.overlaps import with_overlaps
+from domain.resilience.state import InjectionRow
 from tests.support.boards import NOW, board, change
 
 __all__ = ["board"]
@@ -75,7 +77,7 @@ def test_a_window_row_keeps_its_beginning_and_ends_only_when_verified() -> None:
 
 @pytest.mark.parametrize(("most", "seen"), [(1, [[], []]), (2, [["b"], ["a"]])])
 def test_overlaps_are_shown_only_if_the_plan_allows_several_faults(
-    board: Board, most: int, seen: list[list[str]]
+    board: ResilienceBoard, most: int, seen: list[list[str]]
 ) -> None:
     """With one fault at a time nothing overlaps, whatever the clocks of several servers show."""
     plan = Plan.model_validate(PLAN_OF_TWO | {"safety": {"max_active_faults": most}})

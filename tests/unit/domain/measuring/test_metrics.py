@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.executions.execution import CaseVerdict
 from domain.measuring.load import CaseOutcome
 from domain.measuring.merging import merged, metrics_of
 from domain.measuring.metrics import LoadMetrics
+from domain.resilience.model import CaseVerdict
 
 MANY = 1_000
 

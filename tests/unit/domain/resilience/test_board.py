@@ -6,16 +6,17 @@ from datetime import timedelta
 
 import pytest
 
-from domain.executions.board import Board
-from domain.executions.execution import Phase, Recovery, RunStatus
-from domain.executions.web_ui_table import progress_table
+from domain.executions.execution import Recovery, RunStatus
 from domain.executions.windows import WindowKind, WindowState
 from domain.faults.model import CapturedFailure, FaultReport, InjectionState
 from domain.measuring.load import GeneratedCases
+from domain.resilience.board import ResilienceBoard
+from domain.resilience.model import Phase
+from domain.resilience.web_ui_table import resilience_table
 from tests.support.boards import NOW, change
 
 
-def test_a_new_run_shows_its_services_as_pending(board: Board) -> None:
+def test_a_new_run_shows_its_services_as_pending(board: ResilienceBoard) -> None:
     """Sorted by name, before anything is switched on."""
     state = board.state
     assert [(row.service, row.state) for row in state.injections] == [("a", "Pending"), ("b", "Pending")]
@@ -39,7 +40,7 @@ def test_a_new_run_shows_its_services_as_pending(board: Board) -> None:
     ],
 )
 def test_recovery_combines_the_states_of_all_windows(
-    board: Board, states: list[WindowState], recovery: Recovery | None
+    board: ResilienceBoard, states: list[WindowState], recovery: Recovery | None
 ) -> None:
     """It is verified only if every window is closed. One unverified window decides."""
     for number, state in enumerate(states):
@@ -47,14 +48,14 @@ def test_recovery_combines_the_states_of_all_windows(
     assert board.state.recovery is recovery
 
 
-def test_an_open_lock_does_not_affect_recovery(board: Board) -> None:
+def test_an_open_lock_does_not_affect_recovery(board: ResilienceBoard) -> None:
     """It holds nothing at the peers."""
     board.window_changed(change(WindowKind.LOCK, WindowState.OPEN), NOW)
     assert board.state.recovery is Recovery.NOT_NEEDED
     assert board.is_open("w")
 
 
-def test_a_fault_goes_from_pending_to_recovered(board: Board) -> None:
+def test_a_fault_goes_from_pending_to_recovered(board: ResilienceBoard) -> None:
     """The row shows the fault's name while the fault is active, and the captured status afterwards."""
     opened = change(WindowKind.FAULT, WindowState.OPEN, service="a", peer_name="hf-1-a")
     board.window_changed(opened, NOW)
@@ -66,7 +67,7 @@ def test_a_fault_goes_from_pending_to_recovered(board: Board) -> None:
     assert (row.state, row.replay_status) == (InjectionState.RECOVERED, 503)
 
 
-def test_rules_are_ready_only_while_open(board: Board) -> None:
+def test_rules_are_ready_only_while_open(board: ResilienceBoard) -> None:
     """`ready` promises nothing: it is an observation and ends with the window."""
     for state, ready in ((WindowState.OPENING, False), (WindowState.OPEN, True), (WindowState.CLOSING, False)):
         board.window_changed(change(WindowKind.RULES, state, rules=4), NOW)
@@ -74,7 +75,7 @@ def test_rules_are_ready_only_while_open(board: Board) -> None:
     assert board.state.rules.rules == 4
 
 
-def test_the_estimate_uses_the_rate_of_cases_measured(board: Board) -> None:
+def test_the_estimate_uses_the_rate_of_cases_measured(board: ResilienceBoard) -> None:
     """If half of the cases took ten seconds, ten remain. Before that, there is no estimate."""
     board.generated(GeneratedCases(baseline=1, single=2, dual=1, tokens=2))
     board.enter(Phase.LOAD_TEST_BASELINE, NOW)
@@ -83,7 +84,7 @@ def test_the_estimate_uses_the_rate_of_cases_measured(board: Board) -> None:
     assert board.snapshot(NOW + timedelta(seconds=10)).eta_seconds == 10
 
 
-def test_phases_follow_each_other_without_gaps(board: Board) -> None:
+def test_phases_follow_each_other_without_gaps(board: ResilienceBoard) -> None:
     """Each phase ends when the next begins."""
     board.enter(Phase.ANALYZING_PATTERNS, NOW + timedelta(seconds=3))
     first, second = board.state.phases
@@ -91,10 +92,10 @@ def test_phases_follow_each_other_without_gaps(board: Board) -> None:
     assert second.finished_at is None
 
 
-def test_the_progress_table_shows_the_run_and_its_errors(board: Board) -> None:
+def test_the_progress_table_shows_the_run_and_its_errors(board: ResilienceBoard) -> None:
     """The Web UI shows this table."""
     board.injected(FaultReport(service="a", fault_name="f", state=InjectionState.FAILED, error="it exploded"))
-    table = progress_table(board.state)
+    table = resilience_table(board.state)
     assert "**shop**" in table
     assert "it exploded" in table
 
@@ -106,7 +107,7 @@ def failure(captured: CapturedFailure | None, error: str = "", *, recovered: boo
     )
 
 
-def test_a_later_failed_fault_keeps_the_captured_status(board: Board) -> None:
+def test_a_later_failed_fault_keeps_the_captured_status(board: ResilienceBoard) -> None:
     """The service still has its rules. Only an unverified recovery makes it fail."""
     captured = CapturedFailure(service="a", status=503, responses=1)
     board.injected(failure(captured))
@@ -121,7 +122,7 @@ def test_a_later_failed_fault_keeps_the_captured_status(board: Board) -> None:
     assert (row.state, row.error) == (InjectionState.FAILED, "it is still on")
 
 
-def test_a_service_reached_only_under_failures_is_captured_later(board: Board) -> None:
+def test_a_service_reached_only_under_failures_is_captured_later(board: ResilienceBoard) -> None:
     """It had no traffic to replay before. That reason is no longer shown."""
     board.uninjected("a", "no traffic of a was recorded")
     board.injected_again(failure(CapturedFailure(service="a", status=500, responses=1, no_effect=True)))

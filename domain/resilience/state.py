@@ -1,4 +1,4 @@
-"""Answer of the `status` query, panel by panel (`stages` section 3).
+"""State of a resilience test, panel by panel (`stages` section 3).
 
 It contains everything that a person would ask.
 """
@@ -8,12 +8,12 @@ from __future__ import annotations
 from datetime import datetime
 
 from domain.base import Contract
-from domain.errors import ErrorCode
-from domain.executions.execution import CaseCounts, CaseVerdict, Phase, Recovery, RunStatus, Verdict
-from domain.executions.windows import ServiceStability, WindowKind, WindowState
+from domain.executions.state import ExecutionState
+from domain.executions.windows import ServiceStability
 from domain.faults.model import InjectionState
 from domain.measuring.steady_report import SteadyReport
 from domain.pairs.fidelity import PairFidelity
+from domain.resilience.model import CaseCounts, CaseVerdict, Phase
 from domain.traffic.summary import RecordedService
 
 
@@ -98,45 +98,17 @@ class LoadPanel(Contract):
     """Cases with their metrics, worst first. Only the 200 worst if there are more."""
 
 
-class WindowRow(Contract):
-    """Row of a window that this run has opened."""
+class ResilienceState(ExecutionState):
+    """Current state of a resilience test: the result of the query `status`."""
 
-    window_id: str
-    kind: WindowKind
-    state: WindowState
-    service: str = ""
-    peer_name: str = ""
-    detail: str = ""
-    began_at: datetime | None = None
-    """UTC, by the window's clock: when its intent was written. Nothing was switched on before that."""
-    ended_at: datetime | None = None
-    """UTC, by the same clock: when everything was seen to be off. None until then."""
-
-
-class RunState(Contract):
-    """Current state of a run: the result of the query `status`."""
-
-    execution_id: int | None = None
+    kind: str = "resilience-test"
     plan: str = ""
     task_id: int | None = None
     """Id of the stored plan."""
     req_def_id: int | None = None
     """Id of the stored request."""
-    environment: str = ""
-    namespace: str = ""
-    status: RunStatus = RunStatus.PENDING
+    step: str = Phase.GENERATING_CASES.value
     phase: Phase = Phase.GENERATING_CASES
-    verdict: Verdict | None = None
-    recovery: Recovery | None = Recovery.NOT_NEEDED
-    """None while something is switched on."""
-    paused: bool = False
-    waiting_for: str = ""
-    """Holder of the namespace, while the run waits for it."""
-    started_at: datetime | None = None
-    updated_at: datetime | None = None
-    finished_at: datetime | None = None
-    error_code: ErrorCode | None = None
-    error_message: str = ""
     phases: list[PhaseTime] = []
     eta_seconds: float | None = None
     """Estimated seconds until the load test ends, from the cases done. None outside it and before its first batch."""
@@ -155,6 +127,5 @@ class RunState(Contract):
     """Pairs already verified with two real faults. None if no pairs were chosen."""
     fallback_calls: int | None = None
     """Different fallback calls already read. None before the first reading."""
-    windows: list[WindowRow] = []
     failed_cases: list[CaseVerdict] = []
     inconclusive_cases: list[CaseVerdict] = []

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from domain.executions.execution import Phase, RunStatus
-from domain.executions.status import AnalysisPanel, InjectionRow, RunState, WindowRow
+from domain.executions.execution import RunStatus
+from domain.executions.state import WindowRow
 from domain.executions.windows import WindowKind, WindowState
 from domain.faults.model import InjectionState
+from domain.resilience.model import Phase
+from domain.resilience.state import AnalysisPanel, InjectionRow, ResilienceState
 
 _DONE = (InjectionState.RECOVERED, InjectionState.FAILED)
 
@@ -23,7 +25,7 @@ def counted(rows: Sequence[InjectionRow]) -> dict[str, Any]:
     }
 
 
-def over(state: RunState, status: RunStatus, message: str) -> dict[str, Any]:
+def over(state: ResilienceState, status: RunStatus, message: str) -> dict[str, Any]:
     """Return the panels of a run that has ended.
 
     An analysis that was cut short did not complete, and a fault whose window has ended is not running.
@@ -33,7 +35,7 @@ def over(state: RunState, status: RunStatus, message: str) -> dict[str, Any]:
     return {"analysis": _analysis(state, status, message), **counted(rows)}
 
 
-def _analysis(state: RunState, status: RunStatus, message: str) -> AnalysisPanel:
+def _analysis(state: ResilienceState, status: RunStatus, message: str) -> AnalysisPanel:
     panel = state.analysis
     begun = panel.state == "recording" or any(
         phase_time.phase is Phase.ANALYZING_PATTERNS for phase_time in state.phases

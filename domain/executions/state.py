@@ -1,0 +1,60 @@
+"""State of an execution: what the query `status` answers, whatever its kind."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from domain.base import Contract
+from domain.errors import ErrorCode
+from domain.executions.execution import Recovery, RunStatus, Verdict
+from domain.executions.windows import WindowKind, WindowState
+
+
+class WindowRow(Contract):
+    """Row of a window that this run has opened."""
+
+    window_id: str
+    kind: WindowKind
+    state: WindowState
+    service: str = ""
+    peer_name: str = ""
+    detail: str = ""
+    began_at: datetime | None = None
+    """UTC, by the window's clock: when its intent was written. Nothing was switched on before that."""
+    ended_at: datetime | None = None
+    """UTC, by the same clock: when everything was seen to be off. None until then."""
+
+
+class ExecutionState(Contract):
+    """Current state of an execution. Each kind adds what it has besides."""
+
+    kind: str = ""
+    """Name of the execution's kind (`kinds.py`)."""
+    name: str = ""
+    """Name of the definition, such as the plan."""
+    execution_id: int | None = None
+    """None until the record is created."""
+    parent_execution_id: int | None = None
+    """The execution that started this one."""
+    environment: str = ""
+    """The system on which it acts. Empty: on none."""
+    namespace: str = ""
+    status: RunStatus = RunStatus.PENDING
+    step: str = ""
+    """What it is doing: the phase of a resilience test."""
+    progress: int = 0
+    """Percent of the work done, 0 to 100. Never falls."""
+    message: str = ""
+    """One sentence about what it is doing."""
+    verdict: Verdict | None = None
+    recovery: Recovery | None = Recovery.NOT_NEEDED
+    """None while something is switched on."""
+    paused: bool = False
+    waiting_for: str = ""
+    """Holder of the namespace, while the execution waits for it."""
+    started_at: datetime | None = None
+    updated_at: datetime | None = None
+    finished_at: datetime | None = None
+    error_code: ErrorCode | None = None
+    error_message: str = ""
+    windows: list[WindowRow] = []

@@ -1,0 +1,7 @@
+"""A board to move."""
+
+from __future__ import annotations
+
+from tests.support.boards import board
+
+__all__ = ["board"]
