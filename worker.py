@@ -118,6 +118,8 @@ def build_activities(tools: Toolbox, client: Client, timing: Timing, *, search_a
     return Activities(
         control=[
             executions.create,
+            executions.create_record,
+            executions.change_step,
             executions.change_phase,
             executions.finish,
             executions.generate_cases,

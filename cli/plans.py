@@ -15,12 +15,10 @@ from clients.settings import Settings
 from domain.addresses import address_in, address_of
 from domain.errors import HoldfastError
 from domain.executions.outcome import ExitCode
-from domain.guardrails.check import MAX_ACTIVE_FAULTS, outside
+from domain.guardrails.check import outside
 from domain.plans.addresses import addresses_in
-from domain.plans.durations import most_at_once
 from domain.plans.plan import Plan
-from domain.plans.validation.validate import check_plan
-from operations.plans import PlanFile, checked
+from operations.definitions import DefinitionFile, PlanFile, checked, read_definition
 
 PLAN = click.argument("plan", type=click.Path(path_type=Path, allow_dash=True))
 """A plan file. `-` is standard input."""
@@ -29,8 +27,8 @@ PLAN = click.argument("plan", type=click.Path(path_type=Path, allow_dash=True))
 _MOST_MENTIONED = 10
 
 
-def valid_plan(path: Path, *, as_json: bool = False) -> PlanFile:
-    """Read and validate a plan, or show every problem and exit 2.
+def valid_definition(path: Path, *, as_json: bool = False) -> DefinitionFile:
+    """Read and validate a file of any kind, or show every problem and exit 2.
 
     With `as_json`, the problems are printed as `validate --json` prints them.
     """
@@ -43,16 +41,28 @@ def valid_plan(path: Path, *, as_json: bool = False) -> PlanFile:
     return file
 
 
-def valid_document(document: object, where: str) -> PlanFile:
+def valid_plan(path: Path, *, as_json: bool = False) -> PlanFile:
+    """Read and validate a plan, as `valid_definition` does any kind.
+
+    Raises:
+        click.UsageError: the file is valid, but not a plan.
+    """
+    file = valid_definition(path, as_json=as_json)
+    if not isinstance(file, PlanFile):
+        raise click.UsageError(f"{path} is no plan but a {file.kind.name}, and this command takes plans")
+    return file
+
+
+def valid_document(document: object, where: str) -> DefinitionFile:
     """Validate a document, or show every problem and exit 2."""
-    plan, problems = check_plan(document)
-    if plan is None:
+    file, problems = read_definition(document)
+    if file is None:
         count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
         complain(f"{where}: {count}")
         show_problems(problems)
         complain(f"next: mend {'it' if len(problems) == 1 else 'them'}, then `holdfast validate {where}` again")
         raise SystemExit(ExitCode.INVALID)
-    return PlanFile(plan=plan, document=document)
+    return file
 
 
 def is_of_our_lab(plan: Plan) -> bool:
@@ -89,20 +99,15 @@ def mention_refusals(plan: Plan) -> None:
             complain(f"  ... and {len(problems) - _MOST_MENTIONED} more")
 
 
-def confirm(file: PlanFile, *, unasked: bool, question: str = "", also: str = "") -> None:
-    """Ask once before a system is touched, unless `unasked`. Without consent, exit.
+def confirm(file: DefinitionFile, *, unasked: bool, question: str = "", also: str = "") -> None:
+    """Ask once before a system is touched, unless `unasked` or nothing will be broken. Without consent, exit.
 
     Without a terminal only `--yes` gives consent: exit with 2. A refusal exits with 7. `also` is what the run does
     besides breaking services.
     """
-    if unasked:
+    warning = file.kind.warning(file.definition)
+    if unasked or not (warning or question):
         return
-    names = ", ".join(file.plan.service_names)
-    most = most_at_once(file.plan)
-    pace = "one at a time" if most == 1 else f"up to {most} at once"
-    warning = f"This really breaks {names} in {file.plan.system.namespace}, {pace}."
-    if len(file.plan.services) > 1:
-        warning += f" Where the worker allows two faults at once ({MAX_ACTIVE_FAULTS}), it may break pairs as well."
     question = question or " ".join(part for part in (warning, also, "Go on?") if part)
     if not on_terminal(sys.stdin):
         complain(f"error: {question} There is no terminal to ask on: say --yes")

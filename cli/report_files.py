@@ -13,7 +13,7 @@ import click
 from cli.console import STANDARD_OUTPUT, assert_writable, say_document, write_file
 from reports.forms.as_junit import Inconclusive
 from reports.forms.registry import JSON, Form
-from reports.model.report import Report
+from reports.model.execution import ExecutionReport
 
 Command = Callable[..., Any]
 
@@ -56,7 +56,7 @@ class ReportFiles:
         if len({path.resolve() for path in every.values()}) < len(every):
             raise click.UsageError("two forms of the report cannot go to the same place: give each a file of its own")
 
-    def write(self, report: Report) -> list[Path]:
+    def write(self, report: ExecutionReport) -> list[Path]:
         """Write every wanted form. Returns the files, without standard output.
 
         Raises:

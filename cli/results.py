@@ -27,7 +27,7 @@ async def show_outcome(outcome: RunOutcome, database_url: str | None = None) -> 
 
     If the store cannot be read, the table has only the failed and the inconclusive cases of the run's summary.
     """
-    if outcome.summary:
+    if isinstance(outcome.summary, ResilienceSummary):
         say()
         for line in await _cases(outcome.summary, database_url):
             say(line, colour="red" if " FAILED " in line else None)
@@ -41,7 +41,7 @@ def show_conclusion(outcome: RunOutcome) -> None:
     say(first, bold=True, colour=_COLOURS.get(outcome.exit_code, "red"))
     for line in rest:
         say(line)
-    if outcome.summary and outcome.summary.pairs:
+    if isinstance(outcome.summary, ResilienceSummary) and outcome.summary.pairs:
         for line in fidelity_lines(outcome.summary.pairs):
             say(line)
 

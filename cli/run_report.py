@@ -9,19 +9,19 @@ from cli.console import complain, say, understood
 from cli.report_files import ReportFiles
 from domain.errors import HoldfastError
 from domain.executions.outcome import ExitCode, RunOutcome, code_for
-from domain.plans.plan import Plan
+from operations.definitions import DefinitionFile
 from operations.runs.follow import Say
 from operations.runs.report import report_on
 
 
-async def write_report(files: ReportFiles, plan: Plan, outcome: RunOutcome, remark: Say = say) -> ExitCode:
+async def write_report(files: ReportFiles, file: DefinitionFile, outcome: RunOutcome, remark: Say = say) -> ExitCode:
     """Write the wanted files and return the run's exit code.
 
     If writing fails, the code of that error replaces an exit code of 0, but no other one.
     """
     if not files:
         return outcome.exit_code
-    trouble = await written(files, plan, outcome)
+    trouble = await written(files, file, outcome)
     if trouble is not None:
         return outcome.exit_code or code_for(trouble.code)
     for path in files.wanted.values():
@@ -30,14 +30,14 @@ async def write_report(files: ReportFiles, plan: Plan, outcome: RunOutcome, rema
 
 
 async def written(
-    files: ReportFiles, plan: Plan, outcome: RunOutcome, database_url: str | None = None
+    files: ReportFiles, file: DefinitionFile, outcome: RunOutcome, database_url: str | None = None
 ) -> HoldfastError | None:
     """Write the wanted files. Trouble is shown and returned, never raised.
 
     Trouble with a report must not hide what came of the run, least of all that something may still be switched on.
     """
     try:
-        files.write(await report_on(plan, outcome, complain, database_url))
+        files.write(await report_on(file, outcome, complain, database_url))
     except Exception as error:  # Even a defect of ours.
         known = understood(error)
         complain(f"the report could not be written: {known}")

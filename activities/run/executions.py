@@ -6,22 +6,23 @@ import json
 
 from temporalio import activity
 
-from activities.permit import caller, no_permit, writes, writes_itself
+from activities.permit import caller, no_permit, writes, writes_itself, writes_own
 from activities.toolbox import Subject, Toolbox
 from clients.store.read_models import LogLevel, StoredCase
 from domain.cases.cases import case_count, cases_in
 from domain.cases.tokens import overlapping, token_of
 from domain.errors import ErrorCode, HoldfastError
-from domain.executions.execution import Ending, Execution, ExecutionRef
+from domain.executions.execution import Ending, Execution, ExecutionRecord, ExecutionRef, NewRecord, StepChange
 from domain.faults.experiments import expand, faults_json
 from domain.guardrails.check import outside, too_few_for_pairs
+from domain.kinds import kind_named
 from domain.measuring.load import Case, CaseRange, CaseType, GeneratedCases
 from domain.names import WorkflowType
 from domain.plans.environments import environment_of
 from domain.plans.plan import Plan
 from domain.plans.validation.validate import check_plan
 from domain.plans.validation.wording import in_one_sentence
-from domain.resilience.model import NewExecution, PhaseChange
+from domain.resilience.model import RESILIENCE_TEST, NewExecution, PhaseChange
 from domain.timing import Timing
 
 
@@ -49,7 +50,7 @@ class ExecutionActivities:
                 the worker lacks a secret that the plan names.
         """
         # Every run does this first. So this is where a plan is checked against all rules and the worker's guardrails.
-        _refuse_other_callers(new)
+        _refuse_other_callers(new, WorkflowType.RESILIENCE_TEST)
         plan = _parse_plan(new.plan_json)
         self._refuse_outside_guardrails(plan, verify_pairs=new.verify_pairs)
         self._refuse_missing_secrets(plan)
@@ -88,8 +89,38 @@ class ExecutionActivities:
             change.execution_id, f"phase:{change.phase}", LogLevel.INFO, f"phase {change.phase}"
         )
 
+    @activity.defn(name="create_record")
+    @writes_itself
+    async def create_record(self, new: NewRecord) -> ExecutionRecord:
+        """Store the definition and the record of an execution whose definition is not a plan.
+
+        Idempotent, as `create`. Only the execution's own workflow may call it, and only for its own kind.
+
+        Raises:
+            HoldfastError: NO_PERMIT. VALIDATION_ERROR, with every problem.
+        """
+        kind = kind_named(new.kind)
+        if kind is None or kind.name == RESILIENCE_TEST:
+            raise no_permit(f"{new.kind[:60]!r} is no kind of execution with such a record")
+        _refuse_other_callers(new, kind.workflow_type)
+        definition, problems = kind.check(_parse(new.definition_json, "definition"))
+        if definition is None:
+            message = f"the definition is not valid, {in_one_sentence(problems)}"
+            raise HoldfastError(ErrorCode.VALIDATION_ERROR, message, hint="nothing was touched", problems=problems)
+        record = await self._tools.store.create_record(new, definition.name, self._timing)
+        message = kind.summarised(definition)
+        await self._tools.store.log(record.execution_id, "created", LogLevel.INFO, message)
+        return record.model_copy(update={"search_attributes": self._search_attributes})
+
+    @activity.defn(name="change_step")
+    @writes_own
+    async def change_step(self, change: StepChange) -> None:
+        """Move the record of an execution without phases to a step, and log that."""
+        await self._tools.store.change_step(change)
+        await self._tools.store.log(change.execution_id, f"step:{change.step}", LogLevel.INFO, f"step {change.step}")
+
     @activity.defn(name="finish_execution")
-    @writes(WorkflowType.RESILIENCE_TEST)
+    @writes_own
     async def finish(self, ending: Ending) -> None:
         """Write the end of a run that never held its lock."""
         level = LogLevel.ERROR if ending.error_code else LogLevel.INFO
@@ -130,11 +161,11 @@ class ExecutionActivities:
         return generated
 
 
-def _refuse_other_callers(new: NewExecution) -> None:
+def _refuse_other_callers(new: NewExecution | NewRecord, workflow_type: str) -> None:
     """Refuse any caller but the run that the record is for."""
     asking = caller()
-    if asking.workflow_type != WorkflowType.RESILIENCE_TEST:
-        raise no_permit(f"only a {WorkflowType.RESILIENCE_TEST} may ask for it")
+    if asking.workflow_type != workflow_type:
+        raise no_permit(f"only a {workflow_type} may ask for it")
     if (new.workflow_id, new.run_id) != (asking.workflow_id, asking.run_id):
         raise no_permit(f"a run makes its own record only, not that of {new.workflow_id[:200]}")
 
@@ -145,15 +176,20 @@ def _parse_plan(plan_json: str) -> Plan:
     Raises:
         HoldfastError: VALIDATION_ERROR with every problem.
     """
-    try:
-        document = json.loads(plan_json)
-    except (ValueError, RecursionError) as error:
-        raise HoldfastError(ErrorCode.VALIDATION_ERROR, "the plan is not JSON", hint="nothing was touched") from error
-    plan, problems = check_plan(document)
+    plan, problems = check_plan(_parse(plan_json, "plan"))
     if plan is None:
         message = f"the plan is not valid, {in_one_sentence(problems)}"
         raise HoldfastError(ErrorCode.VALIDATION_ERROR, message, hint="nothing was touched", problems=problems)
     return plan
+
+
+def _parse(text: str, what: str) -> object:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise HoldfastError(
+            ErrorCode.VALIDATION_ERROR, f"the {what} is not JSON", hint="nothing was touched"
+        ) from error
 
 
 def _experiments(subject: Subject) -> dict[str, tuple[str, str]]:

@@ -9,7 +9,7 @@ import asyncio
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import click
 import yaml
@@ -29,12 +29,13 @@ from clients.http.reader import Limits, NoAnswerError, fetch
 from clients.plans.files import read_plan_file
 from domain.errors import ErrorCode, HoldfastError
 from domain.executions.outcome import ExitCode, RunOutcome
+from domain.executions.start_options import StartOptions
 from domain.names import TASK_QUEUE
 from lab import LabState
-from operations.plans import PlanFile
+from operations.definitions import PlanFile
 from operations.processes.interrupts import Interrupts
 from operations.runs.follow import Detached
-from operations.runs.start import StartOptions, start
+from operations.runs.start import start
 from reports.forms.registry import HTML
 
 PLAN = ROOT / "examples" / "shop.yaml"
@@ -122,7 +123,7 @@ async def _run_plan(stage: Stage, interrupts: Interrupts) -> _DemoResult:
         for limit in limits:
             limit.cancel()
     await show_outcome(outcome, stage.database_url)
-    await written(ReportFiles({HTML: stage.report}), file.plan, outcome, stage.database_url)
+    await written(ReportFiles({HTML: stage.report}), file, outcome, stage.database_url)
     return _DemoResult(outcome=outcome, clean=await _look_at_lab(stage))
 
 
@@ -130,7 +131,7 @@ def _plan_for(stage: Stage) -> PlanFile:
     """Point the example's plan at the lab, and keep it for reuse."""
     document: Any = point_at(read_plan_file(PLAN), stage.lab)
     stage.plan.write_text(yaml.safe_dump(document, sort_keys=False))
-    return valid_document(document, str(PLAN))
+    return cast("PlanFile", valid_document(document, str(PLAN)))
 
 
 async def _look_at_lab(stage: Stage) -> bool:

@@ -16,6 +16,7 @@ from cli.console import clear_errors, complain, one_line, say
 from cli.report_files import ReportFiles, report_options
 from operations.runs.report import stored_report
 from reports.forms.registry import FORMS
+from reports.model.execution import ExecutionReport
 from reports.model.report import Report
 from reports.text.calls import call_in_words, found_in_words, grounds_in_words
 from reports.text.figures import interaction_in_words, notable
@@ -55,11 +56,17 @@ def report(run_id: str, json_file: Path | None, *, files: ReportFiles) -> None:
         say(f"next: `holdfast report {run_id} --html report.html` shows all of it")
 
 
-def short_text(found: Report) -> Iterator[str]:
+def short_text(found: ExecutionReport) -> Iterator[str]:
     """Yield the most important facts of a report."""
     yield f"{found.title}, execution {found.run.execution_id}"
     yield found.verdict_sentence
     yield found.recovery_sentence
+    if isinstance(found, Report):
+        yield from _cases(found)
+
+
+def _cases(found: Report) -> Iterator[str]:
+    """Yield coverage, fallback calls, and pairs."""
     coverage = found.coverage
     yield (
         f"coverage: {coverage.measured} of {coverage.total} cases measured, {percent(coverage.share)} of the wanted "

@@ -12,7 +12,7 @@ from temporalio.client import Client
 
 from cli.commands.preview import preview_of, show_preview
 from cli.console import QUIET, STANDARD_OUTPUT, acts, clear_errors, complain, error_facts, say, understood, write_file
-from cli.plans import PLAN, confirm, is_of_our_lab, mention_refusals, valid_plan
+from cli.plans import PLAN, confirm, is_of_our_lab, mention_refusals, valid_definition
 from cli.report_files import ReportFiles, report_options
 from cli.results import show_conclusion, show_outcome
 from cli.run_report import write_report
@@ -22,11 +22,12 @@ from cli.ui.progress import Progress
 from domain.errors import HoldfastError
 from domain.executions.execution import IfBusy, Leftovers
 from domain.executions.outcome import ExitCode, RunOutcome
+from domain.executions.start_options import StartOptions
 from operations.connection import connected
-from operations.plans import PlanFile
+from operations.definitions import DefinitionFile, PlanFile
 from operations.processes.interrupts import Interrupts
 from operations.runs.follow import Detached, Follower, Run, Say, mention_missing_worker, no_lines
-from operations.runs.start import StartOptions, start, task_queue, web_ui_page
+from operations.runs.start import start, task_queue, web_ui_page
 from reports.forms.registry import FORMS, JSON
 
 _CLEANING = (
@@ -96,24 +97,50 @@ def run(
         leftovers=Leftovers.CLEAN if clean else Leftovers.REFUSE,
         verify_pairs=verify_pairs,
     )
-    file = valid_plan(plan)
-    also = [_CLEANING.format(plan=file.plan)] if clean else []
-    also += [pairs_promise(file.plan, verify_pairs)] if verify_pairs is not None else []
+    file = valid_definition(plan)
+    also = _promises(file, options)
     if dry_run:
-        found = preview_of(file.plan)
-        show_preview(found, plan)
-        mention_refusals(file.plan)
-        for line in also:
-            say(line)
-        _write(json_file, found.model_dump(mode="json"))
+        _show_only(file, plan, also, json_file)
         return
-    confirm(file, unasked=yes or is_of_our_lab(file.plan), also=" ".join(also))
+    ours = isinstance(file, PlanFile) and is_of_our_lab(file.plan)
+    confirm(file, unasked=yes or ours, also=" ".join(also))
     try:
         code = asyncio.run(_run(file, options, json_file, files, detach=detach, quiet=quiet))
     except HoldfastError as error:
         _write(json_file, error_facts(understood(error)))
         raise
     raise SystemExit(code)
+
+
+def _promises(file: DefinitionFile, options: StartOptions) -> list[str]:
+    """Describe what the options add to a run.
+
+    Raises:
+        click.UsageError: an option is given that only plans have.
+    """
+    cleans = options.leftovers is Leftovers.CLEAN
+    if not isinstance(file, PlanFile):
+        if cleans or options.verify_pairs is not None:
+            raise click.UsageError(f"--clean and --verify-pairs are for plans, and this is a {file.kind.name}")
+        return []
+    also = [_CLEANING.format(plan=file.plan)] if cleans else []
+    return also + ([pairs_promise(file.plan, options.verify_pairs)] if options.verify_pairs is not None else [])
+
+
+def _show_only(file: DefinitionFile, path: Path, also: list[str], json_file: Path | None) -> None:
+    """Show what a run would do.
+
+    Raises:
+        click.UsageError: this is not known of this kind.
+    """
+    if not isinstance(file, PlanFile):
+        raise click.UsageError(f"--dry-run is for plans, and this is a {file.kind.name}")
+    found = preview_of(file.plan)
+    show_preview(found, path)
+    mention_refusals(file.plan)
+    for line in also:
+        say(line)
+    _write(json_file, found.model_dump(mode="json"))
 
 
 def _check(files: ReportFiles, json_file: Path | None, *, follows: bool, shows: bool) -> None:
@@ -126,7 +153,13 @@ def _check(files: ReportFiles, json_file: Path | None, *, follows: bool, shows: 
 
 
 async def _run(
-    file: PlanFile, options: StartOptions, json_file: Path | None, files: ReportFiles, *, detach: bool, quiet: bool
+    file: DefinitionFile,
+    options: StartOptions,
+    json_file: Path | None,
+    files: ReportFiles,
+    *,
+    detach: bool,
+    quiet: bool,
 ) -> ExitCode:
     queue = task_queue()
     remark = complain if quiet else say
@@ -140,7 +173,7 @@ async def _run(
         facts: dict[str, Any] = {"workflow_id": handle.id, "run_id": handle.run_id}
         if detach:
             await mention_missing_worker(client, handle, queue, remark)
-            remark(f"next: `holdfast watch {file.plan.name}` follows it, `holdfast cancel {file.plan.name}` ends it")
+            remark(f"next: `holdfast watch {file.name}` follows it, `holdfast cancel {file.name}` ends it")
             _write(json_file, facts | {"exit_code": ExitCode.PASSED})
             return ExitCode.PASSED
         try:
@@ -151,15 +184,15 @@ async def _run(
     if outcome is None:
         _write(json_file, facts | {"exit_code": ExitCode.CANCELLED})
         if files:
-            complain(f"no report: the run goes on. `holdfast report {file.plan.name}` writes one")
+            complain(f"no report: the run goes on. `holdfast report {file.name}` writes one")
         return ExitCode.CANCELLED
     if not quiet:
         await show_outcome(outcome)
-        say(f"next: {after_run(outcome, file.plan.name)}")
+        say(f"next: {after_run(outcome, file.name)}")
     elif json_file != STANDARD_OUTPUT:
         show_conclusion(outcome)
     _write(json_file, outcome.model_dump(mode="json"))
-    return await write_report(files, file.plan, outcome, remark)
+    return await write_report(files, file, outcome, remark)
 
 
 def announce(client: Client, handle: Run, ui: str = "") -> None:

@@ -17,13 +17,15 @@ from clients.store.read_models import ExecutionRow
 from clients.store.store import Store
 from domain.errors import ErrorCode, HoldfastError
 from domain.executions.execution import RunStatus
+from domain.executions.state import ExecutionState
 from domain.resilience.state import ResilienceState
 from operations.connection import connected
 from operations.runs.find import known, possible_ids
 from operations.runs.follow import look
 from operations.runs.state import as_the_server_knows
 from operations.stores import ask_store
-from reports.build.stored_state import MOST_CASES, stored_state
+from reports.build.execution import stored_execution
+from reports.build.stored_state import MOST_CASES
 
 
 @click.command()
@@ -60,12 +62,12 @@ async def _status(run_id: str, *, as_json: bool) -> None:
     row, stored = await _stored(run_id, trouble)
     say(row.model_dump_json(indent=2) if as_json else "\n".join(panel_lines(stored)))
     complain(f"(from the store; last change {_age(row.updated_at)}. The run itself cannot be asked: {trouble})")
-    if stored.generated.total > MOST_CASES:
+    if isinstance(stored, ResilienceState) and stored.generated.total > MOST_CASES:
         complain(f"(of more than {MOST_CASES:,} cases the results are not read here; the store has them)")
     complain("next: `holdfast worker` answers for it, if it runs; `holdfast faults` lists what may be on")
 
 
-async def _stored(run_id: str, trouble: str) -> tuple[ExecutionRow, ResilienceState]:
+async def _stored(run_id: str, trouble: str) -> tuple[ExecutionRow, ExecutionState]:
     """Return the newest run under an ID from the store.
 
     Raises:
@@ -82,9 +84,9 @@ async def _stored(run_id: str, trouble: str) -> tuple[ExecutionRow, ResilienceSt
     raise HoldfastError(ErrorCode.NOT_FOUND, message, hint=after_error(ErrorCode.NOT_FOUND))
 
 
-async def _newest(store: Store, workflow_id: str) -> tuple[ExecutionRow, ResilienceState] | None:
+async def _newest(store: Store, workflow_id: str) -> tuple[ExecutionRow, ExecutionState] | None:
     row = await store.latest_execution_of(workflow_id)
-    return None if row is None else (row, await stored_state(store, row))
+    return None if row is None else (row, await stored_execution(store, row))
 
 
 def _age(moment: datetime | None) -> str:

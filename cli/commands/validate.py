@@ -11,10 +11,10 @@ from pathlib import Path
 import click
 
 from cli.console import AS_JSON, clear_errors, say, say_json, write_file
-from cli.plans import PLAN, mention_refusals, valid_plan
+from cli.plans import PLAN, mention_refusals, valid_definition
 from domain.executions.outcome import ExitCode
 from domain.plans.schema import plan_schema
-from operations.plans import checked
+from operations.definitions import PlanFile, checked
 from reports.forms.as_json import report_schema
 
 
@@ -31,8 +31,11 @@ def validate(plan: Path, *, as_json: bool) -> None:
         _, facts = checked(plan)
         say_json(facts)
         raise SystemExit(ExitCode.PASSED if facts["valid"] else ExitCode.INVALID)
-    file = valid_plan(plan)
+    file = valid_definition(plan)
     say(f"ok: {file.summary()}")
+    if not isinstance(file, PlanFile):
+        say(f"next: `holdfast run {plan}` does it")
+        return
     mention_refusals(file.plan)
     say(f"next: `holdfast preview {plan}` shows what a run would do, `holdfast run {plan}` does it")
 

@@ -18,7 +18,7 @@ from cli.ui.live import LiveView
 from cli.ui.next_steps import after_run
 from cli.ui.panels import Panels
 from domain.executions.outcome import ExitCode, RunOutcome
-from domain.resilience.state import ResilienceState
+from domain.executions.state import ExecutionState
 from operations.connection import connected
 from operations.processes.interrupts import Interrupts
 from operations.runs.find import known
@@ -111,7 +111,7 @@ class _JsonLines:
     def __init__(self) -> None:
         self._panels = Panels()
 
-    def lines(self, state: ResilienceState) -> list[str]:
+    def lines(self, state: ExecutionState) -> list[str]:
         if self._panels.lines(state):
             say(state.model_dump_json())
         return []

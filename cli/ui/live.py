@@ -17,7 +17,7 @@ from cli.ui.live_frame import Moment, frame
 from cli.ui.live_lines import symbols
 from cli.ui.live_log import LogReader, RunLog
 from clients.store.read_models import LogEntry, LogLevel
-from domain.resilience.state import ResilienceState
+from domain.executions.state import ExecutionState
 
 DRAW_EVERY = 0.5
 """Seconds between two redraws when nothing happens: clocks advance, and the terminal may be resized."""
@@ -40,7 +40,7 @@ class LiveView:
             console=self._console, screen=True, auto_refresh=False, redirect_stdout=False, redirect_stderr=False
         )
         self._marks = symbols(self._console.encoding)
-        self._state: ResilienceState | None = None
+        self._state: ExecutionState | None = None
         self._log = RunLog()
         self._reader = LogReader(self._log)
         self._tasks: list[asyncio.Task[None]] = []
@@ -67,7 +67,7 @@ class LiveView:
         self._log.remark(text)
         self._draw()
 
-    def lines(self, state: ResilienceState) -> list[str]:
+    def lines(self, state: ExecutionState) -> list[str]:
         """Show a state. Returns no lines, because the view shows everything itself."""
         self._state = state
         self._log.state(state)

@@ -17,6 +17,7 @@ from cli.ui.live_lines import FAINT, bar, highlighted, log_lines, milestones, on
 from cli.ui.panels import header_lines, stage_panels
 from clients.store.read_models import LogEntry
 from domain.control_characters import visible_line
+from domain.executions.state import ExecutionState
 from domain.faults.model import InjectionState
 from domain.resilience.model import Phase
 from domain.resilience.state import ResilienceState
@@ -46,7 +47,7 @@ _URGENCY = {InjectionState.RUNNING: 0, InjectionState.FAILED: 1, InjectionState.
 class Moment:
     """Everything that one frame shows."""
 
-    state: ResilienceState | None
+    state: ExecutionState | None
     """None: the run has not answered yet."""
     log: Sequence[LogEntry]
     log_of_store: bool
@@ -81,7 +82,7 @@ def _escaped(line: Text) -> Text:
     return line if plain == line.plain else Text(plain)
 
 
-def _top(state: ResilienceState, now: datetime, width: int, marks: Mapping[str, str], *, low: bool) -> list[Text]:
+def _top(state: ExecutionState, now: datetime, width: int, marks: Mapping[str, str], *, low: bool) -> list[Text]:
     header = [line for line in header_lines(state) if not (low and line.startswith(_MATTERS_LESS))]
     return [
         *packed([highlighted(line) for line in header], width, " | "),
@@ -100,7 +101,7 @@ def _log(moment: Moment, width: int, height: int) -> list[Text]:
     return [head, *log_lines(moment.log, width, height)]
 
 
-def _panels(state: ResilienceState, width: int, room: int, *, low: bool) -> list[Text]:
+def _panels(state: ExecutionState, width: int, room: int, *, low: bool) -> list[Text]:
     """Return each panel's first line, and others as far as they fit.
 
     The lines of the current stage take precedence.
@@ -112,10 +113,10 @@ def _panels(state: ResilienceState, width: int, room: int, *, low: bool) -> list
     spare = max(0, room - len(packed(titles, width, " | ") if low else titles))
     shown: dict[int, list[str]] = {}
     current = _stage_of(state)
-    for index in _by_interest([phase for phase, _ in panels], current):
+    for index in _by_interest([stage for stage, _ in panels], current):
         rows = panels[index][1][1:]
         if len(rows) > spare:
-            worth = panels[index][0] is current or spare >= _WORTH_A_CUT
+            worth = panels[index][0] == current or spare >= _WORTH_A_CUT
             rows = _cut(stage_panels(_busiest_first(state))[index][1][1:], spare) if worth else []
         shown[index] = rows
         spare -= len(rows)
@@ -138,30 +139,38 @@ def _joined(titles: Sequence[Text], shown: Mapping[int, list[str]], width: int, 
     return lines
 
 
-def _stage_of(state: ResilienceState) -> Phase:
+def _stage_of(state: ExecutionState) -> str:
     """Return the current stage, or the last one of an ended run."""
+    if not isinstance(state, ResilienceState):
+        return state.step
     entered = [phase_time.phase for phase_time in state.phases if phase_time.phase in _ORDER]
     return entered[-1] if entered else Phase.GENERATING_CASES
 
 
-_ORDER = list(Phase)
+_ORDER: list[str] = list(Phase)
 
 
-def _by_interest(phases: Sequence[Phase], current: Phase) -> list[int]:
+def _by_interest(stages: Sequence[str], current: str) -> list[int]:
     """Order panel indices by interest.
 
     The current stage comes first, then earlier stages, newest first, then later ones.
     """
 
     def rank(index: int) -> tuple[int, int]:
-        distance = _ORDER.index(current) - _ORDER.index(phases[index])
+        distance = _place(current) - _place(stages[index])
         return (0, distance) if distance >= 0 else (1, -distance)
 
-    return sorted(range(len(phases)), key=rank)
+    return sorted(range(len(stages)), key=rank)
 
 
-def _busiest_first(state: ResilienceState) -> ResilienceState:
+def _place(stage: str) -> int:
+    return _ORDER.index(stage) if stage in _ORDER else 0
+
+
+def _busiest_first(state: ExecutionState) -> ExecutionState:
     """Put services with something to see first, if not all fit."""
+    if not isinstance(state, ResilienceState):
+        return state
     rows = sorted(state.injections, key=lambda row: _URGENCY[row.state])
     return state.model_copy(update={"injections": rows})
 

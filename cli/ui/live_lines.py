@@ -13,9 +13,11 @@ from rich.text import Text
 
 from cli.console import one_line
 from cli.ui.spans import in_words
+from cli.ui.window_names import NAMES, named
 from clients.store.read_models import LogEntry, LogLevel
-from domain.executions.state import WindowRow
-from domain.executions.windows import WindowKind, WindowState
+from domain.executions.execution import RunStatus
+from domain.executions.state import ExecutionState, WindowRow
+from domain.executions.windows import WindowState
 from domain.resilience.model import Phase
 from domain.resilience.state import PhaseTime, ResilienceState
 
@@ -39,14 +41,6 @@ _HIGHLIGHTS = (
 )
 """Words in panels that show how something stands, with their colours. Later patterns win."""
 
-_NAMES = {
-    WindowKind.RECORDING: "recording",
-    WindowKind.CALLS: "recording of calls",
-    WindowKind.FAULT: "fault in",
-    WindowKind.PAIR_FAULT: "pair's fault in",
-    WindowKind.RULES: "rules",
-    WindowKind.PAIRS: "pairs with two real faults",
-}
 _SYMBOLS = {"done": "✓", "now": "▸", "next": "·", "bad": "✗", "bar": "━", "rest": "─"}
 _PLAIN_SYMBOLS = {"done": "+", "now": ">", "next": "-", "bad": "!", "bar": "#", "rest": "."}
 
@@ -89,8 +83,10 @@ def _wrapped(text: Text, width: int) -> list[Text]:
     return [Text(line, text.style) if text.style else highlighted(line) for line in lines]
 
 
-def milestones(state: ResilienceState, now: datetime, marks: Mapping[str, str]) -> list[Text]:
+def milestones(state: ExecutionState, now: datetime, marks: Mapping[str, str]) -> list[Text]:
     """Return every stage, and how long each has taken so far."""
+    if not isinstance(state, ResilienceState):
+        return [_step(state, now, marks)] if state.step else []
     entered = {phase_time.phase: phase_time for phase_time in state.phases}
     end = state.phase if state.phase in _ENDS else Phase.DONE
     last = next((phase_time.phase for phase_time in reversed(state.phases) if phase_time.phase not in _ENDS), None)
@@ -102,6 +98,15 @@ def milestones(state: ResilienceState, now: datetime, marks: Mapping[str, str]) 
     return [*found, Text(f"{marks['done' if good else 'bad']} {end}", GOOD if good else BAD)]
 
 
+def _step(state: ExecutionState, now: datetime, marks: Mapping[str, str]) -> Text:
+    """Return the step of an execution without phases."""
+    if state.finished_at is None:
+        took = in_words(max(now - (state.started_at or now), timedelta(0)))
+        return Text(f"{marks['now']} {state.step} {took}", f"bold {BUSY}")
+    good = state.status is RunStatus.COMPLETED
+    return Text(f"{marks['done' if good else 'bad']} {state.step}", GOOD if good else BAD)
+
+
 def _milestone(phase: Phase, time: PhaseTime | None, now: datetime, marks: Mapping[str, str], *, bad: bool) -> Text:
     if time is None:
         return Text(f"{marks['next']} {phase}", FAINT)
@@ -111,18 +116,22 @@ def _milestone(phase: Phase, time: PhaseTime | None, now: datetime, marks: Mappi
     return Text(f"{marks['bad' if bad else 'done']} {phase} {took}", BAD if bad else GOOD)
 
 
-def bar(state: ResilienceState, width: int, marks: Mapping[str, str]) -> list[Text]:
+def bar(state: ExecutionState, width: int, marks: Mapping[str, str]) -> list[Text]:
     """Return a progress bar with the time left.
 
-    Only for the two long stages. Empty for the others.
+    Of a resilience test only for the two long stages. Empty for the others.
     """
-    if state.phase is Phase.INJECTING_AND_REPLAYING:
+    left = ""
+    if not isinstance(state, ResilienceState):
+        done, total, what = state.progress, 100, "%"
+    elif state.phase is Phase.INJECTING_AND_REPLAYING:
         done, total, what = state.injections_completed, len(state.injections), "services"
     elif state.phase is Phase.LOAD_TEST_BASELINE:
         done, total, what = state.load.cases_done, state.load.cases_total, "cases"
     else:
         return []
-    left = f", about {in_words(timedelta(seconds=state.eta_seconds))} left" if state.eta_seconds else ""
+    if isinstance(state, ResilienceState) and state.eta_seconds:
+        left = f", about {in_words(timedelta(seconds=state.eta_seconds))} left"
     words = f" {done} of {total} {what}{left}"
     room = min(width - len(words), 60)
     if not total or room < 10:
@@ -131,16 +140,16 @@ def bar(state: ResilienceState, width: int, marks: Mapping[str, str]) -> list[Te
     return [Text.assemble((marks["bar"] * filled, GOOD), (marks["rest"] * (room - filled), FAINT), words)]
 
 
-def on_now(state: ResilienceState, now: datetime) -> list[Text]:
+def on_now(state: ExecutionState, now: datetime) -> list[Text]:
     """Return what is switched on, or was not seen to be off."""
-    rows = [row for row in state.windows if row.state is not WindowState.CLOSED and row.kind in _NAMES]
+    rows = [row for row in state.windows if row.state is not WindowState.CLOSED and row.kind in NAMES]
     if not rows:
         return [Text("on now: nothing", FAINT)]
     return [Text("on now:", "bold"), *(_window_text(row, now) for row in rows)]
 
 
 def _window_text(row: WindowRow, now: datetime) -> Text:
-    what = f"{_NAMES[row.kind]} {row.service}".strip() + (f" ({row.peer_name})" if row.peer_name else "")
+    what = named(row) + (f" ({row.peer_name})" if row.peer_name else "")
     if row.state is WindowState.UNVERIFIED:
         return Text(one_line(f"{what} NOT seen to be off: {row.detail}"), BAD)
     since = "" if row.began_at is None else f" {in_words(max(now - row.began_at, timedelta(0)))}"

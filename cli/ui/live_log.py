@@ -13,7 +13,7 @@ from cli.ui.progress import Progress
 from clients.store.read_models import LogEntry, LogLevel
 from clients.store.store import Store
 from domain.errors import HoldfastError
-from domain.resilience.state import ResilienceState
+from domain.executions.state import ExecutionState
 from operations.stores import existing_store
 
 SHOWN_LINES = 200
@@ -40,7 +40,7 @@ class RunLog:
         """Whether the lines come from the store."""
         return bool(self._stored)
 
-    def state(self, state: ResilienceState) -> None:
+    def state(self, state: ExecutionState) -> None:
         """Add the run's own progress, shown while the store has no lines."""
         self._own_progress += [_entry(line.text.strip(), line.level) for line in self._progress.new(state)]
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from domain.cases.real_verdicts import ALLOW_TWO
 from domain.errors import ErrorCode
+from domain.executions.execution import ExecutionSummary
 from domain.executions.outcome import ExitCode, RunOutcome
+from domain.resilience.model import ResilienceSummary
 
 _AFTER_ERROR = {
     ErrorCode.VALIDATION_ERROR: "`holdfast --help` lists the commands, and `holdfast COMMAND --help` what each takes",
@@ -51,10 +53,16 @@ def after_run(outcome: RunOutcome, plan: str) -> str:
         return f"docs/errors.md explains {code}; the worker's log has the details"
     if outcome.summary is None:
         return f"`holdfast status {plan}` shows how far it came"
-    if any(ALLOW_TWO in case.reason for case in outcome.summary.inconclusive_cases):
-        return f"for pairs in doubt, {ALLOW_TWO}: a setting of `holdfast worker`; `holdfast status {plan}` names them"
-    shown = f"`holdfast status {plan}` shows it again, `holdfast report {plan} --html report.html` all of it"
-    return f"{shown}; each case is in the store (test_result, execution {outcome.summary.execution_id})"
+    return _after_result(outcome.summary, plan)
+
+
+def _after_result(summary: ExecutionSummary, name: str) -> str:
+    shown = f"`holdfast status {name}` shows it again, `holdfast report {name} --html report.html` all of it"
+    if not isinstance(summary, ResilienceSummary):
+        return shown
+    if any(ALLOW_TWO in case.reason for case in summary.inconclusive_cases):
+        return f"for pairs in doubt, {ALLOW_TWO}: a setting of `holdfast worker`; `holdfast status {name}` names them"
+    return f"{shown}; each case is in the store (test_result, execution {summary.execution_id})"
 
 
 def after_end(run_id: str) -> str:

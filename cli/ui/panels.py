@@ -1,64 +1,45 @@
-"""The panels of a run's state, as lines.
+"""The panels of an execution's state, as lines.
 
-`status` prints them, and `watch` prints what changes in them. Five of them have the fields of the original's dashboard
-(`stages` section 3), and a test checks that none is missing. The sixth is about pairs with two real faults.
+`status` prints them, and `watch` prints what changes in them. Every kind of execution has a header. A resilience test
+has panels of its own (`resilience_panels.py`).
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import datetime
 
 from cli.console import one_line
-from cli.ui.pairs import fidelity_lines
-from domain.cases.lines import TOO_SMALL, percentile_text
-from domain.executions.windows import ServiceStability, WindowKind, WindowState
-from domain.measuring.steady_report import SteadyReport
-from domain.plans.slo import Percentile
-from domain.resilience.model import CaseVerdict, Phase
-from domain.resilience.state import InjectionRow, LoadPanel, ResilienceState
-from reports.text.values import count
+from cli.ui import resilience_panels
+from cli.ui.window_names import named
+from domain.executions.state import ExecutionState
+from domain.resilience.state import ResilienceState
 
 _CLOCK = "started "
 """Start of the header line that changes whenever anything does."""
 
-_MOST_OVERLAPS = 8
-"""Most services named as broken at the same time as another one. `status --json` has them all."""
 
-_RULES_NOT_READY: dict[WindowState | None, str] = {
-    WindowState.CLOSING: "being switched off",
-    WindowState.CLOSED: "off, and seen to be off",
-    WindowState.UNVERIFIED: "NOT seen to be off",
-}
-
-
-_CALLS_RECORDED: dict[WindowState | None, str] = {
-    WindowState.OPENING: "being switched on",
-    WindowState.OPEN: "on",
-    WindowState.CLOSING: "being switched off",
-    WindowState.CLOSED: "off, and seen to be off",
-    WindowState.UNVERIFIED: "NOT seen to be off",
-}
-
-
-def panel_lines(state: ResilienceState) -> list[str]:
-    """Return every panel, as far as the run has come."""
+def panel_lines(state: ExecutionState) -> list[str]:
+    """Return every panel, as far as the execution has come."""
     return [*header_lines(state), *(line for _, lines in stage_panels(state) for line in lines)]
 
 
-def header_lines(state: ResilienceState) -> list[str]:
-    """Return which run it is, and how it stands."""
+def header_lines(state: ExecutionState) -> list[str]:
+    """Return which execution it is, and how it stands."""
     return [one_line(line) for line in _header(state)]
 
 
-def stage_panels(state: ResilienceState) -> list[tuple[Phase, list[str]]]:
-    """Return each panel with its stage, in order.
+def stage_panels(state: ExecutionState) -> list[tuple[str, list[str]]]:
+    """Return each panel with its step, in order.
 
     A panel's first line sums it up. The other lines are indented by two blanks.
     """
-    found = [(phase, [one_line(line) for line in panel(state)]) for phase, panel in _STAGES]
-    return [(phase, lines) for phase, lines in found if lines]
+    if isinstance(state, ResilienceState):
+        panels = resilience_panels.panels(state)
+    else:
+        panels = [(state.step, list(_panel(state)))]
+    return [(step, [one_line(line) for line in lines]) for step, lines in panels if lines]
 
 
 class Panels:
@@ -67,7 +48,7 @@ class Panels:
     def __init__(self) -> None:
         self._shown: list[str] = []
 
-    def lines(self, state: ResilienceState) -> list[str]:
+    def lines(self, state: ExecutionState) -> list[str]:
         """Return the new lines. Empty if only the clock has moved on."""
         known, self._shown = Counter(self._shown), panel_lines(state)
         seen: Counter[str] = Counter()
@@ -80,178 +61,29 @@ class Panels:
         return found if any(not line.startswith(_CLOCK) for line in found) else []
 
 
-def _header(state: ResilienceState) -> Iterator[str]:
-    yield f"plan {state.plan}, namespace {state.namespace}, environment {state.environment}"
-    ids = {"execution": state.execution_id, "task": state.task_id, "request": state.req_def_id}
-    yield ", ".join(f"{name} {_or_none(value)}" for name, value in ids.items())
+def _header(state: ExecutionState) -> Iterator[str]:
+    if isinstance(state, ResilienceState):
+        yield from resilience_panels.identity(state)
+    else:
+        yield f"{state.kind} {state.name}, execution {'none yet' if state.execution_id is None else state.execution_id}"
     paused = ", paused" if state.paused else ""
-    yield f"status {state.status}, phase {state.phase}, verdict {state.verdict or 'none yet'}{paused}"
+    step = "phase" if isinstance(state, ResilienceState) else "step"
+    yield f"status {state.status}, {step} {state.step or 'none yet'}, verdict {state.verdict or 'none yet'}{paused}"
     yield f"recovery {state.recovery or 'not yet: something is on, or not yet seen to be off'}"
-    yield f"started {_time(state.started_at)}, updated {_time(state.updated_at)}, finished {_time(state.finished_at)}"
+    yield f"{_CLOCK}{_time(state.started_at)}, updated {_time(state.updated_at)}, finished {_time(state.finished_at)}"
     if state.waiting_for:
         yield f"waiting for {state.waiting_for}"
     if state.error_code or state.error_message:
         yield f"error {state.error_code or 'none'}: {state.error_message}"
-    for when, report in (("before", state.steady_before), ("after", state.steady_after)):
-        if report is not None:
-            yield f"steady state {when} the run: {_steady(report)}"
+    if isinstance(state, ResilienceState):
+        yield from resilience_panels.steady_lines(state)
 
 
-def _analysis(state: ResilienceState) -> Iterator[str]:
-    panel = state.analysis
-    yield f"analysis: {panel.state or 'pending'}, {panel.services} services"
-    yield f"  analysis {panel.analyze_task_id or 'none yet'}, record {panel.record_id or 'none yet'}"
-    if panel.error:
-        yield f"  failed: {panel.error}"
-    for service in panel.recorded:
-        deaf = "" if service.baggage_forwarded or not service.patterns else ", no baggage reaches it"
-        yield f"  {service.service:<24} {count(service.patterns, 'recorded request')}{deaf}"
-    yield from _stability(panel.stability)
-
-
-def _cases(state: ResilienceState) -> Iterator[str]:
-    panel = state.generated
-    if not panel.total:
-        yield "cases: not generated yet"
-        return
-    counts = f"{panel.baseline} baseline, {panel.single} single, {panel.dual} pairs"
-    yield f"cases: {panel.total} ({counts}), {panel.baggage_tokens} baggage tokens"
-    for service, token in panel.tokens.items():
-        yield f"  {service:<24} {token}"
-    if panel.baggage_tokens > len(panel.tokens) > 0:
-        yield f"  ... and {panel.baggage_tokens - len(panel.tokens)} more"
-
-
-def _injections(state: ResilienceState) -> Iterator[str]:
-    total, completed, running = len(state.injections), state.injections_completed, state.injections_running
-    yield f"injections: {completed} of {total} services done, {running} running"
-    yield from _calls(state)
-    for row in state.injections:
-        yield f"  {row.service:<24} {row.state:<9} {_injected(row)}".rstrip()
-
-
-def _calls(state: ResilienceState) -> Iterator[str]:
-    """Yield whether calls are recorded, and how many fallback calls were found."""
-    window = next((row.state for row in state.windows if row.kind is WindowKind.CALLS), None)
-    if window is None and state.fallback_calls is None:
-        return
-    recorded = f"calls recorded while services are broken: {_CALLS_RECORDED.get(window, 'done')}"
-    found = state.fallback_calls
-    if found is None:
-        yield f"  {recorded}"
-    else:
-        yield f"  {recorded}; {count(found, 'fallback call') if found else 'no fallback calls'} found"
-
-
-def _injected(row: InjectionRow) -> str:
-    parts = [
-        f"fault {row.fault_name}" if row.fault_name else "",
-        "" if row.replay_status is None else f"replay {row.replay_status}",
-        "no effect" if row.no_effect else "",
-        _overlapped(row.overlapped),
-        "" if row.stable is None else "stable again" if row.stable else "NOT stable again",
-        row.error,
-    ]
-    return ", ".join(part for part in parts if part)
-
-
-def _overlapped(services: list[str]) -> str:
-    """Name the services that were broken at the same time."""
-    # To judge a captured failure, a reader must know what else was broken.
-    more = len(services) - _MOST_OVERLAPS
-    named = ", ".join(services[:_MOST_OVERLAPS]) + (f" and {more} more" if more > 0 else "")
-    return f"on at once with {named} (no common call path)" if services else ""
-
-
-def _rules(state: ResilienceState) -> Iterator[str]:
-    panel = state.rules
-    window = next((row.state for row in state.windows if row.kind is WindowKind.RULES), None)
-    readiness = "ready: seen to act" if panel.ready else _RULES_NOT_READY.get(window, "not ready")
-    yield f"rules: {panel.rules}, {readiness}, TTL {panel.ttl_seconds} s"
-    yield from _stability(panel.stability)
-
-
-def _load(state: ResilienceState) -> Iterator[str]:
-    panel = state.load
-    eta = f", about {state.eta_seconds:.0f} s left" if state.eta_seconds else ""
-    yield (
-        f"load: batch {panel.batches_done} of {panel.batches_total} ({panel.batch_size} cases each), "
-        f"{panel.cases_done} of {panel.cases_total} cases done{eta}"
-    )
-    if panel.cases:
-        worst, slowest = _worst(panel)
-        mean = "none" if panel.mean_error_rate is None else f"{panel.mean_error_rate:g}%"
-        yield f"  worst p95 {worst}, slowest request {slowest}, mean error rate {mean}"
-    yield from _outcomes(state)
-    failed = {case.case_id: case for case in [*state.failed_cases, *state.inconclusive_cases]}
-    for case in panel.cases:
-        yield f"  {_case(failed.get(case.case_id, case))}"
-    if panel.cases and panel.cases_done > len(panel.cases):
-        yield f"  ... and {panel.cases_done - len(panel.cases)} more, which are no worse: the store has every case"
-
-
-def _worst(panel: LoadPanel) -> tuple[str, str]:
-    """Return the worst p95 and the slowest request, each with its case."""
-    slowest = "none" if panel.worst_max_ms is None else f"{panel.worst_max_ms:.0f} ms ({panel.worst_max_case})"
-    if panel.worst_p95_ms is None:
-        return ("none" if panel.worst_max_ms is None else TOO_SMALL), slowest
-    return f"{panel.worst_p95_ms:.0f} ms ({panel.worst_p95_case})", slowest
-
-
-def _pairs(state: ResilienceState) -> Iterator[str]:
-    if state.pairs is not None:
-        yield from fidelity_lines(state.pairs)
-
-
-_STAGES: tuple[tuple[Phase, Callable[[ResilienceState], Iterator[str]]], ...] = (
-    (Phase.ANALYZING_PATTERNS, _analysis),
-    (Phase.ANALYZING_PATTERNS, _cases),
-    (Phase.INJECTING_AND_REPLAYING, _injections),
-    (Phase.RULES_READY, _rules),
-    (Phase.LOAD_TEST_BASELINE, _load),
-    (Phase.LOAD_TEST_BASELINE, _pairs),
-)
-
-
-def _outcomes(state: ResilienceState) -> Iterator[str]:
-    """Yield what became of the cases, once they are judged."""
-    counts = state.cases
-    if state.verdict is None:
-        return
-    excluded = f", {counts.excluded} of them excluded by the plan" if counts.excluded else ""
-    excluded += f", {counts.dispensable} of them may lack by the plan" if counts.dispensable else ""
-    unmeasured = f"{counts.invalid} invalid, {counts.skipped} skipped{excluded}"
-    inconclusive = f"{counts.inconclusive} inconclusive, " if counts.inconclusive else ""
-    yield f"  {counts.passed} passed, {counts.failed} failed, {inconclusive}{unmeasured}"
-    if counts.failed > len(state.failed_cases):
-        yield f"  {len(state.failed_cases)} of the failed ones are told with their reasons, the worst of them"
-
-
-def _case(case: CaseVerdict) -> str:
-    if case.error_rate is None:
-        return f"{case.case_id:<48} {case.outcome}: {case.reason}"
-    p50, p95, p99 = (percentile_text(case, percentile) or "none" for percentile in Percentile)
-    outcome = f"  {case.outcome if case.verdict is None else case.verdict}: {case.reason}" if case.reason else ""
-    latency = f"p50 {p50}, p95 {p95}, p99 {p99}, max {_ms(case.max_ms)}"
-    return f"{case.case_id:<48} errors {case.error_rate:g}%, {latency}{outcome}"
-
-
-def _stability(rows: list[ServiceStability]) -> Iterator[str]:
-    for row in rows:
-        found = "stable" if row.stable else f"NOT stable ({row.detail})"
-        yield f"  {row.service:<24} {found} after {row.waited_seconds:.1f} s"
-
-
-def _steady(report: SteadyReport) -> str:
-    return "met" if report.met else f"NOT met: {report.detail}"
-
-
-def _ms(value: float | None) -> str:
-    return "none" if value is None else f"{value:.0f} ms"
-
-
-def _or_none(value: int | None) -> str:
-    return "none yet" if value is None else str(value)
+def _panel(state: ExecutionState) -> Iterator[str]:
+    """Yield what is known of any kind of execution: its progress, and what it has switched on."""
+    yield f"progress: {state.progress} %" + (f", {state.message}" if state.message else "")
+    for row in state.windows:
+        yield f"  {named(row):<24} {row.state}" + (f" ({row.detail})" if row.detail else "")
 
 
 def _time(moment: datetime | None) -> str:

@@ -5,7 +5,7 @@ It has one line per case, worst first, then the conclusion.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from cli.console import one_line
 from cli.ui.columns import aligned
@@ -13,7 +13,7 @@ from domain.cases.lines import percentile_text
 from domain.executions.execution import Recovery, RunStatus, Verdict
 from domain.executions.outcome import RunOutcome
 from domain.plans.slo import Percentile
-from domain.resilience.model import CaseVerdict
+from domain.resilience.model import CaseVerdict, ResilienceSummary
 
 MOST_ROWS = 60
 """Most rows shown, worst cases first. The database has all of them."""
@@ -53,19 +53,12 @@ def _row(case: CaseVerdict) -> tuple[str, ...]:
 
 def conclusion(outcome: RunOutcome) -> list[str]:
     """Return the run's result in sentences, the last about recovery."""
-    lines = []
-    if outcome.summary:
-        cases = outcome.summary.cases
-        lines.append(
-            f"verdict: {outcome.summary.verdict.upper()}: {cases.failed} of {cases.total} cases miss the SLO, "
-            f"{cases.passed} meet it, "
-            + (f"{cases.inconclusive} inconclusive, " if cases.inconclusive else "")
-            + f"{cases.invalid} invalid, {cases.skipped} skipped"
-            + (f", {cases.excluded} of them excluded by the plan" if cases.excluded else "")
-            + (f", {cases.dispensable} of them may lack by the plan" if cases.dispensable else "")
-        )
-        if outcome.summary.requests_saved:
-            lines.append(f"requests saved: {outcome.summary.requests_saved}, because cases were decided early")
+    lines: list[str] = []
+    if isinstance(outcome.summary, ResilienceSummary):
+        lines += _judged(outcome.summary)
+    elif outcome.summary:
+        verdict = f"verdict: {outcome.summary.verdict.upper()}" if outcome.summary.verdict else "done"
+        lines.append(f"{verdict}: {outcome.summary.kind} {outcome.summary.name}")
     elif outcome.failure:
         lines.append(f"the run failed in {outcome.failure.phase}: {outcome.failure.code}: {outcome.failure.message}")
     elif outcome.status is RunStatus.CANCELLED:
@@ -74,6 +67,20 @@ def conclusion(outcome: RunOutcome) -> list[str]:
         lines.append(outcome.message or f"the run ended without a result: {outcome.status}")
     lines.append(_recovery(outcome))
     return lines
+
+
+def _judged(summary: ResilienceSummary) -> Iterator[str]:
+    cases = summary.cases
+    yield (
+        f"verdict: {summary.verdict.upper()}: {cases.failed} of {cases.total} cases miss the SLO, "
+        f"{cases.passed} meet it, "
+        + (f"{cases.inconclusive} inconclusive, " if cases.inconclusive else "")
+        + f"{cases.invalid} invalid, {cases.skipped} skipped"
+        + (f", {cases.excluded} of them excluded by the plan" if cases.excluded else "")
+        + (f", {cases.dispensable} of them may lack by the plan" if cases.dispensable else "")
+    )
+    if summary.requests_saved:
+        yield f"requests saved: {summary.requests_saved}, because cases were decided early"
 
 
 def _recovery(outcome: RunOutcome) -> str:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from enum import IntEnum, StrEnum
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
 
 from domain.base import Contract
 from domain.calls.model import FoundBy
@@ -11,7 +14,7 @@ from domain.errors import ErrorClass, ErrorCode
 from domain.executions.execution import Recovery, RunStatus, Verdict
 from domain.measuring.load import Case, CaseOutcome, CaseType
 from domain.pairs.fidelity import PairFinding
-from domain.resilience.model import AnyPhase
+from domain.resilience.model import RESILIENCE_TEST, OldPhase, Phase
 from domain.traffic.exchange import Measurement
 
 
@@ -107,17 +110,22 @@ class CheckedPair(Contract):
     measurement: Measurement | None = None
 
 
+Step = Annotated[Phase | OldPhase | str, Field(union_mode="left_to_right")]
+"""Step of an execution in a stored row. Only a resilience test has phases."""
+
+
 class ExecutionRow(Contract):
-    """The record of a run, in the form people read."""
+    """The record of an execution, in the form people read."""
 
     execution_id: int
     task_id: int
     req_def_id: int
     plan: str
+    """Name of the plan, or of another kind's definition."""
     namespace: str
     environment: str
-    status: AnyPhase
-    """The run's phase; the column keeps the peers' name."""
+    status: Step
+    """What it is doing: the phase of a resilience test. The column keeps the peers' name."""
     run_status: RunStatus
     verdict: Verdict | None
     recovery: Recovery | None
@@ -126,7 +134,7 @@ class ExecutionRow(Contract):
     requested_by: str
     error_code: ErrorCode | None
     error_class: ErrorClass | None
-    error_phase: AnyPhase | None
+    error_phase: Step | None
     error_message: str
     started_at: datetime
     updated_at: datetime
@@ -135,6 +143,20 @@ class ExecutionRow(Contract):
     """Id of the analysis at the proxy."""
     intercept_record_id: str | None = None
     """Record id of the rules at the proxy."""
+    kind: str = RESILIENCE_TEST
+    """Name of the execution's kind."""
+    name: str = ""
+    """Name of the definition; empty in rows of before it was stored."""
+    parent_execution_id: int | None = None
+    """The execution that started this one."""
+
+    @model_validator(mode="after")
+    def _has_a_known_phase(self) -> Self:
+        if self.kind == RESILIENCE_TEST:
+            for phase in (self.status, self.error_phase):
+                if not isinstance(phase, Phase | OldPhase | None):
+                    raise ValueError(f"{phase[:60]!r} is no phase of a resilience test")
+        return self
 
 
 class UnfinishedRun(Contract):
@@ -152,7 +174,9 @@ class RunFilter(Contract):
     """
 
     plan: str | None = None
-    """Name of the plan."""
+    """Name of the plan, or of another kind's definition."""
+    kinds: tuple[str, ...] = ()
+    """Kinds to list."""
     namespace: str | None = None
     statuses: tuple[RunStatus, ...] = ()
     """Statuses to list."""

@@ -38,7 +38,7 @@ from clients.store.repositories.standings import Standings
 from clients.store.repositories.traffic import Traffic
 from domain.calls.model import Call, CallRound, FallbackCall, RealCase
 from domain.cases.real_verdicts import Settled
-from domain.executions.execution import Ending, Execution, Verdict
+from domain.executions.execution import Ending, Execution, ExecutionRecord, NewRecord, StepChange, Verdict
 from domain.executions.permit_facts import Standing
 from domain.executions.windows import LedgerEntry, LedgerUpdate, ServiceStability, StabilityMoment
 from domain.measuring.load import Case, CaseOutcome, CaseType
@@ -121,6 +121,14 @@ class Store:
         Without an environment, the address of the plan's fault service is used instead.
         """
         return await self._executions.create(new, plan, timing, environment or environment_of(plan, {}))
+
+    async def create_record(self, new: NewRecord, name: str, timing: Timing) -> ExecutionRecord:
+        """Store an execution of a kind without a plan, once per run id. See `Executions.create_record`."""
+        return await self._executions.create_record(new, name, timing)
+
+    async def change_step(self, change: StepChange) -> None:
+        """Move an execution without phases to a step. See `Executions.change_step`."""
+        await self._executions.change_step(change)
 
     async def execution(self, execution_id: int) -> Execution:
         """Return one run, in the form workflows use. See `Executions.get`."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from pydantic import SerializeAsAny
 from temporalio.api.enums.v1 import PendingActivityState as ActivityState
 from temporalio.api.enums.v1 import PendingWorkflowTaskState as TaskState
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
@@ -16,10 +17,10 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from domain.base import Contract
 from domain.errors import ErrorCode, HoldfastError
-from domain.executions.execution import RunFailure, RunStatus
+from domain.executions.execution import ExecutionSummary, RunFailure, RunStatus
 from domain.executions.windows import LockHolder
-from domain.names import MEMO_HOLDER, WorkflowType
-from domain.resilience.model import ResilienceSummary
+from domain.kinds import as_summary, workflow_types
+from domain.names import MEMO_HOLDER
 
 _NOT_KNOWN = (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT)
 """Codes for an unknown run.
@@ -33,7 +34,7 @@ class RunEnd(Contract):
 
     status: RunStatus
     terminated: bool = False
-    summary: ResilienceSummary | None = None
+    summary: SerializeAsAny[ExecutionSummary] | None = None
     failure: RunFailure | None = None
     message: str = ""
     finished_at: datetime | None = None
@@ -106,7 +107,8 @@ class RunDirectory:
 
         The newest runs may not be listed yet.
         """
-        wanted = f"WorkflowType = '{WorkflowType.RESILIENCE_TEST}' AND ExecutionStatus = 'Running'"
+        types = ", ".join(f"'{name}'" for name in workflow_types())
+        wanted = f"WorkflowType IN ({types}) AND ExecutionStatus = 'Running'"
         found = self._client.list_workflows(f"{wanted} AND TaskQueue = '{task_queue}'")
         try:
             return [(run.id, run.run_id) async for run in found]
@@ -139,7 +141,7 @@ class RunDirectory:
 
         A run that the server no longer knows counts as failed.
         """
-        handle = self._client.get_workflow_handle(workflow_id, run_id=run_id, result_type=ResilienceSummary)
+        handle = self._client.get_workflow_handle(workflow_id, run_id=run_id, result_type=dict[str, Any])
         try:
             described = await handle.describe()
         except RPCError as error:
@@ -151,7 +153,7 @@ class RunDirectory:
         return (await _end(handle, described.status)).model_copy(update={"finished_at": described.close_time})
 
 
-async def _end(handle: WorkflowHandle[Any, ResilienceSummary], status: WorkflowExecutionStatus | None) -> RunEnd:
+async def _end(handle: WorkflowHandle[Any, dict[str, Any]], status: WorkflowExecutionStatus | None) -> RunEnd:
     if status is WorkflowExecutionStatus.TERMINATED:
         return RunEnd(status=RunStatus.FAILED, terminated=True, message="the run was terminated")
     if status is WorkflowExecutionStatus.TIMED_OUT:
@@ -159,9 +161,16 @@ async def _end(handle: WorkflowHandle[Any, ResilienceSummary], status: WorkflowE
     if status is WorkflowExecutionStatus.FAILED:
         return await _failed(handle.result)
     if status is WorkflowExecutionStatus.COMPLETED:
-        return RunEnd(status=RunStatus.COMPLETED, summary=await handle.result())
-    # ResilienceTest never continues as new, so that status cannot occur; any other unknown status counts as failed.
+        return await _completed(handle)
+    # No execution continues as new, so that status cannot occur; any other unknown status counts as failed.
     return RunEnd(status=RunStatus.CANCELLED if status is WorkflowExecutionStatus.CANCELED else RunStatus.FAILED)
+
+
+async def _completed(handle: WorkflowHandle[Any, dict[str, Any]]) -> RunEnd:
+    try:
+        return RunEnd(status=RunStatus.COMPLETED, summary=as_summary(await handle.result()))
+    except (ValueError, TypeError, RuntimeError):
+        return RunEnd(status=RunStatus.COMPLETED, message="its result is none that this version can read")
 
 
 async def _failed(result: object) -> RunEnd:

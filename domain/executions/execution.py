@@ -145,6 +145,8 @@ class Ending(Contract):
 class ExecutionSummary(Contract):
     """Result of an execution's workflow, usable directly from `temporal workflow result`."""
 
+    kind: str = ""
+    """Name of the execution's kind (`kinds.py`)."""
     execution_id: int
     name: str = ""
     """Name of the definition."""

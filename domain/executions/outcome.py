@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from pydantic import computed_field
+from pydantic import SerializeAsAny, computed_field
 
 from domain.base import Contract
 from domain.errors import ERRORS, ErrorClass, ErrorCode
-from domain.executions.execution import Recovery, RunFailure, RunStatus, Verdict
+from domain.executions.execution import ExecutionSummary, Recovery, RunFailure, RunStatus, Verdict
 from domain.executions.windows import LockReport
-from domain.resilience.model import ResilienceSummary
 
 
 class ExitCode(IntEnum):
@@ -56,7 +55,7 @@ class RunOutcome(Contract):
     workflow_id: str
     run_id: str
     status: RunStatus
-    summary: ResilienceSummary | None = None
+    summary: SerializeAsAny[ExecutionSummary] | None = None
     failure: RunFailure | None = None
     message: str = ""
     """The server's message, for an end without summary or failure."""
@@ -86,7 +85,7 @@ class RunOutcome(Contract):
         if self.recovery is Recovery.UNVERIFIED:
             return ExitCode.RECOVERY_UNVERIFIED
         if self.summary is not None:
-            return _VERDICTS[self.summary.verdict]
+            return _VERDICTS[self.summary.verdict] if self.summary.verdict else ExitCode.PASSED
         if self.failure is not None:
             return code_for(self.failure.code)
         return _STATUS.get(self.status, ExitCode.RUN_FAILED)

@@ -20,7 +20,7 @@ def progress_table(state: ExecutionState) -> str:
 def table(state: ExecutionState, rows: Sequence[tuple[str, str]]) -> str:
     """Format a table with these rows, below the execution's name and above its verdict and recovery."""
     lines = [
-        f"**{cell(state.name) or 'input refused'}** in `{cell(state.namespace)}`: {state.step}",
+        f"**{cell(state.name) or 'input refused'}** in `{cell(state.namespace)}`: {cell(state.step)}",
         "",
         "| step | state |",
         "| --- | --- |",

@@ -35,6 +35,13 @@ def over(state: ResilienceState, status: RunStatus, message: str) -> dict[str, A
     return {"analysis": _analysis(state, status, message), **counted(rows)}
 
 
+def off(state: ResilienceState) -> dict[str, Any]:
+    """Return the panels of a run of which everything was seen to be off."""
+    seen = {InjectionState.RUNNING: InjectionState.RECOVERED}
+    rows = [row.model_copy(update={"state": seen.get(row.state, row.state)}) for row in state.injections]
+    return {"rules": state.rules.model_copy(update={"ready": False}), **counted(rows)}
+
+
 def _analysis(state: ResilienceState, status: RunStatus, message: str) -> AnalysisPanel:
     panel = state.analysis
     begun = panel.state == "recording" or any(

@@ -13,6 +13,9 @@ from domain.executions.execution import ExecutionSummary, IfBusy, Leftovers, Ver
 from domain.pairs.fidelity import PairFidelity
 from domain.units import ShareOfSome
 
+RESILIENCE_TEST = "resilience-test"
+"""Name of this kind of execution, in the store, in states and in workflow ids."""
+
 
 class Phase(StrEnum):
     """Phase of a resilience test.
@@ -141,6 +144,7 @@ class Judgement(Contract):
 class ResilienceSummary(ExecutionSummary):
     """Result of `ResilienceTest`, usable directly from `temporal workflow result`."""
 
+    kind: str = RESILIENCE_TEST
     plan: str
     namespace: str
     phase: Phase = Phase.DONE

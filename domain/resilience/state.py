@@ -13,7 +13,7 @@ from domain.executions.windows import ServiceStability
 from domain.faults.model import InjectionState
 from domain.measuring.steady_report import SteadyReport
 from domain.pairs.fidelity import PairFidelity
-from domain.resilience.model import CaseCounts, CaseVerdict, Phase
+from domain.resilience.model import RESILIENCE_TEST, CaseCounts, CaseVerdict, Phase
 from domain.traffic.summary import RecordedService
 
 
@@ -101,7 +101,7 @@ class LoadPanel(Contract):
 class ResilienceState(ExecutionState):
     """Current state of a resilience test: the result of the query `status`."""
 
-    kind: str = "resilience-test"
+    kind: str = RESILIENCE_TEST
     plan: str = ""
     task_id: int | None = None
     """Id of the stored plan."""

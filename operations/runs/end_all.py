@@ -14,7 +14,6 @@ from clients.temporal.connection import server_error
 from clients.temporal.runs import RunDirectory
 from domain.errors import ErrorCode, HoldfastError
 from domain.executions.outcome import RunOutcome
-from domain.resilience.model import ResilienceSummary
 from operations.recovery.worker_presence import WorkerPresence
 from operations.runs.follow import Run, Say, ask_to_end, end_of
 from operations.runs.start import task_queue
@@ -105,7 +104,7 @@ def _is_uuid(text: str) -> bool:
 
 
 def _handle(client: Client, workflow_id: str, run_id: str | None) -> Run:
-    return client.get_workflow_handle(workflow_id, run_id=run_id, result_type=ResilienceSummary)
+    return client.get_workflow_handle(workflow_id, run_id=run_id)
 
 
 def _not_asked(run: Run, error: Exception) -> HoldfastError:

@@ -9,8 +9,7 @@ from clients.store.read_models import ExecutionRow
 from clients.store.store import Store
 from clients.temporal.connection import server_error
 from domain.errors import ErrorCode, HoldfastError
-from domain.names import run_workflow_id
-from domain.resilience.model import ResilienceSummary
+from domain.kinds import kinds
 from operations.runs.follow import Run
 
 LARGEST_ID = 2**53 - 1
@@ -20,9 +19,10 @@ LARGEST_ID = 2**53 - 1
 def possible_ids(given: str) -> list[str]:
     """Return the workflow ids that an ID may mean.
 
-    The ID is tried as a plan's name first, then as a workflow id. With a slash in it, it is only a workflow id.
+    The ID is tried as the name of a definition first, of each kind, then as a workflow id. With a slash in it, it is
+    only a workflow id.
     """
-    return [given] if "/" in given else [run_workflow_id(given), given]
+    return [given] if "/" in given else [*(kind.workflow_id(given) for kind in kinds()), given]
 
 
 async def known(client: Client, given: str) -> Run:
@@ -39,7 +39,7 @@ async def known(client: Client, given: str) -> Run:
             if error.status is not RPCStatusCode.NOT_FOUND or "amespace" in error.message:
                 raise server_error(error) from error
         else:
-            return client.get_workflow_handle(workflow_id, run_id=described.run_id, result_type=ResilienceSummary)
+            return client.get_workflow_handle(workflow_id, run_id=described.run_id)
     message = f"the Temporal server has no run {' or '.join(possible_ids(given))}"
     raise HoldfastError(ErrorCode.NOT_FOUND, message)
 

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle, WorkflowQueryFailedError
 from temporalio.service import RPCError, RPCStatusCode
@@ -19,14 +19,15 @@ from clients.temporal.runs import RunDirectory
 from domain.errors import ErrorCode, HoldfastError
 from domain.executions.execution import RunStatus
 from domain.executions.outcome import RunOutcome
+from domain.executions.state import ExecutionState
 from domain.executions.windows import LockReport
+from domain.kinds import as_state
 from domain.names import STATUS_QUERY
-from domain.resilience.state import ResilienceState
 from operations.processes.interrupts import Interrupts
 
 T = TypeVar("T")
 Say = Callable[[str], None]
-Tell = Callable[[ResilienceState], list[str]]
+Tell = Callable[[ExecutionState], list[str]]
 """Returns lines for what is new in a state."""
 Run = WorkflowHandle[Any, Any]
 
@@ -62,7 +63,7 @@ _NO_EVENT_OF_A_WORKER = 2
 """History length of a run that no worker has taken up: run started, first task scheduled."""
 
 
-def no_lines(_state: ResilienceState) -> list[str]:
+def no_lines(_state: ExecutionState) -> list[str]:
     """Return no lines: show nothing of a run's progress."""
     return []
 
@@ -83,13 +84,11 @@ async def mention_missing_worker(client: Client, run: Run, queue: str, say: Say)
     say(f"{what}: the run waits until one does. Start it with `holdfast worker`")
 
 
-async def look(run: Run) -> ResilienceState | None:
-    """Return the run's state. None: it cannot be queried at the moment."""
+async def look(run: Run) -> ExecutionState | None:
+    """Return the run's state. None: it cannot be queried at the moment, or its answer is no state."""
     # A worker short of CPU time may fail one query and answer the next.
-    with contextlib.suppress(RPCError, WorkflowQueryFailedError):
-        return cast(
-            "ResilienceState", await run.query(STATUS_QUERY, result_type=ResilienceState, rpc_timeout=QUERY_PATIENCE)
-        )
+    with contextlib.suppress(RPCError, WorkflowQueryFailedError, ValueError, TypeError, RuntimeError):
+        return as_state(await run.query(STATUS_QUERY, result_type=dict[str, Any], rpc_timeout=QUERY_PATIENCE))
     return None
 
 

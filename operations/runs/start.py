@@ -1,6 +1,6 @@
-"""Start a run under its plan's id, after any earlier run.
+"""Start an execution under its definition's id, after any earlier one.
 
-An earlier run of the same plan is waited for, or cancelled first.
+An earlier execution of the same definition is waited for, or cancelled first.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ import contextlib
 import getpass
 import os
 import socket
-from dataclasses import dataclass
 from datetime import timedelta
 from urllib.parse import quote
 
@@ -20,11 +19,9 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from clients.settings import Settings
 from clients.temporal.embedded import DevServerSettings
 from domain.errors import ErrorCode, HoldfastError
-from domain.executions.execution import IfBusy, Leftovers
-from domain.names import WorkflowType, run_workflow_id
-from domain.resilience.model import ResilienceSummary
-from domain.units import format_percent
-from operations.plans import PlanFile
+from domain.executions.execution import IfBusy
+from domain.executions.start_options import StartOptions
+from operations.definitions import DefinitionFile
 from operations.processes.interrupts import Interrupts
 from operations.runs.follow import Run, Say, ask_to_end
 
@@ -34,30 +31,12 @@ def task_queue() -> str:
     return Settings.from_environment(os.environ).task_queue
 
 
-@dataclass(frozen=True)
-class StartOptions:
-    """How to start a run: what to do about obstacles and pairs."""
-
-    if_busy: IfBusy = IfBusy.REFUSE
-    leftovers: Leftovers = Leftovers.REFUSE
-    verify_pairs: float | None = None
-    """Percent of the measured pairs that also run with two real faults. None: not asked for."""
-
-    def as_input(self) -> dict[str, str]:
-        """Return the options as fields of the run's input."""
-        # Fields that are not asked for are left out, because an older worker may not know them.
-        fields = {"leftovers": self.leftovers.value} if self.leftovers is not Leftovers.REFUSE else {}
-        if self.verify_pairs is not None:
-            fields["verify_pairs"] = format_percent(self.verify_pairs)
-        return {"if_busy": self.if_busy.value} | fields
-
-
 START_PATIENCE = timedelta(seconds=20)
 """Time for the server to accept a run."""
 
 
 async def start(
-    client: Client, file: PlanFile, options: StartOptions, interrupts: Interrupts, say: Say, *, queue: str
+    client: Client, file: DefinitionFile, options: StartOptions, interrupts: Interrupts, say: Say, *, queue: str
 ) -> Run:
     """Start a run, and return it once the server has accepted it.
 
@@ -65,15 +44,15 @@ async def start(
     whether there is a run to cancel. A request to end that arrives meanwhile cancels the run once it is followed.
 
     Raises:
-        HoldfastError: EXECUTION_ALREADY_RUNNING when a run of this plan is running; nothing was touched.
+        HoldfastError: EXECUTION_ALREADY_RUNNING when an execution of this definition is running; nothing was touched.
         Interrupted: we were asked to end while waiting for the earlier run.
     """
-    workflow_id = run_workflow_id(file.plan.name)
-    order = {"plan": file.document, **options.as_input(), "requested_by": who()}
+    workflow_id = file.kind.workflow_id(file.name)
+    order = file.kind.as_input(file.document, options, who())
     while True:
         try:
             started = await client.start_workflow(
-                WorkflowType.RESILIENCE_TEST,
+                file.kind.workflow_type,
                 order,
                 id=workflow_id,
                 task_queue=queue,
@@ -82,19 +61,17 @@ async def start(
             )
         except WorkflowAlreadyStartedError as error:
             if options.if_busy is IfBusy.REFUSE:
-                raise _refused(file.plan.name, workflow_id) from error
+                raise _refused(file.name, workflow_id) from error
             await interrupts.during(_make_room(client, workflow_id, options.if_busy, say))
         else:
-            return client.get_workflow_handle(
-                workflow_id, run_id=started.first_execution_run_id, result_type=ResilienceSummary
-            )
+            return client.get_workflow_handle(workflow_id, run_id=started.first_execution_run_id)
 
 
-def _refused(plan: str, workflow_id: str) -> HoldfastError:
+def _refused(name: str, workflow_id: str) -> HoldfastError:
     return HoldfastError(
         ErrorCode.EXECUTION_ALREADY_RUNNING,
         f"EXECUTION_ALREADY_RUNNING: {workflow_id} is running",
-        hint=f"`holdfast watch {plan}` shows it, `holdfast cancel {plan}` ends it; "
+        hint=f"`holdfast watch {name}` shows it, `holdfast cancel {name}` ends it; "
         "`holdfast run --wait` waits for it, `--force` has it cancelled first",
     )
 

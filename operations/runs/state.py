@@ -8,15 +8,13 @@ from clients.temporal.connection import lock_of_run
 from clients.temporal.runs import RunDirectory, RunEnd
 from domain.errors import ErrorCode
 from domain.executions.execution import Recovery, RunStatus, final_step
+from domain.executions.state import ExecutionState
 from domain.executions.windows import WindowState
-from domain.faults.model import InjectionState
-from domain.resilience.ended import counted, over
-from domain.resilience.model import Phase
-from domain.resilience.state import ResilienceState
+from domain.kinds import kind_named
 from operations.runs.follow import Run, report_of
 
 
-async def as_the_server_knows(client: Client, run: Run, state: ResilienceState) -> ResilienceState:
+async def as_the_server_knows(client: Client, run: Run, state: ExecutionState) -> ExecutionState:
     """Correct a closed run's state by what server and lock know."""
     end = await RunDirectory(client).end_of(run.id, run.run_id or "")
     if end is None:
@@ -32,24 +30,22 @@ async def as_the_server_knows(client: Client, run: Run, state: ResilienceState) 
     return _with_recovery(state, None) if still_open else state
 
 
-def _with_recovery(state: ResilienceState, recovery: Recovery | None) -> ResilienceState:
+def _with_recovery(state: ExecutionState, recovery: Recovery | None) -> ExecutionState:
     return state.model_copy(update={"recovery": recovery})
 
 
-def switched_off(state: ResilienceState) -> ResilienceState:
+def switched_off(state: ExecutionState) -> ExecutionState:
     """Return the state with everything off, as the lock has seen it.
 
     A run that was ended early does not know that.
     """
-    off = {InjectionState.RUNNING: InjectionState.RECOVERED}
-    rows = [row.model_copy(update={"state": off.get(row.state, row.state)}) for row in state.injections]
-    rules = state.rules.model_copy(update={"ready": False})
     windows = [row.model_copy(update={"state": WindowState.CLOSED}) for row in state.windows]
-    facts = {"recovery": Recovery.VERIFIED, "rules": rules, "windows": windows, **counted(rows)}
-    return state.model_copy(update=facts)
+    facts = {"recovery": Recovery.VERIFIED, "windows": windows}
+    kind = kind_named(state.kind)
+    return state.model_copy(update=facts | (kind.off(state) if kind else {}))
 
 
-def ended(state: ResilienceState, end: RunEnd) -> ResilienceState:
+def ended(state: ExecutionState, end: RunEnd) -> ExecutionState:
     """Return a closed run's state, corrected by how the server ended it.
 
     A run that was terminated cannot know its own end.
@@ -58,15 +54,14 @@ def ended(state: ResilienceState, end: RunEnd) -> ResilienceState:
         return state
     facts = {
         "status": end.status,
-        "phase": Phase(final_step(end.status)),
         "step": final_step(end.status),
         "error_code": _error_code(end),
         "error_message": end.message,
         "finished_at": end.finished_at,
         "updated_at": end.finished_at or state.updated_at,
-        "eta_seconds": None,
     }
-    return state.model_copy(update=over(state, end.status, end.message) | facts)
+    kind = kind_named(state.kind)
+    return state.model_copy(update=(kind.over(state, end.status, end.message) if kind else {}) | facts)
 
 
 def _error_code(end: RunEnd) -> ErrorCode | None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import UTC, datetime
 
-from clients.store.read_models import LogLevel
-from domain.executions.state import WindowRow
+from clients.store.read_models import LogEntry, LogLevel
+from domain.executions.state import ExecutionState, WindowRow
 from domain.executions.windows import WindowState
 from domain.resilience.state import ResilienceState
 from reports.build.reading import StoredRun
@@ -20,28 +21,34 @@ MOST_NOTICES = 200
 
 
 def timeline(run: StoredRun, state: ResilienceState) -> Timeline:
-    """Build the timeline of a run.
+    """Build the timeline of a resilience test."""
+    phases = [
+        PhaseSpan(
+            phase=phase.phase,
+            started_at=phase.started_at,
+            finished_at=phase.finished_at,
+            seconds=_seconds(phase.started_at, phase.finished_at),
+        )
+        for phase in state.phases
+    ]
+    return timeline_of(state, phases, run.log)
+
+
+def timeline_of(state: ExecutionState, phases: list[PhaseSpan], log: Sequence[LogEntry]) -> Timeline:
+    """Build the timeline of an execution.
 
     If there are too many windows, those that are not closed are kept first.
     """
     rows = sorted(state.windows, key=lambda window: (window.state is WindowState.CLOSED, window.window_id))[
         :MOST_WINDOWS
     ]
-    warnings = [entry for entry in run.log if entry.level >= LogLevel.WARN]
-    began = run.row.started_at
+    warnings = [entry for entry in log if entry.level >= LogLevel.WARN]
+    began = state.started_at or datetime.now(UTC)
     return Timeline(
         started_at=began,
-        finished_at=run.row.finished_at,
-        seconds=_seconds(began, run.row.finished_at),
-        phases=[
-            PhaseSpan(
-                phase=phase.phase,
-                started_at=phase.started_at,
-                finished_at=phase.finished_at,
-                seconds=_seconds(phase.started_at, phase.finished_at),
-            )
-            for phase in state.phases
-        ],
+        finished_at=state.finished_at,
+        seconds=_seconds(began, state.finished_at),
+        phases=phases,
         windows=[_window(row) for row in sorted(rows, key=lambda row: (row.began_at or began, row.window_id))],
         windows_left_out=len(state.windows) - len(rows),
         notices=[

@@ -12,7 +12,7 @@ import base64
 import hashlib
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -22,6 +22,7 @@ from reports.forms.html.data import page_data
 from reports.forms.html.matrix import ERROR_LEGEND, RATIO_LEGEND, matrix
 from reports.forms.html.tables import case_rows, interaction_rows, rules_stand
 from reports.forms.html.timeline import chart
+from reports.model.execution import ExecutionReport
 from reports.model.report import Report
 from reports.text import calls as call_words
 from reports.text import values as words
@@ -32,36 +33,52 @@ MOST_REAL: Final = 50
 _HERE: Final = Path(__file__).parent / "html"
 
 
-def render(report: Report) -> str:
+_SECTIONS: Final = (
+    "matrix", "interactions", "fallbacks", "explorer", "cases", "services", "timeline", "coverage", "stages",
+    "environment",
+)  # fmt: skip
+"""Sections of a resilience test, in order, each a template in `html/parts`."""
+
+
+def render(report: ExecutionReport) -> str:
     """Render the whole page.
 
     It depends on the report alone: the same report always gives the same page.
     """
     script = _asset("script.js")
+    values = {
+        "report": report,
+        "run": report.run,
+        "chart": chart(report),
+        "style": _asset("style.css"),
+        "script": script,
+        "policy": _policy(script),
+        "header": "execution",
+        "sections": ("timeline",),
+        "data": "",
+    }
+    if isinstance(report, Report):
+        values |= _of_cases(report)
+    return visible(_environment().get_template("page.html.j2").render(values))
+
+
+def _of_cases(report: Report) -> dict[str, Any]:
+    """Return what only the report of a resilience test shows."""
     differing = [case for case in report.cases if call_words.real_in_words(case)]
-    page = (
-        _environment()
-        .get_template("page.html.j2")
-        .render(
-            report=report,
-            run=report.run,
-            matrix=matrix(report),
-            chart=chart(report),
-            cases=case_rows(report),
-            interactions=interaction_rows(report),
-            rules_stand=rules_stand(report),
-            grounds_lines=list(call_words.grounds_in_words(report.grounds)) if report.grounds else [],
-            real_cases=differing[:MOST_REAL],
-            real_left_out=max(0, len(differing) - MOST_REAL),
-            error_legend=ERROR_LEGEND,
-            ratio_legend=RATIO_LEGEND,
-            style=_asset("style.css"),
-            script=script,
-            policy=_policy(script),
-            data=Markup(page_data(report)),  # noqa: S704 - it has no `<`: see there
-        )
-    )
-    return visible(page)
+    return {
+        "header": "verdict",
+        "sections": _SECTIONS,
+        "matrix": matrix(report),
+        "cases": case_rows(report),
+        "interactions": interaction_rows(report),
+        "rules_stand": rules_stand(report),
+        "grounds_lines": list(call_words.grounds_in_words(report.grounds)) if report.grounds else [],
+        "real_cases": differing[:MOST_REAL],
+        "real_left_out": max(0, len(differing) - MOST_REAL),
+        "error_legend": ERROR_LEGEND,
+        "ratio_legend": RATIO_LEGEND,
+        "data": Markup(page_data(report)),  # noqa: S704 - it has no `<`: see there
+    }
 
 
 @cache

@@ -8,13 +8,14 @@ from __future__ import annotations
 from typing import Any
 
 from domain.control_characters import visible
+from reports.model.execution import ExecutionReport
 from reports.model.report import Report
 
 SCHEMA_ID = "https://holdfast.invalid/report.schema.json"
 """Name of the schema. Nothing is fetched from there."""
 
 
-def render(report: Report) -> str:
+def render(report: ExecutionReport) -> str:
     """Render the report's model as JSON.
 
     Everything that controls a display is escaped. JSON by itself escapes only some of it.

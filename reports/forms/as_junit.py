@@ -20,6 +20,7 @@ from domain.control_characters import visible
 from domain.executions.execution import Recovery, RunStatus, Verdict
 from domain.measuring.load import CaseType
 from domain.plans.slo import Percentile
+from reports.model.execution import ExecutionReport
 from reports.model.report import CaseReport, CaseState, Report
 from reports.text.calls import call_in_words, found_by, found_in_words, real_in_words
 from reports.text.figures import latency
@@ -38,17 +39,18 @@ class Inconclusive(StrEnum):
     SKIPPED = "skipped"
 
 
-def render(report: Report, inconclusive: Inconclusive = Inconclusive.FAILURE) -> str:
+def render(report: ExecutionReport, inconclusive: Inconclusive = Inconclusive.FAILURE) -> str:
     """Render one `testsuite` in `testsuites`, the root that every reader accepts."""
     suite = Xml.Element("testsuite")
     _properties(suite, report)
     _run_testcases(suite, report, inconclusive)
-    for case in report.cases:
-        _case(suite, report, case, inconclusive)
+    if isinstance(report, Report):
+        for case in report.cases:
+            _case(suite, report, case, inconclusive)
     counts = {name: str(len(suite.findall(f"testcase/{name}"))) for name in ("failure", "skipped")}
     totals = {"tests": str(len(suite.findall("testcase"))), "failures": counts["failure"], "errors": "0"}
     time = f"{report.timeline.seconds or 0:.3f}"
-    suite.attrib |= {"name": _clean(f"holdfast {report.run.plan}")} | totals | {"skipped": counts["skipped"]}
+    suite.attrib |= {"name": _clean(f"holdfast {report.run.name}")} | totals | {"skipped": counts["skipped"]}
     suite.attrib |= {"time": time, "timestamp": f"{report.timeline.started_at:%Y-%m-%dT%H:%M:%S}"}
     root = Xml.Element("testsuites", {"name": "holdfast", "time": time} | totals)
     root.append(suite)
@@ -56,16 +58,26 @@ def render(report: Report, inconclusive: Inconclusive = Inconclusive.FAILURE) ->
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + visible(Xml.tostring(root, encoding="unicode")) + "\n"
 
 
-def _properties(suite: Xml.Element, report: Report) -> None:
+def _properties(suite: Xml.Element, report: ExecutionReport) -> None:
     """Add the facts that readers with only this file need."""
-    counts = report.run.cases
-    facts = {
+    facts: dict[str, object] = {
         "execution": report.run.execution_id,
         "environment": report.run.environment,
         "namespace": report.run.namespace,
         "verdict": report.run.verdict or "none",
         "recovery": report.run.recovery or "not yet",
         "holdfast": report.holdfast_version,
+    }
+    if isinstance(report, Report):
+        facts |= _case_facts(report)
+    holder = Xml.SubElement(suite, "properties")
+    for name, value in facts.items():
+        Xml.SubElement(holder, "property", {"name": name, "value": _clean(str(value))})
+
+
+def _case_facts(report: Report) -> dict[str, object]:
+    counts = report.run.cases
+    facts: dict[str, object] = {
         "cases": counts.total,
         "passed": counts.passed,
         "failed": counts.failed,
@@ -91,18 +103,17 @@ def _properties(suite: Xml.Element, report: Report) -> None:
             "cases on a substitute status": grounds.substituted,
             "of these asked with real faults as well": grounds.substituted_asked,
         }
-    holder = Xml.SubElement(suite, "properties")
-    for name, value in facts.items():
-        Xml.SubElement(holder, "property", {"name": name, "value": _clean(str(value))})
+    return facts
 
 
-def _run_testcases(suite: Xml.Element, report: Report, inconclusive: Inconclusive) -> None:
+def _run_testcases(suite: Xml.Element, report: ExecutionReport, inconclusive: Inconclusive) -> None:
     run = report.run
     verdict_testcase = _testcase(suite, report, "run", "the run comes to a verdict", report.timeline.seconds)
-    shown = sum(case.state is CaseState.FAILED for case in report.cases)
+    cases, failed = (report.cases, report.run.cases.failed) if isinstance(report, Report) else ([], 0)
+    shown = sum(case.state is CaseState.FAILED for case in cases)
     if run.status is not RunStatus.COMPLETED:
         _child(verdict_testcase, "failure", "run", report.verdict_sentence)
-    elif run.verdict is Verdict.FAILED and shown < max(1, run.cases.failed):
+    elif run.verdict is Verdict.FAILED and shown < max(1, failed):
         # In a very large run, or without the store, failed cases may not be in this file. They must not go unnoticed.
         _child(verdict_testcase, "failure", "failed", f"{report.verdict_sentence} Of these, {shown} are in this file.")
     elif run.verdict is Verdict.INCONCLUSIVE:
@@ -139,8 +150,8 @@ def _measured(case: CaseReport) -> str:
     return "\n".join(line for line in (numbers, found, real_in_words(case), substitutes) if line)
 
 
-def _testcase(suite: Xml.Element, report: Report, group: str, name: str, took: float | None) -> Xml.Element:
-    facts = {"classname": _clean(f"{report.run.plan}.{group}"), "name": _clean(name)}
+def _testcase(suite: Xml.Element, report: ExecutionReport, group: str, name: str, took: float | None) -> Xml.Element:
+    facts = {"classname": _clean(f"{report.run.name}.{group}"), "name": _clean(name)}
     return Xml.SubElement(suite, "testcase", facts | ({} if took is None else {"time": f"{took:.3f}"}))
 
 

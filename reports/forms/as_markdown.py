@@ -8,10 +8,12 @@ other forms have everything.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 from domain.control_characters import visible
 from domain.plans.slo import Percentile
+from reports.model.execution import ExecutionReport
 from reports.model.report import CaseReport, CaseState, PairCell, Report
 from reports.text.calls import (
     DEFINITION,
@@ -45,21 +47,14 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 Rows = Iterable[Sequence[str]]
 
 
-def render(report: Report) -> str:
+Sections = dict[str, Callable[[Any], Iterator[str]]]
+
+
+def render(report: ExecutionReport) -> str:
     """Render verdict and recovery first, then failures, then what lies behind them."""
-    parts = {
-        "verdict": _verdict,
-        "pairs": _pairs,
-        "cases": _cases,
-        "fallback calls": _fallbacks,
-        "matrix": _matrix,
-        "coverage": _coverage,
-        "services": _services,
-        "timeline": _timeline,
-        "plan": _details,
-    }
+    sections: Sections = {"verdict": _verdict} | (_SECTIONS if isinstance(report, Report) else {"timeline": _timeline})
     text, left_out = "", []
-    for name, part in parts.items():
+    for name, part in sections.items():
         more = "".join(f"{line}\n" for line in part(report))
         if len(text) + len(more) > MOST_CHARACTERS:
             left_out.append(name)
@@ -69,7 +64,7 @@ def render(report: Report) -> str:
     return visible(f"{text}{note}".rstrip()) + "\n"
 
 
-def _verdict(report: Report) -> Iterator[str]:
+def _verdict(report: ExecutionReport) -> Iterator[str]:
     yield f"## Holdfast: {_text(report.title)}"
     yield ""
     yield f"**{_text(report.verdict_sentence)}**"
@@ -208,7 +203,7 @@ def _services(report: Report) -> Iterator[str]:
     yield from _table(("service", "fault", "state", "answers when broken", "intent to recovery"), rows)
 
 
-def _timeline(report: Report) -> Iterator[str]:
+def _timeline(report: ExecutionReport) -> Iterator[str]:
     yield "<details><summary>Phases and what was switched on</summary>"
     yield ""
     yield from _table(
@@ -296,3 +291,16 @@ def _text(text: str, longest: int = _LONGEST_CELL) -> str:
     line = _CONTROL.sub("\ufffd", " ".join(text.split()))
     line = line if len(line) <= longest else f"{line[:longest]} ..."
     return _SPECIAL.sub(r"\\\1", line)
+
+
+_SECTIONS: Sections = {
+    "pairs": _pairs,
+    "cases": _cases,
+    "fallback calls": _fallbacks,
+    "matrix": _matrix,
+    "coverage": _coverage,
+    "services": _services,
+    "timeline": _timeline,
+    "plan": _details,
+}
+"""Sections of a resilience test, the most important first."""

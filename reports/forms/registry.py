@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reports.forms.as_junit import Inconclusive
-from reports.model.report import Report
+from reports.model.execution import ExecutionReport
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Form:
     judges: bool = False
     """Whether `render` also takes what an inconclusive case counts as."""
 
-    def render(self, report: Report, inconclusive: Inconclusive = Inconclusive.FAILURE) -> str:
+    def render(self, report: ExecutionReport, inconclusive: Inconclusive = Inconclusive.FAILURE) -> str:
         """Render a report in this form."""
         more = [inconclusive] if self.judges else []
         rendered: Any = importlib.import_module(self.module).render(report, *more)

@@ -1,4 +1,4 @@
-"""The report of a run: every fact that its forms show.
+"""The report of a resilience test: every fact that its forms show.
 
 The forms render these values and compute nothing.
 
@@ -8,25 +8,39 @@ meaning of a field, or removing one, needs a new `version`. Times are UTC. Laten
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Literal
-
-from domain.executions.windows import WindowKind, WindowState
 from domain.faults.model import InjectionState
 from domain.plans.slo import Percentile
-from domain.resilience.model import Phase
 from domain.resilience.state import ResilienceState
 from reports.model.calls import CallStanding, FallbackCallReport, FallbackReport, GroundsReport
 from reports.model.cases import CaseReport, CaseState, ControlReport, Interaction, PairCell, Part, Ratio, RealReport
+from reports.model.execution import REPORT_VERSION, ExecutionReport, Notice, PhaseSpan, Timeline, WindowSpan
 
 __all__ = [
-    "CallStanding", "CapturedReport", "CaseReport", "CaseState", "ControlReport", "CoverageReport", "EnvironmentReport",
-    "FallbackCallReport", "FallbackReport", "GroundsReport", "Interaction", "Notice", "PairCell", "Part", "PhaseSpan",
-    "Ratio", "RealReport", "ReasonCount", "Report", "ServiceReport", "Timeline", "WindowSpan",
+    "REPORT_VERSION",
+    "CallStanding",
+    "CapturedReport",
+    "CaseReport",
+    "CaseState",
+    "ControlReport",
+    "CoverageReport",
+    "EnvironmentReport",
+    "ExecutionReport",
+    "FallbackCallReport",
+    "FallbackReport",
+    "GroundsReport",
+    "Interaction",
+    "Notice",
+    "PairCell",
+    "Part",
+    "PhaseSpan",
+    "Ratio",
+    "RealReport",
+    "ReasonCount",
+    "Report",
+    "ServiceReport",
+    "Timeline",
+    "WindowSpan",
 ]  # fmt: skip
-
-REPORT_VERSION: Literal[1] = 1
-"""Version of the report that this code writes."""
 
 
 class CapturedReport(Part):
@@ -82,61 +96,6 @@ class ServiceReport(Part):
     captured: list[CapturedReport] = []
     captured_left_out: int = 0
     """Further captured answers, which are only in the store."""
-
-
-class PhaseSpan(Part):
-    """One phase of the run."""
-
-    phase: Phase
-    started_at: datetime
-    finished_at: datetime | None = None
-    seconds: float | None = None
-
-
-class WindowSpan(Part):
-    """Something that was switched on, from intent to verified end.
-
-    The intent is written before anything is done.
-    """
-
-    window_id: str
-    kind: WindowKind
-    service: str = ""
-    peer_name: str = ""
-    state: WindowState
-    intent_at: datetime | None = None
-    recovered_at: datetime | None = None
-    """When the window was verified to be closed. None if it has not been."""
-    seconds: float | None = None
-    """Seconds from `intent_at` to `recovered_at`."""
-    detail: str = ""
-
-
-class Notice(Part):
-    """One line of the run's log."""
-
-    at: datetime
-    level: str
-    """`WARN` or `ERROR`: the report has no other lines."""
-    message: str
-
-
-class Timeline(Part):
-    """What happened when."""
-
-    started_at: datetime
-    finished_at: datetime | None = None
-    """End of the run. None: the run was still under way when the report was written."""
-    seconds: float | None = None
-    phases: list[PhaseSpan] = []
-    windows: list[WindowSpan] = []
-    """Windows in the order of their intents."""
-    windows_left_out: int = 0
-    """Further windows, which are only in the store. Closed windows are left out first."""
-    notices: list[Notice] = []
-    """Warnings and errors, in order; at most 200."""
-    notices_left_out: int = 0
-    """Further notices, which are only in the store."""
 
 
 class ReasonCount(Part):
@@ -195,22 +154,9 @@ class EnvironmentReport(Part):
     """Operating system and machine architecture on which the report was written."""
 
 
-class Report(Part):
-    """Everything known about a run when the report is written.
+class Report(ExecutionReport):
+    """Everything known about a resilience test when the report is written."""
 
-    A report can also be written for a run that failed, was aborted, or is still under way.
-    """
-
-    version: Literal[1] = REPORT_VERSION
-    holdfast_version: str
-    """Version of Holdfast that wrote the report."""
-    written_at: datetime
-    title: str
-    """Title, such as `shop, 2026-11-21 20:15 UTC`."""
-    verdict_sentence: str
-    """Outcome of the run in one sentence, for readers who stop there."""
-    recovery_sentence: str
-    """Whether the system is known to be restored, in one sentence."""
     run: ResilienceState
     """State of the run, as the `status` query returns it: the five panels. It is rebuilt from what is stored."""
     services: list[ServiceReport]
@@ -230,7 +176,6 @@ class Report(Part):
     """Evidence behind the verdicts. None if `fallback` is None, and in reports made without the store."""
     shown_percentile: Percentile = Percentile.P95
     """Percentile whose ratio to the baseline a matrix should show. p50 if no case has enough successes for a p95."""
-    timeline: Timeline
     coverage: CoverageReport
     environment: EnvironmentReport
     plan_yaml: str

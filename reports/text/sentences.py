@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from domain.executions.execution import Recovery, RunStatus, Verdict
+from domain.executions.state import ExecutionState
 from domain.executions.windows import WindowState
 from domain.resilience.model import CaseCounts, CaseVerdict
 from domain.resilience.state import ResilienceState
@@ -30,7 +31,19 @@ def verdict_sentence(state: ResilienceState) -> str:
     return f"No verdict: the run {what} ({why}); {measured}.{seen}"
 
 
-def _reason(state: ResilienceState) -> str:
+def outcome_sentence(state: ExecutionState) -> str:
+    """Describe the outcome of an execution of any kind for readers who stop there."""
+    if state.status in (RunStatus.PENDING, RunStatus.RUNNING):
+        return f"It is still under way: {state.progress} %."
+    if state.status is RunStatus.COMPLETED:
+        return f"{state.verdict.capitalize()}." if state.verdict else "Done."
+    if state.status is RunStatus.CANCELLED:
+        return "No result: it was cancelled."
+    what = "ran out of time" if state.status is RunStatus.TIMED_OUT else "ended early"
+    return f"No result: it {what} ({state.error_code or 'no code'}: {_reason(state)})."
+
+
+def _reason(state: ExecutionState) -> str:
     """Return the error message without the code repeated before it.
 
     Trailing colons, behind which a peer left nothing, are removed as well.
@@ -86,7 +99,7 @@ def _unmeasured(counts: CaseCounts) -> str:
     return f"; {listed}" if listed else ""
 
 
-def recovery_sentence(state: ResilienceState) -> str:
+def recovery_sentence(state: ExecutionState) -> str:
     """Describe whether the system is known to be restored.
 
     Only a verified or an unneeded recovery counts as restored.

@@ -23,7 +23,7 @@ from clients.store.schema.columns import utc_now
 from clients.store.schema.tables import PlanSnapshot, TaskExecution
 from clients.store.upsert import insert_missing, insert_under_own_id
 from domain.errors import ERRORS, ErrorCode, HoldfastError
-from domain.executions.execution import Ending, Execution, RunStatus, Verdict
+from domain.executions.execution import Ending, Execution, ExecutionRecord, NewRecord, RunStatus, StepChange, Verdict
 from domain.names import record_id
 from domain.plans.canonical import canonical_json, content_id, sha256
 from domain.plans.lenient import LenientPlan, read_leniently
@@ -76,6 +76,24 @@ class Executions:
                 facts = {"req_def_id": request.id, "environment": environment}
                 row = await insert_under_own_id(work, TaskExecution, lambda: _new_row(new, plan, timing) | facts, known)
             return _execution(row, await work.get_one(PlanSnapshot, row.task_id))
+
+    @uncancellable
+    async def create_record(self, new: NewRecord, name: str, timing: Timing) -> ExecutionRecord:
+        """Store the definition and the record of an execution that acts on no system.
+
+        A retry with the same run id changes nothing, as in `create`.
+        """
+        known = select(TaskExecution).where(col(TaskExecution.run_id) == new.run_id)
+        async with writing(self._engine) as work:
+            row = (await work.execute(known)).scalar_one_or_none()
+            if row is None:
+                await insert_missing(work, PlanSnapshot, [_definition(new, name)], "id")
+                row = await insert_under_own_id(work, TaskExecution, lambda: _new_record(new, name, timing), known)
+            return ExecutionRecord(execution_id=row.id, timing=_timing(row.timing_json), started_at=row.started_at)
+
+    async def change_step(self, change: StepChange) -> None:
+        """Move an execution without phases to a step; the last call wins."""
+        await self._update(change.execution_id, {"status": change.step}, under_way())
 
     @uncancellable
     async def get(self, execution_id: int) -> Execution:
@@ -230,14 +248,46 @@ def _snapshot(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _new_row(new: NewExecution, plan: Plan, timing: Timing) -> dict[str, Any]:
-    now = utc_now()
+def _definition(new: NewRecord, name: str) -> dict[str, Any]:
+    # Plans are known by the digest of their text. Those of other kinds carry the kind, so that none can be a plan's.
+    named = f"{new.kind}:{new.definition_json}"
     return {
-        "id": new_execution_id(),
+        "id": content_id(named),
+        "sha256": sha256(named),
+        "schema_version": 1,
+        "name": name,
+        "canonical_json": new.definition_json,
+        "kind": new.kind,
+        "created_at": utc_now(),
+    }
+
+
+def _new_row(new: NewExecution, plan: Plan, timing: Timing) -> dict[str, Any]:
+    return _beginning(new, plan.name, timing) | {
         "task_id": content_id(canonical_json(plan)),
         "namespace": plan.system.namespace,
         "request_num": plan.load.most_requests,
         "status": Phase.GENERATING_CASES.value,
+    }
+
+
+def _new_record(new: NewRecord, name: str, timing: Timing) -> dict[str, Any]:
+    return _beginning(new, name, timing) | {
+        "task_id": _definition(new, name)["id"],
+        "namespace": "",
+        "req_def_id": 0,
+        "environment": "",
+        "status": "",
+        "kind": new.kind,
+        "parent_execution_id": new.parent_execution_id,
+    }
+
+
+def _beginning(new: NewExecution | NewRecord, name: str, timing: Timing) -> dict[str, Any]:
+    now = utc_now()
+    return {
+        "id": new_execution_id(),
+        "name": name,
         "started_at": now,
         "created_at": now,
         "updated_at": now,

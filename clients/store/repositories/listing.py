@@ -29,6 +29,8 @@ def narrowed(runs: Select[TaskExecution, str], only: RunFilter) -> Select[TaskEx
         runs = runs.where(col(PlanSnapshot.name) == only.plan)
     if only.namespace is not None:
         runs = runs.where(col(TaskExecution.namespace) == only.namespace)
+    if only.kinds:
+        runs = runs.where(col(TaskExecution.kind).in_(only.kinds))
     choices: list[tuple[Any, Sequence[StrEnum]]] = [
         (TaskExecution.run_status, only.statuses),
         (TaskExecution.verdict, only.verdicts),

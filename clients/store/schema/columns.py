@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Column, DateTime, ForeignKey, Integer, LargeBinary, Numeric, Text
+from sqlalchemy import JSON, BigInteger, Column, DateTime, ForeignKey, Integer, LargeBinary, Numeric, String, Text
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
 
@@ -152,3 +152,13 @@ def time_column(*, nullable: bool = False) -> Column[Any]:
 def text_column(*, nullable: bool = False, index: bool = False) -> Column[Any]:
     """Create a column for text of any length."""
     return Column(AnyText, nullable=nullable, index=index)
+
+
+def kind_column(*, index: bool = False) -> Column[Any]:
+    """Create a column for the name of a kind of execution. Rows of before there were kinds are resilience tests."""
+    return Column(String(32), nullable=False, server_default="resilience-test", index=index)
+
+
+def name_column() -> Column[Any]:
+    """Create a column for a definition's name. Rows of before it was stored get an empty one."""
+    return Column(AnyText, nullable=False, server_default="")

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Column, MetaData, String
 from sqlmodel import Field, SQLModel
 
-from clients.store.schema.columns import AnyJson, given_key, text_column, time_column, utc_now
+from clients.store.schema.columns import AnyJson, given_key, kind_column, text_column, time_column, utc_now
 
 
 class Row(SQLModel):
@@ -31,7 +31,7 @@ class Row(SQLModel):
 
 
 class PlanSnapshot(Row, table=True):
-    """A plan as it was run, stored once per content."""
+    """A plan, or another kind's definition, as it was run. Stored once per content."""
 
     __tablename__ = "plan_snapshot"
 
@@ -40,6 +40,7 @@ class PlanSnapshot(Row, table=True):
     schema_version: int
     name: str = Field(max_length=63)
     canonical_json: str = Field(sa_column=text_column())
+    kind: str = Field(default="resilience-test", sa_column=kind_column())
     created_at: datetime = Field(default_factory=utc_now, sa_column=time_column())
 
 

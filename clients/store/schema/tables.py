@@ -23,6 +23,8 @@ from clients.store.schema.columns import (
     counted_key,
     execution_column,
     given_key,
+    kind_column,
+    name_column,
     plan_column,
     text_column,
     time_column,
@@ -92,6 +94,9 @@ class TaskExecution(Row, table=True):
     error_phase: str | None = Field(default=None, max_length=32)
     requested_by: str = Field(default="", sa_column=text_column())
     timing_json: str = Field(sa_column=text_column())
+    kind: str = Field(default="resilience-test", sa_column=kind_column(index=True))
+    name: str = Field(default="", sa_column=name_column())
+    parent_execution_id: int | None = Field(default=None, sa_column=Column(BigInteger, index=True))
 
 
 class TaskExecutionLog(Row, table=True):

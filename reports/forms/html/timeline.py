@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from domain.executions.windows import WindowKind, WindowState
-from reports.model.report import Part, PhaseSpan, Report, WindowSpan
+from reports.model.execution import ExecutionReport, PhaseSpan, WindowSpan
+from reports.model.report import Part
 from reports.text import values as words
 
 MOST_TICKS: Final = 6
@@ -64,7 +65,7 @@ class Chart(Part):
     ticks: list[Tick]
 
 
-def chart(report: Report) -> Chart:
+def chart(report: ExecutionReport) -> Chart:
     """Build the bars of a report.
 
     A run that is still under way extends to the moment the report was written.
@@ -116,7 +117,7 @@ def _end(window: WindowSpan) -> str:
 class _Scale:
     """Converts moments to percent of the time between first and last moment."""
 
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: ExecutionReport) -> None:
         line = report.timeline
         known = [line.started_at, line.finished_at, *(phase.finished_at for phase in line.phases)]
         for window in line.windows:

@@ -1,0 +1,84 @@
+"""The kinds of executions that this installation knows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from domain.executions.execution import ExecutionSummary
+from domain.executions.kinds import Kind
+from domain.executions.state import ExecutionState
+from domain.resilience.kind import KIND as RESILIENCE_TEST
+from domain.resilience.model import RESILIENCE_TEST as OLDEST
+
+_KINDS: dict[str, Kind] = {RESILIENCE_TEST.name: RESILIENCE_TEST}
+
+
+def kinds() -> list[Kind]:
+    """Return every known kind. Resilience tests come first."""
+    return list(_KINDS.values())
+
+
+@contextmanager
+def known(kind: Kind) -> Iterator[None]:
+    """Know one more kind inside the block.
+
+    Raises:
+        ValueError: a kind of this name or workflow type is known already.
+    """
+    if any(kind.name == other.name or kind.workflow_type == other.workflow_type for other in kinds()):
+        raise ValueError(f"there is a kind {kind.name} or a workflow type {kind.workflow_type} already")
+    _KINDS[kind.name] = kind
+    try:
+        yield
+    finally:
+        del _KINDS[kind.name]
+
+
+def kind_named(name: str) -> Kind | None:
+    """Return the kind of this name. None: only a newer version knows it."""
+    return _KINDS.get(name)
+
+
+def kind_of(document: object) -> Kind:
+    """Return the kind of a document, by its keys.
+
+    What no other kind recognises is a plan, so that its problems are reported as those of a plan.
+    """
+    if isinstance(document, dict):
+        for kind in kinds():
+            if kind.recognises(document):
+                return kind
+    return RESILIENCE_TEST
+
+
+def workflow_types() -> list[str]:
+    """Return the workflow types of all kinds."""
+    return [kind.workflow_type for kind in kinds()]
+
+
+def as_state(document: Mapping[str, Any]) -> ExecutionState:
+    """Read the answer of the query `status`.
+
+    An unknown kind is that of a newer worker: what every kind has is read. No kind is that of an older one.
+
+    Raises:
+        ValidationError: it is no state.
+    """
+    kind = kind_named(_name_in(document))
+    return (kind.state if kind else ExecutionState).model_validate(document)
+
+
+def as_summary(document: Mapping[str, Any]) -> ExecutionSummary:
+    """Read the result of an execution, as `as_state` does.
+
+    Raises:
+        ValidationError: it is no summary.
+    """
+    kind = kind_named(_name_in(document))
+    return (kind.summary if kind else ExecutionSummary).model_validate(document)
+
+
+def _name_in(document: Mapping[str, Any]) -> str:
+    return str(document.get("kind", OLDEST))
