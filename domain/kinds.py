@@ -41,6 +41,11 @@ def kind_named(name: str) -> Kind | None:
     return _KINDS.get(name)
 
 
+def kind_of_workflow(workflow_type: str) -> Kind | None:
+    """Return the kind whose executions are workflows of this type."""
+    return next((kind for kind in kinds() if kind.workflow_type == workflow_type), None)
+
+
 def kind_of(document: object) -> Kind:
     """Return the kind of a document, by its keys.
 

@@ -100,7 +100,7 @@ class ResilienceTest(DiscoveringRun):
             ExecutionActivities.create, new, summary="Store plan and record", **policies.quick(Timing())
         )
         self._ensure_going_on()
-        self._board.created(self.execution)
+        self._board.recorded(self.execution)
         self._publish()
 
     async def _lock_environment(self) -> None:

@@ -19,7 +19,8 @@ from clients.store.read_models import ExecutionRow, RunFilter
 from clients.store.repositories.executions import MOST_LISTED
 from clients.store.store import Store
 from domain.executions.execution import Recovery, RunStatus, Verdict
-from domain.names import run_workflow_id
+from domain.kinds import kind_named
+from domain.resilience.model import RESILIENCE_TEST
 from operations.runs.find import LARGEST_ID
 from operations.stores import ask_store
 
@@ -32,7 +33,8 @@ def _choice_of(kind: type[StrEnum]) -> click.Choice[str]:
 
 
 @click.command("list")
-@click.option("--plan", metavar="NAME", help="Only runs of this plan.")
+@click.option("--plan", metavar="NAME", help="Only runs of this plan, or of another kind's definition.")
+@click.option("--kind", "kinds", metavar="KIND", multiple=True, help="Only runs of this kind, such as resilience-test.")
 @click.option("--namespace", metavar="NAME", help="Only runs on this namespace.")
 @click.option("--status", "statuses", type=_choice_of(RunStatus), multiple=True, help="Only with this status.")
 @click.option("--verdict", "verdicts", type=_choice_of(Verdict), multiple=True, help="Only with this verdict.")
@@ -60,7 +62,7 @@ def list_runs(limit: int, *, as_json: bool, **only: Any) -> None:
     if not shown:
         _say_no_runs(wanted)
         return
-    for line in aligned(_HEADINGS, [cells(row, now) for row in shown], _RIGHT):
+    for line in _table(shown, now):
         say(line)
     if more:
         say(f"there are older ones: `{_next_page(limit, wanted, shown[-1])}`")
@@ -70,11 +72,18 @@ def list_runs(limit: int, *, as_json: bool, **only: Any) -> None:
         say(f"      `holdfast compare {pair[0]} {pair[1]}` tells what has changed between two runs")
 
 
+def _table(rows: list[ExecutionRow], now: datetime) -> list[str]:
+    """Format runs as lines. Where there is more than one kind, each line names it."""
+    if all(row.kind == RESILIENCE_TEST for row in rows):
+        return aligned(_HEADINGS, [cells(row, now) for row in rows], _RIGHT)
+    return aligned((*_HEADINGS, "kind"), [(*cells(row, now), row.kind) for row in rows], _RIGHT)
+
+
 def _comparable(rows: list[ExecutionRow]) -> tuple[int, int] | None:
     """Return two successive completed runs of one plan, the earlier first."""
     ended: dict[str, int] = {}
     for row in rows:
-        if row.run_status is RunStatus.COMPLETED:
+        if row.run_status is RunStatus.COMPLETED and row.kind == RESILIENCE_TEST:
             if row.plan in ended:
                 return row.execution_id, ended[row.plan]
             ended[row.plan] = row.execution_id
@@ -113,7 +122,7 @@ def _say_no_runs(only: RunFilter) -> None:
 
 def _next_page(limit: int, only: RunFilter, last: ExecutionRow) -> str:
     """Return the command for the next page, with the same filters."""
-    repeated = {"status": only.statuses, "verdict": only.verdicts, "recovery": only.recoveries}
+    repeated = {"kind": only.kinds, "status": only.statuses, "verdict": only.verdicts, "recovery": only.recoveries}
     single = {
         "plan": only.plan,
         "namespace": only.namespace,
@@ -155,4 +164,5 @@ def _known_as(row: ExecutionRow) -> str:
 
     It is the plan's name, unless the run was started under a workflow id of its own.
     """
-    return row.plan if row.workflow_id == run_workflow_id(row.plan) else row.workflow_id
+    kind = kind_named(row.kind)
+    return row.plan if kind is not None and row.workflow_id == kind.workflow_id(row.plan) else row.workflow_id

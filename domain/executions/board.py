@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 from domain.errors import ErrorCode
-from domain.executions.execution import Recovery, RunStatus, final_step
+from domain.executions.execution import Recovery, RunStatus, Verdict, final_step
 from domain.executions.state import ExecutionState
 from domain.executions.window_rows import moved, recovery_of
 from domain.executions.windows import WindowChanged, WindowState
@@ -36,6 +36,14 @@ class ExecutionBoard(Generic[S]):
         """End the execution before it begins: its input is invalid."""
         self._set(started_at=now)
         self.ended(RunStatus.FAILED, now, code, message)
+
+    def created(self, execution_id: int) -> None:
+        """Take over the id of the execution's new record."""
+        self._set(execution_id=execution_id)
+
+    def judged_as(self, verdict: Verdict) -> None:
+        """Record the verdict."""
+        self._set(verdict=verdict)
 
     def enter(self, step: str, now: datetime, message: str = "") -> None:
         """Begin a step."""

@@ -61,7 +61,7 @@ class ResilienceBoard(ExecutionBoard[ResilienceState]):
         self.enter(Phase.GENERATING_CASES, now)
         super().refused(code, message, now)
 
-    def created(self, execution: Execution) -> None:
+    def recorded(self, execution: Execution) -> None:
         """Take over the ids of the run's new record."""
         analysis = self.state.analysis.model_copy(update={"record_id": execution.record_id})
         self._set(

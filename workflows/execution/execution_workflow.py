@@ -21,15 +21,20 @@ from domain.executions.execution import (
     Ending,
     ExecutionRecord,
     ExecutionRef,
+    ExecutionSummary,
+    NewRecord,
     Recovery,
     RunFailure,
     RunStatus,
+    StepChange,
+    Verdict,
     final_step,
 )
 from domain.executions.state import ExecutionState
 from domain.executions.web_ui_table import progress_table
 from domain.executions.windows import WindowChanged
 from domain.names import ABORT_UPDATE, PAUSE_UPDATE, RESUME_UPDATE, STATUS_QUERY, WINDOW_SIGNAL
+from domain.timing import Timing
 from workflows import policies
 from workflows.execution.early_end import EarlyEnd
 from workflows.execution.failures import StageError, failure_of, raise_as, refused_input
@@ -108,6 +113,53 @@ class ExecutionWorkflow(Generic[S]):
             raise raise_as(await self._record_failure(error))
         return working.result()
 
+    async def _open_record(self, kind: str, definition_json: str, requested_by: str = "") -> None:
+        """Store the definition and the record of an execution whose definition is not a plan."""
+        info = workflow.info()
+        new = NewRecord(
+            kind=kind,
+            definition_json=definition_json,
+            workflow_id=info.workflow_id,
+            run_id=info.run_id,
+            requested_by=requested_by,
+        )
+        self._record = await workflow.execute_activity_method(
+            ExecutionActivities.create_record, new, summary="Store definition and record", **policies.quick(Timing())
+        )
+        self._ensure_going_on()
+        self._board.created(self.record.execution_id)
+        self._publish()
+
+    async def _come_to(self, step: str, percent: int, message: str = "") -> None:
+        """Begin a step of an execution without phases, and store that."""
+        await self._unpaused()
+        self._board.enter(step, workflow.now(), message)
+        self._board.advanced(percent)
+        self._publish()
+        await workflow.execute_activity_method(
+            ExecutionActivities.change_step,
+            StepChange(execution_id=self.record.execution_id, step=step),
+            summary=f"Step {step}"[:200],
+            **policies.bookkeeping(self.record.timing),
+        )
+        self._ensure_going_on()
+
+    async def _conclude(self, verdict: Verdict | None = None) -> ExecutionSummary:
+        """End an execution without phases, and return its result."""
+        if verdict is not None:
+            self._board.judged_as(verdict)
+        await self._record_end(RunStatus.COMPLETED, None)
+        state = self._board.state
+        return ExecutionSummary(
+            kind=state.kind,
+            execution_id=self.record.execution_id,
+            name=state.name,
+            verdict=state.verdict,
+            recovery=state.recovery or Recovery.UNVERIFIED,
+            started_at=state.started_at or workflow.now(),
+            finished_at=workflow.now(),
+        )
+
     def _ensure_going_on(self) -> None:
         """Raise if the execution must end.
 
@@ -148,6 +200,7 @@ class ExecutionWorkflow(Generic[S]):
             status=status,
             phase=final_step(status),
             recovery=self._board.state.recovery or Recovery.UNVERIFIED,
+            verdict=self._board.state.verdict,
             error_code=code,
             error_phase=failure.phase if failure else None,
             error_message=message,

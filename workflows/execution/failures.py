@@ -8,14 +8,13 @@ from temporalio.exceptions import TimeoutError as TemporalTimeout
 from domain.errors import ERRORS, ErrorCode, Problem, ValidationReport
 from domain.executions.execution import Recovery, RunFailure
 from domain.plans.validation.wording import in_one_sentence
-from domain.resilience.model import Phase
 from workflows.windows.cancellation import cause_of, text_of
 
 
 class StageError(Exception):
     """A stage's finding that the run cannot go on.
 
-    Raised and caught inside `ResilienceTest` only.
+    Raised and caught inside an execution's workflow only.
     """
 
     def __init__(self, code: ErrorCode, message: str) -> None:
@@ -85,8 +84,8 @@ def raise_as(failure: RunFailure) -> ApplicationError:
     return ApplicationError(failure.message, failure, type=failure.code, non_retryable=True)
 
 
-def refused_input(problems: list[Problem], step: str = Phase.GENERATING_CASES) -> RunFailure:
-    """Return the failure of a run with invalid input.
+def refused_input(problems: list[Problem], step: str) -> RunFailure:
+    """Return the failure of an execution with invalid input.
 
     Recovery is not needed, because nothing was switched on.
     """

@@ -30,7 +30,7 @@ from temporalio.workflow import Info
 
 from domain.errors import ERRORS, ErrorCode, Problem, ValidationReport
 from domain.executions.starting import Reading
-from domain.names import WorkflowType
+from domain.kinds import kind_of_workflow
 from domain.plans.validation.problems import problems_of
 from domain.plans.validation.wording import cut, in_one_sentence
 from workflows.execution.failures import raise_as, refused_input
@@ -190,9 +190,10 @@ class _Guarded(WorkflowInstance):
 
 def refusal(workflow_type: str, problems: list[Problem]) -> ApplicationError:
     """Return the error that a workflow with invalid input ends with."""
-    # A run's failure carries more, because people read it.
-    if workflow_type == WorkflowType.RESILIENCE_TEST:
-        return raise_as(refused_input(problems))
+    # An execution's failure carries more, because people read it.
+    execution = kind_of_workflow(workflow_type)
+    if execution is not None:
+        return raise_as(refused_input(problems, execution.state().step))
     kind = ERRORS[ErrorCode.VALIDATION_ERROR]
     return ApplicationError(
         f"{kind.error_class} {in_one_sentence(problems)}",

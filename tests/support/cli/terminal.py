@@ -30,11 +30,13 @@ class Terminal:
         self.text = ""
 
     @classmethod
-    async def start(cls, *arguments: str, folder: Path, env: dict[str, str]) -> Self:
+    async def start(
+        cls, *arguments: str, folder: Path, env: dict[str, str], script: Path = ROOT / "starter.py"
+    ) -> Self:
         return cls(
             await asyncio.create_subprocess_exec(
                 sys.executable,
-                str(ROOT / "starter.py"),
+                str(script),
                 *arguments,
                 cwd=folder,
                 env=clean_environment() | env,
