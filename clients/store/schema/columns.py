@@ -154,9 +154,9 @@ def text_column(*, nullable: bool = False, index: bool = False) -> Column[Any]:
     return Column(AnyText, nullable=nullable, index=index)
 
 
-def kind_column(*, index: bool = False) -> Column[Any]:
+def kind_column() -> Column[Any]:
     """Create a column for the name of a kind of execution. Rows of before there were kinds are resilience tests."""
-    return Column(String(32), nullable=False, server_default="resilience-test", index=index)
+    return Column(String(32), nullable=False, server_default="resilience-test")
 
 
 def name_column() -> Column[Any]:

@@ -94,9 +94,9 @@ class TaskExecution(Row, table=True):
     error_phase: str | None = Field(default=None, max_length=32)
     requested_by: str = Field(default="", sa_column=text_column())
     timing_json: str = Field(sa_column=text_column())
-    kind: str = Field(default="resilience-test", sa_column=kind_column(index=True))
+    kind: str = Field(default="resilience-test", sa_column=kind_column())
     name: str = Field(default="", sa_column=name_column())
-    parent_execution_id: int | None = Field(default=None, sa_column=Column(BigInteger, index=True))
+    parent_execution_id: int | None = Field(default=None, sa_column=Column(BigInteger))
 
 
 class TaskExecutionLog(Row, table=True):

@@ -115,5 +115,5 @@ async def test_a_database_path_may_contain_any_characters(tmp_path: Path) -> Non
     await migrate(engine)
     await engine.dispose()
     with sqlite3.connect(path) as connection:
-        assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [("0008",)]
+        assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [("0009",)]
     connection.close()

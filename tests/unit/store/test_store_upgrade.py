@@ -49,7 +49,11 @@ WITHOUT = {
     "steady_check",
     "pair_choice",
 }
-LATER = {"test_result": ["late_starts", "planned", "seed", "control", "comparison", "found_by"]}
+LATER = {
+    "test_result": ["late_starts", "planned", "seed", "control", "comparison", "found_by"],
+    "plan_snapshot": ["kind"],
+    "task_execution": ["kind", "name", "parent_execution_id"],
+}
 """Columns that the first release lacked."""
 LOG = {
     "key": "a line",

@@ -21,5 +21,3 @@ def upgrade() -> None:
         "UPDATE task_execution SET name = "
         "coalesce((SELECT name FROM plan_snapshot WHERE plan_snapshot.id = task_execution.task_id), '')"
     )
-    op.create_index(op.f("ix_task_execution_kind"), "task_execution", ["kind"])
-    op.create_index(op.f("ix_task_execution_parent_execution_id"), "task_execution", ["parent_execution_id"])
