@@ -1,7 +1,7 @@
-"""The shop's topology."""
+"""The shop's topology, and short times for labs."""
 
 from __future__ import annotations
 
-from tests.support.lab.fixtures import shop
+from tests.support.lab.fixtures import settings, shop
 
-__all__ = ["shop"]
+__all__ = ["settings", "shop"]
