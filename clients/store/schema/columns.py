@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Column, DateTime, ForeignKey, Integer, LargeBinary, Numeric, String, Text
+from sqlalchemy import JSON, BigInteger, Column, DateTime, ForeignKey, Integer, LargeBinary, Numeric, String, Text, text
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
 
@@ -161,4 +161,4 @@ def kind_column() -> Column[Any]:
 
 def name_column() -> Column[Any]:
     """Create a column for a definition's name. Rows of before it was stored get an empty one."""
-    return Column(AnyText, nullable=False, server_default="")
+    return Column(AnyText, nullable=False, server_default=text("''"))
