@@ -33,6 +33,9 @@ from domain.timing import Timing
 
 _RANDOM_BITS = 21
 
+LONGEST_STEP = 32
+"""Characters of a step in the store. Steps of definitions that users write may have longer names."""
+
 MOST_LISTED = 1_000
 """Most runs in one listing."""
 
@@ -93,7 +96,7 @@ class Executions:
 
     async def change_step(self, change: StepChange) -> None:
         """Move an execution without phases to a step; the last call wins."""
-        await self._update(change.execution_id, {"status": change.step}, under_way())
+        await self._update(change.execution_id, {"status": change.step[:LONGEST_STEP]}, under_way())
 
     @uncancellable
     async def get(self, execution_id: int) -> Execution:
@@ -158,7 +161,7 @@ class Executions:
             "recovery": ending.recovery.value,
             "error_code": ending.error_code.value if ending.error_code else None,
             "error_class": ERRORS[ending.error_code].error_class.value if ending.error_code else None,
-            "error_phase": ending.error_phase or None,
+            "error_phase": (ending.error_phase or "")[:LONGEST_STEP] or None,
             "error_msg": ending.error_message or None,
             "finished_at": utc_now(),
         }

@@ -1,0 +1,82 @@
+"""Executions of a kind without a plan, in the store."""
+
+from __future__ import annotations
+
+import pytest
+
+from clients.store.read_models import RunFilter
+from clients.store.repositories.executions import LONGEST_STEP
+from clients.store.store import Store
+from domain.errors import ErrorCode, HoldfastError
+from domain.executions.execution import Ending, FinalStep, NewRecord, Recovery, RunStatus, StepChange, Verdict
+from domain.kinds import as_state, as_summary
+from domain.timing import Timing
+from tests.support.store.samples import new_execution
+
+NEW = NewRecord(kind="countdown", definition_json='{"countdown":"x"}', workflow_id="countdown/x", run_id="run-9")
+
+
+async def test_a_record_is_created_once_per_run(store: Store) -> None:
+    first = await store.create_record(NEW, "x", Timing())
+    assert await store.create_record(NEW, "x", Timing()) == first
+    row = await store.execution_row(first.execution_id)
+    assert (row.kind, row.name, row.plan, row.namespace, row.run_status) == ("countdown", "x", "x", "", "running")
+    assert row.parent_execution_id is None
+
+
+async def test_a_child_knows_its_parent(store: Store) -> None:
+    child = NEW.model_copy(update={"parent_execution_id": 7})
+    found = await store.execution_row((await store.create_record(child, "x", Timing())).execution_id)
+    assert found.parent_execution_id == 7
+
+
+async def test_a_definition_equal_to_a_plans_text_is_not_that_plan(store: Store) -> None:
+    """Definitions are stored once per content, and the kind is part of it."""
+    run = await new_execution(store, "run-1")
+    text = (await store.plan(run.execution_id)).model_dump_json()
+    other = NEW.model_copy(update={"definition_json": text})
+    record = await store.create_record(other, "y", Timing())
+    assert (await store.execution_row(record.execution_id)).task_id != run.task_id
+
+
+async def test_steps_of_any_length_are_stored_until_the_end(store: Store) -> None:
+    run = (await store.create_record(NEW, "x", Timing())).execution_id
+    await store.change_step(StepChange(execution_id=run, step="s" * 500))
+    assert (await store.execution_row(run)).status == "s" * LONGEST_STEP
+    end = Ending(
+        execution_id=run, status=RunStatus.FAILED, phase=FinalStep.FAILED, recovery=Recovery.VERIFIED,
+        verdict=Verdict.FAILED, error_code=ErrorCode.ABORTED, error_phase="t" * 500,
+    )  # fmt: skip
+    await store.finish(end)
+    await store.change_step(StepChange(execution_id=run, step="late"))
+    row = await store.execution_row(run)
+    assert (row.status, row.error_phase, row.verdict) == ("FAILED", "t" * LONGEST_STEP, Verdict.FAILED)
+
+
+async def test_lists_are_narrowed_by_kind(store: Store) -> None:
+    run = (await new_execution(store, "run-1")).execution_id
+    other = (await store.create_record(NEW, "x", Timing())).execution_id
+    assert {row.execution_id for row in await store.latest_executions(9)} == {run, other}
+    for kind, expected in (("countdown", other), ("resilience-test", run)):
+        rows = await store.latest_executions(9, RunFilter(kinds=(kind,)))
+        assert [row.execution_id for row in rows] == [expected]
+
+
+async def test_a_resilience_test_without_a_known_phase_is_damaged(store: Store) -> None:
+    """Only other kinds may name their steps as they like."""
+    run = (await new_execution(store, "run-1")).execution_id
+    await store.change_step(StepChange(execution_id=run, step="7 to go"))
+    with pytest.raises(HoldfastError, match="no phase of a resilience test"):
+        await store.execution_row(run)
+
+
+def test_states_and_results_of_other_versions_are_read() -> None:
+    """An older worker names no kind. A newer one may name a kind that we do not know."""
+    assert type(as_state({"plan": "shop"})).__name__ == "ResilienceState"
+    assert as_state({"kind": "flow", "name": "checkout", "steps": []}).name == "checkout"
+    summary = {
+        "execution_id": 1, "plan": "shop", "namespace": "n", "verdict": "passed", "recovery": "verified", "cases": {},
+        "started_at": "2026-01-01T00:00:00Z", "finished_at": "2026-01-01T00:00:00Z",
+    }  # fmt: skip
+    assert type(as_summary(summary)).__name__ == "ResilienceSummary"
+    assert type(as_summary(summary | {"kind": "flow"})).__name__ == "ExecutionSummary"
