@@ -9,13 +9,14 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
 from activities.recovery.bookkeeping import Memory, Notes
+from clients.drivers.fault_driver import FaultDriver
+from clients.drivers.fault_drivers import fault_driver
 from clients.kubernetes.connection import Cluster
 from clients.kubernetes.stability import KubernetesStabilityClient
 from clients.kubernetes.workloads import Workloads
 from clients.load.engine import LoadGenerator
 from clients.load.probe import Probe, RequestProbe
 from clients.peers.canary import CanaryClient
-from clients.peers.faults import FaultClient
 from clients.peers.proxy import ProxyClient
 from clients.peers.stability import HttpStabilityClient, StabilityClient
 from clients.secrets.kept_out import kept_out_of_logs
@@ -102,9 +103,9 @@ class Toolbox:
         """Return a client of the plan's traffic proxy."""
         return ProxyClient(plan.system.proxy, shown=self.secrets.shown)
 
-    def faults(self, plan: Plan) -> FaultClient:
-        """Return a client of the plan's fault service."""
-        return FaultClient(plan.system.faults, shown=self.secrets.shown)
+    def faults(self, plan: Plan) -> FaultDriver:
+        """Return the driver of the plan's faults."""
+        return fault_driver(plan.system.faults, shown=self.secrets.shown)
 
     def probe(self, plan: Plan) -> Probe:
         """Return what the plan wants to be sent."""

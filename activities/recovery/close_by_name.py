@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from temporalio import activity
 
 from activities.recovery.closing import Pace, fault_gone, seen_acting, stop_recording, until_gone
+from clients.drivers.fault_driver import FaultDriver
 from clients.peers.active import AT_ONCE, ActiveItem, ActiveKind, active_faults, sessions_on
 from clients.peers.canary import CanaryClient
-from clients.peers.faults import FaultClient
 from clients.peers.proxy import ProxyClient
 from clients.peers.proxy_wire import ActiveSession
 from domain.cases.tokens import token_of
@@ -38,7 +38,7 @@ class Peers:
     """A plan and clients of its peers, with the canary for rules."""
 
     plan: Plan
-    faults: FaultClient
+    faults: FaultDriver
     proxy: ProxyClient
     canary: CanaryClient
 
@@ -65,7 +65,7 @@ class Peers:
 
         async def one(fault: ActiveItem) -> Closing:
             async with gate:
-                return await fault_gone(self.faults, fault.address, fault.name, pace)
+                return await fault_gone(self.faults, fault.name, pace)
 
         return list(zip(on, await asyncio.gather(*(one(fault) for fault in on)), strict=True))
 

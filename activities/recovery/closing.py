@@ -17,8 +17,8 @@ from activities.base import poll
 from activities.clocks import Deadline
 from activities.recovery.bookkeeping import in_time
 from activities.toolbox import Subject, Toolbox
+from clients.drivers.fault_driver import FaultDriver
 from clients.peers.canary import CanaryClient
-from clients.peers.faults import FaultClient
 from clients.peers.proxy import CALL_TIMEOUT, STOP_TIMEOUT, ProxyClient
 from domain.cases.tokens import token_of
 from domain.errors import HoldfastError
@@ -90,23 +90,22 @@ async def until_gone(look: Look, pace: Pace, failed: str, *, last: Callable[[], 
 async def close_fault(tools: Toolbox, subject: Subject, fault_name: str, end: Deadline, settle: timedelta) -> Closing:
     """Delete a fault of an execution, see `fault_gone`."""
     pace = Pace(end, subject.execution.timing.poll, settle)
-    return await fault_gone(tools.faults(subject.plan), subject.plan.system.faults, fault_name, pace)
+    return await fault_gone(tools.faults(subject.plan), fault_name, pace)
 
 
-async def fault_gone(client: FaultClient, address: str, fault_name: str, pace: Pace) -> Closing:
-    """Delete a fault until the fault service keeps reporting it as absent."""
+async def fault_gone(driver: FaultDriver, fault_name: str, pace: Pace) -> Closing:
+    """Delete a fault until its driver keeps reporting it as absent."""
 
     async def look() -> bool:
         try:
             # First, because it must be sent even if no status can be had.
-            await client.delete(fault_name)
+            await driver.delete(fault_name)
         except HoldfastError as error:
             activity.logger.info("deleting %s: %s", fault_name, error.code)
         # DELETE proves nothing. Only `/status` distinguishes "absent" from "unknown" (`peer-contract` 2.1, 2.4).
-        return await client.status(fault_name) is None
+        return await driver.status(fault_name) is None
 
-    by_hand = f"curl -X DELETE {address}/api/faults/{fault_name}"
-    return await until_gone(look, pace, f"fault {fault_name} is still there; by hand: {by_hand}")
+    return await until_gone(look, pace, f"fault {fault_name} is still there; by hand: {driver.by_hand(fault_name)}")
 
 
 async def close_recordings(

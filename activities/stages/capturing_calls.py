@@ -25,7 +25,7 @@ from domain.calls.discovery import CallKey
 from domain.cases.tokens import BAGGAGE_HEADER, token_of, without_markers
 from domain.errors import ErrorCode, HoldfastError
 from domain.faults.capture import build_rules, captured_answers
-from domain.faults.experiments import expand
+from domain.faults.experiments import fault_type
 from domain.faults.model import CapturedFailure, FaultOrder
 from domain.traffic.exchange import CapturedAnswer, RecordedExchange, ReplayedAnswer
 
@@ -171,7 +171,7 @@ class CaptureActivities:
         if not captured:
             raise HoldfastError(ErrorCode.REPLAY_FAILED, f"nothing that {order.service} answered belongs to a request")
         kept = [failure.model_copy(update={"path": secrets.kept_path(failure.path)}) for failure in captured]
-        kind = expand(service.fault, service.name, subject.namespace).type
+        kind = fault_type(service.fault)
         await self._tools.store.save_captured(order.execution_id, kind, kept)
         message = f"{order.service} broken at {len(kept)} calls that only other failures cause"
         key = f"fault:{order.fault_name}:captured"

@@ -17,7 +17,7 @@ from activities.recovery.bookkeeping import in_time
 from activities.recovery.closing import close_fault
 from activities.stages.recorded_calls import recording_is_on
 from activities.toolbox import Subject, Toolbox
-from clients.peers.faults import FaultClient, FaultExists, FaultStatus
+from clients.drivers.fault_driver import FaultDriver, FaultExists
 from clients.peers.fixtures import refuse_unsound
 from clients.secrets.values import Redactor
 from clients.store.read_models import LogLevel
@@ -25,7 +25,8 @@ from domain.cases.tokens import token_of
 from domain.errors import ErrorCode, HoldfastError
 from domain.executions.windows import Closing
 from domain.faults.capture import build_rules, captured_answers, has_effect, has_no_result
-from domain.faults.experiments import expand, with_sidecar
+from domain.faults.driving import FaultIntent, FaultStatus
+from domain.faults.experiments import fault_type
 from domain.faults.model import CapturedFailure, FaultOrder, FaultRunning
 from domain.names import named_fault
 from domain.plans.durations import fault_ttl
@@ -60,21 +61,23 @@ class FaultActivities:
         if activity.info().attempt > 1 and await client.status(order.fault_name) is not None:
             return
         try:
-            await self._execute(client, subject, order)
+            await self._inject(client, subject, order)
         except FaultExists:
             return
         except HoldfastError as error:
             if error.code not in _UNKNOWN_OUTCOME or await client.status(order.fault_name) is None:
                 raise
 
-    async def _execute(self, client: FaultClient, subject: Subject, order: FaultOrder) -> None:
+    async def _inject(self, driver: FaultDriver, subject: Subject, order: FaultOrder) -> None:
         service = subject.plan.service(order.service)
-        fault = expand(service.fault, service.name, subject.namespace)
-        if await recording_is_on(self._tools, order.execution_id):
-            fault = with_sidecar(fault)
+        recorded = await recording_is_on(self._tools, order.execution_id)
+        intent = FaultIntent(
+            fault=service.fault, service=service.name, namespace=subject.namespace, beside_recording=recorded
+        )
         ttl = min(fault_ttl(subject.plan), self._tools.rails.longest_fault)
-        await self._log(order, "injecting", f"injecting {fault.type} into {order.service} as {order.fault_name}")
-        await uncancelled(client.execute(order.fault_name, int(ttl.total_seconds()), fault.experiment))
+        kind = fault_type(service.fault)
+        await self._log(order, "injecting", f"injecting {kind} into {order.service} as {order.fault_name}")
+        await uncancelled(driver.inject(order.fault_name, ttl, intent))
 
     @activity.defn(name="await_fault_running")
     @reads
@@ -181,7 +184,7 @@ class FaultActivities:
         redacted = await asyncio.to_thread(redacted_answers, answers, self._tools.redactor(subject.plan))
         captured = captured_answers(order.service, redacted, recorded, service.substitute_status)
         kept = [failure.model_copy(update={"path": secrets.kept_path(failure.path)}) for failure in captured]
-        kind = expand(service.fault, service.name, subject.namespace).type
+        kind = fault_type(service.fault)
         await self._tools.store.save_captured(order.execution_id, kind, kept)
         return captured
 

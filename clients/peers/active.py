@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Iterable
 from enum import StrEnum
 
-from clients.peers.faults import FaultClient
+from clients.drivers.fault_driver import FaultDriver
 from clients.peers.proxy import ProxyClient
 from domain.base import Contract
 from domain.names import FAULT_PREFIX, named_fault, record_of_session
@@ -49,7 +49,7 @@ class ActiveItem(Contract):
     """
 
 
-async def active_faults(client: FaultClient, address: str) -> list[ActiveItem]:
+async def active_faults(client: FaultDriver, address: str) -> list[ActiveItem]:
     """Return every fault that has our prefix and really exists.
 
     Raises:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from datetime import timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, ClassVar
 
-from pydantic import BaseModel
-
+from clients.drivers.fault_driver import FaultExists
 from clients.http.control import PeerAnswer, PeerClient, PeerHttp, Shown, cut_short, segment
-from domain.errors import ErrorCode, HoldfastError
-from domain.faults.experiments import experiment_spec
+from domain.errors import ErrorCode
+from domain.faults.driving import FaultIntent, FaultStatus, TimeLimit
+from domain.faults.experiments import expand, experiment_spec, with_sidecar
 from domain.faults.model import Experiment
 
 CALL_TIMEOUT = timedelta(seconds=30)
@@ -32,16 +32,6 @@ They distinguish those from temporary errors: both have status 500.
 """
 
 
-class FaultExists(HoldfastError):  # noqa: N818 - it is an answer as much as an error
-    """A fault of this name exists already.
-
-    Because of how we name faults, it is our own from an earlier attempt.
-    """
-
-    def __init__(self, name: str) -> None:
-        super().__init__(ErrorCode.FAULT_REJECTED, f"fault {name} exists already")
-
-
 class FaultPhase(StrEnum):
     """Phases that the operator sets, passed on by the fault service."""
 
@@ -59,28 +49,33 @@ class FaultPhase(StrEnum):
         return cls.OTHER
 
 
-class FaultStatus(BaseModel):
-    """The state of a fault."""
-
-    phase: FaultPhase
-    running: bool
-    """Whether the fault runs in every target of every experiment.
-
-    The phase alone shows only that one of them succeeded.
-    """
-    failed: bool
-    """Whether the fault will never run."""
-    detail: str = ""
-
-
 class FaultClient(PeerClient):
-    """A client of one fault service.
+    """A client of one fault service: the fault driver for ChaosBlade.
 
     Errors are `HoldfastError`, with PEER_ codes (`clients/http/control.py`) or those named below.
     """
 
+    limit: ClassVar[TimeLimit] = TimeLimit.TIMER_IN_PEER
+
     def __init__(self, base_url: str, *, call_timeout: timedelta = CALL_TIMEOUT, shown: Shown = cut_short) -> None:
         super().__init__(PeerHttp("fault service", base_url, call_timeout, shown))
+        self._address = base_url
+
+    @property
+    def address(self) -> str:
+        """The fault service's base address."""
+        return self._address
+
+    def by_hand(self, name: str) -> str:
+        """Return the command with which a person deletes a fault."""
+        return f"curl -X DELETE {self._address}/api/faults/{name}"
+
+    async def inject(self, name: str, ttl: timedelta, intent: FaultIntent) -> None:
+        """Inject a plan's fault, see `execute`."""
+        fault = expand(intent.fault, intent.service, intent.namespace)
+        if intent.beside_recording:
+            fault = with_sidecar(fault)
+        await self.execute(name, int(ttl.total_seconds()), fault.experiment)
 
     async def execute(self, name: str, ttl_seconds: int, experiment: Experiment) -> None:
         """Inject a fault, always under our own name and with a TTL.

@@ -10,8 +10,8 @@ from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from clients.drivers.fault_drivers import fault_driver
 from clients.peers.active import ActiveItem, active_faults, sessions_on
-from clients.peers.faults import FaultClient
 from clients.peers.proxy import ProxyClient
 from clients.store.decoding import DamagedRow
 from clients.store.store import Store
@@ -110,7 +110,7 @@ async def _proxy(address: str, places: set[tuple[str, str]]) -> PeerLook:
 
 
 async def _fault_service(address: str) -> PeerLook:
-    async with FaultClient(address, call_timeout=CALL_TIMEOUT) as client:
+    async with fault_driver(address, call_timeout=CALL_TIMEOUT) as client:
         return await _look("fault service", address, active_faults(client, address))
 
 

@@ -1,0 +1,41 @@
+"""What passes between Holdfast and a fault driver."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from domain.base import Contract
+from domain.faults.model import FaultSpec
+
+
+class TimeLimit(StrEnum):
+    """Who ends a fault when no worker of Holdfast lives any more."""
+
+    TIMER_IN_PEER = "timer in peer"
+    """A timer in the peer's memory. A peer that restarts forgets it."""
+    PEER = "peer"
+    """The peer itself, also after a restart."""
+    NOBODY = "nobody"
+    """Only a person."""
+
+
+class FaultIntent(Contract):
+    """A fault that a driver is to inject."""
+
+    fault: FaultSpec
+    """As the plan says it."""
+    service: str
+    namespace: str
+    beside_recording: bool = False
+    """Whether a recording is on in the service. What records then fails with the service, or it would answer for it."""
+
+
+class FaultStatus(Contract):
+    """The state of a fault, as its driver sees it."""
+
+    running: bool
+    """Whether the fault acts on everything that it is aimed at."""
+    failed: bool
+    """Whether the fault will never run."""
+    detail: str = ""
+    """The same in the driver's own words."""
