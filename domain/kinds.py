@@ -9,10 +9,10 @@ from typing import Any
 from domain.executions.execution import ExecutionSummary
 from domain.executions.kinds import Kind
 from domain.executions.state import ExecutionState
-from domain.resilience.kind import KIND as RESILIENCE_TEST
-from domain.resilience.model import RESILIENCE_TEST as OLDEST
+from domain.resilience import kind as resilience
+from domain.resilience.model import RESILIENCE_TEST
 
-_KINDS: dict[str, Kind] = {RESILIENCE_TEST.name: RESILIENCE_TEST}
+_KINDS: dict[str, Kind] = {RESILIENCE_TEST: resilience.KIND}
 
 
 def kinds() -> list[Kind]:
@@ -21,7 +21,7 @@ def kinds() -> list[Kind]:
 
 
 @contextmanager
-def known(kind: Kind) -> Iterator[None]:
+def registered(kind: Kind) -> Iterator[None]:
     """Know one more kind inside the block.
 
     Raises:
@@ -55,7 +55,7 @@ def kind_of(document: object) -> Kind:
         for kind in kinds():
             if kind.recognises(document):
                 return kind
-    return RESILIENCE_TEST
+    return resilience.KIND
 
 
 def workflow_types() -> list[str]:
@@ -86,4 +86,4 @@ def as_summary(document: Mapping[str, Any]) -> ExecutionSummary:
 
 
 def _name_in(document: Mapping[str, Any]) -> str:
-    return str(document.get("kind", OLDEST))
+    return str(document.get("kind", RESILIENCE_TEST))

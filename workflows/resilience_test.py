@@ -225,8 +225,9 @@ class ResilienceTest(DiscoveringRun):
             static_summary="Rules on, load test, rules off",
             **policies.WINDOW,
         )
+        paused = self._paused
         await self._begin_pausable("rules", Pausable(self._rules, RulesWindow.pause, RulesWindow.resume))
-        if self._paused and self._must_end:
+        if paused and self._must_end:
             # The signal may have swallowed the cancel. A paused load test would then never end.
             self._rules.cancel()
         report = await self._rules

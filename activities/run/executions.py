@@ -103,10 +103,13 @@ class ExecutionActivities:
         if kind is None or kind.name == RESILIENCE_TEST:
             raise no_permit(f"{new.kind[:60]!r} is no kind of execution with such a record")
         _refuse_other_callers(new, kind.workflow_type)
-        definition, problems = kind.check(_parse(new.definition_json, "definition"))
+        document = _parse(new.definition_json, "definition")
+        definition, problems = kind.check(document)
         if definition is None:
             message = f"the definition is not valid, {in_one_sentence(problems)}"
             raise HoldfastError(ErrorCode.VALIDATION_ERROR, message, hint="nothing was touched", problems=problems)
+        canonical = json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False)
+        new = new.model_copy(update={"definition_json": canonical})
         record = await self._tools.store.create_record(new, definition.name, self._timing)
         message = kind.summarised(definition)
         await self._tools.store.log(record.execution_id, "created", LogLevel.INFO, message)

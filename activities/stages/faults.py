@@ -17,7 +17,7 @@ from activities.recovery.bookkeeping import in_time
 from activities.recovery.closing import close_fault
 from activities.stages.recorded_calls import recording_is_on
 from activities.toolbox import Subject, Toolbox
-from clients.drivers.fault_driver import FaultDriver, FaultExists
+from clients.drivers.fault_driver import FaultDriver
 from clients.peers.fixtures import refuse_unsound
 from clients.secrets.values import Redactor
 from clients.store.read_models import LogLevel
@@ -25,7 +25,7 @@ from domain.cases.tokens import token_of
 from domain.errors import ErrorCode, HoldfastError
 from domain.executions.windows import Closing
 from domain.faults.capture import build_rules, captured_answers, has_effect, has_no_result
-from domain.faults.driving import FaultIntent, FaultStatus
+from domain.faults.driving import FaultExists, FaultIntent, FaultStatus
 from domain.faults.experiments import fault_type
 from domain.faults.model import CapturedFailure, FaultOrder, FaultRunning
 from domain.names import named_fault

@@ -8,10 +8,12 @@ from typing import Any
 
 import click
 
-from cli.console import AS_JSON, clear_errors, say, say_json
+from cli.console import AS_JSON, clear_errors, one_line, say, say_json
 from domain.base import UnfitError
+from domain.errors import ErrorCode, HoldfastError
 from domain.executions.outcome import ExitCode
 from domain.plans.slo import Percentile
+from domain.resilience.model import RESILIENCE_TEST
 from domain.units import parse_duration, parse_percent
 from operations.runs.find import found_run
 from operations.stores import existing_store
@@ -92,6 +94,12 @@ async def _compared(before: str, after: str, wanted: dict[str, Any]) -> RunCompa
     store = await existing_store()
     try:
         rows = await found_run(store, before), await found_run(store, after)
+        for row in rows:
+            if row.kind != RESILIENCE_TEST:
+                message = (
+                    f"execution {row.execution_id} is a {one_line(row.kind)}; only resilience tests can be compared"
+                )
+                raise HoldfastError(ErrorCode.VALIDATION_ERROR, message)
         return await compared(store, *rows, wanted)
     finally:
         await store.close()

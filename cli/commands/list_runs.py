@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from cli.commands.halt import mention_halt
-from cli.console import AS_JSON, clear_errors, say, say_json
+from cli.console import AS_JSON, clear_errors, one_line, say, say_json
 from cli.ui.columns import aligned
 from cli.ui.moments import moment
 from cli.ui.spans import in_words
@@ -76,7 +76,7 @@ def _table(rows: list[ExecutionRow], now: datetime) -> list[str]:
     """Format runs as lines. Where there is more than one kind, each line names it."""
     if all(row.kind == RESILIENCE_TEST for row in rows):
         return aligned(_HEADINGS, [cells(row, now) for row in rows], _RIGHT)
-    return aligned((*_HEADINGS, "kind"), [(*cells(row, now), row.kind) for row in rows], _RIGHT)
+    return aligned((*_HEADINGS, "kind"), [(*cells(row, now), one_line(row.kind)) for row in rows], _RIGHT)
 
 
 def _comparable(rows: list[ExecutionRow]) -> tuple[int, int] | None:
@@ -131,7 +131,7 @@ def _next_page(limit: int, only: RunFilter, last: ExecutionRow) -> str:
         "before": last.execution_id,
     }
     words = [f"--{name} {shlex.quote(str(value))}" for name, value in single.items() if value is not None]
-    words = [f"--{name} {value}" for name, values in repeated.items() for value in values] + words
+    words = [f"--{name} {shlex.quote(value)}" for name, values in repeated.items() for value in values] + words
     return " ".join(["holdfast list", *words])
 
 
@@ -139,7 +139,7 @@ def cells(row: ExecutionRow, now: datetime) -> tuple[str, ...]:
     """Return a run as the cells of a table row, for people."""
     running = row.run_status is RunStatus.RUNNING
     status = f"running, {row.status}" if running else str(row.error_code or row.run_status)
-    return (
+    found = (
         str(row.execution_id),
         row.plan,
         row.namespace,
@@ -149,6 +149,7 @@ def cells(row: ExecutionRow, now: datetime) -> tuple[str, ...]:
         f"{row.started_at.astimezone(UTC):%Y-%m-%d %H:%M:%SZ}",
         in_words(_duration(row, now)) + (" so far" if running else ""),
     )
+    return tuple(one_line(cell) for cell in found)
 
 
 def _facts(row: ExecutionRow, now: datetime) -> dict[str, object]:

@@ -20,7 +20,7 @@ from domain.executions.execution import RunStatus
 from domain.executions.state import ExecutionState
 from domain.resilience.state import ResilienceState
 from operations.connection import connected
-from operations.runs.find import known, possible_ids
+from operations.runs.find import known, newest_stored
 from operations.runs.follow import look
 from operations.runs.state import as_the_server_knows
 from operations.stores import ask_store
@@ -73,19 +73,18 @@ async def _stored(run_id: str, trouble: str) -> tuple[ExecutionRow, ExecutionSta
     Raises:
         HoldfastError: NOT_FOUND, or the store's own code, with the reason why the run itself could not be asked.
     """
-    for workflow_id in possible_ids(run_id):
-        try:
-            found = await ask_store(partial(_newest, workflow_id=workflow_id))
-        except HoldfastError as error:
-            raise HoldfastError(error.code, f"the run cannot be asked ({trouble}), nor the store: {error}") from error
-        if found is not None:
-            return found
+    try:
+        found = await ask_store(partial(_newest, given=run_id))
+    except HoldfastError as error:
+        raise HoldfastError(error.code, f"the run cannot be asked ({trouble}), nor the store: {error}") from error
+    if found is not None:
+        return found
     message = f"nothing is known of {run_id}: {trouble.rstrip('.')}, and the store does not have it"
     raise HoldfastError(ErrorCode.NOT_FOUND, message, hint=after_error(ErrorCode.NOT_FOUND))
 
 
-async def _newest(store: Store, workflow_id: str) -> tuple[ExecutionRow, ExecutionState] | None:
-    row = await store.latest_execution_of(workflow_id)
+async def _newest(store: Store, given: str) -> tuple[ExecutionRow, ExecutionState] | None:
+    row = await newest_stored(store, given)
     return None if row is None else (row, await stored_execution(store, row))
 
 

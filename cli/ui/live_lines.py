@@ -123,7 +123,7 @@ def bar(state: ExecutionState, width: int, marks: Mapping[str, str]) -> list[Tex
     """
     left = ""
     if not isinstance(state, ResilienceState):
-        done, total, what = state.progress, 100, "%"
+        done, total, what = min(max(state.progress, 0), 100), 100, "%"
     elif state.phase is Phase.INJECTING_AND_REPLAYING:
         done, total, what = state.injections_completed, len(state.injections), "services"
     elif state.phase is Phase.LOAD_TEST_BASELINE:

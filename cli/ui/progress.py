@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from cli.console import one_line
 from cli.ui.facts import Fact, Line
 from cli.ui.resilience_facts import resilience_facts
 from cli.ui.window_names import named
@@ -33,7 +34,8 @@ class Progress:
         """Return the new lines, oldest first."""
         facts = [fact for fact in _facts(state) if fact.key not in self._shown]
         self._shown.update(fact.key for fact in facts)
-        return [*(Line(fact.text, fact.level) for fact in facts), *self._condition_changes(state)]
+        lines = [*(Line(fact.text, fact.level) for fact in facts), *self._condition_changes(state)]
+        return [Line(one_line(line.text), line.level) for line in lines]
 
     def _condition_changes(self, state: ExecutionState) -> Iterator[Line]:
         """Yield changes of conditions that may come and go more than once."""

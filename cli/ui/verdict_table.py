@@ -66,7 +66,7 @@ def conclusion(outcome: RunOutcome) -> list[str]:
     else:
         lines.append(outcome.message or f"the run ended without a result: {outcome.status}")
     lines.append(_recovery(outcome))
-    return lines
+    return [one_line(line) for line in lines]
 
 
 def _judged(summary: ResilienceSummary) -> Iterator[str]:

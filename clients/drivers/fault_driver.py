@@ -11,18 +11,7 @@ from datetime import timedelta
 from types import TracebackType
 from typing import ClassVar, Protocol, Self
 
-from domain.errors import ErrorCode, HoldfastError
 from domain.faults.driving import FaultIntent, FaultStatus, TimeLimit
-
-
-class FaultExists(HoldfastError):  # noqa: N818 - it is an answer as much as an error
-    """A fault of this name exists already.
-
-    Because of how we name faults, it is our own from an earlier attempt.
-    """
-
-    def __init__(self, name: str) -> None:
-        super().__init__(ErrorCode.FAULT_REJECTED, f"fault {name} exists already")
 
 
 class FaultDriver(Protocol):

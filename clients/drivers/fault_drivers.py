@@ -33,7 +33,7 @@ _DRIVERS = [CHAOS_BLADE]
 
 
 @contextmanager
-def known(driver: FaultDriverType) -> Iterator[None]:
+def registered(driver: FaultDriverType) -> Iterator[None]:
     """Know one more driver inside the block. It is asked before the others."""
     _DRIVERS.insert(0, driver)
     try:

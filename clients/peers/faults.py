@@ -6,10 +6,9 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any, ClassVar
 
-from clients.drivers.fault_driver import FaultExists
 from clients.http.control import PeerAnswer, PeerClient, PeerHttp, Shown, cut_short, segment
 from domain.errors import ErrorCode
-from domain.faults.driving import FaultIntent, FaultStatus, TimeLimit
+from domain.faults.driving import FaultExists, FaultIntent, FaultStatus, TimeLimit
 from domain.faults.experiments import expand, experiment_spec, with_sidecar
 from domain.faults.model import Experiment
 

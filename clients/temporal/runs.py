@@ -169,7 +169,7 @@ async def _end(handle: WorkflowHandle[Any, dict[str, Any]], status: WorkflowExec
 async def _completed(handle: WorkflowHandle[Any, dict[str, Any]]) -> RunEnd:
     try:
         return RunEnd(status=RunStatus.COMPLETED, summary=as_summary(await handle.result()))
-    except (ValueError, TypeError, RuntimeError):
+    except (ValueError, TypeError, KeyError, RuntimeError):
         return RunEnd(status=RunStatus.COMPLETED, message="its result is none that this version can read")
 
 

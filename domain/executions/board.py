@@ -74,7 +74,7 @@ class ExecutionBoard(Generic[S]):
 
     def ended(self, status: RunStatus, now: datetime, code: ErrorCode | None = None, message: str = "") -> None:
         """End the execution."""
-        self.enter(final_step(status), now)
+        self.enter(final_step(status), now, message)
         if status is RunStatus.COMPLETED:
             self.advanced(100)
         self._set(status=status, finished_at=now, error_code=code, error_message=message)

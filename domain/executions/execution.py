@@ -9,9 +9,11 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 
+from pydantic import Field
+
 from domain.base import Contract
 from domain.errors import ErrorClass, ErrorCode, Problem
-from domain.executions.starting import ContentId, ExecutionId, Label, RecordId, Services, Text
+from domain.executions.starting import LARGEST_ID, ContentId, ExecutionId, Label, RecordId, Services, Text
 from domain.timing import Timing
 
 
@@ -108,7 +110,7 @@ class NewRecord(Contract):
     workflow_id: str
     run_id: str
     requested_by: str = ""
-    parent_execution_id: int | None = None
+    parent_execution_id: int | None = Field(default=None, ge=1, le=LARGEST_ID)
     """The execution that started this one."""
 
 

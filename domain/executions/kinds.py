@@ -1,6 +1,6 @@
 """What a kind of execution is: what one must know to start, find and show its executions.
 
-A resilience test is one kind. Each kind says so in one place, `domain/kinds.py` collects them, and everything that
+A resilience test is one kind. Each kind is described in one place, `domain/kinds.py` collects them, and everything that
 starts, follows, lists or reports executions asks there. So a new kind needs no change in `operations/` or `cli/`.
 """
 
@@ -14,6 +14,9 @@ from domain.errors import Problem
 from domain.executions.execution import ExecutionSummary, RunStatus
 from domain.executions.start_options import StartOptions
 from domain.executions.state import ExecutionState
+
+LONGEST_NAME = 32
+"""Characters of a kind's name in the store."""
 
 
 class Definition(Protocol):
@@ -30,7 +33,7 @@ class Kind:
     """A kind of execution."""
 
     name: str
-    """Its name in the store, in states, and at the beginning of workflow ids. At most 32 characters."""
+    """Its name in the store, in states, and at the beginning of workflow ids."""
     workflow_type: str
     state: type[ExecutionState]
     summary: type[ExecutionSummary]
@@ -49,6 +52,10 @@ class Kind:
     """Returns what changes in a state that cannot know its end: it ended so, with this message."""
     off: Callable[[Any], dict[str, Any]] = lambda _state: {}
     """Returns what changes in a state when everything was seen to be off."""
+
+    def __post_init__(self) -> None:
+        if len(self.name) > LONGEST_NAME:
+            raise ValueError(f"the name of a kind has at most {LONGEST_NAME} characters: {self.name}")
 
     def workflow_id(self, name: str) -> str:
         """Return the workflow id under which executions of this definition are started."""

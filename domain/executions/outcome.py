@@ -70,13 +70,15 @@ class RunOutcome(Contract):
         """Whether everything was seen to be off.
 
         The lock's last look counts. Without its report, what the failed run knew counts. Without either, a lock means
-        unverified, and no lock means that nothing was touched.
+        unverified. Without any lock, the result says it, and without a result nothing was touched.
         """
         if self.lock is not None:
             return Recovery.VERIFIED if self.lock.recovery_verified else Recovery.UNVERIFIED
         if self.failure is not None:
             return self.failure.recovery
-        return Recovery.UNVERIFIED if self.lock_trouble else Recovery.NOT_NEEDED
+        if self.lock_trouble:
+            return Recovery.UNVERIFIED
+        return self.summary.recovery if self.summary is not None else Recovery.NOT_NEEDED
 
     @computed_field  # type: ignore[prop-decorator]
     @property
@@ -85,10 +87,16 @@ class RunOutcome(Contract):
         if self.recovery is Recovery.UNVERIFIED:
             return ExitCode.RECOVERY_UNVERIFIED
         if self.summary is not None:
-            return _VERDICTS[self.summary.verdict] if self.summary.verdict else ExitCode.PASSED
+            return self._by_result(self.summary)
         if self.failure is not None:
             return code_for(self.failure.code)
         return _STATUS.get(self.status, ExitCode.RUN_FAILED)
+
+    @staticmethod
+    def _by_result(summary: ExecutionSummary) -> ExitCode:
+        if summary.verdict is not None:
+            return _VERDICTS[summary.verdict]
+        return ExitCode.PASSED if summary.status is RunStatus.COMPLETED else ExitCode.RUN_FAILED
 
 
 def code_for(code: ErrorCode) -> ExitCode:

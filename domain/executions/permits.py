@@ -67,7 +67,8 @@ def decide(need: Need, caller: Caller, standing: Standing, lock_id: str, now: da
 
 def is_of(caller: Caller, standing: Standing) -> bool:
     """Return whether the caller is the run of this execution."""
-    return (caller.workflow_id, caller.run_id) == (standing.workflow_id, standing.run_id)
+    mine = (caller.workflow_id, caller.run_id)
+    return all(mine) and mine == (standing.workflow_id, standing.run_id)
 
 
 def stranger(callers: list[str], caller: Caller, standing: Standing) -> str:

@@ -20,7 +20,7 @@ def progress_table(state: ExecutionState) -> str:
 def table(state: ExecutionState, rows: Sequence[tuple[str, str]]) -> str:
     """Format a table with these rows, below the execution's name and above its verdict and recovery."""
     lines = [
-        f"**{cell(state.name) or 'input refused'}** in `{cell(state.namespace)}`: {cell(state.step)}",
+        f"**{cell(state.name) or 'input refused'}**{_where(state)}: {cell(state.step)}",
         "",
         "| step | state |",
         "| --- | --- |",
@@ -32,6 +32,10 @@ def table(state: ExecutionState, rows: Sequence[tuple[str, str]]) -> str:
         lines += ["", f"**{state.error_code}**: {cell(state.error_message)}"]
     # Keep every line of ours on one line, whatever it contains.
     return "\n".join(visible_line(line) for line in lines)
+
+
+def _where(state: ExecutionState) -> str:
+    return f" in `{cell(state.namespace)}`" if state.namespace else ""
 
 
 def cell(text: str) -> str:

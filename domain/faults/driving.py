@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from domain.base import Contract
+from domain.errors import ErrorCode, HoldfastError
 from domain.faults.model import FaultSpec
 
 
@@ -17,6 +18,16 @@ class TimeLimit(StrEnum):
     """The peer itself, also after a restart."""
     NOBODY = "nobody"
     """Only a person."""
+
+
+class FaultExists(HoldfastError):  # noqa: N818 - it is an answer as much as an error
+    """A fault of this name exists already.
+
+    Because of how we name faults, it is our own from an earlier attempt.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(ErrorCode.FAULT_REJECTED, f"fault {name} exists already")
 
 
 class FaultIntent(Contract):

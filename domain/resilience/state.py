@@ -6,6 +6,9 @@ It contains everything that a person would ask.
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
+
+from pydantic import model_validator
 
 from domain.base import Contract
 from domain.executions.state import ExecutionState
@@ -129,3 +132,11 @@ class ResilienceState(ExecutionState):
     """Different fallback calls already read. None before the first reading."""
     failed_cases: list[CaseVerdict] = []
     inconclusive_cases: list[CaseVerdict] = []
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_an_older_worker(cls, values: Any) -> Any:
+        """Fill in what older workers do not know."""
+        if not isinstance(values, dict):
+            return values
+        return {"step": values.get("phase", Phase.GENERATING_CASES), "name": values.get("plan", "")} | values

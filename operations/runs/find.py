@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowExecutionDescription, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
 from clients.store.read_models import ExecutionRow
@@ -26,22 +26,35 @@ def possible_ids(given: str) -> list[str]:
 
 
 async def known(client: Client, given: str) -> Run:
-    """Find the newest run under an ID.
+    """Find the newest run under an ID. A running one comes before those that have ended.
 
     Raises:
         HoldfastError: NOT_FOUND, or what the server's error means.
     """
+    found: list[WorkflowExecutionDescription] = []
     for workflow_id in possible_ids(given):
         try:
-            described = await client.get_workflow_handle(workflow_id).describe()
+            found.append(await client.get_workflow_handle(workflow_id).describe())
         except RPCError as error:
             # NOT_FOUND may also mean that the server does not have our Temporal namespace.
             if error.status is not RPCStatusCode.NOT_FOUND or "amespace" in error.message:
                 raise server_error(error) from error
-        else:
-            return client.get_workflow_handle(workflow_id, run_id=described.run_id)
-    message = f"the Temporal server has no run {' or '.join(possible_ids(given))}"
-    raise HoldfastError(ErrorCode.NOT_FOUND, message)
+    if not found:
+        message = f"the Temporal server has no run {' or '.join(possible_ids(given))}"
+        raise HoldfastError(ErrorCode.NOT_FOUND, message)
+    # Executions of several kinds may share a name.
+    newest = max(found, key=lambda run: (run.status is WorkflowExecutionStatus.RUNNING, run.start_time))
+    return client.get_workflow_handle(newest.id, run_id=newest.run_id)
+
+
+async def newest_stored(store: Store, given: str) -> ExecutionRow | None:
+    """Return the newest run under an ID in the store, as `known` does at the server. None: it has none."""
+    rows = [await store.latest_execution_of(workflow_id) for workflow_id in possible_ids(given)]
+    return max(
+        (row for row in rows if row is not None),
+        key=lambda row: (row.finished_at is None, row.started_at),
+        default=None,
+    )
 
 
 async def found_run(store: Store, given: str) -> ExecutionRow:
@@ -53,10 +66,9 @@ async def found_run(store: Store, given: str) -> ExecutionRow:
     Raises:
         HoldfastError: NOT_FOUND.
     """
-    for workflow_id in possible_ids(given):
-        row = await store.latest_execution_of(workflow_id)
-        if row is not None:
-            return row
+    row = await newest_stored(store, given)
+    if row is not None:
+        return row
     if given.isascii() and given.isdecimal() and len(given) <= len(str(LARGEST_ID)):
         return await _by_number(store, int(given))
     raise _unknown(given)

@@ -87,7 +87,7 @@ async def mention_missing_worker(client: Client, run: Run, queue: str, say: Say)
 async def look(run: Run) -> ExecutionState | None:
     """Return the run's state. None: it cannot be queried at the moment, or its answer is no state."""
     # A worker short of CPU time may fail one query and answer the next.
-    with contextlib.suppress(RPCError, WorkflowQueryFailedError, ValueError, TypeError, RuntimeError):
+    with contextlib.suppress(RPCError, WorkflowQueryFailedError, ValueError, TypeError, KeyError, RuntimeError):
         return as_state(await run.query(STATUS_QUERY, result_type=dict[str, Any], rpc_timeout=QUERY_PATIENCE))
     return None
 

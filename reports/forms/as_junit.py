@@ -113,6 +113,8 @@ def _run_testcases(suite: Xml.Element, report: ExecutionReport, inconclusive: In
     shown = sum(case.state is CaseState.FAILED for case in cases)
     if run.status is not RunStatus.COMPLETED:
         _child(verdict_testcase, "failure", "run", report.verdict_sentence)
+    elif run.verdict is Verdict.FAILED and not isinstance(report, Report):
+        _child(verdict_testcase, "failure", "failed", report.verdict_sentence)
     elif run.verdict is Verdict.FAILED and shown < max(1, failed):
         # In a very large run, or without the store, failed cases may not be in this file. They must not go unnoticed.
         _child(verdict_testcase, "failure", "failed", f"{report.verdict_sentence} Of these, {shown} are in this file.")

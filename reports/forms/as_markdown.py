@@ -52,7 +52,8 @@ Sections = dict[str, Callable[[Any], Iterator[str]]]
 
 def render(report: ExecutionReport) -> str:
     """Render verdict and recovery first, then failures, then what lies behind them."""
-    sections: Sections = {"verdict": _verdict} | (_SECTIONS if isinstance(report, Report) else {"timeline": _timeline})
+    of_kind: Sections = _SECTIONS if isinstance(report, Report) else {"state": _state_of_run, "timeline": _timeline}
+    sections: Sections = {"verdict": _verdict} | of_kind
     text, left_out = "", []
     for name, part in sections.items():
         more = "".join(f"{line}\n" for line in part(report))
@@ -71,6 +72,18 @@ def _verdict(report: ExecutionReport) -> Iterator[str]:
     yield ""
     yield _text(report.recovery_sentence)
     yield ""
+
+
+def _state_of_run(report: ExecutionReport) -> Iterator[str]:
+    run = report.run
+    facts = {
+        "kind": run.kind,
+        "name": run.name,
+        "status": run.status,
+        "step": run.step,
+        "error": f"{run.error_code or ''} {run.error_message}".strip(),
+    }
+    yield from _table(("fact", "value"), [(name, _text(value)) for name, value in facts.items() if value])
 
 
 def _pairs(report: Report) -> Iterator[str]:
@@ -206,13 +219,14 @@ def _services(report: Report) -> Iterator[str]:
 def _timeline(report: ExecutionReport) -> Iterator[str]:
     yield "<details><summary>Phases and what was switched on</summary>"
     yield ""
-    yield from _table(
-        ("phase", "began", "took"),
-        [
-            (_text(phase.phase), f"{phase.started_at:%H:%M:%S}", seconds(phase.seconds))
-            for phase in report.timeline.phases
-        ],
-    )
+    if report.timeline.phases:
+        yield from _table(
+            ("phase", "began", "took"),
+            [
+                (_text(phase.phase), f"{phase.started_at:%H:%M:%S}", seconds(phase.seconds))
+                for phase in report.timeline.phases
+            ],
+        )
     yield from _table(
         ("window", "of", "intent", "recovered", "state"),
         [

@@ -1,7 +1,7 @@
 """What every workflow of an execution has: its board, its operators' commands, and its end.
 
-A kind of execution is a subclass that accepts an input, creates its record, and does its work. It is asked with the
-query `status`, and told with the updates `pause`, `resume` and `abort`.
+A kind of execution is a subclass that accepts an input, creates its record, and does its work. Operators use the query
+`status`, and the updates `pause`, `resume` and `abort`.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ from workflows import policies
 from workflows.execution.early_end import EarlyEnd
 from workflows.execution.failures import StageError, failure_of, raise_as, refused_input
 from workflows.execution.search_attributes import publish
+from workflows.windows.cancellation import despite_cancel
 
 with workflow.unsafe.imports_passed_through():
     from activities.run.executions import ExecutionActivities
@@ -67,6 +68,8 @@ class ExecutionWorkflow(Generic[S]):
         self._paused = False
         self._early = EarlyEnd(lambda: self._board.state.step)
         self._pausable: dict[str, Pausable] = {}
+        self._concluded = False
+        """Whether the work has come to a result whose end nobody else writes."""
 
     @property
     def record(self) -> ExecutionRecord:
@@ -111,6 +114,9 @@ class ExecutionWorkflow(Generic[S]):
         error = self._early.error or error
         if error is not None:
             raise raise_as(await self._record_failure(error))
+        if self._concluded:
+            # Here, and not in the work: a cancel that comes meanwhile is too late, and must not contradict the store.
+            await despite_cancel(self._record_end(RunStatus.COMPLETED, None))
         return working.result()
 
     async def _open_record(self, kind: str, definition_json: str, requested_by: str = "") -> None:
@@ -144,11 +150,11 @@ class ExecutionWorkflow(Generic[S]):
         )
         self._ensure_going_on()
 
-    async def _conclude(self, verdict: Verdict | None = None) -> ExecutionSummary:
-        """End an execution without phases, and return its result."""
+    def _conclude(self, verdict: Verdict | None = None) -> ExecutionSummary:
+        """Return the result of an execution without phases, as the last act of its work."""
         if verdict is not None:
             self._board.judged_as(verdict)
-        await self._record_end(RunStatus.COMPLETED, None)
+        self._concluded = True
         state = self._board.state
         return ExecutionSummary(
             kind=state.kind,

@@ -12,6 +12,9 @@ from domain.executions.execution import Recovery
 from domain.executions.state import ExecutionState
 from domain.names import SearchAttribute
 
+_LONGEST = 200
+"""Characters of a search attribute. The server takes 2 KiB."""
+
 
 def publish(state: ExecutionState) -> None:
     """Upsert the search attributes that have changed.
@@ -27,6 +30,8 @@ def publish(state: ExecutionState) -> None:
         SearchAttribute.VERDICT: state.verdict.value if state.verdict else None,
         SearchAttribute.RECOVERY: state.recovery.value if state.recovery and show_recovery else None,
     }
+    # The server terminates a workflow that sets a longer value than it takes.
+    facts = {name: value if value is None else value[:_LONGEST] for name, value in facts.items()}
     known = workflow.info().typed_search_attributes
     updates: list[SearchAttributeUpdate[str]] = []
     for name, value in facts.items():

@@ -19,7 +19,7 @@ from clients.store.repositories.ended import under_way, unknown_execution
 from clients.store.repositories.listing import NEWEST_FIRST, narrowed
 from clients.store.repositories.progress import note_phase
 from clients.store.repositories.uncancellable import uncancellable
-from clients.store.schema.columns import utc_now
+from clients.store.schema.columns import storable, utc_now
 from clients.store.schema.tables import PlanSnapshot, TaskExecution
 from clients.store.upsert import insert_missing, insert_under_own_id
 from domain.errors import ERRORS, ErrorCode, HoldfastError
@@ -28,7 +28,7 @@ from domain.names import record_id
 from domain.plans.canonical import canonical_json, content_id, sha256
 from domain.plans.lenient import LenientPlan, read_leniently
 from domain.plans.plan import Plan
-from domain.resilience.model import NewExecution, Phase, PhaseChange
+from domain.resilience.model import RESILIENCE_TEST, NewExecution, Phase, PhaseChange
 from domain.timing import Timing
 
 _RANDOM_BITS = 21
@@ -95,8 +95,10 @@ class Executions:
             return ExecutionRecord(execution_id=row.id, timing=_timing(row.timing_json), started_at=row.started_at)
 
     async def change_step(self, change: StepChange) -> None:
-        """Move an execution without phases to a step; the last call wins."""
-        await self._update(change.execution_id, {"status": change.step[:LONGEST_STEP]}, under_way())
+        """Move an execution without phases to a step; the last call wins. One with phases stays as it is."""
+        without_phases = col(TaskExecution.kind) != RESILIENCE_TEST
+        step = storable(change.step)[:LONGEST_STEP]
+        await self._update(change.execution_id, {"status": step}, under_way() & without_phases)
 
     @uncancellable
     async def get(self, execution_id: int) -> Execution:
@@ -161,7 +163,7 @@ class Executions:
             "recovery": ending.recovery.value,
             "error_code": ending.error_code.value if ending.error_code else None,
             "error_class": ERRORS[ending.error_code].error_class.value if ending.error_code else None,
-            "error_phase": (ending.error_phase or "")[:LONGEST_STEP] or None,
+            "error_phase": storable(ending.error_phase or "")[:LONGEST_STEP] or None,
             "error_msg": ending.error_message or None,
             "finished_at": utc_now(),
         }

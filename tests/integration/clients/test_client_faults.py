@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from clients.drivers.fault_driver import FaultExists
 from clients.peers.faults import FaultClient
 from domain.errors import ErrorCode, HoldfastError
+from domain.faults.driving import FaultExists
 from domain.faults.model import Experiment
 from tests.support.clients.fixtures import Peer
 

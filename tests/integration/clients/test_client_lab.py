@@ -10,7 +10,6 @@ from typing import TypeVar
 
 import pytest
 
-from clients.drivers.fault_driver import FaultExists
 from clients.http.requests import PreparedRequest
 from clients.load.engine import LoadGenerator
 from clients.peers.canary import CanaryClient
@@ -20,7 +19,7 @@ from clients.peers.proxy_wire import AnalysisTask
 from clients.peers.stability import HttpStabilityClient
 from domain.errors import ErrorCode, HoldfastError
 from domain.faults.capture import canary_body, canary_path
-from domain.faults.driving import FaultStatus
+from domain.faults.driving import FaultExists, FaultStatus
 from domain.faults.experiments import expand
 from domain.names import record_id
 from domain.plans.system import HttpStability

@@ -9,10 +9,10 @@ from datetime import timedelta
 import pytest
 
 from clients.drivers import fault_drivers
-from clients.drivers.fault_driver import FaultDriver, FaultExists
+from clients.drivers.fault_driver import FaultDriver
 from clients.drivers.fault_drivers import fault_driver
 from clients.peers.faults import FaultClient
-from domain.faults.driving import FaultIntent, TimeLimit
+from domain.faults.driving import FaultExists, FaultIntent, TimeLimit
 from lab import Lab, LabSettings, PortChoice, load_topology
 from tests.support.drivers.stub import ADDRESS, STUB, StubFaults
 from tests.support.paths import EXAMPLES
@@ -27,7 +27,7 @@ INTENT = FaultIntent(fault="remove", service="reviews", namespace="shop")
 async def driver(request: pytest.FixtureRequest) -> AsyncIterator[FaultDriver]:
     async with AsyncExitStack() as stack:
         if request.param == "stub":
-            stack.enter_context(fault_drivers.known(STUB))
+            stack.enter_context(fault_drivers.registered(STUB))
             address = ADDRESS
         else:
             topology = load_topology(EXAMPLES / "shop-topology.yaml")
@@ -38,7 +38,7 @@ async def driver(request: pytest.FixtureRequest) -> AsyncIterator[FaultDriver]:
 
 def test_an_address_that_no_other_driver_serves_is_a_fault_service() -> None:
     assert type(fault_driver("http://127.0.0.1:1")) is FaultClient
-    with fault_drivers.known(STUB):
+    with fault_drivers.registered(STUB):
         assert type(fault_driver(ADDRESS)) is StubFaults
         assert type(fault_driver("http://127.0.0.1:1")) is FaultClient
 

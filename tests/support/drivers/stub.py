@@ -10,9 +10,8 @@ from datetime import timedelta
 from types import TracebackType
 from typing import ClassVar, Self
 
-from clients.drivers.fault_driver import FaultExists
 from clients.drivers.fault_drivers import FaultDriverType
-from domain.faults.driving import FaultIntent, FaultStatus, TimeLimit
+from domain.faults.driving import FaultExists, FaultIntent, FaultStatus, TimeLimit
 
 ADDRESS = "stub://memory"
 

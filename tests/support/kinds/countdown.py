@@ -62,7 +62,7 @@ class CountdownWorkflow(ExecutionWorkflow[CountdownState]):
             percent = 100 * done // countdown.start
             await self._come_to(f"{countdown.start - done}", percent, f"{countdown.start - done} to go")
             await workflow.sleep(countdown.pause_seconds)
-        return await self._conclude(Verdict.PASSED)
+        return self._conclude(Verdict.PASSED)
 
 
 KIND = Kind(

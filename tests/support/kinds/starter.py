@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import worker
 from cli.main import main
-from domain.kinds import known
+from domain.kinds import registered
 from tests.support.kinds.countdown import KIND, CountdownWorkflow
 
 if __name__ == "__main__":
     worker.WORKFLOWS.append(CountdownWorkflow)
-    with known(KIND):
+    with registered(KIND):
         main()
