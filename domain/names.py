@@ -63,11 +63,6 @@ SWEEPER_SCHEDULE_ID = "holdfast-sweeper"
 SWEEPER_WORKFLOW_ID = "holdfast-sweeper"
 
 
-def run_workflow_id(plan_name: str) -> str:
-    """Return the workflow id under which a plan's runs are started."""
-    return f"resilience-test/{plan_name}"
-
-
 def lock_workflow_id(environment: str, namespace: str) -> str:
     """Return the workflow id that serves as the lock.
 

@@ -8,7 +8,8 @@ import pytest
 from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import CancelledError
 
-from domain.names import WorkflowType, run_workflow_id
+from domain.names import WorkflowType
+from domain.resilience.kind import KIND
 from domain.resilience.model import Phase, ResilienceSummary
 from tests.support.cli.terminal import Terminal
 from tests.support.runs.bench import PATIENCE, Bench
@@ -21,7 +22,7 @@ MODERATE = {"requests": 8, "concurrency": 2}
 
 async def holding(bench: Bench) -> Run:
     """Start a run that has a fault on, or is about to."""
-    first = await bench.start(bench.small_plan(load=MODERATE), workflow_id=run_workflow_id(bench.name))
+    first = await bench.start(bench.small_plan(load=MODERATE), workflow_id=KIND.workflow_id(bench.name))
     await bench.until_phase(first, Phase.INJECTING_AND_REPLAYING)
     return first
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from xml.etree import ElementTree as Xml
 
 from domain.executions.outcome import ExitCode
-from domain.names import run_workflow_id
+from domain.resilience.kind import KIND
 from domain.resilience.model import Phase
 from lab import Action, Endpoint, Instruction, Misbehaviour
 from tests.support.runs.bench import Bench, unseen
@@ -69,7 +69,7 @@ async def test_2_means_the_plan_is_invalid(bench: Bench) -> None:
     """The output names the path. Nothing is started, and no file is left that looks like a run's."""
     result = await command(bench, bench.small_plan(slo={"p96": "1s"}))
     assert (result.code, "slo.p96" in result.err) == (ExitCode.INVALID, True), result
-    assert not [run async for run in bench.temporal.list_workflows(f'WorkflowId = "{run_workflow_id(bench.name)}"')]
+    assert not [run async for run in bench.temporal.list_workflows(f'WorkflowId = "{KIND.workflow_id(bench.name)}"')]
     assert not (bench.folder / "junit.xml").exists()
 
 
@@ -133,7 +133,7 @@ async def going_on(bench: Bench, **plan: Any) -> AsyncIterator[asyncio.Task[Said
     """Run a command, and yield it while its run measures cases."""
     running = command(bench, bench.small_plan(**plan))
     try:
-        run = bench.temporal.get_workflow_handle(run_workflow_id(bench.name))
+        run = bench.temporal.get_workflow_handle(KIND.workflow_id(bench.name))
         await bench.until_phase(run, Phase.LOAD_TEST_BASELINE)
         yield running
     finally:

@@ -14,7 +14,7 @@ from domain.errors import ErrorCode
 from domain.executions.execution import Recovery, Verdict
 from domain.executions.windows import LedgerState, WindowKind
 from domain.faults.model import Experiment
-from domain.names import run_workflow_id
+from domain.resilience.kind import KIND
 from domain.resilience.model import ResilienceSummary
 from lab import Misbehaviour
 from lab.misbehave import Action, Instruction
@@ -224,6 +224,6 @@ async def test_the_command_lists_the_leftovers_it_removed(bench: Bench) -> None:
     assert f"removed first: {line}" in result.out
     assert json.loads((bench.folder / "out.json").read_text())["lock"]["cleaned"] == [line]
     assert bench.lab.state().clean
-    handle = bench.temporal.get_workflow_handle(run_workflow_id(bench.name))
+    handle = bench.temporal.get_workflow_handle(KIND.workflow_id(bench.name))
     state: Any = await until(lambda: bench.status(handle), "an answer")
     assert [row.detail for row in state.windows if row.kind is WindowKind.LOCK] == [f"removed first: {line}"]

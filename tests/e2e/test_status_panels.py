@@ -16,7 +16,7 @@ from cli.ui.live_frame import Moment, frame
 from cli.ui.live_lines import symbols
 from cli.ui.panels import panel_lines
 from domain.executions.execution import RunStatus
-from domain.names import run_workflow_id
+from domain.resilience.kind import KIND
 from domain.resilience.state import ResilienceState
 from lab import Lab, Misbehaviour, PortChoice
 from reports.build.gather import gather
@@ -68,7 +68,7 @@ class Seen:
 
 
 async def _seen(bench: Bench, plan: dict[str, Any]) -> Seen:
-    handle = await bench.start(plan, workflow_id=run_workflow_id(bench.name))
+    handle = await bench.start(plan, workflow_id=KIND.workflow_id(bench.name))
     watching = await _command(bench, "watch")
     snapshots: list[ResilienceState] = []
     ended = asyncio.create_task(_ended(handle))
@@ -202,7 +202,7 @@ async def test_a_run_cancelled_during_the_analysis_shows_it_as_cancelled(bench: 
 
 async def test_a_run_with_refused_input_is_shown_as_failed(bench: Bench) -> None:
     """Not as about to begin: other programs start runs without asking our command line first."""
-    handle = await bench.start({"name": "shop"}, workflow_id=run_workflow_id(bench.name))
+    handle = await bench.start({"name": "shop"}, workflow_id=KIND.workflow_id(bench.name))
     await _ended(handle)
     state = await bench.status(handle)
     assert state is not None

@@ -6,7 +6,7 @@ import asyncio
 
 from temporalio.client import Client
 
-from domain.names import run_workflow_id
+from domain.resilience.kind import KIND
 from tests.support.cli.tmux import Tmux
 from tests.support.runs.bench import PATIENCE, Bench
 from worker import running
@@ -41,7 +41,7 @@ async def test_a_whole_run_can_be_watched_in_a_terminal(temporal: Client, idle_b
     """Each stage, each active fault and its result, the load test, the log, and an outcome that stays on the screen."""
     bench = idle_bench
     plan = bench.plan(load={"requests": 20, "concurrency": 2})
-    handle = await bench.start(plan, workflow_id=run_workflow_id(bench.name))
+    handle = await bench.start(plan, workflow_id=KIND.workflow_id(bench.name))
     tmux = await _watching(bench)
     try:
         await tmux.until("waiting for the run's first answer", PATIENCE)
@@ -71,7 +71,7 @@ async def test_a_whole_run_can_be_watched_in_a_terminal(temporal: Client, idle_b
         assert len(shown.splitlines()) == HEIGHT
         assert shown.startswith(("plan shop", "waiting for the run's first answer")), shown
     assert code == 1
-    assert kept.splitlines()[0].startswith(f"{run_workflow_id(bench.name)}, run ")
+    assert kept.splitlines()[0].startswith(f"{KIND.workflow_id(bench.name)}, run ")
     assert "bestsellers+recommendations  FAILED" in kept
     assert "recovery: verified, nothing is left on" in kept
     assert "▸" not in kept

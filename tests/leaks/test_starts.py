@@ -13,7 +13,8 @@ from temporalio.client import Client, WorkflowFailureError
 from domain.errors import ErrorCode
 from domain.executions.execution import RunStatus
 from domain.executions.sweeping import SweepReport
-from domain.names import WorkflowType, run_workflow_id
+from domain.names import WorkflowType
+from domain.resilience.kind import KIND
 from lab import Misbehaviour
 from tests.support.cli.terminal import Terminal
 from tests.support.leaks import checker
@@ -99,7 +100,7 @@ async def test_only_one_of_twenty_simultaneous_starts_runs(temporal: Client, tmp
         assert (refused, codes.count(1) + words.count("completed")) == (2 * EACH - 1, 1), (codes, words)
         winner = next(
             (run for run, word in zip(runs, words, strict=True) if word == "completed"),
-            bench.temporal.get_workflow_handle(run_workflow_id(bench.name)),
+            bench.temporal.get_workflow_handle(KIND.workflow_id(bench.name)),
         )
         await bench.lock_ended(winner)
         assert [*await left_by(bench, winner), *await untrue(bench, winner, (RunStatus.COMPLETED, None))] == []
@@ -159,7 +160,7 @@ async def tried(temporal: Client, folder: Path, stage: Stage) -> list[str]:
             bench.lab.misbehave(Misbehaviour())
         code = await ended_with(terminal)
         assert await outcome(first) == "CancelledError"
-        second = bench.temporal.get_workflow_handle(run_workflow_id(bench.name))
+        second = bench.temporal.get_workflow_handle(KIND.workflow_id(bench.name))
         await asyncio.gather(bench.lock_ended(first), bench.lock_ended(second))
         found = [
             *await left_by(bench, first, second),

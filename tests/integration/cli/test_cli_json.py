@@ -15,9 +15,9 @@ import pytest
 
 from cli.main import cli
 from clients.store.store import Store
-from domain.names import run_workflow_id
 from domain.plans.canonical import canonical_json
 from domain.plans.plan import Plan
+from domain.resilience.kind import KIND
 from domain.resilience.model import NewExecution
 from domain.timing import Timing
 from tests.support.cli.stand_ins import WAITS
@@ -78,9 +78,9 @@ async def store(tmp_path: Path) -> AsyncIterator[str]:
     """Create a store with one run, and yield the run's id."""
     store = await Store.open(f"sqlite+aiosqlite:///{tmp_path}/holdfast.db")
     plan = Plan.model_validate(plan_document("shop"))
-    new = NewExecution(plan_json=canonical_json(plan), workflow_id=run_workflow_id("shop"), run_id="1")
+    new = NewExecution(plan_json=canonical_json(plan), workflow_id=KIND.workflow_id("shop"), run_id="1")
     await store.create_execution(new, plan, Timing())
-    yield run_workflow_id("shop")
+    yield KIND.workflow_id("shop")
     await store.close()
 
 

@@ -16,7 +16,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from domain.errors import ErrorCode
 from domain.executions.execution import Recovery
-from domain.names import run_workflow_id
+from domain.resilience.kind import KIND
 from operations.processes.interrupts import Interrupts
 from operations.runs import follow as following
 from operations.runs.follow import Detached, Follower, end_of, no_lines
@@ -71,7 +71,7 @@ async def test_a_run_prints_its_ids_first_and_its_outcome_last(
     assert await terminal.end() == 1
     lines = terminal.text.splitlines()
     assert lines[0].startswith(f"plan {name}: 5 services, 16 cases")
-    assert lines[1].startswith(f"started {run_workflow_id(name)}, run ")
+    assert lines[1].startswith(f"started {KIND.workflow_id(name)}, run ")
     assert lines[-3].startswith("verdict: FAILED")
     assert lines[-2] == "recovery: verified, nothing is left on"
     assert lines[-1].startswith(f"next: `holdfast status {name}`")
@@ -79,7 +79,7 @@ async def test_a_run_prints_its_ids_first_and_its_outcome_last(
     assert not (tmp_path / ".holdfast").exists()
     assert "\x1b" not in terminal.text
     facts = json.loads((tmp_path / "out.json").read_text())
-    assert (facts["exit_code"], facts["recovery"], facts["workflow_id"]) == (1, "verified", run_workflow_id(name))
+    assert (facts["exit_code"], facts["recovery"], facts["workflow_id"]) == (1, "verified", KIND.workflow_id(name))
 
 
 @pytest.mark.usefixtures("stand_ins")
@@ -130,7 +130,7 @@ async def test_the_second_signal_detaches_and_reports_that_recovery_goes_on(
     terminal.signal(signal.SIGINT)
     assert await terminal.end() == 130
     assert "recovery goes on in the worker" in terminal.text
-    run = client.get_workflow_handle(run_workflow_id(name))
+    run = client.get_workflow_handle(KIND.workflow_id(name))
     with pytest.raises(WorkflowFailureError):
         await run.result()
     assert await _status(client, name) is WorkflowExecutionStatus.CANCELED
@@ -140,7 +140,7 @@ async def test_detaching_from_a_run_that_could_not_be_cancelled_reports_that(
     client: Client, plan: WritePlan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With a server that is away, «recovery goes on» would be a lie."""
-    run = await client.start_workflow("ResilienceTest", {}, id=run_workflow_id(plan()), task_queue="nobody")
+    run = await client.start_workflow("ResilienceTest", {}, id=KIND.workflow_id(plan()), task_queue="nobody")
 
     async def away(_run: object) -> None:
         raise RPCError("away", RPCStatusCode.UNAVAILABLE, b"")
@@ -273,4 +273,4 @@ def _nothing(_line: str) -> None:
 
 
 async def _status(client: Client, name: str) -> WorkflowExecutionStatus | None:
-    return (await client.get_workflow_handle(run_workflow_id(name)).describe()).status
+    return (await client.get_workflow_handle(KIND.workflow_id(name)).describe()).status

@@ -19,8 +19,9 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from clients.local.notes import Kind, noted
 from clients.store.store import Store
 from clients.temporal.embedded import DevServerSettings, RunningServer, embedded_server
-from domain.names import WorkflowType, run_workflow_id
+from domain.names import WorkflowType
 from domain.plans.addresses import addresses_in
+from domain.resilience.kind import KIND
 from tests.support.cli.stand_ins import StandInLock, StandInRun
 from tests.support.cli.terminal import Terminal, clean_environment, plan_document
 
@@ -126,7 +127,7 @@ async def plan(client: Client, tmp_path: Path) -> AsyncIterator[Callable[..., st
 
     yield write
     for name in names:
-        handle = client.get_workflow_handle(run_workflow_id(name))
+        handle = client.get_workflow_handle(KIND.workflow_id(name))
         with suppress(RPCError):
             described = await handle.describe()
             with suppress(RPCError):
@@ -144,7 +145,7 @@ def begin(client: Client, queue: str, plan: Callable[..., str]) -> Callable[[str
         return await client.start_workflow(
             WorkflowType.RESILIENCE_TEST,
             {"plan": plan_document(name, str(act))},
-            id=run_workflow_id(name),
+            id=KIND.workflow_id(name),
             task_queue=queue,
         )
 

@@ -10,9 +10,9 @@ from click.testing import CliRunner
 from cli.main import cli
 from clients.store.store import Store
 from domain.executions.execution import Execution
-from domain.names import run_workflow_id
 from domain.plans.canonical import canonical_json
 from domain.plans.plan import Plan
+from domain.resilience.kind import KIND
 from domain.resilience.model import NewExecution
 from domain.timing import Timing
 from tests.support.cli.terminal import plan_document
@@ -23,7 +23,7 @@ RUN_ID = "01a1fae8-64ee-714e-8278-c8dd898c75b9"
 
 async def stored_run(store: Store) -> Execution:
     plan = Plan.model_validate(plan_document("shop"))
-    new = NewExecution(plan_json=canonical_json(plan), workflow_id=run_workflow_id("shop"), run_id=RUN_ID)
+    new = NewExecution(plan_json=canonical_json(plan), workflow_id=KIND.workflow_id("shop"), run_id=RUN_ID)
     return await store.create_execution(new, plan, Timing())
 
 

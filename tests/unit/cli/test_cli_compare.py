@@ -26,9 +26,9 @@ from domain.executions.execution import Ending, FinalStep, Recovery, RunStatus, 
 from domain.measuring.load import CaseOutcome, CaseRange
 from domain.measuring.percentiles import measured
 from domain.measuring.samples import Taken
-from domain.names import run_workflow_id
 from domain.plans.canonical import canonical_json
 from domain.plans.plan import Plan
+from domain.resilience.kind import KIND
 from domain.resilience.model import NewExecution
 from domain.timing import Timing
 from domain.traffic.exchange import RequestSample
@@ -92,7 +92,7 @@ class Runs:
         document = plan_document("shop", **{"load": {"requests": requests, "concurrency": 4}} | plan)
         subject = Plan.model_validate(document)
         new = NewExecution(
-            plan_json=canonical_json(subject), workflow_id=run_workflow_id("shop"), run_id=str(self._made)
+            plan_json=canonical_json(subject), workflow_id=KIND.workflow_id("shop"), run_id=str(self._made)
         )
         run = (await self._store.create_execution(new, subject, Timing())).execution_id
         cases = list(cases_in(subject.service_names, CaseRange(first=0, end=case_count(len(subject.services)))))

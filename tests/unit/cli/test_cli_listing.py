@@ -19,9 +19,9 @@ from clients.store.schema.tables import TaskExecution
 from clients.store.store import Store
 from domain.errors import ErrorCode
 from domain.executions.execution import Ending, FinalStep, Recovery, RunStatus, Verdict
-from domain.names import run_workflow_id
 from domain.plans.canonical import canonical_json
 from domain.plans.plan import Plan
+from domain.resilience.kind import KIND
 from domain.resilience.model import NewExecution
 from domain.timing import Timing
 from tests.support.cli.terminal import plan_document
@@ -29,7 +29,7 @@ from tests.support.cli.terminal import plan_document
 
 async def run_of(store: Store, name: str, run_id: str) -> int:
     plan = Plan.model_validate(plan_document(name))
-    new = NewExecution(plan_json=canonical_json(plan), workflow_id=run_workflow_id(name), run_id=run_id)
+    new = NewExecution(plan_json=canonical_json(plan), workflow_id=KIND.workflow_id(name), run_id=run_id)
     return (await store.create_execution(new, plan, Timing())).execution_id
 
 

@@ -22,7 +22,7 @@ from clients.store.schema.tables import TaskExecutionLog
 from clients.store.store import Store
 from domain.errors import ErrorCode, HoldfastError
 from domain.executions.execution import Ending, FinalStep, Recovery, RunStatus
-from domain.names import run_workflow_id
+from domain.resilience.kind import KIND
 from tests.support.cli.stored import invoke, stored_run
 from tests.support.cli.terminal import PATIENCE, Terminal
 
@@ -79,7 +79,7 @@ async def test_lines_of_a_level_and_above_are_shown(
 async def test_a_run_is_found_by_plan_workflow_and_execution(store: Store) -> None:
     """By whatever people have at hand. Anything else is not found."""
     run = await run_with_log(store)
-    results = [await invoke("logs", name) for name in ("shop", run_workflow_id("shop"), str(run))]
+    results = [await invoke("logs", name) for name in ("shop", KIND.workflow_id("shop"), str(run))]
     assert len({result.stdout for result in results}) == 1
     assert "line ERROR" in results[0].stdout
     for unknown in ("shopping", "1", "9" * 16, "9" * 40, "²"):

@@ -10,9 +10,9 @@ from sqlalchemy import text
 
 from clients.store.engine import writing
 from clients.store.store import Store
-from domain.names import run_workflow_id
 from domain.plans.canonical import canonical_json
 from domain.plans.plan import Plan
+from domain.resilience.kind import KIND
 from domain.resilience.model import NewExecution, OldPhase
 from domain.timing import Timing
 from tests.support.cli.terminal import Terminal, plan_document
@@ -25,7 +25,7 @@ async def environment(tmp_path: Path) -> dict[str, str]:
     store = await Store.open(url)
     for phase, state in ((OldPhase.INIT, "running"), (OldPhase.RECORDING_READY, "failed")):
         plan = Plan.model_validate(plan_document(state))
-        new = NewExecution(plan_json=canonical_json(plan), workflow_id=run_workflow_id(state), run_id=state)
+        new = NewExecution(plan_json=canonical_json(plan), workflow_id=KIND.workflow_id(state), run_id=state)
         run = await store.create_execution(new, plan, Timing())
         change = "UPDATE task_execution SET status = :phase, run_status = :state WHERE id = :id"
         async with writing(store.engine) as work:
