@@ -49,7 +49,7 @@ def test_a_toolbox_without_rails_allows_nothing() -> None:
 
 
 SWITCHING_ON = {
-    "execute",
+    "inject",
     "upsert_rules",
     "analyze",
     "replay",
@@ -60,7 +60,7 @@ SWITCHING_ON = {
     "warm_up",
 }
 CALLED_FROM = {
-    ("stages.faults", "_execute"),
+    ("stages.faults", "_inject"),
     ("stages.faults", "_replay"),
     ("stages.rules", "_upsert"),
     ("stages.traffic", "begin"),
