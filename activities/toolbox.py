@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 from activities.recovery.bookkeeping import Memory, Notes
 from clients.drivers.fault_driver import FaultDriver
 from clients.drivers.fault_drivers import fault_driver
+from clients.drivers.traffic_driver import TrafficDriver
+from clients.drivers.traffic_drivers import traffic_driver
 from clients.kubernetes.connection import Cluster
 from clients.kubernetes.stability import KubernetesStabilityClient
 from clients.kubernetes.workloads import Workloads
 from clients.load.engine import LoadGenerator
 from clients.load.probe import Probe, RequestProbe
 from clients.peers.canary import CanaryClient
-from clients.peers.proxy import ProxyClient
 from clients.peers.stability import HttpStabilityClient, StabilityClient
 from clients.secrets.kept_out import kept_out_of_logs
 from clients.secrets.values import Redactor, Secrets, redactor_for
@@ -99,9 +100,9 @@ class Toolbox:
         self.secrets.know(json.dumps(subject.plan.request.model_dump(mode="json", by_alias=True)))
         return subject if lenient.trouble else self._known.keep(execution_id, subject)
 
-    def proxy(self, plan: Plan) -> ProxyClient:
-        """Return a client of the plan's traffic proxy."""
-        return ProxyClient(plan.system.proxy, shown=self.secrets.shown)
+    def proxy(self, plan: Plan) -> TrafficDriver:
+        """Return the driver of the plan's traffic."""
+        return traffic_driver(plan.system.proxy, shown=self.secrets.shown)
 
     def faults(self, plan: Plan) -> FaultDriver:
         """Return the driver of the plan's faults."""

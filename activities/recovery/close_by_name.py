@@ -14,14 +14,14 @@ from temporalio import activity
 
 from activities.recovery.closing import Pace, fault_gone, seen_acting, stop_recording, until_gone
 from clients.drivers.fault_driver import FaultDriver
+from clients.drivers.traffic_driver import TrafficDriver
 from clients.peers.active import AT_ONCE, ActiveItem, ActiveKind, active_faults, sessions_on
 from clients.peers.canary import CanaryClient
-from clients.peers.proxy import ProxyClient
-from clients.peers.proxy_wire import ActiveSession
 from domain.cases.tokens import token_of
 from domain.errors import HoldfastError
 from domain.executions.windows import Closing
 from domain.plans.plan import Plan
+from domain.traffic.driving import ActiveSession
 
 _RECORDING = "rec-"
 """Prefix of the proxy's names of recordings.
@@ -39,7 +39,7 @@ class Peers:
 
     plan: Plan
     faults: FaultDriver
-    proxy: ProxyClient
+    proxy: TrafficDriver
     canary: CanaryClient
 
     async def active_faults(self) -> list[ActiveItem]:

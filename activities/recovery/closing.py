@@ -18,8 +18,9 @@ from activities.clocks import Deadline
 from activities.recovery.bookkeeping import in_time
 from activities.toolbox import Subject, Toolbox
 from clients.drivers.fault_driver import FaultDriver
+from clients.drivers.traffic_driver import TrafficDriver
 from clients.peers.canary import CanaryClient
-from clients.peers.proxy import CALL_TIMEOUT, STOP_TIMEOUT, ProxyClient
+from clients.peers.proxy import CALL_TIMEOUT, STOP_TIMEOUT
 from domain.cases.tokens import token_of
 from domain.errors import HoldfastError
 from domain.executions.windows import Closing
@@ -142,7 +143,7 @@ async def close_recordings(
     return await until_gone(look, pace, failed, last=lambda: seen.issuperset(services))
 
 
-async def _is_beginning(client: ProxyClient, task_id: str) -> bool:
+async def _is_beginning(client: TrafficDriver, task_id: str) -> bool:
     """Return whether an analysis may still record more services.
 
     An analysis that the proxy lost in a restart counts as beginning for ever.
@@ -172,7 +173,7 @@ async def analysis_of(tools: Toolbox, subject: Subject) -> str:
         return UNKNOWN
 
 
-async def stop_recording(client: ProxyClient, recording_id: str, end: Deadline) -> None:
+async def stop_recording(client: TrafficDriver, recording_id: str, end: Deadline) -> None:
     """Stop one recording, and only log an error."""
     # An error must not keep the other recordings on, and a slow stop must not outlast the time for closing.
     try:
@@ -197,7 +198,7 @@ async def close_rules(
 
 
 async def rules_gone(
-    client: ProxyClient,
+    client: TrafficDriver,
     plan: Plan,
     record_id: str,
     services: list[str],
@@ -218,8 +219,7 @@ async def rules_gone(
             return False
         return not await still_acting()
 
-    by_hand = f"curl -X DELETE {plan.system.proxy}/api/fixtures/record/{record_id}"
-    return await until_gone(look, pace, f"rules {record_id} still act; by hand: {by_hand}")
+    return await until_gone(look, pace, f"rules {record_id} still act; by hand: {client.by_hand(record_id)}")
 
 
 async def acting(tools: Toolbox, subject: Subject, services: list[str]) -> set[str]:

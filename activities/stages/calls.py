@@ -19,7 +19,8 @@ from activities.stages.asking import ask, require_running
 from activities.stages.pairs import refuse_foreign
 from activities.stages.recorded_calls import AGAIN, APART, RecordedCalls, sessions_of
 from activities.toolbox import Subject, Toolbox
-from clients.peers.proxy import STOP_TIMEOUT, ProxyClient
+from clients.drivers.traffic_driver import TrafficDriver
+from clients.peers.proxy import STOP_TIMEOUT
 from clients.store.read_models import LogLevel
 from domain.calls import discovery as logic
 from domain.calls.model import (
@@ -124,7 +125,7 @@ class CallActivities:
             if error is not None:
                 raise error
 
-    async def _start_one(self, client: ProxyClient, subject: Subject, service: str, *, needed: bool) -> None:
+    async def _start_one(self, client: TrafficDriver, subject: Subject, service: str, *, needed: bool) -> None:
         try:
             await client.start_recording(
                 namespace=subject.namespace,

@@ -19,7 +19,6 @@ from activities.stages.recorded_calls import RecordedCalls, is_askable, is_cut
 from activities.toolbox import Subject, Toolbox
 from clients.http.reader import SHUT_DOOR, Limits, NoAnswerError, Trouble, fetch
 from clients.peers.fixtures import refuse_unsound
-from clients.peers.proxy_wire import RecordedEntry
 from clients.store.read_models import LogLevel
 from domain.calls.discovery import CallKey
 from domain.cases.tokens import BAGGAGE_HEADER, token_of, without_markers
@@ -27,6 +26,7 @@ from domain.errors import ErrorCode, HoldfastError
 from domain.faults.capture import build_rules, captured_answers
 from domain.faults.experiments import fault_type
 from domain.faults.model import CapturedFailure, FaultOrder
+from domain.traffic.driving import RecordedEntry
 from domain.traffic.exchange import CapturedAnswer, RecordedExchange, ReplayedAnswer
 
 MOST_CALLS = 100

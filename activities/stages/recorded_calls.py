@@ -8,8 +8,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from activities.toolbox import Subject, Toolbox
-from clients.peers.proxy import ProxyClient
-from clients.peers.proxy_wire import RecordedEntry
+from clients.drivers.traffic_driver import TrafficDriver
 from clients.secrets.values import Redactor
 from domain.calls import discovery as logic
 from domain.calls.discovery import CallKey
@@ -18,6 +17,7 @@ from domain.cases.cases import case_count, places_of
 from domain.cases.tokens import BAGGAGE_HEADER, case_of_marker
 from domain.executions.windows import WindowKind
 from domain.names import record_of_session
+from domain.traffic.driving import RecordedEntry
 from domain.traffic.exchange import RecordedExchange
 
 PAGE = 500
@@ -61,7 +61,7 @@ The path is stable if all of them cause it.
 """
 
 
-async def sessions_of(client: ProxyClient, subject: Subject) -> dict[str, str]:
+async def sessions_of(client: TrafficDriver, subject: Subject) -> dict[str, str]:
     """Return the active recordings in services of the plan, by service.
 
     Rules are sessions too, but are not included.

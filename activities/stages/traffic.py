@@ -14,7 +14,6 @@ from activities.recovery.active_at_peers import refuse_left_over
 from activities.recovery.bookkeeping import in_time
 from activities.recovery.closing import UNKNOWN, analysis_of, close_recordings
 from activities.toolbox import Subject, Toolbox
-from clients.peers.proxy_wire import AnalysisTask
 from clients.secrets.values import Redactor, Secrets
 from clients.store.read_models import LogLevel
 from domain.cases.tokens import BAGGAGE_HEADER, marker
@@ -25,6 +24,7 @@ from domain.measuring.samples import is_error
 from domain.names import lock_of
 from domain.plans.durations import ANALYSIS_SENDS, analysis_start, recording_ttl
 from domain.resilience.model import Phase, PhaseChange
+from domain.traffic.driving import AnalysisTask
 from domain.traffic.exchange import RecordedExchange
 from domain.traffic.summary import (
     AnalysisOrder,

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 
 from clients.drivers.fault_driver import FaultDriver
-from clients.peers.proxy import ProxyClient
+from clients.drivers.traffic_driver import TrafficDriver
 from domain.base import Contract
 from domain.names import FAULT_PREFIX, named_fault, record_of_session
 
@@ -73,7 +73,7 @@ def _fault(name: str, address: str) -> ActiveItem:
     return ActiveItem.model_validate({"kind": ActiveKind.FAULT, "address": address, "name": name} | facts)
 
 
-async def sessions_on(client: ProxyClient, address: str, places: Iterable[tuple[str, str]]) -> list[ActiveItem]:
+async def sessions_on(client: TrafficDriver, address: str, places: Iterable[tuple[str, str]]) -> list[ActiveItem]:
     """Return every session in these places (namespace, service).
 
     That includes sidecars whose session the proxy has forgotten.

@@ -6,14 +6,11 @@ Its API is described in `peer-contract` section 3.
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import ClassVar
 
 from clients.http.control import PeerClient, PeerHttp, Shown, cut_short, segment
 from clients.peers.fixtures import Fixtures
 from clients.peers.proxy_wire import (
-    ActiveSession,
-    AnalysisTask,
-    RecordedEntry,
-    SidecarCheck,
     WireCheck,
     WireEntry,
     WireReplayed,
@@ -25,6 +22,7 @@ from clients.peers.proxy_wire import (
     read_task,
 )
 from domain.errors import ErrorCode, HoldfastError
+from domain.traffic.driving import ActiveSession, AnalysisTask, Can, RecordedEntry, SidecarCheck
 from domain.traffic.exchange import ReplayedAnswer, Rule
 
 CALL_TIMEOUT = timedelta(seconds=30)
@@ -41,14 +39,26 @@ The proxy waits for a rollout, up to 5 minutes (`peer-contract` section 3.1).
 
 
 class ProxyClient(PeerClient):
-    """A client of one proxy.
+    """A client of one proxy: the traffic driver for recordings and rules of svc-reqrsp-proxy.
 
     Errors are `HoldfastError`, with PEER_ codes (`clients/http/control.py`) or those named below.
     """
 
+    can: ClassVar[frozenset[Can]] = frozenset()
+
     def __init__(self, base_url: str, *, call_timeout: timedelta = CALL_TIMEOUT, shown: Shown = cut_short) -> None:
         super().__init__(PeerHttp("proxy", base_url, call_timeout, shown))
+        self._address = base_url
         self._fixtures = Fixtures(self._http)
+
+    @property
+    def address(self) -> str:
+        """The proxy's base address."""
+        return self._address
+
+    def by_hand(self, record_id: str) -> str:
+        """Return the command with which a person deletes rules."""
+        return f"curl -X DELETE {self._address}/api/fixtures/record/{record_id}"
 
     async def analyze(
         self, *, req_def_id: int, namespace: str, services: list[str], execution_id: int, duration_seconds: int

@@ -17,9 +17,9 @@ from activities.clocks import Deadline
 from activities.recovery.close_by_name import Peers
 from activities.recovery.closing import Pace
 from clients.drivers.fault_drivers import fault_driver
+from clients.drivers.traffic_drivers import traffic_driver
 from clients.peers.active import ActiveItem
 from clients.peers.canary import CanaryClient
-from clients.peers.proxy import ProxyClient
 from clients.settings import Settings
 from domain.base import Contract
 from domain.errors import HoldfastError
@@ -52,7 +52,7 @@ async def close_at_peers(plan: Plan, within: timedelta, *, everything: bool) -> 
     every = Settings.from_environment(os.environ).intervals.poll
     async with (
         fault_driver(plan.system.faults) as faults,
-        ProxyClient(plan.system.proxy) as proxy,
+        traffic_driver(plan.system.proxy) as proxy,
         CanaryClient() as canary,
     ):
         peers = Peers(plan, faults, proxy, canary)

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from clients.drivers.fault_drivers import fault_driver
+from clients.drivers.traffic_drivers import traffic_driver
 from clients.peers.active import ActiveItem, active_faults, sessions_on
-from clients.peers.proxy import ProxyClient
 from clients.store.decoding import DamagedRow
 from clients.store.store import Store
 from domain.base import Contract
@@ -105,7 +105,7 @@ async def ask_peers(peers: Peers) -> list[PeerLook]:
 
 
 async def _proxy(address: str, places: set[tuple[str, str]]) -> PeerLook:
-    async with ProxyClient(address, call_timeout=CALL_TIMEOUT) as client:
+    async with traffic_driver(address, call_timeout=CALL_TIMEOUT) as client:
         return await _look("proxy", address, sessions_on(client, address, sorted(places)))
 
 

@@ -11,8 +11,8 @@ from activities.clocks import Deadline
 from activities.recovery.close_by_name import Peers
 from activities.recovery.closing import Pace
 from clients.peers.active import ActiveItem, ActiveKind
-from clients.peers.proxy_wire import ActiveSession, SidecarCheck
 from domain.plans.plan import Plan
+from domain.traffic.driving import ActiveSession, SidecarCheck
 from tests.support.plans.builders import good
 
 NAMESPACE = Plan.model_validate(good()).system.namespace

@@ -15,7 +15,6 @@ from clients.load.engine import LoadGenerator
 from clients.peers.canary import CanaryClient
 from clients.peers.faults import FaultClient
 from clients.peers.proxy import ProxyClient
-from clients.peers.proxy_wire import AnalysisTask
 from clients.peers.stability import HttpStabilityClient
 from domain.errors import ErrorCode, HoldfastError
 from domain.faults.capture import canary_body, canary_path
@@ -23,6 +22,7 @@ from domain.faults.driving import FaultExists, FaultStatus
 from domain.faults.experiments import expand
 from domain.names import record_id
 from domain.plans.system import HttpStability
+from domain.traffic.driving import AnalysisTask
 from domain.traffic.exchange import Rule
 from lab import Lab, LabSettings, PortChoice, load_topology
 from lab.misbehave import Action, Instruction, Misbehaviour

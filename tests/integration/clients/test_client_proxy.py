@@ -10,8 +10,8 @@ import pytest
 
 from clients.peers.fixtures import refuse_unsound
 from clients.peers.proxy import ProxyClient
-from clients.peers.proxy_wire import AnalysisStatus
 from domain.errors import ErrorCode, HoldfastError
+from domain.traffic.driving import AnalysisStatus
 from domain.traffic.exchange import Rule
 from tests.support.clients.fixtures import Peer
 from tests.support.paths import SHARED

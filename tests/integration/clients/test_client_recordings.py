@@ -11,8 +11,8 @@ import aiohttp
 import pytest
 
 from clients.peers.proxy import ProxyClient
-from clients.peers.proxy_wire import RecordedEntry
 from domain.errors import ErrorCode, HoldfastError
+from domain.traffic.driving import RecordedEntry
 from lab import Lab, LabSettings, PortChoice, load_topology
 from lab.misbehave import Action, Instruction, Misbehaviour
 from lab.names import Endpoint
