@@ -95,7 +95,7 @@ async def _run(services: int) -> list[Row]:
         async with (
             Worker(server.client, task_queue=queue, workflows=WORKFLOWS, activities=activities.control,
                    workflow_runner=sandbox(), **common),
-            Worker(server.client, task_queue=load_queue(queue), activities=activities.load.batches, **common),
+            Worker(server.client, task_queue=load_queue(queue), activities=activities.load, **common),
         ):  # fmt: skip
             started = time.perf_counter()
             run = await server.client.start_workflow(

@@ -18,7 +18,7 @@ from activities.clocks import Deadline, closing_deadline, deadline, elapsed, ser
 from activities.stages.faults import FaultActivities
 from clients.secrets.values import Secrets
 from domain.executions.windows import Closing
-from domain.faults.experiments import expand
+from domain.faults.driving import FaultIntent
 from domain.faults.model import FaultOrder
 from tests.support.activities.permits import own_fault_name
 from tests.support.activities.stage import Stage
@@ -104,8 +104,8 @@ async def test_a_fault_runs_and_is_removed_when_the_workers_clock_is_wrong(stage
         service=service.name,
         fault_name=own_fault_name(stage.execution, service.name),
     )
-    fault = expand(service.fault, service.name, stage.plan.system.namespace)
-    await stage.tools.faults(stage.plan).execute(order.fault_name, 600, fault.experiment)
+    intent = FaultIntent(fault=service.fault, service=service.name, namespace=stage.plan.system.namespace)
+    await stage.tools.faults(stage.plan).inject(order.fault_name, timedelta(minutes=10), intent)
     faults = FaultActivities(stage.tools)
     running = await wrong_server(by).run(faults.await_running, order)
     assert running.fault_name == order.fault_name

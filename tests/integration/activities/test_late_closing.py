@@ -30,7 +30,7 @@ from clients.temporal.runs import RunDirectory
 from domain.executions.execution import Execution
 from domain.executions.sweeping import SweepOrder
 from domain.executions.windows import Closing, LedgerEntry, StabilityOrder, WindowKind
-from domain.faults.experiments import expand
+from domain.faults.driving import FaultIntent
 from domain.faults.model import FaultOrder
 from domain.measuring.load import RulesOrder
 from domain.names import WorkflowType
@@ -121,9 +121,9 @@ async def stage(temporal: Client, tmp_path: Path) -> AsyncIterator[Stage]:
 
 async def test_late_closing_removes_a_fault_and_verifies_that_it_is_gone(stage: Stage) -> None:
     """A single look is not enough for that."""
-    fault = expand(stage.plan.service(LEFT).fault, LEFT, "duo")
+    intent = FaultIntent(fault=stage.plan.service(LEFT).fault, service=LEFT, namespace="duo")
     name = own_fault_name(stage.execution, LEFT)
-    await stage.tools.faults(stage.plan).execute(name, 600, fault.experiment)
+    await stage.tools.faults(stage.plan).inject(name, timedelta(minutes=10), intent)
     order = FaultOrder(execution_id=stage.execution.execution_id, service=LEFT, fault_name=name)
     closing = await stage.late(FaultActivities(stage.tools).recover, order)
     assert closing == Closing(verified=True)
@@ -184,8 +184,9 @@ async def test_the_sweeper_closes_the_other_rows_beside_a_damaged_row(stage: Sta
     left = [row_of(WindowKind.FAULT, stage.execution, stage.plan, service) for service in (LEFT, RIGHT)]
     for row in left:
         await store.ledger_intent(row)
-        fault = expand(stage.plan.service(row.service).fault, row.service, "duo")
-        await tools.faults(stage.plan).execute(row.peer_name, 600, fault.experiment)
+        fault = stage.plan.service(row.service).fault
+        intent = FaultIntent(fault=fault, service=row.service, namespace="duo")
+        await tools.faults(stage.plan).inject(row.peer_name, timedelta(minutes=10), intent)
     async with writing(store.engine) as work:
         await work.execute(text(f"UPDATE ledger SET {damage} WHERE service = '{LEFT}'"))  # noqa: S608 - ours
     report = await stage.late(SweepActivities(tools, cast("RunDirectory", Nobody())).sweep, SweepOrder())

@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from activities.stages.rules import RulesActivities
 from clients.store.read_models import LogLevel
 from domain.errors import ErrorCode, HoldfastError
 from domain.executions.windows import Closing
-from domain.faults.experiments import expand
+from domain.faults.driving import FaultIntent
 from domain.faults.model import FaultOrder
 from domain.measuring.load import RulesOrder
 from domain.traffic.summary import RecordingsOrder
@@ -25,6 +26,8 @@ from tests.support.activities.permits import own_fault_name
 from tests.support.activities.stage import Stage
 
 DOWN = HoldfastError(ErrorCode.STORE_UNAVAILABLE, "the database did not answer")
+
+TTL = timedelta(minutes=10)
 
 
 class Away:
@@ -78,8 +81,8 @@ def silent(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> b
 async def test_a_fault_is_removed_without_the_store(stage: Stage, silent: bool) -> None:
     service = stage.plan.services[0]
     name = own_fault_name(stage.execution, service.name)
-    fault = expand(service.fault, service.name, stage.plan.system.namespace)
-    await stage.tools.faults(stage.plan).execute(name, 600, fault.experiment)
+    intent = FaultIntent(fault=service.fault, service=service.name, namespace=stage.plan.system.namespace)
+    await stage.tools.faults(stage.plan).inject(name, TTL, intent)
     order = known_fault(stage)
     async with away(stage, silent=silent):
         assert await stage.do(stage.faults.recover, order) == Closing(verified=True)
@@ -91,8 +94,9 @@ async def test_a_fault_is_removed_without_the_store(stage: Stage, silent: bool) 
 
 async def test_another_runs_fault_is_not_removed_while_the_store_is_away(stage: Stage, silent: bool) -> None:
     """The name does not identify the run, so only the ledger could confirm the owner. The error is retryable."""
-    fault = expand(stage.plan.services[0].fault, stage.plan.services[0].name, stage.plan.system.namespace)
-    await stage.tools.faults(stage.plan).execute("hf-1-another", 600, fault.experiment)
+    service = stage.plan.services[0]
+    intent = FaultIntent(fault=service.fault, service=service.name, namespace=stage.plan.system.namespace)
+    await stage.tools.faults(stage.plan).inject("hf-1-another", TTL, intent)
     async with away(stage, silent=silent):
         with pytest.raises(ApplicationError) as caught:
             await stage.do(stage.faults.recover, known_fault(stage, "hf-1-another"))

@@ -38,7 +38,7 @@ from tests.support.paths import ROOT
 from workflows.execution.failures import refused_input
 
 Start = Callable[..., Awaitable[Terminal]]
-REFUSED = refused_input([])
+REFUSED = refused_input([], Phase.GENERATING_CASES)
 
 
 @pytest.mark.parametrize("example", ["shop.yaml", "minimal.yaml"])

@@ -18,6 +18,8 @@ from cli.run_report import write_report
 from clients.store.store import Store
 from domain.executions.execution import RunStatus, Verdict
 from domain.executions.outcome import ExitCode, RunOutcome
+from domain.resilience.kind import KIND
+from operations.definitions import PlanFile
 from reports.forms.registry import HTML
 from tests.support.cli.stored import invoke
 from tests.support.cli.terminal import Terminal
@@ -125,10 +127,10 @@ async def test_a_failed_report_does_not_hide_the_outcome_of_the_run(
     monkeypatch.setattr("cli.run_report.report_on", broken)
     outcome = RunOutcome(workflow_id="w", run_id="r", status=RunStatus.FAILED, lock_trouble="gone")
     files = ReportFiles({HTML: tmp_path / "report.html"})
-    assert await write_report(files, small_plan(), outcome) == ExitCode.RECOVERY_UNVERIFIED
+    assert await write_report(files, PlanFile(KIND, small_plan(), {}), outcome) == ExitCode.RECOVERY_UNVERIFIED
     assert "the report could not be written: " in capsys.readouterr().err
     fine = outcome.model_copy(update={"lock_trouble": "", "summary": None, "status": RunStatus.CANCELLED})
-    assert await write_report(files, small_plan(), fine) == ExitCode.CANCELLED
+    assert await write_report(files, PlanFile(KIND, small_plan(), {}), fine) == ExitCode.CANCELLED
 
 
 async def test_a_report_on_standard_output_is_utf_8(store: Store) -> None:
