@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from enum import IntEnum, StrEnum
-from typing import Annotated, Self
+from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from domain.base import Contract
 from domain.calls.model import FoundBy
@@ -117,6 +117,8 @@ Step = Annotated[Phase | OldPhase | str, Field(union_mode="left_to_right")]
 class ExecutionRow(Contract):
     """The record of an execution, in the form people read."""
 
+    kind: str = RESILIENCE_TEST
+    """Name of the execution's kind."""
     execution_id: int
     task_id: int
     req_def_id: int
@@ -143,19 +145,18 @@ class ExecutionRow(Contract):
     """Id of the analysis at the proxy."""
     intercept_record_id: str | None = None
     """Record id of the rules at the proxy."""
-    kind: str = RESILIENCE_TEST
-    """Name of the execution's kind."""
     name: str = ""
     """Name of the definition; empty in rows of before it was stored."""
     parent_execution_id: int | None = None
     """The execution that started this one."""
 
-    @model_validator(mode="after")
-    def _has_a_known_phase(self) -> Self:
-        # Only of the status: a phase in which a newer worker failed must not make the row unreadable.
-        if self.kind == RESILIENCE_TEST and not isinstance(self.status, Phase | OldPhase):
-            raise ValueError(f"{self.status[:60]!r} is no phase of a resilience test")
-        return self
+    @field_validator("status")
+    @classmethod
+    def _known_phase(cls, status: Step, info: ValidationInfo) -> Step:
+        # Not of `error_phase`: a phase in which a newer worker failed must not make the row unreadable.
+        if info.data.get("kind") == RESILIENCE_TEST and not isinstance(status, Phase | OldPhase):
+            raise ValueError("no phase of a resilience test")
+        return status
 
 
 class UnfinishedRun(Contract):
