@@ -42,7 +42,7 @@ def report(run_id: str, json_file: Path | None, *, files: ReportFiles) -> None:
     ID is a plan's name, a workflow id, or the number of an execution, as `holdfast list` shows it. FILE may be `-`, for
     standard output. Without a file, a short text is printed.
 
-    Only the store is asked; HOLDFAST_DATABASE_URL must be the worker's.
+    Only the store is read; HOLDFAST_DATABASE_URL must be the worker's.
     """
     files.check()
     found = asyncio.run(stored_report(run_id))

@@ -180,7 +180,7 @@ async def test_code_6_if_the_comparison_is_undecided(runs: Runs, tmp_path: Path)
     """There are too few requests for the percentile. The output shows that, and how many would do."""
     code, output = await by_process(tmp_path, await runs.add(requests=12), await runs.add(requests=12))
     assert code == 6, output
-    assert "CANNOT BE TOLD: no case is surely worse, 16 may be" in output
+    assert "UNDECIDED: no case is surely worse, 16 may be" in output
     assert "p95 needs 59 successful requests, 12 are there" in output
     assert "about 47 more requests per case" in output
 
