@@ -69,8 +69,8 @@ def _cases(found: Report) -> Iterator[str]:
     """Yield coverage, fallback calls, and pairs."""
     coverage = found.coverage
     yield (
-        f"coverage: {coverage.measured} of {coverage.total} cases measured, {percent(coverage.share)} of the wanted "
-        f"ones; {coverage.invalid} invalid, {coverage.skipped} skipped, {coverage.excluded} excluded, "
+        f"coverage: {coverage.measured} of {coverage.total} cases measured, {percent(coverage.share)} of the cases "
+        f"that count; {coverage.invalid} invalid, {coverage.skipped} skipped, {coverage.excluded} excluded, "
         f"{coverage.missing} not reached"
     )
     yield from _fallbacks(found)
