@@ -135,7 +135,7 @@ async def test_a_deadline_closes_everything_before_the_run_ends(bench: Bench, pa
         await handle.execute_update("pause")
     found = await stopped(bench, handle)
     assert (found.code, found.phase) == (ErrorCode.DEADLINE_EXCEEDED, Phase.ANALYZING_PATTERNS)
-    assert found.message == "stop.deadline: not over after 3s"
+    assert found.message == "stop.deadline: the run was not over after 3s"
     assert found.execution_id is not None
     assert (await bench.store.execution_row(found.execution_id)).run_status is RunStatus.TIMED_OUT
 

@@ -60,7 +60,7 @@ def test_each_call_reads_as_a_sentence(found: Report) -> None:
     """A pair's stored healthy count also covers its singles. The sentence counts healthy traffic alone."""
     assert [call_in_words(row) for row in fallback(found).calls] == [
         f"nothing broken: GET /missed at alpha (2×, and the analysis had not recorded it); {OPEN}: {UNCAPTURED}",
-        f"alpha: GET /open/1 at gamma (1×, never when healthy); {OPEN}: its body was recorded in part only",
+        f"alpha: GET /open/1 at gamma (1×, never when healthy); {OPEN}: its body was recorded only in part",
         "alpha + gamma: GET /list/1 at beta (2×, never when healthy); a rule answers it",
         "alpha: GET /list/1 at beta (1×, never when healthy); a rule answers it",
         "alpha + beta: GET /third at gamma (1×, never when healthy); needs no rule: no case breaks that many services",
@@ -126,7 +126,7 @@ def test_every_form_lists_the_calls(found: Report) -> None:
     texts = forms(found)
     for form, text in texts.items():
         assert "3 different ones that healthy traffic never makes" in text, form
-        for words in ("/list/1", "/open/1", "its body was recorded in part only"):
+        for words in ("/list/1", "/open/1", "its body was recorded only in part"):
             assert words in text, (form, words)
         assert "the proxy was gone" in text, form
     assert DEFINITION in texts["html"]
