@@ -155,7 +155,7 @@ class ExecutionRow(Contract):
         if self.kind == RESILIENCE_TEST:
             for phase in (self.status, self.error_phase):
                 if not isinstance(phase, Phase | OldPhase | None):
-                    raise ValueError(f"{phase[:60]!r} is no phase of a resilience test")
+                    raise ValueError(f"{phase[:60]!r} is not a phase of a resilience test")
         return self
 
 

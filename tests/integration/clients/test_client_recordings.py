@@ -190,6 +190,6 @@ async def test_an_endless_list_of_entries_is_not_read(lab: Lab) -> None:
     flood = Instruction(endpoint=Endpoint.RECORDING_ENTRIES, action=Action.ACT_THEN_FLOOD)
     lab.misbehave(Misbehaviour(instructions=[flood]))
     async with ProxyClient(lab.addresses.proxy) as proxy:
-        with pytest.raises(HoldfastError, match="longer than is read") as raised:
+        with pytest.raises(HoldfastError, match="longer than the limit") as raised:
             await proxy.recorded("rec-1", 0, 50)
     assert raised.value.code is ErrorCode.PEER_GARBAGE
