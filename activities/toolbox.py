@@ -95,7 +95,7 @@ class Toolbox:
     async def _read_for_closing(self, execution_id: int) -> Subject:
         lenient = await self.store.plan_for_closing(execution_id)
         if lenient.trouble:
-            logger.warning("the plan of execution %d is read in part: %s", execution_id, lenient.trouble)
+            logger.warning("the plan of execution %d can be read only in part: %s", execution_id, lenient.trouble)
         subject = Subject(await self.store.execution(execution_id), lenient.plan)
         self.secrets.know(json.dumps(subject.plan.request.model_dump(mode="json", by_alias=True)))
         return subject if lenient.trouble else self._known.keep(execution_id, subject)

@@ -33,7 +33,7 @@ R = TypeVar("R")
 _WITHOUT_COLOUR = {"dumb", "unknown"}
 """Values of TERM for terminals that print escape sequences instead of interpreting them."""
 
-AS_JSON = click.option("--json", "as_json", is_flag=True, help="As JSON.")
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 """For commands that print facts: JSON and nothing else on standard output.
 
 An error is JSON there too, plus a sentence on standard error. A usage error is the sentence alone, because nothing has
@@ -46,7 +46,7 @@ _SURROUNDINGS = {
 }
 """Errors of files and folders: not a defect of ours, and for the user to fix."""
 
-QUIET = click.option("--quiet", "-q", is_flag=True, help="No progress: only what came of it.")
+QUIET = click.option("--quiet", "-q", is_flag=True, help="Show only the result, no progress.")
 
 STANDARD_OUTPUT = Path("-")
 """Standard output, for options that take a file."""
@@ -202,7 +202,7 @@ def write_file(path: Path, text: str, *, overwrite: bool, hint: str = "") -> Non
         with open(path, mode, encoding="utf-8", opener=opener_in(path)) as opened:
             opened.write(text)
     except FileExistsError as error:
-        raise HoldfastError(ErrorCode.VALIDATION_ERROR, f"{path} is there already", hint=hint) from error
+        raise HoldfastError(ErrorCode.VALIDATION_ERROR, f"{path} already exists", hint=hint) from error
     except OSError as error:
         words = error.strerror or str(error)
         raise HoldfastError(ErrorCode.VALIDATION_ERROR, f"{path} cannot be written: {words}") from error
@@ -313,9 +313,9 @@ def understood(error: Exception) -> HoldfastError:
     if isinstance(error, HoldfastError):
         return error if error.hint else HoldfastError(error.code, error.message, hint=after_error(error.code))
     if isinstance(error, OSError) and error.errno in _SURROUNDINGS:
-        what = str(error.filename) if error.filename is not None else "the current folder, or what is in it,"
+        what = str(error.filename) if error.filename is not None else "the current folder, or something in it,"
         message = f"{what} cannot be used: {error.strerror}"
-        return HoldfastError(ErrorCode.VALIDATION_ERROR, message, hint="mend that, or go to another folder")
+        return HoldfastError(ErrorCode.VALIDATION_ERROR, message, hint="fix that, or go to another folder")
     message = f"unexpected {type(error).__name__}. Details: {_keep_traceback()}"
     return HoldfastError(ErrorCode.UNEXPECTED, message, hint=after_error(ErrorCode.UNEXPECTED))
 

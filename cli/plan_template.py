@@ -28,12 +28,12 @@ _DEEPER = "  "
 
 _HEAD = """\
 # yaml-language-server: $schema=plan.schema.json
-# (`holdfast schema --output plan.schema.json` writes that file: then an editor completes and checks what is written.)
+# (`holdfast schema --output plan.schema.json` writes that file: an editor then completes and checks what you write.)
 #
 # A plan for Holdfast. Lines like `#name: value` are settings that are not given: they show their default, or an example
-# where they have none. Take away the # to change one, and that of the line it stands under (`#load:`). Quantities
-# carry their unit: ms, s, m, h, %. Lines like `# name: value`, with a space, are settings that need others beside
-# them, as is said there."""
+# where they have none. To change one, remove its # and that of the line it belongs to (`#load:`). Quantities carry
+# their unit: ms, s, m, h, %. Lines like `# name: value`, with a space, are settings that need others beside them,
+# as noted there."""
 
 _TOGETHER: dict[tuple[str, ...], str] = {
     ("load", "max_requests"): "with slo.regression",

@@ -49,7 +49,7 @@ def valid_plan(path: Path, *, as_json: bool = False) -> PlanFile:
     """
     file = valid_definition(path, as_json=as_json)
     if not isinstance(file, PlanFile):
-        raise click.UsageError(f"{path} is no plan but a {file.kind.name}, and this command takes plans")
+        raise click.UsageError(f"{path} is a {file.kind.name}, and this command takes only plans")
     return file
 
 
@@ -60,7 +60,7 @@ def valid_document(document: object, where: str) -> DefinitionFile:
         count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
         complain(f"{where}: {count}")
         show_problems(problems)
-        complain(f"next: mend {'it' if len(problems) == 1 else 'them'}, then `holdfast validate {where}` again")
+        complain(f"next: fix {'it' if len(problems) == 1 else 'them'}, then `holdfast validate {where}` again")
         raise SystemExit(ExitCode.INVALID)
     return file
 
@@ -110,7 +110,7 @@ def confirm(file: DefinitionFile, *, unasked: bool, question: str = "", also: st
         return
     question = question or " ".join(part for part in (warning, also, "Go on?") if part)
     if not on_terminal(sys.stdin):
-        complain(f"error: {question} There is no terminal to ask on: say --yes")
+        complain(f"error: {question} There is no terminal to ask on: use --yes")
         raise SystemExit(ExitCode.INVALID)
     if not click.confirm(question, default=False):
         complain("nothing was touched. next: `holdfast preview` shows what a run would do")

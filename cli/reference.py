@@ -21,7 +21,7 @@ MEANINGS = {
     ExitCode.RUN_FAILED: "the run failed",
     ExitCode.STOPPED: "stopped: stop condition, abort, deadline, or steady state not met before anything was active",
     ExitCode.RECOVERY_UNVERIFIED: "**recovery unverified**: something may still be active. Wins over all others",
-    ExitCode.INCONCLUSIVE: "inconclusive: not every case could be measured that the plan asks for (`coverage`)",
+    ExitCode.INCONCLUSIVE: "inconclusive: not every case that the plan asks for could be measured (`coverage`)",
     ExitCode.REFUSED: "refused with nothing touched: locked, running already, not clean, halted",
     ExitCode.OUTPUT_LOST: "standard output cannot be written: closed, full, or its reader is gone. Only 5 wins over it",
     ExitCode.CANCELLED: "cancelled",

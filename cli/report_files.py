@@ -20,7 +20,7 @@ Command = Callable[..., Any]
 _FILE = click.Path(path_type=Path, dir_okay=False, allow_dash=True)
 _INCONCLUSIVE = click.option("--junit-inconclusive", type=click.Choice([one.value for one in Inconclusive]),
                              default=Inconclusive.FAILURE.value, show_default=True,
-                             help="What an inconclusive case counts as.")  # fmt: skip
+                             help="How to report an inconclusive case.")  # fmt: skip
 
 
 @dataclass(frozen=True)

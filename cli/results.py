@@ -55,6 +55,6 @@ async def _cases(summary: ResilienceSummary, database_url: str | None) -> Sequen
         complain(f"the store cannot be read here, so cases that passed are not shown ({error.message})")
         return table([*summary.failed_cases, *summary.inconclusive_cases])
     if not results:
-        complain("the store that can be read here does not have this run: cases that passed are not shown")
+        complain("the store that can be read here does not have this run, so cases that passed are not shown")
         return table([*summary.failed_cases, *summary.inconclusive_cases])
     return table([as_shown(result) for result in results])

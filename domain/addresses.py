@@ -112,7 +112,7 @@ def _ascii(host: str) -> str:
     try:
         return idna.encode(dotted, uts46=True).decode()
     except idna.IDNAError as error:
-        raise ValueError("the host's characters make no name") from error
+        raise ValueError("the host contains characters that are not valid in a name") from error
 
 
 def _ipv4(name: str) -> IPv4Address | None:
@@ -150,7 +150,7 @@ def _canonical_ipv6(name: str) -> str:
     try:
         number = IPv6Address(literal)
     except AddressValueError as error:
-        raise ValueError(f"{name} is no IPv6 address") from error
+        raise ValueError(f"{name} is not an IPv6 address") from error
     if number.ipv4_mapped is not None:
         return _of_ipv4(number.ipv4_mapped)
     return LOOPBACK_HOST if number.is_loopback or number.is_unspecified else number.compressed + percent + zone

@@ -28,7 +28,7 @@ def registered(kind: Kind) -> Iterator[None]:
         ValueError: a kind of this name or workflow type is known already.
     """
     if any(kind.name == other.name or kind.workflow_type == other.workflow_type for other in kinds()):
-        raise ValueError(f"there is a kind {kind.name} or a workflow type {kind.workflow_type} already")
+        raise ValueError(f"a kind {kind.name} or a workflow type {kind.workflow_type} already exists")
     _KINDS[kind.name] = kind
     try:
         yield

@@ -29,7 +29,7 @@ def preferred_addresses(topology: Topology) -> LabAddresses:
     ports = {service.name: service.port for service in topology.services}
     wanted = [*ports.values(), topology.ports.proxy, topology.ports.faults, topology.ports.admin]
     if None in wanted:
-        raise ValueError("the topology does not say every port, so the addresses are known only once the lab runs")
+        raise ValueError("the topology does not set every port, so the addresses are known only once the lab runs")
     services = {name: _url(port) for name, port in ports.items()}
     return LabAddresses(
         namespace=topology.namespace,

@@ -35,7 +35,7 @@ def _seconds(value: object) -> object:
         return value
     match = _DURATION.fullmatch(value.strip())
     if match is None:
-        raise ValueError(f"{value!r} is no duration: write it like 5ms, 1.5s or 2m")
+        raise ValueError(f"{value!r} is not a duration: write it like 5ms, 1.5s or 2m")
     return float(Decimal(match[1]) * _SECONDS[match[2]])
 
 
@@ -45,11 +45,11 @@ def _address(value: str) -> str:
         url = URL(value)
         address = str(url.origin())
     except ValueError:
-        raise ValueError(f"{value!r} is no address: write it like http://127.0.0.1:8000") from None
+        raise ValueError(f"{value!r} is not an address: write it like http://127.0.0.1:8000") from None
     if url.scheme == "https":
         raise ValueError(f"{value!r}: the lab speaks plain HTTP, and a service behind TLS would not be asked")
     if url.scheme != "http" or url.user is not None or url.password is not None:
-        raise ValueError(f"{value!r} is no address: write it like http://127.0.0.1:8000")
+        raise ValueError(f"{value!r} is not an address: write it like http://127.0.0.1:8000")
     if url.raw_path_qs != "/" or url.fragment:
         # Redirects and cookies name paths as the service knows them, so the lab must use the same paths.
         raise ValueError(f"{value!r}: paths come from the requests, write {address!r}")

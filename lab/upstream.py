@@ -67,7 +67,7 @@ class Upstream:
         502 if there is no answer or too large a one, 504 if it takes too long.
         """
         if not request.raw_path.startswith("/"):
-            return _failed(400, f"{request.raw_path} is no path of a service")
+            return _failed(400, f"{request.raw_path} is not a path of a service")
         try:
             return await self._forward(request, await request.read())
         except TimeoutError:

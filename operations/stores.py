@@ -73,5 +73,5 @@ def _must_exist(url: str) -> None:
         raise HoldfastError(
             ErrorCode.STORE_UNAVAILABLE,
             f"there is no database {file}",
-            hint="go to the folder where the worker runs, or set HOLDFAST_DATABASE_URL as the worker has it",
+            hint="go to the folder where the worker runs, or set HOLDFAST_DATABASE_URL to the worker's value",
         )

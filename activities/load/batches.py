@@ -39,7 +39,7 @@ from domain.names import WorkflowType
 from domain.plans.exclusions import PlanExclusions
 from domain.plans.plan import Plan
 
-VANISHED = "the rules had vanished by the end of the batch: what was measured may be the healthy system"
+VANISHED = "the rules were gone by the end of the batch: the measurements may show the healthy system"
 
 
 class LoadActivities:
@@ -128,7 +128,9 @@ class LoadActivities:
         await self._tools.store.save_group(execution_id, done.results, done.samples)
         if done.warm_up and not done.warm_up.agreed:
             first, last = group[0].case_id, group[-1].case_id
-            message = f"{first} to {last}: not warm after {done.warm_up.requests} requests (load.warm_up); measured so"
+            message = (
+                f"{first} to {last}: not warm after {done.warm_up.requests} requests (load.warm_up); measured anyway"
+            )
             await self._tools.store.log(execution_id, f"warm-up:{group[0].index}", LogLevel.WARN, message)
 
     async def _require_sound(self, subject: Subject, cases: list[Case]) -> None:
@@ -159,7 +161,7 @@ def _refuse_foreign(order: BatchOrder, permit: Permit) -> None:
     """
     page, execution_id = caller().workflow_id, order.execution_id
     if re.fullmatch(rf"load/{execution_id}/[0-9]{{1,9}}", page) is None:
-        raise no_permit(f"{page[:200]} is no page of execution {execution_id}")
+        raise no_permit(f"{page[:200]} is not a page of execution {execution_id}")
     share, at_once = order.share, permit.subject.plan.load.batches_at_once
     if share is not None and not (share.of == at_once and 0 <= share.lane < at_once):
         raise no_permit(f"share {share.lane} of {share.of} is not one of the plan's {at_once}")

@@ -44,7 +44,7 @@ async def refuse_left_over(tools: Toolbox, subject: Subject) -> None:
     if left:
         raise HoldfastError(
             ErrorCode.ENVIRONMENT_NOT_CLEAN,
-            f"something has come on in {subject.namespace} since the run began: {'; '.join(left)}",
+            f"something was switched on in {subject.namespace} since the run began: {'; '.join(left)}",
             hint="does another installation of Holdfast test this system? Nothing was switched on",
         )
 

@@ -121,6 +121,6 @@ class Memory(Generic[T]):
             return await in_time(asked)
         except HoldfastError as error:
             if error.kind.retryable and execution_id in self._known:
-                logger.warning("run %s: the store cannot be read: going on by what is known", execution_id)
+                logger.warning("run %s: the store cannot be read: going on with what is known", execution_id)
                 return self._known[execution_id]
             raise

@@ -53,11 +53,11 @@ class Cleaner:
         living = [row for row in rows if await self._runs.is_running(row.window_id, row.run_id)]
         await self._refuse_foreign(on, living)
         for item in on:
-            await self._log(item, "found", f"removing {told(item)}, left over")
+            await self._log(item, "found", f"removing leftover {told(item)}")
         cleared = await self._clear(on, Pace(end, self._subject.execution.timing.poll))
         for item, closing in cleared:
             outcome = "seen to be off" if closing.verified else f"NOT seen to be off: {closing.detail}"
-            await self._log(item, f"verified {closing.verified}", f"{told(item)}, left over: {outcome}")
+            await self._log(item, f"verified {closing.verified}", f"leftover {told(item)}: {outcome}")
         await self._settle(cleared, [row for row in rows if row not in living])
         self._refuse_remaining(cleared)
         await self._await_stable(on, stability)
@@ -81,7 +81,7 @@ class Cleaner:
             raise HoldfastError(
                 ErrorCode.ENVIRONMENT_NOT_CLEAN,
                 f"something is on in {self._subject.namespace} that a clean-up must not touch: {'; '.join(reasons)}",
-                hint="nothing was touched; `holdfast faults` shows whose it is",
+                hint="nothing was touched; `holdfast faults` shows the owner",
             )
 
     async def _why_kept(self, item: ActiveItem, living: list[LedgerEntry]) -> str:
@@ -107,10 +107,10 @@ class Cleaner:
         """
         named = named_fault(item.name)
         if named is None or not any(named.is_in(name) for name in self._subject.plan.system.services):
-            return "it is in no service of this plan"
+            return "it is not in a service of this plan"
         namespaces = await self._namespaces_of(item, named)
         if namespaces is None:
-            return "in which namespace it is cannot be told"
+            return "its namespace is not known"
         return "" if namespaces <= {self._subject.namespace} else f"it is in namespace {', '.join(sorted(namespaces))}"
 
     async def _namespaces_of(self, item: ActiveItem, named: NamedFault) -> set[str] | None:
@@ -169,7 +169,7 @@ class Cleaner:
             names = ", ".join(f"{result.service} ({result.detail})" for result in unstable)
             raise HoldfastError(
                 ErrorCode.SERVICE_NOT_STABLE,
-                f"cleaned up, and not stable since: {names}",
+                f"not stable since the clean-up: {names}",
                 hint="nothing was switched on; look at the services",
             )
 

@@ -155,7 +155,7 @@ async def _is_beginning(client: TrafficDriver, task_id: str) -> bool:
     try:
         return (await client.analysis(task_id)).status.beginning
     except HoldfastError as error:
-        activity.logger.info("it cannot be told whether analysis %s still begins: %s", task_id, error.code)
+        activity.logger.info("it is not known whether analysis %s is still starting: %s", task_id, error.code)
         return True
 
 
@@ -169,7 +169,7 @@ async def analysis_of(tools: Toolbox, subject: Subject) -> str:
     except HoldfastError as error:
         if not error.kind.retryable:
             raise
-        activity.logger.warning("which analysis is to be stopped cannot be read: %s", error.code)
+        activity.logger.warning("the store does not show which analysis to stop: %s", error.code)
         return UNKNOWN
 
 

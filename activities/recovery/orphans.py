@@ -93,14 +93,14 @@ async def close_orphan(
     subject = await tools.subject_for_closing(row.execution_id)
     if row.kind in RECORDINGS and await _held_by_another(runs, subject, holder):
         # The proxy chooses the names of recordings. Those active now belong to the run that holds the namespace.
-        return Closing(verified=False, detail="another run holds the namespace; looked at again later")
+        return Closing(verified=False, detail="another run holds the namespace; checked again later")
     if row.kind is WindowKind.LOCK:
         await write_ending(tools, runs, await run_of(tools, row))
     quiet = await quiet_from(runs, subject, row)
     early = quiet > clock()
     closing = await _close(tools, subject, row, end, timedelta(0) if early else subject.execution.timing.settle)
     if early and closing.verified:
-        detail = f"nothing is on, but a call under way may switch it on until {quiet:%H:%M:%S}Z; looked at again then"
+        detail = f"nothing is on, but a call under way may switch it on until {quiet:%H:%M:%S}Z; checked again then"
         await tools.notes.add(row.execution_id, f"{by}:{row.window_id}:early", LogLevel.WARN, f"{by}: {detail}")
         return Closing(verified=False, detail=detail)
     await settle(tools, row, closing, by)

@@ -101,7 +101,7 @@ class ExecutionActivities:
         """
         kind = kind_named(new.kind)
         if kind is None or kind.name == RESILIENCE_TEST:
-            raise no_permit(f"{new.kind[:60]!r} is no kind of execution with such a record")
+            raise no_permit(f"{new.kind[:60]!r} is not a kind of execution with such a record")
         _refuse_other_callers(new, kind.workflow_type)
         document = _parse(new.definition_json, "definition")
         definition, problems = kind.check(document)
@@ -170,7 +170,7 @@ def _refuse_other_callers(new: NewExecution | NewRecord, workflow_type: str) -> 
     if asking.workflow_type != workflow_type:
         raise no_permit(f"only a {workflow_type} may ask for it")
     if (new.workflow_id, new.run_id) != (asking.workflow_id, asking.run_id):
-        raise no_permit(f"a run makes its own record only, not that of {new.workflow_id[:200]}")
+        raise no_permit(f"a run may create only its own record, not that of {new.workflow_id[:200]}")
 
 
 def _parse_plan(plan_json: str) -> Plan:

@@ -150,7 +150,7 @@ def _beyond_rules_text(settled: Iterable[Settled]) -> str:
     by_real_faults = sum(decision.found_by is FoundBy.REAL_FAULTS for decision in found)
     unanswered = sum(decision.outcome is CaseOutcome.INVALID for decision in found)
     text = f"; {by_real_faults} by real faults" if by_real_faults else ""
-    return text + (f"; {unanswered} invalid, because no rule answers all that they call" if unanswered else "")
+    return text + (f"; {unanswered} invalid, because no rule answers all their calls" if unanswered else "")
 
 
 def _case_verdicts(results: list[CaseResult], plan: Plan) -> dict[int, tuple[Verdict, str]]:

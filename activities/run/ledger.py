@@ -47,9 +47,9 @@ class LedgerActivities:
         """
         asking = caller()
         if (entry.window_id, entry.run_id) != (asking.workflow_id, asking.run_id):
-            raise no_permit(f"a window writes its own intent only, not that of {entry.window_id[:200]}")
+            raise no_permit(f"a window may write only its own intent, not that of {entry.window_id[:200]}")
         if asking.workflow_type != _TYPE_OF[entry.kind]:
-            raise no_permit(f"a {asking.workflow_type[:100]} is no {entry.kind} window")
+            raise no_permit(f"a {asking.workflow_type[:100]} is not a {entry.kind} window")
         subject = await self._tools.subject(entry.execution_id)
         standing = await self._tools.store.standing(entry.execution_id)
         if why := identity(entry, subject.execution, subject.plan):
@@ -82,7 +82,7 @@ class LedgerActivities:
         """
         asking = caller()
         if (update.window_id, update.run_id) != (asking.workflow_id, asking.run_id):
-            raise no_permit(f"a window moves its own row only, not that of {update.window_id[:200]}")
+            raise no_permit(f"a window may change only its own row, not that of {update.window_id[:200]}")
         await self._tools.store.ledger_update(update)
 
 

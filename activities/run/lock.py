@@ -167,7 +167,7 @@ class LockActivities:
         if held != expected:
             raise HoldfastError(
                 ErrorCode.OUTSIDE_GUARDRAILS,
-                f"this run must hold the lock {expected}, and holds {held}",
+                f"this run must hold the lock {expected}, but holds {held}",
                 hint=f"{ENVIRONMENTS} of the worker, or its version, has changed since the run began: start it again; "
                 "nothing was touched",
             )
@@ -226,9 +226,7 @@ class LockActivities:
             return Closing(verified=False, detail="; ".join(left))
         if subject.plan.steady_state.check and await was_touched(self._tools, order.execution_id):
             if refused := await may_ask_again(self._tools, subject):
-                return Closing(
-                    verified=False, detail=f"nothing is on, but the steady state was not asked for: {refused}"
-                )
+                return Closing(verified=False, detail=f"nothing is on, but the steady state was not checked: {refused}")
             # A deadline of its own: if the peers were late to become clean, the system may still be settling.
             why = await steady_again(self._tools, subject, closing_deadline(longest * 2, at_least))
             return Closing(

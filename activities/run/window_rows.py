@@ -55,11 +55,11 @@ def identity(row: LedgerEntry, execution: Execution, plan: Plan) -> str:
         case WindowKind.PAIR_FAULT:
             index = case_index(row, execution)
             if index is None or not _has_pair(plan, index, service):
-                return f"{row.window_id[:200]} is no window of a pair of execution {execution.execution_id}"
+                return f"{row.window_id[:200]} is not a window of a pair of execution {execution.execution_id}"
             wanted = pair_fault_workflow_id(execution, index, service)
             name = fault_name(execution.execution_id, service, row.run_id, index)
     if row.kind in (WindowKind.FAULT, WindowKind.PAIR_FAULT) and service not in plan.service_names:
-        return f"{service[:100]} is no service of the plan"
+        return f"{service[:100]} is not a service of the plan"
     if (row.window_id, row.service, row.peer_name) != (wanted, service, name):
         given = f"{row.window_id[:200]} of {row.service[:100] or 'no service'} as {row.peer_name[:100] or 'nothing'}"
         return f"{given} is not the {row.kind} window of execution {execution.execution_id}"

@@ -105,8 +105,8 @@ class CallActivities:
             if check.recording:
                 raise HoldfastError(
                     ErrorCode.ENVIRONMENT_NOT_CLEAN,
-                    f"{service} has a sidecar of the proxy's already: {check.recording_id or 'of an unknown session'}",
-                    hint="`holdfast faults` shows whose it is",
+                    f"{service} already has a sidecar of the proxy: {check.recording_id or 'of an unknown session'}",
+                    hint="`holdfast faults` shows the owner",
                 )
 
     async def _start_all(self, subject: Subject, needed: set[str]) -> None:
@@ -260,7 +260,7 @@ class CallActivities:
         if any((await self._tools.store.propagation(order.execution_id)).values()):
             return ""
         if await self._tools.store.recorded_calls(order.execution_id):
-            return "the header baggage reaches no service of the plan, so nothing shows which request caused a call"
+            return "the baggage header reaches no service of the plan, so nothing shows which request caused a call"
         # The recordings may have what the analysis missed: calls of the healthy request that was sent first of all.
         return await self._unseen(subject, recorded, end)
 

@@ -123,7 +123,7 @@ class CaptureActivities:
         if not requests or len(requests) < len(found):
             raise HoldfastError(
                 ErrorCode.REPLAY_FAILED,
-                f"the recording of {order.service} does not have the requests any more",
+                f"the recording of {order.service} no longer has the requests",
                 hint="was its pod replaced, or the proxy restarted?",
             )
         return requests
@@ -169,7 +169,7 @@ class CaptureActivities:
             build_rules(subject.execution.record_id, order.service, token_of(subject.plan, order.service), captured)
         )
         if not captured:
-            raise HoldfastError(ErrorCode.REPLAY_FAILED, f"nothing that {order.service} answered belongs to a request")
+            raise HoldfastError(ErrorCode.REPLAY_FAILED, f"none of the answers of {order.service} belongs to a request")
         kept = [failure.model_copy(update={"path": secrets.kept_path(failure.path)}) for failure in captured]
         kind = fault_type(service.fault)
         await self._tools.store.save_captured(order.execution_id, kind, kept)
@@ -201,7 +201,7 @@ async def _answer(address: str, request: RecordedEntry, limits: Limits) -> Repla
         if error.trouble not in _OF_THE_SERVICE or error.name == SHUT_DOOR:
             raise HoldfastError(
                 ErrorCode.REPLAY_FAILED,
-                f"no answer to {request.method} {request.path[:200]} can be had: {error.trouble} ({error.name})",
+                f"no answer to {request.method} {request.path[:200]}: {error.trouble} ({error.name})",
             ) from error
         return ReplayedAnswer(url=url, method=request.method, status=0, error_message=error.name)
     kind = {"content-type": [answer.content_type]} if answer.content_type else {}

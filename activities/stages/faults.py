@@ -136,8 +136,8 @@ class FaultActivities:
         if not captured:
             raise HoldfastError(
                 ErrorCode.REPLAY_FAILED,
-                f"what the proxy replayed for {order.service} is none of its recorded requests",
-                hint="no rule made of it would ever act",
+                f"the proxy replayed requests for {order.service} that are not among its recorded requests",
+                hint="a rule made from them would never act",
             )
         # Refused here, an unsound rule costs this service its cases. Refused at the upsert, it would cost all of them.
         token = token_of(subject.plan, order.service)
@@ -165,8 +165,8 @@ class FaultActivities:
         if any(has_no_result(answer) for answer in answers):
             raise HoldfastError(
                 ErrorCode.REPLAY_FAILED,
-                f"the proxy does not say how {order.service} answered: neither a status nor an error",
-                hint="is this the version of the proxy that Holdfast speaks with?",
+                f"the proxy does not report how {order.service} answered: neither a status nor an error",
+                hint="is this a version of the proxy that Holdfast supports?",
             )
         return answers
 
@@ -220,7 +220,7 @@ class FaultActivities:
         rows = await in_time(self._tools.store.ledger_of(order.execution_id))
         if not order.fault_name or all(row.peer_name != order.fault_name for row in rows):
             name = order.fault_name[:100]
-            raise no_permit(f"{name or 'a fault without a name'} is no fault of execution {order.execution_id}")
+            raise no_permit(f"{name or 'a fault without a name'} is not a fault of execution {order.execution_id}")
 
     async def _log(self, order: FaultOrder, key: str, message: str) -> None:
         await self._tools.store.log(order.execution_id, _key(order, key), LogLevel.INFO, message)

@@ -117,7 +117,7 @@ class RecordedCalls:
             page = await self._client.recorded(session_id, self._offsets[service], PAGE)
             self._offsets[service] += len(page)
             if self._offsets.total() > MOST_ENTRIES:
-                self.overflowed = f"more than {MOST_ENTRIES} requests were recorded, and the others were not looked at"
+                self.overflowed = f"more than {MOST_ENTRIES} requests were recorded, and the others were not read"
             for entry in page:
                 grown = self._count(service, entry) or grown
             if len(page) < PAGE:
@@ -235,13 +235,13 @@ class RecordedCalls:
     def _why_uncapturable(self, key: CallKey) -> str:
         """Return why the failure of a call cannot be captured, or nothing."""
         if key.service not in self._subject.plan.system.services:
-            return f"system.services has no address of {key.service}, to which the request could be sent again"
+            return f"system.services has no address for {key.service}, to which the request could be sent again"
         entry = self.request(key)
         if entry is None:
             return f"more than {MOST_REQUESTS} different calls were recorded"
         if not is_askable(entry):
-            return "its path is none under which a service can be asked"
-        return "its body was recorded in part only" if entry.request_truncated else ""
+            return "its path cannot be used to ask a service"
+        return "its body was recorded only in part" if entry.request_truncated else ""
 
     def request(self, key: CallKey) -> RecordedEntry | None:
         """Return the recorded request of a call, secrets included.

@@ -188,6 +188,6 @@ def _within_the_plan(order: RulesOrder, plan: Plan) -> RulesOrder:
     """
     unknown = [service for service in order.services if service not in plan.service_names]
     if unknown:
-        raise no_permit(f"{unknown[0][:100]} is no service of the plan")
+        raise no_permit(f"{unknown[0][:100]} is not a service of the plan")
     ttl = int(rules_ttl(plan, case_count(len(plan.services))).total_seconds())
     return order.model_copy(update={"ttl_seconds": ttl})

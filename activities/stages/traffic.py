@@ -55,7 +55,7 @@ class TrafficActivities:
         If the proxy returns a task of another execution, this waits until the proxy has forgotten that task.
 
         Raises:
-            HoldfastError: NO_PERMIT. ANALYZE_FAILED when it is refused, or when no time is left to begin again.
+            HoldfastError: NO_PERMIT. ANALYZE_FAILED when it is refused, or when no time is left to start again.
                 ENVIRONMENT_NOT_CLEAN when something has come on since the lock's pre-flight.
         """
         subject = permit.subject
@@ -89,11 +89,11 @@ class TrafficActivities:
         if age + dedupe > analysis_start(dedupe):
             raise HoldfastError(
                 ErrorCode.ANALYZE_FAILED,
-                "it is not known whether the analysis was started, and no time is left to begin again",
+                "it is not known whether the analysis was started, and no time is left to start again",
                 hint="run again; whatever was started is being stopped",
             )
         await self._stop_earlier(subject)
-        message = "nobody knows what became of an earlier call: its recordings are off, beginning again"
+        message = "the outcome of an earlier call is not known: its recordings are off, starting again"
         await self._tools.store.log(subject.execution.execution_id, "analysis:again", LogLevel.WARN, message)
         await asyncio.sleep(dedupe.total_seconds())
         # Stop what that call switched on in the meantime. By now it has finished.
@@ -219,7 +219,7 @@ class TrafficActivities:
         except HoldfastError as error:
             if not error.kind.retryable:
                 raise
-            activity.logger.warning("whose recordings are on cannot be read: %s", error.code)
+            activity.logger.warning("the store does not show whose recordings are on: %s", error.code)
             # Stop them anyway: an unreadable store must not keep recordings on.
             why = ""
         if why:
@@ -255,7 +255,7 @@ class TrafficActivities:
         lock_id = lock_of(subject.execution)
         for lock in (await self._tools.store.standing(execution_id)).locks:
             if lock.window_id == lock_id and lock.execution_id != execution_id:
-                return f"its recordings are off, by the ledger, and execution {lock.execution_id} holds the namespace"
+                return f"the ledger shows its recordings as off, and execution {lock.execution_id} holds the namespace"
         return ""
 
 

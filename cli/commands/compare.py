@@ -56,19 +56,23 @@ def _milliseconds(text: str) -> float:
 @click.argument("before", metavar="A")
 @click.argument("after", metavar="B")
 @click.option(
-    "--percentile", type=click.Choice([percentile.value for percentile in Percentile]), help="Which one is compared."
+    "--percentile",
+    type=click.Choice([percentile.value for percentile in Percentile]),
+    help="Latency percentile to compare.",
 )
-@click.option("--slower", type=_share(0, 1_000), metavar="SHARE", help="How much slower is no regression: 10%.")
-@click.option("--at-least", "at_least_ms", type=_milliseconds, metavar="TIME", help="But no less than this: 5ms.")
-@click.option("--errors", type=_share(0, 100), metavar="POINTS", help="By how much errors may rise: 5%.")
-@click.option("--confidence", type=_share(50, 100), metavar="SHARE", help="With which each bound holds: 95%.")
+@click.option("--slower", type=_share(0, 1_000), metavar="SHARE", help="Allowed slowdown, such as 10%.")
+@click.option(
+    "--at-least", "at_least_ms", type=_milliseconds, metavar="TIME", help="Smallest slowdown that counts, such as 5ms."
+)
+@click.option("--errors", type=_share(0, 100), metavar="POINTS", help="Allowed rise of the error rate, such as 5%.")
+@click.option("--confidence", type=_share(50, 100), metavar="SHARE", help="Confidence of each bound, such as 95%.")
 @AS_JSON
 @clear_errors
 def compare(before: str, after: str, *, as_json: bool, **given: Any) -> None:
-    """Compare run B with run A: what changed, and how certainly.
+    """Compare run B with run A: what changed, and how certain that is.
 
     A and B are execution ids (`holdfast list` shows them), plan names or workflow ids. A plan name or a workflow id
-    means its newest run. Only the store is asked.
+    means its newest run. Only the store is read.
 
     What counts as worse is set by the options, or else by slo.regression in B's plan, or else by its defaults.
 

@@ -117,7 +117,7 @@ async def _run_plan(stage: Stage, interrupts: Interrupts) -> _DemoResult:
     try:
         outcome = await follow(stage.client, handle, interrupts, TASK_QUEUE)
     except Detached:
-        say("let go: the shop ends now, and every fault in it")
+        say("stopped waiting: the shop ends now, and every fault in it")
         return _DemoResult(outcome=None, clean=False)
     finally:
         for limit in limits:
@@ -144,7 +144,7 @@ async def _look_at_lab(stage: Stage) -> bool:
         raise HoldfastError(ErrorCode.PEER_UNREACHABLE, message, hint=f"see {stage.folder}/lab.log") from error
     on = f"{len(state.faults)} faults, {len(state.rules)} rules, {len(state.recordings)} recordings"
     healthy = sum(service.ready for service in state.services.values())
-    say(f"the shop itself says: {on} on; {healthy} of {len(state.services)} services healthy")
+    say(f"the shop itself reports: {on} on; {healthy} of {len(state.services)} services healthy")
     return state.clean
 
 

@@ -76,7 +76,7 @@ def _look_facts(look: PeerLook, entries: list[LedgerEntry]) -> dict[str, object]
 def _peer_lines(look: PeerLook, entries: list[LedgerEntry]) -> Iterator[str]:
     for item in look.on:
         what = " ".join(part for part in (item.service, item.name) if part)
-        whose = f"execution {item.execution_id}" if item.execution_id else "of whom is not known"
+        whose = f"execution {item.execution_id}" if item.execution_id else "owner unknown"
         known = "in the ledger" if _in_ledger(item, entries) else "not in the ledger"
         yield f"{item.kind:<10} {'on':<11} {what}  at {look.address}  ({whose}, {known})"
     if look.trouble:

@@ -39,7 +39,7 @@ async def mention_halt() -> Halt | None:
 
 
 @click.command()
-@click.option("--reason", required=True, metavar="TEXT", help="Why; whoever is refused is told.")
+@click.option("--reason", required=True, metavar="TEXT", help="Reason, shown to every run that is refused.")
 @click.option("--no-wait", is_flag=True, help="Do not wait until everything is off.")
 @AS_JSON
 @clear_errors
@@ -67,7 +67,7 @@ async def _halt(reason: str, *, wait: bool, as_json: bool) -> ExitCode:
         for row in asked.damaged:
             note(row)
         ends, missed = await interrupts.during(ends_of(client, asked.runs, remark)) if wait else ([], [])
-    troubles = asked.troubles + [f"how {run.id} ended is not known: {understood(error)}" for run, error in missed]
+    troubles = asked.troubles + [f"it is not known how {run.id} ended: {understood(error)}" for run, error in missed]
     for trouble in troubles:
         complain(f"error: {trouble}")
     verified = not troubles and all(end.recovery is not Recovery.UNVERIFIED for end in ends)

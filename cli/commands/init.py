@@ -31,19 +31,17 @@ LAB_PATIENCE = 10.0
 
 
 @click.command()
-@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Write it to this file.")
-@click.option("--overwrite", is_flag=True, help="Also when the file is there already.")
-@click.option("--lab", "admin", metavar="URL", help="Ask a running lab, at its admin address, for everything.")
-@click.option("--name", help="Names the plan and its runs; default: the namespace.")
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Write the plan to this file.")
+@click.option("--overwrite", is_flag=True, help="Replace the file if it exists.")
+@click.option("--lab", "admin", metavar="URL", help="Take all addresses from the running lab with this admin address.")
+@click.option("--name", help="Name of the plan and its runs; default: the namespace.")
 @click.option("--namespace", help="The Kubernetes namespace under test.")
 @click.option("--proxy", metavar="URL", help="The traffic proxy.")
 @click.option("--fault-service", metavar="URL", help="The fault service.")
 @click.option("--url", help="The request whose resilience is tested.")
-@click.option(
-    "--service", "services", metavar="NAME=URL", multiple=True, help="A service, and where it is; repeatable."
-)
+@click.option("--service", "services", metavar="NAME=URL", multiple=True, help="A service and its address; repeatable.")
 @click.option("--fault", "faults", metavar="NAME=FAULT", multiple=True,
-              help="Make this service fail so, as a plan says it (remove, error, '{delay: 3s}'); repeatable. "
+              help="How this service fails, as a plan writes it (remove, error, '{delay: 3s}'); repeatable. "
                    "Default: remove, for every service but the one that the request goes to.")  # fmt: skip
 @AS_JSON
 @clear_errors
@@ -60,7 +58,7 @@ def init(
     """Write a first plan, with every setting in it explained.
 
     Required values that you do not give stay placeholders, and `holdfast validate` lists them. The system under test is
-    not asked anything. With --lab, a running lab is asked for its addresses.
+    not contacted. With --lab, a running lab is asked for its addresses.
     """
     known = _of_lab(admin) if admin else {}
     known |= {what: value for what, value in given.items() if value}
@@ -84,9 +82,9 @@ def init(
 
 def _next(file: str, open_places: list[str], *, valid: bool) -> list[str]:
     if open_places:
-        first = f"replace {PLACEHOLDER} in {', '.join(open_places)}; `holdfast validate {file}` tells what is left"
+        first = f"replace {PLACEHOLDER} in {', '.join(open_places)}; `holdfast validate {file}` shows what is left"
     elif not valid:
-        first = f"`holdfast validate {file}` tells what is to be mended"
+        first = f"`holdfast validate {file}` shows what to fix"
     else:
         first = f"`holdfast validate {file}` checks it"
     return [
@@ -104,7 +102,7 @@ def plan_of(known: dict[str, Any], addresses: dict[str, str], faults: dict[str, 
     url, namespace = known.get("url", PLACEHOLDER), known.get("namespace", PLACEHOLDER)
     for name in set(faults) - set(addresses) if addresses else ():
         found = near(name, addresses)
-        hint = f"did you mean '{found}'?" if found else f"say where it is, too: --service {name}=URL"
+        hint = f"did you mean '{found}'?" if found else f"give its address as well: --service {name}=URL"
         raise HoldfastError(ErrorCode.VALIDATION_ERROR, f"--fault: there is no --service {name}", hint=hint)
     entry = known.get("entry") or next(
         (name for name, at in addresses.items() if origin_of(at) == origin_of(url)), None
@@ -143,7 +141,7 @@ def _pairs(option: str, given: tuple[str, ...]) -> dict[str, str]:
         if not (name and sign and value):
             raise click.UsageError(f"{option} is written NAME=VALUE, not {text}")
         if name in found:
-            raise click.UsageError(f"{option} {name} is there twice")
+            raise click.UsageError(f"{option} {name} is given twice")
         found[name] = value
     return found
 
@@ -161,7 +159,7 @@ def _fault(text: str) -> Any:
 def _of_lab(admin: str) -> dict[str, Any]:
     """Ask a running lab for everything it knows of itself."""
     url = admin.rstrip("/").removesuffix("/lab/state") + "/lab/addresses"
-    hint = "`holdfast lab` starts one, and says its admin address"
+    hint = "`holdfast lab` starts one and shows its admin address"
     try:
         answer = asyncio.run(fetch("GET", url, Limits(seconds=LAB_PATIENCE, body=LARGEST_ANSWER)))
         if answer.status != HTTPStatus.OK:

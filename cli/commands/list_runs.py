@@ -36,13 +36,20 @@ def _choice_of(kind: type[StrEnum]) -> click.Choice[str]:
 @click.option("--plan", metavar="NAME", help="Only runs of this plan, or of another kind's definition.")
 @click.option("--kind", "kinds", metavar="KIND", multiple=True, help="Only runs of this kind, such as resilience-test.")
 @click.option("--namespace", metavar="NAME", help="Only runs on this namespace.")
-@click.option("--status", "statuses", type=_choice_of(RunStatus), multiple=True, help="Only with this status.")
-@click.option("--verdict", "verdicts", type=_choice_of(Verdict), multiple=True, help="Only with this verdict.")
-@click.option("--recovery", "recoveries", type=_choice_of(Recovery), multiple=True, help="Only with this recovery.")
-@click.option("--since", type=moment, metavar="WHEN", help="Only started since: 2h or 7d ago, or 2026-11-20T18:30Z.")
-@click.option("--limit", type=click.IntRange(1, MOST_LISTED), default=20, show_default=True, help="So many at most.")
+@click.option("--status", "statuses", type=_choice_of(RunStatus), multiple=True, help="Only runs with this status.")
+@click.option("--verdict", "verdicts", type=_choice_of(Verdict), multiple=True, help="Only runs with this verdict.")
 @click.option(
-    "--before", type=click.IntRange(0, LARGEST_ID), metavar="EXECUTION", help="The page after the one that ended so."
+    "--recovery", "recoveries", type=_choice_of(Recovery), multiple=True, help="Only runs with this recovery."
+)
+@click.option(
+    "--since", type=moment, metavar="WHEN", help="Only runs started since then: 2h, 7d, or 2026-11-20T18:30Z."
+)
+@click.option("--limit", type=click.IntRange(1, MOST_LISTED), default=20, show_default=True, help="Most runs to show.")
+@click.option(
+    "--before",
+    type=click.IntRange(0, LARGEST_ID),
+    metavar="EXECUTION",
+    help="Only runs older than this one, for the next page.",
 )
 @AS_JSON
 @clear_errors
@@ -50,7 +57,7 @@ def list_runs(limit: int, *, as_json: bool, **only: Any) -> None:
     """List runs, newest first, and whether everything is off.
 
     Each line shows how a run stands or ended. --status, --verdict and --recovery may each be given several times: a run
-    must match one of the values. Only the store is asked; HOLDFAST_DATABASE_URL must be the worker's.
+    must match one of the values. Only the store is read; HOLDFAST_DATABASE_URL must be the worker's.
     """
     wanted = RunFilter.model_validate(only)
     rows = asyncio.run(_rows(limit, wanted))
@@ -69,7 +76,7 @@ def list_runs(limit: int, *, as_json: bool, **only: Any) -> None:
     say(f"next: `holdfast status {_known_as(shown[0])}` shows the newest one in full")
     pair = _comparable(shown)
     if pair is not None:
-        say(f"      `holdfast compare {pair[0]} {pair[1]}` tells what has changed between two runs")
+        say(f"      `holdfast compare {pair[0]} {pair[1]}` shows what changed between two runs")
 
 
 def _table(rows: list[ExecutionRow], now: datetime) -> list[str]:
@@ -110,14 +117,14 @@ async def _rows(limit: int, only: RunFilter) -> list[ExecutionRow]:
 
 def _say_no_runs(only: RunFilter) -> None:
     if only == RunFilter():
-        say("the store has no run")
-        say("next: `holdfast run PLAN` makes one")
+        say("the store has no runs")
+        say("next: `holdfast run PLAN` starts one")
         return
     if only == RunFilter(plan=only.plan):
-        say(f"the store has no run of {only.plan}")
+        say(f"the store has no runs of {only.plan}")
     else:
-        say(f"the store has no {'older ' if only.before else ''}run that is asked for so")
-    say("next: `holdfast list` shows the newest of all")
+        say(f"no {'older ' if only.before else ''}runs match")
+    say("next: `holdfast list` shows the newest runs")
 
 
 def _next_page(limit: int, only: RunFilter, last: ExecutionRow) -> str:

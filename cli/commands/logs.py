@@ -42,13 +42,13 @@ Tell = Callable[[list[LogEntry]], None]
 
 @click.command()
 @RUN_ID
-@click.option("--follow", "-f", is_flag=True, help="Show what is added, until the run has ended.")
+@click.option("--follow", "-f", is_flag=True, help="Show new lines until the run ends.")
 @click.option(
     "--level",
     type=click.Choice(_LEVELS, case_sensitive=False),
     default=LogLevel.INFO.name.lower(),
     show_default=True,
-    help="Only lines of this level, or a graver one.",
+    help="Only lines of this level or above.",
 )
 @AS_JSON
 @clear_errors
@@ -57,7 +57,7 @@ def logs(run_id: str, level: str, *, follow: bool, as_json: bool) -> None:
 
     ID is a plan's name, a workflow id, or an execution id.
 
-    Times are UTC. Only the store is asked; HOLDFAST_DATABASE_URL must be the worker's. With --follow and --json, each
+    Times are UTC. Only the store is read; HOLDFAST_DATABASE_URL must be the worker's. With --follow and --json, each
     line of the log is one line of JSON.
 
     The exit code is 0 however the run ended. Ctrl-C ends following with 130.
@@ -121,7 +121,7 @@ class Following:
                 newest, since = self._newest, clock()
             elif clock() - since > QUIET.total_seconds():
                 # A run whose workers are gone never ends in the store, and nothing in its log shows that.
-                complain(f"(nothing new for a while: `holdfast status {self._known_as}` tells how the run stands)")
+                complain(f"(nothing new for a while: `holdfast status {self._known_as}` shows the state of the run)")
                 since = clock()
             await asyncio.sleep(LOOK_EVERY)
 

@@ -50,7 +50,7 @@ class _Time(click.ParamType[timedelta]):
 @click.command("preview")
 @PLAN
 @click.option("--assume", type=_Time(), metavar="TIME", default=format_duration(ASSUMED), show_default=True,
-              help="What one request is assumed to take, for the least time.")  # fmt: skip
+              help="Assumed time of one request, for the shortest duration.")  # fmt: skip
 @AS_JSON
 @clear_errors
 def preview_plan(plan: Path, assume: timedelta, *, as_json: bool) -> None:
@@ -84,7 +84,7 @@ def preview_of(plan: Plan, assumed: timedelta = ASSUMED) -> Preview:
 def preview_lines(found: Preview) -> Iterator[str]:
     """Yield the whole preview, for people."""
     yield f"plan {found.plan}: what a run does to namespace {found.namespace} of {found.environment}"
-    yield "nothing is switched on by this, and nobody is asked: it follows from the plan"
+    yield "this preview comes from the plan alone: nothing is switched on, and no peer is asked"
     yield from _cases(found)
     yield from _requests(found)
     yield from _faults(found)
@@ -126,18 +126,18 @@ def _requests(found: Preview) -> Iterator[str]:
     width = len(str(sent.total))
     yield from (f"  {count:>{width}}  {what}" for count, what in rows)
     if found.login:
-        yield f"  and {found.login} for the token: once by each process that sends, again when it is answered with 401"
+        yield f"  and {found.login} for the token: once by each process that sends, again after a 401"
     if sent.watched_every_seconds is not None:
         every = format_duration(timedelta(seconds=sent.watched_every_seconds))
         yield f"  and one every {every}, from before the recording until all is off (stop.request)"
-    yield f"  and {len(found.replays)} replays: for each service, the proxy sends what it has recorded of it once more,"
-    yield "  to the service itself while that is broken; how many requests that is, the recording tells"
+    yield f"  and {len(found.replays)} replays: for each service, the proxy sends its recorded requests once more,"
+    yield "  to the service itself while it is broken; their number depends on the recording"
 
 
 def _faults(found: Preview) -> Iterator[str]:
     yield ""
     ttl = _seconds(found.faults[0].ttl_seconds)
-    yield f"faults: {len(found.faults)}, {_together(found)}, each gone by itself after {ttl} (safety.fault_ttl)"
+    yield f"faults: {len(found.faults)}, {_together(found)}, each ends by itself after {ttl} (safety.fault_ttl)"
     for fault in found.faults:
         yield f"  {fault.service}: {fault.type}, which is {fault.scope}-{fault.target} {fault.action}"
         yield from _wrapped("; ".join(f"{name}={','.join(values)}" for name, values in fault.matchers.items()), "    ")
@@ -155,11 +155,13 @@ def _discovery(found: Preview) -> Iterator[str]:
     yield ""
     yield "fallback calls: requests that services receive only, or more often, while something is broken"
     most = f"up to {discovery.more_faults} more faults, in rounds 2 to {discovery.rounds}"
-    text = f"calls are recorded while services are broken; what receives such calls is broken once more: {most}"
+    text = (
+        f"calls are recorded while services are broken; services that receive such calls are broken once more: {most}"
+    )
     yield from _wrapped(text, "  ")
     if discovery.two_faults:
         text = (
-            f"pairs really broken, two faults at once: up to {discovery.pairs_calling} of which one failure makes the "
+            f"pairs really broken, two faults at once: up to {discovery.pairs_calling} where one failure makes the "
             f"other service receive calls, and after the load test up to {discovery.pairs_in_doubt} whose result by "
             f"rules is in doubt; up to {discovery.requests_each_pair} requests each"
         )
@@ -186,8 +188,8 @@ def _workloads(found: Preview) -> Iterator[str]:
     for step in found.workload_steps:
         restarts = f" (rollouts: up to {step.rollouts})" if step.rollouts else ""
         yield from _wrapped(step.change + restarts, "  - ", "    ")
-    yield f"rules: at least {rules.at_least} ({rules.per_service_at_least} a service: its canary, and one for each"
-    yield f"  recorded request that the fault changed), gone by themselves after {_seconds(rules.ttl_seconds)}"
+    yield f"rules: at least {rules.at_least} ({rules.per_service_at_least} per service: its canary, and one for each"
+    yield f"  recorded request that the fault changed), removed by the proxy after {_seconds(rules.ttl_seconds)}"
 
 
 def _duration(found: Preview) -> Iterator[str]:

@@ -29,7 +29,7 @@ from operations.stores import existing_store
 WITHIN = timedelta(minutes=2)
 """Default time for closing one thing."""
 
-_ELSE = "when Temporal or the store are gone, `holdfast recover --direct PLAN` asks the peers alone"
+_ELSE = "if Temporal or the store is gone, `holdfast recover --direct PLAN` asks the peers alone"
 
 
 class _Duration(click.ParamType[timedelta]):
@@ -43,12 +43,12 @@ class _Duration(click.ParamType[timedelta]):
 
 
 @click.command()
-@click.option("--all", "everything", is_flag=True, help="Runs that are under way as well: they are asked to end first.")
-@click.option("--execution", "execution_id", type=int, metavar="ID", help="One run alone, by its number in `list`.")
+@click.option("--all", "everything", is_flag=True, help="Include runs that are under way: they are asked to end first.")
+@click.option("--execution", "execution_id", type=int, metavar="ID", help="Only this run, by its number in `list`.")
 @click.option("--direct", type=click.Path(path_type=Path), metavar="PLAN",
-              help="Without Temporal and store: by name, at the peers of this plan.")  # fmt: skip
+              help="Close by name at the peers of this plan, without Temporal and the store.")  # fmt: skip
 @click.option("--within", type=_Duration(), default=format_duration(WITHIN), show_default=True,
-              help="Time for closing one thing from here.")  # fmt: skip
+              help="Time limit for closing one thing from here.")  # fmt: skip
 @click.option("--yes", is_flag=True, help="With --direct: do not ask before touching what is not on this machine.")
 @AS_JSON
 @clear_errors

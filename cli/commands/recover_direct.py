@@ -19,8 +19,8 @@ from operations.processes.interrupts import Interrupts
 from operations.recovery.direct import Direct, close_at_peers
 
 _WARNING = (
-    "warning: whether a run is under way cannot be told without Temporal and store. One that is goes on, and may "
-    "switch on more: end it first, or its worker"
+    "warning: without Temporal and the store, a run under way cannot be detected. Such a run goes on and may switch "
+    "on more: first end it, or its worker"
 )
 
 
@@ -35,7 +35,7 @@ def recover_direct(path: Path, within: timedelta, *, everything: bool, yes: bool
     whose = "all faults of Holdfast" if everything else "the faults of Holdfast in the plan's services"
     question = (
         f"This removes {whose} at {system.faults}, and every recording and rule of the plan's services at "
-        f"{system.proxy}, whoever made them. Go on?"
+        f"{system.proxy}, no matter who made them. Go on?"
     )
     confirm(file, unasked=yes or is_local(file.plan), question=question)
     found = asyncio.run(_closed(file.plan, within, everything=everything))
@@ -47,7 +47,7 @@ def recover_direct(path: Path, within: timedelta, *, everything: bool, yes: bool
         what = " ".join(part for part in (row.service, row.name) if part) or row.address
         say(f"{row.kind:<13} {what}: {row.done}", colour=None if row.verified else "red")
     if not found:
-        say("the peers say that nothing is on")
+        say("the peers report that nothing is on")
     say(f"next: {after_recovery(verified=code is ExitCode.PASSED, direct=True)}")
     return code
 

@@ -42,7 +42,7 @@ def report(run_id: str, json_file: Path | None, *, files: ReportFiles) -> None:
     ID is a plan's name, a workflow id, or the number of an execution, as `holdfast list` shows it. FILE may be `-`, for
     standard output. Without a file, a short text is printed.
 
-    Only the store is asked; HOLDFAST_DATABASE_URL must be the worker's.
+    Only the store is read; HOLDFAST_DATABASE_URL must be the worker's.
     """
     files.check()
     found = asyncio.run(stored_report(run_id))
@@ -69,8 +69,8 @@ def _cases(found: Report) -> Iterator[str]:
     """Yield coverage, fallback calls, and pairs."""
     coverage = found.coverage
     yield (
-        f"coverage: {coverage.measured} of {coverage.total} cases measured, {percent(coverage.share)} of the wanted "
-        f"ones; {coverage.invalid} invalid, {coverage.skipped} skipped, {coverage.excluded} excluded, "
+        f"coverage: {coverage.measured} of {coverage.total} cases measured, {percent(coverage.share)} of the cases "
+        f"that count; {coverage.invalid} invalid, {coverage.skipped} skipped, {coverage.excluded} excluded, "
         f"{coverage.missing} not reached"
     )
     yield from _fallbacks(found)

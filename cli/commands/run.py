@@ -31,8 +31,8 @@ from operations.runs.start import start, task_queue, web_ui_page
 from reports.forms.registry import FORMS, JSON
 
 _CLEANING = (
-    "First, it removes every recording and rule of these services, whoever made them, and the faults of Holdfast in "
-    "{plan.system.namespace}."
+    "First, it removes every recording and rule of these services, no matter who made them, and the faults of "
+    "Holdfast in {plan.system.namespace}."
 )
 
 
@@ -48,13 +48,13 @@ _CLEANING = (
 @report_options(*(form for form in FORMS if form is not JSON))
 @QUIET
 @click.option("--yes", is_flag=True, help="Do not ask before touching anything but a lab of this machine.")
-@click.option("--wait", is_flag=True, help="When another run holds the namespace: wait for its end.")
-@click.option("--force", is_flag=True, help="When another run holds the namespace: have it cancelled and cleaned up.")
+@click.option("--wait", is_flag=True, help="If another run holds the namespace: wait until it ends.")
+@click.option("--force", is_flag=True, help="If another run holds the namespace: have it cancelled and cleaned up.")
 @click.option("--clean", is_flag=True,
-              help="When something is on in the plan's services: remove it first, whoever left it.")  # fmt: skip
+              help="If something is on in the plan's services: remove it first, no matter who left it.")  # fmt: skip
 @click.option("--verify-pairs", type=PairShare(), is_flag=False, flag_value="100%", metavar="[SHARE]",
-              help="Run pairs with two real faults as well, all or a share such as 25%, and tell whether those made of "
-              "rules agree. Where the answers differ, the real ones decide.")  # fmt: skip
+              help="Run pairs with two real faults as well, all or a share such as 25%, and report whether the rules "
+              "gave the same answers. Where they differ, the real answers decide.")  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Show what the run would do, as `holdfast preview` does, and end.")
 @clear_errors
 @acts
@@ -146,10 +146,10 @@ def _show_only(file: DefinitionFile, path: Path, also: list[str], json_file: Pat
 def _check(files: ReportFiles, json_file: Path | None, *, follows: bool, shows: bool) -> None:
     files.check(json=json_file)
     if files and not follows:
-        raise click.UsageError("a report is written when the run has ended: `holdfast report ID` writes it then")
+        raise click.UsageError("a report is written only when the run has ended: use `holdfast report ID` then")
     if files.to_standard_output or (json_file == STANDARD_OUTPUT and shows):
-        what = "report a file" if files.to_standard_output else "outcome a file, or say --quiet"
-        raise click.UsageError(f"standard output shows how the run goes on: give the {what}")
+        what = "report a file" if files.to_standard_output else "outcome a file, or add --quiet"
+        raise click.UsageError(f"standard output shows the progress of the run: give the {what}")
 
 
 async def _run(

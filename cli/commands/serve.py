@@ -27,14 +27,14 @@ from operations.processes.interrupts import Interrupts
 
 ROOT = Path(__file__).parents[2]
 SHOP_TOPOLOGY = ROOT / "examples" / "shop-topology.yaml"
-JSON_READY = click.option("--json", "as_json", is_flag=True, help="Say where it is, in one line of JSON.")
+JSON_READY = click.option("--json", "as_json", is_flag=True, help="Print the addresses as one line of JSON.")
 
 
 @click.command()
 @click.option("--config", type=click.Path(path_type=Path), default=DEFAULT_FILE, show_default=False,
               help="Settings of the server; default: temporal-dev.yaml.")  # fmt: skip
-@click.option("--database", type=click.Path(path_type=Path), help="Another database file.")
-@click.option("--ui/--no-ui", default=True, show_default=True, help="With the Web UI.")
+@click.option("--database", type=click.Path(path_type=Path), help="Use this database file instead.")
+@click.option("--ui/--no-ui", default=True, show_default=True, help="Start the Web UI as well.")
 @JSON_READY
 @clear_errors
 @acts
@@ -66,14 +66,16 @@ async def _server(settings: DevServerSettings, *, ui: bool, as_json: bool) -> No
 @click.option(
     "--topology",
     type=click.Path(path_type=Path),
-    help="The system to simulate, or real services to stand before; default: the shop.",
+    help="The system to simulate, or the real services to stand in front of; default: the shop.",
 )
 @click.option("--generate", "shape", metavar="SHAPE:SIZE",
-              help="A made-up system instead, like layered:20: chain, tree, star, layered; 5 to 200.")  # fmt: skip
-@click.option("--seed", type=int, default=1, show_default=True, help="Which of all made-up systems of that kind.")
+              help="Make up a system instead, such as layered:20: chain, tree, star or layered; 5 to 200.")  # fmt: skip
+@click.option(
+    "--seed", type=int, default=1, show_default=True, help="Selects one of the made-up systems of that shape."
+)
 @click.option("--weaknesses", type=click.IntRange(0), default=3, show_default=True,
-              help="Plant at most so many in a made-up system.")  # fmt: skip
-@click.option("--kinds", metavar="KIND,...", help="Of these kinds: all, or some of "
+              help="Most weaknesses to plant in a made-up system.")  # fmt: skip
+@click.option("--kinds", metavar="KIND,...", help="Kinds of weaknesses to plant: all, or some of "
               + ", ".join(kind.value for kind in Weakness) + "; default: the first four.")  # fmt: skip
 @click.option("--write", type=click.Path(path_type=Path), help="Write the topology to this file, and end.")
 @click.option("--plan", type=click.Path(path_type=Path), help="Write a plan for the system to this file.")
@@ -227,7 +229,7 @@ def _port(url: str) -> int:
 
 @click.command()
 @click.option("--only", type=click.Choice(["control", "load"]),
-              help="One part: control (runs) or load (measuring). Default: both, a process each.")  # fmt: skip
+              help="Only one part: control (runs) or load (measuring). Default: both, a process each.")  # fmt: skip
 @clear_errors
 @acts
 def worker(only: str | None) -> None:

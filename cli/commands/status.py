@@ -35,7 +35,7 @@ from reports.build.stored_state import MOST_CASES
 def status(run_id: str, *, as_json: bool) -> None:
     """Show how a run stands now.
 
-    The run itself is asked. If it cannot be, because no worker or no server answers, the store is asked.
+    The state comes from the run itself or, if no worker or no server answers, from the store.
 
     ID is a plan's name or a workflow id.
     """
@@ -63,8 +63,8 @@ async def _status(run_id: str, *, as_json: bool) -> None:
     say(row.model_dump_json(indent=2) if as_json else "\n".join(panel_lines(stored)))
     complain(f"(from the store; last change {_age(row.updated_at)}. The run itself cannot be asked: {trouble})")
     if isinstance(stored, ResilienceState) and stored.generated.total > MOST_CASES:
-        complain(f"(of more than {MOST_CASES:,} cases the results are not read here; the store has them)")
-    complain("next: `holdfast worker` answers for it, if it runs; `holdfast faults` lists what may be on")
+        complain(f"(with more than {MOST_CASES:,} cases the results are not shown here; the store has them)")
+    complain("next: `holdfast worker` makes it answer, if it still runs; `holdfast faults` lists what may be on")
 
 
 async def _stored(run_id: str, trouble: str) -> tuple[ExecutionRow, ExecutionState]:
@@ -79,7 +79,7 @@ async def _stored(run_id: str, trouble: str) -> tuple[ExecutionRow, ExecutionSta
         raise HoldfastError(error.code, f"the run cannot be asked ({trouble}), nor the store: {error}") from error
     if found is not None:
         return found
-    message = f"nothing is known of {run_id}: {trouble.rstrip('.')}, and the store does not have it"
+    message = f"nothing is known about {run_id}: {trouble.rstrip('.')}, and the store does not have it"
     raise HoldfastError(ErrorCode.NOT_FOUND, message, hint=after_error(ErrorCode.NOT_FOUND))
 
 

@@ -41,8 +41,8 @@ def validate(plan: Path, *, as_json: bool) -> None:
 
 
 @click.command()
-@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Write it to this file.")
-@click.option("--report", is_flag=True, help="The schema of what `holdfast report --json` writes, instead.")
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Write the schema to this file.")
+@click.option("--report", is_flag=True, help="Print the schema of `holdfast report --json` instead.")
 @clear_errors
 def schema(output: Path | None, *, report: bool) -> None:
     """Print the JSON Schema of plans, for editors.
@@ -59,4 +59,4 @@ def schema(output: Path | None, *, report: bool) -> None:
     if report:
         return
     first = f"# yaml-language-server: $schema={output.name}"
-    say(f"next: a plan beside it whose first line is `{first}` is checked as you type")
+    say(f"next: your editor checks plans in the same folder whose first line is `{first}`")

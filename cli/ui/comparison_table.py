@@ -96,14 +96,14 @@ def _conclusion(found: RunComparison) -> str:
     if found.conclusion is Conclusion.NO_REGRESSION:
         return "no regression: no case is worse"
     if counts[Change.UNCERTAIN]:
-        return f"CANNOT BE TOLD: no case is surely worse, {counts[Change.UNCERTAIN]} may be"
-    return "CANNOT BE TOLD: no case was measured in both runs"
+        return f"UNDECIDED: no case is surely worse, {counts[Change.UNCERTAIN]} may be"
+    return "UNDECIDED: no case was measured in both runs"
 
 
 def _next(found: RunComparison) -> str:
     more = [case.more_requests for case in found.cases if case.more_requests is not None]
     if found.conclusion is not Conclusion.UNCERTAIN or not more:
-        return f"`holdfast status {found.after.plan}` shows the newest run of the plan, `--json` here every case"
+        return f"`holdfast status {found.after.plan}` shows the newest run of the plan; `--json` shows every case"
     advice = f"about {max(more):,} more requests per case (`load.requests`) in both runs would decide"
     lower = found.margins.percentile is not Percentile.P50
     return advice + (", or fewer with `--percentile p50`" if lower else "")

@@ -26,7 +26,7 @@ def moment(text: str) -> datetime:
         return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError) as error:
         hint = "write '2h', '7d', '2026-11-20' or '2026-11-20T18:30Z'"
-        raise click.BadParameter(f"'{text}' is no moment: {hint}") from error
+        raise click.BadParameter(f"'{text}' is not a time: {hint}") from error
 
 
 def _ago(text: str) -> datetime | None:

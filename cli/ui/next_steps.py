@@ -11,20 +11,20 @@ from domain.resilience.model import ResilienceSummary
 _AFTER_ERROR = {
     ErrorCode.VALIDATION_ERROR: "`holdfast --help` lists the commands, and `holdfast COMMAND --help` what each takes",
     ErrorCode.OUTSIDE_GUARDRAILS: "each problem names the setting of `holdfast worker` that would allow it",
-    ErrorCode.SECRET_MISSING: "set it in the environment of `holdfast worker`, and start that again",
+    ErrorCode.SECRET_MISSING: "set it in the environment of `holdfast worker`, and restart the worker",
     ErrorCode.EXECUTION_ALREADY_RUNNING: (
-        "say --wait to wait for the other run, or --force to have it cancelled and cleaned up first"
+        "use --wait to wait for the other run, or --force to have it cancelled and cleaned up first"
     ),
     ErrorCode.HALTED: "`holdfast unhalt` lets runs begin again",
     ErrorCode.ENVIRONMENT_NOT_CLEAN: (
-        "`holdfast faults` lists what is on, `holdfast recover` closes what is ours, and `holdfast run --clean` begins "
-        "with removing whatever is on in the plan's services"
+        "`holdfast faults` lists what is on, `holdfast recover` closes what is ours, and `holdfast run --clean` first "
+        "removes everything that is on in the plan's services"
     ),
     ErrorCode.NOT_FOUND: "`holdfast list` shows the runs that the store knows",
     ErrorCode.RECOVERY_UNVERIFIED: "`holdfast faults` lists what may still be on, `holdfast recover` closes it",
-    ErrorCode.PEER_UNREACHABLE: "is it up, and its address right? `holdfast server` starts the Temporal one",
+    ErrorCode.PEER_UNREACHABLE: "is it running, and is its address right? `holdfast server` starts the Temporal server",
     ErrorCode.STORE_UNAVAILABLE: "check HOLDFAST_DATABASE_URL, which must be the worker's",
-    ErrorCode.UNEXPECTED: "This is a defect: please report it, with that file",
+    ErrorCode.UNEXPECTED: "This is a defect: please report it and attach that file",
 }
 
 
@@ -76,7 +76,7 @@ def after_faults(*, anything: bool) -> str:
     With `anything`, something is or may be switched on.
     """
     if anything:
-        return "`holdfast worker` closes what it can reach in time, `holdfast recover` what was left behind, at once"
+        return "`holdfast worker` closes in time what it can reach, `holdfast recover` closes leftovers at once"
     return "`holdfast list` shows the runs"
 
 
@@ -90,7 +90,7 @@ def after_halt(*, verified: bool, waited: bool) -> str:
 def after_recovery(*, verified: bool, direct: bool = False) -> str:
     """Return the hint after `recover`."""
     if verified and direct:
-        return "once Temporal and store are back, `holdfast faults` tells what they know of it"
+        return "once Temporal and the store are back, `holdfast faults` shows what they know about it"
     if verified:
         return "`holdfast faults` asks the ledger and the peers once more"
-    return "mend what is named above and say it again; `holdfast faults` shows what is left"
+    return "fix what is named above and run the command again; `holdfast faults` shows what is left"

@@ -15,7 +15,7 @@ from reports.text.values import count
 
 _EXPLAINED = {
     Phase.GENERATING_CASES: "creating the record, locking the namespace",
-    Phase.ANALYZING_PATTERNS: "recording what one request makes the services say",
+    Phase.ANALYZING_PATTERNS: "recording the requests that one request causes",
     Phase.INJECTING_AND_REPLAYING: "breaking one service at a time, capturing how it fails",
     Phase.RULES_READY: "teaching the proxy to answer with the captured failures",
     Phase.LOAD_TEST_BASELINE: "measuring every case",

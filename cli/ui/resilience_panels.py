@@ -177,12 +177,12 @@ def _outcomes(state: ResilienceState) -> Iterator[str]:
     if state.verdict is None:
         return
     excluded = f", {counts.excluded} of them excluded by the plan" if counts.excluded else ""
-    excluded += f", {counts.dispensable} of them may lack by the plan" if counts.dispensable else ""
+    excluded += f", {counts.dispensable} of them not required by the plan" if counts.dispensable else ""
     unmeasured = f"{counts.invalid} invalid, {counts.skipped} skipped{excluded}"
     inconclusive = f"{counts.inconclusive} inconclusive, " if counts.inconclusive else ""
     yield f"  {counts.passed} passed, {counts.failed} failed, {inconclusive}{unmeasured}"
     if counts.failed > len(state.failed_cases):
-        yield f"  {len(state.failed_cases)} of the failed ones are told with their reasons, the worst of them"
+        yield f"  of the failed cases, the worst are shown with their reasons: {len(state.failed_cases)}"
 
 
 def _case(case: CaseVerdict) -> str:

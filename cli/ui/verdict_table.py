@@ -77,7 +77,7 @@ def _judged(summary: ResilienceSummary) -> Iterator[str]:
         + (f"{cases.inconclusive} inconclusive, " if cases.inconclusive else "")
         + f"{cases.invalid} invalid, {cases.skipped} skipped"
         + (f", {cases.excluded} of them excluded by the plan" if cases.excluded else "")
-        + (f", {cases.dispensable} of them may lack by the plan" if cases.dispensable else "")
+        + (f", {cases.dispensable} of them not required by the plan" if cases.dispensable else "")
     )
     if summary.requests_saved:
         yield f"requests saved: {summary.requests_saved}, because cases were decided early"

@@ -151,7 +151,7 @@ class PeerAnswer:
             HoldfastError: PEER_ERROR for 5xx, which may be temporary; PEER_REJECTED for every other status.
         """
         if self.status >= 500:
-            raise self.error(ErrorCode.PEER_ERROR, "failed", "its own log says more")
+            raise self.error(ErrorCode.PEER_ERROR, "failed", "its own log shows more")
         if not self.ok:
             raise self.error(ErrorCode.PEER_REJECTED, "refused", "is this its address, and is it the right version?")
 
@@ -165,7 +165,7 @@ class PeerAnswer:
         body = self.object()
         success = body.get("success")
         if success is False:
-            raise self.error(failed, "said no")
+            raise self.error(failed, "refused")
         if success is not True:
             raise self.error(ErrorCode.PEER_GARBAGE, "answered without an envelope")
         return body.get("data")
@@ -238,19 +238,19 @@ def translate(error: NoAnswerError, where: str, base_url: str, limits: Limits) -
     """Translate a missing answer into our error codes."""
     longest = "nothing" if limits.body is None else f"{limits.body / (1 << 20):g} MiB"
     code, what, hint = {
-        Trouble.ADDRESS: (ErrorCode.PEER_REJECTED, f"{base_url} is no usable address", ""),
+        Trouble.ADDRESS: (ErrorCode.PEER_REJECTED, f"{base_url} is not a usable address", ""),
         Trouble.CONNECT: (ErrorCode.PEER_UNREACHABLE, f"nothing answers at {base_url}", "is it running there?"),
-        Trouble.TIMEOUT: (ErrorCode.PEER_TIMEOUT, f"no whole answer within {limits.seconds:g} s", ""),
+        Trouble.TIMEOUT: (ErrorCode.PEER_TIMEOUT, f"no complete answer within {limits.seconds:g} s", ""),
         # The connection was open: whether the request arrived, and what it did, is unknown.
         Trouble.BROKEN: (ErrorCode.PEER_GARBAGE, "the answer was broken or cut off", ""),
         Trouble.ENCODED: (
             ErrorCode.PEER_GARBAGE,
-            "the answer is compressed or otherwise encoded, although it was asked for as it is",
-            "let neither the peer nor what stands before it compress answers whose request does not accept that",
+            "the answer is compressed or otherwise encoded, although the request does not accept that",
+            "do not let the peer, or a proxy in front of it, compress answers to such requests",
         ),
         Trouble.TOO_LONG: (
             ErrorCode.PEER_GARBAGE,
-            f"the answer is longer than is read: {longest} of body, {HEAD_LIMIT >> 10} KiB of headers",
+            f"the answer is longer than the limit: {longest} of body, {HEAD_LIMIT >> 10} KiB of headers",
             "is something else at this address?",
         ),
     }[error.trouble]

@@ -204,7 +204,9 @@ async def _read(answer: aiohttp.ClientResponse, where: str) -> PeerAnswer:
     async with answer:
         encodings = ",".join(answer.headers.getall("Content-Encoding", [])).lower().split(",")
         if any(encoding.strip() not in ("", "identity") for encoding in encodings):
-            raise HoldfastError(ErrorCode.PEER_GARBAGE, f"{where}: the answer is encoded, which was not asked for")
+            raise HoldfastError(
+                ErrorCode.PEER_GARBAGE, f"{where}: the answer is encoded, although the request does not accept that"
+            )
         async for chunk in answer.content.iter_any():
             content += chunk
             if len(content) > LARGEST_ANSWER:
@@ -215,7 +217,7 @@ async def _read(answer: aiohttp.ClientResponse, where: str) -> PeerAnswer:
 def _translate(error: Exception, where: str, seconds: float) -> HoldfastError:
     name = type(error).__name__
     if isinstance(error, TimeoutError):
-        return HoldfastError(ErrorCode.PEER_TIMEOUT, f"{where}: no whole answer within {seconds:g} s")
+        return HoldfastError(ErrorCode.PEER_TIMEOUT, f"{where}: no complete answer within {seconds:g} s")
     if isinstance(error, aiohttp.ClientConnectorError):
         host = f"{error.host}:{error.port}"
         if isinstance(error, aiohttp.ClientSSLError):
@@ -225,7 +227,9 @@ def _translate(error: Exception, where: str, seconds: float) -> HoldfastError:
             ErrorCode.PEER_UNREACHABLE, f"{where}: nothing answers at {host} ({name})", hint="is the cluster up?"
         )
     if isinstance(error, (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError)):
-        return HoldfastError(ErrorCode.PEER_REJECTED, f"{where}: the cluster's address is none", hint=SETTINGS_HINT)
+        return HoldfastError(
+            ErrorCode.PEER_REJECTED, f"{where}: the cluster's address is not valid", hint=SETTINGS_HINT
+        )
     return HoldfastError(ErrorCode.PEER_GARBAGE, f"{where}: the answer was broken or cut off ({name})")
 
 

@@ -29,7 +29,7 @@ def refuse_unsendable(request: PreparedRequest) -> None:
         raise HoldfastError(
             ErrorCode.LOAD_TARGET_INVALID,
             "request.url cannot be sent once its secrets are resolved",
-            hint="percent-encode what is not plain ASCII, also inside the secrets",
+            hint="percent-encode everything that is not plain ASCII, also inside the secrets",
         )
     if request.login is not None:
         refuse_unsendable(request.login.request)

@@ -96,7 +96,7 @@ class FaultClient(PeerClient):
             raise FaultExists(name)
         text = f"{code} {message}".lower()
         if answer.status == 400 or any(phrase in text for phrase in _PERMANENT):
-            raise answer.error(ErrorCode.FAULT_REJECTED, "refused the experiment", "mend it in the plan")
+            raise answer.error(ErrorCode.FAULT_REJECTED, "refused the experiment", "fix it in the plan")
         answer.data(ErrorCode.PEER_ERROR)
 
     async def status(self, name: str) -> FaultStatus | None:

@@ -51,12 +51,12 @@ class Fixtures:
         }
         answer = await self._http.call("POST", "/api/fixtures/upsert", body=body, total=longest)
         if answer.status == 400:
-            raise answer.error(ErrorCode.RULES_REJECTED, "refused the rules", "see the proxy's log: it gives no reason")
+            raise answer.error(ErrorCode.RULES_REJECTED, "refused the rules", "the proxy gives no reason: see its log")
         if not answer.ok:
             raise answer.error(ErrorCode.PEER_ERROR, "failed, perhaps after switching some rules on")
         upserted = answer.object().get("upserted")
         if not isinstance(upserted, int):
-            raise answer.error(ErrorCode.PEER_GARBAGE, "does not say how many rules it took")
+            raise answer.error(ErrorCode.PEER_GARBAGE, "does not report how many rules it took")
         return upserted
 
     async def active(self, record_id: str, services: list[str]) -> set[str]:
@@ -102,7 +102,7 @@ def refuse_unsound(rules: Sequence[Rule]) -> None:
         if not _SAFE_PATH.fullmatch(rule.path):
             raise HoldfastError(
                 ErrorCode.RULES_REJECTED,
-                f"{where} has no path, or one that the proxy escapes or HTTP does not have: it never acts",
+                f"{where} has no path, or one that the proxy escapes or that is not valid in HTTP: it would never act",
             )
     for part, whole in overlapping({rule.token for rule in rules}):
         raise HoldfastError(ErrorCode.RULES_REJECTED, f"token {part} is part of {whole}: it would select both")

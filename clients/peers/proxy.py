@@ -181,7 +181,9 @@ class ProxyClient(PeerClient):
             raise answer.error(ErrorCode.PEER_GARBAGE, "answered no list of entries")
         if len(listed) > limit:
             # A proxy that ignores the limit may ignore the offset as well, and paging would never end.
-            raise answer.error(ErrorCode.PEER_GARBAGE, f"answered {len(listed)} entries where {limit} were asked for")
+            raise answer.error(
+                ErrorCode.PEER_GARBAGE, f"answered {len(listed)} entries where at most {limit} were requested"
+            )
         entries = [read_entry(answer.read(WireEntry, entry)) for entry in listed]
         if not all(entry.method and entry.target for entry in entries):
             # Skipping such an entry would hide a call.

@@ -131,9 +131,9 @@ def _json(text: str, file: str) -> object:
         _raise_duplicate(text, file, str(error))
     except _ConstantError as error:
         line, column = _line_and_column(text, text.find(str(error)))
-        raise PlanFileError(file, f"{error} is not a number that JSON has", line=line, column=column) from error
+        raise PlanFileError(file, f"{error} is not a valid number in JSON", line=line, column=column) from error
     except json.JSONDecodeError as error:
-        hint = "a file of this name holds JSON; YAML files end in .yaml" if file.lower().endswith(".json") else ""
+        hint = "a file with this name must hold JSON; YAML files end in .yaml" if file.lower().endswith(".json") else ""
         message = f"is not JSON: {error.msg[:1].lower()}{error.msg[1:]}"
         raise PlanFileError(file, message, line=error.lineno, column=error.colno, hint=hint) from error
     except (ValueError, RecursionError) as error:
@@ -161,7 +161,7 @@ def _raise_duplicate(text: str, file: str, name: str) -> NoReturn:
     except PlanFileError as error:
         if "twice" in error.message:
             raise
-    raise PlanFileError(file, f"'{name[:80]}' is there twice in one object", hint="only one of them would count")
+    raise PlanFileError(file, f"'{name[:80]}' is given twice in one object", hint="only one of the two would count")
 
 
 def _json_or_yaml(text: str, file: str) -> object:
@@ -181,7 +181,7 @@ _HINTS = {
     "expected <block end>": "check the indentation: fields of one level begin in the same column",
     "could not find expected ':'": "a field is written name: value",
     "found undefined alias": "put a value that begins with * in quotes",
-    "unconstructable recursive": "an alias must not be inside what it stands for",
+    "unconstructable recursive": "an alias must not be inside the value that it stands for",
 }
 
 
@@ -201,11 +201,9 @@ def _yaml(text: str, file: str) -> object:
         reason = "nested too deeply" if isinstance(error, RecursionError) else type(error).__name__
         raise PlanFileError(file, f"is not YAML that can be read: {reason}") from error
     if len(documents) > 1:
-        raise PlanFileError(
-            file, f"holds {len(documents)} documents, where one is expected", hint="remove the lines ---"
-        )
+        raise PlanFileError(file, f"holds {len(documents)} documents, but must hold one", hint="remove the lines ---")
     if not documents or documents[0] is None:
-        raise EmptyFileError(file, "the file is empty", hint="it has nothing but comments; see examples/minimal.yaml")
+        raise EmptyFileError(file, "the file is empty", hint="it has only comments; see examples/minimal.yaml")
     return documents[0]
 
 
@@ -222,7 +220,7 @@ def _refuse_expansion(document: object, file: str) -> None:
         value = waiting.pop()
         count += 1
         if count + len(waiting) > MOST_VALUES:
-            hint = "aliases count as what they stand for"
+            hint = "an alias counts as the values that it stands for"
             raise PlanFileError(file, f"expands to more than {MOST_VALUES} values", hint=hint)
         if isinstance(value, dict):
             waiting += value.values()

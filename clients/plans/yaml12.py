@@ -50,11 +50,11 @@ class PlanLoader(yaml.SafeLoader):
         for key_node, value_node in node.value:
             key = self.construct_object(key_node, deep=True)
             if key == "<<":
-                _refuse(key_node, "merge keys are not read: write the fields out")
+                _refuse(key_node, "merge keys are not supported: write the fields out")
             if not isinstance(key, str):
                 _refuse(key_node, "a key must be text: put it in quotes")
             if key in found:
-                _refuse(key_node, f"'{key[:80]}' is there twice: only one of them would count")
+                _refuse(key_node, f"'{key[:80]}' is given twice: only one of the two would count")
             found[key] = self.construct_object(value_node, deep=True)
         return found
 

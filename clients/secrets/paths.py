@@ -134,7 +134,7 @@ def path_on_the_wire(kept: str, resolve: Callable[[str], str]) -> str:
         if match[1] == "hidden" or (match[2] and match[2] not in _WRITERS):
             raise HoldfastError(
                 ErrorCode.RULES_REJECTED,
-                "the path of a recorded request holds a secret that cannot be put back, such as the token of a login",
+                "the path of a recorded request holds a secret that cannot be restored, such as the token of a login",
                 hint="send it in a header, or leave the service out",
             )
         return _WRITERS[match[2] or "plain"](resolve(f"${{{match[1]}}}"))

@@ -26,7 +26,7 @@ The command that opened the store reports them.
 """
 
 _SHOWN = 60
-_ADVICE = "mend or delete it by hand; everything else was read"
+_ADVICE = "fix or delete it by hand; everything else was read"
 
 
 class DamagedRow(Contract):
@@ -46,7 +46,7 @@ class DamagedRow(Contract):
     def error(self) -> HoldfastError:
         """Build the error for a caller that asked for this row alone."""
         message = f"a stored row is damaged: {self.table}, {self.row}: {self.trouble}"
-        return HoldfastError(ErrorCode.STORE_CONFLICT, message, hint="mend or delete it by hand")
+        return HoldfastError(ErrorCode.STORE_CONFLICT, message, hint="fix or delete it by hand")
 
 
 class Rows(list[T]):

@@ -59,8 +59,8 @@ async def migrate(engine: AsyncEngine) -> None:
         except CommandError as error:
             raise HoldfastError(
                 ErrorCode.STORE_CONFLICT,
-                f"the database's schema is not one that this version knows: {error}",
-                hint="it was written by a newer version; use that one, or another database",
+                f"this version does not know the database's schema: {error}",
+                hint="a newer version wrote it: use that version, or another database",
             ) from error
 
 

@@ -155,7 +155,7 @@ class ExecutionRow(Contract):
     def _known_phase(cls, status: Step, info: ValidationInfo) -> Step:
         # Not of `error_phase`: a phase in which a newer worker failed must not make the row unreadable.
         if info.data.get("kind") == RESILIENCE_TEST and not isinstance(status, Phase | OldPhase):
-            raise ValueError("no phase of a resilience test")
+            raise ValueError("not a phase of a resilience test")
         return status
 
 

@@ -106,18 +106,18 @@ def server_error(error: RPCError) -> HoldfastError:
     match error.status:
         case RPCStatusCode.NOT_FOUND if "amespace" in text:
             return HoldfastError(
-                ErrorCode.VALIDATION_ERROR, f"the Temporal server says: {text}", hint="check TEMPORAL_NAMESPACE"
+                ErrorCode.VALIDATION_ERROR, f"the Temporal server reports: {text}", hint="check TEMPORAL_NAMESPACE"
             )
         case RPCStatusCode.NOT_FOUND:
-            return HoldfastError(ErrorCode.NOT_FOUND, f"the Temporal server says: {text}")
+            return HoldfastError(ErrorCode.NOT_FOUND, f"the Temporal server reports: {text}")
         case RPCStatusCode.UNAUTHENTICATED | RPCStatusCode.PERMISSION_DENIED:
             return HoldfastError(
                 ErrorCode.PEER_REJECTED,
-                f"the Temporal server refuses us: {text}",
+                f"the Temporal server refuses access: {text}",
                 hint="check TEMPORAL_API_KEY, the TLS settings and TEMPORAL_NAMESPACE",
             )
         case RPCStatusCode.INVALID_ARGUMENT | RPCStatusCode.FAILED_PRECONDITION:
-            return HoldfastError(ErrorCode.PEER_REJECTED, f"the Temporal server refuses: {text}")
+            return HoldfastError(ErrorCode.PEER_REJECTED, f"the Temporal server refuses the request: {text}")
         case _:
             return HoldfastError(
                 ErrorCode.PEER_UNREACHABLE, f"the Temporal server does not answer: {error.status.name}: {text}"

@@ -47,7 +47,7 @@ _ATTEMPTS = 3
 Another program may take a free port before the server uses it.
 """
 
-_SETTINGS = f"the server's settings stand in {DEFAULT_FILE.name}, which is read when no other file is given"
+_SETTINGS = f"the server's settings are in {DEFAULT_FILE.name}, which is read if no other file is given"
 
 
 class DevServerSettings(BaseModel):

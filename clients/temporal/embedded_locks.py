@@ -24,7 +24,7 @@ LOCK_PATIENCE = 5.0
 
 _SQLITE = b"SQLite format 3\0"
 
-_ANOTHER = "say --database with another file"
+_ANOTHER = "use --database with another file"
 
 
 @contextlib.asynccontextmanager
@@ -74,7 +74,7 @@ def _lock_file(database: Path) -> TextIO:
     path = Path(f"{database}.lock")
     try:
         if database.exists() and not _is_sqlite(database):
-            raise HoldfastError(ErrorCode.VALIDATION_ERROR, f"{database} is no database of Temporal's", hint=_ANOTHER)
+            raise HoldfastError(ErrorCode.VALIDATION_ERROR, f"{database} is not a database of Temporal", hint=_ANOTHER)
         # Let the server create the file: Temporal takes an empty file for a database that already has its tables.
         private_database(database, create=False)
         return open(path, "a+", opener=opener)
@@ -94,7 +94,9 @@ async def _require_lock(file: TextIO, database: str) -> None:
     file.seek(0)
     holder = file.read().strip()
     where = f" at {holder}" if holder else ""
-    hint = f"use that one: TEMPORAL_ADDRESS={holder}" if holder else "use that one, or say --database with another file"
+    hint = (
+        f"use that server: TEMPORAL_ADDRESS={holder}" if holder else "use that server, or --database with another file"
+    )
     raise HoldfastError(
         ErrorCode.EXECUTION_ALREADY_RUNNING, f"an embedded server is already running{where} on {database}", hint=hint
     )

@@ -157,7 +157,7 @@ async def _end(handle: WorkflowHandle[Any, dict[str, Any]], status: WorkflowExec
     if status is WorkflowExecutionStatus.TERMINATED:
         return RunEnd(status=RunStatus.FAILED, terminated=True, message="the run was terminated")
     if status is WorkflowExecutionStatus.TIMED_OUT:
-        return RunEnd(status=RunStatus.TIMED_OUT, message="the Temporal server ended the run: its time was over")
+        return RunEnd(status=RunStatus.TIMED_OUT, message="the Temporal server ended the run: it took too long")
     if status is WorkflowExecutionStatus.FAILED:
         return await _failed(handle.result)
     if status is WorkflowExecutionStatus.COMPLETED:
@@ -170,7 +170,7 @@ async def _completed(handle: WorkflowHandle[Any, dict[str, Any]]) -> RunEnd:
     try:
         return RunEnd(status=RunStatus.COMPLETED, summary=as_summary(await handle.result()))
     except (ValueError, TypeError, KeyError, RuntimeError):
-        return RunEnd(status=RunStatus.COMPLETED, message="its result is none that this version can read")
+        return RunEnd(status=RunStatus.COMPLETED, message="this version cannot read its result")
 
 
 async def _failed(result: object) -> RunEnd:

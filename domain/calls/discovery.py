@@ -22,7 +22,7 @@ _LEAST_DIGITS = 4
 """Fewer digits look like a name: a version, a page, a rank."""
 
 DIFFERS = "one of two equal requests made this call and the other did not"
-VARIES = "its path differs from another one only by an id or a time, so no rule can be made for the next one"
+VARIES = "its path differs from another call's only by an id or a time, so a rule would miss the next call"
 FRESH = "its path has an id or a time that no other request has, so a rule may never match it"
 
 

@@ -122,7 +122,9 @@ def doubts(
     _unseen(found, services, known)
     for index in disagreeing:
         if 0 < index <= len(services):
-            reason = f"{cut(services[index - 1])}, really broken alone, changes the answer otherwise than its rule does"
+            reason = (
+                f"{cut(services[index - 1])}, really broken alone, changes the answer differently than its rule does"
+            )
             found.of_pairs_of(index - 1, Why(DoubtKind.DISAGREES, reason))
     _unread(found, services, rounds)
     return found
@@ -189,7 +191,7 @@ def _unseen(found: Doubts, services: Sequence[str], calls: Iterable[FallbackCall
         if len(both) == _PAIR:
             pairs[pair_case(len(services), *both)].append(call)
     for index, pair_calls in pairs.items():
-        reason = f"what happens without {_calls_in_words(services, pair_calls)}, was not seen"
+        reason = f"it was not seen what happens without {_calls_in_words(services, pair_calls)}"
         found.of_case(index, Why(DoubtKind.UNSEEN, reason))
 
 
@@ -200,7 +202,7 @@ def _unread(found: Doubts, services: Sequence[str], rounds: Sequence[CallRound])
     """
     places = {name: place for place, name in enumerate(services)}
     if all(call_round.round != 1 for call_round in rounds):
-        found.of_all(Why(DoubtKind.UNREAD, "what single failures make services call was not read"))
+        found.of_all(Why(DoubtKind.UNREAD, "the calls that single failures cause were not read"))
     for call_round in rounds:
         if call_round.complete:
             continue

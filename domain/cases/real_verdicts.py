@@ -84,9 +84,9 @@ def weakness(real: Measurement, rules: Measurement, baseline: Measurement | None
     last = last_answer(real)
     # A service may be up again before its fault is over, for example if Kubernetes restarts its container.
     if baseline is not None and not differences(baseline, [RealAnswer(status=last.status, body=last.body)]):
-        return "whose answers are those of a healthy system"
+        return "but their answers are those of a healthy system"
     chance = (1 - rules.error_rate / 100) ** real.requests
-    return "of too few requests" if chance > _MOST_LUCK else ""
+    return "but with too few requests" if chance > _MOST_LUCK else ""
 
 
 def settled(
@@ -132,11 +132,13 @@ def _by_real_faults(verdict: Verdict, reason: str, by_limits: Verdict, reals: Se
     # The rules made the failure up, unless the real requests prove too little.
     if reals and len(others) == len(reals) and failing is None and by_limits is Verdict.FAILED:
         weak = next((real.weak for real in others if real.weak), "")
-        return _undecided_result(f"{reason}; not so with real faults, {weak}") if weak else _real_result(others[0])
+        return (
+            _undecided_result(f"{reason}; real faults do not confirm this, {weak}") if weak else _real_result(others[0])
+        )
     unsteady = next((real for real in reals if real.verdict is Verdict.FAILED), None)
     if unsteady is not None and verdict is Verdict.PASSED:
         # Some of its answers are the one by rules. Neither side is wrong, and neither is the whole truth.
-        return _undecided_result(f"some requests fail with real faults, and none by rules: {unsteady.reason}")
+        return _undecided_result(f"some requests fail with real faults, but none by rules: {unsteady.reason}")
     return None
 
 

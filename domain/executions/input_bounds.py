@@ -98,14 +98,14 @@ def _mistake(value: object) -> tuple[str, str] | None:
     if value is None or isinstance(value, bool):
         return None
     if isinstance(value, str):
-        return None if _encodable(value) else ("holds half a character (a lone surrogate)", "write the text as UTF-8")
+        return None if _encodable(value) else ("holds half a character (a lone surrogate)", "save the text as UTF-8")
     if isinstance(value, int):
         if -_LARGEST_INTEGER <= value < _LARGEST_INTEGER:
             return None
         return ("is a whole number of more than 64 bits", "put it in quotes")
     if isinstance(value, float):
-        return None if math.isfinite(value) else (f"{shown(value)} is not a number that JSON has", "put it in quotes")
-    return (f"is {kind_of(value)}, which JSON does not have", "put it in quotes")
+        return None if math.isfinite(value) else (f"{shown(value)} is not a valid number in JSON", "put it in quotes")
+    return (f"is {kind_of(value)}, which JSON does not support", "put it in quotes")
 
 
 def _encodable(text: str) -> bool:

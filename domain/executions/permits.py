@@ -81,7 +81,7 @@ def stranger(callers: list[str], caller: Caller, standing: Standing) -> str:
     has_row = any((row.window_id, row.run_id) == (caller.workflow_id, caller.run_id) for row in standing.rows)
     if has_row or is_of(caller, standing):
         return ""
-    return f"{caller.workflow_id} is no workflow of execution {standing.execution_id}"
+    return f"{caller.workflow_id} is not a workflow of execution {standing.execution_id}"
 
 
 def _covering(need: Need, caller: Caller, standing: Standing) -> LedgerEntry | None:
@@ -95,7 +95,7 @@ def _caller(need: Need, caller: Caller) -> str:
     if not caller.workflow_id or not caller.run_id:
         return "it was called from outside any workflow"
     if caller.workflow_type not in need.callers:
-        return f"a workflow of type {' or '.join(need.callers)} may ask for it, not {caller.workflow_type[:100]}"
+        return f"only a workflow of type {' or '.join(need.callers)} may ask for it, not {caller.workflow_type[:100]}"
     return ""
 
 
@@ -157,4 +157,8 @@ def too_many_faults(standing: Standing, row: LedgerEntry, most: int) -> str:
         return ""
     allowed = MOST_OF_A_PAIR if row.kind is WindowKind.PAIR_FAULT else most
     count = sum(entry.kind is row.kind for entry in standing.rows)
-    return f"{count} faults of this execution would be on at once; at most {allowed} may be" if count > allowed else ""
+    return (
+        f"{count} faults of this execution would be on at once; at most {allowed} are allowed"
+        if count > allowed
+        else ""
+    )

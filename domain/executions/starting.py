@@ -83,7 +83,7 @@ def seconds_between(least: float, most: timedelta) -> AfterValidator:
         if not math.isfinite(value):
             raise UnfitError("must be a finite number of seconds", "it bounds how long something may stay on")
         if not least < value <= most.total_seconds():
-            raise UnfitError(f"{value:g} is no time that a plan can ask for", _above(least, most))
+            raise UnfitError(f"{value:g} is not a time that a plan can ask for", _above(least, most))
 
     return at_start(check)
 
@@ -95,7 +95,9 @@ def _above(least: float, most: timedelta) -> str:
 def _interval(value: timedelta) -> None:
     if not SHORTEST_INTERVAL <= value <= LONGEST_INTERVAL:
         shortest, longest = SHORTEST_INTERVAL.total_seconds(), LONGEST_INTERVAL.total_seconds()
-        raise UnfitError("is no interval that a worker can keep", f"at least {shortest:g} and at most {longest:g} s")
+        raise UnfitError(
+            "is not an interval that a worker can keep", f"at least {shortest:g} and at most {longest:g} s"
+        )
 
 
 def _pause(value: timedelta) -> None:
@@ -120,7 +122,7 @@ def _text(value: str) -> None:
 
 def _name(value: str) -> None:
     if not _NAME.fullmatch(value):
-        raise UnfitError("is no name", "lower-case letters, digits and hyphens, at most 63")
+        raise UnfitError("is not a name", "lower-case letters, digits and hyphens, at most 63")
 
 
 def _name_or_nothing(value: str) -> None:
@@ -130,7 +132,7 @@ def _name_or_nothing(value: str) -> None:
 
 def _record(value: str) -> None:
     if not _RECORD.fullmatch(value):
-        raise UnfitError("is no record id", "hf, up to 11 digits in base 36, x")
+        raise UnfitError("is not a record id", "hf, up to 11 digits in base 36, x")
 
 
 def _run_id(value: str) -> None:
@@ -139,7 +141,7 @@ def _run_id(value: str) -> None:
     except ValueError:
         canonical = ""
     if not canonical or canonical != value.lower():
-        raise UnfitError("is no run id", "the server's run ids are UUIDs")
+        raise UnfitError("is not a run id", "the server's run ids are UUIDs")
 
 
 def at_most(count: int) -> WrapValidator:

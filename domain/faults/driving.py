@@ -21,13 +21,13 @@ class TimeLimit(StrEnum):
 
 
 class FaultExists(HoldfastError):  # noqa: N818 - it is an answer as much as an error
-    """A fault of this name exists already.
+    """A fault of this name already exists.
 
     Because of how we name faults, it is our own from an earlier attempt.
     """
 
     def __init__(self, name: str) -> None:
-        super().__init__(ErrorCode.FAULT_REJECTED, f"fault {name} exists already")
+        super().__init__(ErrorCode.FAULT_REJECTED, f"fault {name} already exists")
 
 
 class FaultIntent(Contract):

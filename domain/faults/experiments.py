@@ -29,7 +29,7 @@ def expand(fault: FaultSpec, service: str, namespace: str) -> ExperimentFault:
             return _remove(fault.remove.containers, service, namespace)
         if fault.error is not None:
             return _error(fault.error.containers, service, namespace)
-        raise ValueError("a fault in a container says remove or error")
+        raise ValueError("a fault in a container must be remove or error")
     return (_remove if fault == "remove" else _error)([service], service, namespace)
 
 

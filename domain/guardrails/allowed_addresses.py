@@ -61,7 +61,7 @@ def entry_of(text: str) -> Entry:
         return Entry(domain, below=False, ports=ports)
     # A wildcard before part of an IP address would match the ends of other addresses: `*.0.0.1` would allow 10.0.0.1.
     if ":" in domain or _ENDS_IN_A_NUMBER.fullmatch(domain.rpartition(".")[2]):
-        raise ValueError("has a wildcard before something that is no domain")
+        raise ValueError("has a wildcard before something that is not a domain")
     return Entry(f".{domain}", below=True, ports=ports)
 
 

@@ -66,7 +66,7 @@ def _namespace(plan: Plan, rails: Guardrails) -> Iterator[Problem]:
         yield Problem(
             path="system.namespace",
             message=f"the worker does not allow {shown(namespace)}",
-            hint=f"when you mean it, add it to {ALLOWED_NAMESPACES} {_WHERE}",
+            hint=f"if this is intended, add it to {ALLOWED_NAMESPACES} {_WHERE}",
         )
 
 
@@ -77,7 +77,7 @@ def _addresses(plan: Plan, rails: Guardrails) -> Iterator[Problem]:
             address = address_of(str(url))
         except ValueError as error:
             # An address that cannot be checked is refused, whatever a client would make of it.
-            hint = "write it whole, for example http://127.0.0.1:8080"
+            hint = "write the whole address, for example http://127.0.0.1:8080"
             yield Problem(path=path, message=f"is not an address that can be checked: {error}", hint=hint)
             continue
         if address in forbidden:
@@ -90,7 +90,7 @@ def _addresses(plan: Plan, rails: Guardrails) -> Iterator[Problem]:
             yield Problem(
                 path=path,
                 message=f"the worker does not allow {shown(as_entry(str(url)))}",
-                hint=f"when you mean it, add {as_entry(str(url))} to {ALLOWED_HOSTS} {_WHERE}",
+                hint=f"if this is intended, add {as_entry(str(url))} to {ALLOWED_HOSTS} {_WHERE}",
             )
 
 

@@ -119,7 +119,7 @@ def _totals(plan: Plan, rails: Guardrails, load: int) -> Iterator[Problem]:
         yield Problem(
             path=f"load.{field}",
             message=f"up to {requests} requests in one run; the worker allows {rails.max_requests}",
-            hint=f"lower it, leave out cases with exclude, or raise {MAX_REQUESTS} {_WHERE}",
+            hint=f"lower it, exclude cases, or raise {MAX_REQUESTS} {_WHERE}",
         )
     duration = _least_duration(plan, load)
     if duration > rails.max_load_duration:

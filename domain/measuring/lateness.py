@@ -40,5 +40,5 @@ def lateness_reason(late: int, requests: int) -> str:
         return ""
     return (
         f"{late} of {requests} requests began more than {LATE_US // 1_000} ms after they were due: "
-        "the load generator could not keep up, lower load.rate or give it more of a machine"
+        "the load generator could not keep up, lower load.rate or give it a faster machine"
     )

@@ -31,7 +31,7 @@ def unmet(answers: Sequence[SteadyAnswer], plan: Plan) -> str:
     if share <= plan.steady_state.error_rate:
         return ""
     counted = ", ".join(f"{reason} ({count} of {len(answers)})" for reason, count in Counter(reasons).most_common(3))
-    return f"{counted}; allowed are {format_percent(plan.steady_state.error_rate)}"
+    return f"{counted}; the limit is {format_percent(plan.steady_state.error_rate)}"
 
 
 def _mismatch(answer: SteadyAnswer, plan: Plan) -> str:

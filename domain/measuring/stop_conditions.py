@@ -42,7 +42,7 @@ class FailingRequests:
         asked = len(self._last)
         return (
             f"stop.request.error_rate: {len(failed)} of the last {asked} requests failed, the last one with "
-            f"{failed[-1]}; allowed are {format_percent(allowed)} of {self._spec.over}"
+            f"{failed[-1]}; the limit is {format_percent(allowed)} of {self._spec.over}"
         )
 
 

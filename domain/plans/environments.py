@@ -53,7 +53,7 @@ def environment_problems(plan: Plan, named: Named) -> Iterator[Problem]:
         hint = "write that name, or leave it out"
     else:
         message = f"the worker knows no environment {shown(given)} with the fault service at {address}"
-        hint = f"leave it out, so that the run locks {address}; or, when you mean it, set {where}"
+        hint = f"leave it out, so that the run locks {address}; or, if this is intended, set {where}"
     yield Problem(path="system.environment", message=message, hint=hint)
 
 

@@ -136,14 +136,14 @@ def _listed(place: str, listed: object, names: list[str], forms: set[str], field
         earlier = seen.setdefault(normal_form(case), position)
         if not problems and earlier != position:
             done = "excluded" if place == "exclude" else "named"
-            yield Problem(path=path, message=f"{shown(case)} is {done} already", hint=f"see {place}[{earlier}]")
+            yield Problem(path=path, message=f"{shown(case)} is already {done}", hint=f"see {place}[{earlier}]")
     forms |= set(seen)
 
 
 def _unknown(path: str, case: str, names: list[str], nearest: Nearest) -> Iterator[Problem]:
     parts = case.split("+")
     if case == BASELINE_ID:
-        message = "the baseline is what everything else is compared with: it is always measured"
+        message = "the baseline is always measured, because everything else is compared with it"
         yield Problem(path=path, message=message, hint="leave it out")
     elif _OTHER_SIGNS.search(case):
         yield Problem(path=path, message=f"{shown(case)} is not a case", hint="a pair is written cart+payment")

@@ -46,8 +46,8 @@ def in_our_words(document: dict[Any, Any]) -> tuple[dict[Any, Any], list[Problem
         rest = {name: value for name, value in section.items() if name != theirs}
         if original.name in section:
             # Refused, because one of the two values would be lost.
-            message = f"is {original.name} under its original name, given already"
-            problems.append(Problem(path=path, message=message, hint=f"leave out {theirs}, or {original.name}"))
+            message = f"is the original name of {original.name}, which is given as well"
+            problems.append(Problem(path=path, message=message, hint=f"leave out either {theirs} or {original.name}"))
         elif problem := _problem(path, section[theirs], original):
             problems.append(problem)
         else:

@@ -18,10 +18,10 @@ from domain.units import PositiveDuration
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 _NOT_IN_URLS = re.compile(r"[\s\\\x00-\x1f\x7f]")
 _SCALAR = {"type": ["string", "integer", "boolean"]}
-_ADDRESS = "write it whole, for example http://127.0.0.1:8080"
+_ADDRESS = "write the whole address, for example http://127.0.0.1:8080"
 _NO_SCALAR = {
     type(None): ("nothing", "give it a value, or leave the field out"),
-    dict: ("a mapping", "write one value; what has parts can be sent as json"),
+    dict: ("a mapping", "write one value; send structured data as json"),
     list: ("a list", "write one value"),
 }
 
@@ -42,7 +42,7 @@ def _absolute_http_url(value: str) -> str:
     if "@" in parts.netloc:
         raise UnfitError("must not carry a user name or password", "send them as a header with ${env:NAME}")
     if not (_is_ipv6(host) if ":" in host else _HOST.fullmatch(host)):
-        raise UnfitError("names a host with characters that hosts do not have", _ADDRESS)
+        raise UnfitError("names a host with characters that are not valid in a host", _ADDRESS)
     if not value.partition("#")[0].isascii():
         raise UnfitError("has characters beyond ASCII, which cannot be sent", "percent-encode them: %C3%BC for ü")
     return value
@@ -87,7 +87,7 @@ def _as_text(value: object) -> str:
         return value
     if isinstance(value, float):
         # `1.10` would be sent as 1.1.
-        raise UnfitError("is a fraction, of which many spellings are equal", "put it in quotes")
+        raise UnfitError("is a fraction, which can be spelled in many ways", "put it in quotes")
     what, hint = _NO_SCALAR.get(type(value), (f"a {type(value).__name__}", "put it in quotes"))
     raise UnfitError(f"must be text, a whole number, true or false, not {what}", hint)
 
@@ -96,7 +96,7 @@ def _one_or_more(value: object) -> str | list[str]:
     if not isinstance(value, list):
         return _as_text(value)
     if not value:
-        raise UnfitError("is an empty list", "leave the field out when it is not to be sent")
+        raise UnfitError("is an empty list", "leave the field out if you do not want to send it")
     return [_as_text(item) for item in value]
 
 
@@ -125,7 +125,7 @@ class Method(StrEnum):
 
 def _path_into_json(value: str) -> str:
     if not all(value.split(".")) or any(character.isspace() for character in value):
-        raise UnfitError("is not a path into a JSON answer", "write names with dots between, for example data.token")
+        raise UnfitError("is not a path into a JSON answer", "write names joined by dots, for example data.token")
     return value
 
 

@@ -12,7 +12,7 @@ were measured. What a run's time goes into depends on its plan, so these are onl
 
 _BEFORE_CASES = {
     Phase.GENERATING_CASES: "preparing the run",
-    Phase.ANALYZING_PATTERNS: "recording what one request makes the services say",
+    Phase.ANALYZING_PATTERNS: "recording the requests that one request causes",
     Phase.RULES_READY: "teaching the proxy to answer with the captured failures",
 }
 

@@ -79,7 +79,7 @@ class Child:
             HoldfastError: PEER_UNREACHABLE, with the tail of its log, when it ends or stays silent instead.
         """
         if self._process.stdout is None:
-            raise self.failed("was not asked to say where it is")
+            raise self.failed("was not asked to print its address")
         try:
             line = await asyncio.wait_for(self._process.stdout.readline(), patience)
             facts = dict(json.loads(line))
@@ -93,7 +93,7 @@ class Child:
         """Return an error with the end of the child's log."""
         tail = "\n".join(self.log.read_text(errors="replace").splitlines()[-_TAIL:])
         end = f". The end of {self.log}:\n{tail}" if tail else f"; {self.log} is empty"
-        hint = f"when nothing there says why, the machine was too busy: try again, or `holdfast {self.name}` alone"
+        hint = f"if the log shows no reason, the machine was too busy: try again, or run `holdfast {self.name}` alone"
         return HoldfastError(ErrorCode.PEER_UNREACHABLE, f"the {self.name} {what}{end}\n", hint=hint)
 
     @property

@@ -93,7 +93,7 @@ class LoadProcess:
             raise HoldfastError(
                 ErrorCode.PEER_UNREACHABLE,
                 f"the load worker ended with {code} before it was ready",
-                hint="its own words are above; `holdfast worker --only load` starts it alone",
+                hint="its own messages are above; `holdfast worker --only load` starts it alone",
             )
         self._keep_task = asyncio.create_task(self._keep_running(self._process))
 

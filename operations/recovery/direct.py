@@ -95,7 +95,7 @@ class _DirectCloser:
     async def _faults(self) -> list[Direct]:
         on, silent = await _ask(self.peers.plan.system.faults, self.peers.active_faults())
         ours = [item for item in on if self.everything or self._is_of_this_plan(item)]
-        left = Closing(verified=False, detail="left: it is in no service of this plan; --all removes it too")
+        left = Closing(verified=False, detail="left on: it is not in a service of this plan; --all removes it too")
         kept = [_result(item, left) for item in on if item not in ours]
         return silent + kept + [_result(*result) for result in await self.peers.clear_faults(ours, self.pace)]
 
@@ -116,7 +116,7 @@ async def _ask(address: str, look: Coroutine[Any, Any, list[ActiveItem]]) -> tup
     try:
         return await look, []
     except HoldfastError as error:
-        return [], [Direct(kind=_SILENT, address=address, verified=False, done=f"may have anything on: {error}")]
+        return [], [Direct(kind=_SILENT, address=address, verified=False, done=f"anything may be on: {error}")]
 
 
 def _result(item: ActiveItem, closing: Closing) -> Direct:

@@ -119,6 +119,6 @@ async def _look(peer: str, address: str, question: Awaitable[list[ActiveItem]]) 
         async with asyncio.timeout(PATIENCE):
             return PeerLook(peer=peer, address=address, on=await question)
     except TimeoutError:
-        return PeerLook(peer=peer, address=address, trouble=f"no whole answer within {PATIENCE:.0f} s")
+        return PeerLook(peer=peer, address=address, trouble=f"no complete answer within {PATIENCE:.0f} s")
     except HoldfastError as error:
         return PeerLook(peer=peer, address=address, trouble=str(error))

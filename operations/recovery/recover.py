@@ -150,7 +150,7 @@ class Recoverer:
         why = await self._wait_until_closable(row)
         now = await self._now(row)
         if now.state in SETTLED:
-            return _result(row, now.state, "it has let go of the namespace")
+            return _result(row, now.state, "it has released the namespace")
         try:
             closing = await self._check_peers(row)
             if closing.verified and not await self._runs.is_running(row.parent_workflow_id, row.parent_run_id):
@@ -177,7 +177,7 @@ class Recoverer:
         while await self._runs.is_running(row.window_id, row.run_id):
             watched = [(row.window_id, row.run_id), (row.parent_workflow_id, row.parent_run_id)]
             if await attendance.is_missing(watched):
-                return "no worker carries it out; one that comes back closes it once more, which does no harm"
+                return "no worker runs it; a worker that comes back closes it once more, which does no harm"
             if row.kind is not WindowKind.LOCK and await is_overdue(self._tools, row, _now):
                 return "its window is overdue"
             await asyncio.sleep(LOOK_EVERY)

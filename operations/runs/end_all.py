@@ -78,7 +78,9 @@ async def _stored(client: Client, damaged: list[DamagedRow]) -> list[Run]:
     for row in await ask_store(lambda store: store.unfinished_executions()):
         run_id: str | None = row.run_id
         if not _is_uuid(row.run_id):
-            trouble = f"run_id is {row.run_id[:60]!r}, which is no run's: the newest run of {row.workflow_id} is meant"
+            trouble = (
+                f"run_id is {row.run_id[:60]!r}, which belongs to no run: using the newest run of {row.workflow_id}"
+            )
             damaged.append(
                 DamagedRow(table="task_execution", row=f"id={row.execution_id}", trouble=trouble, may_be_on=True)
             )
@@ -143,6 +145,4 @@ async def _mention_absence(client: Client, runs: list[Run], remark: Say) -> None
     windows = [(run.id, run.run_id or "") for run in runs]
     while not await attendance.is_missing(windows):  # noqa: ASYNC110 - the event is on the server
         await asyncio.sleep(1)
-    remark(
-        "no worker carries out the clean-up. Start one with `holdfast worker`; or Ctrl-C, and `holdfast recover --all`"
-    )
+    remark("no worker does the clean-up. Start one with `holdfast worker`; or Ctrl-C, and `holdfast recover --all`")

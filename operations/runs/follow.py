@@ -166,7 +166,7 @@ class Follower:
         await interrupts.next()
         if not cancel_first:
             return "the run goes on"
-        self._say("cancelling: everything is switched off first (once more to let go of it)")
+        self._say("cancelling: everything is switched off first (press Ctrl-C again to stop waiting)")
         cancelling = asyncio.create_task(patiently(lambda: ask_to_end(self._run), self._say))
         second_interrupt = asyncio.create_task(interrupts.next())
         try:
@@ -177,12 +177,12 @@ class Follower:
             async with asyncio.timeout(CANCEL_PATIENCE):
                 await cancelling
         except TimeoutError:
-            return "let go: the run goes on, not cancelled, because the Temporal server does not answer"
+            return "stopped waiting: the run goes on and was not cancelled, because the Temporal server does not answer"
         finally:
             for task in (cancelling, second_interrupt):
                 task.cancel()
             await asyncio.gather(cancelling, second_interrupt, return_exceptions=True)
-        return "let go: recovery goes on in the worker. See it with `holdfast status` and `holdfast faults`"
+        return "stopped waiting: recovery goes on in the worker. Follow it with `holdfast status` and `holdfast faults`"
 
 
 async def patiently(ask: Callable[[], Awaitable[T]], say: Say) -> T:

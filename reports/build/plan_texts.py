@@ -59,7 +59,7 @@ def load_in_words(plan: Plan) -> str:
         how = f"{load.concurrency} in flight"
     several = f", {load.batches_at_once} batches at once" if load.batches_at_once > 1 else ""
     warm = f", warmed up by up to {plan.warm_up}" if plan.warm_up else ""
-    return f"{many} requests a case, {how}{warm}{several}"
+    return f"{many} requests per case, {how}{warm}{several}"
 
 
 def slo_in_words(plan: Plan) -> list[str]:
@@ -72,7 +72,7 @@ def slo_in_words(plan: Plan) -> list[str]:
             lines += [f"{percentile} at most {format_percent(share)} of the baseline's"] if share is not None else []
     if slo.regression is not None:
         regression = slo.regression
-        least = f", no less than {format_duration(regression.at_least)}" if regression.at_least > timedelta(0) else ""
+        least = f", at least {format_duration(regression.at_least)}" if regression.at_least > timedelta(0) else ""
         lines.append(
             f"{regression.percentile} at most {format_percent(regression.margin)} slower than the baseline beside it"
             f"{least} (confidence {format_percent(regression.confidence)})"

@@ -89,12 +89,12 @@ def _unmeasured(case: UndecidedCase) -> tuple[Change, str]:
     if case.after.reason.startswith(ON_PURPOSE):
         return Change.EXCLUDED, case.after.reason
     if before:
-        return Change.UNCERTAIN, f"not measured any more{_because(case.after)}"
+        return Change.UNCERTAIN, f"no longer measured{_because(case.after)}"
     return Change.UNMEASURED, case.after.reason
 
 
 def _because(side: CaseSide) -> str:
-    return f": {side.reason}" if side.reason else ", the run did not come to it" if side.outcome is None else ""
+    return f": {side.reason}" if side.reason else ", the run did not reach it" if side.outcome is None else ""
 
 
 def _measured(
@@ -109,7 +109,7 @@ def _measured(
         reason = case.after.reason or case.before.reason
         return Change.UNCERTAIN, f"{words_of} ({reason})" if reason else words_of
     if case.flipped:
-        return Change.UNCERTAIN, f"misses its limits now ({case.after.reason}), which may be chance"
+        return Change.UNCERTAIN, f"now misses its limits ({case.after.reason}), which may be chance"
     # A lower error rate changes which requests succeed, so latencies are no longer comparable. Report only errors.
     if "errors" in better:
         return Change.BETTER, words["errors"]
@@ -139,9 +139,9 @@ def _doubt(what: str, case: UndecidedCase, evidence: Evidence, words: str, margi
 def _lacking(case: UndecidedCase, latency: Comparison, margins: Margins) -> str:
     needed = least_successes(margins.percentile.share, margins.confidence / 100)
     if min(case.before.successes or 0, case.after.successes or 0) < needed:
-        return f"needs {needed} successful requests, {_successes(case)} are there"
+        return f"needs {needed} successful requests, has {_successes(case)}"
     more = f", about {latency.more_requests} more" if latency.more_requests else ""
-    return f"needs more requests than {_successes(case)}{more}: those that are slow together tell less than others"
+    return f"needs more requests than {_successes(case)}{more}: requests that are slow together prove less"
 
 
 def _successes(case: UndecidedCase) -> str:
@@ -163,7 +163,7 @@ def _percent(side: CaseSide) -> str:
 
 def _latency_in_words(comparison: Comparison | None, margins: Margins) -> str:
     if comparison is None or comparison.ratio is None:
-        return f"{margins.percentile} cannot be told"
+        return f"{margins.percentile} is not known"
     between = (
         f" ({comparison.low:.2f} to {comparison.high:.2f})"
         if comparison.low is not None and comparison.high is not None

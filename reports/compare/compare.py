@@ -80,11 +80,11 @@ def _refuse(before: ExecutionRow, after: ExecutionRow, plan_before: Plan, plan_a
 def _remarks(before: ExecutionRow, after: ExecutionRow, plan_before: Plan, plan_after: Plan) -> list[str]:
     remarks = []
     if comparability.other_limits(plan_before, plan_after):
-        remarks.append("the limits (slo) differ: a change of a verdict says nothing")
+        remarks.append("the limits (slo) differ, so a changed verdict means nothing")
     if comparability.other_address(plan_before, plan_after):
-        remarks.append("the environment was met at another address")
+        remarks.append("the environment had another address")
     if after.started_at < before.started_at:
-        remarks.append("the first of the two is the later one: what is better here has become worse since")
+        remarks.append("the first run is the later one: what is better here has become worse since")
     for row in (before, after):
         if row.error_code is not None:
             remarks.append(f"execution {row.execution_id} ended early, as {row.error_code}")

@@ -61,7 +61,7 @@ def render(report: ExecutionReport) -> str:
             left_out.append(name)
         else:
             text += more
-    note = f"Too long for a comment, and so not here: {', '.join(left_out)}.\n" if left_out else ""
+    note = f"Left out, because a comment would be too long: {', '.join(left_out)}.\n" if left_out else ""
     return visible(f"{text}{note}".rstrip()) + "\n"
 
 
@@ -153,7 +153,7 @@ def _fallbacks(report: Report) -> Iterator[str]:
         if real_in_words(case)
     ]
     if different:
-        yield from _table(("case", "verdict", "found by", "what really broken services answer"), different)
+        yield from _table(("case", "verdict", "found by", "answer with real faults"), different)
 
 
 def _matrix(report: Report) -> Iterator[str]:
@@ -186,8 +186,8 @@ def _coverage(report: Report) -> Iterator[str]:
     yield "### Coverage"
     yield ""
     yield (
-        f"{coverage.measured} of {coverage.total} cases measured, {percent(coverage.share)} of the wanted ones "
-        f"({percent(coverage.at_least)} asked for); {coverage.invalid} invalid, {coverage.skipped} skipped, "
+        f"{coverage.measured} of {coverage.total} cases measured, {percent(coverage.share)} of the cases that count "
+        f"({percent(coverage.at_least)} required); {coverage.invalid} invalid, {coverage.skipped} skipped, "
         f"{coverage.excluded} excluded, {coverage.missing} not reached."
     )
     yield ""
@@ -206,7 +206,7 @@ def _services(report: Report) -> Iterator[str]:
         answers = "; ".join(
             f"{answer.method} {answer.path}: {answer.status}"
             + (f" (healthy: {answer.healthy_status})" if answer.healthy_status is not None else "")
-            + (" stands for no answer" if answer.substituted else "")
+            + (" (in place of no answer)" if answer.substituted else "")
             for answer in service.captured
         )
         shown = _text(answers or service.error, _LONGEST_ANSWERS)
@@ -266,7 +266,10 @@ def _details(report: Report) -> Iterator[str]:
     yield from _table(("what", "which"), [(name, _text(value)) for name, value in facts.items()])
     plan = report.plan_yaml
     if len(plan) > _LONGEST_PLAN:
-        plan = plan[:_LONGEST_PLAN] + f"\n# ... {len(report.plan_yaml):,} characters in all: the other forms have them"
+        plan = (
+            plan[:_LONGEST_PLAN]
+            + f"\n# ... {len(report.plan_yaml):,} characters in all: the other forms have the whole plan"
+        )
     # The fence must be longer than any row of backticks in the plan, or the plan would end the block.
     fence = "`" * max(3, 1 + max((len(row) for row in re.findall("`+", plan)), default=0))
     yield from (f"{fence}yaml", plan.rstrip(), fence, "", "</details>", "")

@@ -17,9 +17,9 @@ DEFINITION: Final = (
 
 _STANDINGS: Final = {
     CallStanding.RULED: "a rule answers it",
-    CallStanding.UNCHANGED: "its service answers it itself: its failure changes nothing there",
+    CallStanding.UNCHANGED: "its service answers it, because its failure changes nothing there",
     CallStanding.OPEN: "OPEN: no rule answers it",
-    CallStanding.NEEDLESS: "needs no rule: no case breaks so many services",
+    CallStanding.NEEDLESS: "needs no rule: no case breaks that many services",
 }
 
 
@@ -27,7 +27,7 @@ def found_in_words(fallback: FallbackReport) -> str:
     """Describe how many calls there are, in one sentence."""
     total = len(fallback.calls) + fallback.calls_left_out
     if not total:
-        return "None was found." if not fallback.unseen else "None was found in what could be seen."
+        return "None was found." if not fallback.unseen else "None was found, but not everything could be seen."
     if fallback.found:
         which = (
             f": {fallback.found:,} different {'one' if fallback.found == 1 else 'ones'} "
@@ -75,9 +75,11 @@ def grounds_in_words(grounds: GroundsReport) -> Iterator[str]:
     """Describe what verdicts rest on, one sentence each."""
     if grounds.asked:
         differed = (
-            f"{grounds.differed:,} answered otherwise than by rules" if grounds.differed else "all answered as by rules"
+            f"{grounds.differed:,} answered differently than by rules"
+            if grounds.differed
+            else "all answered as by rules"
         )
-        yield f"{count(grounds.asked, 'case')} asked with real faults as well: {differed}."
+        yield f"{count(grounds.asked, 'case')} run with real faults as well: {differed}."
     if grounds.by_real_faults:
         decided = "verdict was" if grounds.by_real_faults == 1 else "verdicts were"
         yield f"{grounds.by_real_faults:,} {decided} found by real faults, all others by rules."
@@ -85,7 +87,7 @@ def grounds_in_words(grounds: GroundsReport) -> Iterator[str]:
         rest = "rests" if grounds.substituted == 1 else "rest"
         yield (
             f"{count(grounds.substituted, 'case')} {rest} on a substitute status, because a service gave no HTTP "
-            f"answer; {grounds.substituted_asked:,} of them asked with real faults as well."
+            f"answer; {grounds.substituted_asked:,} of them run with real faults as well."
         )
 
 

@@ -35,7 +35,7 @@ def interaction_in_words(interaction: Interaction | None) -> str:
             milliseconds(interaction.expected_ms + interaction.excess_ms),
             milliseconds(interaction.expected_ms),
         )
-        parts.append(f"{interaction.percentile} {took} where both add up to {expected}")
+        parts.append(f"{interaction.percentile} {took} where the two add up to {expected}")
     return ", ".join(parts) or "no more than its singles"
 
 

@@ -93,7 +93,7 @@ def _unmeasured(counts: CaseCounts) -> str:
         f"{counts.invalid} invalid" if counts.invalid else "",
         f"{counts.skipped} skipped" if counts.skipped else "",
         f"{counts.excluded} of them excluded by the plan" if counts.excluded else "",
-        f"{counts.dispensable} of them may lack by the plan" if counts.dispensable else "",
+        f"{counts.dispensable} of them not required by the plan" if counts.dispensable else "",
     ]
     listed = ", ".join(part for part in parts if part)
     return f"; {listed}" if listed else ""

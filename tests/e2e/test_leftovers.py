@@ -119,8 +119,8 @@ async def test_clean_removes_leftovers_of_anyone_and_nothing_else(bench: Bench) 
 @pytest.mark.parametrize(
     ("name", "experiment", "why"),
     [
-        ("hf-z-elsewhere-00000000-1", removal("reviews"), "it is in no service of this plan"),
-        ("hf-by-hand", removal("reviews"), "it is in no service of this plan"),
+        ("hf-z-elsewhere-00000000-1", removal("reviews"), "it is not in a service of this plan"),
+        ("hf-by-hand", removal("reviews"), "it is not in a service of this plan"),
         (OURS, removal("reviews", "books"), "it is in namespace books"),
     ],
 )

@@ -114,7 +114,7 @@ async def test_recover_closes_leftovers_of_a_dead_worker_without_a_worker(idle_b
     handle = await left_by_a_dead_worker(bench, kind)
     result = await holdfast(bench, "recover", "--all", "--json")
     assert result.code == 0, result
-    assert "no worker carries it out" in what_was_done(result)[kind]
+    assert "no worker runs it" in what_was_done(result)[kind]
     assert bench.lab.state().clean
     assert await bench.store.ledger_unsettled() == []
     again = await holdfast(bench, "recover", "--all", "--json")
@@ -142,7 +142,7 @@ async def test_recover_leaves_a_run_in_progress_alone_unless_it_is_named(bench: 
     assert what_was_done(result) == {
         "fault": "its window has closed it",
         "calls": "its window has closed it",
-        "lock": "it has let go of the namespace",
+        "lock": "it has released the namespace",
     }
     with pytest.raises(WorkflowFailureError):
         await handle.result()
@@ -204,7 +204,7 @@ async def test_direct_recovery_needs_only_the_names_at_the_peers(idle_bench: Ben
     assert result.code == 0, result
     # While a service is broken, calls are recorded.
     assert {row["kind"] for row in result.facts["rows"]} == {kind, *(["recording"] if kind == "fault" else [])}
-    assert "whether a run is under way cannot be told" in result.err
+    assert "a run under way cannot be detected" in result.err
     await bench.until_clean()
     assert not list(bench.folder.glob("holdfast.db*"))
     again = await holdfast(bench, "recover", "--direct", path, "--json", **NOBODY)

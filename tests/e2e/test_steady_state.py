@@ -74,7 +74,7 @@ async def test_a_steady_state_that_cannot_be_checked_afterwards_costs_no_verdict
     state = await bench.status(handle)
     assert state is not None
     assert state.steady_after is not None
-    assert "it could not be asked for" in state.steady_after.detail
+    assert "it could not be checked" in state.steady_after.detail
     assert "HOLDFAST_SECRET_TEST" in state.steady_after.detail
     report = await bench.lock_ended(handle)
     assert report is not None

@@ -84,7 +84,7 @@ async def test_failing_requests_end_a_run_in_progress(bench: Bench) -> None:
     found = RunFailure.model_validate(raised.value.cause.details[0])
     assert (found.code, found.phase) == (ErrorCode.STOP_CONDITION, Phase.LOAD_TEST_BASELINE)
     assert found.message == (
-        "stop.request.error_rate: 2 of the last 5 requests failed, the last one with connect; allowed are 20% of 5"
+        "stop.request.error_rate: 2 of the last 5 requests failed, the last one with connect; the limit is 20% of 5"
     )
     await bench.lock_ended(handle)
     state = bench.lab.state()
@@ -135,7 +135,7 @@ async def test_a_deadline_closes_everything_before_the_run_ends(bench: Bench, pa
         await handle.execute_update("pause")
     found = await stopped(bench, handle)
     assert (found.code, found.phase) == (ErrorCode.DEADLINE_EXCEEDED, Phase.ANALYZING_PATTERNS)
-    assert found.message == "stop.deadline: not over after 3s"
+    assert found.message == "stop.deadline: the run was not over after 3s"
     assert found.execution_id is not None
     assert (await bench.store.execution_row(found.execution_id)).run_status is RunStatus.TIMED_OUT
 

@@ -92,7 +92,7 @@ async def test_wrong_input_fails_at_once_with_every_problem(bench: Bench) -> Non
     several["plan"]["slo"]["p95"] = 480
     several["plan"].pop("request")
     inputs: list[tuple[list[str], list[str]]] = [
-        ([], ["input: one JSON object is expected"]),
+        ([], ["input: expected one JSON object"]),
         (["--input", "{}", "--input", "{}"], ["2 inputs"]),
         (["--input", "null"], ["input"]),
         (["--input", "[1]"], ["input"]),

@@ -56,7 +56,7 @@ class EarlyEnd:
                 lambda: stages.done() or self.error is not None or self.unlocked, timeout=deadline
             )
         except TimeoutError:
-            words = f"stop.deadline: not over after {format_duration(deadline or timedelta())}"
+            words = f"stop.deadline: the run was not over after {format_duration(deadline or timedelta())}"
             self.because(StageError(ErrorCode.DEADLINE_EXCEEDED, words))
         if self.unlocked and not stages.done():
             words = "the workflow that held the namespace was ended from outside, so nothing goes on without it"

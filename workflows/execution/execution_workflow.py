@@ -244,7 +244,7 @@ class ExecutionWorkflow(Generic[S]):
         # After a reset, the server hands the new run the signals of its predecessor, such as "open" from a lock with
         # the same id. Believing that, the run would act before its own lock has verified that the namespace is clean.
         if change.execution_id not in (None, known):
-            workflow.logger.info("%s is no window of this run", change.window_id)
+            workflow.logger.info("%s is not a window of this run", change.window_id)
             return
         self._board.window_changed(change, workflow.now())
         self._window_moved(change)

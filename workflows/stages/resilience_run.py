@@ -109,7 +109,7 @@ class ResilienceRun(ExecutionWorkflow[ResilienceState]):
             if moment is SteadyMoment.BEFORE or is_cancelled_exception(error):
                 raise
             # After the run, a failed check must not undo what the run has found.
-            report = SteadyReport(met=False, detail=f"it could not be asked for: {text_of(error)}")
+            report = SteadyReport(met=False, detail=f"it could not be checked: {text_of(error)}")
         self._ensure_going_on()
         self._board.steady(moment, report)
         self._publish()

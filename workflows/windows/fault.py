@@ -125,7 +125,7 @@ class FaultWindow:
         needed = (workflow.now() - self._began).total_seconds() + self._order.request_seconds
         if needed > self._order.hold_seconds:
             # The captured failure matters more: the window must not run out of time over this.
-            workflow.logger.info("no time is left to see what %s broken alone does", self._order.service)
+            workflow.logger.info("no time is left to ask while only %s is broken", self._order.service)
             return
         order = AskOrder(
             execution_id=self._fault.execution_id,
@@ -147,7 +147,7 @@ class FaultWindow:
             self._holding.ensure_open()
             if is_refusal(error):
                 raise
-            workflow.logger.info("what %s broken alone really does is not known: %s", self._order.service, error)
+            workflow.logger.info("it is not known what happens while only %s is broken: %s", self._order.service, error)
         self._holding.ensure_open()
 
     async def _recover(self) -> Closing:

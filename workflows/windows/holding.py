@@ -221,7 +221,7 @@ class Holding:
         if unaskable and done.error is None:
             # Nothing is left on, but nothing new may begin in a system whose stability cannot be checked.
             done.error = ApplicationError(
-                f"it cannot be seen whether services are stable: {_details(unaskable)}",
+                f"it is not known whether services are stable: {_details(unaskable)}",
                 type=ErrorCode.SERVICE_NOT_STABLE,
                 non_retryable=True,
             )
@@ -250,13 +250,13 @@ class Holding:
             timing, stability = self.order.execution.timing, self.order.timeouts.stability
             report = await self.stability(services, policies.closing(timing, stability), _WHEN_CLOSED.get(self.kind))
         except ActivityError as error:
-            prefix = "it is off and was seen to be, but whether its services are stable is not known: " if off else ""
+            prefix = "it was seen to be off, but it is not known whether its services are stable: " if off else ""
             return Closing(verified=False, detail=f"{prefix}{text_of(error)}")
         if any(not service.unaskable for service in report.unstable):
             detail = f"not stable again: {_details(report.unstable)}"
             return Closing(verified=False, detail=detail, stability=report.services)
         if report.unaskable:
-            detail = f"it is off and was seen to be; its services: {_details(report.unaskable)}"
+            detail = f"it was seen to be off; its services: {_details(report.unaskable)}"
             return Closing(verified=True, detail=detail, stability=report.services)
         return Closing(verified=True, stability=report.services)
 

@@ -60,7 +60,7 @@ class EnvironmentLock:
             if not is_cancelled_exception(error) and workflow.cancellation_reason() is None:
                 # Pre-flight failed: the namespace is not clean, or lacks a service. The lock was never held, so the run
                 # itself writes how it ended.
-                await despite_cancel(self._settle("never held: the look before did not pass"))
+                await despite_cancel(self._settle("never held: the check before the run did not pass"))
                 raise
         return await despite_cancel(self._release())
 

@@ -32,7 +32,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.stages.calls import CallActivities
     from activities.stages.pairs import PairActivities
 
-ASKED = "asked for its calls; there were no rules to compare with yet"
+ASKED = "run to find its calls; there were no rules to compare with yet"
 
 Faults = dict[str, asyncio.Task[FaultReport]]
 """The fault windows of a pair's services, by workflow id."""
@@ -201,7 +201,7 @@ class PairsWindow:
         order = UncheckedPair(
             execution_id=self._order.execution.execution_id,
             case_index=case.index,
-            reason=reason or "no reason was told",
+            reason=reason or "no reason was given",
         )
         found: PairFinding = await workflow.execute_activity_method(
             PairActivities.unchecked,

@@ -25,4 +25,4 @@ async def close_all(tasks: Iterable[asyncio.Task[Any]]) -> None:
         # Only logged: the caller raises the error, or the cancel, that led here.
         error = None if task.cancelled() else task.exception()
         if error is not None:
-            workflow.logger.info("closed along with another one that went wrong: %s", error)
+            workflow.logger.info("closed because another window failed: %s", error)

@@ -156,7 +156,7 @@ class Executions:
             HoldfastError: STORE_CONFLICT when the execution belongs to another run.
         """
         if run_id is not None and (await self.row(ending.execution_id)).run_id != run_id:
-            raise HoldfastError(ErrorCode.STORE_CONFLICT, f"execution {ending.execution_id} is of another run")
+            raise HoldfastError(ErrorCode.STORE_CONFLICT, f"execution {ending.execution_id} belongs to another run")
         facts: dict[str, Any] = {
             "status": ending.phase.value,
             "run_status": ending.status.value,
@@ -345,7 +345,7 @@ def _illegible(execution_id: int) -> HoldfastError:
     return HoldfastError(
         ErrorCode.STORE_CONFLICT,
         f"the stored plan of execution {execution_id} cannot be read by this version",
-        hint="start a new run from the plan's file; closing and reporting go on with what is legible",
+        hint="start a new run from the plan's file; closing and reporting go on with what can be read",
     )
 
 

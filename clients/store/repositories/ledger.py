@@ -81,7 +81,7 @@ class LedgerRows:
             found = await work.get_one(Ledger, (entry.window_id, entry.run_id))
             if found.state in _SETTLED:
                 raise HoldfastError(
-                    ErrorCode.STORE_CONFLICT, f"window {entry.window_id} is in the ledger already, {found.state}"
+                    ErrorCode.STORE_CONFLICT, f"window {entry.window_id} is already in the ledger, {found.state}"
                 )
             if (found.execution_id, found.kind) != (entry.execution_id, entry.kind.value):
                 raise HoldfastError(

@@ -36,7 +36,7 @@ def requests_needed(
         ValueError: the effect lies within the margin, so no number is enough.
     """
     if effect <= margin:
-        raise ValueError(f"an effect of {effect:g} cannot be told from a margin of {margin:g}")
+        raise ValueError(f"an effect of {effect:g} cannot be distinguished from a margin of {margin:g}")
     z = float(ndtri(percentile))
     density = exp(-z * z / 2) / sqrt(2 * pi) / sigma
     distance = log((1 + effect) / (1 + margin))

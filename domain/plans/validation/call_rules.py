@@ -30,15 +30,17 @@ def call_rules(services: list[Any], addresses: Raw, at_once: object) -> Iterator
             # There is no other source: a recording at a service does not show its caller.
             yield Problem(
                 path=path,
-                message=f"whom it calls is not said, which safety.max_active_faults: {shown(at_once)} needs",
-                hint="add calls: [...] with the plan's services that it reaches, calls: [] when there are none",
+                message=f"has no calls, which safety.max_active_faults: {shown(at_once)} needs",
+                hint="add calls: [...] with the plan's services that it calls, or calls: [] if there are none",
             )
         for place, name, earlier in _named(calls):
             here = f"{path}.calls[{place}]"
             if earlier is not None:
-                yield Problem(path=here, message=f"{shown(name)} is named already", hint=f"see {path}.calls[{earlier}]")
+                yield Problem(path=here, message=f"{shown(name)} is already named", hint=f"see {path}.calls[{earlier}]")
             elif name == service.get("name"):
-                yield Problem(path=here, message=f"{shown(name)} calls itself, which says nothing", hint="leave it out")
+                yield Problem(
+                    path=here, message=f"{shown(name)} calls itself, which means nothing here", hint="leave it out"
+                )
             elif name not in known:
                 message = f"{shown(name)} is not among the services under test"
                 yield Problem(path=here, message=message, hint=_unknown_hint(name, nearest, addresses))

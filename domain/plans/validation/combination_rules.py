@@ -57,7 +57,7 @@ def _never_reached(request: Raw, longest: timedelta | None) -> Iterator[Problem]
             yield Problem(
                 path=f"request.{name}",
                 message=f"{format_duration(limit)} is longer than request.timeout ({format_duration(longest)})",
-                hint="the whole request has ended by then: lower it, or leave it out",
+                hint="the whole request ends before that: lower it, or leave it out",
             )
 
 
@@ -81,7 +81,7 @@ def _steady_state(steady: Raw, request: Raw, longest: timedelta | None) -> Itera
             hint="a request that takes longer has failed already",
         )
     if share is not None and share >= _ALL:
-        message = "a steady state in which every request may fail says nothing"
+        message = "a steady state in which every request may fail proves nothing"
         yield Problem(path="steady_state.error_rate", message=message, hint="lower it, or set check: false")
     if isinstance(steady.get("body_contains"), str) and request.get("method") == "HEAD":
         message = "the answer to a HEAD has no body"

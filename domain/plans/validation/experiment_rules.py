@@ -76,7 +76,7 @@ def _value(path: str, name: str, value: str, service: str) -> Iterator[Problem]:
         message = f"{shown(value)} is not a pod of {service}"
         yield Problem(path=path, message=message, hint=f"leave it out, or name one pod, such as {service}-0")
     if name == "labels" and not _selects_only(value, service):
-        message = f"{shown(value)} may select pods that are not those of {service}"
+        message = f"{shown(value)} may select pods of services other than {service}"
         yield Problem(path=path, message=message, hint=f"leave it out, or write app={service}")
     if name == "evict-count" and not _COUNT.fullmatch(value):
         yield Problem(path=path, message="must be a number of pods", hint='write ["1"]')

@@ -46,13 +46,15 @@ def load_rules(document: Raw) -> Iterator[Problem]:
 def _exclusive_fields(load: Raw) -> Iterator[Problem]:
     """Report fields that exclude each other, and `arrivals` without a rate."""
     if load.get("max_requests") is not None and load.get("requests") is not None:
-        message = "cannot be given beside load.requests, which are sent in full"
+        message = "cannot be combined with load.requests, which are all sent"
         yield Problem(path="load.max_requests", message=message, hint="leave out one of the two")
     if load.get("rate") is not None and load.get("concurrency") is not None:
-        message = "cannot be given beside load.concurrency: requests begin when they are due, whatever is in flight"
+        message = (
+            "cannot be combined with load.concurrency: requests begin when they are due, however many are in flight"
+        )
         yield Problem(path="load.rate", message=message, hint="leave out one of the two")
     if load.get("rate") is None and load.get("arrivals") is not None:
-        message = "says when requests begin, which needs a rate"
+        message = "sets when requests begin, which needs a rate"
         yield Problem(path="load.arrivals", message=message, hint="add rate, for example 20/s, or leave it out")
 
 
@@ -89,7 +91,7 @@ def _shares(load: Raw) -> Iterator[Problem]:
         yield Problem(
             path="load.batches_at_once",
             message=f"{at_once} batches cannot share {concurrency} requests in flight (load.concurrency)",
-            hint=f"write at most {concurrency}: the system is never sent more at once than load.concurrency says",
+            hint=f"write at most {concurrency}: the system never gets more at once than load.concurrency allows",
         )
 
 
@@ -117,7 +119,7 @@ def _stopping(load: Raw, slo: Raw) -> Iterator[Problem]:
     if only_maximum and slo.get("regression") is None:
         yield Problem(
             path="load.max_requests",
-            message="lets a case end when its comparison with the baseline is decided, and there is none",
+            message="ends a case when its comparison with the baseline is decided, but the plan has no comparison",
             hint="add slo.regression, for example {margin: 10%}, or write requests instead",
         )
 
@@ -150,7 +152,7 @@ def _too_few(load: Raw, slo: Raw) -> Iterator[Problem]:
     if 0 < requests < least:
         yield Problem(
             path=f"load.{place}",
-            message=f"{requests} requests say nothing about {name}, so every case would be inconclusive",
+            message=f"{requests} requests are too few for {name}, so every case would be inconclusive",
             hint=f"slo.regression needs at least {least} for {name}; several times as many see small differences",
         )
 
@@ -170,11 +172,11 @@ def _override(path: str, override: Raw, longest: timedelta | None) -> Iterator[P
     given = [name for name in (*_LIMITS, "budget") if override.get(name) is not None]
     if not given:
         hint = "set at least one of p50, p95, p99, error_rate, budget"
-        yield Problem(path=path, message="overrides nothing", hint=hint)
+        yield Problem(path=path, message="has no effect", hint=hint)
     for name in given:
         limit = _duration(override[name]) if name != "error_rate" else None
         if name in _PERCENTILES and "budget" in given:
-            message = "is not judged where a budget is given"
+            message = "has no effect beside a budget, which replaces it"
             yield Problem(path=f"{path}.{name}", message=message, hint="leave out one of the two")
         elif limit is not None and longest and limit > longest:
             yield Problem(

@@ -26,7 +26,7 @@ def login_rules(request: Raw, redact: object) -> Iterator[Problem]:
                 hint="leave it out, or request.login",
             )
     if login.get("method") == "HEAD":
-        message = "the answer to a HEAD has no body, in which a token could stand"
+        message = "the answer to a HEAD has no body, and therefore no token"
         yield Problem(path="request.login.method", message=message, hint="leave it out: a login is a POST by default")
     yield from headers_and_body(login, redact, "request.login")
     secret = {_plain(name) for name in names_to_redact(redact)} | set(_PASSWORDS)
@@ -34,7 +34,7 @@ def login_rules(request: Raw, redact: object) -> Iterator[Problem]:
         for path in _literal(login.get(part), f"request.login.{part}", secret):
             yield Problem(
                 path=path,
-                message="a secret must not stand in a plan, which is stored and shown",
+                message="a secret must not be in a plan, which is stored and shown",
                 hint="write ${env:NAME}, with NAME set where the worker is started",
             )
 

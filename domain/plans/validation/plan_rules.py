@@ -68,7 +68,7 @@ def _services(document: Raw, system: Raw) -> Iterator[Problem]:
     services, addresses = _list(document.get("services")), _mapping(system.get("services"))
     if len(services) > MOST_SERVICES:
         message = f"{len(services)} services; at most {MOST_SERVICES} in one plan"
-        yield Problem(path="services", message=message, hint="make several plans of it")
+        yield Problem(path="services", message=message, hint="split it into several plans")
         return
     first: dict[str, int] = {}
     nearest = Nearest(addresses)
@@ -92,9 +92,9 @@ def _duplicate(path: str, name: str, first: dict[str, int]) -> Iterator[Problem]
         # Longer names may differ here and still be the same at the fault service.
         whole = len(name) <= DISTINCT_NAME_LENGTH
         message = (
-            "is in the plan already"
+            "is already in the plan"
             if whole
-            else f"has its first {DISTINCT_NAME_LENGTH} characters in common with others"
+            else f"shares its first {DISTINCT_NAME_LENGTH} characters with another service"
         )
         hint = f"see services[{earlier}]" + ("; a service fails in one way per plan" if whole else "")
         yield Problem(path=path, message=f"{shown(name)} {message}", hint=hint)
@@ -112,7 +112,7 @@ def _namespace(system: Raw, safety: Raw) -> Iterator[Problem]:
         yield Problem(
             path="system.namespace",
             message=f"{shown(namespace)} is not in safety.allowed_namespaces",
-            hint=did_you_mean(found) if found else "add it there when you mean it",
+            hint=did_you_mean(found) if found else "add it there if this is intended",
         )
 
 
@@ -141,7 +141,7 @@ def _hosts(document: Raw, safety: Raw) -> Iterator[Problem]:
             message, hint = f"{shown(as_entry(str(url)))} is not in safety.allowed_hosts", "this port"
         else:
             message, hint = f"host {shown(_host(str(url)))} is not in safety.allowed_hosts", "the host"
-        yield Problem(path=path, message=message, hint=f"when you mean it, add {hint} there{given}")
+        yield Problem(path=path, message=message, hint=f"if this is intended, add {hint} there{given}")
 
 
 def _is_entry(text: str) -> bool:
@@ -177,8 +177,10 @@ def _address(url: object) -> Address | None:
 def _environment(system: Raw) -> Iterator[Problem]:
     faults = system.get("faults")
     if isinstance(faults, str) and len(_host(faults)) > _LONGEST_HOST:
-        message = f"names a host of {len(_host(faults))} characters; a name has at most {_LONGEST_HOST}"
-        yield Problem(path="system.faults", message=message, hint="it is part of the lock that keeps runs apart")
+        message = f"names a host of {len(_host(faults))} characters; at most {_LONGEST_HOST} are possible"
+        yield Problem(
+            path="system.faults", message=message, hint="shorten it: the name is part of the lock that keeps runs apart"
+        )
 
 
 def _ttl(safety: Raw, timeouts: Raw) -> Iterator[Problem]:

@@ -102,7 +102,7 @@ def _problem(detail: ErrorDetails, raw: object, model: type[BaseModel]) -> Probl
     if kind == "union_tag_not_found" and parts[:2] == ["system", "stability"]:
         given = value.get("kind") if isinstance(value, dict) else value
         hint = suggestion(given, ["http", "kubernetes"])
-        return Problem(path=f"{path}.kind", message=f"{shown(given)} is not a way to tell stability", hint=hint)
+        return Problem(path=f"{path}.kind", message=f"{shown(given)} is not a way to check stability", hint=hint)
     if kind == "union_tag_not_found" or (kind == "literal_error" and _shape(parts) == "services[].fault"):
         return Problem(path=path, message=f"{shown(value)} is not a fault", hint=_fault_hint(value))
     return _wrong_value(detail, path, value)
@@ -110,7 +110,7 @@ def _problem(detail: ErrorDetails, raw: object, model: type[BaseModel]) -> Probl
 
 def _unfit(path: str, detail: ErrorDetails, value: object) -> Problem:
     if value == PLACEHOLDER:
-        return Problem(path=path, message=f"is still {PLACEHOLDER}", hint="write what it is in your system")
+        return Problem(path=path, message=f"is still {PLACEHOLDER}", hint="write the value for your system")
     error = detail["ctx"]["error"]
     if isinstance(error, UnfitError):
         return Problem(path=path, message=error.message, hint=error.hint)
@@ -141,7 +141,7 @@ def _plain_words(detail: ErrorDetails, path: str, value: object, what: str) -> P
     if not message:
         return Problem(path=path, message=detail["msg"])
     if value is None:
-        return Problem(path=path, message=f"{message}, not nothing", hint=no_value(path))
+        return Problem(path=path, message=f"{message}, but has no value", hint=no_value(path))
     given = kind_of(value) if may_be_secret(path) or isinstance(value, (dict, list)) else f"{kind_of(value)} ({what})"
     hint = wrong_type_hint(path, value, _hint_for(hint, value))
     return Problem(path=path, message=f"{message}, not {given}", hint=hint)
@@ -174,7 +174,7 @@ def _fault_hint(value: object) -> str:
     given = [value] if isinstance(value, str) else list(value)[:_FEW] if isinstance(value, dict) else []
     called = next((meant for word in given if (meant := other_name("services[].fault", word))), None)
     if called:
-        return f"here it is called {called}: write {'{delay: 3s}' if called == 'delay' else called}"
+        return f"the name here is {called}: write {'{delay: 3s}' if called == 'delay' else called}"
     if isinstance(value, str):
         words: Sequence[str] = ("remove", "error")
     else:
@@ -190,7 +190,7 @@ def _unknown_hint(name: str, model: type[BaseModel], parts: Sequence[int | str],
         return "a fault has one form: delay, remove, error, or type with experiment"
     fields = field_names(model, parts, raw)
     if (meant := other_name(path_of(parts), name)) is not None:
-        return f"here it is called {meant}"
+        return f"the name here is {meant}"
     if name in ORIGINALS:
         return f"'{name}' belongs under {ORIGINALS[name].section}"
     if near(name, fields) is None:

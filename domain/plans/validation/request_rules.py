@@ -61,7 +61,7 @@ def request_rules(request: Raw, redact: object) -> Iterator[Problem]:
         yield Problem(
             path="request.repeatable",
             message=f"a {method} is sent many times, for real: by the analysis, the replay and the load test",
-            hint="set repeatable: true when that does no harm",
+            hint="set repeatable: true if that does no harm",
         )
     yield from headers_and_body(request, redact, "request")
 
@@ -83,7 +83,7 @@ def _body(request: Raw, where: str) -> Iterator[Problem]:
     """Report a second body, a body on HEAD, or a wrong type."""
     given = [name for name in ("json", "form", "raw") if request.get(name) is not None]
     for name in given[1:]:
-        message = f"a request has one body, and this one has {given[0]} already"
+        message = f"a request has one body, and this one already has {given[0]}"
         yield Problem(path=f"{where}.{name}", message=message, hint=f"leave out {name}, or {given[0]}")
     if given and request.get("method") == "HEAD":
         yield Problem(path=f"{where}.{given[0]}", message="a HEAD has no body", hint="leave it out, or set the method")
@@ -118,11 +118,11 @@ def _header_value(path: str, value: str, *, secret: bool) -> Iterator[Problem]:
     if _NOT_IN_VALUES.search(value):
         yield Problem(path=path, message="must be one line", hint="a line break would begin another header")
     elif _CONTROL.search(value):
-        yield Problem(path=path, message="holds a control character, which headers cannot have", hint="leave it out")
+        yield Problem(path=path, message="holds a control character, which headers must not have", hint="leave it out")
     if secret and value.strip() and not REFERENCE.search(value):
         yield Problem(
             path=path,
-            message="a secret must not stand in a plan, which is stored and shown",
+            message="a secret must not be in a plan, which is stored and shown",
             hint=f"{_HOW}, for example Bearer ${{env:SHOP_TOKEN}}",
         )
 
@@ -135,8 +135,8 @@ def reference_rules(document: Raw) -> Iterator[Problem]:
         if not inside and (rest != text or "${env" in text or "${file:" in text):
             yield Problem(
                 path=path,
-                message="${env:NAME} is resolved in the request only, and would be taken literally here",
-                hint="it may stand in request.url, headers, query, json, form and raw, and in request.login",
+                message="${env:NAME} is resolved in the request only, and would be used literally here",
+                hint="it is allowed in request.url, headers, query, json, form and raw, and in request.login",
             )
         elif inside and (_MEANT.search(rest) or ("${" in rest and path.startswith(_IN_HEADERS))):
             yield Problem(path=path, message=_NO_REFERENCE[_FILE.search(rest) is not None], hint=_reference_hint(rest))

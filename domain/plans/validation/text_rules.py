@@ -32,7 +32,7 @@ _NOT_IN_PATHS = re.compile(r"[^\x21-\x7e]|[\\#]")
 """Characters that no path may contain. A request cannot be built with them, and cutting them off or folding them would
 change what was meant."""
 
-_HINT = "leave out what cannot be seen: control, bidirectional and zero-width characters"
+_HINT = "remove invisible characters: control, bidirectional and zero-width characters"
 
 
 class _Kind(StrEnum):
@@ -129,7 +129,7 @@ def _stability_path(document: dict[Any, Any]) -> Iterator[Problem]:
     if isinstance(path, str) and _NOT_IN_PATHS.search(path) and not STEERING.search(path):
         yield Problem(
             path="system.stability.path",
-            message="holds a character that no address has: a space, a backslash, #, or one beyond ASCII",
+            message="holds a character that is not valid in an address: a space, a backslash, #, or one beyond ASCII",
             hint="percent-encode it: %20 for a space, %C3%BC for ü",
         )
 

@@ -48,14 +48,14 @@ def check_input(raw: object, extra: Sequence[object] = ()) -> CheckedInput:
     """
     problems = []
     if extra:
-        message = f"one JSON object is expected, {1 + len(extra)} inputs were given"
+        message = f"expected one JSON object, but {1 + len(extra)} inputs were given"
         problems.append(Problem(path="input", message=message, hint=_EXAMPLE))
     if not isinstance(raw, dict):
         what = "no input was given" if raw is None else f"not {kind_of(raw)}"
-        problems.append(Problem(path="input", message=f"one JSON object is expected: {what}", hint=_EXAMPLE))
+        problems.append(Problem(path="input", message=f"expected one JSON object: {what}", hint=_EXAMPLE))
         return CheckedInput(problems=problems)
     if "plan" not in raw and "system" in raw:
-        message = "is a plan itself, where an object that holds the plan is expected"
+        message = "is a plan itself, but must be an object that contains the plan"
         return CheckedInput(problems=[*problems, Problem(path="input", message=message, hint=_EXAMPLE)])
     found, run_problems = _run_input(raw)
     plan, plan_problems = check_plan(raw["plan"]) if isinstance(raw.get("plan"), dict) else (None, [])
@@ -158,8 +158,8 @@ def _ordered_with_hints(problems: list[Problem]) -> list[Problem]:
     ordered = sorted(hinted, key=_position)
     if len(ordered) < MOST_PROBLEMS:
         return ordered
-    message = f"there are {MOST_PROBLEMS} problems or more: the first of them are told"
-    more = Problem(path="", message=message, hint="mend these first, and validate again")
+    message = f"only the first {MOST_PROBLEMS} problems are shown"
+    more = Problem(path="", message=message, hint="fix these first, then validate again")
     return [*ordered[:MOST_PROBLEMS], more]
 
 

@@ -205,7 +205,7 @@ async def test_a_path_that_would_change_the_address_is_never_requested(recorded:
     await read(recorded)
     seen = [call for call in await recorded.tools.store.calls(recorded.execution.execution_id) if call.case_index == 1]
     assert seen
-    assert all("none under which a service can be asked" in call.reason for call in seen)
+    assert all("its path cannot be used to ask a service" in call.reason for call in seen)
 
 
 def marked(stage: Stage, case_index: int, number: int, path: str, **changes: JsonValue) -> dict[str, JsonValue]:

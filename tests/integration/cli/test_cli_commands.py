@@ -67,7 +67,7 @@ def test_every_problem_is_printed_with_its_path_and_a_hint(tmp_path: Path) -> No
     lines = result.stderr.splitlines()
     assert lines[0] == f"{path}: 3 problems"
     assert [line.split(":")[0].strip() for line in lines[1:-1]] == ["services[0].fault", "load.requsts", "slo"]
-    assert lines[-1] == f"next: mend them, then `holdfast validate {path}` again"
+    assert lines[-1] == f"next: fix them, then `holdfast validate {path}` again"
     assert "remove" in lines[1]
     assert "requests" in lines[2]
 

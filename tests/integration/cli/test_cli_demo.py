@@ -29,7 +29,7 @@ async def test_the_demo_finds_the_planted_pairs_and_leaves_nothing_active(holdfa
     assert len(rows) == 16
     assert {case for case, verdict in rows.items() if verdict == "FAILED"} == PLANTED, terminal.text
     assert set(rows.values()) == {"FAILED", "passed"}, terminal.text
-    assert "the shop itself says: 0 faults, 0 rules, 0 recordings on; 6 of 6 services healthy" in terminal.text
+    assert "the shop itself reports: 0 faults, 0 rules, 0 recordings on; 6 of 6 services healthy" in terminal.text
     assert "\x1b" not in terminal.text
     assert (tmp_path / ".holdfast" / "demo" / "1" / "holdfast.db").exists()
 
@@ -42,5 +42,5 @@ async def test_an_interrupted_demo_puts_the_shop_back_and_ends(holdfast: Start) 
     terminal.signal(signal.SIGINT)
     assert await terminal.end(60) == 130, terminal.text
     assert "recovery: verified, nothing is left on" in terminal.text
-    assert "the shop itself says: 0 faults, 0 rules, 0 recordings on" in terminal.text
+    assert "the shop itself reports: 0 faults, 0 rules, 0 recordings on" in terminal.text
     assert terminal.text.splitlines()[-1].startswith("done after ")

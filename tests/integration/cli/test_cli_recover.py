@@ -48,7 +48,7 @@ def test_direct_recovery_on_somebody_elses_machine_needs_a_yes(tmp_path: Path) -
     """The question shows what would happen, and first warns that a run may be in progress."""
     result = CliRunner().invoke(cli, ["recover", "--direct", away(tmp_path)])
     assert result.exit_code == 2
-    for words in ("whether a run is under way cannot be told", "faults.example.internal:8103", "say --yes"):
+    for words in ("a run under way cannot be detected", "faults.example.internal:8103", "use --yes"):
         assert words in result.output
 
 

@@ -159,7 +159,7 @@ async def test_the_report_of_a_run_without_the_store_has_what_its_result_has(
     name = plan("failed")
     terminal = await holdfast("run", f"{name}.yaml", "--junit", "junit.xml", "--json", "outcome.json")
     code = await terminal.end()
-    assert "the store cannot be read here, so the report has what the run's result tells" in terminal.text
+    assert "the store cannot be read here, so the report has only what is in the run's result" in terminal.text
     assert json.loads((tmp_path / "outcome.json").read_text())["exit_code"] == code
     found = _cases(tmp_path / "junit.xml")
     assert found == {"the run comes to a verdict": True, "everything is off again": False}
@@ -171,7 +171,7 @@ async def test_a_run_that_nobody_follows_cannot_have_a_report(
 ) -> None:
     """Nothing is started."""
     result = await invoke("run", f"{plan()}.yaml", "--html", "report.html", option)
-    assert (result.exit_code, "a report is written when the run has ended" in result.output) == (2, True)
+    assert (result.exit_code, "a report is written only when the run has ended" in result.output) == (2, True)
 
 
 async def test_a_report_on_standard_output_is_refused_for_a_run(here: Path, plan: Callable[..., str]) -> None:

@@ -150,7 +150,7 @@ async def test_detaching_from_a_run_that_could_not_be_cancelled_reports_that(
     interrupts = Interrupts()
     interrupts.push()
     interrupts.push()
-    with pytest.raises(Detached, match="goes on, not cancelled"):
+    with pytest.raises(Detached, match="goes on and was not cancelled"):
         await Follower(client, run, _nothing, no_lines).follow(interrupts)
 
 

@@ -112,5 +112,5 @@ async def test_a_wrong_file_of_a_second_kind_begins_nothing(command: Command, tm
     fine = written(tmp_path, "fine")
     for option in ("--clean", "--verify-pairs", "--dry-run"):
         assert "countdown" in await command("run", fine, option, code=2)
-    assert "is no plan but a countdown" in await command("preview", fine, code=2)
+    assert "is a countdown, and this command takes only plans" in await command("preview", fine, code=2)
     assert "no run" in await command("list")

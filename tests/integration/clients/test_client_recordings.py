@@ -138,7 +138,7 @@ async def test_data_that_is_not_a_list_of_entries_is_garbage(peer: Peer, data: A
 
 
 async def test_more_entries_than_requested_are_refused(peer: Peer) -> None:
-    with pytest.raises(HoldfastError, match="2 entries where 1") as raised:
+    with pytest.raises(HoldfastError, match="2 entries where at most 1 were requested") as raised:
         await listed(peer, entry(), entry(), limit=1)
     assert raised.value.code is ErrorCode.PEER_GARBAGE
 
@@ -190,6 +190,6 @@ async def test_an_endless_list_of_entries_is_not_read(lab: Lab) -> None:
     flood = Instruction(endpoint=Endpoint.RECORDING_ENTRIES, action=Action.ACT_THEN_FLOOD)
     lab.misbehave(Misbehaviour(instructions=[flood]))
     async with ProxyClient(lab.addresses.proxy) as proxy:
-        with pytest.raises(HoldfastError, match="longer than is read") as raised:
+        with pytest.raises(HoldfastError, match="longer than the limit") as raised:
             await proxy.recorded("rec-1", 0, 50)
     assert raised.value.code is ErrorCode.PEER_GARBAGE

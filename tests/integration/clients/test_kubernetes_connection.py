@@ -29,7 +29,7 @@ async def test_a_cluster_with_nobody_listening_is_unreachable(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("scheme", "said"), [("https:", "is not trusted"), ("nothing:", "the cluster's address is none")]
+    ("scheme", "said"), [("https:", "is not trusted"), ("nothing:", "the cluster's address is not valid")]
 )
 async def test_an_unusable_address_is_not_tried_again(api: StandIn, tmp_path: Path, scheme: str, said: str) -> None:
     """A failed TLS handshake, or a missing address, does not mend itself."""

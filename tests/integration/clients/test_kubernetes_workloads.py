@@ -40,7 +40,7 @@ async def test_a_silent_cluster_is_a_timeout(api: StandIn, cluster: Cluster) -> 
     with pytest.raises(HoldfastError) as raised:
         await Workloads(cluster, "shop").look("cart", within=0.05)
     assert raised.value.code is ErrorCode.PEER_TIMEOUT
-    assert "get deployment cart in shop: no whole answer within 0.05 s" in str(raised.value)
+    assert "get deployment cart in shop: no complete answer within 0.05 s" in str(raised.value)
 
 
 async def targets(cluster: Cluster, *services: str, **mapping: str) -> Targets:

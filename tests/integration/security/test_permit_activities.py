@@ -315,7 +315,7 @@ async def test_faults_of_others_are_not_deleted(stage: Stage, name: str) -> None
     order = FaultOrder(execution_id=stage.execution.execution_id, service=SERVICE, fault_name=name)
     mine = await entitled(stage.tools.store, stage.execution, stage.plan, stage.faults.inject, order)
     error = await refused(stage, stage.faults.recover, order, mine)
-    assert "is no fault of execution" in error.message
+    assert "is not a fault of execution" in error.message
 
 
 async def test_a_lock_made_with_other_settings_is_refused(stage: Stage) -> None:

@@ -135,7 +135,7 @@ class _Sample:
                 proxy="http://127.0.0.1:8101",
                 fault_service="http://127.0.0.1:8102",
                 request="GET http://127.0.0.1:8100/home",
-                load="30 requests a case, 8 at once",
+                load="30 requests per case, 8 at once",
                 slo=["errors at most 1%", "p95 at most 500 ms", "p95 no more than 10% slower than the baseline"],
                 workflow_id="resilience-test/shop",
                 workflow_run_id="0199f0aa-1111-7000-8000-000000000001",

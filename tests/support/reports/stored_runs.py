@@ -215,5 +215,5 @@ FALLBACKS = [
     call("beta", "/list/1", 1, new=False, round=2),
     call("beta", "/list/1", 5, times=2, healthy_times=1, new=False, round=2),
     call("gamma", "/third", 4),
-    call("gamma", "/open/1", 1, reason="its body was recorded in part only"),
+    call("gamma", "/open/1", 1, reason="its body was recorded only in part"),
 ]

@@ -146,7 +146,7 @@ FIELDS: dict[str, Field] = {
     "worst p95": Field(
         lambda s: s.load.cases and s.load.worst_p95_ms is None,
         lambda s: "worst p95 n too small",
-        lambda s: "No case had requests enough for a p95",
+        lambda s: "No case had enough requests for a p95",
     ),
     "slowest request": Field(
         lambda s: s.load.worst_max_ms,

@@ -35,6 +35,9 @@ class Nothing:
     async def status(self, _: str) -> None:
         """Find no status either."""
 
+    def by_hand(self, name: str) -> str:
+        return f"forget {name}"
+
 
 class Tools(Toolbox):
     def faults(self, plan: Plan) -> Any:

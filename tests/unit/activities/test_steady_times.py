@@ -125,7 +125,7 @@ async def test_the_lock_gives_up_on_a_system_that_stays_unhealthy(begin: Begin) 
     over = await scheduled(tools, execution, timedelta(minutes=3))
     closing = await over.run(lock.verify, ExecutionRef(execution_id=execution.execution_id))
     assert not closing.verified
-    assert closing.detail == "nothing is on, but the steady state is not met: status 503 (2 of 2); allowed are 0%"
+    assert closing.detail == "nothing is on, but the steady state is not met: status 503 (2 of 2); the limit is 0%"
 
 
 async def test_requests_that_exceed_the_stability_timeout_are_reported_with_its_name(begin: Begin) -> None:

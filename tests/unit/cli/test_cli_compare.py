@@ -180,8 +180,8 @@ async def test_code_6_if_the_comparison_is_undecided(runs: Runs, tmp_path: Path)
     """There are too few requests for the percentile. The output shows that, and how many would do."""
     code, output = await by_process(tmp_path, await runs.add(requests=12), await runs.add(requests=12))
     assert code == 6, output
-    assert "CANNOT BE TOLD: no case is surely worse, 16 may be" in output
-    assert "p95 needs 59 successful requests, 12 are there" in output
+    assert "UNDECIDED: no case is surely worse, 16 may be" in output
+    assert "p95 needs 59 successful requests, has 12" in output
     assert "about 47 more requests per case" in output
 
 
@@ -240,7 +240,7 @@ async def test_a_repaired_case_is_better_and_no_regression(runs: Runs) -> None:
     assert changes(facts, "better", "worse", "uncertain") == {"reviews": "better", "shipping": "better"}
     turned = await compared(well, ill)
     assert changes(turned, "worse") == {"reviews": "worse", "shipping": "worse"}
-    assert any("the first of the two is the later one" in remark for remark in turned["remarks"])
+    assert any("the first run is the later one" in remark for remark in turned["remarks"])
 
 
 async def test_a_case_that_misses_its_limits_now_is_never_the_same(runs: Runs) -> None:
@@ -277,7 +277,7 @@ async def test_an_unmeasured_case_is_never_the_same(runs: Runs) -> None:
         "shipping": "unmeasured",
     }
     (lost,) = [entry for entry in facts["cases"] if entry["case_id"] == "inventory"]
-    assert lost["why"] == "not measured any more: no traffic"
+    assert lost["why"] == "no longer measured: no traffic"
     none = {entry["case_id"]: "no captured failure" for entry in facts["cases"]}
     assert facts["counts"]["same"] == 12
     assert (await compared(await runs.add(none), await runs.add(none)))["exit_code"] == 6
@@ -340,6 +340,6 @@ async def test_a_failure_found_by_real_faults_is_not_taken_for_chance(runs: Runs
     whys = {entry["case_id"]: entry["why"] for entry in facts["cases"] if entry["change"] == "uncertain"}
     assert whys == {
         "reviews+shipping": "passed, then failed, by real faults (error rate 100% > 1%)",
-        "reviews": "not measured any more: no rule answers GET /list/1 at reviews",
+        "reviews": "no longer measured: no rule answers GET /list/1 at reviews",
     }
     assert changes(await compared(after, await runs.add(settled={"reviews+shipping": failed})), "worse") == {}

@@ -107,7 +107,7 @@ def test_faults_are_written_as_in_a_plan(fault: str, found: object) -> None:
         (("--fault", "crat=remove"), "did you mean 'cart'?"),
         (("--fault", "cart={"), "write it as a plan does"),
         (("--fault", "cart"), "is written NAME=VALUE"),
-        (("--service", "cart=http://127.0.0.1:1"), "is there twice"),
+        (("--service", "cart=http://127.0.0.1:1"), "is given twice"),
         (("--lab", "http://127.0.0.1:1"), "`holdfast lab` starts one"),
     ],
 )

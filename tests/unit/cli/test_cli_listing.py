@@ -92,9 +92,9 @@ async def test_a_failed_run_is_listed_with_its_error_code(store: Store) -> None:
 
 @pytest.mark.usefixtures("store")
 async def test_an_empty_list_is_announced_in_words() -> None:
-    """With the command that makes a run."""
-    assert (await invoke()).output.splitlines()[0] == "the store has no run"
-    assert "no run of shop" in (await invoke("--plan", "shop")).output
+    """With the command that starts a run."""
+    assert (await invoke()).output.splitlines()[0] == "the store has no runs"
+    assert "the store has no runs of shop" in (await invoke("--plan", "shop")).output
     assert json.loads((await invoke("--json")).stdout) == []
 
 
@@ -132,7 +132,7 @@ async def test_runs_are_filtered_by_their_outcome(store: Store) -> None:
         assert [row["execution_id"] for row in json.loads(result.stdout)] == expected, arguments
     for wrong in (("--status", "done"), ("--verdict", "green"), ("--limit", "0"), ("--since", "yesterday")):
         assert (await invoke(*wrong)).exit_code == 2, wrong
-    assert "the store has no run that is asked for so" in (await invoke("--namespace", "elsewhere")).output
+    assert "no runs match" in (await invoke("--namespace", "elsewhere")).output
 
 
 async def test_runs_are_listed_since_a_moment(store: Store) -> None:

@@ -33,7 +33,7 @@ def test_panels_count_the_rows_that_they_omit() -> None:
     assert "  ... and 2 more" in lines
     assert "  ... and 28 more, which are no worse: the store has every case" in lines
     assert "  8 passed, 20 failed, 0 invalid, 2 skipped, 1 of them excluded by the plan" in lines
-    assert "  1 of the failed ones are told with their reasons, the worst of them" in lines
+    assert "  of the failed cases, the worst are shown with their reasons: 1" in lines
 
 
 def test_complete_panels_mention_no_omitted_rows() -> None:

@@ -47,11 +47,11 @@ def test_the_preview_shows_everything_in_readable_lines(arguments: tuple[str, ..
     for words in (
         "cases: 16 (1 baseline, 5 single, 10 pairs), 16 measured, 0 excluded",
         "real requests: 225 times GET http://127.0.0.1:18080/api/home",
-        "faults: 5, one at a time, each gone by itself after 5:00 min",
+        "faults: 5, one at a time, each ends by itself after 5:00 min",
         "inventory: delay, which is pod-network delay",
         "time=5000; interface=eth0; namespace=shop; labels=app=inventory",
         "  20  while each service is broken, 4 requests each",
-        "what receives such calls is broken once more: up to 10 more faults",
+        "services that receive such calls are broken once more: up to 10 more\n  faults, in rounds 2 to 3",
         "no pair is really broken: where the worker allows two faults at once (HOLDFAST_MAX_ACTIVE_FAULTS=2)",
         "recording on again",
         "pods replaced up to 8 times",
@@ -70,7 +70,7 @@ def test_pairs_with_two_real_faults_are_announced_where_the_worker_allows_them(
 ) -> None:
     monkeypatch.setenv("HOLDFAST_MAX_ACTIVE_FAULTS", "2")
     result = CliRunner().invoke(cli, ["preview", str(ROOT / "examples" / "shop.yaml")])
-    assert "pairs really broken, two faults at once: up to 10 of which one failure" in result.output
+    assert "pairs really broken, two faults at once: up to 10 where one failure" in result.output
     assert "pairs in doubt, with two real faults" in result.output
     assert "fault of a pair" in result.output
 

@@ -90,7 +90,7 @@ async def test_baggage_is_forwarded_unless_the_topology_forbids_it(forwards: boo
         ({"services": [service("a"), service("a")]}, "same name"),
         ({"services": [service("a", calls=[{"service": "q", "path": "/api/x"}])]}, "unknown services: q"),
         ({"services": [service("a", needs_one_of=[["b"]]), service("b")]}, "does not call"),
-        ({"services": [service("a", latency="fast")]}, "no duration"),
+        ({"services": [service("a", latency="fast")]}, "is not a duration"),
         ({"services": [service("a", surprise=1)]}, "surprise"),
         (
             {"services": [service("a", calls=[{"service": "a", "path": "/api/x", "fallback_path": "/api/y"}])]},
@@ -123,8 +123,8 @@ def test_latencies_are_read_with_a_unit_or_as_plain_seconds(tmp_path: Path) -> N
     [
         ({"upstream": "https://127.0.0.1:1"}, "the lab speaks plain HTTP"),
         ({"upstream": "127.0.0.1:8000"}, "write it like http://127.0.0.1:8000"),
-        ({"upstream": "http://127.0.0.1:99999"}, "is no address"),
-        ({"upstream": "http://user:word@h"}, "is no address"),
+        ({"upstream": "http://127.0.0.1:99999"}, "is not an address"),
+        ({"upstream": "http://user:word@h"}, "is not an address"),
         ({"upstream": "http://h/shop"}, "paths come from the requests, write 'http://h'"),
         ({"upstream": "http://h/?a=1"}, "paths come from the requests"),
         ({"upstream": "http://h", "routes": [{"path": "/api/x"}]}, "'a' is real, the upstream decides about routes"),

@@ -96,7 +96,7 @@ def test_a_run_without_anything_still_has_a_page() -> None:
         "No rule was made.",
         "No request was sent.",
         "Nothing was switched on.",
-        "nothing can be said",
+        "there is nothing to compare",
     ):
         assert sentence in page
 
@@ -159,7 +159,7 @@ def test_a_percentile_that_no_case_supports_becomes_a_sentence() -> None:
     ]
     assert case_rows(report).unsupported == [Percentile.P99]
     page = render(report.model_copy(update={"cases": few}))
-    assert "to tell its p95, p99." in page
+    assert "to show its p95, p99." in page
     assert words.FEW not in page[page.index('id="cases"') : page.index('id="services"')]
 
 

@@ -25,7 +25,7 @@ from tests.support.reports.stored_runs import StoredRun, call, finished_run, run
 from tests.support.runs.panel_fields import text_of
 
 OPEN = "OPEN: no rule answers it"
-ASKED = "3 of them asked with real faults as well."
+ASKED = "3 of them run with real faults as well."
 UNCAPTURED = "how its service fails at it was not captured"
 
 
@@ -60,10 +60,10 @@ def test_each_call_reads_as_a_sentence(found: Report) -> None:
     """A pair's stored healthy count also covers its singles. The sentence counts healthy traffic alone."""
     assert [call_in_words(row) for row in fallback(found).calls] == [
         f"nothing broken: GET /missed at alpha (2×, and the analysis had not recorded it); {OPEN}: {UNCAPTURED}",
-        f"alpha: GET /open/1 at gamma (1×, never when healthy); {OPEN}: its body was recorded in part only",
+        f"alpha: GET /open/1 at gamma (1×, never when healthy); {OPEN}: its body was recorded only in part",
         "alpha + gamma: GET /list/1 at beta (2×, never when healthy); a rule answers it",
         "alpha: GET /list/1 at beta (1×, never when healthy); a rule answers it",
-        "alpha + beta: GET /third at gamma (1×, never when healthy); needs no rule: no case breaks so many services",
+        "alpha + beta: GET /third at gamma (1×, never when healthy); needs no rule: no case breaks that many services",
         "alpha: GET /api/a%20b at beta (2×, 1× when healthy); a rule answers it",
         "alpha: GET /api/a%20b at alpha, which is broken itself (3×, 1× when healthy); a rule answers it",
     ]
@@ -107,7 +107,7 @@ def test_the_grounds_of_verdicts_are_counted(found: Report) -> None:
         substituted_services=["alpha", "beta"],
     )  # fmt: skip
     assert list(grounds_in_words(found.grounds)) == [
-        "3 cases asked with real faults as well: 2 answered otherwise than by rules.",
+        "3 cases run with real faults as well: 2 answered differently than by rules.",
         "1 verdict was found by real faults, all others by rules.",
         f"4 cases rest on a substitute status, because a service gave no HTTP answer; {ASKED}",
     ]
@@ -126,7 +126,7 @@ def test_every_form_lists_the_calls(found: Report) -> None:
     texts = forms(found)
     for form, text in texts.items():
         assert "3 different ones that healthy traffic never makes" in text, form
-        for words in ("/list/1", "/open/1", "its body was recorded in part only"):
+        for words in ("/list/1", "/open/1", "its body was recorded only in part"):
             assert words in text, (form, words)
         assert "the proxy was gone" in text, form
     assert DEFINITION in texts["html"]
@@ -224,4 +224,4 @@ async def test_pairs_in_doubt_do_not_count_as_requested(store: Store) -> None:
     report = await gather(store, execution)
     assert report.run.pairs is not None
     assert (report.run.pairs.share, report.run.pairs.asked_for, report.run.pairs.measured) == (0, False, 3)
-    assert "1 of 3 measured pairs, because what rules say of them was in doubt. 0 agreed" in forms(report)["html"]
+    assert "1 of 3 measured pairs, because their results by rules were in doubt. 0 agreed" in forms(report)["html"]

@@ -225,7 +225,7 @@ async def test_markdown_fits_a_comment(finished: Report) -> None:
     worst = large.model_copy(update={"services": loud, "cases": cases, "timeline": timeline})
     text = as_markdown.render(worst)
     assert len(text) < 65_536
-    assert text.endswith("Too long for a comment, and so not here: timeline, plan.\n")
+    assert text.endswith("Left out, because a comment would be too long: timeline, plan.\n")
     assert text.count("<details>") == text.count("</details>")
 
 

@@ -94,7 +94,7 @@ def test_a_pair_that_fails_although_both_singles_pass_is_reported() -> None:
     pair = case(1, state=CaseState.FAILED)
     result = found(pair, case(2), case(3))
     assert result.only_together
-    assert interaction_in_words(result) == "fails only together, p95 100 ms where both add up to 100 ms"
+    assert interaction_in_words(result) == "fails only together, p95 100 ms where the two add up to 100 ms"
     assert not found(pair, case(2, state=CaseState.FAILED), case(3)).only_together
 
 

@@ -89,7 +89,9 @@ def test_only_the_run_itself_may_act_without_a_window(changes: dict[str, str]) -
     assert decide(OF_THE_RUN, RUN, standing(), LOCK_ID, NOW).refused == ""
     assert "is not the run" in decide(OF_THE_RUN, RUN.model_copy(update=changes), standing(), LOCK_ID, NOW).refused
     assert stranger(["ResilienceTest"], RUN, standing()) == ""
-    assert "no workflow of execution 1" in stranger(["ResilienceTest"], RUN.model_copy(update=changes), standing())
+    assert "is not a workflow of execution 1" in stranger(
+        ["ResilienceTest"], RUN.model_copy(update=changes), standing()
+    )
 
 
 @pytest.mark.parametrize("changes", [{"run_id": "2"}, {"workflow_id": "x"}])

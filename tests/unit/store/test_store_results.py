@@ -77,13 +77,13 @@ async def test_a_measurement_is_never_lost(store: Store, run: int) -> None:
 async def test_an_invalidated_measurement_stays_invalid(store: Store, run: int) -> None:
     """A worker that was thought dead cannot make it valid again. Its numbers stay visible."""
     await store.save_result(run, measured())
-    for reason in ("the rules had vanished", "said again"):
+    for reason in ("the rules were gone", "said again"):
         await store.invalidate(run, [0], reason)
     await store.save_result(run, measured(p50_ms=1))
     await store.save_result(run, skipped())
     await store.save_case_verdicts(run, {0: (Verdict.PASSED, "")})
     found = await one_result(store, run)
-    assert (found.outcome, found.reason) == (CaseOutcome.INVALID, "the rules had vanished")
+    assert (found.outcome, found.reason) == (CaseOutcome.INVALID, "the rules were gone")
     assert (found.verdict, found.measurement) == (None, measurement())
 
 

@@ -52,7 +52,7 @@ async def test_a_bulk_save_keeps_measured_results(store: Store, run: int) -> Non
     """Even if invalidated, and in the middle of a bulk. The other cases are written."""
     await store.save_result(run, measured(1))
     await store.save_result(run, measured(2))
-    await store.invalidate(run, [2], "the rules had vanished")
+    await store.invalidate(run, [2], "the rules were gone")
     await store.save_case_verdicts(run, {1: (Verdict.PASSED, "")})
     await store.save_unmeasured(run, [skipped(index) for index in range(4)])
     found = await store.results(run)
@@ -63,7 +63,7 @@ async def test_a_bulk_save_keeps_measured_results(store: Store, run: int) -> Non
         CaseOutcome.SKIPPED,
     ]
     assert (found[1].verdict, found[1].measurement) == (Verdict.PASSED, measured(1).measurement)
-    assert (found[2].reason, found[2].measurement) == ("the rules had vanished", measured(2).measurement)
+    assert (found[2].reason, found[2].measurement) == ("the rules were gone", measured(2).measurement)
 
 
 async def test_a_measurement_replaces_a_result_saved_as_unmeasured(store: Store, run: int) -> None:

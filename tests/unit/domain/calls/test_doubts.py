@@ -65,7 +65,7 @@ def test_a_call_with_a_rule_makes_its_pair_unseen() -> None:
     doubt = found.doubt_of(index_of("catalog", "prices"))
     assert doubt is not None
     assert doubt.reason == (
-        "what happens without GET /listprices/1 at catalog, called while prices is broken, was not seen"
+        "it was not seen what happens without GET /listprices/1 at catalog, called while prices is broken"
     )
 
 

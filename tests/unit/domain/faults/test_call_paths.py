@@ -96,13 +96,13 @@ def several(first: object, second: object, most: object = 2) -> dict[str, object
 @pytest.mark.parametrize(
     ("plan", "found"),
     [
-        (several([], None), {"services[1]": "whom it calls is not said, which safety.max_active_faults: 2 needs"}),
-        (several(None, None), {"services[0]": "add calls: [...]", "services[1]": "calls: [] when there are none"}),
+        (several([], None), {"services[1]": "has no calls, which safety.max_active_faults: 2 needs"}),
+        (several(None, None), {"services[0]": "add calls: [...]", "services[1]": "calls: [] if there are none"}),
         (several(["shiping"], []), {"services[0].calls[0]": "did you mean 'shipping'?"}),
         (several(["stock"], []), {"services[0].calls[0]": "leave it out, and name the services under test"}),
         (several(["nowhere-near-it"], []), {"services[0].calls[0]": "is not among the services under test"}),
         (several([], ["reviews", "shipping"]), {"services[1].calls[1]": "'shipping' calls itself"}),
-        (several([], ["reviews", "reviews"]), {"services[1].calls[1]": "named already | see services[1].calls[0]"}),
+        (several([], ["reviews", "reviews"]), {"services[1].calls[1]": "already named | see services[1].calls[0]"}),
         (several("shipping", []), {"services[0].calls": "must be a list, not text"}),
         (several([3], []), {"services[0].calls[0]": "must be text"}),
         (several(["reviews"], None, 1), {"services[0].calls[0]": "calls itself"}),

@@ -42,8 +42,8 @@ def test_these_answers_meet_the_steady_state(steady: dict[str, Any], answers: li
 @pytest.mark.parametrize(
     ("steady", "answers", "words"),
     [
-        ({}, [answer(500)], "status 500 (1 of 1); allowed are 0%"),
-        ({}, [answer(), answer(400), answer(199)], "status 400 (1 of 3), status 199 (1 of 3); allowed are 0%"),
+        ({}, [answer(500)], "status 500 (1 of 1); the limit is 0%"),
+        ({}, [answer(), answer(400), answer(199)], "status 400 (1 of 3), status 199 (1 of 3); the limit is 0%"),
         ({"status": [200]}, [answer(302)], "status 302, not 200 (1 of 1)"),
         ({"status": [200, 404]}, [answer(204)], "status 204, not 200 or 404 (1 of 1)"),
         ({"within": "2ms"}, [answer(latency_us=2_001)], "later than 2ms (1 of 1)"),
@@ -53,8 +53,8 @@ def test_these_answers_meet_the_steady_state(steady: dict[str, Any], answers: li
             "a body without steady_state.body_contains",
         ),
         ({}, [answer(None, error_kind="timeout"), answer(None)], "timeout (1 of 2), no answer (1 of 2)"),
-        ({"error_rate": "50%"}, [answer(500), answer(500), answer()], "status 500 (2 of 3); allowed are 50%"),
-        ({"error_rate": "33.3%"}, [answer(500), answer(), answer()], "allowed are 33.3%"),
+        ({"error_rate": "50%"}, [answer(500), answer(500), answer()], "status 500 (2 of 3); the limit is 50%"),
+        ({"error_rate": "33.3%"}, [answer(500), answer(), answer()], "the limit is 33.3%"),
     ],
 )
 def test_an_unmet_steady_state_is_explained(steady: dict[str, Any], answers: list[SteadyAnswer], words: str) -> None:
@@ -65,14 +65,14 @@ def test_an_unmet_steady_state_is_explained(steady: dict[str, Any], answers: lis
 def test_only_the_first_reason_of_an_answer_is_reported() -> None:
     """A wrong status explains the wrong body that comes with it."""
     found = unmet([answer(503, latency_us=10**6, body="")], plan(within="2ms", body_contains="ok"))
-    assert found == "status 503 (1 of 1); allowed are 0%"
+    assert found == "status 503 (1 of 1); the limit is 0%"
 
 
 def test_at_most_three_reasons_are_reported_most_frequent_first() -> None:
     """One sentence, however many answers there are."""
     answers = [answer(status) for status in (500, 501, 501, 502, 502, 502, 503, 503, 503, 503)]
     found = unmet(answers, plan())
-    assert found == "status 503 (4 of 10), status 502 (3 of 10), status 501 (2 of 10); allowed are 0%"
+    assert found == "status 503 (4 of 10), status 502 (3 of 10), status 501 (2 of 10); the limit is 0%"
 
 
 def test_reasons_never_contain_the_body_of_an_answer() -> None:

@@ -43,7 +43,7 @@ def test_the_reason_contains_the_measured_values() -> None:
     assert watch.answered("timeout") == ""
     reason = watch.answered("status 503")
     assert reason == (
-        "stop.request.error_rate: 2 of the last 2 requests failed, the last one with status 503; allowed are 10% of 10"
+        "stop.request.error_rate: 2 of the last 2 requests failed, the last one with status 503; the limit is 10% of 10"
     )
 
 

@@ -22,16 +22,16 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
 
 WRONG: list[tuple[str, str | bytes, int | None, int | None, str]] = [
     # Keys: once, and text.
-    ("a.yaml", "name: shop\nload: {requests: 1, requests: 2}\n", 2, 21, "'requests' is there twice"),
-    ("a.yaml", "name: shop\nslo: {}\nname: other\n", 3, 1, "'name' is there twice"),
-    ("a.json", '{"name": "shop",\n "name": "other"}', 2, 2, "'name' is there twice"),
-    ("a.json", '{\n\t"a": {"b": 1,\t"b": 2}}', None, None, "'b' is there twice"),
-    ("-.txt", '{"a": 1, "a": 2}', 1, 10, "'a' is there twice"),
+    ("a.yaml", "name: shop\nload: {requests: 1, requests: 2}\n", 2, 21, "'requests' is given twice"),
+    ("a.yaml", "name: shop\nslo: {}\nname: other\n", 3, 1, "'name' is given twice"),
+    ("a.json", '{"name": "shop",\n "name": "other"}', 2, 2, "'name' is given twice"),
+    ("a.json", '{\n\t"a": {"b": 1,\t"b": 2}}', None, None, "'b' is given twice"),
+    ("-.txt", '{"a": 1, "a": 2}', 1, 10, "'a' is given twice"),
     ("a.yaml", "503: x\n", 1, 1, "a key must be text: put it in quotes"),
     ("a.yaml", "a:\n  true: x\n", 2, 3, "a key must be text"),
     ("a.yaml", "? [a]\n: x\n", 1, 3, "a key must be text"),
-    ("a.yaml", '"\\e[31m": 1\n"\\e[31m": 2\n', 2, 1, "'?[31m' is there twice"),
-    ("a.json", '{"\\u001b[31m": 1, "\\u001b[31m": 2}', 1, 19, "'?[31m' is there twice"),
+    ("a.yaml", '"\\e[31m": 1\n"\\e[31m": 2\n', 2, 1, "'?[31m' is given twice"),
+    ("a.json", '{"\\u001b[31m": 1, "\\u001b[31m": 2}', 1, 19, "'?[31m' is given twice"),
     # Syntax.
     ("a.yaml", "a: 1\n\tb: 2\n", 2, 1, "indent with spaces, not tabs"),
     ("a.yaml", "a: b: c\n", 1, 5, "put a value with ': ' in it in quotes"),
@@ -44,9 +44,9 @@ WRONG: list[tuple[str, str | bytes, int | None, int | None, str]] = [
     # Features of YAML that are not supported, and files that hold no document.
     ("a.yaml", "a: !!python/object/apply:os.system [id]\n", 1, 4, "means nothing in a plan: leave it out"),
     ("a.yaml", "a: !env TOKEN\n", 1, 4, "the tag '!env' means nothing"),
-    ("a.yaml", "a: &a {b: 1}\nc: {<<: *a}\n", 2, 5, "merge keys are not read: write the fields out"),
+    ("a.yaml", "a: &a {b: 1}\nc: {<<: *a}\n", 2, 5, "merge keys are not supported: write the fields out"),
     ("a.yaml", "a: *b\n", 1, 4, "put a value that begins with * in quotes"),
-    ("a.yaml", "a: &a [*a]\n", 1, 4, "must not be inside what it stands for"),
+    ("a.yaml", "a: &a [*a]\n", 1, 4, "must not be inside the value that it stands for"),
     ("a.yaml", "a: &a x\nb: [" + "*a, " * 101 + "]\n", 2, 405, "more than 100 aliases"),
     ("a.yaml", BOMB, None, None, "expands to more than 100000 values"),
     ("a.yaml", "[" + "a," * 200_000 + "]", 1, 400_000, "more than 200000 values and names"),
@@ -57,7 +57,7 @@ WRONG: list[tuple[str, str | bytes, int | None, int | None, str]] = [
     ("a.yaml", "---\n", None, None, "the file is empty"),
     ("a.yaml", "a: " + "9" * 5_000, 1, 4, "too long: put it in quotes"),
     ("a.json", '{"a": ' + "9" * 5_000 + "}", None, None, "a number is too long"),
-    ("a.json", '{"a":\n NaN}', 2, 2, "NaN is not a number that JSON has"),
+    ("a.json", '{"a":\n NaN}', 2, 2, "NaN is not a valid number in JSON"),
     ("a.json", "[" * 100_000, None, None, "nested too deeply"),
     ("a.yaml", "[" * 5_000, None, None, "nested too deeply"),
     # Bytes.
@@ -136,7 +136,7 @@ def test_standard_input_is_json_or_yaml(content: str, monkeypatch: pytest.Monkey
 def test_errors_call_a_hyphen_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
     """A lone hyphen means nothing to a reader of a pipeline's log."""
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"a: 1\na: 2\n")))
-    with pytest.raises(PlanFileError, match="standard input:2:1: 'a' is there twice"):
+    with pytest.raises(PlanFileError, match="standard input:2:1: 'a' is given twice"):
         read_plan_file(Path("-"))
 
 

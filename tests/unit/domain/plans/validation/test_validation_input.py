@@ -14,7 +14,7 @@ INPUTS: list[tuple[Any, tuple[Any, ...], str, str]] = [
     ("text", (), "input", "not text"),
     ({"plan": good()}, ({},), "input", "2 inputs were given"),
     ({}, (), "plan", "missing | is the plan document"),
-    ({"plan": None}, (), "plan", "must be a mapping of fields, not nothing"),
+    ({"plan": None}, (), "plan", "must be a mapping of fields, but has no value"),
     ({"plan": "shop.yaml"}, (), "plan", "must be a mapping of fields, not text"),
     ({"plan": good(), "if_busy": "wiat"}, (), "if_busy", "did you mean 'wait'?"),
     ({"plan": good(), "leftovers": "clena"}, (), "leftovers", "did you mean 'clean'?"),
