@@ -13,11 +13,14 @@ from temporalio.client import Client, WorkflowFailureError
 from domain.errors import ErrorCode
 from domain.executions.execution import RunStatus
 from domain.names import WorkflowType
+from domain.resilience.model import Phase
 from lab import Action, Endpoint, Instruction, Misbehaviour
+from operations.runs.follow import look
 from tests.support.leaks.aftermath import duo, left_by, untrue
 from tests.support.leaks.duo import BRISK, PAIR, PATIENCE, Duo
 from tests.support.leaks.places import Moment
 from tests.support.leaks.stages import BROKEN, LOCKING, RECORDING, Run, Stage, reached
+from tests.support.runs.bench import until
 from worker import running
 
 COMPLETED = (RunStatus.COMPLETED, None)
@@ -51,8 +54,16 @@ async def pair_unchecked(bench: Duo) -> list[Run]:
     never_runs = Instruction(
         endpoint=Endpoint.FAULT_STATUS, action=Action.REPLACE, body=error, contains=f"-{PAIR}/status", nth=1
     )
+    (run,) = await pair_verified(bench)
+
+    async def discovered() -> bool:
+        state = await look(run)
+        return state is not None and state.step in (Phase.RULES_READY, Phase.LOAD_TEST_BASELINE)
+
+    # Not before: discovery breaks this pair too, and notes nothing of a pair that it could not break.
+    await until(discovered, "the end of discovery", PATIENCE)
     bench.lab.misbehave(Misbehaviour(instructions=[never_runs]))
-    return await pair_verified(bench)
+    return [run]
 
 
 VERIFYING = (pair_verified, pair_unchecked)
