@@ -224,7 +224,7 @@ async def test_a_stalled_analysis_ends_with_analyze_timeout(bench: Bench) -> Non
     bench.lab.misbehave(Misbehaviour(analysis_stalls=True))
     found = await failure(bench, await bench.start(_impatient(bench.small_plan(timeouts={"analyze": "2s"}))))
     assert (found.code, found.error_class) == (ErrorCode.ANALYZE_TIMEOUT, ErrorClass.TIMEOUT)
-    assert found.phase is Phase.ANALYZING_PATTERNS
+    assert found.phase == Phase.ANALYZING_PATTERNS
     assert "COLLECTING_DATA" in found.message
     assert bench.lab.state().clean
 

@@ -59,7 +59,7 @@ async def test_a_run_ends_at_a_service_that_is_not_stable(
     handle = await bench.start(bench.small_plan("reviews"))
     found = await failure(bench, handle)
     assert (found.code, found.recovery) == ending
-    assert found.phase is phase
+    assert found.phase == phase
     # For a run's last window, and for recordings, the message only refers to the ledger.
     assert "reviews (a test)" in found.message or nth in (1, 4, 6)
     results = await bench.store.results(found.execution_id or 0)
@@ -78,7 +78,7 @@ async def test_an_unusable_readiness_path_does_not_count_as_something_left_on(
     handle = await bench.start(plan)
     found = await failure(bench, handle)
     assert (found.code, found.recovery) == (ErrorCode.SERVICE_NOT_STABLE, Recovery.VERIFIED)
-    assert found.phase is Phase.ANALYZING_PATTERNS
+    assert found.phase == Phase.ANALYZING_PATTERNS
     assert "cannot be asked" in found.message
     await bench.lock_ended(handle)
     assert bench.lab.state().clean

@@ -192,7 +192,7 @@ async def test_status_without_a_server_comes_from_the_store(holdfast: Start, sto
     assert "(from the store; last change " in terminal.text
     terminal = await holdfast("status", "other", **away)
     assert await terminal.end() == 3
-    assert terminal.text.startswith("error: nothing is known of other: no Temporal server answers")
+    assert terminal.text.startswith("error: nothing is known about other: no Temporal server answers")
 
 
 async def test_the_lab_prints_its_addresses_and_ends_when_asked(holdfast: Start) -> None:

@@ -107,7 +107,7 @@ async def test_a_file_that_is_not_a_database_is_not_touched(tmp_path: Path) -> N
     """A typing error in --database costs nothing."""
     letter = tmp_path / "letter.txt"
     letter.write_text("this is no database")
-    with pytest.raises(HoldfastError, match="no database"):
+    with pytest.raises(HoldfastError, match="not a database of Temporal"):
         async with embedded_server(FREE.model_copy(update={"database_file": str(letter)}), ui=False):
             pass
     assert letter.read_text() == "this is no database"

@@ -19,6 +19,7 @@ from clients.peers.faults import FaultClient
 from clients.peers.proxy import ProxyClient
 from clients.peers.stability import HttpStabilityClient, answer_of
 from domain.errors import ErrorCode, HoldfastError
+from domain.faults.driving import FaultIntent
 from domain.faults.model import Experiment
 from domain.plans.system import HttpStability
 from domain.traffic.exchange import Rule
@@ -26,6 +27,7 @@ from domain.traffic.exchange import Rule
 SHORT = timedelta(milliseconds=200)
 RULE = Rule(service="a", method="GET", path="/x", token="chaos.a.remove=1", status=503)  # noqa: S106 - a baggage token
 EXPERIMENT = Experiment(scope="pod", target="cpu", action="load", matchers={"cpu-percent": ["80"]})
+INTENT = FaultIntent(fault="remove", service="a", namespace="shop")
 WHERE = {"namespace": "shop", "service": "a"}
 
 CALLS: dict[type[PeerClient], dict[str, dict[str, Any]]] = {
@@ -45,6 +47,7 @@ CALLS: dict[type[PeerClient], dict[str, dict[str, Any]]] = {
         "delete_rules": {"record_id": "r"},
     },
     FaultClient: {
+        "inject": {"name": "f", "ttl": SHORT, "intent": INTENT},
         "execute": {"name": "f", "ttl_seconds": 1, "experiment": EXPERIMENT},
         "status": {"name": "f"},
         "delete": {"name": "f"},
