@@ -32,7 +32,7 @@ from activities.run.window_rows import identity
 from activities.toolbox import Subject, Toolbox
 from domain.errors import ErrorCode, HoldfastError, Problem
 from domain.executions.permit_facts import Caller, Standing
-from domain.executions.permits import Decision, Need, decide, is_of, stranger, too_many_faults
+from domain.executions.permits import Decision, Need, decide, stranger, too_many_faults
 from domain.executions.windows import LedgerEntry, LedgerState, WindowKind
 from domain.guardrails.check import outside, too_few_for_pairs
 from domain.names import WorkflowType, lock_of
@@ -135,7 +135,8 @@ def writes(
 ) -> Callable[[Callable[[S, O], Awaitable[R]]], Callable[[S, O], Coroutine[Any, Any, R]]]:
     """Make a method an activity that writes for an execution.
 
-    Only workflows of that execution, and of these types, may call it.
+    Only workflows of that execution, and of these types, may call it. Without types, only the execution's own workflow
+    may, whatever its kind.
 
     Raises:
         ApplicationError: NO_PERMIT, not retryable.
@@ -152,25 +153,6 @@ def writes(
         return _mark_duty(step(checked), Duty.WRITES, Need(callers=list(callers)))
 
     return decorate
-
-
-def writes_own(work: Callable[[S, O], Awaitable[R]]) -> Callable[[S, O], Coroutine[Any, Any, R]]:
-    """Make a method an activity that writes for an execution, whatever its kind.
-
-    Only the execution's own workflow may call it.
-
-    Raises:
-        ApplicationError: NO_PERMIT, not retryable.
-    """
-
-    @functools.wraps(work)
-    async def checked(self: S, order: O) -> R:
-        standing = await self._tools.store.standing(order.execution_id)
-        if not is_of(caller(), standing):
-            raise no_permit(f"only the workflow of execution {order.execution_id} may ask for it")
-        return await work(self, order)
-
-    return _mark_duty(step(checked), Duty.WRITES)
 
 
 def writes_itself(work: Callable[[S, T], Awaitable[R]]) -> Callable[[S, T], Coroutine[Any, Any, R]]:

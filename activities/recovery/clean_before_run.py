@@ -15,7 +15,7 @@ from activities.recovery.close_by_name import Cleared, Peers
 from activities.recovery.closing import Pace
 from activities.recovery.orphans import quiet_from, settle
 from activities.toolbox import Subject, Toolbox
-from clients.peers.active import ActiveItem, ActiveKind
+from clients.drivers.active import ActiveItem, ActiveKind
 from clients.store.read_models import LogLevel
 from clients.temporal.runs import RunDirectory
 from domain.errors import ErrorCode, HoldfastError

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from temporalio import activity
 
 from activities.recovery.closing import Pace, fault_gone, seen_acting, stop_recording, until_gone
+from clients.drivers.active import AT_ONCE, ActiveItem, ActiveKind, active_faults, sessions_on
 from clients.drivers.fault_driver import FaultDriver
 from clients.drivers.traffic_driver import TrafficDriver
-from clients.peers.active import AT_ONCE, ActiveItem, ActiveKind, active_faults, sessions_on
 from clients.peers.canary import CanaryClient
 from domain.cases.tokens import token_of
 from domain.errors import HoldfastError
@@ -48,7 +48,7 @@ class Peers:
         Raises:
             HoldfastError: when the fault service cannot answer.
         """
-        return await active_faults(self.faults, self.plan.system.faults)
+        return await active_faults(self.faults)
 
     async def sessions_on(self, services: Sequence[str]) -> list[ActiveItem]:
         """List every owner's sessions in these services of the plan's namespace.
@@ -57,7 +57,7 @@ class Peers:
             HoldfastError: when the proxy cannot answer.
         """
         places = [(self.plan.system.namespace, name) for name in services]
-        return await sessions_on(self.proxy, self.plan.system.proxy, places)
+        return await sessions_on(self.proxy, places)
 
     async def clear_faults(self, on: Sequence[ActiveItem], pace: Pace) -> Cleared:
         """Delete these faults, and verify each."""

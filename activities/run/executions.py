@@ -6,7 +6,7 @@ import json
 
 from temporalio import activity
 
-from activities.permit import caller, no_permit, writes, writes_itself, writes_own
+from activities.permit import caller, no_permit, writes, writes_itself
 from activities.toolbox import Subject, Toolbox
 from clients.store.read_models import LogLevel, StoredCase
 from domain.cases.cases import case_count, cases_in
@@ -18,6 +18,7 @@ from domain.guardrails.check import outside, too_few_for_pairs
 from domain.kinds import kind_named
 from domain.measuring.load import Case, CaseRange, CaseType, GeneratedCases
 from domain.names import WorkflowType
+from domain.plans.canonical import compact
 from domain.plans.environments import environment_of
 from domain.plans.plan import Plan
 from domain.plans.validation.validate import check_plan
@@ -108,22 +109,22 @@ class ExecutionActivities:
         if definition is None:
             message = f"the definition is not valid, {in_one_sentence(problems)}"
             raise HoldfastError(ErrorCode.VALIDATION_ERROR, message, hint="nothing was touched", problems=problems)
-        canonical = json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False)
-        new = new.model_copy(update={"definition_json": canonical})
+        # Written anew, so that a definition is the same one however its text is spaced.
+        new = new.model_copy(update={"definition_json": compact(document)})
         record = await self._tools.store.create_record(new, definition.name, self._timing)
         message = kind.summarised(definition)
         await self._tools.store.log(record.execution_id, "created", LogLevel.INFO, message)
         return record.model_copy(update={"search_attributes": self._search_attributes})
 
     @activity.defn(name="change_step")
-    @writes_own
+    @writes()
     async def change_step(self, change: StepChange) -> None:
         """Move the record of an execution without phases to a step, and log that."""
         await self._tools.store.change_step(change)
         await self._tools.store.log(change.execution_id, f"step:{change.step}", LogLevel.INFO, f"step {change.step}")
 
     @activity.defn(name="finish_execution")
-    @writes_own
+    @writes()
     async def finish(self, ending: Ending) -> None:
         """Write the end of a run that never held its lock."""
         level = LogLevel.ERROR if ending.error_code else LogLevel.INFO

@@ -11,7 +11,7 @@ import click
 from cli.console import AS_JSON, clear_errors, say, say_json
 from cli.damage import damage_facts, damaged, note, with_damage
 from cli.ui.next_steps import after_faults
-from clients.peers.active import ActiveItem, ActiveKind
+from clients.drivers.active import ActiveItem, ActiveKind
 from clients.store.read_models import Halt
 from clients.store.store import Store
 from domain.executions.outcome import ExitCode

@@ -8,27 +8,14 @@ this contract.
 from __future__ import annotations
 
 from datetime import timedelta
-from types import TracebackType
-from typing import ClassVar, Protocol, Self
+from typing import Protocol
 
-from domain.faults.driving import FaultIntent, FaultStatus, TimeLimit
+from clients.drivers.driver import Driver
+from domain.faults.driving import FaultIntent, FaultStatus
 
 
-class FaultDriver(Protocol):
+class FaultDriver(Driver, Protocol):
     """Breaks services, and puts them back. Every error is a `HoldfastError` with a PEER_ code, or one named below."""
-
-    limit: ClassVar[TimeLimit]
-
-    @property
-    def address(self) -> str:
-        """Where the driver acts, for people."""
-        ...
-
-    async def __aenter__(self) -> Self: ...
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
 
     async def inject(self, name: str, ttl: timedelta, intent: FaultIntent) -> None:
         """Break a service, under our own name and with a time limit.
@@ -54,8 +41,4 @@ class FaultDriver(Protocol):
 
     async def namespaces(self, name: str) -> set[str] | None:
         """Return the namespaces in which a fault acts. None if they are unknown, which proves nothing."""
-        ...
-
-    def by_hand(self, name: str) -> str:
-        """Return the command with which a person ends a fault."""
         ...

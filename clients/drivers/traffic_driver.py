@@ -7,31 +7,20 @@ service, and rules come and go by record id. `tests/integration/drivers/` holds 
 from __future__ import annotations
 
 from datetime import timedelta
-from types import TracebackType
-from typing import ClassVar, Protocol, Self
+from typing import ClassVar, Protocol
 
+from clients.drivers.driver import Driver
 from domain.traffic.driving import ActiveSession, AnalysisTask, Can, RecordedEntry, SidecarCheck
 from domain.traffic.exchange import ReplayedAnswer, Rule
 
 
-class TrafficDriver(Protocol):
+class TrafficDriver(Driver, Protocol):
     """Records the traffic of services, and answers for them by rules.
 
     Every error is a `HoldfastError` with a PEER_ code, or one named below.
     """
 
     can: ClassVar[frozenset[Can]]
-
-    @property
-    def address(self) -> str:
-        """Where the driver acts, for people."""
-        ...
-
-    async def __aenter__(self) -> Self: ...
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
 
     async def analyze(
         self, *, req_def_id: int, namespace: str, services: list[str], execution_id: int, duration_seconds: int
@@ -89,8 +78,4 @@ class TrafficDriver(Protocol):
 
     async def delete_rules(self, record_id: str) -> None:
         """Delete the rules of a record id. Absent ones are fine. Only a canary shows that they do not act any more."""
-        ...
-
-    def by_hand(self, record_id: str) -> str:
-        """Return the command with which a person deletes rules."""
         ...

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import Any
 
 from clients.http.control import PeerAnswer, PeerClient, PeerHttp, Shown, cut_short, segment
 from domain.errors import ErrorCode
-from domain.faults.driving import FaultExists, FaultIntent, FaultStatus, TimeLimit
+from domain.faults.driving import FaultExists, FaultIntent, FaultStatus
 from domain.faults.experiments import expand, experiment_spec, with_sidecar
 from domain.faults.model import Experiment
 
@@ -53,8 +53,6 @@ class FaultClient(PeerClient):
 
     Errors are `HoldfastError`, with PEER_ codes (`clients/http/control.py`) or those named below.
     """
-
-    limit: ClassVar[TimeLimit] = TimeLimit.TIMER_IN_PEER
 
     def __init__(self, base_url: str, *, call_timeout: timedelta = CALL_TIMEOUT, shown: Shown = cut_short) -> None:
         super().__init__(PeerHttp("fault service", base_url, call_timeout, shown))

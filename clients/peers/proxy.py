@@ -56,9 +56,9 @@ class ProxyClient(PeerClient):
         """The proxy's base address."""
         return self._address
 
-    def by_hand(self, record_id: str) -> str:
-        """Return the command with which a person deletes rules."""
-        return f"curl -X DELETE {self._address}/api/fixtures/record/{record_id}"
+    def by_hand(self, name: str) -> str:
+        """Return the command with which a person deletes the rules of a record id."""
+        return f"curl -X DELETE {self._address}/api/fixtures/record/{name}"
 
     async def analyze(
         self, *, req_def_id: int, namespace: str, services: list[str], execution_id: int, duration_seconds: int

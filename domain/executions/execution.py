@@ -106,7 +106,7 @@ class NewRecord(Contract):
     kind: str
     """Name of the execution's kind (`kinds.py`)."""
     definition_json: str
-    """The definition, as canonical JSON."""
+    """The definition, as JSON."""
     workflow_id: str
     run_id: str
     requested_by: str = ""

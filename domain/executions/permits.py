@@ -22,7 +22,7 @@ class Need(Contract):
     """What an activity requires of its caller and of the execution."""
 
     callers: list[str]
-    """Workflow types that may call the activity."""
+    """Workflow types that may call the activity. Empty for writing: the execution's own workflow, whatever its type."""
     kinds: list[WindowKind] = []
     """The caller must have a row of one of these kinds. Empty, without `covered_by`: it must be the run itself."""
     covered_by: WindowKind | None = None
@@ -74,8 +74,12 @@ def is_of(caller: Caller, standing: Standing) -> bool:
 def stranger(callers: list[str], caller: Caller, standing: Standing) -> str:
     """Explain why this caller may not write for this execution.
 
-    Empty if it may. Whether the execution has ended is not checked here but by the store.
+    Empty if it may. Without types, only the execution's own workflow may. Whether the execution has ended is not
+    checked here but by the store.
     """
+    if not callers:
+        own = f"only the workflow of execution {standing.execution_id} may ask for it"
+        return "" if is_of(caller, standing) else own
     if caller.workflow_type not in callers:
         return _caller(Need(callers=callers), caller)
     has_row = any((row.window_id, row.run_id) == (caller.workflow_id, caller.run_id) for row in standing.rows)

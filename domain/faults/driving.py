@@ -2,22 +2,9 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-
 from domain.base import Contract
 from domain.errors import ErrorCode, HoldfastError
 from domain.faults.model import FaultSpec
-
-
-class TimeLimit(StrEnum):
-    """Who ends a fault when no worker of Holdfast lives any more."""
-
-    TIMER_IN_PEER = "timer in peer"
-    """A timer in the peer's memory. A peer that restarts forgets it."""
-    PEER = "peer"
-    """The peer itself, also after a restart."""
-    NOBODY = "nobody"
-    """Only a person."""
 
 
 class FaultExists(HoldfastError):  # noqa: N818 - it is an answer as much as an error

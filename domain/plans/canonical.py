@@ -25,7 +25,7 @@ def canonical_json(plan: Plan) -> str:
     Keys are sorted, names are those of the plan file, and quantities are text.
     """
     document = _sorted(plan.model_dump(mode="json", by_alias=True))
-    return _compact(document | {"request": _sorted_request(plan.request)})
+    return compact(document | {"request": _sorted_request(plan.request)})
 
 
 def canonical_request(request: Request) -> str:
@@ -33,7 +33,7 @@ def canonical_request(request: Request) -> str:
 
     It is the request's part of the plan's text.
     """
-    return _compact(_sorted_request(request))
+    return compact(_sorted_request(request))
 
 
 _CAME_LATER = ("connect_timeout", "read_timeout", "login")
@@ -59,7 +59,8 @@ def _sorted(value: Any) -> Any:
     return [_sorted(item) for item in value] if isinstance(value, list) else value
 
 
-def _compact(value: object) -> str:
+def compact(value: object) -> str:
+    """Return a JSON value as text without spaces. The order of fields stays: it may matter to what is sent."""
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 

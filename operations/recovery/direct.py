@@ -16,9 +16,9 @@ from typing import Any
 from activities.clocks import Deadline
 from activities.recovery.close_by_name import Peers
 from activities.recovery.closing import Pace
+from clients.drivers.active import ActiveItem
 from clients.drivers.fault_drivers import fault_driver
 from clients.drivers.traffic_drivers import traffic_driver
-from clients.peers.active import ActiveItem
 from clients.peers.canary import CanaryClient
 from clients.settings import Settings
 from domain.base import Contract

@@ -10,9 +10,9 @@ from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from clients.drivers.active import ActiveItem, active_faults, sessions_on
 from clients.drivers.fault_drivers import fault_driver
 from clients.drivers.traffic_drivers import traffic_driver
-from clients.peers.active import ActiveItem, active_faults, sessions_on
 from clients.store.decoding import DamagedRow
 from clients.store.store import Store
 from domain.base import Contract
@@ -106,12 +106,12 @@ async def ask_peers(peers: Peers) -> list[PeerLook]:
 
 async def _proxy(address: str, places: set[tuple[str, str]]) -> PeerLook:
     async with traffic_driver(address, call_timeout=CALL_TIMEOUT) as client:
-        return await _look("proxy", address, sessions_on(client, address, sorted(places)))
+        return await _look("proxy", address, sessions_on(client, sorted(places)))
 
 
 async def _fault_service(address: str) -> PeerLook:
     async with fault_driver(address, call_timeout=CALL_TIMEOUT) as client:
-        return await _look("fault service", address, active_faults(client, address))
+        return await _look("fault service", address, active_faults(client))
 
 
 async def _look(peer: str, address: str, question: Awaitable[list[ActiveItem]]) -> PeerLook:

@@ -48,8 +48,7 @@ async def report_on(
             return await ask_store(lambda store: stored(store, execution_id), database_url, PATIENCE)
         except HoldfastError as error:
             remark(
-                f"the store cannot be read here, so the report has only what is in the run's result: counts, and the "
-                f"cases that failed or are inconclusive ({error.message})"
+                f"the store cannot be read here, so the report has only what is in the run's result ({error.message})"
             )
     state = _state(file, outcome)
     if isinstance(file, PlanFile) and isinstance(state, ResilienceState):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from clients.store.read_models import ExecutionRow
+from clients.store.read_models import ExecutionRow, LogEntry
 from clients.store.store import Store
 from domain.executions.execution import RunStatus
 from domain.executions.state import ExecutionState
@@ -49,13 +50,11 @@ async def stored_report(store: Store, execution_id: int) -> ExecutionReport:
     if row.kind == RESILIENCE_TEST:
         return await gather(store, execution_id)
     state = await stored_execution(store, row)
-    return execution_report(state).model_copy(
-        update={"timeline": timeline_of(state, [], await store.log_entries(execution_id))}
-    )
+    return execution_report(state, await store.log_entries(execution_id))
 
 
-def execution_report(state: ExecutionState) -> ExecutionReport:
-    """Build the report of an execution from its state alone."""
+def execution_report(state: ExecutionState, log: Sequence[LogEntry] = ()) -> ExecutionReport:
+    """Build the report of an execution from its state, and from its log where that can be read."""
     now = datetime.now(UTC)
     return ExecutionReport(
         holdfast_version=own_version(),
@@ -64,5 +63,5 @@ def execution_report(state: ExecutionState) -> ExecutionReport:
         verdict_sentence=outcome_sentence(state),
         recovery_sentence=recovery_sentence(state),
         run=state,
-        timeline=timeline_of(state, [], []),
+        timeline=timeline_of(state, [], log),
     )

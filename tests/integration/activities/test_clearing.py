@@ -10,7 +10,7 @@ import pytest
 from activities.clocks import Deadline
 from activities.recovery.close_by_name import Peers
 from activities.recovery.closing import Pace
-from clients.peers.active import ActiveItem, ActiveKind
+from clients.drivers.active import ActiveItem, ActiveKind
 from domain.plans.plan import Plan
 from domain.traffic.driving import ActiveSession, SidecarCheck
 from tests.support.plans.builders import good

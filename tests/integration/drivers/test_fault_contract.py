@@ -8,11 +8,10 @@ from datetime import timedelta
 
 import pytest
 
-from clients.drivers import fault_drivers
 from clients.drivers.fault_driver import FaultDriver
-from clients.drivers.fault_drivers import fault_driver
+from clients.drivers.fault_drivers import FAULT_DRIVERS, fault_driver
 from clients.peers.faults import FaultClient
-from domain.faults.driving import FaultExists, FaultIntent, TimeLimit
+from domain.faults.driving import FaultExists, FaultIntent
 from lab import Lab, LabSettings, PortChoice, load_topology
 from tests.support.drivers.stub import ADDRESS, STUB, StubFaults
 from tests.support.paths import EXAMPLES
@@ -27,7 +26,7 @@ INTENT = FaultIntent(fault="remove", service="reviews", namespace="shop")
 async def driver(request: pytest.FixtureRequest) -> AsyncIterator[FaultDriver]:
     async with AsyncExitStack() as stack:
         if request.param == "stub":
-            stack.enter_context(fault_drivers.registered(STUB))
+            stack.enter_context(FAULT_DRIVERS.registered(STUB))
             address = ADDRESS
         else:
             topology = load_topology(EXAMPLES / "shop-topology.yaml")
@@ -38,7 +37,7 @@ async def driver(request: pytest.FixtureRequest) -> AsyncIterator[FaultDriver]:
 
 def test_an_address_that_no_other_driver_serves_is_a_fault_service() -> None:
     assert type(fault_driver("http://127.0.0.1:1")) is FaultClient
-    with fault_drivers.registered(STUB):
+    with FAULT_DRIVERS.registered(STUB):
         assert type(fault_driver(ADDRESS)) is StubFaults
         assert type(fault_driver("http://127.0.0.1:1")) is FaultClient
 
@@ -69,14 +68,11 @@ async def test_deleting_what_is_not_there_does_no_harm(driver: FaultDriver) -> N
 
 
 async def test_a_fault_ends_by_itself_after_its_time(driver: FaultDriver) -> None:
-    """Unless the driver admits that nobody ends it."""
-    if driver.limit is TimeLimit.NOBODY:
-        return
     await driver.inject("hf-1-reviews-1", timedelta(seconds=1), INTENT)
     await until(lambda: _is_gone(driver, "hf-1-reviews-1"), "the end of the fault")
 
 
-async def test_a_person_is_told_how_to_end_a_fault(driver: FaultDriver) -> None:
+async def test_the_command_for_a_person_names_the_fault(driver: FaultDriver) -> None:
     assert "hf-1-reviews-1" in driver.by_hand("hf-1-reviews-1")
     assert driver.address
 

@@ -9,10 +9,12 @@ from datetime import timedelta
 import aiohttp
 import pytest
 
+from clients.drivers.driver import DriverType
 from clients.drivers.traffic_driver import TrafficDriver
-from clients.drivers.traffic_drivers import PROXY, TrafficDriverType, registered, traffic_driver
+from clients.drivers.traffic_drivers import TRAFFIC_DRIVERS, traffic_driver
 from clients.peers.proxy import ProxyClient
 from domain.names import record_id
+from domain.traffic.driving import Can
 from domain.traffic.exchange import Rule
 from lab import Lab, LabSettings, PortChoice, load_topology
 from tests.support.paths import EXAMPLES
@@ -33,9 +35,9 @@ class Place:
         self._address = lab.addresses.services["reviews"]
         self._session = session
 
-    async def status(self, baggage: str = "") -> int:
+    async def status(self, baggage: str = "", path: str = "/api/reviews") -> int:
         headers = {"baggage": baggage} if baggage else {}
-        async with self._session.get(f"{self._address}/api/reviews", headers=headers) as answer:
+        async with self._session.get(f"{self._address}{path}", headers=headers) as answer:
             return answer.status
 
     async def rules_on(self, seconds: int) -> None:
@@ -75,6 +77,14 @@ async def test_rules_answer_for_requests_with_their_token_until_they_are_deleted
     assert await place.status(TOKEN) == 200
 
 
+async def test_a_rule_answers_for_its_path_alone(place: Place) -> None:
+    """Unless the driver says that it can match any path, and is then asked to."""
+    await place.rules_on(60)
+    assert await place.status(TOKEN, "/health") == 200
+    assert Can.ANY_PATH not in place.driver.can
+    await place.driver.delete_rules(RECORD)
+
+
 async def test_rules_end_by_themselves_after_their_time(place: Place) -> None:
     await place.rules_on(1)
     await until(place.is_free, "the end of the rules")
@@ -100,7 +110,7 @@ async def test_a_recording_has_what_a_service_receives_until_it_is_stopped(place
     await until(place.is_free, "the end of the recording")
 
 
-async def test_a_person_is_told_how_to_delete_rules(place: Place) -> None:
+async def test_the_command_for_a_person_names_the_rules(place: Place) -> None:
     assert RECORD in place.driver.by_hand(RECORD)
     assert place.driver.address
 
@@ -112,10 +122,9 @@ def test_an_address_that_no_other_driver_serves_is_a_proxy() -> None:
         served.append(address)
         return address.startswith("other:")
 
-    other = TrafficDriverType(name="other", serves=serves, at=lambda *_: ProxyClient("http://127.0.0.1:2"))
-    with registered(other):
+    other = DriverType[TrafficDriver](serves=serves, at=lambda *_: ProxyClient("http://127.0.0.1:2"))
+    with TRAFFIC_DRIVERS.registered(other):
         assert traffic_driver("other:1").address == "http://127.0.0.1:2"
         assert traffic_driver("http://127.0.0.1:1").address == "http://127.0.0.1:1"
     assert type(traffic_driver("other:1")) is ProxyClient
     assert served == ["other:1", "http://127.0.0.1:1"]
-    assert PROXY.serves("anything")

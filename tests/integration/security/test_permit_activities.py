@@ -28,11 +28,21 @@ from clients.store.store import Store
 from clients.temporal.runs import RunDirectory
 from domain.calls.model import AskOrder, CallsOrder
 from domain.errors import ErrorCode
-from domain.executions.execution import Ending, Execution, Recovery, RunStatus, Verdict
+from domain.executions.execution import (
+    Ending,
+    Execution,
+    ExecutionRecord,
+    NewRecord,
+    Recovery,
+    RunStatus,
+    StepChange,
+    Verdict,
+)
 from domain.executions.permit_facts import Caller
 from domain.executions.windows import Closing, LedgerState, LedgerUpdate, PreflightOrder, WindowKind
 from domain.faults.model import FaultOrder
 from domain.guardrails.model import Guardrails
+from domain.kinds import registered
 from domain.measuring.load import BatchOrder, CaseRange, LoadShare, RulesOrder
 from domain.measuring.steady_report import SteadyMoment, SteadyOrder
 from domain.names import WorkflowType
@@ -45,6 +55,7 @@ from tests.support.activities.fixtures import stage
 from tests.support.activities.offered import name_of, offered
 from tests.support.activities.permits import called_by, entitled, opened, own_fault_name, row_of
 from tests.support.activities.stage import Stage
+from tests.support.kinds.countdown import KIND
 from tests.support.runs.bench import RAILS, until
 from tests.support.store.counting import row_counts
 
@@ -206,6 +217,31 @@ async def test_a_plan_that_only_parses_is_not_stored(stage: Stage) -> None:
     ):
         await refused(stage, records.create, valid, caller)
     assert [row.run_id for row in await stage.tools.store.latest_executions(9)] == ["1"]
+
+
+async def test_only_an_executions_own_workflow_makes_and_moves_its_record(stage: Stage) -> None:
+    """Whatever its kind. A plan's record is made by `create_execution` alone, which asks more."""
+    store = stage.tools.store
+    records = ExecutionActivities(stage.tools, stage.execution.timing, search_attributes=False)
+    new = NewRecord(kind="countdown", definition_json='{"countdown": "x", "start": 1}', workflow_id="c", run_id="9")
+    own = Caller(workflow_type="Countdown", workflow_id="c", run_id="9")
+    await refused(stage, records.create_record, new, own)
+    with registered(KIND):
+        others = [own.model_copy(update=other) for other in ({"run_id": "8"}, {"workflow_type": "Evil"})]
+        for caller in (Caller(), *others):
+            await refused(stage, records.create_record, new, caller)
+        plan = new.model_copy(update={"kind": "resilience-test", "definition_json": canonical_json(stage.plan)})
+        await refused(stage, records.create_record, plan, own.model_copy(update={"workflow_type": "ResilienceTest"}))
+        with pytest.raises(ApplicationError, match="start"):
+            await called_by(own).run(records.create_record, new.model_copy(update={"definition_json": "{}"}))
+        assert [row.run_id for row in await store.latest_executions(9)] == ["1"]
+        record: ExecutionRecord = await called_by(own).run(records.create_record, new)
+    change = StepChange(execution_id=record.execution_id, step="2")
+    for caller in (Caller(), *others[:1]):
+        await refused(stage, records.change_step, change, caller)
+    assert (await store.execution_row(record.execution_id)).status == ""
+    await called_by(own).run(records.change_step, change)
+    assert (await store.execution_row(record.execution_id)).status == "2"
 
 
 async def test_an_order_cannot_choose_the_fault_the_service_or_the_time(stage: Stage) -> None:

@@ -9,7 +9,6 @@ from typing import Any
 
 from temporalio.testing import ActivityEnvironment
 
-from activities.permit import Duty
 from clients.store.store import Store
 from domain.executions.execution import Execution
 from domain.executions.permit_facts import Caller
@@ -87,10 +86,10 @@ async def entitled(store: Store, execution: Execution, plan: Plan, work: Callabl
     if isinstance(order, LedgerEntry | LedgerUpdate):
         return Caller(workflow_type=WorkflowType.FAULT_WINDOW, workflow_id=order.window_id, run_id=order.run_id)
     need = getattr(work, "need", None)
-    if need is None and getattr(work, "duty", None) is Duty.WRITES:
-        return Caller(workflow_type=WorkflowType.RESILIENCE_TEST, workflow_id="w", run_id="1")
     if need is None:
         return Caller(workflow_type="test", workflow_id="test", run_id="test-run")
+    if not need.callers:
+        return Caller(workflow_type=WorkflowType.RESILIENCE_TEST, workflow_id="w", run_id="1")
     await opened(store, row_of(WindowKind.LOCK, execution, plan))
     kind = need.covered_by or (need.kinds[0] if need.kinds else None)
     if kind is None:

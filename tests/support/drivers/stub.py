@@ -1,6 +1,6 @@
 """A fault driver that breaks nothing: the smallest thing that keeps the contract.
 
-It shows what a further driver costs: this file, and a `FaultDriverType`.
+It shows what a further driver costs: this file, and a `DriverType`.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from datetime import timedelta
 from types import TracebackType
 from typing import ClassVar, Self
 
-from clients.drivers.fault_drivers import FaultDriverType
-from domain.faults.driving import FaultExists, FaultIntent, FaultStatus, TimeLimit
+from clients.drivers.driver import DriverType
+from clients.drivers.fault_driver import FaultDriver
+from domain.faults.driving import FaultExists, FaultIntent, FaultStatus
 
 ADDRESS = "stub://memory"
 
 
 class StubFaults:
-    limit: ClassVar[TimeLimit] = TimeLimit.TIMER_IN_PEER
     _ends: ClassVar[dict[str, tuple[float, FaultIntent]]] = {}
 
     @property
@@ -54,6 +54,6 @@ class StubFaults:
         return f"forget {name}"
 
 
-STUB = FaultDriverType(
-    name="stub", serves=lambda address: address == ADDRESS, at=lambda _address, _limit, _shown: StubFaults()
+STUB: DriverType[FaultDriver] = DriverType(
+    serves=lambda address: address == ADDRESS, at=lambda _address, _limit, _shown: StubFaults()
 )

@@ -25,6 +25,7 @@ class Countdown(StrictModel):
     countdown: Label
     start: int
     pause_seconds: float = 0.2
+    step: str = ""
 
     @property
     def name(self) -> str:
@@ -60,7 +61,7 @@ class CountdownWorkflow(ExecutionWorkflow[CountdownState]):
         await self._open_record(NAME, countdown.model_dump_json())
         for done in range(countdown.start):
             percent = 100 * done // countdown.start
-            await self._come_to(f"{countdown.start - done}", percent, f"{countdown.start - done} to go")
+            await self._come_to(f"{countdown.start - done}{countdown.step}", percent, f"{countdown.start - done} to go")
             await workflow.sleep(countdown.pause_seconds)
         return self._conclude(Verdict.PASSED)
 

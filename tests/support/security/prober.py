@@ -18,6 +18,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from clients.drivers.active import active_faults, sessions_on
 from clients.http.reader import Limits
 from clients.http.requests import prepare
 from clients.kubernetes.connection import Cluster
@@ -25,7 +26,6 @@ from clients.kubernetes.workloads import Workloads
 from clients.load.engine import LoadGenerator
 from clients.load.pace import Closed
 from clients.peers import canary, fixtures
-from clients.peers.active import active_faults, sessions_on
 from clients.peers.canary import CanaryClient
 from clients.peers.faults import FaultClient
 from clients.peers.proxy import ProxyClient
@@ -98,10 +98,10 @@ def calls(address: str, kubeconfig: str) -> dict[str, Callable[[], Awaitable[obj
         "fault status": lambda: faults.status("hf-1-a-1"),
         "fault namespaces": lambda: faults.namespaces("hf-1-a-1"),
         "fault delete": lambda: faults.delete("hf-1-a-1"),
-        "faults on": lambda: active_faults(faults, address),
+        "faults on": lambda: active_faults(faults),
         "analysis": lambda: proxy.analysis("t"),
         "replay": lambda: proxy.replay(execution_id=1, namespace="shop", service="a", longest=SHORT),
-        "sessions on": lambda: sessions_on(proxy, address, [("shop", "a")]),
+        "sessions on": lambda: sessions_on(proxy, [("shop", "a")]),
         "rules": lambda: proxy.rules_active(record_id="hf1x", services=["a"]),
         "rules delete": lambda: proxy.delete_rules("hf1x"),
         "stop": lambda: proxy.stop_recording("r", SHORT),

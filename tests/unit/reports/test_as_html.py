@@ -9,10 +9,12 @@ from datetime import timedelta
 import pytest
 
 from domain.executions.execution import Recovery, RunStatus
+from domain.executions.state import ExecutionState
 from domain.executions.windows import WindowKind, WindowState
 from domain.plans.slo import Percentile
 from domain.resilience.model import Phase
 from domain.resilience.state import LoadPanel, RulesPanel
+from reports.build.execution import execution_report
 from reports.forms.as_html import render
 from reports.forms.html.matrix import MOST_SERVICES, matrix
 from reports.forms.html.tables import FEW_PAIRS, MOST_CASES, MOST_PASSED, by_interest, case_rows, interaction_rows
@@ -237,3 +239,12 @@ def test_every_kind_of_window_has_a_colour_in_the_timeline() -> None:
     """A bar without a colour cannot be seen."""
     style = (ROOT / "reports" / "forms" / "html" / "style.css").read_text()
     assert [kind for kind in WindowKind if not re.search(rf"\.k-{kind}\b[^}}]*background", style)] == []
+
+
+def test_a_run_without_a_verdict_is_never_shown_as_passed() -> None:
+    """It completed, and its result could not be read. Another kind that does not judge is done."""
+    report = sample(2)
+    undecided = report.run.model_copy(update={"status": RunStatus.COMPLETED, "verdict": None})
+    assert 'class="verdict tone-passed"' not in render(report.model_copy(update={"run": undecided}))
+    done = ExecutionState(kind="countdown", name="x", status=RunStatus.COMPLETED)
+    assert 'class="verdict tone-passed"' in render(execution_report(done))

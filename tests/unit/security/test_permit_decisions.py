@@ -94,6 +94,12 @@ def test_only_the_run_itself_may_act_without_a_window(changes: dict[str, str]) -
     )
 
 
+@pytest.mark.parametrize("changes", [{"run_id": "2"}, {"workflow_id": "x"}, {"workflow_id": "", "run_id": ""}])
+def test_without_types_only_the_executions_own_workflow_may_write(changes: dict[str, str]) -> None:
+    assert stranger([], RUN.model_copy(update={"workflow_type": "Anything"}), standing()) == ""
+    assert "only the workflow of execution 1" in stranger([], RUN.model_copy(update=changes), standing())
+
+
 @pytest.mark.parametrize("changes", [{"run_id": "2"}, {"workflow_id": "x"}])
 def test_only_the_run_itself_reads_calls_under_its_window(changes: dict[str, str]) -> None:
     """A workflow of the same type that somebody starts elsewhere is not the run."""

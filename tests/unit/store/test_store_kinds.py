@@ -7,9 +7,14 @@ from clients.store.repositories.executions import LONGEST_STEP
 from clients.store.store import Store
 from domain.errors import ErrorCode
 from domain.executions.execution import Ending, FinalStep, NewRecord, Recovery, RunStatus, StepChange, Verdict
-from domain.kinds import as_state, as_summary
+from domain.kinds import as_state, as_summary, registered
+from domain.plans.canonical import canonical_json
+from domain.resilience.kind import KIND as PLAN
+from domain.resilience.model import NewExecution
 from domain.timing import Timing
-from tests.support.store.samples import new_execution
+from operations.runs.find import found_run
+from tests.support.kinds.countdown import KIND
+from tests.support.store.samples import new_execution, shop_plan
 
 NEW = NewRecord(kind="countdown", definition_json='{"countdown":"x"}', workflow_id="countdown/x", run_id="run-9")
 
@@ -88,3 +93,15 @@ def test_states_and_results_of_other_versions_are_read() -> None:
     }  # fmt: skip
     assert type(as_summary(summary)).__name__ == "ResilienceSummary"
     assert type(as_summary(summary | {"kind": "flow"})).__name__ == "ExecutionSummary"
+
+
+async def test_of_two_executions_of_one_name_the_running_one_is_meant(store: Store) -> None:
+    """Names of two kinds may be equal. What runs is what somebody wants to cancel or watch."""
+    with registered(KIND):
+        mine = NEW.model_copy(update={"workflow_id": KIND.workflow_id("shop")})
+        going_on = (await store.create_record(mine, "shop", Timing())).execution_id
+        plan = NewExecution(plan_json=canonical_json(shop_plan()), workflow_id=PLAN.workflow_id("shop"), run_id="r")
+        ended = (await store.create_execution(plan, shop_plan(), Timing())).execution_id
+        end = Ending(execution_id=ended, status=RunStatus.COMPLETED, phase=FinalStep.DONE, recovery=Recovery.VERIFIED)
+        await store.finish(end)
+        assert (await found_run(store, "shop")).execution_id == going_on

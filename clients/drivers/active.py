@@ -49,22 +49,22 @@ class ActiveItem(Contract):
     """
 
 
-async def active_faults(client: FaultDriver, address: str) -> list[ActiveItem]:
+async def active_faults(driver: FaultDriver) -> list[ActiveItem]:
     """Return every fault that has our prefix and really exists.
 
     Raises:
         HoldfastError: when the fault service cannot report its faults.
     """
     # The list may show ghosts (`peer-contract` section 2.5); only the status is authoritative.
-    names = await client.names(FAULT_PREFIX)
+    names = await driver.names(FAULT_PREFIX)
     gate = asyncio.Semaphore(AT_ONCE)
 
     async def exists(name: str) -> bool:
         async with gate:
-            return await client.status(name) is not None
+            return await driver.status(name) is not None
 
     found = await asyncio.gather(*(exists(name) for name in names))
-    return [_fault(name, address) for name, is_there in zip(names, found, strict=True) if is_there]
+    return [_fault(name, driver.address) for name, is_there in zip(names, found, strict=True) if is_there]
 
 
 def _fault(name: str, address: str) -> ActiveItem:
@@ -73,7 +73,7 @@ def _fault(name: str, address: str) -> ActiveItem:
     return ActiveItem.model_validate({"kind": ActiveKind.FAULT, "address": address, "name": name} | facts)
 
 
-async def sessions_on(client: TrafficDriver, address: str, places: Iterable[tuple[str, str]]) -> list[ActiveItem]:
+async def sessions_on(driver: TrafficDriver, places: Iterable[tuple[str, str]]) -> list[ActiveItem]:
     """Return every session in these places (namespace, service).
 
     That includes sidecars whose session the proxy has forgotten.
@@ -86,11 +86,11 @@ async def sessions_on(client: TrafficDriver, address: str, places: Iterable[tupl
 
     async def sidecar(namespace: str, service: str) -> ActiveItem | None:
         async with gate:
-            check = await client.check(namespace=namespace, service=service)
-        return _session(check.recording_id or "", namespace, service, address) if check.recording else None
+            check = await driver.check(namespace=namespace, service=service)
+        return _session(check.recording_id or "", namespace, service, driver.address) if check.recording else None
 
-    sessions = await client.active_sessions()
-    listed = [_session(session.session_id, session.namespace, session.service, address) for session in sessions]
+    sessions = await driver.active_sessions()
+    listed = [_session(session.session_id, session.namespace, session.service, driver.address) for session in sessions]
     checked = await asyncio.gather(*(sidecar(*place) for place in places))
     found = [item for item in listed if (item.namespace, item.service) in places]
     known = {(item.namespace, item.service) for item in found}
