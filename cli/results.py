@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from cli.console import complain, say
-from cli.ui.pairs import fidelity_lines
-from cli.ui.verdict_table import conclusion, table
+from cli.ui.resilience.pairs import fidelity_lines
+from cli.ui.resilience.verdict_table import conclusion, table
 from domain.errors import HoldfastError
 from domain.executions.outcome import ExitCode, RunOutcome
 from domain.resilience.model import ResilienceSummary

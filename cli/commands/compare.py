@@ -85,7 +85,7 @@ def compare(before: str, after: str, *, as_json: bool, **given: Any) -> None:
     if as_json:
         say_json(found.model_dump(mode="json") | {"exit_code": code})
         raise SystemExit(code)
-    from cli.ui.comparison_table import lines  # noqa: PLC0415
+    from cli.ui.resilience.comparison_table import lines  # noqa: PLC0415
 
     for line in lines(found):
         say(line)

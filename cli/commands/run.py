@@ -17,8 +17,8 @@ from cli.report_files import ReportFiles, report_options
 from cli.results import show_conclusion, show_outcome
 from cli.run_report import write_report
 from cli.ui.next_steps import after_run
-from cli.ui.pairs import PairShare, pairs_promise
 from cli.ui.progress import Progress
+from cli.ui.resilience.pairs import PairShare, pairs_promise
 from domain.errors import HoldfastError
 from domain.executions.execution import IfBusy, Leftovers
 from domain.executions.outcome import ExitCode, RunOutcome

@@ -1,7 +1,7 @@
 """The panels of an execution's state, as lines.
 
 `status` prints them, and `watch` prints what changes in them. Every kind of execution has a header. A resilience test
-has panels of its own (`resilience_panels.py`).
+has panels of its own (`resilience/panels.py`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from cli.console import one_line
-from cli.ui import resilience_panels
+from cli.ui.resilience import panels as resilience_panels
 from cli.ui.window_names import named
 from domain.executions.state import ExecutionState
 from domain.resilience.state import ResilienceState

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from cli.console import one_line
 from cli.ui.facts import Fact, Line
-from cli.ui.resilience_facts import resilience_facts
+from cli.ui.resilience.facts import resilience_facts
 from cli.ui.window_names import named
 from clients.store.read_models import LogLevel
 from domain.executions.state import ExecutionState

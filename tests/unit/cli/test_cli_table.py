@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cli.results import show_outcome
-from cli.ui.verdict_table import conclusion, table
+from cli.ui.resilience.verdict_table import conclusion, table
 from clients.store.read_models import CaseResult
 from clients.store.store import Store
 from domain.executions.execution import Recovery, RunStatus, Verdict

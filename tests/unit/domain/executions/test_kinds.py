@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from cli.ui.live_lines import bar, symbols
 from cli.ui.progress import Progress
-from cli.ui.verdict_table import conclusion
+from cli.ui.resilience.verdict_table import conclusion
 from domain.executions.execution import ExecutionSummary, NewRecord, Recovery, RunStatus, Verdict
 from domain.executions.outcome import ExitCode, RunOutcome
 from domain.executions.permit_facts import Caller, Standing

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from cli.ui.pairs import fidelity_lines
+from cli.ui.resilience.pairs import fidelity_lines
 from domain.cases.lines import TOO_SMALL, percentile_text
 from domain.executions.windows import ServiceStability, WindowKind, WindowState
 from domain.measuring.steady_report import SteadyReport
