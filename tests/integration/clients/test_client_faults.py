@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from clients.peers.faults import FaultClient
 from domain.errors import ErrorCode, HoldfastError
-from domain.faults.driving import FaultExists
+from domain.faults.driving import FaultExists, FaultIntent
 from domain.faults.model import Experiment
 from tests.support.clients.fixtures import Peer
 
@@ -45,6 +46,20 @@ async def test_execute_always_has_a_name_and_a_time_to_live(peer: Peer) -> None:
             ]
         }
     }
+
+
+@pytest.mark.parametrize(("recorded", "containers"), [(False, ["reviews"]), (True, ["reviews", "envoy"])])
+async def test_a_plans_fault_becomes_an_experiment(peer: Peer, recorded: bool, containers: list[str]) -> None:
+    """Aimed at its service. Where it is recorded, the sidecar goes too: it would answer for what was removed."""
+    peer.answers["POST /api/faults/execute"] = {"success": True, "data": {"bladeName": "hf-1-a-1"}}
+    intent = FaultIntent(fault="remove", service="reviews", namespace="shop", beside_recording=recorded)
+    async with FaultClient(peer.url) as faults:
+        await faults.inject("hf-1-a-1", timedelta(minutes=5), intent)
+    _, path, _, body = peer.seen[0]
+    assert path == "/api/faults/execute?name=hf-1-a-1&durationSec=300"
+    matchers = {found["name"]: found["value"] for found in json.loads(body)["spec"]["experiments"][0]["matchers"]}
+    assert matchers["container-names"] == containers
+    assert (matchers["namespace"], matchers["labels"]) == (["shop"], ["app=reviews"])
 
 
 @pytest.mark.parametrize("status", [500, 400])
