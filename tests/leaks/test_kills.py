@@ -142,7 +142,7 @@ async def test_a_worker_killed_while_something_is_switched_on_costs_nothing(
 
 
 ELSEWHERE = {"describe_holder", "await_lock_free", "finish_execution", "exclude_cases", "sweep"}
-ELSEWHERE |= {"compare_pair", "note_unchecked_pair", "conclude_pairs"}
+ELSEWHERE |= {"compare_pair", "note_unchecked_pair", "conclude_pairs", "create_record", "change_step"}
 """Not part of an undisturbed run: see `test_kills_elsewhere.py`."""
 
 LOOKING = {"describe_others", "await_others_gone"}

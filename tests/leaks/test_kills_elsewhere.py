@@ -11,17 +11,19 @@ import pytest
 from temporalio.client import Client, WorkflowFailureError
 
 from domain.errors import ErrorCode
-from domain.executions.execution import RunStatus
+from domain.executions.execution import RunStatus, Verdict
+from domain.kinds import registered
 from domain.names import WorkflowType
 from domain.resilience.model import Phase
 from lab import Action, Endpoint, Instruction, Misbehaviour
 from operations.runs.follow import look
+from tests.support.kinds.countdown import KIND, CountdownWorkflow
 from tests.support.leaks.aftermath import duo, left_by, untrue
 from tests.support.leaks.duo import BRISK, PAIR, PATIENCE, Duo
 from tests.support.leaks.places import Moment
 from tests.support.leaks.stages import BROKEN, LOCKING, RECORDING, Run, Stage, reached
 from tests.support.runs.bench import until
-from worker import running
+from worker import WORKFLOWS, running
 
 COMPLETED = (RunStatus.COMPLETED, None)
 NOTHING = Stage("nothing", LOCKING.phase, LOCKING.workflow, "")
@@ -127,3 +129,25 @@ async def test_a_worker_killed_while_sweeping_is_replaced(temporal: Client, tmp_
             found = await left_by(bench, run, held=False)
             found += await untrue(bench, run, (RunStatus.FAILED, ErrorCode.TERMINATED))
     assert found == []
+
+
+@pytest.mark.exhaustive
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("moment", [Moment.BEFORE, Moment.AFTER])
+@pytest.mark.parametrize("activity", ["create_record", "change_step"])
+async def test_a_worker_killed_while_it_keeps_a_plain_record_costs_nothing(
+    temporal: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, activity: str, moment: Moment
+) -> None:
+    """Of an execution without a plan: it has one record, with its end."""
+    monkeypatch.setattr("worker.WORKFLOWS", [*WORKFLOWS, CountdownWorkflow])
+    async with duo(temporal, tmp_path / "lab", NOTHING, BRISK) as bench:
+        worker = await bench.dying_worker(activity, moment)
+        queue = bench.settings.task_queue
+        document = {"countdown": "plain", "start": 2}
+        run = await temporal.start_workflow(CountdownWorkflow.run, document, id=f"plain/{bench.name}", task_queue=queue)
+        await asyncio.wait_for(worker.wait(), PATIENCE)
+        with registered(KIND):
+            async with running(temporal, bench.settings):
+                assert (await run.result()).verdict is Verdict.PASSED
+        rows = await bench.store.latest_executions(5)
+    assert [(row.kind, row.plan, row.run_status) for row in rows] == [("countdown", "plain", RunStatus.COMPLETED)]

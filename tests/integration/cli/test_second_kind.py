@@ -86,10 +86,10 @@ async def test_every_command_handles_a_second_kind(command: Command, started: An
 async def test_a_second_kind_is_cancelled_and_its_store_knows_it(
     command: Command, started: Any, tmp_path: Path
 ) -> None:
-    file = written(tmp_path, "long", start=200)
+    file = written(tmp_path, "long", start=2000)
     await command("run", file, "--detach")
     watching = await started("watch", "long")
-    await watching.until("199 to go")
+    await watching.until(" to go")
     going_on = json.loads((await command("status", "long", "--json")).partition("\n(from")[0])
     assert going_on["status"] == "running"
     assert 0 <= going_on["progress"] < 100

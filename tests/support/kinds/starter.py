@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
+# Commands run in a folder of their own, and what is installed does not include the tests.
+sys.path.insert(0, str(Path(__file__).parents[3]))
+
 import worker
 from cli.main import main
 from domain.kinds import registered

@@ -1,6 +1,7 @@
 """A worker that ends itself with SIGKILL at one place: `python -m tests.support.leaks.dying_worker PLACE MOMENT`.
 
-It is the real worker with an interceptor around its activities. The production code has no hook for it.
+It is the real worker with an interceptor around its activities, and with a second kind of execution. The production
+code has no hook for either.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, 
 import worker
 from clients.http import control as http
 from clients.http import reader
+from domain.kinds import registered
 from operations.processes.worker_process import finished, serve
+from tests.support.kinds.countdown import KIND, CountdownWorkflow
 from tests.support.leaks.places import Moment, Place
 
 INTO_THE_WORK = 0.3
@@ -100,8 +103,10 @@ def main() -> int:
         interceptors=[death],
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=1),
     )
+    worker.WORKFLOWS.append(CountdownWorkflow)
     # A single process, so that its death ends everything.
-    return finished(serve(worker.EVERYTHING))
+    with registered(KIND):
+        return finished(serve(worker.EVERYTHING))
 
 
 if __name__ == "__main__":
